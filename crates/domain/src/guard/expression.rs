@@ -1,0 +1,68 @@
+//! The text of a guard.
+
+use std::{fmt, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::Invalid;
+
+const EXPRESSION_CHARACTERS_MAX: usize = 1_000;
+
+/// The text of a guard: 1 to 1,000 characters. Whether it compiles is another
+/// question, which [`super::Guard::compile`] answers.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Expression(Arc<str>);
+
+impl Expression {
+    /// Checks the length of an expression.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] for an empty or too long text, or control characters.
+    pub fn new(text: &str) -> Result<Self, Invalid> {
+        let characters = text.chars().count();
+        if text.trim().is_empty() {
+            return Err(Invalid::Empty);
+        }
+        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+            return Err(Invalid::ControlCharacter);
+        }
+        if characters > EXPRESSION_CHARACTERS_MAX {
+            return Err(Invalid::TooLong {
+                max: EXPRESSION_CHARACTERS_MAX,
+                actual: characters,
+            });
+        }
+        Ok(Self(Arc::from(text)))
+    }
+
+    /// The expression as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Expression {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&*self.0, f)
+    }
+}
+
+impl TryFrom<String> for Expression {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Self::new(&text)
+    }
+}
+
+impl From<Expression> for String {
+    fn from(expression: Expression) -> Self {
+        expression.0.as_ref().to_owned()
+    }
+}

@@ -1,0 +1,18 @@
+//! The rules of Waymark: what a workflow is, where an order stands, which step
+//! may follow, and what history a step leaves.
+//!
+//! Everything here is pure: no async, no IO, no clock, no randomness. Time and
+//! ids arrive as arguments. The crate knows neither protobuf nor a database;
+//! the serialized form of its values is what `waymark-persistence` stores, so a
+//! change of a field name needs a migration.
+//!
+//! Start at [`order::decide`], which turns a command into history entries, and
+//! at [`workflow::Workflow`], the data that it obeys.
+
+pub mod actor;
+pub mod guard;
+pub mod history;
+pub mod order;
+pub mod partition;
+pub mod value;
+pub mod workflow;

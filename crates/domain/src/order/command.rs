@@ -1,0 +1,179 @@
+//! What a caller asks for: a new order, or an action on an existing one.
+
+use std::collections::BTreeMap;
+
+use super::{Customer, NewLine};
+use crate::{
+    actor::Actor,
+    value::{
+        Attributes, Comment, Currency, HoldId, LineId, Metadata, Money, OperationCode, OrderId,
+        Quantity, Reason, RequestId, StateCode, StatusCode, StoreView, Text, TransitionCode,
+        WorkflowCode,
+    },
+};
+
+/// What every command carries besides its action; it goes into the entry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Context {
+    /// Who asks.
+    pub actor: Actor,
+    /// What the caller says about it; empty for nothing.
+    pub comment: Comment,
+    /// Whether the customer shall be told.
+    pub notify_customer: bool,
+    /// Whether the customer may read the entry.
+    pub visible_to_customer: bool,
+    /// What the caller notes on the entry.
+    pub metadata: Metadata,
+    /// What makes a repeated call recognisable.
+    pub request_id: Option<RequestId>,
+}
+
+/// An order that shall be created.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewOrder {
+    /// The workflow that it will obey.
+    pub workflow: WorkflowCode,
+    /// Its id within the workflow.
+    pub id: OrderId,
+    /// Where it starts; none for the initial state.
+    pub state: Option<StateCode>,
+    /// The status it starts in; none for the default of the state.
+    pub status: Option<StatusCode>,
+    /// What was ordered; at most 500 lines with ids of their own.
+    pub lines: Vec<NewLine>,
+    /// The currency of its amounts.
+    pub currency: Option<Currency>,
+    /// What it costs.
+    pub grand_total: Money,
+    /// Where it was placed.
+    pub store_view: Option<StoreView>,
+    /// Who placed it.
+    pub customer: Customer,
+    /// What the shop notes on it.
+    pub attributes: Attributes,
+}
+
+/// Something that shall be done with an existing order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Command {
+    /// What goes into the entry.
+    pub context: Context,
+    /// The version that the caller has seen; none for any.
+    pub expected_version: Option<i64>,
+    /// What shall be done.
+    pub action: Action,
+}
+
+/// What shall be done with an existing order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Action {
+    /// Go a declared way.
+    Transition(Target),
+    /// Record an operation.
+    RecordOperation {
+        /// Its code.
+        operation: OperationCode,
+        /// How much of which lines.
+        lines: OperationLines,
+        /// The amount of money; none for total due (pay) or nothing (others).
+        amount: Option<Money>,
+    },
+    /// Put on hold.
+    Hold {
+        /// Why.
+        reason: Reason,
+        /// The status of the held state; none for its default.
+        status: Option<StatusCode>,
+    },
+    /// Release one hold, or all.
+    Release {
+        /// Which; none for all.
+        hold: Option<HoldId>,
+    },
+    /// Comment, and perhaps move to another status of the present state.
+    Comment {
+        /// The status to move to; none to stay.
+        status: Option<StatusCode>,
+    },
+    /// Change what the shop knows about the order.
+    Update(Patch),
+}
+
+/// How much of which lines an operation moves.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum OperationLines {
+    /// All that is left of all lines.
+    AllLeft,
+    /// These quantities; not empty, every line at most once, every quantity more than zero.
+    Given(Vec<LineQuantity>),
+    /// No quantity: money only.
+    AmountOnly,
+}
+
+/// A quantity of a line.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct LineQuantity {
+    /// The line.
+    pub line_id: LineId,
+    /// How much of it.
+    pub quantity: Quantity,
+}
+
+/// Where a transition shall lead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// Along the transition with this code.
+    Transition {
+        /// Its code.
+        code: TransitionCode,
+        /// The status to land on, where the transition leaves it open.
+        land_on: Option<StatusCode>,
+    },
+    /// To this status.
+    Status(StatusCode),
+    /// To this state, on its default or on what the transition says.
+    State(StateCode),
+    /// To this state and status.
+    Standing(StateCode, StatusCode),
+    /// To this state, with the present status kept.
+    KeepStatus(StateCode),
+}
+
+/// What shall change of an order; parts that are none stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Patch {
+    /// The attributes.
+    pub attributes: Option<AttributesPatch>,
+    /// The customer.
+    pub customer: CustomerPatch,
+    /// The store view; `Some(None)` clears it.
+    pub store_view: Option<Option<StoreView>>,
+    /// The lines. Lines that exist keep what was done with them; only where the state
+    /// allows the operation `edit`.
+    pub lines: Option<Vec<NewLine>>,
+    /// The grand total; only where the state allows the operation `edit`.
+    pub grand_total: Option<Money>,
+}
+
+/// How attributes change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AttributesPatch {
+    /// All are replaced.
+    Replace(Attributes),
+    /// The given ones are set, `None` removes one, others stay.
+    Merge(BTreeMap<String, Option<String>>),
+}
+
+/// What shall change of the customer; parts that are none stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct CustomerPatch {
+    /// The id.
+    pub id: Option<crate::value::ActorId>,
+    /// The address.
+    pub email: Option<Text<320>>,
+    /// The name.
+    pub name: Option<crate::value::ProductName>,
+    /// Whether there is no account.
+    pub guest: Option<bool>,
+}

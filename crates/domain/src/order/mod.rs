@@ -1,0 +1,79 @@
+//! An order: where it stands, what it consists of, and how a command moves it.
+//!
+//! [`decide`] and [`create`] turn commands into entries, [`evolve`] applies
+//! entries; replaying all entries of an order gives the order.
+
+mod command;
+mod customer;
+mod hold;
+mod line;
+mod rejection;
+mod standing;
+
+pub use command::{
+    Action, AttributesPatch, Command, Context, CustomerPatch, LineQuantity, NewOrder,
+    OperationLines, Patch, Target,
+};
+pub use customer::Customer;
+pub use hold::Hold;
+pub use line::{Line, NewLine};
+pub use rejection::{Blocked, Rejection};
+pub use standing::Standing;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{Attributes, Currency, Money, OrderId, StoreView, Timestamp, WorkflowCode};
+
+/// The most lines an order may have.
+pub const LINES_MAX: usize = 500;
+/// The most holds that may stand on an order at once.
+pub const HOLDS_MAX: usize = 16;
+
+/// An order as it stands after its last entry.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Order {
+    /// The workflow that it obeys.
+    pub workflow: WorkflowCode,
+    /// Its id within the workflow.
+    pub id: OrderId,
+    /// Its state and status.
+    pub standing: Standing,
+    /// The sequence of its last entry.
+    pub version: i64,
+    /// What was ordered, 0 to 500 lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<Line>,
+    /// The currency of all its amounts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// What it costs.
+    #[serde(default)]
+    pub grand_total: Money,
+    /// What was paid.
+    #[serde(default)]
+    pub total_paid: Money,
+    /// What was paid back.
+    #[serde(default)]
+    pub total_refunded: Money,
+    /// Where it was placed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub store_view: Option<StoreView>,
+    /// Who placed it.
+    #[serde(default, skip_serializing_if = "Customer::is_empty")]
+    pub customer: Customer,
+    /// What the shop notes on it.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// The holds that stand on it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<Hold>,
+    /// Where it returns to when the last hold is released; set while it is held.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub return_to: Option<Standing>,
+    /// When it was created.
+    pub create_time: Timestamp,
+    /// When its last entry was written.
+    pub update_time: Timestamp,
+    /// Since when it is in this status.
+    pub status_time: Timestamp,
+}

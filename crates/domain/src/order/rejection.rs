@@ -1,0 +1,287 @@
+//! Why a command was refused. Every variant is one reason of the contract.
+
+use crate::{
+    guard::EvaluationError,
+    value::{
+        HoldId, Invalid, LineId, Money, OperationCode, Quantity, Role, StateCode, StatusCode,
+        TransitionCode,
+    },
+};
+
+/// Why a command was refused; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Rejection {
+    /// The caller has seen another version.
+    #[error("the order is at version {current}, the call expects {expected}")]
+    VersionMismatch {
+        /// What the caller expects.
+        expected: i64,
+        /// Where the order is.
+        current: i64,
+    },
+    /// No declared way leads there from here.
+    #[error("no transition leads there from {from_state}/{from_status}; allowed now: {}", list(.allowed))]
+    TransitionNotAllowed {
+        /// The present state.
+        from_state: StateCode,
+        /// The present status.
+        from_status: StatusCode,
+        /// The codes of the transitions that a call may take now.
+        allowed: Vec<TransitionCode>,
+    },
+    /// Several declared ways lead there.
+    #[error("several transitions lead there, name one: {}", list(.candidates))]
+    TransitionAmbiguous {
+        /// Their codes.
+        candidates: Vec<TransitionCode>,
+    },
+    /// The guard of the transition says no.
+    #[error("the guard of transition {transition} says no: {expression}")]
+    GuardRefused {
+        /// The transition.
+        transition: TransitionCode,
+        /// Its guard.
+        expression: String,
+    },
+    /// The guard of the transition could not be evaluated.
+    #[error("the guard of transition {transition} could not be evaluated: {source}")]
+    GuardFailed {
+        /// The transition.
+        transition: TransitionCode,
+        /// Its guard.
+        expression: String,
+        /// What went wrong.
+        source: EvaluationError,
+    },
+    /// The entry guard of the target state says no.
+    #[error("the entry guard of state {state} says no: {expression}")]
+    EntryGuardRefused {
+        /// The state.
+        state: StateCode,
+        /// Its entry guard.
+        expression: String,
+    },
+    /// The entry guard of the target state could not be evaluated.
+    #[error("the entry guard of state {state} could not be evaluated: {source}")]
+    EntryGuardFailed {
+        /// The state.
+        state: StateCode,
+        /// Its entry guard.
+        expression: String,
+        /// What went wrong.
+        source: EvaluationError,
+    },
+    /// The actor has none of the roles that the transition asks for.
+    #[error("transition {transition} needs one of the roles: {}", list(.roles))]
+    RoleRequired {
+        /// The transition.
+        transition: TransitionCode,
+        /// The roles of which one is needed.
+        roles: Vec<Role>,
+    },
+    /// The order is on hold.
+    #[error("the order is on hold: {}", list(.holds))]
+    OrderHeld {
+        /// The holds that stand on it.
+        holds: Vec<HoldId>,
+    },
+    /// The order is not on hold.
+    #[error("the order is not on hold")]
+    OrderNotHeld,
+    /// No step leaves the state.
+    #[error("no step leaves the terminal state {state}")]
+    OrderTerminal {
+        /// The state.
+        state: StateCode,
+    },
+    /// The state may not be put on hold, or the workflow has no held state.
+    #[error("an order in state {state} cannot be put on hold")]
+    StateNotHoldable {
+        /// The state.
+        state: StateCode,
+    },
+    /// As many holds stand on the order as may.
+    #[error("at most {max} holds may stand on an order")]
+    HoldLimit {
+        /// The limit.
+        max: usize,
+    },
+    /// The status is not assigned to the state.
+    #[error("status {status} is not assigned to state {state}")]
+    StatusNotInState {
+        /// The state.
+        state: StateCode,
+        /// The status.
+        status: StatusCode,
+    },
+    /// The state has no status at all.
+    #[error("no status is assigned to state {state}")]
+    StateWithoutStatus {
+        /// The state.
+        state: StateCode,
+    },
+    /// The status is retired.
+    #[error("status {status} is retired and no longer entered")]
+    StatusRetired {
+        /// The status.
+        status: StatusCode,
+    },
+    /// The workflow moves statuses by transitions alone.
+    #[error("a comment may not move the status of this workflow's orders")]
+    CommentStatusNever {
+        /// The codes of the transitions that a call may take now.
+        allowed: Vec<TransitionCode>,
+    },
+    /// An order may not start in the state.
+    #[error("an order may not start in state {state}")]
+    StateCannotStart {
+        /// The state.
+        state: StateCode,
+        /// The states in which one may.
+        allowed: Vec<StateCode>,
+    },
+    /// The state does not allow the operation.
+    #[error("operation {operation} is not allowed in state {state}")]
+    OperationNotAllowed {
+        /// The operation.
+        operation: OperationCode,
+        /// The state.
+        state: StateCode,
+        /// The operations that may be recorded now.
+        allowed: Vec<OperationCode>,
+    },
+    /// More was asked of a line than is left.
+    #[error("line {line} has {left} left, {asked} were asked")]
+    QuantityExceeded {
+        /// The line.
+        line: LineId,
+        /// What is left.
+        left: Quantity,
+        /// What was asked.
+        asked: Quantity,
+    },
+    /// A line would be changed below what was already done with it.
+    #[error("line {line} cannot be changed: {done} are already invoiced, shipped or cancelled")]
+    LineInUse {
+        /// The line.
+        line: LineId,
+        /// What was already done with it.
+        done: Quantity,
+    },
+    /// More money was asked than is left.
+    #[error("{left} are left, {asked} were asked")]
+    AmountExceeded {
+        /// What is left, in minor units.
+        left: Money,
+        /// What was asked, in minor units.
+        asked: Money,
+    },
+    /// The step would change nothing.
+    #[error("there is nothing left to do for operation {operation}")]
+    NothingToDo {
+        /// The operation.
+        operation: OperationCode,
+    },
+    /// Automatic steps set each other off without end.
+    #[error("the step sets off more than {limit} automatic steps")]
+    CascadeLimit {
+        /// The limit of the workflow.
+        limit: u32,
+        /// The transitions that were taken, in turn.
+        transitions: Vec<TransitionCode>,
+    },
+    /// The workflow has no such transition.
+    #[error("there is no transition {transition}")]
+    TransitionNotFound {
+        /// Its code.
+        transition: TransitionCode,
+    },
+    /// The workflow has no such state.
+    #[error("there is no state {state}")]
+    StateNotFound {
+        /// Its code.
+        state: StateCode,
+    },
+    /// The workflow has no such status.
+    #[error("there is no status {status}")]
+    StatusNotFound {
+        /// Its code.
+        status: StatusCode,
+    },
+    /// The workflow has no such operation.
+    #[error("there is no operation {operation}")]
+    OperationNotFound {
+        /// Its code.
+        operation: OperationCode,
+    },
+    /// No such hold stands on the order.
+    #[error("there is no hold {hold} on the order")]
+    HoldNotFound {
+        /// Its id.
+        hold: HoldId,
+    },
+    /// The order has no such line.
+    #[error("the order has no line {line}")]
+    LineNotFound {
+        /// Its id.
+        line: LineId,
+    },
+    /// A value that only makes no sense for this order or workflow.
+    #[error("{field} {problem}")]
+    Field {
+        /// The field, in `snake_case`.
+        field: &'static str,
+        /// What is wrong with it.
+        problem: Invalid,
+    },
+}
+
+/// A transition that a call cannot take now, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Blocked {
+    /// The transition.
+    pub transition: TransitionCode,
+    /// Why not.
+    pub reasons: Vec<Rejection>,
+}
+
+fn list<T: std::fmt::Display>(items: &[T]) -> String {
+    if items.is_empty() {
+        return "none".to_owned();
+    }
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+impl Rejection {
+    /// The reason as the contract writes it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::VersionMismatch { .. } => "VERSION_MISMATCH",
+            Self::TransitionNotAllowed { .. } | Self::CommentStatusNever { .. } => "TRANSITION_NOT_ALLOWED",
+            Self::TransitionAmbiguous { .. } => "TRANSITION_AMBIGUOUS",
+            Self::GuardRefused { .. } | Self::GuardFailed { .. } => "GUARD_REFUSED",
+            Self::EntryGuardRefused { .. } | Self::EntryGuardFailed { .. } => "ENTRY_GUARD_REFUSED",
+            Self::RoleRequired { .. } => "ROLE_REQUIRED",
+            Self::OrderHeld { .. } => "ORDER_HELD",
+            Self::OrderNotHeld => "ORDER_NOT_HELD",
+            Self::OrderTerminal { .. } => "ORDER_TERMINAL",
+            Self::StateNotHoldable { .. } => "STATE_NOT_HOLDABLE",
+            Self::HoldLimit { .. } => "HOLD_LIMIT",
+            Self::StatusNotInState { .. } | Self::StateWithoutStatus { .. } => "STATUS_NOT_IN_STATE",
+            Self::StatusRetired { .. } => "STATUS_RETIRED",
+            Self::StateCannotStart { .. } => "STATE_CANNOT_START",
+            Self::OperationNotAllowed { .. } => "OPERATION_NOT_ALLOWED",
+            Self::QuantityExceeded { .. } | Self::LineInUse { .. } => "QUANTITY_EXCEEDED",
+            Self::AmountExceeded { .. } => "AMOUNT_EXCEEDED",
+            Self::NothingToDo { .. } => "NOTHING_TO_DO",
+            Self::CascadeLimit { .. } => "CASCADE_LIMIT",
+            Self::TransitionNotFound { .. } => "TRANSITION_NOT_FOUND",
+            Self::StateNotFound { .. } => "STATE_NOT_FOUND",
+            Self::StatusNotFound { .. } => "STATUS_NOT_FOUND",
+            Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
+            Self::HoldNotFound { .. } => "HOLD_NOT_FOUND",
+            Self::LineNotFound { .. } => "LINE_NOT_FOUND",
+            Self::Field { .. } => "FIELD_INVALID",
+        }
+    }
+}

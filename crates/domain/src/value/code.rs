@@ -1,0 +1,130 @@
+//! Codes: the short stable names of workflows, states, statuses, transitions
+//! and operations. A code starts with `a`-`z`, goes on with `a`-`z`, `0`-`9` or
+//! `_`, and has at most 32 characters.
+
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+const CODE_CHARACTERS_MAX: usize = 32;
+
+fn check(text: &str) -> Result<(), Invalid> {
+    let mut bytes = text.bytes();
+    let Some(first) = bytes.next() else {
+        return Err(Invalid::Empty);
+    };
+    let tail_is_plain = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
+    if !first.is_ascii_lowercase() || !tail_is_plain {
+        return Err(Invalid::Malformed {
+            expected: "a code: first a letter a-z, then a-z, 0-9 or _",
+        });
+    }
+    if text.len() > CODE_CHARACTERS_MAX {
+        return Err(Invalid::TooLong {
+            max: CODE_CHARACTERS_MAX,
+            actual: text.len(),
+        });
+    }
+    Ok(())
+}
+
+macro_rules! code {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks a text against the rule of codes.
+            ///
+            /// # Errors
+            /// Returns [`Invalid`] for an empty, too long or malformed text.
+            pub fn new(text: &str) -> Result<Self, Invalid> {
+                check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The code as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(code: $name) -> Self {
+                code.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+code! {
+    /// The code of a workflow, such as `order`.
+    WorkflowCode
+}
+code! {
+    /// The code of a state, such as `processing`.
+    StateCode
+}
+code! {
+    /// The code of a status, such as `pending_paypal`.
+    StatusCode
+}
+code! {
+    /// The code of a transition, such as `accept_payment`.
+    TransitionCode
+}
+code! {
+    /// The code of an operation, such as `invoice`.
+    OperationCode
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_codes_and_refuses_the_rest() {
+        for good in ["a", "pending_payment", "a1_", &"x".repeat(32)] {
+            assert!(StatusCode::new(good).is_ok(), "{good}");
+        }
+        for bad in ["", "1a", "_a", "A", "a-b", "a b", "ä", "a\n", &"x".repeat(33)] {
+            assert!(StatusCode::new(bad).is_err(), "{bad}");
+        }
+    }
+}

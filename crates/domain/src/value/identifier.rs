@@ -1,0 +1,178 @@
+//! Identifiers that callers choose (orders, lines, requests, roles, store
+//! views), and the two formats of colour and currency.
+
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+fn visible_ascii(text: &str, max: usize) -> Result<(), Invalid> {
+    if text.is_empty() {
+        return Err(Invalid::Empty);
+    }
+    if !text.bytes().all(|b| b.is_ascii_graphic()) {
+        return Err(Invalid::Malformed {
+            expected: "visible ASCII characters without spaces",
+        });
+    }
+    if text.len() > max {
+        return Err(Invalid::TooLong { max, actual: text.len() });
+    }
+    Ok(())
+}
+
+fn order_id(text: &str) -> Result<(), Invalid> {
+    visible_ascii(text, 128)
+}
+
+fn role(text: &str) -> Result<(), Invalid> {
+    visible_ascii(text, 64)
+}
+
+fn request_id(text: &str) -> Result<(), Invalid> {
+    let characters = text.chars().count();
+    if text.is_empty() {
+        return Err(Invalid::Empty);
+    }
+    if text.chars().any(char::is_control) {
+        return Err(Invalid::ControlCharacter);
+    }
+    if characters > 128 {
+        return Err(Invalid::TooLong { max: 128, actual: characters });
+    }
+    Ok(())
+}
+
+fn store_view(text: &str) -> Result<(), Invalid> {
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    if text.is_empty() || text.len() > 32 || !text.bytes().all(plain) {
+        return Err(Invalid::Malformed {
+            expected: "a store view: 1 to 32 of A-Z, a-z, 0-9, _ and -",
+        });
+    }
+    Ok(())
+}
+
+fn color(text: &str) -> Result<(), Invalid> {
+    let expected = "a colour like #3697cd";
+    let Some(digits) = text.strip_prefix('#') else {
+        return Err(Invalid::Malformed { expected });
+    };
+    if digits.len() != 6 || !digits.bytes().all(|b| b.is_ascii_hexdigit()) {
+        return Err(Invalid::Malformed { expected });
+    }
+    Ok(())
+}
+
+fn currency(text: &str) -> Result<(), Invalid> {
+    if text.len() != 3 || !text.bytes().all(|b| b.is_ascii_uppercase()) {
+        return Err(Invalid::Malformed {
+            expected: "a currency of three letters such as EUR",
+        });
+    }
+    Ok(())
+}
+
+macro_rules! identifier {
+    ($(#[$doc:meta])* $name:ident, $check:path) => {
+        $(#[$doc])*
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(Arc<str>);
+
+        impl $name {
+            /// Checks a text against the rule of this identifier.
+            ///
+            /// # Errors
+            /// Returns [`Invalid`] when the text breaks it.
+            pub fn new(text: &str) -> Result<Self, Invalid> {
+                $check(text)?;
+                Ok(Self(Arc::from(text)))
+            }
+
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Debug::fmt(&*self.0, f)
+            }
+        }
+
+        impl Borrow<str> for $name {
+            fn borrow(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = Invalid;
+            fn from_str(text: &str) -> Result<Self, Invalid> {
+                Self::new(text)
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Invalid;
+            fn try_from(text: String) -> Result<Self, Invalid> {
+                Self::new(&text)
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0.as_ref().to_owned()
+            }
+        }
+    };
+}
+
+identifier! {
+    /// The id of an order within its workflow: 1 to 128 visible ASCII characters.
+    OrderId, order_id
+}
+identifier! {
+    /// The id of a line within its order: 1 to 128 visible ASCII characters.
+    LineId, order_id
+}
+identifier! {
+    /// The id of a hold within its order: the sequence of the entry that placed it.
+    HoldId, order_id
+}
+identifier! {
+    /// What makes a repeated call recognisable: 1 to 128 printable characters.
+    RequestId, request_id
+}
+identifier! {
+    /// A role of an actor: 1 to 64 visible ASCII characters.
+    Role, role
+}
+identifier! {
+    /// A store view: 1 to 32 of `A-Z`, `a-z`, `0-9`, `_` and `-`.
+    StoreView, store_view
+}
+identifier! {
+    /// A colour as `#rrggbb`.
+    Color, color
+}
+identifier! {
+    /// A currency: three letters as in ISO 4217.
+    Currency, currency
+}
+
+impl HoldId {
+    /// The id of the hold that the entry with this sequence places.
+    pub fn of_entry(sequence: i64) -> Self {
+        Self(Arc::from(sequence.to_string()))
+    }
+}

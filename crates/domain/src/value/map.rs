@@ -1,0 +1,97 @@
+//! Maps of text to text with a limit on their size.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::Invalid;
+
+const KEY_CHARACTERS_MAX: usize = 128;
+const BYTES_MAX: usize = 4096;
+
+fn check(map: &BTreeMap<String, String>, entries_max: usize) -> Result<(), Invalid> {
+    if map.len() > entries_max {
+        return Err(Invalid::TooMany { max: entries_max, actual: map.len() });
+    }
+    let bytes = map.iter().map(|(key, value)| key.len() + value.len()).sum();
+    if bytes > BYTES_MAX {
+        return Err(Invalid::TooLarge { max: BYTES_MAX, actual: bytes });
+    }
+    for (key, value) in map {
+        let characters = key.chars().count();
+        if characters == 0 {
+            return Err(Invalid::Malformed { expected: "a map without empty keys" });
+        }
+        if characters > KEY_CHARACTERS_MAX {
+            return Err(Invalid::TooLong { max: KEY_CHARACTERS_MAX, actual: characters });
+        }
+        let value_is_plain = !value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+        if key.chars().any(char::is_control) || !value_is_plain {
+            return Err(Invalid::ControlCharacter);
+        }
+    }
+    Ok(())
+}
+
+macro_rules! map {
+    ($(#[$doc:meta])* $name:ident, $entries_max:expr) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+        pub struct $name(BTreeMap<String, String>);
+
+        impl $name {
+            /// Checks a map against its limits.
+            ///
+            /// # Errors
+            /// Returns [`Invalid`] when there are too many entries or bytes, an empty or
+            /// too long key, or control characters.
+            pub fn new(map: BTreeMap<String, String>) -> Result<Self, Invalid> {
+                check(&map, $entries_max)?;
+                Ok(Self(map))
+            }
+
+            /// The entries, sorted by key.
+            pub fn as_map(&self) -> &BTreeMap<String, String> {
+                &self.0
+            }
+
+            /// Whether there is no entry.
+            pub fn is_empty(&self) -> bool {
+                self.0.is_empty()
+            }
+        }
+
+        impl TryFrom<BTreeMap<String, String>> for $name {
+            type Error = Invalid;
+            fn try_from(map: BTreeMap<String, String>) -> Result<Self, Invalid> {
+                Self::new(map)
+            }
+        }
+
+        impl From<$name> for BTreeMap<String, String> {
+            fn from(map: $name) -> Self {
+                map.0
+            }
+        }
+    };
+}
+
+map! {
+    /// What a shop notes on an order: at most 64 entries, 4 KiB of keys and values.
+    Attributes, 64
+}
+map! {
+    /// What a caller notes on a step: at most 4 KiB of keys and values.
+    Metadata, usize::MAX
+}
+
+impl Metadata {
+    /// Adds a note of Waymark's own to the caller's metadata; it is cut so that an
+    /// entry stays within twice the caller's limit.
+    pub(crate) fn note(&mut self, key: &str, text: &str) {
+        let end = text.char_indices().nth(512).map_or(text.len(), |(at, _)| at);
+        let text = text.get(..end).unwrap_or_default().replace(char::is_control, " ");
+        self.0.insert(key.to_owned(), text);
+    }
+}

@@ -1,0 +1,73 @@
+//! Values with a rule: each is checked once, where it is made, and trusted from
+//! then on. Limits come from the contract, section "Conventions".
+
+mod code;
+mod identifier;
+mod map;
+mod money;
+mod quantity;
+mod text;
+mod timestamp;
+
+pub use code::{OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode};
+pub use identifier::{Color, Currency, HoldId, LineId, OrderId, RequestId, Role, StoreView};
+pub use map::{Attributes, Metadata};
+pub use money::Money;
+pub use quantity::Quantity;
+pub use text::{ActorId, Comment, Description, Label, ProductName, Reason, Sku, Text};
+pub use timestamp::Timestamp;
+
+/// Why a value was refused; the text completes "the field … ".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Invalid {
+    /// A value is needed and none was given.
+    #[error("must not be empty")]
+    Empty,
+    /// More than the allowed number of characters.
+    #[error("must have at most {max} characters, has {actual}")]
+    TooLong {
+        /// The limit, in characters.
+        max: usize,
+        /// What was given, in characters.
+        actual: usize,
+    },
+    /// More than the allowed number of bytes.
+    #[error("must have at most {max} bytes in all, has {actual}")]
+    TooLarge {
+        /// The limit, in bytes.
+        max: usize,
+        /// What was given, in bytes.
+        actual: usize,
+    },
+    /// More than the allowed number of elements.
+    #[error("must have at most {max} entries, has {actual}")]
+    TooMany {
+        /// The limit, in elements.
+        max: usize,
+        /// What was given, in elements.
+        actual: usize,
+    },
+    /// Not of the required form.
+    #[error("must be {expected}")]
+    Malformed {
+        /// The form in words, such as `a colour like #3697cd`.
+        expected: &'static str,
+    },
+    /// A control character where none may be.
+    #[error("must not contain control characters")]
+    ControlCharacter,
+    /// A number outside its range.
+    #[error("must lie between {min} and {max}")]
+    OutOfRange {
+        /// The smallest allowed value.
+        min: i64,
+        /// The largest allowed value.
+        max: i64,
+    },
+    /// Something that may appear once appears again.
+    #[error("must not be given twice")]
+    Duplicate,
+    /// Something that this deployment does not know how to do yet.
+    #[error("is not supported yet")]
+    NotSupportedYet,
+}

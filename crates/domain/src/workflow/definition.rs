@@ -1,0 +1,219 @@
+//! The definition of a workflow as plain data. [`super::lint`] says what is wrong
+//! with one, [`super::Graph`] makes one ready for orders.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    guard::Expression,
+    value::{
+        Color, Description, Label, OperationCode, Role, StateCode, StatusCode, StoreView,
+        TransitionCode, WorkflowCode,
+    },
+};
+
+/// A kind of order: its states, statuses, assignments and transitions.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Workflow {
+    /// Its code, immutable.
+    pub code: WorkflowCode,
+    /// What people call it.
+    pub label: Label,
+    /// What it is for.
+    pub description: Description,
+    /// Where an order starts that names no state.
+    pub initial_state: StateCode,
+    /// The store view whose labels are used when neither the call nor the order names one.
+    pub default_store_view: Option<StoreView>,
+    /// Whether a comment may move the status inside a state.
+    pub comment_status: CommentStatus,
+    /// Whether a status may be assigned to several states.
+    pub status_sharing: StatusSharing,
+    /// Whether refunded units have yet to be shipped.
+    pub refunded_units: RefundedUnits,
+    /// What may be recorded on its orders.
+    pub operations: Vec<Operation>,
+    /// How many automatic steps one step may set off: 1 to 100, usually 16.
+    pub max_cascade: u32,
+    /// The states, by position, then code.
+    pub states: Vec<State>,
+    /// The statuses, by position, then code.
+    pub statuses: Vec<Status>,
+    /// Which status belongs to which state; exactly one default for each state that has any.
+    pub assignments: Vec<Assignment>,
+    /// The transitions, by position, then code.
+    pub transitions: Vec<Transition>,
+}
+
+/// Whether a comment may move the status inside a state.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CommentStatus {
+    /// To any status assigned to the present state.
+    AnyInState,
+    /// Never: the status moves by transitions alone.
+    Never,
+}
+
+/// Whether a status may be assigned to several states.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StatusSharing {
+    /// To one state only.
+    Exclusive,
+    /// To several.
+    Shared,
+}
+
+/// Whether refunded units have yet to be shipped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RefundedUnits {
+    /// They do, as Adobe's documentation has it.
+    StillShip,
+    /// They count as shipped, as the code of Magento 2.4 has it.
+    Fulfilled,
+}
+
+/// Something that may be recorded on an order, such as an invoice.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Operation {
+    /// Its code.
+    pub code: OperationCode,
+    /// What people call it.
+    pub label: Label,
+    /// What recording it does to quantities and amounts.
+    pub effect: Effect,
+}
+
+/// What recording an operation does to an order's quantities and amounts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// Nothing: the entry itself is the record.
+    None,
+    /// Raises the invoiced quantity.
+    Invoice,
+    /// Raises the shipped quantity of lines that are not virtual.
+    Ship,
+    /// Raises the refunded quantity and the total refunded.
+    Refund,
+    /// Raises the cancelled quantity.
+    Cancel,
+    /// Raises the total paid.
+    Pay,
+}
+
+/// A programmatic state. It decides what may be done with an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Its code.
+    pub code: StateCode,
+    /// What people call it.
+    pub label: Label,
+    /// What sort of state it is.
+    pub category: Category,
+    /// Whether an order may be created here.
+    pub can_start: bool,
+    /// The operations that may be recorded here.
+    pub operations: Vec<OperationCode>,
+    /// Whether an order may be put on hold from here.
+    pub holdable: bool,
+    /// Whether no step leaves it.
+    pub terminal: bool,
+    /// What must hold for an order that enters, whatever the way, but a release.
+    pub entry_guard: Option<Expression>,
+    /// Its place in lists.
+    pub position: i32,
+}
+
+/// What sort of state it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Category {
+    /// The order was placed and nothing was done yet.
+    Initial,
+    /// The order is being worked on.
+    Active,
+    /// The order is on hold. At most one state of a workflow is of this category.
+    Held,
+    /// Everything was delivered.
+    Completed,
+    /// Everything was refunded or archived.
+    Closed,
+    /// The order will not be carried out.
+    Canceled,
+}
+
+/// A status: what merchants and customers read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Status {
+    /// Its code, immutable.
+    pub code: StatusCode,
+    /// What people call it where their store view has no label of its own.
+    pub label: Label,
+    /// Labels by store view.
+    pub store_view_labels: BTreeMap<StoreView, Label>,
+    /// What it means.
+    pub description: Description,
+    /// The colour of its badge.
+    pub color: Option<Color>,
+    /// Its place in lists.
+    pub position: i32,
+    /// Whether it is no longer entered, except by release.
+    pub retired: bool,
+}
+
+/// That a status belongs to a state.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Assignment {
+    /// The state.
+    pub state: StateCode,
+    /// The status.
+    pub status: StatusCode,
+    /// Whether the state lands on this status when no other is named.
+    pub is_default: bool,
+    /// Whether customers see an order that stands here.
+    pub visible_on_storefront: bool,
+}
+
+/// A declared way from somewhere to a state and status.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Transition {
+    /// Its code, immutable.
+    pub code: TransitionCode,
+    /// What people call it.
+    pub label: Label,
+    /// What it is for.
+    pub description: Description,
+    /// The statuses it leaves; empty means any.
+    pub from_statuses: Vec<StatusCode>,
+    /// The states it leaves; empty means any that is not terminal.
+    pub from_states: Vec<StateCode>,
+    /// The state it enters.
+    pub to_state: StateCode,
+    /// The status it enters, or none for the default of the state.
+    pub to_status: Option<StatusCode>,
+    /// What must hold for the order that leaves.
+    pub guard: Option<Expression>,
+    /// What starts it.
+    pub trigger: Trigger,
+    /// The operation that it records for all that is left.
+    pub operation: Option<OperationCode>,
+    /// The roles of which the actor needs one; empty means anybody.
+    pub roles: Vec<Role>,
+    /// Its place among several that match: the lowest goes first, then the code.
+    pub position: i32,
+}
+
+/// What starts a transition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Trigger {
+    /// A call.
+    Manual,
+    /// The recording of one of these operations.
+    OnOperations(Vec<OperationCode>),
+    /// Any step, as soon as the guard holds.
+    Automatic,
+}
