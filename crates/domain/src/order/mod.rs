@@ -3,21 +3,33 @@
 //! [`decide`] and [`create`] turn commands into entries, [`evolve`] applies
 //! entries; replaying all entries of an order gives the order.
 
+mod cascade;
 mod command;
 mod customer;
+mod decide;
+mod draft;
+mod evolve;
 mod hold;
+mod holding;
 mod line;
+mod operation;
+mod progress;
 mod rejection;
 mod standing;
+mod transition;
+mod update;
 
 pub use command::{
     Action, AttributesPatch, Command, Context, CustomerPatch, LineQuantity, NewOrder,
     OperationLines, Patch, Target,
 };
 pub use customer::Customer;
+pub use decide::{available, create, decide};
+pub use evolve::{evolve, replay};
 pub use hold::Hold;
 pub use line::{Line, NewLine};
-pub use rejection::{Blocked, Rejection};
+pub use progress::Progress;
+pub use rejection::Rejection;
 pub use standing::Standing;
 
 use serde::{Deserialize, Serialize};

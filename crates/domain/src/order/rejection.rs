@@ -236,15 +236,6 @@ pub enum Rejection {
     },
 }
 
-/// A transition that a call cannot take now, and why.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Blocked {
-    /// The transition.
-    pub transition: TransitionCode,
-    /// Why not.
-    pub reasons: Vec<Rejection>,
-}
-
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();

@@ -37,7 +37,7 @@ macro_rules! map {
     ($(#[$doc:meta])* $name:ident, $entries_max:expr) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-        #[serde(try_from = "BTreeMap<String, String>", into = "BTreeMap<String, String>")]
+        #[serde(transparent)]
         pub struct $name(BTreeMap<String, String>);
 
         impl $name {
@@ -61,19 +61,6 @@ macro_rules! map {
                 self.0.is_empty()
             }
         }
-
-        impl TryFrom<BTreeMap<String, String>> for $name {
-            type Error = Invalid;
-            fn try_from(map: BTreeMap<String, String>) -> Result<Self, Invalid> {
-                Self::new(map)
-            }
-        }
-
-        impl From<$name> for BTreeMap<String, String> {
-            fn from(map: $name) -> Self {
-                map.0
-            }
-        }
     };
 }
 
@@ -82,16 +69,27 @@ map! {
     Attributes, 64
 }
 map! {
-    /// What a caller notes on a step: at most 4 KiB of keys and values.
+    /// What a caller notes on a step: at most 4 KiB of keys and values, and what
+    /// Waymark adds under keys that begin with `waymark.`.
     Metadata, usize::MAX
 }
 
+impl Attributes {
+    /// Attributes that an entry brings; they were checked when it was decided.
+    pub(crate) fn from_accepted(map: BTreeMap<String, String>) -> Self {
+        Self(map)
+    }
+}
+
 impl Metadata {
-    /// Adds a note of Waymark's own to the caller's metadata; it is cut so that an
-    /// entry stays within twice the caller's limit.
+    /// Adds a note of Waymark's own; one key holds at most 1,024 characters.
     pub(crate) fn note(&mut self, key: &str, text: &str) {
-        let end = text.char_indices().nth(512).map_or(text.len(), |(at, _)| at);
-        let text = text.get(..end).unwrap_or_default().replace(char::is_control, " ");
-        self.0.insert(key.to_owned(), text);
+        let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+        let notes = self.0.entry(key.to_owned()).or_default();
+        let before = notes.chars().count();
+        if before > 0 && before < 1_000 {
+            notes.push_str("; ");
+        }
+        notes.extend(plain.take(1_024_usize.saturating_sub(before + 2)));
     }
 }

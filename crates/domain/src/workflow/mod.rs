@@ -3,11 +3,14 @@
 
 mod definition;
 mod graph;
+mod lookup;
 mod record;
+#[cfg(test)]
+pub(crate) mod sample;
 
 pub use definition::{
     Assignment, Category, CommentStatus, Effect, Operation, RefundedUnits, State, Status,
     StatusSharing, Transition, Trigger, Workflow,
 };
-pub use graph::Graph;
+pub use graph::{Graph, GraphError};
 pub use record::{Record, Stamp};

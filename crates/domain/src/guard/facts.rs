@@ -1,0 +1,204 @@
+//! What a guard sees, turned into the values of CEL.
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    sync::Arc,
+};
+
+use cel::Value;
+use chrono::{DateTime, FixedOffset, Utc};
+
+use super::check::Uses;
+use crate::{
+    actor::{Actor, ActorKind},
+    order::{Customer, Hold, Line, Order, Progress},
+    value::{Comment, Metadata, Money, Quantity, Timestamp},
+    workflow::Workflow,
+};
+
+/// What a guard sees.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The workflow of the order.
+    pub workflow: &'a Workflow,
+    /// The order.
+    pub order: &'a Order,
+    /// Who asks.
+    pub actor: &'a Actor,
+    /// What the call says.
+    pub comment: &'a Comment,
+    /// What the call notes.
+    pub metadata: &'a Metadata,
+    /// The instant of the step.
+    pub now: Timestamp,
+}
+
+/// The variables that the expression names, and of each the fields that it names.
+pub(super) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)> {
+    let mut variables = Vec::with_capacity(4);
+    if !uses.order.is_empty() {
+        let progress = Progress::new(facts.workflow, facts.order);
+        variables.push(("order", map(&uses.order, |field| order(facts, &progress, field, &uses.line))));
+    }
+    if !uses.actor.is_empty() {
+        variables.push(("actor", map(&uses.actor, |field| actor(facts.actor, field))));
+    }
+    if !uses.request.is_empty() {
+        variables.push(("request", map(&uses.request, |field| match field {
+            "metadata" => texts(facts.metadata.as_map()),
+            _ => text(facts.comment.as_str()),
+        })));
+    }
+    if uses.now {
+        variables.push(("now", instant(facts.now)));
+    }
+    variables
+}
+
+fn order(facts: &Facts<'_>, progress: &Progress<'_>, field: &str, line_fields: &BTreeSet<&'static str>) -> Value {
+    let order = facts.order;
+    let assignment = || facts.workflow.assignment(&order.standing.state, &order.standing.status);
+    let returns = order.return_to.as_ref();
+    match field {
+        "workflow" => text(order.workflow.as_str()),
+        "id" => text(order.id.as_str()),
+        "state" => text(order.standing.state.as_str()),
+        "status" => text(order.standing.status.as_str()),
+        "status_label" => {
+            text(facts.workflow.status_label(&order.standing.status, None, order.store_view.as_ref()))
+        }
+        "visible_on_storefront" => Value::Bool(assignment().is_some_and(|a| a.visible_on_storefront)),
+        "version" => Value::Int(order.version),
+        "lines" => list(&order.lines, |l| map(line_fields, |field| line(l, field))),
+        "currency" => text(order.currency.as_ref().map_or("", |c| c.as_str())),
+        "grand_total" => money(order.grand_total),
+        "total_paid" => money(order.total_paid),
+        "total_refunded" => money(order.total_refunded),
+        "total_due" => money(progress.total_due()),
+        "store_view" => text(order.store_view.as_ref().map_or("", |s| s.as_str())),
+        "customer" => customer(&order.customer),
+        "attributes" => texts(order.attributes.as_map()),
+        "holds" => list(&order.holds, hold),
+        "return_state" => text(returns.map_or("", |to| to.state.as_str())),
+        "return_status" => text(returns.map_or("", |to| to.status.as_str())),
+        "allowed_operations" => list(&progress.allowed_operations(), |code| text(code.as_str())),
+        "create_time" => instant(order.create_time),
+        "update_time" => instant(order.update_time),
+        "status_time" => instant(order.status_time),
+        "can_invoice" => Value::Bool(progress.can_invoice()),
+        "can_ship" => Value::Bool(progress.can_ship()),
+        "can_refund" => Value::Bool(progress.can_refund()),
+        "fully_invoiced" => Value::Bool(progress.fully_invoiced()),
+        "fully_shipped" => Value::Bool(progress.fully_shipped()),
+        "fully_refunded" => Value::Bool(progress.fully_refunded()),
+        "is_virtual" => Value::Bool(progress.is_virtual()),
+        // The check has refused every other name.
+        _ => Value::Null,
+    }
+}
+
+fn line(line: &Line, field: &str) -> Value {
+    match field {
+        "id" => text(line.id.as_str()),
+        "sku" => text(line.sku.as_str()),
+        "name" => text(line.name.as_str()),
+        "quantity_ordered" => quantity(line.ordered),
+        "quantity_invoiced" => quantity(line.invoiced),
+        "quantity_shipped" => quantity(line.shipped),
+        "quantity_refunded" => quantity(line.refunded),
+        "quantity_canceled" => quantity(line.canceled),
+        "is_virtual" => Value::Bool(line.is_virtual),
+        // The check has refused every other name.
+        _ => Value::Null,
+    }
+}
+
+fn actor(actor: &Actor, field: &str) -> Value {
+    match field {
+        "kind" => text(match actor.kind {
+            ActorKind::User => "user",
+            ActorKind::Integration => "integration",
+            ActorKind::Customer => "customer",
+            ActorKind::System => "system",
+        }),
+        "id" => text(actor.id.as_str()),
+        "on_behalf_of" => text(actor.on_behalf_of.as_str()),
+        "roles" => list(&actor.roles, |role| text(role.as_str())),
+        // The check has refused every other name.
+        _ => Value::Null,
+    }
+}
+
+fn customer(customer: &Customer) -> Value {
+    Value::from(HashMap::from([
+        ("id", text(customer.id.as_str())),
+        ("email", text(customer.email.as_str())),
+        ("name", text(customer.name.as_str())),
+        ("guest", Value::Bool(customer.guest)),
+    ]))
+}
+
+fn hold(hold: &Hold) -> Value {
+    Value::from(HashMap::from([
+        ("id", text(hold.id.as_str())),
+        ("reason", text(hold.reason.as_str())),
+        ("place_time", instant(hold.place_time)),
+    ]))
+}
+
+fn map(fields: &BTreeSet<&'static str>, value: impl Fn(&str) -> Value) -> Value {
+    Value::from(fields.iter().map(|field| (*field, value(field))).collect::<HashMap<_, _>>())
+}
+
+fn list<T>(items: &[T], value: impl Fn(&T) -> Value) -> Value {
+    Value::List(Arc::new(items.iter().map(value).collect()))
+}
+
+fn texts(map: &BTreeMap<String, String>) -> Value {
+    Value::from(map.iter().map(|(key, value)| (key.as_str(), text(value))).collect::<HashMap<_, _>>())
+}
+
+fn text(text: &str) -> Value {
+    Value::from(text)
+}
+
+fn money(money: Money) -> Value {
+    Value::Int(money.minor_units())
+}
+
+fn quantity(quantity: Quantity) -> Value {
+    Value::Float(quantity.to_f64())
+}
+
+fn instant(timestamp: Timestamp) -> Value {
+    let instant = DateTime::<Utc>::from_timestamp_micros(timestamp.micros()).unwrap_or_default();
+    Value::Timestamp(DateTime::<FixedOffset>::from(instant))
+}
+
+/// Values of the right types for the fields that an expression names.
+pub(super) fn sample(uses: &Uses) -> Vec<(&'static str, Value)> {
+    let instant = instant(Timestamp::default());
+    let line = map(&uses.line, |field| match field {
+        "is_virtual" => Value::Bool(false),
+        "id" | "sku" | "name" => text("sample"),
+        _ => Value::Float(1.0),
+    });
+    let order = map(&uses.order, |field| match field {
+        "lines" => Value::List(Arc::new(vec![line.clone()])),
+        "holds" => Value::List(Arc::new(Vec::new())),
+        "allowed_operations" => Value::List(Arc::new(vec![text("sample")])),
+        "version" | "grand_total" | "total_paid" | "total_refunded" | "total_due" => Value::Int(1),
+        "customer" => customer(&Customer::default()),
+        "attributes" => texts(&BTreeMap::new()),
+        "create_time" | "update_time" | "status_time" => instant.clone(),
+        "workflow" | "id" | "state" | "status" | "status_label" | "currency" | "store_view"
+        | "return_state" | "return_status" => text("sample"),
+        _ => Value::Bool(true),
+    });
+    let actor = map(&uses.actor, |field| actor(&Actor::system(), field));
+    let request = map(&uses.request, |field| match field {
+        "metadata" => texts(&BTreeMap::new()),
+        _ => text("sample"),
+    });
+    vec![("order", order), ("actor", actor), ("request", request), ("now", instant)]
+}

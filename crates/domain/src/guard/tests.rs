@@ -1,0 +1,112 @@
+use super::*;
+use crate::{
+    actor::Actor,
+    value::{Comment, Metadata, Timestamp},
+    workflow::sample,
+};
+
+fn compile(text: &str) -> Result<Guard, GuardError> {
+    Guard::compile(&Expression::new(text).unwrap())
+}
+
+fn holds(text: &str) -> Result<bool, EvaluationError> {
+    let (graph, order) = sample::graph_and_order();
+    let guard = compile(text).unwrap_or_else(|error| panic!("{text}: {error}"));
+    guard.holds(&Facts {
+        workflow: graph.workflow(),
+        order: &order,
+        actor: &Actor::system(),
+        comment: &Comment::new("please").unwrap(),
+        metadata: &Metadata::default(),
+        now: Timestamp::from_micros(86_400_000_000),
+    })
+}
+
+#[test]
+fn sees_order_actor_now_and_request() {
+    for (text, expected) in [
+        ("true", true),
+        ("order.state == 'new'", true),
+        ("order.status in ['pending', 'received']", true),
+        ("order.grand_total >= 1000 && order.total_due == order.grand_total", true),
+        ("order.lines.all(l, l.quantity_ordered >= 1.0)", true),
+        ("order.lines.all(l, l.quantity_ordered >= 1)", true),
+        ("order.lines.exists(l, l.sku == 'nothing')", false),
+        ("order.lines.filter(l, l.is_virtual).size() == 0", true),
+        ("order.lines.exists_one(l, l.id == '1')", true),
+        ("size(order.lines) == 2", true),
+        ("order.lines[0].id == '1'", true),
+        ("order.can_invoice && !order.fully_invoiced && !order.is_virtual", true),
+        ("has(order.attributes.channel)", false),
+        ("'channel' in order.attributes", false),
+        ("order.customer.guest", false),
+        ("actor.kind == 'system' && size(actor.roles) == 0", true),
+        ("request.comment.contains('ease')", true),
+        ("now - order.create_time > duration('1h')", true),
+        ("order.return_state == ''", true),
+        ("order.allowed_operations.size() > 0", true),
+    ] {
+        assert_eq!(holds(text), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn every_word_of_the_vocabulary_is_bound() {
+    for field in vocabulary::ORDER {
+        assert_eq!(holds(&format!("order.{field} != null")), Ok(true), "{field}");
+    }
+    for field in vocabulary::LINE {
+        assert_eq!(holds(&format!("order.lines.all(l, l.{field} != null)")), Ok(true), "{field}");
+    }
+    for field in vocabulary::ACTOR {
+        assert_eq!(holds(&format!("actor.{field} != null")), Ok(true), "{field}");
+    }
+    for field in vocabulary::REQUEST {
+        assert_eq!(holds(&format!("request.{field} != null")), Ok(true), "{field}");
+    }
+}
+
+#[test]
+fn what_depends_on_data_fails_at_run_time() {
+    assert!(holds("order.attributes.channel == 'web'").is_err());
+    assert!(holds("order.lines[7].id == '1'").is_err());
+    assert!(holds("1 / order.total_paid > 0").is_err());
+}
+
+#[test]
+fn refuses_what_is_wrong_or_dear() {
+    let deep = "(".repeat(400) + "true" + &")".repeat(400);
+    let not = "!".repeat(999) + "true";
+    let list = "[".repeat(480) + &"]".repeat(480);
+    let wide = format!("order.lines.all(l, {})", vec!["l.id == 'x'"; 60].join(" || "));
+    for text in [
+        "order.",
+        "order.foo == 1",
+        "ordre.state == 'new'",
+        "order == order",
+        "order['state'] == 'new'",
+        "order.lines.map(l, l.id) == []",
+        "order.lines.all(l, order.lines.all(m, l.id == m.id))",
+        "[1, 2, 3].all(x, x > 0)",
+        "order.holds.all(h, h.reason != '')",
+        "order.attributes.all(k, k != '')",
+        "order.state.matches('(a+)+$')",
+        "order.state",
+        "1",
+        "order.state + 1 == ''",
+        "order.grand_total == 'x' + 1",
+        "{'a': 1}.a == 1",
+        "order.lines.all(l, l.foo == 1)",
+        "frobnicate(order.state)",
+        &deep,
+        &not[..1000],
+        &list,
+        &wide,
+        "\u{0}",
+    ] {
+        if let Ok(expression) = Expression::new(text) {
+            assert!(Guard::compile(&expression).is_err(), "{text}");
+        }
+    }
+    assert!(Expression::new(&"x".repeat(1001)).is_err());
+}

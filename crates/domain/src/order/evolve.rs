@@ -1,0 +1,82 @@
+//! Applying entries that were already accepted. Nothing here can fail.
+
+use super::{Order, Standing};
+use crate::{
+    history::{Change, Detail, Entry, Recorded},
+    value::Attributes,
+    workflow::Effect,
+};
+
+/// Applies one entry to the order before it.
+#[must_use]
+pub fn evolve(mut order: Order, entry: &Entry) -> Order {
+    match &entry.detail {
+        Detail::Created(created) => order = (**created).clone(),
+        Detail::Commented | Detail::Transitioned(None) => {}
+        Detail::Transitioned(Some(recorded)) | Detail::Recorded(recorded) => record(&mut order, recorded),
+        Detail::Held(hold) => {
+            if order.return_to.is_none() {
+                order.return_to = Some(order.standing.clone());
+            }
+            order.holds.push(hold.clone());
+        }
+        Detail::Released(released) => {
+            order.holds.retain(|hold| !released.contains(&hold.id));
+            if order.holds.is_empty() {
+                order.return_to = None;
+            }
+        }
+        Detail::Updated(changes) => changes.iter().for_each(|change| update(&mut order, change)),
+    }
+    stand(&mut order, &entry.to, entry);
+    order
+}
+
+/// Replays the history of an order from its first entry; none when there is none.
+pub fn replay<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Option<Order> {
+    entries.into_iter().fold(None, |order, entry| match (&entry.detail, order) {
+        (Detail::Created(created), None) => Some(evolve((**created).clone(), entry)),
+        (_, Some(order)) => Some(evolve(order, entry)),
+        (_, None) => None,
+    })
+}
+
+fn stand(order: &mut Order, to: &Standing, entry: &Entry) {
+    if order.standing.status != to.status {
+        order.status_time = entry.create_time;
+    }
+    order.standing = to.clone();
+    order.version = entry.sequence;
+    order.update_time = entry.create_time;
+}
+
+/// Moves the quantities and totals that an operation moves.
+pub(super) fn record(order: &mut Order, recorded: &Recorded) {
+    for moved in &recorded.lines {
+        if let Some(line) = order.lines.iter_mut().find(|line| line.id == moved.line_id) {
+            *line = line.clone().after(recorded.effect, moved.quantity);
+        }
+    }
+    match recorded.effect {
+        Effect::Pay => order.total_paid = order.total_paid.plus(recorded.amount),
+        Effect::Refund => order.total_refunded = order.total_refunded.plus(recorded.amount),
+        Effect::None | Effect::Invoice | Effect::Ship | Effect::Cancel => {}
+    }
+}
+
+fn update(order: &mut Order, change: &Change) {
+    match change {
+        Change::Attribute { key, after, .. } => {
+            let mut map = order.attributes.as_map().clone();
+            match after {
+                Some(value) => map.insert(key.clone(), value.clone()),
+                None => map.remove(key),
+            };
+            order.attributes = Attributes::from_accepted(map);
+        }
+        Change::Customer { after, .. } => order.customer = after.clone(),
+        Change::StoreView { after, .. } => order.store_view.clone_from(after),
+        Change::Lines { after, .. } => order.lines.clone_from(after),
+        Change::GrandTotal { after, .. } => order.grand_total = *after,
+    }
+}

@@ -1,0 +1,70 @@
+//! Looking up the parts of a workflow by their codes.
+
+use super::{Assignment, Category, Operation, State, Status, Transition, Workflow};
+use crate::value::{Label, OperationCode, StateCode, StatusCode, StoreView, TransitionCode};
+
+impl Workflow {
+    /// The state with this code.
+    pub fn state(&self, code: &StateCode) -> Option<&State> {
+        self.states.iter().find(|state| state.code == *code)
+    }
+
+    /// The status with this code, retired or not.
+    pub fn status(&self, code: &StatusCode) -> Option<&Status> {
+        self.statuses.iter().find(|status| status.code == *code)
+    }
+
+    /// The transition with this code.
+    pub fn transition(&self, code: &TransitionCode) -> Option<&Transition> {
+        self.transitions.iter().find(|transition| transition.code == *code)
+    }
+
+    /// The operation with this code.
+    pub fn operation(&self, code: &OperationCode) -> Option<&Operation> {
+        self.operations.iter().find(|operation| operation.code == *code)
+    }
+
+    /// The one state for orders on hold.
+    pub fn held_state(&self) -> Option<&State> {
+        self.states.iter().find(|state| state.category == Category::Held)
+    }
+
+    /// The assignment of this status to this state.
+    pub fn assignment(&self, state: &StateCode, status: &StatusCode) -> Option<&Assignment> {
+        self.assignments_of(state).find(|assignment| assignment.status == *status)
+    }
+
+    /// What is assigned to this state: the default first, then by position and code of the status.
+    pub fn assignments_of(&self, state: &StateCode) -> impl Iterator<Item = &Assignment> {
+        self.assignments.iter().filter(move |assignment| assignment.state == *state)
+    }
+
+    /// The states that this status is assigned to.
+    pub fn states_of(&self, status: &StatusCode) -> impl Iterator<Item = &StateCode> {
+        let of_status = self.assignments.iter().filter(move |assignment| assignment.status == *status);
+        of_status.map(|assignment| &assignment.state)
+    }
+
+    /// The status that this state lands on when no other is named.
+    pub fn default_status(&self, state: &StateCode) -> Option<&StatusCode> {
+        let default = self.assignments_of(state).find(|assignment| assignment.is_default);
+        default.map(|assignment| &assignment.status)
+    }
+
+    /// What a reader in the store view `asked` calls a status of an order that was
+    /// placed in the store view `order`: asked for, the order's, the workflow's default,
+    /// the label itself, and the code where the workflow has no such status.
+    pub fn status_label<'a>(
+        &'a self,
+        status: &'a StatusCode,
+        asked: Option<&StoreView>,
+        order: Option<&StoreView>,
+    ) -> &'a str {
+        let Some(status) = self.status(status) else {
+            return status.as_str();
+        };
+        let views = [asked, order, self.default_store_view.as_ref()];
+        let own = views.into_iter().flatten().find_map(|view| status.store_view_labels.get(view));
+        own.map_or(status.label.as_str(), Label::as_str)
+    }
+}

@@ -1,0 +1,1 @@
+//! A small workflow and order for the tests of this crate.

@@ -1,0 +1,184 @@
+//! The tables, as both databases have them. Columns use only Text, `BigInt`,
+//! Integer, Bool and Binary: instants are microseconds since 1970 in UTC, JSON
+//! is text.
+
+diesel::table! {
+    deployment (singleton) {
+        singleton -> Integer,
+        id -> Binary,
+        partition_count -> Integer,
+        create_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    catalog (singleton) {
+        singleton -> Integer,
+        version -> BigInt,
+    }
+}
+
+diesel::table! {
+    partitions (partition) {
+        partition -> Integer,
+    }
+}
+
+diesel::table! {
+    workflows (code) {
+        code -> Text,
+        label -> Text,
+        description -> Text,
+        initial_state -> Text,
+        default_store_view -> Nullable<Text>,
+        comment_status -> Text,
+        status_sharing -> Text,
+        refunded_units -> Text,
+        operations -> Text,
+        max_cascade -> Integer,
+        version -> BigInt,
+        create_time -> BigInt,
+        update_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    states (workflow, code) {
+        workflow -> Text,
+        code -> Text,
+        label -> Text,
+        category -> Text,
+        can_start -> Bool,
+        operations -> Text,
+        holdable -> Bool,
+        terminal -> Bool,
+        entry_guard -> Nullable<Text>,
+        position -> Integer,
+    }
+}
+
+diesel::table! {
+    statuses (workflow, code) {
+        workflow -> Text,
+        code -> Text,
+        label -> Text,
+        store_view_labels -> Text,
+        description -> Text,
+        color -> Nullable<Text>,
+        position -> Integer,
+        retired -> Bool,
+        ever_used -> Bool,
+        version -> BigInt,
+        create_time -> BigInt,
+        update_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    assignments (workflow, state, status) {
+        workflow -> Text,
+        state -> Text,
+        status -> Text,
+        is_default -> Bool,
+        visible_on_storefront -> Bool,
+    }
+}
+
+diesel::table! {
+    transitions (workflow, code) {
+        workflow -> Text,
+        code -> Text,
+        label -> Text,
+        description -> Text,
+        from_statuses -> Text,
+        from_states -> Text,
+        to_state -> Text,
+        to_status -> Nullable<Text>,
+        guard -> Nullable<Text>,
+        trigger_kind -> Text,
+        trigger_operations -> Text,
+        operation -> Nullable<Text>,
+        roles -> Text,
+        position -> Integer,
+        version -> BigInt,
+        create_time -> BigInt,
+        update_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    workflow_versions (workflow, version) {
+        workflow -> Text,
+        version -> BigInt,
+        actor -> Text,
+        create_time -> BigInt,
+        changes -> Text,
+        document -> Text,
+    }
+}
+
+diesel::table! {
+    definition_requests (workflow, request_id) {
+        workflow -> Text,
+        request_id -> Text,
+        fingerprint -> Binary,
+        answer -> Binary,
+        create_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    orders (partition, order_key) {
+        partition -> Integer,
+        order_key -> BigInt,
+        workflow -> Text,
+        id -> Text,
+        state -> Text,
+        status -> Text,
+        return_state -> Nullable<Text>,
+        return_status -> Nullable<Text>,
+        version -> BigInt,
+        create_time -> BigInt,
+        update_time -> BigInt,
+        body -> Text,
+    }
+}
+
+diesel::table! {
+    history (partition, log_offset) {
+        partition -> Integer,
+        log_offset -> BigInt,
+        step_offset -> BigInt,
+        order_key -> BigInt,
+        workflow -> Text,
+        order_id -> Text,
+        sequence -> BigInt,
+        kind -> Text,
+        from_state -> Nullable<Text>,
+        from_status -> Nullable<Text>,
+        to_state -> Text,
+        to_status -> Text,
+        transition -> Nullable<Text>,
+        comment -> Text,
+        notify_customer -> Bool,
+        visible_to_customer -> Bool,
+        actor -> Text,
+        request_id -> Nullable<Text>,
+        fingerprint -> Nullable<Binary>,
+        caused_by -> BigInt,
+        workflow_version -> BigInt,
+        metadata -> Text,
+        create_time -> BigInt,
+        detail -> Text,
+        batch_id -> Binary,
+    }
+}
+
+diesel::table! {
+    customer_orders (workflow, customer_id, partition, order_key) {
+        workflow -> Text,
+        customer_id -> Text,
+        partition -> Integer,
+        order_key -> BigInt,
+    }
+}

@@ -1,0 +1,13 @@
+DROP TABLE customer_orders;
+DROP TABLE history;
+DROP TABLE orders;
+DROP TABLE definition_requests;
+DROP TABLE workflow_versions;
+DROP TABLE transitions;
+DROP TABLE assignments;
+DROP TABLE statuses;
+DROP TABLE states;
+DROP TABLE workflows;
+DROP TABLE partitions;
+DROP TABLE catalog;
+DROP TABLE deployment;
