@@ -18,6 +18,8 @@ mod rejection;
 mod standing;
 mod transition;
 mod update;
+#[cfg(test)]
+mod tests;
 
 pub use command::{
     Action, AttributesPatch, Command, Context, CustomerPatch, LineQuantity, NewOrder,

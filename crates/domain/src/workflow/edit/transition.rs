@@ -1,0 +1,131 @@
+//! Creating, changing and deleting transitions.
+
+use super::{finish, set};
+use crate::{
+    guard::{Expression, Guard},
+    value::{Description, Label, OperationCode, Role, StateCode, StatusCode, TransitionCode},
+    workflow::{Refusal, Transition, Trigger, Workflow},
+};
+
+/// What shall change of a transition; parts that are none stay.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TransitionPatch {
+    /// The label.
+    pub label: Option<Label>,
+    /// The description.
+    pub description: Option<Description>,
+    /// The statuses it leaves.
+    pub from_statuses: Option<Vec<StatusCode>>,
+    /// The states it leaves.
+    pub from_states: Option<Vec<StateCode>>,
+    /// The state it enters.
+    pub to_state: Option<StateCode>,
+    /// The status it enters; `Some(None)` for the default of the state.
+    pub to_status: Option<Option<StatusCode>>,
+    /// The guard; `Some(None)` for none.
+    pub guard: Option<Option<Expression>>,
+    /// What starts it.
+    pub trigger: Option<Trigger>,
+    /// The operation that it records; `Some(None)` for none.
+    pub operation: Option<Option<OperationCode>>,
+    /// The roles of which the actor needs one.
+    pub roles: Option<Vec<Role>>,
+    /// The place among several that match.
+    pub position: Option<i32>,
+}
+
+/// Adds a transition.
+///
+/// # Errors
+/// Returns [`Refusal`] for a code that is taken, parts that do not exist, a guard that
+/// does not compile, and where the workflow would break a rule.
+pub fn create_transition(workflow: &Workflow, transition: Transition) -> Result<Workflow, Refusal> {
+    if workflow.transition(&transition.code).is_some() {
+        return Err(Refusal::TransitionExists { transition: transition.code });
+    }
+    check(workflow, &transition)?;
+    let mut after = workflow.clone();
+    after.transitions.push(transition);
+    finish(Some(workflow), after)
+}
+
+/// Changes a transition. Its code cannot change.
+///
+/// # Errors
+/// As [`create_transition`], and [`Refusal::TransitionNotFound`] for an unknown one.
+pub fn update_transition(
+    workflow: &Workflow,
+    code: &TransitionCode,
+    patch: TransitionPatch,
+) -> Result<Workflow, Refusal> {
+    let mut after = workflow.clone();
+    let Some(transition) = after.transitions.iter_mut().find(|transition| transition.code == *code) else {
+        return Err(Refusal::TransitionNotFound { transition: code.clone() });
+    };
+    patch.change(transition);
+    check(workflow, transition)?;
+    finish(Some(workflow), after)
+}
+
+/// Removes a transition. Orders stay where they are.
+///
+/// # Errors
+/// Returns [`Refusal::TransitionNotFound`] for an unknown one.
+pub fn delete_transition(workflow: &Workflow, code: &TransitionCode) -> Result<Workflow, Refusal> {
+    if workflow.transition(code).is_none() {
+        return Err(Refusal::TransitionNotFound { transition: code.clone() });
+    }
+    let mut after = workflow.clone();
+    after.transitions.retain(|transition| transition.code != *code);
+    finish(Some(workflow), after)
+}
+
+/// Names the first part that does not exist, so that a caller learns more than that the
+/// workflow would be invalid.
+fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
+    let mut states = transition.from_states.iter().chain([&transition.to_state]);
+    if let Some(state) = states.find(|state| workflow.state(state).is_none()) {
+        return Err(Refusal::StateNotFound { state: state.clone() });
+    }
+    let mut statuses = transition.from_statuses.iter().chain(&transition.to_status);
+    if let Some(status) = statuses.find(|status| workflow.status(status).is_none()) {
+        return Err(Refusal::StatusNotFound { status: status.clone() });
+    }
+    let triggers = match &transition.trigger {
+        Trigger::OnOperations(operations) => operations.as_slice(),
+        Trigger::Manual | Trigger::Automatic => &[],
+    };
+    let mut operations = triggers.iter().chain(&transition.operation);
+    if let Some(operation) = operations.find(|operation| workflow.operation(operation).is_none()) {
+        return Err(Refusal::OperationNotFound { operation: operation.clone() });
+    }
+    if let Some(status) = &transition.to_status
+        && workflow.assignment(&transition.to_state, status).is_none()
+    {
+        return Err(Refusal::StatusNotInState { state: transition.to_state.clone(), status: status.clone() });
+    }
+    if let Some(Err(problem)) = transition.guard.as_ref().map(Guard::compile) {
+        return Err(Refusal::GuardInvalid { transition: transition.code.clone(), problem });
+    }
+    Ok(())
+}
+
+impl TransitionPatch {
+    fn change(self, transition: &mut Transition) {
+        let Self {
+            label, description, from_statuses, from_states, to_state, to_status, guard, trigger,
+            operation, roles, position,
+        } = self;
+        set(&mut transition.label, label);
+        set(&mut transition.description, description);
+        set(&mut transition.from_statuses, from_statuses);
+        set(&mut transition.from_states, from_states);
+        set(&mut transition.to_state, to_state);
+        set(&mut transition.to_status, to_status);
+        set(&mut transition.guard, guard);
+        set(&mut transition.trigger, trigger);
+        set(&mut transition.operation, operation);
+        set(&mut transition.roles, roles);
+        set(&mut transition.position, position);
+    }
+}

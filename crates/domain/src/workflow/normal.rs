@@ -1,0 +1,52 @@
+//! The one order in which the parts of a workflow are kept, so that two workflows
+//! that mean the same are equal.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::{Trigger, Workflow};
+
+impl Workflow {
+    /// Sorts every list: parts by position, then code; operations by code; assignments by
+    /// state, the default first, then by status; sets of codes by code, each once.
+    ///
+    /// Parts with the same code are all kept: [`super::lint`] names them.
+    #[must_use]
+    pub fn normalized(mut self) -> Self {
+        self.operations.sort_by(|a, b| a.code.cmp(&b.code));
+        self.states.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        self.statuses.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        self.transitions.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        for state in &mut self.states {
+            sort_set(&mut state.operations);
+        }
+        for transition in &mut self.transitions {
+            sort_set(&mut transition.from_statuses);
+            sort_set(&mut transition.from_states);
+            sort_set(&mut transition.roles);
+            if let Trigger::OnOperations(operations) = &mut transition.trigger {
+                sort_set(operations);
+            }
+        }
+        self.sort_assignments();
+        self
+    }
+
+    fn sort_assignments(&mut self) {
+        let states: BTreeMap<_, _> = self.states.iter().zip(0..).map(|(part, rank)| (&part.code, rank)).collect();
+        let statuses: BTreeMap<_, _> = self.statuses.iter().zip(0..).map(|(part, rank)| (&part.code, rank)).collect();
+        self.assignments.sort_by_cached_key(|assignment| {
+            (
+                states.get(&assignment.state).copied().unwrap_or(usize::MAX),
+                assignment.state.clone(),
+                !assignment.is_default,
+                statuses.get(&assignment.status).copied().unwrap_or(usize::MAX),
+                assignment.status.clone(),
+            )
+        });
+    }
+}
+
+fn sort_set<T: Ord>(items: &mut Vec<T>) {
+    let set: BTreeSet<T> = std::mem::take(items).into_iter().collect();
+    items.extend(set);
+}

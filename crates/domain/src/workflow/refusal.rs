@@ -1,0 +1,234 @@
+//! Why a change of a workflow was refused. Every variant is one reason of the contract.
+
+use std::fmt;
+
+use super::Finding;
+use crate::{
+    guard::GuardError,
+    value::{OperationCode, OrderId, StateCode, StatusCode, TransitionCode, WorkflowCode},
+};
+
+/// How many findings the text of a refusal spells out.
+const FINDINGS_SPELLED_MAX: usize = 5;
+
+/// Why a change of a workflow was refused; nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// There is no such workflow.
+    #[error("there is no workflow {workflow}")]
+    WorkflowNotFound {
+        /// Its code.
+        workflow: WorkflowCode,
+    },
+    /// The workflow has orders, so it cannot be deleted.
+    #[error("workflow {workflow} cannot be deleted: {usage}")]
+    WorkflowInUse {
+        /// Its code.
+        workflow: WorkflowCode,
+        /// Its orders.
+        usage: Usage,
+    },
+    /// The workflow has no such state.
+    #[error("there is no state {state}")]
+    StateNotFound {
+        /// Its code.
+        state: StateCode,
+    },
+    /// The workflow has no such status.
+    #[error("there is no status {status}")]
+    StatusNotFound {
+        /// Its code.
+        status: StatusCode,
+    },
+    /// The workflow has a status with this code.
+    #[error("there is a status {status} already")]
+    StatusExists {
+        /// Its code.
+        status: StatusCode,
+    },
+    /// A retired status is not assigned.
+    #[error("status {status} is retired")]
+    StatusRetired {
+        /// Its code.
+        status: StatusCode,
+    },
+    /// A status of this workflow belongs to one state only.
+    #[error("status {status} is assigned to state {state}, and a status of this workflow belongs to one state only")]
+    StatusAssignedElsewhere {
+        /// The status.
+        status: StatusCode,
+        /// The state that it belongs to.
+        state: StateCode,
+    },
+    /// A state with statuses has a default.
+    #[error("status {status} is the default of state {state}: make another one the default instead")]
+    DefaultRequired {
+        /// The state.
+        state: StateCode,
+        /// Its default.
+        status: StatusCode,
+    },
+    /// The status does not belong to the state.
+    #[error("status {status} is not assigned to state {state}")]
+    AssignmentNotFound {
+        /// The state.
+        state: StateCode,
+        /// The status.
+        status: StatusCode,
+    },
+    /// The state would have no status left that can be entered.
+    #[error("status {status} is the last one of state {state} that is not retired")]
+    LastStatusOfState {
+        /// The state.
+        state: StateCode,
+        /// The status.
+        status: StatusCode,
+    },
+    /// A status that belongs to a state is not deleted.
+    #[error("status {status} is assigned to {}: unassign it first, or retire it", list(.states))]
+    StatusAssigned {
+        /// The status.
+        status: StatusCode,
+        /// The states that it belongs to.
+        states: Vec<StateCode>,
+    },
+    /// A default cannot be retired.
+    #[error("status {status} is the default of {}: make another one the default first", list(.states))]
+    StatusIsDefault {
+        /// The status.
+        status: StatusCode,
+        /// The states whose default it is.
+        states: Vec<StateCode>,
+    },
+    /// Orders stand on the status, will return to it, or once had it.
+    #[error("status {status}{} is in use: {usage}", in_state(.state.as_ref()))]
+    StatusInUse {
+        /// The status.
+        status: StatusCode,
+        /// The state of the pair that would go; none where the status itself would.
+        state: Option<StateCode>,
+        /// The orders.
+        usage: Usage,
+    },
+    /// A transition cannot lead to a status that does not belong to its state.
+    #[error("status {status} is not assigned to state {state}, so no transition can lead to both")]
+    StatusNotInState {
+        /// The state.
+        state: StateCode,
+        /// The status.
+        status: StatusCode,
+    },
+    /// The workflow has a transition with this code.
+    #[error("there is a transition {transition} already")]
+    TransitionExists {
+        /// Its code.
+        transition: TransitionCode,
+    },
+    /// The workflow has no such transition.
+    #[error("there is no transition {transition}")]
+    TransitionNotFound {
+        /// Its code.
+        transition: TransitionCode,
+    },
+    /// The workflow has no such operation.
+    #[error("there is no operation {operation}")]
+    OperationNotFound {
+        /// Its code.
+        operation: OperationCode,
+    },
+    /// The expression cannot be a guard.
+    #[error("the guard of transition {transition} {problem}")]
+    GuardInvalid {
+        /// The transition.
+        transition: TransitionCode,
+        /// What is wrong with it.
+        problem: GuardError,
+    },
+    /// The result would break rules of workflows.
+    #[error("the workflow would be invalid: {}", spelled(.findings))]
+    WorkflowInvalid {
+        /// The broken rules, at least one.
+        findings: Vec<Finding>,
+    },
+    /// The document leaves out what a new part needs.
+    #[error("the document must give {path}")]
+    FieldRequired {
+        /// Where it belongs, such as `statuses.packed.label`.
+        path: String,
+    },
+    /// A Magento configuration can only be merged into a workflow.
+    #[error("a Magento config.xml has statuses and links only, so it is merged into a workflow and replaces none")]
+    ModeRefused,
+    /// The caller has seen another version.
+    #[error("the etag is {current}, the call expects {expected}")]
+    VersionMismatch {
+        /// What the caller expects.
+        expected: String,
+        /// What it is.
+        current: String,
+    },
+}
+
+/// Orders that stand in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usage {
+    /// How many there are.
+    pub count: u64,
+    /// The ids of up to ten of them.
+    pub order_ids: Vec<OrderId>,
+}
+
+impl fmt::Display for Usage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} orders", self.count)?;
+        if !self.order_ids.is_empty() {
+            write!(f, ", such as {}", list(&self.order_ids))?;
+        }
+        Ok(())
+    }
+}
+
+impl Refusal {
+    /// The reason as the contract writes it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::WorkflowNotFound { .. } => "WORKFLOW_NOT_FOUND",
+            Self::WorkflowInUse { .. } => "WORKFLOW_IN_USE",
+            Self::StateNotFound { .. } => "STATE_NOT_FOUND",
+            Self::StatusNotFound { .. } => "STATUS_NOT_FOUND",
+            Self::StatusExists { .. } => "STATUS_EXISTS",
+            Self::StatusRetired { .. } => "STATUS_RETIRED",
+            Self::StatusAssignedElsewhere { .. } => "STATUS_ASSIGNED_ELSEWHERE",
+            Self::DefaultRequired { .. } => "DEFAULT_REQUIRED",
+            Self::AssignmentNotFound { .. } => "ASSIGNMENT_NOT_FOUND",
+            Self::LastStatusOfState { .. } => "LAST_STATUS_OF_STATE",
+            Self::StatusAssigned { .. } => "STATUS_ASSIGNED",
+            Self::StatusIsDefault { .. } => "STATUS_IS_DEFAULT",
+            Self::StatusInUse { .. } => "STATUS_IN_USE",
+            Self::StatusNotInState { .. } => "STATUS_NOT_IN_STATE",
+            Self::TransitionExists { .. } => "TRANSITION_EXISTS",
+            Self::TransitionNotFound { .. } => "TRANSITION_NOT_FOUND",
+            Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
+            Self::WorkflowInvalid { .. } => "WORKFLOW_INVALID",
+            Self::ModeRefused => "MODE_REFUSED",
+            Self::VersionMismatch { .. } => "VERSION_MISMATCH",
+            Self::GuardInvalid { .. } | Self::FieldRequired { .. } => "FIELD_INVALID",
+        }
+    }
+}
+
+fn list<T: fmt::Display>(items: &[T]) -> String {
+    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+}
+
+fn in_state(state: Option<&StateCode>) -> String {
+    state.map(|state| format!(" in state {state}")).unwrap_or_default()
+}
+
+fn spelled(findings: &[Finding]) -> String {
+    let mut text = list(findings.get(..FINDINGS_SPELLED_MAX).unwrap_or(findings));
+    if let Some(more) = findings.len().checked_sub(FINDINGS_SPELLED_MAX).filter(|more| *more > 0) {
+        text.push_str(&format!(" and {more} more"));
+    }
+    text
+}

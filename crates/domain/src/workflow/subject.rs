@@ -1,0 +1,39 @@
+//! The part of a workflow that a finding or a difference is about.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::value::{OperationCode, StateCode, StatusCode, TransitionCode};
+
+/// A part of a workflow; its text is a word and a code, such as `status pending_paypal`
+/// or `assignment new/pending`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Subject {
+    /// The workflow itself, apart from its parts.
+    Workflow,
+    /// An operation.
+    Operation(OperationCode),
+    /// A status.
+    Status(StatusCode),
+    /// A state.
+    State(StateCode),
+    /// That a status belongs to a state.
+    Assignment(StateCode, StatusCode),
+    /// A transition.
+    Transition(TransitionCode),
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Workflow => f.write_str("workflow"),
+            Self::Operation(code) => write!(f, "operation {code}"),
+            Self::Status(code) => write!(f, "status {code}"),
+            Self::State(code) => write!(f, "state {code}"),
+            Self::Assignment(state, status) => write!(f, "assignment {state}/{status}"),
+            Self::Transition(code) => write!(f, "transition {code}"),
+        }
+    }
+}

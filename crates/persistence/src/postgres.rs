@@ -1,0 +1,128 @@
+//! Connections to PostgreSQL. A stopped process must not hold a partition and a
+//! dead network must not look like a slow one, so nothing is left at the
+//! server's defaults, which are hours.
+
+use std::time::Duration;
+
+use diesel::{ConnectionError, ConnectionResult};
+use diesel_async::{
+    AsyncPgConnection, SimpleAsyncConnection,
+    pooled_connection::{
+        AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
+        deadpool::{BuildError, Pool},
+    },
+};
+use futures::FutureExt;
+use tokio_postgres::{Config, NoTls, config::SslMode};
+
+use crate::Settings;
+
+/// What a connection is for; each role has its own limits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Reads alone; the server refuses writes on it.
+    Read,
+    /// The commit protocol.
+    Write,
+    /// Migrations, which may take their time.
+    Maintenance,
+    /// LISTEN and NOTIFY.
+    Hints,
+}
+
+/// Makes a pool of connections of one role; none is opened yet.
+pub(crate) fn pool(
+    settings: &Settings,
+    config: &Config,
+    role: Role,
+    size: usize,
+) -> Result<Pool<AsyncPgConnection>, BuildError> {
+    let config = tuned(settings, config);
+    let session = session(settings, role);
+    let mut manager = ManagerConfig::<AsyncPgConnection>::default();
+    // A query on every checkout would cost a round trip; a connection that the server
+    // closed is noticed without one.
+    manager.recycling_method = RecyclingMethod::Fast;
+    manager.custom_setup = Box::new(move |_| {
+        let (config, session) = (config.clone(), session.clone());
+        async move { establish(&config, &session).await }.boxed()
+    });
+    Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager)).max_size(size).build()
+}
+
+/// Opens one connection outside any pool.
+pub(crate) async fn connect(settings: &Settings, config: &Config, role: Role) -> ConnectionResult<AsyncPgConnection> {
+    establish(&tuned(settings, config), &session(settings, role)).await
+}
+
+/// What the address leaves open is filled in; what it says stands.
+fn tuned(settings: &Settings, config: &Config) -> Config {
+    let mut config = config.clone();
+    if config.get_application_name().is_none() {
+        config.application_name(&settings.application_name);
+    }
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(settings.connect_timeout);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(settings.idle_in_transaction_timeout.saturating_mul(2));
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_idle(Duration::from_secs(10));
+        config.keepalives_interval(Duration::from_secs(5));
+        config.keepalives_retries(3);
+    }
+    config
+}
+
+fn session(settings: &Settings, role: Role) -> String {
+    let statement = settings.statement_timeout.as_millis();
+    let idle = settings.idle_in_transaction_timeout.as_millis();
+    let lock = settings.lock_timeout.as_millis();
+    let user = settings.idle_in_transaction_timeout.saturating_mul(2).as_millis();
+    let limits = format!("SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {statement};");
+    match role {
+        Role::Read => format!("{limits} SET default_transaction_read_only = on;"),
+        // A step is acknowledged only when it is durable, also where the server's default is laxer.
+        Role::Write => format!(
+            "{limits} SET lock_timeout = {lock}; SET tcp_user_timeout = {user}; \
+             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
+        ),
+        Role::Maintenance => "SET statement_timeout = 0; SET lock_timeout = 0;".to_owned(),
+        Role::Hints => format!("SET statement_timeout = {statement};"),
+    }
+}
+
+async fn establish(config: &Config, session: &str) -> ConnectionResult<AsyncPgConnection> {
+    let mut connection = match config.get_ssl_mode() {
+        SslMode::Disable | SslMode::Prefer => {
+            let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+        }
+        _ => {
+            let (client, connection) = config.connect(crate::tls::connector()?).await.map_err(refused)?;
+            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
+        }
+    };
+    connection.batch_execute(session).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
+fn refused(error: tokio_postgres::Error) -> ConnectionError {
+    ConnectionError::BadConnection(Chain(error).to_string())
+}
+
+/// An error with its causes on one line: Diesel keeps only a text.
+struct Chain(tokio_postgres::Error);
+
+impl std::fmt::Display for Chain {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(&self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,114 @@
+//! Which database, and how patient to be with it.
+
+use std::{fmt, path::PathBuf, time::Duration};
+
+use waymark_domain::partition::PartitionCount;
+
+use crate::Error;
+
+/// The address of a database. Its text form hides the password.
+#[derive(Clone)]
+pub struct DatabaseUrl(pub(crate) Address);
+
+#[derive(Clone)]
+pub(crate) enum Address {
+    Sqlite(PathBuf),
+    Postgres(Box<tokio_postgres::Config>),
+}
+
+impl DatabaseUrl {
+    /// Reads `sqlite://waymark.db` (relative), `sqlite:///var/lib/waymark.db`, or
+    /// `postgres://user@host/database` with the parameters that libpq knows.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidUrl`] for anything else.
+    pub fn parse(text: &str) -> Result<Self, Error> {
+        if let Some(path) = text.strip_prefix("sqlite://") {
+            if path.is_empty() || path.contains(['?', '\0']) || path == ":memory:" {
+                let problem = "a SQLite address is sqlite:// and the path of a file, without parameters";
+                return Err(Error::InvalidUrl { problem, source: None });
+            }
+            return Ok(Self(Address::Sqlite(PathBuf::from(path))));
+        }
+        if text.starts_with("postgres://") || text.starts_with("postgresql://") {
+            let config = text.parse::<tokio_postgres::Config>().map_err(|error| Error::InvalidUrl {
+                problem: "the PostgreSQL address cannot be read",
+                source: Some(Box::new(error)),
+            })?;
+            return Ok(Self(Address::Postgres(Box::new(config))));
+        }
+        let problem = "a database address begins with sqlite:// or postgres://";
+        Err(Error::InvalidUrl { problem, source: None })
+    }
+
+    /// Whether the address names a SQLite file.
+    pub fn is_sqlite(&self) -> bool {
+        matches!(self.0, Address::Sqlite(_))
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Address::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Address::Postgres(config) => {
+                let hosts = config.get_hosts().iter().map(|host| match host {
+                    tokio_postgres::config::Host::Tcp(name) => name.clone(),
+                    tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
+                });
+                let hosts = hosts.collect::<Vec<_>>().join(",");
+                write!(f, "postgres://{hosts}/{}", config.get_dbname().unwrap_or_default())
+            }
+        }
+    }
+}
+
+impl fmt::Debug for DatabaseUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Which database, and how patient to be with it.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where it is.
+    pub url: DatabaseUrl,
+    /// How many partitions a database that does not exist yet gets; none for 1 on SQLite
+    /// and 8 on PostgreSQL. A database that exists with another number is refused.
+    pub partitions: Option<PartitionCount>,
+    /// At most this many connections that read.
+    pub read_connections_max: usize,
+    /// At most this many connections that write; on SQLite there is always one.
+    pub write_connections_max: usize,
+    /// How long to wait for a connection, a free one or a new one.
+    pub connect_timeout: Duration,
+    /// How long a write waits for the lock of a partition before it tries again.
+    pub lock_timeout: Duration,
+    /// How long one statement may run.
+    pub statement_timeout: Duration,
+    /// How long PostgreSQL lets a stopped process keep its locks.
+    pub idle_in_transaction_timeout: Duration,
+    /// How long one commit is tried before its callers are told.
+    pub commit_patience: Duration,
+    /// The name that PostgreSQL lists the connections under.
+    pub application_name: String,
+}
+
+impl Settings {
+    /// Settings with the usual patience.
+    pub fn new(url: DatabaseUrl) -> Self {
+        Self {
+            url,
+            partitions: None,
+            read_connections_max: 8,
+            write_connections_max: 4,
+            connect_timeout: Duration::from_secs(3),
+            lock_timeout: Duration::from_secs(4),
+            statement_timeout: Duration::from_secs(30),
+            idle_in_transaction_timeout: Duration::from_secs(3),
+            commit_patience: Duration::from_secs(8),
+            application_name: "waymark".to_owned(),
+        }
+    }
+}

@@ -1,0 +1,265 @@
+//! The only place that borrows connections, begins, commits and rolls back.
+//! [`Database::read`], [`Database::snapshot`] and [`Database::write`] are the
+//! three ways to a connection.
+
+use diesel_async::{
+    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, TransactionManager,
+    pooled_connection::deadpool::{Object, Pool, PoolError},
+};
+
+use crate::{
+    Error, Settings,
+    inline::hop,
+    postgres::{self, Role},
+    settings::Address,
+    sqlite::{self, SqliteConn},
+};
+
+/// A connection, and on most paths the transaction that is open on it.
+pub(crate) enum Tx {
+    Postgres(Box<Object<AsyncPgConnection>>),
+    Sqlite(Box<Object<SqliteConn>>),
+}
+
+/// Runs one Diesel expression on whichever backend the transaction is of.
+macro_rules! on_conn {
+    ($tx:expr, |$connection:ident| $body:expr) => {
+        match $tx {
+            $crate::tx::Tx::Postgres(object) => {
+                let $connection = &mut ***object;
+                $body
+            }
+            $crate::tx::Tx::Sqlite(object) => {
+                let $connection = &mut ***object;
+                $body
+            }
+        }
+    };
+}
+pub(crate) use on_conn;
+
+/// How a unit of work wants to end.
+pub(crate) enum Ending<T> {
+    Commit(T),
+    RollBack(T),
+}
+
+/// Why a unit of work did not end as it wanted.
+pub(crate) enum WriteFailure<T> {
+    /// Nothing was written.
+    Before(Error),
+    /// The commit itself failed: it may have happened all the same.
+    AtCommit { outcome: T, error: Error },
+}
+
+/// The pools of one database.
+pub(crate) struct Database {
+    pools: Pools,
+    connect_timeout: std::time::Duration,
+}
+
+enum Pools {
+    Postgres { read: Pool<AsyncPgConnection>, write: Pool<AsyncPgConnection> },
+    Sqlite { read: Pool<SqliteConn>, write: Pool<SqliteConn> },
+}
+
+#[derive(Clone, Copy)]
+enum Begin {
+    Nothing,
+    Snapshot,
+    Write,
+}
+
+impl Database {
+    /// Makes the pools; no connection is opened yet.
+    pub(crate) fn new(settings: &Settings, writer: Role) -> Result<Self, Error> {
+        let (read, write) = (settings.read_connections_max.max(1), settings.write_connections_max.max(1));
+        let pools = match &settings.url.0 {
+            Address::Postgres(config) => Pools::Postgres {
+                read: postgres::pool(settings, config, Role::Read, read).map_err(Error::unavailable)?,
+                write: postgres::pool(settings, config, writer, write).map_err(Error::unavailable)?,
+            },
+            Address::Sqlite(path) => Pools::Sqlite {
+                read: sqlite::readers(path, read).map_err(Error::unavailable)?,
+                write: sqlite::writer(path).map_err(Error::unavailable)?,
+            },
+        };
+        Ok(Self { pools, connect_timeout: settings.connect_timeout })
+    }
+
+    /// Opens the first connections, so that the first call need not wait for them.
+    pub(crate) async fn warm_up(&self) -> Result<(), Error> {
+        let (reader, writer) = futures::future::try_join(self.reader(), self.writer()).await?;
+        reader.release();
+        writer.release();
+        Ok(())
+    }
+
+    /// Runs reads, each statement for itself.
+    pub(crate) async fn read<T>(&self, work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
+        self.unit(self.reader().await?, Begin::Nothing, async |tx| work(tx).await.map(Ending::RollBack)).await.map_err(before)
+    }
+
+    /// Runs reads that all see the database at one instant.
+    pub(crate) async fn snapshot<T>(&self, work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
+        self.unit(self.reader().await?, Begin::Snapshot, async |tx| work(tx).await.map(Ending::RollBack)).await.map_err(before)
+    }
+
+    /// Runs a unit of work that may write. Dropped before its end, it leaves nothing behind
+    /// but perhaps its commit.
+    pub(crate) async fn write<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
+    ) -> Result<T, WriteFailure<T>> {
+        let lease = self.writer().await.map_err(WriteFailure::Before)?;
+        self.unit(lease, Begin::Write, work).await
+    }
+
+    async fn unit<T>(
+        &self,
+        lease: Lease,
+        begin: Begin,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
+    ) -> Result<T, WriteFailure<T>> {
+        match self.pools {
+            Pools::Postgres { .. } => lease.run(begin, work).await,
+            Pools::Sqlite { .. } => hop(lease.run(begin, work)).await,
+        }
+    }
+
+    async fn reader(&self) -> Result<Lease, Error> {
+        let tx = match &self.pools {
+            Pools::Postgres { read, .. } => Tx::Postgres(Box::new(self.in_time(read.get()).await?)),
+            Pools::Sqlite { read, .. } => Tx::Sqlite(Box::new(self.in_time(read.get()).await?)),
+        };
+        Ok(Lease(Some(tx)))
+    }
+
+    async fn writer(&self) -> Result<Lease, Error> {
+        let tx = match &self.pools {
+            Pools::Postgres { write, .. } => Tx::Postgres(Box::new(self.in_time(write.get()).await?)),
+            Pools::Sqlite { write, .. } => Tx::Sqlite(Box::new(self.in_time(write.get()).await?)),
+        };
+        Ok(Lease(Some(tx)))
+    }
+
+    async fn in_time<C>(&self, connection: impl Future<Output = Result<C, PoolError>>) -> Result<C, Error> {
+        match tokio::time::timeout(self.connect_timeout, connection).await {
+            Ok(got) => got.map_err(Error::unavailable),
+            Err(elapsed) => Err(Error::unavailable(elapsed)),
+        }
+    }
+}
+
+fn before<T>(failure: WriteFailure<T>) -> Error {
+    match failure {
+        WriteFailure::Before(error) | WriteFailure::AtCommit { error, .. } => error,
+    }
+}
+
+/// A borrowed connection. It goes back to its pool only when nothing is open on it; in
+/// every other case, a dropped future among them, it is closed, which rolls back and frees
+/// its locks at once.
+struct Lease(Option<Tx>);
+
+impl Lease {
+    async fn run<T>(
+        mut self,
+        begin: Begin,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
+    ) -> Result<T, WriteFailure<T>> {
+        let Some(tx) = self.0.as_mut() else {
+            return Err(WriteFailure::Before(Error::unavailable("the connection was given back")));
+        };
+        tx.begin(begin).await.map_err(WriteFailure::Before)?;
+        let outcome = match work(tx).await {
+            Ok(Ending::Commit(outcome)) => match tx.commit(begin).await {
+                Ok(()) => outcome,
+                Err(error) => return Err(WriteFailure::AtCommit { outcome, error }),
+            },
+            Ok(Ending::RollBack(outcome)) => {
+                if tx.roll_back(begin).await.is_err() {
+                    return Ok(outcome);
+                }
+                outcome
+            }
+            Err(error) => {
+                if tx.roll_back(begin).await.is_ok() {
+                    self.release();
+                }
+                return Err(WriteFailure::Before(error));
+            }
+        };
+        self.release();
+        Ok(outcome)
+    }
+
+    fn release(mut self) {
+        drop(self.0.take());
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        match self.0.take() {
+            Some(Tx::Postgres(connection)) => drop(Object::take(*connection)),
+            Some(Tx::Sqlite(connection)) => drop(Object::take(*connection)),
+            None => {}
+        }
+    }
+}
+
+impl Tx {
+    async fn begin(&mut self, begin: Begin) -> Result<(), Error> {
+        match (begin, self) {
+            (Begin::Nothing, _) => {}
+            (Begin::Snapshot, Self::Postgres(connection)) => {
+                let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
+                AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
+            }
+            // Set explicitly: under another level a lock could be granted on an old snapshot.
+            (Begin::Write, Self::Postgres(connection)) => {
+                let sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
+                AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
+            }
+            (Begin::Snapshot, Self::Sqlite(connection)) => begin_sqlite(connection, "BEGIN DEFERRED").await?,
+            (Begin::Write, Self::Sqlite(connection)) => begin_sqlite(connection, "BEGIN IMMEDIATE").await?,
+        }
+        Ok(())
+    }
+
+    async fn commit(&mut self, begin: Begin) -> Result<(), Error> {
+        match (begin, self) {
+            (Begin::Nothing, _) => Ok(()),
+            (_, Self::Postgres(connection)) => Ok(end::<AsyncPgConnection>(connection, End::Commit).await?),
+            (_, Self::Sqlite(connection)) => Ok(end::<SqliteConn>(connection, End::Commit).await?),
+        }
+    }
+
+    async fn roll_back(&mut self, begin: Begin) -> Result<(), Error> {
+        match (begin, self) {
+            (Begin::Nothing, _) => Ok(()),
+            (_, Self::Postgres(connection)) => Ok(end::<AsyncPgConnection>(connection, End::RollBack).await?),
+            (_, Self::Sqlite(connection)) => Ok(end::<SqliteConn>(connection, End::RollBack).await?),
+        }
+    }
+}
+
+enum End {
+    Commit,
+    RollBack,
+}
+
+async fn end<C: AsyncConnection>(connection: &mut C, end: End) -> diesel::QueryResult<()> {
+    match end {
+        End::Commit => C::TransactionManager::commit_transaction(connection).await,
+        End::RollBack => C::TransactionManager::rollback_transaction(connection).await,
+    }
+}
+
+async fn begin_sqlite(connection: &mut SqliteConn, sql: &'static str) -> diesel::QueryResult<()> {
+    let begin = move |inner: &mut diesel::SqliteConnection| {
+        diesel::connection::AnsiTransactionManager::begin_transaction_sql(inner, sql)
+    };
+    connection.spawn_blocking(begin).await
+}
