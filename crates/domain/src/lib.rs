@@ -14,5 +14,6 @@ pub mod guard;
 pub mod history;
 pub mod order;
 pub mod partition;
+pub mod preset;
 pub mod value;
 pub mod workflow;

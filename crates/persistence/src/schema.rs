@@ -12,9 +12,11 @@ diesel::table! {
 }
 
 diesel::table! {
-    catalog (singleton) {
-        singleton -> Integer,
+    catalog (version) {
         version -> BigInt,
+        change_id -> Binary,
+        workflow -> Text,
+        create_time -> BigInt,
     }
 }
 

@@ -1,8 +1,13 @@
-//! The gRPC contract in Rust: messages, clients and servers generated from `proto/waymark/v1`, and their descriptors.
+//! The gRPC contract in Rust: messages, clients and servers generated from `proto/waymark/v1`, their descriptors, and
+//! conversions between messages and the values of the domain.
 //!
-//! It deliberately lacks rules: what a request means is decided in the domain, and values of this crate do not travel
-//! further than the edges of the service. Start with [`v1::order_service_server::OrderService`], or read the `.proto`
-//! files, whose comments are the docs of [`v1`].
+//! It deliberately lacks rules of workflows and any transport: what a request means is decided in the domain, and how
+//! a refusal becomes a status in the server. Start with [`v1::order_service_server::OrderService`], or read the
+//! `.proto` files, whose comments are the docs of [`v1`]; then [`convert`], which reads requests and writes answers,
+//! and [`invalid`], which says what is wrong with a request.
+
+pub mod convert;
+pub mod invalid;
 
 /// Package `waymark.v1`, as generated. Maps are sorted, so equal messages encode to equal bytes.
 #[expect(

@@ -1,1 +1,29 @@
-//! Placeholder.
+//! The Waymark service: gRPC in front, the store behind, and between them the
+//! committer that groups writes and the tailer that feeds watchers.
+//!
+//! It deliberately lacks business rules (they are in `waymark-domain`), SQL (in
+//! `waymark-persistence`) and authentication: until there is any, it listens on
+//! a loopback address unless told otherwise.
+//!
+//! Start at [`Server::start`], which wires everything, at [`App`], the handle
+//! that every service holds, and at [`committer`], through which every write goes.
+
+mod app;
+pub mod committer;
+mod error;
+mod health;
+pub mod history;
+mod limits;
+mod page;
+mod preset;
+mod run;
+pub mod services;
+pub mod settings;
+pub mod signals;
+pub mod telemetry;
+mod vitals;
+
+pub use app::App;
+pub use error::Error;
+pub use run::{Server, StartError, Stopped};
+pub use settings::Settings;

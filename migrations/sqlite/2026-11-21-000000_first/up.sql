@@ -6,10 +6,13 @@ CREATE TABLE deployment (
     create_time INTEGER NOT NULL
 ) STRICT;
 
--- One row: the version of all definitions together. Every change of any workflow adds one.
+-- One row for each change of any workflow; the highest version says whether a cached workflow is still
+-- true. The random id tells whether a change whose commit was not answered happened.
 CREATE TABLE catalog (
-    singleton INTEGER NOT NULL PRIMARY KEY CHECK (singleton = 1),
-    version INTEGER NOT NULL
+    version INTEGER NOT NULL PRIMARY KEY CHECK (version >= 1),
+    change_id BLOB NOT NULL CHECK (length(change_id) = 16),
+    workflow TEXT NOT NULL,
+    create_time INTEGER NOT NULL
 ) STRICT;
 
 -- One row for each partition: what a write transaction locks first, and never updates.

@@ -2,15 +2,32 @@
 //! to which state, and the transitions between them. All of it is data.
 
 mod definition;
+pub mod diagram;
+mod diff;
+pub mod document;
+mod edit;
 mod graph;
+mod lint;
 mod lookup;
+mod normal;
 mod record;
+mod refusal;
 #[cfg(test)]
 pub(crate) mod sample;
+mod subject;
 
 pub use definition::{
     Assignment, Category, CommentStatus, Effect, Operation, RefundedUnits, State, Status,
     StatusSharing, Transition, Trigger, Workflow,
 };
+pub use diff::{Difference, DifferenceKind, diff};
+pub use edit::{
+    AssignmentPatch, LabelsPatch, StatusPatch, TransitionPatch, assign, create_status,
+    create_transition, delete_status, delete_transition, unassign, update_status,
+    update_transition,
+};
 pub use graph::{Graph, GraphError};
+pub use lint::{Finding, Rule, Severity, lint};
 pub use record::{Record, Stamp};
+pub use refusal::{Refusal, Usage};
+pub use subject::Subject;

@@ -6,6 +6,7 @@ mod status;
 mod transition;
 
 pub use assignment::{AssignmentPatch, assign, unassign};
+pub(super) use assignment::{check_sharing, put};
 pub use status::{LabelsPatch, StatusPatch, create_status, delete_status, update_status};
 pub use transition::{TransitionPatch, create_transition, delete_transition, update_transition};
 
@@ -15,12 +16,15 @@ use super::{Finding, Refusal, Severity, Workflow, lint};
 /// that `before` kept. What was broken before does not stand in the way of other changes.
 pub(super) fn finish(before: Option<&Workflow>, after: Workflow) -> Result<Workflow, Refusal> {
     let after = after.normalized();
-    let old = before.map(errors).unwrap_or_default();
-    let new: Vec<Finding> = errors(&after).into_iter().filter(|finding| !old.contains(finding)).collect();
-    if new.is_empty() {
+    let mut findings = errors(&after);
+    if let (false, Some(before)) = (findings.is_empty(), before) {
+        let old = errors(before);
+        findings.retain(|finding| !old.contains(finding));
+    }
+    if findings.is_empty() {
         return Ok(after);
     }
-    Err(Refusal::WorkflowInvalid { findings: new })
+    Err(Refusal::WorkflowInvalid { findings })
 }
 
 fn errors(workflow: &Workflow) -> Vec<Finding> {

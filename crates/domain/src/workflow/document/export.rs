@@ -1,0 +1,155 @@
+//! Writing a workflow as a document that reads well and loses nothing.
+
+use serde_saphyr::FlowSeq;
+
+use super::{
+    DocumentError, Format,
+    keyed::Keyed,
+    layout::{
+        AssignmentFlags, AssignmentPart, Codes, OperationPart, StatePart, StatusPart,
+        TransitionPart, TriggerPart, WorkflowPart,
+    },
+};
+use crate::{
+    value::Description,
+    workflow::{Assignment, State, Status, Transition, Trigger, Workflow},
+};
+
+/// How far apart parts stand that give no position.
+pub(super) const POSITION_STEP: i32 = 10;
+
+/// Writes a workflow as YAML or JSON. What a reader would assume anyway is left out;
+/// applied elsewhere, the document gives an equal workflow.
+///
+/// # Errors
+/// Returns [`DocumentError::NoExport`] for another format.
+pub fn export(workflow: &Workflow, format: Format) -> Result<String, DocumentError> {
+    let part = workflow_part(&workflow.clone().normalized());
+    let failed = |problem: String| DocumentError::NotWritten { problem };
+    match format {
+        Format::Yaml => serde_saphyr::to_string(&part).map_err(|error| failed(error.to_string())),
+        Format::Json => {
+            let text = serde_json::to_string_pretty(&part).map_err(|error| failed(error.to_string()))?;
+            Ok(text + "\n")
+        }
+        Format::MagentoConfigXml => Err(DocumentError::NoExport),
+    }
+}
+
+fn workflow_part(workflow: &Workflow) -> WorkflowPart {
+    let Workflow {
+        code, label, description, initial_state, default_store_view, comment_status, status_sharing,
+        refunded_units, operations, max_cascade, states, statuses, assignments: _, transitions,
+    } = workflow;
+    let operations = operations.iter().map(|operation| {
+        let part = OperationPart { label: Some(operation.label.clone()), effect: Some(operation.effect) };
+        (operation.code.clone(), part)
+    });
+    let mut place = Place::default();
+    let statuses = statuses.iter().map(|status| (status.code.clone(), status_part(status, &mut place)));
+    let statuses = Keyed(statuses.collect());
+    let mut place = Place::default();
+    let states = states.iter().map(|state| (state.code.clone(), state_part(workflow, state, &mut place)));
+    let states = Keyed(states.collect());
+    let mut place = Place::default();
+    let transitions = transitions.iter().map(|t| (t.code.clone(), transition_part(t, &mut place)));
+    WorkflowPart {
+        workflow: Some(code.clone()),
+        label: Some(label.clone()),
+        description: text(description),
+        initial_state: Some(initial_state.clone()),
+        default_store_view: default_store_view.clone(),
+        comment_status: Some(*comment_status),
+        status_sharing: Some(*status_sharing),
+        refunded_units: Some(*refunded_units),
+        max_cascade: Some(*max_cascade).filter(|max| *max != super::apply::MAX_CASCADE_DEFAULT),
+        operations: Keyed(operations.collect()),
+        statuses,
+        states,
+        transitions: Keyed(transitions.collect()),
+    }
+}
+
+/// Where the last part stood, to tell which positions need not be written.
+#[derive(Default)]
+struct Place(i32);
+
+impl Place {
+    fn written(&mut self, position: i32) -> Option<i32> {
+        let expected = self.0.saturating_add(POSITION_STEP);
+        self.0 = position;
+        Some(position).filter(|position| *position != expected)
+    }
+}
+
+fn status_part(status: &Status, place: &mut Place) -> StatusPart {
+    let Status { code: _, label, store_view_labels, description, color, position, retired } = status;
+    StatusPart {
+        label: Some(label.clone()),
+        description: text(description),
+        color: color.clone(),
+        position: place.written(*position),
+        retired: flag(*retired),
+        store_view_labels: Keyed(store_view_labels.iter().map(|(view, label)| (view.clone(), label.clone())).collect()),
+    }
+}
+
+fn state_part(workflow: &Workflow, state: &State, place: &mut Place) -> StatePart {
+    let State { code, label, category, can_start, operations, holdable, terminal, entry_guard, position } = state;
+    StatePart {
+        label: Some(label.clone()),
+        category: Some(*category),
+        can_start: flag(*can_start),
+        holdable: flag(*holdable),
+        terminal: flag(*terminal),
+        entry_guard: entry_guard.clone(),
+        operations: codes(operations),
+        statuses: codes(&workflow.assignments_of(code).map(assignment_part).collect::<Vec<_>>()),
+        position: place.written(*position),
+    }
+}
+
+fn assignment_part(assignment: &Assignment) -> AssignmentPart {
+    let status = assignment.status.clone();
+    if assignment.visible_on_storefront {
+        return AssignmentPart::Code(status);
+    }
+    AssignmentPart::Flags(AssignmentFlags { status, default: None, visible_on_storefront: Some(false) })
+}
+
+fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart {
+    let Transition {
+        code: _, label, description, from_statuses, from_states, to_state, to_status, guard, trigger,
+        operation, roles, position,
+    } = transition;
+    TransitionPart {
+        label: Some(label.clone()),
+        description: text(description),
+        from_states: codes(from_states),
+        from_statuses: codes(from_statuses),
+        to_state: Some(to_state.clone()),
+        to_status: to_status.clone(),
+        guard: guard.clone(),
+        trigger: match trigger {
+            Trigger::Manual => None,
+            Trigger::Automatic => Some(TriggerPart::Automatic),
+            Trigger::OnOperations(operations) => Some(TriggerPart::OnOperations(FlowSeq(operations.clone()))),
+        },
+        operation: operation.clone(),
+        roles: codes(roles),
+        position: place.written(*position),
+        actions: None,
+    }
+}
+
+fn codes<T: Clone>(items: &[T]) -> Option<Codes<T>> {
+    (!items.is_empty()).then(|| FlowSeq(items.to_vec()))
+}
+
+fn flag(set: bool) -> Option<bool> {
+    set.then_some(true)
+}
+
+fn text(description: &Description) -> Option<Description> {
+    Some(description.clone()).filter(|description| !description.is_empty())
+}

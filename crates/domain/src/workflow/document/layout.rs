@@ -1,0 +1,197 @@
+//! The layout of YAML and JSON documents. Everything is optional here: what a part
+//! needs depends on whether it exists already.
+
+use std::fmt;
+
+use serde::{
+    Deserialize, Deserializer, Serialize,
+    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+};
+use serde_saphyr::FlowSeq;
+
+use super::keyed::Keyed;
+use crate::{
+    guard::Expression,
+    value::{
+        Color, Description, Label, OperationCode, Role, StateCode, StatusCode, StoreView,
+        TransitionCode, WorkflowCode,
+    },
+    workflow::{Category, CommentStatus, Effect, RefundedUnits, StatusSharing},
+};
+
+/// A short list, written on one line in YAML.
+pub(super) type Codes<T> = FlowSeq<Vec<T>>;
+
+/// Reads a field that may be left out but not be null: a colour without quotes is a
+/// comment in YAML, and must not pass for no colour.
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+macro_rules! part {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? } maps { $($map:ident: $map_type:ty),* $(,)? } refused { $($refused:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub(super) struct $name {
+            $(
+                #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+                pub(super) $field: Option<$type>,
+            )+
+            $(
+                #[serde(default, skip_serializing_if = "Keyed::is_empty")]
+                pub(super) $map: $map_type,
+            )*
+            $(
+                #[serde(default, deserialize_with = "given", skip_serializing)]
+                pub(super) $refused: Option<IgnoredAny>,
+            )*
+        }
+    };
+}
+
+part! {
+    /// The whole document.
+    WorkflowPart {
+        workflow: WorkflowCode,
+        label: Label,
+        description: Description,
+        initial_state: StateCode,
+        default_store_view: StoreView,
+        comment_status: CommentStatus,
+        status_sharing: StatusSharing,
+        refunded_units: RefundedUnits,
+        max_cascade: u32,
+    }
+    maps {
+        operations: Keyed<OperationCode, OperationPart>,
+        statuses: Keyed<StatusCode, StatusPart>,
+        states: Keyed<StateCode, StatePart>,
+        transitions: Keyed<TransitionCode, TransitionPart>,
+    }
+    refused {}
+}
+
+part! {
+    /// An operation.
+    OperationPart { label: Label, effect: Effect } maps {} refused {}
+}
+
+part! {
+    /// A status.
+    StatusPart {
+        label: Label,
+        description: Description,
+        color: Color,
+        position: i32,
+        retired: bool,
+    }
+    maps { store_view_labels: Keyed<StoreView, Label> }
+    refused {}
+}
+
+part! {
+    /// A state with its assignments.
+    StatePart {
+        label: Label,
+        category: Category,
+        can_start: bool,
+        holdable: bool,
+        terminal: bool,
+        entry_guard: Expression,
+        operations: Codes<OperationCode>,
+        statuses: Codes<AssignmentPart>,
+        position: i32,
+    }
+    maps {}
+    refused {}
+}
+
+part! {
+    /// A transition.
+    TransitionPart {
+        label: Label,
+        description: Description,
+        from_states: Codes<StateCode>,
+        from_statuses: Codes<StatusCode>,
+        to_state: StateCode,
+        to_status: StatusCode,
+        guard: Expression,
+        trigger: TriggerPart,
+        operation: OperationCode,
+        roles: Codes<Role>,
+        position: i32,
+    }
+    maps {}
+    refused { actions }
+}
+
+/// What starts a transition: a word, or a map with one key.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum TriggerPart {
+    /// A call.
+    Manual,
+    /// Any step.
+    Automatic,
+    /// One of these operations.
+    OnOperations(Codes<OperationCode>),
+    /// Time; known, but not supported yet.
+    #[serde(skip_serializing)]
+    After(IgnoredAny),
+}
+
+/// A status of a state: its code alone, or a map that says more.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+#[serde(untagged)]
+pub(super) enum AssignmentPart {
+    /// Nothing but the code.
+    Code(StatusCode),
+    /// More than the code.
+    Flags(AssignmentFlags),
+}
+
+/// A status of a state with what a list of codes cannot say.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct AssignmentFlags {
+    pub(super) status: StatusCode,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub(super) default: Option<bool>,
+    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    pub(super) visible_on_storefront: Option<bool>,
+}
+
+impl AssignmentPart {
+    pub(super) fn into_flags(self) -> AssignmentFlags {
+        match self {
+            Self::Code(status) => AssignmentFlags { status, default: None, visible_on_storefront: None },
+            Self::Flags(flags) => flags,
+        }
+    }
+}
+
+/// Written out, since a derived untagged enum would hide which key is wrong.
+impl<'de> Deserialize<'de> for AssignmentPart {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct CodeOrMap;
+
+        impl<'de> Visitor<'de> for CodeOrMap {
+            type Value = AssignmentPart;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("the code of a status, or a map with status, default and visible_on_storefront")
+            }
+
+            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
+                StatusCode::new(text).map(AssignmentPart::Code).map_err(E::custom)
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
+                AssignmentFlags::deserialize(MapAccessDeserializer::new(map)).map(AssignmentPart::Flags)
+            }
+        }
+
+        deserializer.deserialize_any(CodeOrMap)
+    }
+}

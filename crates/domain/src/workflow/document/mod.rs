@@ -1,0 +1,77 @@
+//! Workflows as documents: YAML or JSON to write and read a whole workflow or a part
+//! of one, and the `config.xml` of Magento 1 to take statuses from.
+//!
+//! [`parse`] reads a document, [`apply`] makes a workflow of it, [`export`] writes one.
+//! In a YAML or JSON document parts are keyed by their codes:
+//!
+//! ```yaml
+//! workflow: order
+//! label: Order
+//! initial_state: new
+//! operations:
+//!   pay: {label: Pay, effect: pay}
+//! statuses:
+//!   pending: {label: Pending, color: "#3697cd"}
+//!   packing: {label: Packing}
+//! states:
+//!   new: {label: New, category: initial, can_start: true, operations: [pay], statuses: [pending]}
+//!   processing: {label: Processing, category: active, statuses: [packing]}
+//! transitions:
+//!   start: {label: Start, from_states: [new], to_state: processing, trigger: {on_operations: [pay]}}
+//! ```
+//!
+//! The statuses of a state are listed default first; one that customers shall not see
+//! is written `{status: packing, visible_on_storefront: false}`. Parts come in the order
+//! of the document, each ten positions after the one before, unless they give a `position`.
+
+mod apply;
+mod export;
+mod keyed;
+mod layout;
+mod magento;
+mod parse;
+
+pub use apply::{Mode, apply, draft};
+pub use export::export;
+pub use parse::{DocumentError, parse};
+
+use crate::value::WorkflowCode;
+
+/// The largest document, in bytes.
+pub const DOCUMENT_BYTES_MAX: usize = 1024 * 1024;
+
+/// How a document is written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// YAML 1.2.
+    Yaml,
+    /// JSON.
+    Json,
+    /// The `config.xml` of a Magento 1 module.
+    MagentoConfigXml,
+}
+
+/// A document that was read and is well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document(Content);
+
+#[derive(Debug, Clone, PartialEq)]
+enum Content {
+    Workflow(Box<layout::WorkflowPart>),
+    MagentoConfig(magento::Config),
+}
+
+impl Document {
+    /// The code of the workflow, where the document names one.
+    pub fn workflow(&self) -> Option<&WorkflowCode> {
+        match &self.0 {
+            Content::Workflow(part) => part.workflow.as_ref(),
+            Content::MagentoConfig(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod sample;
+#[cfg(test)]
+mod tests;

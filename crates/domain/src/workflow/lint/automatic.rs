@@ -1,0 +1,93 @@
+//! Steps that nobody asks for: they neither move the status inside a state nor may they
+//! run in circles.
+
+use super::{Finding, Rule, Ways, ways::Way};
+use crate::workflow::{Subject, Transition, Trigger};
+
+pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
+    let mut findings = inside_state(ways);
+    let automatic: Vec<&Way<'_>> =
+        ways.ways.iter().filter(|way| way.transition.trigger == Trigger::Automatic).collect();
+    let unguarded: Vec<&Way<'_>> =
+        automatic.iter().copied().filter(|way| !is_guarded(ways, way.transition)).collect();
+    let endless = circle(&unguarded);
+    if endless.is_empty() {
+        let message = "belongs to a circle of automatic transitions, which only guards stop";
+        findings.extend(cycle(Rule::GuardedAutomaticCycle, &circle(&automatic), message));
+    } else {
+        let message = "belongs to a circle of automatic transitions, which nothing stops";
+        findings.extend(cycle(Rule::AutomaticCycle, &endless, message));
+    }
+    findings
+}
+
+fn inside_state(ways: &Ways<'_>) -> Vec<Finding> {
+    let unasked = ways.workflow.transitions.iter().filter(|transition| transition.trigger != Trigger::Manual);
+    let inside = unasked.filter(|transition| {
+        let by_state = transition.from_states.contains(&transition.to_state);
+        let by_status = transition.from_states.is_empty()
+            && transition.from_statuses.iter().any(|status| ways.states_of(status) == [&transition.to_state]);
+        by_state || by_status
+    });
+    let findings = inside.map(|transition| {
+        let message = format!("would move the status inside state {}, which only calls may do", transition.to_state);
+        Finding::new(Rule::AutomaticInsideState, Subject::Transition(transition.code.clone()), message)
+    });
+    findings.collect()
+}
+
+fn is_guarded(ways: &Ways<'_>, transition: &Transition) -> bool {
+    let entry_guard = ways.workflow.state(&transition.to_state).and_then(|state| state.entry_guard.as_ref());
+    transition.guard.is_some() || entry_guard.is_some()
+}
+
+fn cycle(rule: Rule, circle: &[&Transition], message: &str) -> Option<Finding> {
+    let first = circle.first()?;
+    let codes: Vec<_> = circle.iter().take(8).map(|transition| transition.code.as_str()).collect();
+    let message = format!("{message}: {}", codes.join(", "));
+    Some(Finding::new(rule, Subject::Transition(first.code.clone()), message))
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Mark {
+    Unseen,
+    OnPath,
+    Done,
+}
+
+/// The first circle that is found by walking from each transition to those that may follow it.
+fn circle<'a>(ways: &[&Way<'a>]) -> Vec<&'a Transition> {
+    let mut marks = vec![Mark::Unseen; ways.len()];
+    for root in 0..ways.len() {
+        let mut path = vec![(root, 0)];
+        while let Some((node, next)) = path.last_mut() {
+            let (from, candidate) = (*node, *next);
+            *next += 1;
+            let (Some(way), Some(other)) = (ways.get(from), ways.get(candidate)) else {
+                mark(&mut marks, from, Mark::Done);
+                path.pop();
+                continue;
+            };
+            mark(&mut marks, from, Mark::OnPath);
+            match marks.get(candidate) {
+                Some(Mark::OnPath) if follows(way, other) => {
+                    let circle = path.iter().skip_while(|(node, _)| *node != candidate);
+                    return circle.filter_map(|(node, _)| Some(ways.get(*node)?.transition)).collect();
+                }
+                Some(Mark::Unseen) if follows(way, other) => path.push((candidate, 0)),
+                Some(Mark::Unseen | Mark::OnPath | Mark::Done) | None => {}
+            }
+        }
+    }
+    Vec::new()
+}
+
+fn mark(marks: &mut [Mark], node: usize, mark: Mark) {
+    if let Some(slot) = marks.get_mut(node) {
+        *slot = mark;
+    }
+}
+
+fn follows(way: &Way<'_>, next: &Way<'_>) -> bool {
+    way.targets.iter().any(|place| next.sources.has(*place))
+}

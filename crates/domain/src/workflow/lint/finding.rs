@@ -1,0 +1,140 @@
+//! One thing that lint has to say, and the rules that it can speak of.
+
+use std::fmt;
+
+use crate::workflow::Subject;
+
+/// How much a finding weighs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The workflow cannot be stored.
+    Error,
+    /// The workflow works, but probably not as meant.
+    Warning,
+    /// Worth knowing.
+    Info,
+}
+
+/// One thing that is wrong with a workflow or worth knowing.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Finding {
+    /// The rule; its order is that of severity.
+    pub rule: Rule,
+    /// What it is about.
+    pub subject: Subject,
+    /// What is wrong, to be read after the subject.
+    pub message: String,
+}
+
+impl Finding {
+    pub(super) fn new(rule: Rule, subject: Subject, message: impl Into<String>) -> Self {
+        Self { rule, subject, message: message.into() }
+    }
+
+    /// How much it weighs.
+    pub fn severity(&self) -> Severity {
+        self.rule.severity()
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.subject, self.message)
+    }
+}
+
+macro_rules! rules {
+    ($($severity:ident { $($(#[$doc:meta])* $name:ident = $code:literal),+ $(,)? })+) => {
+        /// The rules of lint, errors first.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Rule {
+            $($($(#[$doc])* $name,)+)+
+        }
+
+        impl Rule {
+            /// Every rule.
+            pub const ALL: &[Self] = &[$($(Self::$name,)+)+];
+
+            /// The stable code of the rule, in `snake_case`.
+            pub fn code(self) -> &'static str {
+                match self {
+                    $($(Self::$name => $code,)+)+
+                }
+            }
+
+            /// How much a finding of this rule weighs.
+            pub fn severity(self) -> Severity {
+                match self {
+                    $($(Self::$name)|+ => Severity::$severity,)+
+                }
+            }
+        }
+    };
+}
+
+rules! {
+    Error {
+        /// A limit of the workflow is exceeded; nothing else was judged.
+        LimitExceeded = "limit_exceeded",
+        /// Two parts of one sort have the same code.
+        DuplicateCode = "duplicate_code",
+        /// A part names another one that does not exist.
+        UnknownReference = "unknown_reference",
+        /// A guard or entry guard does not compile.
+        InvalidGuard = "invalid_guard",
+        /// A state has statuses, none of them the default.
+        MissingDefault = "missing_default",
+        /// A state has two defaults.
+        SeveralDefaults = "several_defaults",
+        /// The default of a state is retired.
+        RetiredDefault = "retired_default",
+        /// A status belongs to several states of an exclusive workflow.
+        SharedStatus = "shared_status",
+        /// No order can start in the initial state.
+        InitialState = "initial_state",
+        /// More than one state is of the category held.
+        SeveralHeldStates = "several_held_states",
+        /// The held state says that it is holdable, terminal or a start.
+        HeldStateFlags = "held_state_flags",
+        /// A transition enters or leaves the held state.
+        HeldStateTransition = "held_state_transition",
+        /// A transition leads to a status that does not belong to its state.
+        TargetNotAssigned = "target_not_assigned",
+        /// An automatic rule would touch the status inside a state.
+        AutomaticInsideState = "automatic_inside_state",
+        /// Automatic transitions without guards lead back to where they began.
+        AutomaticCycle = "automatic_cycle",
+    }
+    Warning {
+        /// Automatic transitions lead back to where they began, if their guards let them.
+        GuardedAutomaticCycle = "guarded_automatic_cycle",
+        /// No order can come into the state.
+        UnreachableState = "unreachable_state",
+        /// No order can come to the status in this state.
+        UnreachableStatus = "unreachable_status",
+        /// A state has no status, so no order can enter it.
+        StateWithoutStatus = "state_without_status",
+        /// An order stays for ever where it is not meant to.
+        DeadEnd = "dead_end",
+        /// Two transitions lead from one place to one target, and nothing tells them apart.
+        AmbiguousTarget = "ambiguous_target",
+        /// No order can ever take the transition.
+        TransitionNeverTaken = "transition_never_taken",
+        /// A transition leads to a retired status.
+        RetiredTarget = "retired_target",
+        /// The flags of a state contradict its category.
+        CategoryMismatch = "category_mismatch",
+        /// A terminal state lists operations that can never be recorded.
+        TerminalOperations = "terminal_operations",
+    }
+    Info {
+        /// A status belongs to no state.
+        UnassignedStatus = "unassigned_status",
+    }
+}
+
+impl fmt::Display for Rule {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}

@@ -1,0 +1,77 @@
+//! What is wrong with a workflow, and what is probably not meant. Errors block a
+//! change; warnings and information do not.
+
+mod automatic;
+mod choice;
+mod finding;
+mod flags;
+mod reach;
+mod references;
+mod ways;
+
+pub use finding::{Finding, Rule, Severity};
+
+use std::collections::BTreeSet;
+
+use super::{Subject, Workflow};
+use ways::{Places, Ways};
+
+/// The most states of a workflow.
+const STATES_MAX: usize = 200;
+/// The most statuses of a workflow.
+const STATUSES_MAX: usize = 1_000;
+/// The most assignments of a workflow.
+const ASSIGNMENTS_MAX: usize = 5_000;
+/// The most transitions of a workflow.
+const TRANSITIONS_MAX: usize = 2_000;
+/// The most operations of a workflow.
+const OPERATIONS_MAX: usize = 100;
+/// The most automatic steps that one step may set off.
+const CASCADE_MAX: u32 = 100;
+
+/// Says what is wrong with a workflow: errors first, then by subject.
+pub fn lint(workflow: &Workflow) -> Vec<Finding> {
+    let mut findings = limits(workflow);
+    if findings.is_empty() {
+        findings.extend(references::find(workflow));
+        findings.extend(flags::find(workflow));
+        let ways = Ways::new(workflow);
+        findings.extend(reach::find(&ways));
+        findings.extend(choice::find(&ways));
+        findings.extend(automatic::find(&ways));
+    }
+    findings.sort();
+    findings.dedup();
+    findings
+}
+
+/// A workflow over a limit is judged no further, so that judging stays cheap.
+fn limits(workflow: &Workflow) -> Vec<Finding> {
+    let sizes = [
+        ("states", workflow.states.len(), STATES_MAX),
+        ("statuses", workflow.statuses.len(), STATUSES_MAX),
+        ("assignments", workflow.assignments.len(), ASSIGNMENTS_MAX),
+        ("transitions", workflow.transitions.len(), TRANSITIONS_MAX),
+        ("operations", workflow.operations.len(), OPERATIONS_MAX),
+    ];
+    let over = sizes.into_iter().filter(|(_, actual, max)| actual > max);
+    let mut findings: Vec<_> = over
+        .map(|(parts, actual, max)| {
+            let message = format!("has {actual} {parts}, at most {max} are allowed");
+            Finding::new(Rule::LimitExceeded, Subject::Workflow, message)
+        })
+        .collect();
+    if !(1..=CASCADE_MAX).contains(&workflow.max_cascade) {
+        let message = format!("max_cascade is {}, allowed are 1 to {CASCADE_MAX}", workflow.max_cascade);
+        findings.push(Finding::new(Rule::LimitExceeded, Subject::Workflow, message));
+    }
+    findings
+}
+
+fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
+    let texts: BTreeSet<String> = items.into_iter().map(|item| item.to_string()).collect();
+    texts.into_iter().collect::<Vec<_>>().join(", ")
+}
+
+#[cfg(test)]
+mod tests;

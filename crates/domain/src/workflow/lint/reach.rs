@@ -1,0 +1,125 @@
+//! Where orders can come to, and where they cannot leave.
+
+use std::collections::BTreeSet;
+
+use super::{Finding, Places, Rule, Ways};
+use crate::workflow::{Category, CommentStatus, State, Subject, Transition, Trigger};
+
+pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
+    let reached = reached(ways);
+    let mut findings = unreachable(ways, &reached);
+    findings.extend(dead_ends(ways));
+    findings.extend(never_taken(ways));
+    findings
+}
+
+fn reached(ways: &Ways<'_>) -> Places {
+    let mut reached = ways.no_places();
+    let mut waiting: Vec<usize> = Vec::new();
+    for (index, place) in ways.places.iter().enumerate() {
+        if place.state.can_start && !place.status.retired && reached.add(index) {
+            waiting.push(index);
+        }
+    }
+    while let Some(index) = waiting.pop() {
+        for next in next_places(ways, index) {
+            let retired = ways.places.get(next).is_none_or(|place| place.status.retired);
+            if !retired && reached.add(next) {
+                waiting.push(next);
+            }
+        }
+    }
+    reached
+}
+
+fn next_places(ways: &Ways<'_>, index: usize) -> Vec<usize> {
+    let Some(place) = ways.places.get(index) else {
+        return Vec::new();
+    };
+    let from_here = ways.ways.iter().filter(|way| way.sources.has(index));
+    let mut next: Vec<usize> = from_here.flat_map(|way| way.targets.iter().copied()).collect();
+    if ways.workflow.comment_status == CommentStatus::AnyInState {
+        next.extend(ways.of_state(&place.state.code));
+    }
+    if let (true, Some(held)) = (place.state.holdable, ways.workflow.held_state()) {
+        next.extend(ways.of_state(&held.code));
+    }
+    next
+}
+
+fn unreachable(ways: &Ways<'_>, reached: &Places) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut unreachable_states = BTreeSet::new();
+    for state in &ways.workflow.states {
+        let places = ways.of_state(&state.code);
+        if !places.is_empty() && !places.iter().any(|place| reached.has(*place)) {
+            unreachable_states.insert(&state.code);
+            let message = "cannot be reached: no order starts here, and no way leads here";
+            findings.push(Finding::new(Rule::UnreachableState, Subject::State(state.code.clone()), message));
+        }
+    }
+    for (index, place) in ways.places.iter().enumerate() {
+        let told = unreachable_states.contains(&place.state.code) || place.status.retired;
+        if !told && !reached.has(index) {
+            let subject = Subject::Assignment(place.state.code.clone(), place.status.code.clone());
+            findings.push(Finding::new(Rule::UnreachableStatus, subject, "cannot be reached by any way"));
+        }
+    }
+    findings
+}
+
+fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let open = ways.workflow.states.iter().filter(|state| !state.terminal && state.category != Category::Held);
+    for state in open.filter(|state| !ways.of_state(&state.code).is_empty()) {
+        if !has_way_out(ways, state) {
+            let message = "is not terminal, but no way leads out of it";
+            findings.push(Finding::new(Rule::DeadEnd, Subject::State(state.code.clone()), message));
+        } else if ways.workflow.comment_status == CommentStatus::Never {
+            findings.extend(stuck_statuses(ways, state));
+        }
+    }
+    findings
+}
+
+fn has_way_out(ways: &Ways<'_>, state: &State) -> bool {
+    let places = ways.of_state(&state.code);
+    let mut out = ways.ways.iter().filter(|way| way.transition.to_state != state.code);
+    out.any(|way| places.iter().any(|place| way.sources.has(*place)))
+}
+
+/// Where comments do not move the status, a status needs a way of its own.
+fn stuck_statuses(ways: &Ways<'_>, state: &State) -> Vec<Finding> {
+    let places = ways.of_state(&state.code).iter();
+    let stuck = places.filter(|place| !ways.ways.iter().any(|way| way.sources.has(**place)));
+    let subjects = stuck.filter_map(|index| ways.places.get(*index)).map(|place| {
+        Subject::Assignment(place.state.code.clone(), place.status.code.clone())
+    });
+    subjects.map(|subject| Finding::new(Rule::DeadEnd, subject, "is not final, but no way leads out of it")).collect()
+}
+
+fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for way in &ways.ways {
+        let transition = way.transition;
+        let message = if way.sources.is_empty() {
+            "can never be taken: it leaves no place but terminal ones and its own target"
+        } else if !set_off(ways, way.transition, &way.sources) {
+            "can never be taken: none of its operations is allowed where it begins"
+        } else {
+            continue;
+        };
+        findings.push(Finding::new(Rule::TransitionNeverTaken, Subject::Transition(transition.code.clone()), message));
+    }
+    findings
+}
+
+/// Whether an operation that sets the transition off is allowed in a place it leaves.
+fn set_off(ways: &Ways<'_>, transition: &Transition, sources: &Places) -> bool {
+    let Trigger::OnOperations(operations) = &transition.trigger else {
+        return true;
+    };
+    let places = ways.places.iter().enumerate().filter(|(index, _)| sources.has(*index));
+    let mut states = places.map(|(_, place)| place.state);
+    states.any(|state| operations.iter().any(|operation| state.operations.contains(operation)))
+}

@@ -1,0 +1,151 @@
+//! The places an order can stand in and the transitions between them, laid out so that
+//! questions about them stay cheap in large workflows.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::{
+    value::{StateCode, StatusCode},
+    workflow::{Assignment, State, Status, Transition, Trigger, Workflow},
+};
+
+/// A set of places, one bit each.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Places(Vec<u64>);
+
+impl Places {
+    fn none(places: usize) -> Self {
+        Self(vec![0; places.div_ceil(64)])
+    }
+
+    /// Adds a place and says whether it is new.
+    pub(super) fn add(&mut self, place: usize) -> bool {
+        let Some(word) = self.0.get_mut(place / 64) else {
+            return false;
+        };
+        let bit = 1_u64 << (place % 64);
+        let is_new = *word & bit == 0;
+        *word |= bit;
+        is_new
+    }
+
+    pub(super) fn has(&self, place: usize) -> bool {
+        self.0.get(place / 64).is_some_and(|word| word & (1_u64 << (place % 64)) != 0)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.iter().all(|word| *word == 0)
+    }
+
+    pub(super) fn common(&self, other: &Self) -> Option<usize> {
+        let words = self.0.iter().zip(&other.0).map(|(a, b)| a & b);
+        let (index, word) = words.enumerate().find(|(_, word)| *word != 0)?;
+        let bit = usize::try_from(word.trailing_zeros()).ok()?;
+        Some(index * 64 + bit)
+    }
+}
+
+/// A place an order can stand in: a state with one of its statuses.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Place<'a> {
+    pub(super) assignment: &'a Assignment,
+    pub(super) state: &'a State,
+    pub(super) status: &'a Status,
+}
+
+/// A transition, where it can be taken and where it can end.
+#[derive(Debug)]
+pub(super) struct Way<'a> {
+    pub(super) transition: &'a Transition,
+    pub(super) sources: Places,
+    pub(super) targets: Vec<usize>,
+}
+
+/// All places and ways of a workflow. Parts with unknown references are left out: they
+/// have findings of their own.
+#[derive(Debug)]
+pub(super) struct Ways<'a> {
+    pub(super) workflow: &'a Workflow,
+    pub(super) places: Vec<Place<'a>>,
+    pub(super) ways: Vec<Way<'a>>,
+    by_state: BTreeMap<&'a StateCode, Vec<usize>>,
+    by_status: BTreeMap<&'a StatusCode, Vec<&'a StateCode>>,
+}
+
+impl<'a> Ways<'a> {
+    pub(super) fn new(workflow: &'a Workflow) -> Self {
+        let states: BTreeMap<&StateCode, &State> = workflow.states.iter().map(|s| (&s.code, s)).collect();
+        let statuses: BTreeMap<&StatusCode, &Status> = workflow.statuses.iter().map(|s| (&s.code, s)).collect();
+        let places: Vec<Place<'_>> = workflow
+            .assignments
+            .iter()
+            .filter_map(|assignment| {
+                let state = states.get(&assignment.state)?;
+                let status = statuses.get(&assignment.status)?;
+                Some(Place { assignment, state, status })
+            })
+            .collect();
+        let mut by_state: BTreeMap<&StateCode, Vec<usize>> = BTreeMap::new();
+        let mut by_status: BTreeMap<&StatusCode, Vec<&StateCode>> = BTreeMap::new();
+        for (index, place) in places.iter().enumerate() {
+            by_state.entry(&place.state.code).or_default().push(index);
+            by_status.entry(&place.status.code).or_default().push(&place.state.code);
+        }
+        let mut ways = Self { workflow, places, ways: Vec::new(), by_state, by_status };
+        ways.ways = workflow.transitions.iter().map(|transition| ways.way(transition)).collect();
+        ways
+    }
+
+    /// The places in a state.
+    pub(super) fn of_state(&self, state: &StateCode) -> &[usize] {
+        self.by_state.get(state).map_or(&[], Vec::as_slice)
+    }
+
+    /// The states that a status belongs to.
+    pub(super) fn states_of(&self, status: &StatusCode) -> &[&'a StateCode] {
+        self.by_status.get(status).map_or(&[], Vec::as_slice)
+    }
+
+    pub(super) fn no_places(&self) -> Places {
+        Places::none(self.places.len())
+    }
+
+    fn way(&self, transition: &'a Transition) -> Way<'a> {
+        let targets = self.targets(transition);
+        let from_states: BTreeSet<_> = transition.from_states.iter().collect();
+        let from_statuses: BTreeSet<_> = transition.from_statuses.iter().collect();
+        let lands_on = transition.to_status.as_ref().or_else(|| self.default_of(&transition.to_state));
+        let is_automatic = !matches!(transition.trigger, Trigger::Manual);
+        let mut sources = self.no_places();
+        for (index, place) in self.places.iter().enumerate() {
+            let (state, status) = (&place.state.code, &place.status.code);
+            let matches = (from_states.is_empty() || from_states.contains(state))
+                && (from_statuses.is_empty() || from_statuses.contains(status));
+            let is_inside = *state == transition.to_state;
+            let is_same = is_inside && lands_on == Some(status) && !from_statuses.contains(status);
+            let only_itself = is_same && (transition.to_status.is_some() || targets.len() < 2);
+            if matches && !place.state.terminal && !only_itself && !(is_inside && is_automatic) {
+                sources.add(index);
+            }
+        }
+        Way { transition, sources, targets }
+    }
+
+    fn default_of(&self, state: &StateCode) -> Option<&'a StatusCode> {
+        let mut places = self.of_state(state).iter().filter_map(|index| self.places.get(*index));
+        places.find(|place| place.assignment.is_default).map(|place| &place.status.code)
+    }
+
+    /// A call may land on any status of the state where the transition leaves it open; an
+    /// automatic step lands on the default.
+    fn targets(&self, transition: &Transition) -> Vec<usize> {
+        let open = transition.to_status.is_none() && transition.trigger == Trigger::Manual;
+        let in_state = self.of_state(&transition.to_state).iter().copied();
+        let targets = in_state.filter(|index| {
+            self.places.get(*index).is_some_and(|place| match &transition.to_status {
+                Some(status) => place.status.code == *status,
+                None => open || place.assignment.is_default,
+            })
+        });
+        targets.collect()
+    }
+}

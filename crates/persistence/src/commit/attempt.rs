@@ -1,0 +1,107 @@
+//! One transaction of a batch, from its locks to what it wants to commit.
+
+use std::ops::Range;
+
+use uuid::Uuid;
+use waymark_domain::{history::LogPosition, partition::Partition};
+
+use super::{
+    Committed, Refusal, Step, Unit, UnitMode, lookup,
+    working::{Purpose, Working},
+    write::{self, Mark},
+};
+use crate::{
+    BatchId, Error, Store,
+    catalog::Cached,
+    history,
+    tx::{Ending, Tx},
+};
+
+/// Steps of one unit that are tried together. An atomic unit is always one piece.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Piece {
+    pub(super) unit: usize,
+    pub(super) steps: Range<usize>,
+}
+
+impl Piece {
+    pub(super) fn of<'u>(&self, units: &'u [Unit]) -> (&'u [Step], UnitMode) {
+        let unit = units.get(self.unit);
+        let steps = unit.and_then(|unit| unit.steps.get(self.steps.clone())).unwrap_or_default();
+        (steps, unit.map_or(UnitMode::Separate, |unit| unit.mode))
+    }
+}
+
+/// What became of a piece: each step, or the index of the step that refused them all.
+pub(super) type PieceOutcome = Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)>;
+
+/// A batch that was decided and, but for the commit itself, written.
+pub(super) struct Batch {
+    pub(super) outcomes: Vec<PieceOutcome>,
+    /// Where its first entry stands, and the id that only this transaction wrote there; none
+    /// when there was nothing to write.
+    pub(super) proof: Option<(LogPosition, BatchId)>,
+    marks: Vec<(Cached, Mark)>,
+}
+
+impl Batch {
+    /// Remembers in memory what the commit made true.
+    pub(super) fn committed(&self) {
+        for (cached, (_, status)) in &self.marks {
+            cached.set_used(status.clone());
+        }
+    }
+}
+
+/// Runs a batch in an open write transaction.
+///
+/// `doubtful` is the same batch of an earlier transaction whose commit was not answered. It
+/// is settled first, under the locks: with them held, that transaction has ended one way or
+/// the other, and the entry at its first offset says which.
+pub(super) async fn attempt(
+    store: &Store,
+    tx: &mut Tx,
+    units: &[Unit],
+    pieces: &[Piece],
+    doubtful: &mut Option<Batch>,
+) -> Result<Ending<Batch>, Error> {
+    let steps = pieces.iter().flat_map(|piece| piece.of(units).0).collect::<Vec<_>>();
+    lookup::lock(tx, &partitions(store, &steps)).await?;
+    if let Some((position, id)) = doubtful.as_ref().and_then(|batch| batch.proof) {
+        let found = history::batch(tx, position).await?;
+        if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {
+            return Ok(Ending::RollBack(batch));
+        }
+    }
+    let mut working = Working::load(store, tx, &steps, Purpose::Commit).await?;
+    let outcomes = decide(&mut working, units, pieces);
+    let Some(first) = working.pending.first().map(|pending| pending.logged.position) else {
+        return Ok(Ending::RollBack(Batch { outcomes, proof: None, marks: Vec::new() }));
+    };
+    let id = Uuid::new_v4().into_bytes();
+    let marks = write::all(tx, &working, id).await?;
+    let marks = marks.into_iter().filter_map(|mark| Some((working.graphs.get(&mark.0)?.clone(), mark))).collect();
+    Ok(Ending::Commit(Batch { outcomes, proof: Some((first, BatchId(id))), marks }))
+}
+
+/// Runs a batch that shall not be written, in an open snapshot.
+pub(super) async fn rehearse(store: &Store, tx: &mut Tx, units: &[Unit], pieces: &[Piece]) -> Result<Vec<PieceOutcome>, Error> {
+    let steps = pieces.iter().flat_map(|piece| piece.of(units).0).collect::<Vec<_>>();
+    let mut working = Working::load(store, tx, &steps, Purpose::Rehearse).await?;
+    Ok(decide(&mut working, units, pieces))
+}
+
+fn decide(working: &mut Working, units: &[Unit], pieces: &[Piece]) -> Vec<PieceOutcome> {
+    let outcomes = pieces.iter().map(|piece| {
+        let (steps, mode) = piece.of(units);
+        working.unit(steps, mode)
+    });
+    outcomes.collect()
+}
+
+fn partitions(store: &Store, steps: &[&Step]) -> Vec<Partition> {
+    let mut partitions = steps.iter().map(|step| store.partition_of(&step.workflow, &step.order_id)).collect::<Vec<_>>();
+    partitions.sort_unstable();
+    partitions.dedup();
+    partitions
+}

@@ -1,0 +1,170 @@
+//! Committing steps: the one way in which orders change.
+//!
+//! [`Store::commit`](crate::Store::commit) takes many units of steps and writes
+//! all that is not refused in one transaction. `attempt` is that transaction,
+//! `working` the part of it that happens in memory, `retry` what happens when
+//! the database refuses or the connection dies.
+
+mod attempt;
+mod lookup;
+mod retry;
+mod statements;
+mod working;
+mod write;
+
+use waymark_domain::{
+    history::Logged,
+    order::{Command, Context, NewOrder, Order, Rejection},
+    value::{OrderId, RequestId, WorkflowCode},
+};
+
+/// One change of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Step {
+    /// The workflow of the order.
+    pub workflow: WorkflowCode,
+    /// The order.
+    pub order_id: OrderId,
+    /// What makes the call recognisable when it comes again; none for not idempotent. Its
+    /// id is what the entry shows, whatever the context says.
+    pub request: Option<Request>,
+    /// What shall happen.
+    pub change: StepChange,
+}
+
+/// What makes a call recognisable when it comes again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Request {
+    /// The id that the caller chose.
+    pub id: RequestId,
+    /// A hash of everything else that the call said.
+    pub fingerprint: [u8; 16],
+}
+
+/// What shall happen to an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StepChange {
+    /// It is created; its workflow and id are those of the step.
+    Create(Box<NewOrder>, Context),
+    /// A command.
+    Change(Command),
+}
+
+/// Steps that belong together.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unit {
+    /// The steps; a later one sees what the earlier ones did.
+    pub steps: Vec<Step>,
+    /// What a refused step means for the others.
+    pub mode: UnitMode,
+}
+
+/// What a refused step means for the other steps of its unit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum UnitMode {
+    /// Nothing.
+    Separate,
+    /// None of them happens.
+    Atomic,
+}
+
+/// What became of a unit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnitOutcome {
+    /// What became of each step, in turn. All are `Ok` when the unit is atomic.
+    Done(Vec<Result<Committed, StepError>>),
+    /// The unit is atomic and a step was refused, so nothing was written.
+    Refused {
+        /// The first refused step, from 0.
+        index: usize,
+        /// Why.
+        refusal: Refusal,
+    },
+}
+
+/// A step as it was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Committed {
+    /// The order after the step; after a replay, as it stands now.
+    pub order: Order,
+    /// The entry of the step and the automatic ones that it set off. Offset 0 means that
+    /// the step was only rehearsed.
+    pub entries: Vec<Logged>,
+    /// Whether the same call was committed before, and only its answer is repeated.
+    pub replayed: bool,
+}
+
+/// Why a step did not happen.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StepError {
+    /// A rule refused it.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// The database failed.
+    #[error(transparent)]
+    Failed(#[from] CommitError),
+}
+
+/// Why a step was refused; nothing was written for it.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    /// The request id was used for another call.
+    #[error("request id {request_id} was used for another call")]
+    RequestIdReused {
+        /// The id.
+        request_id: RequestId,
+    },
+    /// There is no such workflow.
+    #[error("there is no workflow {workflow}")]
+    WorkflowNotFound {
+        /// Its code.
+        workflow: WorkflowCode,
+    },
+    /// There is no such order.
+    #[error("there is no order {order_id} in workflow {workflow}")]
+    OrderNotFound {
+        /// Its workflow.
+        workflow: WorkflowCode,
+        /// Its id.
+        order_id: OrderId,
+    },
+    /// There is such an order.
+    #[error("there is an order {order_id} in workflow {workflow} already")]
+    OrderExists {
+        /// Its workflow.
+        workflow: WorkflowCode,
+        /// Its id.
+        order_id: OrderId,
+    },
+    /// A rule of the workflow forbids it.
+    #[error(transparent)]
+    Rejected(#[from] Rejection),
+}
+
+impl Refusal {
+    /// The reason as the contract writes it.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
+            Self::WorkflowNotFound { .. } => "WORKFLOW_NOT_FOUND",
+            Self::OrderNotFound { .. } => "ORDER_NOT_FOUND",
+            Self::OrderExists { .. } => "ORDER_EXISTS",
+            Self::Rejected(rejection) => rejection.reason(),
+        }
+    }
+}
+
+/// Why the database did not do its part. What it said was logged, and goes no further.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum CommitError {
+    /// The database could not be reached or was too busy. Nothing was written.
+    #[error("the database is not available; nothing was written")]
+    Unavailable,
+    /// The connection died at the commit, and the database did not come back in time to
+    /// be asked.
+    #[error("the connection to the database was lost at the commit; whether it happened is not known")]
+    OutcomeUnknown,
+    /// The database refused this very step. Nothing was written for it.
+    #[error("the database refused the step; nothing was written")]
+    Database,
+}

@@ -1,0 +1,249 @@
+//! What happens when the database refuses. A passing refusal is tried again as a
+//! whole; another one is put down to a single step, found by splitting; a commit
+//! that was not answered is looked up.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+use uuid::Uuid;
+
+use super::{
+    CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
+    attempt::{Batch, Piece, PieceOutcome, attempt, rehearse},
+};
+use crate::{Error, Store, tx::WriteFailure};
+
+const ATTEMPTS_MAX: u32 = 100;
+const PAUSE_MIN: Duration = Duration::from_millis(2);
+const PAUSE_MAX: Duration = Duration::from_millis(400);
+
+impl Store {
+    /// Commits all steps that are not refused, in one transaction, and says what became of
+    /// each unit, in turn.
+    ///
+    /// The future may only be dropped where nobody needs the answer: what it was about to
+    /// commit may be committed all the same. So run it in a task of its own.
+    pub async fn commit(&self, units: Vec<Unit>) -> Vec<Result<UnitOutcome, CommitError>> {
+        let mut answers = Answers::new(&units);
+        let mut groups = vec![pieces(&units)];
+        while let Some(group) = groups.pop().filter(|group| !group.is_empty()) {
+            match self.commit_group(&units, &group).await {
+                Ok(outcomes) => answers.put(&group, outcomes),
+                Err(Trouble::GivenUp(errors)) => answers.fail(&group, &errors),
+                Err(Trouble::Refused(error)) => match split(&units, &group) {
+                    Some((first, second)) => groups.extend([second, first]),
+                    None => {
+                        report(&error, "the database refused a step");
+                        answers.fail(&group, &[CommitError::Database]);
+                    }
+                },
+            }
+        }
+        answers.finish(&units)
+    }
+
+    /// Says what a commit of this unit would answer now, and writes nothing. Request ids are
+    /// neither looked up nor remembered, and the entries have offset 0.
+    ///
+    /// # Errors
+    /// Returns [`CommitError`] when the database cannot be read.
+    pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
+        let units = [unit];
+        let group = pieces(&units);
+        let outcomes = self.database().snapshot(async |tx| rehearse(self, tx, &units, &group).await);
+        match outcomes.await {
+            Ok(outcomes) => {
+                let mut answers = Answers::new(&units);
+                answers.put(&group, outcomes);
+                answers.finish(&units).pop().unwrap_or(Err(CommitError::Database))
+            }
+            Err(error) => {
+                report(&error, "a rehearsal failed");
+                Err(if error.is_passing() { CommitError::Unavailable } else { CommitError::Database })
+            }
+        }
+    }
+
+    async fn commit_group(&self, units: &[Unit], group: &[Piece]) -> Result<Vec<PieceOutcome>, Trouble> {
+        let mut patience = Patience::new(self.settings().commit_patience);
+        let mut doubtful: Option<Batch> = None;
+        let mut refused_alone = false;
+        loop {
+            let written = self.database().write(async |tx| attempt(self, tx, units, group, &mut doubtful).await);
+            let error = match written.await {
+                Ok(batch) => {
+                    batch.committed();
+                    return Ok(batch.outcomes);
+                }
+                Err(WriteFailure::AtCommit { outcome, error }) => {
+                    doubtful = Some(outcome);
+                    error
+                }
+                Err(WriteFailure::Before(error)) if error.is_passing() || doubtful.is_some() => error,
+                // A refusal whose words are not known may have been a passing one.
+                Err(WriteFailure::Before(error)) if !refused_alone && split(units, group).is_none() => {
+                    refused_alone = true;
+                    error
+                }
+                Err(WriteFailure::Before(error)) => return Err(Trouble::Refused(error)),
+            };
+            tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
+            if !patience.wait().await {
+                report(&error, "a commit was given up");
+                return Err(Trouble::GivenUp(given_up(group, doubtful.as_ref())));
+            }
+        }
+    }
+}
+
+enum Trouble {
+    /// The database refuses something in the group.
+    Refused(Error),
+    /// Patience is at an end; one answer for each piece.
+    GivenUp(Vec<CommitError>),
+}
+
+/// What was refused by a rule was not written whatever became of the commit, but the rule
+/// judged by what its neighbours did, so only `Unavailable` is true of it.
+fn given_up(group: &[Piece], doubtful: Option<&Batch>) -> Vec<CommitError> {
+    let Some(batch) = doubtful else { return vec![CommitError::Unavailable; group.len()] };
+    let wrote = |outcome: &PieceOutcome| {
+        outcome.as_ref().is_ok_and(|steps| steps.iter().flatten().any(|step| !step.replayed))
+    };
+    let errors = batch.outcomes.iter().map(|outcome| {
+        if wrote(outcome) { CommitError::OutcomeUnknown } else { CommitError::Unavailable }
+    });
+    errors.collect()
+}
+
+struct Patience {
+    until: Instant,
+    pause: Duration,
+    attempts: u32,
+}
+
+impl Patience {
+    fn new(patience: Duration) -> Self {
+        Self { until: Instant::now() + patience, pause: PAUSE_MIN, attempts: 1 }
+    }
+
+    /// Waits a random part of a growing pause; false when patience is at an end.
+    async fn wait(&mut self) -> bool {
+        let share = u32::from(Uuid::new_v4().as_bytes().first().copied().unwrap_or(u8::MAX));
+        let pause = self.pause.saturating_mul(64 + share) / 256;
+        if self.attempts >= ATTEMPTS_MAX || Instant::now() + pause >= self.until {
+            return false;
+        }
+        tokio::time::sleep(pause).await;
+        self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
+        self.attempts += 1;
+        true
+    }
+}
+
+fn pieces(units: &[Unit]) -> Vec<Piece> {
+    let pieces = units.iter().enumerate().map(|(index, unit)| Piece { unit: index, steps: 0..unit.steps.len() });
+    pieces.filter(|piece| !piece.steps.is_empty()).collect()
+}
+
+/// Halves a group: its pieces, or the steps of its only piece where they are separate.
+fn split(units: &[Unit], group: &[Piece]) -> Option<(Vec<Piece>, Vec<Piece>)> {
+    match group {
+        [] => None,
+        [piece] => {
+            let (steps, mode) = piece.of(units);
+            if steps.len() < 2 || mode == UnitMode::Atomic {
+                return None;
+            }
+            let middle = piece.steps.start + steps.len() / 2;
+            let first = Piece { unit: piece.unit, steps: piece.steps.start..middle };
+            let second = Piece { unit: piece.unit, steps: middle..piece.steps.end };
+            Some((vec![first], vec![second]))
+        }
+        pieces => {
+            let (first, second) = pieces.split_at(pieces.len() / 2);
+            Some((first.to_vec(), second.to_vec()))
+        }
+    }
+}
+
+type StepAnswer = Result<super::Committed, StepError>;
+
+enum Answer {
+    Steps(Vec<StepAnswer>),
+    Refused { index: usize, refusal: Refusal },
+}
+
+/// The answers of all units as they come in, each unit's pieces in turn.
+struct Answers(Vec<Answer>);
+
+impl Answers {
+    fn new(units: &[Unit]) -> Self {
+        Self(units.iter().map(|unit| Answer::Steps(Vec::with_capacity(unit.steps.len()))).collect())
+    }
+
+    fn put(&mut self, group: &[Piece], outcomes: Vec<PieceOutcome>) {
+        for (piece, outcome) in group.iter().zip(outcomes) {
+            let Some(answer) = self.0.get_mut(piece.unit) else { continue };
+            match (outcome, answer) {
+                (Ok(steps), Answer::Steps(answers)) => {
+                    answers.extend(steps.into_iter().map(|step| step.map_err(StepError::Refused)));
+                }
+                (Err((index, refusal)), answer) => *answer = Answer::Refused { index, refusal },
+                (Ok(_), Answer::Refused { .. }) => {}
+            }
+        }
+    }
+
+    /// Fails the pieces of a group, each with its own error or all with the only one.
+    fn fail(&mut self, group: &[Piece], errors: &[CommitError]) {
+        for (piece, error) in group.iter().zip(errors.iter().cycle()) {
+            if let Some(Answer::Steps(answers)) = self.0.get_mut(piece.unit) {
+                answers.extend(piece.steps.clone().map(|_| Err(StepError::Failed(*error))));
+            }
+        }
+    }
+
+    fn finish(self, units: &[Unit]) -> Vec<Result<UnitOutcome, CommitError>> {
+        let answers = self.0.into_iter().zip(units).map(|(answer, unit)| match answer {
+            Answer::Refused { index, refusal } => Ok(UnitOutcome::Refused { index, refusal }),
+            Answer::Steps(steps) => match failure(&steps) {
+                Some(error) => Err(error),
+                None if steps.len() == unit.steps.len() => Ok(UnitOutcome::Done(steps)),
+                None => Err(CommitError::Database),
+            },
+        });
+        answers.collect()
+    }
+}
+
+/// The error of a unit whose steps all failed.
+fn failure(steps: &[StepAnswer]) -> Option<CommitError> {
+    let mut worst = None;
+    for step in steps {
+        match step {
+            Err(StepError::Failed(error)) => worst = worst.filter(|e| *e == CommitError::OutcomeUnknown).or(Some(*error)),
+            Ok(_) | Err(StepError::Refused(_)) => return None,
+        }
+    }
+    worst
+}
+
+fn report(error: &Error, message: &'static str) {
+    tracing::error!(error = %Chain(error), "{message}");
+}
+
+/// An error with its causes, for the log alone.
+pub(crate) struct Chain<'e>(pub(crate) &'e Error);
+
+impl std::fmt::Display for Chain<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = std::error::Error::source(self.0);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}

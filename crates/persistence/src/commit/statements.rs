@@ -1,0 +1,221 @@
+//! The statements of a batch on PostgreSQL: whole sets as arrays, one statement
+//! each. They are query fragments of their own because Diesel prepares only
+//! those once, and an insert or update of another shape is planned anew every
+//! time.
+
+use diesel::{
+    QueryResult,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text},
+    sqlite::Sqlite,
+};
+
+use crate::{
+    rows::{entry::EntryRow, order::OrderRow},
+    schema::orders,
+};
+
+/// A statement that reads its arrays through one `UNNEST`.
+macro_rules! array_statement {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $element:ty => $sql:ty),+ $(,)? } $before:literal, $after:literal) => {
+        $(#[$doc])*
+        #[derive(Debug, Default)]
+        pub(super) struct $name<'a> {
+            $(pub(super) $field: Vec<$element>,)+
+            pub(super) marker: std::marker::PhantomData<&'a ()>,
+        }
+
+        impl QueryFragment<Pg> for $name<'_> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
+                let mut separator = concat!($before, " UNNEST(");
+                $(
+                    out.push_sql(std::mem::replace(&mut separator, ", "));
+                    out.push_bind_param::<Array<$sql>, _>(&self.$field)?;
+                )+
+                let _ = separator;
+                out.push_sql($after);
+                Ok(())
+            }
+        }
+
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+    };
+}
+
+array_statement! {
+    /// Finds orders by their ids.
+    FindOrders { partitions: i32 => Integer, workflows: &'a str => Text, ids: &'a str => Text }
+    "SELECT o.partition, o.order_key, o.workflow, o.id, o.state, o.status, o.return_state, o.return_status, \
+     o.version, o.create_time, o.update_time, o.body FROM",
+    ") AS k (partition, workflow, id) JOIN orders o ON o.partition = k.partition AND o.workflow = k.workflow \
+     AND o.id = k.id"
+}
+
+impl Query for FindOrders<'_> {
+    type SqlType = orders::SqlType;
+}
+
+array_statement! {
+    /// Finds the first entries of steps by their request ids.
+    FindRequests { partitions: i32 => Integer, order_keys: i64 => BigInt, request_ids: &'a str => Text }
+    "SELECT h.partition, h.log_offset FROM",
+    ") AS k (partition, order_key, request_id) JOIN history h ON h.partition = k.partition \
+     AND h.order_key = k.order_key AND h.request_id = k.request_id"
+}
+
+impl Query for FindRequests<'_> {
+    type SqlType = (Integer, BigInt);
+}
+
+array_statement! {
+    /// Finds the last entry of each partition.
+    FindHeads { partitions: i32 => Integer }
+    "SELECT h.partition, h.log_offset, h.create_time, h.batch_id FROM",
+    ") AS k (partition) CROSS JOIN LATERAL (SELECT * FROM history WHERE history.partition = k.partition \
+     ORDER BY log_offset DESC LIMIT 1) h"
+}
+
+impl Query for FindHeads<'_> {
+    type SqlType = (Integer, BigInt, BigInt, Binary);
+}
+
+array_statement! {
+    /// Inserts entries.
+    InsertEntries {
+        partition: i32 => Integer, log_offset: i64 => BigInt, step_offset: i64 => BigInt, order_key: i64 => BigInt,
+        workflow: &'a str => Text, order_id: &'a str => Text, sequence: i64 => BigInt, kind: &'a str => Text,
+        from_state: Option<&'a str> => Nullable<Text>, from_status: Option<&'a str> => Nullable<Text>,
+        to_state: &'a str => Text, to_status: &'a str => Text, transition: Option<&'a str> => Nullable<Text>,
+        comment: &'a str => Text, notify_customer: bool => Bool, visible_to_customer: bool => Bool,
+        actor: &'a str => Text, request_id: Option<&'a str> => Nullable<Text>,
+        fingerprint: Option<&'a [u8]> => Nullable<Binary>, caused_by: i64 => BigInt, workflow_version: i64 => BigInt,
+        metadata: &'a str => Text, create_time: i64 => BigInt, detail: &'a str => Text, batch_id: &'a [u8] => Binary,
+    }
+    "INSERT INTO history (partition, log_offset, step_offset, order_key, workflow, order_id, sequence, kind, \
+     from_state, from_status, to_state, to_status, transition, comment, notify_customer, visible_to_customer, actor, \
+     request_id, fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id) SELECT * FROM",
+    ")"
+}
+
+impl<'a> InsertEntries<'a> {
+    pub(super) fn new(rows: &'a [EntryRow]) -> Self {
+        Self {
+            partition: rows.iter().map(|row| row.partition).collect(),
+            log_offset: rows.iter().map(|row| row.log_offset).collect(),
+            step_offset: rows.iter().map(|row| row.step_offset).collect(),
+            order_key: rows.iter().map(|row| row.order_key).collect(),
+            workflow: rows.iter().map(|row| row.workflow.as_str()).collect(),
+            order_id: rows.iter().map(|row| row.order_id.as_str()).collect(),
+            sequence: rows.iter().map(|row| row.sequence).collect(),
+            kind: rows.iter().map(|row| row.kind.as_str()).collect(),
+            from_state: rows.iter().map(|row| row.from_state.as_deref()).collect(),
+            from_status: rows.iter().map(|row| row.from_status.as_deref()).collect(),
+            to_state: rows.iter().map(|row| row.to_state.as_str()).collect(),
+            to_status: rows.iter().map(|row| row.to_status.as_str()).collect(),
+            transition: rows.iter().map(|row| row.transition.as_deref()).collect(),
+            comment: rows.iter().map(|row| row.comment.as_str()).collect(),
+            notify_customer: rows.iter().map(|row| row.notify_customer).collect(),
+            visible_to_customer: rows.iter().map(|row| row.visible_to_customer).collect(),
+            actor: rows.iter().map(|row| row.actor.as_str()).collect(),
+            request_id: rows.iter().map(|row| row.request_id.as_deref()).collect(),
+            fingerprint: rows.iter().map(|row| row.fingerprint.as_deref()).collect(),
+            caused_by: rows.iter().map(|row| row.caused_by).collect(),
+            workflow_version: rows.iter().map(|row| row.workflow_version).collect(),
+            metadata: rows.iter().map(|row| row.metadata.as_str()).collect(),
+            create_time: rows.iter().map(|row| row.create_time).collect(),
+            detail: rows.iter().map(|row| row.detail.as_str()).collect(),
+            batch_id: rows.iter().map(|row| row.batch_id.as_slice()).collect(),
+            marker: std::marker::PhantomData,
+        }
+    }
+}
+
+/// The two statements that write orders take the same arrays.
+macro_rules! write_orders {
+    ($(#[$doc:meta])* $name:ident, $before:literal, $after:literal) => {
+        array_statement! {
+            $(#[$doc])*
+            $name {
+                partition: i32 => Integer, order_key: i64 => BigInt, workflow: &'a str => Text, id: &'a str => Text,
+                state: &'a str => Text, status: &'a str => Text, return_state: Option<&'a str> => Nullable<Text>,
+                return_status: Option<&'a str> => Nullable<Text>, version: i64 => BigInt, create_time: i64 => BigInt,
+                update_time: i64 => BigInt, body: &'a str => Text,
+            }
+            $before, $after
+        }
+
+        impl<'a> $name<'a> {
+            pub(super) fn new(rows: &'a [OrderRow]) -> Self {
+                Self {
+                    partition: rows.iter().map(|row| row.partition).collect(),
+                    order_key: rows.iter().map(|row| row.order_key).collect(),
+                    workflow: rows.iter().map(|row| row.workflow.as_str()).collect(),
+                    id: rows.iter().map(|row| row.id.as_str()).collect(),
+                    state: rows.iter().map(|row| row.state.as_str()).collect(),
+                    status: rows.iter().map(|row| row.status.as_str()).collect(),
+                    return_state: rows.iter().map(|row| row.return_state.as_deref()).collect(),
+                    return_status: rows.iter().map(|row| row.return_status.as_deref()).collect(),
+                    version: rows.iter().map(|row| row.version).collect(),
+                    create_time: rows.iter().map(|row| row.create_time).collect(),
+                    update_time: rows.iter().map(|row| row.update_time).collect(),
+                    body: rows.iter().map(|row| row.body.as_str()).collect(),
+                    marker: std::marker::PhantomData,
+                }
+            }
+        }
+    };
+}
+
+write_orders! {
+    /// Inserts orders.
+    InsertOrders,
+    "INSERT INTO orders (partition, order_key, workflow, id, state, status, return_state, return_status, version, \
+     create_time, update_time, body) SELECT * FROM",
+    ")"
+}
+
+write_orders! {
+    /// Updates orders by their keys.
+    UpdateOrders,
+    "UPDATE orders SET state = u.state, status = u.status, return_state = u.return_state, \
+     return_status = u.return_status, version = u.version, update_time = u.update_time, body = u.body FROM",
+    ") AS u (partition, order_key, workflow, id, state, status, return_state, return_status, version, create_time, \
+     update_time, body) WHERE orders.partition = u.partition AND orders.order_key = u.order_key"
+}
+
+/// Updates one order by its key on SQLite, where rows go one by one.
+#[derive(Debug)]
+pub(super) struct UpdateOrder<'a>(pub(super) &'a OrderRow);
+
+impl QueryFragment<Sqlite> for UpdateOrder<'_> {
+    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        let row = self.0;
+        out.push_sql("UPDATE orders SET state = ");
+        out.push_bind_param::<Text, _>(&row.state)?;
+        out.push_sql(", status = ");
+        out.push_bind_param::<Text, _>(&row.status)?;
+        out.push_sql(", return_state = ");
+        out.push_bind_param::<Nullable<Text>, _>(&row.return_state)?;
+        out.push_sql(", return_status = ");
+        out.push_bind_param::<Nullable<Text>, _>(&row.return_status)?;
+        out.push_sql(", version = ");
+        out.push_bind_param::<BigInt, _>(&row.version)?;
+        out.push_sql(", update_time = ");
+        out.push_bind_param::<BigInt, _>(&row.update_time)?;
+        out.push_sql(", body = ");
+        out.push_bind_param::<Text, _>(&row.body)?;
+        out.push_sql(" WHERE partition = ");
+        out.push_bind_param::<Integer, _>(&row.partition)?;
+        out.push_sql(" AND order_key = ");
+        out.push_bind_param::<BigInt, _>(&row.order_key)
+    }
+}
+
+impl QueryId for UpdateOrder<'_> {
+    type QueryId = UpdateOrder<'static>;
+    const HAS_STATIC_QUERY_ID: bool = true;
+}

@@ -1,0 +1,299 @@
+//! The part of a batch that happens in memory, between what was read under the
+//! locks and what is written before they go: each step is decided on what the
+//! steps before it left.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::Range,
+};
+
+use waymark_domain::{
+    history::{Entry, LogPosition, Logged},
+    order::{self, Order},
+    partition::Partition,
+    value::{ActorId, OrderId, RequestId, Timestamp, WorkflowCode},
+};
+
+use super::{Committed, Refusal, Request, Step, StepChange, UnitMode, lookup};
+use crate::{
+    Error, Store,
+    catalog::{self, Cached},
+    tx::Tx,
+};
+
+/// Whether the batch is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Purpose {
+    /// Its entries are written and its request ids count.
+    Commit,
+    /// Nothing is written, and request ids are neither looked up nor remembered.
+    Rehearse,
+}
+
+/// An order as the batch sees it.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    pub(super) partition: Partition,
+    /// The offset of its first entry; 0 as long as there is no order.
+    pub(super) order_key: i64,
+    pub(super) order: Option<Order>,
+    /// The version and the customer that the database has, if it has the order.
+    pub(super) stored: Option<(i64, ActorId)>,
+}
+
+/// An entry that waits to be written.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) logged: Logged,
+    pub(super) order_key: i64,
+    pub(super) fingerprint: Option<[u8; 16]>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Log {
+    next: i64,
+    now: Timestamp,
+}
+
+enum Remembered {
+    Stored { fingerprint: Vec<u8>, entries: Vec<Logged> },
+    Fresh { fingerprint: [u8; 16], entries: Range<usize> },
+}
+
+type OrderRef = (WorkflowCode, OrderId);
+type RequestRef = (Partition, i64, RequestId);
+
+/// A batch in progress.
+pub(super) struct Working {
+    purpose: Purpose,
+    pub(super) graphs: HashMap<WorkflowCode, Cached>,
+    pub(super) slots: HashMap<OrderRef, Slot>,
+    pub(super) pending: Vec<Pending>,
+    logs: BTreeMap<Partition, Log>,
+    remembered: HashMap<RequestRef, Remembered>,
+}
+
+/// What an atomic unit goes back to.
+struct Savepoint {
+    pending: usize,
+    logs: BTreeMap<Partition, Log>,
+    slots: Vec<(OrderRef, Slot)>,
+}
+
+impl Working {
+    /// Reads what the steps need. The caller holds the locks of their partitions.
+    pub(super) async fn load(store: &Store, tx: &mut Tx, steps: &[&Step], purpose: Purpose) -> Result<Self, Error> {
+        let version = catalog::version(tx).await?;
+        let mut graphs = HashMap::new();
+        for step in steps {
+            if !graphs.contains_key(&step.workflow)
+                && let Some(cached) = store.catalog().find(tx, version, &step.workflow).await?
+            {
+                graphs.insert(step.workflow.clone(), cached);
+            }
+        }
+        let slots = load_slots(store, tx, steps).await?;
+        let logs = load_logs(store, tx, &slots).await?;
+        let mut working =
+            Self { purpose, graphs, slots, pending: Vec::new(), logs, remembered: HashMap::new() };
+        if purpose == Purpose::Commit {
+            working.remember_stored(tx, steps).await?;
+        }
+        Ok(working)
+    }
+
+    async fn remember_stored(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
+        let keys = steps.iter().filter_map(|step| {
+            let slot = self.slots.get(&(step.workflow.clone(), step.order_id.clone()))?;
+            slot.order.as_ref()?;
+            Some((slot.partition, slot.order_key, &step.request.as_ref()?.id))
+        });
+        let mut keys = keys.collect::<Vec<_>>();
+        keys.sort_unstable();
+        keys.dedup();
+        for found in lookup::requests(tx, &keys).await? {
+            let Some(first) = found.entries.first() else { continue };
+            let key = (first.position.partition, found.order_key, found.request_id);
+            let stored = Remembered::Stored { fingerprint: found.fingerprint, entries: found.entries };
+            self.remembered.insert(key, stored);
+        }
+        Ok(())
+    }
+
+    /// Decides the steps of one unit in turn. An atomic unit ends at the first refusal, and
+    /// leaves nothing behind.
+    pub(super) fn unit(&mut self, steps: &[Step], mode: UnitMode) -> Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)> {
+        if mode == UnitMode::Separate {
+            return Ok(steps.iter().map(|step| self.step(step)).collect());
+        }
+        let savepoint = self.savepoint(steps);
+        let mut done = Vec::with_capacity(steps.len());
+        for (index, step) in steps.iter().enumerate() {
+            match self.step(step) {
+                Ok(committed) => done.push(Ok(committed)),
+                Err(refusal) => {
+                    self.restore(savepoint);
+                    return Err((index, refusal));
+                }
+            }
+        }
+        Ok(done)
+    }
+
+    fn step(&mut self, step: &Step) -> Result<Committed, Refusal> {
+        let order_ref = (step.workflow.clone(), step.order_id.clone());
+        if let Some(replayed) = self.replay(step, &order_ref)? {
+            return Ok(replayed);
+        }
+        let not_found = || Refusal::WorkflowNotFound { workflow: step.workflow.clone() };
+        let cached = self.graphs.get(&step.workflow).ok_or_else(not_found)?;
+        let slot = self.slots.get(&order_ref);
+        let now = slot.and_then(|slot| self.logs.get(&slot.partition)).map(|log| log.now).unwrap_or_default();
+        let graph = &cached.published.graph;
+        let entries = match (&step.change, slot.and_then(|slot| slot.order.as_ref())) {
+            (StepChange::Create(new, context), None) => order::create(graph, new, context, now)?,
+            (StepChange::Change(command), Some(order)) => order::decide(graph, order, command, now)?,
+            (StepChange::Create(..), Some(_)) => {
+                return Err(Refusal::OrderExists { workflow: step.workflow.clone(), order_id: step.order_id.clone() });
+            }
+            (StepChange::Change(_), None) => return Err(self.order_not_found(step)),
+        };
+        self.accept(step, &order_ref, entries).ok_or_else(|| self.order_not_found(step))
+    }
+
+    fn order_not_found(&self, step: &Step) -> Refusal {
+        Refusal::OrderNotFound { workflow: step.workflow.clone(), order_id: step.order_id.clone() }
+    }
+
+    /// Repeats the answer to a call that was committed before.
+    fn replay(&self, step: &Step, order_ref: &OrderRef) -> Result<Option<Committed>, Refusal> {
+        let (Some(request), Some(slot)) = (&step.request, self.slots.get(order_ref)) else { return Ok(None) };
+        let Some(order) = &slot.order else { return Ok(None) };
+        let (same, entries) = match self.remembered.get(&(slot.partition, slot.order_key, request.id.clone())) {
+            None => return Ok(None),
+            Some(Remembered::Stored { fingerprint, entries }) => {
+                (fingerprint.as_slice() == request.fingerprint, entries.clone())
+            }
+            Some(Remembered::Fresh { fingerprint, entries }) => {
+                let fresh = self.pending.get(entries.clone()).unwrap_or_default();
+                (*fingerprint == request.fingerprint, fresh.iter().map(|pending| pending.logged.clone()).collect())
+            }
+        };
+        if !same {
+            return Err(Refusal::RequestIdReused { request_id: request.id.clone() });
+        }
+        Ok(Some(Committed { order: order.clone(), entries, replayed: true }))
+    }
+
+    /// Gives decided entries their places and applies them to the order.
+    fn accept(&mut self, step: &Step, order_ref: &OrderRef, entries: Vec<Entry>) -> Option<Committed> {
+        let slot = self.slots.get_mut(order_ref)?;
+        let log = self.logs.get_mut(&slot.partition)?;
+        let order = match slot.order.take() {
+            None => order::replay(&entries)?,
+            Some(order) => entries.iter().fold(order, order::evolve),
+        };
+        slot.order = Some(order.clone());
+        let first = log.next;
+        if slot.order_key == 0 {
+            slot.order_key = first;
+        }
+        let logged = place(step, entries, slot.partition, first);
+        log.next += i64::try_from(logged.len()).unwrap_or_default();
+        if self.purpose == Purpose::Rehearse {
+            let entries = logged.into_iter().map(unlogged).collect();
+            return Some(Committed { order, entries, replayed: false });
+        }
+        let start = self.pending.len();
+        let order_key = slot.order_key;
+        let fingerprint = step.request.as_ref().map(|request| request.fingerprint);
+        self.pending.extend(logged.iter().cloned().enumerate().map(|(index, logged)| Pending {
+            logged,
+            order_key,
+            fingerprint: fingerprint.filter(|_| index == 0),
+        }));
+        if let Some(Request { id, fingerprint }) = &step.request {
+            let fresh = Remembered::Fresh { fingerprint: *fingerprint, entries: start..self.pending.len() };
+            self.remembered.insert((slot.partition, order_key, id.clone()), fresh);
+        }
+        Some(Committed { order, entries: logged, replayed: false })
+    }
+
+    fn savepoint(&self, steps: &[Step]) -> Savepoint {
+        let slots = steps.iter().filter_map(|step| {
+            let order_ref = (step.workflow.clone(), step.order_id.clone());
+            let slot = self.slots.get(&order_ref)?.clone();
+            Some((order_ref, slot))
+        });
+        Savepoint { pending: self.pending.len(), logs: self.logs.clone(), slots: slots.collect() }
+    }
+
+    fn restore(&mut self, savepoint: Savepoint) {
+        self.pending.truncate(savepoint.pending);
+        self.logs = savepoint.logs;
+        self.slots.extend(savepoint.slots);
+        self.remembered.retain(|_, remembered| match remembered {
+            Remembered::Stored { .. } => true,
+            Remembered::Fresh { entries, .. } => entries.end <= savepoint.pending,
+        });
+    }
+}
+
+async fn load_slots(store: &Store, tx: &mut Tx, steps: &[&Step]) -> Result<HashMap<OrderRef, Slot>, Error> {
+    let mut slots = HashMap::new();
+    for step in steps {
+        let order_ref = (step.workflow.clone(), step.order_id.clone());
+        let partition = store.partition_of(&step.workflow, &step.order_id);
+        slots.insert(order_ref, Slot { partition, order_key: 0, order: None, stored: None });
+    }
+    let keys = slots.iter().map(|((workflow, id), slot)| (slot.partition, workflow.as_str(), id.as_str()));
+    let mut keys = keys.collect::<Vec<_>>();
+    keys.sort_unstable();
+    for row in lookup::orders(tx, &keys).await? {
+        let order = row.order()?;
+        if let Some(slot) = slots.get_mut(&(order.workflow.clone(), order.id.clone())) {
+            slot.order_key = row.order_key;
+            slot.stored = Some((order.version, order.customer.id.clone()));
+            slot.order = Some(order);
+        }
+    }
+    Ok(slots)
+}
+
+/// The clock is read after the locks are held, and a partition's time never goes back.
+async fn load_logs(store: &Store, tx: &mut Tx, slots: &HashMap<OrderRef, Slot>) -> Result<BTreeMap<Partition, Log>, Error> {
+    let mut partitions = slots.values().map(|slot| slot.partition).collect::<Vec<_>>();
+    partitions.sort_unstable();
+    partitions.dedup();
+    let heads = lookup::by_partition(lookup::heads(tx, &partitions).await?);
+    let clock = store.clock().now();
+    let logs = partitions.into_iter().map(|partition| {
+        let log = match heads.get(&partition) {
+            Some(head) => Log { next: head.position.offset + 1, now: clock.max(head.create_time) },
+            None => Log { next: 1, now: clock },
+        };
+        (partition, log)
+    });
+    Ok(logs.collect())
+}
+
+fn place(step: &Step, entries: Vec<Entry>, partition: Partition, first: i64) -> Vec<Logged> {
+    let placed = (first..).zip(entries).map(|(offset, entry)| {
+        let request_id = step.request.as_ref().filter(|_| offset == first).map(|request| request.id.clone());
+        Logged {
+            workflow: step.workflow.clone(),
+            order_id: step.order_id.clone(),
+            position: LogPosition { partition, offset },
+            step_offset: first,
+            entry: Entry { request_id, ..entry },
+        }
+    });
+    placed.collect()
+}
+
+/// An entry that is only rehearsed has no place in the log.
+fn unlogged(mut logged: Logged) -> Logged {
+    logged.position.offset = 0;
+    logged.step_offset = 0;
+    logged
+}

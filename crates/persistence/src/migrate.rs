@@ -1,0 +1,211 @@
+//! Migrations, embedded in the program, and the rows that make a database a
+//! deployment: its id, its partitions, the version of its catalog.
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, migration::MigrationSource, pg::Pg, sqlite::Sqlite};
+use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
+use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
+use uuid::Uuid;
+use waymark_domain::{
+    partition::PartitionCount,
+    value::Timestamp,
+};
+
+use crate::{
+    Clock, Error, Settings,
+    postgres::Role,
+    schema::{deployment, partitions},
+    store::DeploymentId,
+    tx::{Database, Ending, Tx, WriteFailure, on_conn},
+};
+
+const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
+const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgres");
+
+/// Names the lock that keeps two migrating processes apart: "waymark" as a number.
+const ADVISORY_LOCK: i64 = 0x0077_6179_6d61_726b;
+
+/// What a migration did.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Migrated {
+    /// The versions that were applied, oldest first; empty when there was nothing to do.
+    pub applied: Vec<String>,
+    /// How many partitions the database has.
+    pub partitions: PartitionCount,
+}
+
+/// What a database says about itself.
+pub(crate) struct Deployment {
+    pub(crate) id: DeploymentId,
+    pub(crate) partitions: PartitionCount,
+}
+
+/// Creates or upgrades a database. Two processes that do it at once take turns.
+///
+/// # Errors
+/// Returns [`Error::Migration`] when a statement fails, and the errors of connecting;
+/// [`Error::PartitionCount`] when the database has another number than the settings ask.
+pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
+    let settings = Settings { read_connections_max: 1, write_connections_max: 1, ..settings.clone() };
+    let database = Database::new(&settings, Role::Maintenance)?;
+    let now = clock.now();
+    let migrated = database.write(async |tx| {
+        lock(tx).await?;
+        if let Some(unknown) = newer(&applied(tx).await?, tx) {
+            return Err(Error::SchemaNewer { unknown });
+        }
+        let applied = run(tx).await?;
+        let partitions = match find(tx).await? {
+            Some(existing) => existing.partitions,
+            None => create(tx, &settings, now).await?,
+        };
+        check_partitions(&settings, partitions)?;
+        Ok(Ending::Commit(Migrated { applied, partitions }))
+    });
+    migrated.await.map_err(|failure| match failure {
+        WriteFailure::Before(error) | WriteFailure::AtCommit { error, .. } => error,
+    })
+}
+
+/// Reads which deployment this is, after it has compared the migrations.
+pub(crate) async fn check(tx: &mut Tx, settings: &Settings) -> Result<Deployment, Error> {
+    let applied = applied(tx).await?;
+    if let Some(unknown) = newer(&applied, tx) {
+        return Err(Error::SchemaNewer { unknown });
+    }
+    let known = known(tx)?;
+    let pending = known.iter().filter(|version| !applied.contains(version)).cloned().collect::<Vec<_>>();
+    if !pending.is_empty() {
+        return Err(Error::SchemaOlder { pending });
+    }
+    let found = find(tx).await?.ok_or_else(|| Error::SchemaOlder { pending: known })?;
+    check_partitions(settings, found.partitions)?;
+    Ok(found)
+}
+
+fn check_partitions(settings: &Settings, actual: PartitionCount) -> Result<(), Error> {
+    match settings.partitions {
+        Some(asked) if asked != actual => {
+            Err(Error::PartitionCount { asked: asked.get(), actual: actual.get() })
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+async fn lock(tx: &mut Tx) -> Result<(), Error> {
+    // SQLite's BEGIN IMMEDIATE has locked the file.
+    if let Tx::Postgres(connection) = tx {
+        connection.batch_execute(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
+    }
+    Ok(())
+}
+
+diesel::table! {
+    __diesel_schema_migrations (version) {
+        version -> Text,
+    }
+}
+
+/// The versions that the database has. A read-only user may ask.
+async fn applied(tx: &mut Tx) -> Result<Vec<String>, Error> {
+    let count = match tx {
+        Tx::Postgres(connection) => {
+            let sql = "SELECT count(*) AS count FROM information_schema.tables \
+                       WHERE table_schema = ANY (current_schemas(false)) AND table_name = '__diesel_schema_migrations'";
+            diesel::sql_query(sql).get_result::<Count>(&mut ***connection).await?
+        }
+        Tx::Sqlite(connection) => {
+            let sql = "SELECT count(*) AS count FROM sqlite_schema WHERE name = '__diesel_schema_migrations'";
+            diesel::sql_query(sql).get_result::<Count>(&mut ***connection).await?
+        }
+    };
+    if count.count == 0 {
+        return Ok(Vec::new());
+    }
+    let versions = __diesel_schema_migrations::table
+        .select(__diesel_schema_migrations::version)
+        .order(__diesel_schema_migrations::version);
+    Ok(on_conn!(tx, |c| versions.load::<String>(c).await)?)
+}
+
+#[derive(diesel::QueryableByName)]
+struct Count {
+    #[diesel(sql_type = diesel::sql_types::BigInt)]
+    count: i64,
+}
+
+/// The versions that this program has.
+fn known(tx: &Tx) -> Result<Vec<String>, Error> {
+    fn names<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<String>, Error> {
+        let migrations = MigrationSource::<DB>::migrations(source).map_err(failed)?;
+        let mut names = migrations.iter().map(|m| m.name().version().to_string()).collect::<Vec<_>>();
+        names.sort();
+        Ok(names)
+    }
+    match tx {
+        Tx::Postgres(_) => names::<Pg>(&POSTGRES),
+        Tx::Sqlite(_) => names::<Sqlite>(&SQLITE),
+    }
+}
+
+fn newer(applied: &[String], tx: &Tx) -> Option<Vec<String>> {
+    let known = known(tx).unwrap_or_default();
+    let unknown = applied.iter().filter(|version| !known.contains(version)).cloned().collect::<Vec<_>>();
+    (!unknown.is_empty()).then_some(unknown)
+}
+
+/// Runs what is pending inside the open transaction.
+async fn run(tx: &mut Tx) -> Result<Vec<String>, Error> {
+    match tx {
+        Tx::Postgres(connection) => {
+            let mut harness = AsyncMigrationHarness::new(&mut ***connection);
+            let versions = harness.run_pending_migrations(POSTGRES).map_err(failed)?;
+            Ok(versions.iter().map(ToString::to_string).collect())
+        }
+        Tx::Sqlite(connection) => {
+            let run = |inner: &mut diesel::SqliteConnection| {
+                let versions = inner.run_pending_migrations(SQLITE);
+                Ok(versions.map(|versions| versions.iter().map(ToString::to_string).collect()))
+            };
+            connection.spawn_blocking(run).await?.map_err(failed)
+        }
+    }
+}
+
+fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
+    Error::Migration { source }
+}
+
+async fn find(tx: &mut Tx) -> Result<Option<Deployment>, Error> {
+    let query = deployment::table.select((deployment::id, deployment::partition_count));
+    let row = on_conn!(tx, |c| query.first::<(Vec<u8>, i32)>(c).await).optional()?;
+    let Some((id, count)) = row else { return Ok(None) };
+    let corrupt = |column| Error::Corrupt {
+        table: "deployment",
+        column,
+        row: "1".to_owned(),
+        source: "out of range".into(),
+    };
+    Ok(Some(Deployment {
+        id: DeploymentId(id.try_into().map_err(|_| corrupt("id"))?),
+        partitions: PartitionCount::new(count).ok_or_else(|| corrupt("partition_count"))?,
+    }))
+}
+
+async fn create(tx: &mut Tx, settings: &Settings, now: Timestamp) -> Result<PartitionCount, Error> {
+    let usual = if settings.url.is_sqlite() { 1 } else { 8 };
+    let asked = settings.partitions.or_else(|| PartitionCount::new(usual));
+    let count = asked.ok_or(Error::PartitionCount { asked: usual, actual: 0 })?;
+    let id = Uuid::new_v4();
+    let row = (
+        deployment::singleton.eq(1),
+        deployment::id.eq(id.as_bytes().as_slice()),
+        deployment::partition_count.eq(count.get()),
+        deployment::create_time.eq(now.micros()),
+    );
+    on_conn!(tx, |c| diesel::insert_into(deployment::table).values(row).execute(c).await)?;
+    for partition in count.all() {
+        let row = partitions::partition.eq(partition.number());
+        on_conn!(tx, |c| diesel::insert_into(partitions::table).values(row).execute(c).await)?;
+    }
+    Ok(count)
+}

@@ -1,0 +1,147 @@
+//! A row of `history`.
+
+use waymark_domain::{
+    history::{Entry, Kind, LogPosition, Logged},
+    order::Standing,
+    partition::Partition,
+    value::Timestamp,
+};
+
+use super::{Reading, json};
+use crate::{Error, schema::history};
+
+#[derive(Debug, Clone, diesel::Queryable, diesel::Insertable)]
+#[diesel(table_name = history, treat_none_as_default_value = false)]
+pub(crate) struct EntryRow {
+    pub(crate) partition: i32,
+    pub(crate) log_offset: i64,
+    pub(crate) step_offset: i64,
+    pub(crate) order_key: i64,
+    pub(crate) workflow: String,
+    pub(crate) order_id: String,
+    pub(crate) sequence: i64,
+    pub(crate) kind: String,
+    pub(crate) from_state: Option<String>,
+    pub(crate) from_status: Option<String>,
+    pub(crate) to_state: String,
+    pub(crate) to_status: String,
+    pub(crate) transition: Option<String>,
+    pub(crate) comment: String,
+    pub(crate) notify_customer: bool,
+    pub(crate) visible_to_customer: bool,
+    pub(crate) actor: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) fingerprint: Option<Vec<u8>>,
+    pub(crate) caused_by: i64,
+    pub(crate) workflow_version: i64,
+    pub(crate) metadata: String,
+    pub(crate) create_time: i64,
+    pub(crate) detail: String,
+    pub(crate) batch_id: Vec<u8>,
+}
+
+/// What a row holds besides the logged entry.
+pub(crate) struct Keys<'k> {
+    pub(crate) order_key: i64,
+    /// The fingerprint of the call, on the first entry of a remembered step.
+    pub(crate) fingerprint: Option<&'k [u8; 16]>,
+    pub(crate) batch_id: [u8; 16],
+}
+
+impl EntryRow {
+    /// Writes an entry into a row. The request id is stored only beside a fingerprint, on
+    /// the first entry of its step.
+    pub(crate) fn new(logged: &Logged, keys: &Keys<'_>) -> Result<Self, Error> {
+        let entry = &logged.entry;
+        let from = entry.from.as_ref();
+        let request = keys.fingerprint.and(entry.request_id.as_ref());
+        Ok(Self {
+            partition: logged.position.partition.number(),
+            log_offset: logged.position.offset,
+            step_offset: logged.step_offset,
+            order_key: keys.order_key,
+            workflow: logged.workflow.to_string(),
+            order_id: logged.order_id.to_string(),
+            sequence: entry.sequence,
+            kind: kind(entry.kind()).to_owned(),
+            from_state: from.map(|standing| standing.state.to_string()),
+            from_status: from.map(|standing| standing.status.to_string()),
+            to_state: entry.to.state.to_string(),
+            to_status: entry.to.status.to_string(),
+            transition: entry.transition.as_ref().map(ToString::to_string),
+            comment: entry.comment.as_str().to_owned(),
+            notify_customer: entry.notify_customer,
+            visible_to_customer: entry.visible_to_customer,
+            actor: json(&entry.actor)?,
+            request_id: request.map(ToString::to_string),
+            fingerprint: keys.fingerprint.map(|fingerprint| fingerprint.to_vec()),
+            caused_by: entry.caused_by,
+            workflow_version: entry.workflow_version,
+            metadata: json(&entry.metadata)?,
+            create_time: entry.create_time.micros(),
+            detail: json(&entry.detail)?,
+            batch_id: keys.batch_id.to_vec(),
+        })
+    }
+
+    /// Reads the entry.
+    pub(crate) fn logged(&self) -> Result<Logged, Error> {
+        let row = format!("{}/{}", self.partition, self.log_offset);
+        let reading = Reading { table: "history", row: &row };
+        Ok(Logged {
+            workflow: reading.text("workflow", &self.workflow)?,
+            order_id: reading.text("order_id", &self.order_id)?,
+            position: LogPosition { partition: Partition::new(self.partition), offset: self.log_offset },
+            step_offset: self.step_offset,
+            entry: self.entry(&reading)?,
+        })
+    }
+
+    fn entry(&self, reading: &Reading<'_>) -> Result<Entry, Error> {
+        Ok(Entry {
+            sequence: self.sequence,
+            from: self.from(reading)?,
+            to: Standing {
+                state: reading.text("to_state", &self.to_state)?,
+                status: reading.text("to_status", &self.to_status)?,
+            },
+            transition: reading.optional("transition", self.transition.as_deref())?,
+            comment: reading.text("comment", &self.comment)?,
+            notify_customer: self.notify_customer,
+            visible_to_customer: self.visible_to_customer,
+            actor: reading.json("actor", &self.actor)?,
+            request_id: reading.optional("request_id", self.request_id.as_deref())?,
+            caused_by: self.caused_by,
+            workflow_version: self.workflow_version,
+            metadata: reading.json("metadata", &self.metadata)?,
+            create_time: Timestamp::from_micros(self.create_time),
+            detail: reading.json("detail", &self.detail)?,
+        })
+    }
+
+    fn from(&self, reading: &Reading<'_>) -> Result<Option<Standing>, Error> {
+        match (&self.from_state, &self.from_status) {
+            (Some(state), Some(status)) => Ok(Some(Standing {
+                state: reading.text("from_state", state)?,
+                status: reading.text("from_status", status)?,
+            })),
+            (None, None) => Ok(None),
+            (Some(_), None) | (None, Some(_)) => {
+                Err(reading.corrupt("from_status", "a state without a status, or a status without a state"))
+            }
+        }
+    }
+}
+
+/// The kind as people who read the table with SQL see it; `detail` says the same.
+fn kind(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Created => "created",
+        Kind::Transitioned => "transitioned",
+        Kind::Commented => "commented",
+        Kind::Held => "held",
+        Kind::Released => "released",
+        Kind::OperationRecorded => "operation_recorded",
+        Kind::Updated => "updated",
+    }
+}

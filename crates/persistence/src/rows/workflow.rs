@@ -1,0 +1,294 @@
+//! Rows of the five tables that hold a workflow.
+
+use std::collections::BTreeMap;
+
+use waymark_domain::{
+    value::{Label, OperationCode, StoreView, Timestamp, WorkflowCode},
+    workflow::{Assignment, Stamp, State, Status, Transition, Trigger, Workflow},
+};
+
+use super::{Reading, json, word};
+use crate::{
+    Error,
+    schema::{assignments, states, statuses, transitions, workflows},
+};
+
+#[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
+#[diesel(table_name = workflows, primary_key(code), treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct WorkflowRow {
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) description: String,
+    pub(crate) initial_state: String,
+    pub(crate) default_store_view: Option<String>,
+    pub(crate) comment_status: String,
+    pub(crate) status_sharing: String,
+    pub(crate) refunded_units: String,
+    pub(crate) operations: String,
+    pub(crate) max_cascade: i32,
+    pub(crate) version: i64,
+    pub(crate) create_time: i64,
+    pub(crate) update_time: i64,
+}
+
+impl WorkflowRow {
+    pub(crate) fn new(workflow: &Workflow, stamp: &Stamp) -> Result<Self, Error> {
+        Ok(Self {
+            code: workflow.code.to_string(),
+            label: workflow.label.to_string(),
+            description: workflow.description.to_string(),
+            initial_state: workflow.initial_state.to_string(),
+            default_store_view: workflow.default_store_view.as_ref().map(ToString::to_string),
+            comment_status: word(&workflow.comment_status)?,
+            status_sharing: word(&workflow.status_sharing)?,
+            refunded_units: word(&workflow.refunded_units)?,
+            operations: json(&workflow.operations)?,
+            max_cascade: i32::try_from(workflow.max_cascade).unwrap_or(i32::MAX),
+            version: stamp.version,
+            create_time: stamp.create_time.micros(),
+            update_time: stamp.update_time.micros(),
+        })
+    }
+
+    /// Reads the workflow, still without its parts.
+    pub(crate) fn workflow(&self) -> Result<Workflow, Error> {
+        let reading = Reading { table: "workflows", row: &self.code };
+        Ok(Workflow {
+            code: reading.text("code", &self.code)?,
+            label: reading.text("label", &self.label)?,
+            description: reading.text("description", &self.description)?,
+            initial_state: reading.text("initial_state", &self.initial_state)?,
+            default_store_view: reading.optional("default_store_view", self.default_store_view.as_deref())?,
+            comment_status: reading.word("comment_status", &self.comment_status)?,
+            status_sharing: reading.word("status_sharing", &self.status_sharing)?,
+            refunded_units: reading.word("refunded_units", &self.refunded_units)?,
+            operations: reading.json("operations", &self.operations)?,
+            max_cascade: u32::try_from(self.max_cascade).map_err(|e| reading.corrupt("max_cascade", e))?,
+            states: Vec::new(),
+            statuses: Vec::new(),
+            assignments: Vec::new(),
+            transitions: Vec::new(),
+        })
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        stamp(self.version, self.create_time, self.update_time)
+    }
+}
+
+fn stamp(version: i64, create_time: i64, update_time: i64) -> Stamp {
+    Stamp {
+        version,
+        create_time: Timestamp::from_micros(create_time),
+        update_time: Timestamp::from_micros(update_time),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
+#[diesel(table_name = states, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct StateRow {
+    pub(crate) workflow: String,
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) category: String,
+    pub(crate) can_start: bool,
+    pub(crate) operations: String,
+    pub(crate) holdable: bool,
+    pub(crate) terminal: bool,
+    pub(crate) entry_guard: Option<String>,
+    pub(crate) position: i32,
+}
+
+impl StateRow {
+    pub(crate) fn new(workflow: &WorkflowCode, state: &State) -> Result<Self, Error> {
+        Ok(Self {
+            workflow: workflow.to_string(),
+            code: state.code.to_string(),
+            label: state.label.to_string(),
+            category: word(&state.category)?,
+            can_start: state.can_start,
+            operations: json(&state.operations)?,
+            holdable: state.holdable,
+            terminal: state.terminal,
+            entry_guard: state.entry_guard.as_ref().map(ToString::to_string),
+            position: state.position,
+        })
+    }
+
+    pub(crate) fn state(&self) -> Result<State, Error> {
+        let row = format!("{}/{}", self.workflow, self.code);
+        let reading = Reading { table: "states", row: &row };
+        Ok(State {
+            code: reading.text("code", &self.code)?,
+            label: reading.text("label", &self.label)?,
+            category: reading.word("category", &self.category)?,
+            can_start: self.can_start,
+            operations: reading.json("operations", &self.operations)?,
+            holdable: self.holdable,
+            terminal: self.terminal,
+            entry_guard: self.entry_guard.as_ref().map(|guard| reading.word("entry_guard", guard)).transpose()?,
+            position: self.position,
+        })
+    }
+}
+
+/// A status without its mark of use, which edits neither see nor change.
+#[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Selectable, diesel::Insertable, diesel::AsChangeset)]
+#[diesel(table_name = statuses, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct StatusRow {
+    pub(crate) workflow: String,
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) store_view_labels: String,
+    pub(crate) description: String,
+    pub(crate) color: Option<String>,
+    pub(crate) position: i32,
+    pub(crate) retired: bool,
+    pub(crate) version: i64,
+    pub(crate) create_time: i64,
+    pub(crate) update_time: i64,
+}
+
+impl StatusRow {
+    pub(crate) fn new(workflow: &WorkflowCode, status: &Status, stamp: &Stamp) -> Result<Self, Error> {
+        Ok(Self {
+            workflow: workflow.to_string(),
+            code: status.code.to_string(),
+            label: status.label.to_string(),
+            store_view_labels: json(&status.store_view_labels)?,
+            description: status.description.to_string(),
+            color: status.color.as_ref().map(ToString::to_string),
+            position: status.position,
+            retired: status.retired,
+            version: stamp.version,
+            create_time: stamp.create_time.micros(),
+            update_time: stamp.update_time.micros(),
+        })
+    }
+
+    pub(crate) fn status(&self) -> Result<(Status, Stamp), Error> {
+        let row = format!("{}/{}", self.workflow, self.code);
+        let reading = Reading { table: "statuses", row: &row };
+        let labels: BTreeMap<StoreView, Label> = reading.json("store_view_labels", &self.store_view_labels)?;
+        let status = Status {
+            code: reading.text("code", &self.code)?,
+            label: reading.text("label", &self.label)?,
+            store_view_labels: labels,
+            description: reading.text("description", &self.description)?,
+            color: reading.optional("color", self.color.as_deref())?,
+            position: self.position,
+            retired: self.retired,
+        };
+        Ok((status, stamp(self.version, self.create_time, self.update_time)))
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable)]
+#[diesel(table_name = assignments)]
+pub(crate) struct AssignmentRow {
+    pub(crate) workflow: String,
+    pub(crate) state: String,
+    pub(crate) status: String,
+    pub(crate) is_default: bool,
+    pub(crate) visible_on_storefront: bool,
+}
+
+impl AssignmentRow {
+    pub(crate) fn new(workflow: &WorkflowCode, assignment: &Assignment) -> Self {
+        Self {
+            workflow: workflow.to_string(),
+            state: assignment.state.to_string(),
+            status: assignment.status.to_string(),
+            is_default: assignment.is_default,
+            visible_on_storefront: assignment.visible_on_storefront,
+        }
+    }
+
+    pub(crate) fn assignment(&self) -> Result<Assignment, Error> {
+        let row = format!("{}/{}/{}", self.workflow, self.state, self.status);
+        let reading = Reading { table: "assignments", row: &row };
+        Ok(Assignment {
+            state: reading.text("state", &self.state)?,
+            status: reading.text("status", &self.status)?,
+            is_default: self.is_default,
+            visible_on_storefront: self.visible_on_storefront,
+        })
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
+#[diesel(table_name = transitions, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
+pub(crate) struct TransitionRow {
+    pub(crate) workflow: String,
+    pub(crate) code: String,
+    pub(crate) label: String,
+    pub(crate) description: String,
+    pub(crate) from_statuses: String,
+    pub(crate) from_states: String,
+    pub(crate) to_state: String,
+    pub(crate) to_status: Option<String>,
+    pub(crate) guard: Option<String>,
+    pub(crate) trigger_kind: String,
+    pub(crate) trigger_operations: String,
+    pub(crate) operation: Option<String>,
+    pub(crate) roles: String,
+    pub(crate) position: i32,
+    pub(crate) version: i64,
+    pub(crate) create_time: i64,
+    pub(crate) update_time: i64,
+}
+
+impl TransitionRow {
+    pub(crate) fn new(workflow: &WorkflowCode, transition: &Transition, stamp: &Stamp) -> Result<Self, Error> {
+        let (kind, operations): (_, &[OperationCode]) = match &transition.trigger {
+            Trigger::Manual => ("manual", &[]),
+            Trigger::OnOperations(operations) => ("on_operations", operations),
+            Trigger::Automatic => ("automatic", &[]),
+        };
+        Ok(Self {
+            workflow: workflow.to_string(),
+            code: transition.code.to_string(),
+            label: transition.label.to_string(),
+            description: transition.description.to_string(),
+            from_statuses: json(&transition.from_statuses)?,
+            from_states: json(&transition.from_states)?,
+            to_state: transition.to_state.to_string(),
+            to_status: transition.to_status.as_ref().map(ToString::to_string),
+            guard: transition.guard.as_ref().map(ToString::to_string),
+            trigger_kind: kind.to_owned(),
+            trigger_operations: json(&operations)?,
+            operation: transition.operation.as_ref().map(ToString::to_string),
+            roles: json(&transition.roles)?,
+            position: transition.position,
+            version: stamp.version,
+            create_time: stamp.create_time.micros(),
+            update_time: stamp.update_time.micros(),
+        })
+    }
+
+    pub(crate) fn transition(&self) -> Result<(Transition, Stamp), Error> {
+        let row = format!("{}/{}", self.workflow, self.code);
+        let reading = Reading { table: "transitions", row: &row };
+        let trigger = match self.trigger_kind.as_str() {
+            "manual" => Trigger::Manual,
+            "on_operations" => Trigger::OnOperations(reading.json("trigger_operations", &self.trigger_operations)?),
+            "automatic" => Trigger::Automatic,
+            other => return Err(reading.corrupt("trigger_kind", format!("unknown kind {other}"))),
+        };
+        let transition = Transition {
+            code: reading.text("code", &self.code)?,
+            label: reading.text("label", &self.label)?,
+            description: reading.text("description", &self.description)?,
+            from_statuses: reading.json("from_statuses", &self.from_statuses)?,
+            from_states: reading.json("from_states", &self.from_states)?,
+            to_state: reading.text("to_state", &self.to_state)?,
+            to_status: reading.optional("to_status", self.to_status.as_deref())?,
+            guard: self.guard.as_ref().map(|guard| reading.word("guard", guard)).transpose()?,
+            trigger,
+            operation: reading.optional("operation", self.operation.as_deref())?,
+            roles: reading.json("roles", &self.roles)?,
+            position: self.position,
+        };
+        Ok((transition, stamp(self.version, self.create_time, self.update_time)))
+    }
+}

@@ -1,0 +1,139 @@
+//! Workflows as they are stored: five tables that together give back exactly the
+//! record that was saved.
+
+mod change;
+mod save;
+mod usage;
+
+pub use change::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange};
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, SelectableHelper};
+use diesel_async::RunQueryDsl;
+use waymark_domain::{
+    actor::Actor,
+    value::{StatusCode, Timestamp, WorkflowCode},
+    workflow::{Difference, Record},
+};
+
+use crate::{
+    Error, Store,
+    rows::{
+        Reading,
+        workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, WorkflowRow},
+    },
+    schema::{assignments, states, statuses, transitions, workflow_versions, workflows},
+    tx::{Tx, on_conn},
+};
+
+/// One version of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowVersion {
+    /// Its number, from 1.
+    pub version: i64,
+    /// Who made it.
+    pub actor: Actor,
+    /// When.
+    pub create_time: Timestamp,
+    /// What it changed.
+    pub changes: Vec<Difference>,
+}
+
+/// Lists the codes of all workflows, ascending.
+pub(crate) async fn codes(tx: &mut Tx) -> Result<Vec<WorkflowCode>, Error> {
+    let rows = workflows::table.select(workflows::code).order(workflows::code);
+    let codes: Vec<String> = on_conn!(tx, |c| rows.load(c).await)?;
+    codes.iter().map(|code| Reading { table: "workflows", row: code }.text("code", code)).collect()
+}
+
+/// Loads a workflow, and which of its statuses an order was ever in.
+pub(crate) async fn load(tx: &mut Tx, code: &WorkflowCode) -> Result<Option<(Record, BTreeSet<StatusCode>)>, Error> {
+    let row = workflows::table.find(code.as_str());
+    let Some(row): Option<WorkflowRow> = on_conn!(tx, |c| row.first(c).await).optional()? else {
+        return Ok(None);
+    };
+    let (mut workflow, stamp) = (row.workflow()?, row.stamp());
+    let rows = states::table.filter(states::workflow.eq(code.as_str()));
+    for row in on_conn!(tx, |c| rows.load::<StateRow>(c).await)? {
+        workflow.states.push(row.state()?);
+    }
+    let rows = assignments::table.filter(assignments::workflow.eq(code.as_str()));
+    for row in on_conn!(tx, |c| rows.load::<AssignmentRow>(c).await)? {
+        workflow.assignments.push(row.assignment()?);
+    }
+    let (mut status_stamps, mut transition_stamps, mut used) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    for (row, ever_used) in status_rows(tx, code).await? {
+        let (status, stamp) = row.status()?;
+        status_stamps.insert(status.code.clone(), stamp);
+        used.extend(Some(status.code.clone()).filter(|_| ever_used));
+        workflow.statuses.push(status);
+    }
+    let rows = transitions::table.filter(transitions::workflow.eq(code.as_str()));
+    for row in on_conn!(tx, |c| rows.load::<TransitionRow>(c).await)? {
+        let (transition, stamp) = row.transition()?;
+        transition_stamps.insert(transition.code.clone(), stamp);
+        workflow.transitions.push(transition);
+    }
+    let workflow = workflow.normalized();
+    Ok(Some((Record { workflow, stamp, statuses: status_stamps, transitions: transition_stamps }, used)))
+}
+
+async fn status_rows(tx: &mut Tx, code: &WorkflowCode) -> Result<Vec<(StatusRow, bool)>, Error> {
+    let rows = on_conn!(tx, |c| {
+        let rows = statuses::table.filter(statuses::workflow.eq(code.as_str()));
+        rows.select((StatusRow::as_select(), statuses::ever_used)).load(c).await
+    });
+    Ok(rows?)
+}
+
+impl Store {
+    /// Lists versions of a workflow, newest first: at most `limit`, those below `before`.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn workflow_versions(
+        &self,
+        code: &WorkflowCode,
+        before: Option<i64>,
+        limit: i64,
+    ) -> Result<Vec<WorkflowVersion>, Error> {
+        let rows = self.database().read(async |tx| {
+            let rows = workflow_versions::table
+                .filter(workflow_versions::workflow.eq(code.as_str()))
+                .filter(workflow_versions::version.lt(before.unwrap_or(i64::MAX)))
+                .order(workflow_versions::version.desc())
+                .limit(limit.max(1))
+                .select((
+                    workflow_versions::version,
+                    workflow_versions::actor,
+                    workflow_versions::create_time,
+                    workflow_versions::changes,
+                ));
+            Ok(on_conn!(tx, |c| rows.load::<(i64, String, i64, String)>(c).await)?)
+        });
+        let versions = rows.await?.into_iter().map(|(version, actor, create_time, changes)| {
+            let row = format!("{code}/{version}");
+            let reading = Reading { table: "workflow_versions", row: &row };
+            Ok(WorkflowVersion {
+                version,
+                actor: reading.json("actor", &actor)?,
+                create_time: Timestamp::from_micros(create_time),
+                changes: reading.json("changes", &changes)?,
+            })
+        });
+        versions.collect()
+    }
+
+    /// Finds a version of a workflow as a YAML document.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn workflow_document(&self, code: &WorkflowCode, version: i64) -> Result<Option<String>, Error> {
+        let document = self.database().read(async |tx| {
+            let document = workflow_versions::table.find((code.as_str(), version)).select(workflow_versions::document);
+            Ok(on_conn!(tx, |c| document.first::<String>(c).await).optional()?)
+        });
+        document.await
+    }
+}

@@ -1,0 +1,9 @@
+//! History as it is shown, and requests that read or watch it.
+
+mod change;
+mod entry;
+mod filter;
+mod request;
+
+pub use filter::HistoryFilter;
+pub use request::{ListHistory, StreamHistory, WatchFrom, WatchHistory};

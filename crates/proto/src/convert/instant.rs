@@ -1,0 +1,97 @@
+//! Instants: microseconds in the domain, seconds and nanoseconds on the wire.
+
+use waymark_domain::value::{Invalid, Timestamp};
+
+use super::violations::{Noted, Path, Violations};
+
+const MICROS_PER_SECOND: i64 = 1_000_000;
+const NANOS_PER_MICRO: i32 = 1_000;
+/// 0001-01-01T00:00:00Z and 9999-12-31T23:59:59Z, the bounds of a protobuf timestamp.
+const SECONDS: std::ops::RangeInclusive<i64> = -62_135_596_800..=253_402_300_799;
+
+/// Writes an instant as protobuf has it.
+pub fn timestamp_to_wire(timestamp: Timestamp) -> prost_types::Timestamp {
+    let micros = timestamp.micros();
+    let below_second = micros.rem_euclid(MICROS_PER_SECOND);
+    prost_types::Timestamp {
+        seconds: micros.div_euclid(MICROS_PER_SECOND),
+        // Less than a million, so it fits.
+        nanos: i32::try_from(below_second).unwrap_or_default() * NANOS_PER_MICRO,
+    }
+}
+
+/// Reads an instant that something must be later than; what is finer than microseconds is cut off.
+pub(crate) fn lower_bound(
+    found: &mut Violations,
+    at: Path<'_>,
+    timestamp: Option<prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, Noted> {
+    let parts = timestamp.map(|timestamp| split(found, at, timestamp));
+    Ok(parts
+        .transpose()?
+        .map(|(micros, _)| Timestamp::from_micros(micros)))
+}
+
+/// Reads an instant that something must be earlier than; what is finer than microseconds is
+/// rounded up, so that no instant before it is left out.
+pub(crate) fn upper_bound(
+    found: &mut Violations,
+    at: Path<'_>,
+    timestamp: Option<prost_types::Timestamp>,
+) -> Result<Option<Timestamp>, Noted> {
+    let parts = timestamp.map(|timestamp| split(found, at, timestamp));
+    let rounded = |(micros, rest): (i64, i32)| micros + i64::from(rest.min(1));
+    Ok(parts
+        .transpose()?
+        .map(|parts| Timestamp::from_micros(rounded(parts))))
+}
+
+/// Splits an instant into whole microseconds and the nanoseconds that are left.
+fn split(
+    found: &mut Violations,
+    at: Path<'_>,
+    timestamp: prost_types::Timestamp,
+) -> Result<(i64, i32), Noted> {
+    let prost_types::Timestamp { seconds, nanos } = timestamp;
+    if !SECONDS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
+        let expected = "an instant between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999999Z";
+        return Err(found.note(at, Invalid::Malformed { expected }));
+    }
+    let micros = seconds * MICROS_PER_SECOND + i64::from(nanos / NANOS_PER_MICRO);
+    Ok((micros, nanos % NANOS_PER_MICRO))
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn read(timestamp: prost_types::Timestamp) -> Option<(i64, i64)> {
+        let both = Violations::collect(|found| {
+            let at = Path::REQUEST;
+            let lower = lower_bound(found, at, Some(timestamp))?;
+            Ok((lower, upper_bound(found, at, Some(timestamp))?))
+        });
+        let (lower, upper) = both.ok()?;
+        Some((lower?.micros(), upper?.micros()))
+    }
+
+    proptest! {
+        #[test]
+        fn wire_and_back(micros in SECONDS.start() * MICROS_PER_SECOND..SECONDS.end() * MICROS_PER_SECOND) {
+            let wire = timestamp_to_wire(Timestamp::from_micros(micros));
+            prop_assert_eq!(read(wire), Some((micros, micros)));
+        }
+    }
+
+    #[test]
+    fn refuses_what_no_calendar_has() {
+        let of = |seconds, nanos| read(prost_types::Timestamp { seconds, nanos });
+        assert_eq!(of(*SECONDS.end() + 1, 0), None);
+        assert_eq!(of(*SECONDS.start() - 1, 0), None);
+        assert_eq!(of(0, -1), None);
+        assert_eq!(of(0, 1_000_000_000), None);
+        assert_eq!(of(1, 1_500), Some((1_000_001, 1_000_002)));
+    }
+}

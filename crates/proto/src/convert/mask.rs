@@ -1,0 +1,92 @@
+//! Update masks: which fields of a resource an update is about.
+
+use std::collections::BTreeSet;
+
+use prost_types::FieldMask;
+
+use super::violations::{Path, Violations};
+use crate::invalid::{MaskProblem, Problem, quoted};
+
+/// The path that stands for every field that can be changed.
+const EVERYTHING: &str = "*";
+
+/// The paths of a resource.
+pub(crate) struct Paths {
+    /// Those that an update may name.
+    pub(crate) updatable: &'static [&'static str],
+    /// Maps of which an update may name single keys, as `attributes.colour`.
+    pub(crate) maps: &'static [&'static str],
+    /// Those that it may not, and why.
+    pub(crate) fixed: &'static [(&'static str, MaskProblem)],
+}
+
+/// Which fields an update is about.
+pub(crate) enum Mask {
+    /// Every field that is set.
+    Set,
+    /// These, set or not.
+    Named(BTreeSet<String>),
+}
+
+impl Mask {
+    /// Reads a mask and notes what it must not name. An unset or empty one means what is set.
+    pub(crate) fn read(found: &mut Violations, mask: Option<FieldMask>, paths: &Paths) -> Self {
+        let named = mask.map(|FieldMask { paths }| paths).unwrap_or_default();
+        if named.is_empty() {
+            return Self::Set;
+        }
+        if named == [EVERYTHING] {
+            return Self::Named(paths.updatable.iter().map(ToString::to_string).collect());
+        }
+        for path in &named {
+            if let Some(problem) = paths.refusal(path) {
+                let path = quoted(path);
+                let at = Path::REQUEST;
+                found.note(at.field("update_mask"), Problem::Mask { path, problem });
+            }
+        }
+        Self::Named(named.into_iter().collect())
+    }
+
+    /// The value, if the update is about it: named, or set where nothing is named.
+    pub(crate) fn take<T: Default + PartialEq>(&self, path: &str, value: T) -> Option<T> {
+        let is_meant = match self {
+            Self::Set => value != T::default(),
+            Self::Named(paths) => paths.contains(path),
+        };
+        is_meant.then_some(value)
+    }
+
+    /// Whether the update names this path.
+    pub(crate) fn names(&self, path: &str) -> bool {
+        matches!(self, Self::Named(paths) if paths.contains(path))
+    }
+
+    /// The keys of a map that the update names one by one.
+    pub(crate) fn keys<'a>(&'a self, map: &'a str) -> impl Iterator<Item = &'a str> {
+        let paths = match self {
+            Self::Set => None,
+            Self::Named(paths) => Some(paths),
+        };
+        paths
+            .into_iter()
+            .flatten()
+            .filter_map(move |path| key_of(path, map))
+    }
+}
+
+impl Paths {
+    fn refusal(&self, path: &str) -> Option<MaskProblem> {
+        let is_key = |map: &&str| key_of(path, map).is_some();
+        if self.updatable.contains(&path) || self.maps.iter().any(is_key) {
+            return None;
+        }
+        let fixed = self.fixed.iter().find(|(name, _)| *name == path);
+        Some(fixed.map_or(MaskProblem::Unknown, |(_, problem)| *problem))
+    }
+}
+
+fn key_of<'a>(path: &'a str, map: &str) -> Option<&'a str> {
+    let key = path.strip_prefix(map)?.strip_prefix('.')?;
+    (!key.is_empty()).then_some(key)
+}

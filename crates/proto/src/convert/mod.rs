@@ -1,0 +1,23 @@
+//! Between the wire and the domain. Requests are read by `X::read`, which takes a message apart
+//! naming every field and notes every violation; what the domain has to say is written by `From`
+//! and the functions `…_to_wire`.
+
+mod action;
+mod actor;
+pub mod call;
+mod created;
+pub mod history;
+mod instant;
+mod listing;
+mod mask;
+pub mod order;
+mod patch;
+pub mod state;
+pub mod status;
+pub mod step;
+pub mod transition;
+mod violations;
+pub mod workflow;
+
+pub use actor::actor_to_wire;
+pub use instant::timestamp_to_wire;

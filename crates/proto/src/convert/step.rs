@@ -1,0 +1,252 @@
+//! One mutation of one order, ready to be committed: alone, in a batch, or from a stream.
+
+use waymark_domain::{
+    order::{Action, Command, Context, NewOrder},
+    value::{Invalid, OrderId, StoreView, WorkflowCode},
+};
+
+use super::{
+    action,
+    call::{RequestKey, StepCall, ValidateOnly},
+    created, patch,
+    violations::{Noted, Path, Violations},
+};
+use crate::{
+    invalid::{InvalidRequest, Problem},
+    v1::{self, step::Command as Kind},
+};
+
+/// The most steps of one batch.
+const STEPS_MAX: usize = 1_000;
+/// The most bytes that a correlation id may have.
+const CORRELATION_ID_BYTES_MAX: usize = 128;
+
+/// One mutation of one order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParsedStep {
+    /// The workflow of the order.
+    pub workflow: WorkflowCode,
+    /// The order.
+    pub order_id: OrderId,
+    /// What makes a repeated call recognisable; none if it shall not be.
+    pub request: Option<RequestKey>,
+    /// What shall be done.
+    pub change: ParsedChange,
+    /// The store view whose labels the answer shows; none for the order's own.
+    pub store_view: Option<StoreView>,
+    /// Whether the call only asks what would happen. Steps of batches and streams say no.
+    pub validate_only: ValidateOnly,
+}
+
+/// What shall be done with an order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ParsedChange {
+    /// Place it.
+    Create {
+        /// The order.
+        order: Box<NewOrder>,
+        /// What goes into its first entry.
+        context: Context,
+        /// A version that the caller expects, which an order that does not exist cannot have.
+        expected_version: Option<i64>,
+    },
+    /// Change it.
+    Change(Command),
+}
+
+/// A batch of steps.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExecuteSteps {
+    /// The steps, or what is wrong with each.
+    pub steps: Vec<Result<ParsedStep, InvalidRequest>>,
+    /// Whether all or none are carried out.
+    pub atomic: bool,
+    /// Whether results carry the order.
+    pub return_orders: bool,
+    /// Whether the call only asks what would happen.
+    pub validate_only: ValidateOnly,
+}
+
+/// A step of a stream.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StreamedStep {
+    /// What the result is to be called.
+    pub correlation_id: String,
+    /// The step, or what is wrong with it.
+    pub step: Result<ParsedStep, InvalidRequest>,
+}
+
+macro_rules! read_alone {
+    ($($(#[$doc:meta])* $name:ident($request:ident) by $read:path;)+) => {
+        impl ParsedStep {
+            $(
+                $(#[$doc])*
+                ///
+                /// # Errors
+                /// Returns [`InvalidRequest`] with every field that breaks a rule.
+                pub fn $name(request: v1::$request, default: &WorkflowCode) -> Result<Self, InvalidRequest> {
+                    Violations::collect(|found| $read(found, Path::REQUEST, request, default))
+                }
+            )+
+        }
+    };
+}
+
+read_alone! {
+    /// Reads a call that places an order.
+    create_order(CreateOrderRequest) by created::read;
+    /// Reads a call that changes fields of an order.
+    update_order(UpdateOrderRequest) by patch::read;
+    /// Reads a call that takes a transition.
+    transition_order(TransitionOrderRequest) by action::transition;
+    /// Reads a call that records an operation.
+    record_operation(RecordOperationRequest) by action::operation;
+    /// Reads a call that puts an order on hold.
+    hold_order(HoldOrderRequest) by action::hold;
+    /// Reads a call that ends holds.
+    release_order(ReleaseOrderRequest) by action::release;
+    /// Reads a call that adds a comment.
+    add_comment(AddCommentRequest) by action::comment;
+}
+
+impl ParsedStep {
+    pub(crate) fn change(
+        (workflow, order_id): (WorkflowCode, OrderId),
+        call: StepCall,
+        action: Action,
+    ) -> Self {
+        let StepCall {
+            context,
+            store_view,
+            expected_version,
+            request,
+            validate_only,
+        } = call;
+        let command = Command {
+            context,
+            expected_version,
+            action,
+        };
+        Self {
+            workflow,
+            order_id,
+            request,
+            change: ParsedChange::Change(command),
+            store_view,
+            validate_only,
+        }
+    }
+
+    /// Reads a step of a batch or stream.
+    fn read(
+        found: &mut Violations,
+        at: Path<'_>,
+        step: Option<v1::Step>,
+        default: &WorkflowCode,
+    ) -> Result<Self, Noted> {
+        let command = step.and_then(|v1::Step { command }| command);
+        let (name, step) = match found.required(at.field("command"), command)? {
+            Kind::TransitionOrder(request) => {
+                let name = "transition_order";
+                (
+                    name,
+                    action::transition(found, at.field(name), request, default),
+                )
+            }
+            Kind::RecordOperation(request) => {
+                let name = "record_operation";
+                (
+                    name,
+                    action::operation(found, at.field(name), request, default),
+                )
+            }
+            Kind::HoldOrder(request) => {
+                let name = "hold_order";
+                (name, action::hold(found, at.field(name), request, default))
+            }
+            Kind::ReleaseOrder(request) => {
+                let name = "release_order";
+                (
+                    name,
+                    action::release(found, at.field(name), request, default),
+                )
+            }
+            Kind::AddComment(request) => {
+                let name = "add_comment";
+                (
+                    name,
+                    action::comment(found, at.field(name), request, default),
+                )
+            }
+        };
+        let step = step?;
+        match step.validate_only {
+            ValidateOnly::No => Ok(step),
+            ValidateOnly::Yes => {
+                let command = at.field(name);
+                Err(found.note(command.field("validate_only"), Problem::NotPerStep))
+            }
+        }
+    }
+}
+
+impl ExecuteSteps {
+    /// Reads a batch. A step that is wrong stands in its place and does not touch the others.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] for a batch without steps or with more than 1,000.
+    pub fn read(
+        request: v1::ExecuteStepsRequest,
+        default: &WorkflowCode,
+    ) -> Result<Self, InvalidRequest> {
+        let v1::ExecuteStepsRequest {
+            steps,
+            atomic,
+            return_orders,
+            validate_only,
+        } = request;
+        let (min, max, actual) = (1, STEPS_MAX, steps.len());
+        if !(min..=max).contains(&actual) {
+            return Err(InvalidRequest::new(
+                "steps",
+                Problem::Count { min, max, actual },
+            ));
+        }
+        let request = Path::REQUEST;
+        let list = request.field("steps");
+        let steps = steps.into_iter().enumerate().map(|(index, step)| {
+            let at = list.index(index);
+            Violations::collect(|found| ParsedStep::read(found, at, Some(step), default))
+        });
+        Ok(Self {
+            steps: steps.collect(),
+            atomic,
+            return_orders,
+            validate_only: validate_only.into(),
+        })
+    }
+}
+
+impl StreamedStep {
+    /// Reads a message of a stream; what is wrong with it is part of the result, so that the
+    /// stream can go on.
+    pub fn read(request: v1::StreamStepsRequest, default: &WorkflowCode) -> Self {
+        let v1::StreamStepsRequest {
+            correlation_id,
+            step,
+        } = request;
+        let (max, actual) = (CORRELATION_ID_BYTES_MAX, correlation_id.len());
+        let step = Violations::collect(|found| {
+            let request = Path::REQUEST;
+            if actual > max {
+                let at = request.field("correlation_id");
+                found.note(at, Invalid::TooLarge { max, actual });
+            }
+            ParsedStep::read(found, request.field("step"), step, default)
+        });
+        Self {
+            correlation_id,
+            step,
+        }
+    }
+}

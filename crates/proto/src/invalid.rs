@@ -1,0 +1,197 @@
+//! What is wrong with a request: every field that breaks a rule, and which rule.
+
+use std::fmt;
+
+use waymark_domain::value::Invalid;
+
+/// How many violations one answer lists.
+const VIOLATIONS_MAX: usize = 20;
+/// How much text one answer spends on violations, so that the details of its error stay under 4 KiB.
+const BYTES_MAX: usize = 3_000;
+/// How much of a caller's own text a problem repeats.
+const QUOTED_CHARACTERS_MAX: usize = 64;
+
+/// A request that breaks rules of the contract; nothing was done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InvalidRequest {
+    violations: Vec<FieldViolation>,
+}
+
+/// One field and what is wrong with it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FieldViolation {
+    /// The path of the field in `snake_case`, such as `order.lines[2].quantity_ordered`.
+    pub field: String,
+    /// What is wrong with it; its text completes "the field … ".
+    pub problem: Problem,
+}
+
+/// What is wrong with a field.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Problem {
+    /// The value breaks its rule.
+    #[error(transparent)]
+    Value(#[from] Invalid),
+    /// A message or a choice is needed and none was given.
+    #[error("is required")]
+    Required,
+    /// The server sets the field, and leaving out what was given would change what the caller means.
+    #[error("is output only")]
+    OutputOnly,
+    /// The number is no value of the enum.
+    #[error("has no value with the number {number}")]
+    UnknownNumber {
+        /// The number that was given.
+        number: i32,
+    },
+    /// Another field that was given rules this one out.
+    #[error("must not be given together with `{other}`")]
+    Excluded {
+        /// The other field.
+        other: &'static str,
+    },
+    /// The field says nothing without another one.
+    #[error("must not be given without `{other}`")]
+    Unaccompanied {
+        /// The other field.
+        other: &'static str,
+    },
+    /// A list is too short or too long.
+    #[error("must have {min} to {max} entries, has {actual}")]
+    Count {
+        /// The fewest entries.
+        min: usize,
+        /// The most entries.
+        max: usize,
+        /// What was given.
+        actual: usize,
+    },
+    /// Something that is said once for the whole call.
+    #[error("is a matter of the whole call, not of one step")]
+    NotPerStep,
+    /// A format in which documents are read and not written.
+    #[error("is a format that is read only")]
+    ReadOnlyFormat,
+    /// An update mask names something that an update cannot change.
+    #[error("names `{path}`, which {problem}")]
+    Mask {
+        /// The path, shortened.
+        path: String,
+        /// Why it cannot be changed.
+        problem: MaskProblem,
+    },
+    /// What a parser or a checker says, such as that of guards or documents.
+    #[error("{0}")]
+    Text(String),
+}
+
+/// Why an update cannot change a path of its mask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum MaskProblem {
+    /// There is no such path.
+    #[error("is unknown")]
+    Unknown,
+    /// It never changes.
+    #[error("is immutable")]
+    Immutable,
+    /// Only the server changes it.
+    #[error("is output only")]
+    OutputOnly,
+    /// Steps change it.
+    #[error("is changed by steps of the workflow only")]
+    Stepwise,
+}
+
+impl InvalidRequest {
+    /// A request with one wrong field.
+    pub fn new(field: impl Into<String>, problem: impl Into<Problem>) -> Self {
+        let (field, problem) = (field.into(), problem.into());
+        Self {
+            violations: vec![FieldViolation { field, problem }],
+        }
+    }
+
+    /// A request with these wrong fields, cut off at 20 violations or some 3,000 bytes; none
+    /// for an empty list.
+    pub fn from_violations(violations: impl IntoIterator<Item = FieldViolation>) -> Option<Self> {
+        let mut found = Self {
+            violations: Vec::new(),
+        };
+        for violation in violations {
+            found.add(violation);
+        }
+        (!found.violations.is_empty()).then_some(found)
+    }
+
+    /// The violations, at least one and at most 20.
+    pub fn violations(&self) -> &[FieldViolation] {
+        &self.violations
+    }
+
+    fn add(&mut self, violation: FieldViolation) {
+        let bytes: usize = self.violations.iter().map(FieldViolation::bytes).sum();
+        let has_room =
+            self.violations.len() < VIOLATIONS_MAX && bytes + violation.bytes() <= BYTES_MAX;
+        if has_room || self.violations.is_empty() {
+            self.violations.push(violation);
+        }
+    }
+}
+
+impl fmt::Display for InvalidRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, FieldViolation { field, problem }) in self.violations.iter().enumerate() {
+            let separator = if index == 0 { "" } else { "; " };
+            write!(f, "{separator}{field} {problem}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for InvalidRequest {}
+
+impl FieldViolation {
+    fn bytes(&self) -> usize {
+        self.field.len() + self.problem.to_string().len()
+    }
+}
+
+/// The beginning of a text that a caller chose, without control characters.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_control() { ' ' } else { c });
+    plain.take(QUOTED_CHARACTERS_MAX).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn violation(field: &str, problem: &str) -> FieldViolation {
+        FieldViolation {
+            field: field.to_owned(),
+            problem: Problem::Text(problem.to_owned()),
+        }
+    }
+
+    #[test]
+    fn lists_violations_within_its_limits() {
+        assert_eq!(InvalidRequest::from_violations([]), None);
+        let many = InvalidRequest::from_violations((0..30).map(|_| violation("a", "is wrong")));
+        assert_eq!(many.map(|found| found.violations().len()), Some(20));
+        let long = "x".repeat(1_400);
+        let large = InvalidRequest::from_violations((0..30).map(|_| violation("a", &long)));
+        assert_eq!(large.map(|found| found.violations().len()), Some(2));
+    }
+
+    #[test]
+    fn reads_as_a_sentence() {
+        let found = InvalidRequest::from_violations([
+            violation("a", "is wrong"),
+            violation("b[0]", "is worse"),
+        ]);
+        assert_eq!(
+            found.map(|found| found.to_string()).as_deref(),
+            Some("a is wrong; b[0] is worse")
+        );
+    }
+}

@@ -1,0 +1,84 @@
+//! The handle that every service shares: the store, the committer, the log of
+//! history, and the few settings that calls depend on.
+
+use std::{future::Future, sync::Arc};
+
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waymark_domain::value::WorkflowCode;
+use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
+
+use crate::{
+    committer::{Committer, SubmitError, Ticket},
+    history::Log,
+};
+
+/// What every service needs; shared behind an [`Arc`].
+#[derive(Debug)]
+pub struct App {
+    pub(crate) store: Store,
+    pub(crate) committer: Committer,
+    pub(crate) log: Arc<Log>,
+    pub(crate) default_workflow: WorkflowCode,
+    pub(crate) stopping: CancellationToken,
+    pub(crate) detached: TaskTracker,
+}
+
+impl App {
+    /// The store, for reads and rehearsals.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// The workflow that a request means which names none.
+    pub fn default_workflow(&self) -> &WorkflowCode {
+        &self.default_workflow
+    }
+
+    /// The log of history, which streams read.
+    pub fn log(&self) -> &Arc<Log> {
+        &self.log
+    }
+
+    /// Cancelled as soon as the server stops; streams that would not end by themselves watch it.
+    pub fn stopping(&self) -> &CancellationToken {
+        &self.stopping
+    }
+
+    /// Commits a unit and waits for the outcome. The write goes on when the caller goes away.
+    ///
+    /// # Errors
+    /// Returns [`SubmitError`] when the queue is full, when the server stops, or when the commit failed.
+    pub async fn submit(&self, unit: Unit) -> Result<UnitOutcome, SubmitError> {
+        self.hand_over(unit)?.outcome().await
+    }
+
+    /// Queues a unit at once. Units of one order are committed in the order in which they were handed over.
+    ///
+    /// # Errors
+    /// Returns [`SubmitError::Overloaded`] when the queue is full, [`SubmitError::ShuttingDown`] when the server stops.
+    pub fn hand_over(&self, unit: Unit) -> Result<Ticket, SubmitError> {
+        self.committer.hand_over(unit)
+    }
+
+    /// Queues a unit as soon as there is room, for streams, which slow their sender down instead of refusing.
+    ///
+    /// # Errors
+    /// Returns [`SubmitError::ShuttingDown`] when the server stops.
+    pub async fn hand_over_when_room(&self, unit: Unit) -> Result<Ticket, SubmitError> {
+        self.committer.hand_over_when_room(unit).await
+    }
+
+    /// Runs work to its end even when the caller goes away, and lets a stopping server wait for it.
+    ///
+    /// # Errors
+    /// Returns [`CommitError::OutcomeUnknown`] when the work panicked.
+    pub async fn detached<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, SubmitError> {
+        self.detached.spawn(work).await.map_err(|failure| {
+            tracing::error!(error = %failure, "a detached task did not end well");
+            SubmitError::Commit(CommitError::OutcomeUnknown)
+        })
+    }
+}

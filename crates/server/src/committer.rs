@@ -1,0 +1,230 @@
+//! The one way to write orders: handlers queue units, a few committers take all
+//! that wait and commit them together. One step alone never waits for company,
+//! and a full queue refuses at once.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waymark_domain::partition::Partition;
+use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
+
+use crate::{history::Log, settings::CommitSettings, vitals::Vitals};
+
+/// Why a unit was not committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum SubmitError {
+    /// Too many units wait already; nothing was written.
+    #[error("too many writes wait already")]
+    Overloaded,
+    /// The server stops; nothing was written.
+    #[error("the server is stopping")]
+    ShuttingDown,
+    /// The commit failed.
+    #[error("the commit failed")]
+    Commit(#[from] CommitError),
+}
+
+/// A place in the queue.
+#[derive(Debug)]
+pub struct Ticket(oneshot::Receiver<Result<UnitOutcome, CommitError>>);
+
+impl Ticket {
+    /// Waits for the outcome. A unit whose ticket is dropped before its batch is put together is not executed;
+    /// from then on it is, whether or not anybody waits.
+    ///
+    /// # Errors
+    /// Returns [`SubmitError::Commit`] when the commit failed.
+    pub async fn outcome(self) -> Result<UnitOutcome, SubmitError> {
+        // A committer that vanishes without an answer was torn down in the middle of its work.
+        let outcome = self.0.await.unwrap_or(Err(CommitError::OutcomeUnknown));
+        outcome.map_err(SubmitError::Commit)
+    }
+}
+
+#[derive(Debug)]
+struct Waiting {
+    unit: Unit,
+    answer: oneshot::Sender<Result<UnitOutcome, CommitError>>,
+}
+
+/// The queues in front of the committers. Every partition belongs to one of them.
+#[derive(Debug)]
+pub struct Committer {
+    store: Store,
+    queues: Vec<mpsc::Sender<Waiting>>,
+    closing: CancellationToken,
+    workers: TaskTracker,
+}
+
+/// The committers before they run.
+#[derive(Debug)]
+pub(crate) struct Workers(Vec<Worker>);
+
+#[derive(Debug)]
+struct Worker {
+    store: Store,
+    log: Arc<Log>,
+    vitals: Arc<Vitals>,
+    queue: mpsc::Receiver<Waiting>,
+    closing: CancellationToken,
+    batch_steps_max: usize,
+}
+
+impl Committer {
+    /// Lays out the queues; nothing is committed before the workers start.
+    pub(crate) fn new(
+        store: &Store,
+        log: &Arc<Log>,
+        vitals: &Arc<Vitals>,
+        settings: &CommitSettings,
+    ) -> (Self, Workers) {
+        let closing = CancellationToken::new();
+        let worker = |queue| Worker {
+            store: store.clone(),
+            log: Arc::clone(log),
+            vitals: Arc::clone(vitals),
+            queue,
+            closing: closing.clone(),
+            batch_steps_max: settings.batch_steps_max,
+        };
+        let (queues, workers) = (0..settings.committers.max(1))
+            .map(|_| mpsc::channel(settings.queue_units_max))
+            .map(|(sender, receiver)| (sender, worker(receiver)))
+            .unzip();
+        let committer = Self { store: store.clone(), queues, closing, workers: TaskTracker::new() };
+        (committer, Workers(workers))
+    }
+
+    /// Starts the workers.
+    pub(crate) fn start(&self, workers: Workers) {
+        for worker in workers.0 {
+            self.workers.spawn(worker.run());
+        }
+        self.workers.close();
+    }
+
+    /// Queues a unit at once.
+    ///
+    /// # Errors
+    /// Returns [`SubmitError::Overloaded`] or [`SubmitError::ShuttingDown`].
+    pub(crate) fn hand_over(&self, unit: Unit) -> Result<Ticket, SubmitError> {
+        let (answer, ticket) = oneshot::channel();
+        let queue = self.queue_of(&unit)?;
+        match queue.try_send(Waiting { unit, answer }) {
+            Ok(()) => Ok(Ticket(ticket)),
+            Err(TrySendError::Full(_)) => Err(SubmitError::Overloaded),
+            Err(TrySendError::Closed(_)) => Err(SubmitError::ShuttingDown),
+        }
+    }
+
+    /// Queues a unit as soon as there is room.
+    ///
+    /// # Errors
+    /// Returns [`SubmitError::ShuttingDown`].
+    pub(crate) async fn hand_over_when_room(&self, unit: Unit) -> Result<Ticket, SubmitError> {
+        let (answer, ticket) = oneshot::channel();
+        let queue = self.queue_of(&unit)?;
+        let sent = queue.send(Waiting { unit, answer }).await;
+        sent.map(|()| Ticket(ticket)).map_err(|_| SubmitError::ShuttingDown)
+    }
+
+    /// Takes nothing more, and waits until everything that was taken is answered.
+    pub(crate) async fn close(&self) {
+        self.closing.cancel();
+        self.workers.wait().await;
+    }
+
+    /// A unit belongs to the partition of its first step; the store locks the others that it touches.
+    fn queue_of(&self, unit: &Unit) -> Result<&mpsc::Sender<Waiting>, SubmitError> {
+        let partition = unit.steps.first().map_or(0, |step| {
+            self.store.partition_of(&step.workflow, &step.order_id).number()
+        });
+        let index = usize::try_from(partition).unwrap_or(0) % self.queues.len().max(1);
+        self.queues.get(index).ok_or(SubmitError::ShuttingDown)
+    }
+}
+
+impl Worker {
+    async fn run(mut self) {
+        let closing = self.closing.clone();
+        let mut open = true;
+        loop {
+            tokio::select! {
+                () = closing.cancelled(), if open => {
+                    open = false;
+                    self.queue.close();
+                }
+                first = self.queue.recv() => match first {
+                    Some(first) => self.commit(first).await,
+                    None => return,
+                }
+            }
+        }
+    }
+
+    /// Commits the unit and all others that wait.
+    async fn commit(&mut self, first: Waiting) {
+        let (units, answers) = self.gather(first);
+        if units.is_empty() {
+            return;
+        }
+        // In a task of its own, so that a panic costs one batch and not the committer.
+        let store = self.store.clone();
+        let committed = tokio::spawn(async move { store.commit(units).await }).await;
+        let outcomes = committed.unwrap_or_else(|failure| {
+            tracing::error!(error = %failure, "a batch did not end well");
+            vec![Err(CommitError::OutcomeUnknown); answers.len()]
+        });
+        self.tell(&outcomes);
+        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+            // A caller that went away misses only the answer.
+            let _ = answer.send(outcome);
+        }
+    }
+
+    /// Takes what waits, up to a full batch, and leaves out what nobody waits for any more.
+    fn gather(&mut self, first: Waiting) -> (Vec<Unit>, Vec<oneshot::Sender<Result<UnitOutcome, CommitError>>>) {
+        let (mut units, mut answers, mut steps) = (Vec::new(), Vec::new(), 0);
+        let mut next = Some(first);
+        while let Some(waiting) = next {
+            if !waiting.answer.is_closed() {
+                steps += waiting.unit.steps.len();
+                units.push(waiting.unit);
+                answers.push(waiting.answer);
+            }
+            next = if steps < self.batch_steps_max { self.queue.try_recv().ok() } else { None };
+        }
+        (units, answers)
+    }
+
+    /// Wakes the readers of the partitions that grew, here and in other replicas, and notes how the database fares.
+    fn tell(&self, outcomes: &[Result<UnitOutcome, CommitError>]) {
+        let grown: BTreeSet<Partition> = outcomes.iter().flatten().flat_map(grown).collect();
+        let unknown = outcomes.iter().any(|outcome| matches!(outcome, Err(CommitError::OutcomeUnknown)));
+        if unknown {
+            self.log.wake_all();
+        }
+        if !grown.is_empty() {
+            self.log.wake(&grown);
+            self.store.notify(&grown.into_iter().collect::<Vec<_>>());
+        }
+        let lost = outcomes.iter().any(|outcome| {
+            matches!(outcome, Err(CommitError::Unavailable | CommitError::OutcomeUnknown))
+        });
+        self.vitals.report(!lost);
+    }
+}
+
+fn grown(outcome: &UnitOutcome) -> impl Iterator<Item = Partition> + '_ {
+    let steps = match outcome {
+        UnitOutcome::Done(steps) => steps.as_slice(),
+        UnitOutcome::Refused { .. } => &[],
+    };
+    let written = steps.iter().flatten().filter(|committed| !committed.replayed);
+    written.flat_map(|committed| committed.entries.first()).map(|logged| logged.position.partition)
+}

@@ -1,0 +1,85 @@
+//! The size of an error. Statuses travel in trailers, for which clients allow some
+//! 8 KiB in all: an error that is too large arrives as another one.
+
+use tonic::Status;
+
+use super::Problem;
+
+/// What message and details may take together, as they are encoded for the wire.
+const BYTES_MAX: usize = 4_096;
+
+/// The metadata key that says that something was cut.
+const TRUNCATED: &str = "details_truncated";
+
+/// How much of each part is kept: bytes of texts, and a number of violations.
+struct Caps {
+    message: usize,
+    value: usize,
+    violations: usize,
+    problem: usize,
+    field: usize,
+}
+
+/// Tried in this order until the error fits: violations and message give way before
+/// the metadata, which programs read. With the last caps every error fits.
+const LADDER: [Caps; 5] = [
+    Caps { message: 1_024, value: 1_536, violations: 50, problem: 512, field: 256 },
+    Caps { message: 512, value: 1_024, violations: 16, problem: 160, field: 128 },
+    Caps { message: 320, value: 768, violations: 8, problem: 120, field: 96 },
+    Caps { message: 256, value: 256, violations: 4, problem: 96, field: 96 },
+    Caps { message: 96, value: 96, violations: 2, problem: 64, field: 64 },
+];
+
+/// Cuts a problem so that its status fits, and notes in the metadata that it was cut.
+pub(super) fn fit(problem: Problem) -> Problem {
+    let mut fitted = problem;
+    for caps in &LADDER {
+        let cut = caps.apply(fitted.clone());
+        let fits = wire_bytes(&cut.to_status()) <= BYTES_MAX;
+        fitted = cut;
+        if fits {
+            break;
+        }
+    }
+    fitted
+}
+
+/// The bytes of a status as headers: the message percent-encoded, the details in base64.
+pub(super) fn wire_bytes(status: &Status) -> usize {
+    let encoded = |byte: u8| match byte {
+        b' ' | b'"' | b'#' | b'%' | b'<' | b'>' | b'`' | b'?' | b'{' | b'}' => 3,
+        _ if byte.is_ascii_graphic() => 1,
+        _ => 3,
+    };
+    let message: usize = status.message().bytes().map(encoded).sum();
+    message + status.details().len().div_ceil(3) * 4
+}
+
+impl Caps {
+    fn apply(&self, mut problem: Problem) -> Problem {
+        let mut was_cut = problem.violations.len() > self.violations;
+        problem.violations.truncate(self.violations);
+        was_cut |= cut(&mut problem.message, self.message);
+        was_cut |= cut(&mut problem.subject, self.field);
+        for (field, problem) in &mut problem.violations {
+            was_cut |= cut(field, self.field);
+            was_cut |= cut(problem, self.problem);
+        }
+        for value in problem.metadata.values_mut() {
+            was_cut |= cut(value, self.value);
+        }
+        if was_cut { problem.with(TRUNCATED, true) } else { problem }
+    }
+}
+
+/// Shortens a text to at most `max` bytes, on the bound of a character.
+fn cut(text: &mut String, max: usize) -> bool {
+    const MARK: &str = "...";
+    if text.len() <= max {
+        return false;
+    }
+    let end = text.floor_char_boundary(max.saturating_sub(MARK.len()));
+    text.truncate(end);
+    text.push_str(MARK);
+    true
+}

@@ -1,0 +1,261 @@
+//! Errors of the server, and how they become the status of a call, the error of a
+//! step, or the reason why a transition is blocked. All texts that clients read
+//! are made below this module, and none of them comes from the database.
+
+mod budget;
+mod problem;
+mod reason;
+mod refusal;
+mod rejection;
+
+use tonic::Status;
+use waymark_domain::{
+    order::Rejection,
+    value::WorkflowCode,
+    workflow::{self, document::DocumentError},
+};
+use waymark_persistence::{self as persistence, CommitError};
+use waymark_proto::{invalid::InvalidRequest, v1};
+
+pub use problem::{DOMAIN, Problem};
+pub use reason::Reason;
+
+use crate::{committer::SubmitError, history::TokenError, page};
+
+/// Why a call was refused.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The request breaks the contract.
+    #[error(transparent)]
+    Invalid(#[from] InvalidRequest),
+    /// The page token does not belong to the call.
+    #[error("the page token does not belong to the call")]
+    PageToken(#[from] page::Invalid),
+    /// The resume token cannot be followed.
+    #[error("the resume token cannot be followed")]
+    ResumeToken(#[from] TokenError),
+    /// A step was refused.
+    #[error(transparent)]
+    Refused(#[from] persistence::Refusal),
+    /// One step of an atomic call was refused.
+    #[error("step {index} was refused")]
+    StepRefused {
+        /// Its place in the call, from 0.
+        index: usize,
+        /// Why.
+        source: Box<Error>,
+    },
+    /// A change of a workflow was refused.
+    #[error(transparent)]
+    Definition(#[from] workflow::Refusal),
+    /// A change of a part would break rules of the workflow.
+    #[error("the change would break rules of the workflow")]
+    WorkflowInvalid {
+        /// The field of the request that the change is in.
+        field: &'static str,
+        /// The broken rules.
+        #[source]
+        refusal: workflow::Refusal,
+    },
+    /// The request id was used for another change of the workflow.
+    #[error("the request id was used for another change")]
+    RequestIdReused,
+    /// A document cannot be read or written.
+    #[error(transparent)]
+    Document(#[from] DocumentError),
+    /// The workflow never had this version.
+    #[error("workflow {workflow} has no version {version}")]
+    VersionNotFound {
+        /// The workflow.
+        workflow: WorkflowCode,
+        /// The version asked for.
+        version: i64,
+    },
+    /// A write was not carried out, or its outcome is not known.
+    #[error(transparent)]
+    Submit(#[from] SubmitError),
+    /// A read failed.
+    #[error("a read failed")]
+    Store(#[from] persistence::Error),
+    /// Something is not as it must be; the cause is in the log.
+    #[error("{what}")]
+    Internal {
+        /// What is wrong.
+        what: &'static str,
+    },
+}
+
+impl Error {
+    /// That a step was refused by the rules.
+    pub fn rejected(rejection: Rejection) -> Self {
+        Self::Refused(persistence::Refusal::Rejected(rejection))
+    }
+
+    /// Marks the error as that of one step of several.
+    #[must_use]
+    pub fn of_step(self, index: usize) -> Self {
+        Self::StepRefused { index, source: Box::new(self) }
+    }
+
+    /// Names the field of the request that broke a rule of the workflow; by itself that
+    /// is the document.
+    #[must_use]
+    pub fn in_field(self, field: &'static str) -> Self {
+        match self {
+            Self::Definition(refusal @ workflow::Refusal::WorkflowInvalid { .. }) => {
+                Self::WorkflowInvalid { field, refusal }
+            }
+            other => other,
+        }
+    }
+
+    /// The error of one step of several that go their own way.
+    pub fn into_step_error(self) -> v1::StepError {
+        Problem::from(self).into_step_error()
+    }
+
+    fn log(&self) {
+        match self {
+            Self::Store(error) if error.is_passing() => {
+                tracing::warn!(error = chain(error), "a read found the database unavailable");
+            }
+            Self::Store(error) => tracing::error!(error = chain(error), "a read failed"),
+            Self::Internal { what } => tracing::error!(error = what, "a call failed inside Waymark"),
+            Self::Document(error @ DocumentError::NotWritten { .. }) => {
+                tracing::error!(error = chain(error), "a workflow could not be exported");
+            }
+            // The store logs commits that fail; refusals are answers and no failures.
+            Self::Invalid(_)
+            | Self::PageToken(_)
+            | Self::ResumeToken(_)
+            | Self::Refused(_)
+            | Self::StepRefused { .. }
+            | Self::Definition(_)
+            | Self::WorkflowInvalid { .. }
+            | Self::RequestIdReused
+            | Self::Document(_)
+            | Self::VersionNotFound { .. }
+            | Self::Submit(_) => {}
+        }
+    }
+}
+
+/// An error with all its causes, for the log.
+fn chain(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
+}
+
+impl From<CommitError> for Error {
+    fn from(error: CommitError) -> Self {
+        Self::Submit(SubmitError::Commit(error))
+    }
+}
+
+impl From<persistence::StepError> for Error {
+    fn from(error: persistence::StepError) -> Self {
+        match error {
+            persistence::StepError::Refused(refusal) => Self::Refused(refusal),
+            persistence::StepError::Failed(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<persistence::ChangeError<Error>> for Error {
+    fn from(error: persistence::ChangeError<Error>) -> Self {
+        match error {
+            persistence::ChangeError::Refused(error) => error,
+            persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
+            persistence::ChangeError::Failed(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<Error> for Problem {
+    fn from(error: Error) -> Self {
+        error.log();
+        match error {
+            Error::Invalid(invalid) => of_fields(&invalid),
+            Error::PageToken(invalid) => {
+                Self::of_field(Reason::PageTokenInvalid, "page_token", invalid.to_string())
+            }
+            Error::ResumeToken(error) => of_resume_token(error),
+            Error::Refused(refusal) => Self::from(&refusal),
+            Error::StepRefused { index, source } => Self::from(*source).with("step_index", index),
+            Error::Definition(refusal) => refusal::problem(&refusal, "document"),
+            Error::WorkflowInvalid { field, refusal } => refusal::problem(&refusal, field),
+            Error::RequestIdReused => {
+                Self::new(Reason::RequestIdReused, "the request_id was used for another request")
+            }
+            Error::Document(error) => of_document(&error),
+            Error::VersionNotFound { workflow, version } => {
+                let message = format!("workflow {workflow} has no version {version}");
+                Self::new(Reason::WorkflowVersionNotFound, message)
+                    .with("workflow", workflow)
+                    .with("version", version)
+            }
+            Error::Submit(error) => of_submit(error),
+            Error::Store(error) if error.is_passing() => of_submit(SubmitError::Commit(CommitError::Unavailable)),
+            Error::Store(_) | Error::Internal { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
+        }
+    }
+}
+
+fn of_fields(invalid: &InvalidRequest) -> Problem {
+    let violations = invalid.violations().iter();
+    let violations = violations.map(|violation| (violation.field.clone(), violation.problem.to_string()));
+    Problem::new(Reason::FieldInvalid, invalid.to_string()).violating(violations)
+}
+
+fn of_document(error: &DocumentError) -> Problem {
+    let field = match error {
+        DocumentError::NoExport => "format",
+        DocumentError::NotWritten { .. } => return of_submit(SubmitError::Commit(CommitError::Database)),
+        DocumentError::TooLarge { .. } | DocumentError::Text { .. } | DocumentError::NotSupportedYet { .. } => "document",
+    };
+    let message = error.to_string();
+    Problem::new(Reason::FieldInvalid, message.clone()).violating([(field.to_owned(), message)])
+}
+
+fn of_resume_token(error: TokenError) -> Problem {
+    let message = error.to_string();
+    let problem = Problem::new(Reason::named(error.reason()), message.clone());
+    let problem = problem.violating([("resume_token".to_owned(), message)]);
+    match error {
+        TokenError::Invalid | TokenError::Foreign => problem,
+        TokenError::Ahead { partition, offset, head } => {
+            problem.with("partition", partition.number()).with("offset", offset).with("head", head)
+        }
+        TokenError::Expired { partition, offset, oldest } => {
+            problem.with("partition", partition.number()).with("offset", offset).with("oldest", oldest)
+        }
+    }
+}
+
+fn of_submit(error: SubmitError) -> Problem {
+    match error {
+        SubmitError::Overloaded => {
+            Problem::new(Reason::Overloaded, "more waits to be written than the server takes; nothing was written")
+        }
+        SubmitError::ShuttingDown => Problem::new(Reason::ShuttingDown, "the server is stopping; nothing was written"),
+        SubmitError::Commit(CommitError::Unavailable) => {
+            Problem::new(Reason::DatabaseUnavailable, "the database does not answer; nothing was written")
+        }
+        SubmitError::Commit(CommitError::OutcomeUnknown) => Problem::new(
+            Reason::OutcomeUnknown,
+            "it could not be found out whether this was written; ask again with the same request_id, or read",
+        ),
+        SubmitError::Commit(CommitError::Database) => {
+            Problem::new(Reason::Internal, "something is wrong inside the service; its log says what")
+        }
+    }
+}
+
+impl From<Error> for Status {
+    fn from(error: Error) -> Self {
+        Self::from(Problem::from(error))
+    }
+}
+
+#[cfg(test)]
+mod tests;

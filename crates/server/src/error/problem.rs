@@ -1,0 +1,139 @@
+//! A problem as clients are told it: one value behind the status of a call, the
+//! error of a step and the reason why a transition is blocked.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt};
+use waymark_proto::v1;
+
+use super::{Reason, budget};
+
+/// The domain of every `google.rpc.ErrorInfo`.
+pub const DOMAIN: &str = "waymark";
+
+/// Why a call was refused, in words that a stranger understands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    pub(super) reason: Reason,
+    pub(super) message: String,
+    pub(super) metadata: BTreeMap<&'static str, String>,
+    /// Fields and what is wrong with them.
+    pub(super) violations: Vec<(String, String)>,
+    pub(super) subject: String,
+}
+
+impl Problem {
+    /// A problem without particulars.
+    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+        Self {
+            reason,
+            message: message.into(),
+            metadata: BTreeMap::new(),
+            violations: Vec::new(),
+            subject: String::new(),
+        }
+    }
+
+    /// A problem with one field of the request.
+    pub fn of_field(reason: Reason, field: impl Into<String>, problem: impl Into<String>) -> Self {
+        let (field, problem) = (field.into(), problem.into());
+        Self::new(reason, format!("{field} {problem}")).violating([(field, problem)])
+    }
+
+    /// Adds one particular.
+    #[must_use]
+    pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+        self.metadata.insert(key, value.to_string());
+        self
+    }
+
+    /// Adds one particular that is a list, separated by commas.
+    #[must_use]
+    pub fn with_list<T: ToString>(self, key: &'static str, values: &[T]) -> Self {
+        let values: Vec<String> = values.iter().map(ToString::to_string).collect();
+        self.with(key, values.join(","))
+    }
+
+    /// Names the part that a precondition failed for, such as `status pending`.
+    #[must_use]
+    pub fn about(mut self, subject: impl ToString) -> Self {
+        self.subject = subject.to_string();
+        self
+    }
+
+    /// Adds fields that are wrong, each with what is wrong.
+    #[must_use]
+    pub fn violating(mut self, violations: impl IntoIterator<Item = (String, String)>) -> Self {
+        self.violations.extend(violations);
+        self
+    }
+
+    /// The reason.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// What became of one step of several.
+    pub fn into_step_error(self) -> v1::StepError {
+        let Self { reason, message, metadata, violations: _, subject: _ } = budget::fit(self.spelling_fields());
+        v1::StepError {
+            code: i32::from(reason.code()),
+            reason: reason.as_str().to_owned(),
+            message,
+            metadata: metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+        }
+    }
+
+    /// Why a transition may not be taken.
+    pub fn into_block_reason(self) -> v1::BlockReason {
+        let Self { reason, message, .. } = budget::fit(self);
+        v1::BlockReason { reason: reason.as_str().to_owned(), message }
+    }
+
+    /// The status without any cut; [`Status::from`] is the one that fits.
+    pub(super) fn to_status(&self) -> Status {
+        let code = self.reason.code();
+        let metadata = self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let mut details = ErrorDetails::with_error_info(self.reason.as_str(), DOMAIN, metadata.collect::<std::collections::HashMap<_, _>>());
+        match code {
+            Code::InvalidArgument => {
+                for (field, problem) in &self.violations {
+                    details.add_bad_request_violation(field, problem);
+                }
+            }
+            Code::FailedPrecondition => {
+                details.add_precondition_failure_violation(self.reason.as_str(), &self.subject, &self.message);
+            }
+            Code::Unavailable | Code::ResourceExhausted => {
+                details.set_retry_info(Some(retry_delay(self.reason)));
+            }
+            _ => {}
+        }
+        Status::with_error_details(code, &self.message, details)
+    }
+
+    /// A step has no list of violations, so its message names every field.
+    fn spelling_fields(mut self) -> Self {
+        if self.violations.len() > 1 {
+            let fields = self.violations.iter().map(|(field, problem)| format!("{field} {problem}"));
+            self.message = fields.collect::<Vec<_>>().join("; ");
+        }
+        self
+    }
+}
+
+impl From<Problem> for Status {
+    fn from(problem: Problem) -> Self {
+        budget::fit(problem).to_status()
+    }
+}
+
+/// How long a client should wait before it comes again.
+fn retry_delay(reason: Reason) -> Duration {
+    match reason {
+        Reason::Overloaded => Duration::from_millis(250),
+        Reason::ShuttingDown => Duration::from_secs(1),
+        _ => Duration::from_secs(2),
+    }
+}

@@ -1,0 +1,161 @@
+//! Every reason with which a call can be refused: its name, its code and the keys
+//! of its metadata. `docs/errors.md` says the same to people, and a test compares
+//! the two.
+
+use tonic::Code;
+
+macro_rules! reasons {
+    ($($(#[doc = $doc:literal])+ $variant:ident $name:literal $code:ident [$($key:literal),*];)+) => {
+        /// Why a call was refused, as `google.rpc.ErrorInfo.reason` has it.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Reason {
+            $($(#[doc = $doc])+ $variant,)+
+        }
+
+        impl Reason {
+            /// All reasons, by code.
+            pub const ALL: &'static [Self] = &[$(Self::$variant,)+];
+
+            /// The name, stable for ever.
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $name,)+
+                }
+            }
+
+            /// The reason with this name. The rules name their reasons by text; a test
+            /// finds each of them here.
+            pub(super) fn named(name: &str) -> Self {
+                Self::ALL.iter().copied().find(|reason| reason.as_str() == name).unwrap_or(Self::Internal)
+            }
+
+            /// The code that goes with it.
+            pub const fn code(self) -> Code {
+                match self {
+                    $(Self::$variant => Code::$code,)+
+                }
+            }
+
+            /// The keys that its metadata may have, besides `step_index` and `details_truncated`.
+            pub const fn metadata_keys(self) -> &'static [&'static str] {
+                match self {
+                    $(Self::$variant => &[$($key,)*],)+
+                }
+            }
+        }
+    };
+}
+
+reasons! {
+    /// A field of the request has a value that it may not have.
+    FieldInvalid "FIELD_INVALID" InvalidArgument [];
+    /// The page token is damaged, or belongs to other arguments.
+    PageTokenInvalid "PAGE_TOKEN_INVALID" InvalidArgument [];
+    /// The resume token cannot be read.
+    ResumeTokenInvalid "RESUME_TOKEN_INVALID" InvalidArgument [];
+    /// The resume token belongs to another database, or to one before a restore.
+    ResumeTokenForeign "RESUME_TOKEN_FOREIGN" InvalidArgument [];
+    /// The workflow would break rules.
+    WorkflowInvalid "WORKFLOW_INVALID" InvalidArgument ["findings"];
+    /// The mode does not go with the format of the document.
+    ModeRefused "MODE_REFUSED" InvalidArgument [];
+
+    /// The workflow does not exist.
+    WorkflowNotFound "WORKFLOW_NOT_FOUND" NotFound ["workflow"];
+    /// The workflow never had this version.
+    WorkflowVersionNotFound "WORKFLOW_VERSION_NOT_FOUND" NotFound ["workflow", "version"];
+    /// The order does not exist.
+    OrderNotFound "ORDER_NOT_FOUND" NotFound ["workflow", "order"];
+    /// The workflow has no such state.
+    StateNotFound "STATE_NOT_FOUND" NotFound ["state"];
+    /// The workflow has no such status.
+    StatusNotFound "STATUS_NOT_FOUND" NotFound ["status"];
+    /// The status does not belong to the state.
+    AssignmentNotFound "ASSIGNMENT_NOT_FOUND" NotFound ["state", "status"];
+    /// The workflow has no such transition.
+    TransitionNotFound "TRANSITION_NOT_FOUND" NotFound ["transition"];
+    /// The workflow has no such operation.
+    OperationNotFound "OPERATION_NOT_FOUND" NotFound ["operation"];
+    /// No such hold stands on the order.
+    HoldNotFound "HOLD_NOT_FOUND" NotFound ["hold"];
+    /// The order has no such line.
+    LineNotFound "LINE_NOT_FOUND" NotFound ["line"];
+
+    /// The workflow has an order with this id.
+    OrderExists "ORDER_EXISTS" AlreadyExists ["workflow", "order"];
+    /// The workflow has a status with this code.
+    StatusExists "STATUS_EXISTS" AlreadyExists ["status"];
+    /// The workflow has a transition with this code.
+    TransitionExists "TRANSITION_EXISTS" AlreadyExists ["transition"];
+    /// The request id was used for another request.
+    RequestIdReused "REQUEST_ID_REUSED" AlreadyExists ["request_id"];
+
+    /// The caller has seen another version.
+    VersionMismatch "VERSION_MISMATCH" Aborted ["expected", "current"];
+
+    /// The actor has none of the roles that are needed.
+    RoleRequired "ROLE_REQUIRED" PermissionDenied ["transition", "roles"];
+
+    /// No declared way leads there from here.
+    TransitionNotAllowed "TRANSITION_NOT_ALLOWED" FailedPrecondition ["allowed", "state", "status"];
+    /// Several declared ways lead there.
+    TransitionAmbiguous "TRANSITION_AMBIGUOUS" FailedPrecondition ["candidates"];
+    /// The guard of the transition says no, or cannot be evaluated.
+    GuardRefused "GUARD_REFUSED" FailedPrecondition ["transition", "guard", "failure"];
+    /// The entry guard of the target state says no, or cannot be evaluated.
+    EntryGuardRefused "ENTRY_GUARD_REFUSED" FailedPrecondition ["state", "guard", "failure"];
+    /// The order is on hold.
+    OrderHeld "ORDER_HELD" FailedPrecondition ["holds"];
+    /// The order is not on hold.
+    OrderNotHeld "ORDER_NOT_HELD" FailedPrecondition [];
+    /// No step leaves the state.
+    OrderTerminal "ORDER_TERMINAL" FailedPrecondition ["state"];
+    /// The state may not be put on hold.
+    StateNotHoldable "STATE_NOT_HOLDABLE" FailedPrecondition ["state"];
+    /// As many holds stand on the order as may.
+    HoldLimit "HOLD_LIMIT" FailedPrecondition ["max"];
+    /// The status is not assigned to the state.
+    StatusNotInState "STATUS_NOT_IN_STATE" FailedPrecondition ["state", "status"];
+    /// The status is retired.
+    StatusRetired "STATUS_RETIRED" FailedPrecondition ["status"];
+    /// An order may not start in the state.
+    StateCannotStart "STATE_CANNOT_START" FailedPrecondition ["state", "allowed"];
+    /// The state does not allow the operation.
+    OperationNotAllowed "OPERATION_NOT_ALLOWED" FailedPrecondition ["operation", "state", "allowed"];
+    /// More is asked of a line than is left.
+    QuantityExceeded "QUANTITY_EXCEEDED" FailedPrecondition ["line", "left", "asked", "done"];
+    /// More money is asked than is left.
+    AmountExceeded "AMOUNT_EXCEEDED" FailedPrecondition ["left", "asked"];
+    /// The operation would change nothing.
+    NothingToDo "NOTHING_TO_DO" FailedPrecondition ["operation"];
+    /// Automatic steps set each other off without end.
+    CascadeLimit "CASCADE_LIMIT" FailedPrecondition ["limit", "transitions"];
+    /// Orders use the status.
+    StatusInUse "STATUS_IN_USE" FailedPrecondition ["status", "state", "count", "orders"];
+    /// The status belongs to a state.
+    StatusAssigned "STATUS_ASSIGNED" FailedPrecondition ["status", "states"];
+    /// The status belongs to another state of a workflow that shares none.
+    StatusAssignedElsewhere "STATUS_ASSIGNED_ELSEWHERE" FailedPrecondition ["status", "state"];
+    /// A state with statuses has a default.
+    DefaultRequired "DEFAULT_REQUIRED" FailedPrecondition ["status", "states"];
+    /// The state would have no status left that can be entered.
+    LastStatusOfState "LAST_STATUS_OF_STATE" FailedPrecondition ["state", "status"];
+    /// The workflow has orders.
+    WorkflowInUse "WORKFLOW_IN_USE" FailedPrecondition ["workflow", "count", "orders"];
+
+    /// The resume token is ahead of history.
+    ResumeTokenAhead "RESUME_TOKEN_AHEAD" OutOfRange ["partition", "offset", "head"];
+    /// The history at the resume token is past its retention.
+    ResumeTokenExpired "RESUME_TOKEN_EXPIRED" OutOfRange ["partition", "offset", "oldest"];
+
+    /// More waits to be written than the server takes.
+    Overloaded "OVERLOADED" ResourceExhausted [];
+    /// The server is stopping.
+    ShuttingDown "SHUTTING_DOWN" Unavailable [];
+    /// The database does not answer; nothing was written.
+    DatabaseUnavailable "DATABASE_UNAVAILABLE" Unavailable [];
+    /// Whether the step was written could not be found out.
+    OutcomeUnknown "OUTCOME_UNKNOWN" Unknown [];
+    /// Something is wrong inside Waymark.
+    Internal "INTERNAL" Internal [];
+}

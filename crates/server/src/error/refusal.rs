@@ -1,0 +1,108 @@
+//! What clients are told about a change of a workflow that is refused, and about an
+//! order that is not there.
+
+use waymark_domain::workflow;
+use waymark_persistence as persistence;
+
+use super::{Problem, Reason};
+
+/// Why a change is refused; `field` is the part of the request that broken rules are put down to.
+pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
+    match refusal {
+        workflow::Refusal::GuardInvalid { problem, .. } => {
+            Problem::of_field(Reason::FieldInvalid, "transition.guard", problem.to_string())
+        }
+        workflow::Refusal::FieldRequired { path } => {
+            Problem::of_field(Reason::FieldInvalid, "document", format!("must give {path}"))
+        }
+        workflow::Refusal::ModeRefused => {
+            Problem::of_field(Reason::ModeRefused, "mode", "must be MERGE for MAGENTO_CONFIG_XML")
+        }
+        workflow::Refusal::WorkflowInvalid { findings } => {
+            let violations = findings.iter().map(|finding| (field.to_owned(), finding.to_string()));
+            Problem::new(Reason::WorkflowInvalid, refusal.to_string())
+                .with("findings", findings.len())
+                .violating(violations)
+        }
+        _ => particulars(Problem::new(Reason::named(refusal.reason()), refusal.to_string()), refusal),
+    }
+}
+
+/// The one table of what a refused change carries along.
+fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
+    use workflow::Refusal as R;
+    match refusal {
+        R::WorkflowNotFound { workflow } => problem.with("workflow", workflow),
+        R::WorkflowInUse { workflow, usage } => {
+            used(problem, usage).with("workflow", workflow).about(format!("workflow {workflow}"))
+        }
+        R::StateNotFound { state } => problem.with("state", state),
+        R::StatusNotFound { status } | R::StatusExists { status } | R::StatusRetired { status } => {
+            problem.with("status", status).about(format!("status {status}"))
+        }
+        R::StatusAssignedElsewhere { status, state }
+        | R::AssignmentNotFound { state, status }
+        | R::LastStatusOfState { state, status }
+        | R::StatusNotInState { state, status } => {
+            problem.with("state", state).with("status", status).about(format!("assignment {state}/{status}"))
+        }
+        R::DefaultRequired { state, status } => {
+            problem.with("states", state).with("status", status).about(format!("assignment {state}/{status}"))
+        }
+        R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => {
+            problem.with("status", status).with_list("states", states).about(format!("status {status}"))
+        }
+        R::StatusInUse { status, state: Some(state), usage } => {
+            used(problem, usage).with("state", state).with("status", status).about(format!("assignment {state}/{status}"))
+        }
+        R::StatusInUse { status, state: None, usage } => {
+            used(problem, usage).with("status", status).about(format!("status {status}"))
+        }
+        R::TransitionExists { transition } | R::TransitionNotFound { transition } => {
+            problem.with("transition", transition)
+        }
+        R::OperationNotFound { operation } => problem.with("operation", operation),
+        R::VersionMismatch { expected, current } => {
+            problem.with("expected", expected).with("current", current)
+        }
+        R::GuardInvalid { .. } | R::FieldRequired { .. } | R::ModeRefused | R::WorkflowInvalid { .. } => problem,
+    }
+}
+
+fn used(problem: Problem, usage: &workflow::Usage) -> Problem {
+    problem.with("count", usage.count).with_list("orders", &usage.order_ids)
+}
+
+impl From<&persistence::Refusal> for Problem {
+    fn from(refusal: &persistence::Refusal) -> Self {
+        use persistence::Refusal as R;
+        match refusal {
+            R::Rejected(rejection) => Self::from(rejection),
+            R::RequestIdReused { request_id } => {
+                let message = "the request_id was used for another request";
+                Self::new(Reason::RequestIdReused, message).with("request_id", request_id)
+            }
+            R::WorkflowNotFound { workflow } => {
+                let message = format!("there is no workflow {workflow}");
+                Self::new(Reason::WorkflowNotFound, message).with("workflow", workflow)
+            }
+            R::OrderNotFound { workflow, order_id } => {
+                let message = format!("workflow {workflow} has no order {order_id}");
+                of_order(Reason::OrderNotFound, message, workflow, order_id)
+            }
+            R::OrderExists { workflow, order_id } => {
+                let message = format!("workflow {workflow} has an order {order_id} already");
+                of_order(Reason::OrderExists, message, workflow, order_id)
+            }
+        }
+    }
+}
+
+fn of_order(
+    reason: Reason,
+    message: String,
+    workflow: &waymark_domain::value::WorkflowCode,
+    order: &waymark_domain::value::OrderId,
+) -> Problem {
+    Problem::new(reason, message).with("workflow", workflow).with("order", order)
+}

@@ -1,0 +1,22 @@
+//! History as a stream. One tailer per process reads every partition's new
+//! entries once into a bounded ring; watchers read the database until they
+//! reach the ring, then the ring, and go back when they fall out of it.
+//!
+//! No watcher polls, none is dropped, and each holds at most one message and the
+//! chunk it is made from, see [`watch`].
+
+mod cursor;
+mod entry;
+mod log;
+mod resume;
+mod ring;
+mod tailer;
+mod token;
+mod watch;
+
+pub use cursor::{Bookmark, Cursor};
+pub use log::Log;
+pub use resume::{ResumeError, from_beginning, from_now, from_token};
+pub(crate) use tailer::Tailer;
+pub use token::TokenError;
+pub use watch::{Message, Reading, StreamError, Watcher};

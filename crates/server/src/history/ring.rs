@@ -1,0 +1,200 @@
+//! The newest entries of one partition, in memory, bounded by their weight.
+
+use std::{collections::VecDeque, sync::Arc};
+
+use super::entry::LogEntry;
+
+/// The newest entries of one partition. It is *anchored* when it knows after which offset it goes on.
+#[derive(Debug)]
+pub(super) struct Ring {
+    bytes_max: usize,
+    bytes: usize,
+    entries: VecDeque<Arc<LogEntry>>,
+    head: Option<i64>,
+}
+
+impl Ring {
+    pub(super) fn new(bytes_max: usize) -> Self {
+        Self { bytes_max, bytes: 0, entries: VecDeque::new(), head: None }
+    }
+
+    /// The offset of the last entry that the ring had; none when it is not anchored.
+    pub(super) fn head(&self) -> Option<i64> {
+        self.head
+    }
+
+    /// Empties the ring; it goes on after `head`.
+    pub(super) fn anchor(&mut self, head: i64) {
+        self.forget();
+        self.head = Some(head);
+    }
+
+    /// Empties the ring, which knows nothing from then on.
+    pub(super) fn forget(&mut self) {
+        self.entries = VecDeque::new();
+        self.bytes = 0;
+        self.head = None;
+    }
+
+    /// Adds the entries that follow; the oldest ones make room. Entries that the ring has had are passed over, and a
+    /// gap empties it, since readers must never miss an entry.
+    pub(super) fn push(&mut self, entries: impl IntoIterator<Item = Arc<LogEntry>>) {
+        for entry in entries {
+            let Some(head) = self.head else { return };
+            if entry.offset() <= head {
+                continue;
+            }
+            if entry.offset() > head + 1 {
+                self.anchor(entry.offset() - 1);
+            }
+            self.head = Some(entry.offset());
+            self.bytes += entry.weight();
+            self.entries.push_back(entry);
+        }
+        while self.bytes > self.bytes_max {
+            let Some(oldest) = self.entries.pop_front() else { return };
+            self.bytes -= oldest.weight();
+        }
+    }
+
+    /// Up to `limit` entries after an offset, and the rest of the last one's step; none when the ring does not reach
+    /// back so far.
+    pub(super) fn after(&self, offset: i64, limit: usize) -> Option<Vec<Arc<LogEntry>>> {
+        let head = self.head?;
+        if offset >= head {
+            return Some(Vec::new());
+        }
+        let first = self.entries.front()?.offset();
+        let skipped = usize::try_from(offset + 1 - first).ok()?;
+        let mut found: Vec<Arc<LogEntry>> = Vec::new();
+        for entry in self.entries.iter().skip(skipped) {
+            let ends_step = found.last().is_none_or(|last| last.logged.step_offset != entry.logged.step_offset);
+            if ends_step && found.len() >= limit {
+                break;
+            }
+            found.push(Arc::clone(entry));
+        }
+        Some(found)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::{
+        actor::Actor,
+        history::{Detail, Entry, LogPosition, Logged},
+        order::Standing,
+        partition::Partition,
+        value::{Comment, Metadata, OrderId, StateCode, StatusCode, Timestamp, WorkflowCode},
+    };
+    use waymark_persistence::{BatchId, Batched};
+
+    use super::*;
+
+    fn logged(offset: i64, step_offset: i64) -> Logged {
+        let standing =
+            Standing { state: StateCode::new("new").unwrap(), status: StatusCode::new("pending").unwrap() };
+        let entry = Entry {
+            sequence: offset,
+            from: Some(standing.clone()),
+            to: standing,
+            transition: None,
+            comment: Comment::default(),
+            notify_customer: false,
+            visible_to_customer: false,
+            actor: Actor::unstated(),
+            request_id: None,
+            caused_by: 0,
+            workflow_version: 1,
+            metadata: Metadata::default(),
+            create_time: Timestamp::from_micros(0),
+            detail: Detail::Commented,
+        };
+        Logged {
+            workflow: WorkflowCode::new("order").unwrap(),
+            order_id: OrderId::new("1").unwrap(),
+            position: LogPosition { partition: Partition::new(0), offset },
+            step_offset,
+            entry,
+        }
+    }
+
+    fn of_step(offset: i64, step_offset: i64) -> Arc<LogEntry> {
+        Arc::new(LogEntry::from(Batched { logged: logged(offset, step_offset), batch: BatchId([1; 16]) }))
+    }
+
+    /// Entries of single-digit offsets weigh the same.
+    fn entry(offset: i64) -> Arc<LogEntry> {
+        of_step(offset, offset)
+    }
+
+    fn ring(entries_max: usize) -> Ring {
+        Ring::new(entries_max * entry(1).weight())
+    }
+
+    fn offsets(ring: &Ring, after: i64, limit: usize) -> Option<Vec<i64>> {
+        ring.after(after, limit).map(|entries| entries.iter().map(|entry| entry.offset()).collect())
+    }
+
+    #[test]
+    fn a_ring_without_anchor_covers_nothing() {
+        let mut ring = ring(4);
+        ring.push([entry(1)]);
+        assert_eq!(offsets(&ring, 0, 9), None);
+        assert_eq!(ring.head(), None);
+    }
+
+    #[test]
+    fn readers_at_or_past_the_head_wait() {
+        let mut ring = ring(4);
+        ring.anchor(5);
+        assert_eq!(offsets(&ring, 5, 9), Some(vec![]));
+        assert_eq!(offsets(&ring, 7, 9), Some(vec![]), "a reader may know of more than the ring");
+        assert_eq!(offsets(&ring, 4, 9), None);
+        ring.push((6..=8).map(entry));
+        assert_eq!(offsets(&ring, 7, 9), Some(vec![8]));
+        assert_eq!(offsets(&ring, 5, 2), Some(vec![6, 7]));
+    }
+
+    #[test]
+    fn the_oldest_make_room_and_their_readers_fall_out() {
+        let mut ring = ring(3);
+        ring.anchor(0);
+        ring.push((1..=5).map(entry));
+        assert_eq!(offsets(&ring, 2, 9), Some(vec![3, 4, 5]));
+        assert_eq!(offsets(&ring, 1, 9), None);
+        assert_eq!(ring.head(), Some(5));
+    }
+
+    #[test]
+    fn one_entry_larger_than_the_ring_passes_through() {
+        let mut ring = Ring::new(1);
+        ring.anchor(0);
+        ring.push([entry(1)]);
+        assert_eq!(ring.head(), Some(1));
+        assert_eq!(offsets(&ring, 0, 9), None);
+        assert_eq!(offsets(&ring, 1, 9), Some(vec![]));
+    }
+
+    #[test]
+    fn nothing_comes_twice_and_a_gap_is_not_bridged() {
+        let mut ring = ring(9);
+        ring.anchor(0);
+        ring.push((1..=3).map(entry));
+        ring.push((2..=4).map(entry));
+        assert_eq!(offsets(&ring, 0, 9), Some(vec![1, 2, 3, 4]));
+        ring.push([entry(6)]);
+        assert_eq!(offsets(&ring, 4, 9), None);
+        assert_eq!(offsets(&ring, 5, 9), Some(vec![6]));
+    }
+
+    #[test]
+    fn a_step_is_never_cut() {
+        let mut ring = ring(9);
+        ring.anchor(0);
+        ring.push([entry(1), of_step(2, 2), of_step(3, 2), of_step(4, 2), entry(5)]);
+        assert_eq!(offsets(&ring, 0, 2), Some(vec![1, 2, 3, 4]));
+        assert_eq!(offsets(&ring, 1, 1), Some(vec![2, 3, 4]));
+        assert_eq!(offsets(&ring, 0, 1), Some(vec![1]));
+    }
+}

@@ -1,0 +1,133 @@
+//! The tailer: reads what was written, here or by other replicas, once for all
+//! readers of this process. It is woken by commits and hints; a short poll of
+//! the heads is the backstop. Without readers it rests, and only pings.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use futures::{StreamExt, TryStreamExt, stream};
+use tokio::time::{MissedTickBehavior, interval};
+use tokio_util::sync::CancellationToken;
+use waymark_domain::partition::Partition;
+use waymark_persistence::{Error, Store};
+
+use super::{
+    Log,
+    entry::LogEntry,
+    log::Wanted,
+};
+use crate::vitals::Vitals;
+
+/// How many entries are read at once.
+const CHUNK_ENTRIES: usize = 256;
+/// How many partitions are read at once.
+const PARTITIONS_AT_ONCE: usize = 4;
+/// A ring that is this far behind starts anew at the head; its readers catch up from the database, each at its pace.
+const BEHIND_MAX: i64 = 20_000;
+
+/// Reads what was written, once for all readers of this process.
+#[derive(Debug)]
+pub(crate) struct Tailer {
+    pub(crate) store: Store,
+    pub(crate) log: Arc<Log>,
+    pub(crate) vitals: Arc<Vitals>,
+    pub(crate) poll_interval: Duration,
+}
+
+impl Tailer {
+    /// Runs until `stop` is cancelled.
+    pub(crate) async fn run(self, stop: CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.listen() => {}
+            () = self.tail() => {}
+        }
+    }
+
+    /// Passes on the hints of other replicas.
+    async fn listen(&self) {
+        let mut hints = self.store.hints();
+        loop {
+            let hint = hints.next().await;
+            if hint.partitions.is_empty() {
+                self.log.wake_all();
+            } else {
+                self.log.wake(&hint.partitions.into_iter().collect());
+            }
+        }
+    }
+
+    async fn tail(&self) {
+        let mut tick = interval(self.poll_interval);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut failing = false;
+        loop {
+            let wanted = tokio::select! {
+                wanted = self.log.woken() => wanted,
+                _ = tick.tick() => Wanted { all: true, ..Wanted::default() },
+            };
+            let outcome = self.look(wanted).await;
+            match &outcome {
+                Ok(()) => failing = false,
+                Err(error) if failing => tracing::debug!(error = error as &dyn std::error::Error, "the log cannot be read"),
+                Err(error) => {
+                    failing = true;
+                    tracing::warn!(error = error as &dyn std::error::Error, "the log cannot be read; trying on");
+                }
+            }
+            self.vitals.report(outcome.is_ok());
+        }
+    }
+
+    /// Reads what is wanted. What fails is found again by the next poll.
+    async fn look(&self, wanted: Wanted) -> Result<(), Error> {
+        if self.log.readers() == 0 {
+            self.log.forget();
+            return if wanted.all { self.store.ping().await } else { Ok(()) };
+        }
+        let unanchored = wanted.partitions.iter().any(|partition| self.log.head(*partition).is_none());
+        let mut behind = wanted.partitions;
+        if wanted.all || unanchored {
+            behind.extend(self.find_behind().await?);
+        }
+        stream::iter(behind)
+            .map(|partition| self.read(partition))
+            .buffer_unordered(PARTITIONS_AT_ONCE)
+            .try_collect()
+            .await
+    }
+
+    /// Compares the rings with the heads in the database, and anchors those that know nothing or are far behind.
+    async fn find_behind(&self) -> Result<Vec<Partition>, Error> {
+        let heads = self.store.history_heads().await?;
+        let heads: BTreeMap<Partition, i64> =
+            heads.into_iter().map(|head| (head.position.partition, head.position.offset)).collect();
+        let mut behind = Vec::new();
+        for partition in self.log.partition_count().all() {
+            let head = heads.get(&partition).copied().unwrap_or(0);
+            match self.log.head(partition) {
+                Some(known) if head - known <= BEHIND_MAX => {
+                    if head > known {
+                        behind.push(partition);
+                    }
+                }
+                Some(_) | None => self.log.anchor(partition, head),
+            }
+        }
+        Ok(behind)
+    }
+
+    async fn read(&self, partition: Partition) -> Result<(), Error> {
+        while let Some(head) = self.log.head(partition) {
+            let batch = self.store.history_after(partition, head, CHUNK_ENTRIES).await?;
+            let count = batch.len();
+            if count > 0 {
+                self.log.push(partition, batch.into_iter().map(|batched| Arc::new(LogEntry::from(batched))).collect());
+            }
+            // A chunk ends with a whole step, so it may be a little short of full without being the last.
+            if count < CHUNK_ENTRIES / 2 {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+}

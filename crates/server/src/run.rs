@@ -1,0 +1,261 @@
+//! The life of a server: start, serve, and stop within a deadline.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use tonic::{
+    service::{LayerExt as _, Routes},
+    transport::{self, server::TcpIncoming},
+};
+use tonic_web::GrpcWebLayer;
+use waymark_persistence::{Clock, Error, Store};
+use waymark_proto::v1;
+
+use crate::{
+    App, Settings,
+    committer::{Committer, Workers},
+    health::Health,
+    history::{Log, Tailer},
+    limits::MESSAGE_BYTES_MAX,
+    preset::{self, PresetError},
+    services,
+    settings::HistorySettings,
+    signals::Stop,
+    telemetry::CallLog,
+    vitals::Vitals,
+};
+
+/// What one connection may ask for at once; a stream of history counts as one call.
+const CALLS_PER_CONNECTION_MAX: u32 = 1_000;
+/// How much a client may send on one call, and on one connection, before it is read.
+const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
+/// The largest headers of a call.
+const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// How often a silent connection is asked for a sign of life, and how long it may take.
+const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server that has its database and its address, and does not serve yet.
+#[derive(Debug)]
+pub struct Server {
+    app: Arc<App>,
+    vitals: Arc<Vitals>,
+    workers: Workers,
+    history: HistorySettings,
+    shutdown_deadline: Duration,
+    listener: TcpListener,
+    address: SocketAddr,
+}
+
+/// Why a server cannot start, or cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The database was made by an older program.
+    #[error("the database is older than this program: run `waymark migrate` with the same database_url, then start again")]
+    MigrationNeeded(#[source] Error),
+    /// The database cannot be opened.
+    #[error("the database cannot be opened")]
+    Store(#[source] Error),
+    /// The preset could not be loaded.
+    #[error("the preset cannot be loaded into the empty database")]
+    Preset(#[from] PresetError),
+    /// The address cannot be listened on.
+    #[error("cannot listen on {address}")]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the operating system says.
+        #[source]
+        source: io::Error,
+    },
+    /// The descriptors that were compiled in cannot be read.
+    #[error("the descriptors of the services cannot be read")]
+    Reflection(#[from] tonic_reflection::server::Error),
+    /// The connections cannot be served any more.
+    #[error("the server broke off")]
+    Transport(#[from] transport::Error),
+    /// The task that serves the connections panicked.
+    #[error("the server broke off")]
+    Task(#[from] tokio::task::JoinError),
+}
+
+impl StartError {
+    /// Whether the same may work later, when the database answers.
+    pub fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) | Self::Preset(PresetError::Store(error)) => error.is_passing(),
+            Self::MigrationNeeded(_)
+            | Self::Preset(_)
+            | Self::Listen { .. }
+            | Self::Reflection(_)
+            | Self::Transport(_)
+            | Self::Task(_) => false,
+        }
+    }
+}
+
+/// How a server stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stopped {
+    /// Every call was answered.
+    Drained,
+    /// Calls were still in flight when the deadline passed.
+    DeadlinePassed,
+    /// It was told to stop at once.
+    AtOnce,
+}
+
+impl Server {
+    /// Opens the database, loads the preset into an empty one, and takes the address.
+    ///
+    /// # Errors
+    /// Returns [`StartError`] when one of these fails.
+    pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let store = Store::open(settings.database, clock).await.map_err(|error| match error {
+            Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
+            error => StartError::Store(error),
+        })?;
+        if let Some(name) = &settings.server.preset {
+            preset::load(&store, name, &settings.server.default_workflow).await?;
+        }
+        let address = settings.server.listen;
+        let refused = |source| StartError::Listen { address, source };
+        let listener = TcpListener::bind(address).await.map_err(refused)?;
+        let address = listener.local_addr().map_err(refused)?;
+        let vitals = Arc::new(Vitals::new());
+        let log = Log::new(store.partition_count(), settings.history.ring_bytes_max);
+        let (committer, workers) = Committer::new(&store, &log, &vitals, &settings.commits);
+        let app = App {
+            store,
+            committer,
+            log,
+            default_workflow: settings.server.default_workflow,
+            stopping: CancellationToken::new(),
+            detached: TaskTracker::new(),
+        };
+        Ok(Self {
+            app: Arc::new(app),
+            vitals,
+            workers,
+            history: settings.history,
+            shutdown_deadline: settings.server.shutdown_deadline,
+            listener,
+            address,
+        })
+    }
+
+    /// The address that the server listens on.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Serves until told to stop, then finishes what is in flight. Calls that would not end by themselves are ended.
+    ///
+    /// # Errors
+    /// Returns [`StartError`] when the connections cannot be served.
+    pub async fn run(self, stop: Stop) -> Result<Stopped, StartError> {
+        let Self { app, vitals, workers, history, shutdown_deadline, listener, address } = self;
+        let refusing = CancellationToken::new();
+        let (health, health_service) = Health::new().await;
+        let routes = routes(&app)?.add_service(health_service);
+        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
+        let serving = connections()
+            .layer(GrpcWebLayer::new())
+            .layer(CallLog)
+            .add_routes(routes)
+            .serve_with_incoming_shutdown(incoming, refusing.clone().cancelled_owned());
+        app.committer.start(workers);
+        let tailer = Tailer {
+            store: app.store.clone(),
+            log: Arc::clone(&app.log),
+            vitals: Arc::clone(&vitals),
+            poll_interval: history.poll_interval,
+        };
+        let tailing = CancellationToken::new();
+        tokio::spawn(tailer.run(tailing.clone()));
+        let mut serving = tokio::spawn(serving);
+        tracing::info!("listening on {address}");
+        tokio::select! {
+            ended = &mut serving => {
+                tailing.cancel();
+                ended??;
+                return Ok(Stopped::AtOnce);
+            }
+            () = health.follow(vitals.watch()) => {}
+            () = stop.gently.cancelled() => {}
+            () = stop.now.cancelled() => {}
+        }
+        tracing::info!("stopping");
+        let drained = drain(&app, health, refusing, serving);
+        let stopped = tokio::select! {
+            () = drained => Stopped::Drained,
+            () = sleep(shutdown_deadline) => Stopped::DeadlinePassed,
+            () = stop.now.cancelled() => Stopped::AtOnce,
+        };
+        tailing.cancel();
+        match stopped {
+            Stopped::Drained => tracing::info!("stopped"),
+            Stopped::DeadlinePassed => tracing::warn!("stopped with calls in flight: the deadline passed"),
+            Stopped::AtOnce => tracing::warn!("stopped at once"),
+        }
+        Ok(stopped)
+    }
+}
+
+/// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.
+async fn drain(
+    app: &App,
+    health: Health,
+    refusing: CancellationToken,
+    serving: JoinHandle<Result<(), transport::Error>>,
+) {
+    health.retire().await;
+    app.stopping.cancel();
+    refusing.cancel();
+    health.release().await;
+    match serving.await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "the server broke off"),
+        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the server broke off"),
+    }
+    app.detached.close();
+    app.detached.wait().await;
+    app.committer.close().await;
+}
+
+/// Limits of connections; tonic leaves most of them open.
+fn connections() -> transport::Server {
+    transport::Server::builder()
+        .accept_http1(true)
+        .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
+        .initial_stream_window_size(CALL_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+}
+
+fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
+    macro_rules! service {
+        ($room:ident, $server:ident :: $name:ident) => {
+            v1::$server::$name::new(services::$room::Service::new(Arc::clone(app)))
+                .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        };
+    }
+    let reflection = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(waymark_proto::FILE_DESCRIPTOR_SET)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    Ok(Routes::default()
+        .add_service(service!(history, history_service_server::HistoryServiceServer))
+        .add_service(service!(order, order_service_server::OrderServiceServer))
+        .add_service(service!(state, state_service_server::StateServiceServer))
+        .add_service(service!(status, status_service_server::StatusServiceServer))
+        .add_service(service!(transition, transition_service_server::TransitionServiceServer))
+        .add_service(service!(workflow, workflow_service_server::WorkflowServiceServer))
+        .add_service(reflection().build_v1()?)
+        .add_service(reflection().build_v1alpha()?))
+}

@@ -1,0 +1,78 @@
+//! What the services of workflows and their parts share: finding a workflow, and the
+//! one way to change it.
+
+use std::sync::Arc;
+
+use prost::Message;
+use waymark_domain::{
+    value::{Timestamp, WorkflowCode},
+    workflow::{Record, Refusal, Stamp, Workflow},
+};
+use waymark_persistence::{ChangeMode, Changed, Outcome, Published, Request, WorkflowChange};
+use waymark_proto::convert::call::{EditCall, ValidateOnly};
+
+use crate::{App, Error, telemetry};
+
+/// Finds a workflow as it is now.
+pub(super) async fn find(app: &App, code: &WorkflowCode) -> Result<Arc<Published>, Error> {
+    let found = app.store().workflow(code).await?;
+    found.ok_or_else(|| Error::from(Refusal::WorkflowNotFound { workflow: code.clone() }))
+}
+
+/// Changes a workflow and answers; the flag says whether an earlier call is answered.
+///
+/// `edit` may be asked several times; `field` is the part of the request that rules which
+/// it breaks are put down to. The change goes on when the caller goes away.
+pub(super) async fn change<A, R>(
+    app: &App,
+    workflow: WorkflowCode,
+    call: EditCall,
+    field: &'static str,
+    edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), Error> + Send + 'static,
+    answer: impl Fn(&Outcome<A>) -> R + Send + Sync + 'static,
+) -> Result<(R, bool), Error>
+where
+    A: Send + 'static,
+    R: Message + Default + 'static,
+{
+    telemetry::note_request(call.request.as_ref().map(|request| &request.id));
+    let change = WorkflowChange {
+        workflow,
+        request: call.request.map(|key| Request { id: key.id, fingerprint: key.fingerprint }),
+        actor: call.actor,
+        mode: match call.validate_only {
+            ValidateOnly::No => ChangeMode::Apply,
+            ValidateOnly::Yes => ChangeMode::Rehearse,
+        },
+    };
+    let store = app.store().clone();
+    let work = async move {
+        let encode = |outcome: &Outcome<A>| answer(outcome).encode_to_vec();
+        match store.change_workflow(change, edit, encode).await? {
+            Changed::Done(outcome) => Ok((answer(&outcome), false)),
+            Changed::Replayed(stored) => {
+                let what = "a stored answer cannot be read";
+                let stored = R::decode(stored.as_slice()).map_err(|_| Error::Internal { what })?;
+                Ok((stored, true))
+            }
+        }
+    };
+    app.detached(work).await?.map_err(|error: Error| error.in_field(field))
+}
+
+/// The workflow that an edit needs.
+pub(super) fn present<'a>(record: Option<&'a Record>, code: &WorkflowCode) -> Result<&'a Record, Error> {
+    record.ok_or_else(|| Error::from(Refusal::WorkflowNotFound { workflow: code.clone() }))
+}
+
+/// Refuses an edit by a caller that has seen another version. A part that does not exist
+/// passes: the edit itself says so.
+pub(super) fn check_etag(expected: Option<&String>, stamp: Option<&Stamp>) -> Result<(), Error> {
+    let (Some(expected), Some(current)) = (expected, stamp.map(Stamp::etag)) else {
+        return Ok(());
+    };
+    if *expected == current {
+        return Ok(());
+    }
+    Err(Error::from(Refusal::VersionMismatch { expected: expected.clone(), current }))
+}

@@ -1,0 +1,9 @@
+//! The gRPC services, one file each: parse, act, answer.
+
+mod definition;
+pub mod history;
+pub mod order;
+pub mod state;
+pub mod status;
+pub mod transition;
+pub mod workflow;

@@ -1,0 +1,137 @@
+//! Pages of orders.
+
+use std::collections::BTreeMap;
+
+use waymark_domain::{
+    order::{Order, Standing},
+    value::WorkflowCode,
+    workflow::{Assignment, Category, Refusal, Workflow},
+};
+use waymark_persistence::{Direction, OrderCursor, OrderQuery, OrderSort, SortKey};
+use waymark_proto::{
+    convert::order::{self as wire, OrderBy, OrderFilter, OrderListRequest, order_to_wire},
+    v1,
+};
+
+use super::super::definition;
+use crate::{App, Error, page};
+
+/// What the tokens of this list are made for.
+const KIND: &str = "orders";
+
+/// Answers a page of orders.
+pub(super) async fn page(app: &App, call: OrderListRequest) -> Result<v1::ListOrdersResponse, Error> {
+    let OrderListRequest { workflows, filter, order_by, page, store_view } = call;
+    let token = page.token.as_deref().unwrap_or_default();
+    let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
+    let sort = sort(&order_by);
+    let query = query(app, workflows, filter, sort).await?;
+    let found = app.store().list_orders(&query, after.as_ref(), page.size).await?;
+    let mut views = BTreeMap::new();
+    let mut orders = Vec::with_capacity(found.orders.len());
+    for order in &found.orders {
+        if !views.contains_key(&order.workflow) {
+            views.insert(order.workflow.clone(), definition::find(app, &order.workflow).await?);
+        }
+        if let Some(published) = views.get(&order.workflow) {
+            orders.push(order_to_wire(&published.record.workflow, order, store_view.as_ref()));
+        }
+    }
+    let count = page::fitting(&orders);
+    let next = if count < orders.len() { last(&found.orders, count, sort) } else { found.next };
+    orders.truncate(count);
+    let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
+    Ok(v1::ListOrdersResponse { orders, next_page_token: next.unwrap_or_default() })
+}
+
+/// Where a page goes on that ends early because its orders are large.
+fn last(orders: &[Order], count: usize, sort: OrderSort) -> Option<OrderCursor> {
+    let order = orders.get(count.checked_sub(1)?)?;
+    Some(OrderCursor::of(order, sort.by))
+}
+
+fn sort(order_by: &OrderBy) -> OrderSort {
+    OrderSort {
+        by: match order_by.key {
+            wire::SortKey::UpdateTime => SortKey::UpdateTime,
+            wire::SortKey::CreateTime => SortKey::CreateTime,
+            wire::SortKey::Id => SortKey::Id,
+        },
+        direction: match order_by.direction {
+            wire::Direction::Ascending => Direction::Ascending,
+            wire::Direction::Descending => Direction::Descending,
+        },
+    }
+}
+
+async fn query(
+    app: &App,
+    workflows: Vec<WorkflowCode>,
+    filter: OrderFilter,
+    order: OrderSort,
+) -> Result<OrderQuery, Error> {
+    let standings = standings(app, &workflows, &filter).await?;
+    let OrderFilter {
+        ids,
+        states: _,
+        statuses: _,
+        return_statuses,
+        held: _,
+        customer_id,
+        updated_after,
+        updated_before,
+        visible_on_storefront: _,
+        attributes,
+    } = filter;
+    Ok(OrderQuery {
+        workflows,
+        ids,
+        standings,
+        return_statuses,
+        customer: customer_id,
+        updated_after,
+        updated_before,
+        attributes,
+        order,
+    })
+}
+
+/// The pairs of state and status that the filter wants, none where it asks for no such
+/// thing. Orders stand on assigned pairs only, and on hold in the held state only, so
+/// the pairs answer all four questions.
+async fn standings(
+    app: &App,
+    workflows: &[WorkflowCode],
+    filter: &OrderFilter,
+) -> Result<Option<Vec<(WorkflowCode, Standing)>>, Error> {
+    let asks = !filter.states.is_empty()
+        || !filter.statuses.is_empty()
+        || filter.held.is_some()
+        || filter.visible_on_storefront.is_some();
+    if workflows.is_empty() && !asks {
+        return Ok(None);
+    }
+    let all = app.store().workflows().await?;
+    let known = |code: &WorkflowCode| all.iter().any(|published| published.record.workflow.code == *code);
+    if let Some(unknown) = workflows.iter().find(|code| !known(code)) {
+        return Err(Error::from(Refusal::WorkflowNotFound { workflow: unknown.clone() }));
+    }
+    let searched = all.iter().map(|published| &published.record.workflow);
+    let searched = searched.filter(|workflow| workflows.is_empty() || workflows.contains(&workflow.code));
+    let pairs = searched.flat_map(|workflow| {
+        let wanted = workflow.assignments.iter().filter(|pair| wants(filter, workflow, pair));
+        wanted.map(|pair| {
+            let standing = Standing { state: pair.state.clone(), status: pair.status.clone() };
+            (workflow.code.clone(), standing)
+        })
+    });
+    Ok(asks.then(|| pairs.collect()))
+}
+
+fn wants(filter: &OrderFilter, workflow: &Workflow, pair: &Assignment) -> bool {
+    let is_held = workflow.state(&pair.state).is_some_and(|state| state.category == Category::Held);
+    (filter.states.is_empty() || filter.states.contains(&pair.state))
+        && (filter.statuses.is_empty() || filter.statuses.contains(&pair.status))
+        && filter.held.is_none_or(|held| held == is_held)
+        && filter.visible_on_storefront.is_none_or(|visible| visible == pair.visible_on_storefront)
+}

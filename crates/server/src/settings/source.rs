@@ -1,0 +1,203 @@
+//! Where settings come from, and what is said about one that cannot be.
+
+use std::{collections::HashMap, fmt, path::PathBuf};
+
+use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value};
+use waymark_domain::value::Invalid;
+
+use super::key::{KEYS, variable};
+
+/// Variables that begin as settings do and are none: the first two belong to the command line.
+const RESERVED: [&str; 2] = ["WAYMARK_CONFIG", "WAYMARK_SERVER"];
+/// What Kubernetes puts into the environment when a service has the name `waymark`.
+const FOREIGN_PREFIXES: [&str; 2] = ["WAYMARK_SERVICE_", "WAYMARK_PORT"];
+
+/// Where settings come from, apart from their defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Sources {
+    /// A TOML file of keys.
+    pub file: Option<PathBuf>,
+    /// Environment variables, with their prefix `WAYMARK_`.
+    pub environment: HashMap<String, String>,
+    /// Keys and values of flags.
+    pub flags: Vec<(String, String)>,
+}
+
+impl Sources {
+    /// The environment of this process, with a file and flags of the command line.
+    pub fn of_process(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Self {
+        let environment = std::env::vars_os()
+            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .filter(|(name, _)| name.starts_with("WAYMARK_"))
+            .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
+            .filter(|(name, _)| !FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+            .collect();
+        Self { file, environment, flags }
+    }
+}
+
+/// Why the settings were refused.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// The file cannot be read, or is not TOML.
+    #[error("the settings file {} cannot be read", path.display())]
+    File {
+        /// Its path.
+        path: PathBuf,
+        /// What is wrong with it.
+        #[source]
+        source: Box<ConfigError>,
+    },
+    /// The sources could not be put together.
+    #[error("the settings cannot be read")]
+    Sources(#[source] Box<ConfigError>),
+    /// There is no such key.
+    #[error("unknown setting {key}, from {origin}; `waymark serve --help` lists the settings")]
+    Unknown {
+        /// The key.
+        key: String,
+        /// Where it came from.
+        origin: Origin,
+    },
+    /// The value is not valid.
+    #[error("setting {key}, from {origin}, {problem}")]
+    Invalid {
+        /// The key.
+        key: &'static str,
+        /// Where the value came from.
+        origin: Origin,
+        /// What is wrong with it.
+        problem: Problem,
+    },
+}
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// The defaults.
+    Default,
+    /// A file.
+    File(PathBuf),
+    /// An environment variable.
+    Variable(String),
+    /// A flag, or `--set`.
+    Flag,
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("the defaults"),
+            Self::File(path) => write!(f, "file {}", path.display()),
+            Self::Variable(name) => write!(f, "environment variable {name}"),
+            Self::Flag => f.write_str("a flag"),
+        }
+    }
+}
+
+/// What is wrong with a value; the text completes "setting x …". The value itself is not repeated: it may be a secret.
+#[derive(Debug, thiserror::Error)]
+pub enum Problem {
+    /// It is of another form.
+    #[error("must be {0}")]
+    Expected(&'static str),
+    /// It breaks a rule of its type.
+    #[error("{0}")]
+    Value(Invalid),
+    /// It is no number in the allowed range.
+    #[error("must be a whole number from {min} to {max}")]
+    OutOfRange {
+        /// The smallest allowed value.
+        min: u64,
+        /// The largest allowed value.
+        max: u64,
+    },
+    /// It names no database.
+    #[error("is refused: {0}")]
+    Database(Box<waymark_persistence::Error>),
+    /// The address can be reached from other machines.
+    #[error("must be a loopback address such as 127.0.0.1, since there is no authentication yet; `--insecure` allows any")]
+    NotLoopback,
+    /// SQLite has one writer.
+    #[error("must be 1 on SQLite")]
+    OneWriter,
+    /// The committers would take all connections.
+    #[error("must be more than the number of committers, which is {committers}")]
+    TooFewConnections {
+        /// How many committers there are.
+        committers: usize,
+    },
+}
+
+/// The value of each key, with where it came from.
+pub(super) struct Values(HashMap<&'static str, (String, Origin)>);
+
+impl Values {
+    pub(super) fn collect(sources: &Sources) -> Result<Self, SettingsError> {
+        let collected = merge(sources)?;
+        let mut values = HashMap::new();
+        for (name, value) in collected {
+            let origin = origin(&name, &value, sources);
+            let Some(key) = KEYS.iter().find(|key| key.name == name) else {
+                return Err(SettingsError::Unknown { key: name, origin });
+            };
+            let text = value.into_string().map_err(|_| SettingsError::Invalid {
+                key: key.name,
+                origin: origin.clone(),
+                problem: Problem::Expected("one value, not a table or a list"),
+            })?;
+            values.insert(key.name, (text, origin));
+        }
+        Ok(Self(values))
+    }
+
+    /// Reads the value of a key.
+    pub(super) fn take<T>(
+        &self,
+        key: &'static str,
+        parse: impl Fn(&str) -> Result<T, Problem>,
+    ) -> Result<T, SettingsError> {
+        let text = self.0.get(key).map_or("", |(text, _)| text.as_str());
+        parse(text).map_err(|problem| self.refuse(key, problem))
+    }
+
+    /// Says what is wrong with the value of a key.
+    pub(super) fn refuse(&self, key: &'static str, problem: Problem) -> SettingsError {
+        let origin = self.0.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
+        SettingsError::Invalid { key, origin, problem }
+    }
+}
+
+fn merge(sources: &Sources) -> Result<Map<String, Value>, SettingsError> {
+    let refused = |error: ConfigError| SettingsError::Sources(Box::new(error));
+    let mut builder = Config::builder();
+    for key in KEYS {
+        builder = builder.set_default(key.name, key.default).map_err(refused)?;
+    }
+    if let Some(path) = &sources.file {
+        let file = File::from(path.as_path()).format(FileFormat::Toml);
+        // Read alone first, so that an error is known to be the file's.
+        let unreadable = |error| SettingsError::File { path: path.clone(), source: Box::new(error) };
+        file.collect().map_err(unreadable)?;
+        builder = builder.add_source(file);
+    }
+    let environment = Environment::with_prefix("WAYMARK").ignore_empty(true);
+    builder = builder.add_source(environment.source(Some(sources.environment.clone())));
+    let mut merged = builder.build().and_then(|config| config.collect()).map_err(refused)?;
+    for (key, value) in &sources.flags {
+        merged.insert(key.clone(), Value::new(None, value.as_str()));
+    }
+    Ok(merged)
+}
+
+fn origin(name: &str, value: &Value, sources: &Sources) -> Origin {
+    if sources.flags.iter().any(|(key, _)| key == name) {
+        return Origin::Flag;
+    }
+    match (value.origin(), &sources.file) {
+        (None, _) => Origin::Default,
+        // `config` names the environment so, and a file by its path.
+        (Some("the environment"), _) | (Some(_), None) => Origin::Variable(variable(name)),
+        (Some(_), Some(path)) => Origin::File(path.clone()),
+    }
+}

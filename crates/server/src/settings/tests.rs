@@ -1,0 +1,95 @@
+use std::io::Write;
+
+use super::*;
+
+fn sources(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Sources {
+    let owned = |pairs: &[(&str, &str)]| {
+        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+    };
+    Sources { file: None, environment: owned(environment).into_iter().collect(), flags: owned(flags) }
+}
+
+fn file(text: &str) -> tempfile::NamedTempFile {
+    let mut file = tempfile::Builder::new().suffix(".toml").tempfile().unwrap();
+    file.write_all(text.as_bytes()).unwrap();
+    file
+}
+
+#[test]
+fn every_default_is_valid() {
+    let settings = Settings::read(&Sources::default()).unwrap();
+    assert_eq!(settings.server.listen.to_string(), "127.0.0.1:50551");
+    assert_eq!(settings.database.url.to_string(), "sqlite://waymark.db");
+    assert_eq!(settings.commits.committers, 1);
+    assert_eq!(settings.server.preset.as_deref(), Some("magento"));
+}
+
+#[test]
+fn flags_beat_the_environment_and_that_the_file() {
+    let file = file("batch_steps_max = 1\nqueue_units_max = 1\nhistory_poll_ms = 100\n");
+    let mut sources = sources(
+        &[("WAYMARK_BATCH_STEPS_MAX", "2"), ("WAYMARK_QUEUE_UNITS_MAX", "2")],
+        &[("batch_steps_max", "3")],
+    );
+    sources.file = Some(file.path().to_owned());
+    let settings = Settings::read(&sources).unwrap();
+    assert_eq!(settings.commits.batch_steps_max, 3);
+    assert_eq!(settings.commits.queue_units_max, 2);
+    assert_eq!(settings.history.poll_interval, Duration::from_millis(100));
+}
+
+#[test]
+fn a_refusal_names_the_key_and_where_it_came_from() {
+    let text = |environment: &[(&str, &str)], flags: &[(&str, &str)]| {
+        Settings::read(&sources(environment, flags)).unwrap_err().to_string()
+    };
+    insta::assert_snapshot!(text(&[("WAYMARK_COLOUR", "red")], &[]), @"unknown setting colour, from environment variable WAYMARK_COLOUR; `waymark serve --help` lists the settings");
+    insta::assert_snapshot!(text(&[], &[("colour", "red")]), @"unknown setting colour, from a flag; `waymark serve --help` lists the settings");
+    insta::assert_snapshot!(text(&[("WAYMARK_LISTEN", "here")], &[]), @"setting listen, from environment variable WAYMARK_LISTEN, must be an address and port such as 127.0.0.1:50551");
+    insta::assert_snapshot!(text(&[], &[("partitions", "0")]), @"setting partitions, from a flag, must be a whole number from 1 to 1024");
+    insta::assert_snapshot!(text(&[], &[("committers", "2")]), @"setting committers, from a flag, must be 1 on SQLite");
+    insta::assert_snapshot!(text(&[], &[("log_level", "loud")]), @"setting log_level, from a flag, must be a level such as info, or directives such as info,waymark_server=debug");
+    insta::assert_snapshot!(text(&[], &[("preset", "opencart")]), @"setting preset, from a flag, must be none or the name of a preset, see `waymark preset list`");
+    insta::assert_snapshot!(text(&[], &[("default_workflow", "Order")]), @"setting default_workflow, from a flag, must be a code: first a letter a-z, then a-z, 0-9 or _");
+}
+
+#[test]
+fn a_refusal_never_repeats_a_secret() {
+    let secret = "mysql://shop:hunter2@db/waymark";
+    let error = Settings::read(&sources(&[("WAYMARK_DATABASE_URL", secret)], &[])).unwrap_err();
+    assert!(!format!("{error} {error:?}").contains("hunter2"));
+}
+
+#[test]
+fn a_file_is_refused_by_name() {
+    let cases = [
+        ("listen = [1]", "must be one value, not a table or a list"),
+        ("[server]\nlisten = 'x'", "unknown setting server"),
+        ("listen = ", "cannot be read"),
+    ];
+    for (text, expected) in cases {
+        let file = file(text);
+        let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+        let error = Settings::read(&sources).unwrap_err().to_string();
+        assert!(error.contains(expected), "{error}");
+        assert!(error.contains(&file.path().display().to_string()), "{error}");
+    }
+    let sources = Sources { file: Some("/nowhere/waymark.toml".into()), ..Sources::default() };
+    assert!(Settings::read(&sources).unwrap_err().to_string().contains("/nowhere/waymark.toml"));
+}
+
+#[test]
+fn only_loopback_is_safe_without_authentication() {
+    let error = Settings::read(&sources(&[], &[("listen", "0.0.0.0:50551")])).unwrap_err();
+    assert!(matches!(error, SettingsError::Invalid { key: "listen", problem: Problem::NotLoopback, .. }));
+    let allowed = sources(&[], &[("listen", "0.0.0.0:50551"), ("insecure", "true")]);
+    assert!(Settings::read(&allowed).is_ok());
+}
+
+#[test]
+fn committers_leave_a_connection_free() {
+    let postgres = ("database_url", "postgres://waymark@localhost/waymark");
+    assert_eq!(Settings::read(&sources(&[], &[postgres])).unwrap().commits.committers, 2);
+    let error = Settings::read(&sources(&[], &[postgres, ("committers", "4")])).unwrap_err();
+    assert!(matches!(error, SettingsError::Invalid { key: "write_connections_max", .. }));
+}

@@ -1,0 +1,165 @@
+//! One log line for each call, written when its answer has ended: the code of a
+//! stream comes in its trailers, and a client that goes away leaves none.
+
+use std::{
+    net::SocketAddr,
+    pin::Pin,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures::future::BoxFuture;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body as _, Frame, SizeHint};
+use tokio::time::Instant;
+use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
+use tower::{Layer, Service};
+use tracing::{Instrument, Level, Span, field::Empty};
+
+/// Methods that monitors call all the time.
+const QUIET_PREFIX: &str = "/grpc.";
+
+/// Logs one line for each call.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct CallLog;
+
+/// A service whose calls are logged.
+#[derive(Debug, Clone)]
+pub(crate) struct Logged<S>(S);
+
+impl<S> Layer<S> for CallLog {
+    type Service = Logged<S>;
+
+    fn layer(&self, inner: S) -> Logged<S> {
+        Logged(inner)
+    }
+}
+
+impl<S> Service<Request<Body>> for Logged<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<'static, Result<Response<Body>, S::Error>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(context)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let mut line = Line::begin(&request);
+        let answer = self.0.call(request).instrument(line.span.clone());
+        Box::pin(async move {
+            let response = answer.await?;
+            line.code = code(response.headers());
+            Ok(response.map(|body| Body::new(LoggedBody { body, line })))
+        })
+    }
+}
+
+/// What is said about a call when it has ended, in whatever way.
+#[derive(Debug)]
+struct Line {
+    span: Span,
+    method: String,
+    peer: Option<SocketAddr>,
+    started: Instant,
+    code: Option<Code>,
+}
+
+impl Line {
+    fn begin(request: &Request<Body>) -> Self {
+        let connection = request.extensions().get::<TcpConnectInfo>();
+        Self {
+            span: tracing::info_span!("call", order.id = Empty, request.id = Empty),
+            method: request.uri().path().to_owned(),
+            peer: connection.and_then(TcpConnectInfo::remote_addr),
+            started: Instant::now(),
+            code: None,
+        }
+    }
+
+    fn level(&self, code: Code) -> Level {
+        match code {
+            Code::Unknown | Code::Internal | Code::Unavailable | Code::DataLoss => Level::WARN,
+            _ if self.method.starts_with(QUIET_PREFIX) => Level::DEBUG,
+            _ => Level::INFO,
+        }
+    }
+}
+
+impl Drop for Line {
+    fn drop(&mut self) {
+        // Without a code the client went away before the end.
+        let code = self.code.unwrap_or(Code::Cancelled);
+        let _entered = self.span.enter();
+        macro_rules! say {
+            ($level:ident) => {
+                tracing::$level!(
+                    rpc.method = self.method,
+                    rpc.code = ?code,
+                    rpc.duration_ms = milliseconds(self.started),
+                    rpc.peer = self.peer.map(tracing::field::display),
+                    "call"
+                )
+            };
+        }
+        match self.level(code) {
+            Level::WARN => say!(warn),
+            Level::DEBUG => say!(debug),
+            _ => say!(info),
+        }
+    }
+}
+
+/// With three decimals.
+fn milliseconds(since: Instant) -> f64 {
+    (since.elapsed().as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
+
+fn code(headers: &HeaderMap) -> Option<Code> {
+    headers.get(Status::GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
+}
+
+/// A body that holds the line until it ends.
+struct LoggedBody {
+    body: Body,
+    line: Line,
+}
+
+impl http_body::Body for LoggedBody {
+    type Data = Bytes;
+    type Error = Status;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        let LoggedBody { body, line } = self.get_mut();
+        let entered = line.span.enter();
+        let polled = Pin::new(body).poll_frame(context);
+        drop(entered);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(code) = frame.trailers_ref().and_then(code) {
+                    line.code = Some(code);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => line.code = Some(status.code()),
+            // An end without a code is not gRPC.
+            Poll::Ready(None) => line.code = line.code.or(Some(Code::Unknown)),
+            Poll::Pending => {}
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

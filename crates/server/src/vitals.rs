@@ -1,0 +1,108 @@
+//! Whether the database answers, as the committers and the tailer experience
+//! it. One failed call says little, so the answer changes only after failures
+//! have lasted a while, and back after a few successes in a row.
+
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Duration,
+};
+
+use tokio::{sync::watch, time::Instant};
+
+/// How long calls must have failed without one success in between.
+const LOST_AFTER: Duration = Duration::from_secs(2);
+/// How many calls must succeed in a row.
+const FOUND_AFTER: u32 = 2;
+
+/// Whether the database answers.
+#[derive(Debug)]
+pub struct Vitals {
+    record: Mutex<Record>,
+    well: watch::Sender<bool>,
+}
+
+#[derive(Debug, Default)]
+struct Record {
+    failing_since: Option<Instant>,
+    successes: u32,
+}
+
+impl Vitals {
+    /// Nothing is known yet, so the database counts as lost.
+    pub(crate) fn new() -> Self {
+        Self { record: Mutex::default(), well: watch::Sender::new(false) }
+    }
+
+    /// Notes how one call of the database went.
+    pub(crate) fn report(&self, succeeded: bool) {
+        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let well = if succeeded { record.success() } else { record.failure(Instant::now()) };
+        let Some(well) = well else { return };
+        let changed = self.well.send_if_modified(|current| std::mem::replace(current, well) != well);
+        match (changed, well) {
+            (true, true) => tracing::info!("the database answers"),
+            (true, false) => tracing::error!("the database has not answered for a while"),
+            (false, _) => {}
+        }
+    }
+
+    /// Whether the database answers, now and whenever that changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<bool> {
+        self.well.subscribe()
+    }
+}
+
+impl Record {
+    fn success(&mut self) -> Option<bool> {
+        self.failing_since = None;
+        self.successes = self.successes.saturating_add(1);
+        (self.successes >= FOUND_AFTER).then_some(true)
+    }
+
+    fn failure(&mut self, now: Instant) -> Option<bool> {
+        self.successes = 0;
+        let since = *self.failing_since.get_or_insert(now);
+        (now.duration_since(since) >= LOST_AFTER).then_some(false)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn one_failure_is_no_loss() {
+        let vitals = Vitals::new();
+        let well = vitals.watch();
+        vitals.report(true);
+        assert!(!*well.borrow(), "one success is not enough");
+        vitals.report(true);
+        assert!(*well.borrow());
+        vitals.report(false);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        vitals.report(false);
+        assert!(*well.borrow(), "failures of a second are borne");
+        tokio::time::advance(Duration::from_secs(1)).await;
+        vitals.report(false);
+        assert!(!*well.borrow());
+        vitals.report(true);
+        assert!(!*well.borrow());
+        vitals.report(true);
+        assert!(*well.borrow());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_success_in_between_starts_the_count_again() {
+        let vitals = Vitals::new();
+        let well = vitals.watch();
+        vitals.report(true);
+        vitals.report(true);
+        for _ in 0..5 {
+            vitals.report(false);
+            tokio::time::advance(Duration::from_secs(1)).await;
+            vitals.report(false);
+            vitals.report(true);
+        }
+        assert!(*well.borrow());
+    }
+}

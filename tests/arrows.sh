@@ -1,0 +1,23 @@
+#!/bin/sh
+# Proves the arrows between the crates: what a crate must never depend on.
+set -eu
+
+refuse() {
+    if cargo tree --quiet --package "$1" --edges normal --prefix none | grep -qE "^$2 v"; then
+        echo "$1 must not depend on $2" >&2
+        exit 1
+    fi
+}
+
+for forbidden in tokio diesel tonic prost waymark-proto waymark-persistence waymark-server; do
+    refuse waymark-domain "$forbidden"
+done
+for forbidden in diesel waymark-persistence waymark-server; do
+    refuse waymark-proto "$forbidden"
+done
+for forbidden in tonic prost waymark-proto waymark-server; do
+    refuse waymark-persistence "$forbidden"
+done
+for crate in waymark-server waymark-cli; do
+    refuse "$crate" waymark-testkit
+done

@@ -1,0 +1,61 @@
+//! Scenarios over gRPC against the real server process. Each is written once and runs on both databases.
+//!
+//! Ordinary scenarios share one server per database and keep to a workflow of their own, so they run side by side.
+//! Those that kill, stop or starve a server start their own.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "a scenario fails by panicking"
+)]
+
+/// Expands scenarios to one test per database, in the modules `sqlite` and `postgres`.
+macro_rules! on_each_database {
+    ($($scenario:ident),+ $(,)?) => {
+        mod sqlite {
+            $(
+                #[tokio::test]
+                async fn $scenario() {
+                    super::$scenario(waymark_tests::Backend::Sqlite).await;
+                }
+            )+
+        }
+        mod postgres {
+            $(
+                #[tokio::test]
+                async fn $scenario() {
+                    super::$scenario(waymark_tests::Backend::Postgres).await;
+                }
+            )+
+        }
+    };
+}
+
+mod applying;
+mod assignments;
+mod availability;
+mod bad_documents;
+mod bad_requests;
+mod bench;
+mod crashes;
+mod drawing;
+mod grpc_surface;
+mod holds;
+mod idempotency;
+mod labels;
+mod listing;
+mod operations;
+mod orders;
+mod presets;
+mod races;
+mod readme_tour;
+mod starting;
+mod statuses;
+mod steps;
+mod stopping;
+mod targets;
+mod tokens;
+mod tour;
+mod transitions;
+mod watching;

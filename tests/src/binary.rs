@@ -1,0 +1,63 @@
+//! The `waymark` binary under test: built once per test process, and run as a command.
+
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    process::{Command, Output},
+    sync::{Mutex, OnceLock, PoisonError},
+};
+
+/// The root of the workspace.
+pub fn workspace() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace")
+}
+
+/// Where the binary is, after it was built.
+pub fn path() -> &'static Path {
+    static PATH: OnceLock<PathBuf> = OnceLock::new();
+    PATH.get_or_init(build)
+}
+
+/// Builds the binary with the profile and into the target directory of the tests.
+fn build() -> PathBuf {
+    let tests = std::env::current_exe().expect("the test binary has a path");
+    let profile = tests.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    let target = profile.parent().expect("target/<profile>");
+    let mut cargo = Command::new(env!("CARGO"));
+    cargo.args(["build", "--quiet", "-p", "waymark-cli"]).current_dir(workspace()).env("CARGO_TARGET_DIR", target);
+    if profile.ends_with("release") {
+        cargo.arg("--release");
+    }
+    let status = cargo.status().expect("cargo runs");
+    assert!(status.success(), "waymark does not build");
+    profile.join("waymark")
+}
+
+/// Runs `waymark` to its end.
+pub fn run(arguments: &[&str]) -> Output {
+    command(arguments).output().expect("waymark runs")
+}
+
+/// The command `waymark`, in an environment that has no settings of the person who runs the tests.
+pub fn command(arguments: &[&str]) -> Command {
+    let mut command = Command::new(path());
+    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("WAYMARK_")) {
+        command.env_remove(key);
+    }
+    // A directory without a configuration file.
+    command.args(arguments).current_dir(std::env::temp_dir());
+    command
+}
+
+/// The document of a preset, as `waymark preset show` prints it.
+pub fn preset(name: &str) -> String {
+    static PRESETS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+    let mut presets = PRESETS.lock().unwrap_or_else(PoisonError::into_inner);
+    presets.entry(name.to_owned()).or_insert_with(|| show(name)).clone()
+}
+
+fn show(name: &str) -> String {
+    let output = run(&["preset", "show", name]);
+    assert!(output.status.success(), "preset show {name}: {}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("a preset is text")
+}
