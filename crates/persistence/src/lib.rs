@@ -1,1 +1,47 @@
-//! Placeholder.
+//! Keeps orders, their history and the workflows that they obey, in SQLite or
+//! PostgreSQL, with one schema and one set of queries.
+//!
+//! It deliberately lacks rules: what a step means is decided by
+//! `waymark-domain`, what a client sees by `waymark-server`. It also lacks a
+//! trait: [`Store`] is one concrete type for both databases, and tests use a
+//! SQLite file.
+//!
+//! Start at [`Store::commit`], the one way in which orders change, and
+//! [`Store::change_workflow`], the one way in which workflows do. `tx` holds
+//! the only code that borrows a connection.
+
+mod catalog;
+mod clock;
+mod commit;
+mod error;
+mod hints;
+mod history;
+mod inline;
+mod migrate;
+mod orders;
+mod postgres;
+mod rows;
+mod schema;
+mod settings;
+mod sqlite;
+mod store;
+#[cfg(feature = "test-access")]
+pub mod test_access;
+mod tls;
+mod tx;
+mod workflows;
+
+pub use catalog::Published;
+pub use clock::{Clock, ManualClock};
+pub use commit::{
+    CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
+    lookup::Head,
+};
+pub use error::Error;
+pub use hints::{Hint, Hints};
+pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
+pub use migrate::{Migrated, migrate};
+pub use orders::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
+pub use settings::{DatabaseUrl, Settings};
+pub use store::{DeploymentId, Store};
+pub use workflows::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange, WorkflowVersion};

@@ -2,7 +2,7 @@
 //! deployment: its id, its partitions, the version of its catalog.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, migration::MigrationSource, pg::Pg, sqlite::Sqlite};
-use diesel_async::{AsyncMigrationHarness, RunQueryDsl, SimpleAsyncConnection};
+use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use uuid::Uuid;
 use waymark_domain::{
@@ -12,10 +12,11 @@ use waymark_domain::{
 
 use crate::{
     Clock, Error, Settings,
-    postgres::Role,
+    postgres::{self, Role},
+    settings::Address,
     schema::{deployment, partitions},
     store::DeploymentId,
-    tx::{Database, Ending, Tx, WriteFailure, on_conn},
+    tx::{Database, Ending, Tx, before, on_conn, owning},
 };
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");
@@ -48,31 +49,36 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
     let settings = Settings { read_connections_max: 1, write_connections_max: 1, ..settings.clone() };
     let database = Database::new(&settings, Role::Maintenance)?;
     let now = clock.now();
-    let migrated = database.write(async |tx| {
-        lock(tx).await?;
-        if let Some(unknown) = newer(&applied(tx).await?, tx) {
-            return Err(Error::SchemaNewer { unknown });
+    let newer = database.write(async |tx| Ok(Ending::RollBack(newer(tx).await?))).await.map_err(before)?;
+    if !newer.is_empty() {
+        return Err(Error::SchemaNewer { unknown: newer });
+    }
+    let applied = match &settings.url.0 {
+        Address::Postgres(config) => {
+            let connection = postgres::connect(&settings, config, Role::Maintenance).await.map_err(Error::unavailable)?;
+            run_on_postgres(connection).await?
         }
-        let applied = run(tx).await?;
+        Address::Sqlite(_) => database.write(run_on_sqlite).await.map_err(before)?,
+    };
+    let partitions = database.write(async |tx| {
+        lock(tx).await?;
         let partitions = match find(tx).await? {
             Some(existing) => existing.partitions,
             None => create(tx, &settings, now).await?,
         };
         check_partitions(&settings, partitions)?;
-        Ok(Ending::Commit(Migrated { applied, partitions }))
+        Ok(Ending::Commit(partitions))
     });
-    migrated.await.map_err(|failure| match failure {
-        WriteFailure::Before(error) | WriteFailure::AtCommit { error, .. } => error,
-    })
+    Ok(Migrated { applied, partitions: partitions.await.map_err(before)? })
 }
 
 /// Reads which deployment this is, after it has compared the migrations.
 pub(crate) async fn check(tx: &mut Tx, settings: &Settings) -> Result<Deployment, Error> {
-    let applied = applied(tx).await?;
-    if let Some(unknown) = newer(&applied, tx) {
+    let unknown = newer(tx).await?;
+    if !unknown.is_empty() {
         return Err(Error::SchemaNewer { unknown });
     }
-    let known = known(tx)?;
+    let (applied, known) = (applied(tx).await?, known(tx)?);
     let pending = known.iter().filter(|version| !applied.contains(version)).cloned().collect::<Vec<_>>();
     if !pending.is_empty() {
         return Err(Error::SchemaOlder { pending });
@@ -147,28 +153,31 @@ fn known(tx: &Tx) -> Result<Vec<String>, Error> {
     }
 }
 
-fn newer(applied: &[String], tx: &Tx) -> Option<Vec<String>> {
-    let known = known(tx).unwrap_or_default();
-    let unknown = applied.iter().filter(|version| !known.contains(version)).cloned().collect::<Vec<_>>();
-    (!unknown.is_empty()).then_some(unknown)
+/// The versions that the database has and this program does not know.
+async fn newer(tx: &mut Tx) -> Result<Vec<String>, Error> {
+    let (applied, known) = (applied(tx).await?, known(tx)?);
+    Ok(applied.into_iter().filter(|version| !known.contains(version)).collect())
+}
+
+/// Runs what is pending in one transaction, which waits for another process that does so.
+async fn run_on_postgres(connection: AsyncPgConnection) -> Result<Vec<String>, Error> {
+    let run = |connection| {
+        let mut harness = AsyncMigrationHarness::new(connection);
+        let versions = harness.run_pending_migrations(POSTGRES).map_err(failed);
+        let versions = versions.map(|versions| versions.iter().map(ToString::to_string).collect());
+        (harness.into_inner(), versions)
+    };
+    owning(connection, &format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"), run).await
 }
 
 /// Runs what is pending inside the open transaction.
-async fn run(tx: &mut Tx) -> Result<Vec<String>, Error> {
-    match tx {
-        Tx::Postgres(connection) => {
-            let mut harness = AsyncMigrationHarness::new(&mut ***connection);
-            let versions = harness.run_pending_migrations(POSTGRES).map_err(failed)?;
-            Ok(versions.iter().map(ToString::to_string).collect())
-        }
-        Tx::Sqlite(connection) => {
-            let run = |inner: &mut diesel::SqliteConnection| {
-                let versions = inner.run_pending_migrations(SQLITE);
-                Ok(versions.map(|versions| versions.iter().map(ToString::to_string).collect()))
-            };
-            connection.spawn_blocking(run).await?.map_err(failed)
-        }
-    }
+async fn run_on_sqlite(tx: &mut Tx) -> Result<Ending<Vec<String>>, Error> {
+    let Tx::Sqlite(connection) = tx else { return Ok(Ending::RollBack(Vec::new())) };
+    let run = |inner: &mut diesel::SqliteConnection| {
+        let versions = inner.run_pending_migrations(SQLITE);
+        Ok(versions.map(|versions| versions.iter().map(ToString::to_string).collect()))
+    };
+    Ok(Ending::Commit(connection.spawn_blocking(run).await?.map_err(failed)?))
 }
 
 fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {

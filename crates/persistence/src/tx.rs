@@ -3,7 +3,7 @@
 //! three ways to a connection.
 
 use diesel_async::{
-    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, TransactionManager,
+    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
     pooled_connection::deadpool::{Object, Pool, PoolError},
 };
 
@@ -151,7 +151,8 @@ impl Database {
     }
 }
 
-fn before<T>(failure: WriteFailure<T>) -> Error {
+/// The error of a unit of work, where it does not matter when it came.
+pub(crate) fn before<T>(failure: WriteFailure<T>) -> Error {
     match failure {
         WriteFailure::Before(error) | WriteFailure::AtCommit { error, .. } => error,
     }
@@ -243,6 +244,22 @@ impl Tx {
             (_, Self::Sqlite(connection)) => Ok(end::<SqliteConn>(connection, End::RollBack).await?),
         }
     }
+}
+
+/// Runs work that must own its connection, such as Diesel's migrations, in one transaction
+/// on PostgreSQL that begins with `first`, a statement that locks.
+pub(crate) async fn owning<T>(
+    mut connection: AsyncPgConnection,
+    first: &str,
+    work: impl FnOnce(AsyncPgConnection) -> (AsyncPgConnection, Result<T, Error>),
+) -> Result<T, Error> {
+    AnsiTransactionManager::begin_transaction_sql(&mut connection, "BEGIN").await?;
+    connection.batch_execute(first).await?;
+    let (mut connection, done) = work(connection);
+    // Not committed, the transaction ends with the connection.
+    let done = done?;
+    end(&mut connection, End::Commit).await?;
+    Ok(done)
 }
 
 enum End {

@@ -80,7 +80,7 @@ pub(crate) async fn heads(tx: &mut Tx, partitions: &[Partition]) -> Result<Vec<H
 }
 
 /// Finds orders by partition, workflow and id.
-pub(super) async fn orders(tx: &mut Tx, keys: &[(Partition, &str, &str)]) -> Result<Vec<OrderRow>, Error> {
+pub(crate) async fn orders(tx: &mut Tx, keys: &[(Partition, &str, &str)]) -> Result<Vec<OrderRow>, Error> {
     match tx {
         Tx::Postgres(connection) => {
             let find = FindOrders {
@@ -119,12 +119,11 @@ pub(super) async fn requests(tx: &mut Tx, keys: &[(Partition, i64, &RequestId)])
     let mut found = Vec::new();
     for (partition, offset) in request_offsets(tx, keys).await? {
         let mut rows = step(tx, partition, offset).await?;
-        let first = rows.first_mut();
-        let fingerprint = first.and_then(|row| row.fingerprint.take()).unwrap_or_default();
-        let order_key = rows.first().map_or(0, |row| row.order_key);
+        let Some(first) = rows.first_mut() else { continue };
+        let (order_key, fingerprint) = (first.order_key, first.fingerprint.take().unwrap_or_default());
         let entries = rows.iter().map(EntryRow::logged).collect::<Result<Vec<_>, _>>()?;
-        let request_id = entries.first().and_then(|logged| logged.entry.request_id.clone());
-        if let Some(request_id) = request_id {
+        let [first, ..] = entries.as_slice() else { continue };
+        if let Some(request_id) = first.entry.request_id.clone() {
             found.push(Remembered { order_key, request_id, fingerprint, entries });
         }
     }

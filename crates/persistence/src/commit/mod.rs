@@ -6,8 +6,8 @@
 //! the database refuses or the connection dies.
 
 mod attempt;
-mod lookup;
-mod retry;
+pub(crate) mod lookup;
+pub(crate) mod retry;
 mod statements;
 mod working;
 mod write;

@@ -116,19 +116,19 @@ fn given_up(group: &[Piece], doubtful: Option<&Batch>) -> Vec<CommitError> {
     errors.collect()
 }
 
-struct Patience {
+pub(crate) struct Patience {
     until: Instant,
     pause: Duration,
     attempts: u32,
 }
 
 impl Patience {
-    fn new(patience: Duration) -> Self {
+    pub(crate) fn new(patience: Duration) -> Self {
         Self { until: Instant::now() + patience, pause: PAUSE_MIN, attempts: 1 }
     }
 
     /// Waits a random part of a growing pause; false when patience is at an end.
-    async fn wait(&mut self) -> bool {
+    pub(crate) async fn wait(&mut self) -> bool {
         let share = u32::from(Uuid::new_v4().as_bytes().first().copied().unwrap_or(u8::MAX));
         let pause = self.pause.saturating_mul(64 + share) / 256;
         if self.attempts >= ATTEMPTS_MAX || Instant::now() + pause >= self.until {
@@ -229,12 +229,12 @@ fn failure(steps: &[StepAnswer]) -> Option<CommitError> {
     worst
 }
 
-fn report(error: &Error, message: &'static str) {
+pub(crate) fn report(error: &Error, message: &'static str) {
     tracing::error!(error = %Chain(error), "{message}");
 }
 
 /// An error with its causes, for the log alone.
-pub(crate) struct Chain<'e>(pub(crate) &'e Error);
+struct Chain<'e>(&'e Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

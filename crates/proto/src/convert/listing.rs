@@ -171,12 +171,10 @@ impl OrderBy {
             Some("desc") => Some(Direction::Descending),
             Some(_) => None,
         };
-        match (key, direction, words.next()) {
-            (Some(key), Some(direction), None) => Ok(Self { key, direction }),
-            _ => {
-                let expected = "update_time, create_time or id, perhaps followed by desc";
-                Err(found.note(at, Invalid::Malformed { expected }))
-            }
+        if let (Some(key), Some(direction), None) = (key, direction, words.next()) {
+            return Ok(Self { key, direction });
         }
+        let expected = "update_time, create_time or id, perhaps followed by desc";
+        Err(found.note(at, Invalid::Malformed { expected }))
     }
 }

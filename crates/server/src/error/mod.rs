@@ -3,6 +3,7 @@
 //! are made below this module, and none of them comes from the database.
 
 mod budget;
+mod foreign;
 mod problem;
 mod reason;
 mod refusal;
@@ -17,10 +18,15 @@ use waymark_domain::{
 use waymark_persistence::{self as persistence, CommitError};
 use waymark_proto::{invalid::InvalidRequest, v1};
 
+pub use foreign::{explain, explained};
 pub use problem::{DOMAIN, Problem};
 pub use reason::Reason;
 
-use crate::{committer::SubmitError, history::TokenError, page};
+use crate::{
+    committer::SubmitError,
+    history::{ResumeError, StreamError, TokenError},
+    page,
+};
 
 /// Why a call was refused.
 #[derive(Debug, thiserror::Error)]
@@ -167,6 +173,24 @@ impl From<persistence::ChangeError<Error>> for Error {
             persistence::ChangeError::Refused(error) => error,
             persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
             persistence::ChangeError::Failed(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<ResumeError> for Error {
+    fn from(error: ResumeError) -> Self {
+        match error {
+            ResumeError::Token(error) => Self::ResumeToken(error),
+            ResumeError::Store(error) => Self::Store(error),
+        }
+    }
+}
+
+impl From<StreamError> for Error {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::ShuttingDown => Self::Submit(SubmitError::ShuttingDown),
+            StreamError::Store(error) => Self::Store(error),
         }
     }
 }

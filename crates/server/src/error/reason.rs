@@ -59,6 +59,8 @@ reasons! {
     WorkflowInvalid "WORKFLOW_INVALID" InvalidArgument ["findings"];
     /// The mode does not go with the format of the document.
     ModeRefused "MODE_REFUSED" InvalidArgument [];
+    /// The message cannot be read.
+    MessageMalformed "MESSAGE_MALFORMED" InvalidArgument [];
 
     /// The workflow does not exist.
     WorkflowNotFound "WORKFLOW_NOT_FOUND" NotFound ["workflow"];
@@ -148,6 +150,9 @@ reasons! {
     /// The history at the resume token is past its retention.
     ResumeTokenExpired "RESUME_TOKEN_EXPIRED" OutOfRange ["partition", "offset", "oldest"];
 
+    /// The message is larger than the server takes.
+    MessageTooLarge "MESSAGE_TOO_LARGE" OutOfRange ["max"];
+
     /// More waits to be written than the server takes.
     Overloaded "OVERLOADED" ResourceExhausted [];
     /// The server is stopping.
@@ -156,6 +161,8 @@ reasons! {
     DatabaseUnavailable "DATABASE_UNAVAILABLE" Unavailable [];
     /// Whether the step was written could not be found out.
     OutcomeUnknown "OUTCOME_UNKNOWN" Unknown [];
+    /// There is no such method.
+    NotImplemented "NOT_IMPLEMENTED" Unimplemented [];
     /// Something is wrong inside Waymark.
     Internal "INTERNAL" Internal [];
 }

@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use serde::Deserialize;
+use serde_saphyr::{Error, budget::BudgetBreach};
 
 use super::{
     Content, DOCUMENT_BYTES_MAX, Document, Format,
@@ -60,7 +61,7 @@ fn at(path: &str) -> String {
 
 impl DocumentError {
     pub(super) fn text(line: u64, column: u64, path: &str, problem: &dyn Display) -> Self {
-        let path = if path == "." { "" } else { path };
+        let path = if path == "." { "" } else { path.trim_end_matches(".?") };
         let problem: String = problem.to_string().chars().take(500).collect();
         Self::Text { line, column, path: path.to_owned(), problem }
     }
@@ -82,6 +83,9 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
             return magento::parse(text).map(|config| Document(Content::MagentoConfig(config)));
         }
     };
+    if part == WorkflowPart::default() {
+        return Err(DocumentError::text(1, 1, "", &"the document says nothing"));
+    }
     refuse_unsupported(&part)?;
     Ok(Document(Content::Workflow(Box::new(part))))
 }
@@ -127,11 +131,19 @@ fn yaml(text: &str) -> Result<WorkflowPart, DocumentError> {
     read.map_err(|error| yaml_error(&error, &path))
 }
 
-fn yaml_error(error: &serde_saphyr::Error, path: &str) -> DocumentError {
+fn yaml_error(error: &Error, path: &str) -> DocumentError {
     let location = error.location();
     let (line, column) = location.map_or((0, 0), |location| (location.line(), location.column()));
     let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-    let problem = text.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&text);
+    let text = text.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&text);
+    let problem = match error.without_snippet() {
+        Error::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => {
+            "anchors and aliases are not allowed"
+        }
+        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => "only one document is allowed",
+        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => "is nested too deeply",
+        _ => text,
+    };
     DocumentError::text(line, column, path, &problem)
 }
 

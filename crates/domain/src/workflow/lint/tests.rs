@@ -1,1 +1,336 @@
+use super::*;
+use crate::workflow::{
+    Assignment, Category, CommentStatus, StatusSharing, Transition, Trigger,
+    document::{Format, Mode, draft, parse},
+    sample::{self, expression, state, status},
+};
 
+const SOUND: &str = "
+workflow: w
+label: W
+initial_state: new
+operations:
+  pay: {label: Pay, effect: pay}
+statuses:
+  pending: {label: Pending}
+  working: {label: Working}
+  resting: {label: Resting}
+  done: {label: Done}
+  held: {label: Held}
+states:
+  new: {label: New, category: initial, can_start: true, holdable: true, operations: [pay], statuses: [pending]}
+  work: {label: Work, category: active, holdable: true, statuses: [working, resting]}
+  done: {label: Done, category: completed, terminal: true, statuses: [done]}
+  held: {label: Held, category: held, statuses: [held]}
+transitions:
+  start: {label: Start, from_states: [new], to_state: work, trigger: {on_operations: [pay]}}
+  finish: {label: Finish, from_states: [work], to_state: done}
+";
+
+fn sound() -> Workflow {
+    draft(None, &parse(SOUND, Format::Yaml).unwrap(), Mode::Replace, None).unwrap()
+}
+
+type Change = fn(&mut Workflow);
+
+fn part<'a, T>(parts: &'a mut [T], is: impl Fn(&T) -> bool) -> &'a mut T {
+    parts.iter_mut().find(|part| is(part)).unwrap()
+}
+
+fn state_mut<'a>(workflow: &'a mut Workflow, code: &str) -> &'a mut crate::workflow::State {
+    part(&mut workflow.states, |state| state.code.as_str() == code)
+}
+
+fn transition_mut<'a>(workflow: &'a mut Workflow, code: &str) -> &'a mut Transition {
+    part(&mut workflow.transitions, |transition| transition.code.as_str() == code)
+}
+
+fn add(workflow: &mut Workflow, code: &str, from: &[&str], to: &str, trigger: Trigger) {
+    workflow.transitions.push(sample::transition(code, from, to, trigger));
+}
+
+fn assign(workflow: &mut Workflow, at: &str, code: &str) {
+    workflow.assignments.push(Assignment {
+        state: state(at), status: status(code), is_default: false, visible_on_storefront: true,
+    });
+}
+
+/// One change of the sound workflow for every rule, and all that lint says of it.
+const ROWS: &[(Rule, Change, &[&str])] = &[
+    (Rule::LimitExceeded, |w| w.max_cascade = 101, &["workflow max_cascade is 101, allowed are 1 to 100"]),
+    (
+        Rule::DuplicateCode,
+        |w| { let again = w.operations[0].clone(); w.operations.push(again); },
+        &["operation pay is defined twice"],
+    ),
+    (
+        Rule::UnknownReference,
+        |w| { w.initial_state = state("lost"); transition_mut(w, "finish").to_status = Some(status("lost")); },
+        &[
+            "workflow starts in state lost, which does not exist",
+            "transition finish enters status lost, which does not exist",
+            "state done cannot be reached: no order starts here, and no way leads here",
+        ],
+    ),
+    (
+        Rule::InvalidGuard,
+        |w| { transition_mut(w, "finish").guard = expression("order.colour == 1"); },
+        &["transition finish has a guard that cannot be used: it knows no order.colour; the documentation of guards lists the fields"],
+    ),
+    (
+        Rule::MissingDefault,
+        |w| part(&mut w.assignments, |a| a.status.as_str() == "done").is_default = false,
+        &["state done has statuses, but none is its default"],
+    ),
+    (
+        Rule::SeveralDefaults,
+        |w| part(&mut w.assignments, |a| a.status.as_str() == "resting").is_default = true,
+        &["state work has several defaults: resting, working"],
+    ),
+    (
+        Rule::RetiredDefault,
+        |w| part(&mut w.statuses, |s| s.code.as_str() == "working").retired = true,
+        &[
+            "state work has the retired status working as its default",
+            "state work cannot be reached: no order starts here, and no way leads here",
+            "state done cannot be reached: no order starts here, and no way leads here",
+        ],
+    ),
+    (
+        Rule::SharedStatus,
+        |w| assign(w, "new", "resting"),
+        &["status resting belongs to several states, but sharing is exclusive: new, work"],
+    ),
+    (
+        Rule::InitialState,
+        |w| { w.initial_state = state("work"); },
+        &["state work is the initial state, but can_start is not set"],
+    ),
+    (
+        Rule::SeveralHeldStates,
+        |w| { let mut other = state_mut(w, "held").clone(); other.code = state("other"); w.states.push(other); },
+        &[
+            "workflow has several states of the category held: held, other",
+            "state other has no status, so no order can enter it",
+        ],
+    ),
+    (
+        Rule::HeldStateFlags,
+        |w| { let held = state_mut(w, "held"); held.terminal = true; held.holdable = true; },
+        &[
+            "state held is of the category held, so it cannot be holdable",
+            "state held is of the category held, so it cannot be terminal",
+        ],
+    ),
+    (
+        Rule::HeldStateTransition,
+        |w| { add(w, "hold", &["new"], "held", Trigger::Manual); add(w, "release", &["held"], "new", Trigger::Manual); },
+        &[
+            "transition hold enters the held state held; orders get there by a hold",
+            "transition release leaves the held state held; orders leave it by a release",
+        ],
+    ),
+    (
+        Rule::TargetNotAssigned,
+        |w| { transition_mut(w, "finish").to_status = Some(status("pending")); },
+        &[
+            "transition finish enters status pending, which does not belong to state done",
+            "state done cannot be reached: no order starts here, and no way leads here",
+        ],
+    ),
+    (
+        Rule::AutomaticInsideState,
+        |w| {
+            add(w, "rest", &["work"], "work", Trigger::Automatic);
+            let rest = transition_mut(w, "rest");
+            rest.to_status = Some(status("resting"));
+            rest.guard = expression("order.total_due > 0");
+        },
+        &[
+            "transition rest would move the status inside state work, which only calls may do",
+            "transition rest can never be taken: it leaves no place but terminal ones and its own target",
+        ],
+    ),
+    (
+        Rule::AutomaticCycle,
+        |w| { add(w, "there", &["new"], "work", Trigger::Automatic); add(w, "back", &["work"], "new", Trigger::Automatic); },
+        &["transition back belongs to a circle of automatic transitions, which nothing stops: back, there"],
+    ),
+    (
+        Rule::GuardedAutomaticCycle,
+        |w| {
+            add(w, "there", &["new"], "work", Trigger::Automatic);
+            add(w, "back", &["work"], "new", Trigger::Automatic);
+            transition_mut(w, "back").guard = expression("order.can_ship");
+        },
+        &["transition back belongs to a circle of automatic transitions, which only guards stop: back, there"],
+    ),
+    (
+        Rule::UnreachableState,
+        |w| w.transitions.retain(|t| t.code.as_str() != "start"),
+        &[
+            "state done cannot be reached: no order starts here, and no way leads here",
+            "state work cannot be reached: no order starts here, and no way leads here",
+            "state new is not terminal, but no way leads out of it",
+        ],
+    ),
+    (
+        Rule::UnreachableStatus,
+        |w| w.comment_status = CommentStatus::Never,
+        &["assignment work/resting cannot be reached by any way"],
+    ),
+    (
+        Rule::StateWithoutStatus,
+        |w| w.assignments.retain(|a| a.state.as_str() != "held"),
+        &[
+            "state held has no status, so no order can enter it",
+            "status held belongs to no state",
+        ],
+    ),
+    (
+        Rule::DeadEnd,
+        |w| {
+            w.comment_status = CommentStatus::Never;
+            transition_mut(w, "finish").from_statuses = vec![status("working")];
+            add(w, "rest", &["work"], "work", Trigger::Manual);
+            let rest = transition_mut(w, "rest");
+            rest.from_statuses = vec![status("working")];
+            rest.to_status = Some(status("resting"));
+        },
+        &["assignment work/resting is not final, but no way leads out of it"],
+    ),
+    (
+        Rule::AmbiguousTarget,
+        |w| { add(w, "skip", &["new", "work"], "done", Trigger::Manual); transition_mut(w, "skip").to_status = Some(status("done")); },
+        &["transition finish and transition skip both lead from work/working to state done, so a call that names the target alone is refused"],
+    ),
+    (
+        Rule::TransitionNeverTaken,
+        |w| add(w, "again", &["new"], "new", Trigger::Manual),
+        &["transition again can never be taken: it leaves no place but terminal ones and its own target"],
+    ),
+    (
+        Rule::TransitionNeverTaken,
+        |w| state_mut(w, "new").operations.clear(),
+        &["transition start can never be taken: none of its operations is allowed where it begins"],
+    ),
+    (
+        Rule::RetiredTarget,
+        |w| {
+            part(&mut w.statuses, |s| s.code.as_str() == "resting").retired = true;
+            add(w, "rest", &["new"], "work", Trigger::Manual);
+            transition_mut(w, "rest").to_status = Some(status("resting"));
+        },
+        &["transition rest enters the retired status resting, so no order can take it"],
+    ),
+    (
+        Rule::CategoryMismatch,
+        |w| { state_mut(w, "done").can_start = true; state_mut(w, "work").terminal = true; },
+        &[
+            "state done cannot be reached",
+        ],
+    ),
+    (
+        Rule::TerminalOperations,
+        |w| { let codes = w.states[0].operations.clone(); state_mut(w, "done").operations = codes; },
+        &["state done is terminal, so these operations can never be recorded: pay"],
+    ),
+    (
+        Rule::UnassignedStatus,
+        |w| w.assignments.retain(|a| a.status.as_str() != "resting"),
+        &["status resting belongs to no state"],
+    ),
+];
+
+#[test]
+fn a_sound_workflow_has_no_findings() {
+    assert_eq!(lint(&sound()), []);
+}
+
+#[test]
+fn every_rule_has_a_workflow_that_breaks_it() {
+    for (rule, change, expected) in ROWS {
+        let mut workflow = sound();
+        change(&mut workflow);
+        let findings = lint(&workflow);
+        let told: Vec<String> = findings.iter().map(ToString::to_string).collect();
+        assert!(findings.iter().any(|finding| finding.rule == *rule), "{rule}: {told:#?}");
+        assert_eq!(told, *expected, "{rule}");
+    }
+    for rule in Rule::ALL {
+        assert!(ROWS.iter().any(|(row, _, _)| row == rule), "{rule}");
+    }
+}
+
+#[test]
+fn errors_come_first_and_codes_are_snake_case() {
+    let mut severities: Vec<_> = Rule::ALL.iter().map(|rule| rule.severity()).collect();
+    severities.dedup();
+    assert_eq!(severities, [Severity::Error, Severity::Warning, Severity::Info]);
+    for rule in Rule::ALL {
+        assert!(rule.code().bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_'), "{rule}");
+    }
+}
+
+#[test]
+fn guards_and_roles_tell_candidates_apart() {
+    let rows: &[(Change, bool)] = &[
+        (|_| {}, true),
+        (|w| transition_mut(w, "skip").guard = expression("order.can_ship"), true),
+        (|w| {
+            transition_mut(w, "skip").guard = expression("order.can_ship");
+            transition_mut(w, "finish").guard = expression("!order.can_ship");
+        }, false),
+        (|w| {
+            transition_mut(w, "skip").roles = vec!["boss".parse().unwrap()];
+            transition_mut(w, "finish").roles = vec!["clerk".parse().unwrap()];
+        }, false),
+        (|w| transition_mut(w, "skip").from_states = vec![state("new")], false),
+        (|w| transition_mut(w, "skip").trigger = Trigger::Automatic, false),
+    ];
+    for (index, (change, ambiguous)) in rows.iter().enumerate() {
+        let mut workflow = sound();
+        add(&mut workflow, "skip", &["work"], "done", Trigger::Manual);
+        change(&mut workflow);
+        let found = lint(&workflow).iter().any(|finding| finding.rule == Rule::AmbiguousTarget);
+        assert_eq!(found, *ambiguous, "row {index}");
+    }
+}
+
+#[test]
+fn a_status_of_the_held_state_is_left_by_release_only() {
+    let mut workflow = sound();
+    workflow.status_sharing = StatusSharing::Shared;
+    add(&mut workflow, "go", &[], "done", Trigger::Manual);
+    transition_mut(&mut workflow, "go").from_statuses = vec![status("held")];
+    assert!(lint(&workflow).iter().any(|finding| finding.rule == Rule::HeldStateTransition));
+    assign(&mut workflow, "new", "held");
+    assert!(!lint(&workflow).iter().any(|finding| finding.rule == Rule::HeldStateTransition));
+}
+
+#[test]
+fn holdable_needs_a_held_state() {
+    let mut workflow = sound();
+    workflow.states.retain(|state| state.category != Category::Held);
+    workflow.assignments.retain(|assignment| assignment.state.as_str() != "held");
+    let findings = lint(&workflow);
+    assert_eq!(findings.iter().filter(|finding| finding.rule == Rule::CategoryMismatch).count(), 2, "{findings:#?}");
+}
+
+/// Judging the largest workflow must not take long enough to be an attack.
+#[test]
+fn the_largest_workflow_is_judged_quickly() {
+    let mut workflow = sound();
+    let statuses: Vec<_> = (0..STATUSES_MAX - 5).map(|n| format!("s{n}")).collect();
+    let template = workflow.statuses[0].clone();
+    for code in &statuses {
+        workflow.statuses.push(crate::workflow::Status { code: status(code), ..template.clone() });
+        assign(&mut workflow, "work", code);
+    }
+    for n in 0..TRANSITIONS_MAX - 2 {
+        add(&mut workflow, &format!("t{n}"), &[], "done", if n % 2 == 0 { Trigger::Automatic } else { Trigger::Manual });
+    }
+    assert!(lint(&workflow).iter().all(|finding| finding.severity() != Severity::Error));
+    add(&mut workflow, "one_more", &[], "done", Trigger::Manual);
+    assert_eq!(lint(&workflow).iter().map(|finding| finding.rule).collect::<Vec<_>>(), [Rule::LimitExceeded]);
+}

@@ -18,6 +18,7 @@ use super::{batch, single, view::Views};
 use crate::{
     App, Error,
     committer::{SubmitError, Ticket},
+    error::explain,
 };
 
 /// How many steps of one stream are under way at once. The sender of more is slowed down.
@@ -55,7 +56,7 @@ async fn hand_over(
     message: Result<v1::StreamStepsRequest, Status>,
 ) -> impl Future<Output = Result<v1::StreamStepsResponse, Status>> + Send {
     let queued = match message {
-        Err(status) => Err(status),
+        Err(status) => Err(explain(status)),
         Ok(message) => {
             let StreamedStep { correlation_id, step } = StreamedStep::read(message, app.default_workflow());
             Ok((correlation_id, queue(&app, &views, step).await))

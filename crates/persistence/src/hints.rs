@@ -1,0 +1,183 @@
+//! Hints between the processes of one PostgreSQL database: "something was
+//! committed to these partitions". A hint may come late, twice or never; who
+//! waits for one also looks by itself from time to time. They are sent outside
+//! write transactions on a connection of their own, since NOTIFY inside them
+//! takes a lock of the whole database until the commit is on disk.
+
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
+use futures::StreamExt;
+use tokio::sync::{Notify, mpsc};
+use tokio_postgres::Config;
+use waymark_domain::partition::Partition;
+
+use crate::{
+    Settings, Store,
+    postgres::{self, Role},
+    settings::Address,
+};
+
+const CHANNEL: &str = "waymark_history";
+const RECONNECT_MIN: Duration = Duration::from_millis(100);
+const RECONNECT_MAX: Duration = Duration::from_secs(5);
+/// Hints that nobody reads are dropped: one that waits says as much as a hundred.
+const QUEUE: usize = 64;
+
+/// Something was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Hint {
+    /// To which partitions; empty when any may be meant, as after a lost connection.
+    pub partitions: Vec<Partition>,
+}
+
+/// A stream of hints. Dropping it ends its connection.
+#[derive(Debug)]
+pub struct Hints {
+    receiver: mpsc::Receiver<Hint>,
+    /// Where no hint can come, this keeps the stream from ending.
+    _sender: Option<mpsc::Sender<Hint>>,
+}
+
+impl Hints {
+    /// Waits for the next hint; on SQLite there is none, since there is one process.
+    pub async fn next(&mut self) -> Hint {
+        match self.receiver.recv().await {
+            Some(hint) => hint,
+            None => std::future::pending().await,
+        }
+    }
+}
+
+impl Store {
+    /// Listens for hints of other processes and of this one. The connection is made in the
+    /// background, and again whenever it is lost.
+    pub fn hints(&self) -> Hints {
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        match &self.settings().url.0 {
+            Address::Sqlite(_) => Hints { receiver, _sender: Some(sender) },
+            Address::Postgres(config) => {
+                tokio::spawn(listen(self.settings().clone(), (**config).clone(), sender));
+                Hints { receiver, _sender: None }
+            }
+        }
+    }
+
+    /// Tells other processes that something was committed to these partitions. It returns at
+    /// once; hints that wait to be sent become one.
+    pub fn notify(&self, partitions: &[Partition]) {
+        self.notifier().notify(partitions);
+    }
+}
+
+/// Sends hints in the background.
+pub(crate) struct Notifier(Option<Arc<Waiting>>);
+
+struct Waiting {
+    partitions: Mutex<BTreeSet<Partition>>,
+    bell: Notify,
+}
+
+impl Notifier {
+    /// Starts the sender, which ends when the notifier is dropped.
+    pub(crate) fn new(settings: &Settings) -> Self {
+        let Address::Postgres(config) = &settings.url.0 else { return Self(None) };
+        let waiting = Arc::new(Waiting { partitions: Mutex::default(), bell: Notify::new() });
+        tokio::spawn(send(settings.clone(), (**config).clone(), Arc::clone(&waiting)));
+        Self(Some(waiting))
+    }
+
+    fn notify(&self, partitions: &[Partition]) {
+        if let Some(waiting) = &self.0 {
+            waiting.partitions.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
+            waiting.bell.notify_one();
+        }
+    }
+}
+
+impl Drop for Notifier {
+    fn drop(&mut self) {
+        if let Some(waiting) = &self.0 {
+            waiting.bell.notify_one();
+        }
+    }
+}
+
+async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
+    let mut connection: Option<AsyncPgConnection> = None;
+    let mut pause = RECONNECT_MIN;
+    loop {
+        waiting.bell.notified().await;
+        // The notifier holds the other reference; without it nobody can ring again.
+        if Arc::strong_count(&waiting) == 1 {
+            return;
+        }
+        let partitions = std::mem::take(&mut *waiting.partitions.lock().unwrap_or_else(PoisonError::into_inner));
+        if partitions.is_empty() {
+            continue;
+        }
+        if connection.is_none() {
+            connection = postgres::connect(&settings, &config, Role::Hints).await.ok();
+        }
+        let sent = match &mut connection {
+            Some(connection) => connection.batch_execute(&format!("NOTIFY {CHANNEL}, '{}'", payload(&partitions))).await.is_ok(),
+            None => false,
+        };
+        if sent {
+            pause = RECONNECT_MIN;
+        } else {
+            // Listeners look by themselves meanwhile, so the hint need not be kept.
+            connection = None;
+            tokio::time::sleep(pause).await;
+            pause = pause.saturating_mul(2).min(RECONNECT_MAX);
+        }
+    }
+}
+
+/// More partitions than a payload should carry become "any".
+fn payload(partitions: &BTreeSet<Partition>) -> String {
+    if partitions.len() > 256 {
+        return String::new();
+    }
+    let numbers = partitions.iter().map(|partition| partition.number().to_string());
+    numbers.collect::<Vec<_>>().join(",")
+}
+
+fn hint(payload: &str) -> Hint {
+    let partitions = payload.split(',').map(|number| number.parse().map(Partition::new));
+    Hint { partitions: partitions.collect::<Result<_, _>>().unwrap_or_default() }
+}
+
+async fn listen(settings: Settings, config: Config, sender: mpsc::Sender<Hint>) {
+    let mut pause = RECONNECT_MIN;
+    while !sender.is_closed() {
+        if let Ok(mut connection) = postgres::connect(&settings, &config, Role::Hints).await
+            && connection.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
+        {
+            pause = RECONNECT_MIN;
+            // Whatever was committed while nobody listened is hinted at now.
+            let _ = sender.try_send(Hint { partitions: Vec::new() });
+            let mut notifications = std::pin::pin!(connection.notifications_stream());
+            loop {
+                tokio::select! {
+                    () = sender.closed() => return,
+                    notification = notifications.next() => match notification {
+                        Some(Ok(notification)) => {
+                            let _ = sender.try_send(hint(&notification.payload));
+                        }
+                        Some(Err(_)) | None => break,
+                    },
+                }
+            }
+        }
+        tokio::select! {
+            () = sender.closed() => return,
+            () = tokio::time::sleep(pause) => {}
+        }
+        pause = pause.saturating_mul(2).min(RECONNECT_MAX);
+    }
+}

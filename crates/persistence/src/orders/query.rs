@@ -1,0 +1,119 @@
+//! What a list of orders asks for, and where its next page goes on.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use waymark_domain::{
+    order::{Order, Standing},
+    value::{ActorId, OrderId, StatusCode, Timestamp, WorkflowCode},
+};
+
+/// Which orders to list; all that is given must match.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OrderQuery {
+    /// Of these workflows; empty for all.
+    pub workflows: Vec<WorkflowCode>,
+    /// With one of these ids; empty for any.
+    pub ids: Vec<OrderId>,
+    /// On one of these places; none for anywhere, an empty list for nowhere.
+    pub standings: Option<Vec<(WorkflowCode, Standing)>>,
+    /// On hold, and returning to one of these statuses; empty for any order.
+    pub return_statuses: Vec<StatusCode>,
+    /// Of this customer.
+    pub customer: Option<ActorId>,
+    /// With a last entry later than this.
+    pub updated_after: Option<Timestamp>,
+    /// With a last entry earlier than this.
+    pub updated_before: Option<Timestamp>,
+    /// With all of these attributes. There is no index of them: a page looks at a bounded
+    /// number of orders, and may be short and still have a next one.
+    pub attributes: BTreeMap<String, String>,
+    /// In which order.
+    pub sort: OrderSort,
+}
+
+/// By what orders are sorted; orders that are equal in it have a fixed order too.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct OrderSort {
+    /// The key.
+    pub by: SortKey,
+    /// Up or down.
+    pub direction: Direction,
+}
+
+/// The key that orders are sorted by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum SortKey {
+    /// The time of the last entry.
+    #[default]
+    UpdateTime,
+    /// The time of the first entry.
+    CreateTime,
+    /// The id, as bytes.
+    Id,
+}
+
+/// Up or down.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Direction {
+    /// The smallest, oldest or first one first.
+    #[default]
+    Ascending,
+    /// The largest, newest or last one first.
+    Descending,
+}
+
+/// Where the next page goes on: behind the last order that was looked at.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderCursor {
+    /// In a list by update time.
+    UpdateTime {
+        /// The update time.
+        update_time: Timestamp,
+        /// The partition.
+        partition: i32,
+        /// The key of the order in its partition.
+        order_key: i64,
+    },
+    /// In a list by creation time: the key of the last order of each partition that gave any.
+    CreateTime {
+        /// Key by partition.
+        after: BTreeMap<i32, i64>,
+    },
+    /// In a list by id.
+    Id {
+        /// The id.
+        id: OrderId,
+        /// The workflow.
+        workflow: WorkflowCode,
+    },
+}
+
+/// A page of orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderPage {
+    /// The orders; perhaps none, although there is a next page.
+    pub orders: Vec<Order>,
+    /// Where the next page goes on; none at the end.
+    pub next: Option<OrderCursor>,
+}
+
+impl OrderQuery {
+    /// Whether an order is asked for.
+    pub(super) fn admits(&self, order: &Order) -> bool {
+        let place = |(workflow, standing): &(WorkflowCode, Standing)| {
+            *workflow == order.workflow && *standing == order.standing
+        };
+        let returns = || order.return_to.as_ref().is_some_and(|back| self.return_statuses.contains(&back.status));
+        let has = |(key, value): (&String, &String)| order.attributes.as_map().get(key) == Some(value);
+        (self.workflows.is_empty() || self.workflows.contains(&order.workflow))
+            && (self.ids.is_empty() || self.ids.contains(&order.id))
+            && self.standings.as_ref().is_none_or(|places| places.iter().any(place))
+            && (self.return_statuses.is_empty() || returns())
+            && self.customer.as_ref().is_none_or(|customer| *customer == order.customer.id)
+            && self.updated_after.is_none_or(|after| order.update_time > after)
+            && self.updated_before.is_none_or(|before| order.update_time < before)
+            && self.attributes.iter().all(has)
+    }
+}

@@ -1,0 +1,40 @@
+//! Raw SQL on a store, for tests that break things on purpose.
+
+use diesel_async::SimpleAsyncConnection;
+
+use crate::{
+    Error, Store,
+    tx::{Ending, before, on_conn},
+};
+
+/// Runs statements in one write transaction.
+///
+/// # Errors
+/// Returns what the database refuses.
+pub async fn execute(store: &Store, sql: &str) -> Result<(), Error> {
+    let written = store.database().write(async |tx| {
+        on_conn!(tx, |c| c.batch_execute(sql).await)?;
+        Ok(Ending::Commit(()))
+    });
+    written.await.map_err(before)
+}
+
+/// Reads one number.
+///
+/// # Errors
+/// Returns what the database refuses.
+pub async fn number(store: &Store, sql: &str) -> Result<i64, Error> {
+    use diesel_async::RunQueryDsl;
+
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        number: i64,
+    }
+
+    let row = store.database().read(async |tx| {
+        let sql = format!("SELECT CAST(({sql}) AS BIGINT) AS number");
+        Ok(on_conn!(tx, |c| diesel::sql_query(sql).get_result::<Row>(c).await)?)
+    });
+    Ok(row.await?.number)
+}

@@ -1,0 +1,181 @@
+//! Arbitrary values of the domain, within their rules.
+
+use std::{fmt::Debug, str::FromStr};
+
+use proptest::{collection, option, prelude::*};
+use waymark_domain::{
+    actor::{Actor, ActorKind},
+    guard::Expression,
+    order::{Customer, NewLine, NewOrder},
+    value::{Attributes, Money},
+    workflow::{Status, Transition, Trigger},
+};
+
+/// Values from texts that match a pattern.
+fn text<T>(pattern: &'static str) -> impl Strategy<Value = T>
+where
+    T: FromStr + Debug,
+    T::Err: Debug,
+{
+    pattern.prop_map(|text| text.parse().unwrap())
+}
+
+fn code<T>() -> impl Strategy<Value = T>
+where
+    T: FromStr + Debug,
+    T::Err: Debug,
+{
+    text("[a-z][a-z0-9_]{0,31}")
+}
+
+const LABEL: &str = "[A-Za-zäöü][ -~äöü]{0,30}";
+const LINES_OF_TEXT: &str = "[ -~äöü€\n\t]{0,40}";
+const ASCII: &str = "[!-~]{1,40}";
+const STORE_VIEW: &str = "[A-Za-z0-9_-]{1,32}";
+
+pub(crate) fn actor() -> impl Strategy<Value = Actor> {
+    let kinds = [
+        ActorKind::User,
+        ActorKind::Integration,
+        ActorKind::Customer,
+        ActorKind::System,
+    ];
+    (
+        prop::sample::select(kinds.to_vec()),
+        text(LINES_OF_TEXT),
+        text(LINES_OF_TEXT),
+        collection::vec(text(ASCII), 0..4),
+    )
+        .prop_map(|(kind, id, on_behalf_of, roles)| Actor {
+            kind,
+            id,
+            on_behalf_of,
+            roles,
+        })
+}
+
+pub(crate) fn status() -> impl Strategy<Value = Status> {
+    (
+        code(),
+        text(LABEL),
+        collection::btree_map(text(STORE_VIEW), text(LABEL), 0..4),
+        text(LINES_OF_TEXT),
+        option::of(text("#[0-9a-fA-F]{6}")),
+        any::<i32>(),
+        any::<bool>(),
+    )
+        .prop_map(
+            |(code, label, store_view_labels, description, color, position, retired)| Status {
+                code,
+                label,
+                store_view_labels,
+                description,
+                color,
+                position,
+                retired,
+            },
+        )
+}
+
+fn trigger() -> impl Strategy<Value = Trigger> {
+    prop_oneof![
+        Just(Trigger::Manual),
+        Just(Trigger::Automatic),
+        collection::vec(code(), 1..4).prop_map(Trigger::OnOperations),
+    ]
+}
+
+pub(crate) fn transition() -> impl Strategy<Value = Transition> {
+    let names = (code(), text(LABEL), text(LINES_OF_TEXT));
+    let ways = (
+        collection::vec(code(), 0..4),
+        collection::vec(code(), 0..4),
+        code(),
+        option::of(code()),
+    );
+    let guard = "[a-z][ -~]{0,60}".prop_map(|text| Expression::new(&text).unwrap());
+    let rules = (
+        option::of(guard),
+        trigger(),
+        option::of(code()),
+        collection::vec(text(ASCII), 0..4),
+        any::<i32>(),
+    );
+    (names, ways, rules).prop_map(|(names, ways, rules)| {
+        let (code, label, description) = names;
+        let (from_statuses, from_states, to_state, to_status) = ways;
+        let (guard, trigger, operation, roles, position) = rules;
+        Transition {
+            code,
+            label,
+            description,
+            from_statuses,
+            from_states,
+            to_state,
+            to_status,
+            guard,
+            trigger,
+            operation,
+            roles,
+            position,
+        }
+    })
+}
+
+fn customer() -> impl Strategy<Value = Customer> {
+    let texts = (text(LINES_OF_TEXT), text(LINES_OF_TEXT), text(LINES_OF_TEXT));
+    (texts, any::<bool>()).prop_map(|((id, email, name), guest)| Customer {
+        id,
+        email,
+        name,
+        guest,
+    })
+}
+
+fn lines() -> impl Strategy<Value = Vec<NewLine>> {
+    let line = (
+        text(LINES_OF_TEXT),
+        text(LINES_OF_TEXT),
+        text("[1-9][0-9]{0,11}(\\.[0-9]{1,4})?"),
+        any::<bool>(),
+    );
+    collection::btree_map(text(ASCII), line, 0..5).prop_map(|lines| {
+        let lines = lines.into_iter();
+        let line = |(id, (sku, name, ordered, is_virtual))| NewLine {
+            id,
+            sku,
+            name,
+            ordered,
+            is_virtual,
+        };
+        lines.map(line).collect()
+    })
+}
+
+/// Orders that name where they start.
+pub(crate) fn new_order() -> impl Strategy<Value = NewOrder> {
+    let names = (code(), text(ASCII), code(), code());
+    let money = (option::of(text("[A-Z]{3}")), 0_i64..=1_000_000_000_000_000);
+    let shop = (
+        option::of(text(STORE_VIEW)),
+        customer(),
+        collection::btree_map("[ -~äöü]{1,20}", LINES_OF_TEXT, 0..5),
+    );
+    (names, money, shop, lines()).prop_map(|(names, money, shop, lines)| {
+        let (workflow, id, state, status) = names;
+        let (currency, grand_total) = money;
+        let (store_view, customer, attributes) = shop;
+        NewOrder {
+            workflow,
+            id,
+            state: Some(state),
+            status: Some(status),
+            lines,
+            currency,
+            grand_total: Money::new(grand_total).unwrap(),
+            store_view,
+            customer,
+            attributes: Attributes::new(attributes).unwrap(),
+        }
+    })
+}

@@ -1,0 +1,173 @@
+//! `HistoryService`: pages of one order's history, and streams of all of it.
+
+use std::{pin::Pin, sync::Arc};
+
+use futures::{Stream, StreamExt, stream};
+use tonic::{Request, Response, Status};
+use waymark_domain::{history::Logged, partition::Partition, workflow};
+use waymark_persistence::{Direction, HistoryQuery, Refusal, Visibility};
+use waymark_proto::{
+    convert::history::{ListHistory, StreamHistory, WatchFrom, WatchHistory},
+    v1::{self, history_service_server::HistoryService},
+};
+
+use crate::{
+    App, Error,
+    committer::SubmitError,
+    history::{self, Message, Reading, ResumeError, StreamError, Watcher},
+    page, telemetry,
+};
+
+/// What the page tokens of histories are made for.
+const KIND: &str = "history";
+
+/// Answers the calls of `HistoryService`.
+#[derive(Debug, Clone)]
+pub struct Service {
+    app: Arc<App>,
+}
+
+/// What a stream of history answers.
+type Messages<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
+
+impl Service {
+    /// The service in front of `app`.
+    pub fn new(app: Arc<App>) -> Self {
+        Self { app }
+    }
+
+    async fn list(&self, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
+        let ListHistory { workflow, order_id, newest_first, visible_to_customer_only, page } = call;
+        telemetry::note_order(&order_id);
+        let token = page.token.as_deref().unwrap_or_default();
+        let query = HistoryQuery {
+            direction: if newest_first { Direction::Descending } else { Direction::Ascending },
+            after_sequence: page::decode(KIND, page.arguments, token)?,
+            visibility: if visible_to_customer_only { Visibility::Customer } else { Visibility::All },
+            limit: page.size,
+        };
+        let Some(found) = self.app.store().order_history(&workflow, &order_id, &query).await? else {
+            return Err(match self.app.store().workflow(&workflow).await? {
+                None => workflow::Refusal::WorkflowNotFound { workflow }.into(),
+                Some(_) => Refusal::OrderNotFound { workflow, order_id }.into(),
+            });
+        };
+        let mut entries: Vec<v1::HistoryEntry> = found.entries.iter().map(v1::HistoryEntry::from).collect();
+        let count = page::fitting(&entries);
+        let next = if count < entries.len() { last_sequence(&found.entries, count) } else { found.next };
+        entries.truncate(count);
+        let next = next.map(|sequence| page::encode(KIND, page.arguments, &sequence));
+        Ok(v1::ListHistoryResponse { entries, next_page_token: next.unwrap_or_default() })
+    }
+
+    async fn stream(&self, call: StreamHistory) -> Result<Watcher, Error> {
+        let store = self.app.store();
+        // The end first: what is written while the beginning is looked up comes after it.
+        let end = history::from_now(store).await?;
+        let start = match call.resume_token {
+            Some(token) => resume(&self.app, &token).await?,
+            None => history::from_beginning(store).await?,
+        };
+        Ok(self.watcher(start, self.all_partitions(), call.filter, Reading::UpTo(end)))
+    }
+
+    async fn watch(&self, call: WatchHistory) -> Result<Watcher, Error> {
+        let store = self.app.store();
+        let start = match call.start {
+            WatchFrom::Now => history::from_now(store).await?,
+            WatchFrom::Beginning => history::from_beginning(store).await?,
+            WatchFrom::Token(token) => resume(&self.app, &token).await?,
+        };
+        let partitions = if call.partitions.is_empty() { self.all_partitions() } else { call.partitions };
+        let reading = Reading::Following(call.checkpoint_interval);
+        Ok(self.watcher(start, partitions, call.filter, reading))
+    }
+
+    fn watcher(
+        &self,
+        start: history::Bookmark,
+        partitions: Vec<Partition>,
+        filter: waymark_proto::convert::history::HistoryFilter,
+        reading: Reading,
+    ) -> Watcher {
+        let app = &self.app;
+        Watcher::new(app.store(), app.log(), app.stopping(), start, partitions, filter, reading)
+    }
+
+    fn all_partitions(&self) -> Vec<Partition> {
+        self.app.store().partition_count().all().collect()
+    }
+}
+
+#[tonic::async_trait]
+impl HistoryService for Service {
+    type StreamHistoryStream = Messages<v1::StreamHistoryResponse>;
+    type WatchHistoryStream = Messages<v1::WatchHistoryResponse>;
+
+    async fn list_history(
+        &self,
+        request: Request<v1::ListHistoryRequest>,
+    ) -> Result<Response<v1::ListHistoryResponse>, Status> {
+        let call = ListHistory::read(request.into_inner(), self.app.default_workflow()).map_err(Error::from)?;
+        Ok(Response::new(self.list(call).await?))
+    }
+
+    async fn stream_history(
+        &self,
+        request: Request<v1::StreamHistoryRequest>,
+    ) -> Result<Response<Self::StreamHistoryStream>, Status> {
+        let call = StreamHistory::read(request.into_inner()).map_err(Error::from)?;
+        let watcher = self.stream(call).await?;
+        Ok(Response::new(messages(watcher, |message| v1::StreamHistoryResponse {
+            entries: message.entries,
+            resume_token: message.resume_token,
+            checkpoint: message.checkpoint,
+            partition_count: message.partition_count,
+        })))
+    }
+
+    async fn watch_history(
+        &self,
+        request: Request<v1::WatchHistoryRequest>,
+    ) -> Result<Response<Self::WatchHistoryStream>, Status> {
+        let count = self.app.store().partition_count();
+        let call = WatchHistory::read(request.into_inner(), count).map_err(Error::from)?;
+        let watcher = self.watch(call).await?;
+        Ok(Response::new(messages(watcher, |message| v1::WatchHistoryResponse {
+            entries: message.entries,
+            resume_token: message.resume_token,
+            checkpoint: message.checkpoint,
+            partition_count: message.partition_count,
+        })))
+    }
+}
+
+/// Pulls one message when the client has taken the one before.
+fn messages<M: 'static>(watcher: Watcher, wire: fn(Message) -> M) -> Messages<M> {
+    let pulled = stream::unfold(watcher, |mut watcher| async {
+        let next = watcher.next().await?;
+        Some((next, watcher))
+    });
+    pulled.map(move |next| next.map(wire).map_err(|error| Status::from(Error::from(error)))).boxed()
+}
+
+async fn resume(app: &App, token: &str) -> Result<history::Bookmark, Error> {
+    history::from_token(app.store(), token).await.map_err(|error| match error {
+        ResumeError::Token(error) => error.into(),
+        ResumeError::Store(error) => error.into(),
+    })
+}
+
+/// The sequence of the last of `count` entries.
+fn last_sequence(entries: &[Logged], count: usize) -> Option<i64> {
+    entries.get(count.checked_sub(1)?).map(|logged| logged.entry.sequence)
+}
+
+impl From<StreamError> for Error {
+    fn from(error: StreamError) -> Self {
+        match error {
+            StreamError::ShuttingDown => SubmitError::ShuttingDown.into(),
+            StreamError::Store(error) => error.into(),
+        }
+    }
+}
