@@ -24,7 +24,7 @@ check: buf deny ## Format, lints, licences, contract, dependency arrows: what CI
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --quiet
-	$(CARGO) deny --offline check --hide-inclusion-graph bans licenses sources
+	$(CARGO) deny check --hide-inclusion-graph bans licenses sources
 	buf lint
 	buf format --diff --exit-code
 	if git rev-parse --verify --quiet main >/dev/null; then buf breaking --against '.git#branch=main'; fi

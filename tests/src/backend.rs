@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tempfile::TempDir;
+use waymark_testkit::postgres;
 
 /// On which database a scenario runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +19,14 @@ pub enum Backend {
 pub struct Database {
     backend: Backend,
     url: String,
-    directory: Option<TempDir>,
+    storage: Storage,
+}
+
+/// What holds the data, and goes with the value.
+#[derive(Debug)]
+enum Storage {
+    Directory(TempDir),
+    Postgres { _database: postgres::Database },
 }
 
 impl Database {
@@ -28,9 +36,13 @@ impl Database {
             Backend::Sqlite => {
                 let directory = tempfile::Builder::new().prefix("waymark-tests-").tempdir().expect("a directory");
                 let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
-                Self { backend, url, directory: Some(directory) }
+                Self { backend, url, storage: Storage::Directory(directory) }
             }
-            Backend::Postgres => panic!("not yet"),
+            Backend::Postgres => {
+                let database = postgres::empty_database().await;
+                let url = database.url().to_owned();
+                Self { backend, url, storage: Storage::Postgres { _database: database } }
+            }
         }
     }
 
@@ -46,6 +58,9 @@ impl Database {
 
     /// The directory that is its own, if any.
     pub fn directory(&self) -> Option<&Path> {
-        self.directory.as_ref().map(TempDir::path)
+        match &self.storage {
+            Storage::Directory(directory) => Some(directory.path()),
+            Storage::Postgres { .. } => None,
+        }
     }
 }

@@ -16,13 +16,16 @@
 pub mod backend;
 pub mod binary;
 pub mod clients;
+pub mod load;
 pub mod log;
 pub mod process;
+pub mod raw;
 pub mod readme;
 pub mod refusal;
 pub mod replay;
 pub mod server;
 pub mod shop;
+pub mod validator;
 pub mod watcher;
 pub mod world;
 

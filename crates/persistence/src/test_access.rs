@@ -38,3 +38,21 @@ pub async fn number(store: &Store, sql: &str) -> Result<i64, Error> {
     });
     Ok(row.await?.number)
 }
+
+/// Takes the locks of all partitions, says so, and stands still like a stopped process.
+///
+/// # Errors
+/// Returns what became of the transaction meanwhile.
+pub async fn lock_all_and_wait(
+    store: &Store,
+    locked: tokio::sync::oneshot::Sender<()>,
+    wait: std::time::Duration,
+) -> Result<(), Error> {
+    let held = store.database().write(async |tx| {
+        crate::commit::lookup::lock(tx, &store.partition_count().all().collect::<Vec<_>>()).await?;
+        let _ = locked.send(());
+        tokio::time::sleep(wait).await;
+        Ok(Ending::Commit(()))
+    });
+    held.await.map_err(before)
+}

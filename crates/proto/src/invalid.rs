@@ -5,7 +5,7 @@ use std::fmt;
 use waymark_domain::value::Invalid;
 
 /// How many violations one answer lists.
-const VIOLATIONS_MAX: usize = 20;
+pub(crate) const VIOLATIONS_MAX: usize = 20;
 /// How much text one answer spends on violations, so that the details of its error stay under 4 KiB.
 const BYTES_MAX: usize = 3_000;
 /// How much of a caller's own text a problem repeats.
@@ -97,6 +97,9 @@ pub enum MaskProblem {
     /// Only the server changes it.
     #[error("is output only")]
     OutputOnly,
+    /// It stands for every path.
+    #[error("must stand alone")]
+    NotAlone,
     /// Steps change it.
     #[error("is changed by steps of the workflow only")]
     Stepwise,

@@ -24,6 +24,17 @@ pub mod telemetry;
 mod vitals;
 
 pub use app::App;
-pub use error::Error;
+pub use error::{Error, Reason};
 pub use run::{Server, StartError, Stopped};
 pub use settings::Settings;
+
+pub use waymark_persistence::{Clock, Error as DatabaseError};
+
+/// Creates or upgrades the database of the settings; answers the versions that were applied.
+///
+/// # Errors
+/// Returns the error of the store when the database cannot be reached or a migration fails.
+pub async fn migrate(settings: &Settings) -> Result<Vec<String>, DatabaseError> {
+    let migrated = waymark_persistence::migrate(&settings.database, &Clock::system()).await?;
+    Ok(migrated.applied)
+}

@@ -19,7 +19,7 @@ pub struct Invalid;
 /// Makes the token of the page that begins after `cursor`.
 ///
 /// `kind` names the list, `arguments` is a hash of the other arguments of the call.
-pub fn encode(kind: &str, arguments: [u8; 16], cursor: &impl Serialize) -> String {
+pub(crate) fn encode(kind: &str, arguments: [u8; 16], cursor: &impl Serialize) -> String {
     // The cursors are plain structs with text keys, which always serialize; should one
     // not, its token is empty and the list ends here instead of in a panic.
     let Ok(cursor) = serde_json::to_vec(cursor) else {
@@ -34,7 +34,7 @@ pub fn encode(kind: &str, arguments: [u8; 16], cursor: &impl Serialize) -> Strin
 ///
 /// # Errors
 /// Returns [`Invalid`] for a token that [`encode`] did not make for this kind and these arguments.
-pub fn decode<C: DeserializeOwned>(kind: &str, arguments: [u8; 16], token: &str) -> Result<Option<C>, Invalid> {
+pub(crate) fn decode<C: DeserializeOwned>(kind: &str, arguments: [u8; 16], token: &str) -> Result<Option<C>, Invalid> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -55,7 +55,7 @@ fn check(kind: &str, arguments: [u8; 16], cursor: &[u8]) -> [u8; CHECK_BYTES] {
 }
 
 /// How many of these messages an answer takes before it is too large; at least one.
-pub fn fitting<'a, M: Message + 'a>(messages: impl IntoIterator<Item = &'a M>) -> usize {
+pub(crate) fn fitting<'a, M: Message + 'a>(messages: impl IntoIterator<Item = &'a M>) -> usize {
     // The tag and the length of a message in its list.
     const FRAME_BYTES: usize = 6;
     let mut bytes = 0;
@@ -73,7 +73,7 @@ pub fn fitting<'a, M: Message + 'a>(messages: impl IntoIterator<Item = &'a M>) -
 ///
 /// # Errors
 /// Returns [`Invalid`] for a token of another list or other arguments.
-pub fn of<K, T, M>(
+pub(crate) fn of<K, T, M>(
     kind: &str,
     page: &PageRequest,
     items: impl IntoIterator<Item = (K, T)>,

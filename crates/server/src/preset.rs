@@ -49,7 +49,7 @@ pub(crate) async fn load(store: &Store, name: &str, code: &WorkflowCode) -> Resu
         mode: ChangeMode::Apply,
     };
     let changed = store.change_workflow(
-        change,
+        &change,
         |present, _| {
             let wanted = present.map_or(&workflow, |record| &record.workflow);
             Ok::<_, Refusal>((Some(wanted.clone()), ()))

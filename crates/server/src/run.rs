@@ -5,16 +5,19 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{
-    service::{LayerExt as _, Routes},
+    body::Body,
+    service::Routes,
     transport::{self, server::TcpIncoming},
 };
 use tonic_web::GrpcWebLayer;
+use tower::util::MapResponseLayer;
 use waymark_persistence::{Clock, Error, Store};
 use waymark_proto::v1;
 
 use crate::{
     App, Settings,
     committer::{Committer, Workers},
+    error,
     health::Health,
     history::{Log, Tailer},
     limits::MESSAGE_BYTES_MAX,
@@ -164,6 +167,7 @@ impl Server {
         let serving = connections()
             .layer(GrpcWebLayer::new())
             .layer(CallLog)
+            .layer(MapResponseLayer::new(error::explained::<Body>))
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, refusing.clone().cancelled_owned());
         app.committer.start(workers);

@@ -16,7 +16,7 @@ const FOUND_AFTER: u32 = 2;
 
 /// Whether the database answers.
 #[derive(Debug)]
-pub struct Vitals {
+pub(crate) struct Vitals {
     record: Mutex<Record>,
     well: watch::Sender<bool>,
 }

@@ -44,6 +44,9 @@ pub enum Breach {
     /// A step stands before one that was answered before it was sent.
     Overtaken { order: OrderKey, sequence: i64 },
 
+    /// A reader saw an order as it was before a step that had been acknowledged.
+    Stale { order: OrderKey, version: i64 },
+
     /// A stream ran back within an order or a partition.
     Unordered { watcher: String, place: Place },
     /// A watcher got an entry twice.

@@ -5,6 +5,7 @@
 mod breach;
 mod entries;
 mod log;
+mod reads;
 mod record;
 mod steps;
 mod streams;
@@ -16,7 +17,7 @@ mod sample;
 mod tests;
 
 pub use breach::Breach;
-pub use record::{Answer, Done, End, Filter, Message, OrderKey, Record, Session, Start, Step, mark_of};
+pub use record::{Answer, Done, End, Filter, MARK, Message, OrderKey, Read, Record, Session, Start, Step, mark_of, record_mark};
 
 use entries::Entries;
 
@@ -33,6 +34,7 @@ pub fn check(record: &Record) -> Vec<Breach> {
     let entries = Entries::of(record);
     breaches.extend(log::check(record, &entries));
     breaches.extend(steps::check(record, &entries));
+    breaches.extend(reads::check(record, &entries));
     breaches.extend(streams::check(record, &entries));
     breaches
 }

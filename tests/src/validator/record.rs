@@ -15,6 +15,8 @@ pub struct Record {
     pub seed: u64,
     /// What clients did.
     pub steps: Vec<Step>,
+    /// What readers saw meanwhile.
+    pub reads: Vec<Read>,
     /// What watchers received, one for each stream.
     pub sessions: Vec<Session>,
     /// Answers that nobody should get, in words.
@@ -70,7 +72,7 @@ impl Step {
     /// What it was answered in the end, if that was success.
     pub fn done(&self) -> Option<&Done> {
         self.tries.iter().rev().find_map(|answer| match answer {
-            Answer::Done(done) => Some(done),
+            Answer::Done(done) => Some(done.as_ref()),
             _ => None,
         })
     }
@@ -79,6 +81,15 @@ impl Step {
     pub fn is_uncertain(&self) -> bool {
         self.tries.iter().any(|answer| matches!(answer, Answer::Unknown(_)))
     }
+}
+
+/// An order as a reader saw it.
+#[derive(Debug, Clone)]
+pub struct Read {
+    /// When it was asked for.
+    pub began: u64,
+    /// The order.
+    pub order: Order,
 }
 
 /// What one try of a step was answered.
@@ -196,4 +207,9 @@ fn fits<T: PartialEq>(wanted: &[T], found: &T) -> bool {
 /// The mark of the step that wrote an entry; none for an automatic one.
 pub fn mark_of(entry: &HistoryEntry) -> Option<&str> {
     (entry.caused_by == 0).then(|| entry.metadata.get(MARK).map(String::as_str)).flatten()
+}
+
+/// The mark in the metadata of a request.
+pub fn record_mark(metadata: &BTreeMap<String, String>) -> String {
+    metadata.get(MARK).cloned().unwrap_or_default()
 }

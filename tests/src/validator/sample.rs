@@ -10,7 +10,7 @@ use waymark_proto::v1::{
 };
 
 use super::{
-    Answer, Done, End, Filter, Message, OrderKey, Record, Session, Start, Step,
+    Answer, Done, End, Filter, Message, OrderKey, Read, Record, Session, Start, Step,
     entries::place_of,
     log::replayed,
     record::MARK,
@@ -61,7 +61,7 @@ impl World {
         let (state, status) = ("new".to_owned(), "pending".to_owned());
         let base = Order { workflow: "w".to_owned(), id: order.to_owned(), state, status, ..Order::default() };
         let created = OrderCreated { order: Some(Box::new(base)) };
-        let mark = self.append(order, EntryKind::Created, 0, "pending", Some(Detail::Created(Box::new(created))));
+        let mark = self.append(order, EntryKind::Created, 0, "pending", Some(Detail::Created(created)));
         self.tell(order, mark, None, Told::Plainly, 1);
     }
 
@@ -167,6 +167,9 @@ impl World {
             self.record.orders.insert(key.clone(), order);
             self.record.histories.insert(key, history);
         }
+        let early = self.of("a")[..2].to_vec();
+        let early = replayed(&early.iter().collect::<Vec<_>>()).unwrap();
+        self.record.reads.push(Read { began: 4 * TICK - 1, order: early });
         let end = self.head(usize::MAX);
         let middle = self.head(5);
         let all = Filter::default();

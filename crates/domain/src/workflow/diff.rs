@@ -40,26 +40,46 @@ pub struct Difference {
 pub fn diff(before: &Workflow, after: &Workflow) -> Vec<Difference> {
     let (before, after) = (parts(before), parts(after));
     let subjects: BTreeSet<&Subject> = before.keys().chain(after.keys()).collect();
-    subjects.into_iter().filter_map(|subject| compare(subject, before.get(subject), after.get(subject))).collect()
+    subjects
+        .into_iter()
+        .filter_map(|subject| compare(subject, before.get(subject), after.get(subject)))
+        .collect()
 }
 
 /// The fields of a part in the order in which they are shown; none for one that says nothing.
 type Fields = Vec<(&'static str, Option<String>)>;
 
-fn compare(subject: &Subject, before: Option<&Fields>, after: Option<&Fields>) -> Option<Difference> {
+fn compare(
+    subject: &Subject,
+    before: Option<&Fields>,
+    after: Option<&Fields>,
+) -> Option<Difference> {
     let (kind, before, after) = match (before, after) {
         (Some(before), Some(after)) if before == after => return None,
-        (Some(before), Some(after)) => (DifferenceKind::Changed, but(before, after), but(after, before)),
+        (Some(before), Some(after)) => (
+            DifferenceKind::Changed,
+            but(before, after),
+            but(after, before),
+        ),
         (Some(before), None) => (DifferenceKind::Removed, shown(before), String::new()),
         (None, Some(after)) => (DifferenceKind::Added, String::new(), shown(after)),
         (None, None) => return None,
     };
-    Some(Difference { kind, subject: subject.clone(), before, after })
+    Some(Difference {
+        kind,
+        subject: subject.clone(),
+        before,
+        after,
+    })
 }
 
 fn shown(fields: &Fields) -> String {
-    let set = fields.iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
-    set.map(|(name, value)| field(name, value)).collect::<Vec<_>>().join("; ")
+    let set = fields
+        .iter()
+        .filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    set.map(|(name, value)| field(name, value))
+        .collect::<Vec<_>>()
+        .join("; ")
 }
 
 /// The fields that differ from the other side's; one that is not set any more shows as `none`.
@@ -78,24 +98,62 @@ fn field(name: &str, value: &str) -> String {
 
 fn parts(workflow: &Workflow) -> BTreeMap<Subject, Fields> {
     let own = [(Subject::Workflow, workflow_fields(workflow))];
-    let operations = workflow.operations.iter().map(|o| (Subject::Operation(o.code.clone()), operation(o)));
-    let statuses = workflow.statuses.iter().map(|s| (Subject::Status(s.code.clone()), status(s)));
-    let states = workflow.states.iter().map(|s| (Subject::State(s.code.clone()), state(s)));
-    let assignments = workflow.assignments.iter().map(|a| (Subject::Assignment(a.state.clone(), a.status.clone()), assignment(a)));
-    let transitions = workflow.transitions.iter().map(|t| (Subject::Transition(t.code.clone()), transition(t)));
-    own.into_iter().chain(operations).chain(statuses).chain(states).chain(assignments).chain(transitions).collect()
+    let operations = workflow
+        .operations
+        .iter()
+        .map(|o| (Subject::Operation(o.code.clone()), operation(o)));
+    let statuses = workflow
+        .statuses
+        .iter()
+        .map(|s| (Subject::Status(s.code.clone()), status(s)));
+    let states = workflow
+        .states
+        .iter()
+        .map(|s| (Subject::State(s.code.clone()), state(s)));
+    let assignments = workflow.assignments.iter().map(|a| {
+        (
+            Subject::Assignment(a.state.clone(), a.status.clone()),
+            assignment(a),
+        )
+    });
+    let transitions = workflow
+        .transitions
+        .iter()
+        .map(|t| (Subject::Transition(t.code.clone()), transition(t)));
+    own.into_iter()
+        .chain(operations)
+        .chain(statuses)
+        .chain(states)
+        .chain(assignments)
+        .chain(transitions)
+        .collect()
 }
 
 fn workflow_fields(workflow: &Workflow) -> Fields {
     let Workflow {
-        code: _, label, description, initial_state, default_store_view, comment_status, status_sharing,
-        refunded_units, operations: _, max_cascade, states: _, statuses: _, assignments: _, transitions: _,
+        code: _,
+        label,
+        description,
+        initial_state,
+        default_store_view,
+        comment_status,
+        status_sharing,
+        refunded_units,
+        operations: _,
+        max_cascade,
+        states: _,
+        statuses: _,
+        assignments: _,
+        transitions: _,
     } = workflow;
     vec![
         ("label", some(label)),
         ("description", some(description)),
         ("initial_state", some(initial_state)),
-        ("default_store_view", default_store_view.as_ref().and_then(some)),
+        (
+            "default_store_view",
+            default_store_view.as_ref().and_then(some),
+        ),
         ("comment_status", word(comment_status)),
         ("status_sharing", word(status_sharing)),
         ("refunded_units", word(refunded_units)),
@@ -104,13 +162,27 @@ fn workflow_fields(workflow: &Workflow) -> Fields {
 }
 
 fn operation(operation: &Operation) -> Fields {
-    let Operation { code: _, label, effect } = operation;
+    let Operation {
+        code: _,
+        label,
+        effect,
+    } = operation;
     vec![("label", some(label)), ("effect", word(effect))]
 }
 
 fn status(status: &Status) -> Fields {
-    let Status { code: _, label, store_view_labels, description, color, position, retired } = status;
-    let labels = store_view_labels.iter().map(|(view, label)| format!("{view}: {label}"));
+    let Status {
+        code: _,
+        label,
+        store_view_labels,
+        description,
+        color,
+        position,
+        retired,
+    } = status;
+    let labels = store_view_labels
+        .iter()
+        .map(|(view, label)| format!("{view}: {label}"));
     vec![
         ("label", some(label)),
         ("store_view_labels", list(labels)),
@@ -122,7 +194,17 @@ fn status(status: &Status) -> Fields {
 }
 
 fn state(state: &State) -> Fields {
-    let State { code: _, label, category, can_start, operations, holdable, terminal, entry_guard, position } = state;
+    let State {
+        code: _,
+        label,
+        category,
+        can_start,
+        operations,
+        holdable,
+        terminal,
+        entry_guard,
+        position,
+    } = state;
     vec![
         ("label", some(label)),
         ("category", word(category)),
@@ -136,19 +218,39 @@ fn state(state: &State) -> Fields {
 }
 
 fn assignment(assignment: &Assignment) -> Fields {
-    let Assignment { state: _, status: _, is_default, visible_on_storefront } = assignment;
-    vec![("is_default", some(is_default)), ("visible_on_storefront", some(visible_on_storefront))]
+    let Assignment {
+        state: _,
+        status: _,
+        is_default,
+        visible_on_storefront,
+    } = assignment;
+    vec![
+        ("is_default", some(is_default)),
+        ("visible_on_storefront", some(visible_on_storefront)),
+    ]
 }
 
 fn transition(transition: &Transition) -> Fields {
     let Transition {
-        code: _, label, description, from_statuses, from_states, to_state, to_status, guard, trigger,
-        operation, roles, position,
+        code: _,
+        label,
+        description,
+        from_statuses,
+        from_states,
+        to_state,
+        to_status,
+        guard,
+        trigger,
+        operation,
+        roles,
+        position,
     } = transition;
     let trigger = match trigger {
         Trigger::Manual => "manual".to_owned(),
         Trigger::Automatic => "automatic".to_owned(),
-        Trigger::OnOperations(operations) => format!("on_operations {}", list(operations).unwrap_or_default()),
+        Trigger::OnOperations(operations) => {
+            format!("on_operations {}", list(operations).unwrap_or_default())
+        }
     };
     vec![
         ("label", some(label)),
@@ -165,7 +267,7 @@ fn transition(transition: &Transition) -> Fields {
     ]
 }
 
-fn some(value: impl ToString) -> Option<String> {
+fn some(value: &impl ToString) -> Option<String> {
     Some(value.to_string()).filter(|text| !text.is_empty())
 }
 
@@ -180,7 +282,10 @@ fn list<T: ToString>(items: impl IntoIterator<Item = T>) -> Option<String> {
 
 /// The word that documents use for a value of an enum.
 fn word(value: &impl Serialize) -> Option<String> {
-    serde_json::to_value(value).ok()?.as_str().map(str::to_owned)
+    serde_json::to_value(value)
+        .ok()?
+        .as_str()
+        .map(str::to_owned)
 }
 
 #[cfg(test)]
@@ -202,20 +307,34 @@ mod tests {
         let before = sample::workflow();
         let mut after = before.clone();
         after.max_cascade = 8;
-        after.assignments.retain(|assignment| assignment.status != sample::status("received"));
-        for transition in after.transitions.iter_mut().filter(|t| t.code.as_str() == "close") {
+        after
+            .assignments
+            .retain(|assignment| assignment.status != sample::status("received"));
+        for transition in after
+            .transitions
+            .iter_mut()
+            .filter(|t| t.code.as_str() == "close")
+        {
             transition.guard = sample::expression("order.total_due == 0");
         }
-        after.transitions.push(sample::transition("cancel", &["new"], "closed", Trigger::Manual));
+        after.transitions.push(sample::transition(
+            "cancel",
+            &["new"],
+            "closed",
+            Trigger::Manual,
+        ));
         let told: Vec<String> = diff(&before, &after)
             .into_iter()
             .map(|d| format!("{:?} {} | {} | {}", d.kind, d.subject, d.before, d.after))
             .collect();
-        assert_eq!(told, [
-            "Changed workflow | max_cascade: 16 | max_cascade: 8",
-            "Removed assignment new/received | is_default: false; visible_on_storefront: true | ",
-            "Added transition cancel |  | label: cancel; from_states: [new]; to_state: closed; trigger: manual; position: 0",
-            "Changed transition close | guard: none | guard: order.total_due == 0",
-        ]);
+        assert_eq!(
+            told,
+            [
+                "Changed workflow | max_cascade: 16 | max_cascade: 8",
+                "Removed assignment new/received | is_default: false; visible_on_storefront: true | ",
+                "Added transition cancel |  | label: cancel; from_states: [new]; to_state: closed; trigger: manual; position: 0",
+                "Changed transition close | guard: none | guard: order.total_due == 0",
+            ]
+        );
     }
 }

@@ -13,9 +13,12 @@ impl Workflow {
     #[must_use]
     pub fn normalized(mut self) -> Self {
         self.operations.sort_by(|a, b| a.code.cmp(&b.code));
-        self.states.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
-        self.statuses.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
-        self.transitions.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        self.states
+            .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        self.statuses
+            .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        self.transitions
+            .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
         for state in &mut self.states {
             sort_set(&mut state.operations);
         }
@@ -32,14 +35,27 @@ impl Workflow {
     }
 
     fn sort_assignments(&mut self) {
-        let states: BTreeMap<_, _> = self.states.iter().zip(0..).map(|(part, rank)| (&part.code, rank)).collect();
-        let statuses: BTreeMap<_, _> = self.statuses.iter().zip(0..).map(|(part, rank)| (&part.code, rank)).collect();
+        let states: BTreeMap<_, _> = self
+            .states
+            .iter()
+            .zip(0..)
+            .map(|(part, rank)| (&part.code, rank))
+            .collect();
+        let statuses: BTreeMap<_, _> = self
+            .statuses
+            .iter()
+            .zip(0..)
+            .map(|(part, rank)| (&part.code, rank))
+            .collect();
         self.assignments.sort_by_cached_key(|assignment| {
             (
                 states.get(&assignment.state).copied().unwrap_or(usize::MAX),
                 assignment.state.clone(),
                 !assignment.is_default,
-                statuses.get(&assignment.status).copied().unwrap_or(usize::MAX),
+                statuses
+                    .get(&assignment.status)
+                    .copied()
+                    .unwrap_or(usize::MAX),
                 assignment.status.clone(),
             )
         });

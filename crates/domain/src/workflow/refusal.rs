@@ -1,6 +1,6 @@
 //! Why a change of a workflow was refused. Every variant is one reason of the contract.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use super::Finding;
 use crate::{
@@ -53,7 +53,9 @@ pub enum Refusal {
         status: StatusCode,
     },
     /// A status of this workflow belongs to one state only.
-    #[error("status {status} is assigned to state {state}, and a status of this workflow belongs to one state only")]
+    #[error(
+        "status {status} is assigned to state {state}, and a status of this workflow belongs to one state only"
+    )]
     StatusAssignedElsewhere {
         /// The status.
         status: StatusCode,
@@ -61,7 +63,9 @@ pub enum Refusal {
         state: StateCode,
     },
     /// A state with statuses has a default.
-    #[error("status {status} is the default of state {state}: make another one the default instead")]
+    #[error(
+        "status {status} is the default of state {state}: make another one the default instead"
+    )]
     DefaultRequired {
         /// The state.
         state: StateCode,
@@ -157,7 +161,9 @@ pub enum Refusal {
         path: String,
     },
     /// A Magento configuration can only be merged into a workflow.
-    #[error("a Magento config.xml has statuses and links only, so it is merged into a workflow and replaces none")]
+    #[error(
+        "a Magento config.xml has statuses and links only, so it is merged into a workflow and replaces none"
+    )]
     ModeRefused,
     /// The caller has seen another version.
     #[error("the etag is {current}, the call expects {expected}")]
@@ -199,11 +205,10 @@ impl Refusal {
             Self::StatusExists { .. } => "STATUS_EXISTS",
             Self::StatusRetired { .. } => "STATUS_RETIRED",
             Self::StatusAssignedElsewhere { .. } => "STATUS_ASSIGNED_ELSEWHERE",
-            Self::DefaultRequired { .. } => "DEFAULT_REQUIRED",
+            Self::DefaultRequired { .. } | Self::StatusIsDefault { .. } => "DEFAULT_REQUIRED",
             Self::AssignmentNotFound { .. } => "ASSIGNMENT_NOT_FOUND",
             Self::LastStatusOfState { .. } => "LAST_STATUS_OF_STATE",
             Self::StatusAssigned { .. } => "STATUS_ASSIGNED",
-            Self::StatusIsDefault { .. } => "STATUS_IS_DEFAULT",
             Self::StatusInUse { .. } => "STATUS_IN_USE",
             Self::StatusNotInState { .. } => "STATUS_NOT_IN_STATE",
             Self::TransitionExists { .. } => "TRANSITION_EXISTS",
@@ -218,17 +223,27 @@ impl Refusal {
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 fn in_state(state: Option<&StateCode>) -> String {
-    state.map(|state| format!(" in state {state}")).unwrap_or_default()
+    state
+        .map(|state| format!(" in state {state}"))
+        .unwrap_or_default()
 }
 
 fn spelled(findings: &[Finding]) -> String {
     let mut text = list(findings.get(..FINDINGS_SPELLED_MAX).unwrap_or(findings));
-    if let Some(more) = findings.len().checked_sub(FINDINGS_SPELLED_MAX).filter(|more| *more > 0) {
-        text.push_str(&format!(" and {more} more"));
+    if let Some(more) = findings
+        .len()
+        .checked_sub(FINDINGS_SPELLED_MAX)
+        .filter(|more| *more > 0)
+    {
+        let _ = write!(text, " and {more} more");
     }
     text
 }

@@ -30,13 +30,14 @@ impl Store {
             match self.commit_group(&units, &group).await {
                 Ok(outcomes) => answers.put(&group, outcomes),
                 Err(Trouble::GivenUp(errors)) => answers.fail(&group, &errors),
-                Err(Trouble::Refused(error)) => match split(&units, &group) {
-                    Some((first, second)) => groups.extend([second, first]),
-                    None => {
+                Err(Trouble::Refused(error)) => {
+                    if let Some((first, second)) = split(&units, &group) {
+                        groups.extend([second, first]);
+                    } else {
                         report(&error, "the database refused a step");
                         answers.fail(&group, &[CommitError::Database]);
                     }
-                },
+                }
             }
         }
         answers.finish(&units)

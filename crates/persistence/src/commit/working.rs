@@ -156,13 +156,9 @@ impl Working {
             (StepChange::Create(..), Some(_)) => {
                 return Err(Refusal::OrderExists { workflow: step.workflow.clone(), order_id: step.order_id.clone() });
             }
-            (StepChange::Change(_), None) => return Err(self.order_not_found(step)),
+            (StepChange::Change(_), None) => return Err(order_not_found(step)),
         };
-        self.accept(step, &order_ref, entries).ok_or_else(|| self.order_not_found(step))
-    }
-
-    fn order_not_found(&self, step: &Step) -> Refusal {
-        Refusal::OrderNotFound { workflow: step.workflow.clone(), order_id: step.order_id.clone() }
+        self.accept(step, &order_ref, entries).ok_or_else(|| order_not_found(step))
     }
 
     /// Repeats the answer to a call that was committed before.
@@ -237,6 +233,10 @@ impl Working {
             Remembered::Fresh { entries, .. } => entries.end <= savepoint.pending,
         });
     }
+}
+
+fn order_not_found(step: &Step) -> Refusal {
+    Refusal::OrderNotFound { workflow: step.workflow.clone(), order_id: step.order_id.clone() }
 }
 
 async fn load_slots(store: &Store, tx: &mut Tx, steps: &[&Step]) -> Result<HashMap<OrderRef, Slot>, Error> {

@@ -7,6 +7,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     order::Standing,
+    partition::Partition,
     value::{ActorId, Timestamp, WorkflowCode},
 };
 
@@ -42,13 +43,11 @@ pub(super) async fn page(
 ) -> Result<OrderPage, Error> {
     let codes = if query.workflows.is_empty() { workflows::codes(tx).await? } else { query.workflows.clone() };
     let codes = codes.into_iter().collect::<BTreeSet<_>>();
-    match fetch(store, tx, query, &codes).await? {
-        Some(rows) => sorted(rows, query, after, limit),
-        None => {
-            let sources = sources(store, tx, query, &codes, after).await?;
-            merged(tx, sources, query, after, limit).await
-        }
+    if let Some(rows) = fetch(store, tx, query, &codes).await? {
+        return sorted(rows, query, after, limit);
     }
+    let sources = sources(store, tx, query, &codes, after).await?;
+    merged(tx, sources, query, after, limit).await
 }
 
 /// Fetches the orders that the query names; none where it does not name any, or too many.
@@ -249,7 +248,7 @@ async fn sources(
     after: Option<&OrderCursor>,
 ) -> Result<Vec<Source>, Error> {
     let direction = query.sort.direction;
-    let partitions = store.partition_count().all().map(|partition| partition.number()).collect::<Vec<_>>();
+    let partitions = store.partition_count().all().map(Partition::number).collect::<Vec<_>>();
     let mut sources = Vec::new();
     match query.sort.by {
         SortKey::UpdateTime => {

@@ -10,6 +10,7 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::count_star};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     order::{Order, Standing},
+    partition::Partition,
     value::{OrderId, WorkflowCode},
 };
 
@@ -50,7 +51,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn count_orders(&self, workflow: &WorkflowCode) -> Result<Vec<(Standing, i64)>, Error> {
-        let partitions = self.partition_count().all().map(|partition| partition.number()).collect::<Vec<_>>();
+        let partitions = self.partition_count().all().map(Partition::number).collect::<Vec<_>>();
         let rows = self.database().read(async |tx| {
             let counts = orders::table
                 .filter(orders::partition.eq_any(&partitions))

@@ -9,6 +9,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 use waymark_domain::{
     actor::Actor,
+    partition::Partition,
     value::{Timestamp, WorkflowCode},
     workflow::{
         Difference, GraphError, Record, Refusal, Workflow, diff,
@@ -164,7 +165,7 @@ impl Store {
         };
         let edited = edited.map(|workflow| Workflow { code: change.workflow.clone(), ..workflow }.normalized());
         if let Some(before) = &before {
-            let partitions = self.partition_count().all().map(|p| p.number()).collect::<Vec<_>>();
+            let partitions = self.partition_count().all().map(Partition::number).collect::<Vec<_>>();
             let refusal = usage::check(tx, &partitions, &before.workflow, edited.as_ref(), &used).await?;
             if let Some(refusal) = refusal {
                 return refused(refusal.into());

@@ -9,6 +9,8 @@ use crate::invalid::{MaskProblem, Problem, quoted};
 
 /// The path that stands for every field that can be changed.
 const EVERYTHING: &str = "*";
+/// How many paths a mask may have.
+const PATHS_MAX: usize = 1_000;
 
 /// The paths of a resource.
 pub(crate) struct Paths {
@@ -38,11 +40,15 @@ impl Mask {
         if named == [EVERYTHING] {
             return Self::Named(paths.updatable.iter().map(ToString::to_string).collect());
         }
+        let at = Path::REQUEST;
+        let at = at.field("update_mask");
+        if found.count(at, named.len(), PATHS_MAX).is_err() {
+            return Self::Named(BTreeSet::new());
+        }
         for path in &named {
             if let Some(problem) = paths.refusal(path) {
                 let path = quoted(path);
-                let at = Path::REQUEST;
-                found.note(at.field("update_mask"), Problem::Mask { path, problem });
+                found.note(at, Problem::Mask { path, problem });
             }
         }
         Self::Named(named.into_iter().collect())
@@ -80,6 +86,9 @@ impl Paths {
         let is_key = |map: &&str| key_of(path, map).is_some();
         if self.updatable.contains(&path) || self.maps.iter().any(is_key) {
             return None;
+        }
+        if path == EVERYTHING {
+            return Some(MaskProblem::NotAlone);
         }
         let fixed = self.fixed.iter().find(|(name, _)| *name == path);
         Some(fixed.map_or(MaskProblem::Unknown, |(_, problem)| *problem))

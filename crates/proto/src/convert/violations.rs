@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use waymark_domain::value::{Invalid, WorkflowCode};
 
-use crate::invalid::{FieldViolation, InvalidRequest, Problem, quoted};
+use crate::invalid::{FieldViolation, InvalidRequest, Problem, VIOLATIONS_MAX, quoted};
 
 /// Where a field stands in its request. It becomes text only when the field is wrong.
 #[derive(Clone, Copy)]
@@ -92,10 +92,12 @@ impl Violations {
         }
     }
 
-    /// Notes a violation.
+    /// Notes a violation, as long as there is room for it in an answer.
     pub(crate) fn note(&mut self, at: Path<'_>, problem: impl Into<Problem>) -> Noted {
-        let (field, problem) = (at.to_string(), problem.into());
-        self.found.push(FieldViolation { field, problem });
+        if self.found.len() < VIOLATIONS_MAX {
+            let (field, problem) = (at.to_string(), problem.into());
+            self.found.push(FieldViolation { field, problem });
+        }
         Noted(())
     }
 

@@ -94,17 +94,17 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
         option::of(code()),
     );
     let guard = "[a-z][ -~]{0,60}".prop_map(|text| Expression::new(&text).unwrap());
-    let rules = (
+    let conduct = (
         option::of(guard),
         trigger(),
         option::of(code()),
         collection::vec(text(ASCII), 0..4),
         any::<i32>(),
     );
-    (names, ways, rules).prop_map(|(names, ways, rules)| {
+    (names, ways, conduct).prop_map(|(names, ways, conduct)| {
         let (code, label, description) = names;
         let (from_statuses, from_states, to_state, to_status) = ways;
-        let (guard, trigger, operation, roles, position) = rules;
+        let (guard, trigger, operation, roles, position) = conduct;
         Transition {
             code,
             label,
@@ -123,7 +123,11 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
 }
 
 fn customer() -> impl Strategy<Value = Customer> {
-    let texts = (text(LINES_OF_TEXT), text(LINES_OF_TEXT), text(LINES_OF_TEXT));
+    let texts = (
+        text(LINES_OF_TEXT),
+        text(LINES_OF_TEXT),
+        text(LINES_OF_TEXT),
+    );
     (texts, any::<bool>()).prop_map(|((id, email, name), guest)| Customer {
         id,
         email,

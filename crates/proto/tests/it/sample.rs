@@ -60,7 +60,7 @@ pub(crate) fn default_workflow() -> WorkflowCode {
 
 pub(crate) fn workflow() -> Workflow {
     let document = document::parse(DOCUMENT, Format::Yaml).unwrap();
-    document::apply(&document, None, None, Mode::Replace).unwrap()
+    document::apply(None, &document, Mode::Replace, None).unwrap()
 }
 
 pub(crate) fn record() -> Record {

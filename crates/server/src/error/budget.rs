@@ -68,7 +68,7 @@ impl Caps {
         for value in problem.metadata.values_mut() {
             was_cut |= cut(value, self.value);
         }
-        if was_cut { problem.with(TRUNCATED, true) } else { problem }
+        if was_cut { problem.with(TRUNCATED, &true) } else { problem }
     }
 }
 

@@ -10,7 +10,7 @@ use crate::limits::MESSAGE_BYTES_MAX;
 const DETAILS: &str = "grpc-status-details-bin";
 
 /// Adds a reason and details to an answer that is a refusal without any.
-pub fn explained<B>(mut response: Response<B>) -> Response<B> {
+pub(crate) fn explained<B>(mut response: Response<B>) -> Response<B> {
     let headers = response.headers();
     if headers.contains_key(DETAILS) {
         return response;
@@ -31,14 +31,14 @@ pub fn explained<B>(mut response: Response<B>) -> Response<B> {
 }
 
 /// Adds a reason and details to a status that was made below the services.
-pub fn explain(status: Status) -> Status {
+pub(crate) fn explain(status: Status) -> Status {
     if !status.details().is_empty() {
         return status;
     }
     let problem = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => {
             let message = format!("a message may have at most {MESSAGE_BYTES_MAX} bytes");
-            Problem::new(Reason::MessageTooLarge, message).with("max", MESSAGE_BYTES_MAX)
+            Problem::new(Reason::MessageTooLarge, message).with("max", &MESSAGE_BYTES_MAX)
         }
         Code::Internal => {
             let message = "is not a message of this method, or is damaged or compressed in an unknown way";

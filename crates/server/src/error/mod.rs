@@ -1,6 +1,6 @@
-//! Errors of the server, and how they become the status of a call, the error of a
-//! step, or the reason why a transition is blocked. All texts that clients read
-//! are made below this module, and none of them comes from the database.
+//! Errors of the server, and how they become the status of a call or the error of a
+//! step. All texts that clients read are made below this module, and none of them
+//! comes from the database.
 
 mod budget;
 mod foreign;
@@ -18,15 +18,11 @@ use waymark_domain::{
 use waymark_persistence::{self as persistence, CommitError};
 use waymark_proto::{invalid::InvalidRequest, v1};
 
-pub use foreign::{explain, explained};
-pub use problem::{DOMAIN, Problem};
+pub(crate) use foreign::{explain, explained};
+pub(crate) use problem::Problem;
 pub use reason::Reason;
 
-use crate::{
-    committer::SubmitError,
-    history::{ResumeError, StreamError, TokenError},
-    page,
-};
+use crate::{committer::SubmitError, history::TokenError, page};
 
 /// Why a call was refused.
 #[derive(Debug, thiserror::Error)]
@@ -177,24 +173,6 @@ impl From<persistence::ChangeError<Error>> for Error {
     }
 }
 
-impl From<ResumeError> for Error {
-    fn from(error: ResumeError) -> Self {
-        match error {
-            ResumeError::Token(error) => Self::ResumeToken(error),
-            ResumeError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
-impl From<StreamError> for Error {
-    fn from(error: StreamError) -> Self {
-        match error {
-            StreamError::ShuttingDown => Self::Submit(SubmitError::ShuttingDown),
-            StreamError::Store(error) => Self::Store(error),
-        }
-    }
-}
-
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         error.log();
@@ -205,7 +183,7 @@ impl From<Error> for Problem {
             }
             Error::ResumeToken(error) => of_resume_token(error),
             Error::Refused(refusal) => Self::from(&refusal),
-            Error::StepRefused { index, source } => Self::from(*source).with("step_index", index),
+            Error::StepRefused { index, source } => Self::from(*source).with("step_index", &index),
             Error::Definition(refusal) => refusal::problem(&refusal, "document"),
             Error::WorkflowInvalid { field, refusal } => refusal::problem(&refusal, field),
             Error::RequestIdReused => {
@@ -215,8 +193,8 @@ impl From<Error> for Problem {
             Error::VersionNotFound { workflow, version } => {
                 let message = format!("workflow {workflow} has no version {version}");
                 Self::new(Reason::WorkflowVersionNotFound, message)
-                    .with("workflow", workflow)
-                    .with("version", version)
+                    .with("workflow", &workflow)
+                    .with("version", &version)
             }
             Error::Submit(error) => of_submit(error),
             Error::Store(error) if error.is_passing() => of_submit(SubmitError::Commit(CommitError::Unavailable)),
@@ -248,10 +226,10 @@ fn of_resume_token(error: TokenError) -> Problem {
     match error {
         TokenError::Invalid | TokenError::Foreign => problem,
         TokenError::Ahead { partition, offset, head } => {
-            problem.with("partition", partition.number()).with("offset", offset).with("head", head)
+            problem.with("partition", &partition.number()).with("offset", &offset).with("head", &head)
         }
         TokenError::Expired { partition, offset, oldest } => {
-            problem.with("partition", partition.number()).with("offset", offset).with("oldest", oldest)
+            problem.with("partition", &partition.number()).with("offset", &offset).with("oldest", &oldest)
         }
     }
 }

@@ -1,7 +1,10 @@
-//! A problem as clients are told it: one value behind the status of a call, the
-//! error of a step and the reason why a transition is blocked.
+//! A problem as clients are told it: one value behind the status of a call and the
+//! error of a step.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Duration,
+};
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
@@ -10,11 +13,11 @@ use waymark_proto::v1;
 use super::{Reason, budget};
 
 /// The domain of every `google.rpc.ErrorInfo`.
-pub const DOMAIN: &str = "waymark";
+const DOMAIN: &str = "waymark";
 
 /// Why a call was refused, in words that a stranger understands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Problem {
+pub(crate) struct Problem {
     pub(super) reason: Reason,
     pub(super) message: String,
     pub(super) metadata: BTreeMap<&'static str, String>,
@@ -25,7 +28,7 @@ pub struct Problem {
 
 impl Problem {
     /// A problem without particulars.
-    pub fn new(reason: Reason, message: impl Into<String>) -> Self {
+    pub(crate) fn new(reason: Reason, message: impl Into<String>) -> Self {
         Self {
             reason,
             message: message.into(),
@@ -36,46 +39,41 @@ impl Problem {
     }
 
     /// A problem with one field of the request.
-    pub fn of_field(reason: Reason, field: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(crate) fn of_field(reason: Reason, field: impl Into<String>, problem: impl Into<String>) -> Self {
         let (field, problem) = (field.into(), problem.into());
         Self::new(reason, format!("{field} {problem}")).violating([(field, problem)])
     }
 
     /// Adds one particular.
     #[must_use]
-    pub fn with(mut self, key: &'static str, value: impl ToString) -> Self {
+    pub(crate) fn with(mut self, key: &'static str, value: &impl ToString) -> Self {
         self.metadata.insert(key, value.to_string());
         self
     }
 
     /// Adds one particular that is a list, separated by commas.
     #[must_use]
-    pub fn with_list<T: ToString>(self, key: &'static str, values: &[T]) -> Self {
+    pub(crate) fn with_list<T: ToString>(self, key: &'static str, values: &[T]) -> Self {
         let values: Vec<String> = values.iter().map(ToString::to_string).collect();
-        self.with(key, values.join(","))
+        self.with(key, &values.join(","))
     }
 
     /// Names the part that a precondition failed for, such as `status pending`.
     #[must_use]
-    pub fn about(mut self, subject: impl ToString) -> Self {
-        self.subject = subject.to_string();
+    pub(crate) fn about(mut self, subject: impl Into<String>) -> Self {
+        self.subject = subject.into();
         self
     }
 
     /// Adds fields that are wrong, each with what is wrong.
     #[must_use]
-    pub fn violating(mut self, violations: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(crate) fn violating(mut self, violations: impl IntoIterator<Item = (String, String)>) -> Self {
         self.violations.extend(violations);
         self
     }
 
-    /// The reason.
-    pub fn reason(&self) -> Reason {
-        self.reason
-    }
-
     /// What became of one step of several.
-    pub fn into_step_error(self) -> v1::StepError {
+    pub(crate) fn into_step_error(self) -> v1::StepError {
         let Self { reason, message, metadata, violations: _, subject: _ } = budget::fit(self.spelling_fields());
         v1::StepError {
             code: i32::from(reason.code()),
@@ -85,17 +83,12 @@ impl Problem {
         }
     }
 
-    /// Why a transition may not be taken.
-    pub fn into_block_reason(self) -> v1::BlockReason {
-        let Self { reason, message, .. } = budget::fit(self);
-        v1::BlockReason { reason: reason.as_str().to_owned(), message }
-    }
-
     /// The status without any cut; [`Status::from`] is the one that fits.
     pub(super) fn to_status(&self) -> Status {
         let code = self.reason.code();
         let metadata = self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
-        let mut details = ErrorDetails::with_error_info(self.reason.as_str(), DOMAIN, metadata.collect::<std::collections::HashMap<_, _>>());
+        let metadata: HashMap<String, String> = metadata.collect();
+        let mut details = ErrorDetails::with_error_info(self.reason.as_str(), DOMAIN, metadata);
         match code {
             Code::InvalidArgument => {
                 for (field, problem) in &self.violations {

@@ -21,7 +21,7 @@ pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
         workflow::Refusal::WorkflowInvalid { findings } => {
             let violations = findings.iter().map(|finding| (field.to_owned(), finding.to_string()));
             Problem::new(Reason::WorkflowInvalid, refusal.to_string())
-                .with("findings", findings.len())
+                .with("findings", &findings.len())
                 .violating(violations)
         }
         _ => particulars(Problem::new(Reason::named(refusal.reason()), refusal.to_string()), refusal),
@@ -70,7 +70,7 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
 }
 
 fn used(problem: Problem, usage: &workflow::Usage) -> Problem {
-    problem.with("count", usage.count).with_list("orders", &usage.order_ids)
+    problem.with("count", &usage.count).with_list("orders", &usage.order_ids)
 }
 
 impl From<&persistence::Refusal> for Problem {

@@ -112,13 +112,10 @@ fn rejections() -> Vec<Rejection> {
 }
 
 fn findings(count: usize) -> Vec<workflow::Finding> {
-    let text = format!(
-        "workflow: x\nlabel: X\ninitial_state: a\nstates:\n  a: {{label: A, category: initial, can_start: true}}\n\
-         transitions:\n{}",
-        (0..count)
-            .map(|n| format!("  t{n:0>31}: {{label: T, to_state: {}}}\n", "z".repeat(32)))
-            .collect::<String>(),
-    );
+    let start = "workflow: x\nlabel: X\ninitial_state: a\nstates:\n  a: {label: A, category: initial, can_start: true}\n";
+    let unknown = "z".repeat(32);
+    let transitions = (0..count).map(|n| format!("  t{n:0>31}: {{label: T, to_state: {unknown}}}\n"));
+    let text = format!("{start}transitions:\n{}", transitions.collect::<Vec<_>>().concat());
     let document = workflow::document::parse(&text, workflow::document::Format::Yaml).unwrap();
     let draft = workflow::document::draft(None, &document, workflow::document::Mode::Replace, None).unwrap();
     let findings: Vec<_> = workflow::lint(&draft);
@@ -268,10 +265,10 @@ fn every_reason_is_sent_by_something() {
 fn reasons_of_the_rules_are_known() {
     for rejection in rejections() {
         let problem = Problem::from(&rejection);
-        assert_eq!(problem.reason().as_str(), rejection.reason());
+        assert_eq!(problem.reason.as_str(), rejection.reason());
     }
     for refusal in refusals() {
-        assert_eq!(Problem::from(Error::Definition(refusal.clone())).reason().as_str(), refusal.reason());
+        assert_eq!(Problem::from(Error::Definition(refusal.clone())).reason.as_str(), refusal.reason());
     }
 }
 

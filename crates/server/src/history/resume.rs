@@ -28,7 +28,7 @@ pub enum ResumeError {
 /// Returns the error of the store.
 pub async fn from_now(store: &Store) -> Result<Bookmark, Error> {
     let mut bookmark = Bookmark::beginning(store.partition_count());
-    for Head { position, batch } in store.history_heads().await? {
+    for Head { position, batch, create_time: _ } in store.history_heads().await? {
         bookmark.set(position.partition, Cursor::after(position.offset, &batch));
     }
     Ok(bookmark)

@@ -32,7 +32,7 @@ pub(super) async fn change<A, R>(
     answer: impl Fn(&Outcome<A>) -> R + Send + Sync + 'static,
 ) -> Result<(R, bool), Error>
 where
-    A: Send + 'static,
+    A: Send + Sync + 'static,
     R: Message + Default + 'static,
 {
     telemetry::note_request(call.request.as_ref().map(|request| &request.id));
@@ -48,7 +48,7 @@ where
     let store = app.store().clone();
     let work = async move {
         let encode = |outcome: &Outcome<A>| answer(outcome).encode_to_vec();
-        match store.change_workflow(change, edit, encode).await? {
+        match store.change_workflow(&change, edit, encode).await? {
             Changed::Done(outcome) => Ok((answer(&outcome), false)),
             Changed::Replayed(stored) => {
                 let what = "a stored answer cannot be read";

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use waymark_domain::{
     value::{StatusCode, WorkflowCode},
-    workflow::{Assignment, Record, Refusal, State, Workflow, edit},
+    workflow::{self, Assignment, Record, Refusal, State, Workflow},
 };
 use waymark_persistence::Outcome;
 use waymark_proto::{
@@ -84,7 +84,7 @@ impl StateService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), Some(&record.stamp))?;
-            let after = edit::assign(&record.workflow, &state, &status, patch)?;
+            let after = workflow::assign(&record.workflow, &state, &status, patch)?;
             let assignment = after.assignment(&state, &status).map(assignment_to_wire);
             Ok((Some(after), assignment))
         };
@@ -106,7 +106,7 @@ impl StateService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), Some(&record.stamp))?;
-            let (after, promoted) = edit::unassign(&record.workflow, &state, &status)?;
+            let (after, promoted) = workflow::unassign(&record.workflow, &state, &status)?;
             Ok((Some(after), promoted))
         };
         let answer = |outcome: &Outcome<Option<StatusCode>>| v1::UnassignStatusResponse {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use waymark_domain::{
     value::{StatusCode, WorkflowCode},
-    workflow::{Record, Refusal, edit},
+    workflow::{self, Record, Refusal},
 };
 use waymark_persistence::Outcome;
 use waymark_proto::{
@@ -44,7 +44,7 @@ impl StatusService for Service {
         let (target, code) = (workflow.clone(), status.code.clone());
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
-            Ok((Some(edit::create_status(&record.workflow, status.clone())?), ()))
+            Ok((Some(workflow::create_status(&record.workflow, status.clone())?), ()))
         };
         let answer = move |outcome: &Outcome<()>| v1::CreateStatusResponse {
             status: outcome.record.as_ref().and_then(|published| wire(&published.record, &code)),
@@ -95,7 +95,7 @@ impl StatusService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), record.statuses.get(&changed))?;
-            Ok((Some(edit::update_status(&record.workflow, &changed, patch.clone())?), ()))
+            Ok((Some(workflow::update_status(&record.workflow, &changed, patch.clone())?), ()))
         };
         let answer = move |outcome: &Outcome<()>| v1::UpdateStatusResponse {
             status: outcome.record.as_ref().and_then(|published| wire(&published.record, &code)),
@@ -115,7 +115,7 @@ impl StatusService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), record.statuses.get(&code))?;
-            let after = edit::delete_status(&record.workflow, &code)?;
+            let after = workflow::delete_status(&record.workflow, &code)?;
             Ok((Some(after), wire(record, &code)))
         };
         let answer = |outcome: &Outcome<Option<v1::OrderStatus>>| v1::DeleteStatusResponse {

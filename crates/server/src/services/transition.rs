@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use waymark_domain::{
     value::{StatusCode, TransitionCode, WorkflowCode},
-    workflow::{Record, Refusal, Transition, Workflow, edit},
+    workflow::{self, Record, Refusal, Transition, Workflow},
 };
 use waymark_persistence::Outcome;
 use waymark_proto::{
@@ -46,7 +46,7 @@ impl TransitionService for Service {
         let (target, code) = (workflow.clone(), transition.code.clone());
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
-            Ok((Some(edit::create_transition(&record.workflow, transition.clone())?), ()))
+            Ok((Some(workflow::create_transition(&record.workflow, transition.clone())?), ()))
         };
         let answer = move |outcome: &Outcome<()>| v1::CreateTransitionResponse {
             transition: outcome.record.as_ref().and_then(|published| wire(&published.record, &code)),
@@ -99,7 +99,7 @@ impl TransitionService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), record.transitions.get(&changed))?;
-            Ok((Some(edit::update_transition(&record.workflow, &changed, patch.clone())?), ()))
+            Ok((Some(workflow::update_transition(&record.workflow, &changed, patch.clone())?), ()))
         };
         let answer = move |outcome: &Outcome<()>| v1::UpdateTransitionResponse {
             transition: outcome.record.as_ref().and_then(|published| wire(&published.record, &code)),
@@ -119,7 +119,7 @@ impl TransitionService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), record.transitions.get(&code))?;
-            let after = edit::delete_transition(&record.workflow, &code)?;
+            let after = workflow::delete_transition(&record.workflow, &code)?;
             Ok((Some(after), wire(record, &code)))
         };
         let answer = |outcome: &Outcome<Option<v1::Transition>>| v1::DeleteTransitionResponse {
@@ -143,6 +143,6 @@ fn may_start_from(workflow: &Workflow, transition: &Transition, status: &StatusC
     if !from_statuses.is_empty() && !from_statuses.contains(status) {
         return false;
     }
-    let mut states = workflow.states_of(status).filter_map(|code| workflow.state(code));
-    states.any(|state| !state.terminal && (from_states.is_empty() || from_states.contains(&state.code)))
+    let mut places = workflow.states_of(status).filter_map(|code| workflow.state(code));
+    places.any(|state| !state.terminal && (from_states.is_empty() || from_states.contains(&state.code)))
 }

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, path::PathBuf};
 
-use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value};
+use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind};
 use waymark_domain::value::Invalid;
 
 use super::key::{KEYS, variable};
@@ -195,6 +195,8 @@ fn origin(name: &str, value: &Value, sources: &Sources) -> Origin {
         return Origin::Flag;
     }
     match (value.origin(), &sources.file) {
+        // A table has no origin of its own, and only a file can have one.
+        (None, Some(path)) if matches!(value.kind, ValueKind::Table(_)) => Origin::File(path.clone()),
         (None, _) => Origin::Default,
         // `config` names the environment so, and a file by its path.
         (Some("the environment"), _) | (Some(_), None) => Origin::Variable(variable(name)),

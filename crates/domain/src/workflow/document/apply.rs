@@ -1,17 +1,22 @@
 //! Making a workflow of a document: from nothing, or on top of one that exists.
 
+use std::collections::BTreeMap;
+
 use super::{
     Content, Document,
     export::POSITION_STEP,
     keyed::Keyed,
-    layout::{AssignmentFlags, AssignmentPart, Codes, OperationPart, StatePart, StatusPart, TransitionPart, TriggerPart, WorkflowPart},
+    layout::{
+        AssignmentFlags, AssignmentPart, Codes, OperationPart, StatePart, StatusPart,
+        TransitionPart, TriggerPart, WorkflowPart,
+    },
     magento,
 };
 use crate::{
-    value::{OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode},
+    value::{Description, OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode},
     workflow::{
-        Assignment, Category, CommentStatus, Operation, RefundedUnits, Refusal, State, Status,
-        StatusSharing, Transition, Trigger, Workflow, edit,
+        Assignment, CommentStatus, Operation, RefundedUnits, Refusal, State, Status, StatusSharing,
+        Transition, Trigger, Workflow, edit,
     },
 };
 
@@ -70,7 +75,9 @@ pub fn draft(
         (Content::Workflow(part), _) => build(start, part, code)?,
         (Content::MagentoConfig(_), Mode::Replace) => return Err(Refusal::ModeRefused),
         (Content::MagentoConfig(config), Mode::Merge) => {
-            let base = base.ok_or_else(|| Refusal::WorkflowNotFound { workflow: code.clone() })?;
+            let base = base.ok_or_else(|| Refusal::WorkflowNotFound {
+                workflow: code.clone(),
+            })?;
             magento::merge(base, config)?
         }
     };
@@ -81,33 +88,94 @@ fn required(path: impl Into<String>) -> Refusal {
     Refusal::FieldRequired { path: path.into() }
 }
 
-/// What the document says, else what was there, else what a new part starts with.
-fn build(start: Option<&Workflow>, part: &WorkflowPart, code: &WorkflowCode) -> Result<Workflow, Refusal> {
-    let old = |field: &'static str| move || required(field);
-    let mut workflow = Workflow {
-        code: code.clone(),
-        label: part.label.clone().or(start.map(|w| w.label.clone())).ok_or_else(old("label"))?,
-        description: part.description.clone().or(start.map(|w| w.description.clone())).unwrap_or_default(),
-        initial_state: part.initial_state.clone().or(start.map(|w| w.initial_state.clone())).ok_or_else(old("initial_state"))?,
-        default_store_view: part.default_store_view.clone().or(start.and_then(|w| w.default_store_view.clone())),
-        comment_status: part.comment_status.or(start.map(|w| w.comment_status)).unwrap_or(CommentStatus::AnyInState),
-        status_sharing: part.status_sharing.or(start.map(|w| w.status_sharing)).unwrap_or(StatusSharing::Exclusive),
-        refunded_units: part.refunded_units.or(start.map(|w| w.refunded_units)).unwrap_or(RefundedUnits::StillShip),
-        operations: start.map(|w| w.operations.clone()).unwrap_or_default(),
-        max_cascade: part.max_cascade.or(start.map(|w| w.max_cascade)).unwrap_or(MAX_CASCADE_DEFAULT),
-        states: start.map(|w| w.states.clone()).unwrap_or_default(),
-        statuses: start.map(|w| w.statuses.clone()).unwrap_or_default(),
-        assignments: start.map(|w| w.assignments.clone()).unwrap_or_default(),
-        transitions: start.map(|w| w.transitions.clone()).unwrap_or_default(),
+/// What was there, or else what a new workflow starts with, changed as the document says.
+fn build(
+    start: Option<&Workflow>,
+    part: &WorkflowPart,
+    code: &WorkflowCode,
+) -> Result<Workflow, Refusal> {
+    let mut workflow = match start {
+        Some(start) => start.clone(),
+        None => blank(part, code)?,
     };
-    put_all(&mut workflow.operations, &part.operations, |o| (&o.code, 0), operation)?;
-    put_all(&mut workflow.statuses, &part.statuses, |s| (&s.code, s.position), status)?;
-    put_all(&mut workflow.states, &part.states, |s| (&s.code, s.position), state)?;
-    put_all(&mut workflow.transitions, &part.transitions, |t| (&t.code, t.position), transition)?;
+    workflow.code = code.clone();
+    set(&mut workflow.label, part.label.as_ref());
+    set(&mut workflow.description, part.description.as_ref());
+    set(&mut workflow.initial_state, part.initial_state.as_ref());
+    set_some(
+        &mut workflow.default_store_view,
+        part.default_store_view.as_ref(),
+    );
+    set(&mut workflow.comment_status, part.comment_status.as_ref());
+    set(&mut workflow.status_sharing, part.status_sharing.as_ref());
+    set(&mut workflow.refunded_units, part.refunded_units.as_ref());
+    set(&mut workflow.max_cascade, part.max_cascade.as_ref());
+    put_all(
+        &mut workflow.operations,
+        &part.operations,
+        |o| (&o.code, 0),
+        operation,
+    )?;
+    put_all(
+        &mut workflow.statuses,
+        &part.statuses,
+        |s| (&s.code, s.position),
+        status,
+    )?;
+    put_all(
+        &mut workflow.states,
+        &part.states,
+        |s| (&s.code, s.position),
+        state,
+    )?;
+    put_all(
+        &mut workflow.transitions,
+        &part.transitions,
+        |t| (&t.code, t.position),
+        transition,
+    )?;
     for (code, part) in part.states.iter() {
         assignments(&mut workflow, code, part);
     }
     Ok(workflow)
+}
+
+fn blank(part: &WorkflowPart, code: &WorkflowCode) -> Result<Workflow, Refusal> {
+    Ok(Workflow {
+        code: code.clone(),
+        label: part.label.clone().ok_or_else(|| required("label"))?,
+        description: Description::default(),
+        initial_state: part
+            .initial_state
+            .clone()
+            .ok_or_else(|| required("initial_state"))?,
+        default_store_view: None,
+        comment_status: CommentStatus::AnyInState,
+        status_sharing: StatusSharing::Exclusive,
+        refunded_units: RefundedUnits::StillShip,
+        operations: Vec::new(),
+        max_cascade: MAX_CASCADE_DEFAULT,
+        states: Vec::new(),
+        statuses: Vec::new(),
+        assignments: Vec::new(),
+        transitions: Vec::new(),
+    })
+}
+
+fn set<T: Clone>(field: &mut T, given: Option<&T>) {
+    if let Some(given) = given {
+        *field = given.clone();
+    }
+}
+
+fn set_some<T: Clone>(field: &mut Option<T>, given: Option<&T>) {
+    if given.is_some() {
+        *field = given.cloned();
+    }
+}
+
+fn set_codes<T: Clone>(field: &mut Vec<T>, given: Option<&Codes<T>>) {
+    set(field, given.map(|codes| &codes.0));
 }
 
 /// Changes the parts that exist and appends the others, each a step behind the last.
@@ -120,56 +188,93 @@ fn put_all<K: PartialEq, P, T>(
     let mut last = parts.iter().map(|part| place(part).1).max().unwrap_or(0);
     for (key, part) in named.iter() {
         let present = parts.iter().position(|present| place(present).0 == key);
-        match present.and_then(|index| parts.get_mut(index)) {
-            Some(present) => *present = make(key, part, Some(present), last)?,
-            None => {
-                let new = make(key, part, None, last.saturating_add(POSITION_STEP))?;
-                last = place(&new).1;
-                parts.push(new);
-            }
+        if let Some(present) = present.and_then(|index| parts.get_mut(index)) {
+            *present = make(key, part, Some(present), last)?;
+        } else {
+            let new = make(key, part, None, last.saturating_add(POSITION_STEP))?;
+            last = place(&new).1;
+            parts.push(new);
         }
     }
     Ok(())
 }
 
-fn operation(code: &OperationCode, part: &OperationPart, old: Option<&Operation>, _: i32) -> Result<Operation, Refusal> {
+fn operation(
+    code: &OperationCode,
+    part: &OperationPart,
+    old: Option<&Operation>,
+    _: i32,
+) -> Result<Operation, Refusal> {
     let missing = |field: &str| required(format!("operations.{code}.{field}"));
+    let label = part.label.clone().or(old.map(|old| old.label.clone()));
+    let effect = part.effect.or(old.map(|old| old.effect));
     Ok(Operation {
         code: code.clone(),
-        label: part.label.clone().or(old.map(|o| o.label.clone())).ok_or_else(|| missing("label"))?,
-        effect: part.effect.or(old.map(|o| o.effect)).ok_or_else(|| missing("effect"))?,
+        label: label.ok_or_else(|| missing("label"))?,
+        effect: effect.ok_or_else(|| missing("effect"))?,
     })
 }
 
-fn status(code: &StatusCode, part: &StatusPart, old: Option<&Status>, position: i32) -> Result<Status, Refusal> {
-    let label = part.label.clone().or(old.map(|s| s.label.clone()));
-    let mut store_view_labels = old.map(|s| s.store_view_labels.clone()).unwrap_or_default();
-    store_view_labels.extend(part.store_view_labels.iter().cloned());
-    Ok(Status {
-        code: code.clone(),
-        label: label.ok_or_else(|| required(format!("statuses.{code}.label")))?,
-        store_view_labels,
-        description: part.description.clone().or(old.map(|s| s.description.clone())).unwrap_or_default(),
-        color: part.color.clone().or(old.and_then(|s| s.color.clone())),
-        position: part.position.or(old.map(|s| s.position)).unwrap_or(position),
-        retired: part.retired.or(old.map(|s| s.retired)).unwrap_or(false),
-    })
+fn status(
+    code: &StatusCode,
+    part: &StatusPart,
+    old: Option<&Status>,
+    position: i32,
+) -> Result<Status, Refusal> {
+    let missing = || required(format!("statuses.{code}.label"));
+    let mut status = match old {
+        Some(old) => old.clone(),
+        None => Status {
+            code: code.clone(),
+            label: part.label.clone().ok_or_else(missing)?,
+            store_view_labels: BTreeMap::new(),
+            description: Description::default(),
+            color: None,
+            position,
+            retired: false,
+        },
+    };
+    set(&mut status.label, part.label.as_ref());
+    status
+        .store_view_labels
+        .extend(part.store_view_labels.iter().cloned());
+    set(&mut status.description, part.description.as_ref());
+    set_some(&mut status.color, part.color.as_ref());
+    set(&mut status.position, part.position.as_ref());
+    set(&mut status.retired, part.retired.as_ref());
+    Ok(status)
 }
 
-fn state(code: &StateCode, part: &StatePart, old: Option<&State>, position: i32) -> Result<State, Refusal> {
+fn state(
+    code: &StateCode,
+    part: &StatePart,
+    old: Option<&State>,
+    position: i32,
+) -> Result<State, Refusal> {
     let missing = |field: &str| required(format!("states.{code}.{field}"));
-    let category: Option<Category> = part.category.or(old.map(|s| s.category));
-    Ok(State {
-        code: code.clone(),
-        label: part.label.clone().or(old.map(|s| s.label.clone())).ok_or_else(|| missing("label"))?,
-        category: category.ok_or_else(|| missing("category"))?,
-        can_start: part.can_start.or(old.map(|s| s.can_start)).unwrap_or(false),
-        operations: codes(part.operations.as_ref(), old.map(|s| &s.operations)),
-        holdable: part.holdable.or(old.map(|s| s.holdable)).unwrap_or(false),
-        terminal: part.terminal.or(old.map(|s| s.terminal)).unwrap_or(false),
-        entry_guard: part.entry_guard.clone().or(old.and_then(|s| s.entry_guard.clone())),
-        position: part.position.or(old.map(|s| s.position)).unwrap_or(position),
-    })
+    let mut state = match old {
+        Some(old) => old.clone(),
+        None => State {
+            code: code.clone(),
+            label: part.label.clone().ok_or_else(|| missing("label"))?,
+            category: part.category.ok_or_else(|| missing("category"))?,
+            can_start: false,
+            operations: Vec::new(),
+            holdable: false,
+            terminal: false,
+            entry_guard: None,
+            position,
+        },
+    };
+    set(&mut state.label, part.label.as_ref());
+    set(&mut state.category, part.category.as_ref());
+    set(&mut state.can_start, part.can_start.as_ref());
+    set_codes(&mut state.operations, part.operations.as_ref());
+    set(&mut state.holdable, part.holdable.as_ref());
+    set(&mut state.terminal, part.terminal.as_ref());
+    set_some(&mut state.entry_guard, part.entry_guard.as_ref());
+    set(&mut state.position, part.position.as_ref());
+    Ok(state)
 }
 
 fn transition(
@@ -179,21 +284,38 @@ fn transition(
     position: i32,
 ) -> Result<Transition, Refusal> {
     let missing = |field: &str| required(format!("transitions.{code}.{field}"));
-    let trigger = part.trigger.as_ref().and_then(trigger).or(old.map(|t| t.trigger.clone()));
-    Ok(Transition {
-        code: code.clone(),
-        label: part.label.clone().or(old.map(|t| t.label.clone())).ok_or_else(|| missing("label"))?,
-        description: part.description.clone().or(old.map(|t| t.description.clone())).unwrap_or_default(),
-        from_statuses: codes(part.from_statuses.as_ref(), old.map(|t| &t.from_statuses)),
-        from_states: codes(part.from_states.as_ref(), old.map(|t| &t.from_states)),
-        to_state: part.to_state.clone().or(old.map(|t| t.to_state.clone())).ok_or_else(|| missing("to_state"))?,
-        to_status: part.to_status.clone().or(old.and_then(|t| t.to_status.clone())),
-        guard: part.guard.clone().or(old.and_then(|t| t.guard.clone())),
-        trigger: trigger.unwrap_or(Trigger::Manual),
-        operation: part.operation.clone().or(old.and_then(|t| t.operation.clone())),
-        roles: codes(part.roles.as_ref(), old.map(|t| &t.roles)),
-        position: part.position.or(old.map(|t| t.position)).unwrap_or(position),
-    })
+    let mut transition = match old {
+        Some(old) => old.clone(),
+        None => Transition {
+            code: code.clone(),
+            label: part.label.clone().ok_or_else(|| missing("label"))?,
+            description: Description::default(),
+            from_statuses: Vec::new(),
+            from_states: Vec::new(),
+            to_state: part.to_state.clone().ok_or_else(|| missing("to_state"))?,
+            to_status: None,
+            guard: None,
+            trigger: Trigger::Manual,
+            operation: None,
+            roles: Vec::new(),
+            position,
+        },
+    };
+    set(&mut transition.label, part.label.as_ref());
+    set(&mut transition.description, part.description.as_ref());
+    set_codes(&mut transition.from_statuses, part.from_statuses.as_ref());
+    set_codes(&mut transition.from_states, part.from_states.as_ref());
+    set(&mut transition.to_state, part.to_state.as_ref());
+    set_some(&mut transition.to_status, part.to_status.as_ref());
+    set_some(&mut transition.guard, part.guard.as_ref());
+    set(
+        &mut transition.trigger,
+        part.trigger.as_ref().and_then(trigger).as_ref(),
+    );
+    set_some(&mut transition.operation, part.operation.as_ref());
+    set_codes(&mut transition.roles, part.roles.as_ref());
+    set(&mut transition.position, part.position.as_ref());
+    Ok(transition)
 }
 
 /// A trigger by time never comes here: reading the document refuses it.
@@ -206,22 +328,22 @@ fn trigger(part: &TriggerPart) -> Option<Trigger> {
     }
 }
 
-fn codes<T: Clone>(given: Option<&Codes<T>>, old: Option<&Vec<T>>) -> Vec<T> {
-    given.map(|codes| codes.0.clone()).or(old.cloned()).unwrap_or_default()
-}
-
 /// Assigns the statuses that a state lists. A default that is not named explicitly is the
 /// first of the list, unless the state has one already. Contradictions, such as a status
 /// that is listed twice or two defaults, are kept for lint to name.
 fn assignments(workflow: &mut Workflow, state: &StateCode, part: &StatePart) {
-    let listed = part.statuses.iter().flat_map(|codes| codes.0.iter().cloned());
+    let listed = part
+        .statuses
+        .iter()
+        .flat_map(|codes| codes.0.iter().cloned());
     let listed: Vec<AssignmentFlags> = listed.map(AssignmentPart::into_flags).collect();
     let names_default = listed.iter().any(|flags| flags.default == Some(true));
     let has_default = names_default || workflow.default_status(state).is_some();
     let mut old = Vec::new();
     workflow.assignments.retain_mut(|assignment| {
         assignment.is_default &= !(names_default && assignment.state == *state);
-        let named = assignment.state == *state && listed.iter().any(|flags| flags.status == assignment.status);
+        let named = assignment.state == *state
+            && listed.iter().any(|flags| flags.status == assignment.status);
         if named {
             old.push(assignment.clone());
         }
@@ -232,8 +354,13 @@ fn assignments(workflow: &mut Workflow, state: &StateCode, part: &StatePart) {
         let is_first = index == 0 && !has_default;
         workflow.assignments.push(Assignment {
             state: state.clone(),
-            is_default: flags.default.unwrap_or(is_first || old.is_some_and(|old| old.is_default)),
-            visible_on_storefront: flags.visible_on_storefront.or(old.map(|old| old.visible_on_storefront)).unwrap_or(true),
+            is_default: flags
+                .default
+                .unwrap_or(is_first || old.is_some_and(|old| old.is_default)),
+            visible_on_storefront: flags
+                .visible_on_storefront
+                .or(old.map(|old| old.visible_on_storefront))
+                .unwrap_or(true),
             status: flags.status,
         });
     }

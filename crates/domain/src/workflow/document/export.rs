@@ -29,7 +29,8 @@ pub fn export(workflow: &Workflow, format: Format) -> Result<String, DocumentErr
     match format {
         Format::Yaml => serde_saphyr::to_string(&part).map_err(|error| failed(error.to_string())),
         Format::Json => {
-            let text = serde_json::to_string_pretty(&part).map_err(|error| failed(error.to_string()))?;
+            let text =
+                serde_json::to_string_pretty(&part).map_err(|error| failed(error.to_string()))?;
             Ok(text + "\n")
         }
         Format::MagentoConfigXml => Err(DocumentError::NoExport),
@@ -38,21 +39,42 @@ pub fn export(workflow: &Workflow, format: Format) -> Result<String, DocumentErr
 
 fn workflow_part(workflow: &Workflow) -> WorkflowPart {
     let Workflow {
-        code, label, description, initial_state, default_store_view, comment_status, status_sharing,
-        refunded_units, operations, max_cascade, states, statuses, assignments: _, transitions,
+        code,
+        label,
+        description,
+        initial_state,
+        default_store_view,
+        comment_status,
+        status_sharing,
+        refunded_units,
+        operations,
+        max_cascade,
+        states,
+        statuses,
+        assignments: _,
+        transitions,
     } = workflow;
     let operations = operations.iter().map(|operation| {
-        let part = OperationPart { label: Some(operation.label.clone()), effect: Some(operation.effect) };
+        let part = OperationPart {
+            label: Some(operation.label.clone()),
+            effect: Some(operation.effect),
+        };
         (operation.code.clone(), part)
     });
     let mut place = Place::default();
-    let statuses = statuses.iter().map(|status| (status.code.clone(), status_part(status, &mut place)));
+    let statuses = statuses
+        .iter()
+        .map(|status| (status.code.clone(), status_part(status, &mut place)));
     let statuses = Keyed(statuses.collect());
     let mut place = Place::default();
-    let states = states.iter().map(|state| (state.code.clone(), state_part(workflow, state, &mut place)));
+    let states = states
+        .iter()
+        .map(|state| (state.code.clone(), state_part(workflow, state, &mut place)));
     let states = Keyed(states.collect());
     let mut place = Place::default();
-    let transitions = transitions.iter().map(|t| (t.code.clone(), transition_part(t, &mut place)));
+    let transitions = transitions
+        .iter()
+        .map(|t| (t.code.clone(), transition_part(t, &mut place)));
     WorkflowPart {
         workflow: Some(code.clone()),
         label: Some(label.clone()),
@@ -83,19 +105,42 @@ impl Place {
 }
 
 fn status_part(status: &Status, place: &mut Place) -> StatusPart {
-    let Status { code: _, label, store_view_labels, description, color, position, retired } = status;
+    let Status {
+        code: _,
+        label,
+        store_view_labels,
+        description,
+        color,
+        position,
+        retired,
+    } = status;
     StatusPart {
         label: Some(label.clone()),
         description: text(description),
         color: color.clone(),
         position: place.written(*position),
         retired: flag(*retired),
-        store_view_labels: Keyed(store_view_labels.iter().map(|(view, label)| (view.clone(), label.clone())).collect()),
+        store_view_labels: Keyed(
+            store_view_labels
+                .iter()
+                .map(|(view, label)| (view.clone(), label.clone()))
+                .collect(),
+        ),
     }
 }
 
 fn state_part(workflow: &Workflow, state: &State, place: &mut Place) -> StatePart {
-    let State { code, label, category, can_start, operations, holdable, terminal, entry_guard, position } = state;
+    let State {
+        code,
+        label,
+        category,
+        can_start,
+        operations,
+        holdable,
+        terminal,
+        entry_guard,
+        position,
+    } = state;
     StatePart {
         label: Some(label.clone()),
         category: Some(*category),
@@ -104,7 +149,12 @@ fn state_part(workflow: &Workflow, state: &State, place: &mut Place) -> StatePar
         terminal: flag(*terminal),
         entry_guard: entry_guard.clone(),
         operations: codes(operations),
-        statuses: codes(&workflow.assignments_of(code).map(assignment_part).collect::<Vec<_>>()),
+        statuses: codes(
+            &workflow
+                .assignments_of(code)
+                .map(assignment_part)
+                .collect::<Vec<_>>(),
+        ),
         position: place.written(*position),
     }
 }
@@ -114,13 +164,27 @@ fn assignment_part(assignment: &Assignment) -> AssignmentPart {
     if assignment.visible_on_storefront {
         return AssignmentPart::Code(status);
     }
-    AssignmentPart::Flags(AssignmentFlags { status, default: None, visible_on_storefront: Some(false) })
+    AssignmentPart::Flags(AssignmentFlags {
+        status,
+        default: None,
+        visible_on_storefront: Some(false),
+    })
 }
 
 fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart {
     let Transition {
-        code: _, label, description, from_statuses, from_states, to_state, to_status, guard, trigger,
-        operation, roles, position,
+        code: _,
+        label,
+        description,
+        from_statuses,
+        from_states,
+        to_state,
+        to_status,
+        guard,
+        trigger,
+        operation,
+        roles,
+        position,
     } = transition;
     TransitionPart {
         label: Some(label.clone()),
@@ -133,7 +197,9 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
         trigger: match trigger {
             Trigger::Manual => None,
             Trigger::Automatic => Some(TriggerPart::Automatic),
-            Trigger::OnOperations(operations) => Some(TriggerPart::OnOperations(FlowSeq(operations.clone()))),
+            Trigger::OnOperations(operations) => {
+                Some(TriggerPart::OnOperations(FlowSeq(operations.clone())))
+            }
         },
         operation: operation.clone(),
         roles: codes(roles),

@@ -65,7 +65,9 @@ where
         let mut entries = Vec::new();
         while let Some(key) = map.next_key::<K>()? {
             if !seen.insert(key.clone()) {
-                return Err(A::Error::custom(format_args!("{key} must not be given twice")));
+                return Err(A::Error::custom(format_args!(
+                    "{key} must not be given twice"
+                )));
             }
             entries.push((key, map.next_value()?));
         }

@@ -24,7 +24,9 @@ pub(super) type Codes<T> = FlowSeq<Vec<T>>;
 
 /// Reads a field that may be left out but not be null: a colour without quotes is a
 /// comment in YAML, and must not pass for no colour.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
@@ -156,16 +158,28 @@ pub(super) enum AssignmentPart {
 #[serde(deny_unknown_fields)]
 pub(super) struct AssignmentFlags {
     pub(super) status: StatusCode,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) default: Option<bool>,
-    #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "given",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub(super) visible_on_storefront: Option<bool>,
 }
 
 impl AssignmentPart {
     pub(super) fn into_flags(self) -> AssignmentFlags {
         match self {
-            Self::Code(status) => AssignmentFlags { status, default: None, visible_on_storefront: None },
+            Self::Code(status) => AssignmentFlags {
+                status,
+                default: None,
+                visible_on_storefront: None,
+            },
             Self::Flags(flags) => flags,
         }
     }
@@ -180,15 +194,20 @@ impl<'de> Deserialize<'de> for AssignmentPart {
             type Value = AssignmentPart;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("the code of a status, or a map with status, default and visible_on_storefront")
+                f.write_str(
+                    "the code of a status, or a map with status, default and visible_on_storefront",
+                )
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                StatusCode::new(text).map(AssignmentPart::Code).map_err(E::custom)
+                StatusCode::new(text)
+                    .map(AssignmentPart::Code)
+                    .map_err(E::custom)
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                AssignmentFlags::deserialize(MapAccessDeserializer::new(map)).map(AssignmentPart::Flags)
+                AssignmentFlags::deserialize(MapAccessDeserializer::new(map))
+                    .map(AssignmentPart::Flags)
             }
         }
 

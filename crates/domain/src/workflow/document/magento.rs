@@ -31,7 +31,11 @@ struct StateConfig {
 /// Reads a configuration. Declarations of document types are refused, and with them
 /// entities of the document's own; keys that belong to other modules are passed over.
 pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
-    let options = ParsingOptions { allow_dtd: false, nodes_limit: NODES_MAX, ..ParsingOptions::default() };
+    let options = ParsingOptions {
+        allow_dtd: false,
+        nodes_limit: NODES_MAX,
+        ..ParsingOptions::default()
+    };
     let xml = Xml::parse_with_options(text, options).map_err(|error| {
         let position = error.pos();
         DocumentError::text(position.row.into(), position.col.into(), "", &error)
@@ -40,9 +44,14 @@ pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
     if !root.has_tag_name("config") {
         return Err(refused(root, "config", &"must be the outermost element"));
     }
-    let sections = ["global", "sales", "order"].iter().fold(vec![root], |nodes, name| {
-        nodes.into_iter().flat_map(|node| children(node).filter(|child| child.has_tag_name(*name))).collect()
-    });
+    let sections = ["global", "sales", "order"]
+        .iter()
+        .fold(vec![root], |nodes, name| {
+            nodes
+                .into_iter()
+                .flat_map(|node| children(node).filter(|child| child.has_tag_name(*name)))
+                .collect()
+        });
     let mut config = Config::default();
     for section in sections {
         for group in children(section) {
@@ -54,14 +63,19 @@ pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
         }
     }
     if config == Config::default() {
-        return Err(refused(root, "config.global.sales.order", &"must have statuses or states"));
+        return Err(refused(
+            root,
+            "config.global.sales.order",
+            &"must have statuses or states",
+        ));
     }
     Ok(config)
 }
 
 fn statuses(group: Node<'_, '_>) -> Result<Vec<(StatusCode, Option<Label>)>, DocumentError> {
     let read = |node: Node<'_, '_>| {
-        let code = StatusCode::new(node.tag_name().name()).map_err(|problem| refused(node, "statuses", &problem))?;
+        let code = StatusCode::new(node.tag_name().name())
+            .map_err(|problem| refused(node, "statuses", &problem))?;
         Ok((code, label(node)?))
     };
     children(group).map(read).collect()
@@ -72,11 +86,15 @@ fn states(group: Node<'_, '_>) -> Result<Vec<StateConfig>, DocumentError> {
 }
 
 fn state(node: Node<'_, '_>) -> Result<StateConfig, DocumentError> {
-    let state = StateCode::new(node.tag_name().name()).map_err(|problem| refused(node, "states", &problem))?;
-    let links = children(node).filter(|child| child.has_tag_name("statuses")).flat_map(children);
+    let state = StateCode::new(node.tag_name().name())
+        .map_err(|problem| refused(node, "states", &problem))?;
+    let links = children(node)
+        .filter(|child| child.has_tag_name("statuses"))
+        .flat_map(children);
     let link = |link: Node<'_, '_>| {
         let code = StatusCode::new(link.tag_name().name());
-        let code = code.map_err(|problem| refused(link, &format!("states.{state}.statuses"), &problem))?;
+        let code =
+            code.map_err(|problem| refused(link, &format!("states.{state}.statuses"), &problem))?;
         Ok((code, link.attribute("default") == Some("1")))
     };
     let statuses = links.map(link).collect::<Result<_, _>>()?;
@@ -103,7 +121,10 @@ fn children<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
 
 /// The text of an element, also where comments or CDATA cut it.
 fn content(node: Node<'_, '_>) -> String {
-    let texts = node.children().filter(Node::is_text).filter_map(|child| child.text());
+    let texts = node
+        .children()
+        .filter(Node::is_text)
+        .filter_map(|child| child.text());
     texts.collect::<String>().trim().to_owned()
 }
 
@@ -120,8 +141,14 @@ pub(super) fn merge(base: &Workflow, config: &Config) -> Result<Workflow, Refusa
         put_status(&mut workflow, code, label.as_ref())?;
     }
     for config in &config.states {
-        let Some(state) = workflow.states.iter_mut().find(|state| state.code == config.state) else {
-            return Err(Refusal::StateNotFound { state: config.state.clone() });
+        let Some(state) = workflow
+            .states
+            .iter_mut()
+            .find(|state| state.code == config.state)
+        else {
+            return Err(Refusal::StateNotFound {
+                state: config.state.clone(),
+            });
         };
         if let Some(label) = &config.label {
             state.label = label.clone();
@@ -131,9 +158,21 @@ pub(super) fn merge(base: &Workflow, config: &Config) -> Result<Workflow, Refusa
     Ok(workflow)
 }
 
-fn put_status(workflow: &mut Workflow, code: &StatusCode, label: Option<&Label>) -> Result<(), Refusal> {
-    let last = workflow.statuses.iter().map(|status| status.position).max().unwrap_or(0);
-    let present = workflow.statuses.iter_mut().find(|status| status.code == *code);
+fn put_status(
+    workflow: &mut Workflow,
+    code: &StatusCode,
+    label: Option<&Label>,
+) -> Result<(), Refusal> {
+    let last = workflow
+        .statuses
+        .iter()
+        .map(|status| status.position)
+        .max()
+        .unwrap_or(0);
+    let present = workflow
+        .statuses
+        .iter_mut()
+        .find(|status| status.code == *code);
     match (present, label) {
         (Some(present), Some(label)) => present.label = label.clone(),
         (Some(_), None) => {}
@@ -146,7 +185,11 @@ fn put_status(workflow: &mut Workflow, code: &StatusCode, label: Option<&Label>)
             position: last.saturating_add(super::export::POSITION_STEP),
             retired: false,
         }),
-        (None, None) => return Err(Refusal::FieldRequired { path: format!("statuses.{code}.label") }),
+        (None, None) => {
+            return Err(Refusal::FieldRequired {
+                path: format!("statuses.{code}.label"),
+            });
+        }
     }
     Ok(())
 }
@@ -154,25 +197,38 @@ fn put_status(workflow: &mut Workflow, code: &StatusCode, label: Option<&Label>)
 /// Magento 1 knows visibility of states only, so a new status is seen where the state's
 /// default is, unless the configuration says otherwise.
 fn link(workflow: &mut Workflow, config: &StateConfig) -> Result<(), Refusal> {
-    let default = workflow.assignments_of(&config.state).find(|assignment| assignment.is_default);
+    let default = workflow
+        .assignments_of(&config.state)
+        .find(|assignment| assignment.is_default);
     let usual = default.is_some_and(|assignment| assignment.visible_on_storefront);
     if let Some(visible) = config.visible_on_front {
-        for assignment in workflow.assignments.iter_mut().filter(|a| a.state == config.state) {
+        for assignment in workflow
+            .assignments
+            .iter_mut()
+            .filter(|a| a.state == config.state)
+        {
             assignment.visible_on_storefront = visible;
         }
     }
     for (status, is_default) in &config.statuses {
         let Some(known) = workflow.status(status) else {
-            return Err(Refusal::StatusNotFound { status: status.clone() });
+            return Err(Refusal::StatusNotFound {
+                status: status.clone(),
+            });
         };
         if known.retired {
-            return Err(Refusal::StatusRetired { status: status.clone() });
+            return Err(Refusal::StatusRetired {
+                status: status.clone(),
+            });
         }
         edit::check_sharing(workflow, &config.state, status)?;
         let old = workflow.assignment(&config.state, status);
         let was_default = old.is_some_and(|old| old.is_default);
         let is_first = workflow.assignments_of(&config.state).next().is_none();
-        let visible = config.visible_on_front.or(old.map(|old| old.visible_on_storefront)).unwrap_or(usual);
+        let visible = config
+            .visible_on_front
+            .or(old.map(|old| old.visible_on_storefront))
+            .unwrap_or(usual);
         let assignment = Assignment {
             state: config.state.clone(),
             status: status.clone(),

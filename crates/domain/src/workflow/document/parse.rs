@@ -56,14 +56,27 @@ pub enum DocumentError {
 }
 
 fn at(path: &str) -> String {
-    if path.is_empty() { String::new() } else { format!(", {path}") }
+    if path.is_empty() {
+        String::new()
+    } else {
+        format!(", {path}")
+    }
 }
 
 impl DocumentError {
     pub(super) fn text(line: u64, column: u64, path: &str, problem: &dyn Display) -> Self {
-        let path = if path == "." { "" } else { path.trim_end_matches(".?") };
+        let path = if path == "." {
+            ""
+        } else {
+            path.trim_end_matches(".?")
+        };
         let problem: String = problem.to_string().chars().take(500).collect();
-        Self::Text { line, column, path: path.to_owned(), problem }
+        Self::Text {
+            line,
+            column,
+            path: path.to_owned(),
+            problem,
+        }
     }
 }
 
@@ -74,7 +87,10 @@ impl DocumentError {
 /// well-formed, unknown keys, values that break a rule, and what is not supported yet.
 pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
     if text.len() > DOCUMENT_BYTES_MAX {
-        return Err(DocumentError::TooLarge { max: DOCUMENT_BYTES_MAX, actual: text.len() });
+        return Err(DocumentError::TooLarge {
+            max: DOCUMENT_BYTES_MAX,
+            actual: text.len(),
+        });
     }
     let part = match format {
         Format::Yaml => yaml(text)?,
@@ -101,7 +117,9 @@ fn json(text: &str) -> Result<WorkflowPart, DocumentError> {
 fn json_error(error: &serde_json::Error, path: &str) -> DocumentError {
     let (line, column) = (error.line(), error.column());
     let text = error.to_string();
-    let problem = text.strip_suffix(&format!(" at line {line} column {column}")).unwrap_or(&text);
+    let problem = text
+        .strip_suffix(&format!(" at line {line} column {column}"))
+        .unwrap_or(&text);
     let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     DocumentError::text(wide(line), wide(column), path, &problem)
 }
@@ -119,15 +137,16 @@ fn yaml(text: &str) -> Result<WorkflowPart, DocumentError> {
         with_snippet: false,
     };
     let mut path = String::new();
-    let read = serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-        let mut track = serde_path_to_error::Track::new();
-        let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
-        let part = WorkflowPart::deserialize(tracked);
-        if part.is_err() {
-            path = track.path().to_string();
-        }
-        part
-    });
+    let read =
+        serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
+            let mut track = serde_path_to_error::Track::new();
+            let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
+            let part = WorkflowPart::deserialize(tracked);
+            if part.is_err() {
+                path = track.path().to_string();
+            }
+            part
+        });
     read.map_err(|error| yaml_error(&error, &path))
 }
 
@@ -135,13 +154,22 @@ fn yaml_error(error: &Error, path: &str) -> DocumentError {
     let location = error.location();
     let (line, column) = location.map_or((0, 0), |location| (location.line(), location.column()));
     let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-    let text = text.strip_suffix(&format!(" at line {line}, column {column}")).unwrap_or(&text);
+    let text = text
+        .strip_suffix(&format!(" at line {line}, column {column}"))
+        .unwrap_or(&text);
     let problem = match error.without_snippet() {
-        Error::Budget { breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. }, .. } => {
-            "anchors and aliases are not allowed"
-        }
-        Error::Budget { breach: BudgetBreach::Documents { .. }, .. } => "only one document is allowed",
-        Error::Budget { breach: BudgetBreach::Depth { .. }, .. } => "is nested too deeply",
+        Error::Budget {
+            breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. },
+            ..
+        } => "anchors and aliases are not allowed",
+        Error::Budget {
+            breach: BudgetBreach::Documents { .. },
+            ..
+        } => "only one document is allowed",
+        Error::Budget {
+            breach: BudgetBreach::Depth { .. },
+            ..
+        } => "is nested too deeply",
         _ => text,
     };
     DocumentError::text(line, column, path, &problem)
@@ -149,7 +177,11 @@ fn yaml_error(error: &Error, path: &str) -> DocumentError {
 
 fn refuse_unsupported(part: &WorkflowPart) -> Result<(), DocumentError> {
     for (code, transition) in part.transitions.iter() {
-        let refuse = |field: &str| Err(DocumentError::NotSupportedYet { path: format!("transitions.{code}.{field}") });
+        let refuse = |field: &str| {
+            Err(DocumentError::NotSupportedYet {
+                path: format!("transitions.{code}.{field}"),
+            })
+        };
         if transition.actions.is_some() {
             return refuse("actions");
         }

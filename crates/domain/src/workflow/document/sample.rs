@@ -17,7 +17,8 @@ use crate::{
 };
 
 fn codes() -> impl Strategy<Value = Vec<String>> {
-    collection::btree_set("[a-z][a-z0-9_]{0,6}|true|null|yes|no|on|y|n", 1..5).prop_map(Vec::from_iter)
+    collection::btree_set("[a-z][a-z0-9_]{0,6}|true|null|yes|no|on|y|n", 1..5)
+        .prop_map(Vec::from_iter)
 }
 
 /// Texts that a careless writer or reader of YAML would change.
@@ -25,13 +26,33 @@ fn tricky() -> impl Strategy<Value = String> {
     prop_oneof![
         "[ -~]{0,40}",
         "\\PC{0,20}",
-        Just("yes".to_owned()), Just("null".to_owned()), Just("~".to_owned()), Just("1e3".to_owned()),
-        Just("0x1F".to_owned()), Just("- a".to_owned()), Just("a: b".to_owned()), Just("# a".to_owned()),
-        Just("a #b".to_owned()), Just(" a ".to_owned()), Just("2026-11-21".to_owned()), Just("'".to_owned()),
-        Just("\"".to_owned()), Just("{a".to_owned()), Just("&a".to_owned()), Just("*a".to_owned()),
-        Just("!a".to_owned()), Just("%a".to_owned()), Just("@a".to_owned()), Just("---".to_owned()),
-        Just("...".to_owned()), Just("<<".to_owned()), Just(".inf".to_owned()), Just("\u{feff}a".to_owned()),
-        Just("\u{2028}".to_owned()), Just("12:30:45".to_owned()), Just("\u{a0}".to_owned()),
+        Just("yes".to_owned()),
+        Just("null".to_owned()),
+        Just("~".to_owned()),
+        Just("1e3".to_owned()),
+        Just("0x1F".to_owned()),
+        Just("- a".to_owned()),
+        Just("a: b".to_owned()),
+        Just("# a".to_owned()),
+        Just("a #b".to_owned()),
+        Just(" a ".to_owned()),
+        Just("2026-11-21".to_owned()),
+        Just("'".to_owned()),
+        Just("\"".to_owned()),
+        Just("{a".to_owned()),
+        Just("&a".to_owned()),
+        Just("*a".to_owned()),
+        Just("!a".to_owned()),
+        Just("%a".to_owned()),
+        Just("@a".to_owned()),
+        Just("---".to_owned()),
+        Just("...".to_owned()),
+        Just("<<".to_owned()),
+        Just(".inf".to_owned()),
+        Just("\u{feff}a".to_owned()),
+        Just("\u{2028}".to_owned()),
+        Just("12:30:45".to_owned()),
+        Just("\u{a0}".to_owned()),
     ]
 }
 
@@ -41,7 +62,18 @@ fn label() -> impl Strategy<Value = Label> {
 
 fn description() -> impl Strategy<Value = Description> {
     let lines = collection::vec(tricky(), 0..4);
-    (lines, prop_oneof![Just("\n"), Just("\n\n"), Just("\r\n"), Just("\t"), Just("\n  "), Just(" \n")], any::<bool>())
+    (
+        lines,
+        prop_oneof![
+            Just("\n"),
+            Just("\n\n"),
+            Just("\r\n"),
+            Just("\t"),
+            Just("\n  "),
+            Just(" \n")
+        ],
+        any::<bool>(),
+    )
         .prop_filter_map("a description", |(lines, separator, ends)| {
             let end = if ends { separator } else { "" };
             Description::new(&(lines.join(separator) + end)).ok()
@@ -49,31 +81,60 @@ fn description() -> impl Strategy<Value = Description> {
 }
 
 fn guard() -> impl Strategy<Value = Option<Expression>> {
-    option::of((tricky(), prop_oneof![Just(" && "), Just("\n  && ")]).prop_filter_map("an expression", |(text, and)| {
-        Expression::new(&format!("order.id == '{text}'{and}order.can_ship")).ok()
-    }))
+    option::of(
+        (tricky(), prop_oneof![Just(" && "), Just("\n  && ")])
+            .prop_filter_map("an expression", |(text, and)| {
+                Expression::new(&format!("order.id == '{text}'{and}order.can_ship")).ok()
+            }),
+    )
 }
 
 fn position() -> impl Strategy<Value = i32> {
-    prop_oneof![(0..6).prop_map(|n| n * 10), any::<i32>(), Just(i32::MAX), Just(i32::MIN)]
+    prop_oneof![
+        (0..6).prop_map(|n| n * 10),
+        any::<i32>(),
+        Just(i32::MAX),
+        Just(i32::MIN)
+    ]
 }
 
 fn status(code: StatusCode) -> impl Strategy<Value = Status> {
     let labels = collection::btree_map("[A-Za-z0-9_-]{1,5}", label(), 0..3).prop_map(|labels| {
-        labels.into_iter().map(|(view, label)| (StoreView::new(&view).unwrap(), label)).collect::<BTreeMap<_, _>>()
+        labels
+            .into_iter()
+            .map(|(view, label)| (StoreView::new(&view).unwrap(), label))
+            .collect::<BTreeMap<_, _>>()
     });
     let color = option::of("#[0-9a-fA-F]{6}".prop_map(|color| Color::new(&color).unwrap()));
-    (label(), labels, description(), color, position(), any::<bool>()).prop_map(
-        move |(label, store_view_labels, description, color, position, retired)| Status {
-            code: code.clone(), label, store_view_labels, description, color, position, retired,
-        },
+    (
+        label(),
+        labels,
+        description(),
+        color,
+        position(),
+        any::<bool>(),
     )
+        .prop_map(
+            move |(label, store_view_labels, description, color, position, retired)| Status {
+                code: code.clone(),
+                label,
+                store_view_labels,
+                description,
+                color,
+                position,
+                retired,
+            },
+        )
 }
 
 fn category() -> impl Strategy<Value = Category> {
     prop_oneof![
-        Just(Category::Initial), Just(Category::Active), Just(Category::Held),
-        Just(Category::Completed), Just(Category::Closed), Just(Category::Canceled),
+        Just(Category::Initial),
+        Just(Category::Active),
+        Just(Category::Held),
+        Just(Category::Completed),
+        Just(Category::Closed),
+        Just(Category::Canceled),
     ]
 }
 
@@ -85,19 +146,54 @@ fn state(
 ) -> impl Strategy<Value = (State, Vec<Assignment>)> + use<> {
     let operations = subsequence(operations.to_vec(), 0..=operations.len());
     let statuses = subsequence(statuses.to_vec(), 0..=statuses.len()).prop_shuffle();
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), collection::vec(any::<bool>(), 8));
-    (label(), category(), flags, guard(), position(), operations, statuses).prop_map(
-        move |(label, category, (can_start, holdable, terminal, visible), entry_guard, position, operations, statuses)| {
-            let assignments = statuses.into_iter().zip(visible).enumerate().map(|(index, (status, visible))| Assignment {
-                state: code.clone(), status, is_default: index == 0, visible_on_storefront: visible,
-            });
-            let assignments = assignments.collect();
-            let state = State {
-                code: code.clone(), label, category, can_start, operations, holdable, terminal, entry_guard, position,
-            };
-            (state, assignments)
-        },
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        collection::vec(any::<bool>(), 8),
+    );
+    (
+        label(),
+        category(),
+        flags,
+        guard(),
+        position(),
+        operations,
+        statuses,
     )
+        .prop_map(
+            move |(
+                label,
+                category,
+                (can_start, holdable, terminal, visible),
+                entry_guard,
+                position,
+                operations,
+                statuses,
+            )| {
+                let assignments = statuses.into_iter().zip(visible).enumerate().map(
+                    |(index, (status, visible))| Assignment {
+                        state: code.clone(),
+                        status,
+                        is_default: index == 0,
+                        visible_on_storefront: visible,
+                    },
+                );
+                let assignments = assignments.collect();
+                let state = State {
+                    code: code.clone(),
+                    label,
+                    category,
+                    can_start,
+                    operations,
+                    holdable,
+                    terminal,
+                    entry_guard,
+                    position,
+                };
+                (state, assignments)
+            },
+        )
 }
 
 fn transition(
@@ -111,69 +207,185 @@ fn transition(
         Just(Trigger::Automatic),
         subsequence(operations.to_vec(), 1..=operations.len()).prop_map(Trigger::OnOperations),
     ];
-    let from = (subsequence(states.to_vec(), 0..=states.len()), subsequence(statuses.to_vec(), 0..=statuses.len()));
-    let to = (proptest::sample::select(states.to_vec()), option::of(proptest::sample::select(statuses.to_vec())));
+    let from = (
+        subsequence(states.to_vec(), 0..=states.len()),
+        subsequence(statuses.to_vec(), 0..=statuses.len()),
+    );
+    let to = (
+        proptest::sample::select(states.to_vec()),
+        option::of(proptest::sample::select(statuses.to_vec())),
+    );
     let operation = option::of(proptest::sample::select(operations.to_vec()));
-    let roles = collection::vec("[!-~]{1,6}".prop_map(|role| Role::new(&role).unwrap()), 0..3);
-    (label(), description(), from, to, guard(), trigger, operation, roles, position()).prop_map(
-        move |(label, description, (from_states, from_statuses), (to_state, to_status), guard, trigger, operation, roles, position)| {
-            Transition {
-                code: code.clone(), label, description, from_statuses, from_states, to_state, to_status, guard,
-                trigger, operation, roles, position,
-            }
-        },
+    let roles = collection::vec(
+        "[!-~]{1,6}".prop_map(|role| Role::new(&role).unwrap()),
+        0..3,
+    );
+    (
+        label(),
+        description(),
+        from,
+        to,
+        guard(),
+        trigger,
+        operation,
+        roles,
+        position(),
     )
+        .prop_map(
+            move |(
+                label,
+                description,
+                (from_states, from_statuses),
+                (to_state, to_status),
+                guard,
+                trigger,
+                operation,
+                roles,
+                position,
+            )| {
+                Transition {
+                    code: code.clone(),
+                    label,
+                    description,
+                    from_statuses,
+                    from_states,
+                    to_state,
+                    to_status,
+                    guard,
+                    trigger,
+                    operation,
+                    roles,
+                    position,
+                }
+            },
+        )
 }
 
 /// Workflows with everything a document can say; lint would refuse most of them.
 pub(super) fn workflows() -> impl Strategy<Value = Workflow> {
-    (codes(), codes(), codes(), codes()).prop_flat_map(|(operations, statuses, states, transitions)| {
-        let operations: Vec<_> = operations.iter().map(|code| OperationCode::new(code).unwrap()).collect();
-        let statuses: Vec<_> = statuses.iter().map(|code| StatusCode::new(code).unwrap()).collect();
-        let states: Vec<_> = states.iter().map(|code| StateCode::new(code).unwrap()).collect();
-        let parts = (
-            operations.iter().map(|code| operation(code.clone())).collect::<Vec<_>>(),
-            statuses.iter().map(|code| status(code.clone())).collect::<Vec<_>>(),
-            states.iter().map(|code| state(code.clone(), &operations, &statuses)).collect::<Vec<_>>(),
-            transitions.iter()
-                .map(|code| transition(TransitionCode::new(code).unwrap(), &operations, &states, &statuses))
-                .collect::<Vec<_>>(),
-        );
-        (own_fields(states), parts).prop_map(|(own, (operations, statuses, states, transitions))| {
-            let (states, assignments): (Vec<_>, Vec<_>) = states.into_iter().unzip();
-            let assignments = assignments.into_iter().flatten().collect();
-            Workflow { operations, statuses, states, assignments, transitions, ..own }.normalized()
-        })
-    })
+    (codes(), codes(), codes(), codes()).prop_flat_map(
+        |(operations, statuses, states, transitions)| {
+            let operations: Vec<_> = operations
+                .iter()
+                .map(|code| OperationCode::new(code).unwrap())
+                .collect();
+            let statuses: Vec<_> = statuses
+                .iter()
+                .map(|code| StatusCode::new(code).unwrap())
+                .collect();
+            let states: Vec<_> = states
+                .iter()
+                .map(|code| StateCode::new(code).unwrap())
+                .collect();
+            let parts = (
+                operations
+                    .iter()
+                    .map(|code| operation(code.clone()))
+                    .collect::<Vec<_>>(),
+                statuses
+                    .iter()
+                    .map(|code| status(code.clone()))
+                    .collect::<Vec<_>>(),
+                states
+                    .iter()
+                    .map(|code| state(code.clone(), &operations, &statuses))
+                    .collect::<Vec<_>>(),
+                transitions
+                    .iter()
+                    .map(|code| {
+                        transition(
+                            TransitionCode::new(code).unwrap(),
+                            &operations,
+                            &states,
+                            &statuses,
+                        )
+                    })
+                    .collect::<Vec<_>>(),
+            );
+            (own_fields(states), parts).prop_map(
+                |(own, (operations, statuses, states, transitions))| {
+                    let (states, assignments): (Vec<_>, Vec<_>) = states.into_iter().unzip();
+                    let assignments = assignments.into_iter().flatten().collect();
+                    Workflow {
+                        operations,
+                        states,
+                        statuses,
+                        assignments,
+                        transitions,
+                        ..own
+                    }
+                    .normalized()
+                },
+            )
+        },
+    )
 }
 
 fn operation(code: OperationCode) -> impl Strategy<Value = Operation> {
     let effect = prop_oneof![
-        Just(Effect::None), Just(Effect::Invoice), Just(Effect::Ship),
-        Just(Effect::Refund), Just(Effect::Cancel), Just(Effect::Pay),
+        Just(Effect::None),
+        Just(Effect::Invoice),
+        Just(Effect::Ship),
+        Just(Effect::Refund),
+        Just(Effect::Cancel),
+        Just(Effect::Pay),
     ];
-    (label(), effect).prop_map(move |(label, effect)| Operation { code: code.clone(), label, effect })
+    (label(), effect).prop_map(move |(label, effect)| Operation {
+        code: code.clone(),
+        label,
+        effect,
+    })
 }
 
 fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {
-    let flags = (any::<bool>(), any::<bool>(), any::<bool>(), prop_oneof![Just(16), any::<u32>()]);
+    let flags = (
+        any::<bool>(),
+        any::<bool>(),
+        any::<bool>(),
+        prop_oneof![Just(16), any::<u32>()],
+    );
     let view = option::of("[A-Za-z0-9_-]{1,5}".prop_map(|view| StoreView::new(&view).unwrap()));
-    (label(), description(), view, flags, proptest::sample::select(states)).prop_map(
-        |(label, description, default_store_view, (never, shared, fulfilled, max_cascade), initial_state)| Workflow {
-            code: WorkflowCode::new("invented").unwrap(),
-            label,
-            description,
-            initial_state,
-            default_store_view,
-            comment_status: if never { CommentStatus::Never } else { CommentStatus::AnyInState },
-            status_sharing: if shared { StatusSharing::Shared } else { StatusSharing::Exclusive },
-            refunded_units: if fulfilled { RefundedUnits::Fulfilled } else { RefundedUnits::StillShip },
-            operations: Vec::new(),
-            max_cascade,
-            states: Vec::new(),
-            statuses: Vec::new(),
-            assignments: Vec::new(),
-            transitions: Vec::new(),
-        },
+    (
+        label(),
+        description(),
+        view,
+        flags,
+        proptest::sample::select(states),
     )
+        .prop_map(
+            |(
+                label,
+                description,
+                default_store_view,
+                (never, shared, fulfilled, max_cascade),
+                initial_state,
+            )| Workflow {
+                code: WorkflowCode::new("invented").unwrap(),
+                label,
+                description,
+                initial_state,
+                default_store_view,
+                comment_status: if never {
+                    CommentStatus::Never
+                } else {
+                    CommentStatus::AnyInState
+                },
+                status_sharing: if shared {
+                    StatusSharing::Shared
+                } else {
+                    StatusSharing::Exclusive
+                },
+                refunded_units: if fulfilled {
+                    RefundedUnits::Fulfilled
+                } else {
+                    RefundedUnits::StillShip
+                },
+                operations: Vec::new(),
+                max_cascade,
+                states: Vec::new(),
+                statuses: Vec::new(),
+                assignments: Vec::new(),
+                transitions: Vec::new(),
+            },
+        )
 }

@@ -24,13 +24,27 @@ transitions:
 ";
 
 fn small() -> Workflow {
-    apply(None, &parse(SMALL, Format::Yaml).unwrap(), Mode::Replace, None).unwrap()
+    apply(
+        None,
+        &parse(SMALL, Format::Yaml).unwrap(),
+        Mode::Replace,
+        None,
+    )
+    .unwrap()
 }
 
 fn merged(text: &str) -> Result<Vec<String>, Refusal> {
     let base = small();
-    let after = apply(Some(&base), &parse(text, Format::Yaml).unwrap(), Mode::Merge, None)?;
-    Ok(diff(&base, &after).into_iter().map(|d| format!("{} | {} | {}", d.subject, d.before, d.after)).collect())
+    let after = apply(
+        Some(&base),
+        &parse(text, Format::Yaml).unwrap(),
+        Mode::Merge,
+        None,
+    )?;
+    Ok(diff(&base, &after)
+        .into_iter()
+        .map(|d| format!("{} | {} | {}", d.subject, d.before, d.after))
+        .collect())
 }
 
 proptest! {
@@ -61,14 +75,19 @@ fn presets_survive_export() {
         let workflow = preset.workflow().unwrap();
         for format in [Format::Yaml, Format::Json] {
             let document = parse(&export(&workflow, format).unwrap(), format).unwrap();
-            assert_eq!(apply(None, &document, Mode::Replace, None).unwrap(), workflow);
+            assert_eq!(
+                apply(None, &document, Mode::Replace, None).unwrap(),
+                workflow
+            );
         }
     }
 }
 
 #[test]
 fn exports_what_a_person_would_write() {
-    assert_eq!(export(&small(), Format::Yaml).unwrap(), "\
+    assert_eq!(
+        export(&small(), Format::Yaml).unwrap(),
+        "\
 workflow: order
 label: Order
 initial_state: new
@@ -106,27 +125,67 @@ transitions:
     to_state: processing
     trigger:
       on_operations: [pay]
-");
-    assert_eq!(export(&small(), Format::MagentoConfigXml), Err(DocumentError::NoExport));
+"
+    );
+    assert_eq!(
+        export(&small(), Format::MagentoConfigXml),
+        Err(DocumentError::NoExport)
+    );
 }
 
 #[test]
 fn names_the_place_of_what_it_refuses() {
     let rows = [
-        ("labels: x", "line 1, column 1, labels: unknown field `labels`"),
-        ("statuses:\n  a: {label: A, colour: x}", "line 2, column 17, statuses.a.colour: unknown field `colour`"),
-        ("statuses:\n  A: {label: A}", "line 2, column 3, statuses.A: must be a code"),
-        ("statuses:\n  a: {label: A, color: #ff0000\n  }", "line 2, column 22, statuses.a.color"),
-        ("statuses:\n  a: {label: A}\n  a: {label: B}", "line 3, column 3, statuses: duplicate mapping key `a`"),
-        ("states:\n  a: {terminal: yes}", "line 2, column 17, states.a.terminal"),
-        ("states:\n  a: {statuses: [b, {status: c, is_default: true}]}", "states.a.statuses[1].is_default: unknown field `is_default`"),
-        ("states:\n  a: {operations: [b, C]}", "states.a.operations[1]: must be a code"),
-        ("transitions:\n  a: {trigger: sometimes}", "line 2, column 16, transitions.a.trigger: unknown variant `sometimes`"),
-        ("transitions:\n  a: {expire_time: 8h}", "unknown field `expire_time`"),
+        (
+            "labels: x",
+            "line 1, column 1, labels: unknown field `labels`",
+        ),
+        (
+            "statuses:\n  a: {label: A, colour: x}",
+            "line 2, column 17, statuses.a.colour: unknown field `colour`",
+        ),
+        (
+            "statuses:\n  A: {label: A}",
+            "line 2, column 3, statuses.A: must be a code",
+        ),
+        (
+            "statuses:\n  a: {label: A, color: #ff0000\n  }",
+            "line 2, column 22, statuses.a.color",
+        ),
+        (
+            "statuses:\n  a: {label: A}\n  a: {label: B}",
+            "line 3, column 3, statuses: duplicate mapping key `a`",
+        ),
+        (
+            "states:\n  a: {terminal: yes}",
+            "line 2, column 17, states.a.terminal",
+        ),
+        (
+            "states:\n  a: {statuses: [b, {status: c, is_default: true}]}",
+            "states.a.statuses[1].is_default: unknown field `is_default`",
+        ),
+        (
+            "states:\n  a: {operations: [b, C]}",
+            "states.a.operations[1]: must be a code",
+        ),
+        (
+            "transitions:\n  a: {trigger: sometimes}",
+            "line 2, column 16, transitions.a.trigger: unknown variant `sometimes`",
+        ),
+        (
+            "transitions:\n  a: {expire_time: 8h}",
+            "unknown field `expire_time`",
+        ),
         ("max_cascade: -1", "line 1, column 14, max_cascade"),
         ("max_cascade: 5000000000", "line 1, column 14, max_cascade"),
-        ("label: a\n---\nlabel: b", "line 2, column 1: only one document is allowed"),
-        ("label: &a x\ndescription: *a", "line 1, column 11: anchors and aliases are not allowed"),
+        (
+            "label: a\n---\nlabel: b",
+            "line 2, column 1: only one document is allowed",
+        ),
+        (
+            "label: &a x\ndescription: *a",
+            "line 1, column 11: anchors and aliases are not allowed",
+        ),
         ("<<: {label: a}", "line 1, column 1"),
         ("- a", "line 1, column 1: expected mapping start"),
         ("", "line 1, column 1: the document says nothing"),
@@ -136,21 +195,43 @@ fn names_the_place_of_what_it_refuses() {
     ];
     for (text, expected) in rows {
         let error = parse(text, Format::Yaml).unwrap_err().to_string();
-        assert!(error.contains(expected), "{text}\n  gives    {error}\n  expected {expected}");
+        assert!(
+            error.contains(expected),
+            "{text}\n  gives    {error}\n  expected {expected}"
+        );
         assert_eq!(error.matches("line ").count(), 1, "{error}");
     }
-    let json = parse("{\"states\": {\"a\": {\"label\": 1}}}", Format::Json).unwrap_err().to_string();
-    assert_eq!(json, "line 1, column 27, states.a.label: invalid type: integer `1`, expected a string");
-    let twice = parse("{\"statuses\": {\"a\": {}, \"a\": {}}}", Format::Json).unwrap_err().to_string();
-    assert_eq!(twice, "line 1, column 25, statuses: a must not be given twice");
+    let json = parse("{\"states\": {\"a\": {\"label\": 1}}}", Format::Json)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        json,
+        "line 1, column 28, states.a.label: invalid type: integer `1`, expected a string"
+    );
+    let twice = parse("{\"statuses\": {\"a\": {}, \"a\": {}}}", Format::Json)
+        .unwrap_err()
+        .to_string();
+    assert_eq!(
+        twice,
+        "line 1, column 26, statuses: a must not be given twice"
+    );
 }
 
 #[test]
 fn names_what_is_not_supported_yet() {
     let rows = [
-        ("transitions: {a: {trigger: {after: {duration: 8h}}}}", "transitions.a.trigger.after is not supported yet"),
-        ("transitions: {a: {trigger: {after: 8h}}}", "transitions.a.trigger.after is not supported yet"),
-        ("transitions: {a: {actions: [{mail: x}]}}", "transitions.a.actions is not supported yet"),
+        (
+            "transitions: {a: {trigger: {after: {duration: 8h}}}}",
+            "transitions.a.trigger.after is not supported yet",
+        ),
+        (
+            "transitions: {a: {trigger: {after: 8h}}}",
+            "transitions.a.trigger.after is not supported yet",
+        ),
+        (
+            "transitions: {a: {actions: [{mail: x}]}}",
+            "transitions.a.actions is not supported yet",
+        ),
     ];
     for (text, expected) in rows {
         assert_eq!(parse(text, Format::Yaml).unwrap_err().to_string(), expected);
@@ -162,12 +243,17 @@ fn bounds_what_a_document_may_cost() {
     let huge = "a".repeat(DOCUMENT_BYTES_MAX + 1);
     let deep = "[".repeat(100_000);
     let deep_map = "{a: ".repeat(50_000);
-    let deep_json = format!("{{\"transitions\": {{\"a\": {{\"actions\": {}", "[".repeat(100_000));
+    let deep_json = format!(
+        "{{\"transitions\": {{\"a\": {{\"actions\": {}",
+        "[".repeat(100_000)
+    );
     let bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: &c [*b, *b]\nlabel: *c";
     let xml_bomb = "<!DOCTYPE c [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><config>&b;</config>";
     let deep_xml = "<a>".repeat(300_000);
     for format in [Format::Yaml, Format::Json, Format::MagentoConfigXml] {
-        assert!(matches!(parse(&huge, format), Err(DocumentError::TooLarge { actual, .. }) if actual == huge.len()));
+        assert!(
+            matches!(parse(&huge, format), Err(DocumentError::TooLarge { actual, .. }) if actual == huge.len())
+        );
         for text in [&deep, &deep_map, &deep_json, bomb, xml_bomb, &deep_xml] {
             let error = parse(text, format).unwrap_err();
             assert!(error.to_string().len() < 1000, "{error}");
@@ -180,14 +266,20 @@ fn a_second_apply_changes_nothing() {
     let workflow = small();
     let document = parse(SMALL, Format::Yaml).unwrap();
     for mode in [Mode::Replace, Mode::Merge] {
-        assert_eq!(apply(Some(&workflow), &document, mode, None).unwrap(), workflow);
+        assert_eq!(
+            apply(Some(&workflow), &document, mode, None).unwrap(),
+            workflow
+        );
     }
 }
 
 #[test]
 fn merge_adds_and_changes_what_the_document_names() {
     let rows = [
-        ("label: Orders", vec!["workflow | label: Order | label: Orders"]),
+        (
+            "label: Orders",
+            vec!["workflow | label: Order | label: Orders"],
+        ),
         (
             "statuses: {packing: {store_view_labels: {de: Gepackt}}, lost: {label: Lost}}\nstates: {processing: {statuses: [lost]}}",
             vec![
@@ -217,14 +309,38 @@ fn merge_adds_and_changes_what_the_document_names() {
 #[test]
 fn refuses_what_makes_no_workflow() {
     let rows = [
-        ("statuses: {lost: {}}", "the document must give statuses.lost.label"),
-        ("states: {lost: {label: Lost}}", "the document must give states.lost.category"),
-        ("transitions: {go: {label: Go}}", "the document must give transitions.go.to_state"),
-        ("operations: {pack: {label: Pack}}", "the document must give operations.pack.effect"),
-        ("initial_state: nowhere", "the workflow would be invalid: workflow starts in state nowhere, which does not exist"),
-        ("states: {new: {statuses: [packing]}}", "the workflow would be invalid: status packing belongs to several states, but sharing is exclusive: new, processing"),
-        ("states: {new: {statuses: [pending, pending]}}", "the workflow would be invalid: assignment new/pending is defined twice, state new has several defaults: pending"),
-        ("states: {new: {statuses: [{status: pending, default: false}]}}", "the workflow would be invalid: state new has statuses, but none is its default"),
+        (
+            "statuses: {lost: {}}",
+            "the document must give statuses.lost.label",
+        ),
+        (
+            "states: {lost: {label: Lost}}",
+            "the document must give states.lost.category",
+        ),
+        (
+            "transitions: {go: {label: Go}}",
+            "the document must give transitions.go.to_state",
+        ),
+        (
+            "operations: {pack: {label: Pack}}",
+            "the document must give operations.pack.effect",
+        ),
+        (
+            "initial_state: nowhere",
+            "the workflow would be invalid: workflow starts in state nowhere, which does not exist",
+        ),
+        (
+            "states: {new: {statuses: [packing]}}",
+            "the workflow would be invalid: status packing belongs to several states, but sharing is exclusive: new, processing",
+        ),
+        (
+            "states: {new: {statuses: [pending, pending]}}",
+            "the workflow would be invalid: assignment new/pending is defined twice, state new has several defaults: pending",
+        ),
+        (
+            "states: {new: {statuses: [{status: pending, default: false}]}}",
+            "the workflow would be invalid: state new has statuses, but none is its default",
+        ),
     ];
     for (text, expected) in rows {
         assert_eq!(merged(text).unwrap_err().to_string(), expected, "{text}");
@@ -232,7 +348,12 @@ fn refuses_what_makes_no_workflow() {
     let document = parse("label: x", Format::Yaml).unwrap();
     let refusal = apply(Some(&small()), &document, Mode::Replace, None).unwrap_err();
     assert_eq!(refusal.to_string(), "the document must give initial_state");
-    assert_eq!(apply(None, &document, Mode::Replace, None).unwrap_err().to_string(), "the document must give workflow");
+    assert_eq!(
+        apply(None, &document, Mode::Replace, None)
+            .unwrap_err()
+            .to_string(),
+        "the document must give workflow"
+    );
 }
 
 #[test]
@@ -240,7 +361,12 @@ fn the_code_of_the_call_wins() {
     let code = WorkflowCode::new("mine").unwrap();
     let document = parse(SMALL, Format::Yaml).unwrap();
     assert_eq!(document.workflow().map(WorkflowCode::as_str), Some("order"));
-    assert_eq!(apply(None, &document, Mode::Replace, Some(&code)).unwrap().code, code);
+    assert_eq!(
+        apply(None, &document, Mode::Replace, Some(&code))
+            .unwrap()
+            .code,
+        code
+    );
 }
 
 const CONFIG_XML: &str = "\
@@ -269,28 +395,45 @@ const CONFIG_XML: &str = "\
 </config>";
 
 fn xml(text: &str, mode: Mode) -> Result<Workflow, Refusal> {
-    apply(Some(&small()), &parse(text, Format::MagentoConfigXml).unwrap(), mode, None)
+    apply(
+        Some(&small()),
+        &parse(text, Format::MagentoConfigXml).unwrap(),
+        mode,
+        None,
+    )
 }
 
 #[test]
 fn takes_statuses_and_links_from_a_magento_configuration() {
     let changes = diff(&small(), &xml(CONFIG_XML, Mode::Merge).unwrap());
-    let told: Vec<_> = changes.iter().map(|d| format!("{} | {} | {}", d.subject, d.before, d.after)).collect();
-    assert_eq!(told, [
-        "status my_processing |  | label: My & yours; position: 40",
-        "status packing | label: Packing | label: Packaging",
-        "state processing | label: Processing | label: In work",
-        "assignment processing/my_processing |  | is_default: true; visible_on_storefront: true",
-        "assignment processing/packed | visible_on_storefront: false | visible_on_storefront: true",
-        "assignment processing/packing | is_default: true | is_default: false",
-    ]);
+    let told: Vec<_> = changes
+        .iter()
+        .map(|d| format!("{} | {} | {}", d.subject, d.before, d.after))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            "status my_processing |  | label: My & yours; position: 40",
+            "status packing | label: Packing | label: Packaging",
+            "state processing | label: Processing | label: In work",
+            "assignment processing/my_processing |  | is_default: true; visible_on_storefront: true",
+            "assignment processing/packed | visible_on_storefront: false | visible_on_storefront: true",
+            "assignment processing/packing | is_default: true | is_default: false",
+        ]
+    );
     assert_eq!(xml(CONFIG_XML, Mode::Replace), Err(Refusal::ModeRefused));
 }
 
 #[test]
 fn refuses_what_a_magento_configuration_may_not_say() {
-    let config = |inner: &str| format!("<config><global><sales><order>{inner}</order></sales></global></config>");
-    let links = |state: &str, status: &str| config(&format!("<states><{state}><statuses><{status}/></statuses></{state}></states>"));
+    let config = |inner: &str| {
+        format!("<config><global><sales><order>{inner}</order></sales></global></config>")
+    };
+    let links = |state: &str, status: &str| {
+        config(&format!(
+            "<states><{state}><statuses><{status}/></statuses></{state}></states>"
+        ))
+    };
     let rows = [
         (links("lost", "pending"), "STATE_NOT_FOUND"),
         (links("new", "lost"), "STATUS_NOT_FOUND"),
@@ -299,17 +442,38 @@ fn refuses_what_a_magento_configuration_may_not_say() {
         (config("<statuses><lost/></statuses>"), "FIELD_INVALID"),
     ];
     for (text, reason) in rows {
-        assert_eq!(xml(&text, Mode::Merge).unwrap_err().reason(), reason, "{text}");
+        assert_eq!(
+            xml(&text, Mode::Merge).unwrap_err().reason(),
+            reason,
+            "{text}"
+        );
     }
     let rows = [
-        ("<config/>".to_owned(), "line 1, column 1, config.global.sales.order: <config> must have statuses or states"),
-        ("<conf/>".to_owned(), "line 1, column 1, config: <conf> must be the outermost element"),
-        (config("<statuses><Big/></statuses>"), "line 1, column 41, statuses: <Big> must be a code"),
-        (config("<statuses><a><label> </label></a></statuses>"), "line 1, column 44, label: <label> must not be empty"),
+        (
+            "<config/>".to_owned(),
+            "line 1, column 1, config.global.sales.order: <config> must have statuses or states",
+        ),
+        (
+            "<conf/>".to_owned(),
+            "line 1, column 1, config: <conf> must be the outermost element",
+        ),
+        (
+            config("<statuses><Big/></statuses>"),
+            "line 1, column 41, statuses: <Big> must be a code",
+        ),
+        (
+            config("<statuses><a><label> </label></a></statuses>"),
+            "line 1, column 44, label: <label> must not be empty",
+        ),
         ("<config>".to_owned(), "line 1, column "),
     ];
     for (text, expected) in rows {
-        let error = parse(&text, Format::MagentoConfigXml).unwrap_err().to_string();
-        assert!(error.starts_with(expected), "{text}\n  gives    {error}\n  expected {expected}");
+        let error = parse(&text, Format::MagentoConfigXml)
+            .unwrap_err()
+            .to_string();
+        assert!(
+            error.starts_with(expected),
+            "{text}\n  gives    {error}\n  expected {expected}"
+        );
     }
 }

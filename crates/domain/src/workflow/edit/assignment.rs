@@ -29,13 +29,18 @@ pub fn assign(
 ) -> Result<Workflow, Refusal> {
     check_parts(workflow, state, status)?;
     if workflow.status(status).is_some_and(|status| status.retired) {
-        return Err(Refusal::StatusRetired { status: status.clone() });
+        return Err(Refusal::StatusRetired {
+            status: status.clone(),
+        });
     }
     check_sharing(workflow, state, status)?;
     let present = workflow.assignment(state, status);
     let was_default = present.is_some_and(|assignment| assignment.is_default);
     if was_default && patch.is_default == Some(false) {
-        return Err(Refusal::DefaultRequired { state: state.clone(), status: status.clone() });
+        return Err(Refusal::DefaultRequired {
+            state: state.clone(),
+            status: status.clone(),
+        });
     }
     let is_first = workflow.assignments_of(state).next().is_none();
     let assignment = Assignment {
@@ -65,16 +70,32 @@ pub fn unassign(
 ) -> Result<(Workflow, Option<StatusCode>), Refusal> {
     check_parts(workflow, state, status)?;
     let Some(present) = workflow.assignment(state, status) else {
-        return Err(Refusal::AssignmentNotFound { state: state.clone(), status: status.clone() });
+        return Err(Refusal::AssignmentNotFound {
+            state: state.clone(),
+            status: status.clone(),
+        });
     };
     let is_last = workflow.assignments_of(state).nth(1).is_none();
-    let promoted = if present.is_default { next_default(workflow, present) } else { None };
+    let promoted = if present.is_default {
+        next_default(workflow, present)
+    } else {
+        None
+    };
     if is_last || present.is_default && promoted.is_none() {
-        return Err(Refusal::LastStatusOfState { state: state.clone(), status: status.clone() });
+        return Err(Refusal::LastStatusOfState {
+            state: state.clone(),
+            status: status.clone(),
+        });
     }
     let mut after = workflow.clone();
-    after.assignments.retain(|other| other.state != *state || other.status != *status);
-    for other in after.assignments.iter_mut().filter(|other| other.state == *state) {
+    after
+        .assignments
+        .retain(|other| other.state != *state || other.status != *status);
+    for other in after
+        .assignments
+        .iter_mut()
+        .filter(|other| other.state == *state)
+    {
         if Some(&other.status) == promoted.as_ref() {
             other.is_default = true;
         }
@@ -85,11 +106,17 @@ pub fn unassign(
 /// Sets an assignment and takes the flag from the former default where this is one.
 pub(in crate::workflow) fn put(workflow: &mut Workflow, assignment: Assignment) {
     if assignment.is_default {
-        for other in workflow.assignments.iter_mut().filter(|other| other.state == assignment.state) {
+        for other in workflow
+            .assignments
+            .iter_mut()
+            .filter(|other| other.state == assignment.state)
+        {
             other.is_default = false;
         }
     }
-    let same = |other: &&mut Assignment| other.state == assignment.state && other.status == assignment.status;
+    let same = |other: &&mut Assignment| {
+        other.state == assignment.state && other.status == assignment.status
+    };
     match workflow.assignments.iter_mut().find(same) {
         Some(present) => *present = assignment,
         None => workflow.assignments.push(assignment),
@@ -98,10 +125,14 @@ pub(in crate::workflow) fn put(workflow: &mut Workflow, assignment: Assignment) 
 
 fn check_parts(workflow: &Workflow, state: &StateCode, status: &StatusCode) -> Result<(), Refusal> {
     if workflow.state(state).is_none() {
-        return Err(Refusal::StateNotFound { state: state.clone() });
+        return Err(Refusal::StateNotFound {
+            state: state.clone(),
+        });
     }
     if workflow.status(status).is_none() {
-        return Err(Refusal::StatusNotFound { status: status.clone() });
+        return Err(Refusal::StatusNotFound {
+            status: status.clone(),
+        });
     }
     Ok(())
 }
@@ -114,16 +145,21 @@ pub(in crate::workflow) fn check_sharing(
 ) -> Result<(), Refusal> {
     let elsewhere = workflow.states_of(status).find(|other| *other != state);
     match (workflow.status_sharing, elsewhere) {
-        (StatusSharing::Exclusive, Some(other)) => {
-            Err(Refusal::StatusAssignedElsewhere { status: status.clone(), state: other.clone() })
-        }
+        (StatusSharing::Exclusive, Some(other)) => Err(Refusal::StatusAssignedElsewhere {
+            status: status.clone(),
+            state: other.clone(),
+        }),
         (StatusSharing::Exclusive, None) | (StatusSharing::Shared, _) => Ok(()),
     }
 }
 
 fn next_default(workflow: &Workflow, leaving: &Assignment) -> Option<StatusCode> {
-    let others = workflow.assignments_of(&leaving.state).filter(|other| other.status != leaving.status);
+    let others = workflow
+        .assignments_of(&leaving.state)
+        .filter(|other| other.status != leaving.status);
     let statuses = others.filter_map(|other| workflow.status(&other.status));
-    let next = statuses.filter(|status| !status.retired).min_by_key(|status| (status.position, &status.code));
+    let next = statuses
+        .filter(|status| !status.retired)
+        .min_by_key(|status| (status.position, &status.code));
     next.map(|status| status.code.clone())
 }

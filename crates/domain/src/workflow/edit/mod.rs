@@ -29,7 +29,9 @@ pub(super) fn finish(before: Option<&Workflow>, after: Workflow) -> Result<Workf
 
 fn errors(workflow: &Workflow) -> Vec<Finding> {
     let findings = lint(workflow).into_iter();
-    findings.filter(|finding| finding.severity() == Severity::Error).collect()
+    findings
+        .filter(|finding| finding.severity() == Severity::Error)
+        .collect()
 }
 
 fn set<T>(field: &mut T, value: Option<T>) {

@@ -40,7 +40,9 @@ pub enum LabelsPatch {
 /// Returns [`Refusal::StatusExists`] where the code is taken.
 pub fn create_status(workflow: &Workflow, status: Status) -> Result<Workflow, Refusal> {
     if workflow.status(&status.code).is_some() {
-        return Err(Refusal::StatusExists { status: status.code });
+        return Err(Refusal::StatusExists {
+            status: status.code,
+        });
     }
     let mut after = workflow.clone();
     after.statuses.push(status);
@@ -52,15 +54,28 @@ pub fn create_status(workflow: &Workflow, status: Status) -> Result<Workflow, Re
 /// # Errors
 /// Returns [`Refusal::StatusNotFound`] for an unknown status, [`Refusal::StatusIsDefault`]
 /// when the default of a state would be retired.
-pub fn update_status(workflow: &Workflow, code: &StatusCode, patch: StatusPatch) -> Result<Workflow, Refusal> {
+pub fn update_status(
+    workflow: &Workflow,
+    code: &StatusCode,
+    patch: StatusPatch,
+) -> Result<Workflow, Refusal> {
     let mut after = workflow.clone();
-    let Some(status) = after.statuses.iter_mut().find(|status| status.code == *code) else {
-        return Err(Refusal::StatusNotFound { status: code.clone() });
+    let Some(status) = after
+        .statuses
+        .iter_mut()
+        .find(|status| status.code == *code)
+    else {
+        return Err(Refusal::StatusNotFound {
+            status: code.clone(),
+        });
     };
     let retires = patch.retired == Some(true) && !status.retired;
-    let states = states_with_default(workflow, code);
-    if retires && !states.is_empty() {
-        return Err(Refusal::StatusIsDefault { status: code.clone(), states });
+    let default_of = states_with_default(workflow, code);
+    if retires && !default_of.is_empty() {
+        return Err(Refusal::StatusIsDefault {
+            status: code.clone(),
+            states: default_of,
+        });
     }
     patch.change(status);
     finish(Some(workflow), after)
@@ -75,11 +90,16 @@ pub fn update_status(workflow: &Workflow, code: &StatusCode, patch: StatusPatch)
 /// names.
 pub fn delete_status(workflow: &Workflow, code: &StatusCode) -> Result<Workflow, Refusal> {
     if workflow.status(code).is_none() {
-        return Err(Refusal::StatusNotFound { status: code.clone() });
+        return Err(Refusal::StatusNotFound {
+            status: code.clone(),
+        });
     }
     let states: Vec<StateCode> = workflow.states_of(code).cloned().collect();
     if !states.is_empty() {
-        return Err(Refusal::StatusAssigned { status: code.clone(), states });
+        return Err(Refusal::StatusAssigned {
+            status: code.clone(),
+            states,
+        });
     }
     let mut after = workflow.clone();
     after.statuses.retain(|status| status.code != *code);
@@ -87,13 +107,25 @@ pub fn delete_status(workflow: &Workflow, code: &StatusCode) -> Result<Workflow,
 }
 
 fn states_with_default(workflow: &Workflow, code: &StatusCode) -> Vec<StateCode> {
-    let defaults = workflow.assignments.iter().filter(|a| a.is_default && a.status == *code);
-    defaults.map(|assignment| assignment.state.clone()).collect()
+    let defaults = workflow
+        .assignments
+        .iter()
+        .filter(|a| a.is_default && a.status == *code);
+    defaults
+        .map(|assignment| assignment.state.clone())
+        .collect()
 }
 
 impl StatusPatch {
     fn change(self, status: &mut Status) {
-        let Self { label, store_view_labels, description, color, position, retired } = self;
+        let Self {
+            label,
+            store_view_labels,
+            description,
+            color,
+            position,
+            retired,
+        } = self;
         set(&mut status.label, label);
         set(&mut status.description, description);
         set(&mut status.color, color);

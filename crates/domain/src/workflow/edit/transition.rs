@@ -41,7 +41,9 @@ pub struct TransitionPatch {
 /// does not compile, and where the workflow would break a rule.
 pub fn create_transition(workflow: &Workflow, transition: Transition) -> Result<Workflow, Refusal> {
     if workflow.transition(&transition.code).is_some() {
-        return Err(Refusal::TransitionExists { transition: transition.code });
+        return Err(Refusal::TransitionExists {
+            transition: transition.code,
+        });
     }
     check(workflow, &transition)?;
     let mut after = workflow.clone();
@@ -59,8 +61,14 @@ pub fn update_transition(
     patch: TransitionPatch,
 ) -> Result<Workflow, Refusal> {
     let mut after = workflow.clone();
-    let Some(transition) = after.transitions.iter_mut().find(|transition| transition.code == *code) else {
-        return Err(Refusal::TransitionNotFound { transition: code.clone() });
+    let Some(transition) = after
+        .transitions
+        .iter_mut()
+        .find(|transition| transition.code == *code)
+    else {
+        return Err(Refusal::TransitionNotFound {
+            transition: code.clone(),
+        });
     };
     patch.change(transition);
     check(workflow, transition)?;
@@ -73,10 +81,14 @@ pub fn update_transition(
 /// Returns [`Refusal::TransitionNotFound`] for an unknown one.
 pub fn delete_transition(workflow: &Workflow, code: &TransitionCode) -> Result<Workflow, Refusal> {
     if workflow.transition(code).is_none() {
-        return Err(Refusal::TransitionNotFound { transition: code.clone() });
+        return Err(Refusal::TransitionNotFound {
+            transition: code.clone(),
+        });
     }
     let mut after = workflow.clone();
-    after.transitions.retain(|transition| transition.code != *code);
+    after
+        .transitions
+        .retain(|transition| transition.code != *code);
     finish(Some(workflow), after)
 }
 
@@ -85,11 +97,15 @@ pub fn delete_transition(workflow: &Workflow, code: &TransitionCode) -> Result<W
 fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
     let mut states = transition.from_states.iter().chain([&transition.to_state]);
     if let Some(state) = states.find(|state| workflow.state(state).is_none()) {
-        return Err(Refusal::StateNotFound { state: state.clone() });
+        return Err(Refusal::StateNotFound {
+            state: state.clone(),
+        });
     }
     let mut statuses = transition.from_statuses.iter().chain(&transition.to_status);
     if let Some(status) = statuses.find(|status| workflow.status(status).is_none()) {
-        return Err(Refusal::StatusNotFound { status: status.clone() });
+        return Err(Refusal::StatusNotFound {
+            status: status.clone(),
+        });
     }
     let triggers = match &transition.trigger {
         Trigger::OnOperations(operations) => operations.as_slice(),
@@ -97,15 +113,23 @@ fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
     };
     let mut operations = triggers.iter().chain(&transition.operation);
     if let Some(operation) = operations.find(|operation| workflow.operation(operation).is_none()) {
-        return Err(Refusal::OperationNotFound { operation: operation.clone() });
+        return Err(Refusal::OperationNotFound {
+            operation: operation.clone(),
+        });
     }
     if let Some(status) = &transition.to_status
         && workflow.assignment(&transition.to_state, status).is_none()
     {
-        return Err(Refusal::StatusNotInState { state: transition.to_state.clone(), status: status.clone() });
+        return Err(Refusal::StatusNotInState {
+            state: transition.to_state.clone(),
+            status: status.clone(),
+        });
     }
     if let Some(Err(problem)) = transition.guard.as_ref().map(Guard::compile) {
-        return Err(Refusal::GuardInvalid { transition: transition.code.clone(), problem });
+        return Err(Refusal::GuardInvalid {
+            transition: transition.code.clone(),
+            problem,
+        });
     }
     Ok(())
 }
@@ -113,8 +137,17 @@ fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
 impl TransitionPatch {
     fn change(self, transition: &mut Transition) {
         let Self {
-            label, description, from_statuses, from_states, to_state, to_status, guard, trigger,
-            operation, roles, position,
+            label,
+            description,
+            from_statuses,
+            from_states,
+            to_state,
+            to_status,
+            guard,
+            trigger,
+            operation,
+            roles,
+            position,
         } = self;
         set(&mut transition.label, label);
         set(&mut transition.description, description);

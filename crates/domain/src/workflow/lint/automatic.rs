@@ -6,14 +6,24 @@ use crate::workflow::{Subject, Transition, Trigger};
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = inside_state(ways);
-    let automatic: Vec<&Way<'_>> =
-        ways.ways.iter().filter(|way| way.transition.trigger == Trigger::Automatic).collect();
-    let unguarded: Vec<&Way<'_>> =
-        automatic.iter().copied().filter(|way| !is_guarded(ways, way.transition)).collect();
+    let automatic: Vec<&Way<'_>> = ways
+        .list
+        .iter()
+        .filter(|way| way.transition.trigger == Trigger::Automatic)
+        .collect();
+    let unguarded: Vec<&Way<'_>> = automatic
+        .iter()
+        .copied()
+        .filter(|way| !is_guarded(ways, way.transition))
+        .collect();
     let endless = circle(&unguarded);
     if endless.is_empty() {
         let message = "belongs to a circle of automatic transitions, which only guards stop";
-        findings.extend(cycle(Rule::GuardedAutomaticCycle, &circle(&automatic), message));
+        findings.extend(cycle(
+            Rule::GuardedAutomaticCycle,
+            &circle(&automatic),
+            message,
+        ));
     } else {
         let message = "belongs to a circle of automatic transitions, which nothing stops";
         findings.extend(cycle(Rule::AutomaticCycle, &endless, message));
@@ -22,30 +32,55 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
 }
 
 fn inside_state(ways: &Ways<'_>) -> Vec<Finding> {
-    let unasked = ways.workflow.transitions.iter().filter(|transition| transition.trigger != Trigger::Manual);
+    let unasked = ways
+        .workflow
+        .transitions
+        .iter()
+        .filter(|transition| transition.trigger != Trigger::Manual);
     let inside = unasked.filter(|transition| {
         let by_state = transition.from_states.contains(&transition.to_state);
         let by_status = transition.from_states.is_empty()
-            && transition.from_statuses.iter().any(|status| ways.states_of(status) == [&transition.to_state]);
+            && transition
+                .from_statuses
+                .iter()
+                .any(|status| ways.states_of(status) == [&transition.to_state]);
         by_state || by_status
     });
     let findings = inside.map(|transition| {
-        let message = format!("would move the status inside state {}, which only calls may do", transition.to_state);
-        Finding::new(Rule::AutomaticInsideState, Subject::Transition(transition.code.clone()), message)
+        let message = format!(
+            "would move the status inside state {}, which only calls may do",
+            transition.to_state
+        );
+        Finding::new(
+            Rule::AutomaticInsideState,
+            Subject::Transition(transition.code.clone()),
+            message,
+        )
     });
     findings.collect()
 }
 
 fn is_guarded(ways: &Ways<'_>, transition: &Transition) -> bool {
-    let entry_guard = ways.workflow.state(&transition.to_state).and_then(|state| state.entry_guard.as_ref());
+    let entry_guard = ways
+        .workflow
+        .state(&transition.to_state)
+        .and_then(|state| state.entry_guard.as_ref());
     transition.guard.is_some() || entry_guard.is_some()
 }
 
 fn cycle(rule: Rule, circle: &[&Transition], message: &str) -> Option<Finding> {
     let first = circle.first()?;
-    let codes: Vec<_> = circle.iter().take(8).map(|transition| transition.code.as_str()).collect();
+    let codes: Vec<_> = circle
+        .iter()
+        .take(8)
+        .map(|transition| transition.code.as_str())
+        .collect();
     let message = format!("{message}: {}", codes.join(", "));
-    Some(Finding::new(rule, Subject::Transition(first.code.clone()), message))
+    Some(Finding::new(
+        rule,
+        Subject::Transition(first.code.clone()),
+        message,
+    ))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -72,7 +107,9 @@ fn circle<'a>(ways: &[&Way<'a>]) -> Vec<&'a Transition> {
             match marks.get(candidate) {
                 Some(Mark::OnPath) if follows(way, other) => {
                     let circle = path.iter().skip_while(|(node, _)| *node != candidate);
-                    return circle.filter_map(|(node, _)| Some(ways.get(*node)?.transition)).collect();
+                    return circle
+                        .filter_map(|(node, _)| Some(ways.get(*node)?.transition))
+                        .collect();
                 }
                 Some(Mark::Unseen) if follows(way, other) => path.push((candidate, 0)),
                 Some(Mark::Unseen | Mark::OnPath | Mark::Done) | None => {}

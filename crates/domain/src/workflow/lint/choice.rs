@@ -16,15 +16,25 @@ fn targets(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for transition in &ways.workflow.transitions {
         let subject = || Subject::Transition(transition.code.clone());
-        let Some(status) = transition.to_status.as_ref().and_then(|code| ways.workflow.status(code)) else {
+        let Some(status) = transition
+            .to_status
+            .as_ref()
+            .and_then(|code| ways.workflow.status(code))
+        else {
             continue;
         };
         let state_exists = ways.workflow.state(&transition.to_state).is_some();
         if state_exists && !ways.states_of(&status.code).contains(&&transition.to_state) {
-            let message = format!("enters status {}, which does not belong to state {}", status.code, transition.to_state);
+            let message = format!(
+                "enters status {}, which does not belong to state {}",
+                status.code, transition.to_state
+            );
             findings.push(Finding::new(Rule::TargetNotAssigned, subject(), message));
         } else if status.retired {
-            let message = format!("enters the retired status {}, so no order can take it", status.code);
+            let message = format!(
+                "enters the retired status {}, so no order can take it",
+                status.code
+            );
             findings.push(Finding::new(Rule::RetiredTarget, subject(), message));
         }
     }
@@ -33,24 +43,45 @@ fn targets(ways: &Ways<'_>) -> Vec<Finding> {
 
 /// Holding and releasing are no transitions.
 fn held(ways: &Ways<'_>) -> Vec<Finding> {
-    let held: Vec<_> = ways.workflow.states.iter().filter(|state| state.category == Category::Held).collect();
+    let held: Vec<_> = ways
+        .workflow
+        .states
+        .iter()
+        .filter(|state| state.category == Category::Held)
+        .collect();
     let mut findings = Vec::new();
     for transition in &ways.workflow.transitions {
         let mut say = |message: String| {
-            findings.push(Finding::new(Rule::HeldStateTransition, Subject::Transition(transition.code.clone()), message));
+            findings.push(Finding::new(
+                Rule::HeldStateTransition,
+                Subject::Transition(transition.code.clone()),
+                message,
+            ));
         };
         for state in &held {
             if transition.to_state == state.code {
-                say(format!("enters the held state {}; orders get there by a hold", state.code));
+                say(format!(
+                    "enters the held state {}; orders get there by a hold",
+                    state.code
+                ));
             }
             if transition.from_states.contains(&state.code) {
-                say(format!("leaves the held state {}; orders leave it by a release", state.code));
+                say(format!(
+                    "leaves the held state {}; orders leave it by a release",
+                    state.code
+                ));
             }
         }
         for status in &transition.from_statuses {
             let states = ways.states_of(status);
-            if !states.is_empty() && states.iter().all(|state| held.iter().any(|held| held.code == **state)) {
-                say(format!("leaves status {status} of the held state; orders leave it by a release"));
+            if !states.is_empty()
+                && states
+                    .iter()
+                    .all(|state| held.iter().any(|held| held.code == **state))
+            {
+                say(format!(
+                    "leaves status {status} of the held state; orders leave it by a release"
+                ));
             }
         }
     }
@@ -61,14 +92,25 @@ fn held(ways: &Ways<'_>) -> Vec<Finding> {
 /// the first other one.
 fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
     let mut by_target: BTreeMap<_, Vec<&Way<'_>>> = BTreeMap::new();
-    for way in ways.ways.iter().filter(|way| way.transition.trigger == Trigger::Manual) {
-        by_target.entry(&way.transition.to_state).or_default().push(way);
+    for way in ways
+        .list
+        .iter()
+        .filter(|way| way.transition.trigger == Trigger::Manual)
+    {
+        by_target
+            .entry(&way.transition.to_state)
+            .or_default()
+            .push(way);
     }
     let mut findings = Vec::new();
     for candidates in by_target.values() {
         for (index, way) in candidates.iter().enumerate() {
-            let others = candidates.iter().skip(index + 1).filter(|other| !told_apart(way.transition, other.transition));
-            let mut meetings = others.filter_map(|other| Some((other.transition, way.sources.common(&other.sources)?)));
+            let others = candidates
+                .iter()
+                .skip(index + 1)
+                .filter(|other| !told_apart(way.transition, other.transition));
+            let mut meetings = others
+                .filter_map(|other| Some((other.transition, way.sources.common(&other.sources)?)));
             let Some((other, place)) = meetings.next() else {
                 continue;
             };
@@ -79,7 +121,11 @@ fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
                 "and transition {} both lead from {}/{} to state {}, so a call that names the target alone is refused",
                 other.code, place.state.code, place.status.code, other.to_state,
             );
-            findings.push(Finding::new(Rule::AmbiguousTarget, Subject::Transition(way.transition.code.clone()), message));
+            findings.push(Finding::new(
+                Rule::AmbiguousTarget,
+                Subject::Transition(way.transition.code.clone()),
+                message,
+            ));
         }
     }
     findings
@@ -88,6 +134,8 @@ fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
 fn told_apart(a: &Transition, b: &Transition) -> bool {
     let by_status = matches!((&a.to_status, &b.to_status), (Some(a), Some(b)) if a != b);
     let by_guard = matches!((&a.guard, &b.guard), (Some(a), Some(b)) if a != b);
-    let by_role = !a.roles.is_empty() && !b.roles.is_empty() && !a.roles.iter().any(|role| b.roles.contains(role));
+    let by_role = !a.roles.is_empty()
+        && !b.roles.is_empty()
+        && !a.roles.iter().any(|role| b.roles.contains(role));
     by_status || by_guard || by_role
 }

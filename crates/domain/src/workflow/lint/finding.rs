@@ -28,7 +28,11 @@ pub struct Finding {
 
 impl Finding {
     pub(super) fn new(rule: Rule, subject: Subject, message: impl Into<String>) -> Self {
-        Self { rule, subject, message: message.into() }
+        Self {
+            rule,
+            subject,
+            message: message.into(),
+        }
     }
 
     /// How much it weighs.

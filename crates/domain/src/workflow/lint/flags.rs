@@ -10,13 +10,18 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     for state in &workflow.states {
         let subject = || Subject::State(state.code.clone());
         let mismatches = mismatches(state).into_iter();
-        findings.extend(mismatches.map(|message| Finding::new(Rule::CategoryMismatch, subject(), message)));
+        findings.extend(
+            mismatches.map(|message| Finding::new(Rule::CategoryMismatch, subject(), message)),
+        );
         if state.holdable && !has_held_state {
             let message = "is holdable, but no state of the workflow is of the category held";
             findings.push(Finding::new(Rule::CategoryMismatch, subject(), message));
         }
         if state.terminal && !state.operations.is_empty() {
-            let message = format!("is terminal, so these operations can never be recorded: {}", listed(&state.operations));
+            let message = format!(
+                "is terminal, so these operations can never be recorded: {}",
+                listed(&state.operations)
+            );
             findings.push(Finding::new(Rule::TerminalOperations, subject(), message));
         }
     }
@@ -24,17 +29,36 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
 }
 
 fn held_states(workflow: &Workflow) -> Vec<Finding> {
-    let held: Vec<_> = workflow.states.iter().filter(|state| state.category == Category::Held).collect();
+    let held: Vec<_> = workflow
+        .states
+        .iter()
+        .filter(|state| state.category == Category::Held)
+        .collect();
     let mut findings = Vec::new();
     if held.len() > 1 {
-        let message = format!("has several states of the category held: {}", listed(held.iter().map(|s| &s.code)));
-        findings.push(Finding::new(Rule::SeveralHeldStates, Subject::Workflow, message));
+        let message = format!(
+            "has several states of the category held: {}",
+            listed(held.iter().map(|s| &s.code))
+        );
+        findings.push(Finding::new(
+            Rule::SeveralHeldStates,
+            Subject::Workflow,
+            message,
+        ));
     }
     for state in held {
-        let flags = [("holdable", state.holdable), ("terminal", state.terminal), ("can_start", state.can_start)];
+        let flags = [
+            ("holdable", state.holdable),
+            ("terminal", state.terminal),
+            ("can_start", state.can_start),
+        ];
         for (flag, _) in flags.into_iter().filter(|(_, set)| *set) {
             let message = format!("is of the category held, so it cannot be {flag}");
-            findings.push(Finding::new(Rule::HeldStateFlags, Subject::State(state.code.clone()), message));
+            findings.push(Finding::new(
+                Rule::HeldStateFlags,
+                Subject::State(state.code.clone()),
+                message,
+            ));
         }
     }
     findings
@@ -50,20 +74,36 @@ fn initial_state(workflow: &Workflow) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding::new(Rule::InitialState, Subject::State(state.code.clone()), message))
+    Some(Finding::new(
+        Rule::InitialState,
+        Subject::State(state.code.clone()),
+        message,
+    ))
 }
 
 fn mismatches(state: &State) -> Vec<&'static str> {
-    let State { category, can_start, terminal, .. } = state;
+    let State {
+        category,
+        can_start,
+        terminal,
+        ..
+    } = state;
     match category {
         Category::Initial => [
             (!can_start).then_some("is of the category initial, but no order can start in it"),
             terminal.then_some("is of the category initial, but terminal"),
-        ].into_iter().flatten().collect(),
-        Category::Active => terminal.then_some("is of the category active, but terminal").into_iter().collect(),
+        ]
+        .into_iter()
+        .flatten()
+        .collect(),
+        Category::Active => terminal
+            .then_some("is of the category active, but terminal")
+            .into_iter()
+            .collect(),
         Category::Held => Vec::new(),
-        Category::Completed | Category::Closed | Category::Canceled => {
-            can_start.then_some("ends the life of an order, but one can start in it").into_iter().collect()
-        }
+        Category::Completed | Category::Closed | Category::Canceled => can_start
+            .then_some("ends the life of an order, but one can start in it")
+            .into_iter()
+            .collect(),
     }
 }

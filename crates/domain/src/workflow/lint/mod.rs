@@ -62,8 +62,15 @@ fn limits(workflow: &Workflow) -> Vec<Finding> {
         })
         .collect();
     if !(1..=CASCADE_MAX).contains(&workflow.max_cascade) {
-        let message = format!("max_cascade is {}, allowed are 1 to {CASCADE_MAX}", workflow.max_cascade);
-        findings.push(Finding::new(Rule::LimitExceeded, Subject::Workflow, message));
+        let message = format!(
+            "max_cascade is {}, allowed are 1 to {CASCADE_MAX}",
+            workflow.max_cascade
+        );
+        findings.push(Finding::new(
+            Rule::LimitExceeded,
+            Subject::Workflow,
+            message,
+        ));
     }
     findings
 }

@@ -23,7 +23,10 @@ fn reached(ways: &Ways<'_>) -> Places {
     }
     while let Some(index) = waiting.pop() {
         for next in next_places(ways, index) {
-            let retired = ways.places.get(next).is_none_or(|place| place.status.retired);
+            let retired = ways
+                .places
+                .get(next)
+                .is_none_or(|place| place.status.retired);
             if !retired && reached.add(next) {
                 waiting.push(next);
             }
@@ -36,8 +39,10 @@ fn next_places(ways: &Ways<'_>, index: usize) -> Vec<usize> {
     let Some(place) = ways.places.get(index) else {
         return Vec::new();
     };
-    let from_here = ways.ways.iter().filter(|way| way.sources.has(index));
-    let mut next: Vec<usize> = from_here.flat_map(|way| way.targets.iter().copied()).collect();
+    let from_here = ways.list.iter().filter(|way| way.sources.has(index));
+    let mut next: Vec<usize> = from_here
+        .flat_map(|way| way.targets.iter().copied())
+        .collect();
     if ways.workflow.comment_status == CommentStatus::AnyInState {
         next.extend(ways.of_state(&place.state.code));
     }
@@ -55,14 +60,22 @@ fn unreachable(ways: &Ways<'_>, reached: &Places) -> Vec<Finding> {
         if !places.is_empty() && !places.iter().any(|place| reached.has(*place)) {
             unreachable_states.insert(&state.code);
             let message = "cannot be reached: no order starts here, and no way leads here";
-            findings.push(Finding::new(Rule::UnreachableState, Subject::State(state.code.clone()), message));
+            findings.push(Finding::new(
+                Rule::UnreachableState,
+                Subject::State(state.code.clone()),
+                message,
+            ));
         }
     }
     for (index, place) in ways.places.iter().enumerate() {
         let told = unreachable_states.contains(&place.state.code) || place.status.retired;
         if !told && !reached.has(index) {
             let subject = Subject::Assignment(place.state.code.clone(), place.status.code.clone());
-            findings.push(Finding::new(Rule::UnreachableStatus, subject, "cannot be reached by any way"));
+            findings.push(Finding::new(
+                Rule::UnreachableStatus,
+                subject,
+                "cannot be reached by any way",
+            ));
         }
     }
     findings
@@ -70,11 +83,19 @@ fn unreachable(ways: &Ways<'_>, reached: &Places) -> Vec<Finding> {
 
 fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let open = ways.workflow.states.iter().filter(|state| !state.terminal && state.category != Category::Held);
+    let open = ways
+        .workflow
+        .states
+        .iter()
+        .filter(|state| !state.terminal && state.category != Category::Held);
     for state in open.filter(|state| !ways.of_state(&state.code).is_empty()) {
         if !has_way_out(ways, state) {
             let message = "is not terminal, but no way leads out of it";
-            findings.push(Finding::new(Rule::DeadEnd, Subject::State(state.code.clone()), message));
+            findings.push(Finding::new(
+                Rule::DeadEnd,
+                Subject::State(state.code.clone()),
+                message,
+            ));
         } else if ways.workflow.comment_status == CommentStatus::Never {
             findings.extend(stuck_statuses(ways, state));
         }
@@ -84,23 +105,34 @@ fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
 
 fn has_way_out(ways: &Ways<'_>, state: &State) -> bool {
     let places = ways.of_state(&state.code);
-    let mut out = ways.ways.iter().filter(|way| way.transition.to_state != state.code);
+    let mut out = ways
+        .list
+        .iter()
+        .filter(|way| way.transition.to_state != state.code);
     out.any(|way| places.iter().any(|place| way.sources.has(*place)))
 }
 
 /// Where comments do not move the status, a status needs a way of its own.
 fn stuck_statuses(ways: &Ways<'_>, state: &State) -> Vec<Finding> {
     let places = ways.of_state(&state.code).iter();
-    let stuck = places.filter(|place| !ways.ways.iter().any(|way| way.sources.has(**place)));
-    let subjects = stuck.filter_map(|index| ways.places.get(*index)).map(|place| {
-        Subject::Assignment(place.state.code.clone(), place.status.code.clone())
-    });
-    subjects.map(|subject| Finding::new(Rule::DeadEnd, subject, "is not final, but no way leads out of it")).collect()
+    let stuck = places.filter(|place| !ways.list.iter().any(|way| way.sources.has(**place)));
+    let subjects = stuck
+        .filter_map(|index| ways.places.get(*index))
+        .map(|place| Subject::Assignment(place.state.code.clone(), place.status.code.clone()));
+    subjects
+        .map(|subject| {
+            Finding::new(
+                Rule::DeadEnd,
+                subject,
+                "is not final, but no way leads out of it",
+            )
+        })
+        .collect()
 }
 
 fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    for way in &ways.ways {
+    for way in &ways.list {
         let transition = way.transition;
         let message = if way.sources.is_empty() {
             "can never be taken: it leaves no place but terminal ones and its own target"
@@ -109,7 +141,11 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
         } else {
             continue;
         };
-        findings.push(Finding::new(Rule::TransitionNeverTaken, Subject::Transition(transition.code.clone()), message));
+        findings.push(Finding::new(
+            Rule::TransitionNeverTaken,
+            Subject::Transition(transition.code.clone()),
+            message,
+        ));
     }
     findings
 }
@@ -119,7 +155,15 @@ fn set_off(ways: &Ways<'_>, transition: &Transition, sources: &Places) -> bool {
     let Trigger::OnOperations(operations) = &transition.trigger else {
         return true;
     };
-    let places = ways.places.iter().enumerate().filter(|(index, _)| sources.has(*index));
+    let places = ways
+        .places
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| sources.has(*index));
     let mut states = places.map(|(_, place)| place.state);
-    states.any(|state| operations.iter().any(|operation| state.operations.contains(operation)))
+    states.any(|state| {
+        operations
+            .iter()
+            .any(|operation| state.operations.contains(operation))
+    })
 }

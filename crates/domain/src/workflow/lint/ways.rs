@@ -29,7 +29,9 @@ impl Places {
     }
 
     pub(super) fn has(&self, place: usize) -> bool {
-        self.0.get(place / 64).is_some_and(|word| word & (1_u64 << (place % 64)) != 0)
+        self.0
+            .get(place / 64)
+            .is_some_and(|word| word & (1_u64 << (place % 64)) != 0)
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -66,32 +68,49 @@ pub(super) struct Way<'a> {
 pub(super) struct Ways<'a> {
     pub(super) workflow: &'a Workflow,
     pub(super) places: Vec<Place<'a>>,
-    pub(super) ways: Vec<Way<'a>>,
+    pub(super) list: Vec<Way<'a>>,
     by_state: BTreeMap<&'a StateCode, Vec<usize>>,
     by_status: BTreeMap<&'a StatusCode, Vec<&'a StateCode>>,
 }
 
 impl<'a> Ways<'a> {
     pub(super) fn new(workflow: &'a Workflow) -> Self {
-        let states: BTreeMap<&StateCode, &State> = workflow.states.iter().map(|s| (&s.code, s)).collect();
-        let statuses: BTreeMap<&StatusCode, &Status> = workflow.statuses.iter().map(|s| (&s.code, s)).collect();
+        let states: BTreeMap<&StateCode, &State> =
+            workflow.states.iter().map(|s| (&s.code, s)).collect();
+        let statuses: BTreeMap<&StatusCode, &Status> =
+            workflow.statuses.iter().map(|s| (&s.code, s)).collect();
         let places: Vec<Place<'_>> = workflow
             .assignments
             .iter()
             .filter_map(|assignment| {
-                let state = states.get(&assignment.state)?;
-                let status = statuses.get(&assignment.status)?;
-                Some(Place { assignment, state, status })
+                Some(Place {
+                    assignment,
+                    state: states.get(&assignment.state)?,
+                    status: statuses.get(&assignment.status)?,
+                })
             })
             .collect();
         let mut by_state: BTreeMap<&StateCode, Vec<usize>> = BTreeMap::new();
         let mut by_status: BTreeMap<&StatusCode, Vec<&StateCode>> = BTreeMap::new();
         for (index, place) in places.iter().enumerate() {
             by_state.entry(&place.state.code).or_default().push(index);
-            by_status.entry(&place.status.code).or_default().push(&place.state.code);
+            by_status
+                .entry(&place.status.code)
+                .or_default()
+                .push(&place.state.code);
         }
-        let mut ways = Self { workflow, places, ways: Vec::new(), by_state, by_status };
-        ways.ways = workflow.transitions.iter().map(|transition| ways.way(transition)).collect();
+        let mut ways = Self {
+            workflow,
+            places,
+            list: Vec::new(),
+            by_state,
+            by_status,
+        };
+        ways.list = workflow
+            .transitions
+            .iter()
+            .map(|transition| ways.way(transition))
+            .collect();
         ways
     }
 
@@ -113,7 +132,10 @@ impl<'a> Ways<'a> {
         let targets = self.targets(transition);
         let from_states: BTreeSet<_> = transition.from_states.iter().collect();
         let from_statuses: BTreeSet<_> = transition.from_statuses.iter().collect();
-        let lands_on = transition.to_status.as_ref().or_else(|| self.default_of(&transition.to_state));
+        let lands_on = transition
+            .to_status
+            .as_ref()
+            .or_else(|| self.default_of(&transition.to_state));
         let is_automatic = !matches!(transition.trigger, Trigger::Manual);
         let mut sources = self.no_places();
         for (index, place) in self.places.iter().enumerate() {
@@ -123,16 +145,26 @@ impl<'a> Ways<'a> {
             let is_inside = *state == transition.to_state;
             let is_same = is_inside && lands_on == Some(status) && !from_statuses.contains(status);
             let only_itself = is_same && (transition.to_status.is_some() || targets.len() < 2);
-            if matches && !place.state.terminal && !only_itself && !(is_inside && is_automatic) {
+            let forbidden = place.state.terminal || only_itself || is_inside && is_automatic;
+            if matches && !forbidden {
                 sources.add(index);
             }
         }
-        Way { transition, sources, targets }
+        Way {
+            transition,
+            sources,
+            targets,
+        }
     }
 
     fn default_of(&self, state: &StateCode) -> Option<&'a StatusCode> {
-        let mut places = self.of_state(state).iter().filter_map(|index| self.places.get(*index));
-        places.find(|place| place.assignment.is_default).map(|place| &place.status.code)
+        let mut places = self
+            .of_state(state)
+            .iter()
+            .filter_map(|index| self.places.get(*index));
+        places
+            .find(|place| place.assignment.is_default)
+            .map(|place| &place.status.code)
     }
 
     /// A call may land on any status of the state where the transition leaves it open; an
@@ -141,10 +173,12 @@ impl<'a> Ways<'a> {
         let open = transition.to_status.is_none() && transition.trigger == Trigger::Manual;
         let in_state = self.of_state(&transition.to_state).iter().copied();
         let targets = in_state.filter(|index| {
-            self.places.get(*index).is_some_and(|place| match &transition.to_status {
-                Some(status) => place.status.code == *status,
-                None => open || place.assignment.is_default,
-            })
+            self.places
+                .get(*index)
+                .is_some_and(|place| match &transition.to_status {
+                    Some(status) => place.status.code == *status,
+                    None => open || place.assignment.is_default,
+                })
         });
         targets.collect()
     }

@@ -50,7 +50,9 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
         UnitOutcome::Refused { index, refusal } => return Err(Error::from(refusal).of_step(index)),
     };
     let mut answer = Answer { results: vec![v1::StepResult::default(); count], bytes: 0, return_orders };
-    refused.into_iter().for_each(|(index, result)| answer.put(index, result));
+    for (index, result) in refused {
+        answer.put(index, result);
+    }
     for (Shown { index, before, asked }, outcome) in shown.into_iter().zip(outcomes) {
         let outcome = outcome.map_err(Error::from);
         answer.put(index, result(app, &views, before, asked.as_ref(), outcome).await);

@@ -1,10 +1,10 @@
 //! Pages of orders.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map::Entry};
 
 use waymark_domain::{
     order::{Order, Standing},
-    value::WorkflowCode,
+    value::{StoreView, WorkflowCode},
     workflow::{Assignment, Category, Refusal, Workflow},
 };
 use waymark_persistence::{Direction, OrderCursor, OrderQuery, OrderSort, SortKey};
@@ -24,33 +24,36 @@ pub(super) async fn page(app: &App, call: OrderListRequest) -> Result<v1::ListOr
     let OrderListRequest { workflows, filter, order_by, page, store_view } = call;
     let token = page.token.as_deref().unwrap_or_default();
     let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
-    let sort = sort(&order_by);
-    let query = query(app, workflows, filter, sort).await?;
-    let found = app.store().list_orders(&query, after.as_ref(), page.size).await?;
-    let mut views = BTreeMap::new();
-    let mut orders = Vec::with_capacity(found.orders.len());
-    for order in &found.orders {
-        if !views.contains_key(&order.workflow) {
-            views.insert(order.workflow.clone(), definition::find(app, &order.workflow).await?);
+    let query = query(app, workflows, filter, sort(order_by)).await?;
+    let mut limit = page.size;
+    let (orders, next) = loop {
+        let found = app.store().list_orders(&query, after.as_ref(), limit).await?;
+        let orders = show(app, &found.orders, store_view.as_ref()).await?;
+        let count = page::fitting(&orders);
+        if count >= orders.len() {
+            break (orders, found.next);
         }
-        if let Some(published) = views.get(&order.workflow) {
-            orders.push(order_to_wire(&published.record.workflow, order, store_view.as_ref()));
-        }
-    }
-    let count = page::fitting(&orders);
-    let next = if count < orders.len() { last(&found.orders, count, sort) } else { found.next };
-    orders.truncate(count);
+        // Too large for one answer. Only the store knows where a shorter page goes on.
+        limit = count;
+    };
     let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
     Ok(v1::ListOrdersResponse { orders, next_page_token: next.unwrap_or_default() })
 }
 
-/// Where a page goes on that ends early because its orders are large.
-fn last(orders: &[Order], count: usize, sort: OrderSort) -> Option<OrderCursor> {
-    let order = orders.get(count.checked_sub(1)?)?;
-    Some(OrderCursor::of(order, sort.by))
+async fn show(app: &App, orders: &[Order], asked: Option<&StoreView>) -> Result<Vec<v1::Order>, Error> {
+    let mut workflows = BTreeMap::new();
+    let mut shown = Vec::with_capacity(orders.len());
+    for order in orders {
+        let published = match workflows.entry(&order.workflow) {
+            Entry::Occupied(entry) => entry.into_mut(),
+            Entry::Vacant(entry) => entry.insert(definition::find(app, &order.workflow).await?),
+        };
+        shown.push(order_to_wire(&published.record.workflow, order, asked));
+    }
+    Ok(shown)
 }
 
-fn sort(order_by: &OrderBy) -> OrderSort {
+fn sort(order_by: OrderBy) -> OrderSort {
     OrderSort {
         by: match order_by.key {
             wire::SortKey::UpdateTime => SortKey::UpdateTime,
@@ -68,7 +71,7 @@ async fn query(
     app: &App,
     workflows: Vec<WorkflowCode>,
     filter: OrderFilter,
-    order: OrderSort,
+    sort: OrderSort,
 ) -> Result<OrderQuery, Error> {
     let standings = standings(app, &workflows, &filter).await?;
     let OrderFilter {
@@ -92,7 +95,7 @@ async fn query(
         updated_after,
         updated_before,
         attributes,
-        order,
+        sort,
     })
 }
 

@@ -20,6 +20,7 @@ use waymark_proto::{
 };
 
 use self::view::Done;
+pub(super) use self::view::find;
 use crate::{App, Error, telemetry};
 
 /// Answers the calls of `OrderService`.

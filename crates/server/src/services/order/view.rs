@@ -26,7 +26,7 @@ pub(super) struct Done {
 }
 
 /// Finds an order and its workflow.
-pub(super) async fn find(app: &App, workflow: &WorkflowCode, id: &OrderId) -> Result<(Arc<Published>, Order), Error> {
+pub(in crate::services) async fn find(app: &App, workflow: &WorkflowCode, id: &OrderId) -> Result<(Arc<Published>, Order), Error> {
     let order = app.store().find_order(workflow, id).await?;
     let published = app.store().workflow(workflow).await?;
     let published = published.ok_or_else(|| Refusal::WorkflowNotFound { workflow: workflow.clone() })?;

@@ -226,5 +226,8 @@ fn grown(outcome: &UnitOutcome) -> impl Iterator<Item = Partition> + '_ {
         UnitOutcome::Refused { .. } => &[],
     };
     let written = steps.iter().flatten().filter(|committed| !committed.replayed);
-    written.flat_map(|committed| committed.entries.first()).map(|logged| logged.position.partition)
+    written.filter_map(|committed| committed.entries.first()).map(|logged| logged.position.partition)
 }
+
+#[cfg(test)]
+mod tests;

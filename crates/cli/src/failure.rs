@@ -1,0 +1,133 @@
+//! Why a command failed, and the exit code that says so to scripts.
+
+use std::{fmt, io, path::PathBuf, process::ExitCode};
+
+use tonic::{Code, Status};
+use tonic_types::StatusExt;
+use waymark_domain::{
+    preset::PresetError,
+    value::Invalid,
+    workflow::{Refusal, document::DocumentError},
+};
+use waymark_server::{StartError, settings::SettingsError, telemetry::TelemetryError};
+
+/// Refused, or something was found.
+pub(crate) const REFUSED: u8 = 1;
+/// Wrong arguments, settings or files.
+const USAGE: u8 = 2;
+/// Not reachable now.
+const UNAVAILABLE: u8 = 3;
+/// Anything else.
+pub(crate) const FAILED: u8 = 4;
+
+/// Why a command failed.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error("cannot read {}", path.display())]
+    Read { path: PathBuf, source: io::Error },
+    #[error("cannot write {}", path.display())]
+    Write { path: PathBuf, source: io::Error },
+    #[error("{} holds no resume token", path.display())]
+    NoToken { path: PathBuf },
+    #[error("there is no preset {name}; `waymark preset list` lists them")]
+    UnknownPreset { name: String },
+    #[error("{option} needs a workflow of a running server, such as workflow:order")]
+    NeedsServer { option: &'static str },
+    #[error("the code of the workflow {0}")]
+    WorkflowCode(Invalid),
+    #[error("{name}")]
+    Document { name: String, source: DocumentError },
+    #[error("{name}")]
+    Workflow { name: String, source: Refusal },
+    #[error(transparent)]
+    Preset(#[from] PresetError),
+    #[error("the address of the server must be like http://127.0.0.1:50551")]
+    ServerAddress(#[source] tonic::transport::Error),
+    #[error("cannot reach {server}")]
+    Connect { server: String, source: tonic::transport::Error },
+    #[error("{}", Told(.0))]
+    Status(Box<Status>),
+    #[error("the server ended the stream without saying why")]
+    StreamEnded,
+    #[error("a message cannot be shown as JSON")]
+    Json(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the database cannot be migrated")]
+    Migrate(#[source] waymark_server::DatabaseError),
+    #[error(transparent)]
+    Telemetry(#[from] TelemetryError),
+    #[error("cannot listen to signals")]
+    Signals(#[source] io::Error),
+    #[error("cannot start the runtime")]
+    Runtime(#[source] io::Error),
+    #[error("cannot write the output")]
+    Output(#[source] io::Error),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Status(Box::new(status))
+    }
+}
+
+impl Failure {
+    /// Whether the same may work later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Connect { .. } | Self::StreamEnded => true,
+            Self::Status(status) => {
+                matches!(status.code(), Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded)
+            }
+            Self::Start(error) => error.is_passing(),
+            Self::Migrate(error) => error.is_passing(),
+            _ => false,
+        }
+    }
+
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        if self.is_passing() {
+            return ExitCode::from(UNAVAILABLE);
+        }
+        ExitCode::from(match self {
+            Self::Settings(_)
+            | Self::Read { .. }
+            | Self::Write { .. }
+            | Self::NoToken { .. }
+            | Self::UnknownPreset { .. }
+            | Self::NeedsServer { .. }
+            | Self::WorkflowCode(_)
+            | Self::ServerAddress(_) => USAGE,
+            Self::Document { .. } | Self::Workflow { .. } => REFUSED,
+            Self::Status(status) => match status.code() {
+                Code::InvalidArgument
+                | Code::NotFound
+                | Code::AlreadyExists
+                | Code::PermissionDenied
+                | Code::FailedPrecondition
+                | Code::Aborted
+                | Code::OutOfRange => REFUSED,
+                _ => FAILED,
+            },
+            _ => FAILED,
+        })
+    }
+}
+
+/// What the server told: the reason, the message, and which fields are meant.
+struct Told<'a>(&'a Status);
+
+impl fmt::Display for Told<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let details = self.0.get_error_details();
+        let reason = details.error_info().map_or("no reason", |info| info.reason.as_str());
+        write!(f, "{:?} ({reason}): {}", self.0.code(), self.0.message())?;
+        let violations = details.bad_request().map(|request| request.field_violations.as_slice());
+        for violation in violations.unwrap_or_default() {
+            write!(f, "\n  {} {}", violation.field, violation.description)?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,125 @@
+//! `waymark watch`: history, one JSON object a line, over every interruption.
+
+mod json;
+mod progress;
+
+use std::{process::ExitCode, time::Duration};
+
+use tokio::time::sleep;
+use tonic::{Streaming, transport::Channel};
+use waymark_proto::v1::{
+    self, StreamHistoryRequest, StreamHistoryResponse, WatchHistoryRequest, WatchHistoryResponse,
+    history_service_client::HistoryServiceClient,
+};
+
+use crate::{
+    arguments::{EntryKind, Watch, WatchFrom},
+    connection,
+    failure::Failure,
+    output,
+};
+use json::Printer;
+use progress::Progress;
+
+/// The pause before connecting again, doubled each time up to the longest one.
+const PAUSE_MIN: Duration = Duration::from_millis(200);
+const PAUSE_MAX: Duration = Duration::from_secs(10);
+
+/// Prints history until the end, which only `--until-now` has.
+pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
+    let printer = Printer::new(arguments.messages)?;
+    let mut progress = Progress::load(arguments.resume_file.as_deref())?;
+    let mut pause = PAUSE_MIN;
+    loop {
+        let heard = progress.messages();
+        let failure = match follow(&arguments, &printer, &mut progress).await {
+            Ok(()) => return Ok(ExitCode::SUCCESS),
+            Err(failure) => failure,
+        };
+        if arguments.no_reconnect || !failure.is_passing() {
+            return Err(failure);
+        }
+        if progress.messages() > heard {
+            pause = PAUSE_MIN;
+        }
+        let line = format!("waymark: {failure}; trying again in {} ms", pause.as_millis());
+        output::complain(&line);
+        sleep(pause).await;
+        pause = pause.saturating_mul(2).min(PAUSE_MAX);
+    }
+}
+
+/// Follows one connection to its end; `Ok` only where the history has one.
+async fn follow(arguments: &Watch, printer: &Printer, progress: &mut Progress) -> Result<(), Failure> {
+    let channel = connection::connect(&arguments.server).await?;
+    let mut client = HistoryServiceClient::new(channel);
+    if arguments.until_now {
+        let mut stream = stream(&mut client, arguments, progress).await?;
+        while let Some(message) = stream.message().await? {
+            printer.stream(&message)?;
+            progress.keep(message.resume_token)?;
+        }
+        return Ok(());
+    }
+    let mut stream = watch(&mut client, arguments, progress).await?;
+    while let Some(message) = stream.message().await? {
+        printer.watch(&message)?;
+        progress.keep(message.resume_token)?;
+    }
+    Err(Failure::StreamEnded)
+}
+
+async fn stream(
+    client: &mut HistoryServiceClient<Channel>,
+    arguments: &Watch,
+    progress: &Progress,
+) -> Result<Streaming<StreamHistoryResponse>, Failure> {
+    let request = StreamHistoryRequest {
+        workflows: arguments.workflows.clone(),
+        order_ids: arguments.orders.clone(),
+        kinds: kinds(arguments),
+        statuses: arguments.statuses.clone(),
+        status_changes_only: arguments.status_changes_only,
+        resume_token: progress.token().to_owned(),
+    };
+    Ok(client.stream_history(request).await?.into_inner())
+}
+
+async fn watch(
+    client: &mut HistoryServiceClient<Channel>,
+    arguments: &Watch,
+    progress: &Progress,
+) -> Result<Streaming<WatchHistoryResponse>, Failure> {
+    let start = match (progress.token(), arguments.from) {
+        ("", WatchFrom::Now) => v1::WatchStart::Now,
+        ("", WatchFrom::Beginning) => v1::WatchStart::Beginning,
+        _ => v1::WatchStart::Unspecified,
+    };
+    let interval = Duration::from_millis(arguments.checkpoint_interval_ms);
+    let request = WatchHistoryRequest {
+        workflows: arguments.workflows.clone(),
+        order_ids: arguments.orders.clone(),
+        kinds: kinds(arguments),
+        statuses: arguments.statuses.clone(),
+        status_changes_only: arguments.status_changes_only,
+        resume_token: progress.token().to_owned(),
+        start: start.into(),
+        partitions: arguments.partitions.clone(),
+        checkpoint_interval: prost_types::Duration::try_from(interval).ok(),
+    };
+    Ok(client.watch_history(request).await?.into_inner())
+}
+
+fn kinds(arguments: &Watch) -> Vec<i32> {
+    let kind = |kind: &EntryKind| match kind {
+        EntryKind::Created => v1::EntryKind::Created,
+        EntryKind::Transitioned => v1::EntryKind::Transitioned,
+        EntryKind::Commented => v1::EntryKind::Commented,
+        EntryKind::Held => v1::EntryKind::Held,
+        EntryKind::Released => v1::EntryKind::Released,
+        EntryKind::OperationRecorded => v1::EntryKind::OperationRecorded,
+        EntryKind::Updated => v1::EntryKind::Updated,
+        EntryKind::Imported => v1::EntryKind::Imported,
+    };
+    arguments.kinds.iter().map(kind).map(i32::from).collect()
+}

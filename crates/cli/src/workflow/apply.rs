@@ -1,0 +1,78 @@
+//! `waymark workflow apply`.
+
+use std::{fmt::Write, path::Path, process::ExitCode};
+
+use waymark_proto::v1::{
+    self, ApplyWorkflowRequest, ApplyWorkflowResponse, ChangeKind, LintSeverity, WorkflowFormat,
+    workflow_service_client::WorkflowServiceClient,
+};
+
+use super::source::{document_format, read};
+use crate::{
+    arguments::{Apply, ApplyMode, DocumentFormat},
+    connection,
+    failure::Failure,
+    output,
+};
+
+/// Sends a document to the server and prints what changed.
+pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
+    let Apply { file, format, workflow, mode, etag, request_id, dry_run, server } = arguments;
+    let path = Some(file.as_path()).filter(|path| *path != Path::new("-"));
+    let format = match document_format(format, path) {
+        DocumentFormat::Yaml => WorkflowFormat::Yaml,
+        DocumentFormat::Json => WorkflowFormat::Json,
+        DocumentFormat::MagentoXml => WorkflowFormat::MagentoConfigXml,
+    };
+    let mode = match mode {
+        None => v1::ApplyMode::Unspecified,
+        Some(ApplyMode::Replace) => v1::ApplyMode::Replace,
+        Some(ApplyMode::Merge) => v1::ApplyMode::Merge,
+    };
+    let request = ApplyWorkflowRequest {
+        workflow,
+        document: read(path)?,
+        format: format.into(),
+        mode: mode.into(),
+        actor: None,
+        etag,
+        request_id,
+        validate_only: dry_run,
+    };
+    let mut client = WorkflowServiceClient::new(connection::connect(&server).await?);
+    let response = client.apply_workflow(request).await?.into_inner();
+    output::print(&report(&response, dry_run))?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
+    let ApplyWorkflowResponse { workflow, changes, findings, replayed } = response;
+    let mut text = String::new();
+    // Writing to a string cannot fail.
+    for change in changes {
+        let _ = match change.kind() {
+            ChangeKind::Added => writeln!(text, "+ {}: {}", change.subject, change.after),
+            ChangeKind::Removed => writeln!(text, "- {}: {}", change.subject, change.before),
+            ChangeKind::Changed | ChangeKind::Unspecified => {
+                writeln!(text, "~ {}: {} -> {}", change.subject, change.before, change.after)
+            }
+        };
+    }
+    for finding in findings {
+        let severity = match finding.severity() {
+            LintSeverity::Error => "error",
+            LintSeverity::Warning => "warning",
+            LintSeverity::Info | LintSeverity::Unspecified => "info",
+        };
+        let _ = writeln!(text, "{severity} {}: {} {}", finding.rule, finding.subject, finding.message);
+    }
+    let (code, version) = workflow.as_ref().map_or(("", 0), |workflow| (workflow.code.as_str(), workflow.version));
+    let what = match (dry_run, replayed, changes.len()) {
+        (_, true, _) => "was applied by an earlier call with this request id".to_owned(),
+        (_, false, 0) => "is so already".to_owned(),
+        (true, false, count) => format!("would change in {count} parts"),
+        (false, false, count) => format!("changed in {count} parts"),
+    };
+    let _ = writeln!(text, "workflow {code} {what}, version {version}");
+    text
+}

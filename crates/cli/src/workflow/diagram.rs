@@ -1,0 +1,55 @@
+//! `waymark workflow diagram`: drawn here, or by the server where it is about orders.
+
+use std::process::ExitCode;
+
+use waymark_domain::workflow::diagram::{self, Marks};
+use waymark_proto::v1::{
+    self, DiagramWorkflowRequest, workflow_service_client::WorkflowServiceClient,
+};
+
+use super::Source;
+use crate::{
+    arguments::{Diagram, DiagramFormat, Server},
+    connection,
+    failure::Failure,
+    output,
+};
+
+/// Draws a workflow.
+pub(super) async fn diagram(arguments: Diagram) -> Result<ExitCode, Failure> {
+    let Diagram { source, format, language, order, counts, server } = arguments;
+    let drawing = if order.is_empty() && !counts {
+        let workflow = source.load(format, None, &server).await?;
+        let language = match language {
+            DiagramFormat::Mermaid => diagram::Format::Mermaid,
+            DiagramFormat::Dot => diagram::Format::Dot,
+            DiagramFormat::Svg => diagram::Format::Svg,
+        };
+        diagram::render(&workflow, language, &Marks::default())
+    } else {
+        of_server(source, language, order, counts, &server).await?
+    };
+    output::print(&drawing)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn of_server(
+    source: Source,
+    language: DiagramFormat,
+    order_id: String,
+    counts: bool,
+    server: &Server,
+) -> Result<String, Failure> {
+    let Source::Stored { code, version: 0 } = source else {
+        let option = if counts { "--counts" } else { "--order" };
+        return Err(Failure::NeedsServer { option });
+    };
+    let format = match language {
+        DiagramFormat::Mermaid => v1::DiagramFormat::Mermaid,
+        DiagramFormat::Dot => v1::DiagramFormat::Dot,
+        DiagramFormat::Svg => v1::DiagramFormat::Svg,
+    };
+    let request = DiagramWorkflowRequest { workflow: code, format: format.into(), order_id, counts };
+    let mut client = WorkflowServiceClient::new(connection::connect(server).await?);
+    Ok(client.diagram_workflow(request).await?.into_inner().document)
+}

@@ -1,0 +1,88 @@
+//! `waymark workflow`: documents of workflows, with and without a server.
+
+mod apply;
+mod diagram;
+mod source;
+
+use std::{fmt::Write, process::ExitCode};
+
+use waymark_domain::workflow::{Difference, DifferenceKind, Finding, Severity, diff, lint};
+
+pub(crate) use source::Source;
+
+use crate::{
+    arguments::{Diff, ExportFormat, Export, Lint, Workflow},
+    failure::{Failure, REFUSED},
+    output,
+};
+
+/// Runs one of the commands.
+pub(crate) async fn run(command: Workflow) -> Result<ExitCode, Failure> {
+    match command {
+        Workflow::Apply(apply) => apply::apply(apply).await,
+        Workflow::Export(export) => export_workflow(export).await,
+        Workflow::Lint(lint) => lint_workflow(lint).await,
+        Workflow::Diagram(diagram) => diagram::diagram(diagram).await,
+        Workflow::Diff(diff) => diff_workflows(diff).await,
+    }
+}
+
+async fn export_workflow(arguments: Export) -> Result<ExitCode, Failure> {
+    let Export { workflow, format, version, server } = arguments;
+    let format = match format {
+        ExportFormat::Yaml => waymark_proto::v1::WorkflowFormat::Yaml,
+        ExportFormat::Json => waymark_proto::v1::WorkflowFormat::Json,
+    };
+    output::print(&source::export(&server, workflow, version, format).await?)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
+    let Lint { source, format, onto, strict, server } = arguments;
+    let base = match onto {
+        Some(onto) => Some(onto.load(None, None, &server).await?),
+        None => None,
+    };
+    let workflow = source.load(format, base.as_ref(), &server).await?;
+    let findings = lint(&workflow);
+    let mut text = String::new();
+    for finding in &findings {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "{}", shown(finding));
+    }
+    output::print(&text)?;
+    let is_bad = |finding: &Finding| match finding.severity() {
+        Severity::Error => true,
+        Severity::Warning => strict,
+        Severity::Info => false,
+    };
+    Ok(if findings.iter().any(is_bad) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+}
+
+fn shown(finding: &Finding) -> String {
+    let severity = match finding.severity() {
+        Severity::Error => "error",
+        Severity::Warning => "warning",
+        Severity::Info => "info",
+    };
+    format!("{severity} {}: {} {}", finding.rule, finding.subject, finding.message)
+}
+
+async fn diff_workflows(arguments: Diff) -> Result<ExitCode, Failure> {
+    let Diff { before, after, server } = arguments;
+    let before = before.load(None, None, &server).await?;
+    let after = after.load(None, None, &server).await?;
+    let differences = diff(&before, &after);
+    let text: String = differences.iter().map(compared).collect();
+    output::print(&text)?;
+    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+}
+
+fn compared(difference: &Difference) -> String {
+    let Difference { kind, subject, before, after } = difference;
+    match kind {
+        DifferenceKind::Added => format!("+ {subject}: {after}\n"),
+        DifferenceKind::Removed => format!("- {subject}: {before}\n"),
+        DifferenceKind::Changed => format!("~ {subject}: {before} -> {after}\n"),
+    }
+}

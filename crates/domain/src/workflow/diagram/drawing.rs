@@ -1,0 +1,223 @@
+//! What every format draws: states with rows for their statuses, and ways between them.
+
+use std::fmt::Write as _;
+
+use super::Marks;
+use crate::{
+    order::Standing,
+    value::{Color, OperationCode, StateCode, StatusCode},
+    workflow::{Category, State, Transition, Trigger, Workflow},
+};
+
+/// A workflow as it is drawn.
+#[derive(Debug)]
+pub(super) struct Drawing<'a> {
+    pub(super) workflow: &'a Workflow,
+    pub(super) boxes: Vec<StateBox<'a>>,
+    pub(super) ways: Vec<Way<'a>>,
+}
+
+/// A state.
+#[derive(Debug)]
+pub(super) struct StateBox<'a> {
+    pub(super) state: &'a State,
+    pub(super) is_initial: bool,
+    pub(super) rows: Vec<Row<'a>>,
+}
+
+/// A status of a state.
+#[derive(Debug)]
+pub(super) struct Row<'a> {
+    pub(super) code: &'a StatusCode,
+    pub(super) text: String,
+    pub(super) color: Option<&'a str>,
+    pub(super) mark: Mark,
+}
+
+/// What is known of a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mark {
+    /// Nothing.
+    None,
+    /// The order has been here.
+    Visited,
+    /// The order stands here.
+    Current,
+}
+
+/// A transition: which boxes it leaves and enters, by their index.
+#[derive(Debug)]
+pub(super) struct Way<'a> {
+    pub(super) transition: &'a Transition,
+    pub(super) from: Vec<usize>,
+    pub(super) from_anywhere: bool,
+    pub(super) to: usize,
+    pub(super) text: String,
+    pub(super) is_automatic: bool,
+}
+
+impl<'a> Drawing<'a> {
+    pub(super) fn new(workflow: &'a Workflow, marks: &Marks) -> Self {
+        let boxes: Vec<_> = workflow
+            .states
+            .iter()
+            .map(|state| StateBox {
+                state,
+                is_initial: state.code == workflow.initial_state,
+                rows: rows(workflow, &state.code, marks),
+            })
+            .collect();
+        let mut drawing = Self {
+            workflow,
+            boxes,
+            ways: Vec::new(),
+        };
+        drawing.ways = workflow
+            .transitions
+            .iter()
+            .filter_map(|transition| drawing.way(transition))
+            .collect();
+        drawing
+    }
+
+    /// The box that orders on hold are in.
+    pub(super) fn held(&self) -> Option<usize> {
+        self.boxes
+            .iter()
+            .position(|drawn| drawn.state.category == Category::Held)
+    }
+
+    fn index(&self, code: &StateCode) -> Option<usize> {
+        self.boxes
+            .iter()
+            .position(|drawn| drawn.state.code == *code)
+    }
+
+    fn way(&self, transition: &'a Transition) -> Option<Way<'a>> {
+        let to = self.index(&transition.to_state)?;
+        let leaves = |drawn: &StateBox<'_>| {
+            let state = drawn.state;
+            let by_state =
+                transition.from_states.is_empty() || transition.from_states.contains(&state.code);
+            let by_status = transition.from_statuses.is_empty()
+                || drawn
+                    .rows
+                    .iter()
+                    .any(|row| transition.from_statuses.contains(row.code));
+            by_state && by_status && !state.terminal && state.category != Category::Held
+        };
+        let from_anywhere =
+            transition.from_states.is_empty() && transition.from_statuses.is_empty();
+        let from = self
+            .boxes
+            .iter()
+            .enumerate()
+            .filter(|(_, state)| leaves(state))
+            .map(|(index, _)| index);
+        Some(Way {
+            from: if from_anywhere {
+                Vec::new()
+            } else {
+                from.collect()
+            },
+            from_anywhere,
+            to,
+            text: way_text(self.workflow, transition),
+            is_automatic: !matches!(transition.trigger, Trigger::Manual),
+            transition,
+        })
+    }
+}
+
+fn rows<'a>(workflow: &'a Workflow, state: &'a StateCode, marks: &Marks) -> Vec<Row<'a>> {
+    let place = |status: &StatusCode| Standing {
+        state: state.clone(),
+        status: status.clone(),
+    };
+    workflow
+        .assignments_of(state)
+        .map(|assignment| {
+            let status = workflow.status(&assignment.status);
+            let here = place(&assignment.status);
+            let mut text = workflow
+                .status_label(&assignment.status, None, None)
+                .to_owned();
+            if !assignment.visible_on_storefront {
+                text.push_str(" (hidden)");
+            }
+            if status.is_some_and(|status| status.retired) {
+                text.push_str(" (retired)");
+            }
+            if let Some(count) = marks.counts.get(&here).filter(|count| **count > 0) {
+                let _ = write!(text, ": {count}");
+            }
+            Row {
+                code: &assignment.status,
+                text,
+                color: status
+                    .and_then(|status| status.color.as_ref())
+                    .map(Color::as_str),
+                mark: match &marks.standing {
+                    Some(standing) if *standing == here => Mark::Current,
+                    Some(_) | None if marks.visited.contains(&here) => Mark::Visited,
+                    Some(_) | None => Mark::None,
+                },
+            }
+        })
+        .collect()
+}
+
+/// The label of a transition, and in brackets what sets it off.
+fn way_text(workflow: &Workflow, transition: &Transition) -> String {
+    let label = transition.label.as_str();
+    let operations = |codes: &[OperationCode]| {
+        let labels = codes.iter().map(|code| {
+            workflow
+                .operation(code)
+                .map_or(code.as_str(), |o| o.label.as_str())
+        });
+        labels.collect::<Vec<_>>().join(", ")
+    };
+    match &transition.trigger {
+        Trigger::Manual => label.to_owned(),
+        Trigger::Automatic => format!("{label} (automatic)"),
+        Trigger::OnOperations(codes) => format!("{label} (on {})", operations(codes)),
+    }
+}
+
+impl Way<'_> {
+    /// `Received → In backorder`: the statuses that the transition names, where the states
+    /// alone would not tell.
+    pub(super) fn statuses_text(&self, drawing: &Drawing<'_>) -> Option<String> {
+        let label = |code: &StatusCode| drawing.workflow.status_label(code, None, None).to_owned();
+        let transition = self.transition;
+        let rows = self
+            .from
+            .iter()
+            .filter_map(|index| drawing.boxes.get(*index))
+            .map(|drawn| drawn.rows.len());
+        let needs_from = rows.sum::<usize>() > transition.from_statuses.len()
+            && !transition.from_statuses.is_empty();
+        let from = needs_from.then(|| {
+            transition
+                .from_statuses
+                .iter()
+                .map(label)
+                .collect::<Vec<_>>()
+                .join(", ")
+        });
+        let default = drawing.workflow.default_status(&transition.to_state);
+        let inside = self.from.contains(&self.to);
+        let to = transition
+            .to_status
+            .as_ref()
+            .filter(|status| inside || Some(*status) != default)
+            .map(label);
+        match (from, to) {
+            (None, None) => None,
+            (Some(from), None) => Some(format!("from {from}")),
+            (None, Some(to)) => Some(format!("→ {to}")),
+            (Some(from), Some(to)) => Some(format!("{from} → {to}")),
+        }
+    }
+}

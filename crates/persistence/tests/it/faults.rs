@@ -1,0 +1,173 @@
+//! PostgreSQL goes away, and connections die at the worst moment.
+
+use std::time::Duration;
+
+use waymark_domain::value::Timestamp;
+use waymark_persistence::{
+    ChangeMode, Changed, Clock, CommitError, Error, Settings, StepError, Store, UnitOutcome, migrate,
+};
+use waymark_testkit::{
+    Backend, Fixture,
+    build::{all, comment, commit, create, done, order_workflow, separate, status, workflow},
+    change_as,
+    postgres::{Durability, Server},
+    proxy::{Cut, Proxy},
+};
+
+/// A store that reaches the database of a fixture through a proxy.
+async fn through_a_proxy(fixture: &Fixture, patience: Duration) -> (Store, Proxy) {
+    let database = fixture.database().unwrap();
+    let proxy = Proxy::start(database.port()).await;
+    let url = format!("postgres://postgres@127.0.0.1:{}/{}", proxy.port(), database.name());
+    let settings = Settings { commit_patience: patience, write_connections_max: 1, ..Fixture::settings(&url) };
+    (Store::open(settings, fixture.clock()).await.unwrap(), proxy)
+}
+
+async fn dies_at_commit(cut: Cut) {
+    let fixture = Fixture::open(Backend::Postgres).await;
+    let (store, proxy) = through_a_proxy(&fixture, Duration::from_secs(20)).await;
+    for number in 0..10 {
+        let id = format!("A-{number}");
+        proxy.cut(cut, 1);
+        // Without a request id: the store itself must not do it twice.
+        let created = done(&store, create(&id)).await;
+        assert_eq!((created.order.version, created.replayed), (1, false));
+        proxy.cut(cut, 2);
+        let steps = all(&store, vec![comment(&id, "x"), comment(&id, "y")]).await;
+        assert!(steps.iter().all(Result::is_ok));
+        assert_eq!(proxy.cuts_left(cut), 0, "the proxy saw no COMMIT");
+    }
+    assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 10);
+    assert_eq!(fixture.number("SELECT count(*) FROM history").await, 30);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_dies_before_its_commit() {
+    dies_at_commit(Cut::Before).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_dies_after_its_commit() {
+    dies_at_commit(Cut::After).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_dies_amid_its_commit() {
+    dies_at_commit(Cut::Amid).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_of_a_workflow_dies_at_its_commit() {
+    let fixture = Fixture::open(Backend::Postgres).await;
+    let (store, proxy) = through_a_proxy(&fixture, Duration::from_secs(20)).await;
+    for (version, cut) in (2..).zip([Cut::Before, Cut::After, Cut::Amid, Cut::After]) {
+        proxy.cut(cut, 1);
+        let code = format!("extra_{version}");
+        let changed = change_as(&store, "order", ChangeMode::Apply, None, |workflow| {
+            let mut after = workflow.unwrap().clone();
+            let mut extra = after.statuses[0].clone();
+            extra.code = status(&code);
+            after.statuses.push(extra);
+            Ok(Some(after))
+        });
+        let Changed::Done(outcome) = changed.await.unwrap() else { panic!("replayed") };
+        assert_eq!(outcome.record.unwrap().record.stamp.version, version);
+        assert_eq!(proxy.cuts_left(cut), 0);
+    }
+    assert_eq!(fixture.number("SELECT count(*) FROM workflow_versions").await, 5);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_cannot_be_found_out_is_said_so() {
+    let fixture = Fixture::open(Backend::Postgres).await;
+    let (store, proxy) = through_a_proxy(&fixture, Duration::from_millis(300)).await;
+    done(&store, create("A-1")).await;
+    // The answer is lost, and the way back stays closed.
+    proxy.cut(Cut::After, 1);
+    let port = proxy.port();
+    let cut_off = tokio::spawn(async move {
+        while proxy.cuts_left(Cut::After) > 0 {
+            tokio::task::yield_now().await;
+        }
+        drop(proxy);
+    });
+    let refused = separate(vec![create("A-1")]);
+    let outcomes = store.commit(vec![separate(vec![comment("A-1", "x")]), refused]).await;
+    cut_off.await.unwrap();
+    assert_eq!(outcomes, [Err(CommitError::OutcomeUnknown), Err(CommitError::Unavailable)], "port {port}");
+    // And before anything was sent, nothing can have been written.
+    assert_eq!(commit(&store, comment("A-1", "y")).await, Err(StepError::Failed(CommitError::Unavailable)));
+    assert_eq!(fixture.number("SELECT count(*) FROM history").await, 2);
+}
+
+async fn on_a_server(durability: Durability, patience: Duration) -> (Server, Store) {
+    let server = Server::start(durability);
+    let settings = Settings { commit_patience: patience, ..Fixture::settings(&server.url("postgres")) };
+    let (clock, _) = Clock::manual(Timestamp::from_micros(1));
+    migrate(&settings, &clock).await.unwrap();
+    let store = Store::open(settings, clock).await.unwrap();
+    let order = workflow("magento", "order");
+    change_as(&store, "order", ChangeMode::Apply, None, |_| Ok(Some(order.clone()))).await.unwrap();
+    (server, store)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_stopped_server_is_unavailable_until_it_is_back() {
+    let (mut server, store) = on_a_server(Durability::Durable, Duration::from_millis(200)).await;
+    done(&store, create("A-1")).await;
+    server.stop();
+    assert_eq!(commit(&store, comment("A-1", "x")).await, Err(StepError::Failed(CommitError::Unavailable)));
+    assert!(matches!(store.ping().await, Err(Error::Unavailable { .. })));
+    assert!(matches!(store.workflow(&order_workflow()).await, Err(Error::Unavailable { .. })));
+    server.resume();
+    assert_eq!(done(&store, comment("A-1", "y")).await.order.version, 2);
+    store.ping().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crashed_server_loses_nothing_and_doubles_nothing() {
+    let (mut server, store) = on_a_server(Durability::Durable, Duration::from_secs(30)).await;
+    done(&store, create("A-0")).await;
+    for crash in 1..=3 {
+        let writer = {
+            let store = store.clone();
+            tokio::spawn(async move {
+                for number in 0..40 {
+                    done(&store, create(&format!("{crash}-{number}"))).await;
+                }
+            })
+        };
+        while store.count_orders(&order_workflow()).await.unwrap()[0].1 < 40 * (crash - 1) + 10 {
+            tokio::task::yield_now().await;
+        }
+        tokio::task::block_in_place(|| {
+            server.kill();
+            server.resume();
+        });
+        writer.await.unwrap();
+    }
+    assert_eq!(store.count_orders(&order_workflow()).await.unwrap()[0].1, 121);
+    for partition in store.partition_count().all() {
+        let log = store.history_after(partition, 0, 1_000).await.unwrap();
+        let offsets = log.iter().map(|entry| entry.logged.position.offset).collect::<Vec<_>>();
+        assert_eq!(offsets, (1..).take(offsets.len()).collect::<Vec<_>>());
+    }
+}
+
+/// A process that stops in the middle of a batch holds the locks of its partitions until
+/// PostgreSQL ends its session, and no longer.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_writer_that_stands_still_is_overtaken() {
+    let fixture = Fixture::open(Backend::Postgres).await;
+    let settings = Settings { idle_in_transaction_timeout: Duration::from_millis(300), ..fixture.settings.clone() };
+    let still = Store::open(settings, fixture.clock()).await.unwrap();
+    let (locked, told) = tokio::sync::oneshot::channel();
+    let holder = tokio::spawn(async move {
+        let held = waymark_persistence::test_access::lock_all_and_wait(&still, locked, Duration::from_secs(60));
+        assert!(held.await.is_err(), "the session was not ended");
+    });
+    told.await.unwrap();
+    let outcomes = fixture.store.commit(vec![separate(vec![create("A-1")])]).await;
+    assert!(matches!(&outcomes[0], Ok(UnitOutcome::Done(steps)) if steps[0].is_ok()), "{outcomes:?}");
+    holder.abort();
+}

@@ -1,0 +1,253 @@
+//! What an update is about: what is set, or what its mask names.
+
+use prost_types::FieldMask;
+use waymark_domain::{
+    order::{Action, AttributesPatch, CustomerPatch, Patch},
+    value::{Attributes, Money},
+    workflow::{LabelsPatch, StatusPatch, TransitionPatch, Trigger},
+};
+use waymark_proto::{
+    convert::{
+        order::order_to_wire,
+        status::UpdateStatus,
+        step::{ParsedChange, ParsedStep},
+        transition::UpdateTransition,
+    },
+    v1,
+};
+
+use crate::sample::{default_workflow, order, value, workflow};
+
+fn named(paths: &[&str]) -> FieldMask {
+    let paths = paths.iter().map(|path| (*path).to_owned()).collect();
+    FieldMask { paths }
+}
+
+fn pairs(pairs: &[(&str, &str)]) -> std::collections::BTreeMap<String, String> {
+    let pairs = pairs.iter();
+    pairs
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect()
+}
+
+fn update(order: v1::Order, update_mask: Option<FieldMask>) -> Patch {
+    let request = v1::UpdateOrderRequest {
+        order: Some(v1::Order {
+            id: "1".to_owned(),
+            ..order
+        }),
+        update_mask,
+        ..Default::default()
+    };
+    let step = ParsedStep::update_order(request, &default_workflow()).unwrap();
+    match step.change {
+        ParsedChange::Change(command) => match command.action {
+            Action::Update(patch) => patch,
+            other => panic!("an update is read as one, not as {other:?}"),
+        },
+        ParsedChange::Create { .. } => panic!("an update creates nothing"),
+    }
+}
+
+#[test]
+fn without_a_mask_what_is_set_changes() {
+    assert_eq!(update(v1::Order::default(), None), Patch::default());
+    let given = v1::Order {
+        attributes: pairs(&[("colour", "red")]),
+        customer: Some(v1::Customer {
+            email: "ada@example.org".to_owned(),
+            ..Default::default()
+        }),
+        grand_total: 5,
+        total_paid: 7,
+        state: "elsewhere".to_owned(),
+        ..Default::default()
+    };
+    let merged = [("colour".to_owned(), Some("red".to_owned()))];
+    let expected = Patch {
+        attributes: Some(AttributesPatch::Merge(merged.into())),
+        customer: CustomerPatch {
+            email: Some(value("ada@example.org")),
+            ..Default::default()
+        },
+        grand_total: Some(Money::new(5).unwrap()),
+        ..Default::default()
+    };
+    assert_eq!(update(given.clone(), None), expected);
+    assert_eq!(update(given, Some(named(&[]))), expected);
+}
+
+#[test]
+fn an_order_that_was_read_can_be_sent_back() {
+    let order = v1::Order {
+        total_paid: 5,
+        ..order_to_wire(&workflow(), &order(), None)
+    };
+    let patch = update(order, Some(named(&["grand_total"])));
+    assert_eq!(patch.grand_total, Some(Money::new(1_999).unwrap()));
+    assert_eq!(
+        Patch {
+            grand_total: None,
+            ..patch
+        },
+        Patch::default()
+    );
+}
+
+#[test]
+fn a_mask_replaces_and_clears() {
+    let given = v1::Order {
+        attributes: pairs(&[("a", "1"), ("b", "2")]),
+        ..Default::default()
+    };
+    let replaced = Attributes::new(pairs(&[("a", "1"), ("b", "2")])).unwrap();
+    for paths in [&["attributes"][..], &["attributes.a", "attributes"]] {
+        let patch = update(given.clone(), Some(named(paths)));
+        assert_eq!(
+            patch.attributes,
+            Some(AttributesPatch::Replace(replaced.clone())),
+            "{paths:?}"
+        );
+    }
+    let patch = update(given, Some(named(&["attributes.a", "attributes.c.d"])));
+    let merged = [
+        ("a".to_owned(), Some("1".to_owned())),
+        ("c.d".to_owned(), None),
+    ];
+    assert_eq!(
+        patch.attributes,
+        Some(AttributesPatch::Merge(merged.into()))
+    );
+
+    let cleared = CustomerPatch {
+        id: Some(value("")),
+        email: Some(value("")),
+        name: Some(value("")),
+        guest: Some(false),
+    };
+    let patch = update(
+        v1::Order::default(),
+        Some(named(&["customer", "store_view", "lines", "grand_total"])),
+    );
+    let expected = Patch {
+        attributes: None,
+        customer: cleared,
+        store_view: Some(None),
+        lines: Some(Vec::new()),
+        grand_total: Some(Money::ZERO),
+    };
+    assert_eq!(patch, expected);
+    let everything = update(v1::Order::default(), Some(named(&["*"])));
+    let nothing = AttributesPatch::Replace(Attributes::default());
+    assert_eq!(
+        everything,
+        Patch {
+            attributes: Some(nothing),
+            ..expected
+        }
+    );
+    let guest = update(v1::Order::default(), Some(named(&["customer.guest"]))).customer;
+    assert_eq!(
+        guest,
+        CustomerPatch {
+            guest: Some(false),
+            ..Default::default()
+        }
+    );
+}
+
+#[test]
+fn statuses() {
+    let update = |update_mask| {
+        let status = v1::OrderStatus {
+            code: "pending".to_owned(),
+            etag: "v3".to_owned(),
+            store_view_labels: pairs(&[("de", "Wartend")]),
+            position: 3,
+            ..Default::default()
+        };
+        let request = v1::UpdateStatusRequest {
+            status: Some(status),
+            update_mask,
+            ..Default::default()
+        };
+        UpdateStatus::read(request, &default_workflow()).unwrap()
+    };
+    let labels = [(value("de"), value("Wartend"))];
+    let set = update(None);
+    assert_eq!(set.edit.etag.as_deref(), Some("v3"));
+    let expected = StatusPatch {
+        store_view_labels: Some(LabelsPatch::Merge(labels.clone().into())),
+        position: Some(3),
+        ..Default::default()
+    };
+    assert_eq!(set.patch, expected);
+    let expected = StatusPatch {
+        store_view_labels: Some(LabelsPatch::Replace(labels.into())),
+        description: Some(value("")),
+        color: Some(None),
+        retired: Some(false),
+        ..Default::default()
+    };
+    let masked = update(Some(named(&[
+        "store_view_labels",
+        "description",
+        "color",
+        "retired",
+    ])));
+    assert_eq!(masked.patch, expected);
+}
+
+#[test]
+fn transitions() {
+    let update = |update_mask| {
+        let transition = v1::Transition {
+            code: "start".to_owned(),
+            guard: "true".to_owned(),
+            ..Default::default()
+        };
+        let transition = Some(transition);
+        let request = v1::UpdateTransitionRequest {
+            transition,
+            update_mask,
+            ..Default::default()
+        };
+        UpdateTransition::read(request, &default_workflow())
+            .unwrap()
+            .patch
+    };
+    let set = update(None);
+    assert_eq!(
+        set.guard
+            .clone()
+            .flatten()
+            .map(|guard| guard.to_string())
+            .as_deref(),
+        Some("true")
+    );
+    assert_eq!(
+        TransitionPatch { guard: None, ..set },
+        TransitionPatch::default()
+    );
+    let expected = TransitionPatch {
+        from_statuses: Some(Vec::new()),
+        from_states: Some(Vec::new()),
+        to_status: Some(None),
+        trigger: Some(Trigger::Manual),
+        operation: Some(None),
+        roles: Some(Vec::new()),
+        position: Some(0),
+        ..Default::default()
+    };
+    let paths = [
+        "from_statuses",
+        "from_states",
+        "to_status",
+        "trigger",
+        "operation",
+        "roles",
+        "actions",
+        "position",
+    ];
+    assert_eq!(update(Some(named(&paths))), expected);
+}

@@ -1,0 +1,141 @@
+use tempfile::TempDir;
+use waymark_domain::{
+    actor::Actor,
+    order::{Context, Customer, NewOrder},
+    value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
+};
+use waymark_persistence::{Clock, DatabaseUrl, Settings, Step, StepChange, UnitMode};
+
+use super::*;
+
+struct Bench {
+    committer: Committer,
+    workers: Option<Workers>,
+    store: Store,
+    _directory: TempDir,
+}
+
+impl Bench {
+    /// A committer that has not started, in front of an empty database with the preset.
+    async fn new(queue_units_max: usize, batch_steps_max: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
+        let store = Store::open(settings, Clock::system()).await.unwrap();
+        crate::preset::load(&store, "magento", &workflow()).await.unwrap();
+        let log = Log::new(store.partition_count(), 0);
+        let settings = CommitSettings { committers: 1, queue_units_max, batch_steps_max };
+        let vitals = Arc::new(Vitals::new());
+        let (committer, workers) = Committer::new(&store, &log, &vitals, &settings);
+        Self { committer, workers: Some(workers), store, _directory: directory }
+    }
+
+    fn start(&mut self) {
+        self.committer.start(self.workers.take().unwrap());
+    }
+
+    async fn exists(&self, id: &str) -> bool {
+        let id = OrderId::new(id).unwrap();
+        self.store.find_order(&workflow(), &id).await.unwrap().is_some()
+    }
+}
+
+fn workflow() -> WorkflowCode {
+    WorkflowCode::new("order").unwrap()
+}
+
+fn unit(id: &str) -> Unit {
+    let order_id = OrderId::new(id).unwrap();
+    let order = NewOrder {
+        workflow: workflow(),
+        id: order_id.clone(),
+        state: None,
+        status: None,
+        lines: Vec::new(),
+        currency: None,
+        grand_total: Money::default(),
+        store_view: None,
+        customer: Customer::default(),
+        attributes: Attributes::default(),
+    };
+    let context = Context {
+        actor: Actor::unstated(),
+        comment: Comment::default(),
+        notify_customer: false,
+        visible_to_customer: false,
+        metadata: Metadata::default(),
+        request_id: None,
+    };
+    let change = StepChange::Create(Box::new(order), context);
+    Unit { steps: vec![Step { workflow: workflow(), order_id, request: None, change }], mode: UnitMode::Separate }
+}
+
+fn is_done(outcome: Result<UnitOutcome, SubmitError>) -> bool {
+    matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok))
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_at_once_and_what_was_taken_is_committed() {
+    let mut bench = Bench::new(2, 256).await;
+    let first = bench.committer.hand_over(unit("1")).unwrap();
+    let second = bench.committer.hand_over(unit("2")).unwrap();
+    assert_eq!(bench.committer.hand_over(unit("3")).unwrap_err(), SubmitError::Overloaded);
+    bench.start();
+    assert!(is_done(first.outcome().await));
+    assert!(is_done(second.outcome().await));
+    assert!(!bench.exists("3").await);
+    let again = bench.committer.hand_over(unit("3")).unwrap();
+    assert!(is_done(again.outcome().await));
+}
+
+#[tokio::test]
+async fn what_waits_is_committed_together_up_to_a_full_batch() {
+    let mut bench = Bench::new(16, 2).await;
+    let tickets: Vec<_> =
+        (1..=5).map(|id| bench.committer.hand_over(unit(&id.to_string())).unwrap()).collect();
+    bench.start();
+    for ticket in tickets {
+        assert!(is_done(ticket.outcome().await));
+    }
+    let partition = bench.store.partition_of(&workflow(), &OrderId::new("1").unwrap());
+    let entries = bench.store.history_after(partition, 0, 1000).await.unwrap();
+    let batches: Vec<_> = entries.iter().map(|batched| batched.batch).collect();
+    let sizes: Vec<_> = batches.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
+    assert_eq!(sizes, [2, 2, 1]);
+}
+
+#[tokio::test]
+async fn one_refused_unit_costs_its_neighbours_nothing() {
+    let mut bench = Bench::new(16, 256).await;
+    let tickets: Vec<_> = ["1", "1", "2"].map(|id| bench.committer.hand_over(unit(id)).unwrap()).into();
+    bench.start();
+    let mut outcomes = Vec::new();
+    for ticket in tickets {
+        outcomes.push(is_done(ticket.outcome().await));
+    }
+    assert_eq!(outcomes, [true, false, true]);
+}
+
+#[tokio::test]
+async fn a_unit_whose_caller_left_before_its_batch_is_not_executed() {
+    let mut bench = Bench::new(16, 256).await;
+    drop(bench.committer.hand_over(unit("1")).unwrap());
+    let second = bench.committer.hand_over(unit("2")).unwrap();
+    bench.start();
+    assert!(is_done(second.outcome().await));
+    assert!(!bench.exists("1").await);
+}
+
+#[tokio::test]
+async fn closing_answers_what_was_taken_and_refuses_the_rest() {
+    let mut bench = Bench::new(16, 1).await;
+    let tickets: Vec<_> =
+        (1..=5).map(|id| bench.committer.hand_over(unit(&id.to_string())).unwrap()).collect();
+    bench.start();
+    bench.committer.close().await;
+    assert_eq!(bench.committer.hand_over(unit("6")).unwrap_err(), SubmitError::ShuttingDown);
+    assert_eq!(bench.committer.hand_over_when_room(unit("6")).await.unwrap_err(), SubmitError::ShuttingDown);
+    for ticket in tickets {
+        assert!(is_done(ticket.outcome().await));
+    }
+}

@@ -1,0 +1,149 @@
+//! What every database must do, as cases that take a [`Fixture`](crate::Fixture).
+//!
+//! [`conformance_suite!`](crate::conformance_suite) expands all of them for one
+//! backend; a case that is not listed there does not run, so a test compares.
+
+pub mod batches;
+pub mod commits;
+pub mod concurrency;
+pub mod constraints;
+pub mod definitions;
+pub mod histories;
+pub mod listing;
+pub mod usage;
+
+/// Expands every conformance case into a test on one backend.
+///
+/// ```ignore
+/// mod sqlite {
+///     waymark_testkit::conformance_suite!(Sqlite);
+/// }
+/// ```
+#[macro_export]
+macro_rules! conformance_suite {
+    ($backend:ident) => {
+        $crate::conformance_cases! {
+            $backend;
+            batches: [
+                a_later_step_sees_what_the_earlier_ones_did,
+                an_atomic_unit_is_refused_as_a_whole,
+                a_refused_atomic_unit_leaves_nothing_for_its_neighbours,
+                a_refused_step_never_fails_its_neighbours,
+                a_thousand_steps_with_three_illegal_ones,
+                a_poisoned_step_is_found_by_splitting,
+                a_poisoned_step_fails_its_atomic_unit_alone,
+                the_same_request_twice_in_one_batch,
+                an_empty_batch_answers_nothing,
+            ],
+            commits: [
+                the_first_entry_is_there_at_creation,
+                orders_and_workflows_that_are_not_there,
+                an_order_is_created_once,
+                a_call_is_answered_once,
+                a_call_is_remembered_across_processes,
+                a_creation_is_remembered,
+                a_request_id_is_not_used_twice,
+                a_refused_call_is_not_remembered,
+                a_stale_version_is_refused,
+                the_answer_of_a_replay_shows_the_order_as_it_is_now,
+                a_step_takes_its_automatic_steps_along,
+                a_refused_history_leaves_the_order_as_it_was,
+                rehearsing_writes_nothing,
+                time_never_goes_back,
+                replaying_the_history_gives_the_order,
+                two_holds_and_one_release,
+                hold_and_release_return_to_the_same_place,
+                metadata_and_notes_come_back,
+            ],
+            concurrency: [
+                fifty_callers_with_one_version,
+                fifty_callers_with_one_request_id,
+                two_processes_leave_no_gaps,
+                a_status_goes_while_orders_move_onto_it,
+                two_defaults_at_once,
+                another_process_changes_a_workflow,
+            ],
+            constraints: [
+                two_defaults_of_a_state_are_impossible,
+                two_entries_with_one_sequence_are_impossible,
+                two_entries_with_one_offset_are_impossible,
+                two_entries_with_one_request_id_are_impossible,
+                two_orders_with_one_id_are_impossible,
+                an_assignment_of_nothing_is_impossible,
+                text_is_ordered_by_bytes,
+                every_table_can_be_read,
+                migrating_again_does_nothing,
+                a_newer_schema_is_refused,
+                an_older_schema_is_refused_or_upgraded,
+                the_number_of_partitions_is_fixed,
+            ],
+            definitions: [
+                a_workflow_comes_back_as_it_was_saved,
+                every_edit_comes_back_as_it_was_saved,
+                the_same_change_twice_changes_nothing,
+                versions_and_documents_are_kept,
+                a_change_is_answered_once,
+                a_deletion_is_answered_once,
+                rehearsing_a_change_writes_nothing,
+                a_refused_change_writes_nothing,
+                a_guard_that_does_not_compile_is_not_saved,
+                a_deleted_workflow_can_come_again,
+            ],
+            histories: [
+                a_partition_is_read_in_whole_steps,
+                the_history_of_an_order_is_paged,
+                what_customers_may_read,
+                heads_and_batches,
+                the_history_of_an_order_that_is_not_there,
+            ],
+            listing: [
+                every_order_by_every_key,
+                filters_hold,
+                the_orders_of_a_customer,
+                an_order_changes_hands,
+                attributes_are_searched_boundedly,
+                held_orders_by_where_they_return_to,
+                orders_of_several_workflows,
+                orders_are_counted_by_place,
+            ],
+            usage: [
+                a_pair_with_orders_stays,
+                a_pair_that_an_order_returns_to_stays,
+                a_status_that_was_used_stays,
+                a_workflow_with_orders_stays,
+                a_default_is_promoted,
+            ],
+        }
+    };
+}
+
+/// Expands listed cases; [`conformance_suite!`](crate::conformance_suite) lists them all.
+#[macro_export]
+macro_rules! conformance_cases {
+    ($backend:ident; $($room:ident: [$($case:ident),* $(,)?]),* $(,)?) => {
+        $(mod $room {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    let fixture = $crate::Fixture::open($crate::Backend::$backend).await;
+                    $crate::conformance::$room::$case(&fixture).await;
+                }
+            )*
+        })*
+
+        /// The names of all listed cases.
+        pub(crate) const CASES: &[&str] = &[$($(stringify!($case)),*),*];
+    };
+}
+
+/// The sources of the cases, for the test that compares them with the list.
+pub const SOURCES: [&str; 8] = [
+    include_str!("batches.rs"),
+    include_str!("commits.rs"),
+    include_str!("concurrency.rs"),
+    include_str!("constraints.rs"),
+    include_str!("definitions.rs"),
+    include_str!("histories.rs"),
+    include_str!("listing.rs"),
+    include_str!("usage.rs"),
+];

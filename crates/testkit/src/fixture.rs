@@ -1,0 +1,168 @@
+//! A store on a database of its own, with a clock that the test winds and the
+//! workflow `order` of the preset `magento`.
+
+use std::time::Duration;
+
+use tempfile::TempDir;
+use waymark_domain::{
+    partition::PartitionCount,
+    preset,
+    value::{Timestamp, WorkflowCode},
+    workflow::{Record, Refusal, Workflow},
+};
+use waymark_persistence::{
+    ChangeError, ChangeMode, Changed, Clock, DatabaseUrl, ManualClock, Outcome, Request, Settings, Store, WorkflowChange,
+    test_access,
+};
+
+use crate::{build, postgres};
+
+/// 2026-01-01T00:00:00Z.
+const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// Which database a test runs on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Backend {
+    /// A file of its own.
+    Sqlite,
+    /// A database of its own on the shared server.
+    Postgres,
+}
+
+/// A store on a database of its own.
+#[derive(Debug)]
+pub struct Fixture {
+    /// The store.
+    pub store: Store,
+    /// Winds the clock of the store and of its replicas.
+    pub time: ManualClock,
+    /// What it was opened with.
+    pub settings: Settings,
+    clock: Clock,
+    database: Option<postgres::Database>,
+    _directory: TempDir,
+}
+
+impl Fixture {
+    /// Opens a store with the workflow `order`.
+    pub async fn open(backend: Backend) -> Self {
+        let fixture = Self::bare(backend).await;
+        let workflow = build::workflow("magento", "order");
+        fixture.change("order", |_| Ok(Some(workflow.clone()))).await.expect("the preset is saved");
+        fixture
+    }
+
+    /// Opens a store without any workflow.
+    pub async fn bare(backend: Backend) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let (url, database) = match backend {
+            Backend::Sqlite => (format!("sqlite://{}", directory.path().join("waymark.db").display()), None),
+            Backend::Postgres => {
+                let database = postgres::database().await;
+                (database.url().to_owned(), Some(database))
+            }
+        };
+        let mut settings = Self::settings(&url);
+        // As many partitions as the template of PostgreSQL has: order across them is tried on both.
+        settings.partitions = PartitionCount::new(4);
+        let (clock, time) = Clock::manual(START);
+        let store = Store::open(settings.clone(), clock.clone()).await.unwrap();
+        Self { store, time, settings, clock, database, _directory: directory }
+    }
+
+    /// Settings for a test: the usual ones, with few connections.
+    pub fn settings(url: &str) -> Settings {
+        Settings {
+            read_connections_max: 4,
+            write_connections_max: 4,
+            connect_timeout: Duration::from_secs(10),
+            commit_patience: Duration::from_secs(20),
+            ..Settings::new(DatabaseUrl::parse(url).unwrap())
+        }
+    }
+
+    /// Opens the same database again, as another process would.
+    pub async fn replica(&self) -> Store {
+        Store::open(self.settings.clone(), self.clock.clone()).await.unwrap()
+    }
+
+    /// The database on the shared server, on PostgreSQL.
+    pub fn database(&self) -> Option<&postgres::Database> {
+        self.database.as_ref()
+    }
+
+    /// The clock of the store.
+    pub fn clock(&self) -> Clock {
+        self.clock.clone()
+    }
+
+    /// Changes a workflow, without a request id.
+    ///
+    /// # Errors
+    /// Returns what the store answers.
+    pub async fn change(
+        &self,
+        code: &str,
+        edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
+    ) -> Result<Outcome<()>, ChangeError<Refusal>> {
+        match self.change_as(code, ChangeMode::Apply, None, edit).await? {
+            Changed::Done(outcome) => Ok(outcome),
+            Changed::Replayed(_) => panic!("a change without a request id was replayed"),
+        }
+    }
+
+    /// Changes a workflow; the bytes remembered are the version, as text.
+    ///
+    /// # Errors
+    /// Returns what the store answers.
+    pub async fn change_as(
+        &self,
+        code: &str,
+        mode: ChangeMode,
+        request: Option<Request>,
+        edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
+    ) -> Result<Changed<()>, ChangeError<Refusal>> {
+        change_as(&self.store, code, mode, request, edit).await
+    }
+
+    /// Reads one number with SQL.
+    pub async fn number(&self, sql: &str) -> i64 {
+        test_access::number(&self.store, sql).await.unwrap()
+    }
+
+    /// Runs statements with SQL, which must succeed.
+    pub async fn execute(&self, sql: &str) {
+        test_access::execute(&self.store, sql).await.unwrap();
+    }
+
+    /// Runs statements with SQL, which the database must refuse.
+    pub async fn refused(&self, sql: &str) {
+        let refused = test_access::execute(&self.store, sql).await;
+        assert!(matches!(refused, Err(waymark_persistence::Error::Database { .. })), "{sql}: {refused:?}");
+    }
+
+    /// The presets that come with Waymark, each under its own name.
+    pub fn presets() -> Vec<Workflow> {
+        preset::all().map(|preset| preset.workflow().unwrap()).collect()
+    }
+}
+
+/// Changes a workflow in a store; the bytes remembered are the version, as text.
+///
+/// # Errors
+/// Returns what the store answers.
+pub async fn change_as(
+    store: &Store,
+    code: &str,
+    mode: ChangeMode,
+    request: Option<Request>,
+    edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
+) -> Result<Changed<()>, ChangeError<Refusal>> {
+    let change = WorkflowChange { workflow: WorkflowCode::new(code).unwrap(), request, actor: build::actor(), mode };
+    let edit = |record: Option<&Record>, _| Ok((edit(record.map(|record| &record.workflow))?, ()));
+    let version = |outcome: &Outcome<()>| {
+        let version = outcome.record.as_ref().map_or(0, |published| published.record.stamp.version);
+        version.to_string().into_bytes()
+    };
+    store.change_workflow(&change, edit, version).await
+}

@@ -1,0 +1,122 @@
+//! A proxy in front of PostgreSQL that cuts a connection at its COMMIT, before
+//! or after the server has carried it out.
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering},
+};
+
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// How a client says COMMIT: a simple query of that one word.
+const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+
+/// Where a connection is cut.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Cut {
+    /// The server never hears of the COMMIT.
+    Before,
+    /// The server has answered it, and the client never hears the answer.
+    After,
+    /// At once when it was sent; what the server makes of it is open.
+    Amid,
+}
+
+/// A proxy on the loopback. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Proxy {
+    port: u16,
+    plan: Arc<Plan>,
+    accepting: JoinHandle<()>,
+}
+
+#[derive(Debug, Default)]
+struct Plan {
+    before: AtomicU32,
+    after: AtomicU32,
+    amid: AtomicU32,
+}
+
+impl Proxy {
+    /// Starts a proxy in front of a port of the loopback.
+    pub async fn start(to: u16) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = listener.local_addr().unwrap().port();
+        let plan = Arc::new(Plan::default());
+        let connections = Arc::clone(&plan);
+        let accepting = tokio::spawn(async move {
+            while let Ok((client, _)) = listener.accept().await {
+                tokio::spawn(carry(client, to, Arc::clone(&connections)));
+            }
+        });
+        Self { port, plan, accepting }
+    }
+
+    /// The port to connect to.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// Cuts the next `times` connections that commit.
+    pub fn cut(&self, cut: Cut, times: u32) {
+        self.plan.of(cut).store(times, Ordering::SeqCst);
+    }
+
+    /// How many cuts are still to come.
+    pub fn cuts_left(&self, cut: Cut) -> u32 {
+        self.plan.of(cut).load(Ordering::SeqCst)
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+impl Plan {
+    fn of(&self, cut: Cut) -> &AtomicU32 {
+        match cut {
+            Cut::Before => &self.before,
+            Cut::After => &self.after,
+            Cut::Amid => &self.amid,
+        }
+    }
+
+    fn take(&self) -> Option<Cut> {
+        [Cut::Before, Cut::After, Cut::Amid].into_iter().find(|cut| {
+            let spend = |left: u32| left.checked_sub(1);
+            self.of(*cut).fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend).is_ok()
+        })
+    }
+}
+
+async fn carry(mut client: TcpStream, to: u16, plan: Arc<Plan>) {
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
+    let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
+    loop {
+        tokio::select! {
+            read = client.read(&mut up) => {
+                let Some(sent) = read.ok().filter(|length| *length > 0).and_then(|length| up.get(..length)) else { return };
+                let cut = sent.windows(COMMIT.len()).any(|window| window == COMMIT).then(|| plan.take()).flatten();
+                if cut == Some(Cut::Before) || server.write_all(sent).await.is_err() || cut == Some(Cut::Amid) {
+                    return;
+                }
+                if cut == Some(Cut::After) {
+                    let _ = server.read(&mut down).await;
+                    return;
+                }
+            }
+            read = server.read(&mut down) => {
+                let Some(sent) = read.ok().filter(|length| *length > 0).and_then(|length| down.get(..length)) else { return };
+                if client.write_all(sent).await.is_err() {
+                    return;
+                }
+            }
+        }
+    }
+}

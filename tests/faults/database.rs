@@ -1,0 +1,59 @@
+//! PostgreSQL goes away and comes back under load; the service stays up, and says UNAVAILABLE in between.
+
+use tokio::task::block_in_place;
+use waymark_testkit::postgres::{Durability, Server};
+use waymark_tests::load::Run;
+
+use crate::{
+    replica::Replica,
+    stage::{CLIENTELE, PATIENCE, WORKFLOW, fresh_database, plans, shared_postgres, superuser},
+};
+
+/// How PostgreSQL stops, time after time: in order, or as in a crash, after which it recovers.
+const STOPS: [fn(&mut Server); 6] =
+    [Server::stop, Server::kill, Server::stop, Server::kill, Server::kill, Server::kill];
+
+const TERMINATIONS: usize = 40;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn stopped_and_started_again() {
+    let mut postgres = Server::start(Durability::Durable);
+    let url = fresh_database(&postgres).await;
+    let mut replica = Replica::start(&url, &["commit_patience_ms=1500", "connect_timeout_ms=1000"]).await;
+    let run = Run::start("database-stopped", WORKFLOW, CLIENTELE, plans(), &[vec![replica.clients()]]);
+    for stop in STOPS {
+        run.recorder().until_more(60, PATIENCE).await;
+        block_in_place(|| stop(&mut postgres));
+        // Every UNAVAILABLE was checked for RetryInfo when it came.
+        let before = run.recorder().unavailable();
+        run.recorder().until("clients are told", PATIENCE, |recorder| recorder.unavailable() > before + 3).await;
+        block_in_place(|| postgres.resume());
+    }
+    run.recorder().until_more(100, PATIENCE).await;
+    run.judge(&replica.clients()).await;
+    assert!(replica.is_running(), "the process that was started first");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_terminated() {
+    let postgres = shared_postgres().await;
+    let url = fresh_database(postgres).await;
+    let database = url.rsplit('/').next().unwrap().to_owned();
+    let mut replica = Replica::start(&url, &[]).await;
+    let run = Run::start("database-sessions", WORKFLOW, CLIENTELE, plans(), &[vec![replica.clients()]]);
+    let superuser = superuser(postgres).await;
+    // In every other round those that are in a transaction come first.
+    let text = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE datname = $1 \
+                ORDER BY ($2 AND xact_start IS NOT NULL) DESC, random() LIMIT 2) AS some";
+    let mut terminated = 0;
+    for round in 0..TERMINATIONS {
+        run.recorder().until_more(15, PATIENCE).await;
+        let row = superuser.query_one(text, &[&database, &(round % 2 == 0)]).await.unwrap();
+        terminated += row.get::<_, i64>(0);
+    }
+    run.recorder().until_more(50, PATIENCE).await;
+    let summary = run.judge(&replica.clients()).await;
+    assert!(terminated > 40, "only {terminated} sessions were there");
+    assert!(replica.is_running(), "the process that was started first");
+    assert_eq!(summary.unknown, 0, "PostgreSQL was there to be asked");
+}

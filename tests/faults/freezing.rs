@@ -1,0 +1,39 @@
+//! The process stands still, as in a swapping machine or a debugger, and goes on.
+
+use std::time::Duration;
+
+use tokio::time::sleep;
+use waymark_tests::Backend;
+
+use crate::stage::{PATIENCE, Stage};
+
+const FREEZES: usize = 5;
+
+/// How long it stands still; on PostgreSQL longer than a transaction may stand open.
+const STANDSTILL: Duration = Duration::from_millis(900);
+
+async fn frozen_again_and_again(backend: Backend, name: &str) {
+    let mut stage = Stage::on(backend, &["idle_in_transaction_timeout_ms=400"]).await;
+    let run = stage.run(name);
+    for _ in 0..FREEZES {
+        run.recorder().until_more(60, PATIENCE).await;
+        stage.replica.freeze();
+        // Not to wait for anything: this is the fault.
+        sleep(STANDSTILL).await;
+        stage.replica.thaw();
+    }
+    run.recorder().until_more(60, PATIENCE).await;
+    let summary = run.judge(&stage.replica.clients()).await;
+    assert!(stage.replica.is_running());
+    assert_eq!(summary.unknown, 0, "what became of each step can be found out");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standstill_changes_nothing_on_sqlite() {
+    frozen_again_and_again(Backend::Sqlite, "freeze-sqlite").await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_standstill_changes_nothing_on_postgres() {
+    frozen_again_and_again(Backend::Postgres, "freeze-postgres").await;
+}

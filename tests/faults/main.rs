@@ -1,0 +1,14 @@
+//! Faults: the service is killed, stopped and started again, and so is its database, while clients and watchers are at
+//! work; then the validator judges what they recorded. A failure names its seed and the file that has the record;
+//! `WAYMARK_TEST_SEED` repeats the choices, though not the moments.
+
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod commits;
+mod database;
+mod freezing;
+mod killing;
+mod replica;
+mod replicas;
+mod rolling;
+mod stage;

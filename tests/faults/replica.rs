@@ -1,0 +1,122 @@
+//! One `waymark serve` process on a database that others may share: killed, frozen and started again on its port.
+
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    process::ExitStatus,
+    thread,
+    time::Duration,
+};
+
+use rustix::process::Signal;
+use tokio::time::{Instant, sleep};
+use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+use waymark_tests::{Clients, binary, log::Log, process::Process};
+
+/// How long a process may take to serve, on a machine that compiles as well.
+const START_MAX: Duration = Duration::from_secs(60);
+
+/// A replica of the service.
+pub struct Replica {
+    process: Process,
+    url: String,
+    settings: Vec<String>,
+    address: SocketAddr,
+}
+
+impl Replica {
+    /// Brings the database up to date and starts a replica on it. Settings are `key=value`.
+    pub async fn start(url: &str, settings: &[&str]) -> Self {
+        if url.starts_with("postgres:") {
+            let output = binary::run(&["migrate", "--database-url", url]);
+            assert!(output.status.success(), "migrate: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
+        let log = Log::default();
+        let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (process, address) = launch(url, any, &settings, &log).await;
+        Self { process, url: url.to_owned(), settings, address }
+    }
+
+    /// Starts it again on the same database and port, after it ended.
+    pub async fn restart(&mut self) {
+        assert!(!self.process.is_running(), "a running replica is not started again");
+        let log = self.process.log().clone();
+        (self.process, self.address) = launch(&self.url, self.address, &self.settings, &log).await;
+    }
+
+    /// Ends it as a power failure would.
+    pub fn kill(&mut self) {
+        self.process.kill();
+    }
+
+    /// Asks it to stop, and waits for its end, which must come in order and within `patience`.
+    pub async fn stop(&mut self, patience: Duration) {
+        self.process.signal(Signal::TERM);
+        let status: Option<ExitStatus> = self.process.ended(patience).await;
+        assert!(status.is_some_and(|status| status.success()), "stopped with {status:?}");
+    }
+
+    /// Stops the process where it is.
+    pub fn freeze(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets a frozen process go on.
+    pub fn thaw(&self) {
+        self.process.signal(Signal::CONT);
+    }
+
+    /// Whether it is the process that was started last, and runs.
+    pub fn is_running(&mut self) -> bool {
+        self.process.is_running()
+    }
+
+    /// Clients of it, with a connection of their own.
+    pub fn clients(&self) -> Clients {
+        Clients::of(self.address)
+    }
+}
+
+impl Drop for Replica {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            self.process.log().show(0);
+        }
+    }
+}
+
+async fn launch(url: &str, listen: SocketAddr, settings: &[String], log: &Log) -> (Process, SocketAddr) {
+    let since = log.len();
+    let mut command = binary::command(&["serve", "--database-url", url, "--log-format", "json"]);
+    command.arg("--listen").arg(listen.to_string());
+    // One line for each call would drown what the faults did.
+    command.args(["--log-level", "warn,waymark_server=info,waymark_server::telemetry=warn"]);
+    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+    let mut process = Process::start(command, log, None);
+    let Some(address) = log.find(since, START_MAX, bound_address).await else {
+        log.show(since);
+        panic!("the replica did not say where it listens; running: {}", process.is_running());
+    };
+    until_serving(address, &mut process).await;
+    (process, address)
+}
+
+/// Reads the address from the line in which the service says that it listens.
+fn bound_address(line: &str) -> Option<SocketAddr> {
+    let rest = &line[line.find("127.0.0.1:").filter(|_| line.contains("listen"))?..];
+    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(rest.len());
+    rest[..end].parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+}
+
+async fn until_serving(address: SocketAddr, process: &mut Process) {
+    let deadline = Instant::now() + START_MAX;
+    let mut health = Clients::of(address).health();
+    loop {
+        let answer = health.check(HealthCheckRequest::default()).await;
+        if answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving) {
+            return;
+        }
+        assert!(process.is_running() && Instant::now() < deadline, "the replica does not get to SERVING");
+        sleep(Duration::from_millis(10)).await;
+    }
+}

@@ -1,0 +1,94 @@
+//! What the scenarios have in common: who works and watches, how patient to be, and a database of either kind.
+
+use std::{
+    sync::atomic::{AtomicU32, Ordering},
+    time::Duration,
+};
+
+use tempfile::TempDir;
+use tokio::sync::OnceCell;
+use tokio_postgres::{Client, NoTls};
+use waymark_proto::v1::EntryKind;
+use waymark_testkit::postgres::{Durability, Server};
+use waymark_tests::{
+    Backend,
+    load::{Clientele, Plan, Run},
+    validator::{Filter, Start},
+};
+
+use crate::replica::Replica;
+
+/// How long the load may take to get on, on a machine that compiles as well.
+pub const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The workflow that a fresh database has.
+pub const WORKFLOW: &str = "order";
+
+/// The clients of an ordinary run.
+pub const CLIENTELE: Clientele = Clientele { clients: 12, calls_max: 2_000, orders: 24 };
+
+/// PostgreSQL, as durable as in earnest, for the scenarios that leave it running.
+pub async fn shared_postgres() -> &'static Server {
+    static POSTGRES: OnceCell<Server> = OnceCell::const_new();
+    POSTGRES.get_or_init(async || Server::start(Durability::Durable)).await
+}
+
+/// The address of a database that did not exist before.
+pub async fn fresh_database(postgres: &Server) -> String {
+    static COUNT: AtomicU32 = AtomicU32::new(1);
+    let name = format!("faults_{}", COUNT.fetch_add(1, Ordering::Relaxed));
+    superuser(postgres).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    postgres.url(&name)
+}
+
+/// A session of the superuser.
+pub async fn superuser(postgres: &Server) -> Client {
+    let (client, connection) = tokio_postgres::connect(&postgres.url("postgres"), NoTls).await.unwrap();
+    // Ends with the client.
+    tokio::spawn(connection);
+    client
+}
+
+/// A replica on a database of its own, which goes when this is dropped.
+pub struct Stage {
+    /// The replica. Dropped first: the process lets go of the database before that goes.
+    pub replica: Replica,
+    _directory: Option<TempDir>,
+}
+
+impl Stage {
+    /// A replica on a fresh database.
+    pub async fn on(backend: Backend, settings: &[&str]) -> Self {
+        let (url, directory) = match backend {
+            Backend::Sqlite => {
+                let directory = tempfile::Builder::new().prefix("waymark-faults-").tempdir().unwrap();
+                (format!("sqlite://{}", directory.path().join("waymark.db").display()), Some(directory))
+            }
+            Backend::Postgres => (fresh_database(shared_postgres().await).await, None),
+        };
+        Self { replica: Replica::start(&url, settings).await, _directory: directory }
+    }
+
+    /// Starts clients and watchers of the replica.
+    pub fn run(&self, name: &str) -> Run {
+        Run::start(name, WORKFLOW, CLIENTELE, plans(), &[vec![self.replica.clients()]])
+    }
+}
+
+/// Watchers with filters of every sort; some break their streams themselves.
+pub fn plans() -> Vec<Plan> {
+    let kinds = [EntryKind::Held, EntryKind::Released, EntryKind::OperationRecorded].map(i32::from).to_vec();
+    let orders = ["o1", "o2", "o3"].map(str::to_owned).to_vec();
+    let plan = |name, filter, start, restless_percent| Plan { name, filter, start, restless_percent };
+    let all = Filter::default;
+    vec![
+        plan("all", all(), Start::Beginning, 0),
+        plan("from now", all(), Start::Now, 0),
+        plan("restless", all(), Start::Beginning, 5),
+        plan("changes", Filter { status_changes_only: true, ..all() }, Start::Beginning, 2),
+        plan("kinds", Filter { kinds, ..all() }, Start::Beginning, 2),
+        plan("orders", Filter { order_ids: orders, ..all() }, Start::Beginning, 5),
+        plan("processing", Filter { statuses: vec!["processing".to_owned()], ..all() }, Start::Beginning, 2),
+        plan("partition", Filter { partitions: vec![0], ..all() }, Start::Beginning, 2),
+    ]
+}
