@@ -16,7 +16,7 @@ use waymark_tests::{Clients, binary, log::Log, process::Process};
 const START_MAX: Duration = Duration::from_secs(60);
 
 /// A replica of the service.
-pub struct Replica {
+pub(crate) struct Replica {
     process: Process,
     url: String,
     settings: Vec<String>,
@@ -25,7 +25,7 @@ pub struct Replica {
 
 impl Replica {
     /// Brings the database up to date and starts a replica on it. Settings are `key=value`.
-    pub async fn start(url: &str, settings: &[&str]) -> Self {
+    pub(crate) async fn start(url: &str, settings: &[&str]) -> Self {
         if url.starts_with("postgres:") {
             let output = binary::run(&["migrate", "--database-url", url]);
             assert!(output.status.success(), "migrate: {}", String::from_utf8_lossy(&output.stderr));
@@ -38,41 +38,41 @@ impl Replica {
     }
 
     /// Starts it again on the same database and port, after it ended.
-    pub async fn restart(&mut self) {
+    pub(crate) async fn restart(&mut self) {
         assert!(!self.process.is_running(), "a running replica is not started again");
         let log = self.process.log().clone();
         (self.process, self.address) = launch(&self.url, self.address, &self.settings, &log).await;
     }
 
     /// Ends it as a power failure would.
-    pub fn kill(&mut self) {
+    pub(crate) fn kill(&mut self) {
         self.process.kill();
     }
 
     /// Asks it to stop, and waits for its end, which must come in order and within `patience`.
-    pub async fn stop(&mut self, patience: Duration) {
+    pub(crate) async fn stop(&mut self, patience: Duration) {
         self.process.signal(Signal::TERM);
         let status: Option<ExitStatus> = self.process.ended(patience).await;
         assert!(status.is_some_and(|status| status.success()), "stopped with {status:?}");
     }
 
     /// Stops the process where it is.
-    pub fn freeze(&self) {
+    pub(crate) fn freeze(&self) {
         self.process.signal(Signal::STOP);
     }
 
     /// Lets a frozen process go on.
-    pub fn thaw(&self) {
+    pub(crate) fn thaw(&self) {
         self.process.signal(Signal::CONT);
     }
 
     /// Whether it is the process that was started last, and runs.
-    pub fn is_running(&mut self) -> bool {
+    pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
     }
 
     /// Clients of it, with a connection of their own.
-    pub fn clients(&self) -> Clients {
+    pub(crate) fn clients(&self) -> Clients {
         Clients::of(self.address)
     }
 }

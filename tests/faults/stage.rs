@@ -19,22 +19,22 @@ use waymark_tests::{
 use crate::replica::Replica;
 
 /// How long the load may take to get on, on a machine that compiles as well.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The workflow that a fresh database has.
-pub const WORKFLOW: &str = "order";
+pub(crate) const WORKFLOW: &str = "order";
 
 /// The clients of an ordinary run.
-pub const CLIENTELE: Clientele = Clientele { clients: 12, calls_max: 2_000, orders: 24 };
+pub(crate) const CLIENTELE: Clientele = Clientele { clients: 12, calls_max: 2_000, orders: 24 };
 
 /// PostgreSQL, as durable as in earnest, for the scenarios that leave it running.
-pub async fn shared_postgres() -> &'static Server {
+pub(crate) async fn shared_postgres() -> &'static Server {
     static POSTGRES: OnceCell<Server> = OnceCell::const_new();
     POSTGRES.get_or_init(async || Server::start(Durability::Durable)).await
 }
 
 /// The address of a database that did not exist before.
-pub async fn fresh_database(postgres: &Server) -> String {
+pub(crate) async fn fresh_database(postgres: &Server) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let name = format!("faults_{}", COUNT.fetch_add(1, Ordering::Relaxed));
     superuser(postgres).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
@@ -42,7 +42,7 @@ pub async fn fresh_database(postgres: &Server) -> String {
 }
 
 /// A session of the superuser.
-pub async fn superuser(postgres: &Server) -> Client {
+pub(crate) async fn superuser(postgres: &Server) -> Client {
     let (client, connection) = tokio_postgres::connect(&postgres.url("postgres"), NoTls).await.unwrap();
     // Ends with the client.
     tokio::spawn(connection);
@@ -50,15 +50,15 @@ pub async fn superuser(postgres: &Server) -> Client {
 }
 
 /// A replica on a database of its own, which goes when this is dropped.
-pub struct Stage {
+pub(crate) struct Stage {
     /// The replica. Dropped first: the process lets go of the database before that goes.
-    pub replica: Replica,
+    pub(crate) replica: Replica,
     _directory: Option<TempDir>,
 }
 
 impl Stage {
     /// A replica on a fresh database.
-    pub async fn on(backend: Backend, settings: &[&str]) -> Self {
+    pub(crate) async fn on(backend: Backend, settings: &[&str]) -> Self {
         let (url, directory) = match backend {
             Backend::Sqlite => {
                 let directory = tempfile::Builder::new().prefix("waymark-faults-").tempdir().unwrap();
@@ -70,13 +70,13 @@ impl Stage {
     }
 
     /// Starts clients and watchers of the replica.
-    pub fn run(&self, name: &str) -> Run {
+    pub(crate) fn run(&self, name: &str) -> Run {
         Run::start(name, WORKFLOW, CLIENTELE, plans(), &[vec![self.replica.clients()]])
     }
 }
 
 /// Watchers with filters of every sort; some break their streams themselves.
-pub fn plans() -> Vec<Plan> {
+pub(crate) fn plans() -> Vec<Plan> {
     let kinds = [EntryKind::Held, EntryKind::Released, EntryKind::OperationRecorded].map(i32::from).to_vec();
     let orders = ["o1", "o2", "o3"].map(str::to_owned).to_vec();
     let plan = |name, filter, start, restless_percent| Plan { name, filter, start, restless_percent };

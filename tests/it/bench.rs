@@ -3,7 +3,7 @@
 use waymark_tests::{Shop, World, world};
 
 /// Two labels per status, a loop, an ambiguous pair, roles, guards, a cascade and operations without rules of a trade.
-pub const DOCUMENT: &str = r#"
+pub(crate) const DOCUMENT: &str = r#"
 workflow: bench
 label: Bench
 initial_state: start
@@ -68,6 +68,6 @@ transitions:
 "#;
 
 /// A shop that uses it under a code of its own.
-pub async fn shop(world: &World) -> Shop {
+pub(crate) async fn shop(world: &World) -> Shop {
     world::apply(world, &world::fresh_code(), DOCUMENT).await
 }

@@ -1,7 +1,7 @@
 //! Scenarios over gRPC against the real server process. Each is written once and runs on both databases.
 //!
 //! Ordinary scenarios share one server per database and keep to a workflow of their own, so they run side by side.
-//! Those that kill, stop or starve a server start their own.
+//! Those that kill, stop or starve a server start their own. Faults under load are in `../faults`.
 
 #![expect(
     clippy::unwrap_used,
@@ -38,7 +38,6 @@ mod availability;
 mod bad_documents;
 mod bad_requests;
 mod bench;
-mod crashes;
 mod drawing;
 mod grpc_surface;
 mod holds;

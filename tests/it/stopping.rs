@@ -130,9 +130,10 @@ async fn a_client_that_does_not_read_is_not_waited_for(backend: Backend) {
 async fn streamed_steps_are_answered_before_the_end(backend: Backend) {
     let (mut server, shop) = start(backend).await;
     shop.place("1", &[]).await;
-    let step = |number: usize| v1::StreamStepsRequest {
+    let sender = shop.clone();
+    let step = move |number: usize| v1::StreamStepsRequest {
         correlation_id: number.to_string(),
-        step: Some(v1::Step { command: Some(Command::AddComment(shop.remark("1", &number.to_string()))) }),
+        step: Some(v1::Step { command: Some(Command::AddComment(sender.remark("1", &number.to_string()))) }),
     };
     // A stream without end.
     let requests = stream::iter((0..).map(step));

@@ -122,8 +122,10 @@ struct Told<'a>(&'a Status);
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let details = self.0.get_error_details();
-        let reason = details.error_info().map_or("no reason", |info| info.reason.as_str());
-        write!(f, "{:?} ({reason}): {}", self.0.code(), self.0.message())?;
+        match details.error_info() {
+            Some(info) => write!(f, "{}: {}", info.reason, self.0.message())?,
+            None => write!(f, "{}: {}", self.0.code(), self.0.message())?,
+        }
         let violations = details.bad_request().map(|request| request.field_violations.as_slice());
         for violation in violations.unwrap_or_default() {
             write!(f, "\n  {} {}", violation.field, violation.description)?;

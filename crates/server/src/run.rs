@@ -116,10 +116,12 @@ impl Server {
     /// # Errors
     /// Returns [`StartError`] when one of these fails.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        let url = settings.database.url.clone();
         let store = Store::open(settings.database, clock).await.map_err(|error| match error {
             Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
             error => StartError::Store(error),
         })?;
+        tracing::info!(database.url = %url, partitions = store.partition_count().get(), "opened the database");
         if let Some(name) = &settings.server.preset {
             preset::load(&store, name, &settings.server.default_workflow).await?;
         }
@@ -127,7 +129,7 @@ impl Server {
         let refused = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
-        let vitals = Arc::new(Vitals::new());
+        let vitals = Arc::new(Vitals::opened());
         let log = Log::new(store.partition_count(), settings.history.ring_bytes_max);
         let (committer, workers) = Committer::new(&store, &log, &vitals, &settings.commits);
         let app = App {
@@ -252,6 +254,8 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(waymark_proto::FILE_DESCRIPTOR_SET)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+            // With these grpcurl prints the details of an error instead of their bytes.
+            .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     Ok(Routes::default()
         .add_service(service!(history, history_service_server::HistoryServiceServer))

@@ -21,16 +21,17 @@ pub(crate) struct Vitals {
     well: watch::Sender<bool>,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Record {
     failing_since: Option<Instant>,
     successes: u32,
 }
 
 impl Vitals {
-    /// Nothing is known yet, so the database counts as lost.
-    pub(crate) fn new() -> Self {
-        Self { record: Mutex::default(), well: watch::Sender::new(false) }
+    /// The database was opened, which is the first success; it counts as lost until the next one.
+    pub(crate) fn opened() -> Self {
+        let record = Record { failing_since: None, successes: 1 };
+        Self { record: Mutex::new(record), well: watch::Sender::new(false) }
     }
 
     /// Notes how one call of the database went.
@@ -72,10 +73,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn one_failure_is_no_loss() {
-        let vitals = Vitals::new();
+        let vitals = Vitals::opened();
         let well = vitals.watch();
-        vitals.report(true);
-        assert!(!*well.borrow(), "one success is not enough");
+        assert!(!*well.borrow(), "nothing was asked yet");
         vitals.report(true);
         assert!(*well.borrow());
         vitals.report(false);
@@ -93,9 +93,8 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_success_in_between_starts_the_count_again() {
-        let vitals = Vitals::new();
+        let vitals = Vitals::opened();
         let well = vitals.watch();
-        vitals.report(true);
         vitals.report(true);
         for _ in 0..5 {
             vitals.report(false);

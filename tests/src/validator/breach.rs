@@ -3,7 +3,7 @@
 use super::OrderKey;
 
 /// A place in the log: partition and offset.
-pub type Place = (i32, i64);
+pub(super) type Place = (i32, i64);
 
 /// One broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]

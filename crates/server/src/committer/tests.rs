@@ -25,7 +25,7 @@ impl Bench {
         crate::preset::load(&store, "magento", &workflow()).await.unwrap();
         let log = Log::new(store.partition_count(), 0);
         let settings = CommitSettings { committers: 1, queue_units_max, batch_steps_max };
-        let vitals = Arc::new(Vitals::new());
+        let vitals = Arc::new(Vitals::opened());
         let (committer, workers) = Committer::new(&store, &log, &vitals, &settings);
         Self { committer, workers: Some(workers), store, _directory: directory }
     }

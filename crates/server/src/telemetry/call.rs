@@ -99,7 +99,7 @@ impl Drop for Line {
             ($level:ident) => {
                 tracing::$level!(
                     rpc.method = self.method,
-                    rpc.code = ?code,
+                    rpc.code = name(code),
                     rpc.duration_ms = milliseconds(self.started),
                     rpc.peer = self.peer.map(tracing::field::display),
                     "call"
@@ -117,6 +117,29 @@ impl Drop for Line {
 /// With three decimals.
 fn milliseconds(since: Instant) -> f64 {
     (since.elapsed().as_secs_f64() * 1_000_000.0).round() / 1_000.0
+}
+
+/// The code as the specification of gRPC writes it.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
+    }
 }
 
 fn code(headers: &HeaderMap) -> Option<Code> {

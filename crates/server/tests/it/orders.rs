@@ -221,7 +221,7 @@ async fn a_stream_answers_every_step_in_turn() {
         let step = match number % 10 {
             3 => v1::Step::default(),
             7 => step(Command::AddComment(said("nobody", "lost"))),
-            _ => step(Command::AddComment(said(if number % 2 == 0 { "1" } else { "2" }, &number.to_string()))),
+            _ => step(Command::AddComment(said(if number.is_multiple_of(2) { "1" } else { "2" }, &number.to_string()))),
         };
         v1::StreamStepsRequest { correlation_id: number.to_string(), step: Some(step) }
     };
@@ -276,7 +276,7 @@ async fn lists_are_filtered_and_paged() {
         ..v1::ListOrdersRequest::default()
     };
     let held = |held| list(v1::OrderFilter { held: Some(held), ..Default::default() });
-    assert_eq!(ids(&mut orders, list(Default::default())).await, ["1", "2", "3", "4", "5"]);
+    assert_eq!(ids(&mut orders, list(v1::OrderFilter::default())).await, ["1", "2", "3", "4", "5"]);
     assert_eq!(ids(&mut orders, held(true)).await, ["2"]);
     assert_eq!(ids(&mut orders, held(false)).await, ["1", "3", "4", "5"]);
     let states = v1::OrderFilter { states: vec!["new".to_owned()], ..Default::default() };
@@ -287,10 +287,10 @@ async fn lists_are_filtered_and_paged() {
     assert_eq!(ids(&mut orders, list(returning)).await, ["2"]);
     let nothing = v1::OrderFilter { states: vec!["no_such_state".to_owned()], ..Default::default() };
     assert_eq!(ids(&mut orders, list(nothing)).await, Vec::<String>::new());
-    let newest = v1::ListOrdersRequest { order_by: "update_time desc".to_owned(), ..list(Default::default()) };
+    let newest = v1::ListOrdersRequest { order_by: "update_time desc".to_owned(), ..list(v1::OrderFilter::default()) };
     assert_eq!(ids(&mut orders, newest).await, ["4", "2", "5", "3", "1"]);
 
-    let page = orders.list_orders(list(Default::default())).await.unwrap().into_inner();
+    let page = orders.list_orders(list(v1::OrderFilter::default())).await.unwrap().into_inner();
     let other = v1::ListOrdersRequest { page_token: page.next_page_token, ..held(true) };
     let refused = orders.list_orders(other).await.unwrap_err();
     assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "PAGE_TOKEN_INVALID"));

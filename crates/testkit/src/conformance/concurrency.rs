@@ -2,14 +2,17 @@
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+};
 
 use tokio::task::JoinSet;
 use waymark_domain::{
     order::Rejection,
     workflow::{AssignmentPatch, assign, unassign},
 };
-use waymark_persistence::{ChangeMode, Refusal, Step, StepError, Store};
+use waymark_persistence::{ChangeError, ChangeMode, Refusal, Step, StepError, Store};
 
 use super::commits::{history, order};
 use crate::{
@@ -80,45 +83,66 @@ pub async fn a_status_goes_while_orders_move_onto_it(fixture: &Fixture) {
     let ids = Arc::new((0..40).map(|number| format!("A-{number}")).collect::<Vec<_>>());
     all(&fixture.store, ids.iter().map(|id| create(id)).collect()).await;
     let stores = [fixture.store.clone(), fixture.replica().await];
-    let mut movers = JoinSet::new();
+    let (reached, mut movers) = (Arc::new(AtomicUsize::new(0)), JoinSet::new());
     for (share, store) in stores.into_iter().enumerate() {
-        let ids = Arc::clone(&ids);
-        movers.spawn(async move { move_about(&store, &ids[share * 20..(share + 1) * 20]).await });
+        let (ids, reached) = (Arc::clone(&ids), Arc::clone(&reached));
+        movers.spawn(async move { move_about(&store, &ids[share * 20..(share + 1) * 20], &reached).await });
     }
-    let (mut gone, mut kept) = (0, 0);
-    let on_it = "SELECT count(*) FROM orders WHERE status = 'received'";
+    let (mut gone, mut kept, mut seen) = (0, 0, 0);
     while !movers.is_empty() || gone == 0 {
-        let unassigned = fixture.change("order", |workflow| {
-            unassign(workflow.unwrap(), &state("new"), &status("received")).map(|(workflow, _)| Some(workflow))
-        });
-        if unassigned.await.is_ok() {
-            gone += 1;
-            assert_eq!(fixture.number(on_it).await, 0, "an order stands where no status is");
-            let back = fixture.change("order", |workflow| {
-                assign(workflow.unwrap(), &state("new"), &status("received"), AssignmentPatch::default()).map(Some)
-            });
-            back.await.unwrap();
-        } else {
-            kept += 1;
-        }
         if let Some(moved) = movers.try_join_next() {
-            assert!(moved.unwrap() > 0, "no move ever succeeded");
+            moved.unwrap();
+        }
+        // Somebody reaches the status between two attempts to take it away.
+        if seen == reached.load(Ordering::SeqCst) && !movers.is_empty() {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        seen = reached.load(Ordering::SeqCst);
+        match take_away_and_give_back(fixture).await {
+            Taken::Gone => gone += 1,
+            Taken::Kept => kept += 1,
         }
     }
     assert!(gone > 0 && kept > 0, "the race was not run: {gone} gone, {kept} kept");
 }
 
-/// Moves orders to and fro, and says how often one reached the contested status.
-async fn move_about(store: &Store, ids: &[String]) -> usize {
-    let mut reached = 0;
+enum Taken {
+    Gone,
+    Kept,
+}
+
+async fn take_away_and_give_back(fixture: &Fixture) -> Taken {
+    let unassigned = fixture.change("order", |workflow| {
+        unassign(workflow.unwrap(), &state("new"), &status("received")).map(|(workflow, _)| Some(workflow))
+    });
+    match unassigned.await {
+        Ok(_) => {
+            let on_it = "SELECT count(*) FROM orders WHERE status = 'received'";
+            assert_eq!(fixture.number(on_it).await, 0, "an order stands where no status is");
+            let back = fixture.change("order", |workflow| {
+                assign(workflow.unwrap(), &state("new"), &status("received"), AssignmentPatch::default()).map(Some)
+            });
+            back.await.unwrap();
+            Taken::Gone
+        }
+        Err(ChangeError::Refused(waymark_domain::workflow::Refusal::StatusInUse { .. })) => Taken::Kept,
+        Err(other) => panic!("{other:?}"),
+    }
+}
+
+/// Moves orders to and fro, and counts how often one reached the contested status.
+async fn move_about(store: &Store, ids: &[String], reached: &AtomicUsize) {
     for round in 0..60 {
         let to = if round % 2 == 0 { "received" } else { "pending" };
-        let answers = all(store, ids.iter().map(|id| move_to(id, to)).collect()).await;
-        for answer in answers {
+        for answer in all(store, ids.iter().map(|id| move_to(id, to)).collect()).await {
             match answer {
-                Ok(_) => reached += usize::from(to == "received"),
+                Ok(_) if to == "received" => {
+                    reached.fetch_add(1, Ordering::SeqCst);
+                }
                 // The status was gone, or the order is there already and has nothing to say.
-                Err(StepError::Refused(Refusal::Rejected(
+                Ok(_)
+                | Err(StepError::Refused(Refusal::Rejected(
                     Rejection::StatusNotInState { .. } | Rejection::Field { .. },
                 ))) => {}
                 Err(other) => panic!("{other:?}"),
@@ -127,7 +151,6 @@ async fn move_about(store: &Store, ids: &[String]) -> usize {
     }
     // The contested status is left for good, so that it can go.
     all(store, ids.iter().map(|id| move_to(id, "pending")).collect()).await;
-    reached
 }
 
 pub async fn two_defaults_at_once(fixture: &Fixture) {

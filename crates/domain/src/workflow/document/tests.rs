@@ -133,67 +133,69 @@ transitions:
     );
 }
 
+/// Texts, and a part of what is said about each.
+const REFUSED: &[(&str, &str)] = &[
+    (
+        "labels: x",
+        "line 1, column 1, labels: unknown field `labels`",
+    ),
+    (
+        "statuses:\n  a: {label: A, colour: x}",
+        "line 2, column 17, statuses.a.colour: unknown field `colour`",
+    ),
+    (
+        "statuses:\n  A: {label: A}",
+        "line 2, column 3, statuses.A: must be a code",
+    ),
+    (
+        "statuses:\n  a: {label: A, color: #ff0000\n  }",
+        "line 2, column 22, statuses.a.color",
+    ),
+    (
+        "statuses:\n  a: {label: A}\n  a: {label: B}",
+        "line 3, column 3, statuses: duplicate mapping key `a`",
+    ),
+    (
+        "states:\n  a: {terminal: yes}",
+        "line 2, column 17, states.a.terminal",
+    ),
+    (
+        "states:\n  a: {statuses: [b, {status: c, is_default: true}]}",
+        "states.a.statuses[1].is_default: unknown field `is_default`",
+    ),
+    (
+        "states:\n  a: {operations: [b, C]}",
+        "states.a.operations[1]: must be a code",
+    ),
+    (
+        "transitions:\n  a: {trigger: sometimes}",
+        "line 2, column 16, transitions.a.trigger: unknown variant `sometimes`",
+    ),
+    (
+        "transitions:\n  a: {expire_time: 8h}",
+        "unknown field `expire_time`",
+    ),
+    ("max_cascade: -1", "line 1, column 14, max_cascade"),
+    ("max_cascade: 5000000000", "line 1, column 14, max_cascade"),
+    (
+        "label: a\n---\nlabel: b",
+        "line 2, column 1: only one document is allowed",
+    ),
+    (
+        "label: &a x\ndescription: *a",
+        "line 1, column 11: anchors and aliases are not allowed",
+    ),
+    ("<<: {label: a}", "line 1, column 1"),
+    ("- a", "line 1, column 1: expected mapping start"),
+    ("", "line 1, column 1: the document says nothing"),
+    ("# nothing\n", "line 1, column 1: the document says nothing"),
+    ("{", "line 1, column 1: unclosed bracket"),
+    ("label: [", "line 1, column "),
+];
+
 #[test]
 fn names_the_place_of_what_it_refuses() {
-    let rows = [
-        (
-            "labels: x",
-            "line 1, column 1, labels: unknown field `labels`",
-        ),
-        (
-            "statuses:\n  a: {label: A, colour: x}",
-            "line 2, column 17, statuses.a.colour: unknown field `colour`",
-        ),
-        (
-            "statuses:\n  A: {label: A}",
-            "line 2, column 3, statuses.A: must be a code",
-        ),
-        (
-            "statuses:\n  a: {label: A, color: #ff0000\n  }",
-            "line 2, column 22, statuses.a.color",
-        ),
-        (
-            "statuses:\n  a: {label: A}\n  a: {label: B}",
-            "line 3, column 3, statuses: duplicate mapping key `a`",
-        ),
-        (
-            "states:\n  a: {terminal: yes}",
-            "line 2, column 17, states.a.terminal",
-        ),
-        (
-            "states:\n  a: {statuses: [b, {status: c, is_default: true}]}",
-            "states.a.statuses[1].is_default: unknown field `is_default`",
-        ),
-        (
-            "states:\n  a: {operations: [b, C]}",
-            "states.a.operations[1]: must be a code",
-        ),
-        (
-            "transitions:\n  a: {trigger: sometimes}",
-            "line 2, column 16, transitions.a.trigger: unknown variant `sometimes`",
-        ),
-        (
-            "transitions:\n  a: {expire_time: 8h}",
-            "unknown field `expire_time`",
-        ),
-        ("max_cascade: -1", "line 1, column 14, max_cascade"),
-        ("max_cascade: 5000000000", "line 1, column 14, max_cascade"),
-        (
-            "label: a\n---\nlabel: b",
-            "line 2, column 1: only one document is allowed",
-        ),
-        (
-            "label: &a x\ndescription: *a",
-            "line 1, column 11: anchors and aliases are not allowed",
-        ),
-        ("<<: {label: a}", "line 1, column 1"),
-        ("- a", "line 1, column 1: expected mapping start"),
-        ("", "line 1, column 1: the document says nothing"),
-        ("# nothing\n", "line 1, column 1: the document says nothing"),
-        ("{", "line 1, column 1: unclosed bracket"),
-        ("label: [", "line 1, column "),
-    ];
-    for (text, expected) in rows {
+    for (text, expected) in REFUSED {
         let error = parse(text, Format::Yaml).unwrap_err().to_string();
         assert!(
             error.contains(expected),

@@ -21,7 +21,7 @@ fn new_status(code: &str) -> Status {
     }
 }
 
-fn flags(is_default: Option<bool>, visible_on_storefront: Option<bool>) -> AssignmentPatch {
+const fn flags(is_default: Option<bool>, visible_on_storefront: Option<bool>) -> AssignmentPatch {
     AssignmentPatch {
         is_default,
         visible_on_storefront,
@@ -53,94 +53,93 @@ fn told(before: &Workflow, edit: Result<Workflow, Refusal>) -> Vec<String> {
     }
 }
 
+const NOTHING: AssignmentPatch = flags(None, None);
+
+/// State, status, flags, and what comes of it.
+const ASSIGNING: &[(&str, &str, AssignmentPatch, &[&str])] = &[
+    (
+        "nowhere",
+        "lost",
+        NOTHING,
+        &["STATE_NOT_FOUND", "there is no state nowhere"],
+    ),
+    (
+        "new",
+        "unknown",
+        NOTHING,
+        &["STATUS_NOT_FOUND", "there is no status unknown"],
+    ),
+    (
+        "new",
+        "old",
+        NOTHING,
+        &["STATUS_RETIRED", "status old is retired"],
+    ),
+    (
+        "new",
+        "packing",
+        NOTHING,
+        &[
+            "STATUS_ASSIGNED_ELSEWHERE",
+            "status packing is assigned to state processing, and a status of this workflow belongs to one state only",
+        ],
+    ),
+    (
+        "new",
+        "lost",
+        NOTHING,
+        &["assignment new/lost:  -> is_default: false; visible_on_storefront: false"],
+    ),
+    (
+        "new",
+        "lost",
+        flags(Some(true), Some(true)),
+        &[
+            "assignment new/lost:  -> is_default: true; visible_on_storefront: true",
+            "assignment new/pending: is_default: true -> is_default: false",
+        ],
+    ),
+    ("new", "received", NOTHING, &[]),
+    (
+        "new",
+        "received",
+        flags(None, Some(false)),
+        &["assignment new/received: visible_on_storefront: true -> visible_on_storefront: false"],
+    ),
+    (
+        "new",
+        "received",
+        flags(Some(true), None),
+        &[
+            "assignment new/pending: is_default: true -> is_default: false",
+            "assignment new/received: is_default: false -> is_default: true",
+        ],
+    ),
+    ("new", "pending", flags(Some(true), None), &[]),
+    (
+        "new",
+        "pending",
+        flags(None, Some(false)),
+        &["assignment new/pending: visible_on_storefront: true -> visible_on_storefront: false"],
+    ),
+    (
+        "new",
+        "pending",
+        flags(Some(false), None),
+        &[
+            "DEFAULT_REQUIRED",
+            "status pending is the default of state new: make another one the default instead",
+        ],
+    ),
+];
+
 #[test]
 fn assigning_follows_the_table_of_the_contract() {
-    let none = flags(None, None);
-    let rows: Vec<(&str, &str, AssignmentPatch, Vec<&str>)> = vec![
-        (
-            "nowhere",
-            "lost",
-            none,
-            vec!["STATE_NOT_FOUND", "there is no state nowhere"],
-        ),
-        (
-            "new",
-            "unknown",
-            none,
-            vec!["STATUS_NOT_FOUND", "there is no status unknown"],
-        ),
-        (
-            "new",
-            "old",
-            none,
-            vec!["STATUS_RETIRED", "status old is retired"],
-        ),
-        (
-            "new",
-            "packing",
-            none,
-            vec![
-                "STATUS_ASSIGNED_ELSEWHERE",
-                "status packing is assigned to state processing, and a status of this workflow belongs to one state only",
-            ],
-        ),
-        (
-            "new",
-            "lost",
-            none,
-            vec!["assignment new/lost:  -> is_default: false; visible_on_storefront: false"],
-        ),
-        (
-            "new",
-            "lost",
-            flags(Some(true), Some(true)),
-            vec![
-                "assignment new/lost:  -> is_default: true; visible_on_storefront: true",
-                "assignment new/pending: is_default: true -> is_default: false",
-            ],
-        ),
-        ("new", "received", none, vec![]),
-        (
-            "new",
-            "received",
-            flags(None, Some(false)),
-            vec![
-                "assignment new/received: visible_on_storefront: true -> visible_on_storefront: false",
-            ],
-        ),
-        (
-            "new",
-            "received",
-            flags(Some(true), None),
-            vec![
-                "assignment new/pending: is_default: true -> is_default: false",
-                "assignment new/received: is_default: false -> is_default: true",
-            ],
-        ),
-        ("new", "pending", flags(Some(true), None), vec![]),
-        (
-            "new",
-            "pending",
-            flags(None, Some(false)),
-            vec![
-                "assignment new/pending: visible_on_storefront: true -> visible_on_storefront: false",
-            ],
-        ),
-        (
-            "new",
-            "pending",
-            flags(Some(false), None),
-            vec![
-                "DEFAULT_REQUIRED",
-                "status pending is the default of state new: make another one the default instead",
-            ],
-        ),
-    ];
     let before = workflow();
-    for (at, code, patch, expected) in rows {
+    for (at, code, patch, expected) in ASSIGNING {
         assert_eq!(
-            told(&before, assign(&before, &state(at), &status(code), patch)),
-            expected,
+            told(&before, assign(&before, &state(at), &status(code), *patch)),
+            *expected,
             "{at}/{code} {patch:?}"
         );
     }
