@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use waymark_tests::Backend;
 
-use crate::stage::{PATIENCE, Stage};
+use crate::stage::{NONE, PATIENCE, Stage};
 
 const FREEZES: usize = 5;
 
@@ -25,7 +25,7 @@ async fn frozen_again_and_again(backend: Backend, name: &str) {
     run.recorder().until_more(60, PATIENCE).await;
     let summary = run.judge(&stage.replica.clients()).await;
     assert!(stage.replica.is_running());
-    assert_eq!(summary.unknown, 0, "what became of each step can be found out");
+    assert_eq!(summary.doubts, NONE, "what became of each step can be found out");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

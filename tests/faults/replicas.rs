@@ -9,7 +9,7 @@ use waymark_tests::load::{Clientele, Recorder, Run};
 
 use crate::{
     replica::Replica,
-    stage::{CLIENTELE, PATIENCE, WORKFLOW, fresh_database, plans, shared_postgres, superuser},
+    stage::{NONE, CLIENTELE, PATIENCE, WORKFLOW, fresh_database, plans, shared_postgres, superuser},
 };
 
 const FREEZES: usize = 4;
@@ -45,7 +45,7 @@ async fn one_that_stands_still_does_not_stop_the_other() {
     }
     run.recorder().until_more(100, PATIENCE).await;
     let summary = run.judge(&other.clients()).await;
-    assert_eq!(summary.unknown, 0, "what became of each step can be found out");
+    assert_eq!(summary.doubts, NONE, "what became of each step can be found out");
 }
 
 /// Freezes the replica at a moment at which a transaction of it stands open with the locks of a batch.

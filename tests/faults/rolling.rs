@@ -6,7 +6,7 @@ use waymark_tests::{Backend, load::Run};
 
 use crate::{
     replica::Replica,
-    stage::{CLIENTELE, PATIENCE, Stage, WORKFLOW, fresh_database, plans, shared_postgres},
+    stage::{NONE, CLIENTELE, PATIENCE, Stage, WORKFLOW, fresh_database, plans, shared_postgres},
 };
 
 const RESTARTS: usize = 5;
@@ -24,7 +24,7 @@ async fn restarted_in_order(backend: Backend, name: &str) {
     }
     run.recorder().until_more(60, PATIENCE).await;
     let summary = run.judge(&stage.replica.clients()).await;
-    assert_eq!(summary.unknown, 0, "a stop in order leaves nobody in doubt");
+    assert_eq!(summary.doubts, NONE, "a stop in order leaves nobody in doubt");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -54,5 +54,5 @@ async fn replicas_are_restarted_one_after_the_other() {
         }
     }
     let summary = run.judge(&first.clients()).await;
-    assert_eq!(summary.unknown, 0, "a stop in order leaves nobody in doubt");
+    assert_eq!(summary.doubts, NONE, "a stop in order leaves nobody in doubt");
 }

@@ -21,6 +21,9 @@ use crate::replica::Replica;
 /// How long the load may take to get on, on a machine that compiles as well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
+/// No doubts.
+pub(crate) const NONE: [&str; 0] = [];
+
 /// The workflow that a fresh database has.
 pub(crate) const WORKFLOW: &str = "order";
 

@@ -2,7 +2,7 @@
 
 use tonic::Code;
 use waymark_proto::v1::{self, ApplyMode, ChangeKind, WorkflowFormat};
-use waymark_tests::{Backend, Shop, World, binary, refused, shop::standing, world};
+use waymark_tests::{Backend, Shop, World, binary, refusal::invalid, refused, shop::standing, world};
 
 use crate::bench;
 
@@ -221,8 +221,7 @@ async fn a_magento_config_adds_statuses(backend: Backend) {
     let shop = world.shop("magento").await;
     let xml = || shop.document(CONFIG, WorkflowFormat::MagentoConfigXml);
     let replace = v1::ApplyWorkflowRequest { mode: ApplyMode::Replace.into(), ..xml() };
-    let refusal = refused(apply(&shop, replace).await, Code::InvalidArgument, "MODE_REFUSED");
-    refusal.names("mode");
+    invalid(apply(&shop, replace).await, "mode");
     let applied = apply(&shop, xml()).await.unwrap();
     assert_eq!(subjects(&applied.changes), ["+status my_processing_status", "+assignment processing/my_processing_status"]);
     assert_eq!(shop.status("my_processing_status").await.unwrap().label, "My Processing Status");

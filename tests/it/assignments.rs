@@ -2,7 +2,7 @@
 
 use tonic::Code;
 use waymark_proto::v1;
-use waymark_tests::{Backend, Shop, World, refused, shop::standing};
+use waymark_tests::{Backend, Shop, World, refused, shop::standing, world};
 
 use crate::bench;
 
@@ -101,15 +101,15 @@ async fn flags_that_are_not_given_stay(backend: Backend) {
 
 async fn the_first_status_becomes_the_default(backend: Backend) {
     let world = World::on(backend).await;
-    let shop = world.shop("magento").await;
-    let bare = "workflow: bare\nlabel: Bare\ninitial_state: new\nstates:\n  new: {label: New, category: initial, can_start: true}\n  old: {label: Old, category: active}\nstatuses:\n  one: {label: One}\n  two: {label: Two}\ntransitions:\n  age: {label: Age, from_states: [new], to_state: old}\n";
-    let shop = waymark_tests::world::apply(&shop, &waymark_tests::world::fresh_code(), bare).await;
-    assert_eq!(shop.state("new").await.default_status, "");
-    refused(shop.create(shop.draft("1", &[])).await, FAILED, "STATUS_NOT_IN_STATE");
-    assert!(shop.assign("new", "two", Some(false)).await.unwrap().is_default, "whatever the flag says");
-    assert_eq!(shop.assign("old", "one", None).await.unwrap().is_default, true);
-    assert_eq!(standing(&shop.place("1", &[]).await), ("new", "two"));
-    assert_eq!(shop.state("new").await.display_label, "Two");
+    let bare = "workflow: bare\nlabel: Bare\ninitial_state: new\nstates:\n  new: {label: New, category: initial, can_start: true, statuses: [zero]}\n  old: {label: Old, category: active}\nstatuses:\n  zero: {label: Zero}\n  one: {label: One}\n  two: {label: Two}\ntransitions:\n  age: {label: Age, from_states: [new], to_state: old}\n";
+    let shop = world::apply(&world, &world::fresh_code(), bare).await;
+    assert_eq!(shop.state("old").await.default_status, "");
+    shop.place("1", &[]).await;
+    refused(shop.take("1", "age").await, FAILED, "STATUS_NOT_IN_STATE");
+    assert!(shop.assign("old", "two", Some(false)).await.unwrap().is_default, "whatever the flag says");
+    assert!(!shop.assign("old", "one", None).await.unwrap().is_default);
+    assert_eq!(standing(&shop.take("1", "age").await.unwrap().order.unwrap()), ("old", "two"));
+    assert_eq!(shop.state("old").await.display_label, "Two");
 }
 
 async fn a_new_default_replaces_the_old_one(backend: Backend) {

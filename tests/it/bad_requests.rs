@@ -132,7 +132,7 @@ async fn errors_stay_small(backend: Backend) {
     let lines: Vec<_> = (0..500).map(|number| line(&format!("ü{number}{}", "l".repeat(500)), "-1")).collect();
     let refusal = refused(shop.create(v1::Order { lines, ..shop.draft("1", &[]) }).await, Code::InvalidArgument, "FIELD_INVALID");
     assert!(refusal.violations.len() > 1);
-    let filter = v1::OrderFilter { ids: vec!["ü".repeat(3_000); 1_000], states: vec!["Ü".repeat(9_999); 300], ..Default::default() };
+    let filter = v1::OrderFilter { ids: vec!["ü".repeat(1_000); 1_000], states: vec!["Ü".repeat(2_000); 300], ..Default::default() };
     let list = v1::ListOrdersRequest { filter: Some(filter), ..Default::default() };
     refused(shop.orders().list_orders(list).await, Code::InvalidArgument, "FIELD_INVALID");
     let paths = (0..1_000).map(|number| format!("no_such_field_{number}")).collect();

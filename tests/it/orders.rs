@@ -195,7 +195,10 @@ async fn fields_are_updated_by_mask(backend: Backend) {
     assert_eq!(guest.customer, Some(v1::Customer { guest: true, ..Default::default() }), "replaced whole");
     assert!(guest.store_view.is_empty() && guest.attributes.is_empty());
     assert_eq!((guest.lines, guest.version), (placed.lines, 3));
-    for path in ["state", "id", "workflow", "lines.sku", "attributes.colour", "status", "version", "nonsense", ""] {
+    let red = v1::Order { attributes: [("colour".to_owned(), "red".to_owned()), ("size".to_owned(), "L".to_owned())].into(), ..Default::default() };
+    let red = change(red, &["attributes.colour"]).await.unwrap().order.unwrap();
+    assert_eq!(red.attributes.into_iter().collect::<Vec<_>>(), [("colour".to_owned(), "red".to_owned())], "a single key");
+    for path in ["state", "id", "workflow", "lines.sku", "lines[0]", "attributes.", "status", "version", "nonsense", ""] {
         invalid(change(v1::Order::default(), &[path]).await, "update_mask");
     }
     assert_eq!(replay(&shop.entries("1").await), facts(shop.get("1").await));

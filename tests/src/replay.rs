@@ -130,12 +130,12 @@ fn lines(text: &str) -> Vec<v1::OrderLine> {
             id: text("id"),
             sku: text("sku"),
             name: text("name"),
-            quantity_ordered: quantity("quantityOrdered"),
-            quantity_invoiced: quantity("quantityInvoiced"),
-            quantity_shipped: quantity("quantityShipped"),
-            quantity_refunded: quantity("quantityRefunded"),
-            quantity_canceled: quantity("quantityCanceled"),
-            is_virtual: line.get("isVirtual").and_then(Value::as_bool).unwrap_or_default(),
+            quantity_ordered: quantity("quantity_ordered"),
+            quantity_invoiced: quantity("quantity_invoiced"),
+            quantity_shipped: quantity("quantity_shipped"),
+            quantity_refunded: quantity("quantity_refunded"),
+            quantity_canceled: quantity("quantity_canceled"),
+            is_virtual: line.get("is_virtual").and_then(Value::as_bool).unwrap_or_default(),
         }
     }).collect()
 }

@@ -105,7 +105,7 @@ pub(crate) struct Settings {
     /// `sqlite://FILE` or `postgres://user@host/database`.
     #[arg(long, value_name = "URL")]
     pub(crate) database_url: Option<String>,
-    /// A level such as info, or directives such as info,waymark_server=debug.
+    /// A level such as info, or directives such as `info,waymark_server=debug`.
     #[arg(long, value_name = "FILTER")]
     pub(crate) log_level: Option<String>,
     /// pretty, json, or auto: pretty on a terminal.
@@ -296,6 +296,7 @@ pub(crate) enum EntryKind {
     Imported,
 }
 
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
     /// Where to begin, unless the resume file says.

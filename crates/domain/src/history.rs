@@ -7,8 +7,8 @@ use crate::{
     order::{Customer, Hold, Line, LineQuantity, Order, Standing},
     partition::Partition,
     value::{
-        Comment, HoldId, Metadata, Money, OperationCode, OrderId, RequestId, StoreView,
-        Timestamp, TransitionCode, WorkflowCode,
+        Comment, HoldId, Metadata, Money, OperationCode, OrderId, RequestId, StoreView, Timestamp,
+        TransitionCode, WorkflowCode,
     },
     workflow::Effect,
 };
@@ -159,7 +159,9 @@ impl Entry {
 
     /// Whether the status after differs from the status before.
     pub fn status_changed(&self) -> bool {
-        self.from.as_ref().is_none_or(|from| from.status != self.to.status)
+        self.from
+            .as_ref()
+            .is_none_or(|from| from.status != self.to.status)
     }
 
     /// Whether a call wrote it, and not another entry.

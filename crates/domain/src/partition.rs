@@ -41,7 +41,10 @@ pub struct PartitionCount(u16);
 impl PartitionCount {
     /// Checks a number of partitions.
     pub fn new(count: i32) -> Option<Self> {
-        u16::try_from(count).ok().filter(|count| (1..=1024).contains(count)).map(Self)
+        u16::try_from(count)
+            .ok()
+            .filter(|count| (1..=1024).contains(count))
+            .map(Self)
     }
 
     /// The number itself.
@@ -67,7 +70,13 @@ mod tests {
             let workflow = WorkflowCode::new(workflow).unwrap();
             Partition::of(&workflow, &OrderId::new(order).unwrap(), eight).number()
         };
-        let found = [of("order", "1"), of("order", "2"), of("order", "100000001"), of("returns", "1"), of("order", "WM-0001")];
+        let found = [
+            of("order", "1"),
+            of("order", "2"),
+            of("order", "100000001"),
+            of("returns", "1"),
+            of("order", "WM-0001"),
+        ];
         assert_eq!(found, [1, 4, 6, 1, 7]);
         assert_eq!(xxh3_64(b"order\x001"), 0x4471_e292_7fb8_1b29);
     }

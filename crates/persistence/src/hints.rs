@@ -6,7 +6,10 @@
 
 use std::{
     collections::BTreeSet,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -77,16 +80,18 @@ impl Store {
 /// Sends hints in the background.
 pub(crate) struct Notifier(Option<Arc<Waiting>>);
 
+#[derive(Default)]
 struct Waiting {
     partitions: Mutex<BTreeSet<Partition>>,
     bell: Notify,
+    ended: AtomicBool,
 }
 
 impl Notifier {
     /// Starts the sender, which ends when the notifier is dropped.
     pub(crate) fn new(settings: &Settings) -> Self {
         let Address::Postgres(config) = &settings.url.0 else { return Self(None) };
-        let waiting = Arc::new(Waiting { partitions: Mutex::default(), bell: Notify::new() });
+        let waiting = Arc::new(Waiting::default());
         tokio::spawn(send(settings.clone(), (**config).clone(), Arc::clone(&waiting)));
         Self(Some(waiting))
     }
@@ -102,6 +107,7 @@ impl Notifier {
 impl Drop for Notifier {
     fn drop(&mut self) {
         if let Some(waiting) = &self.0 {
+            waiting.ended.store(true, Ordering::SeqCst);
             waiting.bell.notify_one();
         }
     }
@@ -112,8 +118,7 @@ async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
     let mut pause = RECONNECT_MIN;
     loop {
         waiting.bell.notified().await;
-        // The notifier holds the other reference; without it nobody can ring again.
-        if Arc::strong_count(&waiting) == 1 {
+        if waiting.ended.load(Ordering::SeqCst) {
             return;
         }
         let partitions = std::mem::take(&mut *waiting.partitions.lock().unwrap_or_else(PoisonError::into_inner));

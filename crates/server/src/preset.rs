@@ -9,7 +9,7 @@ use waymark_domain::{
         document::{DocumentError, Mode, apply},
     },
 };
-use waymark_persistence::{ChangeError, ChangeMode, Error, Store, WorkflowChange};
+use waymark_persistence::{ChangeError, ChangeMode, Changed, Error, Store, WorkflowChange};
 
 /// Why the preset could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -56,7 +56,9 @@ pub(crate) async fn load(store: &Store, name: &str, code: &WorkflowCode) -> Resu
         },
         |_| Vec::new(),
     );
-    changed.await.map_err(|error| PresetError::Change(Box::new(error)))?;
-    tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
+    let changed = changed.await.map_err(|error| PresetError::Change(Box::new(error)))?;
+    if let Changed::Done(outcome) = changed && !outcome.changes.is_empty() {
+        tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
+    }
     Ok(())
 }

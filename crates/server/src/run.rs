@@ -223,8 +223,8 @@ async fn drain(
     health.release().await;
     match serving.await {
         Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(error = &error as &dyn std::error::Error, "the server broke off"),
-        Err(error) => tracing::error!(error = &error as &dyn std::error::Error, "the server broke off"),
+        Ok(Err(error)) => tracing::error!(error = error::chain(&error), "the server broke off"),
+        Err(error) => tracing::error!(error = error::chain(&error), "the server broke off"),
     }
     app.detached.close();
     app.detached.wait().await;

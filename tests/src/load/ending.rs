@@ -27,7 +27,7 @@ pub struct Run {
 }
 
 /// What a run came to.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct Summary {
     /// Steps that were acknowledged.
     pub done: usize,
@@ -35,8 +35,8 @@ pub struct Summary {
     pub refused: usize,
     /// Tries that were answered that nothing was written.
     pub unavailable: usize,
-    /// Tries of which it was not known.
-    pub unknown: usize,
+    /// Tries of which it was not known, with what was told.
+    pub doubts: Vec<String>,
     /// Entries in the log.
     pub entries: usize,
     /// Streams.
@@ -45,7 +45,8 @@ pub struct Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { done, refused, unavailable, unknown, entries, sessions } = self;
+        let Self { done, refused, unavailable, doubts, entries, sessions } = self;
+        let unknown = doubts.len();
         write!(f, "{done} done, {refused} refused, {unavailable} unavailable, {unknown} unknown, ")?;
         write!(f, "{entries} entries, {sessions} streams")
     }
@@ -109,7 +110,7 @@ fn summary(record: &Record) -> Summary {
             Answer::Done(_) => summary.done += 1,
             Answer::Refused(..) => summary.refused += 1,
             Answer::Unavailable(_) => summary.unavailable += 1,
-            Answer::Unknown(_) => summary.unknown += 1,
+            Answer::Unknown(words) => summary.doubts.push(words.clone()),
         }
     }
     summary

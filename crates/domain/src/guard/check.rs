@@ -25,10 +25,17 @@ pub(super) struct Uses {
 
 /// Reads an expression.
 pub(super) fn check(expression: &cel::IdedExpr) -> Result<Uses, GuardError> {
-    let mut walk = Walk { uses: Uses::default(), cost: 0, per_line: None };
+    let mut walk = Walk {
+        uses: Uses::default(),
+        cost: 0,
+        per_line: None,
+    };
     walk.expr(&expression.expr)?;
     if walk.cost > COST_MAX {
-        return Err(GuardError::TooCostly { cost: walk.cost, max: COST_MAX });
+        return Err(GuardError::TooCostly {
+            cost: walk.cost,
+            max: COST_MAX,
+        });
     }
     Ok(walk.uses)
 }
@@ -42,7 +49,11 @@ struct Walk<'e> {
 
 impl<'e> Walk<'e> {
     fn expr(&mut self, expr: &'e Expr) -> Result<(), GuardError> {
-        self.cost += if self.per_line.is_some() { LINES_MAX } else { 1 };
+        self.cost += if self.per_line.is_some() {
+            LINES_MAX
+        } else {
+            1
+        };
         match expr {
             Expr::Literal(_) => Ok(()),
             Expr::Ident(name) => self.ident(name),
@@ -73,14 +84,16 @@ impl<'e> Walk<'e> {
             self.uses.now = true;
             return Ok(());
         }
-        let is_local = self.per_line.is_some_and(|c| c.iter_var == name || c.accu_var == name);
+        let is_local = self
+            .per_line
+            .is_some_and(|c| c.iter_var == name || c.accu_var == name);
         if is_local {
             return Ok(());
         }
         match name {
-            "order" | "actor" | "request" => {
-                Err(GuardError::NotAllowed("must name a field of order, actor or request, such as order.state"))
-            }
+            "order" | "actor" | "request" => Err(GuardError::NotAllowed(
+                "must name a field of order, actor or request, such as order.state",
+            )),
             _ => Err(GuardError::Unknown {
                 name: format!("variable {name}"),
                 hint: "there are order, actor, now and request",
@@ -94,8 +107,12 @@ impl<'e> Walk<'e> {
             self.uses.line.insert(line_field);
         }
         match &select.operand.expr {
-            Expr::Ident(name) if name == "order" => insert(&mut self.uses.order, ORDER, field, "order"),
-            Expr::Ident(name) if name == "actor" => insert(&mut self.uses.actor, ACTOR, field, "actor"),
+            Expr::Ident(name) if name == "order" => {
+                insert(&mut self.uses.order, ORDER, field, "order")
+            }
+            Expr::Ident(name) if name == "actor" => {
+                insert(&mut self.uses.actor, ACTOR, field, "actor")
+            }
             Expr::Ident(name) if name == "request" => {
                 insert(&mut self.uses.request, REQUEST, field, "request")
             }
@@ -108,7 +125,9 @@ impl<'e> Walk<'e> {
 
     fn comprehension(&mut self, comprehension: &'e ComprehensionExpr) -> Result<(), GuardError> {
         if self.per_line.is_some() {
-            return Err(GuardError::NotAllowed("must not nest all, exists, exists_one or filter"));
+            return Err(GuardError::NotAllowed(
+                "must not nest all, exists, exists_one or filter",
+            ));
         }
         if !is_order_lines(&comprehension.iter_range.expr) || comprehension.iter_var2.is_some() {
             return Err(GuardError::NotAllowed(
@@ -182,5 +201,7 @@ fn builds_new_values(comprehension: &ComprehensionExpr) -> bool {
     }
     let mut found = Vec::new();
     appended(&comprehension.loop_step.expr, &mut found);
-    found.iter().any(|expr| !matches!(expr, Expr::Ident(name) if *name == comprehension.iter_var))
+    found
+        .iter()
+        .any(|expr| !matches!(expr, Expr::Ident(name) if *name == comprehension.iter_var))
 }

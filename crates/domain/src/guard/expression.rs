@@ -24,7 +24,10 @@ impl Expression {
         if text.trim().is_empty() {
             return Err(Invalid::Empty);
         }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        if text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+        {
             return Err(Invalid::ControlCharacter);
         }
         if characters > EXPRESSION_CHARACTERS_MAX {

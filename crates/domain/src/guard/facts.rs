@@ -38,16 +38,24 @@ pub(super) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)>
     let mut variables = Vec::with_capacity(4);
     if !uses.order.is_empty() {
         let progress = Progress::new(facts.workflow, facts.order);
-        variables.push(("order", map(&uses.order, |field| order(facts, &progress, field, &uses.line))));
+        variables.push((
+            "order",
+            map(&uses.order, |field| {
+                order(facts, &progress, field, &uses.line)
+            }),
+        ));
     }
     if !uses.actor.is_empty() {
         variables.push(("actor", map(&uses.actor, |field| actor(facts.actor, field))));
     }
     if !uses.request.is_empty() {
-        variables.push(("request", map(&uses.request, |field| match field {
-            "metadata" => texts(facts.metadata.as_map()),
-            _ => text(facts.comment.as_str()),
-        })));
+        variables.push((
+            "request",
+            map(&uses.request, |field| match field {
+                "metadata" => texts(facts.metadata.as_map()),
+                _ => text(facts.comment.as_str()),
+            }),
+        ));
     }
     if uses.now {
         variables.push(("now", instant(facts.now)));
@@ -55,19 +63,32 @@ pub(super) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)>
     variables
 }
 
-fn order(facts: &Facts<'_>, progress: &Progress<'_>, field: &str, line_fields: &BTreeSet<&'static str>) -> Value {
+fn order(
+    facts: &Facts<'_>,
+    progress: &Progress<'_>,
+    field: &str,
+    line_fields: &BTreeSet<&'static str>,
+) -> Value {
     let order = facts.order;
-    let assignment = || facts.workflow.assignment(&order.standing.state, &order.standing.status);
+    let assignment = || {
+        facts
+            .workflow
+            .assignment(&order.standing.state, &order.standing.status)
+    };
     let returns = order.return_to.as_ref();
     match field {
         "workflow" => text(order.workflow.as_str()),
         "id" => text(order.id.as_str()),
         "state" => text(order.standing.state.as_str()),
         "status" => text(order.standing.status.as_str()),
-        "status_label" => {
-            text(facts.workflow.status_label(&order.standing.status, None, order.store_view.as_ref()))
+        "status_label" => text(facts.workflow.status_label(
+            &order.standing.status,
+            None,
+            order.store_view.as_ref(),
+        )),
+        "visible_on_storefront" => {
+            Value::Bool(assignment().is_some_and(|a| a.visible_on_storefront))
         }
-        "visible_on_storefront" => Value::Bool(assignment().is_some_and(|a| a.visible_on_storefront)),
         "version" => Value::Int(order.version),
         "lines" => list(&order.lines, |l| map(line_fields, |field| line(l, field))),
         "currency" => text(order.currency.as_ref().map_or("", |c| c.as_str())),
@@ -147,7 +168,12 @@ fn hold(hold: &Hold) -> Value {
 }
 
 fn map(fields: &BTreeSet<&'static str>, value: impl Fn(&str) -> Value) -> Value {
-    Value::from(fields.iter().map(|field| (*field, value(field))).collect::<HashMap<_, _>>())
+    Value::from(
+        fields
+            .iter()
+            .map(|field| (*field, value(field)))
+            .collect::<HashMap<_, _>>(),
+    )
 }
 
 fn list<T>(items: &[T], value: impl Fn(&T) -> Value) -> Value {
@@ -155,7 +181,11 @@ fn list<T>(items: &[T], value: impl Fn(&T) -> Value) -> Value {
 }
 
 fn texts(map: &BTreeMap<String, String>) -> Value {
-    Value::from(map.iter().map(|(key, value)| (key.as_str(), text(value))).collect::<HashMap<_, _>>())
+    Value::from(
+        map.iter()
+            .map(|(key, value)| (key.as_str(), text(value)))
+            .collect::<HashMap<_, _>>(),
+    )
 }
 
 fn text(text: &str) -> Value {
@@ -200,5 +230,10 @@ pub(super) fn sample(uses: &Uses) -> Vec<(&'static str, Value)> {
         "metadata" => texts(&BTreeMap::new()),
         _ => text("sample"),
     });
-    vec![("order", order), ("actor", actor), ("request", request), ("now", instant)]
+    vec![
+        ("order", order),
+        ("actor", actor),
+        ("request", request),
+        ("now", instant),
+    ]
 }

@@ -83,11 +83,16 @@ impl Guard {
     /// Returns [`GuardError`] for an expression that is not CEL, names what does not
     /// exist, uses what guards may not use, might take too long, or mixes types.
     pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
-        let program = Program::compile(expression.as_str()).map_err(|errors| GuardError::Syntax {
-            message: first_line(&errors.to_string()),
-        })?;
+        let program =
+            Program::compile(expression.as_str()).map_err(|errors| GuardError::Syntax {
+                message: first_line(&errors.to_string()),
+            })?;
         let uses = check::check(program.expression())?;
-        let guard = Self { expression: expression.clone(), program, uses };
+        let guard = Self {
+            expression: expression.clone(),
+            program,
+            uses,
+        };
         guard.try_types()?;
         Ok(guard)
     }
@@ -106,8 +111,12 @@ impl Guard {
         let answer = self.evaluate(facts::bind(facts, &self.uses));
         match answer {
             Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(other) => Err(EvaluationError { message: not_bool(&other) }),
-            Err(error) => Err(EvaluationError { message: first_line(&error.to_string()) }),
+            Ok(other) => Err(EvaluationError {
+                message: not_bool(&other),
+            }),
+            Err(error) => Err(EvaluationError {
+                message: first_line(&error.to_string()),
+            }),
         }
     }
 
@@ -124,7 +133,9 @@ impl Guard {
     fn try_types(&self) -> Result<(), GuardError> {
         match self.evaluate(facts::sample(&self.uses)) {
             Ok(Value::Bool(_)) => Ok(()),
-            Ok(other) => Err(GuardError::Type { message: not_bool(&other) }),
+            Ok(other) => Err(GuardError::Type {
+                message: not_bool(&other),
+            }),
             Err(
                 error @ (ExecutionError::NoSuchOverload(_)
                 | ExecutionError::UnsupportedTargetType { .. }
@@ -133,7 +144,9 @@ impl Guard {
                 | ExecutionError::ValuesNotComparable(..)
                 | ExecutionError::UnsupportedBinaryOperator(..)
                 | ExecutionError::InvalidArgumentCount { .. }),
-            ) => Err(GuardError::Type { message: first_line(&error.to_string()) }),
+            ) => Err(GuardError::Type {
+                message: first_line(&error.to_string()),
+            }),
             Err(_) => Ok(()),
         }
     }
@@ -151,7 +164,12 @@ fn not_bool(value: &Value) -> String {
 
 /// The parser adds the source with a marker below; the first line says enough.
 fn first_line(text: &str) -> String {
-    text.lines().next().unwrap_or_default().chars().take(300).collect()
+    text.lines()
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .take(300)
+        .collect()
 }
 
 #[cfg(test)]

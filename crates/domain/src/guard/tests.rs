@@ -28,7 +28,10 @@ fn sees_order_actor_now_and_request() {
         ("true", true),
         ("order.state == 'new'", true),
         ("order.status in ['pending', 'received']", true),
-        ("order.grand_total >= 1000 && order.total_due == order.grand_total", true),
+        (
+            "order.grand_total >= 1000 && order.total_due == order.grand_total",
+            true,
+        ),
         ("order.lines.all(l, l.quantity_ordered >= 1.0)", true),
         ("order.lines.all(l, l.quantity_ordered >= 1)", true),
         ("order.lines.exists(l, l.sku == 'nothing')", false),
@@ -36,7 +39,10 @@ fn sees_order_actor_now_and_request() {
         ("order.lines.exists_one(l, l.id == '1')", true),
         ("size(order.lines) == 2", true),
         ("order.lines[0].id == '1'", true),
-        ("order.can_invoice && !order.fully_invoiced && !order.is_virtual", true),
+        (
+            "order.can_invoice && !order.fully_invoiced && !order.is_virtual",
+            true,
+        ),
         ("has(order.attributes.channel)", false),
         ("'channel' in order.attributes", false),
         ("order.customer.guest", false),
@@ -53,16 +59,32 @@ fn sees_order_actor_now_and_request() {
 #[test]
 fn every_word_of_the_vocabulary_is_bound() {
     for field in vocabulary::ORDER {
-        assert_eq!(holds(&format!("order.{field} != null")), Ok(true), "{field}");
+        assert_eq!(
+            holds(&format!("order.{field} != null")),
+            Ok(true),
+            "{field}"
+        );
     }
     for field in vocabulary::LINE {
-        assert_eq!(holds(&format!("order.lines.all(l, l.{field} != null)")), Ok(true), "{field}");
+        assert_eq!(
+            holds(&format!("order.lines.all(l, l.{field} != null)")),
+            Ok(true),
+            "{field}"
+        );
     }
     for field in vocabulary::ACTOR {
-        assert_eq!(holds(&format!("actor.{field} != null")), Ok(true), "{field}");
+        assert_eq!(
+            holds(&format!("actor.{field} != null")),
+            Ok(true),
+            "{field}"
+        );
     }
     for field in vocabulary::REQUEST {
-        assert_eq!(holds(&format!("request.{field} != null")), Ok(true), "{field}");
+        assert_eq!(
+            holds(&format!("request.{field} != null")),
+            Ok(true),
+            "{field}"
+        );
     }
 }
 
@@ -78,7 +100,10 @@ fn refuses_what_is_wrong_or_dear() {
     let deep = "(".repeat(400) + "true" + &")".repeat(400);
     let not = "!".repeat(999) + "true";
     let list = "[".repeat(480) + &"]".repeat(480);
-    let wide = format!("order.lines.all(l, {})", vec!["l.id == 'x'"; 60].join(" || "));
+    let wide = format!(
+        "order.lines.all(l, {})",
+        vec!["l.id == 'x'"; 60].join(" || ")
+    );
     for text in [
         "order.",
         "order.foo == 1",

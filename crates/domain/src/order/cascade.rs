@@ -26,11 +26,18 @@ pub(super) fn run(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         let limit = draft.workflow().max_cascade;
         taken.push(way.transition.clone());
         if taken.len() > usize::try_from(limit).unwrap_or(usize::MAX) {
-            return Err(Rejection::CascadeLimit { limit, transitions: taken });
+            return Err(Rejection::CascadeLimit {
+                limit,
+                transitions: taken,
+            });
         }
         draft.write_automatic(way.to, way.transition, Detail::Transitioned(way.recorded));
         let recorded = draft.last_operation();
-        operation = if consumes_operation { recorded } else { recorded.or(operation) };
+        operation = if consumes_operation {
+            recorded
+        } else {
+            recorded.or(operation)
+        };
     }
     Ok(())
 }
@@ -39,13 +46,17 @@ fn next(draft: &mut Draft<'_>, operation: Option<&OperationCode>) -> Option<(Way
     movable(draft).ok()?;
     let graph = draft.graph;
     for transition in &graph.workflow().transitions {
-        let Some(consumes_operation) = set_off(transition, operation) else { continue };
+        let Some(consumes_operation) = set_off(transition, operation) else {
+            continue;
+        };
         if transition.to_state == draft.order.standing.state {
             continue;
         }
         match judge(draft, transition, None, &system_with(transition)) {
             Ok(way) => return Some((way, consumes_operation)),
-            Err(Rejection::GuardFailed { source, .. } | Rejection::EntryGuardFailed { source, .. }) => {
+            Err(
+                Rejection::GuardFailed { source, .. } | Rejection::EntryGuardFailed { source, .. },
+            ) => {
                 draft.note_failed_guard(&transition.code, &source.message);
             }
             Err(_) => {}
@@ -59,13 +70,16 @@ fn set_off(transition: &Transition, operation: Option<&OperationCode>) -> Option
     match &transition.trigger {
         Trigger::Manual => None,
         Trigger::Automatic => Some(false),
-        Trigger::OnOperations(codes) => {
-            operation.is_some_and(|operation| codes.contains(operation)).then_some(true)
-        }
+        Trigger::OnOperations(codes) => operation
+            .is_some_and(|operation| codes.contains(operation))
+            .then_some(true),
     }
 }
 
 /// Roles are asked of callers; Waymark itself has every role.
 fn system_with(transition: &Transition) -> Actor {
-    Actor { roles: transition.roles.clone(), ..Actor::system() }
+    Actor {
+        roles: transition.roles.clone(),
+        ..Actor::system()
+    }
 }

@@ -2,9 +2,8 @@
 //! says in which order they are asked.
 
 use super::{
-    Action, Command, Context, NewOrder, Order, Rejection, Standing, cascade,
-    draft::Draft,
-    holding, operation, transition, update,
+    Action, Command, Context, NewOrder, Order, Rejection, Standing, cascade, draft::Draft, holding,
+    operation, transition, update,
 };
 use crate::{
     actor::Actor,
@@ -17,7 +16,12 @@ use crate::{
 ///
 /// # Errors
 /// Returns [`Rejection`] when the order may not start there or its lines are wrong.
-pub fn create(graph: &Graph, new: &NewOrder, context: &Context, now: Timestamp) -> Result<Vec<Entry>, Rejection> {
+pub fn create(
+    graph: &Graph,
+    new: &NewOrder,
+    context: &Context,
+    now: Timestamp,
+) -> Result<Vec<Entry>, Rejection> {
     let standing = start(graph.workflow(), new)?;
     let order = Order {
         workflow: new.workflow.clone(),
@@ -41,7 +45,10 @@ pub fn create(graph: &Graph, new: &NewOrder, context: &Context, now: Timestamp) 
     let mut draft = Draft::new(graph, context, order, now);
     transition::enterable(&draft, &standing.status)?;
     transition::entry_guard(&draft, &standing.state, None, &context.actor)?;
-    let created = Order { version: 1, ..draft.order.clone() };
+    let created = Order {
+        version: 1,
+        ..draft.order.clone()
+    };
     draft.write(standing, None, Detail::Created(Box::new(created)));
     cascade::run(&mut draft)?;
     Ok(draft.entries)
@@ -52,17 +59,30 @@ pub fn create(graph: &Graph, new: &NewOrder, context: &Context, now: Timestamp) 
 ///
 /// # Errors
 /// Returns [`Rejection`] when a rule of the workflow forbids the command.
-pub fn decide(graph: &Graph, order: &Order, command: &Command, now: Timestamp) -> Result<Vec<Entry>, Rejection> {
+pub fn decide(
+    graph: &Graph,
+    order: &Order,
+    command: &Command,
+    now: Timestamp,
+) -> Result<Vec<Entry>, Rejection> {
     let mut draft = Draft::new(graph, &command.context, order.clone(), now);
     names(&draft, &command.action)?;
-    if let Some(expected) = command.expected_version.filter(|expected| *expected != order.version) {
-        return Err(Rejection::VersionMismatch { expected, current: order.version });
+    if let Some(expected) = command
+        .expected_version
+        .filter(|expected| *expected != order.version)
+    {
+        return Err(Rejection::VersionMismatch {
+            expected,
+            current: order.version,
+        });
     }
     match &command.action {
         Action::Transition(target) => transition::take(&mut draft, target),
-        Action::RecordOperation { operation, lines, amount } => {
-            operation::record(&mut draft, operation, lines, *amount)
-        }
+        Action::RecordOperation {
+            operation,
+            lines,
+            amount,
+        } => operation::record(&mut draft, operation, lines, *amount),
         Action::Hold { reason, status } => holding::hold(&mut draft, reason, status.as_ref()),
         Action::Release { hold } => holding::release(&mut draft, hold.as_ref()),
         Action::Comment { status } => comment(&mut draft, status.as_ref()),
@@ -90,7 +110,8 @@ pub fn available(
     };
     let draft = Draft::new(graph, &context, order.clone(), now);
     let judged = graph.manual_transitions().map(|transition| {
-        let way = transition::movable(&draft).and_then(|()| transition::judge(&draft, transition, None, actor));
+        let way = transition::movable(&draft)
+            .and_then(|()| transition::judge(&draft, transition, None, actor));
         (transition.code.clone(), way.map(|way| way.to))
     });
     judged.collect()
@@ -101,7 +122,9 @@ fn names(draft: &Draft<'_>, action: &Action) -> Result<(), Rejection> {
     match action {
         Action::Transition(target) => transition::known(draft.graph, target),
         Action::RecordOperation { operation, .. } => operation::known(draft, operation),
-        Action::Hold { status, .. } | Action::Comment { status } => holding::known(draft, status.as_ref()),
+        Action::Hold { status, .. } | Action::Comment { status } => {
+            holding::known(draft, status.as_ref())
+        }
         Action::Release { .. } | Action::Update(_) => Ok(()),
     }
 }
@@ -109,10 +132,18 @@ fn names(draft: &Draft<'_>, action: &Action) -> Result<(), Rejection> {
 fn start(workflow: &Workflow, new: &NewOrder) -> Result<Standing, Rejection> {
     let code = new.state.as_ref().unwrap_or(&workflow.initial_state);
     let Some(state) = workflow.state(code) else {
-        return Err(Rejection::StateNotFound { state: code.clone() });
+        return Err(Rejection::StateNotFound {
+            state: code.clone(),
+        });
     };
-    if let Some(status) = new.status.as_ref().filter(|status| workflow.status(status).is_none()) {
-        return Err(Rejection::StatusNotFound { status: status.clone() });
+    if let Some(status) = new
+        .status
+        .as_ref()
+        .filter(|status| workflow.status(status).is_none())
+    {
+        return Err(Rejection::StatusNotFound {
+            status: status.clone(),
+        });
     }
     let may_start = |state: &State| state.can_start && state.category != Category::Held;
     if !may_start(state) {
@@ -123,14 +154,26 @@ fn start(workflow: &Workflow, new: &NewOrder) -> Result<Standing, Rejection> {
         });
     }
     let status = starting_status(workflow, code, new.status.as_ref())?;
-    Ok(Standing { state: code.clone(), status })
+    Ok(Standing {
+        state: code.clone(),
+        status,
+    })
 }
 
-fn starting_status(workflow: &Workflow, state: &StateCode, status: Option<&StatusCode>) -> Result<StatusCode, Rejection> {
+fn starting_status(
+    workflow: &Workflow,
+    state: &StateCode,
+    status: Option<&StatusCode>,
+) -> Result<StatusCode, Rejection> {
     match status.or_else(|| workflow.default_status(state)) {
-        None => Err(Rejection::StateWithoutStatus { state: state.clone() }),
+        None => Err(Rejection::StateWithoutStatus {
+            state: state.clone(),
+        }),
         Some(status) if workflow.assignment(state, status).is_none() => {
-            Err(Rejection::StatusNotInState { state: state.clone(), status: status.clone() })
+            Err(Rejection::StatusNotInState {
+                state: state.clone(),
+                status: status.clone(),
+            })
         }
         Some(status) => Ok(status.clone()),
     }
@@ -141,11 +184,16 @@ fn comment(draft: &mut Draft<'_>, status: Option<&StatusCode>) -> Result<(), Rej
     let mut to = draft.order.standing.clone();
     let other = status.filter(|status| **status != to.status);
     if other.is_none() && draft.context.comment.is_empty() {
-        return Err(Rejection::Field { field: "comment", problem: Invalid::Empty });
+        return Err(Rejection::Field {
+            field: "comment",
+            problem: Invalid::Empty,
+        });
     }
     if let Some(status) = other {
         if draft.workflow().comment_status == CommentStatus::Never {
-            return Err(Rejection::CommentStatusNever { allowed: transition::allowed(draft) });
+            return Err(Rejection::CommentStatusNever {
+                allowed: transition::allowed(draft),
+            });
         }
         transition::assigned(draft, &to.state, status)?;
         transition::enterable(draft, status)?;

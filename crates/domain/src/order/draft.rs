@@ -20,8 +20,19 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(graph: &'a Graph, context: &'a Context, order: Order, now: Timestamp) -> Self {
-        Self { graph, context, order, entries: Vec::new(), now }
+    pub(super) fn new(
+        graph: &'a Graph,
+        context: &'a Context,
+        order: Order,
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            graph,
+            context,
+            order,
+            entries: Vec::new(),
+            now,
+        }
     }
 
     pub(super) fn workflow(&self) -> &'a Workflow {
@@ -53,7 +64,12 @@ impl<'a> Draft<'a> {
     }
 
     /// Writes the entry of the call itself.
-    pub(super) fn write(&mut self, to: Standing, transition: Option<TransitionCode>, detail: Detail) {
+    pub(super) fn write(
+        &mut self,
+        to: Standing,
+        transition: Option<TransitionCode>,
+        detail: Detail,
+    ) {
         let from = match detail {
             Detail::Created(_) => None,
             _ => Some(self.order.standing.clone()),
@@ -79,7 +95,12 @@ impl<'a> Draft<'a> {
 
     /// Writes an automatic entry, set off by the entry before it. The customer may
     /// read it when the customer may read the call's own entry.
-    pub(super) fn write_automatic(&mut self, to: Standing, transition: TransitionCode, detail: Detail) {
+    pub(super) fn write_automatic(
+        &mut self,
+        to: Standing,
+        transition: TransitionCode,
+        detail: Detail,
+    ) {
         self.push(Entry {
             sequence: self.next_sequence(),
             from: Some(self.order.standing.clone()),
@@ -101,7 +122,9 @@ impl<'a> Draft<'a> {
     /// Notes on the last entry that a guard could not be evaluated.
     pub(super) fn note_failed_guard(&mut self, transition: &TransitionCode, message: &str) {
         if let Some(entry) = self.entries.last_mut() {
-            entry.metadata.note("waymark.guard_failed", &format!("{transition}: {message}"));
+            entry
+                .metadata
+                .note("waymark.guard_failed", &format!("{transition}: {message}"));
         }
     }
 

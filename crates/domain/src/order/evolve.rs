@@ -13,7 +13,9 @@ pub fn evolve(mut order: Order, entry: &Entry) -> Order {
     match &entry.detail {
         Detail::Created(created) => order = (**created).clone(),
         Detail::Commented | Detail::Transitioned(None) => {}
-        Detail::Transitioned(Some(recorded)) | Detail::Recorded(recorded) => record(&mut order, recorded),
+        Detail::Transitioned(Some(recorded)) | Detail::Recorded(recorded) => {
+            record(&mut order, recorded);
+        }
         Detail::Held(hold) => {
             if order.return_to.is_none() {
                 order.return_to = Some(order.standing.clone());
@@ -34,11 +36,13 @@ pub fn evolve(mut order: Order, entry: &Entry) -> Order {
 
 /// Replays the history of an order from its first entry; none when there is none.
 pub fn replay<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Option<Order> {
-    entries.into_iter().fold(None, |order, entry| match (&entry.detail, order) {
-        (Detail::Created(created), None) => Some(evolve((**created).clone(), entry)),
-        (_, Some(order)) => Some(evolve(order, entry)),
-        (_, None) => None,
-    })
+    entries
+        .into_iter()
+        .fold(None, |order, entry| match (&entry.detail, order) {
+            (Detail::Created(created), None) => Some(evolve((**created).clone(), entry)),
+            (_, Some(order)) => Some(evolve(order, entry)),
+            (_, None) => None,
+        })
 }
 
 fn stand(order: &mut Order, to: &Standing, entry: &Entry) {

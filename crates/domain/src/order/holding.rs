@@ -11,7 +11,11 @@ use crate::{
 };
 
 /// Places a hold. The first one moves the order to the held state.
-pub(super) fn hold(draft: &mut Draft<'_>, reason: &Reason, status: Option<&StatusCode>) -> Result<(), Rejection> {
+pub(super) fn hold(
+    draft: &mut Draft<'_>,
+    reason: &Reason,
+    status: Option<&StatusCode>,
+) -> Result<(), Rejection> {
     let to = landing(draft, status)?;
     if draft.order.holds.len() >= HOLDS_MAX {
         return Err(Rejection::HoldLimit { max: HOLDS_MAX });
@@ -38,7 +42,11 @@ pub(super) fn release(draft: &mut Draft<'_>, hold: Option<&HoldId>) -> Result<()
         Some(id) => return Err(Rejection::HoldNotFound { hold: id.clone() }),
     };
     let is_last = released.len() == order.holds.len();
-    let to = if is_last { return_to } else { order.standing.clone() };
+    let to = if is_last {
+        return_to
+    } else {
+        order.standing.clone()
+    };
     draft.write(to, None, Detail::Released(released));
     Ok(())
 }
@@ -46,7 +54,9 @@ pub(super) fn release(draft: &mut Draft<'_>, hold: Option<&HoldId>) -> Result<()
 /// Refuses a status that the workflow does not have.
 pub(super) fn known(draft: &Draft<'_>, status: Option<&StatusCode>) -> Result<(), Rejection> {
     match status.filter(|status| draft.workflow().status(status).is_none()) {
-        Some(status) => Err(Rejection::StatusNotFound { status: status.clone() }),
+        Some(status) => Err(Rejection::StatusNotFound {
+            status: status.clone(),
+        }),
         None => Ok(()),
     }
 }
@@ -54,7 +64,9 @@ pub(super) fn known(draft: &Draft<'_>, status: Option<&StatusCode>) -> Result<()
 fn landing(draft: &Draft<'_>, status: Option<&StatusCode>) -> Result<Standing, Rejection> {
     let from = &draft.order.standing;
     let is_held = draft.order.return_to.is_some();
-    let not_holdable = || Rejection::StateNotHoldable { state: from.state.clone() };
+    let not_holdable = || Rejection::StateNotHoldable {
+        state: from.state.clone(),
+    };
     let held = draft.workflow().held_state().ok_or_else(not_holdable)?;
     if !is_held && !draft.state().is_some_and(|state| state.holdable) {
         return Err(not_holdable());
@@ -62,12 +74,16 @@ fn landing(draft: &Draft<'_>, status: Option<&StatusCode>) -> Result<Standing, R
     let status = match status {
         Some(status) => status,
         None if is_held => &from.status,
-        None => draft
-            .workflow()
-            .default_status(&held.code)
-            .ok_or_else(|| Rejection::StateWithoutStatus { state: held.code.clone() })?,
+        None => draft.workflow().default_status(&held.code).ok_or_else(|| {
+            Rejection::StateWithoutStatus {
+                state: held.code.clone(),
+            }
+        })?,
     };
-    let to = Standing { state: held.code.clone(), status: status.clone() };
+    let to = Standing {
+        state: held.code.clone(),
+        status: status.clone(),
+    };
     if to != *from {
         assigned(draft, &to.state, status)?;
         enterable(draft, status)?;

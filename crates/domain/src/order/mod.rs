@@ -16,10 +16,10 @@ mod operation;
 mod progress;
 mod rejection;
 mod standing;
-mod transition;
-mod update;
 #[cfg(test)]
 mod tests;
+mod transition;
+mod update;
 
 pub use command::{
     Action, AttributesPatch, Command, Context, CustomerPatch, LineQuantity, NewOrder,

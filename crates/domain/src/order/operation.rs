@@ -1,6 +1,8 @@
 //! Recording operations: what moves, and how much of it is left.
 
-use super::{Line, LineQuantity, OperationLines, Progress, Rejection, draft::Draft, transition::movable};
+use super::{
+    Line, LineQuantity, OperationLines, Progress, Rejection, draft::Draft, transition::movable,
+};
 use crate::{
     history::{Detail, Recorded},
     value::{Invalid, Money, OperationCode, Quantity},
@@ -24,9 +26,15 @@ pub(super) fn record(
     };
     let moves_nothing = recorded.lines.is_empty() && recorded.amount == Money::ZERO;
     if moves_nothing && operation.effect != Effect::None {
-        return Err(Rejection::NothingToDo { operation: code.clone() });
+        return Err(Rejection::NothingToDo {
+            operation: code.clone(),
+        });
     }
-    draft.write(draft.order.standing.clone(), None, Detail::Recorded(recorded));
+    draft.write(
+        draft.order.standing.clone(),
+        None,
+        Detail::Recorded(recorded),
+    );
     Ok(())
 }
 
@@ -34,7 +42,9 @@ pub(super) fn record(
 pub(super) fn known(draft: &Draft<'_>, code: &OperationCode) -> Result<(), Rejection> {
     match draft.workflow().operation(code) {
         Some(_) => Ok(()),
-        None => Err(Rejection::OperationNotFound { operation: code.clone() }),
+        None => Err(Rejection::OperationNotFound {
+            operation: code.clone(),
+        }),
     }
 }
 
@@ -47,13 +57,17 @@ pub(super) fn all_left(draft: &Draft<'_>, operation: &Operation) -> Recorded {
         lines: every_line(draft, operation.effect),
         amount: match operation.effect {
             Effect::Pay => progress.total_due(),
-            Effect::None | Effect::Invoice | Effect::Ship | Effect::Refund | Effect::Cancel => Money::ZERO,
+            Effect::None | Effect::Invoice | Effect::Ship | Effect::Refund | Effect::Cancel => {
+                Money::ZERO
+            }
         },
     }
 }
 
 fn allowed<'a>(draft: &Draft<'a>, code: &OperationCode) -> Result<&'a Operation, Rejection> {
-    let state = draft.state().filter(|state| state.operations.contains(code));
+    let state = draft
+        .state()
+        .filter(|state| state.operations.contains(code));
     match draft.workflow().operation(code) {
         Some(operation) if state.is_some() => Ok(operation),
         _ => Err(Rejection::OperationNotAllowed {
@@ -64,16 +78,24 @@ fn allowed<'a>(draft: &Draft<'a>, code: &OperationCode) -> Result<&'a Operation,
     }
 }
 
-fn moved(draft: &Draft<'_>, effect: Effect, lines: &OperationLines) -> Result<Vec<LineQuantity>, Rejection> {
+fn moved(
+    draft: &Draft<'_>,
+    effect: Effect,
+    lines: &OperationLines,
+) -> Result<Vec<LineQuantity>, Rejection> {
     match lines {
         OperationLines::AmountOnly => Ok(Vec::new()),
         OperationLines::AllLeft => Ok(every_line(draft, effect)),
         OperationLines::Given(_) if effect == Effect::Pay => Err(Rejection::Field {
             field: "lines",
-            problem: Invalid::Malformed { expected: "empty: a payment moves money only" },
+            problem: Invalid::Malformed {
+                expected: "empty: a payment moves money only",
+            },
         }),
         OperationLines::Given(given) => {
-            given.iter().try_for_each(|asked| fits(draft, effect, asked))?;
+            given
+                .iter()
+                .try_for_each(|asked| fits(draft, effect, asked))?;
             Ok(given.clone())
         }
     }
@@ -93,8 +115,15 @@ fn left(draft: &Draft<'_>, line: &Line, effect: Effect) -> Quantity {
 }
 
 fn fits(draft: &Draft<'_>, effect: Effect, asked: &LineQuantity) -> Result<(), Rejection> {
-    let Some(line) = draft.order.lines.iter().find(|line| line.id == asked.line_id) else {
-        return Err(Rejection::LineNotFound { line: asked.line_id.clone() });
+    let Some(line) = draft
+        .order
+        .lines
+        .iter()
+        .find(|line| line.id == asked.line_id)
+    else {
+        return Err(Rejection::LineNotFound {
+            line: asked.line_id.clone(),
+        });
     };
     let left = match effect {
         // The quantities of an operation without effect are a note.
@@ -113,7 +142,11 @@ fn fits(draft: &Draft<'_>, effect: Effect, asked: &LineQuantity) -> Result<(), R
     Ok(())
 }
 
-fn moved_amount(draft: &Draft<'_>, effect: Effect, amount: Option<Money>) -> Result<Money, Rejection> {
+fn moved_amount(
+    draft: &Draft<'_>,
+    effect: Effect,
+    amount: Option<Money>,
+) -> Result<Money, Rejection> {
     let progress = Progress::new(draft.workflow(), &draft.order);
     let (asked, left) = match effect {
         Effect::Pay => (amount.unwrap_or(progress.total_due()), progress.total_due()),

@@ -38,7 +38,10 @@ impl<'a> Progress<'a> {
     /// The codes of the operations that may be recorded now and would change something.
     pub fn allowed_operations(&self) -> Vec<OperationCode> {
         let operations = self.workflow.operations.iter();
-        operations.filter(|o| self.allows(o)).map(|o| o.code.clone()).collect()
+        operations
+            .filter(|o| self.allows(o))
+            .map(|o| o.code.clone())
+            .collect()
     }
 
     /// Whether something is left to invoice and the present state allows it.
@@ -87,18 +90,28 @@ impl<'a> Progress<'a> {
     }
 
     fn can(&self, effect: Effect) -> bool {
-        let mut operations = self.workflow.operations.iter().filter(|o| o.effect == effect);
+        let mut operations = self
+            .workflow
+            .operations
+            .iter()
+            .filter(|o| o.effect == effect);
         operations.any(|operation| self.allows(operation))
     }
 
     fn allows(&self, operation: &Operation) -> bool {
         let state = self.workflow.state(&self.order.standing.state);
         let may = |state: &State| !state.terminal && state.operations.contains(&operation.code);
-        self.order.return_to.is_none() && state.is_some_and(may) && self.would_change(operation.effect)
+        self.order.return_to.is_none()
+            && state.is_some_and(may)
+            && self.would_change(operation.effect)
     }
 
     fn would_change(&self, effect: Effect) -> bool {
-        let quantities = self.order.lines.iter().any(|line| !self.left(line, effect).is_zero());
+        let quantities = self
+            .order
+            .lines
+            .iter()
+            .any(|line| !self.left(line, effect).is_zero());
         match effect {
             Effect::None => true,
             Effect::Pay => self.total_due() > Money::ZERO,

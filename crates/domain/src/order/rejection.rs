@@ -240,7 +240,11 @@ fn list<T: std::fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();
     }
-    items.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ")
+    items
+        .iter()
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(", ")
 }
 
 impl Rejection {
@@ -248,7 +252,9 @@ impl Rejection {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
-            Self::TransitionNotAllowed { .. } | Self::CommentStatusNever { .. } => "TRANSITION_NOT_ALLOWED",
+            Self::TransitionNotAllowed { .. } | Self::CommentStatusNever { .. } => {
+                "TRANSITION_NOT_ALLOWED"
+            }
             Self::TransitionAmbiguous { .. } => "TRANSITION_AMBIGUOUS",
             Self::GuardRefused { .. } | Self::GuardFailed { .. } => "GUARD_REFUSED",
             Self::EntryGuardRefused { .. } | Self::EntryGuardFailed { .. } => "ENTRY_GUARD_REFUSED",
@@ -258,7 +264,9 @@ impl Rejection {
             Self::OrderTerminal { .. } => "ORDER_TERMINAL",
             Self::StateNotHoldable { .. } => "STATE_NOT_HOLDABLE",
             Self::HoldLimit { .. } => "HOLD_LIMIT",
-            Self::StatusNotInState { .. } | Self::StateWithoutStatus { .. } => "STATUS_NOT_IN_STATE",
+            Self::StatusNotInState { .. } | Self::StateWithoutStatus { .. } => {
+                "STATUS_NOT_IN_STATE"
+            }
             Self::StatusRetired { .. } => "STATUS_RETIRED",
             Self::StateCannotStart { .. } => "STATE_CANNOT_START",
             Self::OperationNotAllowed { .. } => "OPERATION_NOT_ALLOWED",

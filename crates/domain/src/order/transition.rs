@@ -1,10 +1,7 @@
 //! Which declared ways lead where, and whether one may be taken now.
 
 use super::{
-    Order, Rejection, Standing, Target,
-    draft::Draft,
-    evolve::record,
-    operation::all_left,
+    Order, Rejection, Standing, Target, draft::Draft, evolve::record, operation::all_left,
 };
 use crate::{
     actor::Actor,
@@ -25,7 +22,11 @@ pub(super) fn take(draft: &mut Draft<'_>, target: &Target) -> Result<(), Rejecti
     known(draft.graph, target)?;
     movable(draft)?;
     let way = find(draft, target)?;
-    draft.write(way.to, Some(way.transition), Detail::Transitioned(way.recorded));
+    draft.write(
+        way.to,
+        Some(way.transition),
+        Detail::Transitioned(way.recorded),
+    );
     Ok(())
 }
 
@@ -39,13 +40,19 @@ pub(super) fn known(graph: &Graph, target: &Target) -> Result<(), Rejection> {
         Target::Standing(state, status) => (None, Some(state), Some(status)),
     };
     if let Some(code) = transition.filter(|code| workflow.transition(code).is_none()) {
-        return Err(Rejection::TransitionNotFound { transition: code.clone() });
+        return Err(Rejection::TransitionNotFound {
+            transition: code.clone(),
+        });
     }
     if let Some(code) = state.filter(|code| workflow.state(code).is_none()) {
-        return Err(Rejection::StateNotFound { state: code.clone() });
+        return Err(Rejection::StateNotFound {
+            state: code.clone(),
+        });
     }
     if let Some(code) = status.filter(|code| workflow.status(code).is_none()) {
-        return Err(Rejection::StatusNotFound { status: code.clone() });
+        return Err(Rejection::StatusNotFound {
+            status: code.clone(),
+        });
     }
     Ok(())
 }
@@ -59,7 +66,9 @@ pub(super) fn movable(draft: &Draft<'_>) -> Result<(), Rejection> {
         });
     }
     if draft.state().is_some_and(|state| state.terminal) {
-        return Err(Rejection::OrderTerminal { state: order.standing.state.clone() });
+        return Err(Rejection::OrderTerminal {
+            state: order.standing.state.clone(),
+        });
     }
     Ok(())
 }
@@ -67,7 +76,8 @@ pub(super) fn movable(draft: &Draft<'_>) -> Result<(), Rejection> {
 /// The codes of the transitions that a call may take now.
 pub(super) fn allowed(draft: &Draft<'_>) -> Vec<TransitionCode> {
     let manual = draft.graph.manual_transitions();
-    let open = manual.filter(|transition| judge(draft, transition, None, &draft.context.actor).is_ok());
+    let open =
+        manual.filter(|transition| judge(draft, transition, None, &draft.context.actor).is_ok());
     open.map(|transition| transition.code.clone()).collect()
 }
 
@@ -106,19 +116,30 @@ fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
     }
 }
 
-fn by_code(draft: &Draft<'_>, code: &TransitionCode, land_on: Option<&StatusCode>) -> Result<Way, Rejection> {
+fn by_code(
+    draft: &Draft<'_>,
+    code: &TransitionCode,
+    land_on: Option<&StatusCode>,
+) -> Result<Way, Rejection> {
     let Some(transition) = draft.workflow().transition(code) else {
-        return Err(Rejection::TransitionNotFound { transition: code.clone() });
+        return Err(Rejection::TransitionNotFound {
+            transition: code.clone(),
+        });
     };
     if !matches!(transition.trigger, Trigger::Manual) {
         return Err(not_allowed(draft));
     }
     if let Some(status) = land_on {
-        let is_open = transition.to_status.as_ref().is_none_or(|fixed| fixed == status);
+        let is_open = transition
+            .to_status
+            .as_ref()
+            .is_none_or(|fixed| fixed == status);
         if !is_open {
             return Err(Rejection::Field {
                 field: "land_on_status",
-                problem: Invalid::Malformed { expected: "empty: the transition names its status" },
+                problem: Invalid::Malformed {
+                    expected: "empty: the transition names its status",
+                },
             });
         }
     }
@@ -144,45 +165,76 @@ pub(super) fn judge(
     guard(draft, transition, actor)?;
     let recorded = recorded(draft, transition);
     entry_guard(draft, &to.state, recorded.as_ref(), actor)?;
-    Ok(Way { transition: transition.code.clone(), to, recorded })
+    Ok(Way {
+        transition: transition.code.clone(),
+        to,
+        recorded,
+    })
 }
 
 fn leaves(transition: &Transition, from: &Standing) -> bool {
-    let status_fits = transition.from_statuses.is_empty() || transition.from_statuses.contains(&from.status);
-    let state_fits = transition.from_states.is_empty() || transition.from_states.contains(&from.state);
+    let status_fits =
+        transition.from_statuses.is_empty() || transition.from_statuses.contains(&from.status);
+    let state_fits =
+        transition.from_states.is_empty() || transition.from_states.contains(&from.state);
     status_fits && state_fits
 }
 
 fn can_land_on(draft: &Draft<'_>, transition: &Transition, status: &StatusCode) -> bool {
     match &transition.to_status {
         Some(fixed) => fixed == status,
-        None => draft.workflow().assignment(&transition.to_state, status).is_some(),
+        None => draft
+            .workflow()
+            .assignment(&transition.to_state, status)
+            .is_some(),
     }
 }
 
-fn landing(draft: &Draft<'_>, transition: &Transition, land_on: Option<&StatusCode>) -> Result<Standing, Rejection> {
+fn landing(
+    draft: &Draft<'_>,
+    transition: &Transition,
+    land_on: Option<&StatusCode>,
+) -> Result<Standing, Rejection> {
     let state = &transition.to_state;
     let default = || draft.workflow().default_status(state);
     let Some(status) = transition.to_status.as_ref().or(land_on).or_else(default) else {
-        return Err(Rejection::StateWithoutStatus { state: state.clone() });
+        return Err(Rejection::StateWithoutStatus {
+            state: state.clone(),
+        });
     };
     assigned(draft, state, status)?;
     enterable(draft, status)?;
-    Ok(Standing { state: state.clone(), status: status.clone() })
+    Ok(Standing {
+        state: state.clone(),
+        status: status.clone(),
+    })
 }
 
 /// Refuses a status that is not assigned to the state.
-pub(super) fn assigned(draft: &Draft<'_>, state: &StateCode, status: &StatusCode) -> Result<(), Rejection> {
+pub(super) fn assigned(
+    draft: &Draft<'_>,
+    state: &StateCode,
+    status: &StatusCode,
+) -> Result<(), Rejection> {
     if draft.workflow().assignment(state, status).is_none() {
-        return Err(Rejection::StatusNotInState { state: state.clone(), status: status.clone() });
+        return Err(Rejection::StatusNotInState {
+            state: state.clone(),
+            status: status.clone(),
+        });
     }
     Ok(())
 }
 
 /// Refuses a status that is retired.
 pub(super) fn enterable(draft: &Draft<'_>, status: &StatusCode) -> Result<(), Rejection> {
-    if draft.workflow().status(status).is_some_and(|status| status.retired) {
-        return Err(Rejection::StatusRetired { status: status.clone() });
+    if draft
+        .workflow()
+        .status(status)
+        .is_some_and(|status| status.retired)
+    {
+        return Err(Rejection::StatusRetired {
+            status: status.clone(),
+        });
     }
     Ok(())
 }
@@ -192,7 +244,10 @@ fn role(transition: &Transition, actor: &Actor) -> Result<(), Rejection> {
     if roles.is_empty() || roles.iter().any(|role| actor.roles.contains(role)) {
         return Ok(());
     }
-    Err(Rejection::RoleRequired { transition: transition.code.clone(), roles: roles.clone() })
+    Err(Rejection::RoleRequired {
+        transition: transition.code.clone(),
+        roles: roles.clone(),
+    })
 }
 
 fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<(), Rejection> {
@@ -203,8 +258,15 @@ fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<()
     let expression = || guard.expression().to_string();
     match guard.holds(&draft.facts(&draft.order, actor)) {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Rejection::GuardRefused { transition: code(), expression: expression() }),
-        Err(source) => Err(Rejection::GuardFailed { transition: code(), expression: expression(), source }),
+        Ok(false) => Err(Rejection::GuardRefused {
+            transition: code(),
+            expression: expression(),
+        }),
+        Err(source) => Err(Rejection::GuardFailed {
+            transition: code(),
+            expression: expression(),
+            source,
+        }),
     }
 }
 
@@ -235,10 +297,15 @@ pub(super) fn entry_guard(
     };
     match answer {
         Ok(true) => Ok(()),
-        Ok(false) => Err(Rejection::EntryGuardRefused { state: state.clone(), expression: expression() }),
-        Err(source) => {
-            Err(Rejection::EntryGuardFailed { state: state.clone(), expression: expression(), source })
-        }
+        Ok(false) => Err(Rejection::EntryGuardRefused {
+            state: state.clone(),
+            expression: expression(),
+        }),
+        Err(source) => Err(Rejection::EntryGuardFailed {
+            state: state.clone(),
+            expression: expression(),
+            source,
+        }),
     }
 }
 
@@ -251,8 +318,11 @@ fn not_allowed(draft: &Draft<'_>) -> Rejection {
     let manual = draft.graph.manual_transitions();
     let open = manual.filter(|transition| {
         let to = landing(draft, transition, None);
-        let moves = to.is_ok_and(|to| to != *standing || transition.from_statuses.contains(&to.status));
-        leaves(transition, standing) && moves && judge(draft, transition, None, &draft.context.actor).is_ok()
+        let moves =
+            to.is_ok_and(|to| to != *standing || transition.from_statuses.contains(&to.status));
+        leaves(transition, standing)
+            && moves
+            && judge(draft, transition, None, &draft.context.actor).is_ok()
     });
     Rejection::TransitionNotAllowed {
         from_state: standing.state.clone(),

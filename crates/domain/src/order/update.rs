@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{AttributesPatch, Customer, CustomerPatch, LINES_MAX, Line, NewLine, Patch, Rejection, draft::Draft, transition::movable};
+use super::{
+    AttributesPatch, Customer, CustomerPatch, LINES_MAX, Line, NewLine, Patch, Rejection,
+    draft::Draft, transition::movable,
+};
 use crate::{
     history::{Change, Detail},
     value::{Attributes, Invalid, LineId, OperationCode},
@@ -20,17 +23,33 @@ pub(super) fn update(draft: &mut Draft<'_>, patch: &Patch) -> Result<(), Rejecti
     attributes(draft, patch.attributes.as_ref(), &mut changes)?;
     customer(draft, &patch.customer, &mut changes);
     let order = &draft.order;
-    if let Some(after) = patch.store_view.as_ref().filter(|after| **after != order.store_view) {
-        changes.push(Change::StoreView { before: order.store_view.clone(), after: after.clone() });
+    if let Some(after) = patch
+        .store_view
+        .as_ref()
+        .filter(|after| **after != order.store_view)
+    {
+        changes.push(Change::StoreView {
+            before: order.store_view.clone(),
+            after: after.clone(),
+        });
     }
     if let Some(new) = &patch.lines {
         let after = merge_lines(&order.lines, new)?;
         if after != order.lines {
-            changes.push(Change::Lines { before: order.lines.clone(), after });
+            changes.push(Change::Lines {
+                before: order.lines.clone(),
+                after,
+            });
         }
     }
-    if let Some(after) = patch.grand_total.filter(|after| *after != order.grand_total) {
-        changes.push(Change::GrandTotal { before: order.grand_total, after });
+    if let Some(after) = patch
+        .grand_total
+        .filter(|after| *after != order.grand_total)
+    {
+        changes.push(Change::GrandTotal {
+            before: order.grand_total,
+            after,
+        });
     }
     draft.write(draft.order.standing.clone(), None, Detail::Updated(changes));
     Ok(())
@@ -38,9 +57,17 @@ pub(super) fn update(draft: &mut Draft<'_>, patch: &Patch) -> Result<(), Rejecti
 
 /// Makes the lines of a new order.
 pub(super) fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
-    let refuse = |problem| Err(Rejection::Field { field: "order.lines", problem });
+    let refuse = |problem| {
+        Err(Rejection::Field {
+            field: "order.lines",
+            problem,
+        })
+    };
     if lines.len() > LINES_MAX {
-        return refuse(Invalid::TooMany { max: LINES_MAX, actual: lines.len() });
+        return refuse(Invalid::TooMany {
+            max: LINES_MAX,
+            actual: lines.len(),
+        });
     }
     let mut ids: Vec<&LineId> = lines.iter().map(|line| &line.id).collect();
     ids.sort();
@@ -49,7 +76,9 @@ pub(super) fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
         return refuse(Invalid::Duplicate);
     }
     if lines.iter().any(|line| line.ordered.is_zero()) {
-        return refuse(Invalid::Malformed { expected: "lines with a quantity_ordered above zero" });
+        return refuse(Invalid::Malformed {
+            expected: "lines with a quantity_ordered above zero",
+        });
     }
     Ok(lines.iter().cloned().map(Line::new).collect())
 }
@@ -70,7 +99,11 @@ fn editable(draft: &Draft<'_>) -> Result<(), Rejection> {
     })
 }
 
-fn attributes(draft: &Draft<'_>, patch: Option<&AttributesPatch>, changes: &mut Vec<Change>) -> Result<(), Rejection> {
+fn attributes(
+    draft: &Draft<'_>,
+    patch: Option<&AttributesPatch>,
+    changes: &mut Vec<Change>,
+) -> Result<(), Rejection> {
     let before = draft.order.attributes.as_map();
     let after: BTreeMap<String, String> = match patch {
         None => return Ok(()),
@@ -94,7 +127,11 @@ fn attributes(draft: &Draft<'_>, patch: Option<&AttributesPatch>, changes: &mut 
     for key in keys {
         let (before, after) = (before.get(key).cloned(), after.as_map().get(key).cloned());
         if before != after {
-            changes.push(Change::Attribute { key: key.clone(), before, after });
+            changes.push(Change::Attribute {
+                key: key.clone(),
+                before,
+                after,
+            });
         }
     }
     Ok(())
@@ -109,7 +146,10 @@ fn customer(draft: &Draft<'_>, patch: &CustomerPatch, changes: &mut Vec<Change>)
         guest: patch.guest.unwrap_or(before.guest),
     };
     if after != *before {
-        changes.push(Change::Customer { before: before.clone(), after });
+        changes.push(Change::Customer {
+            before: before.clone(),
+            after,
+        });
     }
 }
 
@@ -125,21 +165,24 @@ fn merge_lines(old: &[Line], new: &[NewLine]) -> Result<Vec<Line>, Rejection> {
     if let Some(line) = old.iter().filter(is_touched).find(|line| !stays(line)) {
         return Err(in_use(line));
     }
-    fresh.iter().map(|line| {
-        let Some(before) = old.iter().find(|before| before.id == line.id) else {
-            return Ok(line.clone());
-        };
-        let done = before.invoiced.max(before.shipped).plus(before.canceled);
-        let was_shipped = !before.shipped.is_zero() && line.is_virtual;
-        if line.ordered < done || was_shipped {
-            return Err(in_use(before));
-        }
-        Ok(Line {
-            invoiced: before.invoiced,
-            shipped: before.shipped,
-            refunded: before.refunded,
-            canceled: before.canceled,
-            ..line.clone()
+    fresh
+        .iter()
+        .map(|line| {
+            let Some(before) = old.iter().find(|before| before.id == line.id) else {
+                return Ok(line.clone());
+            };
+            let done = before.invoiced.max(before.shipped).plus(before.canceled);
+            let was_shipped = !before.shipped.is_zero() && line.is_virtual;
+            if line.ordered < done || was_shipped {
+                return Err(in_use(before));
+            }
+            Ok(Line {
+                invoiced: before.invoiced,
+                shipped: before.shipped,
+                refunded: before.refunded,
+                canceled: before.canceled,
+                ..line.clone()
+            })
         })
-    }).collect()
+        .collect()
 }

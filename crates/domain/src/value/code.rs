@@ -123,7 +123,17 @@ mod tests {
         for good in ["a", "pending_payment", "a1_", &"x".repeat(32)] {
             assert!(StatusCode::new(good).is_ok(), "{good}");
         }
-        for bad in ["", "1a", "_a", "A", "a-b", "a b", "ä", "a\n", &"x".repeat(33)] {
+        for bad in [
+            "",
+            "1a",
+            "_a",
+            "A",
+            "a-b",
+            "a b",
+            "ä",
+            "a\n",
+            &"x".repeat(33),
+        ] {
             assert!(StatusCode::new(bad).is_err(), "{bad}");
         }
     }

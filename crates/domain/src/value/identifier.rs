@@ -17,7 +17,10 @@ fn visible_ascii(text: &str, max: usize) -> Result<(), Invalid> {
         });
     }
     if text.len() > max {
-        return Err(Invalid::TooLong { max, actual: text.len() });
+        return Err(Invalid::TooLong {
+            max,
+            actual: text.len(),
+        });
     }
     Ok(())
 }
@@ -39,7 +42,10 @@ fn request_id(text: &str) -> Result<(), Invalid> {
         return Err(Invalid::ControlCharacter);
     }
     if characters > 128 {
-        return Err(Invalid::TooLong { max: 128, actual: characters });
+        return Err(Invalid::TooLong {
+            max: 128,
+            actual: characters,
+        });
     }
     Ok(())
 }

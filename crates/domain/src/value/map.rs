@@ -11,21 +11,34 @@ const BYTES_MAX: usize = 4096;
 
 fn check(map: &BTreeMap<String, String>, entries_max: usize) -> Result<(), Invalid> {
     if map.len() > entries_max {
-        return Err(Invalid::TooMany { max: entries_max, actual: map.len() });
+        return Err(Invalid::TooMany {
+            max: entries_max,
+            actual: map.len(),
+        });
     }
     let bytes = map.iter().map(|(key, value)| key.len() + value.len()).sum();
     if bytes > BYTES_MAX {
-        return Err(Invalid::TooLarge { max: BYTES_MAX, actual: bytes });
+        return Err(Invalid::TooLarge {
+            max: BYTES_MAX,
+            actual: bytes,
+        });
     }
     for (key, value) in map {
         let characters = key.chars().count();
         if characters == 0 {
-            return Err(Invalid::Malformed { expected: "a map without empty keys" });
+            return Err(Invalid::Malformed {
+                expected: "a map without empty keys",
+            });
         }
         if characters > KEY_CHARACTERS_MAX {
-            return Err(Invalid::TooLong { max: KEY_CHARACTERS_MAX, actual: characters });
+            return Err(Invalid::TooLong {
+                max: KEY_CHARACTERS_MAX,
+                actual: characters,
+            });
         }
-        let value_is_plain = !value.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
+        let value_is_plain = !value
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
         if key.chars().any(char::is_control) || !value_is_plain {
             return Err(Invalid::ControlCharacter);
         }

@@ -8,7 +8,9 @@ use super::Invalid;
 const MINOR_UNITS_MAX: i64 = 1_000_000_000_000_000;
 
 /// An amount in minor units of the order's currency: 0 to 10^15.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(try_from = "i64", into = "i64")]
 pub struct Money(i64);
 
@@ -24,7 +26,10 @@ impl Money {
         if (0..=MINOR_UNITS_MAX).contains(&minor_units) {
             Ok(Self(minor_units))
         } else {
-            Err(Invalid::OutOfRange { min: 0, max: MINOR_UNITS_MAX })
+            Err(Invalid::OutOfRange {
+                min: 0,
+                max: MINOR_UNITS_MAX,
+            })
         }
     }
 

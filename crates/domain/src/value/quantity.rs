@@ -19,7 +19,9 @@ const WHOLE_DIGITS_MAX: usize = 12;
 /// assert!("0.00001".parse::<Quantity>().is_err());
 /// # Ok::<(), waymark_domain::value::Invalid>(())
 /// ```
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 #[serde(try_from = "String", into = "String")]
 pub struct Quantity(i64);
 
@@ -40,7 +42,10 @@ impl Quantity {
         self.0 == 0
     }
 
-    #[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde asks for")]
+    #[expect(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature that serde asks for"
+    )]
     pub(crate) fn is_zero_ref(&self) -> bool {
         self.is_zero()
     }
@@ -58,7 +63,10 @@ impl Quantity {
     }
 
     /// The nearest floating-point number, as guards see it.
-    #[expect(clippy::cast_precision_loss, reason = "guards compare with decimals of four places")]
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "guards compare with decimals of four places"
+    )]
     pub fn to_f64(self) -> f64 {
         self.0 as f64 / SCALE as f64
     }
@@ -73,7 +81,11 @@ impl FromStr for Quantity {
         };
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
         let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        if !digits(whole) || !digits(fraction) || whole.len() > WHOLE_DIGITS_MAX || fraction.len() > 4 {
+        if !digits(whole)
+            || !digits(fraction)
+            || whole.len() > WHOLE_DIGITS_MAX
+            || fraction.len() > 4
+        {
             return Err(malformed);
         }
         let parsed = format!("{whole}{fraction:0<4}").parse();
@@ -113,7 +125,20 @@ mod tests {
 
     #[test]
     fn refuses_what_is_not_exact() {
-        for bad in ["", "-1", "+1", "1.", ".5", "1e3", "0.00001", "1.23456", "1234567890123", "NaN", " 1", "1,5"] {
+        for bad in [
+            "",
+            "-1",
+            "+1",
+            "1.",
+            ".5",
+            "1e3",
+            "0.00001",
+            "1.23456",
+            "1234567890123",
+            "NaN",
+            " 1",
+            "1,5",
+        ] {
             assert!(bad.parse::<Quantity>().is_err(), "{bad}");
         }
     }

@@ -32,9 +32,15 @@ impl<const MAX: usize> Text<MAX> {
     /// Returns [`Invalid`] for a text that is too large or has control characters.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text.len() > MAX {
-            return Err(Invalid::TooLarge { max: MAX, actual: text.len() });
+            return Err(Invalid::TooLarge {
+                max: MAX,
+                actual: text.len(),
+            });
         }
-        if text.chars().any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {
+        if text
+            .chars()
+            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
+        {
             return Err(Invalid::ControlCharacter);
         }
         Ok(Self(Arc::from(text)))
@@ -108,7 +114,10 @@ impl Label {
             return Err(Invalid::ControlCharacter);
         }
         if characters > 128 {
-            return Err(Invalid::TooLong { max: 128, actual: characters });
+            return Err(Invalid::TooLong {
+                max: 128,
+                actual: characters,
+            });
         }
         Ok(Self(Arc::from(text)))
     }

@@ -315,7 +315,7 @@ mod tests {
             .iter_mut()
             .filter(|t| t.code.as_str() == "close")
         {
-            transition.guard = sample::expression("order.total_due == 0");
+            transition.guard = Some(sample::expression("order.total_due == 0"));
         }
         after.transitions.push(sample::transition(
             "cancel",

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{Trigger, Transition, Workflow};
+use super::{Transition, Trigger, Workflow};
 use crate::{
     guard::{Guard, GuardError},
     value::{StateCode, TransitionCode},
@@ -44,10 +44,14 @@ impl Graph {
     /// # Errors
     /// Returns [`GraphError`] for the first guard that does not compile.
     pub fn new(mut workflow: Workflow, version: i64) -> Result<Self, GraphError> {
-        workflow.transitions.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        workflow
+            .transitions
+            .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
         let mut guards = HashMap::new();
         for transition in &workflow.transitions {
-            let Some(expression) = &transition.guard else { continue };
+            let Some(expression) = &transition.guard else {
+                continue;
+            };
             let guard = Guard::compile(expression).map_err(|source| GraphError::Guard {
                 transition: transition.code.clone(),
                 source,
@@ -56,12 +60,21 @@ impl Graph {
         }
         let mut entry_guards = HashMap::new();
         for state in &workflow.states {
-            let Some(expression) = &state.entry_guard else { continue };
-            let guard = Guard::compile(expression)
-                .map_err(|source| GraphError::EntryGuard { state: state.code.clone(), source })?;
+            let Some(expression) = &state.entry_guard else {
+                continue;
+            };
+            let guard = Guard::compile(expression).map_err(|source| GraphError::EntryGuard {
+                state: state.code.clone(),
+                source,
+            })?;
             entry_guards.insert(state.code.clone(), guard);
         }
-        Ok(Self { workflow, version, guards, entry_guards })
+        Ok(Self {
+            workflow,
+            version,
+            guards,
+            entry_guards,
+        })
     }
 
     /// The definition.
@@ -76,7 +89,10 @@ impl Graph {
 
     /// The transitions that a call may take, by position, then code.
     pub fn manual_transitions(&self) -> impl Iterator<Item = &Transition> {
-        self.workflow.transitions.iter().filter(|t| matches!(t.trigger, Trigger::Manual))
+        self.workflow
+            .transitions
+            .iter()
+            .filter(|t| matches!(t.trigger, Trigger::Manual))
     }
 
     pub(crate) fn guard(&self, transition: &TransitionCode) -> Option<&Guard> {

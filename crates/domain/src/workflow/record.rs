@@ -25,11 +25,19 @@ impl Stamp {
     }
 
     fn new(version: i64, now: Timestamp) -> Self {
-        Self { version, create_time: now, update_time: now }
+        Self {
+            version,
+            create_time: now,
+            update_time: now,
+        }
     }
 
     fn touched(&self, version: i64, now: Timestamp) -> Self {
-        Self { version, create_time: self.create_time, update_time: now }
+        Self {
+            version,
+            create_time: self.create_time,
+            update_time: now,
+        }
     }
 }
 
@@ -51,8 +59,16 @@ impl Record {
     pub fn first(workflow: Workflow, now: Timestamp) -> Self {
         let stamp = Stamp::new(1, now);
         Self {
-            statuses: workflow.statuses.iter().map(|s| (s.code.clone(), stamp)).collect(),
-            transitions: workflow.transitions.iter().map(|t| (t.code.clone(), stamp)).collect(),
+            statuses: workflow
+                .statuses
+                .iter()
+                .map(|s| (s.code.clone(), stamp))
+                .collect(),
+            transitions: workflow
+                .transitions
+                .iter()
+                .map(|t| (t.code.clone(), stamp))
+                .collect(),
             stamp,
             workflow,
         }

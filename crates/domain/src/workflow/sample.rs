@@ -44,11 +44,12 @@ pub(crate) fn transition(code: &str, from: &[&str], to: &str, trigger: Trigger) 
     }
 }
 
-pub(crate) fn expression(text: &str) -> Option<Expression> {
-    Some(Expression::new(text).unwrap())
+pub(crate) fn expression(text: &str) -> Expression {
+    Expression::new(text).unwrap()
 }
 
 /// New, processing, complete, closed (terminal) and held; invoice and ship lead on.
+#[expect(clippy::too_many_lines, reason = "a definition, line by line")]
 pub(crate) fn workflow() -> Workflow {
     let operation = |code: &str, effect| Operation {
         code: OperationCode::new(code).unwrap(),
@@ -63,7 +64,10 @@ pub(crate) fn workflow() -> Workflow {
         operation("pay", Effect::Pay),
         operation("edit", Effect::None),
     ];
-    let codes: Vec<_> = operations.iter().map(|operation| operation.code.clone()).collect();
+    let codes: Vec<_> = operations
+        .iter()
+        .map(|operation| operation.code.clone())
+        .collect();
     let part = |code: &str, category| State {
         code: state(code),
         label: Label::new(code).unwrap(),
@@ -76,8 +80,12 @@ pub(crate) fn workflow() -> Workflow {
         position: 0,
     };
     let assignments = [
-        ("closed", "closed", true), ("complete", "complete", true), ("holded", "holded", true),
-        ("new", "pending", true), ("new", "received", false), ("processing", "processing", true),
+        ("closed", "closed", true),
+        ("complete", "complete", true),
+        ("holded", "holded", true),
+        ("new", "pending", true),
+        ("new", "received", false),
+        ("processing", "processing", true),
         ("processing", "packing", false),
     ];
     let named = |code: &str| Status {
@@ -90,8 +98,10 @@ pub(crate) fn workflow() -> Workflow {
         retired: false,
     };
     let mut complete = transition("complete", &["processing"], "complete", Trigger::Automatic);
-    complete.guard = expression("order.fully_invoiced && order.fully_shipped");
-    let on = ["invoice", "ship"].map(|code| OperationCode::new(code).unwrap()).to_vec();
+    complete.guard = Some(expression("order.fully_invoiced && order.fully_shipped"));
+    let on = ["invoice", "ship"]
+        .map(|code| OperationCode::new(code).unwrap())
+        .to_vec();
     Workflow {
         code: WorkflowCode::new("order").unwrap(),
         label: Label::new("Order").unwrap(),

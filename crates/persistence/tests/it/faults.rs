@@ -164,11 +164,22 @@ async fn a_writer_that_stands_still_is_overtaken() {
     let still = Store::open(settings, fixture.clock()).await.unwrap();
     let (locked, told) = tokio::sync::oneshot::channel();
     let holder = tokio::spawn(async move {
-        let held = waymark_persistence::test_access::lock_all_and_wait(&still, locked, Duration::from_secs(60));
+        let held = waymark_persistence::test_access::lock_all_and_wait(&still, locked, Duration::from_mins(1));
         assert!(held.await.is_err(), "the session was not ended");
     });
     told.await.unwrap();
     let outcomes = fixture.store.commit(vec![separate(vec![create("A-1")])]).await;
     assert!(matches!(&outcomes[0], Ok(UnitOutcome::Done(steps)) if steps[0].is_ok()), "{outcomes:?}");
     holder.abort();
+}
+
+/// TLS that is asked for is never given up: a server without it is not spoken to.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tls_is_not_given_up() {
+    let fixture = Fixture::bare(Backend::Postgres).await;
+    for mode in ["require", "verify-full"] {
+        let url = format!("{}?sslmode={mode}", fixture.database().unwrap().url());
+        let refused = Store::open(Fixture::settings(&url), fixture.clock()).await;
+        assert!(matches!(refused, Err(Error::Unavailable { .. })), "{refused:?}");
+    }
 }

@@ -1,6 +1,8 @@
 //! The conformance suite on both databases, and what happens when PostgreSQL
 //! or the way to it fails.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 mod faults;
 mod hints;
 

@@ -266,7 +266,9 @@ pub fn state_to_wire(workflow: &Workflow, state: &State) -> v1::OrderState {
         default_status: text(default),
         display_label: display_label.unwrap_or_default().to_owned(),
         assignments: workflow
-            .assignments_of(code)
+            .statuses
+            .iter()
+            .filter_map(|status| workflow.assignment(code, &status.code))
             .map(assignment_to_wire)
             .collect(),
         position: *position,

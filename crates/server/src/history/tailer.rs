@@ -15,7 +15,7 @@ use super::{
     entry::LogEntry,
     log::Wanted,
 };
-use crate::vitals::Vitals;
+use crate::{error::chain, vitals::Vitals};
 
 /// How many entries are read at once.
 const CHUNK_ENTRIES: usize = 256;
@@ -68,10 +68,10 @@ impl Tailer {
             let outcome = self.look(wanted).await;
             match &outcome {
                 Ok(()) => failing = false,
-                Err(error) if failing => tracing::debug!(error = error as &dyn std::error::Error, "the log cannot be read"),
+                Err(error) if failing => tracing::debug!(error = chain(error), "the log cannot be read"),
                 Err(error) => {
                     failing = true;
-                    tracing::warn!(error = error as &dyn std::error::Error, "the log cannot be read; trying on");
+                    tracing::warn!(error = chain(error), "the log cannot be read; trying on");
                 }
             }
             self.vitals.report(outcome.is_ok());

@@ -2,7 +2,10 @@ use std::{fs, path::Path};
 
 use waymark_proto::v1::{StreamHistoryRequest, WatchHistoryRequest, WatchStart};
 
-use crate::running::{Running, comment, create, offsets, reason, start, take};
+use waymark_persistence::{Store, test_access::execute};
+use waymark_server::Clock;
+
+use crate::running::{Running, comment, create, offsets, reason, settings, start, take};
 
 async fn token_after(server: &Running, count: usize) -> String {
     let request = WatchHistoryRequest { start: WatchStart::Beginning.into(), ..WatchHistoryRequest::default() };
@@ -99,4 +102,34 @@ async fn history_that_a_restore_undid_is_recognised() {
         comment(&mut orders, "1", text).await;
         assert_eq!(refusal(&restored, &token).await, foreign);
     }
+}
+
+#[tokio::test]
+async fn history_that_is_no_longer_kept_is_not_passed_over_in_silence() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(directory.path(), &[]).await;
+    let mut orders = server.orders().await;
+    create(&mut orders, "1").await;
+    let mut tokens = vec![token_after(&server, 1).await];
+    for text in ["2", "3", "4"] {
+        comment(&mut orders, "1", text).await;
+        tokens.push(token_after(&server, tokens.len() + 1).await);
+    }
+    drop(orders);
+    server.stop().await;
+    let store = Store::open(settings(directory.path(), &[]).database, Clock::system()).await.unwrap();
+    execute(&store, "DELETE FROM history WHERE log_offset <= 2").await.unwrap();
+
+    let server = start(directory.path(), &[]).await;
+    let status = server.history().await.watch_history(after(&tokens[0])).await.unwrap_err();
+    assert_eq!((status.code(), reason(&status).as_str()), (tonic::Code::OutOfRange, "RESUME_TOKEN_EXPIRED"));
+    let metadata = tonic_types::StatusExt::get_details_error_info(&status).unwrap().metadata;
+    assert_eq!(metadata.get("oldest").map(String::as_str), Some("3"), "the oldest position: {metadata:?}");
+    // Nothing is missing after the second and the third one.
+    assert_eq!(offsets(&take(&mut server.watch(after(&tokens[1])).await, 2).await.0), [3, 4]);
+    assert_eq!(offsets(&take(&mut server.watch(after(&tokens[2])).await, 1).await.0), [4]);
+    let request = WatchHistoryRequest { start: WatchStart::Beginning.into(), ..WatchHistoryRequest::default() };
+    let mut stream = server.watch(request).await;
+    let first = stream.message().await.unwrap().unwrap().resume_token;
+    assert_eq!(offsets(&take(&mut server.watch(after(&first)).await, 2).await.0), [3, 4]);
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
+use tonic_types::StatusExt;
 use waymark_proto::v1::{self, EntryKind, WatchHistoryRequest, WatchStart};
 
 use crate::running::{comment, create, offsets, start, take};
@@ -116,7 +117,6 @@ async fn wrong_arguments_are_refused_by_name() {
     for (field, request) in cases {
         let status = history.watch_history(request).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{field}");
-        use tonic_types::StatusExt;
         let violations = status.get_details_bad_request().unwrap().field_violations;
         assert_eq!(violations.iter().map(|v| v.field.as_str()).collect::<Vec<_>>(), [field]);
     }

@@ -3,7 +3,7 @@
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
 use waymark_domain::order::Rejection;
-use waymark_persistence::{CommitError, Refusal, StepError, UnitOutcome};
+use waymark_persistence::{CommitError, Error, Refusal, StepError, UnitOutcome};
 
 use super::commits::{history, order};
 use crate::{
@@ -116,6 +116,16 @@ pub async fn a_poisoned_step_fails_its_atomic_unit_alone(fixture: &Fixture) {
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
     assert_eq!(outcomes[1], Err(CommitError::Database));
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 2);
+}
+
+pub async fn an_order_that_cannot_be_read_fails_alone(fixture: &Fixture) {
+    all(&fixture.store, vec![create("A-1"), create("A-2"), create("A-3")]).await;
+    fixture.execute("UPDATE orders SET body = '{}' WHERE id = 'A-2'").await;
+    let steps = all(&fixture.store, ["A-1", "A-2", "A-3"].iter().map(|id| hold(id)).collect()).await;
+    assert_eq!(steps[1], Err(StepError::Failed(CommitError::Database)));
+    assert!(steps[0].is_ok() && steps[2].is_ok());
+    let read = fixture.store.find_order(&crate::build::order_workflow(), &crate::build::order_id("A-2")).await;
+    assert!(matches!(&read, Err(Error::Corrupt { table: "orders", column: "body", .. })), "{read:?}");
 }
 
 pub async fn the_same_request_twice_in_one_batch(fixture: &Fixture) {

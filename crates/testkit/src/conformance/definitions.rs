@@ -110,6 +110,13 @@ pub async fn the_same_change_twice_changes_nothing(fixture: &Fixture) {
     assert_eq!((again.record.unwrap().record.clone(), again.changes.len()), (before.record.clone(), 0));
     assert_eq!(fixture.number("SELECT count(*) FROM workflow_versions").await, 1);
     assert_eq!(fixture.number("SELECT count(*) FROM catalog").await, 1);
+    // A graph with cycles, from its document.
+    let document = waymark_domain::preset::find("modmore").unwrap().parse().unwrap();
+    for differences in [true, false] {
+        let applied = fixture.change("modmore", |workflow| apply(workflow, &document, Mode::Replace, None).map(Some)).await;
+        let applied = applied.unwrap();
+        assert_eq!((!applied.changes.is_empty(), applied.record.unwrap().record.stamp.version), (differences, 1));
+    }
 }
 
 pub async fn versions_and_documents_are_kept(fixture: &Fixture) {

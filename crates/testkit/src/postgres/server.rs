@@ -12,18 +12,17 @@ use std::{
 
 const NEEDED: &str = "PostgreSQL's server programs are needed: apt-get install -y postgresql";
 
-/// Runs the server until its own standard input closes, which happens when the process
-/// that started it goes away for whatever reason; then stops it and, if asked, removes the
-/// directory.
+/// Runs the server until its own standard input says `keep` or closes, which it does when
+/// the process that started it goes away for whatever reason. Then it stops the server, and
+/// removes the directory unless that shall be kept.
 const WATCHDOG: &str = r#"
-server=$1; directory=$2; remove=$3; shift 3
+server=$1; directory=$2; shift 2
 "$server" -D "$directory" "$@" >>"$directory/log" 2>&1 &
 pid=$!
-cat >/dev/null
+read -r word
 kill -QUIT "$pid" 2>/dev/null
 wait "$pid"
-[ "$remove" = remove ] && rm -rf "$directory"
-true
+[ "$word" = keep ] || rm -rf "$directory"
 "#;
 
 /// Whether the server survives a crash of the machine.
@@ -85,7 +84,7 @@ impl Server {
     pub fn resume(&mut self) {
         let mut command = self.program("/bin/sh");
         command.args(["-c", WATCHDOG, "watchdog"]).arg(self.programs.join("postgres")).arg(&self.directory);
-        command.arg("keep").args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-k"]).arg(&self.directory);
+        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-k"]).arg(&self.directory);
         command.args(["-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "log_min_messages=warning"]);
         if self.durability == Durability::Fast {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
@@ -100,13 +99,15 @@ impl Server {
         let mut command = self.program(self.programs.join("pg_ctl"));
         command.args(["stop", "-w", "-m", mode, "-D"]).arg(&self.directory).stdout(Stdio::null());
         assert!(command.status().unwrap().success(), "the server does not stop: {}", self.log());
-        self.dismiss();
+        self.dismiss(b"keep\n");
     }
 
-    /// Closes the watchdog's input and waits for it.
-    fn dismiss(&mut self) {
+    /// Says a last word to the watchdog, and waits until it is done.
+    fn dismiss(&mut self, word: &[u8]) {
         if let Some(mut watchdog) = self.watchdog.take() {
-            drop(watchdog.stdin.take());
+            if let Some(mut input) = watchdog.stdin.take() {
+                let _ = input.write_all(word);
+            }
             let _ = watchdog.wait();
         }
     }
@@ -137,7 +138,7 @@ impl Server {
     }
 
     fn wait_until_ready(&mut self) {
-        let until = Instant::now() + Duration::from_secs(60);
+        let until = Instant::now() + Duration::from_mins(1);
         let ready = self.programs.join("pg_isready");
         loop {
             let mut command = Command::new(&ready);
@@ -157,12 +158,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        if let Some(watchdog) = &mut self.watchdog
-            && let Some(input) = &mut watchdog.stdin
-        {
-            let _ = input.flush();
-        }
-        self.dismiss();
+        self.dismiss(b"remove\n");
         let _ = std::fs::remove_dir_all(&self.directory);
     }
 }

@@ -428,7 +428,7 @@ fn transitions_are_created_changed_and_deleted() {
     );
     assert_eq!(edit(delete_transition(&before, &code("close"))).len(), 1);
     let patch = TransitionPatch {
-        guard: Some(sample::expression("order.total_due == 0")),
+        guard: Some(Some(sample::expression("order.total_due == 0"))),
         ..TransitionPatch::default()
     };
     assert_eq!(
@@ -471,9 +471,12 @@ fn a_transition_names_parts_that_exist() {
             |t| t.trigger = Trigger::OnOperations(vec![OperationCode::new("pack").unwrap()]),
             "OPERATION_NOT_FOUND",
         ),
-        (|t| t.guard = sample::expression("order."), "FIELD_INVALID"),
         (
-            |t| t.guard = sample::expression("order.colour == 1"),
+            |t| t.guard = Some(sample::expression("order.")),
+            "FIELD_INVALID",
+        ),
+        (
+            |t| t.guard = Some(sample::expression("order.colour == 1")),
             "FIELD_INVALID",
         ),
         (|t| t.to_state = state("holded"), "WORKFLOW_INVALID"),

@@ -98,7 +98,7 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
     (
         Rule::InvalidGuard,
         |w| {
-            transition_mut(w, "finish").guard = expression("order.colour == 1");
+            transition_mut(w, "finish").guard = Some(expression("order.colour == 1"));
         },
         &["transition finish has a guard that cannot be used: it knows no"],
     ),
@@ -184,7 +184,7 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
             add(w, "rest", &["work"], "work", Trigger::Automatic);
             let rest = transition_mut(w, "rest");
             rest.to_status = Some(status("resting"));
-            rest.guard = expression("order.total_due > 0");
+            rest.guard = Some(expression("order.total_due > 0"));
         },
         &[
             "transition rest would move the status inside state work, which only calls may do",
@@ -206,7 +206,7 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         |w| {
             add(w, "there", &["new"], "work", Trigger::Automatic);
             add(w, "back", &["work"], "new", Trigger::Automatic);
-            transition_mut(w, "back").guard = expression("order.can_ship");
+            transition_mut(w, "back").guard = Some(expression("order.can_ship"));
         },
         &[
             "transition there belongs to a circle of automatic transitions, which only guards stop: there, back",
@@ -355,13 +355,13 @@ fn guards_and_roles_tell_candidates_apart() {
     let rows: &[(Change, bool)] = &[
         (|_| {}, true),
         (
-            |w| transition_mut(w, "skip").guard = expression("order.can_ship"),
+            |w| transition_mut(w, "skip").guard = Some(expression("order.can_ship")),
             true,
         ),
         (
             |w| {
-                transition_mut(w, "skip").guard = expression("order.can_ship");
-                transition_mut(w, "finish").guard = expression("!order.can_ship");
+                transition_mut(w, "skip").guard = Some(expression("order.can_ship"));
+                transition_mut(w, "finish").guard = Some(expression("!order.can_ship"));
             },
             false,
         ),

@@ -1,0 +1,142 @@
+//! The program as scripts see it: what it prints and its exit codes, without a server.
+
+#![expect(clippy::unwrap_used, reason = "a test may stop where it stands")]
+
+use std::{
+    fs,
+    io::Write,
+    process::{Command, Output, Stdio},
+};
+
+/// The program, with nothing in its environment that belongs to Waymark.
+fn waymark(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_waymark"));
+    command.args(arguments).env_clear();
+    command
+}
+
+fn run(arguments: &[&str]) -> Output {
+    waymark(arguments).output().unwrap()
+}
+
+fn code(output: &Output) -> i32 {
+    output.status.code().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+#[test]
+fn says_its_version() {
+    assert_eq!(out(&run(&["version"])), format!("waymark {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn presets_can_be_listed_shown_and_checked() {
+    let list = out(&run(&["preset", "list"]));
+    for name in ["magento", "magento_2_4", "modmore"] {
+        assert!(list.contains(name), "{list}");
+        let shown = out(&run(&["preset", "show", name]));
+        assert!(shown.contains("states:"), "{name}");
+        let lint = run(&["workflow", "lint", &format!("preset:{name}"), "--strict"]);
+        assert_eq!(code(&lint), 0, "{}", out(&lint));
+    }
+    assert_eq!(code(&run(&["preset", "show", "shopify"])), 2);
+}
+
+#[test]
+fn a_document_is_checked_from_a_file_and_from_the_input() {
+    let document = out(&run(&["preset", "show", "modmore"]));
+    let mut child = waymark(&["workflow", "lint", "-"]).stdin(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("broken.yaml");
+    fs::write(&path, document.replace("initial_state: draft", "initial_state: nowhere")).unwrap();
+    let broken = run(&["workflow", "lint", path.to_str().unwrap()]);
+    assert_eq!(code(&broken), 1, "{}", out(&broken));
+    assert!(out(&broken).contains("error unknown_reference"), "{}", out(&broken));
+    fs::write(&path, "states: [").unwrap();
+    let malformed = run(&["workflow", "lint", path.to_str().unwrap()]);
+    assert_eq!(code(&malformed), 1);
+    assert!(err(&malformed).contains("broken.yaml"), "{}", err(&malformed));
+    assert_eq!(code(&run(&["workflow", "lint", "/nowhere/at/all.yaml"])), 2);
+}
+
+#[test]
+fn differences_are_found_without_a_server() {
+    let same = run(&["workflow", "diff", "preset:magento", "preset:magento"]);
+    assert_eq!((code(&same), out(&same)), (0, String::new()));
+    let other = run(&["workflow", "diff", "preset:magento", "preset:magento_2_4"]);
+    assert_eq!(code(&other), 1);
+    assert!(out(&other).lines().all(|line| line.starts_with(['+', '-', '~'])), "{}", out(&other));
+}
+
+#[test]
+fn every_language_of_diagrams_is_drawn() {
+    for (language, beginning) in [("mermaid", "stateDiagram-v2"), ("dot", "digraph"), ("svg", "<svg")] {
+        let drawn = run(&["workflow", "diagram", "preset:magento", "--language", language]);
+        assert_eq!(code(&drawn), 0);
+        assert!(out(&drawn).trim_start().starts_with(beginning), "{}", out(&drawn));
+    }
+    let counts = run(&["workflow", "diagram", "preset:magento", "--counts"]);
+    assert_eq!(code(&counts), 2);
+}
+
+#[test]
+fn wrong_settings_name_the_key_and_where_it_came_from() {
+    let unknown = waymark(&["serve"]).env("WAYMARK_COLOUR", "red").output().unwrap();
+    assert_eq!(code(&unknown), 2);
+    assert!(err(&unknown).contains("WAYMARK_COLOUR"), "{}", err(&unknown));
+    let open = run(&["serve", "--listen", "0.0.0.0:0"]);
+    assert_eq!(code(&open), 2);
+    assert!(err(&open).contains("--insecure"), "{}", err(&open));
+    assert_eq!(code(&run(&["serve", "--set", "colour=red"])), 2);
+    assert_eq!(code(&run(&["serve", "--config", "/nowhere/waymark.toml"])), 2);
+}
+
+#[test]
+fn what_kubernetes_puts_into_the_environment_is_no_setting() {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("test.db").display());
+    let migrated = waymark(&["migrate", "--database-url", &url])
+        .env("WAYMARK_SERVICE_HOST", "10.0.0.1")
+        .env("WAYMARK_PORT_50551_TCP", "tcp://10.0.0.1:50551")
+        .output()
+        .unwrap();
+    assert_eq!(code(&migrated), 0, "{}", err(&migrated));
+    assert!(out(&migrated).starts_with("applied "), "{}", out(&migrated));
+    assert_eq!(out(&run(&["migrate", "--database-url", &url])), "the database is up to date\n");
+}
+
+#[test]
+fn a_server_that_is_not_there_is_told_by_the_exit_code() {
+    // Nothing listens on the discard port of a loopback address.
+    let server = ["--server", "http://127.0.0.1:9"];
+    for command in [&["workflow", "export"][..], &["watch", "--no-reconnect"], &["workflow", "lint", "workflow:order"]] {
+        let output = run(&[command, &server].concat());
+        assert_eq!(code(&output), 3, "{}", err(&output));
+    }
+    assert_eq!(code(&run(&["workflow", "export", "--server", "not an address"])), 2);
+}
+
+#[test]
+fn a_port_that_is_taken_and_a_database_that_is_none_are_told_apart() {
+    let directory = tempfile::tempdir().unwrap();
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let (url, listen) = (
+        format!("sqlite://{}", directory.path().join("test.db").display()),
+        taken.local_addr().unwrap().to_string(),
+    );
+    let busy = run(&["serve", "--database-url", &url, "--listen", &listen]);
+    assert_eq!(code(&busy), 4, "{}", err(&busy));
+    assert!(err(&busy).contains(&listen), "{}", err(&busy));
+    let gone = run(&["serve", "--listen", "127.0.0.1:0", "--database-url", "postgres://nobody@127.0.0.1:9/none"]);
+    assert_eq!(code(&gone), 3, "{}", err(&gone));
+}
