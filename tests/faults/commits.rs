@@ -20,13 +20,13 @@ async fn connections_are_cut_at_commit() {
     let run = Run::start("database-commits", WORKFLOW, CLIENTELE, plans(), &[vec![replica.clients()]]);
     for _ in 0..ROUNDS {
         for cut in [Cut::Before, Cut::Amid, Cut::After] {
-            run.recorder().until_more(10, PATIENCE).await;
+            run.recorder().until_more(20, PATIENCE).await;
             // The connection on which it comes again as well.
             proxy.cut(cut, 2);
             run.recorder().until("COMMITs are cut", PATIENCE, |_| proxy.cuts_left(cut) == 0).await;
         }
     }
-    run.recorder().until_more(50, PATIENCE).await;
+    run.recorder().until_more(150, PATIENCE).await;
     let summary = run.judge(&replica.clients()).await;
     assert!(replica.is_running(), "the process that was started first");
     assert_eq!(summary.doubts, NONE, "PostgreSQL was there to be asked");

@@ -22,14 +22,14 @@ async fn stopped_and_started_again() {
     let mut replica = Replica::start(&url, &["commit_patience_ms=1500", "connect_timeout_ms=1000"]).await;
     let run = Run::start("database-stopped", WORKFLOW, CLIENTELE, plans(), &[vec![replica.clients()]]);
     for stop in STOPS {
-        run.recorder().until_more(60, PATIENCE).await;
+        run.recorder().until_more(120, PATIENCE).await;
         block_in_place(|| stop(&mut postgres));
         // Every UNAVAILABLE was checked for RetryInfo when it came.
         let before = run.recorder().unavailable();
         run.recorder().until("clients are told", PATIENCE, |recorder| recorder.unavailable() > before + 3).await;
         block_in_place(|| postgres.resume());
     }
-    run.recorder().until_more(100, PATIENCE).await;
+    run.recorder().until_more(200, PATIENCE).await;
     run.judge(&replica.clients()).await;
     assert!(replica.is_running(), "the process that was started first");
 }
@@ -47,11 +47,11 @@ async fn sessions_are_terminated() {
                 ORDER BY ($2 AND xact_start IS NOT NULL) DESC, random() LIMIT 2) AS chosen";
     let mut terminated = 0;
     for round in 0..TERMINATIONS {
-        run.recorder().until_more(15, PATIENCE).await;
+        run.recorder().until_more(25, PATIENCE).await;
         let row = superuser.query_one(text, &[&database, &(round % 2 == 0)]).await.unwrap();
         terminated += row.get::<_, i64>(0);
     }
-    run.recorder().until_more(50, PATIENCE).await;
+    run.recorder().until_more(150, PATIENCE).await;
     let summary = run.judge(&replica.clients()).await;
     assert!(terminated > 40, "only {terminated} sessions were there");
     assert!(replica.is_running(), "the process that was started first");

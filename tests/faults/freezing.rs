@@ -16,13 +16,13 @@ async fn frozen_again_and_again(backend: Backend, name: &str) {
     let mut stage = Stage::on(backend, &["idle_in_transaction_timeout_ms=400"]).await;
     let run = stage.run(name);
     for _ in 0..FREEZES {
-        run.recorder().until_more(60, PATIENCE).await;
+        run.recorder().until_more(150, PATIENCE).await;
         stage.replica.freeze();
         // Not to wait for anything: this is the fault.
         sleep(STANDSTILL).await;
         stage.replica.thaw();
     }
-    run.recorder().until_more(60, PATIENCE).await;
+    run.recorder().until_more(150, PATIENCE).await;
     let summary = run.judge(&stage.replica.clients()).await;
     assert!(stage.replica.is_running());
     assert_eq!(summary.doubts, NONE, "what became of each step can be found out");

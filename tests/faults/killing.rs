@@ -11,11 +11,11 @@ async fn killed_again_and_again(backend: Backend, name: &str) {
     let run = stage.run(name);
     let mut dice = Dice::new(run.recorder().record().seed);
     for _ in 0..KILLS {
-        run.recorder().until_more(20 + dice.below(60), PATIENCE).await;
+        run.recorder().until_more(30 + dice.below(120), PATIENCE).await;
         stage.replica.kill();
         stage.replica.restart().await;
     }
-    run.recorder().until_more(50, PATIENCE).await;
+    run.recorder().until_more(150, PATIENCE).await;
     run.judge(&stage.replica.clients()).await;
 }
 

@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 use tokio_postgres::Client;
-use waymark_tests::load::{Clientele, Recorder, Run};
+use waymark_tests::load::{Recorder, Run};
 
 use crate::{
     replica::Replica,
@@ -27,13 +27,12 @@ async fn one_that_stands_still_does_not_stop_the_other() {
     let settings = ["idle_in_transaction_timeout_ms=800", "lock_timeout_ms=2000"];
     let frozen = Replica::start(&format!("{url}?application_name=frozen"), &settings).await;
     let other = Replica::start(&format!("{url}?application_name=other"), &settings).await;
-    let clientele = Clientele { clients: 20, ..CLIENTELE };
     // Each client and watcher stays with one of the two.
     let servers = [vec![frozen.clients()], vec![other.clients()]];
-    let run = Run::start("replicas", WORKFLOW, clientele, plans(), &servers);
+    let run = Run::start("replicas", WORKFLOW, CLIENTELE, plans(), &servers);
     let superuser = superuser(postgres).await;
     for _ in 0..FREEZES {
-        run.recorder().until_more(80, PATIENCE).await;
+        run.recorder().until_more(150, PATIENCE).await;
         freeze_in_a_batch(&frozen, &superuser).await;
         let since = run.recorder().now();
         let everywhere = partitions_written(run.recorder(), 0);
@@ -43,7 +42,7 @@ async fn one_that_stands_still_does_not_stop_the_other() {
         assert!(began.elapsed() < ALLOWED + SLACK, "the other stood still for {:?}", began.elapsed());
         frozen.thaw();
     }
-    run.recorder().until_more(100, PATIENCE).await;
+    run.recorder().until_more(200, PATIENCE).await;
     let summary = run.judge(&other.clients()).await;
     assert_eq!(summary.doubts, NONE, "what became of each step can be found out");
 }

@@ -18,11 +18,11 @@ async fn restarted_in_order(backend: Backend, name: &str) {
     let mut stage = Stage::on(backend, &[]).await;
     let run = stage.run(name);
     for _ in 0..RESTARTS {
-        run.recorder().until_more(60, PATIENCE).await;
+        run.recorder().until_more(150, PATIENCE).await;
         stage.replica.stop(STOP_MAX).await;
         stage.replica.restart().await;
     }
-    run.recorder().until_more(60, PATIENCE).await;
+    run.recorder().until_more(150, PATIENCE).await;
     let summary = run.judge(&stage.replica.clients()).await;
     assert_eq!(summary.doubts, NONE, "a stop in order leaves nobody in doubt");
 }
@@ -46,10 +46,10 @@ async fn replicas_are_restarted_one_after_the_other() {
     let run = Run::start("rolling", WORKFLOW, CLIENTELE, plans(), &servers);
     for _ in 0..2 {
         for replica in [&mut first, &mut second] {
-            run.recorder().until_more(60, PATIENCE).await;
+            run.recorder().until_more(150, PATIENCE).await;
             replica.stop(STOP_MAX).await;
             // The other serves meanwhile.
-            run.recorder().until_more(60, PATIENCE).await;
+            run.recorder().until_more(150, PATIENCE).await;
             replica.restart().await;
         }
     }

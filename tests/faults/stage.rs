@@ -28,7 +28,7 @@ pub(crate) const NONE: [&str; 0] = [];
 pub(crate) const WORKFLOW: &str = "order";
 
 /// The clients of an ordinary run.
-pub(crate) const CLIENTELE: Clientele = Clientele { clients: 12, calls_max: 2_000, orders: 24 };
+pub(crate) const CLIENTELE: Clientele = Clientele { clients: 24, calls_max: 2_000, orders: 40 };
 
 /// PostgreSQL, as durable as in earnest, for the scenarios that leave it running.
 pub(crate) async fn shared_postgres() -> &'static Server {

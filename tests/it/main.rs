@@ -15,7 +15,7 @@ macro_rules! on_each_database {
     ($($scenario:ident),+ $(,)?) => {
         mod sqlite {
             $(
-                #[tokio::test]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $scenario() {
                     super::$scenario(waymark_tests::Backend::Sqlite).await;
                 }
@@ -23,7 +23,7 @@ macro_rules! on_each_database {
         }
         mod postgres {
             $(
-                #[tokio::test]
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
                 async fn $scenario() {
                     super::$scenario(waymark_tests::Backend::Postgres).await;
                 }

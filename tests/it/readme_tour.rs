@@ -39,7 +39,7 @@ fn stable(printed: &str) -> String {
     lines.map(|line| line.trim_end_matches(',')).collect::<Vec<_>>().join("\n")
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_tour_is_the_same_on_both_databases() {
     let sqlite = walk(Backend::Sqlite).await;
     let postgres = walk(Backend::Postgres).await;

@@ -37,7 +37,7 @@ fn an_address_that_is_not_loopback_needs_a_word() {
     }
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn insecure_is_the_word() {
     let server = Server::start_with(Backend::Sqlite, &["--insecure", "--log-level", "info"]).await;
     assert!(server.address().ip().is_loopback());
@@ -83,7 +83,7 @@ fn unknown_settings_are_named_with_where_they_came_from() {
     refused(&["--colour"], &[]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn flags_win_over_variables_over_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("settings.toml");
@@ -96,7 +96,7 @@ async fn flags_win_over_variables_over_the_file() {
     assert_eq!(Shop::new(server.clients(), "").definition().await.code, "from_flag");
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_postgres_schema_is_not_served() {
     let database = Database::empty(Backend::Postgres).await;
     let serve = || binary::run(&["serve", "--listen", "127.0.0.1:0", "--database-url", database.url()]);
@@ -108,7 +108,7 @@ async fn an_older_postgres_schema_is_not_served() {
     assert!(again.status.success() && said(&again).contains("up to date"), "{}", said(&again));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_restart_keeps_what_was_changed() {
     for backend in [Backend::Sqlite, Backend::Postgres] {
         let mut server = Server::start(backend).await;
@@ -132,7 +132,7 @@ fn the_version_and_the_help_are_printed() {
     assert_eq!(binary::run(&["fly"]).status.code(), Some(2));
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_port_that_is_taken_is_named() {
     let server = Server::start(Backend::Sqlite).await;
     let directory = tempfile::tempdir().unwrap();

@@ -92,7 +92,7 @@ async fn tokens_of_others_are_refused(backend: Backend) {
 
 /// The database goes back to an older copy of itself: tokens from after the copy are from the future, and once other
 /// entries have taken their places, from a timeline that is lost. SQLite only, since its backup is a copy of a file.
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_token_of_a_lost_timeline_is_refused() {
     let mut server = Server::start(Backend::Sqlite).await;
     let shop = world::apply(&server.clients(), "bench", bench::DOCUMENT).await;

@@ -111,7 +111,7 @@ impl Settings {
             lock_timeout: Duration::from_secs(4),
             statement_timeout: Duration::from_secs(30),
             idle_in_transaction_timeout: Duration::from_secs(3),
-            commit_patience: Duration::from_secs(8),
+            commit_patience: Duration::from_secs(5),
             application_name: "waymark".to_owned(),
         }
     }

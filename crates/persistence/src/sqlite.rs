@@ -19,7 +19,7 @@ pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
 
 /// `synchronous=FULL` makes a commit durable before it is acknowledged.
 const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                     PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -65536;";
+                     PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384;";
 const READ_ONLY: &str = "PRAGMA query_only = ON;";
 
 /// Makes the pool of the one connection that writes.

@@ -184,16 +184,24 @@ fn result(result: v1::StepResult) -> Answer {
     weigh(Code::from_i32(error.code), error.reason)
 }
 
-/// Whether no connection could be made. A connection that broke later may have carried the call.
+/// Whether the call surely did not reach a handler: no connection could be made, it closed while the call still waited
+/// for it, or the server said goodbye and named the calls that it still takes. A connection that merely broke may have
+/// carried the call.
 fn was_not_sent(status: &Status) -> bool {
     let mut cause = status.source();
     while let Some(error) = cause {
-        if error.is::<tonic::ConnectError>() {
+        let has_waited = error.downcast_ref().is_some_and(hyper::Error::is_canceled);
+        if error.is::<tonic::ConnectError>() || has_waited || error.downcast_ref().is_some_and(came_after_goodbye) {
             return true;
         }
         cause = error.source();
     }
     false
+}
+
+/// Whether the server ended the connection in order before it took this call: only those calls get this error.
+fn came_after_goodbye(error: &h2::Error) -> bool {
+    error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
 }
 
 /// What an error says. One without particulars is not from the service, but from the connection.

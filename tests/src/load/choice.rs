@@ -109,8 +109,8 @@ impl Chooser<'_> {
             25..48 => self.operation(order_id, expected_version, "ship"),
             48..53 => self.operation(order_id, expected_version, "refund"),
             53..56 => self.operation(order_id, expected_version, "no_such_operation"),
-            56..61 => self.hold(order_id, expected_version),
-            61..76 => self.release(order_id, expected_version),
+            56..59 => self.hold(order_id, expected_version),
+            59..76 => self.release(order_id, expected_version),
             76..79 => self.transition(order_id, expected_version),
             _ => self.comment(order_id, expected_version),
         }

@@ -43,8 +43,8 @@ fn presets_can_be_listed_shown_and_checked() {
         assert!(list.contains(name), "{list}");
         let shown = out(&run(&["preset", "show", name]));
         assert!(shown.contains("states:"), "{name}");
-        let lint = run(&["workflow", "lint", &format!("preset:{name}"), "--strict"]);
-        assert_eq!(code(&lint), 0, "{}", out(&lint));
+        let checked = run(&["workflow", "lint", &format!("preset:{name}"), "--strict"]);
+        assert_eq!(code(&checked), 0, "{}", out(&checked));
     }
     assert_eq!(code(&run(&["preset", "show", "shopify"])), 2);
 }

@@ -96,6 +96,14 @@ pub enum Refusal {
         /// The states that it belongs to.
         states: Vec<StateCode>,
     },
+    /// Transitions name the status, so it stays where they find it.
+    #[error("status {status} is named by transitions: change or delete them first: {}", list(.transitions))]
+    StatusNamedByTransition {
+        /// The status.
+        status: StatusCode,
+        /// The transitions that name it.
+        transitions: Vec<TransitionCode>,
+    },
     /// A default cannot be retired.
     #[error("status {status} is the default of {}: make another one the default first", list(.states))]
     StatusIsDefault {
@@ -214,6 +222,7 @@ impl Refusal {
             Self::TransitionExists { .. } => "TRANSITION_EXISTS",
             Self::TransitionNotFound { .. } => "TRANSITION_NOT_FOUND",
             Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
+            Self::StatusNamedByTransition { .. } => "STATUS_NAMED_BY_TRANSITION",
             Self::WorkflowInvalid { .. } => "WORKFLOW_INVALID",
             Self::ModeRefused => "MODE_REFUSED",
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",

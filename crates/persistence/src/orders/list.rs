@@ -28,8 +28,8 @@ use crate::{
 const SCAN_MAX: usize = 5_000;
 
 /// Up to this many orders of a customer are fetched and sorted; more are searched for in a
-/// list of all, which is slower but bounded for each page.
-const FETCH_MAX: usize = 5_000;
+/// list of all, which is slower but bounded for each page, in memory too.
+const FETCH_MAX: usize = 1_000;
 
 /// The highest id sorts before this, since ids are visible ASCII.
 const ABOVE_ALL_IDS: &str = "\u{7f}";

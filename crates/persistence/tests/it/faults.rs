@@ -155,6 +155,46 @@ async fn a_crashed_server_loses_nothing_and_doubles_nothing() {
     }
 }
 
+/// Sessions end at any moment, in the middle of statements and commits too.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_are_ended_under_load() {
+    let fixture = Fixture::open(Backend::Postgres).await;
+    let mut writers = tokio::task::JoinSet::new();
+    for writer in 0..4 {
+        let store = fixture.replica().await;
+        writers.spawn(async move {
+            for round in 0..30 {
+                // Without request ids: the store itself must not do anything twice.
+                let ids = (0..5).map(|number| format!("{writer}-{round}-{number}")).collect::<Vec<_>>();
+                let steps = ids.iter().flat_map(|id| [create(id), comment(id, "x")]).collect();
+                assert!(all(&store, steps).await.iter().all(Result::is_ok));
+            }
+        });
+    }
+    let (mut ended, mut seen) = (0, 0);
+    while !writers.is_empty() {
+        if let Some(writer) = writers.try_join_next() {
+            writer.unwrap();
+        }
+        // Whoever is ended gets somewhere before the next one is.
+        let orders = fixture.number("SELECT count(*) FROM orders").await;
+        if orders < seen + 20 {
+            tokio::task::yield_now().await;
+            continue;
+        }
+        seen = orders;
+        ended += fixture
+            .number(
+                "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE datname = current_database() \
+                 AND pid <> pg_backend_pid() AND state <> 'idle'",
+            )
+            .await;
+    }
+    assert!(ended > 0, "no session was ended");
+    assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 600);
+    assert_eq!(fixture.number("SELECT count(*) FROM history").await, 1_200);
+}
+
 /// A process that stops in the middle of a batch holds the locks of its partitions until
 /// PostgreSQL ends its session, and no longer.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

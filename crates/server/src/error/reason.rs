@@ -134,6 +134,8 @@ reasons! {
     CascadeLimit "CASCADE_LIMIT" FailedPrecondition ["limit", "transitions"];
     /// Orders use the status.
     StatusInUse "STATUS_IN_USE" FailedPrecondition ["status", "state", "count", "orders"];
+    /// Transitions name the status.
+    StatusNamedByTransition "STATUS_NAMED_BY_TRANSITION" FailedPrecondition ["status", "transitions"];
     /// The status belongs to a state.
     StatusAssigned "STATUS_ASSIGNED" FailedPrecondition ["status", "states"];
     /// The status belongs to another state of a workflow that shares none.

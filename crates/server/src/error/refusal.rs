@@ -52,6 +52,10 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
         R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => {
             problem.with("status", status).with_list("states", states).about(format!("status {status}"))
         }
+        R::StatusNamedByTransition { status, transitions } => problem
+            .with("status", status)
+            .with_list("transitions", transitions)
+            .about(format!("status {status}")),
         R::StatusInUse { status, state: Some(state), usage } => {
             used(problem, usage).with("state", state).with("status", status).about(format!("assignment {state}/{status}"))
         }

@@ -136,6 +136,7 @@ fn refusals() -> Vec<Refusal> {
         Refusal::DefaultRequired { state: state(), status: status() },
         Refusal::AssignmentNotFound { state: state(), status: status() },
         Refusal::LastStatusOfState { state: state(), status: status() },
+        Refusal::StatusNamedByTransition { status: status(), transitions: Longest::codes(200) },
         Refusal::StatusAssigned { status: status(), states: Longest::codes(200) },
         Refusal::StatusIsDefault { status: status(), states: Longest::codes(200) },
         Refusal::StatusInUse { status: status(), state: Some(state()), usage: Longest::usage() },

@@ -3,7 +3,7 @@
 use super::finish;
 use crate::{
     value::{StateCode, StatusCode},
-    workflow::{Assignment, Refusal, StatusSharing, Workflow},
+    workflow::{Assignment, Refusal, StatusSharing, Transition, Workflow},
 };
 
 /// What a call says about an assignment. Parts that are none stay as they are, or are
@@ -87,6 +87,9 @@ pub fn unassign(
             status: status.clone(),
         });
     }
+    named(workflow, status, |transition| {
+        transition.to_state == *state && transition.to_status.as_ref() == Some(status)
+    })?;
     let mut after = workflow.clone();
     after
         .assignments
@@ -101,6 +104,23 @@ pub fn unassign(
         }
     }
     Ok((finish(Some(workflow), after)?, promoted))
+}
+
+/// Refuses where transitions name the status in a way that the edit would break.
+pub(super) fn named(
+    workflow: &Workflow,
+    status: &StatusCode,
+    breaks: impl Fn(&Transition) -> bool,
+) -> Result<(), Refusal> {
+    let broken = workflow.transitions.iter().filter(|other| breaks(other));
+    let transitions: Vec<_> = broken.map(|transition| transition.code.clone()).collect();
+    if transitions.is_empty() {
+        return Ok(());
+    }
+    Err(Refusal::StatusNamedByTransition {
+        status: status.clone(),
+        transitions,
+    })
 }
 
 /// Sets an assignment and takes the flag from the former default where this is one.

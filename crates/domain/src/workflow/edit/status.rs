@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{finish, set};
+use super::{assignment, finish, set};
 use crate::{
     value::{Color, Description, Label, StateCode, StatusCode, StoreView},
     workflow::{Refusal, Status, Workflow},
@@ -86,7 +86,7 @@ pub fn update_status(
 ///
 /// # Errors
 /// Returns [`Refusal::StatusNotFound`] for an unknown status, [`Refusal::StatusAssigned`]
-/// for one that belongs to a state, [`Refusal::WorkflowInvalid`] for one that a transition
+/// for one that belongs to a state, [`Refusal::StatusNamedByTransition`] for one that a transition
 /// names.
 pub fn delete_status(workflow: &Workflow, code: &StatusCode) -> Result<Workflow, Refusal> {
     if workflow.status(code).is_none() {
@@ -101,6 +101,9 @@ pub fn delete_status(workflow: &Workflow, code: &StatusCode) -> Result<Workflow,
             states,
         });
     }
+    assignment::named(workflow, code, |transition| {
+        transition.to_status.as_ref() == Some(code) || transition.from_statuses.contains(code)
+    })?;
     let mut after = workflow.clone();
     after.statuses.retain(|status| status.code != *code);
     finish(Some(workflow), after)

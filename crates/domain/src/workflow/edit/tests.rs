@@ -281,7 +281,7 @@ fn a_pair_that_a_transition_names_stays() {
     let refusal = unassign(&before, &state("processing"), &status("packing")).unwrap_err();
     assert_eq!(
         refusal.to_string(),
-        "the workflow would be invalid: transition start enters status packing, which does not belong to state processing"
+        "status packing is named by transitions: change or delete them first: start"
     );
 }
 
