@@ -1,11 +1,10 @@
 //! Connections break at the very COMMIT: before PostgreSQL gets it, at that moment, and after it was done.
 
 use waymark_testkit::proxy::{Cut, Proxy};
-use waymark_tests::load::Run;
 
 use crate::{
     replica::Replica,
-    stage::{NONE, CLIENTELE, PATIENCE, WORKFLOW, fresh_database, plans, shared_postgres},
+    stage::{NONE, PATIENCE, fresh_database, run, shared_postgres},
 };
 
 const ROUNDS: usize = 12;
@@ -17,13 +16,15 @@ async fn connections_are_cut_at_commit() {
     let proxy = Proxy::start(postgres.port()).await;
     let through_proxy = url.replace(&postgres.port().to_string(), &proxy.port().to_string());
     let mut replica = Replica::start(&through_proxy, &[]).await;
-    let run = Run::start("database-commits", WORKFLOW, CLIENTELE, plans(), &[vec![replica.clients()]]);
+    let run = run("database-commits", &replica);
     for _ in 0..ROUNDS {
         for cut in [Cut::Before, Cut::Amid, Cut::After] {
             run.recorder().until_more(20, PATIENCE).await;
             // The connection on which it comes again as well.
             proxy.cut(cut, 2);
-            run.recorder().until("COMMITs are cut", PATIENCE, |_| proxy.cuts_left(cut) == 0).await;
+            run.recorder()
+                .until("COMMITs are cut", PATIENCE, |_| proxy.cuts_left(cut) == 0)
+                .await;
         }
     }
     run.recorder().until_more(150, PATIENCE).await;

@@ -2,16 +2,21 @@
 
 use tokio::task::block_in_place;
 use waymark_testkit::postgres::{Durability, Server};
-use waymark_tests::load::Run;
 
 use crate::{
     replica::Replica,
-    stage::{NONE, CLIENTELE, PATIENCE, WORKFLOW, fresh_database, plans, shared_postgres, superuser},
+    stage::{NONE, PATIENCE, fresh_database, run, shared_postgres, superuser},
 };
 
 /// How PostgreSQL stops, time after time: in order, or as in a crash, after which it recovers.
-const STOPS: [fn(&mut Server); 6] =
-    [Server::stop, Server::kill, Server::stop, Server::kill, Server::kill, Server::kill];
+const STOPS: [fn(&mut Server); 6] = [
+    Server::stop,
+    Server::kill,
+    Server::stop,
+    Server::kill,
+    Server::kill,
+    Server::kill,
+];
 
 const TERMINATIONS: usize = 40;
 
@@ -19,14 +24,22 @@ const TERMINATIONS: usize = 40;
 async fn stopped_and_started_again() {
     let mut postgres = Server::start(Durability::Durable);
     let url = fresh_database(&postgres).await;
-    let mut replica = Replica::start(&url, &["commit_patience_ms=1500", "connect_timeout_ms=1000"]).await;
-    let run = Run::start("database-stopped", WORKFLOW, CLIENTELE, plans(), &[vec![replica.clients()]]);
+    let mut replica = Replica::start(
+        &url,
+        &["commit_patience_ms=1500", "connect_timeout_ms=1000"],
+    )
+    .await;
+    let run = run("database-stopped", &replica);
     for stop in STOPS {
         run.recorder().until_more(120, PATIENCE).await;
         block_in_place(|| stop(&mut postgres));
         // Every UNAVAILABLE was checked for RetryInfo when it came.
         let before = run.recorder().unavailable();
-        run.recorder().until("clients are told", PATIENCE, |recorder| recorder.unavailable() > before + 3).await;
+        run.recorder()
+            .until("clients are told", PATIENCE, |recorder| {
+                recorder.unavailable() > before + 3
+            })
+            .await;
         block_in_place(|| postgres.resume());
     }
     run.recorder().until_more(200, PATIENCE).await;
@@ -40,7 +53,7 @@ async fn sessions_are_terminated() {
     let url = fresh_database(postgres).await;
     let database = url.rsplit('/').next().unwrap().to_owned();
     let mut replica = Replica::start(&url, &[]).await;
-    let run = Run::start("database-sessions", WORKFLOW, CLIENTELE, plans(), &[vec![replica.clients()]]);
+    let run = run("database-sessions", &replica);
     let superuser = superuser(postgres).await;
     // In every other round those that are in a transaction come first.
     let text = "SELECT count(pg_terminate_backend(pid)) FROM (SELECT pid FROM pg_stat_activity WHERE datname = $1 \
@@ -48,7 +61,10 @@ async fn sessions_are_terminated() {
     let mut terminated = 0;
     for round in 0..TERMINATIONS {
         run.recorder().until_more(25, PATIENCE).await;
-        let row = superuser.query_one(text, &[&database, &(round % 2 == 0)]).await.unwrap();
+        let row = superuser
+            .query_one(text, &[&database, &(round % 2 == 0)])
+            .await
+            .unwrap();
         terminated += row.get::<_, i64>(0);
     }
     run.recorder().until_more(150, PATIENCE).await;

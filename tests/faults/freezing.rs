@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 use waymark_tests::Backend;
 
-use crate::stage::{NONE, PATIENCE, Stage};
+use crate::stage::{NONE, PATIENCE, Place, run};
 
 const FREEZES: usize = 5;
 
@@ -13,19 +13,28 @@ const FREEZES: usize = 5;
 const STANDSTILL: Duration = Duration::from_millis(900);
 
 async fn frozen_again_and_again(backend: Backend, name: &str) {
-    let mut stage = Stage::on(backend, &["idle_in_transaction_timeout_ms=400"]).await;
-    let run = stage.run(name);
+    let place = Place::fresh(backend).await;
+    // With so little kept in memory, watchers go back to the database all the time.
+    let settings = [
+        "idle_in_transaction_timeout_ms=400",
+        "history_ring_bytes_max=8192",
+    ];
+    let mut replica = place.serve(&settings).await;
+    let run = run(name, &replica);
     for _ in 0..FREEZES {
         run.recorder().until_more(150, PATIENCE).await;
-        stage.replica.freeze();
+        replica.freeze();
         // Not to wait for anything: this is the fault.
         sleep(STANDSTILL).await;
-        stage.replica.thaw();
+        replica.thaw();
     }
     run.recorder().until_more(150, PATIENCE).await;
-    let summary = run.judge(&stage.replica.clients()).await;
-    assert!(stage.replica.is_running());
-    assert_eq!(summary.doubts, NONE, "what became of each step can be found out");
+    let summary = run.judge(&replica.clients()).await;
+    assert!(replica.is_running());
+    assert_eq!(
+        summary.doubts, NONE,
+        "what became of each step can be found out"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

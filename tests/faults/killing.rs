@@ -2,21 +2,24 @@
 
 use waymark_tests::{Backend, load::Dice};
 
-use crate::stage::{PATIENCE, Stage};
+use crate::stage::{PATIENCE, Place, run};
 
 const KILLS: usize = 20;
 
 async fn killed_again_and_again(backend: Backend, name: &str) {
-    let mut stage = Stage::on(backend, &[]).await;
-    let run = stage.run(name);
+    let place = Place::fresh(backend).await;
+    let mut replica = place.serve(&[]).await;
+    let run = run(name, &replica);
     let mut dice = Dice::new(run.recorder().record().seed);
     for _ in 0..KILLS {
-        run.recorder().until_more(30 + dice.below(120), PATIENCE).await;
-        stage.replica.kill();
-        stage.replica.restart().await;
+        run.recorder()
+            .until_more(30 + dice.below(120), PATIENCE)
+            .await;
+        replica.kill();
+        replica.restart().await;
     }
     run.recorder().until_more(150, PATIENCE).await;
-    run.judge(&stage.replica.clients()).await;
+    run.judge(&replica.clients()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -2,7 +2,11 @@
 //! work; then the validator judges what they recorded. A failure names its seed and the file that has the record;
 //! `WAYMARK_TEST_SEED` repeats the choices, though not the moments.
 
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
 
 mod commits;
 mod database;
@@ -12,3 +16,4 @@ mod replica;
 mod replicas;
 mod rolling;
 mod stage;
+mod starting;

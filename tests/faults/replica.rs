@@ -13,7 +13,7 @@ use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus}
 use waymark_tests::{Clients, binary, log::Log, process::Process};
 
 /// How long a process may take to serve, on a machine that compiles as well.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 
 /// A replica of the service.
 pub(crate) struct Replica {
@@ -28,18 +28,30 @@ impl Replica {
     pub(crate) async fn start(url: &str, settings: &[&str]) -> Self {
         if url.starts_with("postgres:") {
             let output = binary::run(&["migrate", "--database-url", url]);
-            assert!(output.status.success(), "migrate: {}", String::from_utf8_lossy(&output.stderr));
+            assert!(
+                output.status.success(),
+                "migrate: {}",
+                String::from_utf8_lossy(&output.stderr)
+            );
         }
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let log = Log::default();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (process, address) = launch(url, any, &settings, &log).await;
-        Self { process, url: url.to_owned(), settings, address }
+        Self {
+            process,
+            url: url.to_owned(),
+            settings,
+            address,
+        }
     }
 
     /// Starts it again on the same database and port, after it ended.
     pub(crate) async fn restart(&mut self) {
-        assert!(!self.process.is_running(), "a running replica is not started again");
+        assert!(
+            !self.process.is_running(),
+            "a running replica is not started again"
+        );
         let log = self.process.log().clone();
         (self.process, self.address) = launch(&self.url, self.address, &self.settings, &log).await;
     }
@@ -53,7 +65,10 @@ impl Replica {
     pub(crate) async fn stop(&mut self, patience: Duration) {
         self.process.signal(Signal::TERM);
         let status: Option<ExitStatus> = self.process.ended(patience).await;
-        assert!(status.is_some_and(|status| status.success()), "stopped with {status:?}");
+        assert!(
+            status.is_some_and(|status| status.success()),
+            "stopped with {status:?}"
+        );
     }
 
     /// Stops the process where it is.
@@ -79,23 +94,43 @@ impl Replica {
 
 impl Drop for Replica {
     fn drop(&mut self) {
+        let log = self.process.log();
+        let panic = log
+            .after(0)
+            .into_iter()
+            .find(|line| line.contains("panicked at"));
         if thread::panicking() {
-            self.process.log().show(0);
+            log.show(0);
+        } else if let Some(line) = panic {
+            log.show(0);
+            panic!("the service panicked: {line}");
         }
+        for l in log.after(0) { if !l.contains("INFO") { eprintln!("LOGLINE {l}"); } } // TEMP
     }
 }
 
-async fn launch(url: &str, listen: SocketAddr, settings: &[String], log: &Log) -> (Process, SocketAddr) {
+async fn launch(
+    url: &str,
+    listen: SocketAddr,
+    settings: &[String],
+    log: &Log,
+) -> (Process, SocketAddr) {
     let since = log.len();
     let mut command = binary::command(&["serve", "--database-url", url, "--log-format", "json"]);
     command.arg("--listen").arg(listen.to_string());
     // One line for each call would drown what the faults did.
-    command.args(["--log-level", "warn,waymark_server=info,waymark_server::telemetry=warn"]);
+    command.args([
+        "--log-level",
+        "warn,waymark_server=info,waymark_server::telemetry=warn",
+    ]);
     command.args(settings.iter().flat_map(|setting| ["--set", setting]));
     let mut process = Process::start(command, log, None);
     let Some(address) = log.find(since, START_MAX, bound_address).await else {
         log.show(since);
-        panic!("the replica did not say where it listens; running: {}", process.is_running());
+        panic!(
+            "the replica did not say where it listens; running: {}",
+            process.is_running()
+        );
     };
     until_serving(address, &mut process).await;
     (process, address)
@@ -103,9 +138,16 @@ async fn launch(url: &str, listen: SocketAddr, settings: &[String], log: &Log) -
 
 /// Reads the address from the line in which the service says that it listens.
 fn bound_address(line: &str) -> Option<SocketAddr> {
-    let rest = &line[line.find("127.0.0.1:").filter(|_| line.contains("listen"))?..];
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(rest.len());
-    rest[..end].parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+    let rest = &line[line
+        .find("127.0.0.1:")
+        .filter(|_| line.contains("listen"))?..];
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')
+        .unwrap_or(rest.len());
+    rest[..end]
+        .parse()
+        .ok()
+        .filter(|address: &SocketAddr| address.port() != 0)
 }
 
 async fn until_serving(address: SocketAddr, process: &mut Process) {
@@ -116,7 +158,10 @@ async fn until_serving(address: SocketAddr, process: &mut Process) {
         if answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving) {
             return;
         }
-        assert!(process.is_running() && Instant::now() < deadline, "the replica does not get to SERVING");
+        assert!(
+            process.is_running() && Instant::now() < deadline,
+            "the replica does not get to SERVING"
+        );
         sleep(Duration::from_millis(10)).await;
     }
 }

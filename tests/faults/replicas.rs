@@ -9,7 +9,9 @@ use waymark_tests::load::{Recorder, Run};
 
 use crate::{
     replica::Replica,
-    stage::{NONE, CLIENTELE, PATIENCE, WORKFLOW, fresh_database, plans, shared_postgres, superuser},
+    stage::{
+        CLIENTELE, NONE, PATIENCE, WORKFLOW, fresh_database, plans, shared_postgres, superuser,
+    },
 };
 
 const FREEZES: usize = 4;
@@ -37,14 +39,24 @@ async fn one_that_stands_still_does_not_stop_the_other() {
         let since = run.recorder().now();
         let everywhere = partitions_written(run.recorder(), 0);
         let began = Instant::now();
-        let is_everywhere = |recorder: &Recorder| partitions_written(recorder, since).is_superset(&everywhere);
-        run.recorder().until("the other writes everywhere", PATIENCE, is_everywhere).await;
-        assert!(began.elapsed() < ALLOWED + SLACK, "the other stood still for {:?}", began.elapsed());
+        let is_everywhere =
+            |recorder: &Recorder| partitions_written(recorder, since).is_superset(&everywhere);
+        run.recorder()
+            .until("the other writes everywhere", PATIENCE, is_everywhere)
+            .await;
+        assert!(
+            began.elapsed() < ALLOWED + SLACK,
+            "the other stood still for {:?}",
+            began.elapsed()
+        );
         frozen.thaw();
     }
     run.recorder().until_more(200, PATIENCE).await;
     let summary = run.judge(&other.clients()).await;
-    assert_eq!(summary.doubts, NONE, "what became of each step can be found out");
+    assert_eq!(
+        summary.doubts, NONE,
+        "what became of each step can be found out"
+    );
 }
 
 /// Freezes the replica at a moment at which a transaction of it stands open with the locks of a batch.
@@ -60,7 +72,10 @@ async fn freeze_in_a_batch(replica: &Replica, superuser: &Client) {
             return;
         }
         replica.thaw();
-        assert!(Instant::now() < deadline, "the replica is never in the middle of a batch");
+        assert!(
+            Instant::now() < deadline,
+            "the replica is never in the middle of a batch"
+        );
         tokio::task::yield_now().await;
     }
 }
@@ -69,6 +84,11 @@ async fn freeze_in_a_batch(replica: &Replica, superuser: &Client) {
 fn partitions_written(recorder: &Recorder, since: u64) -> BTreeSet<i32> {
     let record = recorder.record();
     let steps = record.steps.iter().filter(|step| step.began >= since);
-    let entries = steps.filter_map(|step| step.done()).flat_map(|done| &done.entries);
-    entries.filter_map(|entry| entry.log_position).map(|position| position.partition).collect()
+    let entries = steps
+        .filter_map(|step| step.done())
+        .flat_map(|done| &done.entries);
+    entries
+        .filter_map(|entry| entry.log_position)
+        .map(|position| position.partition)
+        .collect()
 }

@@ -6,7 +6,9 @@ use waymark_tests::{Backend, load::Run};
 
 use crate::{
     replica::Replica,
-    stage::{NONE, CLIENTELE, PATIENCE, Stage, WORKFLOW, fresh_database, plans, shared_postgres},
+    stage::{
+        CLIENTELE, NONE, PATIENCE, Place, WORKFLOW, fresh_database, plans, run, shared_postgres,
+    },
 };
 
 const RESTARTS: usize = 5;
@@ -15,16 +17,20 @@ const RESTARTS: usize = 5;
 const STOP_MAX: Duration = Duration::from_secs(12);
 
 async fn restarted_in_order(backend: Backend, name: &str) {
-    let mut stage = Stage::on(backend, &[]).await;
-    let run = stage.run(name);
+    let place = Place::fresh(backend).await;
+    let mut replica = place.serve(&[]).await;
+    let run = run(name, &replica);
     for _ in 0..RESTARTS {
         run.recorder().until_more(150, PATIENCE).await;
-        stage.replica.stop(STOP_MAX).await;
-        stage.replica.restart().await;
+        replica.stop(STOP_MAX).await;
+        replica.restart().await;
     }
     run.recorder().until_more(150, PATIENCE).await;
-    let summary = run.judge(&stage.replica.clients()).await;
-    assert_eq!(summary.doubts, NONE, "a stop in order leaves nobody in doubt");
+    let summary = run.judge(&replica.clients()).await;
+    assert_eq!(
+        summary.doubts, NONE,
+        "a stop in order leaves nobody in doubt"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -42,7 +48,10 @@ async fn replicas_are_restarted_one_after_the_other() {
     let url = fresh_database(shared_postgres().await).await;
     let mut first = Replica::start(&url, &[]).await;
     let mut second = Replica::start(&url, &[]).await;
-    let servers = [vec![first.clients(), second.clients()], vec![second.clients(), first.clients()]];
+    let servers = [
+        vec![first.clients(), second.clients()],
+        vec![second.clients(), first.clients()],
+    ];
     let run = Run::start("rolling", WORKFLOW, CLIENTELE, plans(), &servers);
     for _ in 0..2 {
         for replica in [&mut first, &mut second] {
@@ -54,5 +63,8 @@ async fn replicas_are_restarted_one_after_the_other() {
         }
     }
     let summary = run.judge(&first.clients()).await;
-    assert_eq!(summary.doubts, NONE, "a stop in order leaves nobody in doubt");
+    assert_eq!(
+        summary.doubts, NONE,
+        "a stop in order leaves nobody in doubt"
+    );
 }

@@ -19,7 +19,7 @@ use waymark_tests::{
 use crate::replica::Replica;
 
 /// How long the load may take to get on, on a machine that compiles as well.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_mins(1);
 
 /// No doubts.
 pub(crate) const NONE: [&str; 0] = [];
@@ -28,70 +28,155 @@ pub(crate) const NONE: [&str; 0] = [];
 pub(crate) const WORKFLOW: &str = "order";
 
 /// The clients of an ordinary run.
-pub(crate) const CLIENTELE: Clientele = Clientele { clients: 24, calls_max: 2_000, orders: 40 };
+pub(crate) const CLIENTELE: Clientele = Clientele {
+    clients: 24,
+    calls_max: 2_000,
+    orders: 40,
+};
 
 /// PostgreSQL, as durable as in earnest, for the scenarios that leave it running.
 pub(crate) async fn shared_postgres() -> &'static Server {
     static POSTGRES: OnceCell<Server> = OnceCell::const_new();
-    POSTGRES.get_or_init(async || Server::start(Durability::Durable)).await
+    POSTGRES
+        .get_or_init(async || Server::start(Durability::Durable))
+        .await
 }
 
 /// The address of a database that did not exist before.
 pub(crate) async fn fresh_database(postgres: &Server) -> String {
     static COUNT: AtomicU32 = AtomicU32::new(1);
     let name = format!("faults_{}", COUNT.fetch_add(1, Ordering::Relaxed));
-    superuser(postgres).await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    superuser(postgres)
+        .await
+        .batch_execute(&format!("CREATE DATABASE {name}"))
+        .await
+        .unwrap();
     postgres.url(&name)
 }
 
 /// A session of the superuser.
 pub(crate) async fn superuser(postgres: &Server) -> Client {
-    let (client, connection) = tokio_postgres::connect(&postgres.url("postgres"), NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&postgres.url("postgres"), NoTls)
+        .await
+        .unwrap();
     // Ends with the client.
     tokio::spawn(connection);
     client
 }
 
-/// A replica on a database of its own, which goes when this is dropped.
-pub(crate) struct Stage {
-    /// The replica. Dropped first: the process lets go of the database before that goes.
-    pub(crate) replica: Replica,
+/// A fresh database, which goes when this is dropped.
+pub(crate) struct Place {
+    url: String,
     _directory: Option<TempDir>,
 }
 
-impl Stage {
-    /// A replica on a fresh database.
-    pub(crate) async fn on(backend: Backend, settings: &[&str]) -> Self {
-        let (url, directory) = match backend {
+impl Place {
+    /// A database of its own.
+    pub(crate) async fn fresh(backend: Backend) -> Self {
+        match backend {
             Backend::Sqlite => {
-                let directory = tempfile::Builder::new().prefix("waymark-faults-").tempdir().unwrap();
-                (format!("sqlite://{}", directory.path().join("waymark.db").display()), Some(directory))
+                let directory = tempfile::Builder::new()
+                    .prefix("waymark-faults-")
+                    .tempdir()
+                    .unwrap();
+                let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
+                Self {
+                    url,
+                    _directory: Some(directory),
+                }
             }
-            Backend::Postgres => (fresh_database(shared_postgres().await).await, None),
-        };
-        Self { replica: Replica::start(&url, settings).await, _directory: directory }
+            Backend::Postgres => Self {
+                url: fresh_database(shared_postgres().await).await,
+                _directory: None,
+            },
+        }
     }
 
-    /// Starts clients and watchers of the replica.
-    pub(crate) fn run(&self, name: &str) -> Run {
-        Run::start(name, WORKFLOW, CLIENTELE, plans(), &[vec![self.replica.clients()]])
+    /// Its address.
+    pub(crate) fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// A replica on it. Settings are `key=value`.
+    pub(crate) async fn serve(&self, settings: &[&str]) -> Replica {
+        Replica::start(&self.url, settings).await
     }
 }
 
-/// Watchers with filters of every sort; some break their streams themselves.
+/// Starts clients and watchers of a replica.
+pub(crate) fn run(name: &str, replica: &Replica) -> Run {
+    Run::start(
+        name,
+        WORKFLOW,
+        CLIENTELE,
+        plans(),
+        &[vec![replica.clients()]],
+    )
+}
+
+/// Watchers with filters of every sort; some break their streams themselves, and one is slow.
 pub(crate) fn plans() -> Vec<Plan> {
-    let kinds = [EntryKind::Held, EntryKind::Released, EntryKind::OperationRecorded].map(i32::from).to_vec();
+    let kinds = [
+        EntryKind::Held,
+        EntryKind::Released,
+        EntryKind::OperationRecorded,
+    ]
+    .map(i32::from)
+    .to_vec();
     let orders = ["o1", "o2", "o3"].map(str::to_owned).to_vec();
-    let plan = |name, filter, start, restless_percent| Plan { name, filter, start, restless_percent };
+    let plan = |name, filter, start, restless_percent| Plan {
+        name,
+        filter,
+        start,
+        restless_percent,
+        pause: Duration::ZERO,
+    };
+    let slow = plan("slow", Filter::default(), Start::Beginning, 1);
     let all = Filter::default;
     vec![
+        Plan {
+            pause: Duration::from_millis(25),
+            ..slow
+        },
         plan("all", all(), Start::Beginning, 0),
         plan("from now", all(), Start::Now, 0),
         plan("restless", all(), Start::Beginning, 5),
-        plan("changes", Filter { status_changes_only: true, ..all() }, Start::Beginning, 2),
+        plan(
+            "changes",
+            Filter {
+                status_changes_only: true,
+                ..all()
+            },
+            Start::Beginning,
+            2,
+        ),
         plan("kinds", Filter { kinds, ..all() }, Start::Beginning, 2),
-        plan("orders", Filter { order_ids: orders, ..all() }, Start::Beginning, 5),
-        plan("processing", Filter { statuses: vec!["processing".to_owned()], ..all() }, Start::Beginning, 2),
-        plan("partition", Filter { partitions: vec![0], ..all() }, Start::Beginning, 2),
+        plan(
+            "orders",
+            Filter {
+                order_ids: orders,
+                ..all()
+            },
+            Start::Beginning,
+            5,
+        ),
+        plan(
+            "processing",
+            Filter {
+                statuses: vec!["processing".to_owned()],
+                ..all()
+            },
+            Start::Beginning,
+            2,
+        ),
+        plan(
+            "partition",
+            Filter {
+                partitions: vec![0],
+                ..all()
+            },
+            Start::Beginning,
+            2,
+        ),
     ]
 }

@@ -32,7 +32,7 @@ async fn two_new_defaults_leave_one(backend: Backend) {
 /// Orders are placed on a status and moved onto it, while it is assigned and unassigned all the time.
 async fn no_order_lands_on_a_pair_that_is_unassigned(backend: Backend) {
     const WRITERS: usize = 4;
-    const ORDERS: usize = 60;
+    const ORDERS: usize = 300;
     let world = World::on(backend).await;
     let shop = world.shop("magento").await;
     shop.add_status("brief").await;

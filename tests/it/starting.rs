@@ -12,7 +12,7 @@ use waymark_tests::{
 };
 
 /// What a command wrote to both outputs.
-fn said(output: &Output) -> String {
+fn said_of(output: &Output) -> String {
     format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
 }
 
@@ -23,7 +23,7 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
     let mut command = binary::command(&["serve", "--database-url", &url]);
     let output = command.args(arguments).envs(variables.iter().copied()).output().unwrap();
-    let said = said(&output);
+    let said = said_of(&output);
     assert_eq!(output.status.code(), Some(2), "{arguments:?} {variables:?}: {said}");
     assert!(!said.contains("panicked"), "{said}");
     said
@@ -47,7 +47,7 @@ async fn insecure_is_the_word() {
     let command = binary::command(&["serve", "--insecure", "--listen", "0.0.0.0:0", "--database-url", &url]);
     let _process = Process::start(command, &log, Some(directory.path()));
     let listens = |line: &str| line.contains("listening on 0.0.0.0:").then_some(());
-    log.find(0, std::time::Duration::from_secs(60), listens).await.expect("it listens");
+    log.find(0, std::time::Duration::from_mins(1), listens).await.expect("it listens");
 }
 
 #[test]
@@ -78,8 +78,8 @@ fn unknown_settings_are_named_with_where_they_came_from() {
     assert!(said.contains("preset"), "{said}");
     let said = refused(&["--config", "/no/such/file.toml"], &[]);
     assert!(said.contains("/no/such/file.toml"), "{said}");
-    let said = refused(&["--database-url", "mysql://localhost/x"], &[]);
-    assert!(said.contains("database_url"), "{said}");
+    let output = binary::run(&["serve", "--database-url", "mysql://localhost/x"]);
+    assert!(output.status.code() == Some(2) && said_of(&output).contains("database_url"));
     refused(&["--colour"], &[]);
 }
 
@@ -101,11 +101,11 @@ async fn an_older_postgres_schema_is_not_served() {
     let database = Database::empty(Backend::Postgres).await;
     let serve = || binary::run(&["serve", "--listen", "127.0.0.1:0", "--database-url", database.url()]);
     let output = serve();
-    let told = said(&output);
+    let told = said_of(&output);
     assert!(!output.status.success() && told.contains("waymark migrate"), "{told}");
     migrate(&database);
     let again = binary::run(&["migrate", "--database-url", database.url()]);
-    assert!(again.status.success() && said(&again).contains("up to date"), "{}", said(&again));
+    assert!(again.status.success() && said_of(&again).contains("up to date"), "{}", said_of(&again));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -126,9 +126,9 @@ async fn a_restart_keeps_what_was_changed() {
 #[test]
 fn the_version_and_the_help_are_printed() {
     let version = binary::run(&["version"]);
-    assert!(version.status.success() && said(&version).contains(env!("CARGO_PKG_VERSION")));
+    assert!(version.status.success() && said_of(&version).contains(env!("CARGO_PKG_VERSION")));
     let help = binary::run(&["serve", "--help"]);
-    assert!(help.status.success() && said(&help).contains("--listen"));
+    assert!(help.status.success() && said_of(&help).contains("--listen"));
     assert_eq!(binary::run(&["fly"]).status.code(), Some(2));
 }
 
@@ -139,5 +139,5 @@ async fn a_port_that_is_taken_is_named() {
     let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
     let address = server.address().to_string();
     let output = binary::run(&["serve", "--listen", &address, "--database-url", &url]);
-    assert!(!output.status.success() && said(&output).contains(&address), "{}", said(&output));
+    assert!(!output.status.success() && said_of(&output).contains(&address), "{}", said_of(&output));
 }

@@ -46,7 +46,8 @@ async fn watchers_get_a_last_token(backend: Backend) {
     for watcher in [&mut watcher, &mut idle] {
         watcher.resume(&shop).await;
         watcher.until(2).await;
-        let ids: Vec<_> = watcher.recording().entries().iter().map(|entry| entry.order_id.as_str()).collect();
+        let mut ids: Vec<_> = watcher.recording().entries().iter().map(|entry| entry.order_id.as_str()).collect();
+        ids.sort_unstable();
         assert_eq!(ids, ["1", "2"], "no entry is lost or repeated");
     }
 }
@@ -92,10 +93,11 @@ async fn calls_in_flight_finish(backend: Backend) {
     server.restart().await;
     let shop = shop.over(server.clients());
     for (writer, acknowledged, status) in results {
-        assert_eq!(status.code(), Code::Unavailable, "{status:?}");
-        // UNAVAILABLE means that nothing was written; a transport that went away cannot say.
+        // The server says UNAVAILABLE where nothing was written; a transport that went away cannot say.
+        let by_server = !status.details().is_empty();
+        assert!(!by_server || status.code() == Code::Unavailable, "{status:?}");
         let version = shop.get(&format!("o{writer}")).await.version - 1;
-        let unsure = i64::from(status.details().is_empty());
+        let unsure = i64::from(!by_server);
         assert!((acknowledged..=acknowledged + unsure).contains(&version), "{acknowledged} acknowledged, {version} written: {status:?}");
     }
 }

@@ -1,5 +1,7 @@
 //! Resume tokens: after a restart, from elsewhere, from before a restore.
 
+use std::{fs, path::Path};
+
 use tonic::Code;
 use waymark_proto::v1::{self, WatchStart};
 use waymark_tests::{
@@ -98,9 +100,9 @@ async fn a_token_of_a_lost_timeline_is_refused() {
     let shop = world::apply(&server.clients(), "bench", bench::DOCUMENT).await;
     shop.place("1", &[]).await;
     stop(&mut server).await;
-    let file = server.database().directory().unwrap().join("waymark.db");
-    let copy = file.with_extension("copy");
-    std::fs::copy(&file, &copy).unwrap();
+    let directory = server.database().directory().unwrap().to_owned();
+    let backup = tempfile::tempdir().unwrap();
+    copy_files(&directory, backup.path());
     server.restart().await;
     let shop = shop.over(server.clients());
     for _ in 0..3 {
@@ -108,7 +110,7 @@ async fn a_token_of_a_lost_timeline_is_refused() {
     }
     let token = Watcher::of(&shop).await.token().to_owned();
     stop(&mut server).await;
-    std::fs::copy(&copy, &file).unwrap();
+    copy_files(backup.path(), &directory);
     server.restart().await;
 
     let shop = shop.over(server.clients());
@@ -121,7 +123,17 @@ async fn a_token_of_a_lost_timeline_is_refused() {
     assert_eq!((foreign.code, foreign.reason.as_str()), (Code::InvalidArgument, "RESUME_TOKEN_FOREIGN"));
 }
 
-/// In order, so that everything is in the one file.
+/// Makes the files of one directory those of another; the write-ahead log belongs to the database.
+fn copy_files(from: &Path, to: &Path) {
+    for entry in fs::read_dir(to).unwrap() {
+        fs::remove_file(entry.unwrap().path()).unwrap();
+    }
+    for entry in fs::read_dir(from).unwrap() {
+        let file = entry.unwrap().path();
+        fs::copy(&file, to.join(file.file_name().unwrap())).unwrap();
+    }
+}
+
 async fn stop(server: &mut Server) {
     server.terminate();
     assert!(server.ended(std::time::Duration::from_secs(20)).await.success());

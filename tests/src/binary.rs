@@ -18,8 +18,11 @@ pub fn path() -> &'static Path {
     PATH.get_or_init(build)
 }
 
-/// Builds the binary with the profile and into the target directory of the tests.
+/// Builds the binary with the profile and into the target directory of the tests, unless `TEST_WAYMARK` names one.
 fn build() -> PathBuf {
+    if let Some(path) = std::env::var_os("TEST_WAYMARK") {
+        return PathBuf::from(path);
+    }
     let tests = std::env::current_exe().expect("the test binary has a path");
     let profile = tests.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
     let target = profile.parent().expect("target/<profile>");

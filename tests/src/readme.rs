@@ -7,7 +7,7 @@ use crate::binary::workspace;
 /// The heading under which the tour stands.
 const HEADING: &str = "tour";
 
-/// The lines of every `sh` block of the section whose heading speaks of a tour.
+/// Every `sh` block of the section whose heading speaks of a tour.
 ///
 /// # Panics
 /// Panics where the README has no such section.

@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// How long a server may take to start, on a machine that compiles as well.
-const START_MAX: Duration = Duration::from_secs(60);
+const START_MAX: Duration = Duration::from_mins(1);
 
 /// A server and its database.
 #[derive(Debug)]

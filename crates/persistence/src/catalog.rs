@@ -56,14 +56,22 @@ pub(crate) async fn version(tx: &mut Tx) -> Result<i64, Error> {
 impl Catalog {
     /// Finds a workflow that is true at this version of the catalog, which the caller has
     /// read in the same transaction.
-    pub(crate) async fn find(&self, tx: &mut Tx, version: i64, code: &WorkflowCode) -> Result<Option<Cached>, Error> {
+    pub(crate) async fn find(
+        &self,
+        tx: &mut Tx,
+        version: i64,
+        code: &WorkflowCode,
+    ) -> Result<Option<Cached>, Error> {
         if let Some(cached) = self.cached(version, code) {
             return Ok(Some(cached));
         }
         let Some((record, used)) = workflows::load(tx, code).await? else {
             return Ok(None);
         };
-        let cached = Cached { published: Arc::new(publish(record)?), used: Arc::new(Mutex::new(used)) };
+        let cached = Cached {
+            published: Arc::new(publish(record)?),
+            used: Arc::new(Mutex::new(used)),
+        };
         let mut cache = self.lock();
         // A snapshot may be older than what another task has cached since.
         if cache.version == version {
@@ -75,9 +83,16 @@ impl Catalog {
     fn cached(&self, version: i64, code: &WorkflowCode) -> Option<Cached> {
         let mut cache = self.lock();
         if version > cache.version {
-            *cache = Cache { version, workflows: HashMap::new() };
+            *cache = Cache {
+                version,
+                workflows: HashMap::new(),
+            };
         }
-        if version == cache.version { cache.workflows.get(code).cloned() } else { None }
+        if version == cache.version {
+            cache.workflows.get(code).cloned()
+        } else {
+            None
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
@@ -88,22 +103,30 @@ impl Catalog {
 impl Cached {
     /// Whether an order is known to have been in the status.
     pub(crate) fn is_used(&self, status: &StatusCode) -> bool {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).contains(status)
+        self.used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(status)
     }
 
     /// Remembers that an order was in the status, once that is committed.
     pub(crate) fn set_used(&self, status: StatusCode) {
-        self.used.lock().unwrap_or_else(PoisonError::into_inner).insert(status);
+        self.used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(status);
     }
 }
 
 /// Compiles a stored workflow.
 pub(crate) fn publish(record: Record) -> Result<Published, Error> {
-    let graph = Graph::new(record.workflow.clone(), record.stamp.version).map_err(|source| Error::Corrupt {
-        table: "workflows",
-        column: "code",
-        row: record.workflow.code.to_string(),
-        source: Box::new(source),
+    let graph = Graph::new(record.workflow.clone(), record.stamp.version).map_err(|source| {
+        Error::Corrupt {
+            table: "workflows",
+            column: "code",
+            row: record.workflow.code.to_string(),
+            source: Box::new(source),
+        }
     })?;
     Ok(Published { record, graph })
 }
@@ -114,7 +137,9 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn workflow(&self, code: &WorkflowCode) -> Result<Option<Arc<Published>>, Error> {
-        let known = self.database().read(async |tx| Ok(self.catalog().cached(version(tx).await?, code)));
+        let known = self
+            .database()
+            .read(async |tx| Ok(self.catalog().cached(version(tx).await?, code)));
         if let Some(cached) = known.await? {
             return Ok(Some(cached.published));
         }
@@ -139,6 +164,10 @@ impl Store {
             }
             Ok(all)
         });
-        Ok(all.await?.into_iter().map(|cached| cached.published).collect())
+        Ok(all
+            .await?
+            .into_iter()
+            .map(|cached| cached.published)
+            .collect())
     }
 }

@@ -34,7 +34,10 @@ impl Clock {
     /// A clock that stands still until it is wound.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let micros = Arc::new(AtomicI64::new(start.micros()));
-        (Self(Source::Manual(Arc::clone(&micros))), ManualClock(micros))
+        (
+            Self(Source::Manual(Arc::clone(&micros))),
+            ManualClock(micros),
+        )
     }
 
     /// The time now.
@@ -54,13 +57,18 @@ impl ManualClock {
 
     /// Moves the time forward.
     pub fn advance(&self, by: Duration) {
-        self.0.fetch_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX), Ordering::SeqCst);
+        self.0.fetch_add(
+            i64::try_from(by.as_micros()).unwrap_or(i64::MAX),
+            Ordering::SeqCst,
+        );
     }
 }
 
 /// A machine whose clock stands before 1970 or past the year 290,000 gets the nearer end.
 #[expect(clippy::disallowed_methods, reason = "this is the one clock")]
 fn system_now() -> Timestamp {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
     Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
 }

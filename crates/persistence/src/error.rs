@@ -46,7 +46,9 @@ pub enum Error {
         unknown: Vec<String>,
     },
     /// The database exists with another number of partitions than asked for.
-    #[error("the database has {actual} partitions, {asked} were asked; the number is fixed when a database is created")]
+    #[error(
+        "the database has {actual} partitions, {asked} were asked; the number is fixed when a database is created"
+    )]
     PartitionCount {
         /// What the settings ask.
         asked: i32,
@@ -89,7 +91,9 @@ impl Error {
     }
 
     pub(crate) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
-        Self::Unavailable { source: source.into() }
+        Self::Unavailable {
+            source: source.into(),
+        }
     }
 }
 
@@ -97,7 +101,9 @@ impl From<DieselError> for Error {
     fn from(source: DieselError) -> Self {
         match passing(&source) {
             Some(Passing::Conflict) => Self::Conflict { source },
-            Some(Passing::Unavailable) => Self::Unavailable { source: Box::new(source) },
+            Some(Passing::Unavailable) => Self::Unavailable {
+                source: Box::new(source),
+            },
             None => Self::Database { source },
         }
     }
@@ -135,7 +141,9 @@ const OUTAGES: [&str; 10] = [
 
 fn passing(error: &DieselError) -> Option<Passing> {
     match error {
-        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => Some(Passing::Conflict),
+        DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => {
+            Some(Passing::Conflict)
+        }
         DieselError::DatabaseError(
             DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::UnableToSendCommand

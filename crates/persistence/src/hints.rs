@@ -62,10 +62,16 @@ impl Store {
     pub fn hints(&self) -> Hints {
         let (sender, receiver) = mpsc::channel(QUEUE);
         match &self.settings().url.0 {
-            Address::Sqlite(_) => Hints { receiver, _sender: Some(sender) },
+            Address::Sqlite(_) => Hints {
+                receiver,
+                _sender: Some(sender),
+            },
             Address::Postgres(config) => {
                 tokio::spawn(listen(self.settings().clone(), (**config).clone(), sender));
-                Hints { receiver, _sender: None }
+                Hints {
+                    receiver,
+                    _sender: None,
+                }
             }
         }
     }
@@ -90,15 +96,25 @@ struct Waiting {
 impl Notifier {
     /// Starts the sender, which ends when the notifier is dropped.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let Address::Postgres(config) = &settings.url.0 else { return Self(None) };
+        let Address::Postgres(config) = &settings.url.0 else {
+            return Self(None);
+        };
         let waiting = Arc::new(Waiting::default());
-        tokio::spawn(send(settings.clone(), (**config).clone(), Arc::clone(&waiting)));
+        tokio::spawn(send(
+            settings.clone(),
+            (**config).clone(),
+            Arc::clone(&waiting),
+        ));
         Self(Some(waiting))
     }
 
     fn notify(&self, partitions: &[Partition]) {
         if let Some(waiting) = &self.0 {
-            waiting.partitions.lock().unwrap_or_else(PoisonError::into_inner).extend(partitions);
+            waiting
+                .partitions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .extend(partitions);
             waiting.bell.notify_one();
         }
     }
@@ -121,15 +137,25 @@ async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
         if waiting.ended.load(Ordering::SeqCst) {
             return;
         }
-        let partitions = std::mem::take(&mut *waiting.partitions.lock().unwrap_or_else(PoisonError::into_inner));
+        let partitions = std::mem::take(
+            &mut *waiting
+                .partitions
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
         if partitions.is_empty() {
             continue;
         }
         if connection.is_none() {
-            connection = postgres::connect(&settings, &config, Role::Hints).await.ok();
+            connection = postgres::connect(&settings, &config, Role::Hints)
+                .await
+                .ok();
         }
         let sent = match &mut connection {
-            Some(connection) => connection.batch_execute(&format!("NOTIFY {CHANNEL}, '{}'", payload(&partitions))).await.is_ok(),
+            Some(connection) => connection
+                .batch_execute(&format!("NOTIFY {CHANNEL}, '{}'", payload(&partitions)))
+                .await
+                .is_ok(),
             None => false,
         };
         if sent {
@@ -148,24 +174,35 @@ fn payload(partitions: &BTreeSet<Partition>) -> String {
     if partitions.len() > 256 {
         return String::new();
     }
-    let numbers = partitions.iter().map(|partition| partition.number().to_string());
+    let numbers = partitions
+        .iter()
+        .map(|partition| partition.number().to_string());
     numbers.collect::<Vec<_>>().join(",")
 }
 
 fn hint(payload: &str) -> Hint {
-    let partitions = payload.split(',').map(|number| number.parse().map(Partition::new));
-    Hint { partitions: partitions.collect::<Result<_, _>>().unwrap_or_default() }
+    let partitions = payload
+        .split(',')
+        .map(|number| number.parse().map(Partition::new));
+    Hint {
+        partitions: partitions.collect::<Result<_, _>>().unwrap_or_default(),
+    }
 }
 
 async fn listen(settings: Settings, config: Config, sender: mpsc::Sender<Hint>) {
     let mut pause = RECONNECT_MIN;
     while !sender.is_closed() {
         if let Ok(mut connection) = postgres::connect(&settings, &config, Role::Hints).await
-            && connection.batch_execute(&format!("LISTEN {CHANNEL}")).await.is_ok()
+            && connection
+                .batch_execute(&format!("LISTEN {CHANNEL}"))
+                .await
+                .is_ok()
         {
             pause = RECONNECT_MIN;
             // Whatever was committed while nobody listened is hinted at now.
-            let _ = sender.try_send(Hint { partitions: Vec::new() });
+            let _ = sender.try_send(Hint {
+                partitions: Vec::new(),
+            });
             let mut notifications = std::pin::pin!(connection.notifications_stream());
             loop {
                 tokio::select! {

@@ -27,8 +27,14 @@ pub struct BatchId(pub [u8; 16]);
 impl BatchId {
     pub(crate) fn read(position: LogPosition, bytes: Vec<u8>) -> Result<Self, Error> {
         let row = format!("{}/{}", position.partition.number(), position.offset);
-        let reading = Reading { table: "history", row: &row };
-        bytes.try_into().map(Self).map_err(|_| reading.corrupt("batch_id", "not 16 bytes"))
+        let reading = Reading {
+            table: "history",
+            row: &row,
+        };
+        bytes
+            .try_into()
+            .map(Self)
+            .map_err(|_| reading.corrupt("batch_id", "not 16 bytes"))
     }
 }
 
@@ -104,8 +110,15 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn history_after(&self, partition: Partition, offset: i64, limit: usize) -> Result<Vec<Batched>, Error> {
-        let limit = i64::try_from(limit).unwrap_or(i64::MAX).clamp(STEP_ENTRIES_MAX, 100_000);
+    pub async fn history_after(
+        &self,
+        partition: Partition,
+        offset: i64,
+        limit: usize,
+    ) -> Result<Vec<Batched>, Error> {
+        let limit = i64::try_from(limit)
+            .unwrap_or(i64::MAX)
+            .clamp(STEP_ENTRIES_MAX, 100_000);
         let rows = self.database().read(async |tx| {
             let after = history::table
                 .filter(history::partition.eq(partition.number()))
@@ -129,7 +142,9 @@ impl Store {
     /// Returns [`Error`] when the database cannot be read.
     pub async fn history_heads(&self) -> Result<Vec<Head>, Error> {
         let partitions = self.partition_count().all().collect::<Vec<_>>();
-        self.database().read(async |tx| lookup::heads(tx, &partitions).await).await
+        self.database()
+            .read(async |tx| lookup::heads(tx, &partitions).await)
+            .await
     }
 
     /// Finds which transaction wrote the entry at a position.
@@ -137,7 +152,9 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn batch_at(&self, position: LogPosition) -> Result<Option<BatchId>, Error> {
-        self.database().read(async |tx| batch(tx, position).await).await
+        self.database()
+            .read(async |tx| batch(tx, position).await)
+            .await
     }
 
     /// Finds the oldest offset that a partition still has.
@@ -158,7 +175,9 @@ impl Store {
 
 /// Finds which transaction wrote the entry at a position.
 pub(crate) async fn batch(tx: &mut Tx, position: LogPosition) -> Result<Option<BatchId>, Error> {
-    let id = history::table.find((position.partition.number(), position.offset)).select(history::batch_id);
+    let id = history::table
+        .find((position.partition.number(), position.offset))
+        .select(history::batch_id);
     let id = on_conn!(tx, |c| id.first::<Vec<u8>>(c).await).optional()?;
     id.map(|bytes| BatchId::read(position, bytes)).transpose()
 }
@@ -169,7 +188,12 @@ fn batched(row: EntryRow) -> Result<Batched, Error> {
     Ok(Batched { logged, batch })
 }
 
-async fn of_order(tx: &mut Tx, partition: Partition, order_key: i64, query: &HistoryQuery) -> Result<HistoryPage, Error> {
+async fn of_order(
+    tx: &mut Tx,
+    partition: Partition,
+    order_key: i64,
+    query: &HistoryQuery,
+) -> Result<HistoryPage, Error> {
     let start = match query.direction {
         Direction::Ascending => 0,
         Direction::Descending => i64::MAX,
@@ -180,11 +204,15 @@ async fn of_order(tx: &mut Tx, partition: Partition, order_key: i64, query: &His
     let limit = query.limit.max(1);
     loop {
         let chunk = (limit - entries.len() + 1).max(20);
-        let rows = of_order_after(tx, (partition, order_key), query.direction, after, chunk).await?;
+        let rows =
+            of_order_after(tx, (partition, order_key), query.direction, after, chunk).await?;
         let at_end = rows.len() < chunk;
         for row in rows {
             if entries.len() == limit {
-                return Ok(HistoryPage { entries, next: Some(after) });
+                return Ok(HistoryPage {
+                    entries,
+                    next: Some(after),
+                });
             }
             after = row.sequence;
             looked_at += 1;
@@ -193,10 +221,16 @@ async fn of_order(tx: &mut Tx, partition: Partition, order_key: i64, query: &His
             }
         }
         if at_end {
-            return Ok(HistoryPage { entries, next: None });
+            return Ok(HistoryPage {
+                entries,
+                next: None,
+            });
         }
         if looked_at >= SCAN_MAX {
-            return Ok(HistoryPage { entries, next: Some(after) });
+            return Ok(HistoryPage {
+                entries,
+                next: Some(after),
+            });
         }
     }
 }
@@ -214,11 +248,17 @@ async fn of_order_after(
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let rows = match direction {
         Direction::Ascending => {
-            let rows = of_order.filter(history::sequence.gt(after)).order(history::sequence.asc()).limit(limit);
+            let rows = of_order
+                .filter(history::sequence.gt(after))
+                .order(history::sequence.asc())
+                .limit(limit);
             on_conn!(tx, |c| rows.load(c).await)
         }
         Direction::Descending => {
-            let rows = of_order.filter(history::sequence.lt(after)).order(history::sequence.desc()).limit(limit);
+            let rows = of_order
+                .filter(history::sequence.lt(after))
+                .order(history::sequence.desc())
+                .limit(limit);
             on_conn!(tx, |c| rows.load(c).await)
         }
     };

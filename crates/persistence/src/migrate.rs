@@ -1,20 +1,20 @@
 //! Migrations, embedded in the program, and the rows that make a database a
 //! deployment: its id, its partitions, the version of its catalog.
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, migration::MigrationSource, pg::Pg, sqlite::Sqlite};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl, migration::MigrationSource, pg::Pg,
+    sqlite::Sqlite,
+};
 use diesel_async::{AsyncMigrationHarness, AsyncPgConnection, RunQueryDsl, SimpleAsyncConnection};
 use diesel_migrations::{EmbeddedMigrations, MigrationHarness, embed_migrations};
 use uuid::Uuid;
-use waymark_domain::{
-    partition::PartitionCount,
-    value::Timestamp,
-};
+use waymark_domain::{partition::PartitionCount, value::Timestamp};
 
 use crate::{
     Clock, Error, Settings,
     postgres::{self, Role},
-    settings::Address,
     schema::{deployment, partitions},
+    settings::Address,
     store::DeploymentId,
     tx::{Database, Ending, Tx, before, on_conn, owning},
 };
@@ -46,16 +46,25 @@ pub(crate) struct Deployment {
 /// Returns [`Error::Migration`] when a statement fails, and the errors of connecting;
 /// [`Error::PartitionCount`] when the database has another number than the settings ask.
 pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
-    let settings = Settings { read_connections_max: 1, write_connections_max: 1, ..settings.clone() };
+    let settings = Settings {
+        read_connections_max: 1,
+        write_connections_max: 1,
+        ..settings.clone()
+    };
     let database = Database::new(&settings, Role::Maintenance)?;
     let now = clock.now();
-    let newer = database.write(async |tx| Ok(Ending::RollBack(newer(tx).await?))).await.map_err(before)?;
+    let newer = database
+        .write(async |tx| Ok(Ending::RollBack(newer(tx).await?)))
+        .await
+        .map_err(before)?;
     if !newer.is_empty() {
         return Err(Error::SchemaNewer { unknown: newer });
     }
     let applied = match &settings.url.0 {
         Address::Postgres(config) => {
-            let connection = postgres::connect(&settings, config, Role::Maintenance).await.map_err(Error::unavailable)?;
+            let connection = postgres::connect(&settings, config, Role::Maintenance)
+                .await
+                .map_err(Error::unavailable)?;
             run_on_postgres(connection).await?
         }
         Address::Sqlite(_) => database.write(run_on_sqlite).await.map_err(before)?,
@@ -69,7 +78,10 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
         check_partitions(&settings, partitions)?;
         Ok(Ending::Commit(partitions))
     });
-    Ok(Migrated { applied, partitions: partitions.await.map_err(before)? })
+    Ok(Migrated {
+        applied,
+        partitions: partitions.await.map_err(before)?,
+    })
 }
 
 /// Reads which deployment this is, after it has compared the migrations.
@@ -79,20 +91,27 @@ pub(crate) async fn check(tx: &mut Tx, settings: &Settings) -> Result<Deployment
         return Err(Error::SchemaNewer { unknown });
     }
     let (applied, known) = (applied(tx).await?, known(tx)?);
-    let pending = known.iter().filter(|version| !applied.contains(version)).cloned().collect::<Vec<_>>();
+    let pending = known
+        .iter()
+        .filter(|version| !applied.contains(version))
+        .cloned()
+        .collect::<Vec<_>>();
     if !pending.is_empty() {
         return Err(Error::SchemaOlder { pending });
     }
-    let found = find(tx).await?.ok_or_else(|| Error::SchemaOlder { pending: known })?;
+    let found = find(tx)
+        .await?
+        .ok_or_else(|| Error::SchemaOlder { pending: known })?;
     check_partitions(settings, found.partitions)?;
     Ok(found)
 }
 
 fn check_partitions(settings: &Settings, actual: PartitionCount) -> Result<(), Error> {
     match settings.partitions {
-        Some(asked) if asked != actual => {
-            Err(Error::PartitionCount { asked: asked.get(), actual: actual.get() })
-        }
+        Some(asked) if asked != actual => Err(Error::PartitionCount {
+            asked: asked.get(),
+            actual: actual.get(),
+        }),
         Some(_) | None => Ok(()),
     }
 }
@@ -100,7 +119,9 @@ fn check_partitions(settings: &Settings, actual: PartitionCount) -> Result<(), E
 async fn lock(tx: &mut Tx) -> Result<(), Error> {
     // SQLite's BEGIN IMMEDIATE has locked the file.
     if let Tx::Postgres(connection) = tx {
-        connection.batch_execute(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})")).await?;
+        connection
+            .batch_execute(&format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"))
+            .await?;
     }
     Ok(())
 }
@@ -117,11 +138,15 @@ async fn applied(tx: &mut Tx) -> Result<Vec<String>, Error> {
         Tx::Postgres(connection) => {
             let sql = "SELECT count(*) AS count FROM information_schema.tables \
                        WHERE table_schema = ANY (current_schemas(false)) AND table_name = '__diesel_schema_migrations'";
-            diesel::sql_query(sql).get_result::<Count>(&mut ***connection).await?
+            diesel::sql_query(sql)
+                .get_result::<Count>(&mut ***connection)
+                .await?
         }
         Tx::Sqlite(connection) => {
             let sql = "SELECT count(*) AS count FROM sqlite_schema WHERE name = '__diesel_schema_migrations'";
-            diesel::sql_query(sql).get_result::<Count>(&mut ***connection).await?
+            diesel::sql_query(sql)
+                .get_result::<Count>(&mut ***connection)
+                .await?
         }
     };
     if count.count == 0 {
@@ -141,9 +166,14 @@ struct Count {
 
 /// The versions that this program has.
 fn known(tx: &Tx) -> Result<Vec<String>, Error> {
-    fn names<DB: diesel::backend::Backend>(source: &EmbeddedMigrations) -> Result<Vec<String>, Error> {
+    fn names<DB: diesel::backend::Backend>(
+        source: &EmbeddedMigrations,
+    ) -> Result<Vec<String>, Error> {
         let migrations = MigrationSource::<DB>::migrations(source).map_err(failed)?;
-        let mut names = migrations.iter().map(|m| m.name().version().to_string()).collect::<Vec<_>>();
+        let mut names = migrations
+            .iter()
+            .map(|m| m.name().version().to_string())
+            .collect::<Vec<_>>();
         names.sort();
         Ok(names)
     }
@@ -156,7 +186,10 @@ fn known(tx: &Tx) -> Result<Vec<String>, Error> {
 /// The versions that the database has and this program does not know.
 async fn newer(tx: &mut Tx) -> Result<Vec<String>, Error> {
     let (applied, known) = (applied(tx).await?, known(tx)?);
-    Ok(applied.into_iter().filter(|version| !known.contains(version)).collect())
+    Ok(applied
+        .into_iter()
+        .filter(|version| !known.contains(version))
+        .collect())
 }
 
 /// Runs what is pending in one transaction, which waits for another process that does so.
@@ -167,17 +200,26 @@ async fn run_on_postgres(connection: AsyncPgConnection) -> Result<Vec<String>, E
         let versions = versions.map(|versions| versions.iter().map(ToString::to_string).collect());
         (harness.into_inner(), versions)
     };
-    owning(connection, &format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"), run).await
+    owning(
+        connection,
+        &format!("SELECT pg_advisory_xact_lock({ADVISORY_LOCK})"),
+        run,
+    )
+    .await
 }
 
 /// Runs what is pending inside the open transaction.
 async fn run_on_sqlite(tx: &mut Tx) -> Result<Ending<Vec<String>>, Error> {
-    let Tx::Sqlite(connection) = tx else { return Ok(Ending::RollBack(Vec::new())) };
+    let Tx::Sqlite(connection) = tx else {
+        return Ok(Ending::RollBack(Vec::new()));
+    };
     let run = |inner: &mut diesel::SqliteConnection| {
         let versions = inner.run_pending_migrations(SQLITE);
         Ok(versions.map(|versions| versions.iter().map(ToString::to_string).collect()))
     };
-    Ok(Ending::Commit(connection.spawn_blocking(run).await?.map_err(failed)?))
+    Ok(Ending::Commit(
+        connection.spawn_blocking(run).await?.map_err(failed)?,
+    ))
 }
 
 fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
@@ -187,7 +229,9 @@ fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
 async fn find(tx: &mut Tx) -> Result<Option<Deployment>, Error> {
     let query = deployment::table.select((deployment::id, deployment::partition_count));
     let row = on_conn!(tx, |c| query.first::<(Vec<u8>, i32)>(c).await).optional()?;
-    let Some((id, count)) = row else { return Ok(None) };
+    let Some((id, count)) = row else {
+        return Ok(None);
+    };
     let corrupt = |column| Error::Corrupt {
         table: "deployment",
         column,
@@ -203,7 +247,10 @@ async fn find(tx: &mut Tx) -> Result<Option<Deployment>, Error> {
 async fn create(tx: &mut Tx, settings: &Settings, now: Timestamp) -> Result<PartitionCount, Error> {
     let usual = if settings.url.is_sqlite() { 1 } else { 8 };
     let asked = settings.partitions.or_else(|| PartitionCount::new(usual));
-    let count = asked.ok_or(Error::PartitionCount { asked: usual, actual: 0 })?;
+    let count = asked.ok_or(Error::PartitionCount {
+        asked: usual,
+        actual: 0,
+    })?;
     let id = Uuid::new_v4();
     let row = (
         deployment::singleton.eq(1),
@@ -211,10 +258,16 @@ async fn create(tx: &mut Tx, settings: &Settings, now: Timestamp) -> Result<Part
         deployment::partition_count.eq(count.get()),
         deployment::create_time.eq(now.micros()),
     );
-    on_conn!(tx, |c| diesel::insert_into(deployment::table).values(row).execute(c).await)?;
+    on_conn!(tx, |c| diesel::insert_into(deployment::table)
+        .values(row)
+        .execute(c)
+        .await)?;
     for partition in count.all() {
         let row = partitions::partition.eq(partition.number());
-        on_conn!(tx, |c| diesel::insert_into(partitions::table).values(row).execute(c).await)?;
+        on_conn!(tx, |c| diesel::insert_into(partitions::table)
+            .values(row)
+            .execute(c)
+            .await)?;
     }
     Ok(count)
 }

@@ -47,11 +47,17 @@ pub(crate) fn pool(
         let (config, session) = (config.clone(), session.clone());
         async move { establish(&config, &session).await }.boxed()
     });
-    Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager)).max_size(size).build()
+    Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
+        .max_size(size)
+        .build()
 }
 
 /// Opens one connection outside any pool.
-pub(crate) async fn connect(settings: &Settings, config: &Config, role: Role) -> ConnectionResult<AsyncPgConnection> {
+pub(crate) async fn connect(
+    settings: &Settings,
+    config: &Config,
+    role: Role,
+) -> ConnectionResult<AsyncPgConnection> {
     establish(&tuned(settings, config), &session(settings, role)).await
 }
 
@@ -79,8 +85,13 @@ fn session(settings: &Settings, role: Role) -> String {
     let statement = settings.statement_timeout.as_millis();
     let idle = settings.idle_in_transaction_timeout.as_millis();
     let lock = settings.lock_timeout.as_millis();
-    let user = settings.idle_in_transaction_timeout.saturating_mul(2).as_millis();
-    let limits = format!("SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {statement};");
+    let user = settings
+        .idle_in_transaction_timeout
+        .saturating_mul(2)
+        .as_millis();
+    let limits = format!(
+        "SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {statement};"
+    );
     match role {
         Role::Read => format!("{limits} SET default_transaction_read_only = on;"),
         // A step is acknowledged only when it is durable, also where the server's default is laxer.
@@ -100,11 +111,17 @@ async fn establish(config: &Config, session: &str) -> ConnectionResult<AsyncPgCo
             AsyncPgConnection::try_from_client_and_connection(client, connection).await?
         }
         _ => {
-            let (client, connection) = config.connect(crate::tls::connector()?).await.map_err(refused)?;
+            let (client, connection) = config
+                .connect(crate::tls::connector()?)
+                .await
+                .map_err(refused)?;
             AsyncPgConnection::try_from_client_and_connection(client, connection).await?
         }
     };
-    connection.batch_execute(session).await.map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection
+        .batch_execute(session)
+        .await
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
 }
 

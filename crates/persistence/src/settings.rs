@@ -27,22 +27,33 @@ impl DatabaseUrl {
     pub fn parse(text: &str) -> Result<Self, Error> {
         if let Some(path) = text.strip_prefix("sqlite://") {
             if path.is_empty() || path.contains(['?', '\0']) || path == ":memory:" {
-                let problem = "a SQLite address is sqlite:// and the path of a file, without parameters";
-                return Err(Error::InvalidUrl { problem, source: None });
+                let problem =
+                    "a SQLite address is sqlite:// and the path of a file, without parameters";
+                return Err(Error::InvalidUrl {
+                    problem,
+                    source: None,
+                });
             }
             return Ok(Self(Address::Sqlite(PathBuf::from(path))));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
             // Both ask for no more than what `require` does here.
-            let text = text.replace("sslmode=verify-full", "sslmode=require").replace("sslmode=verify-ca", "sslmode=require");
-            let config = text.parse::<tokio_postgres::Config>().map_err(|error| Error::InvalidUrl {
-                problem: "the PostgreSQL address cannot be read",
-                source: Some(Box::new(error)),
-            })?;
+            let text = text
+                .replace("sslmode=verify-full", "sslmode=require")
+                .replace("sslmode=verify-ca", "sslmode=require");
+            let config =
+                text.parse::<tokio_postgres::Config>()
+                    .map_err(|error| Error::InvalidUrl {
+                        problem: "the PostgreSQL address cannot be read",
+                        source: Some(Box::new(error)),
+                    })?;
             return Ok(Self(Address::Postgres(Box::new(config))));
         }
         let problem = "a database address begins with sqlite:// or postgres://";
-        Err(Error::InvalidUrl { problem, source: None })
+        Err(Error::InvalidUrl {
+            problem,
+            source: None,
+        })
     }
 
     /// Whether the address names a SQLite file.
@@ -61,7 +72,11 @@ impl fmt::Display for DatabaseUrl {
                     tokio_postgres::config::Host::Unix(path) => path.display().to_string(),
                 });
                 let hosts = hosts.collect::<Vec<_>>().join(",");
-                write!(f, "postgres://{hosts}/{}", config.get_dbname().unwrap_or_default())
+                write!(
+                    f,
+                    "postgres://{hosts}/{}",
+                    config.get_dbname().unwrap_or_default()
+                )
             }
         }
     }

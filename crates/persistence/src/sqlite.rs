@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use diesel::{Connection, ConnectionError, ConnectionResult, SqliteConnection, connection::SimpleConnection};
+use diesel::{
+    Connection, ConnectionError, ConnectionResult, SqliteConnection, connection::SimpleConnection,
+};
 use diesel_async::{
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
@@ -36,16 +38,26 @@ fn pool(path: PathBuf, setup: String, size: usize) -> Result<Pool<SqliteConn>, B
     let mut manager = ManagerConfig::<SqliteConn>::default();
     manager.recycling_method = RecyclingMethod::Fast;
     manager.custom_setup = Box::new(move |_| ready(establish(&path, &setup)).boxed());
-    Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager)).max_size(size).build()
+    Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
+        .max_size(size)
+        .build()
 }
 
 fn establish(path: &Path, setup: &str) -> ConnectionResult<SqliteConn> {
     let Some(path) = path.to_str() else {
-        return Err(ConnectionError::InvalidConnectionUrl("the path is not valid UTF-8".to_owned()));
+        return Err(ConnectionError::InvalidConnectionUrl(
+            "the path is not valid UTF-8".to_owned(),
+        ));
     };
     // Given as a URI, a path that begins with `file:` would be read for parameters.
-    let path = if path.starts_with("file:") { format!("./{path}") } else { path.to_owned() };
+    let path = if path.starts_with("file:") {
+        format!("./{path}")
+    } else {
+        path.to_owned()
+    };
     let mut connection = SqliteConnection::establish(&path)?;
-    connection.batch_execute(setup).map_err(ConnectionError::CouldntSetupConfiguration)?;
+    connection
+        .batch_execute(setup)
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(SyncConnectionWrapper::with_runtime(connection, Inline))
 }

@@ -48,7 +48,9 @@ impl Store {
             migrate(&settings, &clock).await?;
         }
         let database = Database::new(&settings, Role::Write)?;
-        let deployment = database.snapshot(async |tx| check(tx, &settings).await).await?;
+        let deployment = database
+            .snapshot(async |tx| check(tx, &settings).await)
+            .await?;
         database.warm_up().await?;
         Ok(Self(Arc::new(Inner {
             notifier: Notifier::new(&settings),
@@ -67,11 +69,17 @@ impl Store {
     /// Returns [`Error::Unavailable`] when there is none in time.
     pub async fn ping(&self) -> Result<(), Error> {
         let answer = self.database().read(async |tx| {
-            on_conn!(tx, |c| diesel::select(diesel::dsl::sql::<diesel::sql_types::Bool>("1 = 1")).get_result::<bool>(c).await)?;
+            on_conn!(tx, |c| diesel::select(diesel::dsl::sql::<
+                diesel::sql_types::Bool,
+            >("1 = 1"))
+            .get_result::<bool>(c)
+            .await)?;
             Ok(())
         });
         let limit = self.0.settings.connect_timeout.max(Duration::from_secs(1));
-        tokio::time::timeout(limit, answer).await.map_err(Error::unavailable)?
+        tokio::time::timeout(limit, answer)
+            .await
+            .map_err(Error::unavailable)?
     }
 
     /// How many partitions the database has.
@@ -113,6 +121,8 @@ impl Store {
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Store").field("url", &self.0.settings.url).finish_non_exhaustive()
+        f.debug_struct("Store")
+            .field("url", &self.0.settings.url)
+            .finish_non_exhaustive()
     }
 }

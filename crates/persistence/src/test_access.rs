@@ -34,7 +34,9 @@ pub async fn number(store: &Store, sql: &str) -> Result<i64, Error> {
 
     let row = store.database().read(async |tx| {
         let sql = format!("SELECT CAST(({sql}) AS BIGINT) AS number");
-        Ok(on_conn!(tx, |c| diesel::sql_query(sql).get_result::<Row>(c).await)?)
+        Ok(on_conn!(tx, |c| diesel::sql_query(sql)
+            .get_result::<Row>(c)
+            .await)?)
     });
     Ok(row.await?.number)
 }

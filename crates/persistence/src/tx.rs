@@ -3,7 +3,8 @@
 //! three ways to a connection.
 
 use diesel_async::{
-    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection, TransactionManager,
+    AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
+    TransactionManager,
     pooled_connection::deadpool::{Object, Pool, PoolError},
 };
 
@@ -59,8 +60,14 @@ pub(crate) struct Database {
 }
 
 enum Pools {
-    Postgres { read: Pool<AsyncPgConnection>, write: Pool<AsyncPgConnection> },
-    Sqlite { read: Pool<SqliteConn>, write: Pool<SqliteConn> },
+    Postgres {
+        read: Pool<AsyncPgConnection>,
+        write: Pool<AsyncPgConnection>,
+    },
+    Sqlite {
+        read: Pool<SqliteConn>,
+        write: Pool<SqliteConn>,
+    },
 }
 
 #[derive(Clone, Copy)]
@@ -73,18 +80,26 @@ enum Begin {
 impl Database {
     /// Makes the pools; no connection is opened yet.
     pub(crate) fn new(settings: &Settings, writer: Role) -> Result<Self, Error> {
-        let (read, write) = (settings.read_connections_max.max(1), settings.write_connections_max.max(1));
+        let (read, write) = (
+            settings.read_connections_max.max(1),
+            settings.write_connections_max.max(1),
+        );
         let pools = match &settings.url.0 {
             Address::Postgres(config) => Pools::Postgres {
-                read: postgres::pool(settings, config, Role::Read, read).map_err(Error::unavailable)?,
-                write: postgres::pool(settings, config, writer, write).map_err(Error::unavailable)?,
+                read: postgres::pool(settings, config, Role::Read, read)
+                    .map_err(Error::unavailable)?,
+                write: postgres::pool(settings, config, writer, write)
+                    .map_err(Error::unavailable)?,
             },
             Address::Sqlite(path) => Pools::Sqlite {
                 read: sqlite::readers(path, read).map_err(Error::unavailable)?,
                 write: sqlite::writer(path).map_err(Error::unavailable)?,
             },
         };
-        Ok(Self { pools, connect_timeout: settings.connect_timeout })
+        Ok(Self {
+            pools,
+            connect_timeout: settings.connect_timeout,
+        })
     }
 
     /// Opens the first connections, so that the first call need not wait for them.
@@ -96,13 +111,27 @@ impl Database {
     }
 
     /// Runs reads, each statement for itself.
-    pub(crate) async fn read<T>(&self, work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
-        self.unit(self.reader().await?, Begin::Nothing, async |tx| work(tx).await.map(Ending::RollBack)).await.map_err(before)
+    pub(crate) async fn read<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.unit(self.reader().await?, Begin::Nothing, async |tx| {
+            work(tx).await.map(Ending::RollBack)
+        })
+        .await
+        .map_err(before)
     }
 
     /// Runs reads that all see the database at one instant.
-    pub(crate) async fn snapshot<T>(&self, work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>) -> Result<T, Error> {
-        self.unit(self.reader().await?, Begin::Snapshot, async |tx| work(tx).await.map(Ending::RollBack)).await.map_err(before)
+    pub(crate) async fn snapshot<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>,
+    ) -> Result<T, Error> {
+        self.unit(self.reader().await?, Begin::Snapshot, async |tx| {
+            work(tx).await.map(Ending::RollBack)
+        })
+        .await
+        .map_err(before)
     }
 
     /// Runs a unit of work that may write. Dropped before its end, it leaves nothing behind
@@ -137,13 +166,18 @@ impl Database {
 
     async fn writer(&self) -> Result<Lease, Error> {
         let tx = match &self.pools {
-            Pools::Postgres { write, .. } => Tx::Postgres(Box::new(self.in_time(write.get()).await?)),
+            Pools::Postgres { write, .. } => {
+                Tx::Postgres(Box::new(self.in_time(write.get()).await?))
+            }
             Pools::Sqlite { write, .. } => Tx::Sqlite(Box::new(self.in_time(write.get()).await?)),
         };
         Ok(Lease(Some(tx)))
     }
 
-    async fn in_time<C>(&self, connection: impl Future<Output = Result<C, PoolError>>) -> Result<C, Error> {
+    async fn in_time<C>(
+        &self,
+        connection: impl Future<Output = Result<C, PoolError>>,
+    ) -> Result<C, Error> {
         match tokio::time::timeout(self.connect_timeout, connection).await {
             Ok(got) => got.map_err(Error::unavailable),
             Err(elapsed) => Err(Error::unavailable(elapsed)),
@@ -170,7 +204,9 @@ impl Lease {
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
     ) -> Result<T, WriteFailure<T>> {
         let Some(tx) = self.0.as_mut() else {
-            return Err(WriteFailure::Before(Error::unavailable("the connection was given back")));
+            return Err(WriteFailure::Before(Error::unavailable(
+                "the connection was given back",
+            )));
         };
         tx.begin(begin).await.map_err(WriteFailure::Before)?;
         let outcome = match work(tx).await {
@@ -223,8 +259,12 @@ impl Tx {
                 let sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
             }
-            (Begin::Snapshot, Self::Sqlite(connection)) => begin_sqlite(connection, "BEGIN DEFERRED").await?,
-            (Begin::Write, Self::Sqlite(connection)) => begin_sqlite(connection, "BEGIN IMMEDIATE").await?,
+            (Begin::Snapshot, Self::Sqlite(connection)) => {
+                begin_sqlite(connection, "BEGIN DEFERRED").await?;
+            }
+            (Begin::Write, Self::Sqlite(connection)) => {
+                begin_sqlite(connection, "BEGIN IMMEDIATE").await?;
+            }
         }
         Ok(())
     }
@@ -232,7 +272,9 @@ impl Tx {
     async fn commit(&mut self, begin: Begin) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
-            (_, Self::Postgres(connection)) => Ok(end::<AsyncPgConnection>(connection, End::Commit).await?),
+            (_, Self::Postgres(connection)) => {
+                Ok(end::<AsyncPgConnection>(connection, End::Commit).await?)
+            }
             (_, Self::Sqlite(connection)) => Ok(end::<SqliteConn>(connection, End::Commit).await?),
         }
     }
@@ -240,8 +282,12 @@ impl Tx {
     async fn roll_back(&mut self, begin: Begin) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
-            (_, Self::Postgres(connection)) => Ok(end::<AsyncPgConnection>(connection, End::RollBack).await?),
-            (_, Self::Sqlite(connection)) => Ok(end::<SqliteConn>(connection, End::RollBack).await?),
+            (_, Self::Postgres(connection)) => {
+                Ok(end::<AsyncPgConnection>(connection, End::RollBack).await?)
+            }
+            (_, Self::Sqlite(connection)) => {
+                Ok(end::<SqliteConn>(connection, End::RollBack).await?)
+            }
         }
     }
 }

@@ -7,15 +7,17 @@ use waymark_domain::{
     order::{Action, Command, Context, Customer, NewLine, NewOrder, OperationLines, Target},
     preset,
     value::{
-        ActorId, Attributes, Comment, LineId, Metadata, Money, OperationCode, OrderId, ProductName, Quantity, Reason,
-        RequestId, Sku, StateCode, StatusCode, TransitionCode, WorkflowCode,
+        ActorId, Attributes, Comment, LineId, Metadata, Money, OperationCode, OrderId, ProductName,
+        Quantity, Reason, RequestId, Sku, StateCode, StatusCode, TransitionCode, WorkflowCode,
     },
     workflow::{
         Workflow,
         document::{Mode, apply},
     },
 };
-use waymark_persistence::{Committed, Refusal, Request, Step, StepChange, StepError, Store, Unit, UnitMode, UnitOutcome};
+use waymark_persistence::{
+    Committed, Refusal, Request, Step, StepChange, StepError, Store, Unit, UnitMode, UnitOutcome,
+};
 
 /// A preset under a code.
 pub fn workflow(preset: &str, code: &str) -> Workflow {
@@ -50,7 +52,10 @@ pub fn order_id(id: &str) -> OrderId {
 
 /// An actor.
 pub fn actor() -> Actor {
-    Actor { id: ActorId::new("tester").unwrap(), ..Actor::unstated() }
+    Actor {
+        id: ActorId::new("tester").unwrap(),
+        ..Actor::unstated()
+    }
 }
 
 /// What a call says besides its action: nothing.
@@ -107,7 +112,10 @@ pub fn create_as(new: NewOrder) -> Step {
 pub fn create_for(id: &str, customer: &str, channel: &str) -> Step {
     let attributes = BTreeMap::from([("channel".to_owned(), channel.to_owned())]);
     create_as(NewOrder {
-        customer: Customer { id: ActorId::new(customer).unwrap(), ..Customer::default() },
+        customer: Customer {
+            id: ActorId::new(customer).unwrap(),
+            ..Customer::default()
+        },
         attributes: Attributes::new(attributes).unwrap(),
         ..new_order(id)
     })
@@ -115,8 +123,17 @@ pub fn create_for(id: &str, customer: &str, channel: &str) -> Step {
 
 /// Does something with an order of the workflow `order`.
 pub fn act(id: &str, action: Action) -> Step {
-    let command = Command { context: context(), expected_version: None, action };
-    Step { workflow: order_workflow(), order_id: order_id(id), request: None, change: StepChange::Change(command) }
+    let command = Command {
+        context: context(),
+        expected_version: None,
+        action,
+    };
+    Step {
+        workflow: order_workflow(),
+        order_id: order_id(id),
+        request: None,
+        change: StepChange::Change(command),
+    }
 }
 
 /// Comments on an order.
@@ -130,18 +147,36 @@ pub fn comment(id: &str, text: &str) -> Step {
 
 /// Moves an order to another status of its state.
 pub fn move_to(id: &str, to: &str) -> Step {
-    act(id, Action::Comment { status: Some(status(to)) })
+    act(
+        id,
+        Action::Comment {
+            status: Some(status(to)),
+        },
+    )
 }
 
 /// Records an operation for all that is left.
 pub fn record(id: &str, operation: &str) -> Step {
     let operation = OperationCode::new(operation).unwrap();
-    act(id, Action::RecordOperation { operation, lines: OperationLines::AllLeft, amount: None })
+    act(
+        id,
+        Action::RecordOperation {
+            operation,
+            lines: OperationLines::AllLeft,
+            amount: None,
+        },
+    )
 }
 
 /// Puts an order on hold.
 pub fn hold(id: &str) -> Step {
-    act(id, Action::Hold { reason: Reason::default(), status: None })
+    act(
+        id,
+        Action::Hold {
+            reason: Reason::default(),
+            status: None,
+        },
+    )
 }
 
 /// Releases all holds of an order.
@@ -151,7 +186,13 @@ pub fn release(id: &str) -> Step {
 
 /// Takes a transition.
 pub fn transition(id: &str, code: &str) -> Step {
-    act(id, Action::Transition(Target::Transition { code: TransitionCode::new(code).unwrap(), land_on: None }))
+    act(
+        id,
+        Action::Transition(Target::Transition {
+            code: TransitionCode::new(code).unwrap(),
+            land_on: None,
+        }),
+    )
 }
 
 /// The step, expected to find the order at a version.
@@ -172,17 +213,26 @@ pub fn requested(mut step: Step, id: &str, fingerprint: u8) -> Step {
 
 /// A request id and a fingerprint.
 pub fn request(id: &str, fingerprint: u8) -> Request {
-    Request { id: RequestId::new(id).unwrap(), fingerprint: [fingerprint; 16] }
+    Request {
+        id: RequestId::new(id).unwrap(),
+        fingerprint: [fingerprint; 16],
+    }
 }
 
 /// Steps that stand for themselves.
 pub fn separate(steps: Vec<Step>) -> Unit {
-    Unit { steps, mode: UnitMode::Separate }
+    Unit {
+        steps,
+        mode: UnitMode::Separate,
+    }
 }
 
 /// Steps of which all happen or none.
 pub fn atomic(steps: Vec<Step>) -> Unit {
-    Unit { steps, mode: UnitMode::Atomic }
+    Unit {
+        steps,
+        mode: UnitMode::Atomic,
+    }
 }
 
 /// Commits one step.
@@ -190,7 +240,12 @@ pub fn atomic(steps: Vec<Step>) -> Unit {
 /// # Errors
 /// Returns why it was refused or failed.
 pub async fn commit(store: &Store, step: Step) -> Result<Committed, StepError> {
-    match store.commit(vec![separate(vec![step])]).await.pop().unwrap() {
+    match store
+        .commit(vec![separate(vec![step])])
+        .await
+        .pop()
+        .unwrap()
+    {
         Ok(UnitOutcome::Done(mut steps)) => steps.pop().unwrap(),
         Ok(UnitOutcome::Refused { .. }) => panic!("a separate unit was refused as a whole"),
         Err(error) => Err(StepError::Failed(error)),

@@ -11,8 +11,8 @@ use waymark_domain::{
     workflow::{Record, Refusal, Workflow},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, Clock, DatabaseUrl, ManualClock, Outcome, Request, Settings, Store, WorkflowChange,
-    test_access,
+    ChangeError, ChangeMode, Changed, Clock, DatabaseUrl, ManualClock, Outcome, Request, Settings,
+    Store, WorkflowChange, test_access,
 };
 
 use crate::{build, postgres};
@@ -48,7 +48,10 @@ impl Fixture {
     pub async fn open(backend: Backend) -> Self {
         let fixture = Self::bare(backend).await;
         let workflow = build::workflow("magento", "order");
-        fixture.change("order", |_| Ok(Some(workflow.clone()))).await.expect("the preset is saved");
+        fixture
+            .change("order", |_| Ok(Some(workflow.clone())))
+            .await
+            .expect("the preset is saved");
         fixture
     }
 
@@ -56,7 +59,10 @@ impl Fixture {
     pub async fn bare(backend: Backend) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (url, database) = match backend {
-            Backend::Sqlite => (format!("sqlite://{}", directory.path().join("waymark.db").display()), None),
+            Backend::Sqlite => (
+                format!("sqlite://{}", directory.path().join("waymark.db").display()),
+                None,
+            ),
             Backend::Postgres => {
                 let database = postgres::database().await;
                 (database.url().to_owned(), Some(database))
@@ -67,7 +73,14 @@ impl Fixture {
         settings.partitions = PartitionCount::new(4);
         let (clock, time) = Clock::manual(START);
         let store = Store::open(settings.clone(), clock.clone()).await.unwrap();
-        Self { store, time, settings, clock, database, _directory: directory }
+        Self {
+            store,
+            time,
+            settings,
+            clock,
+            database,
+            _directory: directory,
+        }
     }
 
     /// Settings for a test: the usual ones, with few connections.
@@ -83,7 +96,9 @@ impl Fixture {
 
     /// Opens the same database again, as another process would.
     pub async fn replica(&self) -> Store {
-        Store::open(self.settings.clone(), self.clock.clone()).await.unwrap()
+        Store::open(self.settings.clone(), self.clock.clone())
+            .await
+            .unwrap()
     }
 
     /// The database on the shared server, on PostgreSQL.
@@ -138,12 +153,17 @@ impl Fixture {
     /// Runs statements with SQL, which the database must refuse.
     pub async fn refused(&self, sql: &str) {
         let refused = test_access::execute(&self.store, sql).await;
-        assert!(matches!(refused, Err(waymark_persistence::Error::Database { .. })), "{sql}: {refused:?}");
+        assert!(
+            matches!(refused, Err(waymark_persistence::Error::Database { .. })),
+            "{sql}: {refused:?}"
+        );
     }
 
     /// The presets that come with Waymark, each under its own name.
     pub fn presets() -> Vec<Workflow> {
-        preset::all().map(|preset| preset.workflow().unwrap()).collect()
+        preset::all()
+            .map(|preset| preset.workflow().unwrap())
+            .collect()
     }
 }
 
@@ -158,10 +178,18 @@ pub async fn change_as(
     request: Option<Request>,
     edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
 ) -> Result<Changed<()>, ChangeError<Refusal>> {
-    let change = WorkflowChange { workflow: WorkflowCode::new(code).unwrap(), request, actor: build::actor(), mode };
+    let change = WorkflowChange {
+        workflow: WorkflowCode::new(code).unwrap(),
+        request,
+        actor: build::actor(),
+        mode,
+    };
     let edit = |record: Option<&Record>, _| Ok((edit(record.map(|record| &record.workflow))?, ()));
     let version = |outcome: &Outcome<()>| {
-        let version = outcome.record.as_ref().map_or(0, |published| published.record.stamp.version);
+        let version = outcome
+            .record
+            .as_ref()
+            .map_or(0, |published| published.record.stamp.version);
         version.to_string().into_bytes()
     };
     store.change_workflow(&change, edit, version).await

@@ -7,7 +7,12 @@
 //! [`conformance_suite!`], which expands the suite for one backend.
 
 // A test that cannot be set up has nothing better to do than to say so and fail.
-#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "everything here runs in tests")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "everything here runs in tests"
+)]
 #![expect(clippy::missing_panics_doc, reason = "a panic is how a test fails")]
 
 pub mod build;

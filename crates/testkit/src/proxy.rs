@@ -3,7 +3,7 @@
 
 use std::sync::{
     Arc,
-    atomic::{AtomicU32, Ordering},
+    atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use tokio::{
@@ -39,6 +39,9 @@ struct Plan {
     before: AtomicU32,
     after: AtomicU32,
     amid: AtomicU32,
+    /// Whether nobody is let through after the next cut.
+    last: AtomicBool,
+    closed: AtomicBool,
 }
 
 impl Proxy {
@@ -53,7 +56,11 @@ impl Proxy {
                 tokio::spawn(carry(client, to, Arc::clone(&connections)));
             }
         });
-        Self { port, plan, accepting }
+        Self {
+            port,
+            plan,
+            accepting,
+        }
     }
 
     /// The port to connect to.
@@ -64,6 +71,12 @@ impl Proxy {
     /// Cuts the next `times` connections that commit.
     pub fn cut(&self, cut: Cut, times: u32) {
         self.plan.of(cut).store(times, Ordering::SeqCst);
+    }
+
+    /// Cuts the next connection that commits, and lets nobody through from then on.
+    pub fn cut_for_good(&self, cut: Cut) {
+        self.plan.last.store(true, Ordering::SeqCst);
+        self.cut(cut, 1);
     }
 
     /// How many cuts are still to come.
@@ -88,15 +101,32 @@ impl Plan {
     }
 
     fn take(&self) -> Option<Cut> {
-        [Cut::Before, Cut::After, Cut::Amid].into_iter().find(|cut| {
-            let spend = |left: u32| left.checked_sub(1);
-            self.of(*cut).fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend).is_ok()
-        })
+        let cut = self.spend();
+        if cut.is_some() && self.last.load(Ordering::SeqCst) {
+            self.closed.store(true, Ordering::SeqCst);
+        }
+        cut
+    }
+
+    fn spend(&self) -> Option<Cut> {
+        [Cut::Before, Cut::After, Cut::Amid]
+            .into_iter()
+            .find(|cut| {
+                let spend = |left: u32| left.checked_sub(1);
+                self.of(*cut)
+                    .fetch_update(Ordering::SeqCst, Ordering::SeqCst, spend)
+                    .is_ok()
+            })
     }
 }
 
 async fn carry(mut client: TcpStream, to: u16, plan: Arc<Plan>) {
-    let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else { return };
+    if plan.closed.load(Ordering::SeqCst) {
+        return;
+    }
+    let Ok(mut server) = TcpStream::connect(("127.0.0.1", to)).await else {
+        return;
+    };
     let (mut up, mut down) = (vec![0; 64 * 1024], vec![0; 64 * 1024]);
     loop {
         tokio::select! {

@@ -1,13 +1,11 @@
 //! A call that changes orders, how it is sent, and what its answer says about whether it was written.
 
-use std::error::Error;
-
 use tonic::{Code, Response, Status};
-use tonic_types::StatusExt;
 use waymark_proto::v1::{self, step::Command};
 
+use super::verdict::{judge, was_not_sent, weigh};
 use crate::{
-    Clients, Refusal,
+    Clients,
     validator::{Answer, Done, OrderKey, record_mark},
 };
 
@@ -17,7 +15,10 @@ pub(super) enum Call {
     Create(v1::CreateOrderRequest),
     Update(v1::UpdateOrderRequest),
     One(Command),
-    Many { commands: Vec<Command>, how: Together },
+    Many {
+        commands: Vec<Command>,
+        how: Together,
+    },
 }
 
 /// How several steps are sent.
@@ -54,8 +55,14 @@ impl Call {
     pub(super) fn only(&self, places: &[usize]) -> Self {
         match self {
             Self::Many { commands, how } => {
-                let commands = places.iter().map(|place| commands[*place].clone()).collect();
-                Self::Many { commands, how: *how }
+                let commands = places
+                    .iter()
+                    .map(|place| commands[*place].clone())
+                    .collect();
+                Self::Many {
+                    commands,
+                    how: *how,
+                }
             }
             whole => whole.clone(),
         }
@@ -74,7 +81,10 @@ impl Call {
                 answer.map(|a| vec![done(a.order, a.entries, a.replayed)])
             }
             Self::One(command) => one(clients, command).await.map(|answer| vec![answer]),
-            Self::Many { commands, how: Together::Streamed } => streamed(clients, commands).await,
+            Self::Many {
+                commands,
+                how: Together::Streamed,
+            } => streamed(clients, commands).await,
             Self::Many { commands, how } => many(clients, commands, how == Together::Atomic).await,
         };
         match answer {
@@ -85,9 +95,18 @@ impl Call {
     }
 }
 
-fn named(metadata: &std::collections::BTreeMap<String, String>, order: Option<&v1::Order>) -> (String, OrderKey) {
+fn named(
+    metadata: &std::collections::BTreeMap<String, String>,
+    order: Option<&v1::Order>,
+) -> (String, OrderKey) {
     let order = order.expect("the load names its orders");
-    (record_mark(metadata), OrderKey { workflow: order.workflow.clone(), id: order.id.clone() })
+    (
+        record_mark(metadata),
+        OrderKey {
+            workflow: order.workflow.clone(),
+            id: order.id.clone(),
+        },
+    )
 }
 
 fn step_of(command: &Command) -> (String, OrderKey) {
@@ -98,11 +117,21 @@ fn step_of(command: &Command) -> (String, OrderKey) {
         Command::ReleaseOrder(r) => (&r.metadata, &r.workflow, &r.order_id),
         Command::AddComment(r) => (&r.metadata, &r.workflow, &r.order_id),
     };
-    (record_mark(metadata), OrderKey { workflow: workflow.clone(), id: id.clone() })
+    (
+        record_mark(metadata),
+        OrderKey {
+            workflow: workflow.clone(),
+            id: id.clone(),
+        },
+    )
 }
 
 fn done(order: Option<v1::Order>, entries: Vec<v1::HistoryEntry>, replayed: bool) -> Answer {
-    Answer::Done(Box::new(Done { entries, order, replayed }))
+    Answer::Done(Box::new(Done {
+        entries,
+        order,
+        replayed,
+    }))
 }
 
 async fn one(clients: &Clients, command: Command) -> Result<Answer, Status> {
@@ -131,11 +160,30 @@ async fn one(clients: &Clients, command: Command) -> Result<Answer, Status> {
     })
 }
 
-async fn many(clients: &Clients, commands: Vec<Command>, atomic: bool) -> Result<Vec<Answer>, Status> {
+async fn many(
+    clients: &Clients,
+    commands: Vec<Command>,
+    atomic: bool,
+) -> Result<Vec<Answer>, Status> {
     let count = commands.len();
-    let steps = commands.into_iter().map(|command| v1::Step { command: Some(command) }).collect();
-    let request = v1::ExecuteStepsRequest { steps, atomic, return_orders: true, ..Default::default() };
-    let results = clients.orders().execute_steps(request).await?.into_inner().results;
+    let steps = commands
+        .into_iter()
+        .map(|command| v1::Step {
+            command: Some(command),
+        })
+        .collect();
+    let request = v1::ExecuteStepsRequest {
+        steps,
+        atomic,
+        return_orders: true,
+        ..Default::default()
+    };
+    let results = clients
+        .orders()
+        .execute_steps(request)
+        .await?
+        .into_inner()
+        .results;
     assert_eq!(results.len(), count, "one result for each step");
     Ok(results.into_iter().map(result).collect())
 }
@@ -144,25 +192,42 @@ async fn many(clients: &Clients, commands: Vec<Command>, atomic: bool) -> Result
 /// steps that have no result.
 async fn streamed(clients: &Clients, commands: Vec<Command>) -> Result<Vec<Answer>, Status> {
     let count = commands.len();
-    let steps = commands.into_iter().enumerate().map(|(place, command)| v1::StreamStepsRequest {
-        correlation_id: place.to_string(),
-        step: Some(v1::Step { command: Some(command) }),
-    });
-    let answer = clients.orders().stream_steps(tokio_stream::iter(steps.collect::<Vec<_>>())).await?;
+    let steps = commands
+        .into_iter()
+        .enumerate()
+        .map(|(place, command)| v1::StreamStepsRequest {
+            correlation_id: place.to_string(),
+            step: Some(v1::Step {
+                command: Some(command),
+            }),
+        });
+    let answer = clients
+        .orders()
+        .stream_steps(tokio_stream::iter(steps.collect::<Vec<_>>()))
+        .await?;
     let mut results = answer.into_inner();
     let mut answers = vec![None; count];
     let rest = loop {
         match results.message().await {
             Ok(Some(message)) => {
-                let place: usize = message.correlation_id.parse().expect("a correlation id comes back as it was");
+                let place: usize = message
+                    .correlation_id
+                    .parse()
+                    .expect("a correlation id comes back as it was");
                 let told = result(message.result.expect("a result"));
-                assert!(answers[place].replace(told).is_none(), "one result for each step");
+                assert!(
+                    answers[place].replace(told).is_none(),
+                    "one result for each step"
+                );
             }
             Ok(None) => break Answer::Unknown("the stream ended without a result".to_owned()),
             Err(status) => break judge(&status),
         }
     };
-    Ok(answers.into_iter().map(|answer| answer.unwrap_or_else(|| rest.clone())).collect())
+    Ok(answers
+        .into_iter()
+        .map(|answer| answer.unwrap_or_else(|| rest.clone()))
+        .collect())
 }
 
 /// Reads an order.
@@ -170,7 +235,11 @@ async fn streamed(clients: &Clients, commands: Vec<Command>) -> Result<Vec<Answe
 /// # Errors
 /// Returns what the error says.
 pub(super) async fn read(clients: &Clients, workflow: &str, id: &str) -> Result<v1::Order, Answer> {
-    let request = v1::GetOrderRequest { workflow: workflow.to_owned(), id: id.to_owned(), ..Default::default() };
+    let request = v1::GetOrderRequest {
+        workflow: workflow.to_owned(),
+        id: id.to_owned(),
+        ..Default::default()
+    };
     match clients.orders().get_order(request).await {
         Ok(answer) => Ok(answer.into_inner().order.expect("an order")),
         Err(status) => Err(judge(&status)),
@@ -182,58 +251,4 @@ fn result(result: v1::StepResult) -> Answer {
         return done(result.order, result.entries, result.replayed);
     };
     weigh(Code::from_i32(error.code), error.reason)
-}
-
-/// Whether the call surely did not reach a handler: no connection could be made, it closed while the call still waited
-/// for it, or the server said goodbye and named the calls that it still takes. A connection that merely broke may have
-/// carried the call.
-fn was_not_sent(status: &Status) -> bool {
-    let mut cause = status.source();
-    while let Some(error) = cause {
-        let has_waited = error.downcast_ref().is_some_and(hyper::Error::is_canceled);
-        if error.is::<tonic::ConnectError>() || has_waited || error.downcast_ref().is_some_and(came_after_goodbye) {
-            return true;
-        }
-        cause = error.source();
-    }
-    false
-}
-
-/// Whether the server ended the connection in order before it took this call: only those calls get this error.
-fn came_after_goodbye(error: &h2::Error) -> bool {
-    error.is_go_away() && error.is_remote() && error.reason() == Some(h2::Reason::NO_ERROR)
-}
-
-/// What an error says. One without particulars is not from the service, but from the connection.
-pub(super) fn judge(status: &Status) -> Answer {
-    if status.get_details_error_info().is_none() {
-        return Answer::Unknown(format!("{status:?}"));
-    }
-    let refusal = Refusal::of(status);
-    weigh(refusal.code, refusal.reason)
-}
-
-fn weigh(code: Code, reason: String) -> Answer {
-    match code {
-        Code::Unavailable | Code::ResourceExhausted => Answer::Unavailable(reason),
-        Code::Unknown => Answer::Unknown(reason),
-        code => Answer::Refused(code, reason),
-    }
-}
-
-/// Whether steps on one order were carried out in the order in which one call had them.
-pub(super) fn is_in_order(steps: &[&OrderKey], answers: &[Answer]) -> bool {
-    let mut last = std::collections::HashMap::new();
-    steps.iter().zip(answers).all(|(order, answer)| match answer {
-        Answer::Done(done) if !done.replayed => {
-            let sequence = done.entries.first().map_or(0, |entry| entry.sequence);
-            last.insert(*order, sequence).is_none_or(|before| before < sequence)
-        }
-        _ => true,
-    })
-}
-
-/// Whether an answer is one that no client should get, whatever it does.
-pub(super) fn is_fault(answer: &Answer) -> bool {
-    matches!(answer, Answer::Refused(Code::Ok | Code::Internal | Code::DataLoss | Code::Unimplemented | Code::Cancelled, _))
 }

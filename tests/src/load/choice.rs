@@ -15,8 +15,20 @@ use crate::{
 };
 
 /// Transitions and statuses of the preset, and some that are not in it.
-const TRANSITIONS: [&str; 5] = ["cancel", "accept_payment", "deny_payment", "flag_fraud", "no_such_way"];
-const STATUSES: [&str; 5] = ["pending", "received", "processing", "rejected", "no_such_status"];
+const TRANSITIONS: [&str; 5] = [
+    "cancel",
+    "accept_payment",
+    "deny_payment",
+    "flag_fraud",
+    "no_such_way",
+];
+const STATUSES: [&str; 5] = [
+    "pending",
+    "received",
+    "processing",
+    "rejected",
+    "no_such_status",
+];
 
 /// Makes the calls of one client.
 #[derive(Debug)]
@@ -54,8 +66,15 @@ impl Chooser<'_> {
             }
             2..8 => self.update(),
             8..18 => {
-                let commands = (0..2 + self.dice.below(4)).map(|_| self.command()).collect();
-                let how = *self.dice.pick(&[Together::Separate, Together::Atomic, Together::Atomic, Together::Streamed]);
+                let commands = (0..2 + self.dice.below(4))
+                    .map(|_| self.command())
+                    .collect();
+                let how = *self.dice.pick(&[
+                    Together::Separate,
+                    Together::Atomic,
+                    Together::Atomic,
+                    Together::Streamed,
+                ]);
                 Call::Many { commands, how }
             }
             _ => Call::One(self.command()),
@@ -65,9 +84,17 @@ impl Chooser<'_> {
     fn context(&mut self) -> Context {
         self.count += 1;
         let mark = format!("{}-{}", self.name, self.count);
-        let request_id = if self.has_request_ids { mark.clone() } else { String::new() };
+        let request_id = if self.has_request_ids {
+            mark.clone()
+        } else {
+            String::new()
+        };
         let metadata = BTreeMap::from([(MARK.to_owned(), mark)]);
-        Context { workflow: self.recorder.workflow().to_owned(), metadata, request_id }
+        Context {
+            workflow: self.recorder.workflow().to_owned(),
+            metadata,
+            request_id,
+        }
     }
 
     fn some_order(&mut self) -> (String, i64) {
@@ -76,7 +103,11 @@ impl Chooser<'_> {
     }
 
     fn create(&mut self, id: String) -> Call {
-        let Context { workflow, metadata, request_id } = self.context();
+        let Context {
+            workflow,
+            metadata,
+            request_id,
+        } = self.context();
         let order = v1::Order {
             workflow,
             id,
@@ -86,16 +117,35 @@ impl Chooser<'_> {
             attributes: BTreeMap::from([("colour".to_owned(), "red".to_owned())]),
             ..Default::default()
         };
-        Call::Create(v1::CreateOrderRequest { order: Some(order), metadata, request_id, ..Default::default() })
+        Call::Create(v1::CreateOrderRequest {
+            order: Some(order),
+            metadata,
+            request_id,
+            ..Default::default()
+        })
     }
 
     fn update(&mut self) -> Call {
         let (id, _) = self.some_order();
-        let Context { workflow, metadata, request_id } = self.context();
+        let Context {
+            workflow,
+            metadata,
+            request_id,
+        } = self.context();
         let shade = format!("shade {}", self.dice.below(1000));
         let attributes = BTreeMap::from([("colour".to_owned(), shade)]);
-        let order = v1::Order { workflow, id, attributes, ..Default::default() };
-        Call::Update(v1::UpdateOrderRequest { order: Some(order), metadata, request_id, ..Default::default() })
+        let order = v1::Order {
+            workflow,
+            id,
+            attributes,
+            ..Default::default()
+        };
+        Call::Update(v1::UpdateOrderRequest {
+            order: Some(order),
+            metadata,
+            request_id,
+            ..Default::default()
+        })
     }
 
     fn command(&mut self) -> Command {
@@ -117,7 +167,11 @@ impl Chooser<'_> {
     }
 
     fn operation(&mut self, order_id: String, expected_version: i64, operation: &str) -> Command {
-        let Context { workflow, metadata, request_id } = self.context();
+        let Context {
+            workflow,
+            metadata,
+            request_id,
+        } = self.context();
         let lines = match self.dice.below(20) {
             0 => vec![moved("1", "999999")],
             1 => vec![moved("no-such-line", "1")],
@@ -137,7 +191,11 @@ impl Chooser<'_> {
     }
 
     fn hold(&mut self, order_id: String, expected_version: i64) -> Command {
-        let Context { workflow, metadata, request_id } = self.context();
+        let Context {
+            workflow,
+            metadata,
+            request_id,
+        } = self.context();
         let reason = format!("suspicion {}", self.count);
         Command::HoldOrder(v1::HoldOrderRequest {
             workflow,
@@ -151,8 +209,16 @@ impl Chooser<'_> {
     }
 
     fn release(&mut self, order_id: String, expected_version: i64) -> Command {
-        let Context { workflow, metadata, request_id } = self.context();
-        let hold_id = if self.dice.chance(5) { "no-such-hold".to_owned() } else { String::new() };
+        let Context {
+            workflow,
+            metadata,
+            request_id,
+        } = self.context();
+        let hold_id = if self.dice.chance(5) {
+            "no-such-hold".to_owned()
+        } else {
+            String::new()
+        };
         Command::ReleaseOrder(v1::ReleaseOrderRequest {
             workflow,
             order_id,
@@ -165,7 +231,11 @@ impl Chooser<'_> {
     }
 
     fn transition(&mut self, order_id: String, expected_version: i64) -> Command {
-        let Context { workflow, metadata, request_id } = self.context();
+        let Context {
+            workflow,
+            metadata,
+            request_id,
+        } = self.context();
         let target = Target::Transition((*self.dice.pick(&TRANSITIONS)).to_owned());
         Command::TransitionOrder(v1::TransitionOrderRequest {
             workflow,
@@ -179,8 +249,16 @@ impl Chooser<'_> {
     }
 
     fn comment(&mut self, order_id: String, expected_version: i64) -> Command {
-        let Context { workflow, metadata, request_id } = self.context();
-        let status = if self.dice.chance(30) { *self.dice.pick(&STATUSES) } else { "" };
+        let Context {
+            workflow,
+            metadata,
+            request_id,
+        } = self.context();
+        let status = if self.dice.chance(30) {
+            *self.dice.pick(&STATUSES)
+        } else {
+            ""
+        };
         let words = self.dice.below(60);
         Command::AddComment(v1::AddCommentRequest {
             workflow,

@@ -8,10 +8,11 @@ use tokio::{
 };
 
 use super::{
-    call::{Call, Sent, Together, is_fault, is_in_order, read},
+    call::{Call, Sent, Together, read},
     choice::Chooser,
     dice::Dice,
     recorder::Recorder,
+    verdict::{is_fault, is_in_order},
 };
 use crate::{
     Clients,
@@ -19,7 +20,7 @@ use crate::{
 };
 
 /// How long a client comes again before it gives the service up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Who comes again, and when.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -47,7 +48,11 @@ impl Clientele {
         let seed = recorder.record().seed;
         let mut set = JoinSet::new();
         for number in 0..self.clients {
-            let habit = if number % 2 == 0 { Habit::Careful } else { Habit::Plain };
+            let habit = if number % 2 == 0 {
+                Habit::Careful
+            } else {
+                Habit::Plain
+            };
             let client = Client {
                 recorder: recorder.clone(),
                 // Of each habit some begin at each server.
@@ -102,19 +107,25 @@ impl Client {
         let mut open: Vec<usize> = (0..steps.len()).collect();
         while !open.is_empty() {
             if Instant::now() > deadline {
-                self.recorder.protest(format!("given up after {PATIENCE:?}: {call:?}"));
+                self.recorder
+                    .protest(format!("given up after {PATIENCE:?}: {call:?}"));
                 break;
             }
             if let Sent::Answered(answers) = call.only(&open).send(self.server()).await {
                 let orders: Vec<_> = open.iter().map(|place| &steps[*place].1).collect();
                 if !is_in_order(&orders, &answers) {
-                    self.recorder.protest(format!("not in this order: {call:?}"));
+                    self.recorder
+                        .protest(format!("not in this order: {call:?}"));
                 }
                 for (place, answer) in open.iter().zip(answers) {
                     self.note(&answer, call);
                     tries[*place].push(answer);
                 }
-                open.retain(|place| tries[*place].last().is_none_or(|answer| self.comes_again(answer)));
+                open.retain(|place| {
+                    tries[*place]
+                        .last()
+                        .is_none_or(|answer| self.comes_again(answer))
+                });
             }
             if !open.is_empty() {
                 self.turn += 1;
@@ -123,22 +134,38 @@ impl Client {
             }
         }
         let ended = self.recorder.now();
-        let is_atomic = matches!(call, Call::Many { how: Together::Atomic, .. });
+        let is_atomic = matches!(
+            call,
+            Call::Many {
+                how: Together::Atomic,
+                ..
+            }
+        );
         let group = is_atomic.then(|| self.recorder.fresh_group());
         let steps = steps.into_iter().zip(tries);
-        let steps = steps.map(|((mark, order), tries)| Step { mark, order, group, began, ended, tries });
+        let steps = steps.map(|((mark, order), tries)| Step {
+            mark,
+            order,
+            group,
+            began,
+            ended,
+            tries,
+        });
         self.recorder.add_steps(steps.collect());
     }
 
     /// Reads an order. A reader who is told that there is no answer does not mind.
     async fn look(&mut self) {
         let number = self.dice.below(self.recorder.order_count().max(1));
-        let Some((id, _)) = self.recorder.order(number) else { return };
+        let Some((id, _)) = self.recorder.order(number) else {
+            return;
+        };
         let began = self.recorder.now();
         match read(self.server(), self.recorder.workflow(), &id).await {
             Ok(order) => self.recorder.record().reads.push(Read { began, order }),
             Err(answer) if is_fault(&answer) || matches!(answer, Answer::Refused(..)) => {
-                self.recorder.protest(format!("{answer:?} to a reader of {id}"));
+                self.recorder
+                    .protest(format!("{answer:?} to a reader of {id}"));
             }
             Err(_) => self.turn += 1,
         }

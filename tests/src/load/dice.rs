@@ -11,10 +11,17 @@ impl Dice {
     }
 
     /// The seed from `WAYMARK_TEST_SEED`, or one of this moment.
-    #[expect(clippy::disallowed_methods, reason = "a test that fails says its seed, and takes it back to run again")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "a test that fails says its seed, and takes it back to run again"
+    )]
     pub fn seed() -> u64 {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-        let given = std::env::var("WAYMARK_TEST_SEED").ok().and_then(|text| text.parse().ok());
+        let now = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .expect("after 1970");
+        let given = std::env::var("WAYMARK_TEST_SEED")
+            .ok()
+            .and_then(|text| text.parse().ok());
         given.unwrap_or(u64::try_from(now.as_micros()).expect("before the year 500,000"))
     }
 

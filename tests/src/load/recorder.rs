@@ -33,7 +33,10 @@ impl Recorder {
         Self {
             origin: Instant::now(),
             workflow: workflow.to_owned(),
-            record: Mutex::new(Record { seed, ..Record::default() }),
+            record: Mutex::new(Record {
+                seed,
+                ..Record::default()
+            }),
             orders: Mutex::default(),
             names: AtomicUsize::new(1),
             groups: AtomicU64::new(1),
@@ -97,7 +100,10 @@ impl Recorder {
         let deadline = Instant::now() + patience;
         while !is_so(self) {
             let told = (self.acknowledged(), self.unavailable(), self.unknown());
-            assert!(Instant::now() < deadline, "not within {patience:?}: {awaited}; done, unavailable, unknown: {told:?}");
+            assert!(
+                Instant::now() < deadline,
+                "not within {patience:?}: {awaited}; done, unavailable, unknown: {told:?}"
+            );
             sleep(Duration::from_millis(2)).await;
         }
     }
@@ -106,7 +112,10 @@ impl Recorder {
     pub async fn until_more(&self, count: usize, patience: Duration) {
         let goal = self.acknowledged() + count;
         let awaited = format!("{count} more steps");
-        self.until(&awaited, patience, |recorder| recorder.acknowledged() >= goal).await;
+        self.until(&awaited, patience, |recorder| {
+            recorder.acknowledged() >= goal
+        })
+        .await;
     }
 
     pub(super) fn count(&self, answer: &Answer) {
@@ -121,7 +130,9 @@ impl Recorder {
 
     pub(super) fn add_steps(&self, steps: Vec<Step>) {
         for step in &steps {
-            let Some(order) = step.done().and_then(|done| done.entries.last()) else { continue };
+            let Some(order) = step.done().and_then(|done| done.entries.last()) else {
+                continue;
+            };
             self.know(&step.order, order.sequence);
         }
         self.record().steps.extend(steps);
@@ -141,12 +152,19 @@ impl Recorder {
 
     /// How many orders are known to exist.
     pub(super) fn order_count(&self) -> usize {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.orders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// A known order, by its number, and the last version that a client saw.
     pub(super) fn order(&self, number: usize) -> Option<(String, i64)> {
-        self.orders.lock().unwrap_or_else(PoisonError::into_inner).get(number).cloned()
+        self.orders
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(number)
+            .cloned()
     }
 
     pub(super) fn fresh_name(&self) -> usize {

@@ -11,7 +11,7 @@ use tokio::{
 use tonic::{Status, Streaming};
 use waymark_proto::v1::{HistoryEntry, WatchHistoryRequest, WatchHistoryResponse, WatchStart};
 
-use super::{call::judge, dice::Dice, recorder::Recorder};
+use super::{dice::Dice, recorder::Recorder, verdict::judge};
 use crate::{
     Clients,
     validator::{Answer, End, Filter, Message, Session, Start},
@@ -31,6 +31,8 @@ pub struct Plan {
     pub start: Start,
     /// Of a hundred messages, after how many it breaks the stream itself and comes again.
     pub restless_percent: usize,
+    /// How long it takes over each message while the load goes on.
+    pub pause: Duration,
 }
 
 /// How far each partition must be delivered; none while the load goes on.
@@ -45,17 +47,39 @@ pub(super) struct Watching {
 }
 
 impl Watching {
-    pub(super) fn start(plan: Plan, recorder: Arc<Recorder>, servers: Vec<Clients>, dice: Dice) -> Self {
+    pub(super) fn start(
+        plan: Plan,
+        recorder: Arc<Recorder>,
+        servers: Vec<Clients>,
+        dice: Dice,
+    ) -> Self {
         let (goal, goals) = watch::channel(None);
         let filter = plan.filter.clone();
-        let watcher = Watcher { plan, recorder, servers, dice, goals, delivered: BTreeMap::new(), turn: 0 };
-        Self { filter, goal, task: tokio::spawn(watcher.run()) }
+        let watcher = Watcher {
+            plan,
+            recorder,
+            servers,
+            dice,
+            goals,
+            delivered: BTreeMap::new(),
+            turn: 0,
+        };
+        Self {
+            filter,
+            goal,
+            task: tokio::spawn(watcher.run()),
+        }
     }
 
     /// Tells it what the log has in the end, and waits until it has got what it asked for, or time is up.
     pub(super) async fn finish(self, log: &[HistoryEntry]) {
-        let matching = log.iter().filter(|entry| self.filter.matches(entry)).filter_map(|entry| entry.log_position);
-        let goal = matching.map(|position| (position.partition, position.offset)).collect();
+        let matching = log
+            .iter()
+            .filter(|entry| self.filter.matches(entry))
+            .filter_map(|entry| entry.log_position);
+        let goal = matching
+            .map(|position| (position.partition, position.offset))
+            .collect();
         // A watcher that is gone has failed, which its task tells.
         let _ = self.goal.send(Some(goal));
         self.task.await.expect("a watcher does not panic");
@@ -87,14 +111,22 @@ impl Watcher {
                 messages: Vec::new(),
                 end: End::Cut,
             };
-            match server.history().watch_history(request(&self.plan.filter, &start)).await {
-                Ok(answer) => self.receive(answer.into_inner(), &mut session, &mut deadline).await,
+            match server
+                .history()
+                .watch_history(request(&self.plan.filter, &start))
+                .await
+            {
+                Ok(answer) => {
+                    self.receive(answer.into_inner(), &mut session, &mut deadline)
+                        .await;
+                }
                 Err(status) => self.judge(&status),
             }
             if let Some(last) = session.messages.last() {
                 start = Start::Token(last.resume_token.clone());
             }
-            let is_over = self.has_all() || deadline.is_some_and(|deadline| Instant::now() > deadline);
+            let is_over =
+                self.has_all() || deadline.is_some_and(|deadline| Instant::now() > deadline);
             if is_over {
                 session.end = End::Complete;
             }
@@ -118,7 +150,7 @@ impl Watcher {
             if self.goals.borrow().is_some() {
                 deadline.get_or_insert_with(|| Instant::now() + CATCH_UP_MAX);
             }
-            let until = deadline.unwrap_or_else(|| Instant::now() + Duration::from_secs(3600));
+            let until = deadline.unwrap_or_else(|| Instant::now() + Duration::from_hours(1));
             let message = tokio::select! {
                 message = timeout(until.saturating_duration_since(Instant::now()), stream.message()) => message,
                 // Looks at the goal, which has come or is never to come.
@@ -129,18 +161,29 @@ impl Watcher {
             };
             match message {
                 Ok(Ok(Some(message))) => self.take(message, session),
-                Ok(Ok(None)) => return self.recorder.protest(format!("{}: ended without a status", self.plan.name)),
+                Ok(Ok(None)) => {
+                    return self
+                        .recorder
+                        .protest(format!("{}: ended without a status", self.plan.name));
+                }
                 Ok(Err(status)) => return self.judge(&status),
                 Err(_) => return,
             }
             if deadline.is_none() && self.dice.chance(self.plan.restless_percent) {
                 return;
             }
+            if deadline.is_none() && !self.plan.pause.is_zero() {
+                sleep(self.plan.pause).await;
+            }
         }
     }
 
     fn take(&mut self, message: WatchHistoryResponse, session: &mut Session) {
-        for position in message.entries.iter().filter_map(|entry| entry.log_position) {
+        for position in message
+            .entries
+            .iter()
+            .filter_map(|entry| entry.log_position)
+        {
             let delivered = self.delivered.entry(position.partition).or_default();
             *delivered = position.offset.max(*delivered);
         }
@@ -155,13 +198,16 @@ impl Watcher {
 
     fn has_all(&self) -> bool {
         let goal = self.goals.borrow();
-        let is_there = |(partition, offset): (&i32, &i64)| self.delivered.get(partition).is_some_and(|d| d >= offset);
+        let is_there = |(partition, offset): (&i32, &i64)| {
+            self.delivered.get(partition).is_some_and(|d| d >= offset)
+        };
         goal.as_ref().is_some_and(|goal| goal.iter().all(is_there))
     }
 
     fn judge(&self, status: &Status) {
         if let Answer::Refused(..) = judge(status) {
-            self.recorder.protest(format!("{}: {status:?}", self.plan.name));
+            self.recorder
+                .protest(format!("{}: {status:?}", self.plan.name));
         }
     }
 }
@@ -182,6 +228,9 @@ fn request(filter: &Filter, start: &Start) -> WatchHistoryRequest {
         partitions: filter.partitions,
         resume_token,
         start: from.into(),
-        checkpoint_interval: Some(WireDuration { seconds: 0, nanos: 200_000_000 }),
+        checkpoint_interval: Some(WireDuration {
+            seconds: 0,
+            nanos: 200_000_000,
+        }),
     }
 }

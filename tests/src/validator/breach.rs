@@ -7,15 +7,26 @@ pub(super) type Place = (i32, i64);
 
 /// One broken promise.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[expect(missing_docs, reason = "the fields say which order, step or place; the variants are explained")]
+#[expect(
+    missing_docs,
+    reason = "the fields say which order, step or place; the variants are explained"
+)]
 pub enum Breach {
     /// A client or watcher was told what nobody should be told.
     Protest(String),
 
     /// The offsets of a partition are not 1, 2, 3 ...
-    OffsetGap { partition: i32, expected: i64, found: i64 },
+    OffsetGap {
+        partition: i32,
+        expected: i64,
+        found: i64,
+    },
     /// The sequences of an order are not 1, 2, 3 ...
-    SequenceGap { order: OrderKey, expected: i64, found: i64 },
+    SequenceGap {
+        order: OrderKey,
+        expected: i64,
+        found: i64,
+    },
     /// An order has entries in two partitions.
     OrderTorn { order: OrderKey },
     /// An entry is older than one before it in its partition.
@@ -36,7 +47,11 @@ pub enum Breach {
     /// History has a step that nobody asked for.
     Invented { order: OrderKey, sequence: i64 },
     /// A part of an atomic batch is in history.
-    HalfDone { group: u64, present: usize, of: usize },
+    HalfDone {
+        group: u64,
+        present: usize,
+        of: usize,
+    },
     /// History has other entries than the answer told.
     AnswerDiffers { mark: String },
     /// An answer says that it repeats one that was not given.

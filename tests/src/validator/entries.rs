@@ -30,11 +30,23 @@ impl<'r> Entries<'r> {
             partitions: BTreeMap::new(),
             orders: BTreeMap::new(),
             marked: HashMap::new(),
-            steps: record.steps.iter().map(|step| (step.mark.as_str(), step)).collect(),
+            steps: record
+                .steps
+                .iter()
+                .map(|step| (step.mark.as_str(), step))
+                .collect(),
         };
         for entry in &record.log {
-            entries.partitions.entry(place_of(entry).0).or_default().push(entry);
-            entries.orders.entry(OrderKey::of(entry)).or_default().push(entry);
+            entries
+                .partitions
+                .entry(place_of(entry).0)
+                .or_default()
+                .push(entry);
+            entries
+                .orders
+                .entry(OrderKey::of(entry))
+                .or_default()
+                .push(entry);
             if let Some(mark) = mark_of(entry) {
                 entries.marked.entry(mark).or_default().push(entry);
             }
@@ -50,20 +62,40 @@ impl<'r> Entries<'r> {
 
     /// The entry of the call that wrote this one or set it off.
     pub(super) fn call_of(&self, entry: &'r HistoryEntry) -> &'r HistoryEntry {
-        let up_to_it = self.of_order(entry).get(..index_after(entry)).unwrap_or_default();
-        up_to_it.iter().rev().find(|other| other.caused_by == 0).copied().unwrap_or(entry)
+        let up_to_it = self
+            .of_order(entry)
+            .get(..index_after(entry))
+            .unwrap_or_default();
+        up_to_it
+            .iter()
+            .rev()
+            .find(|other| other.caused_by == 0)
+            .copied()
+            .unwrap_or(entry)
     }
 
     /// All entries of the step that wrote this one.
-    pub(super) fn step_around(&self, entry: &'r HistoryEntry) -> impl Iterator<Item = &'r HistoryEntry> + '_ {
+    pub(super) fn step_around(
+        &self,
+        entry: &'r HistoryEntry,
+    ) -> impl Iterator<Item = &'r HistoryEntry> + '_ {
         let call = self.call_of(entry);
-        let after = self.of_order(entry).get(index_after(call)..).unwrap_or_default();
-        let automatic = after.iter().copied().take_while(|other| other.caused_by != 0);
+        let after = self
+            .of_order(entry)
+            .get(index_after(call)..)
+            .unwrap_or_default();
+        let automatic = after
+            .iter()
+            .copied()
+            .take_while(|other| other.caused_by != 0);
         std::iter::once(call).chain(automatic)
     }
 
     fn of_order(&self, entry: &HistoryEntry) -> &[&'r HistoryEntry] {
-        self.orders.get(&OrderKey::of(entry)).map(Vec::as_slice).unwrap_or_default()
+        self.orders
+            .get(&OrderKey::of(entry))
+            .map(Vec::as_slice)
+            .unwrap_or_default()
     }
 
     /// The step that wrote this entry or set it off, as the client wanted it.

@@ -22,12 +22,20 @@ pub(super) fn gaps(record: &Record) -> Vec<Breach> {
         let (partition, found) = place_of(entry);
         let expected = next(&mut offsets, partition);
         if found != expected {
-            breaches.push(Breach::OffsetGap { partition, expected, found });
+            breaches.push(Breach::OffsetGap {
+                partition,
+                expected,
+                found,
+            });
         }
         let order = OrderKey::of(entry);
         let expected = next(&mut sequences, order.clone());
         if entry.sequence != expected {
-            breaches.push(Breach::SequenceGap { order, expected, found: entry.sequence });
+            breaches.push(Breach::SequenceGap {
+                order,
+                expected,
+                found: entry.sequence,
+            });
         }
     }
     // The first one tells where it broke; the others follow from it.
@@ -58,7 +66,9 @@ fn order_shape(order: &OrderKey, entries: &[&HistoryEntry]) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let partitions: BTreeSet<_> = entries.iter().map(|entry| place_of(entry).0).collect();
     if partitions.len() > 1 {
-        breaches.push(Breach::OrderTorn { order: order.clone() });
+        breaches.push(Breach::OrderTorn {
+            order: order.clone(),
+        });
     }
     let mut call = 0;
     for entry in entries {
@@ -67,7 +77,10 @@ fn order_shape(order: &OrderKey, entries: &[&HistoryEntry]) -> Vec<Breach> {
             call = entry.sequence;
         }
         if is_amiss || call == 0 {
-            breaches.push(Breach::CauseAmiss { order: order.clone(), sequence: entry.sequence });
+            breaches.push(Breach::CauseAmiss {
+                order: order.clone(),
+                sequence: entry.sequence,
+            });
         }
     }
     breaches
@@ -77,21 +90,35 @@ fn times(entries: &[&HistoryEntry]) -> Vec<Breach> {
     let time = |entry: &HistoryEntry| entry.create_time.map(|time| (time.seconds, time.nanos));
     let pairs = entries.iter().zip(entries.iter().skip(1));
     let back = pairs.filter(|(before, after)| time(after).is_none() || time(after) < time(before));
-    back.map(|(_, entry)| Breach::TimeRunsBack { place: place_of(entry) }).collect()
+    back.map(|(_, entry)| Breach::TimeRunsBack {
+        place: place_of(entry),
+    })
+    .collect()
 }
 
 fn histories(record: &Record, entries: &Entries<'_>) -> Vec<Breach> {
     let mut breaches = Vec::new();
     let nothing = Vec::new();
-    let known: BTreeSet<_> = record.histories.keys().chain(entries.orders.keys()).collect();
+    let known: BTreeSet<_> = record
+        .histories
+        .keys()
+        .chain(entries.orders.keys())
+        .collect();
     for order in known {
         let listed = record.histories.get(order).unwrap_or(&nothing);
-        let streamed = entries.orders.get(order).map(Vec::as_slice).unwrap_or_default();
+        let streamed = entries
+            .orders
+            .get(order)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let length = listed.len().max(streamed.len());
         let differs = (0..length).find(|index| listed.get(*index) != streamed.get(*index).copied());
         if let Some(index) = differs {
             let sequence = i64::try_from(index).unwrap_or_default() + 1;
-            breaches.push(Breach::HistoryDiffers { order: order.clone(), sequence });
+            breaches.push(Breach::HistoryDiffers {
+                order: order.clone(),
+                sequence,
+            });
         }
     }
     breaches
@@ -103,11 +130,21 @@ fn orders(record: &Record, entries: &Entries<'_>) -> Vec<Breach> {
         let told = record.orders.get(key);
         let version = i64::try_from(of_order.len()).unwrap_or_default();
         if told.map(|order| facts(order.clone())) != replayed(of_order) {
-            breaches.push(Breach::OrderDiffers { order: key.clone(), version });
+            breaches.push(Breach::OrderDiffers {
+                order: key.clone(),
+                version,
+            });
         }
     }
-    for key in record.orders.keys().filter(|key| !entries.orders.contains_key(key)) {
-        breaches.push(Breach::OrderDiffers { order: key.clone(), version: 0 });
+    for key in record
+        .orders
+        .keys()
+        .filter(|key| !entries.orders.contains_key(key))
+    {
+        breaches.push(Breach::OrderDiffers {
+            order: key.clone(),
+            version: 0,
+        });
     }
     breaches
 }

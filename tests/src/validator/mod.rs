@@ -17,7 +17,10 @@ mod sample;
 mod tests;
 
 pub use breach::Breach;
-pub use record::{Answer, Done, End, Filter, MARK, Message, OrderKey, Read, Record, Session, Start, Step, mark_of, record_mark};
+pub use record::{
+    Answer, Done, End, Filter, MARK, Message, OrderKey, Read, Record, Session, Start, Step,
+    mark_of, record_mark,
+};
 
 use entries::Entries;
 
@@ -25,7 +28,12 @@ use entries::Entries;
 ///
 /// Where the log itself has gaps nothing else can be judged, so then the answer tells of those alone.
 pub fn check(record: &Record) -> Vec<Breach> {
-    let mut breaches: Vec<_> = record.protests.iter().cloned().map(Breach::Protest).collect();
+    let mut breaches: Vec<_> = record
+        .protests
+        .iter()
+        .cloned()
+        .map(Breach::Protest)
+        .collect();
     let gaps = log::gaps(record);
     if !gaps.is_empty() {
         breaches.extend(gaps);

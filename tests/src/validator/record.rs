@@ -41,7 +41,10 @@ pub struct OrderKey {
 impl OrderKey {
     /// The order of an entry.
     pub fn of(entry: &HistoryEntry) -> Self {
-        Self { workflow: entry.workflow.clone(), id: entry.order_id.clone() }
+        Self {
+            workflow: entry.workflow.clone(),
+            id: entry.order_id.clone(),
+        }
     }
 }
 
@@ -79,7 +82,9 @@ impl Step {
 
     /// Whether it may have happened without the client being told.
     pub fn is_uncertain(&self) -> bool {
-        self.tries.iter().any(|answer| matches!(answer, Answer::Unknown(_)))
+        self.tries
+            .iter()
+            .any(|answer| matches!(answer, Answer::Unknown(_)))
     }
 }
 
@@ -206,7 +211,9 @@ fn fits<T: PartialEq>(wanted: &[T], found: &T) -> bool {
 
 /// The mark of the step that wrote an entry; none for an automatic one.
 pub fn mark_of(entry: &HistoryEntry) -> Option<&str> {
-    (entry.caused_by == 0).then(|| entry.metadata.get(MARK).map(String::as_str)).flatten()
+    (entry.caused_by == 0)
+        .then(|| entry.metadata.get(MARK).map(String::as_str))
+        .flatten()
 }
 
 /// The mark in the metadata of a request.

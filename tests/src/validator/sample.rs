@@ -11,9 +11,7 @@ use waymark_proto::v1::{
 
 use super::{
     Answer, Done, End, Filter, Message, OrderKey, Read, Record, Session, Start, Step,
-    entries::place_of,
-    log::replayed,
-    record::MARK,
+    entries::place_of, log::replayed, record::MARK,
 };
 
 /// How long one step takes, in microseconds; the answer comes half-way.
@@ -59,9 +57,23 @@ impl World {
     fn create(&mut self, order: &'static str, partition: i32) {
         self.partitions.insert(order, partition);
         let (state, status) = ("new".to_owned(), "pending".to_owned());
-        let base = Order { workflow: "w".to_owned(), id: order.to_owned(), state, status, ..Order::default() };
-        let created = OrderCreated { order: Some(Box::new(base)) };
-        let mark = self.append(order, EntryKind::Created, 0, "pending", Some(Detail::Created(created)));
+        let base = Order {
+            workflow: "w".to_owned(),
+            id: order.to_owned(),
+            state,
+            status,
+            ..Order::default()
+        };
+        let created = OrderCreated {
+            order: Some(Box::new(base)),
+        };
+        let mark = self.append(
+            order,
+            EntryKind::Created,
+            0,
+            "pending",
+            Some(Detail::Created(created)),
+        );
         self.tell(order, mark, None, Told::Plainly, 1);
     }
 
@@ -88,31 +100,71 @@ impl World {
     }
 
     fn refuse(&mut self, order: &'static str) {
-        self.step(order, "refused".to_owned(), None, vec![Answer::Refused(Code::Aborted, "VERSION_MISMATCH".to_owned())]);
+        self.step(
+            order,
+            "refused".to_owned(),
+            None,
+            vec![Answer::Refused(
+                Code::Aborted,
+                "VERSION_MISMATCH".to_owned(),
+            )],
+        );
     }
 
     fn lose(&mut self, order: &'static str) {
-        self.step(order, "lost".to_owned(), None, vec![Answer::Unknown("cut".to_owned())]);
+        self.step(
+            order,
+            "lost".to_owned(),
+            None,
+            vec![Answer::Unknown("cut".to_owned())],
+        );
     }
 
     fn of(&self, order: &str) -> Vec<HistoryEntry> {
-        self.record.log.iter().filter(|entry| entry.order_id == order).cloned().collect()
+        self.record
+            .log
+            .iter()
+            .filter(|entry| entry.order_id == order)
+            .cloned()
+            .collect()
     }
 
-    fn append(&mut self, order: &str, kind: EntryKind, cause: i64, to: &str, detail: Option<Detail>) -> String {
+    fn append(
+        &mut self,
+        order: &str,
+        kind: EntryKind,
+        cause: i64,
+        to: &str,
+        detail: Option<Detail>,
+    ) -> String {
         let partition = self.partitions[order];
-        let offset = self.record.log.iter().filter(|entry| place_of(entry).0 == partition).count() + 1;
+        let offset = self
+            .record
+            .log
+            .iter()
+            .filter(|entry| place_of(entry).0 == partition)
+            .count()
+            + 1;
         let history = self.of(order);
         let sequence = i64::try_from(history.len()).unwrap() + 1;
-        let from = history.last().map_or(String::new(), |last| last.to_status.clone());
-        let to = if to == "same" { from.clone() } else { to.to_owned() };
+        let from = history
+            .last()
+            .map_or(String::new(), |last| last.to_status.clone());
+        let to = if to == "same" {
+            from.clone()
+        } else {
+            to.to_owned()
+        };
         let state = if from.is_empty() { "" } else { "new" };
         let mark = format!("{order}{sequence}");
         self.record.log.push(HistoryEntry {
             workflow: "w".to_owned(),
             order_id: order.to_owned(),
             sequence,
-            log_position: Some(LogPosition { partition, offset: i64::try_from(offset).unwrap() }),
+            log_position: Some(LogPosition {
+                partition,
+                offset: i64::try_from(offset).unwrap(),
+            }),
             kind: kind.into(),
             from_state: state.to_owned(),
             status_changed: from != to,
@@ -120,19 +172,39 @@ impl World {
             to_state: "new".to_owned(),
             to_status: to,
             caused_by: cause,
-            metadata: if cause == 0 { BTreeMap::from([(MARK.to_owned(), mark.clone())]) } else { BTreeMap::new() },
-            create_time: Some(Timestamp { seconds: i64::try_from(self.tick).unwrap(), nanos: 0 }),
+            metadata: if cause == 0 {
+                BTreeMap::from([(MARK.to_owned(), mark.clone())])
+            } else {
+                BTreeMap::new()
+            },
+            create_time: Some(Timestamp {
+                seconds: i64::try_from(self.tick).unwrap(),
+                nanos: 0,
+            }),
             detail,
             ..v1::HistoryEntry::default()
         });
         mark
     }
 
-    fn tell(&mut self, order: &'static str, mark: String, group: Option<u64>, told: Told, entries: usize) {
+    fn tell(
+        &mut self,
+        order: &'static str,
+        mark: String,
+        group: Option<u64>,
+        told: Told,
+        entries: usize,
+    ) {
         let history = self.of(order);
         let written = history[history.len() - entries..].to_vec();
         let order_now = replayed(&history.iter().collect::<Vec<_>>());
-        let done = |replayed| Answer::Done(Box::new(Done { entries: written, order: order_now, replayed }));
+        let done = |replayed| {
+            Answer::Done(Box::new(Done {
+                entries: written,
+                order: order_now,
+                replayed,
+            }))
+        };
         let tries = match told {
             Told::Plainly => vec![done(false)],
             Told::Never => vec![Answer::Unknown("cut".to_owned())],
@@ -145,8 +217,18 @@ impl World {
     fn step(&mut self, order: &str, mark: String, group: Option<u64>, tries: Vec<Answer>) {
         self.tick += 1;
         let began = self.tick * TICK;
-        let order = OrderKey { workflow: "w".to_owned(), id: order.to_owned() };
-        self.record.steps.push(Step { mark, order, group, began, ended: began + TICK / 2, tries });
+        let order = OrderKey {
+            workflow: "w".to_owned(),
+            id: order.to_owned(),
+        };
+        self.record.steps.push(Step {
+            mark,
+            order,
+            group,
+            began,
+            ended: began + TICK / 2,
+            tries,
+        });
         self.heads.push((began + TICK / 2, self.head(usize::MAX)));
     }
 
@@ -161,7 +243,10 @@ impl World {
 
     fn finish(mut self) -> Record {
         for order in ["a", "b", "c"] {
-            let key = OrderKey { workflow: "w".to_owned(), id: order.to_owned() };
+            let key = OrderKey {
+                workflow: "w".to_owned(),
+                id: order.to_owned(),
+            };
             let history = self.of(order);
             let order = replayed(&history.iter().collect::<Vec<_>>()).unwrap();
             self.record.orders.insert(key.clone(), order);
@@ -169,31 +254,111 @@ impl World {
         }
         let early = self.of("a")[..2].to_vec();
         let early = replayed(&early.iter().collect::<Vec<_>>()).unwrap();
-        self.record.reads.push(Read { began: 4 * TICK - 1, order: early });
+        self.record.reads.push(Read {
+            began: 4 * TICK - 1,
+            order: early,
+        });
         let end = self.head(usize::MAX);
         let middle = self.head(5);
         let all = Filter::default();
-        let changes = Filter { status_changes_only: true, ..Filter::default() };
-        let comments = Filter { kinds: vec![EntryKind::Commented.into()], ..Filter::default() };
-        let first = Filter { partitions: vec![0], ..Filter::default() };
+        let changes = Filter {
+            status_changes_only: true,
+            ..Filter::default()
+        };
+        let comments = Filter {
+            kinds: vec![EntryKind::Commented.into()],
+            ..Filter::default()
+        };
+        let first = Filter {
+            partitions: vec![0],
+            ..Filter::default()
+        };
         self.watch("all", &all, Start::Beginning, [0, 0], middle, 1, End::Cut);
         self.watch("all", &all, token(middle), middle, end, 700, End::Complete);
-        self.watch("changes", &changes, Start::Beginning, [0, 0], end, 2, End::Complete);
-        self.watch("comments", &comments, Start::Beginning, [0, 0], middle, 3, End::Cut);
-        self.watch("comments", &comments, token(middle), middle, end, 701, End::Complete);
-        self.watch("other", &all, token(middle), middle, end, 702, End::Complete);
-        self.watch("first", &first, Start::Beginning, [0, 0], end, 4, End::Complete);
+        self.watch(
+            "changes",
+            &changes,
+            Start::Beginning,
+            [0, 0],
+            end,
+            2,
+            End::Complete,
+        );
+        self.watch(
+            "comments",
+            &comments,
+            Start::Beginning,
+            [0, 0],
+            middle,
+            3,
+            End::Cut,
+        );
+        self.watch(
+            "comments",
+            &comments,
+            token(middle),
+            middle,
+            end,
+            701,
+            End::Complete,
+        );
+        self.watch(
+            "other",
+            &all,
+            token(middle),
+            middle,
+            end,
+            702,
+            End::Complete,
+        );
+        self.watch(
+            "first",
+            &first,
+            Start::Beginning,
+            [0, 0],
+            end,
+            4,
+            End::Complete,
+        );
         let now = self.heads[3].1;
-        self.watch("now", &all, Start::Now, now, end, self.heads[3].0 + 10, End::Complete);
+        self.watch(
+            "now",
+            &all,
+            Start::Now,
+            now,
+            end,
+            self.heads[3].0 + 10,
+            End::Complete,
+        );
         let late = self.tick * TICK * 2;
-        self.watch("export", &all, Start::Beginning, [0, 0], end, late, End::UpToNow);
+        self.watch(
+            "export",
+            &all,
+            Start::Beginning,
+            [0, 0],
+            end,
+            late,
+            End::UpToNow,
+        );
         self.record
     }
 
     /// Records a stream that is at `from` when it opens and at `to` when it ends: a message for each step that matches,
     /// as soon as it may be known.
-    #[expect(clippy::too_many_arguments, reason = "each says one thing about the stream")]
-    fn watch(&mut self, name: &str, filter: &Filter, start: Start, from: [i64; 2], to: [i64; 2], opened: u64, end: End) {
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each says one thing about the stream"
+    )]
+    fn watch(
+        &mut self,
+        name: &str,
+        filter: &Filter,
+        start: Start,
+        from: [i64; 2],
+        to: [i64; 2],
+        opened: u64,
+        end: End,
+    ) {
         let mut at = opened + 1;
         let mut place = from;
         let mut messages = vec![message(at, Vec::new(), place)];
@@ -203,17 +368,33 @@ impl World {
             if last <= from[index] || last > to[index] {
                 continue;
             }
-            let step = self.record.steps.iter().find(|step| step.mark == group[0].metadata[MARK]).unwrap();
+            let step = self
+                .record
+                .steps
+                .iter()
+                .find(|step| step.mark == group[0].metadata[MARK])
+                .unwrap();
             at = at.max(step.ended) + 1;
             place[index] = last;
-            let entries: Vec<_> = group.iter().filter(|entry| filter.matches(entry)).cloned().collect();
+            let entries: Vec<_> = group
+                .iter()
+                .filter(|entry| filter.matches(entry))
+                .cloned()
+                .collect();
             if !entries.is_empty() {
                 messages.push(message(at, entries, place));
             }
         }
         messages.push(message(at + 1, Vec::new(), place));
         let filter = filter.clone();
-        self.record.sessions.push(Session { watcher: name.to_owned(), filter, start, opened, messages, end });
+        self.record.sessions.push(Session {
+            watcher: name.to_owned(),
+            filter,
+            start,
+            opened,
+            messages,
+            end,
+        });
     }
 }
 
@@ -223,5 +404,11 @@ fn token(place: [i64; 2]) -> Start {
 }
 
 fn message(at: u64, entries: Vec<HistoryEntry>, place: [i64; 2]) -> Message {
-    Message { at, checkpoint: entries.is_empty(), entries, resume_token: format!("{place:?}"), partition_count: 2 }
+    Message {
+        at,
+        checkpoint: entries.is_empty(),
+        entries,
+        resume_token: format!("{place:?}"),
+        partition_count: 2,
+    }
 }

@@ -46,11 +46,15 @@ fn answers(step: &Step, entries: &Entries<'_>) -> Vec<Breach> {
         match answer {
             Answer::Done(done) => {
                 if !is_told_as_written(step, done, entries) {
-                    breaches.push(Breach::AnswerDiffers { mark: step.mark.clone() });
+                    breaches.push(Breach::AnswerDiffers {
+                        mark: step.mark.clone(),
+                    });
                 }
                 // UNAVAILABLE says that nothing was written, so only a doubtful try can be repeated.
                 if done.replayed && !is_uncertain {
-                    breaches.push(Breach::RepeatsNothing { mark: step.mark.clone() });
+                    breaches.push(Breach::RepeatsNothing {
+                        mark: step.mark.clone(),
+                    });
                 }
             }
             Answer::Unknown(_) => is_uncertain = true,
@@ -61,10 +65,17 @@ fn answers(step: &Step, entries: &Entries<'_>) -> Vec<Breach> {
 }
 
 fn is_told_as_written(step: &Step, done: &Done, entries: &Entries<'_>) -> bool {
-    let written = entries.marked.get(step.mark.as_str()).and_then(|written| written.first());
+    let written = entries
+        .marked
+        .get(step.mark.as_str())
+        .and_then(|written| written.first());
     let Some(call) = written else { return true };
     let is_same = entries.step_around(call).eq(done.entries.iter());
-    is_same && done.order.as_ref().is_none_or(|order| is_order_of_then(order, done, entries.orders.get(&step.order)))
+    is_same
+        && done
+            .order
+            .as_ref()
+            .is_none_or(|order| is_order_of_then(order, done, entries.orders.get(&step.order)))
 }
 
 /// Whether an order in an answer is what its entries made of it up to its version, which is that of the step, or, where
@@ -75,9 +86,15 @@ fn is_order_of_then(
     history: Option<&Vec<&HistoryEntry>>,
 ) -> bool {
     let last = done.entries.last().map_or(0, |entry| entry.sequence);
-    let is_current = if done.replayed { order.version >= last } else { order.version == last };
+    let is_current = if done.replayed {
+        order.version >= last
+    } else {
+        order.version == last
+    };
     let length = usize::try_from(order.version).unwrap_or_default();
-    let then = history.and_then(|history| history.get(..length)).and_then(replayed);
+    let then = history
+        .and_then(|history| history.get(..length))
+        .and_then(replayed);
     is_current && then == Some(facts(order.clone()))
 }
 
@@ -87,7 +104,12 @@ fn invented(record: &Record, entries: &Entries<'_>) -> Vec<Breach> {
         let step = mark_of(entry).and_then(|mark| entries.steps.get(mark));
         step.is_none_or(|step| step.order != super::OrderKey::of(entry))
     });
-    invented.map(|entry| Breach::Invented { order: super::OrderKey::of(entry), sequence: entry.sequence }).collect()
+    invented
+        .map(|entry| Breach::Invented {
+            order: super::OrderKey::of(entry),
+            sequence: entry.sequence,
+        })
+        .collect()
 }
 
 fn groups(record: &Record, entries: &Entries<'_>) -> Vec<Breach> {
@@ -98,17 +120,25 @@ fn groups(record: &Record, entries: &Entries<'_>) -> Vec<Breach> {
         *present += times_written(step, entries).min(1);
         *of += 1;
     }
-    let half = groups.into_iter().filter(|(_, (present, of))| *present != 0 && present != of);
-    half.map(|(group, (present, of))| Breach::HalfDone { group, present, of }).collect()
+    let half = groups
+        .into_iter()
+        .filter(|(_, (present, of))| *present != 0 && present != of);
+    half.map(|(group, (present, of))| Breach::HalfDone { group, present, of })
+        .collect()
 }
 
 /// A step that was answered before another was sent stands before it.
 fn real_time(history: &[&HistoryEntry], entries: &Entries<'_>) -> Option<Breach> {
     let mut first_end_of_later = u64::MAX;
     for entry in history.iter().rev().copied() {
-        let Some(step) = entries.wanted(entry) else { continue };
+        let Some(step) = entries.wanted(entry) else {
+            continue;
+        };
         if step.began > first_end_of_later {
-            return Some(Breach::Overtaken { order: step.order.clone(), sequence: entry.sequence });
+            return Some(Breach::Overtaken {
+                order: step.order.clone(),
+                sequence: entry.sequence,
+            });
         }
         // A doubtful try may have been written at any time, but its acknowledgement is an upper bound like any other.
         if step.done().is_some() {

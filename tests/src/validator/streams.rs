@@ -19,12 +19,19 @@ pub(super) fn check(record: &Record, entries: &Entries<'_>) -> Vec<Breach> {
     sessions.sort_by_key(|session| session.opened);
     for session in &sessions {
         let matches = Matches::of(&session.filter, record);
-        let view = View { session, entries, matches, times: &times };
+        let view = View {
+            session,
+            entries,
+            matches,
+            times: &times,
+        };
         breaches.extend(view.form());
         breaches.extend(view.contents());
         match tokens.start(session, entries, &times) {
             Some(start) => breaches.extend(view.course(&start, &mut tokens)),
-            None => breaches.push(Breach::TokenFromNowhere { watcher: session.watcher.clone() }),
+            None => breaches.push(Breach::TokenFromNowhere {
+                watcher: session.watcher.clone(),
+            }),
         }
     }
     breaches.extend(repeated(&sessions));
@@ -39,7 +46,10 @@ fn repeated(sessions: &[&Session]) -> Vec<Breach> {
     for session in sessions {
         for entry in session.messages.iter().flat_map(|message| &message.entries) {
             if !seen.insert((&session.watcher, place_of(entry))) {
-                breaches.push(Breach::Repeated { watcher: session.watcher.clone(), place: place_of(entry) });
+                breaches.push(Breach::Repeated {
+                    watcher: session.watcher.clone(),
+                    place: place_of(entry),
+                });
             }
         }
     }
@@ -47,10 +57,22 @@ fn repeated(sessions: &[&Session]) -> Vec<Breach> {
 }
 
 fn partition_counts(sessions: &[&Session]) -> Option<Breach> {
-    let told = |session: &&Session| session.messages.iter().map(|message| message.partition_count).collect::<Vec<_>>();
+    let told = |session: &&Session| {
+        session
+            .messages
+            .iter()
+            .map(|message| message.partition_count)
+            .collect::<Vec<_>>()
+    };
     let first = sessions.iter().flat_map(told).next()?;
-    let other = |session: &&Session| told(session).into_iter().find(|count| *count != first || *count < 1);
-    let found = sessions.iter().find_map(|session| other(session).map(|found| (session.watcher.clone(), found)));
+    let other = |session: &&Session| {
+        told(session)
+            .into_iter()
+            .find(|count| *count != first || *count < 1)
+    };
+    let found = sessions
+        .iter()
+        .find_map(|session| other(session).map(|found| (session.watcher.clone(), found)));
     found.map(|(watcher, found)| Breach::PartitionCount { watcher, found })
 }
 
@@ -75,15 +97,21 @@ impl<'r> View<'_, 'r> {
         let mut breaches = Vec::new();
         let is_watch = self.session.end != End::UpToNow;
         match self.messages().first() {
-            Some(first) if is_watch && !first.checkpoint => breaches.push(Breach::NoGreeting { watcher: self.watcher() }),
-            None if !is_watch => breaches.push(Breach::EmptyMessage { watcher: self.watcher() }),
+            Some(first) if is_watch && !first.checkpoint => breaches.push(Breach::NoGreeting {
+                watcher: self.watcher(),
+            }),
+            None if !is_watch => breaches.push(Breach::EmptyMessage {
+                watcher: self.watcher(),
+            }),
             _ => {}
         }
         let is_empty = |message: &&Message| {
             message.resume_token.is_empty() || (message.entries.is_empty() && !message.checkpoint)
         };
         let empty = self.messages().iter().filter(is_empty);
-        breaches.extend(empty.map(|_| Breach::EmptyMessage { watcher: self.watcher() }));
+        breaches.extend(empty.map(|_| Breach::EmptyMessage {
+            watcher: self.watcher(),
+        }));
         breaches
     }
 
@@ -107,8 +135,13 @@ impl<'r> View<'_, 'r> {
     }
 
     fn is_torn(&self, entry: &HistoryEntry, here: &HashSet<Place>) -> bool {
-        let Some(logged) = self.entries.at(place_of(entry)) else { return false };
-        let mut of_step = self.entries.step_around(logged).filter(|other| self.session.filter.matches(other));
+        let Some(logged) = self.entries.at(place_of(entry)) else {
+            return false;
+        };
+        let mut of_step = self
+            .entries
+            .step_around(logged)
+            .filter(|other| self.session.filter.matches(other));
         of_step.any(|other| !here.contains(&place_of(other)))
     }
 
@@ -121,16 +154,29 @@ impl<'r> View<'_, 'r> {
             for entry in &message.entries {
                 breaches.extend(self.follows(entry, start, &mut delivered));
                 let order = (entry.workflow.as_str(), entry.order_id.as_str());
-                if sequences.insert(order, entry.sequence).is_some_and(|before| before >= entry.sequence) {
-                    breaches.push(Breach::Unordered { watcher: self.watcher(), place: place_of(entry) });
+                if sequences
+                    .insert(order, entry.sequence)
+                    .is_some_and(|before| before >= entry.sequence)
+                {
+                    breaches.push(Breach::Unordered {
+                        watcher: self.watcher(),
+                        place: place_of(entry),
+                    });
                 }
             }
             let ranges = reached(start, &delivered, message.at, &self.matches, self.times);
             if let Err(partition) = tokens.note(&message.resume_token, &ranges) {
-                breaches.push(Breach::TokenMoves { watcher: self.watcher(), partition });
+                breaches.push(Breach::TokenMoves {
+                    watcher: self.watcher(),
+                    partition,
+                });
             }
         }
-        breaches.extend(start.keys().filter_map(|partition| self.behind(*partition, start, &delivered)));
+        breaches.extend(
+            start
+                .keys()
+                .filter_map(|partition| self.behind(*partition, start, &delivered)),
+        );
         breaches
     }
 
@@ -145,24 +191,51 @@ impl<'r> View<'_, 'r> {
         let before = delivered.insert(partition, offset);
         let watcher = self.watcher();
         if before.is_some_and(|before| offset <= before) {
-            return Some(Breach::Unordered { watcher, place: (partition, offset) });
+            return Some(Breach::Unordered {
+                watcher,
+                place: (partition, offset),
+            });
         }
         if before.is_none() && offset <= range.low {
-            return Some(Breach::Repeated { watcher, place: (partition, offset) });
+            return Some(Breach::Repeated {
+                watcher,
+                place: (partition, offset),
+            });
         }
-        let next = self.matches.next_after(partition, before.unwrap_or(range.high));
+        let next = self
+            .matches
+            .next_after(partition, before.unwrap_or(range.high));
         let missed = next.filter(|next| *next < offset)?;
-        Some(Breach::Skipped { watcher, place: (partition, missed) })
+        Some(Breach::Skipped {
+            watcher,
+            place: (partition, missed),
+        })
     }
 
-    fn behind(&self, partition: i32, start: &Ranges, delivered: &BTreeMap<i32, i64>) -> Option<Breach> {
+    fn behind(
+        &self,
+        partition: i32,
+        start: &Ranges,
+        delivered: &BTreeMap<i32, i64>,
+    ) -> Option<Breach> {
         let up_to = match self.session.end {
             End::Cut => return None,
-            End::UpToNow => self.times.acknowledged_before(partition, self.session.opened),
+            End::UpToNow => self
+                .times
+                .acknowledged_before(partition, self.session.opened),
             End::Complete => i64::MAX,
         };
-        let surely = delivered.get(&partition).copied().or_else(|| start.get(&partition).map(|range| range.high))?;
-        let missing = self.matches.next_after(partition, surely).filter(|missing| *missing <= up_to)?;
-        Some(Breach::Behind { watcher: self.watcher(), place: (partition, missing) })
+        let surely = delivered
+            .get(&partition)
+            .copied()
+            .or_else(|| start.get(&partition).map(|range| range.high))?;
+        let missing = self
+            .matches
+            .next_after(partition, surely)
+            .filter(|missing| *missing <= up_to)?;
+        Some(Breach::Behind {
+            watcher: self.watcher(),
+            place: (partition, missing),
+        })
     }
 }

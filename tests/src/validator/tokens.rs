@@ -25,12 +25,17 @@ pub(super) struct Times {
 
 impl Times {
     pub(super) fn of(entries: &Entries<'_>) -> Self {
-        let mut times = Self { acknowledged: BTreeMap::new(), sent: BTreeMap::new() };
+        let mut times = Self {
+            acknowledged: BTreeMap::new(),
+            sent: BTreeMap::new(),
+        };
         for (partition, of_partition) in &entries.partitions {
             let mut ends = Vec::new();
             let mut begins = Vec::new();
             for entry in of_partition {
-                let Some(step) = entries.wanted(entry) else { continue };
+                let Some(step) = entries.wanted(entry) else {
+                    continue;
+                };
                 let offset = entry.log_position.unwrap_or_default().offset;
                 if step.done().is_some() {
                     ends.push((step.ended, offset));
@@ -39,7 +44,9 @@ impl Times {
             }
             ends.sort_unstable();
             begins.sort_unstable_by(|a, b| b.cmp(a));
-            times.acknowledged.insert(*partition, running(ends, i64::max));
+            times
+                .acknowledged
+                .insert(*partition, running(ends, i64::max));
             times.sent.insert(*partition, running(begins, i64::min));
         }
         times
@@ -47,16 +54,30 @@ impl Times {
 
     /// The highest offset that was acknowledged before an instant; 0 for none.
     pub(super) fn acknowledged_before(&self, partition: i32, instant: u64) -> i64 {
-        let ends = self.acknowledged.get(&partition).map(Vec::as_slice).unwrap_or_default();
+        let ends = self
+            .acknowledged
+            .get(&partition)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let count = ends.partition_point(|(end, _)| *end < instant);
-        count.checked_sub(1).and_then(|last| ends.get(last)).map_or(0, |(_, offset)| *offset)
+        count
+            .checked_sub(1)
+            .and_then(|last| ends.get(last))
+            .map_or(0, |(_, offset)| *offset)
     }
 
     /// The highest offset that may have existed at an instant.
     fn existing_at(&self, partition: i32, instant: u64) -> i64 {
-        let begins = self.sent.get(&partition).map(Vec::as_slice).unwrap_or_default();
+        let begins = self
+            .sent
+            .get(&partition)
+            .map(Vec::as_slice)
+            .unwrap_or_default();
         let count = begins.partition_point(|(begin, _)| *begin > instant);
-        count.checked_sub(1).and_then(|last| begins.get(last)).map_or(i64::MAX, |(_, offset)| offset - 1)
+        count
+            .checked_sub(1)
+            .and_then(|last| begins.get(last))
+            .map_or(i64::MAX, |(_, offset)| offset - 1)
     }
 }
 
@@ -80,10 +101,16 @@ impl Tokens {
     /// # Errors
     /// Returns the partition where it cannot be true together with what was known.
     pub(super) fn note(&mut self, token: &str, ranges: &Ranges) -> Result<(), i32> {
-        let known = self.0.entry(token.to_owned()).or_insert_with(|| ranges.clone());
+        let known = self
+            .0
+            .entry(token.to_owned())
+            .or_insert_with(|| ranges.clone());
         for (partition, range) in ranges {
             let both = known.entry(*partition).or_insert(*range);
-            *both = Range { low: both.low.max(range.low), high: both.high.min(range.high) };
+            *both = Range {
+                low: both.low.max(range.low),
+                high: both.high.min(range.high),
+            };
             if both.low > both.high {
                 return Err(*partition);
             }
@@ -92,9 +119,19 @@ impl Tokens {
     }
 
     /// Where a session begins; none for a token that was not given out.
-    pub(super) fn start(&self, session: &Session, entries: &Entries<'_>, times: &Times) -> Option<Ranges> {
-        let each = |range: &dyn Fn(i32) -> Range| entries.partitions.keys().map(|p| (*p, range(*p))).collect();
-        let greeted = session.messages.first().map_or(u64::MAX, |message| message.at);
+    pub(super) fn start(
+        &self,
+        session: &Session,
+        entries: &Entries<'_>,
+        times: &Times,
+    ) -> Option<Ranges> {
+        let each = |range: &dyn Fn(i32) -> Range| {
+            entries.partitions.keys().map(|p| (*p, range(*p))).collect()
+        };
+        let greeted = session
+            .messages
+            .first()
+            .map_or(u64::MAX, |message| message.at);
         match &session.start {
             Start::Beginning => Some(each(&|_| Range { low: 0, high: 0 })),
             Start::Now => Some(each(&|partition| Range {
@@ -118,7 +155,9 @@ pub(super) fn reached(
     for (partition, range) in start {
         let low = delivered.get(partition).copied().unwrap_or(range.low);
         let surely = delivered.get(partition).copied().unwrap_or(range.high);
-        let next = matches.next_after(*partition, surely).map_or(i64::MAX, |next| next - 1);
+        let next = matches
+            .next_after(*partition, surely)
+            .map_or(i64::MAX, |next| next - 1);
         let high = next.min(times.existing_at(*partition, instant)).max(low);
         ranges.insert(*partition, Range { low, high });
     }
@@ -133,7 +172,10 @@ impl Matches {
         let mut matches: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
         for entry in record.log.iter().filter(|entry| filter.matches(entry)) {
             let position = entry.log_position.unwrap_or_default();
-            matches.entry(position.partition).or_default().push(position.offset);
+            matches
+                .entry(position.partition)
+                .or_default()
+                .push(position.offset);
         }
         Self(matches)
     }
@@ -141,6 +183,8 @@ impl Matches {
     /// The first match after an offset.
     pub(super) fn next_after(&self, partition: i32, offset: i64) -> Option<i64> {
         let offsets = self.0.get(&partition)?;
-        offsets.get(offsets.partition_point(|found| *found <= offset)).copied()
+        offsets
+            .get(offsets.partition_point(|found| *found <= offset))
+            .copied()
     }
 }

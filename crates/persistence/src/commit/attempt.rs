@@ -27,7 +27,9 @@ pub(super) struct Piece {
 impl Piece {
     pub(super) fn of<'u>(&self, units: &'u [Unit]) -> (&'u [Step], UnitMode) {
         let unit = units.get(self.unit);
-        let steps = unit.and_then(|unit| unit.steps.get(self.steps.clone())).unwrap_or_default();
+        let steps = unit
+            .and_then(|unit| unit.steps.get(self.steps.clone()))
+            .unwrap_or_default();
         (steps, unit.map_or(UnitMode::Separate, |unit| unit.mode))
     }
 }
@@ -65,7 +67,10 @@ pub(super) async fn attempt(
     pieces: &[Piece],
     doubtful: &mut Option<Batch>,
 ) -> Result<Ending<Batch>, Error> {
-    let steps = pieces.iter().flat_map(|piece| piece.of(units).0).collect::<Vec<_>>();
+    let steps = pieces
+        .iter()
+        .flat_map(|piece| piece.of(units).0)
+        .collect::<Vec<_>>();
     lookup::lock(tx, &partitions(store, &steps)).await?;
     if let Some((position, id)) = doubtful.as_ref().and_then(|batch| batch.proof) {
         let found = history::batch(tx, position).await?;
@@ -75,18 +80,41 @@ pub(super) async fn attempt(
     }
     let mut working = Working::load(store, tx, &steps, Purpose::Commit).await?;
     let outcomes = decide(&mut working, units, pieces);
-    let Some(first) = working.pending.first().map(|pending| pending.logged.position) else {
-        return Ok(Ending::RollBack(Batch { outcomes, proof: None, marks: Vec::new() }));
+    let Some(first) = working
+        .pending
+        .first()
+        .map(|pending| pending.logged.position)
+    else {
+        return Ok(Ending::RollBack(Batch {
+            outcomes,
+            proof: None,
+            marks: Vec::new(),
+        }));
     };
     let id = Uuid::new_v4().into_bytes();
     let marks = write::all(tx, &working, id).await?;
-    let marks = marks.into_iter().filter_map(|mark| Some((working.graphs.get(&mark.0)?.clone(), mark))).collect();
-    Ok(Ending::Commit(Batch { outcomes, proof: Some((first, BatchId(id))), marks }))
+    let marks = marks
+        .into_iter()
+        .filter_map(|mark| Some((working.graphs.get(&mark.0)?.clone(), mark)))
+        .collect();
+    Ok(Ending::Commit(Batch {
+        outcomes,
+        proof: Some((first, BatchId(id))),
+        marks,
+    }))
 }
 
 /// Runs a batch that shall not be written, in an open snapshot.
-pub(super) async fn rehearse(store: &Store, tx: &mut Tx, units: &[Unit], pieces: &[Piece]) -> Result<Vec<PieceOutcome>, Error> {
-    let steps = pieces.iter().flat_map(|piece| piece.of(units).0).collect::<Vec<_>>();
+pub(super) async fn rehearse(
+    store: &Store,
+    tx: &mut Tx,
+    units: &[Unit],
+    pieces: &[Piece],
+) -> Result<Vec<PieceOutcome>, Error> {
+    let steps = pieces
+        .iter()
+        .flat_map(|piece| piece.of(units).0)
+        .collect::<Vec<_>>();
     let mut working = Working::load(store, tx, &steps, Purpose::Rehearse).await?;
     Ok(decide(&mut working, units, pieces))
 }
@@ -100,7 +128,10 @@ fn decide(working: &mut Working, units: &[Unit], pieces: &[Piece]) -> Vec<PieceO
 }
 
 fn partitions(store: &Store, steps: &[&Step]) -> Vec<Partition> {
-    let mut partitions = steps.iter().map(|step| store.partition_of(&step.workflow, &step.order_id)).collect::<Vec<_>>();
+    let mut partitions = steps
+        .iter()
+        .map(|step| store.partition_of(&step.workflow, &step.order_id))
+        .collect::<Vec<_>>();
     partitions.sort_unstable();
     partitions.dedup();
     partitions

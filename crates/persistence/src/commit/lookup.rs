@@ -26,9 +26,18 @@ pub(crate) const STEP_ENTRIES_MAX: i64 = 101;
 /// lock of the whole file already.
 pub(crate) async fn lock(tx: &mut Tx, partitions: &[Partition]) -> Result<(), Error> {
     if let Tx::Postgres(connection) = tx {
-        let numbers = partitions.iter().map(|partition| partition.number()).collect::<Vec<_>>();
-        let rows = partitions::table.filter(partitions::partition.eq_any(&numbers)).order(partitions::partition);
-        let locked = rows.for_update().select(partitions::partition).load::<i32>(&mut ***connection).await?;
+        let numbers = partitions
+            .iter()
+            .map(|partition| partition.number())
+            .collect::<Vec<_>>();
+        let rows = partitions::table
+            .filter(partitions::partition.eq_any(&numbers))
+            .order(partitions::partition);
+        let locked = rows
+            .for_update()
+            .select(partitions::partition)
+            .load::<i32>(&mut ***connection)
+            .await?;
         if locked.len() != numbers.len() {
             return Err(Error::Corrupt {
                 table: "partitions",
@@ -56,8 +65,16 @@ pub struct Head {
 pub(crate) async fn heads(tx: &mut Tx, partitions: &[Partition]) -> Result<Vec<Head>, Error> {
     let rows: Vec<(i32, i64, i64, Vec<u8>)> = match tx {
         Tx::Postgres(connection) => {
-            let numbers = partitions.iter().map(|partition| partition.number()).collect();
-            FindHeads { partitions: numbers, ..FindHeads::default() }.load(&mut ***connection).await?
+            let numbers = partitions
+                .iter()
+                .map(|partition| partition.number())
+                .collect();
+            FindHeads {
+                partitions: numbers,
+                ..FindHeads::default()
+            }
+            .load(&mut ***connection)
+            .await?
         }
         Tx::Sqlite(connection) => {
             let mut rows = Vec::new();
@@ -65,7 +82,12 @@ pub(crate) async fn heads(tx: &mut Tx, partitions: &[Partition]) -> Result<Vec<H
                 let last = history::table
                     .filter(history::partition.eq(partition.number()))
                     .order(history::log_offset.desc())
-                    .select((history::partition, history::log_offset, history::create_time, history::batch_id));
+                    .select((
+                        history::partition,
+                        history::log_offset,
+                        history::create_time,
+                        history::batch_id,
+                    ));
                 rows.extend(last.first(&mut ***connection).await.optional()?);
             }
             rows
@@ -73,18 +95,31 @@ pub(crate) async fn heads(tx: &mut Tx, partitions: &[Partition]) -> Result<Vec<H
     };
     rows.into_iter()
         .map(|(partition, offset, create_time, batch)| {
-            let position = LogPosition { partition: Partition::new(partition), offset };
-            Ok(Head { position, create_time: Timestamp::from_micros(create_time), batch: BatchId::read(position, batch)? })
+            let position = LogPosition {
+                partition: Partition::new(partition),
+                offset,
+            };
+            Ok(Head {
+                position,
+                create_time: Timestamp::from_micros(create_time),
+                batch: BatchId::read(position, batch)?,
+            })
         })
         .collect()
 }
 
 /// Finds orders by partition, workflow and id.
-pub(crate) async fn orders(tx: &mut Tx, keys: &[(Partition, &str, &str)]) -> Result<Vec<OrderRow>, Error> {
+pub(crate) async fn orders(
+    tx: &mut Tx,
+    keys: &[(Partition, &str, &str)],
+) -> Result<Vec<OrderRow>, Error> {
     match tx {
         Tx::Postgres(connection) => {
             let find = FindOrders {
-                partitions: keys.iter().map(|(partition, ..)| partition.number()).collect(),
+                partitions: keys
+                    .iter()
+                    .map(|(partition, ..)| partition.number())
+                    .collect(),
                 workflows: keys.iter().map(|(_, workflow, _)| *workflow).collect(),
                 ids: keys.iter().map(|(.., id)| *id).collect(),
                 ..FindOrders::default()
@@ -99,7 +134,11 @@ pub(crate) async fn orders(tx: &mut Tx, keys: &[(Partition, &str, &str)]) -> Res
                     .filter(orders::partition.eq(partition.number()))
                     .filter(orders::workflow.eq(*workflow))
                     .filter(orders::id.eq(*id));
-                rows.extend(find.first::<OrderRow>(&mut ***connection).await.optional()?);
+                rows.extend(
+                    find.first::<OrderRow>(&mut ***connection)
+                        .await
+                        .optional()?,
+                );
             }
             Ok(rows)
         }
@@ -115,29 +154,53 @@ pub(super) struct Remembered {
 }
 
 /// Finds the steps that were remembered under these request ids of these orders.
-pub(super) async fn requests(tx: &mut Tx, keys: &[(Partition, i64, &RequestId)]) -> Result<Vec<Remembered>, Error> {
+pub(super) async fn requests(
+    tx: &mut Tx,
+    keys: &[(Partition, i64, &RequestId)],
+) -> Result<Vec<Remembered>, Error> {
     let mut found = Vec::new();
     for (partition, offset) in request_offsets(tx, keys).await? {
         let mut rows = step(tx, partition, offset).await?;
-        let Some(first) = rows.first_mut() else { continue };
-        let (order_key, fingerprint) = (first.order_key, first.fingerprint.take().unwrap_or_default());
-        let entries = rows.iter().map(EntryRow::logged).collect::<Result<Vec<_>, _>>()?;
-        let [first, ..] = entries.as_slice() else { continue };
+        let Some(first) = rows.first_mut() else {
+            continue;
+        };
+        let (order_key, fingerprint) = (
+            first.order_key,
+            first.fingerprint.take().unwrap_or_default(),
+        );
+        let entries = rows
+            .iter()
+            .map(EntryRow::logged)
+            .collect::<Result<Vec<_>, _>>()?;
+        let [first, ..] = entries.as_slice() else {
+            continue;
+        };
         if let Some(request_id) = first.entry.request_id.clone() {
-            found.push(Remembered { order_key, request_id, fingerprint, entries });
+            found.push(Remembered {
+                order_key,
+                request_id,
+                fingerprint,
+                entries,
+            });
         }
     }
     Ok(found)
 }
 
-async fn request_offsets(tx: &mut Tx, keys: &[(Partition, i64, &RequestId)]) -> Result<Vec<(i32, i64)>, Error> {
+async fn request_offsets(
+    tx: &mut Tx,
+    keys: &[(Partition, i64, &RequestId)],
+) -> Result<Vec<(i32, i64)>, Error> {
     if keys.is_empty() {
         return Ok(Vec::new());
     }
     match tx {
         Tx::Postgres(connection) => {
             let find = FindRequests {
-                partitions: keys.iter().map(|(partition, ..)| partition.number()).collect(),
+                partitions: keys
+                    .iter()
+                    .map(|(partition, ..)| partition.number())
+                    .collect(),
                 order_keys: keys.iter().map(|(_, order_key, _)| *order_key).collect(),
                 request_ids: keys.iter().map(|(.., id)| id.as_str()).collect(),
                 ..FindRequests::default()
@@ -152,7 +215,11 @@ async fn request_offsets(tx: &mut Tx, keys: &[(Partition, i64, &RequestId)]) -> 
                     .filter(history::order_key.eq(*order_key))
                     .filter(history::request_id.eq(id.as_str()))
                     .select((history::partition, history::log_offset));
-                rows.extend(find.first::<(i32, i64)>(&mut ***connection).await.optional()?);
+                rows.extend(
+                    find.first::<(i32, i64)>(&mut ***connection)
+                        .await
+                        .optional()?,
+                );
             }
             Ok(rows)
         }
@@ -172,5 +239,8 @@ async fn step(tx: &mut Tx, partition: i32, offset: i64) -> Result<Vec<EntryRow>,
 
 /// The last offset and its time, by partition.
 pub(super) fn by_partition(heads: Vec<Head>) -> BTreeMap<Partition, Head> {
-    heads.into_iter().map(|head| (head.position.partition, head)).collect()
+    heads
+        .into_iter()
+        .map(|head| (head.position.partition, head))
+        .collect()
 }

@@ -8,6 +8,7 @@
 mod attempt;
 pub(crate) mod lookup;
 pub(crate) mod retry;
+mod slots;
 mod statements;
 mod working;
 mod write;
@@ -162,7 +163,9 @@ pub enum CommitError {
     Unavailable,
     /// The connection died at the commit, and the database did not come back in time to
     /// be asked.
-    #[error("the connection to the database was lost at the commit; whether it happened is not known")]
+    #[error(
+        "the connection to the database was lost at the commit; whether it happened is not known"
+    )]
     OutcomeUnknown,
     /// The database refused this very step. Nothing was written for it.
     #[error("the database refused the step; nothing was written")]

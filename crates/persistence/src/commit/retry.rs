@@ -51,26 +51,41 @@ impl Store {
     pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
         let units = [unit];
         let group = pieces(&units);
-        let outcomes = self.database().snapshot(async |tx| rehearse(self, tx, &units, &group).await);
+        let outcomes = self
+            .database()
+            .snapshot(async |tx| rehearse(self, tx, &units, &group).await);
         match outcomes.await {
             Ok(outcomes) => {
                 let mut answers = Answers::new(&units);
                 answers.put(&group, outcomes);
-                answers.finish(&units).pop().unwrap_or(Err(CommitError::Database))
+                answers
+                    .finish(&units)
+                    .pop()
+                    .unwrap_or(Err(CommitError::Database))
             }
             Err(error) => {
                 report(&error, "a rehearsal failed");
-                Err(if error.is_passing() { CommitError::Unavailable } else { CommitError::Database })
+                Err(if error.is_passing() {
+                    CommitError::Unavailable
+                } else {
+                    CommitError::Database
+                })
             }
         }
     }
 
-    async fn commit_group(&self, units: &[Unit], group: &[Piece]) -> Result<Vec<PieceOutcome>, Trouble> {
+    async fn commit_group(
+        &self,
+        units: &[Unit],
+        group: &[Piece],
+    ) -> Result<Vec<PieceOutcome>, Trouble> {
         let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<Batch> = None;
         let mut refused_alone = false;
         loop {
-            let written = self.database().write(async |tx| attempt(self, tx, units, group, &mut doubtful).await);
+            let written = self
+                .database()
+                .write(async |tx| attempt(self, tx, units, group, &mut doubtful).await);
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();
@@ -80,9 +95,13 @@ impl Store {
                     doubtful = Some(outcome);
                     error
                 }
-                Err(WriteFailure::Before(error)) if error.is_passing() || doubtful.is_some() => error,
+                Err(WriteFailure::Before(error)) if error.is_passing() || doubtful.is_some() => {
+                    error
+                }
                 // A refusal whose words are not known may have been a passing one.
-                Err(WriteFailure::Before(error)) if !refused_alone && split(units, group).is_none() => {
+                Err(WriteFailure::Before(error))
+                    if !refused_alone && split(units, group).is_none() =>
+                {
                     refused_alone = true;
                     error
                 }
@@ -107,12 +126,20 @@ enum Trouble {
 /// What was refused by a rule was not written whatever became of the commit, but the rule
 /// judged by what its neighbours did, so only `Unavailable` is true of it.
 fn given_up(group: &[Piece], doubtful: Option<&Batch>) -> Vec<CommitError> {
-    let Some(batch) = doubtful else { return vec![CommitError::Unavailable; group.len()] };
+    let Some(batch) = doubtful else {
+        return vec![CommitError::Unavailable; group.len()];
+    };
     let wrote = |outcome: &PieceOutcome| {
-        outcome.as_ref().is_ok_and(|steps| steps.iter().flatten().any(|step| !step.replayed))
+        outcome
+            .as_ref()
+            .is_ok_and(|steps| steps.iter().flatten().any(|step| !step.replayed))
     };
     let errors = batch.outcomes.iter().map(|outcome| {
-        if wrote(outcome) { CommitError::OutcomeUnknown } else { CommitError::Unavailable }
+        if wrote(outcome) {
+            CommitError::OutcomeUnknown
+        } else {
+            CommitError::Unavailable
+        }
     });
     errors.collect()
 }
@@ -125,12 +152,22 @@ pub(crate) struct Patience {
 
 impl Patience {
     pub(crate) fn new(patience: Duration) -> Self {
-        Self { until: Instant::now() + patience, pause: PAUSE_MIN, attempts: 1 }
+        Self {
+            until: Instant::now() + patience,
+            pause: PAUSE_MIN,
+            attempts: 1,
+        }
     }
 
     /// Waits a random part of a growing pause; false when patience is at an end.
     pub(crate) async fn wait(&mut self) -> bool {
-        let share = u32::from(Uuid::new_v4().as_bytes().first().copied().unwrap_or(u8::MAX));
+        let share = u32::from(
+            Uuid::new_v4()
+                .as_bytes()
+                .first()
+                .copied()
+                .unwrap_or(u8::MAX),
+        );
         let pause = self.pause.saturating_mul(64 + share) / 256;
         if self.attempts >= ATTEMPTS_MAX || Instant::now() + pause >= self.until {
             return false;
@@ -143,7 +180,10 @@ impl Patience {
 }
 
 fn pieces(units: &[Unit]) -> Vec<Piece> {
-    let pieces = units.iter().enumerate().map(|(index, unit)| Piece { unit: index, steps: 0..unit.steps.len() });
+    let pieces = units.iter().enumerate().map(|(index, unit)| Piece {
+        unit: index,
+        steps: 0..unit.steps.len(),
+    });
     pieces.filter(|piece| !piece.steps.is_empty()).collect()
 }
 
@@ -157,8 +197,14 @@ fn split(units: &[Unit], group: &[Piece]) -> Option<(Vec<Piece>, Vec<Piece>)> {
                 return None;
             }
             let middle = piece.steps.start + steps.len() / 2;
-            let first = Piece { unit: piece.unit, steps: piece.steps.start..middle };
-            let second = Piece { unit: piece.unit, steps: middle..piece.steps.end };
+            let first = Piece {
+                unit: piece.unit,
+                steps: piece.steps.start..middle,
+            };
+            let second = Piece {
+                unit: piece.unit,
+                steps: middle..piece.steps.end,
+            };
             Some((vec![first], vec![second]))
         }
         pieces => {
@@ -180,15 +226,26 @@ struct Answers(Vec<Answer>);
 
 impl Answers {
     fn new(units: &[Unit]) -> Self {
-        Self(units.iter().map(|unit| Answer::Steps(Vec::with_capacity(unit.steps.len()))).collect())
+        Self(
+            units
+                .iter()
+                .map(|unit| Answer::Steps(Vec::with_capacity(unit.steps.len())))
+                .collect(),
+        )
     }
 
     fn put(&mut self, group: &[Piece], outcomes: Vec<PieceOutcome>) {
         for (piece, outcome) in group.iter().zip(outcomes) {
-            let Some(answer) = self.0.get_mut(piece.unit) else { continue };
+            let Some(answer) = self.0.get_mut(piece.unit) else {
+                continue;
+            };
             match (outcome, answer) {
                 (Ok(steps), Answer::Steps(answers)) => {
-                    answers.extend(steps.into_iter().map(|step| step.map_err(StepError::Refused)));
+                    answers.extend(
+                        steps
+                            .into_iter()
+                            .map(|step| step.map_err(StepError::Refused)),
+                    );
                 }
                 (Err((index, refusal)), answer) => *answer = Answer::Refused { index, refusal },
                 (Ok(_), Answer::Refused { .. }) => {}
@@ -206,14 +263,18 @@ impl Answers {
     }
 
     fn finish(self, units: &[Unit]) -> Vec<Result<UnitOutcome, CommitError>> {
-        let answers = self.0.into_iter().zip(units).map(|(answer, unit)| match answer {
-            Answer::Refused { index, refusal } => Ok(UnitOutcome::Refused { index, refusal }),
-            Answer::Steps(steps) => match failure(&steps) {
-                Some(error) => Err(error),
-                None if steps.len() == unit.steps.len() => Ok(UnitOutcome::Done(steps)),
-                None => Err(CommitError::Database),
-            },
-        });
+        let answers = self
+            .0
+            .into_iter()
+            .zip(units)
+            .map(|(answer, unit)| match answer {
+                Answer::Refused { index, refusal } => Ok(UnitOutcome::Refused { index, refusal }),
+                Answer::Steps(steps) => match failure(&steps) {
+                    Some(error) => Err(error),
+                    None if steps.len() == unit.steps.len() => Ok(UnitOutcome::Done(steps)),
+                    None => Err(CommitError::Database),
+                },
+            });
         answers.collect()
     }
 }
@@ -223,7 +284,11 @@ fn failure(steps: &[StepAnswer]) -> Option<CommitError> {
     let mut worst = None;
     for step in steps {
         match step {
-            Err(StepError::Failed(error)) => worst = worst.filter(|e| *e == CommitError::OutcomeUnknown).or(Some(*error)),
+            Err(StepError::Failed(error)) => {
+                worst = worst
+                    .filter(|e| *e == CommitError::OutcomeUnknown)
+                    .or(Some(*error));
+            }
             Ok(_) | Err(StepError::Refused(_)) => return None,
         }
     }

@@ -9,12 +9,15 @@ use std::{
 
 use waymark_domain::{
     history::{Entry, LogPosition, Logged},
-    order::{self, Order},
+    order,
     partition::Partition,
-    value::{ActorId, OrderId, RequestId, Timestamp, WorkflowCode},
+    value::{RequestId, WorkflowCode},
 };
 
-use super::{Committed, Refusal, Request, Step, StepChange, UnitMode, lookup};
+use super::{
+    Committed, Refusal, Request, Step, StepChange, UnitMode, lookup,
+    slots::{self, Log, OrderRef, Slot},
+};
 use crate::{
     Error, Store,
     catalog::{self, Cached},
@@ -30,17 +33,6 @@ pub(super) enum Purpose {
     Rehearse,
 }
 
-/// An order as the batch sees it.
-#[derive(Debug, Clone)]
-pub(super) struct Slot {
-    pub(super) partition: Partition,
-    /// The offset of its first entry; 0 as long as there is no order.
-    pub(super) order_key: i64,
-    pub(super) order: Option<Order>,
-    /// The version and the customer that the database has, if it has the order.
-    pub(super) stored: Option<(i64, ActorId)>,
-}
-
 /// An entry that waits to be written.
 #[derive(Debug)]
 pub(super) struct Pending {
@@ -49,18 +41,17 @@ pub(super) struct Pending {
     pub(super) fingerprint: Option<[u8; 16]>,
 }
 
-#[derive(Debug, Clone, Copy)]
-struct Log {
-    next: i64,
-    now: Timestamp,
-}
-
 enum Remembered {
-    Stored { fingerprint: Vec<u8>, entries: Vec<Logged> },
-    Fresh { fingerprint: [u8; 16], entries: Range<usize> },
+    Stored {
+        fingerprint: Vec<u8>,
+        entries: Vec<Logged>,
+    },
+    Fresh {
+        fingerprint: [u8; 16],
+        entries: Range<usize>,
+    },
 }
 
-type OrderRef = (WorkflowCode, OrderId);
 type RequestRef = (Partition, i64, RequestId);
 
 /// A batch in progress.
@@ -82,7 +73,12 @@ struct Savepoint {
 
 impl Working {
     /// Reads what the steps need. The caller holds the locks of their partitions.
-    pub(super) async fn load(store: &Store, tx: &mut Tx, steps: &[&Step], purpose: Purpose) -> Result<Self, Error> {
+    pub(super) async fn load(
+        store: &Store,
+        tx: &mut Tx,
+        steps: &[&Step],
+        purpose: Purpose,
+    ) -> Result<Self, Error> {
         let version = catalog::version(tx).await?;
         let mut graphs = HashMap::new();
         for step in steps {
@@ -92,10 +88,16 @@ impl Working {
                 graphs.insert(step.workflow.clone(), cached);
             }
         }
-        let slots = load_slots(store, tx, steps).await?;
-        let logs = load_logs(store, tx, &slots).await?;
-        let mut working =
-            Self { purpose, graphs, slots, pending: Vec::new(), logs, remembered: HashMap::new() };
+        let slots = slots::slots(store, tx, steps).await?;
+        let logs = slots::logs(store, tx, &slots).await?;
+        let mut working = Self {
+            purpose,
+            graphs,
+            slots,
+            pending: Vec::new(),
+            logs,
+            remembered: HashMap::new(),
+        };
         if purpose == Purpose::Commit {
             working.remember_stored(tx, steps).await?;
         }
@@ -104,7 +106,9 @@ impl Working {
 
     async fn remember_stored(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
         let keys = steps.iter().filter_map(|step| {
-            let slot = self.slots.get(&(step.workflow.clone(), step.order_id.clone()))?;
+            let slot = self
+                .slots
+                .get(&(step.workflow.clone(), step.order_id.clone()))?;
             slot.order.as_ref()?;
             Some((slot.partition, slot.order_key, &step.request.as_ref()?.id))
         });
@@ -112,9 +116,14 @@ impl Working {
         keys.sort_unstable();
         keys.dedup();
         for found in lookup::requests(tx, &keys).await? {
-            let Some(first) = found.entries.first() else { continue };
+            let Some(first) = found.entries.first() else {
+                continue;
+            };
             let key = (first.position.partition, found.order_key, found.request_id);
-            let stored = Remembered::Stored { fingerprint: found.fingerprint, entries: found.entries };
+            let stored = Remembered::Stored {
+                fingerprint: found.fingerprint,
+                entries: found.entries,
+            };
             self.remembered.insert(key, stored);
         }
         Ok(())
@@ -122,7 +131,11 @@ impl Working {
 
     /// Decides the steps of one unit in turn. An atomic unit ends at the first refusal, and
     /// leaves nothing behind.
-    pub(super) fn unit(&mut self, steps: &[Step], mode: UnitMode) -> Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)> {
+    pub(super) fn unit(
+        &mut self,
+        steps: &[Step],
+        mode: UnitMode,
+    ) -> Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)> {
         if mode == UnitMode::Separate {
             return Ok(steps.iter().map(|step| self.step(step)).collect());
         }
@@ -145,44 +158,84 @@ impl Working {
         if let Some(replayed) = self.replay(step, &order_ref)? {
             return Ok(replayed);
         }
-        let not_found = || Refusal::WorkflowNotFound { workflow: step.workflow.clone() };
+        let not_found = || Refusal::WorkflowNotFound {
+            workflow: step.workflow.clone(),
+        };
         let cached = self.graphs.get(&step.workflow).ok_or_else(not_found)?;
         let slot = self.slots.get(&order_ref);
-        let now = slot.and_then(|slot| self.logs.get(&slot.partition)).map(|log| log.now).unwrap_or_default();
+        let now = slot
+            .and_then(|slot| self.logs.get(&slot.partition))
+            .map(|log| log.now)
+            .unwrap_or_default();
         let graph = &cached.published.graph;
         let entries = match (&step.change, slot.and_then(|slot| slot.order.as_ref())) {
             (StepChange::Create(new, context), None) => order::create(graph, new, context, now)?,
-            (StepChange::Change(command), Some(order)) => order::decide(graph, order, command, now)?,
+            (StepChange::Change(command), Some(order)) => {
+                order::decide(graph, order, command, now)?
+            }
             (StepChange::Create(..), Some(_)) => {
-                return Err(Refusal::OrderExists { workflow: step.workflow.clone(), order_id: step.order_id.clone() });
+                return Err(Refusal::OrderExists {
+                    workflow: step.workflow.clone(),
+                    order_id: step.order_id.clone(),
+                });
             }
             (StepChange::Change(_), None) => return Err(order_not_found(step)),
         };
-        self.accept(step, &order_ref, entries).ok_or_else(|| order_not_found(step))
+        self.accept(step, &order_ref, entries)
+            .ok_or_else(|| order_not_found(step))
     }
 
     /// Repeats the answer to a call that was committed before.
     fn replay(&self, step: &Step, order_ref: &OrderRef) -> Result<Option<Committed>, Refusal> {
-        let (Some(request), Some(slot)) = (&step.request, self.slots.get(order_ref)) else { return Ok(None) };
-        let Some(order) = &slot.order else { return Ok(None) };
-        let (same, entries) = match self.remembered.get(&(slot.partition, slot.order_key, request.id.clone())) {
-            None => return Ok(None),
-            Some(Remembered::Stored { fingerprint, entries }) => {
-                (fingerprint.as_slice() == request.fingerprint, entries.clone())
-            }
-            Some(Remembered::Fresh { fingerprint, entries }) => {
-                let fresh = self.pending.get(entries.clone()).unwrap_or_default();
-                (*fingerprint == request.fingerprint, fresh.iter().map(|pending| pending.logged.clone()).collect())
-            }
+        let (Some(request), Some(slot)) = (&step.request, self.slots.get(order_ref)) else {
+            return Ok(None);
         };
+        let Some(order) = &slot.order else {
+            return Ok(None);
+        };
+        let (same, entries) =
+            match self
+                .remembered
+                .get(&(slot.partition, slot.order_key, request.id.clone()))
+            {
+                None => return Ok(None),
+                Some(Remembered::Stored {
+                    fingerprint,
+                    entries,
+                }) => (
+                    fingerprint.as_slice() == request.fingerprint,
+                    entries.clone(),
+                ),
+                Some(Remembered::Fresh {
+                    fingerprint,
+                    entries,
+                }) => {
+                    let fresh = self.pending.get(entries.clone()).unwrap_or_default();
+                    (
+                        *fingerprint == request.fingerprint,
+                        fresh.iter().map(|pending| pending.logged.clone()).collect(),
+                    )
+                }
+            };
         if !same {
-            return Err(Refusal::RequestIdReused { request_id: request.id.clone() });
+            return Err(Refusal::RequestIdReused {
+                request_id: request.id.clone(),
+            });
         }
-        Ok(Some(Committed { order: order.clone(), entries, replayed: true }))
+        Ok(Some(Committed {
+            order: order.clone(),
+            entries,
+            replayed: true,
+        }))
     }
 
     /// Gives decided entries their places and applies them to the order.
-    fn accept(&mut self, step: &Step, order_ref: &OrderRef, entries: Vec<Entry>) -> Option<Committed> {
+    fn accept(
+        &mut self,
+        step: &Step,
+        order_ref: &OrderRef,
+        entries: Vec<Entry>,
+    ) -> Option<Committed> {
         let slot = self.slots.get_mut(order_ref)?;
         let log = self.logs.get_mut(&slot.partition)?;
         let order = match slot.order.take() {
@@ -198,21 +251,39 @@ impl Working {
         log.next += i64::try_from(logged.len()).unwrap_or_default();
         if self.purpose == Purpose::Rehearse {
             let entries = logged.into_iter().map(unlogged).collect();
-            return Some(Committed { order, entries, replayed: false });
+            return Some(Committed {
+                order,
+                entries,
+                replayed: false,
+            });
         }
         let start = self.pending.len();
         let order_key = slot.order_key;
         let fingerprint = step.request.as_ref().map(|request| request.fingerprint);
-        self.pending.extend(logged.iter().cloned().enumerate().map(|(index, logged)| Pending {
-            logged,
-            order_key,
-            fingerprint: fingerprint.filter(|_| index == 0),
-        }));
+        self.pending.extend(
+            logged
+                .iter()
+                .cloned()
+                .enumerate()
+                .map(|(index, logged)| Pending {
+                    logged,
+                    order_key,
+                    fingerprint: fingerprint.filter(|_| index == 0),
+                }),
+        );
         if let Some(Request { id, fingerprint }) = &step.request {
-            let fresh = Remembered::Fresh { fingerprint: *fingerprint, entries: start..self.pending.len() };
-            self.remembered.insert((slot.partition, order_key, id.clone()), fresh);
+            let fresh = Remembered::Fresh {
+                fingerprint: *fingerprint,
+                entries: start..self.pending.len(),
+            };
+            self.remembered
+                .insert((slot.partition, order_key, id.clone()), fresh);
         }
-        Some(Committed { order, entries: logged, replayed: false })
+        Some(Committed {
+            order,
+            entries: logged,
+            replayed: false,
+        })
     }
 
     fn savepoint(&self, steps: &[Step]) -> Savepoint {
@@ -221,7 +292,11 @@ impl Working {
             let slot = self.slots.get(&order_ref)?.clone();
             Some((order_ref, slot))
         });
-        Savepoint { pending: self.pending.len(), logs: self.logs.clone(), slots: slots.collect() }
+        Savepoint {
+            pending: self.pending.len(),
+            logs: self.logs.clone(),
+            slots: slots.collect(),
+        }
     }
 
     fn restore(&mut self, savepoint: Savepoint) {
@@ -236,56 +311,28 @@ impl Working {
 }
 
 fn order_not_found(step: &Step) -> Refusal {
-    Refusal::OrderNotFound { workflow: step.workflow.clone(), order_id: step.order_id.clone() }
-}
-
-async fn load_slots(store: &Store, tx: &mut Tx, steps: &[&Step]) -> Result<HashMap<OrderRef, Slot>, Error> {
-    let mut slots = HashMap::new();
-    for step in steps {
-        let order_ref = (step.workflow.clone(), step.order_id.clone());
-        let partition = store.partition_of(&step.workflow, &step.order_id);
-        slots.insert(order_ref, Slot { partition, order_key: 0, order: None, stored: None });
+    Refusal::OrderNotFound {
+        workflow: step.workflow.clone(),
+        order_id: step.order_id.clone(),
     }
-    let keys = slots.iter().map(|((workflow, id), slot)| (slot.partition, workflow.as_str(), id.as_str()));
-    let mut keys = keys.collect::<Vec<_>>();
-    keys.sort_unstable();
-    for row in lookup::orders(tx, &keys).await? {
-        let order = row.order()?;
-        if let Some(slot) = slots.get_mut(&(order.workflow.clone(), order.id.clone())) {
-            slot.order_key = row.order_key;
-            slot.stored = Some((order.version, order.customer.id.clone()));
-            slot.order = Some(order);
-        }
-    }
-    Ok(slots)
-}
-
-/// The clock is read after the locks are held, and a partition's time never goes back.
-async fn load_logs(store: &Store, tx: &mut Tx, slots: &HashMap<OrderRef, Slot>) -> Result<BTreeMap<Partition, Log>, Error> {
-    let mut partitions = slots.values().map(|slot| slot.partition).collect::<Vec<_>>();
-    partitions.sort_unstable();
-    partitions.dedup();
-    let heads = lookup::by_partition(lookup::heads(tx, &partitions).await?);
-    let clock = store.clock().now();
-    let logs = partitions.into_iter().map(|partition| {
-        let log = match heads.get(&partition) {
-            Some(head) => Log { next: head.position.offset + 1, now: clock.max(head.create_time) },
-            None => Log { next: 1, now: clock },
-        };
-        (partition, log)
-    });
-    Ok(logs.collect())
 }
 
 fn place(step: &Step, entries: Vec<Entry>, partition: Partition, first: i64) -> Vec<Logged> {
     let placed = (first..).zip(entries).map(|(offset, entry)| {
-        let request_id = step.request.as_ref().filter(|_| offset == first).map(|request| request.id.clone());
+        let request_id = step
+            .request
+            .as_ref()
+            .filter(|_| offset == first)
+            .map(|request| request.id.clone());
         Logged {
             workflow: step.workflow.clone(),
             order_id: step.order_id.clone(),
             position: LogPosition { partition, offset },
             step_offset: first,
-            entry: Entry { request_id, ..entry },
+            entry: Entry {
+                request_id,
+                ..entry
+            },
         }
     });
     placed.collect()

@@ -8,8 +8,9 @@ use diesel_async::RunQueryDsl;
 use waymark_domain::value::{ActorId, StatusCode, WorkflowCode};
 
 use super::{
+    slots::Slot,
     statements::{InsertEntries, InsertOrders, UpdateOrder, UpdateOrders},
-    working::{Slot, Working},
+    working::Working,
 };
 use crate::{
     Error,
@@ -25,7 +26,11 @@ use crate::{
 pub(super) type Mark = (WorkflowCode, StatusCode);
 
 /// Writes everything that the batch decided, and says which statuses it marked.
-pub(super) async fn all(tx: &mut Tx, working: &Working, batch_id: [u8; 16]) -> Result<BTreeSet<Mark>, Error> {
+pub(super) async fn all(
+    tx: &mut Tx,
+    working: &Working,
+    batch_id: [u8; 16],
+) -> Result<BTreeSet<Mark>, Error> {
     entries(tx, working, batch_id).await?;
     let (mut created, mut changed) = (Vec::new(), Vec::new());
     let (mut gained, mut lost) = (Vec::new(), Vec::new());
@@ -37,7 +42,13 @@ pub(super) async fn all(tx: &mut Tx, working: &Working, batch_id: [u8; 16]) -> R
             Some((version, _)) if *version != order.version => changed.push(row()?),
             Some(_) => continue,
         }
-        customer(slot, &order.workflow, &order.customer.id, &mut gained, &mut lost);
+        customer(
+            slot,
+            &order.workflow,
+            &order.customer.id,
+            &mut gained,
+            &mut lost,
+        );
     }
     // Key order, so that pages of an index are touched once each.
     created.sort_unstable_by_key(|row| (row.partition, row.order_key));
@@ -50,17 +61,26 @@ pub(super) async fn all(tx: &mut Tx, working: &Working, batch_id: [u8; 16]) -> R
 
 async fn entries(tx: &mut Tx, working: &Working, batch_id: [u8; 16]) -> Result<(), Error> {
     let rows = working.pending.iter().map(|pending| {
-        let keys = Keys { order_key: pending.order_key, fingerprint: pending.fingerprint.as_ref(), batch_id };
+        let keys = Keys {
+            order_key: pending.order_key,
+            fingerprint: pending.fingerprint.as_ref(),
+            batch_id,
+        };
         EntryRow::new(&pending.logged, &keys)
     });
     let rows = rows.collect::<Result<Vec<_>, _>>()?;
     match tx {
         Tx::Postgres(connection) => {
-            InsertEntries::new(&rows).execute(&mut ***connection).await?;
+            InsertEntries::new(&rows)
+                .execute(&mut ***connection)
+                .await?;
         }
         Tx::Sqlite(connection) => {
             for row in &rows {
-                diesel::insert_into(history::table).values(row).execute(&mut ***connection).await?;
+                diesel::insert_into(history::table)
+                    .values(row)
+                    .execute(&mut ***connection)
+                    .await?;
             }
         }
     }
@@ -75,7 +95,10 @@ async fn insert_orders(tx: &mut Tx, rows: &[OrderRow]) -> Result<(), Error> {
         Tx::Postgres(_) => {}
         Tx::Sqlite(connection) => {
             for row in rows {
-                diesel::insert_into(orders::table).values(row).execute(&mut ***connection).await?;
+                diesel::insert_into(orders::table)
+                    .values(row)
+                    .execute(&mut ***connection)
+                    .await?;
             }
         }
     }
@@ -95,14 +118,37 @@ async fn update_orders(tx: &mut Tx, rows: &[OrderRow]) -> Result<(), Error> {
             }
         }
     }
-    if updated == rows.len() { Ok(()) } else { Err(Error::Database { source: diesel::result::Error::NotFound }) }
+    if updated == rows.len() {
+        Ok(())
+    } else {
+        Err(Error::Database {
+            source: diesel::result::Error::NotFound,
+        })
+    }
 }
 
 type CustomerRow = (String, String, i32, i64);
 
-fn customer(slot: &Slot, workflow: &WorkflowCode, now: &ActorId, gained: &mut Vec<CustomerRow>, lost: &mut Vec<CustomerRow>) {
-    let row = |id: &ActorId| (workflow.to_string(), id.to_string(), slot.partition.number(), slot.order_key);
-    let before = slot.stored.as_ref().map(|(_, id)| id).filter(|id| !id.is_empty());
+fn customer(
+    slot: &Slot,
+    workflow: &WorkflowCode,
+    now: &ActorId,
+    gained: &mut Vec<CustomerRow>,
+    lost: &mut Vec<CustomerRow>,
+) {
+    let row = |id: &ActorId| {
+        (
+            workflow.to_string(),
+            id.to_string(),
+            slot.partition.number(),
+            slot.order_key,
+        )
+    };
+    let before = slot
+        .stored
+        .as_ref()
+        .map(|(_, id)| id)
+        .filter(|id| !id.is_empty());
     if before == Some(now) {
         return;
     }
@@ -110,15 +156,27 @@ fn customer(slot: &Slot, workflow: &WorkflowCode, now: &ActorId, gained: &mut Ve
     gained.extend(Some(now).filter(|id| !id.is_empty()).map(row));
 }
 
-async fn customers(tx: &mut Tx, gained: Vec<CustomerRow>, lost: Vec<CustomerRow>) -> Result<(), Error> {
+async fn customers(
+    tx: &mut Tx,
+    gained: Vec<CustomerRow>,
+    lost: Vec<CustomerRow>,
+) -> Result<(), Error> {
     use customer_orders::{customer_id, order_key, partition, table, workflow};
     for (code, id, number, key) in lost {
         let row = table.find((code, id, number, key));
         on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
     }
     for (code, id, number, key) in gained {
-        let row = (workflow.eq(code), customer_id.eq(id), partition.eq(number), order_key.eq(key));
-        on_conn!(tx, |c| diesel::insert_into(table).values(row).execute(c).await)?;
+        let row = (
+            workflow.eq(code),
+            customer_id.eq(id),
+            partition.eq(number),
+            order_key.eq(key),
+        );
+        on_conn!(tx, |c| diesel::insert_into(table)
+            .values(row)
+            .execute(c)
+            .await)?;
     }
     Ok(())
 }
@@ -129,7 +187,11 @@ async fn marks(tx: &mut Tx, working: &Working) -> Result<BTreeSet<Mark>, Error> 
     let mut marks = BTreeSet::new();
     for pending in &working.pending {
         let (workflow, status) = (&pending.logged.workflow, &pending.logged.entry.to.status);
-        if !working.graphs.get(workflow).is_some_and(|cached| cached.is_used(status)) {
+        if !working
+            .graphs
+            .get(workflow)
+            .is_some_and(|cached| cached.is_used(status))
+        {
             marks.insert((workflow.clone(), status.clone()));
         }
     }
@@ -137,7 +199,10 @@ async fn marks(tx: &mut Tx, working: &Working) -> Result<BTreeSet<Mark>, Error> 
         let row = statuses::table
             .find((workflow.as_str(), status.as_str()))
             .filter(statuses::ever_used.eq(false));
-        on_conn!(tx, |c| diesel::update(row).set(statuses::ever_used.eq(true)).execute(c).await)?;
+        on_conn!(tx, |c| diesel::update(row)
+            .set(statuses::ever_used.eq(true))
+            .execute(c)
+            .await)?;
     }
     Ok(marks)
 }

@@ -8,12 +8,13 @@ use diesel_async::RunQueryDsl;
 use waymark_domain::{
     order::Standing,
     partition::Partition,
-    value::{ActorId, Timestamp, WorkflowCode},
+    value::{ActorId, WorkflowCode},
 };
 
 use super::{
+    cursor::{Place, advance, behind, from_id, from_key, from_time, is_next, place},
     query::{Direction, OrderCursor, OrderPage, OrderQuery, SortKey},
-    source::{From, Seen, Source, Stretch},
+    source::{Source, Stretch},
 };
 use crate::{
     Error, Store,
@@ -31,9 +32,6 @@ const SCAN_MAX: usize = 5_000;
 /// list of all, which is slower but bounded for each page, in memory too.
 const FETCH_MAX: usize = 1_000;
 
-/// The highest id sorts before this, since ids are visible ASCII.
-const ABOVE_ALL_IDS: &str = "\u{7f}";
-
 pub(super) async fn page(
     store: &Store,
     tx: &mut Tx,
@@ -41,7 +39,11 @@ pub(super) async fn page(
     after: Option<&OrderCursor>,
     limit: usize,
 ) -> Result<OrderPage, Error> {
-    let codes = if query.workflows.is_empty() { workflows::codes(tx).await? } else { query.workflows.clone() };
+    let codes = if query.workflows.is_empty() {
+        workflows::codes(tx).await?
+    } else {
+        query.workflows.clone()
+    };
     let codes = codes.into_iter().collect::<BTreeSet<_>>();
     if let Some(rows) = fetch(store, tx, query, &codes).await? {
         return sorted(rows, query, after, limit);
@@ -60,13 +62,25 @@ async fn fetch(
     if !query.ids.is_empty() {
         let ids = query.ids.iter().collect::<BTreeSet<_>>();
         let keys = codes.iter().flat_map(|workflow| {
-            ids.iter().map(|id| (store.partition_of(workflow, id), workflow.as_str(), id.as_str()))
+            ids.iter().map(|id| {
+                (
+                    store.partition_of(workflow, id),
+                    workflow.as_str(),
+                    id.as_str(),
+                )
+            })
         });
         let mut keys = keys.collect::<Vec<_>>();
         keys.sort_unstable();
         return Ok(Some(lookup::orders(tx, &keys).await?));
     }
-    let Some(customer) = query.customer.as_ref().filter(|customer| !customer.is_empty()) else { return Ok(None) };
+    let Some(customer) = query
+        .customer
+        .as_ref()
+        .filter(|customer| !customer.is_empty())
+    else {
+        return Ok(None);
+    };
     let mut keys = Vec::new();
     for workflow in codes {
         keys.extend(of_customer(tx, workflow, customer).await?);
@@ -77,7 +91,11 @@ async fn fetch(
     Ok(Some(by_keys(tx, keys).await?))
 }
 
-async fn of_customer(tx: &mut Tx, workflow: &WorkflowCode, customer: &ActorId) -> Result<Vec<(i32, i64)>, Error> {
+async fn of_customer(
+    tx: &mut Tx,
+    workflow: &WorkflowCode,
+    customer: &ActorId,
+) -> Result<Vec<(i32, i64)>, Error> {
     let keys = customer_orders::table
         .filter(customer_orders::workflow.eq(workflow.as_str()))
         .filter(customer_orders::customer_id.eq(customer.as_str()))
@@ -88,84 +106,32 @@ async fn of_customer(tx: &mut Tx, workflow: &WorkflowCode, customer: &ActorId) -
 
 async fn by_keys(tx: &mut Tx, keys: Vec<(i32, i64)>) -> Result<Vec<OrderRow>, Error> {
     let mut rows = Vec::with_capacity(keys.len());
-    let partitions = keys.iter().map(|(partition, _)| *partition).collect::<BTreeSet<_>>();
+    let partitions = keys
+        .iter()
+        .map(|(partition, _)| *partition)
+        .collect::<BTreeSet<_>>();
     for partition in partitions {
-        let keys = keys.iter().filter(|(of, _)| *of == partition).map(|(_, key)| *key).collect::<Vec<_>>();
+        let keys = keys
+            .iter()
+            .filter(|(of, _)| *of == partition)
+            .map(|(_, key)| *key)
+            .collect::<Vec<_>>();
         for keys in keys.chunks(500) {
-            let find = orders::table.filter(orders::partition.eq(partition)).filter(orders::order_key.eq_any(keys));
+            let find = orders::table
+                .filter(orders::partition.eq(partition))
+                .filter(orders::order_key.eq_any(keys));
             rows.extend(on_conn!(tx, |c| find.load::<OrderRow>(c).await)?);
         }
     }
     Ok(rows)
 }
 
-/// The place of an order in a list. Within a partition, keys follow creation times.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Place {
-    Time(i64, i32, i64),
-    Id(String, String),
-}
-
-fn place(row: &OrderRow, by: SortKey) -> Place {
-    match by {
-        SortKey::UpdateTime => Place::Time(row.update_time, row.partition, row.order_key),
-        SortKey::CreateTime => Place::Time(row.create_time, row.partition, row.order_key),
-        SortKey::Id => Place::Id(row.id.clone(), row.workflow.clone()),
-    }
-}
-
-/// Whether a place comes behind another in the direction of the list.
-fn behind(place: &Place, other: &Place, direction: Direction) -> bool {
-    match direction {
-        Direction::Ascending => place > other,
-        Direction::Descending => place < other,
-    }
-}
-
-/// Whether an order comes behind the cursor.
-fn is_next(row: &OrderRow, query: &OrderQuery, after: Option<&OrderCursor>) -> bool {
-    let direction = query.sort.direction;
-    match after {
-        None => true,
-        Some(OrderCursor::UpdateTime { update_time, partition, order_key }) => {
-            let cursor = Place::Time(update_time.micros(), *partition, *order_key);
-            behind(&place(row, SortKey::UpdateTime), &cursor, direction)
-        }
-        Some(OrderCursor::CreateTime { after }) => after.get(&row.partition).is_none_or(|key| match direction {
-            Direction::Ascending => row.order_key > *key,
-            Direction::Descending => row.order_key < *key,
-        }),
-        Some(OrderCursor::Id { id, workflow }) => {
-            let cursor = Place::Id(id.to_string(), workflow.to_string());
-            behind(&place(row, SortKey::Id), &cursor, direction)
-        }
-    }
-}
-
-fn advance(cursor: Option<OrderCursor>, row: &OrderRow, by: SortKey) -> Result<OrderCursor, Error> {
-    let (partition, order_key) = (row.partition, row.order_key);
-    match (by, cursor) {
-        (SortKey::UpdateTime, _) => {
-            let update_time = Timestamp::from_micros(row.update_time);
-            Ok(OrderCursor::UpdateTime { update_time, partition, order_key })
-        }
-        (SortKey::CreateTime, cursor) => {
-            let mut after = match cursor {
-                Some(OrderCursor::CreateTime { after }) => after,
-                Some(OrderCursor::UpdateTime { .. } | OrderCursor::Id { .. }) | None => std::collections::BTreeMap::new(),
-            };
-            after.insert(partition, order_key);
-            Ok(OrderCursor::CreateTime { after })
-        }
-        (SortKey::Id, _) => {
-            let key = format!("{partition}/{order_key}");
-            let reading = Reading { table: "orders", row: &key };
-            Ok(OrderCursor::Id { id: reading.text("id", &row.id)?, workflow: reading.text("workflow", &row.workflow)? })
-        }
-    }
-}
-
-fn sorted(mut rows: Vec<OrderRow>, query: &OrderQuery, after: Option<&OrderCursor>, limit: usize) -> Result<OrderPage, Error> {
+fn sorted(
+    mut rows: Vec<OrderRow>,
+    query: &OrderQuery,
+    after: Option<&OrderCursor>,
+    limit: usize,
+) -> Result<OrderPage, Error> {
     rows.retain(|row| is_next(row, query, after));
     rows.sort_by_cached_key(|row| place(row, query.sort.by));
     if query.sort.direction == Direction::Descending {
@@ -177,7 +143,10 @@ fn sorted(mut rows: Vec<OrderRow>, query: &OrderQuery, after: Option<&OrderCurso
         let order = row.order()?;
         let admitted = query.admits(&order);
         if admitted && orders.len() == limit {
-            return Ok(OrderPage { orders, next: cursor });
+            return Ok(OrderPage {
+                orders,
+                next: cursor,
+            });
         }
         cursor = Some(advance(cursor, &row, query.sort.by)?);
         orders.extend(Some(order).filter(|_| admitted));
@@ -206,38 +175,56 @@ async fn merged(
         let order = row.order()?;
         let admitted = query.admits(&order);
         if admitted && orders.len() == limit {
-            return Ok(OrderPage { orders, next: cursor });
+            return Ok(OrderPage {
+                orders,
+                next: cursor,
+            });
         }
         cursor = Some(advance(cursor, &row, query.sort.by)?);
         orders.extend(Some(order).filter(|_| admitted));
     }
-    Ok(OrderPage { orders, next: cursor })
+    Ok(OrderPage {
+        orders,
+        next: cursor,
+    })
 }
 
 /// In a list by update time, nothing after this order can lie within the asked times.
 fn past_the_end(row: &OrderRow, query: &OrderQuery) -> bool {
     match (query.sort.by, query.sort.direction) {
-        (SortKey::UpdateTime, Direction::Ascending) => {
-            query.updated_before.is_some_and(|before| row.update_time >= before.micros())
-        }
-        (SortKey::UpdateTime, Direction::Descending) => {
-            query.updated_after.is_some_and(|after| row.update_time <= after.micros())
-        }
+        (SortKey::UpdateTime, Direction::Ascending) => query
+            .updated_before
+            .is_some_and(|before| row.update_time >= before.micros()),
+        (SortKey::UpdateTime, Direction::Descending) => query
+            .updated_after
+            .is_some_and(|after| row.update_time <= after.micros()),
         (SortKey::CreateTime | SortKey::Id, _) => false,
     }
 }
 
 /// Takes the order that comes first of all streams.
-async fn first(tx: &mut Tx, sources: &mut [Source], query: &OrderQuery, chunk: i64) -> Result<Option<OrderRow>, Error> {
+async fn first(
+    tx: &mut Tx,
+    sources: &mut [Source],
+    query: &OrderQuery,
+    chunk: i64,
+) -> Result<Option<OrderRow>, Error> {
     let mut best: Option<(usize, Place)> = None;
     for (index, source) in sources.iter_mut().enumerate() {
-        let Some(row) = source.peek(tx, chunk).await? else { continue };
+        let Some(row) = source.peek(tx, chunk).await? else {
+            continue;
+        };
         let place = place(row, query.sort.by);
-        if best.as_ref().is_none_or(|(_, other)| behind(other, &place, query.sort.direction)) {
+        if best
+            .as_ref()
+            .is_none_or(|(_, other)| behind(other, &place, query.sort.direction))
+        {
             best = Some((index, place));
         }
     }
-    Ok(best.and_then(|(index, _)| sources.get_mut(index)).and_then(Source::next))
+    Ok(best
+        .and_then(|(index, _)| sources.get_mut(index))
+        .and_then(Source::next))
 }
 
 async fn sources(
@@ -248,29 +235,51 @@ async fn sources(
     after: Option<&OrderCursor>,
 ) -> Result<Vec<Source>, Error> {
     let direction = query.sort.direction;
-    let partitions = store.partition_count().all().map(Partition::number).collect::<Vec<_>>();
+    let partitions = store
+        .partition_count()
+        .all()
+        .map(Partition::number)
+        .collect::<Vec<_>>();
     let mut sources = Vec::new();
     match query.sort.by {
         SortKey::UpdateTime => {
             for (workflow, standing) in standings(tx, query, codes).await? {
                 for partition in &partitions {
-                    let stretch =
-                        Stretch::Standing { partition: *partition, workflow: workflow.clone(), standing: standing.clone() };
-                    sources.push(Source::new(stretch, direction, from_time(query, after, *partition)));
+                    let stretch = Stretch::Standing {
+                        partition: *partition,
+                        workflow: workflow.clone(),
+                        standing: standing.clone(),
+                    };
+                    sources.push(Source::new(
+                        stretch,
+                        direction,
+                        from_time(query, after, *partition),
+                    ));
                 }
             }
         }
         SortKey::CreateTime => {
             for partition in partitions {
                 let stretch = Stretch::Log { partition };
-                sources.push(Source::new(stretch, direction, from_key(direction, after, partition)));
+                sources.push(Source::new(
+                    stretch,
+                    direction,
+                    from_key(direction, after, partition),
+                ));
             }
         }
         SortKey::Id => {
             for workflow in codes {
                 for partition in &partitions {
-                    let stretch = Stretch::Ids { partition: *partition, workflow: workflow.clone() };
-                    sources.push(Source::new(stretch, direction, from_id(direction, after, workflow)));
+                    let stretch = Stretch::Ids {
+                        partition: *partition,
+                        workflow: workflow.clone(),
+                    };
+                    sources.push(Source::new(
+                        stretch,
+                        direction,
+                        from_id(direction, after, workflow),
+                    ));
                 }
             }
         }
@@ -285,7 +294,11 @@ async fn standings(
     codes: &BTreeSet<WorkflowCode>,
 ) -> Result<BTreeSet<(WorkflowCode, Standing)>, Error> {
     if let Some(asked) = &query.standings {
-        return Ok(asked.iter().filter(|(workflow, _)| codes.contains(workflow)).cloned().collect());
+        return Ok(asked
+            .iter()
+            .filter(|(workflow, _)| codes.contains(workflow))
+            .cloned()
+            .collect());
     }
     let mut all = BTreeSet::new();
     for workflow in codes {
@@ -293,59 +306,16 @@ async fn standings(
             .filter(assignments::workflow.eq(workflow.as_str()))
             .select((assignments::state, assignments::status));
         for (state, status) in on_conn!(tx, |c| rows.load::<(String, String)>(c).await)? {
-            let reading = Reading { table: "assignments", row: workflow };
-            let standing = Standing { state: reading.text("state", &state)?, status: reading.text("status", &status)? };
+            let reading = Reading {
+                table: "assignments",
+                row: workflow,
+            };
+            let standing = Standing {
+                state: reading.text("state", &state)?,
+                status: reading.text("status", &status)?,
+            };
             all.insert((workflow.clone(), standing));
         }
     }
     Ok(all)
-}
-
-/// The list is sorted by time, partition and key; seen from one partition, a cursor in
-/// another stands before or behind all keys of its instant.
-fn from_time(query: &OrderQuery, after: Option<&OrderCursor>, partition: i32) -> From {
-    let (time, key) = match (after, query.sort.direction) {
-        (Some(OrderCursor::UpdateTime { update_time, partition: at, order_key }), direction) => {
-            let key = match (partition.cmp(at), direction) {
-                (std::cmp::Ordering::Equal, _) => *order_key,
-                (std::cmp::Ordering::Less, _) => i64::MAX,
-                (std::cmp::Ordering::Greater, _) => i64::MIN,
-            };
-            (update_time.micros(), key)
-        }
-        (_, Direction::Ascending) => (i64::MIN, i64::MIN),
-        (_, Direction::Descending) => (i64::MAX, i64::MAX),
-    };
-    let (time, key) = match (query.sort.direction, query.updated_after, query.updated_before) {
-        (Direction::Ascending, Some(after), _) => (time, key).max((after.micros(), i64::MAX)),
-        (Direction::Descending, _, Some(before)) => (time, key).min((before.micros(), i64::MIN)),
-        (Direction::Ascending | Direction::Descending, ..) => (time, key),
-    };
-    From::Time(time, key)
-}
-
-fn from_key(direction: Direction, after: Option<&OrderCursor>, partition: i32) -> From {
-    let given = match after {
-        Some(OrderCursor::CreateTime { after }) => after.get(&partition).copied(),
-        Some(OrderCursor::UpdateTime { .. } | OrderCursor::Id { .. }) | None => None,
-    };
-    From::Key(given.unwrap_or(match direction {
-        Direction::Ascending => i64::MIN,
-        Direction::Descending => i64::MAX,
-    }))
-}
-
-/// Orders of several workflows may have one id; the list sorts them by workflow.
-fn from_id(direction: Direction, after: Option<&OrderCursor>, workflow: &WorkflowCode) -> From {
-    match (after, direction) {
-        (Some(OrderCursor::Id { id, workflow: at }), direction) => {
-            let to_come = match direction {
-                Direction::Ascending => workflow > at,
-                Direction::Descending => workflow < at,
-            };
-            From::Id(id.to_string(), if to_come { Seen::No } else { Seen::Yes })
-        }
-        (_, Direction::Ascending) => From::Id(String::new(), Seen::No),
-        (_, Direction::Descending) => From::Id(ABOVE_ALL_IDS.to_owned(), Seen::No),
-    }
 }

@@ -1,5 +1,6 @@
 //! Reading orders: one, many, and how many stand where.
 
+mod cursor;
 mod list;
 mod query;
 mod source;
@@ -26,7 +27,11 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn find_order(&self, workflow: &WorkflowCode, id: &OrderId) -> Result<Option<Order>, Error> {
+    pub async fn find_order(
+        &self,
+        workflow: &WorkflowCode,
+        id: &OrderId,
+    ) -> Result<Option<Order>, Error> {
         let partition = self.partition_of(workflow, id);
         let row = self.database().read(async |tx| {
             let find = orders::table
@@ -42,16 +47,30 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn list_orders(&self, query: &OrderQuery, after: Option<&OrderCursor>, limit: usize) -> Result<OrderPage, Error> {
-        self.database().snapshot(async |tx| list::page(self, tx, query, after, limit.max(1)).await).await
+    pub async fn list_orders(
+        &self,
+        query: &OrderQuery,
+        after: Option<&OrderCursor>,
+        limit: usize,
+    ) -> Result<OrderPage, Error> {
+        self.database()
+            .snapshot(async |tx| list::page(self, tx, query, after, limit.max(1)).await)
+            .await
     }
 
     /// Counts the orders of a workflow by where they stand; places without orders are left out.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn count_orders(&self, workflow: &WorkflowCode) -> Result<Vec<(Standing, i64)>, Error> {
-        let partitions = self.partition_count().all().map(Partition::number).collect::<Vec<_>>();
+    pub async fn count_orders(
+        &self,
+        workflow: &WorkflowCode,
+    ) -> Result<Vec<(Standing, i64)>, Error> {
+        let partitions = self
+            .partition_count()
+            .all()
+            .map(Partition::number)
+            .collect::<Vec<_>>();
         let rows = self.database().read(async |tx| {
             let counts = orders::table
                 .filter(orders::partition.eq_any(&partitions))
@@ -59,11 +78,19 @@ impl Store {
                 .group_by((orders::state, orders::status))
                 .select((orders::state, orders::status, count_star()))
                 .order((orders::state, orders::status));
-            Ok(on_conn!(tx, |c| counts.load::<(String, String, i64)>(c).await)?)
+            Ok(on_conn!(tx, |c| counts
+                .load::<(String, String, i64)>(c)
+                .await)?)
         });
         let counts = rows.await?.into_iter().map(|(state, status, count)| {
-            let reading = Reading { table: "orders", row: workflow };
-            let standing = Standing { state: reading.text("state", &state)?, status: reading.text("status", &status)? };
+            let reading = Reading {
+                table: "orders",
+                row: workflow,
+            };
+            let standing = Standing {
+                state: reading.text("state", &state)?,
+                status: reading.text("status", &status)?,
+            };
             Ok((standing, count))
         });
         counts.collect()

@@ -105,15 +105,31 @@ impl OrderQuery {
         let place = |(workflow, standing): &(WorkflowCode, Standing)| {
             *workflow == order.workflow && *standing == order.standing
         };
-        let returns = || order.return_to.as_ref().is_some_and(|back| self.return_statuses.contains(&back.status));
-        let has = |(key, value): (&String, &String)| order.attributes.as_map().get(key) == Some(value);
+        let returns = || {
+            order
+                .return_to
+                .as_ref()
+                .is_some_and(|back| self.return_statuses.contains(&back.status))
+        };
+        let has =
+            |(key, value): (&String, &String)| order.attributes.as_map().get(key) == Some(value);
         (self.workflows.is_empty() || self.workflows.contains(&order.workflow))
             && (self.ids.is_empty() || self.ids.contains(&order.id))
-            && self.standings.as_ref().is_none_or(|places| places.iter().any(place))
+            && self
+                .standings
+                .as_ref()
+                .is_none_or(|places| places.iter().any(place))
             && (self.return_statuses.is_empty() || returns())
-            && self.customer.as_ref().is_none_or(|customer| *customer == order.customer.id)
-            && self.updated_after.is_none_or(|after| order.update_time > after)
-            && self.updated_before.is_none_or(|before| order.update_time < before)
+            && self
+                .customer
+                .as_ref()
+                .is_none_or(|customer| *customer == order.customer.id)
+            && self
+                .updated_after
+                .is_none_or(|after| order.update_time > after)
+            && self
+                .updated_before
+                .is_none_or(|before| order.update_time < before)
             && self.attributes.iter().all(has)
     }
 }

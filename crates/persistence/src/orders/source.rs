@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use diesel::{ExpressionMethods, BoolExpressionMethods, QueryDsl};
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{order::Standing, value::WorkflowCode};
 
@@ -19,11 +19,18 @@ use crate::{
 #[derive(Debug, Clone)]
 pub(super) enum Stretch {
     /// Orders of a workflow in one place, by update time and key.
-    Standing { partition: i32, workflow: WorkflowCode, standing: Standing },
+    Standing {
+        partition: i32,
+        workflow: WorkflowCode,
+        standing: Standing,
+    },
     /// Orders of a partition, by key.
     Log { partition: i32 },
     /// Orders of a workflow, by id.
-    Ids { partition: i32, workflow: WorkflowCode },
+    Ids {
+        partition: i32,
+        workflow: WorkflowCode,
+    },
 }
 
 /// Where a stream goes on.
@@ -56,11 +63,21 @@ pub(super) struct Source {
 
 impl Source {
     pub(super) fn new(stretch: Stretch, direction: Direction, from: From) -> Self {
-        Self { stretch, direction, from, buffer: VecDeque::new(), ended: false }
+        Self {
+            stretch,
+            direction,
+            from,
+            buffer: VecDeque::new(),
+            ended: false,
+        }
     }
 
     /// The next order, which stays in the stream.
-    pub(super) async fn peek(&mut self, tx: &mut Tx, chunk: i64) -> Result<Option<&OrderRow>, Error> {
+    pub(super) async fn peek(
+        &mut self,
+        tx: &mut Tx,
+        chunk: i64,
+    ) -> Result<Option<&OrderRow>, Error> {
         if self.buffer.is_empty() && !self.ended {
             let rows = self.fetch(tx, chunk).await?;
             self.ended = i64::try_from(rows.len()).is_ok_and(|length| length < chunk);
@@ -83,20 +100,42 @@ impl Source {
 
     async fn fetch(&self, tx: &mut Tx, chunk: i64) -> Result<Vec<OrderRow>, Error> {
         match (&self.stretch, &self.from) {
-            (Stretch::Standing { partition, workflow, standing }, From::Time(time, key)) => {
+            (
+                Stretch::Standing {
+                    partition,
+                    workflow,
+                    standing,
+                },
+                From::Time(time, key),
+            ) => {
                 let place = (*partition, workflow, standing);
                 by_update_time(tx, place, self.direction, (*time, *key), chunk).await
             }
-            (Stretch::Ids { partition, workflow }, From::Id(id, Seen::No)) => {
-                by_id(tx, (*partition, workflow), self.direction, id, chunk).await
-            }
-            (Stretch::Ids { partition, workflow }, From::Id(id, Seen::Yes)) => {
-                let mut rows = by_id(tx, (*partition, workflow), self.direction, id, chunk + 1).await?;
+            (
+                Stretch::Ids {
+                    partition,
+                    workflow,
+                },
+                From::Id(id, Seen::No),
+            ) => by_id(tx, (*partition, workflow), self.direction, id, chunk).await,
+            (
+                Stretch::Ids {
+                    partition,
+                    workflow,
+                },
+                From::Id(id, Seen::Yes),
+            ) => {
+                let mut rows =
+                    by_id(tx, (*partition, workflow), self.direction, id, chunk + 1).await?;
                 rows.retain(|row| row.id != *id);
                 Ok(rows)
             }
-            (Stretch::Log { partition }, From::Key(key)) => by_key(tx, *partition, self.direction, *key, chunk).await,
-            (Stretch::Standing { .. } | Stretch::Ids { .. } | Stretch::Log { .. }, _) => Ok(Vec::new()),
+            (Stretch::Log { partition }, From::Key(key)) => {
+                by_key(tx, *partition, self.direction, *key, chunk).await
+            }
+            (Stretch::Standing { .. } | Stretch::Ids { .. } | Stretch::Log { .. }, _) => {
+                Ok(Vec::new())
+            }
         }
     }
 }
@@ -135,15 +174,27 @@ async fn by_update_time(
     Ok(rows?)
 }
 
-async fn by_key(tx: &mut Tx, partition: i32, direction: Direction, key: i64, chunk: i64) -> Result<Vec<OrderRow>, Error> {
+async fn by_key(
+    tx: &mut Tx,
+    partition: i32,
+    direction: Direction,
+    key: i64,
+    chunk: i64,
+) -> Result<Vec<OrderRow>, Error> {
     let here = orders::table.filter(orders::partition.eq(partition));
     let rows = match direction {
         Direction::Ascending => {
-            let rows = here.filter(orders::order_key.gt(key)).order(orders::order_key.asc()).limit(chunk);
+            let rows = here
+                .filter(orders::order_key.gt(key))
+                .order(orders::order_key.asc())
+                .limit(chunk);
             on_conn!(tx, |c| rows.load(c).await)
         }
         Direction::Descending => {
-            let rows = here.filter(orders::order_key.lt(key)).order(orders::order_key.desc()).limit(chunk);
+            let rows = here
+                .filter(orders::order_key.lt(key))
+                .order(orders::order_key.desc())
+                .limit(chunk);
             on_conn!(tx, |c| rows.load(c).await)
         }
     };
@@ -157,14 +208,22 @@ async fn by_id(
     id: &str,
     chunk: i64,
 ) -> Result<Vec<OrderRow>, Error> {
-    let here = orders::table.filter(orders::partition.eq(partition)).filter(orders::workflow.eq(workflow.as_str()));
+    let here = orders::table
+        .filter(orders::partition.eq(partition))
+        .filter(orders::workflow.eq(workflow.as_str()));
     let rows = match direction {
         Direction::Ascending => {
-            let rows = here.filter(orders::id.ge(id)).order(orders::id.asc()).limit(chunk);
+            let rows = here
+                .filter(orders::id.ge(id))
+                .order(orders::id.asc())
+                .limit(chunk);
             on_conn!(tx, |c| rows.load(c).await)
         }
         Direction::Descending => {
-            let rows = here.filter(orders::id.le(id)).order(orders::id.desc()).limit(chunk);
+            let rows = here
+                .filter(orders::id.le(id))
+                .order(orders::id.desc())
+                .limit(chunk);
             on_conn!(tx, |c| rows.load(c).await)
         }
     };

@@ -87,11 +87,17 @@ impl EntryRow {
     /// Reads the entry.
     pub(crate) fn logged(&self) -> Result<Logged, Error> {
         let row = format!("{}/{}", self.partition, self.log_offset);
-        let reading = Reading { table: "history", row: &row };
+        let reading = Reading {
+            table: "history",
+            row: &row,
+        };
         Ok(Logged {
             workflow: reading.text("workflow", &self.workflow)?,
             order_id: reading.text("order_id", &self.order_id)?,
-            position: LogPosition { partition: Partition::new(self.partition), offset: self.log_offset },
+            position: LogPosition {
+                partition: Partition::new(self.partition),
+                offset: self.log_offset,
+            },
             step_offset: self.step_offset,
             entry: self.entry(&reading)?,
         })
@@ -126,9 +132,10 @@ impl EntryRow {
                 status: reading.text("from_status", status)?,
             })),
             (None, None) => Ok(None),
-            (Some(_), None) | (None, Some(_)) => {
-                Err(reading.corrupt("from_status", "a state without a status, or a status without a state"))
-            }
+            (Some(_), None) | (None, Some(_)) => Err(reading.corrupt(
+                "from_status",
+                "a state without a status, or a status without a state",
+            )),
         }
     }
 }

@@ -27,7 +27,11 @@ impl Reading<'_> {
     }
 
     /// Reads a text that has a rule, where there is one.
-    pub(crate) fn optional<T>(&self, column: &'static str, text: Option<&str>) -> Result<Option<T>, Error>
+    pub(crate) fn optional<T>(
+        &self,
+        column: &'static str,
+        text: Option<&str>,
+    ) -> Result<Option<T>, Error>
     where
         T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
     {
@@ -35,12 +39,20 @@ impl Reading<'_> {
     }
 
     /// Reads a JSON column.
-    pub(crate) fn json<T: DeserializeOwned>(&self, column: &'static str, text: &str) -> Result<T, Error> {
+    pub(crate) fn json<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+        text: &str,
+    ) -> Result<T, Error> {
         serde_json::from_str(text).map_err(|source| self.corrupt(column, source))
     }
 
     /// Reads a column that holds one of a few words, as serde writes them.
-    pub(crate) fn word<T: DeserializeOwned>(&self, column: &'static str, word: &str) -> Result<T, Error> {
+    pub(crate) fn word<T: DeserializeOwned>(
+        &self,
+        column: &'static str,
+        word: &str,
+    ) -> Result<T, Error> {
         let value = serde_json::Value::String(word.to_owned());
         serde_json::from_value(value).map_err(|source| self.corrupt(column, source))
     }
@@ -51,7 +63,12 @@ impl Reading<'_> {
         column: &'static str,
         source: impl Into<Box<dyn std::error::Error + Send + Sync>>,
     ) -> Error {
-        Error::Corrupt { table: self.table, column, row: self.row.to_string(), source: source.into() }
+        Error::Corrupt {
+            table: self.table,
+            column,
+            row: self.row.to_string(),
+            source: source.into(),
+        }
     }
 }
 
@@ -64,10 +81,14 @@ pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
 pub(crate) fn word<T: Serialize>(value: &T) -> Result<String, Error> {
     match serde_json::to_value(value).map_err(unwritable)? {
         serde_json::Value::String(word) => Ok(word),
-        other => Err(unwritable(serde::ser::Error::custom(format!("not a word: {other}")))),
+        other => Err(unwritable(serde::ser::Error::custom(format!(
+            "not a word: {other}"
+        )))),
     }
 }
 
 fn unwritable(source: serde_json::Error) -> Error {
-    Error::Database { source: diesel::result::Error::SerializationError(Box::new(source)) }
+    Error::Database {
+        source: diesel::result::Error::SerializationError(Box::new(source)),
+    }
 }

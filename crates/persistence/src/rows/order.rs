@@ -45,7 +45,10 @@ impl OrderRow {
     /// Reads the order.
     pub(crate) fn order(&self) -> Result<Order, Error> {
         let row = format!("{}/{}", self.partition, self.order_key);
-        let reading = Reading { table: "orders", row: &row };
+        let reading = Reading {
+            table: "orders",
+            row: &row,
+        };
         let order: Order = reading.json("body", &self.body)?;
         // The searched columns repeat the body; a difference would be acted on silently.
         if order.version != self.version || order.standing.status.as_str() != self.status {

@@ -38,7 +38,10 @@ impl WorkflowRow {
             label: workflow.label.to_string(),
             description: workflow.description.to_string(),
             initial_state: workflow.initial_state.to_string(),
-            default_store_view: workflow.default_store_view.as_ref().map(ToString::to_string),
+            default_store_view: workflow
+                .default_store_view
+                .as_ref()
+                .map(ToString::to_string),
             comment_status: word(&workflow.comment_status)?,
             status_sharing: word(&workflow.status_sharing)?,
             refunded_units: word(&workflow.refunded_units)?,
@@ -52,18 +55,23 @@ impl WorkflowRow {
 
     /// Reads the workflow, still without its parts.
     pub(crate) fn workflow(&self) -> Result<Workflow, Error> {
-        let reading = Reading { table: "workflows", row: &self.code };
+        let reading = Reading {
+            table: "workflows",
+            row: &self.code,
+        };
         Ok(Workflow {
             code: reading.text("code", &self.code)?,
             label: reading.text("label", &self.label)?,
             description: reading.text("description", &self.description)?,
             initial_state: reading.text("initial_state", &self.initial_state)?,
-            default_store_view: reading.optional("default_store_view", self.default_store_view.as_deref())?,
+            default_store_view: reading
+                .optional("default_store_view", self.default_store_view.as_deref())?,
             comment_status: reading.word("comment_status", &self.comment_status)?,
             status_sharing: reading.word("status_sharing", &self.status_sharing)?,
             refunded_units: reading.word("refunded_units", &self.refunded_units)?,
             operations: reading.json("operations", &self.operations)?,
-            max_cascade: u32::try_from(self.max_cascade).map_err(|e| reading.corrupt("max_cascade", e))?,
+            max_cascade: u32::try_from(self.max_cascade)
+                .map_err(|e| reading.corrupt("max_cascade", e))?,
             states: Vec::new(),
             statuses: Vec::new(),
             assignments: Vec::new(),
@@ -117,7 +125,10 @@ impl StateRow {
 
     pub(crate) fn state(&self) -> Result<State, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading { table: "states", row: &row };
+        let reading = Reading {
+            table: "states",
+            row: &row,
+        };
         Ok(State {
             code: reading.text("code", &self.code)?,
             label: reading.text("label", &self.label)?,
@@ -126,14 +137,26 @@ impl StateRow {
             operations: reading.json("operations", &self.operations)?,
             holdable: self.holdable,
             terminal: self.terminal,
-            entry_guard: self.entry_guard.as_ref().map(|guard| reading.word("entry_guard", guard)).transpose()?,
+            entry_guard: self
+                .entry_guard
+                .as_ref()
+                .map(|guard| reading.word("entry_guard", guard))
+                .transpose()?,
             position: self.position,
         })
     }
 }
 
 /// A status without its mark of use, which edits neither see nor change.
-#[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Selectable, diesel::Insertable, diesel::AsChangeset)]
+#[derive(
+    Debug,
+    Clone,
+    PartialEq,
+    diesel::Queryable,
+    diesel::Selectable,
+    diesel::Insertable,
+    diesel::AsChangeset,
+)]
 #[diesel(table_name = statuses, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
 pub(crate) struct StatusRow {
     pub(crate) workflow: String,
@@ -150,7 +173,11 @@ pub(crate) struct StatusRow {
 }
 
 impl StatusRow {
-    pub(crate) fn new(workflow: &WorkflowCode, status: &Status, stamp: &Stamp) -> Result<Self, Error> {
+    pub(crate) fn new(
+        workflow: &WorkflowCode,
+        status: &Status,
+        stamp: &Stamp,
+    ) -> Result<Self, Error> {
         Ok(Self {
             workflow: workflow.to_string(),
             code: status.code.to_string(),
@@ -168,8 +195,12 @@ impl StatusRow {
 
     pub(crate) fn status(&self) -> Result<(Status, Stamp), Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading { table: "statuses", row: &row };
-        let labels: BTreeMap<StoreView, Label> = reading.json("store_view_labels", &self.store_view_labels)?;
+        let reading = Reading {
+            table: "statuses",
+            row: &row,
+        };
+        let labels: BTreeMap<StoreView, Label> =
+            reading.json("store_view_labels", &self.store_view_labels)?;
         let status = Status {
             code: reading.text("code", &self.code)?,
             label: reading.text("label", &self.label)?,
@@ -179,7 +210,10 @@ impl StatusRow {
             position: self.position,
             retired: self.retired,
         };
-        Ok((status, stamp(self.version, self.create_time, self.update_time)))
+        Ok((
+            status,
+            stamp(self.version, self.create_time, self.update_time),
+        ))
     }
 }
 
@@ -206,7 +240,10 @@ impl AssignmentRow {
 
     pub(crate) fn assignment(&self) -> Result<Assignment, Error> {
         let row = format!("{}/{}/{}", self.workflow, self.state, self.status);
-        let reading = Reading { table: "assignments", row: &row };
+        let reading = Reading {
+            table: "assignments",
+            row: &row,
+        };
         Ok(Assignment {
             state: reading.text("state", &self.state)?,
             status: reading.text("status", &self.status)?,
@@ -239,7 +276,11 @@ pub(crate) struct TransitionRow {
 }
 
 impl TransitionRow {
-    pub(crate) fn new(workflow: &WorkflowCode, transition: &Transition, stamp: &Stamp) -> Result<Self, Error> {
+    pub(crate) fn new(
+        workflow: &WorkflowCode,
+        transition: &Transition,
+        stamp: &Stamp,
+    ) -> Result<Self, Error> {
         let (kind, operations): (_, &[OperationCode]) = match &transition.trigger {
             Trigger::Manual => ("manual", &[]),
             Trigger::OnOperations(operations) => ("on_operations", operations),
@@ -268,10 +309,15 @@ impl TransitionRow {
 
     pub(crate) fn transition(&self) -> Result<(Transition, Stamp), Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading { table: "transitions", row: &row };
+        let reading = Reading {
+            table: "transitions",
+            row: &row,
+        };
         let trigger = match self.trigger_kind.as_str() {
             "manual" => Trigger::Manual,
-            "on_operations" => Trigger::OnOperations(reading.json("trigger_operations", &self.trigger_operations)?),
+            "on_operations" => {
+                Trigger::OnOperations(reading.json("trigger_operations", &self.trigger_operations)?)
+            }
             "automatic" => Trigger::Automatic,
             other => return Err(reading.corrupt("trigger_kind", format!("unknown kind {other}"))),
         };
@@ -283,12 +329,19 @@ impl TransitionRow {
             from_states: reading.json("from_states", &self.from_states)?,
             to_state: reading.text("to_state", &self.to_state)?,
             to_status: reading.optional("to_status", self.to_status.as_deref())?,
-            guard: self.guard.as_ref().map(|guard| reading.word("guard", guard)).transpose()?,
+            guard: self
+                .guard
+                .as_ref()
+                .map(|guard| reading.word("guard", guard))
+                .transpose()?,
             trigger,
             operation: reading.optional("operation", self.operation.as_deref())?,
             roles: reading.json("roles", &self.roles)?,
             position: self.position,
         };
-        Ok((transition, stamp(self.version, self.create_time, self.update_time)))
+        Ok((
+            transition,
+            stamp(self.version, self.create_time, self.update_time),
+        ))
     }
 }

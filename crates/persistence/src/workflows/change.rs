@@ -4,27 +4,21 @@
 
 use std::sync::Arc;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
-use diesel_async::RunQueryDsl;
-use uuid::Uuid;
 use waymark_domain::{
     actor::Actor,
     partition::Partition,
     value::{Timestamp, WorkflowCode},
-    workflow::{
-        Difference, GraphError, Record, Refusal, Workflow, diff,
-        document::{self, Format},
-        lint,
-    },
+    workflow::{Difference, Graph, GraphError, Record, Refusal, Workflow, diff, lint},
 };
 
-use super::{load, save, usage};
+use super::{ledger, load, usage};
 use crate::{
-    CommitError, Error, Published, Request, Store, catalog,
-    commit::{lookup, retry::{Patience, report}},
-    rows::json,
-    schema::{catalog as catalog_table, definition_requests, workflow_versions},
-    tx::{Ending, Tx, WriteFailure, on_conn},
+    CommitError, Error, Published, Request, Store,
+    commit::{
+        lookup,
+        retry::{Patience, report},
+    },
+    tx::{Ending, Tx, WriteFailure},
 };
 
 /// A change of a workflow, apart from what it does.
@@ -93,7 +87,7 @@ enum Decision<A, E> {
 /// A decision with the proof that its transaction was committed.
 struct Attempted<A, E> {
     decision: Decision<A, E>,
-    proof: Option<(i64, [u8; 16])>,
+    proof: Option<ledger::Proof>,
 }
 
 impl Store {
@@ -122,7 +116,8 @@ impl Store {
                 if let Some(settled) = settle(tx, &mut doubtful).await? {
                     return Ok(Ending::RollBack(settled));
                 }
-                self.attempt_change(tx, change, &mut edit, &mut encode).await
+                self.attempt_change(tx, change, &mut edit, &mut encode)
+                    .await
             });
             let error = match written.await {
                 Ok(attempted) => return attempted.decision.answer(),
@@ -133,7 +128,8 @@ impl Store {
                 Err(WriteFailure::Before(error)) => error,
             };
             let passing = error.is_passing() || doubtful.is_some();
-            if (!passing && std::mem::replace(&mut refused_before, true)) || !patience.wait().await {
+            if (!passing && std::mem::replace(&mut refused_before, true)) || !patience.wait().await
+            {
                 report(&error, "a change of a workflow was given up");
                 return Err(ChangeError::Failed(match (passing, doubtful) {
                     (_, Some(_)) => CommitError::OutcomeUnknown,
@@ -151,46 +147,94 @@ impl Store {
         edit: &mut impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
         encode: &mut impl FnMut(&Outcome<A>) -> Vec<u8>,
     ) -> Result<Ending<Attempted<A, E>>, Error> {
+        let unwritten = |decision| {
+            Ok(Ending::RollBack(Attempted {
+                decision,
+                proof: None,
+            }))
+        };
         if let Some(decision) = remembered(tx, change).await? {
-            return Ok(Ending::RollBack(Attempted { decision, proof: None }));
+            return unwritten(decision);
         }
-        let found = load(tx, &change.workflow).await?;
-        let (before, used) = found.map_or((None, std::collections::BTreeSet::new()), |(record, used)| (Some(record), used));
-        let clock = self.clock().now();
-        let now = before.as_ref().map_or(clock, |record| clock.max(record.stamp.update_time));
-        let refused = |error| Ok(Ending::RollBack(Attempted { decision: Decision::Refused(error), proof: None }));
-        let (edited, answer) = match edit(before.as_ref(), now) {
-            Ok(edited) => edited,
-            Err(error) => return refused(error),
+        let Judged {
+            before,
+            outcome,
+            now,
+        } = match self.judge(tx, change, edit).await? {
+            Ok(judged) => judged,
+            Err(refusal) => return unwritten(Decision::Refused(refusal)),
         };
-        let edited = edited.map(|workflow| Workflow { code: change.workflow.clone(), ..workflow }.normalized());
-        if let Some(before) = &before {
-            let partitions = self.partition_count().all().map(Partition::number).collect::<Vec<_>>();
-            let refusal = usage::check(tx, &partitions, &before.workflow, edited.as_ref(), &used).await?;
-            if let Some(refusal) = refusal {
-                return refused(refusal.into());
-            }
-        }
-        let after = match revise(before.as_ref(), edited, now) {
-            Ok(after) => after,
-            Err(refusal) => return refused(refusal.into()),
-        };
-        let changes = differences(before.as_ref(), after.as_deref());
-        let outcome = Outcome { record: after, changes, answer };
-        let is_changed = before.as_ref() != outcome.record.as_ref().map(|published| &published.record);
+        let after = outcome.record.as_ref().map(|published| &published.record);
+        let is_changed = before.as_ref() != after;
         if change.mode == ChangeMode::Rehearse || (!is_changed && change.request.is_none()) {
-            let decision = Decision::Changed(Changed::Done(outcome));
-            return Ok(Ending::RollBack(Attempted { decision, proof: None }));
+            return unwritten(Decision::Changed(Changed::Done(outcome)));
         }
         let mut proof = None;
         if is_changed {
-            proof = Some(write(tx, change, before.as_ref(), &outcome, now).await?);
+            let changes = &outcome.changes;
+            proof = Some(ledger::save(tx, change, (before.as_ref(), after), changes, now).await?);
         }
         if let Some(request) = &change.request {
-            remember(tx, change, request, encode(&outcome), now).await?;
+            ledger::remember(tx, change, request, encode(&outcome), now).await?;
         }
-        Ok(Ending::Commit(Attempted { decision: Decision::Changed(Changed::Done(outcome)), proof }))
+        Ok(Ending::Commit(Attempted {
+            decision: Decision::Changed(Changed::Done(outcome)),
+            proof,
+        }))
     }
+
+    /// Edits the workflow as it is now, and holds the result against what orders use.
+    async fn judge<A, E: From<Refusal>>(
+        &self,
+        tx: &mut Tx,
+        change: &WorkflowChange,
+        edit: &mut impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
+    ) -> Result<Result<Judged<A>, E>, Error> {
+        let (before, used) = load(tx, &change.workflow).await?.unzip();
+        let clock = self.clock().now();
+        let now = before
+            .as_ref()
+            .map_or(clock, |record: &Record| clock.max(record.stamp.update_time));
+        let (edited, answer) = match edit(before.as_ref(), now) {
+            Ok(edited) => edited,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let code = change.workflow.clone();
+        let edited = edited.map(|workflow| Workflow { code, ..workflow }.normalized());
+        if let Some(before) = &before {
+            let partitions = self.partition_count().all().map(Partition::number);
+            let partitions = partitions.collect::<Vec<_>>();
+            let used = used.unwrap_or_default();
+            let after = edited.as_ref();
+            if let Some(refusal) =
+                usage::check(tx, &partitions, &before.workflow, after, &used).await?
+            {
+                return Ok(Err(refusal.into()));
+            }
+        }
+        let record = match revise(before.as_ref(), edited, now) {
+            Ok(record) => record,
+            Err(refusal) => return Ok(Err(refusal.into())),
+        };
+        let changes = differences(before.as_ref(), record.as_deref());
+        let outcome = Outcome {
+            record,
+            changes,
+            answer,
+        };
+        Ok(Ok(Judged {
+            before,
+            outcome,
+            now,
+        }))
+    }
+}
+
+/// An edit that nothing stands against.
+struct Judged<A> {
+    before: Option<Record>,
+    outcome: Outcome<A>,
+    now: Timestamp,
 }
 
 impl<A, E> Decision<A, E> {
@@ -205,24 +249,29 @@ impl<A, E> Decision<A, E> {
 
 /// Finds out, under the locks, whether a transaction whose commit was not answered was
 /// committed. One that only remembered a request id changed nothing else: it runs again.
-async fn settle<A, E>(tx: &mut Tx, doubtful: &mut Option<Attempted<A, E>>) -> Result<Option<Attempted<A, E>>, Error> {
-    let Some(attempted) = doubtful else { return Ok(None) };
-    let mut happened = false;
-    if let Some((version, id)) = attempted.proof {
-        let found = catalog_table::table.find(version).select(catalog_table::change_id);
-        let found: Option<Vec<u8>> = on_conn!(tx, |c| found.first(c).await).optional()?;
-        happened = found.is_some_and(|found| found.as_slice() == id);
-    }
+async fn settle<A, E>(
+    tx: &mut Tx,
+    doubtful: &mut Option<Attempted<A, E>>,
+) -> Result<Option<Attempted<A, E>>, Error> {
+    let Some(attempted) = doubtful else {
+        return Ok(None);
+    };
+    let happened = match attempted.proof {
+        Some(proof) => ledger::is_saved(tx, proof).await?,
+        None => false,
+    };
     Ok(doubtful.take().filter(|_| happened))
 }
 
-async fn remembered<A, E>(tx: &mut Tx, change: &WorkflowChange) -> Result<Option<Decision<A, E>>, Error> {
-    let (Some(request), ChangeMode::Apply) = (&change.request, change.mode) else { return Ok(None) };
-    let row = definition_requests::table
-        .find((change.workflow.as_str(), request.id.as_str()))
-        .select((definition_requests::fingerprint, definition_requests::answer));
-    let row: Option<(Vec<u8>, Vec<u8>)> = on_conn!(tx, |c| row.first(c).await).optional()?;
-    Ok(row.map(|(fingerprint, answer)| {
+async fn remembered<A, E>(
+    tx: &mut Tx,
+    change: &WorkflowChange,
+) -> Result<Option<Decision<A, E>>, Error> {
+    let (Some(request), ChangeMode::Apply) = (&change.request, change.mode) else {
+        return Ok(None);
+    };
+    let found = ledger::find(tx, change, request).await?;
+    Ok(found.map(|(fingerprint, answer)| {
         if fingerprint.as_slice() == request.fingerprint {
             Decision::Changed(Changed::Replayed(answer))
         } else {
@@ -231,30 +280,29 @@ async fn remembered<A, E>(tx: &mut Tx, change: &WorkflowChange) -> Result<Option
     }))
 }
 
-async fn remember(tx: &mut Tx, change: &WorkflowChange, request: &Request, answer: Vec<u8>, now: Timestamp) -> Result<(), Error> {
-    let row = (
-        definition_requests::workflow.eq(change.workflow.as_str()),
-        definition_requests::request_id.eq(request.id.as_str()),
-        definition_requests::fingerprint.eq(request.fingerprint.as_slice()),
-        definition_requests::answer.eq(answer),
-        definition_requests::create_time.eq(now.micros()),
-    );
-    on_conn!(tx, |c| diesel::insert_into(definition_requests::table).values(row).execute(c).await)?;
-    Ok(())
-}
-
 /// Makes the next record and compiles it: what does not compile could never be loaded again.
-fn revise(before: Option<&Record>, edited: Option<Workflow>, now: Timestamp) -> Result<Option<Arc<Published>>, Refusal> {
-    let Some(workflow) = edited else { return Ok(None) };
+fn revise(
+    before: Option<&Record>,
+    edited: Option<Workflow>,
+    now: Timestamp,
+) -> Result<Option<Arc<Published>>, Refusal> {
+    let Some(workflow) = edited else {
+        return Ok(None);
+    };
     let record = match before {
         Some(before) => before.revise(workflow, now),
         None => Record::first(workflow, now),
     };
-    let graph = waymark_domain::workflow::Graph::new(record.workflow.clone(), record.stamp.version);
+    let graph = Graph::new(record.workflow.clone(), record.stamp.version);
     match graph {
         Ok(graph) => Ok(Some(Arc::new(Published { record, graph }))),
-        Err(GraphError::Guard { transition, source }) => Err(Refusal::GuardInvalid { transition, problem: source }),
-        Err(GraphError::EntryGuard { .. }) => Err(Refusal::WorkflowInvalid { findings: lint(&record.workflow) }),
+        Err(GraphError::Guard { transition, source }) => Err(Refusal::GuardInvalid {
+            transition,
+            problem: source,
+        }),
+        Err(GraphError::EntryGuard { .. }) => Err(Refusal::WorkflowInvalid {
+            findings: lint(&record.workflow),
+        }),
     }
 }
 
@@ -277,47 +325,4 @@ fn hollow(workflow: &Workflow) -> Workflow {
         transitions: Vec::new(),
         ..workflow.clone()
     }
-}
-
-/// Saves a change and gives it the next version of the catalog.
-async fn write<A>(
-    tx: &mut Tx,
-    change: &WorkflowChange,
-    before: Option<&Record>,
-    outcome: &Outcome<A>,
-    now: Timestamp,
-) -> Result<(i64, [u8; 16]), Error> {
-    match (before, &outcome.record) {
-        (None, None) => {}
-        (None, Some(after)) => save::insert(tx, &after.record).await?,
-        (Some(before), Some(after)) => save::update(tx, before, &after.record).await?,
-        (Some(_), None) => save::delete(tx, &change.workflow).await?,
-    }
-    if let Some(after) = &outcome.record {
-        version(tx, change, &after.record, &outcome.changes, now).await?;
-    }
-    let proof = (catalog::version(tx).await? + 1, Uuid::new_v4().into_bytes());
-    let row = (
-        catalog_table::version.eq(proof.0),
-        catalog_table::change_id.eq(proof.1.to_vec()),
-        catalog_table::workflow.eq(change.workflow.as_str()),
-        catalog_table::create_time.eq(now.micros()),
-    );
-    on_conn!(tx, |c| diesel::insert_into(catalog_table::table).values(row).execute(c).await)?;
-    Ok(proof)
-}
-
-async fn version(tx: &mut Tx, change: &WorkflowChange, record: &Record, changes: &[Difference], now: Timestamp) -> Result<(), Error> {
-    let document = document::export(&record.workflow, Format::Yaml)
-        .map_err(|source| Error::Database { source: diesel::result::Error::SerializationError(Box::new(source)) })?;
-    let row = (
-        workflow_versions::workflow.eq(change.workflow.as_str()),
-        workflow_versions::version.eq(record.stamp.version),
-        workflow_versions::actor.eq(json(&change.actor)?),
-        workflow_versions::create_time.eq(now.micros()),
-        workflow_versions::changes.eq(json(&changes)?),
-        workflow_versions::document.eq(document),
-    );
-    on_conn!(tx, |c| diesel::insert_into(workflow_versions::table).values(row).execute(c).await)?;
-    Ok(())
 }

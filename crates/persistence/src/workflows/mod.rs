@@ -2,6 +2,7 @@
 //! record that was saved.
 
 mod change;
+mod ledger;
 mod save;
 mod usage;
 
@@ -42,13 +43,27 @@ pub struct WorkflowVersion {
 
 /// Lists the codes of all workflows, ascending.
 pub(crate) async fn codes(tx: &mut Tx) -> Result<Vec<WorkflowCode>, Error> {
-    let rows = workflows::table.select(workflows::code).order(workflows::code);
+    let rows = workflows::table
+        .select(workflows::code)
+        .order(workflows::code);
     let codes: Vec<String> = on_conn!(tx, |c| rows.load(c).await)?;
-    codes.iter().map(|code| Reading { table: "workflows", row: code }.text("code", code)).collect()
+    codes
+        .iter()
+        .map(|code| {
+            Reading {
+                table: "workflows",
+                row: code,
+            }
+            .text("code", code)
+        })
+        .collect()
 }
 
 /// Loads a workflow, and which of its statuses an order was ever in.
-pub(crate) async fn load(tx: &mut Tx, code: &WorkflowCode) -> Result<Option<(Record, BTreeSet<StatusCode>)>, Error> {
+pub(crate) async fn load(
+    tx: &mut Tx,
+    code: &WorkflowCode,
+) -> Result<Option<(Record, BTreeSet<StatusCode>)>, Error> {
     let row = workflows::table.find(code.as_str());
     let Some(row): Option<WorkflowRow> = on_conn!(tx, |c| row.first(c).await).optional()? else {
         return Ok(None);
@@ -62,7 +77,8 @@ pub(crate) async fn load(tx: &mut Tx, code: &WorkflowCode) -> Result<Option<(Rec
     for row in on_conn!(tx, |c| rows.load::<AssignmentRow>(c).await)? {
         workflow.assignments.push(row.assignment()?);
     }
-    let (mut status_stamps, mut transition_stamps, mut used) = (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
+    let (mut status_stamps, mut transition_stamps, mut used) =
+        (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for (row, ever_used) in status_rows(tx, code).await? {
         let (status, stamp) = row.status()?;
         status_stamps.insert(status.code.clone(), stamp);
@@ -76,13 +92,23 @@ pub(crate) async fn load(tx: &mut Tx, code: &WorkflowCode) -> Result<Option<(Rec
         workflow.transitions.push(transition);
     }
     let workflow = workflow.normalized();
-    Ok(Some((Record { workflow, stamp, statuses: status_stamps, transitions: transition_stamps }, used)))
+    Ok(Some((
+        Record {
+            workflow,
+            stamp,
+            statuses: status_stamps,
+            transitions: transition_stamps,
+        },
+        used,
+    )))
 }
 
 async fn status_rows(tx: &mut Tx, code: &WorkflowCode) -> Result<Vec<(StatusRow, bool)>, Error> {
     let rows = on_conn!(tx, |c| {
         let rows = statuses::table.filter(statuses::workflow.eq(code.as_str()));
-        rows.select((StatusRow::as_select(), statuses::ever_used)).load(c).await
+        rows.select((StatusRow::as_select(), statuses::ever_used))
+            .load(c)
+            .await
     });
     Ok(rows?)
 }
@@ -110,18 +136,26 @@ impl Store {
                     workflow_versions::create_time,
                     workflow_versions::changes,
                 ));
-            Ok(on_conn!(tx, |c| rows.load::<(i64, String, i64, String)>(c).await)?)
+            Ok(on_conn!(tx, |c| rows
+                .load::<(i64, String, i64, String)>(c)
+                .await)?)
         });
-        let versions = rows.await?.into_iter().map(|(version, actor, create_time, changes)| {
-            let row = format!("{code}/{version}");
-            let reading = Reading { table: "workflow_versions", row: &row };
-            Ok(WorkflowVersion {
-                version,
-                actor: reading.json("actor", &actor)?,
-                create_time: Timestamp::from_micros(create_time),
-                changes: reading.json("changes", &changes)?,
-            })
-        });
+        let versions = rows
+            .await?
+            .into_iter()
+            .map(|(version, actor, create_time, changes)| {
+                let row = format!("{code}/{version}");
+                let reading = Reading {
+                    table: "workflow_versions",
+                    row: &row,
+                };
+                Ok(WorkflowVersion {
+                    version,
+                    actor: reading.json("actor", &actor)?,
+                    create_time: Timestamp::from_micros(create_time),
+                    changes: reading.json("changes", &changes)?,
+                })
+            });
         versions.collect()
     }
 
@@ -129,9 +163,15 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn workflow_document(&self, code: &WorkflowCode, version: i64) -> Result<Option<String>, Error> {
+    pub async fn workflow_document(
+        &self,
+        code: &WorkflowCode,
+        version: i64,
+    ) -> Result<Option<String>, Error> {
         let document = self.database().read(async |tx| {
-            let document = workflow_versions::table.find((code.as_str(), version)).select(workflow_versions::document);
+            let document = workflow_versions::table
+                .find((code.as_str(), version))
+                .select(workflow_versions::document);
             Ok(on_conn!(tx, |c| document.first::<String>(c).await).optional()?)
         });
         document.await

@@ -31,13 +31,20 @@ impl Rows {
         let workflow = &record.workflow;
         let code = &workflow.code;
         let stamp = |found: Option<&Stamp>| found.copied().unwrap_or(record.stamp);
-        let states = workflow.states.iter().map(|state| Ok((state.code.to_string(), StateRow::new(code, state)?)));
+        let states = workflow
+            .states
+            .iter()
+            .map(|state| Ok((state.code.to_string(), StateRow::new(code, state)?)));
         let statuses = workflow.statuses.iter().map(|status| {
             let row = StatusRow::new(code, status, &stamp(record.statuses.get(&status.code)))?;
             Ok((status.code.to_string(), row))
         });
         let transitions = workflow.transitions.iter().map(|transition| {
-            let row = TransitionRow::new(code, transition, &stamp(record.transitions.get(&transition.code)))?;
+            let row = TransitionRow::new(
+                code,
+                transition,
+                &stamp(record.transitions.get(&transition.code)),
+            )?;
             Ok((transition.code.to_string(), row))
         });
         let assignments = workflow.assignments.iter().map(|assignment| {
@@ -55,19 +62,31 @@ impl Rows {
 }
 
 /// What is only in `before`, or there with another value in `after`; and the other way round.
-fn differing<'r, K: Ord, R: PartialEq>(from: &'r BTreeMap<K, R>, to: &BTreeMap<K, R>) -> Vec<&'r R> {
-    from.iter().filter(|(key, row)| to.get(*key) != Some(*row)).map(|(_, row)| row).collect()
+fn differing<'r, K: Ord, R: PartialEq>(
+    from: &'r BTreeMap<K, R>,
+    to: &BTreeMap<K, R>,
+) -> Vec<&'r R> {
+    from.iter()
+        .filter(|(key, row)| to.get(*key) != Some(*row))
+        .map(|(_, row)| row)
+        .collect()
 }
 
 fn gone<'r, K: Ord, R>(from: &'r BTreeMap<K, R>, to: &BTreeMap<K, R>) -> Vec<&'r R> {
-    from.iter().filter(|(key, _)| !to.contains_key(*key)).map(|(_, row)| row).collect()
+    from.iter()
+        .filter(|(key, _)| !to.contains_key(*key))
+        .map(|(_, row)| row)
+        .collect()
 }
 
 /// Writes the first version of a workflow.
 pub(super) async fn insert(tx: &mut Tx, record: &Record) -> Result<(), Error> {
     let after = Rows::of(record)?;
     let row = &after.workflow;
-    on_conn!(tx, |c| diesel::insert_into(workflows::table).values(row).execute(c).await)?;
+    on_conn!(tx, |c| diesel::insert_into(workflows::table)
+        .values(row)
+        .execute(c)
+        .await)?;
     let before = Rows {
         workflow: after.workflow.clone(),
         states: BTreeMap::new(),
@@ -90,7 +109,11 @@ pub(super) async fn update(tx: &mut Tx, before: &Record, after: &Record) -> Resu
 /// Rows that others point to come first and go last; a default goes before its successor comes.
 async fn parts(tx: &mut Tx, before: &Rows, after: &Rows) -> Result<(), Error> {
     for row in differing(&before.assignments, &after.assignments) {
-        let row = assignments::table.find((row.workflow.as_str(), row.state.as_str(), row.status.as_str()));
+        let row = assignments::table.find((
+            row.workflow.as_str(),
+            row.state.as_str(),
+            row.status.as_str(),
+        ));
         on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
     }
     for row in gone(&before.transitions, &after.transitions) {
@@ -101,7 +124,10 @@ async fn parts(tx: &mut Tx, before: &Rows, after: &Rows) -> Result<(), Error> {
     put_statuses(tx, &differing(&after.statuses, &before.statuses)).await?;
     put_transitions(tx, &differing(&after.transitions, &before.transitions)).await?;
     for row in differing(&after.assignments, &before.assignments) {
-        on_conn!(tx, |c| diesel::insert_into(assignments::table).values(row).execute(c).await)?;
+        on_conn!(tx, |c| diesel::insert_into(assignments::table)
+            .values(row)
+            .execute(c)
+            .await)?;
     }
     for row in gone(&before.statuses, &after.statuses) {
         let row = statuses::table.find((row.workflow.as_str(), row.code.as_str()));
@@ -117,7 +143,9 @@ async fn parts(tx: &mut Tx, before: &Rows, after: &Rows) -> Result<(), Error> {
 async fn put_states(tx: &mut Tx, rows: &[&StateRow]) -> Result<(), Error> {
     for row in rows {
         on_conn!(tx, |c| {
-            let put = diesel::insert_into(states::table).values(*row).on_conflict((states::workflow, states::code));
+            let put = diesel::insert_into(states::table)
+                .values(*row)
+                .on_conflict((states::workflow, states::code));
             put.do_update().set(*row).execute(c).await
         })?;
     }
@@ -128,7 +156,11 @@ async fn put_statuses(tx: &mut Tx, rows: &[&StatusRow]) -> Result<(), Error> {
     for row in rows {
         on_conn!(tx, |c| {
             let put = diesel::insert_into(statuses::table).values(*row);
-            put.on_conflict((statuses::workflow, statuses::code)).do_update().set(*row).execute(c).await
+            put.on_conflict((statuses::workflow, statuses::code))
+                .do_update()
+                .set(*row)
+                .execute(c)
+                .await
         })?;
     }
     Ok(())
@@ -138,7 +170,11 @@ async fn put_transitions(tx: &mut Tx, rows: &[&TransitionRow]) -> Result<(), Err
     for row in rows {
         on_conn!(tx, |c| {
             let put = diesel::insert_into(transitions::table).values(*row);
-            put.on_conflict((transitions::workflow, transitions::code)).do_update().set(*row).execute(c).await
+            put.on_conflict((transitions::workflow, transitions::code))
+                .do_update()
+                .set(*row)
+                .execute(c)
+                .await
         })?;
     }
     Ok(())

@@ -14,7 +14,9 @@ async fn a_hint_reaches_the_other_process() {
     // The first one comes with the connection: anything may have happened before.
     let first = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
     assert!(first.partitions.is_empty());
-    fixture.store.notify(&[Partition::new(2), Partition::new(0)]);
+    fixture
+        .store
+        .notify(&[Partition::new(2), Partition::new(0)]);
     let hint = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
     assert_eq!(hint.partitions, [Partition::new(0), Partition::new(2)]);
 }
@@ -23,14 +25,26 @@ async fn a_hint_reaches_the_other_process() {
 async fn hints_come_back_after_a_lost_connection() {
     let fixture = Fixture::bare(Backend::Postgres).await;
     let mut hints = fixture.store.hints();
-    assert!(tokio::time::timeout(PATIENCE, hints.next()).await.unwrap().partitions.is_empty());
+    assert!(
+        tokio::time::timeout(PATIENCE, hints.next())
+            .await
+            .unwrap()
+            .partitions
+            .is_empty()
+    );
     fixture
         .execute(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
              WHERE datname = current_database() AND query LIKE 'LISTEN%'",
         )
         .await;
-    assert!(tokio::time::timeout(PATIENCE, hints.next()).await.unwrap().partitions.is_empty());
+    assert!(
+        tokio::time::timeout(PATIENCE, hints.next())
+            .await
+            .unwrap()
+            .partitions
+            .is_empty()
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -38,5 +52,9 @@ async fn there_are_no_hints_on_sqlite() {
     let fixture = Fixture::bare(Backend::Sqlite).await;
     let mut hints = fixture.store.hints();
     fixture.store.notify(&[Partition::new(0)]);
-    assert!(tokio::time::timeout(Duration::from_millis(50), hints.next()).await.is_err());
+    assert!(
+        tokio::time::timeout(Duration::from_millis(50), hints.next())
+            .await
+            .is_err()
+    );
 }

@@ -19,7 +19,9 @@ mod postgres {
 fn every_case_is_listed() {
     for source in waymark_testkit::conformance::SOURCES {
         for line in source.lines() {
-            let Some(name) = line.strip_prefix("pub async fn ") else { continue };
+            let Some(name) = line.strip_prefix("pub async fn ") else {
+                continue;
+            };
             let name = name.split('(').next().unwrap();
             assert!(sqlite::CASES.contains(&name), "{name} is not listed");
         }

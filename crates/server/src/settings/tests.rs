@@ -93,3 +93,9 @@ fn committers_leave_a_connection_free() {
     let error = Settings::read(&sources(&[], &[postgres, ("committers", "4")])).unwrap_err();
     assert!(matches!(error, SettingsError::Invalid { key: "write_connections_max", .. }));
 }
+
+#[test]
+fn the_readme_shows_every_setting_as_it_is() {
+    let readme = include_str!("../../../../README.md");
+    assert!(readme.contains(super::table().trim_end()), "put this into the README:\n{}", super::table());
+}

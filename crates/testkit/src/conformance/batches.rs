@@ -8,96 +8,230 @@ use waymark_persistence::{CommitError, Error, Refusal, StepError, UnitOutcome};
 use super::commits::{history, order};
 use crate::{
     Fixture,
-    build::{all, atomic, comment, create, done, hold, move_to, record, release, requested, separate},
+    build::{
+        all, atomic, comment, create, done, hold, move_to, record, release, requested, separate,
+    },
 };
 
 /// Makes the database refuse entries with the comment `poison`.
 pub(super) async fn poison(fixture: &Fixture) {
     if fixture.database().is_some() {
-        fixture.execute("ALTER TABLE history ADD CONSTRAINT poison CHECK (comment <> 'poison')").await;
+        fixture
+            .execute("ALTER TABLE history ADD CONSTRAINT poison CHECK (comment <> 'poison')")
+            .await;
     } else {
-        fixture.execute(
-            "CREATE TRIGGER poison BEFORE INSERT ON history WHEN NEW.comment = 'poison' \
+        fixture
+            .execute(
+                "CREATE TRIGGER poison BEFORE INSERT ON history WHEN NEW.comment = 'poison' \
              BEGIN SELECT RAISE(ABORT, 'poisoned'); END",
-        )
-        .await;
+            )
+            .await;
     }
 }
 
 pub async fn a_later_step_sees_what_the_earlier_ones_did(fixture: &Fixture) {
-    let steps = all(&fixture.store, vec![create("A-1"), hold("A-1"), release("A-1"), release("A-1")]).await;
-    let versions = steps.iter().map(|step| step.as_ref().map(|step| step.order.version).ok()).collect::<Vec<_>>();
+    let steps = all(
+        &fixture.store,
+        vec![create("A-1"), hold("A-1"), release("A-1"), release("A-1")],
+    )
+    .await;
+    let versions = steps
+        .iter()
+        .map(|step| step.as_ref().map(|step| step.order.version).ok())
+        .collect::<Vec<_>>();
     assert_eq!(versions, [Some(1), Some(2), Some(3), None]);
     // Units of one batch see each other as well, in turn.
-    let units = vec![separate(vec![create("A-2")]), atomic(vec![hold("A-2")]), separate(vec![hold("A-2"), create("A-3")])];
+    let units = vec![
+        separate(vec![create("A-2")]),
+        atomic(vec![hold("A-2")]),
+        separate(vec![hold("A-2"), create("A-3")]),
+    ];
     let outcomes = fixture.store.commit(units).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok))));
+    assert!(outcomes.iter().all(
+        |outcome| matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok))
+    ));
     assert_eq!(order(&fixture.store, "A-2").await.holds.len(), 2);
 }
 
 pub async fn an_atomic_unit_is_refused_as_a_whole(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
-    let unit = atomic(vec![requested(hold("A-1"), "r-1", 1), create("A-2"), create("A-1"), create("A-3")]);
-    let outcome = fixture.store.commit(vec![unit]).await.pop().unwrap().unwrap();
-    assert!(matches!(outcome, UnitOutcome::Refused { index: 2, refusal: Refusal::OrderExists { .. } }), "{outcome:?}");
+    let unit = atomic(vec![
+        requested(hold("A-1"), "r-1", 1),
+        create("A-2"),
+        create("A-1"),
+        create("A-3"),
+    ]);
+    let outcome = fixture
+        .store
+        .commit(vec![unit])
+        .await
+        .pop()
+        .unwrap()
+        .unwrap();
+    assert!(
+        matches!(
+            outcome,
+            UnitOutcome::Refused {
+                index: 2,
+                refusal: Refusal::OrderExists { .. }
+            }
+        ),
+        "{outcome:?}"
+    );
     assert_eq!(fixture.number("SELECT count(*) FROM history").await, 1);
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 1);
     // Nothing of it is remembered either.
-    assert!(!done(&fixture.store, requested(hold("A-1"), "r-1", 1)).await.replayed);
-    let whole = fixture.store.commit(vec![atomic(vec![create("A-4"), hold("A-4")])]).await.pop().unwrap().unwrap();
+    assert!(
+        !done(&fixture.store, requested(hold("A-1"), "r-1", 1))
+            .await
+            .replayed
+    );
+    let whole = fixture
+        .store
+        .commit(vec![atomic(vec![create("A-4"), hold("A-4")])])
+        .await
+        .pop()
+        .unwrap()
+        .unwrap();
     assert!(matches!(whole, UnitOutcome::Done(steps) if steps.iter().all(Result::is_ok)));
 }
 
 pub async fn a_refused_atomic_unit_leaves_nothing_for_its_neighbours(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     let units = vec![
-        atomic(vec![requested(hold("A-1"), "r-1", 1), create("A-2"), release("A-2")]),
-        separate(vec![requested(hold("A-1"), "r-1", 1), create("A-2"), release("A-1")]),
+        atomic(vec![
+            requested(hold("A-1"), "r-1", 1),
+            create("A-2"),
+            release("A-2"),
+        ]),
+        separate(vec![
+            requested(hold("A-1"), "r-1", 1),
+            create("A-2"),
+            release("A-1"),
+        ]),
     ];
     let outcomes = fixture.store.commit(units).await;
-    assert!(matches!(&outcomes[0], Ok(UnitOutcome::Refused { index: 2, .. })), "{outcomes:?}");
-    let Ok(UnitOutcome::Done(steps)) = &outcomes[1] else { panic!("{outcomes:?}") };
-    assert!(steps.iter().all(|step| step.as_ref().is_ok_and(|step| !step.replayed)), "{steps:?}");
-    let sequences = history(&fixture.store, "A-1").await.iter().map(|logged| logged.entry.sequence).collect::<Vec<_>>();
+    assert!(
+        matches!(&outcomes[0], Ok(UnitOutcome::Refused { index: 2, .. })),
+        "{outcomes:?}"
+    );
+    let Ok(UnitOutcome::Done(steps)) = &outcomes[1] else {
+        panic!("{outcomes:?}")
+    };
+    assert!(
+        steps
+            .iter()
+            .all(|step| step.as_ref().is_ok_and(|step| !step.replayed)),
+        "{steps:?}"
+    );
+    let sequences = history(&fixture.store, "A-1")
+        .await
+        .iter()
+        .map(|logged| logged.entry.sequence)
+        .collect::<Vec<_>>();
     assert_eq!(sequences, [1, 2, 3]);
     for partition in fixture.store.partition_count().all() {
-        let log = fixture.store.history_after(partition, 0, 1000).await.unwrap();
-        let offsets = log.iter().map(|entry| entry.logged.position.offset).collect::<Vec<_>>();
+        let log = fixture
+            .store
+            .history_after(partition, 0, 1000)
+            .await
+            .unwrap();
+        let offsets = log
+            .iter()
+            .map(|entry| entry.logged.position.offset)
+            .collect::<Vec<_>>();
         assert_eq!(offsets, (1..).take(offsets.len()).collect::<Vec<_>>());
     }
 }
 
 pub async fn a_refused_step_never_fails_its_neighbours(fixture: &Fixture) {
-    let steps = all(&fixture.store, vec![create("A-1"), release("A-1"), comment("A-9", "x"), hold("A-1")]).await;
+    let steps = all(
+        &fixture.store,
+        vec![
+            create("A-1"),
+            release("A-1"),
+            comment("A-9", "x"),
+            hold("A-1"),
+        ],
+    )
+    .await;
     assert!(steps[0].is_ok() && steps[3].is_ok());
-    assert_eq!(steps[1], Err(StepError::Refused(Refusal::Rejected(Rejection::OrderNotHeld))));
-    assert!(matches!(&steps[2], Err(StepError::Refused(Refusal::OrderNotFound { .. }))));
+    assert_eq!(
+        steps[1],
+        Err(StepError::Refused(Refusal::Rejected(
+            Rejection::OrderNotHeld
+        )))
+    );
+    assert!(matches!(
+        &steps[2],
+        Err(StepError::Refused(Refusal::OrderNotFound { .. }))
+    ));
 }
 
 pub async fn a_thousand_steps_with_three_illegal_ones(fixture: &Fixture) {
-    let ids = (0..1000).map(|number| format!("A-{number}")).collect::<Vec<_>>();
+    let ids = (0..1000)
+        .map(|number| format!("A-{number}"))
+        .collect::<Vec<_>>();
     let created = all(&fixture.store, ids.iter().map(|id| create(id)).collect()).await;
     assert!(created.iter().all(Result::is_ok));
-    all(&fixture.store, vec![hold("A-13"), hold("A-500"), hold("A-999")]).await;
-    let moved = all(&fixture.store, ids.iter().map(|id| record(id, "invoice")).collect()).await;
-    let refused = moved.iter().zip(&ids).filter(|(step, _)| step.is_err()).map(|(_, id)| id.as_str()).collect::<Vec<_>>();
+    all(
+        &fixture.store,
+        vec![hold("A-13"), hold("A-500"), hold("A-999")],
+    )
+    .await;
+    let moved = all(
+        &fixture.store,
+        ids.iter().map(|id| record(id, "invoice")).collect(),
+    )
+    .await;
+    let refused = moved
+        .iter()
+        .zip(&ids)
+        .filter(|(step, _)| step.is_err())
+        .map(|(_, id)| id.as_str())
+        .collect::<Vec<_>>();
     assert_eq!(refused, ["A-13", "A-500", "A-999"]);
-    assert_eq!(fixture.number("SELECT count(*) FROM orders WHERE state = 'processing'").await, 997);
-    assert_eq!(fixture.number("SELECT count(DISTINCT batch_id) FROM history").await, 3);
+    assert_eq!(
+        fixture
+            .number("SELECT count(*) FROM orders WHERE state = 'processing'")
+            .await,
+        997
+    );
+    assert_eq!(
+        fixture
+            .number("SELECT count(DISTINCT batch_id) FROM history")
+            .await,
+        3
+    );
 }
 
 pub async fn a_poisoned_step_is_found_by_splitting(fixture: &Fixture) {
     poison(fixture).await;
-    let mut units = (0..8).map(|number| separate(vec![create(&format!("A-{number}"))])).collect::<Vec<_>>();
-    units.insert(3, separate(vec![create("B-1"), comment("B-1", "poison"), comment("B-1", "fine")]));
+    let mut units = (0..8)
+        .map(|number| separate(vec![create(&format!("A-{number}"))]))
+        .collect::<Vec<_>>();
+    units.insert(
+        3,
+        separate(vec![
+            create("B-1"),
+            comment("B-1", "poison"),
+            comment("B-1", "fine"),
+        ]),
+    );
     units.insert(6, separate(vec![create("C-1"), comment("A-1", "poison")]));
     let outcomes = fixture.store.commit(units).await;
     assert_eq!(outcomes.len(), 10);
     for (index, outcome) in outcomes.iter().enumerate() {
-        let Ok(UnitOutcome::Done(steps)) = outcome else { panic!("unit {index}: {outcome:?}") };
+        let Ok(UnitOutcome::Done(steps)) = outcome else {
+            panic!("unit {index}: {outcome:?}")
+        };
         for (number, step) in steps.iter().enumerate() {
             let poisoned = [(3, 1), (6, 1)].contains(&(index, number));
-            assert_eq!(step.is_err(), poisoned, "unit {index}, step {number}: {step:?}");
+            assert_eq!(
+                step.is_err(),
+                poisoned,
+                "unit {index}, step {number}: {step:?}"
+            );
             assert!(!poisoned || *step == Err(StepError::Failed(CommitError::Database)));
         }
     }
@@ -119,13 +253,39 @@ pub async fn a_poisoned_step_fails_its_atomic_unit_alone(fixture: &Fixture) {
 }
 
 pub async fn an_order_that_cannot_be_read_fails_alone(fixture: &Fixture) {
-    all(&fixture.store, vec![create("A-1"), create("A-2"), create("A-3")]).await;
-    fixture.execute("UPDATE orders SET body = '{}' WHERE id = 'A-2'").await;
-    let steps = all(&fixture.store, ["A-1", "A-2", "A-3"].iter().map(|id| hold(id)).collect()).await;
+    all(
+        &fixture.store,
+        vec![create("A-1"), create("A-2"), create("A-3")],
+    )
+    .await;
+    fixture
+        .execute("UPDATE orders SET body = '{}' WHERE id = 'A-2'")
+        .await;
+    let steps = all(
+        &fixture.store,
+        ["A-1", "A-2", "A-3"].iter().map(|id| hold(id)).collect(),
+    )
+    .await;
     assert_eq!(steps[1], Err(StepError::Failed(CommitError::Database)));
     assert!(steps[0].is_ok() && steps[2].is_ok());
-    let read = fixture.store.find_order(&crate::build::order_workflow(), &crate::build::order_id("A-2")).await;
-    assert!(matches!(&read, Err(Error::Corrupt { table: "orders", column: "body", .. })), "{read:?}");
+    let read = fixture
+        .store
+        .find_order(
+            &crate::build::order_workflow(),
+            &crate::build::order_id("A-2"),
+        )
+        .await;
+    assert!(
+        matches!(
+            &read,
+            Err(Error::Corrupt {
+                table: "orders",
+                column: "body",
+                ..
+            })
+        ),
+        "{read:?}"
+    );
 }
 
 pub async fn the_same_request_twice_in_one_batch(fixture: &Fixture) {
@@ -137,13 +297,23 @@ pub async fn the_same_request_twice_in_one_batch(fixture: &Fixture) {
     let answers = all(&fixture.store, steps).await;
     let (first, again) = (answers[0].as_ref().unwrap(), answers[1].as_ref().unwrap());
     assert_eq!((&first.entries, again.replayed), (&again.entries, true));
-    assert!(matches!(&answers[2], Err(StepError::Refused(Refusal::RequestIdReused { .. }))));
+    assert!(matches!(
+        &answers[2],
+        Err(StepError::Refused(Refusal::RequestIdReused { .. }))
+    ));
     assert_eq!(history(&fixture.store, "A-1").await.len(), 3);
 }
 
 pub async fn an_empty_batch_answers_nothing(fixture: &Fixture) {
     assert!(fixture.store.commit(Vec::new()).await.is_empty());
-    let outcomes = fixture.store.commit(vec![separate(Vec::new()), separate(vec![create("A-1")]), atomic(Vec::new())]).await;
+    let outcomes = fixture
+        .store
+        .commit(vec![
+            separate(Vec::new()),
+            separate(vec![create("A-1")]),
+            atomic(Vec::new()),
+        ])
+        .await;
     assert_eq!(outcomes[0], Ok(UnitOutcome::Done(Vec::new())));
     assert!(matches!(&outcomes[1], Ok(UnitOutcome::Done(steps)) if steps.len() == 1));
     assert_eq!(outcomes[2], Ok(UnitOutcome::Done(Vec::new())));

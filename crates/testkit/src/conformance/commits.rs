@@ -9,13 +9,16 @@ use waymark_domain::{
     order::{Order, Rejection, replay},
     value::{Comment, Metadata, Timestamp},
 };
-use waymark_persistence::{Direction, HistoryQuery, Refusal, StepChange, Store, StepError, UnitOutcome, Visibility, test_access};
+use waymark_persistence::{
+    Direction, HistoryQuery, Refusal, StepChange, StepError, Store, UnitOutcome, Visibility,
+    test_access,
+};
 
 use crate::{
     Fixture,
     build::{
-        all, comment, commit, create, create_as, done, expecting, hold, move_to, new_order, order_id, order_workflow, record,
-        refused, release, requested, separate, workflow_code,
+        all, comment, commit, create, create_as, done, expecting, hold, move_to, new_order,
+        order_id, order_workflow, record, refused, release, requested, separate, workflow_code,
     },
 };
 
@@ -27,13 +30,20 @@ pub(super) async fn history(store: &Store, id: &str) -> Vec<Logged> {
         visibility: Visibility::All,
         limit: 10_000,
     };
-    let page = store.order_history(&order_workflow(), &order_id(id), &query).await.unwrap();
+    let page = store
+        .order_history(&order_workflow(), &order_id(id), &query)
+        .await
+        .unwrap();
     page.map(|page| page.entries).unwrap_or_default()
 }
 
 /// An order that must be there.
 pub(super) async fn order(store: &Store, id: &str) -> Order {
-    store.find_order(&order_workflow(), &order_id(id)).await.unwrap().unwrap()
+    store
+        .find_order(&order_workflow(), &order_id(id))
+        .await
+        .unwrap()
+        .unwrap()
 }
 
 pub async fn the_first_entry_is_there_at_creation(fixture: &Fixture) {
@@ -42,29 +52,72 @@ pub async fn the_first_entry_is_there_at_creation(fixture: &Fixture) {
     assert_eq!(created.order.create_time, fixture.clock().now());
     let entries = history(&fixture.store, "A-1").await;
     assert_eq!(entries, created.entries);
-    let [first] = entries.as_slice() else { panic!("{entries:?}") };
-    assert_eq!((first.entry.sequence, first.position.offset, first.step_offset), (1, 1, 1));
-    assert_eq!((first.entry.kind(), first.entry.create_time), (Kind::Created, fixture.clock().now()));
+    let [first] = entries.as_slice() else {
+        panic!("{entries:?}")
+    };
+    assert_eq!(
+        (
+            first.entry.sequence,
+            first.position.offset,
+            first.step_offset
+        ),
+        (1, 1, 1)
+    );
+    assert_eq!(
+        (first.entry.kind(), first.entry.create_time),
+        (Kind::Created, fixture.clock().now())
+    );
     assert_eq!(order(&fixture.store, "A-1").await, created.order);
 }
 
 pub async fn orders_and_workflows_that_are_not_there(fixture: &Fixture) {
     let refusal = refused(&fixture.store, comment("A-1", "x")).await;
-    assert_eq!(refusal, Refusal::OrderNotFound { workflow: order_workflow(), order_id: order_id("A-1") });
+    assert_eq!(
+        refusal,
+        Refusal::OrderNotFound {
+            workflow: order_workflow(),
+            order_id: order_id("A-1")
+        }
+    );
     let workflow = workflow_code("elsewhere");
     let mut new = new_order("A-1");
     new.workflow = workflow.clone();
-    assert_eq!(refused(&fixture.store, create_as(new)).await, Refusal::WorkflowNotFound { workflow: workflow.clone() });
-    assert_eq!(fixture.store.find_order(&order_workflow(), &order_id("A-1")).await.unwrap(), None);
+    assert_eq!(
+        refused(&fixture.store, create_as(new)).await,
+        Refusal::WorkflowNotFound {
+            workflow: workflow.clone()
+        }
+    );
+    assert_eq!(
+        fixture
+            .store
+            .find_order(&order_workflow(), &order_id("A-1"))
+            .await
+            .unwrap(),
+        None
+    );
     assert!(fixture.store.workflow(&workflow).await.unwrap().is_none());
 }
 
 pub async fn an_order_is_created_once(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     let refusal = refused(&fixture.store, create("A-1")).await;
-    assert_eq!(refusal, Refusal::OrderExists { workflow: order_workflow(), order_id: order_id("A-1") });
+    assert_eq!(
+        refusal,
+        Refusal::OrderExists {
+            workflow: order_workflow(),
+            order_id: order_id("A-1")
+        }
+    );
     let both = all(&fixture.store, vec![create("A-2"), create("A-2")]).await;
-    assert!(both[0].is_ok() && matches!(&both[1], Err(StepError::Refused(Refusal::OrderExists { .. }))), "{both:?}");
+    assert!(
+        both[0].is_ok()
+            && matches!(
+                &both[1],
+                Err(StepError::Refused(Refusal::OrderExists { .. }))
+            ),
+        "{both:?}"
+    );
     assert_eq!(fixture.number("SELECT count(*) FROM history").await, 2);
 }
 
@@ -74,8 +127,14 @@ pub async fn a_call_is_answered_once(fixture: &Fixture) {
     let first = done(&fixture.store, step.clone()).await;
     let again = done(&fixture.store, step).await;
     assert!(!first.replayed && again.replayed);
-    assert_eq!((&again.entries, &again.order), (&first.entries, &first.order));
-    assert_eq!(again.entries[0].entry.request_id.as_ref().unwrap().as_str(), "r-1");
+    assert_eq!(
+        (&again.entries, &again.order),
+        (&first.entries, &first.order)
+    );
+    assert_eq!(
+        again.entries[0].entry.request_id.as_ref().unwrap().as_str(),
+        "r-1"
+    );
     assert_eq!(fixture.number("SELECT count(*) FROM history").await, 2);
 }
 
@@ -95,8 +154,14 @@ pub async fn a_creation_is_remembered(fixture: &Fixture) {
     let again = done(&fixture.store, requested(create("A-1"), "r-1", 1)).await;
     assert!(again.replayed);
     assert_eq!(again.entries, first.entries);
-    assert!(matches!(refused(&fixture.store, create("A-1")).await, Refusal::OrderExists { .. }));
-    assert!(matches!(refused(&fixture.store, requested(create("A-1"), "r-2", 1)).await, Refusal::OrderExists { .. }));
+    assert!(matches!(
+        refused(&fixture.store, create("A-1")).await,
+        Refusal::OrderExists { .. }
+    ));
+    assert!(matches!(
+        refused(&fixture.store, requested(create("A-1"), "r-2", 1)).await,
+        Refusal::OrderExists { .. }
+    ));
 }
 
 pub async fn a_request_id_is_not_used_twice(fixture: &Fixture) {
@@ -105,9 +170,16 @@ pub async fn a_request_id_is_not_used_twice(fixture: &Fixture) {
     let other = requested(expecting(comment("A-1", "y"), 1), "r-1", 2);
     // It is looked up before every other check, the stale version among them.
     let refusal = refused(&fixture.store, other).await;
-    assert!(matches!(refusal, Refusal::RequestIdReused { .. }), "{refusal:?}");
+    assert!(
+        matches!(refusal, Refusal::RequestIdReused { .. }),
+        "{refusal:?}"
+    );
     // Its scope is the order.
-    assert!(!done(&fixture.store, requested(comment("A-2", "x"), "r-1", 2)).await.replayed);
+    assert!(
+        !done(&fixture.store, requested(comment("A-2", "x"), "r-1", 2))
+            .await
+            .replayed
+    );
 }
 
 pub async fn a_refused_call_is_not_remembered(fixture: &Fixture) {
@@ -116,14 +188,24 @@ pub async fn a_refused_call_is_not_remembered(fixture: &Fixture) {
     assert_eq!(refusal, Refusal::Rejected(Rejection::OrderNotHeld));
     assert_eq!(order(&fixture.store, "A-1").await.version, 1);
     done(&fixture.store, hold("A-1")).await;
-    assert!(!done(&fixture.store, requested(release("A-1"), "r-1", 1)).await.replayed);
+    assert!(
+        !done(&fixture.store, requested(release("A-1"), "r-1", 1))
+            .await
+            .replayed
+    );
 }
 
 pub async fn a_stale_version_is_refused(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     done(&fixture.store, expecting(comment("A-1", "x"), 1)).await;
     let refusal = refused(&fixture.store, expecting(comment("A-1", "y"), 1)).await;
-    assert_eq!(refusal, Refusal::Rejected(Rejection::VersionMismatch { expected: 1, current: 2 }));
+    assert_eq!(
+        refusal,
+        Refusal::Rejected(Rejection::VersionMismatch {
+            expected: 1,
+            current: 2
+        })
+    );
     assert_eq!(history(&fixture.store, "A-1").await.len(), 2);
 }
 
@@ -138,22 +220,44 @@ pub async fn the_answer_of_a_replay_shows_the_order_as_it_is_now(fixture: &Fixtu
 pub async fn a_step_takes_its_automatic_steps_along(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     let moved = done(&fixture.store, record("A-1", "invoice")).await;
-    let entries = moved.entries.iter().map(|logged| &logged.entry).collect::<Vec<_>>();
-    assert_eq!(entries.iter().map(|entry| entry.caused_by).collect::<Vec<_>>(), [0, 2]);
+    let entries = moved
+        .entries
+        .iter()
+        .map(|logged| &logged.entry)
+        .collect::<Vec<_>>();
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| entry.caused_by)
+            .collect::<Vec<_>>(),
+        [0, 2]
+    );
     assert_eq!(moved.order.standing.state.as_str(), "processing");
     let first = moved.entries[0].position.offset;
-    assert!(moved.entries.iter().all(|logged| logged.step_offset == first));
+    assert!(
+        moved
+            .entries
+            .iter()
+            .all(|logged| logged.step_offset == first)
+    );
     assert_eq!(history(&fixture.store, "A-1").await[1..], moved.entries);
 }
 
 pub async fn a_refused_history_leaves_the_order_as_it_was(fixture: &Fixture) {
     let before = done(&fixture.store, create("A-1")).await.order;
     // Somebody wrote the next entry behind everybody's back.
-    fixture.execute(&copy_of_history("sequence + 1", "log_offset + 5", "NULL")).await;
+    fixture
+        .execute(&copy_of_history("sequence + 1", "log_offset + 5", "NULL"))
+        .await;
     let failed = commit(&fixture.store, move_to("A-1", "received")).await;
     assert!(matches!(failed, Err(StepError::Failed(_))), "{failed:?}");
     assert_eq!(order(&fixture.store, "A-1").await, before);
-    assert_eq!(fixture.number("SELECT count(*) FROM orders WHERE status = 'received'").await, 0);
+    assert_eq!(
+        fixture
+            .number("SELECT count(*) FROM orders WHERE status = 'received'")
+            .await,
+        0
+    );
 }
 
 /// An entry copied with another sequence, offset and request id.
@@ -172,15 +276,37 @@ pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     done(&fixture.store, requested(comment("A-1", "x"), "r-1", 1)).await;
     // The remembered request id neither answers the rehearsal nor stands in its way.
-    let unit = separate(vec![requested(record("A-1", "invoice"), "r-1", 2), record("A-1", "ship")]);
-    let Ok(UnitOutcome::Done(steps)) = fixture.store.rehearse(unit).await else { panic!("refused") };
+    let unit = separate(vec![
+        requested(record("A-1", "invoice"), "r-1", 2),
+        record("A-1", "ship"),
+    ]);
+    let Ok(UnitOutcome::Done(steps)) = fixture.store.rehearse(unit).await else {
+        panic!("refused")
+    };
     let last = steps.last().unwrap().as_ref().unwrap();
     assert_eq!(last.order.standing.state.as_str(), "complete");
-    assert!(steps.iter().flatten().flat_map(|step| &step.entries).all(|logged| logged.position.offset == 0));
+    assert!(
+        steps
+            .iter()
+            .flatten()
+            .flat_map(|step| &step.entries)
+            .all(|logged| logged.position.offset == 0)
+    );
     assert_eq!(order(&fixture.store, "A-1").await.version, 2);
-    let refusal = fixture.store.rehearse(separate(vec![release("A-1"), create("A-2")])).await.unwrap();
-    let UnitOutcome::Done(steps) = refusal else { panic!("{refusal:?}") };
-    assert_eq!(steps[0], Err(StepError::Refused(Refusal::Rejected(Rejection::OrderNotHeld))));
+    let refusal = fixture
+        .store
+        .rehearse(separate(vec![release("A-1"), create("A-2")]))
+        .await
+        .unwrap();
+    let UnitOutcome::Done(steps) = refusal else {
+        panic!("{refusal:?}")
+    };
+    assert_eq!(
+        steps[0],
+        Err(StepError::Refused(Refusal::Rejected(
+            Rejection::OrderNotHeld
+        )))
+    );
     assert!(steps[1].is_ok());
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 1);
     assert!(!done(&fixture.store, create("A-2")).await.replayed);
@@ -191,22 +317,43 @@ pub async fn time_never_goes_back(fixture: &Fixture) {
     let start = fixture.clock().now();
     fixture.time.advance(Duration::from_mins(1));
     done(&fixture.store, comment("A-1", "later")).await;
-    fixture.time.set(Timestamp::from_micros(start.micros() - 1_000_000));
+    fixture
+        .time
+        .set(Timestamp::from_micros(start.micros() - 1_000_000));
     for text in ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"] {
         done(&fixture.store, comment("A-1", text)).await;
     }
     let entries = history(&fixture.store, "A-1").await;
-    assert!(entries.windows(2).all(|pair| pair[0].entry.create_time <= pair[1].entry.create_time));
+    assert!(
+        entries
+            .windows(2)
+            .all(|pair| pair[0].entry.create_time <= pair[1].entry.create_time)
+    );
     // Ten entries of one instant keep their order.
-    let said = entries.iter().skip(2).map(|logged| logged.entry.comment.as_str()).collect::<Vec<_>>();
+    let said = entries
+        .iter()
+        .skip(2)
+        .map(|logged| logged.entry.comment.as_str())
+        .collect::<Vec<_>>();
     assert_eq!(said, ["1", "2", "3", "4", "5", "6", "7", "8", "9", "10"]);
-    assert_eq!(entries.last().unwrap().entry.create_time.micros(), start.micros() + 60_000_000);
+    assert_eq!(
+        entries.last().unwrap().entry.create_time.micros(),
+        start.micros() + 60_000_000
+    );
 }
 
 pub async fn replaying_the_history_gives_the_order(fixture: &Fixture) {
     let steps = vec![
-        create("A-1"), comment("A-1", "x"), hold("A-1"), hold("A-1"), release("A-1"), move_to("A-1", "received"),
-        record("A-1", "invoice"), record("A-1", "ship"), record("A-1", "refund"), hold("A-1"),
+        create("A-1"),
+        comment("A-1", "x"),
+        hold("A-1"),
+        hold("A-1"),
+        release("A-1"),
+        move_to("A-1", "received"),
+        record("A-1", "invoice"),
+        record("A-1", "ship"),
+        record("A-1", "refund"),
+        hold("A-1"),
     ];
     for step in steps {
         fixture.time.advance(Duration::from_millis(3));
@@ -215,7 +362,10 @@ pub async fn replaying_the_history_gives_the_order(fixture: &Fixture) {
     let entries = history(&fixture.store, "A-1").await;
     let replayed = replay(entries.iter().map(|logged| &logged.entry));
     assert_eq!(replayed, Some(order(&fixture.store, "A-1").await));
-    let sequences = entries.iter().map(|logged| logged.entry.sequence).collect::<Vec<_>>();
+    let sequences = entries
+        .iter()
+        .map(|logged| logged.entry.sequence)
+        .collect::<Vec<_>>();
     assert_eq!(sequences, (1..).take(entries.len()).collect::<Vec<_>>());
 }
 
@@ -224,9 +374,26 @@ pub async fn two_holds_and_one_release(fixture: &Fixture) {
     done(&fixture.store, hold("A-1")).await;
     let held = done(&fixture.store, hold("A-1")).await.order;
     let one = held.holds[0].id.clone();
-    let released = done(&fixture.store, crate::build::act("A-1", waymark_domain::order::Action::Release { hold: Some(one) })).await;
-    assert_eq!((released.order.holds.len(), released.order.standing.state.as_str()), (1, "holded"));
-    let stored = test_access::number(&fixture.store, "SELECT count(*) FROM orders WHERE return_state = 'new'").await;
+    let released = done(
+        &fixture.store,
+        crate::build::act(
+            "A-1",
+            waymark_domain::order::Action::Release { hold: Some(one) },
+        ),
+    )
+    .await;
+    assert_eq!(
+        (
+            released.order.holds.len(),
+            released.order.standing.state.as_str()
+        ),
+        (1, "holded")
+    );
+    let stored = test_access::number(
+        &fixture.store,
+        "SELECT count(*) FROM orders WHERE return_state = 'new'",
+    )
+    .await;
     assert_eq!(stored.unwrap(), 1);
 }
 
@@ -235,7 +402,14 @@ pub async fn hold_and_release_return_to_the_same_place(fixture: &Fixture) {
     done(&fixture.store, hold("A-1")).await;
     let after = done(&fixture.store, release("A-1")).await.order;
     assert_eq!(after.standing, before.standing);
-    assert_eq!(fixture.number("SELECT count(*) FROM orders WHERE return_state IS NULL AND return_status IS NULL").await, 1);
+    assert_eq!(
+        fixture
+            .number(
+                "SELECT count(*) FROM orders WHERE return_state IS NULL AND return_status IS NULL"
+            )
+            .await,
+        1
+    );
 }
 
 pub async fn metadata_and_notes_come_back(fixture: &Fixture) {

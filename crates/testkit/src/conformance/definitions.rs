@@ -8,7 +8,8 @@ use waymark_domain::{
     guard::Expression,
     value::{Color, Label, StatusCode, TransitionCode},
     workflow::{
-        self as edit, AssignmentPatch, DifferenceKind, Refusal, Status, StatusPatch, Transition, TransitionPatch, Trigger, Workflow,
+        self as edit, AssignmentPatch, DifferenceKind, Refusal, Status, StatusPatch, Transition,
+        TransitionPatch, Trigger, Workflow,
         document::{Format, Mode, apply, parse},
     },
 };
@@ -24,7 +25,11 @@ fn packed() -> Status {
     Status {
         code: status("packed"),
         label: Label::new("Packed ✓ 'x' \"y\"").unwrap(),
-        store_view_labels: std::iter::once(("de".parse().unwrap(), Label::new("Verpackt").unwrap())).collect(),
+        store_view_labels: std::iter::once((
+            "de".parse().unwrap(),
+            Label::new("Verpackt").unwrap(),
+        ))
+        .collect(),
         description: "Ready\nto go".parse().unwrap(),
         color: Some(Color::new("#3697cd").unwrap()),
         position: -5,
@@ -35,14 +40,28 @@ fn packed() -> Status {
 pub async fn a_workflow_comes_back_as_it_was_saved(fixture: &Fixture) {
     for workflow in Fixture::presets() {
         let code = workflow.code.to_string();
-        let saved = fixture.change(&code, |_| Ok(Some(workflow.clone()))).await.unwrap().record.unwrap();
+        let saved = fixture
+            .change(&code, |_| Ok(Some(workflow.clone())))
+            .await
+            .unwrap()
+            .record
+            .unwrap();
         assert_eq!(saved.record.workflow, workflow.clone().normalized());
-        let loaded = fixture.replica().await.workflow(&workflow.code).await.unwrap().unwrap();
+        let loaded = fixture
+            .replica()
+            .await
+            .workflow(&workflow.code)
+            .await
+            .unwrap()
+            .unwrap();
         assert_eq!(loaded.record, saved.record);
         assert_eq!(loaded.graph.version(), 1);
     }
     let all = fixture.store.workflows().await.unwrap();
-    let codes = all.iter().map(|published| published.record.workflow.code.as_str()).collect::<Vec<_>>();
+    let codes = all
+        .iter()
+        .map(|published| published.record.workflow.code.as_str())
+        .collect::<Vec<_>>();
     assert_eq!(codes, ["magento", "magento_2_4", "modmore", "order"]);
 }
 
@@ -65,25 +84,54 @@ fn edits() -> Vec<Edit> {
         position: 7,
     };
     let (update, delete) = (repack.clone(), repack);
-    let default = AssignmentPatch { is_default: Some(true), visible_on_storefront: Some(false) };
-    let relabel = StatusPatch { label: Some(Label::new("In the box").unwrap()), color: Some(None), ..StatusPatch::default() };
-    let unguard = TransitionPatch { guard: Some(None), position: Some(1), ..TransitionPatch::default() };
+    let default = AssignmentPatch {
+        is_default: Some(true),
+        visible_on_storefront: Some(false),
+    };
+    let relabel = StatusPatch {
+        label: Some(Label::new("In the box").unwrap()),
+        color: Some(None),
+        ..StatusPatch::default()
+    };
+    let unguard = TransitionPatch {
+        guard: Some(None),
+        position: Some(1),
+        ..TransitionPatch::default()
+    };
     vec![
         Box::new(|workflow| edit::create_status(workflow, packed())),
-        Box::new(move |workflow| edit::assign(workflow, &state("processing"), &status("packed"), default)),
+        Box::new(move |workflow| {
+            edit::assign(workflow, &state("processing"), &status("packed"), default)
+        }),
         Box::new(move |workflow| edit::create_transition(workflow, transition.clone())),
         Box::new(move |workflow| edit::update_status(workflow, &status("packed"), relabel.clone())),
         Box::new(move |workflow| edit::update_transition(workflow, &update, unguard.clone())),
-        Box::new(|workflow| Ok(Workflow { max_cascade: 3, default_store_view: Some("de".parse().unwrap()), ..workflow.clone() })),
+        Box::new(|workflow| {
+            Ok(Workflow {
+                max_cascade: 3,
+                default_store_view: Some("de".parse().unwrap()),
+                ..workflow.clone()
+            })
+        }),
         Box::new(move |workflow| edit::delete_transition(workflow, &delete)),
-        Box::new(|workflow| Ok(edit::unassign(workflow, &state("processing"), &status("packed"))?.0)),
+        Box::new(|workflow| {
+            Ok(edit::unassign(workflow, &state("processing"), &status("packed"))?.0)
+        }),
         Box::new(|workflow| edit::delete_status(workflow, &status("packed"))),
         Box::new(|workflow| {
             let mut after = workflow.clone();
-            after.transitions.retain(|transition| transition.to_state != state("payment_review"));
-            after.assignments.retain(|assignment| assignment.state != state("payment_review"));
-            after.transitions.retain(|transition| transition.from_states != [state("payment_review")]);
-            after.states.retain(|kept| kept.code != state("payment_review"));
+            after
+                .transitions
+                .retain(|transition| transition.to_state != state("payment_review"));
+            after
+                .assignments
+                .retain(|assignment| assignment.state != state("payment_review"));
+            after
+                .transitions
+                .retain(|transition| transition.from_states != [state("payment_review")]);
+            after
+                .states
+                .retain(|kept| kept.code != state("payment_review"));
             Ok(after)
         }),
     ]
@@ -93,64 +141,148 @@ pub async fn every_edit_comes_back_as_it_was_saved(fixture: &Fixture) {
     let replica = fixture.replica().await;
     for (number, edit) in (2..).zip(edits()) {
         fixture.time.advance(Duration::from_secs(1));
-        let saved = fixture.change("order", |workflow| edit(workflow.unwrap()).map(Some)).await.unwrap();
+        let saved = fixture
+            .change("order", |workflow| edit(workflow.unwrap()).map(Some))
+            .await
+            .unwrap();
         let record = &saved.record.unwrap().record;
-        assert_eq!((record.stamp.version, record.stamp.update_time), (number, fixture.clock().now()));
+        assert_eq!(
+            (record.stamp.version, record.stamp.update_time),
+            (number, fixture.clock().now())
+        );
         assert!(!saved.changes.is_empty());
         let loaded = replica.workflow(&order_workflow()).await.unwrap().unwrap();
         assert_eq!(&loaded.record, record, "edit {number}");
     }
-    let versions = fixture.store.workflow_versions(&order_workflow(), None, 100).await.unwrap();
+    let versions = fixture
+        .store
+        .workflow_versions(&order_workflow(), None, 100)
+        .await
+        .unwrap();
     assert_eq!(versions.len(), 1 + edits().len());
 }
 
 pub async fn the_same_change_twice_changes_nothing(fixture: &Fixture) {
-    let before = fixture.store.workflow(&order_workflow()).await.unwrap().unwrap();
-    let again = fixture.change("order", |workflow| Ok(workflow.cloned())).await.unwrap();
-    assert_eq!((again.record.unwrap().record.clone(), again.changes.len()), (before.record.clone(), 0));
-    assert_eq!(fixture.number("SELECT count(*) FROM workflow_versions").await, 1);
+    let before = fixture
+        .store
+        .workflow(&order_workflow())
+        .await
+        .unwrap()
+        .unwrap();
+    let again = fixture
+        .change("order", |workflow| Ok(workflow.cloned()))
+        .await
+        .unwrap();
+    assert_eq!(
+        (again.record.unwrap().record.clone(), again.changes.len()),
+        (before.record.clone(), 0)
+    );
+    assert_eq!(
+        fixture
+            .number("SELECT count(*) FROM workflow_versions")
+            .await,
+        1
+    );
     assert_eq!(fixture.number("SELECT count(*) FROM catalog").await, 1);
     // A graph with cycles, from its document.
-    let document = waymark_domain::preset::find("modmore").unwrap().parse().unwrap();
+    let document = waymark_domain::preset::find("modmore")
+        .unwrap()
+        .parse()
+        .unwrap();
     for differences in [true, false] {
-        let applied = fixture.change("modmore", |workflow| apply(workflow, &document, Mode::Replace, None).map(Some)).await;
+        let applied = fixture
+            .change("modmore", |workflow| {
+                apply(workflow, &document, Mode::Replace, None).map(Some)
+            })
+            .await;
         let applied = applied.unwrap();
-        assert_eq!((!applied.changes.is_empty(), applied.record.unwrap().record.stamp.version), (differences, 1));
+        assert_eq!(
+            (
+                !applied.changes.is_empty(),
+                applied.record.unwrap().record.stamp.version
+            ),
+            (differences, 1)
+        );
     }
 }
 
-pub async fn versions_and_documents_are_kept(fixture: &Fixture) {
-    let before = fixture.store.workflow(&order_workflow()).await.unwrap().unwrap();
-    fixture.change("order", |workflow| edit::create_status(workflow.unwrap(), packed()).map(Some)).await.unwrap();
-    let versions = fixture.store.workflow_versions(&order_workflow(), None, 10).await.unwrap();
-    assert_eq!(versions.iter().map(|version| version.version).collect::<Vec<_>>(), [2, 1]);
+pub async fn versions_are_kept(fixture: &Fixture) {
+    let store = &fixture.store;
+    let pack =
+        |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
+    fixture.change("order", pack).await.unwrap();
+    let code = order_workflow();
+    let list = async |before, limit| {
+        let versions = store.workflow_versions(&code, before, limit);
+        versions.await.unwrap()
+    };
+    let versions = list(None, 10).await;
+    let numbers = versions.iter().map(|version| version.version);
+    assert_eq!(numbers.collect::<Vec<_>>(), [2, 1]);
     assert_eq!(versions[0].actor, build::actor());
-    let kinds = versions[0].changes.iter().map(|change| (change.kind, change.subject.to_string())).collect::<Vec<_>>();
-    assert_eq!(kinds, [(DifferenceKind::Added, "status packed".to_owned())]);
-    assert_eq!(fixture.store.workflow_versions(&order_workflow(), Some(2), 10).await.unwrap(), versions[1..]);
-    assert_eq!(fixture.store.workflow_versions(&order_workflow(), None, 1).await.unwrap(), versions[..1]);
-    let document = fixture.store.workflow_document(&order_workflow(), 1).await.unwrap().unwrap();
-    let first = apply(None, &parse(&document, Format::Yaml).unwrap(), Mode::Replace, None).unwrap();
+    let changes = versions[0].changes.iter();
+    let changes = changes.map(|change| (change.kind, change.subject.to_string()));
+    let expected = [(DifferenceKind::Added, "status packed".to_owned())];
+    assert_eq!(changes.collect::<Vec<_>>(), expected);
+    assert_eq!(list(Some(2), 10).await, versions[1..]);
+    assert_eq!(list(None, 1).await, versions[..1]);
+}
+
+pub async fn documents_of_versions_are_kept(fixture: &Fixture) {
+    let store = &fixture.store;
+    let code = order_workflow();
+    let before = store.workflow(&code).await.unwrap().unwrap();
+    let pack =
+        |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
+    fixture.change("order", pack).await.unwrap();
+    let document = store.workflow_document(&code, 1).await.unwrap().unwrap();
+    let document = parse(&document, Format::Yaml).unwrap();
+    let first = apply(None, &document, Mode::Replace, None).unwrap();
     assert_eq!(first.normalized(), before.record.workflow);
-    assert_eq!(fixture.store.workflow_document(&order_workflow(), 3).await.unwrap(), None);
+    assert_eq!(store.workflow_document(&code, 3).await.unwrap(), None);
 }
 
 pub async fn a_change_is_answered_once(fixture: &Fixture) {
-    let create = |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
+    let create =
+        |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
     let remembered = request("r-1", 1);
-    let first = fixture.change_as("order", ChangeMode::Apply, Some(remembered.clone()), create).await.unwrap();
+    let first = fixture
+        .change_as("order", ChangeMode::Apply, Some(remembered.clone()), create)
+        .await
+        .unwrap();
     assert!(matches!(first, Changed::Done(_)));
-    let again = fixture.change_as("order", ChangeMode::Apply, Some(remembered), create).await.unwrap();
-    assert!(matches!(&again, Changed::Replayed(answer) if answer == b"2"), "{again:?}");
-    let other = fixture.change_as("order", ChangeMode::Apply, Some(request("r-1", 2)), create).await;
+    let again = fixture
+        .change_as("order", ChangeMode::Apply, Some(remembered), create)
+        .await
+        .unwrap();
+    assert!(
+        matches!(&again, Changed::Replayed(answer) if answer == b"2"),
+        "{again:?}"
+    );
+    let other = fixture
+        .change_as("order", ChangeMode::Apply, Some(request("r-1", 2)), create)
+        .await;
     assert!(matches!(other, Err(ChangeError::RequestIdReused)));
     // A rehearsal does not ask, and is refused for what it is.
-    let rehearsed = fixture.change_as("order", ChangeMode::Rehearse, Some(request("r-1", 1)), create).await;
-    assert!(matches!(rehearsed, Err(ChangeError::Refused(Refusal::StatusExists { .. }))));
+    let rehearsed = fixture
+        .change_as(
+            "order",
+            ChangeMode::Rehearse,
+            Some(request("r-1", 1)),
+            create,
+        )
+        .await;
+    assert!(matches!(
+        rehearsed,
+        Err(ChangeError::Refused(Refusal::StatusExists { .. }))
+    ));
     // A call that changes nothing is remembered as well.
     let nothing = |workflow: Option<&Workflow>| Ok(workflow.cloned());
     for expected in [false, true] {
-        let answer = fixture.change_as("order", ChangeMode::Apply, Some(request("r-2", 1)), nothing).await.unwrap();
+        let answer = fixture
+            .change_as("order", ChangeMode::Apply, Some(request("r-2", 1)), nothing)
+            .await
+            .unwrap();
         assert_eq!(matches!(answer, Changed::Replayed(_)), expected);
     }
 }
@@ -158,33 +290,95 @@ pub async fn a_change_is_answered_once(fixture: &Fixture) {
 pub async fn a_deletion_is_answered_once(fixture: &Fixture) {
     let delete = |workflow: Option<&Workflow>| match workflow {
         Some(_) => Ok(None),
-        None => Err(Refusal::WorkflowNotFound { workflow: order_workflow() }),
+        None => Err(Refusal::WorkflowNotFound {
+            workflow: order_workflow(),
+        }),
     };
-    let gone = fixture.change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), delete).await.unwrap();
-    assert!(matches!(gone, Changed::Done(outcome) if outcome.record.is_none() && !outcome.changes.is_empty()));
-    let again = fixture.change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), delete).await.unwrap();
+    let gone = fixture
+        .change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), delete)
+        .await
+        .unwrap();
+    assert!(
+        matches!(gone, Changed::Done(outcome) if outcome.record.is_none() && !outcome.changes.is_empty())
+    );
+    let again = fixture
+        .change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), delete)
+        .await
+        .unwrap();
     assert!(matches!(again, Changed::Replayed(answer) if answer == b"0"));
-    let other = fixture.change_as("order", ChangeMode::Apply, None, delete).await;
-    assert!(matches!(other, Err(ChangeError::Refused(Refusal::WorkflowNotFound { .. }))));
-    assert!(fixture.store.workflow(&order_workflow()).await.unwrap().is_none());
+    let other = fixture
+        .change_as("order", ChangeMode::Apply, None, delete)
+        .await;
+    assert!(matches!(
+        other,
+        Err(ChangeError::Refused(Refusal::WorkflowNotFound { .. }))
+    ));
+    assert!(
+        fixture
+            .store
+            .workflow(&order_workflow())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }
 
 pub async fn rehearsing_a_change_writes_nothing(fixture: &Fixture) {
-    let create = |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
-    let rehearsed = fixture.change_as("order", ChangeMode::Rehearse, Some(request("r-1", 1)), create).await.unwrap();
-    let Changed::Done(outcome) = rehearsed else { panic!("replayed") };
-    assert_eq!((outcome.record.unwrap().record.stamp.version, outcome.changes.len()), (2, 1));
-    assert_eq!(fixture.store.workflow(&order_workflow()).await.unwrap().unwrap().record.stamp.version, 1);
-    assert_eq!(fixture.number("SELECT count(*) FROM definition_requests").await, 0);
-    let first = fixture.change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), create).await.unwrap();
+    let create =
+        |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
+    let rehearsed = fixture
+        .change_as(
+            "order",
+            ChangeMode::Rehearse,
+            Some(request("r-1", 1)),
+            create,
+        )
+        .await
+        .unwrap();
+    let Changed::Done(outcome) = rehearsed else {
+        panic!("replayed")
+    };
+    assert_eq!(
+        (
+            outcome.record.unwrap().record.stamp.version,
+            outcome.changes.len()
+        ),
+        (2, 1)
+    );
+    assert_eq!(
+        fixture
+            .store
+            .workflow(&order_workflow())
+            .await
+            .unwrap()
+            .unwrap()
+            .record
+            .stamp
+            .version,
+        1
+    );
+    assert_eq!(
+        fixture
+            .number("SELECT count(*) FROM definition_requests")
+            .await,
+        0
+    );
+    let first = fixture
+        .change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), create)
+        .await
+        .unwrap();
     assert!(matches!(first, Changed::Done(_)));
 }
 
 pub async fn a_refused_change_writes_nothing(fixture: &Fixture) {
     let refused = fixture.change("order", |workflow| {
-        edit::unassign(workflow.unwrap(), &state("new"), &status("nothing")).map(|(workflow, _)| Some(workflow))
+        edit::unassign(workflow.unwrap(), &state("new"), &status("nothing"))
+            .map(|(workflow, _)| Some(workflow))
     });
-    assert!(matches!(refused.await, Err(ChangeError::Refused(Refusal::StatusNotFound { .. }))));
+    assert!(matches!(
+        refused.await,
+        Err(ChangeError::Refused(Refusal::StatusNotFound { .. }))
+    ));
     assert_eq!(fixture.number("SELECT count(*) FROM catalog").await, 1);
 }
 
@@ -194,7 +388,10 @@ pub async fn a_guard_that_does_not_compile_is_not_saved(fixture: &Fixture) {
         after.transitions[0].guard = Some(Expression::new("order.nothing(").unwrap());
         Ok(Some(after))
     });
-    assert!(matches!(refused.await, Err(ChangeError::Refused(Refusal::GuardInvalid { .. }))));
+    assert!(matches!(
+        refused.await,
+        Err(ChangeError::Refused(Refusal::GuardInvalid { .. }))
+    ));
     done(&fixture.store, create("A-1")).await;
 }
 
@@ -203,13 +400,35 @@ pub async fn a_deleted_workflow_can_come_again(fixture: &Fixture) {
     let workflow = build::workflow("magento_2_4", "returns");
     let code: StatusCode = status("pending");
     for _ in 0..2 {
-        let saved = fixture.change("returns", |_| Ok(Some(workflow.clone()))).await.unwrap();
+        let saved = fixture
+            .change("returns", |_| Ok(Some(workflow.clone())))
+            .await
+            .unwrap();
         assert_eq!(saved.record.unwrap().record.stamp.version, 1);
-        let loaded = fixture.store.workflow(&workflow_code("returns")).await.unwrap().unwrap();
+        let loaded = fixture
+            .store
+            .workflow(&workflow_code("returns"))
+            .await
+            .unwrap()
+            .unwrap();
         assert!(loaded.record.statuses.contains_key(&code));
         fixture.change("returns", |_| Ok(None)).await.unwrap();
-        assert!(fixture.store.workflow_versions(&workflow_code("returns"), None, 10).await.unwrap().is_empty());
+        assert!(
+            fixture
+                .store
+                .workflow_versions(&workflow_code("returns"), None, 10)
+                .await
+                .unwrap()
+                .is_empty()
+        );
     }
     // What goes with one workflow is not another's.
-    assert!(fixture.store.workflow(&order_workflow()).await.unwrap().is_some());
+    assert!(
+        fixture
+            .store
+            .workflow(&order_workflow())
+            .await
+            .unwrap()
+            .is_some()
+    );
 }

@@ -11,29 +11,54 @@ use crate::{
     build::{all, comment, create, done, order_id, order_workflow, record},
 };
 
-const ALL: HistoryQuery =
-    HistoryQuery { direction: Direction::Ascending, after_sequence: None, visibility: Visibility::All, limit: 3 };
+const ALL: HistoryQuery = HistoryQuery {
+    direction: Direction::Ascending,
+    after_sequence: None,
+    visibility: Visibility::All,
+    limit: 3,
+};
 
 pub async fn a_partition_is_read_in_whole_steps(fixture: &Fixture) {
     // Each order takes one entry to create and two to invoice.
-    let ids = (0..400).map(|number| format!("A-{number}")).collect::<Vec<_>>();
+    let ids = (0..400)
+        .map(|number| format!("A-{number}"))
+        .collect::<Vec<_>>();
     all(&fixture.store, ids.iter().map(|id| create(id)).collect()).await;
-    all(&fixture.store, ids.iter().map(|id| record(id, "invoice")).collect()).await;
+    all(
+        &fixture.store,
+        ids.iter().map(|id| record(id, "invoice")).collect(),
+    )
+    .await;
     let mut total = 0;
     for partition in fixture.store.partition_count().all() {
         let (mut after, mut read) = (0, Vec::new());
         loop {
             // The least that is read at once is more than the longest step.
-            let page = fixture.store.history_after(partition, after, 1).await.unwrap();
+            let page = fixture
+                .store
+                .history_after(partition, after, 1)
+                .await
+                .unwrap();
             let Some(last) = page.last() else { break };
             assert!(page.len() <= 101);
             after = last.logged.position.offset;
             let last_step = last.logged.step_offset;
-            let rest = fixture.store.history_after(partition, after, 1).await.unwrap();
-            assert!(rest.iter().all(|entry| entry.logged.step_offset != last_step), "a step was cut");
+            let rest = fixture
+                .store
+                .history_after(partition, after, 1)
+                .await
+                .unwrap();
+            assert!(
+                rest.iter()
+                    .all(|entry| entry.logged.step_offset != last_step),
+                "a step was cut"
+            );
             read.extend(page);
         }
-        let offsets = read.iter().map(|entry| entry.logged.position.offset).collect::<Vec<_>>();
+        let offsets = read
+            .iter()
+            .map(|entry| entry.logged.position.offset)
+            .collect::<Vec<_>>();
         assert_eq!(offsets, (1..).take(offsets.len()).collect::<Vec<_>>());
         total += read.len();
     }
@@ -42,13 +67,29 @@ pub async fn a_partition_is_read_in_whole_steps(fixture: &Fixture) {
 
 pub async fn the_history_of_an_order_is_paged(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
-    all(&fixture.store, (2..=7).map(|number| comment("A-1", &number.to_string())).collect()).await;
+    all(
+        &fixture.store,
+        (2..=7)
+            .map(|number| comment("A-1", &number.to_string()))
+            .collect(),
+    )
+    .await;
     for direction in [Direction::Ascending, Direction::Descending] {
         let mut query = HistoryQuery { direction, ..ALL };
         let mut pages = Vec::new();
         loop {
-            let page = fixture.store.order_history(&order_workflow(), &order_id("A-1"), &query).await.unwrap().unwrap();
-            pages.push(page.entries.iter().map(|logged| logged.entry.sequence).collect::<Vec<_>>());
+            let page = fixture
+                .store
+                .order_history(&order_workflow(), &order_id("A-1"), &query)
+                .await
+                .unwrap()
+                .unwrap();
+            pages.push(
+                page.entries
+                    .iter()
+                    .map(|logged| logged.entry.sequence)
+                    .collect::<Vec<_>>(),
+            );
             query.after_sequence = page.next;
             if page.next.is_none() {
                 break;
@@ -71,38 +112,109 @@ pub async fn what_customers_may_read(fixture: &Fixture) {
         }
         done(&fixture.store, step).await;
     }
-    let query = HistoryQuery { visibility: Visibility::Customer, limit: 2, ..ALL };
-    let page = fixture.store.order_history(&order_workflow(), &order_id("A-1"), &query).await.unwrap().unwrap();
-    assert_eq!(page.entries.iter().map(|logged| logged.entry.sequence).collect::<Vec<_>>(), [20, 40]);
-    let query = HistoryQuery { after_sequence: page.next, ..query };
-    let page = fixture.store.order_history(&order_workflow(), &order_id("A-1"), &query).await.unwrap().unwrap();
-    assert_eq!(page.entries.iter().map(|logged| logged.entry.sequence).collect::<Vec<_>>(), [60]);
+    let query = HistoryQuery {
+        visibility: Visibility::Customer,
+        limit: 2,
+        ..ALL
+    };
+    let page = fixture
+        .store
+        .order_history(&order_workflow(), &order_id("A-1"), &query)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        page.entries
+            .iter()
+            .map(|logged| logged.entry.sequence)
+            .collect::<Vec<_>>(),
+        [20, 40]
+    );
+    let query = HistoryQuery {
+        after_sequence: page.next,
+        ..query
+    };
+    let page = fixture
+        .store
+        .order_history(&order_workflow(), &order_id("A-1"), &query)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        page.entries
+            .iter()
+            .map(|logged| logged.entry.sequence)
+            .collect::<Vec<_>>(),
+        [60]
+    );
     assert_eq!(page.next, None);
 }
 
 pub async fn heads_and_batches(fixture: &Fixture) {
     assert!(fixture.store.history_heads().await.unwrap().is_empty());
-    let partition = fixture.store.partition_of(&order_workflow(), &order_id("A-1"));
+    let partition = fixture
+        .store
+        .partition_of(&order_workflow(), &order_id("A-1"));
     assert_eq!(fixture.store.oldest_offset(partition).await.unwrap(), None);
-    assert!(fixture.store.history_after(partition, 0, 10).await.unwrap().is_empty());
+    assert!(
+        fixture
+            .store
+            .history_after(partition, 0, 10)
+            .await
+            .unwrap()
+            .is_empty()
+    );
     all(&fixture.store, vec![create("A-1"), comment("A-1", "x")]).await;
     done(&fixture.store, comment("A-1", "y")).await;
     let heads = fixture.store.history_heads().await.unwrap();
     assert_eq!(heads.len(), 1);
-    assert_eq!(heads[0].position, LogPosition { partition, offset: 3 });
+    assert_eq!(
+        heads[0].position,
+        LogPosition {
+            partition,
+            offset: 3
+        }
+    );
     let mut batches = Vec::new();
     for offset in 1..=4 {
-        batches.push(fixture.store.batch_at(LogPosition { partition, offset }).await.unwrap());
+        batches.push(
+            fixture
+                .store
+                .batch_at(LogPosition { partition, offset })
+                .await
+                .unwrap(),
+        );
     }
-    assert_eq!((batches[0], batches[2], batches[3]), (batches[1], Some(heads[0].batch), None));
+    assert_eq!(
+        (batches[0], batches[2], batches[3]),
+        (batches[1], Some(heads[0].batch), None)
+    );
     assert_ne!(batches[0], batches[2]);
-    assert_eq!(fixture.store.oldest_offset(partition).await.unwrap(), Some(1));
+    assert_eq!(
+        fixture.store.oldest_offset(partition).await.unwrap(),
+        Some(1)
+    );
     let log = fixture.store.history_after(partition, 0, 10).await.unwrap();
-    assert_eq!(log.iter().map(|entry| Some(entry.batch)).collect::<Vec<_>>(), batches[..3]);
-    let logged = log.into_iter().map(|entry| entry.logged).collect::<Vec<_>>();
+    assert_eq!(
+        log.iter()
+            .map(|entry| Some(entry.batch))
+            .collect::<Vec<_>>(),
+        batches[..3]
+    );
+    let logged = log
+        .into_iter()
+        .map(|entry| entry.logged)
+        .collect::<Vec<_>>();
     assert_eq!(logged, history(&fixture.store, "A-1").await);
 }
 
 pub async fn the_history_of_an_order_that_is_not_there(fixture: &Fixture) {
-    assert_eq!(fixture.store.order_history(&order_workflow(), &order_id("A-1"), &ALL).await.unwrap(), None);
+    assert_eq!(
+        fixture
+            .store
+            .order_history(&order_workflow(), &order_id("A-1"), &ALL)
+            .await
+            .unwrap(),
+        None
+    );
 }

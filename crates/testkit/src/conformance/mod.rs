@@ -82,7 +82,8 @@ macro_rules! conformance_suite {
                 a_workflow_comes_back_as_it_was_saved,
                 every_edit_comes_back_as_it_was_saved,
                 the_same_change_twice_changes_nothing,
-                versions_and_documents_are_kept,
+                versions_are_kept,
+                documents_of_versions_are_kept,
                 a_change_is_answered_once,
                 a_deletion_is_answered_once,
                 rehearsing_a_change_writes_nothing,
@@ -100,6 +101,7 @@ macro_rules! conformance_suite {
             listing: [
                 every_order_by_every_key,
                 filters_hold,
+                filters_by_time_hold,
                 the_orders_of_a_customer,
                 an_order_changes_hands,
                 attributes_are_searched_boundedly,

@@ -49,12 +49,23 @@ impl Server {
     /// Makes a data directory and starts a server on it, on a free port of the loopback.
     pub fn start(durability: Durability) -> Self {
         let programs = programs();
-        let directory = tempfile::Builder::new().prefix("waymark-postgres-").tempdir().unwrap().keep();
+        let directory = tempfile::Builder::new()
+            .prefix("waymark-postgres-")
+            .tempdir()
+            .unwrap()
+            .keep();
         let owner = unprivileged();
         if let Some((user, group)) = owner {
             chown(&directory, Some(user), Some(group)).unwrap();
         }
-        let mut server = Self { programs, directory, owner, durability, port: free_port(), watchdog: None };
+        let mut server = Self {
+            programs,
+            directory,
+            owner,
+            durability,
+            port: free_port(),
+            watchdog: None,
+        };
         server.initialize();
         server.resume();
         server
@@ -83,22 +94,45 @@ impl Server {
     /// Starts the server again, on the same port and data.
     pub fn resume(&mut self) {
         let mut command = self.program("/bin/sh");
-        command.args(["-c", WATCHDOG, "watchdog"]).arg(self.programs.join("postgres")).arg(&self.directory);
-        command.args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-k"]).arg(&self.directory);
-        command.args(["-c", "max_connections=300", "-c", "shared_buffers=64MB", "-c", "log_min_messages=warning"]);
+        command
+            .args(["-c", WATCHDOG, "watchdog"])
+            .arg(self.programs.join("postgres"))
+            .arg(&self.directory);
+        command
+            .args(["-h", "127.0.0.1", "-p", &self.port.to_string(), "-k"])
+            .arg(&self.directory);
+        command.args([
+            "-c",
+            "max_connections=300",
+            "-c",
+            "shared_buffers=64MB",
+            "-c",
+            "log_min_messages=warning",
+        ]);
         if self.durability == Durability::Fast {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
         // A process group of its own: Ctrl-C reaches the test, whose end stops the server.
-        let watchdog = command.process_group(0).stdin(Stdio::piped()).spawn().expect(NEEDED);
+        let watchdog = command
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .spawn()
+            .expect(NEEDED);
         self.watchdog = Some(watchdog);
         self.wait_until_ready();
     }
 
     fn control(&mut self, mode: &str) {
         let mut command = self.program(self.programs.join("pg_ctl"));
-        command.args(["stop", "-w", "-m", mode, "-D"]).arg(&self.directory).stdout(Stdio::null());
-        assert!(command.status().unwrap().success(), "the server does not stop: {}", self.log());
+        command
+            .args(["stop", "-w", "-m", mode, "-D"])
+            .arg(&self.directory)
+            .stdout(Stdio::null());
+        assert!(
+            command.status().unwrap().success(),
+            "the server does not stop: {}",
+            self.log()
+        );
         self.dismiss(b"keep\n");
     }
 
@@ -114,16 +148,30 @@ impl Server {
 
     fn initialize(&self) {
         // A collation other than bytes, so that a forgotten COLLATE "C" shows.
-        let linguistic = ["--locale-provider=icu", "--icu-locale=en-US", "--locale=C.UTF-8"];
+        let linguistic = [
+            "--locale-provider=icu",
+            "--icu-locale=en-US",
+            "--locale=C.UTF-8",
+        ];
         if !self.initdb(&linguistic) {
-            assert!(self.initdb(&["--locale=C.UTF-8"]), "initdb fails in {}", self.directory.display());
+            assert!(
+                self.initdb(&["--locale=C.UTF-8"]),
+                "initdb fails in {}",
+                self.directory.display()
+            );
         }
     }
 
     fn initdb(&self, locale: &[&str]) -> bool {
         let mut command = self.program(self.programs.join("initdb"));
-        command.args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8"]).args(locale);
-        command.arg("-D").arg(&self.directory).stdout(Stdio::null()).stderr(Stdio::null());
+        command
+            .args(["--no-sync", "-A", "trust", "-U", "postgres", "-E", "UTF8"])
+            .args(locale);
+        command
+            .arg("-D")
+            .arg(&self.directory)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         command.status().expect(NEEDED).success()
     }
 
@@ -146,7 +194,11 @@ impl Server {
             if command.status().is_ok_and(|status| status.success()) {
                 return;
             }
-            assert!(Instant::now() < until, "the server does not start: {}", self.log());
+            assert!(
+                Instant::now() < until,
+                "the server does not start: {}",
+                self.log()
+            );
             std::thread::sleep(Duration::from_millis(10));
         }
     }
@@ -167,21 +219,33 @@ impl Drop for Server {
 fn programs() -> PathBuf {
     let asked = Command::new("pg_config").arg("--bindir").output().ok();
     let asked = asked.map(|output| PathBuf::from(String::from_utf8_lossy(&output.stdout).trim()));
-    let versions = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    let mut versions = versions.map(|version| version.path().join("bin")).collect::<Vec<_>>();
+    let versions = std::fs::read_dir("/usr/lib/postgresql")
+        .into_iter()
+        .flatten()
+        .flatten();
+    let mut versions = versions
+        .map(|version| version.path().join("bin"))
+        .collect::<Vec<_>>();
     versions.sort_by_key(|path| std::cmp::Reverse(version(path)));
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path = std::env::split_paths(&path).collect::<Vec<_>>();
     let mut candidates = asked.into_iter().chain(versions).chain(on_path);
     let complete = |directory: &PathBuf| {
-        ["initdb", "postgres", "pg_ctl", "pg_isready"].iter().all(|program| directory.join(program).is_file())
+        ["initdb", "postgres", "pg_ctl", "pg_isready"]
+            .iter()
+            .all(|program| directory.join(program).is_file())
     };
     candidates.find(complete).expect(NEEDED)
 }
 
 fn version(bin: &Path) -> u32 {
-    let version = bin.parent().and_then(Path::file_name).and_then(|name| name.to_str());
-    version.and_then(|version| version.parse().ok()).unwrap_or_default()
+    let version = bin
+        .parent()
+        .and_then(Path::file_name)
+        .and_then(|name| name.to_str());
+    version
+        .and_then(|version| version.parse().ok())
+        .unwrap_or_default()
 }
 
 /// The user and group `postgres`, when this process is root.
@@ -192,12 +256,21 @@ fn unprivileged() -> Option<(u32, u32)> {
         return None;
     }
     let users = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let mut fields = users.lines().find(|line| line.starts_with("postgres:")).expect(NEEDED).split(':').skip(2);
+    let mut fields = users
+        .lines()
+        .find(|line| line.starts_with("postgres:"))
+        .expect(NEEDED)
+        .split(':')
+        .skip(2);
     let mut number = || fields.next().and_then(|field| field.parse().ok());
     Some((number()?, number()?))
 }
 
 /// A port that was free a moment ago.
 fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap()
+        .port()
 }

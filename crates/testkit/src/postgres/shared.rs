@@ -59,9 +59,17 @@ pub async fn empty_database() -> Database {
 async fn create(server: &Server, template: &str) -> Database {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let copying = COPYING.lock().await;
-    execute(server, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+    execute(
+        server,
+        &format!("CREATE DATABASE {name} TEMPLATE {template}"),
+    )
+    .await;
     drop(copying);
-    Database { url: server.url(&name), port: server.port(), name }
+    Database {
+        url: server.url(&name),
+        port: server.port(),
+        name,
+    }
 }
 
 async fn start() -> Server {
@@ -74,13 +82,17 @@ async fn start() -> Server {
     let (clock, _) = Clock::manual(Timestamp::from_micros(0));
     migrate(&settings, &clock).await.unwrap();
     // A template must have no connections; the one that migrated is closing.
-    let gone = format!("SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'");
+    let gone = format!(
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = '{TEMPLATE}'"
+    );
     execute(&server, &gone).await;
     server
 }
 
 async fn execute(server: &Server, sql: &str) {
-    let (client, connection) = tokio_postgres::connect(&server.url("postgres"), NoTls).await.unwrap();
+    let (client, connection) = tokio_postgres::connect(&server.url("postgres"), NoTls)
+        .await
+        .unwrap();
     let driver = tokio::spawn(connection);
     client.batch_execute(sql).await.unwrap();
     drop(client);

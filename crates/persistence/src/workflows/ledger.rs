@@ -1,0 +1,119 @@
+//! What a change of a workflow leaves behind: the saved parts, a version, a row
+//! of the catalog, and the answer to a repeated call.
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+use waymark_domain::{
+    value::Timestamp,
+    workflow::{
+        Difference, Record,
+        document::{self, Format},
+    },
+};
+
+use super::{WorkflowChange, save as parts};
+use crate::{
+    Error, Request, catalog as cache,
+    rows::json,
+    schema::{catalog, definition_requests, workflow_versions},
+    tx::{Tx, on_conn},
+};
+
+/// The version of the catalog that a transaction wrote, and the id that only it wrote there.
+pub(super) type Proof = (i64, [u8; 16]);
+
+/// Says whether the transaction that has this proof was committed.
+pub(super) async fn is_saved(tx: &mut Tx, (version, id): Proof) -> Result<bool, Error> {
+    let found = catalog::table.find(version).select(catalog::change_id);
+    let found: Option<Vec<u8>> = on_conn!(tx, |c| found.first(c).await).optional()?;
+    Ok(found.is_some_and(|found| found.as_slice() == id))
+}
+
+/// Finds the fingerprint and the answer that were remembered under a request id.
+pub(super) async fn find(
+    tx: &mut Tx,
+    change: &WorkflowChange,
+    request: &Request,
+) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    let row = definition_requests::table
+        .find((change.workflow.as_str(), request.id.as_str()))
+        .select((
+            definition_requests::fingerprint,
+            definition_requests::answer,
+        ));
+    Ok(on_conn!(tx, |c| row.first(c).await).optional()?)
+}
+
+/// Remembers the answer to a call.
+pub(super) async fn remember(
+    tx: &mut Tx,
+    change: &WorkflowChange,
+    request: &Request,
+    answer: Vec<u8>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let row = (
+        definition_requests::workflow.eq(change.workflow.as_str()),
+        definition_requests::request_id.eq(request.id.as_str()),
+        definition_requests::fingerprint.eq(request.fingerprint.as_slice()),
+        definition_requests::answer.eq(answer),
+        definition_requests::create_time.eq(now.micros()),
+    );
+    let insert = diesel::insert_into(definition_requests::table).values(row);
+    on_conn!(tx, |c| insert.execute(c).await)?;
+    Ok(())
+}
+
+/// Saves a change, before and after, and gives it the next version of the catalog.
+pub(super) async fn save(
+    tx: &mut Tx,
+    change: &WorkflowChange,
+    records: (Option<&Record>, Option<&Record>),
+    changes: &[Difference],
+    now: Timestamp,
+) -> Result<Proof, Error> {
+    match records {
+        (None, None) => {}
+        (None, Some(after)) => parts::insert(tx, after).await?,
+        (Some(before), Some(after)) => parts::update(tx, before, after).await?,
+        (Some(_), None) => parts::delete(tx, &change.workflow).await?,
+    }
+    if let (_, Some(after)) = records {
+        version(tx, change, after, changes, now).await?;
+    }
+    let proof = (cache::version(tx).await? + 1, Uuid::new_v4().into_bytes());
+    let row = (
+        catalog::version.eq(proof.0),
+        catalog::change_id.eq(proof.1.to_vec()),
+        catalog::workflow.eq(change.workflow.as_str()),
+        catalog::create_time.eq(now.micros()),
+    );
+    let insert = diesel::insert_into(catalog::table).values(row);
+    on_conn!(tx, |c| insert.execute(c).await)?;
+    Ok(proof)
+}
+
+async fn version(
+    tx: &mut Tx,
+    change: &WorkflowChange,
+    record: &Record,
+    changes: &[Difference],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let unwritable = |source| Error::Database {
+        source: diesel::result::Error::SerializationError(Box::new(source)),
+    };
+    let document = document::export(&record.workflow, Format::Yaml).map_err(unwritable)?;
+    let row = (
+        workflow_versions::workflow.eq(change.workflow.as_str()),
+        workflow_versions::version.eq(record.stamp.version),
+        workflow_versions::actor.eq(json(&change.actor)?),
+        workflow_versions::create_time.eq(now.micros()),
+        workflow_versions::changes.eq(json(&changes)?),
+        workflow_versions::document.eq(document),
+    );
+    let insert = diesel::insert_into(workflow_versions::table).values(row);
+    on_conn!(tx, |c| insert.execute(c).await)?;
+    Ok(())
+}
