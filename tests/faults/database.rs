@@ -1,7 +1,11 @@
 //! PostgreSQL goes away and comes back under load; the service stays up, and says UNAVAILABLE in between.
 
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::task::block_in_place;
 use waymark_testkit::postgres::{Durability, Server};
+use waymark_tests::load::Recorder;
 
 use crate::{
     replica::Replica,
@@ -72,4 +76,36 @@ async fn sessions_are_terminated() {
     assert!(terminated > 40, "only {terminated} sessions were there");
     assert!(replica.is_running(), "the process that was started first");
     assert_eq!(summary.doubts, NONE, "PostgreSQL was there to be asked");
+}
+
+/// Sessions stand still with their locks, as behind a network that swallows everything.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_stand_still() {
+    let postgres = shared_postgres().await;
+    let url = fresh_database(postgres).await;
+    let database = url.rsplit('/').next().unwrap().to_owned();
+    let mut replica = Replica::start(&url, &["commit_patience_ms=1500", "connect_timeout_ms=1000"]).await;
+    let run = run("database-standstill", &replica);
+    let superuser = superuser(postgres).await;
+    for _ in 0..3 {
+        run.recorder().until_more(120, PATIENCE).await;
+        let text = "SELECT pid FROM pg_stat_activity WHERE datname = $1";
+        let rows = superuser.query(text, &[&database]).await.unwrap();
+        let sessions: Vec<_> = rows.iter().filter_map(|row| Pid::from_raw(row.get(0))).collect();
+        for session in &sessions {
+            kill_process(*session, Signal::STOP).unwrap();
+        }
+        let before = run.recorder().unavailable() + run.recorder().unknown();
+        let told = |recorder: &Recorder| recorder.unavailable() + recorder.unknown() > before;
+        let began = tokio::time::Instant::now();
+        run.recorder().until("clients are told", Duration::from_secs(20), told).await;
+        eprintln!("told after {:?}", began.elapsed());
+        for session in sessions {
+            // Those that the service gave up may be gone by now.
+            let _ = kill_process(session, Signal::CONT);
+        }
+    }
+    run.recorder().until_more(120, PATIENCE).await;
+    run.judge(&replica.clients()).await;
+    assert!(replica.is_running(), "the process that was started first");
 }

@@ -105,7 +105,6 @@ impl Drop for Replica {
             log.show(0);
             panic!("the service panicked: {line}");
         }
-        for l in log.after(0) { if !l.contains("INFO") { eprintln!("LOGLINE {l}"); } } // TEMP
     }
 }
 

@@ -25,7 +25,7 @@ async fn garbage_is_refused(backend: Backend) {
     let shop = bench::shop(&world).await;
     let before = shop.definition().await;
     let deep_flow = format!("label: {}", "[".repeat(100_000));
-    let deep_block = (0..2_000).map(|level| format!("{}a:\n", " ".repeat(level))).collect::<String>();
+    let deep_block = (0..2_000).map(|level| " ".repeat(level) + "a:\n").collect::<String>();
     let deep_json = format!("{}1{}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
     let bomb = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e]\ng: &g [*f, *f, *f, *f, *f, *f, *f, *f, *f]\nlabel: *g\n";
     let itself = "label: &a [*a]\n";

@@ -37,14 +37,14 @@ async fn a_hold_returns_exactly(backend: Backend) {
         ..Default::default()
     };
     let held = shop.orders().hold_order(request.clone()).await.unwrap().into_inner();
-    let (order, hold) = (held.order.unwrap(), held.hold.unwrap());
+    let (order, placed) = (held.order.unwrap(), held.hold.unwrap());
     assert_eq!(standing(&order), ("held", "parked"));
     assert_eq!((order.return_state.as_str(), order.return_status.as_str()), ("work", "waiting"));
-    assert_eq!(order.holds, [hold.clone()]);
-    assert!(!hold.id.is_empty() && hold.expire_time.is_none());
-    assert_eq!((hold.reason.as_str(), &hold.placed_by), ("address unclear", &request.actor));
-    assert_eq!(hold.place_time, held.entries[0].create_time);
-    assert!(matches!(&held.entries[0].detail, Some(Detail::Held(v1::OrderHeld { hold: Some(it) })) if *it == hold));
+    assert_eq!(order.holds, std::slice::from_ref(&placed));
+    assert!(!placed.id.is_empty() && placed.expire_time.is_none());
+    assert_eq!((placed.reason.as_str(), &placed.placed_by), ("address unclear", &request.actor));
+    assert_eq!(placed.place_time, held.entries[0].create_time);
+    assert!(matches!(&held.entries[0].detail, Some(Detail::Held(v1::OrderHeld { hold: Some(it) })) if *it == placed));
 
     // The pair may become retired meanwhile; the order still returns to it.
     let retired = v1::OrderStatus { code: "waiting".into(), retired: true, ..Default::default() };
@@ -59,10 +59,10 @@ async fn a_hold_returns_exactly(backend: Backend) {
     shop.add_status("napping").await;
     shop.assign("paused", "napping", Some(true)).await.unwrap();
     shop.statuses().update_status(retire).await.unwrap();
-    let released = shop.release("1", &hold.id).await.unwrap();
+    let released = shop.release("1", &placed.id).await.unwrap();
     assert_eq!(standing(released.order.as_ref().unwrap()), ("work", "waiting"));
     assert_eq!(released.entries[0].kind(), EntryKind::Released);
-    assert!(matches!(&released.entries[0].detail, Some(Detail::Released(r)) if r.hold_ids == [hold.id]));
+    assert!(matches!(&released.entries[0].detail, Some(Detail::Released(r)) if r.hold_ids == [placed.id]));
     assert_eq!(replay(&shop.entries("1").await), facts(shop.get("1").await));
 }
 

@@ -186,9 +186,9 @@ async fn every_mutation_is_replayed(backend: Backend) {
     let again = shop.orders().create_order(create).await.unwrap().into_inner();
     assert!(!first.replayed && again.replayed && first.entries == again.entries);
 
-    let ship = v1::RecordOperationRequest { request_id: "ship".into(), ..shop.operation("1", "ship", &[]) };
-    shop.orders().record_operation(ship.clone()).await.unwrap();
-    assert!(shop.orders().record_operation(ship).await.unwrap().into_inner().replayed);
+    let shipment = v1::RecordOperationRequest { request_id: "ship".into(), ..shop.operation("1", "ship", &[]) };
+    shop.orders().record_operation(shipment.clone()).await.unwrap();
+    assert!(shop.orders().record_operation(shipment).await.unwrap().into_inner().replayed);
 
     let hold = v1::HoldOrderRequest { workflow: shop.workflow(), order_id: "1".into(), request_id: "hold".into(), ..Default::default() };
     let held = shop.orders().hold_order(hold.clone()).await.unwrap().into_inner();

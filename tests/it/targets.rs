@@ -33,7 +33,7 @@ fn keep(state: &str) -> Target {
     Target::To(v1::TransitionTarget { state: state.into(), keep_status: true, ..Default::default() })
 }
 
-async fn go<'a>(shop: &Shop, id: &str, target: Target) -> (String, String) {
+async fn go(shop: &Shop, id: &str, target: Target) -> (String, String) {
     let order = shop.go(id, target).await.unwrap().order.unwrap();
     (order.state, order.status)
 }
@@ -235,8 +235,8 @@ async fn a_step_that_is_only_checked_writes_nothing(backend: Backend) {
     assert_eq!((answer.entries.len(), answer.entries[0].sequence, answer.replayed), (1, 2, false));
     let again = shop.orders().transition_order(begin.clone()).await.unwrap().into_inner();
     assert!(!again.replayed, "a check is not remembered");
-    let ship = v1::RecordOperationRequest { validate_only: true, ..shop.operation("1", "ship", &[]) };
-    assert_eq!(shop.orders().record_operation(ship).await.unwrap().into_inner().order.unwrap().lines[0].quantity_shipped, "1");
+    let shipment = v1::RecordOperationRequest { validate_only: true, ..shop.operation("1", "ship", &[]) };
+    assert_eq!(shop.orders().record_operation(shipment).await.unwrap().into_inner().order.unwrap().lines[0].quantity_shipped, "1");
     let dry = v1::CreateOrderRequest { order: Some(shop.draft("2", &[])), validate_only: true, ..Default::default() };
     assert_eq!(shop.orders().create_order(dry.clone()).await.unwrap().into_inner().order.unwrap().version, 1);
     refused(shop.find("2").await, Code::NotFound, "ORDER_NOT_FOUND");

@@ -28,9 +28,9 @@ async fn find(shop: &Shop, code: &str) -> Result<v1::Transition, tonic::Status> 
     shop.transitions().get_transition(request).await.map(|answer| answer.into_inner().transition.unwrap())
 }
 
-fn on_operations(operations: &[&str]) -> Option<v1::Trigger> {
+fn on_operations(operations: &[&str]) -> v1::Trigger {
     let operations = operations.iter().map(ToString::to_string).collect();
-    Some(v1::Trigger { kind: Some(Kind::OnOperations(v1::OperationTrigger { operations })) })
+    v1::Trigger { kind: Some(Kind::OnOperations(v1::OperationTrigger { operations })) }
 }
 
 async fn a_transition_is_created_changed_and_deleted(backend: Backend) {
@@ -119,7 +119,7 @@ async fn unknown_parts_are_named(backend: Backend) {
     assert_eq!((refusal.particular("state"), refusal.particular("status")), ("complete", "pending"));
     let operation = v1::Transition { operation: "paint".into(), ..good() };
     refused(create(operation).await, Code::NotFound, "OPERATION_NOT_FOUND");
-    let trigger = v1::Transition { trigger: on_operations(&["paint"]), ..good() };
+    let trigger = v1::Transition { trigger: Some(on_operations(&["paint"])), ..good() };
     refused(create(trigger).await, Code::NotFound, "OPERATION_NOT_FOUND");
     // The held state is entered by holds and left by releases alone.
     for held in [transition("t", &["new"], "holded"), transition("t", &["holded"], "new")] {
@@ -194,7 +194,7 @@ async fn a_new_transition_works_at_once(backend: Backend) {
     assert_eq!(shop.entries("1").await[1].transition, "shortcut");
     // An operation sets off the first by position, then code.
     let noted = |code: &str, position, to: &str| v1::Transition {
-        trigger: on_operations(&["note"]),
+        trigger: Some(on_operations(&["note"])),
         position,
         ..transition(code, &["start"], to)
     };
@@ -223,7 +223,7 @@ async fn wrong_fields_are_named(backend: Backend) {
         (v1::Transition { from_statuses: vec![String::new()], ..good() }, "transition.from_statuses[0]"),
         (v1::Transition { roles: vec!["r".repeat(65)], ..good() }, "transition.roles[0]"),
         (v1::Transition { description: "d".repeat(4_097), ..good() }, "transition.description"),
-        (v1::Transition { trigger: on_operations(&[]), ..good() }, "transition.trigger.on_operations.operations"),
+        (v1::Transition { trigger: Some(on_operations(&[])), ..good() }, "transition.trigger.on_operations.operations"),
     ] {
         invalid(shop.create_transition(wrong).await, field);
     }

@@ -2,9 +2,11 @@
 
 use std::{
     collections::BTreeMap,
+    fs,
     path::{Path, PathBuf},
     process::{Command, Output},
     sync::{Mutex, OnceLock, PoisonError},
+    time::SystemTime,
 };
 
 /// The root of the workspace.
@@ -18,7 +20,9 @@ pub fn path() -> &'static Path {
     PATH.get_or_init(build)
 }
 
-/// Builds the binary with the profile and into the target directory of the tests, unless `TEST_WAYMARK` names one.
+/// Builds the binary with the profile and into the target directory of the tests, unless `TEST_WAYMARK` names one or
+/// it is newer than its sources: `cargo test --workspace` has built it already, and a build of the one package would
+/// compile what both share again, with other features.
 fn build() -> PathBuf {
     if let Some(path) = std::env::var_os("TEST_WAYMARK") {
         return PathBuf::from(path);
@@ -26,6 +30,10 @@ fn build() -> PathBuf {
     let tests = std::env::current_exe().expect("the test binary has a path");
     let profile = tests.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
     let target = profile.parent().expect("target/<profile>");
+    let built = profile.join("waymark");
+    if changed(&built).is_some_and(|built| ["crates", "proto", "migrations", "Cargo.lock"].iter().all(|source| newest(&workspace().join(source)) < Some(built))) {
+        return built;
+    }
     let mut cargo = Command::new(env!("CARGO"));
     cargo.args(["build", "--quiet", "-p", "waymark-cli"]).current_dir(workspace()).env("CARGO_TARGET_DIR", target);
     if profile.ends_with("release") {
@@ -33,7 +41,19 @@ fn build() -> PathBuf {
     }
     let status = cargo.status().expect("cargo runs");
     assert!(status.success(), "waymark does not build");
-    profile.join("waymark")
+    built
+}
+
+fn changed(path: &Path) -> Option<SystemTime> {
+    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+}
+
+/// When the newest file below a path was changed.
+fn newest(path: &Path) -> Option<SystemTime> {
+    match fs::read_dir(path) {
+        Ok(entries) => entries.flatten().filter_map(|entry| newest(&entry.path())).max(),
+        Err(_) => changed(path),
+    }
 }
 
 /// Runs `waymark` to its end.

@@ -15,7 +15,7 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-use cel::{Context, Env, ExecutionError, Program, Value};
+use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
 
 pub use expression::Expression;
 pub use facts::Facts;
@@ -84,9 +84,7 @@ impl Guard {
     /// exist, uses what guards may not use, might take too long, or mixes types.
     pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
         let program =
-            Program::compile(expression.as_str()).map_err(|errors| GuardError::Syntax {
-                message: first_line(&errors.to_string()),
-            })?;
+            Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
         let uses = check::check(program.expression())?;
         let guard = Self {
             expression: expression.clone(),
@@ -159,10 +157,31 @@ impl fmt::Debug for Guard {
 }
 
 fn not_bool(value: &Value) -> String {
-    format!("must answer true or false, answers a {}", value.type_of())
+    format!(
+        "must answer true or false, its answer is of type {}",
+        value.type_of()
+    )
 }
 
-/// The parser adds the source with a marker below; the first line says enough.
+/// What the parser stumbled over first. It reports its own limit of nesting as a fault of its
+/// insides, in words that are not for readers.
+fn syntax(errors: &ParseErrors) -> GuardError {
+    let Some(error) = errors.errors.first() else {
+        return GuardError::Syntax {
+            message: String::from("it cannot be parsed"),
+        };
+    };
+    if error.msg.contains("Recursion limit") {
+        return GuardError::NotAllowed("must not be nested that deeply");
+    }
+    let (line, column) = error.pos;
+    let message = error.msg.trim_start_matches("Syntax error: ");
+    GuardError::Syntax {
+        message: format!("line {line}, column {column}: {}", first_line(message)),
+    }
+}
+
+/// The first line says enough.
 fn first_line(text: &str) -> String {
     text.lines()
         .next()

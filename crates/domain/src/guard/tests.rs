@@ -135,3 +135,22 @@ fn refuses_what_is_wrong_or_dear() {
     }
     assert!(Expression::new(&"x".repeat(1001)).is_err());
 }
+
+#[test]
+fn says_what_is_wrong_in_words_for_readers() {
+    let deep = "(".repeat(400) + "true" + &")".repeat(400);
+    for (text, expected) in [
+        (
+            "order.((",
+            "is not a CEL expression: line 1, column 7: no viable alternative at input '.('",
+        ),
+        (deep.as_str(), "must not be nested that deeply"),
+        (
+            "1 + 1",
+            "must answer true or false, its answer is of type int",
+        ),
+    ] {
+        let said = compile(text).unwrap_err().to_string();
+        assert_eq!(said, expected, "{text}");
+    }
+}

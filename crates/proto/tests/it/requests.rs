@@ -407,6 +407,9 @@ fn documents() {
     assert_eq!(apply(F::Json, M::Merge), (None, Format::Json, Mode::Merge));
     let xml = (None, Format::MagentoConfigXml, Mode::Merge);
     assert_eq!(apply(F::MagentoConfigXml, M::Unspecified), xml);
+    // That this cannot be is the domain's to say, with a reason of its own.
+    let replace = (None, Format::MagentoConfigXml, Mode::Replace);
+    assert_eq!(apply(F::MagentoConfigXml, M::Replace), replace);
 
     let lint = |workflow: &str, document: &str| {
         let (workflow, document) = (workflow.to_owned(), document.to_owned());

@@ -148,7 +148,19 @@ fn messages<M: 'static>(watcher: Watcher, wire: fn(Message) -> M) -> Messages<M>
         let next = watcher.next().await?;
         Some((next, watcher))
     });
-    pulled.map(move |next| next.map(wire).map_err(|error| Status::from(Error::from(error)))).boxed()
+    in_turns(pulled.boxed()).map(move |next| next.map(wire).map_err(|error| Status::from(Error::from(error)))).boxed()
+}
+
+/// Gives way before each item.
+///
+/// What was pulled is sent once the next item has to be waited for. Reads of SQLite run inline and
+/// never wait, so a long search would keep back the checkpoints that it passes, even the first.
+fn in_turns<T>(items: impl Stream<Item = T> + Send + Unpin) -> impl Stream<Item = T> + Send {
+    stream::unfold(items, |mut items| async {
+        tokio::task::yield_now().await;
+        let next = items.next().await?;
+        Some((next, items))
+    })
 }
 
 async fn resume(app: &App, token: &str) -> Result<history::Bookmark, Error> {
@@ -168,6 +180,24 @@ impl From<StreamError> for Error {
         match error {
             StreamError::ShuttingDown => SubmitError::ShuttingDown.into(),
             StreamError::Store(error) => error.into(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::Poll;
+
+    use futures::poll;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn waits_before_each_message() {
+        let mut items = Box::pin(in_turns(stream::iter([1, 2])));
+        for expected in [Some(1), Some(2), None] {
+            assert_eq!(poll!(items.next()), Poll::Pending, "before {expected:?}");
+            assert_eq!(items.next().await, expected);
         }
     }
 }

@@ -79,6 +79,15 @@ async fn a_document_is_applied_exported_and_taken_away() {
     assert!(again.changes.is_empty());
     assert_eq!(again.workflow, first.workflow);
 
+    let replaced = v1::ApplyWorkflowRequest {
+        workflow: "small".to_owned(),
+        format: v1::WorkflowFormat::MagentoConfigXml.into(),
+        mode: v1::ApplyMode::Replace.into(),
+        ..apply("<config><global><sales><order><statuses/></order></sales></global></config>")
+    };
+    let refused = workflows.apply_workflow(replaced).await.unwrap_err();
+    assert_eq!((refused.code(), reason(&refused).as_str()), (Code::InvalidArgument, "MODE_REFUSED"));
+
     let renamed = SMALL.replace("label: Seen", "label: Looked at");
     let stale = v1::ApplyWorkflowRequest { etag: "v9".to_owned(), ..apply(&renamed) };
     let refused = workflows.apply_workflow(stale).await.unwrap_err();

@@ -351,23 +351,19 @@ fn read_format(found: &mut Violations, at: Path<'_>, format: i32) -> Result<Form
     })
 }
 
-/// A Magento configuration knows statuses only, so it can replace no workflow.
+/// A Magento configuration knows statuses only, so what is unspecified is to merge it; that it
+/// cannot replace a workflow is a rule of the domain.
 fn read_mode(
     found: &mut Violations,
     at: Path<'_>,
     mode: i32,
     format: Format,
 ) -> Result<Mode, Noted> {
-    match (found.number(at, mode)?, format) {
-        (v1::ApplyMode::Replace, Format::MagentoConfigXml) => {
-            let other = "format: MAGENTO_CONFIG_XML";
-            Err(found.note(at, Problem::Excluded { other }))
-        }
+    Ok(match (found.number(at, mode)?, format) {
         (v1::ApplyMode::Merge, _) | (v1::ApplyMode::Unspecified, Format::MagentoConfigXml) => {
-            Ok(Mode::Merge)
+            Mode::Merge
         }
-        (v1::ApplyMode::Replace | v1::ApplyMode::Unspecified, Format::Yaml | Format::Json) => {
-            Ok(Mode::Replace)
-        }
-    }
+        (v1::ApplyMode::Replace, _)
+        | (v1::ApplyMode::Unspecified, Format::Yaml | Format::Json) => Mode::Replace,
+    })
 }

@@ -44,19 +44,6 @@ fn applying_workflows() {
         ],
     );
     let request = v1::ApplyWorkflowRequest {
-        document: text("<config/>"),
-        format: 3,
-        mode: 1,
-        ..Default::default()
-    };
-    check(
-        ApplyWorkflow::read(request),
-        &[(
-            "mode",
-            "must not be given together with `format: MAGENTO_CONFIG_XML`",
-        )],
-    );
-    let request = v1::ApplyWorkflowRequest {
         document: text("{}"),
         mode: 9,
         ..Default::default()
