@@ -84,22 +84,30 @@ async fn sessions_stand_still() {
     let postgres = shared_postgres().await;
     let url = fresh_database(postgres).await;
     let database = url.rsplit('/').next().unwrap().to_owned();
-    let mut replica = Replica::start(&url, &["commit_patience_ms=1500", "connect_timeout_ms=1000"]).await;
+    let settings = [
+        "commit_patience_ms=1500",
+        "statement_timeout_ms=1500",
+        "connect_timeout_ms=1000",
+    ];
+    let mut replica = Replica::start(&url, &settings).await;
     let run = run("database-standstill", &replica);
     let superuser = superuser(postgres).await;
     for _ in 0..3 {
         run.recorder().until_more(120, PATIENCE).await;
         let text = "SELECT pid FROM pg_stat_activity WHERE datname = $1";
         let rows = superuser.query(text, &[&database]).await.unwrap();
-        let sessions: Vec<_> = rows.iter().filter_map(|row| Pid::from_raw(row.get(0))).collect();
+        let sessions: Vec<_> = rows
+            .iter()
+            .filter_map(|row| Pid::from_raw(row.get(0)))
+            .collect();
         for session in &sessions {
             kill_process(*session, Signal::STOP).unwrap();
         }
         let before = run.recorder().unavailable() + run.recorder().unknown();
         let told = |recorder: &Recorder| recorder.unavailable() + recorder.unknown() > before;
-        let began = tokio::time::Instant::now();
-        run.recorder().until("clients are told", Duration::from_secs(20), told).await;
-        eprintln!("told after {:?}", began.elapsed());
+        run.recorder()
+            .until("clients are told", Duration::from_secs(20), told)
+            .await;
         for session in sessions {
             // Those that the service gave up may be gone by now.
             let _ = kill_process(session, Signal::CONT);

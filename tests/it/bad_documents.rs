@@ -25,7 +25,9 @@ async fn garbage_is_refused(backend: Backend) {
     let shop = bench::shop(&world).await;
     let before = shop.definition().await;
     let deep_flow = format!("label: {}", "[".repeat(100_000));
-    let deep_block = (0..2_000).map(|level| " ".repeat(level) + "a:\n").collect::<String>();
+    let deep_block = (0..2_000)
+        .map(|level| " ".repeat(level) + "a:\n")
+        .collect::<String>();
     let deep_json = format!("{}1{}", "{\"a\":".repeat(50_000), "}".repeat(50_000));
     let bomb = "a: &a [x, x, x, x, x, x, x, x, x]\nb: &b [*a, *a, *a, *a, *a, *a, *a, *a, *a]\nc: &c [*b, *b, *b, *b, *b, *b, *b, *b, *b]\nd: &d [*c, *c, *c, *c, *c, *c, *c, *c, *c]\ne: &e [*d, *d, *d, *d, *d, *d, *d, *d, *d]\nf: &f [*e, *e, *e, *e, *e, *e, *e, *e, *e]\ng: &g [*f, *f, *f, *f, *f, *f, *f, *f, *f]\nlabel: *g\n";
     let itself = "label: &a [*a]\n";
@@ -34,25 +36,73 @@ async fn garbage_is_refused(backend: Backend) {
     let yaml = WorkflowFormat::Yaml;
     let xml = WorkflowFormat::MagentoConfigXml;
     for (document, format) in [
-        ("", yaml), ("   \n", yaml), ("[]", yaml), ("42", yaml), ("null", yaml), ("~", yaml), ("text", yaml), ("{", yaml),
-        ("a: b: c", yaml), ("\tlabel: x", yaml), ("label: x\nlabel: y\n", yaml), ("---\nlabel: a\n---\nlabel: b\n", yaml),
-        ("%YAML 9.9\n---\n", yaml), ("!!python/object/apply:os.system ['id']", yaml), ("\u{0}", yaml), ("<a/>", yaml),
-        ("label: &a [*b]", yaml), (itself, yaml), (bomb, yaml), (&deep_flow, yaml), (&deep_block, yaml), (&large, yaml),
-        ("{}", json), ("[]", json), ("null", json), ("{\"label\":", json), ("{\"label\": 1e999}", json), (&deep_json, json),
-        ("label: x", json), ("{\"label\": \"\\ud800\"}", json),
-        ("", xml), ("text", xml), ("<config>", xml), ("<config/>", xml), ("<html></html>", xml), ("{}", xml),
+        ("", yaml),
+        ("   \n", yaml),
+        ("[]", yaml),
+        ("42", yaml),
+        ("null", yaml),
+        ("~", yaml),
+        ("text", yaml),
+        ("{", yaml),
+        ("a: b: c", yaml),
+        ("\tlabel: x", yaml),
+        ("label: x\nlabel: y\n", yaml),
+        ("---\nlabel: a\n---\nlabel: b\n", yaml),
+        ("%YAML 9.9\n---\n", yaml),
+        ("!!python/object/apply:os.system ['id']", yaml),
+        ("\u{0}", yaml),
+        ("<a/>", yaml),
+        ("label: &a [*b]", yaml),
+        (itself, yaml),
+        (bomb, yaml),
+        (&deep_flow, yaml),
+        (&deep_block, yaml),
+        (&large, yaml),
+        ("{}", json),
+        ("[]", json),
+        ("null", json),
+        ("{\"label\":", json),
+        ("{\"label\": 1e999}", json),
+        (&deep_json, json),
+        ("label: x", json),
+        ("{\"label\": \"\\ud800\"}", json),
+        ("", xml),
+        ("text", xml),
+        ("<config>", xml),
+        ("<config/>", xml),
+        ("<html></html>", xml),
+        ("{}", xml),
     ] {
         let begun = Instant::now();
-        let answer = shop.workflows().apply_workflow(shop.document(document, format)).await;
+        let answer = shop
+            .workflows()
+            .apply_workflow(shop.document(document, format))
+            .await;
         let refusal = invalid(answer, "document");
-        assert!(refusal.message.len() < 2_000, "{document:.40}: {}", refusal.message.len());
+        assert!(
+            refusal.message.len() < 2_000,
+            "{document:.40}: {}",
+            refusal.message.len()
+        );
         // XML only adds to a workflow, so it is checked on top of one.
-        let workflow = if format == xml { shop.workflow() } else { String::new() };
-        let lint = v1::LintWorkflowRequest { workflow, document: document.into(), format: format.into() };
+        let workflow = if format == xml {
+            shop.workflow()
+        } else {
+            String::new()
+        };
+        let lint = v1::LintWorkflowRequest {
+            workflow,
+            document: document.into(),
+            format: format.into(),
+        };
         if !document.trim().is_empty() {
             invalid(shop.workflows().lint_workflow(lint).await, "document");
         }
-        assert!(begun.elapsed() < QUICK, "{document:.40} took {:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < QUICK,
+            "{document:.40} took {:?}",
+            begun.elapsed()
+        );
     }
     assert_eq!(shop.definition().await, before);
 }
@@ -70,16 +120,32 @@ async fn unknown_keys_are_named(backend: Backend) {
     for document in [
         with("workflow: bench", "colour: red"),
         with("    category: initial", "    colour: red"),
-        inline("{label: Note, effect: none}", "{label: Note, effect: none, colour: red}"),
+        inline(
+            "{label: Note, effect: none}",
+            "{label: Note, effect: none, colour: red}",
+        ),
         inline("{label: Flagged}", "{label: Flagged, colour: red}"),
         inline("{status: waiting,", "{colour: red, status: waiting,"),
         inline("{label: Pause,", "{label: Pause, colour: red,"),
     ] {
-        let refusal = invalid(shop.workflows().apply_workflow(shop.document(&document, WorkflowFormat::Yaml)).await, "document");
+        let refusal = invalid(
+            shop.workflows()
+                .apply_workflow(shop.document(&document, WorkflowFormat::Yaml))
+                .await,
+            "document",
+        );
         assert!(refusal.message.contains("colour"), "{refusal:?}");
     }
-    let json = shop.export(WorkflowFormat::Json).await.replacen('{', "{\"colour\": 1,", 1);
-    let refusal = invalid(shop.workflows().apply_workflow(shop.document(&json, WorkflowFormat::Json)).await, "document");
+    let json = shop
+        .export(WorkflowFormat::Json)
+        .await
+        .replacen('{', "{\"colour\": 1,", 1);
+    let refusal = invalid(
+        shop.workflows()
+            .apply_workflow(shop.document(&json, WorkflowFormat::Json))
+            .await,
+        "document",
+    );
     assert!(refusal.message.contains("colour"), "{refusal:?}");
 }
 
@@ -89,12 +155,24 @@ async fn wrong_values_are_named(backend: Backend) {
     for (from, to, word) in [
         ("workflow: bench", "workflow: Bench!", "workflow"),
         ("label: Bench", "label: [a]", "label"),
-        ("label: Bench", &format!("label: {}", "l".repeat(129)), "label"),
+        (
+            "label: Bench",
+            &format!("label: {}", "l".repeat(129)),
+            "label",
+        ),
         ("max_cascade: 4", "max_cascade: four", "max_cascade"),
         ("max_cascade: 4", "max_cascade: 0", "max_cascade"),
         ("max_cascade: 4", "max_cascade: 101", "max_cascade"),
-        ("max_cascade: 4", "max_cascade: 99999999999999999999", "max_cascade"),
-        ("comment_status: any_in_state", "comment_status: sometimes", "sometimes"),
+        (
+            "max_cascade: 4",
+            "max_cascade: 99999999999999999999",
+            "max_cascade",
+        ),
+        (
+            "comment_status: any_in_state",
+            "comment_status: sometimes",
+            "sometimes",
+        ),
         ("category: initial", "category: beginning", "beginning"),
         ("can_start: true", "can_start: perhaps", "can_start"),
         ("effect: invoice", "effect: explode", "explode"),
@@ -104,7 +182,10 @@ async fn wrong_values_are_named(backend: Backend) {
     ] {
         assert!(bench::DOCUMENT.contains(from), "{from}");
         let document = bench::DOCUMENT.replacen(from, to, 1);
-        let answer = shop.workflows().apply_workflow(shop.document(&document, WorkflowFormat::Yaml)).await;
+        let answer = shop
+            .workflows()
+            .apply_workflow(shop.document(&document, WorkflowFormat::Yaml))
+            .await;
         let status = answer.map(|_| ()).expect_err(to);
         let refusal = Refusal::of(&status);
         assert_eq!(refusal.code, Code::InvalidArgument, "{to}: {refusal:?}");
@@ -117,10 +198,22 @@ async fn wrong_values_are_named(backend: Backend) {
 async fn what_is_not_supported_yet_is_refused_by_name(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
-    for (key, value) in [("after", "trigger: {after: 60s}"), ("actions", "actions: [{kind: webhook}]")] {
-        let document = bench::DOCUMENT.replacen("{label: Pause,", &format!("{{label: Pause, {value},"), 1);
-        let refusal = invalid(shop.workflows().apply_workflow(shop.document(&document, WorkflowFormat::Yaml)).await, "document");
-        assert!(refusal.message.contains(key) && refusal.message.contains("supported"), "{refusal:?}");
+    for (key, value) in [
+        ("after", "trigger: {after: 60s}"),
+        ("actions", "actions: [{kind: webhook}]"),
+    ] {
+        let document =
+            bench::DOCUMENT.replacen("{label: Pause,", &format!("{{label: Pause, {value},"), 1);
+        let refusal = invalid(
+            shop.workflows()
+                .apply_workflow(shop.document(&document, WorkflowFormat::Yaml))
+                .await,
+            "document",
+        );
+        assert!(
+            refusal.message.contains(key) && refusal.message.contains("supported"),
+            "{refusal:?}"
+        );
     }
 }
 
@@ -129,26 +222,82 @@ async fn workflows_that_cannot_work_are_refused(backend: Backend) {
     let shop = bench::shop(&world).await;
     let before = shop.definition().await;
     for (from, to, rule) in [
-        ("initial_state: start", "initial_state: nowhere", "unknown_reference"),
-        ("initial_state: start", "initial_state: work", "initial_state"),
-        ("to_state: paused}", "to_state: nowhere}", "unknown_reference"),
-        ("guard: request.comment", "guard: request.colour", "invalid_guard"),
-        ("entry_guard: order.total_due == 0", "entry_guard: order.", "invalid_guard"),
-        ("[lost]}\n  b:", "[lost, nothing]}\n  b:", "unknown_reference"),
-        ("{label: Paused, category: active,", "{label: Paused, category: held,", "several_held_states"),
-        ("to_state: paused}", "to_state: held}", "held_state_transition"),
-        ("to_state: work, to_status: waiting", "to_state: work, to_status: done", "target_not_assigned"),
-        ("{status: waiting, visible", "{status: waiting, default: true, visible", ""),
+        (
+            "initial_state: start",
+            "initial_state: nowhere",
+            "unknown_reference",
+        ),
+        (
+            "initial_state: start",
+            "initial_state: work",
+            "initial_state",
+        ),
+        (
+            "to_state: paused}",
+            "to_state: nowhere}",
+            "unknown_reference",
+        ),
+        (
+            "guard: request.comment",
+            "guard: request.colour",
+            "invalid_guard",
+        ),
+        (
+            "entry_guard: order.total_due == 0",
+            "entry_guard: order.",
+            "invalid_guard",
+        ),
+        (
+            "[lost]}\n  b:",
+            "[lost, nothing]}\n  b:",
+            "unknown_reference",
+        ),
+        (
+            "{label: Paused, category: active,",
+            "{label: Paused, category: held,",
+            "several_held_states",
+        ),
+        (
+            "to_state: paused}",
+            "to_state: held}",
+            "held_state_transition",
+        ),
+        (
+            "to_state: work, to_status: waiting",
+            "to_state: work, to_status: done",
+            "target_not_assigned",
+        ),
+        (
+            "{status: waiting, visible",
+            "{status: waiting, default: true, visible",
+            "",
+        ),
     ] {
         assert!(bench::DOCUMENT.contains(from), "{from}");
         let document = bench::DOCUMENT.replacen(from, to, 1);
-        let lint = v1::LintWorkflowRequest { document: document.clone(), ..Default::default() };
-        let findings = shop.workflows().lint_workflow(lint).await.unwrap().into_inner().findings;
-        let errors: Vec<_> = findings.iter().filter(|f| f.severity() == v1::LintSeverity::Error).map(|f| f.rule.as_str()).collect();
-        let answer = shop.workflows().apply_workflow(v1::ApplyWorkflowRequest {
-            validate_only: rule.is_empty(),
-            ..shop.document(&document, WorkflowFormat::Yaml)
-        }).await;
+        let lint = v1::LintWorkflowRequest {
+            document: document.clone(),
+            ..Default::default()
+        };
+        let findings = shop
+            .workflows()
+            .lint_workflow(lint)
+            .await
+            .unwrap()
+            .into_inner()
+            .findings;
+        let errors: Vec<_> = findings
+            .iter()
+            .filter(|f| f.severity() == v1::LintSeverity::Error)
+            .map(|f| f.rule.as_str())
+            .collect();
+        let answer = shop
+            .workflows()
+            .apply_workflow(v1::ApplyWorkflowRequest {
+                validate_only: rule.is_empty(),
+                ..shop.document(&document, WorkflowFormat::Yaml)
+            })
+            .await;
         if rule.is_empty() {
             assert!(errors.is_empty(), "{errors:?}");
             answer.expect("another default is no error");
@@ -159,35 +308,73 @@ async fn workflows_that_cannot_work_are_refused(backend: Backend) {
     }
     assert_eq!(shop.definition().await, before);
     // No workflow at all, and one that comes to be by a broken document.
-    let nothing = v1::ApplyWorkflowRequest { document: "label: Only\ninitial_state: a\n".into(), workflow: "only_a_label".into(), ..Default::default() };
-    refused(shop.workflows().apply_workflow(nothing).await, Code::InvalidArgument, "WORKFLOW_INVALID");
-    let unknown = v1::GetWorkflowRequest { workflow: "only_a_label".into() };
-    refused(shop.workflows().get_workflow(unknown).await, Code::NotFound, "WORKFLOW_NOT_FOUND");
+    let nothing = v1::ApplyWorkflowRequest {
+        document: "label: Only\ninitial_state: a\n".into(),
+        workflow: "only_a_label".into(),
+        ..Default::default()
+    };
+    refused(
+        shop.workflows().apply_workflow(nothing).await,
+        Code::InvalidArgument,
+        "WORKFLOW_INVALID",
+    );
+    let unknown = v1::GetWorkflowRequest {
+        workflow: "only_a_label".into(),
+    };
+    refused(
+        shop.workflows().get_workflow(unknown).await,
+        Code::NotFound,
+        "WORKFLOW_NOT_FOUND",
+    );
 }
 
 async fn xml_reads_no_files_and_expands_no_entities(backend: Backend) {
     let world = World::on(backend).await;
     let shop = world.shop("magento").await;
     let config = |label: &str| {
-        format!("<config><global><sales><order><statuses><mine><label>{label}</label></mine></statuses></order></sales></global></config>")
+        format!(
+            "<config><global><sales><order><statuses><mine><label>{label}</label></mine></statuses></order></sales></global></config>"
+        )
     };
     let laughs = (1..10).map(|level| {
         let below = format!("&l{};", level - 1);
         format!("<!ENTITY l{level} \"{}\">", vec![below; 10].join(""))
     });
-    let bomb = format!("<!DOCTYPE config [<!ENTITY l0 \"ha\">{}]>{}", laughs.collect::<String>(), config("&l9;"));
-    let file = format!("<!DOCTYPE config [<!ENTITY f SYSTEM \"file:///etc/passwd\">]>{}", config("&f;"));
+    let bomb = format!(
+        "<!DOCTYPE config [<!ENTITY l0 \"ha\">{}]>{}",
+        laughs.collect::<String>(),
+        config("&l9;")
+    );
+    let file = format!(
+        "<!DOCTYPE config [<!ENTITY f SYSTEM \"file:///etc/passwd\">]>{}",
+        config("&f;")
+    );
     let deep = format!("{}{}", "<a>".repeat(20_000), "</a>".repeat(20_000));
-    for document in [bomb, file, deep, config("&nope;"), config(""), config("a").replace("mine", "Not-A-Code")] {
+    for document in [
+        bomb,
+        file,
+        deep,
+        config("&nope;"),
+        config(""),
+        config("a").replace("mine", "Not-A-Code"),
+    ] {
         let begun = Instant::now();
-        let answer = shop.workflows().apply_workflow(shop.document(&document, WorkflowFormat::MagentoConfigXml)).await;
+        let answer = shop
+            .workflows()
+            .apply_workflow(shop.document(&document, WorkflowFormat::MagentoConfigXml))
+            .await;
         let refusal = invalid(answer, "document");
         assert!(!refusal.message.contains("root:"), "{refusal:?}");
         assert!(begun.elapsed() < QUICK);
     }
-    let unknown = config("a").replace("</statuses>", "</statuses><states><nowhere><statuses><mine/></statuses></nowhere></states>");
+    let unknown = config("a").replace(
+        "</statuses>",
+        "</statuses><states><nowhere><statuses><mine/></statuses></nowhere></states>",
+    );
     refused(
-        shop.workflows().apply_workflow(shop.document(&unknown, WorkflowFormat::MagentoConfigXml)).await,
+        shop.workflows()
+            .apply_workflow(shop.document(&unknown, WorkflowFormat::MagentoConfigXml))
+            .await,
         Code::NotFound,
         "STATE_NOT_FOUND",
     );

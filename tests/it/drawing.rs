@@ -4,28 +4,52 @@ use tonic::Code;
 use waymark_proto::v1::{self, DiagramFormat};
 use waymark_tests::{Backend, Shop, World, refused};
 
-on_each_database!(every_language_draws_every_state, orders_are_marked_and_counted);
+on_each_database!(
+    every_language_draws_every_state,
+    orders_are_marked_and_counted
+);
 
-async fn draw(shop: &Shop, format: DiagramFormat, order_id: &str, counts: bool) -> Result<String, tonic::Status> {
+async fn draw(
+    shop: &Shop,
+    format: DiagramFormat,
+    order_id: &str,
+    counts: bool,
+) -> Result<String, tonic::Status> {
     let request = v1::DiagramWorkflowRequest {
         workflow: shop.workflow(),
         format: format.into(),
         order_id: order_id.into(),
         counts,
     };
-    shop.workflows().diagram_workflow(request).await.map(|answer| answer.into_inner().document)
+    shop.workflows()
+        .diagram_workflow(request)
+        .await
+        .map(|answer| answer.into_inner().document)
 }
 
 async fn every_language_draws_every_state(backend: Backend) {
     let world = World::on(backend).await;
     for (preset, states) in [
-        ("magento", ["new", "pending_payment", "processing", "closed"]),
+        (
+            "magento",
+            ["new", "pending_payment", "processing", "closed"],
+        ),
         ("modmore", ["draft", "processing", "completed", "cancelled"]),
     ] {
         let shop = world.shop(preset).await;
-        let mermaid = draw(&shop, DiagramFormat::Unspecified, "", false).await.unwrap();
-        assert_eq!(mermaid, draw(&shop, DiagramFormat::Mermaid, "", false).await.unwrap());
-        assert!(mermaid.contains("stateDiagram") || mermaid.contains("flowchart"), "{mermaid:.200}");
+        let mermaid = draw(&shop, DiagramFormat::Unspecified, "", false)
+            .await
+            .unwrap();
+        assert_eq!(
+            mermaid,
+            draw(&shop, DiagramFormat::Mermaid, "", false)
+                .await
+                .unwrap()
+        );
+        assert!(
+            mermaid.contains("stateDiagram") || mermaid.contains("flowchart"),
+            "{mermaid:.200}"
+        );
         let dot = draw(&shop, DiagramFormat::Dot, "", false).await.unwrap();
         assert!(dot.contains("digraph") && dot.trim_end().ends_with('}'));
         let svg = draw(&shop, DiagramFormat::Svg, "", false).await.unwrap();
@@ -58,16 +82,38 @@ async fn orders_are_marked_and_counted(backend: Backend) {
         shop.place(id, &[("shirt", "1")]).await;
     }
     shop.record("1", "invoice", &[]).await.unwrap();
-    for format in [DiagramFormat::Mermaid, DiagramFormat::Dot, DiagramFormat::Svg] {
+    for format in [
+        DiagramFormat::Mermaid,
+        DiagramFormat::Dot,
+        DiagramFormat::Svg,
+    ] {
         let plain = draw(&shop, format, "", false).await.unwrap();
-        let (new, moved) = (draw(&shop, format, "2", false).await.unwrap(), draw(&shop, format, "1", false).await.unwrap());
-        assert!(plain != new && new != moved, "{format:?} marks where an order stands");
+        let (new, moved) = (
+            draw(&shop, format, "2", false).await.unwrap(),
+            draw(&shop, format, "1", false).await.unwrap(),
+        );
+        assert!(
+            plain != new && new != moved,
+            "{format:?} marks where an order stands"
+        );
         let counted = draw(&shop, format, "", true).await.unwrap();
         assert_ne!(counted, plain);
         shop.place(&format!("more-{format:?}"), &[]).await;
-        assert_ne!(draw(&shop, format, "", true).await.unwrap(), counted, "{format:?} counts orders");
-        refused(draw(&shop, format, "4", false).await, Code::NotFound, "ORDER_NOT_FOUND");
+        assert_ne!(
+            draw(&shop, format, "", true).await.unwrap(),
+            counted,
+            "{format:?} counts orders"
+        );
+        refused(
+            draw(&shop, format, "4", false).await,
+            Code::NotFound,
+            "ORDER_NOT_FOUND",
+        );
     }
     let nowhere = Shop::new((*world).clone(), "no_such_workflow");
-    refused(draw(&nowhere, DiagramFormat::Svg, "", false).await, Code::NotFound, "WORKFLOW_NOT_FOUND");
+    refused(
+        draw(&nowhere, DiagramFormat::Svg, "", false).await,
+        Code::NotFound,
+        "WORKFLOW_NOT_FOUND",
+    );
 }

@@ -19,7 +19,12 @@ on_each_database!(
 
 const CLIENTS: usize = 50;
 
-fn begin(shop: &Shop, id: &str, request_id: &str, expected_version: i64) -> v1::TransitionOrderRequest {
+fn begin(
+    shop: &Shop,
+    id: &str,
+    request_id: &str,
+    expected_version: i64,
+) -> v1::TransitionOrderRequest {
     v1::TransitionOrderRequest {
         request_id: request_id.into(),
         expected_version,
@@ -28,10 +33,19 @@ fn begin(shop: &Shop, id: &str, request_id: &str, expected_version: i64) -> v1::
 }
 
 /// Sends one step from fifty connections at once.
-async fn storm(server: &Server, step: &v1::TransitionOrderRequest) -> Vec<Result<v1::TransitionOrderResponse, Status>> {
+async fn storm(
+    server: &Server,
+    step: &v1::TransitionOrderRequest,
+) -> Vec<Result<v1::TransitionOrderResponse, Status>> {
     let calls = (0..CLIENTS).map(|_| {
         let (clients, step) = (server.clients(), step.clone());
-        async move { clients.orders().transition_order(step).await.map(tonic::Response::into_inner) }
+        async move {
+            clients
+                .orders()
+                .transition_order(step)
+                .await
+                .map(tonic::Response::into_inner)
+        }
     });
     join_all(calls).await
 }
@@ -40,10 +54,23 @@ async fn storm(server: &Server, step: &v1::TransitionOrderRequest) -> Vec<Result
 async fn one_version_wins(server: &Server, shop: &Shop, id: &str) {
     let answers = storm(server, &begin(shop, id, "", 1)).await;
     let won = answers.iter().filter(|answer| answer.is_ok()).count();
-    let lost = answers.iter().filter_map(|answer| answer.as_ref().err().map(Refusal::of));
-    let lost: Vec<_> = lost.map(|refusal| (refusal.code, refusal.reason.clone(), refusal.particular("current").to_owned())).collect();
+    let lost = answers
+        .iter()
+        .filter_map(|answer| answer.as_ref().err().map(Refusal::of));
+    let lost: Vec<_> = lost
+        .map(|refusal| {
+            (
+                refusal.code,
+                refusal.reason.clone(),
+                refusal.particular("current").to_owned(),
+            )
+        })
+        .collect();
     assert_eq!(won, 1);
-    assert_eq!(lost, vec![(Code::Aborted, "VERSION_MISMATCH".to_owned(), "2".to_owned()); CLIENTS - 1]);
+    assert_eq!(
+        lost,
+        vec![(Code::Aborted, "VERSION_MISMATCH".to_owned(), "2".to_owned()); CLIENTS - 1]
+    );
     assert_eq!(shop.entries(id).await.len(), 2);
 }
 
@@ -52,7 +79,11 @@ async fn one_id_is_one_step(server: &Server, shop: &Shop, id: &str) -> v1::Trans
     let answers = storm(server, &begin(shop, id, "the-one", 0)).await;
     let answers: Vec<_> = answers.into_iter().map(|answer| answer.unwrap()).collect();
     assert_eq!(answers.iter().filter(|answer| !answer.replayed).count(), 1);
-    assert!(answers.iter().all(|answer| answer.entries == answers[0].entries && answer.order == answers[0].order));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| answer.entries == answers[0].entries && answer.order == answers[0].order)
+    );
     assert_eq!(shop.entries(id).await[1..], answers[0].entries);
     answers[0].clone()
 }
@@ -87,11 +118,18 @@ async fn again_after_kill_and_restart(backend: Backend) {
     for answer in answers {
         let answer = answer.unwrap();
         assert!(answer.replayed);
-        assert_eq!((answer.entries, answer.order), (first.entries.clone(), first.order.clone()));
+        assert_eq!(
+            (answer.entries, answer.order),
+            (first.entries.clone(), first.order.clone())
+        );
     }
     assert_eq!(shop.entries("2").await.len(), 2);
     let answers = storm(&server, &begin(&shop, "1", "", 1)).await;
-    assert!(answers.iter().all(|answer| Refusal::of(answer.as_ref().unwrap_err()).reason == "VERSION_MISMATCH"));
+    assert!(
+        answers
+            .iter()
+            .all(|answer| Refusal::of(answer.as_ref().unwrap_err()).reason == "VERSION_MISMATCH")
+    );
     one_version_wins(&server, &shop, "3").await;
     one_id_is_one_step(&server, &shop, "4").await;
 }
@@ -107,25 +145,82 @@ async fn an_id_belongs_to_its_payload(backend: Backend) {
         request_id: "r".into(),
         ..shop.remark(id, comment)
     };
-    let add = async |shop: &Shop, request| shop.orders().add_comment(request).await.map(tonic::Response::into_inner);
+    let add = async |shop: &Shop, request| {
+        shop.orders()
+            .add_comment(request)
+            .await
+            .map(tonic::Response::into_inner)
+    };
     let first = add(&shop, remark(&shop, "1", "hello")).await.unwrap();
-    let refusal = refused(add(&shop, remark(&shop, "1", "goodbye")).await, Code::AlreadyExists, "REQUEST_ID_REUSED");
+    let refusal = refused(
+        add(&shop, remark(&shop, "1", "goodbye")).await,
+        Code::AlreadyExists,
+        "REQUEST_ID_REUSED",
+    );
     assert_eq!(refusal.particular("request_id"), "r");
-    refused(shop.orders().transition_order(begin(&shop, "1", "r", 0)).await, Code::AlreadyExists, "REQUEST_ID_REUSED");
+    refused(
+        shop.orders()
+            .transition_order(begin(&shop, "1", "r", 0))
+            .await,
+        Code::AlreadyExists,
+        "REQUEST_ID_REUSED",
+    );
     // Another order and another workflow have ids of their own.
-    assert!(!add(&shop, remark(&shop, "2", "hello")).await.unwrap().replayed);
-    assert!(!add(&other, remark(&other, "1", "hello")).await.unwrap().replayed);
+    assert!(
+        !add(&shop, remark(&shop, "2", "hello"))
+            .await
+            .unwrap()
+            .replayed
+    );
+    assert!(
+        !add(&other, remark(&other, "1", "hello"))
+            .await
+            .unwrap()
+            .replayed
+    );
     // The order as it stands now, the entries as they were; whatever else has become impossible meanwhile.
     shop.take("1", "begin").await.unwrap();
     shop.hold("1", "").await.unwrap();
-    let again = add(&shop, v1::AddCommentRequest { store_view: "german".into(), ..remark(&shop, "1", "hello") }).await.unwrap();
+    let again = add(
+        &shop,
+        v1::AddCommentRequest {
+            store_view: "german".into(),
+            ..remark(&shop, "1", "hello")
+        },
+    )
+    .await
+    .unwrap();
     assert!(again.replayed);
-    assert_eq!((again.entries, again.order.unwrap().version), (first.entries, 4));
+    assert_eq!(
+        (again.entries, again.order.unwrap().version),
+        (first.entries, 4)
+    );
     // A refusal is not remembered: the same id may try again.
-    refused(shop.orders().transition_order(begin(&shop, "2", "s", 9)).await, Code::Aborted, "VERSION_MISMATCH");
-    assert!(!shop.orders().transition_order(begin(&shop, "2", "s", 2)).await.unwrap().into_inner().replayed);
+    refused(
+        shop.orders()
+            .transition_order(begin(&shop, "2", "s", 9))
+            .await,
+        Code::Aborted,
+        "VERSION_MISMATCH",
+    );
+    assert!(
+        !shop
+            .orders()
+            .transition_order(begin(&shop, "2", "s", 2))
+            .await
+            .unwrap()
+            .into_inner()
+            .replayed
+    );
     // Looked up before the version is compared.
-    assert!(shop.orders().transition_order(begin(&shop, "2", "s", 2)).await.unwrap().into_inner().replayed);
+    assert!(
+        shop.orders()
+            .transition_order(begin(&shop, "2", "s", 2))
+            .await
+            .unwrap()
+            .into_inner()
+            .replayed
+    );
 }
 
 async fn definitions_are_replayed(backend: Backend) {
@@ -133,16 +228,29 @@ async fn definitions_are_replayed(backend: Backend) {
     let shop = bench::shop(&world).await;
     let status = |label: &str| v1::CreateStatusRequest {
         workflow: shop.workflow(),
-        status: Some(v1::OrderStatus { code: "s".into(), label: label.into(), ..Default::default() }),
+        status: Some(v1::OrderStatus {
+            code: "s".into(),
+            label: label.into(),
+            ..Default::default()
+        }),
         request_id: "one".into(),
         ..Default::default()
     };
-    let create = async |request| shop.statuses().create_status(request).await.map(tonic::Response::into_inner);
+    let create = async |request| {
+        shop.statuses()
+            .create_status(request)
+            .await
+            .map(tonic::Response::into_inner)
+    };
     let first = create(status("S")).await.unwrap();
     let second = create(status("S")).await.unwrap();
     assert_eq!((first.replayed, second.replayed), (false, true));
     assert_eq!(first.status, second.status);
-    refused(create(status("T")).await, Code::AlreadyExists, "REQUEST_ID_REUSED");
+    refused(
+        create(status("T")).await,
+        Code::AlreadyExists,
+        "REQUEST_ID_REUSED",
+    );
 
     let unassign = v1::UnassignStatusRequest {
         workflow: shop.workflow(),
@@ -151,10 +259,26 @@ async fn definitions_are_replayed(backend: Backend) {
         request_id: "two".into(),
         ..Default::default()
     };
-    let first = shop.states().unassign_status(unassign.clone()).await.unwrap().into_inner();
-    let second = shop.states().unassign_status(unassign).await.unwrap().into_inner();
-    assert_eq!((first.promoted_default.as_str(), first.replayed), ("flagged", false));
-    assert_eq!((second.promoted_default.as_str(), second.replayed), ("flagged", true));
+    let first = shop
+        .states()
+        .unassign_status(unassign.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let second = shop
+        .states()
+        .unassign_status(unassign)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (first.promoted_default.as_str(), first.replayed),
+        ("flagged", false)
+    );
+    assert_eq!(
+        (second.promoted_default.as_str(), second.replayed),
+        ("flagged", true)
+    );
 
     let create = v1::CreateTransitionRequest {
         workflow: shop.workflow(),
@@ -162,18 +286,42 @@ async fn definitions_are_replayed(backend: Backend) {
         request_id: "three".into(),
         ..Default::default()
     };
-    shop.transitions().create_transition(create.clone()).await.unwrap();
+    shop.transitions()
+        .create_transition(create.clone())
+        .await
+        .unwrap();
     let version = shop.definition().await.version;
-    assert!(shop.transitions().create_transition(create).await.unwrap().into_inner().replayed);
+    assert!(
+        shop.transitions()
+            .create_transition(create)
+            .await
+            .unwrap()
+            .into_inner()
+            .replayed
+    );
     let apply = v1::ApplyWorkflowRequest {
         request_id: "four".into(),
         ..shop.document(bench::DOCUMENT, v1::WorkflowFormat::Yaml)
     };
-    let first = shop.workflows().apply_workflow(apply.clone()).await.unwrap().into_inner();
+    let first = shop
+        .workflows()
+        .apply_workflow(apply.clone())
+        .await
+        .unwrap()
+        .into_inner();
     shop.add_status("later").await;
-    let second = shop.workflows().apply_workflow(apply).await.unwrap().into_inner();
+    let second = shop
+        .workflows()
+        .apply_workflow(apply)
+        .await
+        .unwrap()
+        .into_inner();
     assert!(!first.replayed && second.replayed && !first.changes.is_empty());
-    assert_eq!(shop.status("later").await.unwrap().code, "later", "the replay did not apply again");
+    assert_eq!(
+        shop.status("later").await.unwrap().code,
+        "later",
+        "the replay did not apply again"
+    );
     assert_eq!(shop.definition().await.version, version + 2);
 }
 
@@ -181,32 +329,98 @@ async fn every_mutation_is_replayed(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
     let request_id = || "id".to_owned();
-    let create = v1::CreateOrderRequest { order: Some(shop.draft("1", &[("a", "1")])), request_id: request_id(), ..Default::default() };
-    let first = shop.orders().create_order(create.clone()).await.unwrap().into_inner();
-    let again = shop.orders().create_order(create).await.unwrap().into_inner();
+    let create = v1::CreateOrderRequest {
+        order: Some(shop.draft("1", &[("a", "1")])),
+        request_id: request_id(),
+        ..Default::default()
+    };
+    let first = shop
+        .orders()
+        .create_order(create.clone())
+        .await
+        .unwrap()
+        .into_inner();
+    let again = shop
+        .orders()
+        .create_order(create)
+        .await
+        .unwrap()
+        .into_inner();
     assert!(!first.replayed && again.replayed && first.entries == again.entries);
 
-    let shipment = v1::RecordOperationRequest { request_id: "ship".into(), ..shop.operation("1", "ship", &[]) };
-    shop.orders().record_operation(shipment.clone()).await.unwrap();
-    assert!(shop.orders().record_operation(shipment).await.unwrap().into_inner().replayed);
+    let shipment = v1::RecordOperationRequest {
+        request_id: "ship".into(),
+        ..shop.operation("1", "ship", &[])
+    };
+    shop.orders()
+        .record_operation(shipment.clone())
+        .await
+        .unwrap();
+    assert!(
+        shop.orders()
+            .record_operation(shipment)
+            .await
+            .unwrap()
+            .into_inner()
+            .replayed
+    );
 
-    let hold = v1::HoldOrderRequest { workflow: shop.workflow(), order_id: "1".into(), request_id: "hold".into(), ..Default::default() };
-    let held = shop.orders().hold_order(hold.clone()).await.unwrap().into_inner();
+    let hold = v1::HoldOrderRequest {
+        workflow: shop.workflow(),
+        order_id: "1".into(),
+        request_id: "hold".into(),
+        ..Default::default()
+    };
+    let first = shop
+        .orders()
+        .hold_order(hold.clone())
+        .await
+        .unwrap()
+        .into_inner();
     let again = shop.orders().hold_order(hold).await.unwrap().into_inner();
-    assert!(again.replayed && again.hold == held.hold);
-    let release = v1::ReleaseOrderRequest { workflow: shop.workflow(), order_id: "1".into(), request_id: "release".into(), ..Default::default() };
+    assert!(again.replayed && again.hold == first.hold);
+    let release = v1::ReleaseOrderRequest {
+        workflow: shop.workflow(),
+        order_id: "1".into(),
+        request_id: "release".into(),
+        ..Default::default()
+    };
     shop.orders().release_order(release.clone()).await.unwrap();
-    assert!(shop.orders().release_order(release).await.unwrap().into_inner().replayed);
+    assert!(
+        shop.orders()
+            .release_order(release)
+            .await
+            .unwrap()
+            .into_inner()
+            .replayed
+    );
 
     let update = v1::UpdateOrderRequest {
-        order: Some(v1::Order { store_view: "german".into(), ..shop.draft("1", &[]) }),
+        order: Some(v1::Order {
+            store_view: "german".into(),
+            ..shop.draft("1", &[])
+        }),
         update_mask: Some(waymark_tests::shop::mask(&["store_view"])),
         request_id: "update".into(),
         ..Default::default()
     };
     shop.orders().update_order(update.clone()).await.unwrap();
-    assert!(shop.orders().update_order(update).await.unwrap().into_inner().replayed);
-    assert_eq!(shop.entries("1").await.iter().map(|entry| entry.request_id.as_str()).collect::<Vec<_>>(), ["id", "ship", "hold", "release", "update"]);
+    assert!(
+        shop.orders()
+            .update_order(update)
+            .await
+            .unwrap()
+            .into_inner()
+            .replayed
+    );
+    assert_eq!(
+        shop.entries("1")
+            .await
+            .iter()
+            .map(|entry| entry.request_id.as_str())
+            .collect::<Vec<_>>(),
+        ["id", "ship", "hold", "release", "update"]
+    );
 }
 
 async fn wrong_request_ids_are_refused(backend: Backend) {
@@ -214,10 +428,20 @@ async fn wrong_request_ids_are_refused(backend: Backend) {
     let shop = bench::shop(&world).await;
     shop.place("1", &[]).await;
     for request_id in ["r".repeat(129), "a\nb".into(), "\u{0}".into()] {
-        let remark = v1::AddCommentRequest { request_id, ..shop.remark("1", "x") };
-        let refusal = refused(shop.orders().add_comment(remark).await, Code::InvalidArgument, "FIELD_INVALID");
+        let remark = v1::AddCommentRequest {
+            request_id,
+            ..shop.remark("1", "x")
+        };
+        let refusal = refused(
+            shop.orders().add_comment(remark).await,
+            Code::InvalidArgument,
+            "FIELD_INVALID",
+        );
         refusal.names("request_id");
     }
-    let longest = v1::AddCommentRequest { request_id: "r".repeat(128), ..shop.remark("1", "x") };
+    let longest = v1::AddCommentRequest {
+        request_id: "r".repeat(128),
+        ..shop.remark("1", "x")
+    };
     shop.orders().add_comment(longest).await.unwrap();
 }

@@ -9,6 +9,10 @@
     clippy::panic,
     reason = "a scenario fails by panicking"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "a scenario is one story or one table of cases, and a request has a line for each field"
+)]
 
 /// Expands scenarios to one test per database, in the modules `sqlite` and `postgres`.
 macro_rules! on_each_database {
@@ -42,11 +46,13 @@ mod drawing;
 mod grpc_surface;
 mod holds;
 mod idempotency;
+mod importing;
 mod labels;
 mod listing;
 mod operations;
 mod orders;
 mod presets;
+mod pressure;
 mod races;
 mod readme_tour;
 mod starting;
@@ -57,4 +63,5 @@ mod targets;
 mod tokens;
 mod tour;
 mod transitions;
+mod updating;
 mod watching;

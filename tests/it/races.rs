@@ -5,7 +5,10 @@ use tonic::Code;
 use waymark_proto::v1;
 use waymark_tests::{Backend, Refusal, Shop, World};
 
-on_each_database!(two_new_defaults_leave_one, no_order_lands_on_a_pair_that_is_unassigned);
+on_each_database!(
+    two_new_defaults_leave_one,
+    no_order_lands_on_a_pair_that_is_unassigned
+);
 
 async fn two_new_defaults_leave_one(backend: Backend) {
     let world = World::on(backend).await;
@@ -18,14 +21,24 @@ async fn two_new_defaults_leave_one(backend: Backend) {
     let other = shop.over(world.server().clients());
     for round in 0..25 {
         let (a, b) = (codes[round % 4], codes[(round + 1) % 4]);
-        let (first, second) =
-            tokio::join!(shop.assign("new", a, Some(true)), other.assign("new", b, Some(true)));
+        let (first, second) = tokio::join!(
+            shop.assign("new", a, Some(true)),
+            other.assign("new", b, Some(true))
+        );
         first.unwrap();
         second.unwrap();
         let state = shop.state("new").await;
-        let defaults: Vec<_> = state.assignments.iter().filter(|a| a.is_default).map(|a| &a.status).collect();
+        let defaults: Vec<_> = state
+            .assignments
+            .iter()
+            .filter(|a| a.is_default)
+            .map(|a| &a.status)
+            .collect();
         assert_eq!(defaults, [&state.default_status], "round {round}");
-        assert!([a, b].contains(&state.default_status.as_str()), "round {round}");
+        assert!(
+            [a, b].contains(&state.default_status.as_str()),
+            "round {round}"
+        );
     }
 }
 
@@ -38,7 +51,10 @@ async fn no_order_lands_on_a_pair_that_is_unassigned(backend: Backend) {
     shop.add_status("brief").await;
     shop.assign("new", "brief", None).await.unwrap();
 
-    let writers = join_all((0..WRITERS).map(|writer| land_on_brief(shop.over(world.server().clients()), writer, ORDERS)));
+    let writers = join_all(
+        (0..WRITERS)
+            .map(|writer| land_on_brief(shop.over(world.server().clients()), writer, ORDERS)),
+    );
     let editor = flip(&shop);
     tokio::pin!(writers, editor);
     let landed: usize = tokio::select! {
@@ -46,9 +62,17 @@ async fn no_order_lands_on_a_pair_that_is_unassigned(backend: Backend) {
         () = &mut editor => unreachable!("the editor does not end"),
     };
 
-    let is_assigned = shop.state("new").await.assignments.iter().any(|a| a.status == "brief");
+    let is_assigned = shop
+        .state("new")
+        .await
+        .assignments
+        .iter()
+        .any(|a| a.status == "brief");
     let on_brief = orders_on(&shop, "brief").await;
-    assert!(is_assigned || on_brief == 0, "{on_brief} orders stand on a pair that is not assigned");
+    assert!(
+        is_assigned || on_brief == 0,
+        "{on_brief} orders stand on a pair that is not assigned"
+    );
     assert!(landed > 0, "nothing was tried");
 }
 
@@ -58,7 +82,11 @@ async fn flip(shop: &Shop) {
     loop {
         match shop.unassign("new", "brief").await {
             Ok(_) => {
-                assert_eq!(orders_on(shop, "brief").await, 0, "an order stands on a pair that was unassigned");
+                assert_eq!(
+                    orders_on(shop, "brief").await,
+                    0,
+                    "an order stands on a pair that was unassigned"
+                );
                 shop.assign("new", "brief", None).await.unwrap();
             }
             Err(status) => assert_eq!(Refusal::of(&status).reason, "STATUS_IN_USE"),
@@ -78,7 +106,10 @@ async fn land_on_brief(shop: Shop, writer: usize, orders: usize) -> usize {
             }
             Err(status) => {
                 let refusal = Refusal::of(&status);
-                assert_eq!((refusal.code, refusal.reason.as_str()), (Code::FailedPrecondition, "STATUS_NOT_IN_STATE"));
+                assert_eq!(
+                    (refusal.code, refusal.reason.as_str()),
+                    (Code::FailedPrecondition, "STATUS_NOT_IN_STATE")
+                );
             }
         }
     }
@@ -88,9 +119,18 @@ async fn land_on_brief(shop: Shop, writer: usize, orders: usize) -> usize {
 async fn orders_on(shop: &Shop, status: &str) -> usize {
     let request = v1::ListOrdersRequest {
         workflows: vec![shop.workflow()],
-        filter: Some(v1::OrderFilter { statuses: vec![status.to_owned()], ..Default::default() }),
+        filter: Some(v1::OrderFilter {
+            statuses: vec![status.to_owned()],
+            ..Default::default()
+        }),
         page_size: 1_000,
         ..Default::default()
     };
-    shop.orders().list_orders(request).await.unwrap().into_inner().orders.len()
+    shop.orders()
+        .list_orders(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .orders
+        .len()
 }

@@ -14,9 +14,14 @@ const WRITTEN: &str = "127.0.0.1:50551";
 /// Runs the tour against a server of its own, as one script, and gives what it printed.
 async fn walk(backend: Backend) -> String {
     let server = Server::start(backend).await;
-    let mut path = vec![readme::grpcurl().parent().unwrap().to_owned(), binary::path().parent().unwrap().to_owned()];
+    let mut path = vec![
+        readme::grpcurl().parent().unwrap().to_owned(),
+        binary::path().parent().unwrap().to_owned(),
+    ];
     path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    let script = readme::tour().join("\n").replace(WRITTEN, &server.address().to_string());
+    let script = readme::tour()
+        .join("\n")
+        .replace(WRITTEN, &server.address().to_string());
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str| directory.path().join(name);
     fs::write(file("tour.sh"), format!("set -eu\n{script}\n")).unwrap();
@@ -39,9 +44,22 @@ async fn walk(backend: Backend) -> String {
 
 /// What is printed, without what differs from run to run: times, positions in the log, tokens.
 fn stable(printed: &str) -> String {
-    let varies = ["Time\"", "\"partition\"", "\"partitionCount\"", "\"offset\"", "\"resumeToken\"", "\"etag\"", "\"nextPageToken\""];
-    let lines = printed.lines().filter(|line| !varies.iter().any(|key| line.contains(key)));
-    lines.map(|line| line.trim_end_matches(',')).collect::<Vec<_>>().join("\n")
+    let varies = [
+        "Time\"",
+        "\"partition\"",
+        "\"partitionCount\"",
+        "\"offset\"",
+        "\"resumeToken\"",
+        "\"etag\"",
+        "\"nextPageToken\"",
+    ];
+    let lines = printed
+        .lines()
+        .filter(|line| !varies.iter().any(|key| line.contains(key)));
+    lines
+        .map(|line| line.trim_end_matches(','))
+        .collect::<Vec<_>>()
+        .join("\n")
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -49,5 +67,8 @@ async fn the_tour_is_the_same_on_both_databases() {
     let sqlite = walk(Backend::Sqlite).await;
     let postgres = walk(Backend::Postgres).await;
     assert_eq!(sqlite, postgres);
-    assert!(sqlite.contains("ENTRY_KIND_RELEASED"), "the tour shows its history: {sqlite}");
+    assert!(
+        sqlite.contains("ENTRY_KIND_RELEASED"),
+        "the tour shows its history: {sqlite}"
+    );
 }

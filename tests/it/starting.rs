@@ -3,17 +3,16 @@
 use std::{fs, process::Output};
 
 use waymark_tests::{
-    Backend, Server, Shop,
-    backend::Database,
-    binary,
-    log::Log,
-    process::Process,
-    server::migrate,
+    Backend, Server, Shop, backend::Database, binary, log::Log, process::Process, server::migrate,
 };
 
 /// What a command wrote to both outputs.
 fn said_of(output: &Output) -> String {
-    format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr))
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
 }
 
 /// Runs `serve` with settings that it must refuse, and gives what it says.
@@ -22,9 +21,17 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
     let mut command = binary::command(&["serve", "--database-url", &url]);
-    let output = command.args(arguments).envs(variables.iter().copied()).output().unwrap();
+    let output = command
+        .args(arguments)
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
     let said = said_of(&output);
-    assert_eq!(output.status.code(), Some(2), "{arguments:?} {variables:?}: {said}");
+    assert_eq!(
+        output.status.code(),
+        Some(2),
+        "{arguments:?} {variables:?}: {said}"
+    );
     assert!(!said.contains("panicked"), "{said}");
     said
 }
@@ -33,7 +40,10 @@ fn refused(arguments: &[&str], variables: &[(&str, &str)]) -> String {
 fn an_address_that_is_not_loopback_needs_a_word() {
     for address in ["0.0.0.0:0", "[::]:0", "192.0.2.1:50551"] {
         let said = refused(&["--listen", address], &[]);
-        assert!(said.contains("listen") && said.contains("--insecure"), "{said}");
+        assert!(
+            said.contains("listen") && said.contains("--insecure"),
+            "{said}"
+        );
     }
 }
 
@@ -44,10 +54,19 @@ async fn insecure_is_the_word() {
     let directory = tempfile::tempdir().unwrap();
     let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
     let log = Log::default();
-    let command = binary::command(&["serve", "--insecure", "--listen", "0.0.0.0:0", "--database-url", &url]);
+    let command = binary::command(&[
+        "serve",
+        "--insecure",
+        "--listen",
+        "0.0.0.0:0",
+        "--database-url",
+        &url,
+    ]);
     let _process = Process::start(command, &log, Some(directory.path()));
     let listens = |line: &str| line.contains("listening on 0.0.0.0:").then_some(());
-    log.find(0, std::time::Duration::from_mins(1), listens).await.expect("it listens");
+    log.find(0, std::time::Duration::from_mins(1), listens)
+        .await
+        .expect("it listens");
 }
 
 #[test]
@@ -58,18 +77,30 @@ fn unknown_settings_are_named_with_where_they_came_from() {
     for (text, words) in [
         ("colour = \"red\"\n", ["colour", "settings.toml"]),
         ("log_level = \"loud\"\n", ["log_level", "settings.toml"]),
-        ("queue_units_max = -1\n", ["queue_units_max", "settings.toml"]),
-        ("[server]\nlisten = \"127.0.0.1:0\"\n", ["server", "settings.toml"]),
+        (
+            "queue_units_max = -1\n",
+            ["queue_units_max", "settings.toml"],
+        ),
+        (
+            "[server]\nlisten = \"127.0.0.1:0\"\n",
+            ["server", "settings.toml"],
+        ),
         ("listen = ", ["settings.toml", "cannot be read"]),
     ] {
         fs::write(&file, text).unwrap();
         let said = refused(&["--config", path], &[]);
-        assert!(words.iter().all(|word| said.contains(word)), "{text}: {said}");
+        assert!(
+            words.iter().all(|word| said.contains(word)),
+            "{text}: {said}"
+        );
     }
     let said = refused(&[], &[("WAYMARK_COLOUR", "red")]);
     assert!(said.contains("WAYMARK_COLOUR"), "{said}");
     let said = refused(&[], &[("WAYMARK_LISTEN", "somewhere")]);
-    assert!(said.contains("listen") && said.contains("WAYMARK_LISTEN"), "{said}");
+    assert!(
+        said.contains("listen") && said.contains("WAYMARK_LISTEN"),
+        "{said}"
+    );
     let said = refused(&["--set", "colour=red"], &[]);
     assert!(said.contains("colour"), "{said}");
     let said = refused(&["--listen", "here"], &[]);
@@ -87,25 +118,54 @@ fn unknown_settings_are_named_with_where_they_came_from() {
 async fn flags_win_over_variables_over_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let file = directory.path().join("settings.toml");
-    fs::write(&file, "default_workflow = \"from_file\"\npreset = \"modmore\"\nlog_level = \"info\"\n").unwrap();
+    fs::write(
+        &file,
+        "default_workflow = \"from_file\"\npreset = \"modmore\"\nlog_level = \"info\"\n",
+    )
+    .unwrap();
     let path = file.to_str().unwrap();
     let server = Server::start_with(Backend::Sqlite, &["--config", path]).await;
     let workflow = Shop::new(server.clients(), "").definition().await;
-    assert_eq!((workflow.code.as_str(), workflow.label.as_str()), ("from_file", "modmore Commerce"));
-    let server = Server::start_with(Backend::Sqlite, &["--config", path, "--default-workflow", "from_flag"]).await;
-    assert_eq!(Shop::new(server.clients(), "").definition().await.code, "from_flag");
+    assert_eq!(
+        (workflow.code.as_str(), workflow.label.as_str()),
+        ("from_file", "modmore Commerce")
+    );
+    let server = Server::start_with(
+        Backend::Sqlite,
+        &["--config", path, "--default-workflow", "from_flag"],
+    )
+    .await;
+    assert_eq!(
+        Shop::new(server.clients(), "").definition().await.code,
+        "from_flag"
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_older_postgres_schema_is_not_served() {
     let database = Database::empty(Backend::Postgres).await;
-    let serve = || binary::run(&["serve", "--listen", "127.0.0.1:0", "--database-url", database.url()]);
+    let serve = || {
+        binary::run(&[
+            "serve",
+            "--listen",
+            "127.0.0.1:0",
+            "--database-url",
+            database.url(),
+        ])
+    };
     let output = serve();
     let told = said_of(&output);
-    assert!(!output.status.success() && told.contains("waymark migrate"), "{told}");
+    assert!(
+        !output.status.success() && told.contains("waymark migrate"),
+        "{told}"
+    );
     migrate(&database);
     let again = binary::run(&["migrate", "--database-url", database.url()]);
-    assert!(again.status.success() && said_of(&again).contains("up to date"), "{}", said_of(&again));
+    assert!(
+        again.status.success() && said_of(&again).contains("up to date"),
+        "{}",
+        said_of(&again)
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -118,7 +178,11 @@ async fn a_restart_keeps_what_was_changed() {
         server.kill();
         server.restart().await;
         let shop = shop.over(server.clients());
-        assert_eq!(shop.definition().await, workflow, "the preset is loaded into an empty database only");
+        assert_eq!(
+            shop.definition().await,
+            workflow,
+            "the preset is loaded into an empty database only"
+        );
         assert_eq!(shop.status("mine").await.unwrap().code, "mine");
     }
 }
@@ -139,5 +203,9 @@ async fn a_port_that_is_taken_is_named() {
     let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
     let address = server.address().to_string();
     let output = binary::run(&["serve", "--listen", &address, "--database-url", &url]);
-    assert!(!output.status.success() && said_of(&output).contains(&address), "{}", said_of(&output));
+    assert!(
+        !output.status.success() && said_of(&output).contains(&address),
+        "{}",
+        said_of(&output)
+    );
 }

@@ -37,7 +37,10 @@ async fn watchers_get_a_last_token(backend: Backend) {
     watcher.until(1).await;
     server.terminate();
     let refusal = Refusal::of(&watcher.ended().await);
-    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
+    assert_eq!(
+        (refusal.code, refusal.reason.as_str()),
+        (Code::Unavailable, "SHUTTING_DOWN")
+    );
     assert_eq!(Refusal::of(&idle.ended().await).code, Code::Unavailable);
     assert!(server.ended(END_MAX).await.success());
     server.restart().await;
@@ -46,7 +49,12 @@ async fn watchers_get_a_last_token(backend: Backend) {
     for watcher in [&mut watcher, &mut idle] {
         watcher.resume(&shop).await;
         watcher.until(2).await;
-        let mut ids: Vec<_> = watcher.recording().entries().iter().map(|entry| entry.order_id.as_str()).collect();
+        let mut ids: Vec<_> = watcher
+            .recording()
+            .entries()
+            .iter()
+            .map(|entry| entry.order_id.as_str())
+            .collect();
         ids.sort_unstable();
         assert_eq!(ids, ["1", "2"], "no entry is lost or repeated");
     }
@@ -54,11 +62,20 @@ async fn watchers_get_a_last_token(backend: Backend) {
 
 async fn health_says_that_it_stops(backend: Backend) {
     let (mut server, shop) = start(backend).await;
-    let mut health = shop.health().watch(HealthCheckRequest::default()).await.unwrap().into_inner();
+    let mut health = shop
+        .health()
+        .watch(HealthCheckRequest::default())
+        .await
+        .unwrap()
+        .into_inner();
     let first = health.message().await.unwrap().unwrap();
     assert_eq!(first.status(), ServingStatus::Serving);
     server.terminate();
-    let next = health.message().await.unwrap().expect("it says so before it ends");
+    let next = health
+        .message()
+        .await
+        .unwrap()
+        .expect("it says so before it ends");
     assert_eq!(next.status(), ServingStatus::NotServing);
     assert!(server.ended(END_MAX).await.success());
 }
@@ -95,10 +112,16 @@ async fn calls_in_flight_finish(backend: Backend) {
     for (writer, acknowledged, status) in results {
         // The server says UNAVAILABLE where nothing was written; a transport that went away cannot say.
         let by_server = !status.details().is_empty();
-        assert!(!by_server || status.code() == Code::Unavailable, "{status:?}");
+        assert!(
+            !by_server || status.code() == Code::Unavailable,
+            "{status:?}"
+        );
         let version = shop.get(&format!("o{writer}")).await.version - 1;
         let unsure = i64::from(!by_server);
-        assert!((acknowledged..=acknowledged + unsure).contains(&version), "{acknowledged} acknowledged, {version} written: {status:?}");
+        assert!(
+            (acknowledged..=acknowledged + unsure).contains(&version),
+            "{acknowledged} acknowledged, {version} written: {status:?}"
+        );
     }
 }
 
@@ -119,10 +142,15 @@ async fn a_client_that_does_not_read_is_not_waited_for(backend: Backend) {
     // A connection of its own, whose messages nobody takes.
     let _stuck = Watcher::of(&shop.over(server.clients())).await;
     let step = |number: usize| v1::Step {
-        command: Some(Command::AddComment(shop.remark(&format!("o{}", number % 4), &"x".repeat(4_000)))),
+        command: Some(Command::AddComment(
+            shop.remark(&format!("o{}", number % 4), &"x".repeat(4_000)),
+        )),
     };
     for _ in 0..4 {
-        let request = v1::ExecuteStepsRequest { steps: (0..200).map(step).collect(), ..Default::default() };
+        let request = v1::ExecuteStepsRequest {
+            steps: (0..200).map(step).collect(),
+            ..Default::default()
+        };
         shop.orders().execute_steps(request).await.unwrap();
     }
     server.terminate();
@@ -135,16 +163,29 @@ async fn streamed_steps_are_answered_before_the_end(backend: Backend) {
     let sender = shop.clone();
     let step = move |number: usize| v1::StreamStepsRequest {
         correlation_id: number.to_string(),
-        step: Some(v1::Step { command: Some(Command::AddComment(sender.remark("1", &number.to_string()))) }),
+        step: Some(v1::Step {
+            command: Some(Command::AddComment(sender.remark("1", &number.to_string()))),
+        }),
     };
     // A stream without end.
     let requests = stream::iter((0..).map(step));
-    let mut answers = shop.orders().stream_steps(requests).await.unwrap().into_inner();
+    let mut answers = shop
+        .orders()
+        .stream_steps(requests)
+        .await
+        .unwrap()
+        .into_inner();
     let mut answered = 0_i64;
     let end = loop {
         match answers.next().await {
             Some(Ok(answer)) => {
-                assert!(answer.result.unwrap().error.is_none_or(|error| error.code == Code::Unavailable as i32));
+                assert!(
+                    answer
+                        .result
+                        .unwrap()
+                        .error
+                        .is_none_or(|error| error.code == Code::Unavailable as i32)
+                );
                 answered += 1;
             }
             Some(Err(status)) => break Some(status),
@@ -155,11 +196,17 @@ async fn streamed_steps_are_answered_before_the_end(backend: Backend) {
         }
     };
     let end = Refusal::of(&end.expect("the stream does not end in order"));
-    assert_eq!((end.code, end.reason.as_str()), (Code::Unavailable, "SHUTTING_DOWN"));
+    assert_eq!(
+        (end.code, end.reason.as_str()),
+        (Code::Unavailable, "SHUTTING_DOWN")
+    );
     assert!(server.ended(END_MAX).await.success());
     server.restart().await;
     let shop = shop.over(server.clients());
     let written = shop.get("1").await.version - 1;
-    assert!(written <= answered, "{written} written, {answered} answered");
+    assert!(
+        written <= answered,
+        "{written} written, {answered} answered"
+    );
     refused(shop.find("2").await, Code::NotFound, "ORDER_NOT_FOUND");
 }

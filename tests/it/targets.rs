@@ -3,7 +3,9 @@
 use tonic::Code;
 use waymark_proto::v1::{self, transition_order_request::Target};
 use waymark_tests::{
-    Backend, Shop, World, refusal::invalid, refused,
+    Backend, Shop, World,
+    refusal::invalid,
+    refused,
     shop::{person, standing, to},
 };
 
@@ -30,7 +32,11 @@ fn status(code: &str) -> Target {
 }
 
 fn keep(state: &str) -> Target {
-    Target::To(v1::TransitionTarget { state: state.into(), keep_status: true, ..Default::default() })
+    Target::To(v1::TransitionTarget {
+        state: state.into(),
+        keep_status: true,
+        ..Default::default()
+    })
 }
 
 async fn go(shop: &Shop, id: &str, target: Target) -> (String, String) {
@@ -43,7 +49,11 @@ async fn every_kind_of_target_finds_its_way(backend: Backend) {
     let shop = bench::shop(&world).await;
     let at = |state: &str, status: &str| (state.to_owned(), status.to_owned());
     for (id, target, landed) in [
-        ("code", Target::Transition("begin".into()), at("work", "busy")),
+        (
+            "code",
+            Target::Transition("begin".into()),
+            at("work", "busy"),
+        ),
         ("status", status("waiting"), at("work", "waiting")),
         ("state", to("work", ""), at("work", "busy")),
         ("both", to("work", "flagged"), at("work", "flagged")),
@@ -53,15 +63,50 @@ async fn every_kind_of_target_finds_its_way(backend: Backend) {
         assert_eq!(shop.entries(id).await[1].transition, "begin", "{id}");
     }
     shop.place("1", &[]).await;
-    refused(shop.go("1", to("nowhere", "")).await, Code::NotFound, "STATE_NOT_FOUND");
-    refused(shop.go("1", to("work", "nothing")).await, Code::NotFound, "STATUS_NOT_FOUND");
-    refused(shop.go("1", status("nothing")).await, Code::NotFound, "STATUS_NOT_FOUND");
-    refused(shop.go("1", to("work", "fresh")).await, FAILED, "STATUS_NOT_IN_STATE");
-    let refusal = refused(shop.go("1", to("paused", "")).await, FAILED, "TRANSITION_NOT_ALLOWED");
-    assert_eq!(refusal.list("allowed"), ["begin", "spin"], "finish is guarded");
-    refused(shop.take("1", "pause").await, FAILED, "TRANSITION_NOT_ALLOWED");
-    refused(shop.take("1", "a_to_b").await, FAILED, "TRANSITION_NOT_ALLOWED");
-    let none = v1::TransitionOrderRequest { target: None, ..shop.step("1", status("busy")) };
+    refused(
+        shop.go("1", to("nowhere", "")).await,
+        Code::NotFound,
+        "STATE_NOT_FOUND",
+    );
+    refused(
+        shop.go("1", to("work", "nothing")).await,
+        Code::NotFound,
+        "STATUS_NOT_FOUND",
+    );
+    refused(
+        shop.go("1", status("nothing")).await,
+        Code::NotFound,
+        "STATUS_NOT_FOUND",
+    );
+    refused(
+        shop.go("1", to("work", "fresh")).await,
+        FAILED,
+        "STATUS_NOT_IN_STATE",
+    );
+    let refusal = refused(
+        shop.go("1", to("paused", "")).await,
+        FAILED,
+        "TRANSITION_NOT_ALLOWED",
+    );
+    assert_eq!(
+        refusal.list("allowed"),
+        ["begin", "spin"],
+        "finish is guarded"
+    );
+    refused(
+        shop.take("1", "pause").await,
+        FAILED,
+        "TRANSITION_NOT_ALLOWED",
+    );
+    refused(
+        shop.take("1", "a_to_b").await,
+        FAILED,
+        "TRANSITION_NOT_ALLOWED",
+    );
+    let none = v1::TransitionOrderRequest {
+        target: None,
+        ..shop.step("1", status("busy"))
+    };
     invalid(shop.orders().transition_order(none).await, "target");
     invalid(shop.go("1", to("", "busy")).await, "to.state");
 }
@@ -71,17 +116,40 @@ async fn an_open_status_is_chosen_by_the_call(backend: Backend) {
     let shop = bench::shop(&world).await;
     let land = async |id: &str, transition: &str, land_on_status: &str| {
         let step = shop.step(id, Target::Transition(transition.into()));
-        let step = v1::TransitionOrderRequest { land_on_status: land_on_status.into(), ..step };
-        shop.orders().transition_order(step).await.map(|answer| answer.into_inner().order.unwrap())
+        let step = v1::TransitionOrderRequest {
+            land_on_status: land_on_status.into(),
+            ..step
+        };
+        shop.orders()
+            .transition_order(step)
+            .await
+            .map(|answer| answer.into_inner().order.unwrap())
     };
     shop.place("1", &[]).await;
-    refused(land("1", "begin", "nothing").await, Code::NotFound, "STATUS_NOT_FOUND");
-    refused(land("1", "begin", "fresh").await, FAILED, "STATUS_NOT_IN_STATE");
-    assert_eq!(standing(&land("1", "begin", "waiting").await.unwrap()), ("work", "waiting"));
+    refused(
+        land("1", "begin", "nothing").await,
+        Code::NotFound,
+        "STATUS_NOT_FOUND",
+    );
+    refused(
+        land("1", "begin", "fresh").await,
+        FAILED,
+        "STATUS_NOT_IN_STATE",
+    );
+    assert_eq!(
+        standing(&land("1", "begin", "waiting").await.unwrap()),
+        ("work", "waiting")
+    );
     shop.take("1", "pause").await.unwrap();
     invalid(land("1", "resume", "flagged").await, "land_on_status");
-    let by_status = v1::TransitionOrderRequest { land_on_status: "busy".into(), ..shop.step("1", status("busy")) };
-    invalid(shop.orders().transition_order(by_status).await, "land_on_status");
+    let by_status = v1::TransitionOrderRequest {
+        land_on_status: "busy".into(),
+        ..shop.step("1", status("busy"))
+    };
+    invalid(
+        shop.orders().transition_order(by_status).await,
+        "land_on_status",
+    );
 }
 
 async fn several_ways_are_never_chosen_silently(backend: Backend) {
@@ -95,24 +163,50 @@ async fn several_ways_are_never_chosen_silently(backend: Backend) {
         assert_eq!(refusal.list("candidates"), ["resume", "resume_later"]);
     }
     assert_eq!(standing(&shop.get("1").await), ("paused", "waiting"));
-    assert_eq!(go(&shop, "1", Target::Transition("resume_later".into())).await.1, "busy");
+    assert_eq!(
+        go(&shop, "1", Target::Transition("resume_later".into()))
+            .await
+            .1,
+        "busy"
+    );
 }
 
 async fn a_kept_status_must_be_assigned_in_the_target(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
-    let order = v1::Order { status: "flagged".into(), ..shop.draft("1", &[]) };
+    let order = v1::Order {
+        status: "flagged".into(),
+        ..shop.draft("1", &[])
+    };
     shop.create(order).await.unwrap();
-    assert_eq!(go(&shop, "1", keep("work")).await, ("work".into(), "flagged".into()));
-    refused(shop.go("1", keep("paused")).await, FAILED, "STATUS_NOT_IN_STATE");
+    assert_eq!(
+        go(&shop, "1", keep("work")).await,
+        ("work".into(), "flagged".into())
+    );
+    refused(
+        shop.go("1", keep("paused")).await,
+        FAILED,
+        "STATUS_NOT_IN_STATE",
+    );
     shop.comment("1", "", "waiting").await.unwrap();
-    assert_eq!(go(&shop, "1", keep("paused")).await, ("paused".into(), "waiting".into()));
-    let both = v1::TransitionTarget { state: "work".into(), status: "busy".into(), keep_status: true };
+    assert_eq!(
+        go(&shop, "1", keep("paused")).await,
+        ("paused".into(), "waiting".into())
+    );
+    let both = v1::TransitionTarget {
+        state: "work".into(),
+        status: "busy".into(),
+        keep_status: true,
+    };
     invalid(shop.go("1", Target::To(both)).await, "to.keep_status");
     // Where statuses are not shared, no other state has the present one.
     let shop = world.shop("magento").await;
     shop.place("1", &[]).await;
-    refused(shop.go("1", keep("processing")).await, FAILED, "STATUS_NOT_IN_STATE");
+    refused(
+        shop.go("1", keep("processing")).await,
+        FAILED,
+        "STATUS_NOT_IN_STATE",
+    );
 }
 
 async fn a_loop_is_taken_only_where_it_is_declared(backend: Backend) {
@@ -131,7 +225,11 @@ async fn a_loop_is_taken_only_where_it_is_declared(backend: Backend) {
         ..shop.step("1", Target::Transition("approve".into()))
     };
     shop.orders().transition_order(boss.clone()).await.unwrap();
-    refused(shop.orders().transition_order(boss).await, FAILED, "TRANSITION_NOT_ALLOWED");
+    refused(
+        shop.orders().transition_order(boss).await,
+        FAILED,
+        "TRANSITION_NOT_ALLOWED",
+    );
 }
 
 async fn roles_are_asked_of_the_caller(backend: Backend) {
@@ -140,14 +238,36 @@ async fn roles_are_asked_of_the_caller(backend: Backend) {
     shop.place("1", &[]).await;
     shop.take("1", "begin").await.unwrap();
     let approve = |roles: &[&str]| v1::TransitionOrderRequest {
-        actor: Some(v1::Actor { on_behalf_of: "ann".into(), ..person("eve", roles) }),
+        actor: Some(v1::Actor {
+            on_behalf_of: "ann".into(),
+            ..person("eve", roles)
+        }),
         ..shop.step("1", Target::Transition("approve".into()))
     };
-    let refusal = refused(shop.orders().transition_order(approve(&["clerk"])).await, Code::PermissionDenied, "ROLE_REQUIRED");
-    assert_eq!((refusal.particular("transition"), refusal.list("roles")), ("approve", vec!["auditor", "boss"]));
-    refused(shop.take("1", "approve").await, Code::PermissionDenied, "ROLE_REQUIRED");
-    let approved = shop.orders().transition_order(approve(&["clerk", "auditor"])).await.unwrap().into_inner();
-    assert_eq!(approved.entries[0].actor, approve(&["clerk", "auditor"]).actor);
+    let refusal = refused(
+        shop.orders().transition_order(approve(&["clerk"])).await,
+        Code::PermissionDenied,
+        "ROLE_REQUIRED",
+    );
+    assert_eq!(
+        (refusal.particular("transition"), refusal.list("roles")),
+        ("approve", vec!["auditor", "boss"])
+    );
+    refused(
+        shop.take("1", "approve").await,
+        Code::PermissionDenied,
+        "ROLE_REQUIRED",
+    );
+    let approved = shop
+        .orders()
+        .transition_order(approve(&["clerk", "auditor"]))
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        approved.entries[0].actor,
+        approve(&["clerk", "auditor"]).actor
+    );
 }
 
 async fn guards_see_the_request(backend: Backend) {
@@ -156,10 +276,30 @@ async fn guards_see_the_request(backend: Backend) {
     shop.place("1", &[]).await;
     shop.take("1", "begin").await.unwrap();
     let refusal = refused(shop.take("1", "wait").await, FAILED, "GUARD_REFUSED");
-    assert_eq!((refusal.particular("transition"), refusal.particular("guard")), ("wait", "request.comment != \"\""));
-    let commented = v1::TransitionOrderRequest { comment: "for parts".into(), ..shop.step("1", to("work", "waiting")) };
-    let waiting = shop.orders().transition_order(commented).await.unwrap().into_inner();
-    assert_eq!((waiting.entries[0].comment.as_str(), waiting.entries[0].to_status.as_str()), ("for parts", "waiting"));
+    assert_eq!(
+        (
+            refusal.particular("transition"),
+            refusal.particular("guard")
+        ),
+        ("wait", "request.comment != \"\"")
+    );
+    let commented = v1::TransitionOrderRequest {
+        comment: "for parts".into(),
+        ..shop.step("1", to("work", "waiting"))
+    };
+    let waiting = shop
+        .orders()
+        .transition_order(commented)
+        .await
+        .unwrap()
+        .into_inner();
+    assert_eq!(
+        (
+            waiting.entries[0].comment.as_str(),
+            waiting.entries[0].to_status.as_str()
+        ),
+        ("for parts", "waiting")
+    );
     // A guard that cannot be evaluated refuses as well, and says why.
     let missing = v1::Transition {
         guard: "order.attributes['colour'] == 'red'".into(),
@@ -169,12 +309,26 @@ async fn guards_see_the_request(backend: Backend) {
     let refusal = refused(shop.take("1", "colour").await, FAILED, "GUARD_REFUSED");
     assert!(!refusal.particular("failure").is_empty());
     shop.change_transition(
-        v1::Transition { code: "colour".into(), guard: "request.metadata['key'] == 'value'".into(), ..Default::default() },
+        v1::Transition {
+            code: "colour".into(),
+            guard: "request.metadata['key'] == 'value'".into(),
+            ..Default::default()
+        },
         &["guard"],
-    ).await.unwrap();
+    )
+    .await
+    .unwrap();
     let step = shop.step("1", Target::Transition("colour".into()));
-    let step = v1::TransitionOrderRequest { metadata: [("key".into(), "value".into())].into(), ..step };
-    let taken = shop.orders().transition_order(step).await.unwrap().into_inner();
+    let step = v1::TransitionOrderRequest {
+        metadata: [("key".into(), "value".into())].into(),
+        ..step
+    };
+    let taken = shop
+        .orders()
+        .transition_order(step)
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(taken.entries[0].metadata["key"], "value");
 }
 
@@ -182,12 +336,19 @@ async fn entry_guards_are_asked_on_every_way_in(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
     shop.place("1", &[]).await;
-    for target in [Target::Transition("finish".into()), to("finish", ""), status("done")] {
+    for target in [
+        Target::Transition("finish".into()),
+        to("finish", ""),
+        status("done"),
+    ] {
         let refusal = refused(shop.go("1", target).await, FAILED, "ENTRY_GUARD_REFUSED");
         assert_eq!(refusal.particular("state"), "finish");
     }
     shop.record("1", "pay", &[]).await.unwrap();
-    assert_eq!(standing(&shop.take("1", "finish").await.unwrap().order.unwrap()), ("finish", "done"));
+    assert_eq!(
+        standing(&shop.take("1", "finish").await.unwrap().order.unwrap()),
+        ("finish", "done")
+    );
     refused(shop.take("1", "finish").await, FAILED, "ORDER_TERMINAL");
 }
 
@@ -208,14 +369,27 @@ async fn checks_come_in_their_order(backend: Backend) {
         expected_version,
         ..shop.step(id, Target::Transition("pause".into()))
     };
-    let go = async |id: &str, expected_version| shop.orders().transition_order(step(id, expected_version)).await;
+    let go = async |id: &str, expected_version| {
+        shop.orders()
+            .transition_order(step(id, expected_version))
+            .await
+    };
     refused(go("1", 7).await, Code::NotFound, "ORDER_NOT_FOUND");
     shop.place("1", &[]).await;
     shop.hold("1", "").await.unwrap();
     let refusal = refused(go("1", 7).await, Code::Aborted, "VERSION_MISMATCH");
-    assert_eq!((refusal.particular("current"), refusal.particular("expected")), ("2", "7"));
+    assert_eq!(
+        (
+            refusal.particular("current"),
+            refusal.particular("expected")
+        ),
+        ("2", "7")
+    );
     let refusal = refused(go("1", 2).await, FAILED, "ORDER_HELD");
-    assert_eq!(refusal.list("holds"), [shop.get("1").await.holds[0].id.as_str()]);
+    assert_eq!(
+        refusal.list("holds"),
+        [shop.get("1").await.holds[0].id.as_str()]
+    );
     shop.release("1", "").await.unwrap();
     refused(go("1", 3).await, FAILED, "TRANSITION_NOT_ALLOWED");
     invalid(go("1", -1).await, "expected_version");
@@ -230,22 +404,89 @@ async fn a_step_that_is_only_checked_writes_nothing(backend: Backend) {
         request_id: "dry".into(),
         ..shop.step("1", Target::Transition("begin".into()))
     };
-    let answer = shop.orders().transition_order(begin.clone()).await.unwrap().into_inner();
+    let answer = shop
+        .orders()
+        .transition_order(begin.clone())
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(standing(answer.order.as_ref().unwrap()), ("work", "busy"));
-    assert_eq!((answer.entries.len(), answer.entries[0].sequence, answer.replayed), (1, 2, false));
-    let again = shop.orders().transition_order(begin.clone()).await.unwrap().into_inner();
+    assert_eq!(
+        (
+            answer.entries.len(),
+            answer.entries[0].sequence,
+            answer.replayed
+        ),
+        (1, 2, false)
+    );
+    let again = shop
+        .orders()
+        .transition_order(begin.clone())
+        .await
+        .unwrap()
+        .into_inner();
     assert!(!again.replayed, "a check is not remembered");
-    let shipment = v1::RecordOperationRequest { validate_only: true, ..shop.operation("1", "ship", &[]) };
-    assert_eq!(shop.orders().record_operation(shipment).await.unwrap().into_inner().order.unwrap().lines[0].quantity_shipped, "1");
-    let dry = v1::CreateOrderRequest { order: Some(shop.draft("2", &[])), validate_only: true, ..Default::default() };
-    assert_eq!(shop.orders().create_order(dry.clone()).await.unwrap().into_inner().order.unwrap().version, 1);
+    let shipment = v1::RecordOperationRequest {
+        validate_only: true,
+        ..shop.operation("1", "ship", &[])
+    };
+    assert_eq!(
+        shop.orders()
+            .record_operation(shipment)
+            .await
+            .unwrap()
+            .into_inner()
+            .order
+            .unwrap()
+            .lines[0]
+            .quantity_shipped,
+        "1"
+    );
+    let dry = v1::CreateOrderRequest {
+        order: Some(shop.draft("2", &[])),
+        validate_only: true,
+        ..Default::default()
+    };
+    assert_eq!(
+        shop.orders()
+            .create_order(dry.clone())
+            .await
+            .unwrap()
+            .into_inner()
+            .order
+            .unwrap()
+            .version,
+        1
+    );
     refused(shop.find("2").await, Code::NotFound, "ORDER_NOT_FOUND");
-    let taken = v1::CreateOrderRequest { order: Some(shop.draft("1", &[])), ..dry };
-    refused(shop.orders().create_order(taken).await, Code::AlreadyExists, "ORDER_EXISTS");
+    let taken = v1::CreateOrderRequest {
+        order: Some(shop.draft("1", &[])),
+        ..dry
+    };
+    refused(
+        shop.orders().create_order(taken).await,
+        Code::AlreadyExists,
+        "ORDER_EXISTS",
+    );
     assert_eq!(shop.get("1").await, placed);
     assert_eq!(shop.entries("1").await.len(), 1);
     // The id is still free for the real step, and a check does not read what is remembered.
-    let real = v1::TransitionOrderRequest { validate_only: false, ..begin.clone() };
-    assert!(!shop.orders().transition_order(real).await.unwrap().into_inner().replayed);
-    refused(shop.orders().transition_order(begin).await, FAILED, "TRANSITION_NOT_ALLOWED");
+    let real = v1::TransitionOrderRequest {
+        validate_only: false,
+        ..begin.clone()
+    };
+    assert!(
+        !shop
+            .orders()
+            .transition_order(real)
+            .await
+            .unwrap()
+            .into_inner()
+            .replayed
+    );
+    refused(
+        shop.orders().transition_order(begin).await,
+        FAILED,
+        "TRANSITION_NOT_ALLOWED",
+    );
 }

@@ -10,10 +10,17 @@ use waymark_tests::{
 
 use crate::bench;
 
-on_each_database!(a_watcher_goes_on_after_kill_and_restart, any_token_ever_given_out_resumes, tokens_of_others_are_refused);
+on_each_database!(
+    a_watcher_goes_on_after_kill_and_restart,
+    any_token_ever_given_out_resumes,
+    tokens_of_others_are_refused
+);
 
 async fn watch(shop: &Shop, resume_token: &str) -> Result<Refusal, v1::WatchHistoryResponse> {
-    let request = v1::WatchHistoryRequest { resume_token: resume_token.to_owned(), ..everything_of(shop) };
+    let request = v1::WatchHistoryRequest {
+        resume_token: resume_token.to_owned(),
+        ..everything_of(shop)
+    };
     let status = match shop.history().watch_history(request).await {
         Err(status) => status,
         Ok(stream) => match stream.into_inner().message().await {
@@ -41,7 +48,10 @@ async fn a_watcher_goes_on_after_kill_and_restart(backend: Backend) {
     }
     shop.comment("1", "last", "").await.unwrap();
     watcher.until_sequence("1", 8).await;
-    assert_eq!(watcher.recording().sequences_of(&shop, "1"), (1..=8).collect::<Vec<_>>());
+    assert_eq!(
+        watcher.recording().sequences_of(&shop, "1"),
+        (1..=8).collect::<Vec<_>>()
+    );
     assert_eq!(watcher.recording().entries(), shop.entries("1").await);
 }
 
@@ -49,17 +59,26 @@ async fn any_token_ever_given_out_resumes(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
     shop.place("1", &[]).await;
-    let request = v1::WatchHistoryRequest { start: WatchStart::Beginning.into(), ..everything_of(&shop) };
+    let request = v1::WatchHistoryRequest {
+        start: WatchStart::Beginning.into(),
+        ..everything_of(&shop)
+    };
     let mut watcher = Watcher::open(&shop, request).await;
     let mut tokens = vec![(watcher.token().to_owned(), 0)];
     for count in 1..=6 {
         watcher.until(count).await;
-        tokens.push((watcher.token().to_owned(), watcher.recording().entries().len()));
+        tokens.push((
+            watcher.token().to_owned(),
+            watcher.recording().entries().len(),
+        ));
         shop.comment("1", "next", "").await.unwrap();
     }
     watcher.until(7).await;
     for (token, seen) in tokens {
-        let request = v1::WatchHistoryRequest { resume_token: token, ..everything_of(&shop) };
+        let request = v1::WatchHistoryRequest {
+            resume_token: token,
+            ..everything_of(&shop)
+        };
         let mut again = Watcher::open(&shop, request).await;
         let entries = again.until(7 - seen).await;
         assert_eq!(entries, &watcher.recording().entries()[seen..]);
@@ -76,19 +95,40 @@ async fn tokens_of_others_are_refused(backend: Backend) {
     foreign.place("1", &[]).await;
     let token = Watcher::of(&foreign).await.token().to_owned();
     let refusal = watch(&shop, &token).await.unwrap();
-    assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "RESUME_TOKEN_FOREIGN"));
+    assert_eq!(
+        (refusal.code, refusal.reason.as_str()),
+        (Code::InvalidArgument, "RESUME_TOKEN_FOREIGN")
+    );
     refusal.names("resume_token");
 
     let half = own[..own.len() / 2].to_owned();
-    for wrong in ["x".to_owned(), "not a token".into(), half, own.to_lowercase(), "A".repeat(100_000), format!("{own}{own}")] {
+    for wrong in [
+        "x".to_owned(),
+        "not a token".into(),
+        half,
+        own.to_lowercase(),
+        "A".repeat(100_000),
+        format!("{own}{own}"),
+    ] {
         if wrong == own {
             continue;
         }
         let refusal = watch(&shop, &wrong).await.unwrap();
-        assert_eq!((refusal.code, refusal.reason.as_str()), (Code::InvalidArgument, "RESUME_TOKEN_INVALID"), "{wrong:.40}");
+        assert_eq!(
+            (refusal.code, refusal.reason.as_str()),
+            (Code::InvalidArgument, "RESUME_TOKEN_INVALID"),
+            "{wrong:.40}"
+        );
         refusal.names("resume_token");
-        let stream = v1::StreamHistoryRequest { resume_token: wrong, ..Default::default() };
-        refused(shop.history().stream_history(stream).await, Code::InvalidArgument, "RESUME_TOKEN_INVALID");
+        let stream = v1::StreamHistoryRequest {
+            resume_token: wrong,
+            ..Default::default()
+        };
+        refused(
+            shop.history().stream_history(stream).await,
+            Code::InvalidArgument,
+            "RESUME_TOKEN_INVALID",
+        );
     }
 }
 
@@ -115,12 +155,18 @@ async fn a_token_of_a_lost_timeline_is_refused() {
 
     let shop = shop.over(server.clients());
     let ahead = watch(&shop, &token).await.unwrap();
-    assert_eq!((ahead.code, ahead.reason.as_str()), (Code::OutOfRange, "RESUME_TOKEN_AHEAD"));
+    assert_eq!(
+        (ahead.code, ahead.reason.as_str()),
+        (Code::OutOfRange, "RESUME_TOKEN_AHEAD")
+    );
     for _ in 0..5 {
         shop.comment("1", "another timeline", "").await.unwrap();
     }
     let foreign = watch(&shop, &token).await.unwrap();
-    assert_eq!((foreign.code, foreign.reason.as_str()), (Code::InvalidArgument, "RESUME_TOKEN_FOREIGN"));
+    assert_eq!(
+        (foreign.code, foreign.reason.as_str()),
+        (Code::InvalidArgument, "RESUME_TOKEN_FOREIGN")
+    );
 }
 
 /// Makes the files of one directory those of another; the write-ahead log belongs to the database.
@@ -136,5 +182,10 @@ fn copy_files(from: &Path, to: &Path) {
 
 async fn stop(server: &mut Server) {
     server.terminate();
-    assert!(server.ended(std::time::Duration::from_secs(20)).await.success());
+    assert!(
+        server
+            .ended(std::time::Duration::from_secs(20))
+            .await
+            .success()
+    );
 }

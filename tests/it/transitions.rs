@@ -3,7 +3,9 @@
 use tonic::Code;
 use waymark_proto::v1::{self, trigger::Kind};
 use waymark_tests::{
-    Backend, Shop, World, refusal::invalid, refused,
+    Backend, Shop, World,
+    refusal::invalid,
+    refused,
     shop::{mask, standing, transition},
 };
 
@@ -20,17 +22,29 @@ on_each_database!(
 );
 
 fn delete(shop: &Shop, code: &str) -> v1::DeleteTransitionRequest {
-    v1::DeleteTransitionRequest { workflow: shop.workflow(), code: code.into(), ..Default::default() }
+    v1::DeleteTransitionRequest {
+        workflow: shop.workflow(),
+        code: code.into(),
+        ..Default::default()
+    }
 }
 
 async fn find(shop: &Shop, code: &str) -> Result<v1::Transition, tonic::Status> {
-    let request = v1::GetTransitionRequest { workflow: shop.workflow(), code: code.into() };
-    shop.transitions().get_transition(request).await.map(|answer| answer.into_inner().transition.unwrap())
+    let request = v1::GetTransitionRequest {
+        workflow: shop.workflow(),
+        code: code.into(),
+    };
+    shop.transitions()
+        .get_transition(request)
+        .await
+        .map(|answer| answer.into_inner().transition.unwrap())
 }
 
 fn on_operations(operations: &[&str]) -> v1::Trigger {
     let operations = operations.iter().map(ToString::to_string).collect();
-    v1::Trigger { kind: Some(Kind::OnOperations(v1::OperationTrigger { operations })) }
+    v1::Trigger {
+        kind: Some(Kind::OnOperations(v1::OperationTrigger { operations })),
+    }
 }
 
 async fn a_transition_is_created_changed_and_deleted(backend: Backend) {
@@ -45,35 +59,115 @@ async fn a_transition_is_created_changed_and_deleted(backend: Backend) {
         operation: "pay".into(),
         roles: vec!["boss".into()],
         position: 3,
-        trigger: Some(v1::Trigger { kind: Some(Kind::Manual(v1::ManualTrigger {})) }),
+        trigger: Some(v1::Trigger {
+            kind: Some(Kind::Manual(v1::ManualTrigger {})),
+        }),
         ..transition("reopen", &["processing"], "new")
     };
     let created = shop.create_transition(wanted.clone()).await.unwrap();
-    assert_eq!(v1::Transition { etag: String::new(), ..created.clone() }, wanted);
+    assert_eq!(
+        v1::Transition {
+            etag: String::new(),
+            ..created.clone()
+        },
+        wanted
+    );
     assert_eq!(find(&shop, "reopen").await.unwrap(), created);
     assert_eq!(shop.definition().await.version, before + 1);
-    refused(shop.create_transition(wanted).await, Code::AlreadyExists, "TRANSITION_EXISTS");
+    refused(
+        shop.create_transition(wanted).await,
+        Code::AlreadyExists,
+        "TRANSITION_EXISTS",
+    );
 
-    let changed = v1::Transition { guard: String::new(), label: "Reopened".into(), position: 99, ..created.clone() };
-    let changed = shop.change_transition(changed, &["guard", "label"]).await.unwrap();
-    assert_eq!((changed.guard.as_str(), changed.label.as_str(), changed.position), ("", "Reopened", 3));
-    refused(shop.change_transition(created.clone(), &["label"]).await, Code::Aborted, "VERSION_MISMATCH");
-    let unset = v1::Transition { code: "reopen".into(), description: "Only this.".into(), ..Default::default() };
-    let request = v1::UpdateTransitionRequest { workflow: shop.workflow(), transition: Some(unset), ..Default::default() };
-    let merged = shop.transitions().update_transition(request).await.unwrap().into_inner().transition.unwrap();
-    assert_eq!((merged.description.as_str(), merged.label.as_str()), ("Only this.", "Reopened"));
-    let any = v1::Transition { etag: String::new(), ..merged.clone() };
-    invalid(shop.change_transition(any.clone(), &["code"]).await, "update_mask");
+    let changed = v1::Transition {
+        guard: String::new(),
+        label: "Reopened".into(),
+        position: 99,
+        ..created.clone()
+    };
+    let changed = shop
+        .change_transition(changed, &["guard", "label"])
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            changed.guard.as_str(),
+            changed.label.as_str(),
+            changed.position
+        ),
+        ("", "Reopened", 3)
+    );
+    refused(
+        shop.change_transition(created.clone(), &["label"]).await,
+        Code::Aborted,
+        "VERSION_MISMATCH",
+    );
+    let unset = v1::Transition {
+        code: "reopen".into(),
+        description: "Only this.".into(),
+        ..Default::default()
+    };
+    let request = v1::UpdateTransitionRequest {
+        workflow: shop.workflow(),
+        transition: Some(unset),
+        ..Default::default()
+    };
+    let merged = shop
+        .transitions()
+        .update_transition(request)
+        .await
+        .unwrap()
+        .into_inner()
+        .transition
+        .unwrap();
+    assert_eq!(
+        (merged.description.as_str(), merged.label.as_str()),
+        ("Only this.", "Reopened")
+    );
+    let any = v1::Transition {
+        etag: String::new(),
+        ..merged.clone()
+    };
+    invalid(
+        shop.change_transition(any.clone(), &["code"]).await,
+        "update_mask",
+    );
     invalid(shop.change_transition(any, &["from"]).await, "update_mask");
 
-    let stale = v1::DeleteTransitionRequest { etag: created.etag, ..delete(&shop, "reopen") };
-    refused(shop.transitions().delete_transition(stale).await, Code::Aborted, "VERSION_MISMATCH");
-    let dry = v1::DeleteTransitionRequest { validate_only: true, ..delete(&shop, "reopen") };
+    let stale = v1::DeleteTransitionRequest {
+        etag: created.etag,
+        ..delete(&shop, "reopen")
+    };
+    refused(
+        shop.transitions().delete_transition(stale).await,
+        Code::Aborted,
+        "VERSION_MISMATCH",
+    );
+    let dry = v1::DeleteTransitionRequest {
+        validate_only: true,
+        ..delete(&shop, "reopen")
+    };
     shop.transitions().delete_transition(dry).await.unwrap();
-    let deleted = shop.transitions().delete_transition(delete(&shop, "reopen")).await.unwrap().into_inner();
+    let deleted = shop
+        .transitions()
+        .delete_transition(delete(&shop, "reopen"))
+        .await
+        .unwrap()
+        .into_inner();
     assert_eq!(deleted.transition.unwrap(), merged);
-    refused(shop.transitions().delete_transition(delete(&shop, "reopen")).await, Code::NotFound, "TRANSITION_NOT_FOUND");
-    refused(find(&shop, "reopen").await, Code::NotFound, "TRANSITION_NOT_FOUND");
+    refused(
+        shop.transitions()
+            .delete_transition(delete(&shop, "reopen"))
+            .await,
+        Code::NotFound,
+        "TRANSITION_NOT_FOUND",
+    );
+    refused(
+        find(&shop, "reopen").await,
+        Code::NotFound,
+        "TRANSITION_NOT_FOUND",
+    );
 }
 
 async fn transitions_are_listed(backend: Backend) {
@@ -86,21 +180,61 @@ async fn transitions_are_listed(backend: Backend) {
             page_size,
             page_token: token.into(),
         };
-        let answer = shop.transitions().list_transitions(request).await.map(tonic::Response::into_inner);
-        answer.map(|page| (page.transitions.into_iter().map(|t| t.code).collect::<Vec<_>>(), page.next_page_token))
+        let answer = shop
+            .transitions()
+            .list_transitions(request)
+            .await
+            .map(tonic::Response::into_inner);
+        answer.map(|page| {
+            (
+                page.transitions
+                    .into_iter()
+                    .map(|t| t.code)
+                    .collect::<Vec<_>>(),
+                page.next_page_token,
+            )
+        })
     };
-    let all = ["all_canceled", "start_processing", "close", "complete", "cancel", "accept_payment", "deny_payment", "flag_fraud"];
+    let all = [
+        "all_canceled",
+        "start_processing",
+        "close",
+        "complete",
+        "cancel",
+        "accept_payment",
+        "deny_payment",
+        "flag_fraud",
+    ];
     assert_eq!(list("", 0, "").await.unwrap().0, all);
-    assert_eq!(list("fraud", 0, "").await.unwrap().0, ["accept_payment", "deny_payment", "flag_fraud"]);
+    assert_eq!(
+        list("fraud", 0, "").await.unwrap().0,
+        ["accept_payment", "deny_payment", "flag_fraud"]
+    );
     let (first, token) = list("", 5, "").await.unwrap();
     let (second, end) = list("", 5, &token).await.unwrap();
     assert_eq!([first, second].concat(), all);
     assert!(end.is_empty());
-    refused(list("fraud", 5, &token).await, Code::InvalidArgument, "PAGE_TOKEN_INVALID");
-    refused(list("nothing", 0, "").await, Code::NotFound, "STATUS_NOT_FOUND");
+    refused(
+        list("fraud", 5, &token).await,
+        Code::InvalidArgument,
+        "PAGE_TOKEN_INVALID",
+    );
+    refused(
+        list("nothing", 0, "").await,
+        Code::NotFound,
+        "STATUS_NOT_FOUND",
+    );
     // One that starts from anywhere starts from every status.
-    shop.create_transition(transition("anywhere", &[], "canceled")).await.unwrap();
-    assert!(list("fraud", 0, "").await.unwrap().0.contains(&"anywhere".to_owned()));
+    shop.create_transition(transition("anywhere", &[], "canceled"))
+        .await
+        .unwrap();
+    assert!(
+        list("fraud", 0, "")
+            .await
+            .unwrap()
+            .0
+            .contains(&"anywhere".to_owned())
+    );
 }
 
 async fn unknown_parts_are_named(backend: Backend) {
@@ -108,45 +242,131 @@ async fn unknown_parts_are_named(backend: Backend) {
     let shop = world.shop("magento").await;
     let create = async |wrong: v1::Transition| shop.create_transition(wrong).await;
     let good = || transition("t", &["new"], "complete");
-    refused(create(transition("t", &["new"], "nowhere")).await, Code::NotFound, "STATE_NOT_FOUND");
-    refused(create(transition("t", &["nowhere"], "new")).await, Code::NotFound, "STATE_NOT_FOUND");
-    let status = v1::Transition { from_statuses: vec!["nothing".into()], ..good() };
+    refused(
+        create(transition("t", &["new"], "nowhere")).await,
+        Code::NotFound,
+        "STATE_NOT_FOUND",
+    );
+    refused(
+        create(transition("t", &["nowhere"], "new")).await,
+        Code::NotFound,
+        "STATE_NOT_FOUND",
+    );
+    let status = v1::Transition {
+        from_statuses: vec!["nothing".into()],
+        ..good()
+    };
     refused(create(status).await, Code::NotFound, "STATUS_NOT_FOUND");
-    let status = v1::Transition { to_status: "nothing".into(), ..good() };
+    let status = v1::Transition {
+        to_status: "nothing".into(),
+        ..good()
+    };
     refused(create(status).await, Code::NotFound, "STATUS_NOT_FOUND");
-    let elsewhere = v1::Transition { to_status: "pending".into(), ..good() };
-    let refusal = refused(create(elsewhere).await, Code::FailedPrecondition, "STATUS_NOT_IN_STATE");
-    assert_eq!((refusal.particular("state"), refusal.particular("status")), ("complete", "pending"));
-    let operation = v1::Transition { operation: "paint".into(), ..good() };
-    refused(create(operation).await, Code::NotFound, "OPERATION_NOT_FOUND");
-    let trigger = v1::Transition { trigger: Some(on_operations(&["paint"])), ..good() };
+    let elsewhere = v1::Transition {
+        to_status: "pending".into(),
+        ..good()
+    };
+    let refusal = refused(
+        create(elsewhere).await,
+        Code::FailedPrecondition,
+        "STATUS_NOT_IN_STATE",
+    );
+    assert_eq!(
+        (refusal.particular("state"), refusal.particular("status")),
+        ("complete", "pending")
+    );
+    let operation = v1::Transition {
+        operation: "paint".into(),
+        ..good()
+    };
+    refused(
+        create(operation).await,
+        Code::NotFound,
+        "OPERATION_NOT_FOUND",
+    );
+    let trigger = v1::Transition {
+        trigger: Some(on_operations(&["paint"])),
+        ..good()
+    };
     refused(create(trigger).await, Code::NotFound, "OPERATION_NOT_FOUND");
     // The held state is entered by holds and left by releases alone.
-    for held in [transition("t", &["new"], "holded"), transition("t", &["holded"], "new")] {
-        let refusal = refused(create(held).await, Code::InvalidArgument, "WORKFLOW_INVALID");
+    for held in [
+        transition("t", &["new"], "holded"),
+        transition("t", &["holded"], "new"),
+    ] {
+        let refusal = refused(
+            create(held).await,
+            Code::InvalidArgument,
+            "WORKFLOW_INVALID",
+        );
         assert!(refusal.message.contains('t'), "{refusal:?}");
     }
-    refused(find(&shop, "t").await, Code::NotFound, "TRANSITION_NOT_FOUND");
+    refused(
+        find(&shop, "t").await,
+        Code::NotFound,
+        "TRANSITION_NOT_FOUND",
+    );
 }
 
 async fn what_is_not_supported_yet_is_refused_by_name(backend: Backend) {
     let world = World::on(backend).await;
     let shop = world.shop("magento").await;
-    let duration = Some(prost_types::Duration { seconds: 60, nanos: 0 });
+    let duration = Some(prost_types::Duration {
+        seconds: 60,
+        nanos: 0,
+    });
     let after = v1::Transition {
-        trigger: Some(v1::Trigger { kind: Some(Kind::After(v1::AfterTrigger { duration })) }),
+        trigger: Some(v1::Trigger {
+            kind: Some(Kind::After(v1::AfterTrigger { duration })),
+        }),
         ..transition("t", &["new"], "complete")
     };
-    invalid(shop.create_transition(after.clone()).await, "transition.trigger.after");
-    let action = v1::TransitionAction { code: "mail".into(), kind: "webhook".into(), ..Default::default() };
-    let actions = v1::Transition { actions: vec![action], ..transition("t", &["new"], "complete") };
-    invalid(shop.create_transition(actions.clone()).await, "transition.actions");
-    invalid(shop.change_transition(v1::Transition { code: "cancel".into(), ..after }, &["trigger"]).await, "transition.trigger.after");
-    invalid(shop.change_transition(v1::Transition { code: "cancel".into(), ..actions }, &["actions"]).await, "transition.actions");
+    invalid(
+        shop.create_transition(after.clone()).await,
+        "transition.trigger.after",
+    );
+    let action = v1::TransitionAction {
+        code: "mail".into(),
+        kind: "webhook".into(),
+        ..Default::default()
+    };
+    let actions = v1::Transition {
+        actions: vec![action],
+        ..transition("t", &["new"], "complete")
+    };
+    invalid(
+        shop.create_transition(actions.clone()).await,
+        "transition.actions",
+    );
+    invalid(
+        shop.change_transition(
+            v1::Transition {
+                code: "cancel".into(),
+                ..after
+            },
+            &["trigger"],
+        )
+        .await,
+        "transition.trigger.after",
+    );
+    invalid(
+        shop.change_transition(
+            v1::Transition {
+                code: "cancel".into(),
+                ..actions
+            },
+            &["actions"],
+        )
+        .await,
+        "transition.actions",
+    );
     let hold = v1::HoldOrderRequest {
         workflow: shop.workflow(),
         order_id: "1".into(),
-        expire_time: Some(prost_types::Timestamp { seconds: 4_000_000_000, nanos: 0 }),
+        expire_time: Some(prost_types::Timestamp {
+            seconds: 4_000_000_000,
+            nanos: 0,
+        }),
         ..Default::default()
     };
     invalid(shop.orders().hold_order(hold).await, "expire_time");
@@ -157,18 +377,44 @@ async fn guards_that_cannot_be_stored_are_refused(backend: Backend) {
     let shop = world.shop("magento").await;
     let before = shop.definition().await;
     let nested = "order.lines.all(a, order.lines.all(b, a.id == b.id))";
-    let costly = vec!["order.lines.all(l, l.id != 'x' && l.sku != 'y' && l.name != 'z')"; 14].join(" && ");
+    let costly =
+        vec!["order.lines.all(l, l.id != 'x' && l.sku != 'y' && l.name != 'z')"; 14].join(" && ");
     let long = format!("order.id == '{}'", "x".repeat(1_000));
     let deep = format!("{}true{}", "(".repeat(490), ")".repeat(490));
     for guard in [
-        "order.", "1 +", "order.total_due", "order.colour == 1", "foo == 1", "'text'", "order", "system('rm')", nested,
-        "[1, 2, 3].all(x, x > 0)", "order.lines.map(l, l.id).size() > 0", "{'a': order.id}.a == 'x'", &costly, &long, &deep,
-        "\u{0}", "order.id.matches('(a+)+$')", "   ",
+        "order.",
+        "1 +",
+        "order.total_due",
+        "order.colour == 1",
+        "foo == 1",
+        "'text'",
+        "order",
+        "system('rm')",
+        nested,
+        "[1, 2, 3].all(x, x > 0)",
+        "order.lines.map(l, l.id).size() > 0",
+        "{'a': order.id}.a == 'x'",
+        &costly,
+        &long,
+        &deep,
+        "\u{0}",
+        "order.id.matches('(a+)+$')",
+        "   ",
     ] {
-        let wrong = v1::Transition { guard: guard.into(), ..transition("t", &["new"], "complete") };
+        let wrong = v1::Transition {
+            guard: guard.into(),
+            ..transition("t", &["new"], "complete")
+        };
         invalid(shop.create_transition(wrong).await, "transition.guard");
-        let wrong = v1::Transition { code: "cancel".into(), guard: guard.into(), ..Default::default() };
-        invalid(shop.change_transition(wrong, &["guard"]).await, "transition.guard");
+        let wrong = v1::Transition {
+            code: "cancel".into(),
+            guard: guard.into(),
+            ..Default::default()
+        };
+        invalid(
+            shop.change_transition(wrong, &["guard"]).await,
+            "transition.guard",
+        );
     }
     assert_eq!(shop.definition().await, before);
     let good = v1::Transition {
@@ -177,20 +423,38 @@ async fn guards_that_cannot_be_stored_are_refused(backend: Backend) {
     };
     shop.create_transition(good).await.unwrap();
     shop.place("1", &[("a", "1")]).await;
-    assert_eq!(shop.take("1", "t").await.unwrap().order.unwrap().state, "canceled");
+    assert_eq!(
+        shop.take("1", "t").await.unwrap().order.unwrap().state,
+        "canceled"
+    );
 }
 
 async fn a_new_transition_works_at_once(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
     shop.place("1", &[("a", "2")]).await;
-    refused(shop.take("1", "shortcut").await, Code::NotFound, "TRANSITION_NOT_FOUND");
-    shop.create_transition(transition("shortcut", &["start"], "paused")).await.unwrap();
+    refused(
+        shop.take("1", "shortcut").await,
+        Code::NotFound,
+        "TRANSITION_NOT_FOUND",
+    );
+    shop.create_transition(transition("shortcut", &["start"], "paused"))
+        .await
+        .unwrap();
     let moved = shop.take("1", "shortcut").await.unwrap();
-    assert_eq!(standing(moved.order.as_ref().unwrap()), ("paused", "waiting"));
-    assert_eq!(moved.entries[0].workflow_version, shop.definition().await.version);
+    assert_eq!(
+        standing(moved.order.as_ref().unwrap()),
+        ("paused", "waiting")
+    );
+    assert_eq!(
+        moved.entries[0].workflow_version,
+        shop.definition().await.version
+    );
     // The entry keeps its name when the transition goes.
-    shop.transitions().delete_transition(delete(&shop, "shortcut")).await.unwrap();
+    shop.transitions()
+        .delete_transition(delete(&shop, "shortcut"))
+        .await
+        .unwrap();
     assert_eq!(shop.entries("1").await[1].transition, "shortcut");
     // An operation sets off the first by position, then code.
     let noted = |code: &str, position, to: &str| v1::Transition {
@@ -198,14 +462,24 @@ async fn a_new_transition_works_at_once(backend: Backend) {
         position,
         ..transition(code, &["start"], to)
     };
-    shop.create_transition(noted("b_first", 1, "work")).await.unwrap();
-    shop.create_transition(noted("a_second", 2, "paused")).await.unwrap();
-    shop.create_transition(noted("c_first", 1, "paused")).await.unwrap();
+    shop.create_transition(noted("b_first", 1, "work"))
+        .await
+        .unwrap();
+    shop.create_transition(noted("a_second", 2, "paused"))
+        .await
+        .unwrap();
+    shop.create_transition(noted("c_first", 1, "paused"))
+        .await
+        .unwrap();
     shop.place("2", &[]).await;
     let noted = shop.record("2", "note", &[]).await.unwrap();
     assert_eq!(noted.entries[1].transition, "b_first");
     assert_eq!(standing(&noted.order.unwrap()), ("work", "busy"));
-    refused(shop.take("2", "c_first").await, Code::FailedPrecondition, "TRANSITION_NOT_ALLOWED");
+    refused(
+        shop.take("2", "c_first").await,
+        Code::FailedPrecondition,
+        "TRANSITION_NOT_ALLOWED",
+    );
 }
 
 async fn wrong_fields_are_named(backend: Backend) {
@@ -213,26 +487,101 @@ async fn wrong_fields_are_named(backend: Backend) {
     let shop = world.shop("magento").await;
     let good = || transition("t", &["new"], "complete");
     for (wrong, field) in [
-        (v1::Transition { code: "T".into(), ..good() }, "transition.code"),
-        (v1::Transition { code: String::new(), ..good() }, "transition.code"),
-        (v1::Transition { label: String::new(), ..good() }, "transition.label"),
-        (v1::Transition { label: "l".repeat(129), ..good() }, "transition.label"),
-        (v1::Transition { to_state: String::new(), ..good() }, "transition.to_state"),
-        (v1::Transition { to_status: "Ä".into(), ..good() }, "transition.to_status"),
-        (v1::Transition { from_states: vec!["new".into(), "a b".into()], ..good() }, "transition.from_states[1]"),
-        (v1::Transition { from_statuses: vec![String::new()], ..good() }, "transition.from_statuses[0]"),
-        (v1::Transition { roles: vec!["r".repeat(65)], ..good() }, "transition.roles[0]"),
-        (v1::Transition { description: "d".repeat(4_097), ..good() }, "transition.description"),
-        (v1::Transition { trigger: Some(on_operations(&[])), ..good() }, "transition.trigger.on_operations.operations"),
+        (
+            v1::Transition {
+                code: "T".into(),
+                ..good()
+            },
+            "transition.code",
+        ),
+        (
+            v1::Transition {
+                code: String::new(),
+                ..good()
+            },
+            "transition.code",
+        ),
+        (
+            v1::Transition {
+                label: String::new(),
+                ..good()
+            },
+            "transition.label",
+        ),
+        (
+            v1::Transition {
+                label: "l".repeat(129),
+                ..good()
+            },
+            "transition.label",
+        ),
+        (
+            v1::Transition {
+                to_state: String::new(),
+                ..good()
+            },
+            "transition.to_state",
+        ),
+        (
+            v1::Transition {
+                to_status: "Ä".into(),
+                ..good()
+            },
+            "transition.to_status",
+        ),
+        (
+            v1::Transition {
+                from_states: vec!["new".into(), "a b".into()],
+                ..good()
+            },
+            "transition.from_states[1]",
+        ),
+        (
+            v1::Transition {
+                from_statuses: vec![String::new()],
+                ..good()
+            },
+            "transition.from_statuses[0]",
+        ),
+        (
+            v1::Transition {
+                roles: vec!["r".repeat(65)],
+                ..good()
+            },
+            "transition.roles[0]",
+        ),
+        (
+            v1::Transition {
+                description: "d".repeat(4_097),
+                ..good()
+            },
+            "transition.description",
+        ),
+        (
+            v1::Transition {
+                trigger: Some(on_operations(&[])),
+                ..good()
+            },
+            "transition.trigger.on_operations.operations",
+        ),
     ] {
         invalid(shop.create_transition(wrong).await, field);
     }
-    let none = v1::CreateTransitionRequest { workflow: shop.workflow(), ..Default::default() };
-    invalid(shop.transitions().create_transition(none).await, "transition");
+    let none = v1::CreateTransitionRequest {
+        workflow: shop.workflow(),
+        ..Default::default()
+    };
+    invalid(
+        shop.transitions().create_transition(none).await,
+        "transition",
+    );
     let mask_only = v1::UpdateTransitionRequest {
         workflow: shop.workflow(),
         update_mask: Some(mask(&["label"])),
         ..Default::default()
     };
-    invalid(shop.transitions().update_transition(mask_only).await, "transition");
+    invalid(
+        shop.transitions().update_transition(mask_only).await,
+        "transition",
+    );
 }

@@ -26,8 +26,14 @@ on_each_database!(
 
 /// Short enough for a test to wait for one.
 fn often(request: v1::WatchHistoryRequest) -> v1::WatchHistoryRequest {
-    let interval = prost_types::Duration { seconds: 0, nanos: 200_000_000 };
-    v1::WatchHistoryRequest { checkpoint_interval: Some(interval), ..request }
+    let interval = prost_types::Duration {
+        seconds: 0,
+        nanos: 200_000_000,
+    };
+    v1::WatchHistoryRequest {
+        checkpoint_interval: Some(interval),
+        ..request
+    }
 }
 
 /// A few orders with some steps each.
@@ -51,7 +57,10 @@ async fn the_first_message_comes_at_once(backend: Backend) {
     assert!(!watcher.token().is_empty() && watcher.recording().entries().is_empty());
     shop.place("after", &[]).await;
     let entries = watcher.until(1).await;
-    assert_eq!(entries[0].order_id, "after", "NOW begins with what is written from now on");
+    assert_eq!(
+        entries[0].order_id, "after",
+        "NOW begins with what is written from now on"
+    );
     assert_eq!(entries, shop.entries("after").await);
 }
 
@@ -90,14 +99,46 @@ async fn filters_must_all_match(backend: Backend) {
     let other = bench::shop(&world).await;
     trade(&shop, 2).await;
     trade(&other, 1).await;
-    let all = || v1::StreamHistoryRequest { workflows: vec![shop.workflow()], ..Default::default() };
-    let kinds = |kinds: &[EntryKind]| kinds.iter().map(|kind| i32::from(*kind)).collect::<Vec<_>>();
+    let all = || v1::StreamHistoryRequest {
+        workflows: vec![shop.workflow()],
+        ..Default::default()
+    };
+    let kinds = |kinds: &[EntryKind]| {
+        kinds
+            .iter()
+            .map(|kind| i32::from(*kind))
+            .collect::<Vec<_>>()
+    };
     for (request, expected) in [
         (all(), "o0.1 o0.2 o0.3 o0.4 o1.1 o1.2 o1.3 o1.4"),
-        (v1::StreamHistoryRequest { order_ids: vec!["o1".into(), "o7".into()], ..all() }, "o1.1 o1.2 o1.3 o1.4"),
-        (v1::StreamHistoryRequest { kinds: kinds(&[EntryKind::Created, EntryKind::OperationRecorded]), ..all() }, "o0.1 o0.4 o1.1 o1.4"),
-        (v1::StreamHistoryRequest { statuses: vec!["flagged".into()], ..all() }, "o0.3 o0.4 o1.3 o1.4"),
-        (v1::StreamHistoryRequest { status_changes_only: true, ..all() }, "o0.1 o0.2 o0.3 o1.1 o1.2 o1.3"),
+        (
+            v1::StreamHistoryRequest {
+                order_ids: vec!["o1".into(), "o7".into()],
+                ..all()
+            },
+            "o1.1 o1.2 o1.3 o1.4",
+        ),
+        (
+            v1::StreamHistoryRequest {
+                kinds: kinds(&[EntryKind::Created, EntryKind::OperationRecorded]),
+                ..all()
+            },
+            "o0.1 o0.4 o1.1 o1.4",
+        ),
+        (
+            v1::StreamHistoryRequest {
+                statuses: vec!["flagged".into()],
+                ..all()
+            },
+            "o0.3 o0.4 o1.3 o1.4",
+        ),
+        (
+            v1::StreamHistoryRequest {
+                status_changes_only: true,
+                ..all()
+            },
+            "o0.1 o0.2 o0.3 o1.1 o1.2 o1.3",
+        ),
         (
             v1::StreamHistoryRequest {
                 statuses: vec!["flagged".into()],
@@ -107,13 +148,29 @@ async fn filters_must_all_match(backend: Backend) {
             },
             "o0.3",
         ),
-        (v1::StreamHistoryRequest { kinds: kinds(&[EntryKind::Held]), ..all() }, ""),
+        (
+            v1::StreamHistoryRequest {
+                kinds: kinds(&[EntryKind::Held]),
+                ..all()
+            },
+            "",
+        ),
     ] {
-        let mut stream = shop.history().stream_history(request.clone()).await.unwrap().into_inner();
+        let mut stream = shop
+            .history()
+            .stream_history(request.clone())
+            .await
+            .unwrap()
+            .into_inner();
         let mut rows = Vec::new();
         let mut last = None;
         while let Some(message) = stream.message().await.unwrap() {
-            rows.extend(message.entries.iter().map(|entry| format!("{}.{}", entry.order_id, entry.sequence)));
+            rows.extend(
+                message
+                    .entries
+                    .iter()
+                    .map(|entry| format!("{}.{}", entry.order_id, entry.sequence)),
+            );
             last = Some(message);
         }
         rows.sort();
@@ -134,8 +191,12 @@ async fn filters_must_all_match(backend: Backend) {
         let mut watcher = Watcher::open(&shop, often(watch)).await;
         watcher.until_checkpoint().await;
         watcher.until(rows.len()).await;
-        let mut seen: Vec<_> =
-            watcher.recording().entries().iter().map(|entry| format!("{}.{}", entry.order_id, entry.sequence)).collect();
+        let mut seen: Vec<_> = watcher
+            .recording()
+            .entries()
+            .iter()
+            .map(|entry| format!("{}.{}", entry.order_id, entry.sequence))
+            .collect();
         seen.sort();
         assert_eq!(seen, rows);
     }
@@ -145,21 +206,37 @@ async fn the_beginning_is_the_oldest_entry(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
     trade(&shop, 3).await;
-    let request = v1::WatchHistoryRequest { start: WatchStart::Beginning.into(), ..everything_of(&shop) };
+    let request = v1::WatchHistoryRequest {
+        start: WatchStart::Beginning.into(),
+        ..everything_of(&shop)
+    };
     let mut watcher = Watcher::open(&shop, request).await;
     watcher.until(12).await;
     shop.comment("o0", "and live", "").await.unwrap();
     watcher.until(13).await;
-    assert_eq!(watcher.recording().sequences_of(&shop, "o0"), [1, 2, 3, 4, 5]);
+    assert_eq!(
+        watcher.recording().sequences_of(&shop, "o0"),
+        [1, 2, 3, 4, 5]
+    );
     // Every workflow, from the first entry of the deployment on: offsets without gaps.
     let all = v1::StreamHistoryRequest::default();
-    let mut stream = shop.history().stream_history(all).await.unwrap().into_inner();
+    let mut stream = shop
+        .history()
+        .stream_history(all)
+        .await
+        .unwrap()
+        .into_inner();
     let mut heads = BTreeMap::new();
     while let Some(message) = stream.message().await.unwrap() {
         for entry in message.entries {
             let position = entry.log_position.unwrap();
             let head = heads.entry(position.partition).or_insert(0);
-            assert_eq!(position.offset, *head + 1, "partition {}", position.partition);
+            assert_eq!(
+                position.offset,
+                *head + 1,
+                "partition {}",
+                position.partition
+            );
             *head = position.offset;
         }
     }
@@ -170,8 +247,16 @@ async fn a_stream_ends_where_a_watch_goes_on(backend: Backend) {
     let world = World::on(backend).await;
     let shop = bench::shop(&world).await;
     trade(&shop, 2).await;
-    let request = v1::StreamHistoryRequest { workflows: vec![shop.workflow()], ..Default::default() };
-    let mut stream = shop.history().stream_history(request.clone()).await.unwrap().into_inner();
+    let request = v1::StreamHistoryRequest {
+        workflows: vec![shop.workflow()],
+        ..Default::default()
+    };
+    let mut stream = shop
+        .history()
+        .stream_history(request.clone())
+        .await
+        .unwrap()
+        .into_inner();
     let mut token = String::new();
     let mut count = 0;
     while let Some(message) = stream.message().await.unwrap() {
@@ -180,7 +265,10 @@ async fn a_stream_ends_where_a_watch_goes_on(backend: Backend) {
     }
     assert_eq!(count, 8);
     shop.place("next", &[]).await;
-    let resumed = v1::WatchHistoryRequest { resume_token: token.clone(), ..everything_of(&shop) };
+    let resumed = v1::WatchHistoryRequest {
+        resume_token: token.clone(),
+        ..everything_of(&shop)
+    };
     let mut watcher = Watcher::open(&shop, resumed).await;
     assert_eq!(watcher.until(1).await[0].order_id, "next");
     // A watcher's token goes on as a stream, also with another filter.
@@ -190,12 +278,23 @@ async fn a_stream_ends_where_a_watch_goes_on(backend: Backend) {
         resume_token: watcher.token().to_owned(),
         ..request
     };
-    let mut stream = shop.history().stream_history(comments).await.unwrap().into_inner();
+    let mut stream = shop
+        .history()
+        .stream_history(comments)
+        .await
+        .unwrap()
+        .into_inner();
     let mut entries = Vec::new();
     while let Some(message) = stream.message().await.unwrap() {
         entries.extend(message.entries);
     }
-    assert_eq!(entries.iter().map(|entry| (entry.order_id.as_str(), entry.sequence)).collect::<Vec<_>>(), [("next", 2)]);
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| (entry.order_id.as_str(), entry.sequence))
+            .collect::<Vec<_>>(),
+        [("next", 2)]
+    );
 }
 
 async fn checkpoints_come_while_nothing_happens(backend: Backend) {
@@ -224,7 +323,10 @@ async fn partitions_share_the_work(backend: Backend) {
     let count = Watcher::of(&shop).await.partition_count();
     let mut watchers = Vec::new();
     for partition in 0..count {
-        let request = v1::WatchHistoryRequest { partitions: vec![partition], ..often(everything_of(&shop)) };
+        let request = v1::WatchHistoryRequest {
+            partitions: vec![partition],
+            ..often(everything_of(&shop))
+        };
         watchers.push(Watcher::open(&shop, request).await);
     }
     let mut all = Watcher::of(&shop).await;
@@ -232,16 +334,35 @@ async fn partitions_share_the_work(backend: Backend) {
     all.until(64).await;
     let mut seen = 0;
     for (partition, watcher) in (0..).zip(&mut watchers) {
-        let own = all.recording().entries().iter().filter(|entry| entry.log_position.unwrap().partition == partition).count();
+        let own = all
+            .recording()
+            .entries()
+            .iter()
+            .filter(|entry| entry.log_position.unwrap().partition == partition)
+            .count();
         let entries = watcher.until(own).await;
-        assert!(entries.iter().all(|entry| entry.log_position.unwrap().partition == partition));
+        assert!(
+            entries
+                .iter()
+                .all(|entry| entry.log_position.unwrap().partition == partition)
+        );
         seen += entries.len();
     }
     assert_eq!(seen, 64);
     for partitions in [vec![count], vec![-1], vec![0, i32::MAX]] {
-        let request = v1::WatchHistoryRequest { partitions, ..everything_of(&shop) };
-        let refusal = refused(shop.history().watch_history(request).await, Code::InvalidArgument, "FIELD_INVALID");
-        assert!(refusal.violations[0].0.starts_with("partitions"), "{refusal:?}");
+        let request = v1::WatchHistoryRequest {
+            partitions,
+            ..everything_of(&shop)
+        };
+        let refusal = refused(
+            shop.history().watch_history(request).await,
+            Code::InvalidArgument,
+            "FIELD_INVALID",
+        );
+        assert!(
+            refusal.violations[0].0.starts_with("partitions"),
+            "{refusal:?}"
+        );
     }
 }
 
@@ -256,18 +377,32 @@ async fn a_slow_watcher_misses_nothing(backend: Backend) {
     }
     let mut slow = Watcher::of(&shop).await;
     let step = |number: usize| v1::Step {
-        command: Some(v1::step::Command::AddComment(shop.remark(&format!("o{}", number % 8), &"x".repeat(4_000)))),
+        command: Some(v1::step::Command::AddComment(
+            shop.remark(&format!("o{}", number % 8), &"x".repeat(4_000)),
+        )),
     };
     for batch in 0..STEPS / 100 {
         let steps = (0..100).map(|number| step(batch * 100 + number)).collect();
-        let request = v1::ExecuteStepsRequest { steps, ..Default::default() };
-        let results = shop.orders().execute_steps(request).await.unwrap().into_inner().results;
+        let request = v1::ExecuteStepsRequest {
+            steps,
+            ..Default::default()
+        };
+        let results = shop
+            .orders()
+            .execute_steps(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .results;
         assert!(results.iter().all(|result| result.error.is_none()));
     }
     slow.until(STEPS).await;
     let expected: Vec<i64> = (2..).take(STEPS / 8).collect();
     for order in 0..8 {
-        assert_eq!(slow.recording().sequences_of(&shop, &format!("o{order}")), expected);
+        assert_eq!(
+            slow.recording().sequences_of(&shop, &format!("o{order}")),
+            expected
+        );
     }
 }
 
@@ -294,20 +429,91 @@ async fn wrong_watches_are_named(backend: Backend) {
     let token = Watcher::of(&shop).await.token().to_owned();
     let interval = |duration: Duration| prost_types::Duration::try_from(duration).unwrap();
     for (wrong, field) in [
-        (v1::WatchHistoryRequest { workflows: vec!["A".into()], ..good() }, "workflows[0]"),
-        (v1::WatchHistoryRequest { order_ids: vec!["a b".into()], ..good() }, "order_ids[0]"),
-        (v1::WatchHistoryRequest { order_ids: (0..1_001).map(|n| n.to_string()).collect(), ..good() }, "order_ids"),
-        (v1::WatchHistoryRequest { kinds: vec![0], ..good() }, "kinds[0]"),
-        (v1::WatchHistoryRequest { kinds: vec![1, 99], ..good() }, "kinds[1]"),
-        (v1::WatchHistoryRequest { statuses: vec![String::new()], ..good() }, "statuses[0]"),
-        (v1::WatchHistoryRequest { start: 99, ..good() }, "start"),
-        (v1::WatchHistoryRequest { start: WatchStart::Now.into(), resume_token: token.clone(), ..good() }, "start"),
-        (v1::WatchHistoryRequest { start: WatchStart::Beginning.into(), resume_token: token, ..good() }, "start"),
-        (v1::WatchHistoryRequest { checkpoint_interval: Some(interval(Duration::from_millis(99))), ..good() }, "checkpoint_interval"),
-        (v1::WatchHistoryRequest { checkpoint_interval: Some(interval(Duration::from_secs(3_601))), ..good() }, "checkpoint_interval"),
+        (
+            v1::WatchHistoryRequest {
+                workflows: vec!["A".into()],
+                ..good()
+            },
+            "workflows[0]",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                order_ids: vec!["a b".into()],
+                ..good()
+            },
+            "order_ids[0]",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                order_ids: (0..1_001).map(|n| n.to_string()).collect(),
+                ..good()
+            },
+            "order_ids",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                kinds: vec![0],
+                ..good()
+            },
+            "kinds[0]",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                kinds: vec![1, 99],
+                ..good()
+            },
+            "kinds[1]",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                statuses: vec![String::new()],
+                ..good()
+            },
+            "statuses[0]",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                start: 99,
+                ..good()
+            },
+            "start",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                start: WatchStart::Now.into(),
+                resume_token: token.clone(),
+                ..good()
+            },
+            "start",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                start: WatchStart::Beginning.into(),
+                resume_token: token,
+                ..good()
+            },
+            "start",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                checkpoint_interval: Some(interval(Duration::from_millis(99))),
+                ..good()
+            },
+            "checkpoint_interval",
+        ),
+        (
+            v1::WatchHistoryRequest {
+                checkpoint_interval: Some(interval(Duration::from_secs(3_601))),
+                ..good()
+            },
+            "checkpoint_interval",
+        ),
     ] {
         invalid(shop.history().watch_history(wrong).await, field);
     }
-    let kinds = v1::StreamHistoryRequest { kinds: vec![0], ..Default::default() };
+    let kinds = v1::StreamHistoryRequest {
+        kinds: vec![0],
+        ..Default::default()
+    };
     invalid(shop.history().stream_history(kinds).await, "kinds[0]");
 }

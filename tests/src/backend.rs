@@ -34,14 +34,27 @@ impl Database {
     pub async fn empty(backend: Backend) -> Self {
         match backend {
             Backend::Sqlite => {
-                let directory = tempfile::Builder::new().prefix("waymark-tests-").tempdir().expect("a directory");
+                let directory = tempfile::Builder::new()
+                    .prefix("waymark-tests-")
+                    .tempdir()
+                    .expect("a directory");
                 let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
-                Self { backend, url, storage: Storage::Directory(directory) }
+                Self {
+                    backend,
+                    url,
+                    storage: Storage::Directory(directory),
+                }
             }
             Backend::Postgres => {
                 let database = postgres::empty_database().await;
                 let url = database.url().to_owned();
-                Self { backend, url, storage: Storage::Postgres { _database: database } }
+                Self {
+                    backend,
+                    url,
+                    storage: Storage::Postgres {
+                        _database: database,
+                    },
+                }
             }
         }
     }

@@ -11,7 +11,9 @@ use std::{
 
 /// The root of the workspace.
 pub fn workspace() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the tests lie in the workspace")
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("the tests lie in the workspace")
 }
 
 /// Where the binary is, after it was built.
@@ -28,14 +30,24 @@ fn build() -> PathBuf {
         return PathBuf::from(path);
     }
     let tests = std::env::current_exe().expect("the test binary has a path");
-    let profile = tests.parent().and_then(Path::parent).expect("target/<profile>/deps/<test>");
+    let profile = tests
+        .parent()
+        .and_then(Path::parent)
+        .expect("target/<profile>/deps/<test>");
     let target = profile.parent().expect("target/<profile>");
     let built = profile.join("waymark");
-    if changed(&built).is_some_and(|built| ["crates", "proto", "migrations", "Cargo.lock"].iter().all(|source| newest(&workspace().join(source)) < Some(built))) {
+    if changed(&built).is_some_and(|built| {
+        ["crates", "proto", "migrations", "Cargo.lock"]
+            .iter()
+            .all(|source| newest(&workspace().join(source)) < Some(built))
+    }) {
         return built;
     }
     let mut cargo = Command::new(env!("CARGO"));
-    cargo.args(["build", "--quiet", "-p", "waymark-cli"]).current_dir(workspace()).env("CARGO_TARGET_DIR", target);
+    cargo
+        .args(["build", "--quiet", "-p", "waymark-cli"])
+        .current_dir(workspace())
+        .env("CARGO_TARGET_DIR", target);
     if profile.ends_with("release") {
         cargo.arg("--release");
     }
@@ -45,13 +57,18 @@ fn build() -> PathBuf {
 }
 
 fn changed(path: &Path) -> Option<SystemTime> {
-    fs::metadata(path).and_then(|metadata| metadata.modified()).ok()
+    fs::metadata(path)
+        .and_then(|metadata| metadata.modified())
+        .ok()
 }
 
 /// When the newest file below a path was changed.
 fn newest(path: &Path) -> Option<SystemTime> {
     match fs::read_dir(path) {
-        Ok(entries) => entries.flatten().filter_map(|entry| newest(&entry.path())).max(),
+        Ok(entries) => entries
+            .flatten()
+            .filter_map(|entry| newest(&entry.path()))
+            .max(),
         Err(_) => changed(path),
     }
 }
@@ -64,7 +81,9 @@ pub fn run(arguments: &[&str]) -> Output {
 /// The command `waymark`, in an environment that has no settings of the person who runs the tests.
 pub fn command(arguments: &[&str]) -> Command {
     let mut command = Command::new(path());
-    for (key, _) in std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("WAYMARK_")) {
+    for (key, _) in
+        std::env::vars_os().filter(|(key, _)| key.to_string_lossy().starts_with("WAYMARK_"))
+    {
         command.env_remove(key);
     }
     // A directory without a configuration file.
@@ -76,11 +95,18 @@ pub fn command(arguments: &[&str]) -> Command {
 pub fn preset(name: &str) -> String {
     static PRESETS: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
     let mut presets = PRESETS.lock().unwrap_or_else(PoisonError::into_inner);
-    presets.entry(name.to_owned()).or_insert_with(|| show(name)).clone()
+    presets
+        .entry(name.to_owned())
+        .or_insert_with(|| show(name))
+        .clone()
 }
 
 fn show(name: &str) -> String {
     let output = run(&["preset", "show", name]);
-    assert!(output.status.success(), "preset show {name}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "preset show {name}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).expect("a preset is text")
 }

@@ -7,7 +7,8 @@ use tonic_health::pb::health_client::HealthClient;
 use waymark_proto::v1::{
     history_service_client::HistoryServiceClient, order_service_client::OrderServiceClient,
     state_service_client::StateServiceClient, status_service_client::StatusServiceClient,
-    transition_service_client::TransitionServiceClient, workflow_service_client::WorkflowServiceClient,
+    transition_service_client::TransitionServiceClient,
+    workflow_service_client::WorkflowServiceClient,
 };
 
 /// Clients that share one connection. A client is cheap to clone, so each call takes a new one.
@@ -19,8 +20,11 @@ pub struct Clients {
 impl Clients {
     /// Clients of the server at an address; the connection is made with the first call.
     pub fn of(address: SocketAddr) -> Self {
-        let endpoint = Endpoint::from_shared(format!("http://{address}")).expect("an address makes a URI");
-        Self { channel: endpoint.connect_lazy() }
+        let endpoint =
+            Endpoint::from_shared(format!("http://{address}")).expect("an address makes a URI");
+        Self {
+            channel: endpoint.connect_lazy(),
+        }
     }
 
     /// The connection.

@@ -16,6 +16,7 @@
 pub mod backend;
 pub mod binary;
 pub mod clients;
+pub mod documented;
 pub mod load;
 pub mod log;
 pub mod process;

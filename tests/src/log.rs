@@ -25,14 +25,20 @@ impl Log {
         thread::spawn(move || {
             for line in BufReader::new(pipe).lines() {
                 let Ok(line) = line else { break };
-                log.lines.lock().unwrap_or_else(PoisonError::into_inner).push(line);
+                log.lines
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .push(line);
             }
         });
     }
 
     /// How many lines there are.
     pub fn len(&self) -> usize {
-        self.lines.lock().unwrap_or_else(PoisonError::into_inner).len()
+        self.lines
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .len()
     }
 
     /// Whether nothing was printed yet.
@@ -47,7 +53,12 @@ impl Log {
     }
 
     /// Waits until a line after the first `since` has something that is looked for; none when time is up.
-    pub async fn find<T>(&self, since: usize, patience: Duration, look: impl Fn(&str) -> Option<T>) -> Option<T> {
+    pub async fn find<T>(
+        &self,
+        since: usize,
+        patience: Duration,
+        look: impl Fn(&str) -> Option<T>,
+    ) -> Option<T> {
         let deadline = Instant::now() + patience;
         loop {
             let found = self.after(since).iter().find_map(|line| look(line));
@@ -63,7 +74,11 @@ impl Log {
     pub fn show(&self, since: usize) {
         let lines = self.after(since);
         let from = lines.len().saturating_sub(SHOWN_MAX);
-        eprintln!("--- the server's log, last {} of {} lines", lines.len() - from, lines.len());
+        eprintln!(
+            "--- the server's log, last {} of {} lines",
+            lines.len() - from,
+            lines.len()
+        );
         for line in &lines[from..] {
             eprintln!("{line}");
         }

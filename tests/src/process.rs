@@ -26,12 +26,20 @@ impl Process {
     /// Starts a command; its output is added to `log`. `rubbish` is a directory that goes when the test process ends
     /// without taking leave, as it does for servers that all tests share.
     pub fn start(mut command: Command, log: &Log, rubbish: Option<&Path>) -> Self {
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
         let mut child = command.spawn().expect("the process starts");
         log.collect(child.stdout.take().expect("stdout is piped"));
         log.collect(child.stderr.take().expect("stderr is piped"));
         let guard = Guard::over(child.id(), rubbish);
-        Self { child, log: log.clone(), guard, has_ended: false }
+        Self {
+            child,
+            log: log.clone(),
+            guard,
+            has_ended: false,
+        }
     }
 
     /// Its output.
@@ -70,7 +78,12 @@ impl Process {
 
     /// Whether it still runs.
     pub fn is_running(&mut self) -> bool {
-        self.has_ended = self.has_ended || self.child.try_wait().expect("a child can be waited for").is_some();
+        self.has_ended = self.has_ended
+            || self
+                .child
+                .try_wait()
+                .expect("a child can be waited for")
+                .is_some();
         !self.has_ended
     }
 
@@ -88,7 +101,10 @@ impl Process {
     pub fn memory_kib(&self, key: &str) -> u64 {
         let path = PathBuf::from(format!("/proc/{}/status", self.id()));
         let status = fs::read_to_string(path).expect("a running process has a status");
-        let line = status.lines().find_map(|line| line.strip_prefix(key)).expect("the key exists");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix(key))
+            .expect("the key exists");
         let digits: String = line.chars().filter(char::is_ascii_digit).collect();
         digits.parse().expect("a number of KiB")
     }

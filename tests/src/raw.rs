@@ -21,9 +21,14 @@ use crate::Clients;
 /// Returns the status with which the call was refused.
 pub async fn call(clients: &Clients, method: &str, message: Vec<u8>) -> Result<Bytes, Status> {
     let mut grpc = Grpc::new(clients.channel());
-    grpc.ready().await.map_err(|error| Status::unavailable(error.to_string()))?;
-    let path = PathAndQuery::try_from(format!("/waymark.v1.{method}")).expect("a method makes a path");
-    let answer = grpc.unary(tonic::Request::new(message.into()), path, Untouched).await?;
+    grpc.ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    let path =
+        PathAndQuery::try_from(format!("/waymark.v1.{method}")).expect("a method makes a path");
+    let answer = grpc
+        .unary(tonic::Request::new(message.into()), path, Untouched)
+        .await?;
     Ok(answer.into_inner())
 }
 
@@ -81,7 +86,10 @@ pub struct WebAnswer {
 impl WebAnswer {
     /// A trailer.
     pub fn trailer(&self, name: &str) -> Option<&str> {
-        self.trailers.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+        self.trailers
+            .iter()
+            .find(|(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
     }
 }
 
@@ -91,7 +99,11 @@ impl WebAnswer {
 /// Panics where the answer is not framed.
 pub async fn web_call(address: SocketAddr, method: &str, message: &[u8]) -> WebAnswer {
     let mut frame = vec![0];
-    frame.extend(u32::try_from(message.len()).expect("a short message").to_be_bytes());
+    frame.extend(
+        u32::try_from(message.len())
+            .expect("a short message")
+            .to_be_bytes(),
+    );
     frame.extend_from_slice(message);
     let request = Request::post(format!("/waymark.v1.{method}"))
         .header("host", address.to_string())
@@ -101,8 +113,12 @@ pub async fn web_call(address: SocketAddr, method: &str, message: &[u8]) -> WebA
         .body(Full::new(Bytes::from(frame)))
         .expect("a request");
 
-    let stream = TcpStream::connect(address).await.expect("the server listens");
-    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("HTTP/1.1");
+    let stream = TcpStream::connect(address)
+        .await
+        .expect("the server listens");
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
+        .await
+        .expect("HTTP/1.1");
     let driver = tokio::spawn(connection);
     let answer = sender.send_request(request).await.expect("an answer");
     let (head, body) = answer.into_parts();
@@ -111,9 +127,17 @@ pub async fn web_call(address: SocketAddr, method: &str, message: &[u8]) -> WebA
     let header = |value: &http::HeaderValue| value.to_str().unwrap_or_default().to_owned();
     let mut web = WebAnswer {
         http: head.status,
-        content_type: head.headers.get("content-type").map(header).unwrap_or_default(),
+        content_type: head
+            .headers
+            .get("content-type")
+            .map(header)
+            .unwrap_or_default(),
         messages: Vec::new(),
-        trailers: head.headers.iter().map(|(name, value)| (name.to_string(), header(value))).collect(),
+        trailers: head
+            .headers
+            .iter()
+            .map(|(name, value)| (name.to_string(), header(value)))
+            .collect(),
     };
     web.unframe(body);
     web
@@ -132,7 +156,8 @@ impl WebAnswer {
             }
             let text = String::from_utf8_lossy(&frame).into_owned();
             let lines = text.split("\r\n").filter_map(|line| line.split_once(':'));
-            self.trailers.extend(lines.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())));
+            self.trailers
+                .extend(lines.map(|(name, value)| (name.to_lowercase(), value.trim().to_owned())));
         }
     }
 }

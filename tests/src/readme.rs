@@ -48,7 +48,10 @@ pub fn grpcurl() -> PathBuf {
     found.unwrap_or_else(|| {
         let install = "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest";
         let installed = Command::new("sh").args(["-c", install]).status();
-        assert!(installed.is_ok_and(|status| status.success()), "install grpcurl first: {install}");
+        assert!(
+            installed.is_ok_and(|status| status.success()),
+            "install grpcurl first: {install}"
+        );
         find("grpcurl").expect("go install puts it where it is looked for")
     })
 }
@@ -57,7 +60,9 @@ fn find(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));
     let mut places = std::env::split_paths(&path).chain(home);
-    places.find(|place| place.join(name).is_file()).map(|place| place.join(name))
+    places
+        .find(|place| place.join(name).is_file())
+        .map(|place| place.join(name))
 }
 
 #[cfg(test)]

@@ -5,12 +5,25 @@ use std::{collections::HashMap, fmt::Debug};
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
 
+use crate::documented;
+
 /// What all details of one error may take together, in bytes.
 const DETAILS_MAX: usize = 4_096;
 
 /// Words that say how the service is built, which is nobody's business.
 const INSIDES: [&str; 12] = [
-    "sqlite", "postgres", "diesel", "constraint", "sql", "panicked", "/tmp", "/root", "/home", ".rs:", "unwrap", "relation \"",
+    "sqlite",
+    "postgres",
+    "diesel",
+    "constraint",
+    "sql",
+    "panicked",
+    "/tmp",
+    "/root",
+    "/home",
+    ".rs:",
+    "unwrap",
+    "relation \"",
 ];
 
 /// An error of a call.
@@ -34,61 +47,128 @@ impl Refusal {
     /// # Panics
     /// Panics where the status breaks a promise that the contract makes for all errors.
     pub fn of(status: &Status) -> Self {
-        let details = status.check_error_details().unwrap_or_else(|error| panic!("{status:?} has broken details: {error}"));
-        assert!(status.details().len() < DETAILS_MAX, "details of {} bytes: {status:?}", status.details().len());
+        let details = status
+            .check_error_details()
+            .unwrap_or_else(|error| panic!("{status:?} has broken details: {error}"));
+        assert!(
+            status.details().len() < DETAILS_MAX,
+            "details of {} bytes: {status:?}",
+            status.details().len()
+        );
         check_details(status, &details);
         check_words(status, &details);
         let info = details.error_info().expect("was checked");
-        let violations = details.bad_request().map(|bad| bad.field_violations.clone()).unwrap_or_default();
+        documented::check(name(status.code()), &info.reason, info.metadata.keys());
+        let violations = details
+            .bad_request()
+            .map(|bad| bad.field_violations.clone())
+            .unwrap_or_default();
         Self {
             code: status.code(),
             reason: info.reason.clone(),
             message: status.message().to_owned(),
             metadata: info.metadata.clone(),
-            violations: violations.into_iter().map(|v| (v.field, v.description)).collect(),
+            violations: violations
+                .into_iter()
+                .map(|v| (v.field, v.description))
+                .collect(),
         }
     }
 
     /// One of the particulars, which must be there.
     pub fn particular(&self, key: &str) -> &str {
-        self.metadata.get(key).unwrap_or_else(|| panic!("no {key} in {self:?}"))
+        self.metadata
+            .get(key)
+            .unwrap_or_else(|| panic!("no {key} in {self:?}"))
     }
 
     /// A particular that is a list.
     pub fn list(&self, key: &str) -> Vec<&str> {
-        self.particular(key).split(',').map(str::trim).filter(|part| !part.is_empty()).collect()
+        self.particular(key)
+            .split(',')
+            .map(str::trim)
+            .filter(|part| !part.is_empty())
+            .collect()
     }
 
     /// Asserts that a field is among the violations.
     #[track_caller]
     pub fn names(&self, field: &str) {
-        assert!(self.violations.iter().any(|(path, _)| path == field), "{field} is not named in {self:?}");
+        assert!(
+            self.violations.iter().any(|(path, _)| path == field),
+            "{field} is not named in {self:?}"
+        );
     }
 }
 
 fn check_details(status: &Status, details: &ErrorDetails) {
-    let info = details.error_info().unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
+    let info = details
+        .error_info()
+        .unwrap_or_else(|| panic!("no ErrorInfo in {status:?}"));
     assert_eq!(info.domain, "waymark", "{status:?}");
-    assert!(is_reason(&info.reason), "reason {:?} of {status:?}", info.reason);
-    assert!(!status.message().is_empty(), "no message for people: {status:?}");
+    assert!(
+        is_reason(&info.reason),
+        "reason {:?} of {status:?}",
+        info.reason
+    );
+    assert!(
+        !status.message().is_empty(),
+        "no message for people: {status:?}"
+    );
     match status.code() {
         Code::InvalidArgument => {
-            let bad = details.bad_request().unwrap_or_else(|| panic!("no BadRequest in {status:?}"));
+            let bad = details
+                .bad_request()
+                .unwrap_or_else(|| panic!("no BadRequest in {status:?}"));
             assert!(!bad.field_violations.is_empty(), "{status:?}");
             for violation in &bad.field_violations {
-                assert!(is_path(&violation.field), "field {:?} of {status:?}", violation.field);
+                assert!(
+                    is_path(&violation.field),
+                    "field {:?} of {status:?}",
+                    violation.field
+                );
                 assert!(!violation.description.is_empty(), "{status:?}");
             }
         }
         Code::FailedPrecondition => {
-            let failure = details.precondition_failure().unwrap_or_else(|| panic!("no PreconditionFailure in {status:?}"));
+            let failure = details
+                .precondition_failure()
+                .unwrap_or_else(|| panic!("no PreconditionFailure in {status:?}"));
             assert!(!failure.violations.is_empty(), "{status:?}");
         }
         Code::Unavailable | Code::ResourceExhausted => {
-            let retry = details.retry_info().unwrap_or_else(|| panic!("no RetryInfo in {status:?}"));
-            assert!(retry.retry_delay.is_some_and(|delay| !delay.is_zero()), "{status:?}");
+            let retry = details
+                .retry_info()
+                .unwrap_or_else(|| panic!("no RetryInfo in {status:?}"));
+            assert!(
+                retry.retry_delay.is_some_and(|delay| !delay.is_zero()),
+                "{status:?}"
+            );
         }
         _ => {}
+    }
+}
+
+/// The name of a code as the protocol writes it.
+fn name(code: Code) -> &'static str {
+    match code {
+        Code::Ok => "OK",
+        Code::Cancelled => "CANCELLED",
+        Code::Unknown => "UNKNOWN",
+        Code::InvalidArgument => "INVALID_ARGUMENT",
+        Code::DeadlineExceeded => "DEADLINE_EXCEEDED",
+        Code::NotFound => "NOT_FOUND",
+        Code::AlreadyExists => "ALREADY_EXISTS",
+        Code::PermissionDenied => "PERMISSION_DENIED",
+        Code::ResourceExhausted => "RESOURCE_EXHAUSTED",
+        Code::FailedPrecondition => "FAILED_PRECONDITION",
+        Code::Aborted => "ABORTED",
+        Code::OutOfRange => "OUT_OF_RANGE",
+        Code::Unimplemented => "UNIMPLEMENTED",
+        Code::Internal => "INTERNAL",
+        Code::Unavailable => "UNAVAILABLE",
+        Code::DataLoss => "DATA_LOSS",
+        Code::Unauthenticated => "UNAUTHENTICATED",
     }
 }
 
@@ -100,7 +180,10 @@ fn is_reason(reason: &str) -> bool {
 /// Whether it is a path of fields in `snake_case`, such as `order.lines[2].quantity_ordered`.
 fn is_path(path: &str) -> bool {
     let end = path.find(['[', '.']).unwrap_or(path.len());
-    !path.is_empty() && path[..end].chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
+    !path.is_empty()
+        && path[..end]
+            .chars()
+            .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_')
 }
 
 fn check_words(status: &Status, details: &ErrorDetails) {
@@ -120,7 +203,11 @@ pub fn refused<T: Debug>(answer: Result<T, Status>, code: Code, reason: &str) ->
         Ok(answer) => panic!("not refused with {reason}: {answer:?}"),
         Err(status) => {
             let refusal = Refusal::of(&status);
-            assert_eq!((refusal.code, refusal.reason.as_str()), (code, reason), "{refusal:?}");
+            assert_eq!(
+                (refusal.code, refusal.reason.as_str()),
+                (code, reason),
+                "{refusal:?}"
+            );
             refusal
         }
     }

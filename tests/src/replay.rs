@@ -19,7 +19,11 @@ pub fn replay(entries: &[v1::HistoryEntry]) -> v1::Order {
     stamp(&mut order, first);
     order.create_time = first.create_time;
     for (place, entry) in rest.iter().enumerate() {
-        assert_eq!(usize::try_from(entry.sequence).unwrap(), place + 2, "sequences have no gaps");
+        assert_eq!(
+            usize::try_from(entry.sequence).unwrap(),
+            place + 2,
+            "sequences have no gaps"
+        );
         apply(&mut order, entry);
     }
     order
@@ -47,12 +51,25 @@ fn stamp(order: &mut v1::Order, entry: &v1::HistoryEntry) {
 }
 
 fn apply(order: &mut v1::Order, entry: &v1::HistoryEntry) {
-    assert_eq!((&order.state, &order.status), (&entry.from_state, &entry.from_status), "entry {}", entry.sequence);
-    assert_eq!(entry.status_changed, entry.from_status != entry.to_status, "entry {}", entry.sequence);
+    assert_eq!(
+        (&order.state, &order.status),
+        (&entry.from_state, &entry.from_status),
+        "entry {}",
+        entry.sequence
+    );
+    assert_eq!(
+        entry.status_changed,
+        entry.from_status != entry.to_status,
+        "entry {}",
+        entry.sequence
+    );
     match &entry.detail {
         None => {}
         Some(Detail::Created(_)) => panic!("an order is created once"),
-        Some(Detail::Updated(updated)) => updated.changes.iter().for_each(|change| update(order, change)),
+        Some(Detail::Updated(updated)) => updated
+            .changes
+            .iter()
+            .for_each(|change| update(order, change)),
         Some(Detail::Held(held)) => {
             if order.holds.is_empty() {
                 order.return_state.clone_from(&entry.from_state);
@@ -61,7 +78,9 @@ fn apply(order: &mut v1::Order, entry: &v1::HistoryEntry) {
             order.holds.push(held.hold.clone().expect("a hold"));
         }
         Some(Detail::Released(released)) => {
-            order.holds.retain(|hold| !released.hold_ids.contains(&hold.id));
+            order
+                .holds
+                .retain(|hold| !released.hold_ids.contains(&hold.id));
             if order.holds.is_empty() {
                 order.return_state.clear();
                 order.return_status.clear();
@@ -80,7 +99,11 @@ fn record(order: &mut v1::Order, recorded: &v1::OperationRecorded) {
         _ => {}
     }
     for moved in &recorded.lines {
-        let line = order.lines.iter_mut().find(|line| line.id == moved.line_id).expect("the line exists");
+        let line = order
+            .lines
+            .iter_mut()
+            .find(|line| line.id == moved.line_id)
+            .expect("the line exists");
         let quantity = match effect {
             OperationEffect::Invoice => &mut line.quantity_invoiced,
             OperationEffect::Ship => &mut line.quantity_shipped,
@@ -95,7 +118,11 @@ fn record(order: &mut v1::Order, recorded: &v1::OperationRecorded) {
 fn update(order: &mut v1::Order, change: &v1::FieldChange) {
     let after = change.after.clone();
     if let Some(key) = change.path.strip_prefix("attributes.") {
-        assert_eq!(order.attributes.get(key), change.before.as_ref(), "{change:?}");
+        assert_eq!(
+            order.attributes.get(key),
+            change.before.as_ref(),
+            "{change:?}"
+        );
         match after {
             Some(value) => order.attributes.insert(key.to_owned(), value),
             None => order.attributes.remove(key),
@@ -122,22 +149,39 @@ fn update(order: &mut v1::Order, change: &v1::FieldChange) {
 
 /// Reads a JSON array of `OrderLine`.
 fn lines(text: &str) -> Vec<v1::OrderLine> {
-    let lines: Vec<BTreeMap<String, Value>> = serde_json::from_str(text).expect("lines are a JSON array");
-    lines.iter().map(|line| {
-        let text = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
-        let quantity = |key: &str| line.get(key).and_then(Value::as_str).unwrap_or("0").to_owned();
-        v1::OrderLine {
-            id: text("id"),
-            sku: text("sku"),
-            name: text("name"),
-            quantity_ordered: quantity("quantity_ordered"),
-            quantity_invoiced: quantity("quantity_invoiced"),
-            quantity_shipped: quantity("quantity_shipped"),
-            quantity_refunded: quantity("quantity_refunded"),
-            quantity_canceled: quantity("quantity_canceled"),
-            is_virtual: line.get("is_virtual").and_then(Value::as_bool).unwrap_or_default(),
-        }
-    }).collect()
+    let lines: Vec<BTreeMap<String, Value>> =
+        serde_json::from_str(text).expect("lines are a JSON array");
+    lines
+        .iter()
+        .map(|line| {
+            let text = |key: &str| {
+                line.get(key)
+                    .and_then(Value::as_str)
+                    .unwrap_or_default()
+                    .to_owned()
+            };
+            let quantity = |key: &str| {
+                line.get(key)
+                    .and_then(Value::as_str)
+                    .unwrap_or("0")
+                    .to_owned()
+            };
+            v1::OrderLine {
+                id: text("id"),
+                sku: text("sku"),
+                name: text("name"),
+                quantity_ordered: quantity("quantity_ordered"),
+                quantity_invoiced: quantity("quantity_invoiced"),
+                quantity_shipped: quantity("quantity_shipped"),
+                quantity_refunded: quantity("quantity_refunded"),
+                quantity_canceled: quantity("quantity_canceled"),
+                is_virtual: line
+                    .get("is_virtual")
+                    .and_then(Value::as_bool)
+                    .unwrap_or_default(),
+            }
+        })
+        .collect()
 }
 
 /// A decimal in ten-thousandths.
@@ -153,5 +197,7 @@ fn write(quantity: i64) -> String {
     if part == 0 {
         return whole.to_string();
     }
-    format!("{whole}.{part:04}").trim_end_matches('0').to_owned()
+    format!("{whole}.{part:04}")
+        .trim_end_matches('0')
+        .to_owned()
 }

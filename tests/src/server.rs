@@ -47,14 +47,23 @@ impl Server {
         let log = Log::default();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (process, address) = launch(&database, any, &arguments, &log).await;
-        Self { process, database, address, arguments }
+        Self {
+            process,
+            database,
+            address,
+            arguments,
+        }
     }
 
     /// Starts it again on the same database and port, after it ended.
     pub async fn restart(&mut self) {
-        assert!(!self.process.is_running(), "a running server is not started again");
+        assert!(
+            !self.process.is_running(),
+            "a running server is not started again"
+        );
         let log = self.log().clone();
-        (self.process, self.address) = launch(&self.database, self.address, &self.arguments, &log).await;
+        (self.process, self.address) =
+            launch(&self.database, self.address, &self.arguments, &log).await;
     }
 
     /// Ends it as a power failure would.
@@ -69,7 +78,10 @@ impl Server {
 
     /// Waits for its end, which must come within `patience`.
     pub async fn ended(&mut self, patience: Duration) -> ExitStatus {
-        self.process.ended(patience).await.unwrap_or_else(|| panic!("the server did not end within {patience:?}"))
+        self.process
+            .ended(patience)
+            .await
+            .unwrap_or_else(|| panic!("the server did not end within {patience:?}"))
     }
 
     /// Stops the process where it is, as a machine that swaps or a debugger would.
@@ -116,17 +128,32 @@ impl Server {
 /// Brings a database up to date with the command for it.
 pub fn migrate(database: &Database) {
     let output = binary::run(&["migrate", "--database-url", database.url()]);
-    assert!(output.status.success(), "migrate: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "migrate: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
-async fn launch(database: &Database, listen: SocketAddr, arguments: &[String], log: &Log) -> (Process, SocketAddr) {
+async fn launch(
+    database: &Database,
+    listen: SocketAddr,
+    arguments: &[String],
+    log: &Log,
+) -> (Process, SocketAddr) {
     let since = log.len();
     let mut command = binary::command(&["serve", "--database-url", database.url()]);
-    command.arg("--listen").arg(listen.to_string()).args(arguments);
+    command
+        .arg("--listen")
+        .arg(listen.to_string())
+        .args(arguments);
     let mut process = Process::start(command, log, database.directory());
     let Some(address) = log.find(since, START_MAX, bound_address).await else {
         log.show(since);
-        panic!("the server did not say where it listens; running: {}", process.is_running());
+        panic!(
+            "the server did not say where it listens; running: {}",
+            process.is_running()
+        );
     };
     until_serving(address, &mut process).await;
     (process, address)
@@ -139,8 +166,13 @@ fn bound_address(line: &str) -> Option<SocketAddr> {
     }
     let start = line.find("127.0.0.1:")?;
     let rest = &line[start..];
-    let end = rest.find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':').unwrap_or(rest.len());
-    rest[..end].parse().ok().filter(|address: &SocketAddr| address.port() != 0)
+    let end = rest
+        .find(|c: char| !c.is_ascii_digit() && c != '.' && c != ':')
+        .unwrap_or(rest.len());
+    rest[..end]
+        .parse()
+        .ok()
+        .filter(|address: &SocketAddr| address.port() != 0)
 }
 
 async fn until_serving(address: SocketAddr, process: &mut Process) {
@@ -151,7 +183,10 @@ async fn until_serving(address: SocketAddr, process: &mut Process) {
         if answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving) {
             return;
         }
-        assert!(process.is_running() && Instant::now() < deadline, "the server does not get to SERVING");
+        assert!(
+            process.is_running() && Instant::now() < deadline,
+            "the server does not get to SERVING"
+        );
         sleep(Duration::from_millis(10)).await;
     }
 }

@@ -1,7 +1,10 @@
 //! A workflow on a server with short words for what shops do with it. Each word is one call; tests that need another
 //! field build the request themselves.
 
-#![expect(clippy::missing_errors_doc, reason = "every word returns the status of its one call")]
+#![expect(
+    clippy::missing_errors_doc,
+    reason = "every word returns the status of its one call"
+)]
 
 use std::ops::Deref;
 
@@ -31,7 +34,10 @@ impl Deref for Shop {
 impl Shop {
     /// A shop that uses a workflow.
     pub fn new(clients: Clients, workflow: &str) -> Self {
-        Self { clients, workflow: workflow.to_owned() }
+        Self {
+            clients,
+            workflow: workflow.to_owned(),
+        }
     }
 
     /// The code of its workflow.
@@ -42,7 +48,10 @@ impl Shop {
     /// The same workflow over other clients, such as those of a server that was started again.
     #[must_use]
     pub fn over(&self, clients: Clients) -> Self {
-        Self { clients, workflow: self.workflow.clone() }
+        Self {
+            clients,
+            workflow: self.workflow.clone(),
+        }
     }
 
     /// An order to place, with lines of an id and a quantity, and 100.00 EUR to pay.
@@ -50,7 +59,10 @@ impl Shop {
         v1::Order {
             workflow: self.workflow(),
             id: id.to_owned(),
-            lines: lines.iter().map(|(id, quantity)| line(id, quantity)).collect(),
+            lines: lines
+                .iter()
+                .map(|(id, quantity)| line(id, quantity))
+                .collect(),
             currency: "EUR".to_owned(),
             grand_total: 10_000,
             ..Default::default()
@@ -59,19 +71,36 @@ impl Shop {
 
     /// Places an order.
     pub async fn place(&self, id: &str, lines: &[(&str, &str)]) -> v1::Order {
-        self.create(self.draft(id, lines)).await.expect("the order is placed").order.expect("an order")
+        self.create(self.draft(id, lines))
+            .await
+            .expect("the order is placed")
+            .order
+            .expect("an order")
     }
 
     /// Places an order that is given whole.
     pub async fn create(&self, order: v1::Order) -> Answer<v1::CreateOrderResponse> {
-        let request = v1::CreateOrderRequest { order: Some(order), ..Default::default() };
-        self.orders().create_order(request).await.map(Response::into_inner)
+        let request = v1::CreateOrderRequest {
+            order: Some(order),
+            ..Default::default()
+        };
+        self.orders()
+            .create_order(request)
+            .await
+            .map(Response::into_inner)
     }
 
     /// Reads an order.
     pub async fn find(&self, id: &str) -> Answer<v1::Order> {
-        let request = v1::GetOrderRequest { workflow: self.workflow(), id: id.to_owned(), ..Default::default() };
-        self.orders().get_order(request).await.map(|answer| answer.into_inner().order.expect("an order"))
+        let request = v1::GetOrderRequest {
+            workflow: self.workflow(),
+            id: id.to_owned(),
+            ..Default::default()
+        };
+        self.orders()
+            .get_order(request)
+            .await
+            .map(|answer| answer.into_inner().order.expect("an order"))
     }
 
     /// Reads an order that exists.
@@ -80,30 +109,54 @@ impl Shop {
     }
 
     /// A request to record an operation.
-    pub fn operation(&self, id: &str, operation: &str, lines: &[(&str, &str)]) -> v1::RecordOperationRequest {
+    pub fn operation(
+        &self,
+        id: &str,
+        operation: &str,
+        lines: &[(&str, &str)],
+    ) -> v1::RecordOperationRequest {
         v1::RecordOperationRequest {
             workflow: self.workflow(),
             order_id: id.to_owned(),
             operation: operation.to_owned(),
-            lines: lines.iter().map(|(line, quantity)| moved(line, quantity)).collect(),
+            lines: lines
+                .iter()
+                .map(|(line, quantity)| moved(line, quantity))
+                .collect(),
             ..Default::default()
         }
     }
 
     /// Records an operation, for all that is left where no lines are given.
-    pub async fn record(&self, id: &str, operation: &str, lines: &[(&str, &str)]) -> Answer<v1::RecordOperationResponse> {
+    pub async fn record(
+        &self,
+        id: &str,
+        operation: &str,
+        lines: &[(&str, &str)],
+    ) -> Answer<v1::RecordOperationResponse> {
         let request = self.operation(id, operation, lines);
-        self.orders().record_operation(request).await.map(Response::into_inner)
+        self.orders()
+            .record_operation(request)
+            .await
+            .map(Response::into_inner)
     }
 
     /// Records an operation that moves money only.
-    pub async fn record_amount(&self, id: &str, operation: &str, amount: i64) -> Answer<v1::RecordOperationResponse> {
+    pub async fn record_amount(
+        &self,
+        id: &str,
+        operation: &str,
+        amount: i64,
+    ) -> Answer<v1::RecordOperationResponse> {
         let request = v1::RecordOperationRequest {
             amount_only: true,
             amount: Some(amount),
             ..self.operation(id, operation, &[])
         };
-        self.orders().record_operation(request).await.map(Response::into_inner)
+        self.orders()
+            .record_operation(request)
+            .await
+            .map(Response::into_inner)
     }
 
     /// A request to take a transition.
@@ -118,7 +171,10 @@ impl Shop {
 
     /// Takes a transition to a target.
     pub async fn go(&self, id: &str, target: Target) -> Answer<v1::TransitionOrderResponse> {
-        self.orders().transition_order(self.step(id, target)).await.map(Response::into_inner)
+        self.orders()
+            .transition_order(self.step(id, target))
+            .await
+            .map(Response::into_inner)
     }
 
     /// Takes a transition by its code.
@@ -134,7 +190,10 @@ impl Shop {
             reason: reason.to_owned(),
             ..Default::default()
         };
-        self.orders().hold_order(request).await.map(Response::into_inner)
+        self.orders()
+            .hold_order(request)
+            .await
+            .map(Response::into_inner)
     }
 
     /// Releases a hold, or all where the id is empty.
@@ -145,7 +204,10 @@ impl Shop {
             hold_id: hold.to_owned(),
             ..Default::default()
         };
-        self.orders().release_order(request).await.map(Response::into_inner)
+        self.orders()
+            .release_order(request)
+            .await
+            .map(Response::into_inner)
     }
 
     /// A request to comment on an order.
@@ -159,9 +221,20 @@ impl Shop {
     }
 
     /// Comments on an order, perhaps with another status of its state.
-    pub async fn comment(&self, id: &str, comment: &str, status: &str) -> Answer<v1::AddCommentResponse> {
-        let request = v1::AddCommentRequest { status: status.to_owned(), ..self.remark(id, comment) };
-        self.orders().add_comment(request).await.map(Response::into_inner)
+    pub async fn comment(
+        &self,
+        id: &str,
+        comment: &str,
+        status: &str,
+    ) -> Answer<v1::AddCommentResponse> {
+        let request = v1::AddCommentRequest {
+            status: status.to_owned(),
+            ..self.remark(id, comment)
+        };
+        self.orders()
+            .add_comment(request)
+            .await
+            .map(Response::into_inner)
     }
 
     /// All entries of an order, oldest first.
@@ -175,7 +248,12 @@ impl Shop {
                 page_token,
                 ..Default::default()
             };
-            let page = self.history().list_history(request).await.expect("history is listed").into_inner();
+            let page = self
+                .history()
+                .list_history(request)
+                .await
+                .expect("history is listed")
+                .into_inner();
             entries.extend(page.entries);
             page_token = page.next_page_token;
             if page_token.is_empty() {
@@ -191,9 +269,15 @@ impl Shop {
             order_id: id.to_owned(),
             ..Default::default()
         };
-        let answer = self.orders().list_available_transitions(request).await.expect("they are listed");
+        let answer = self
+            .orders()
+            .list_available_transitions(request)
+            .await
+            .expect("they are listed");
         let transitions = answer.into_inner().transitions.into_iter();
-        transitions.map(|available| available.transition.expect("a transition").code).collect()
+        transitions
+            .map(|available| available.transition.expect("a transition").code)
+            .collect()
     }
 }
 
@@ -201,38 +285,76 @@ impl Shop {
 impl Shop {
     /// The workflow as it is.
     pub async fn definition(&self) -> v1::Workflow {
-        let request = v1::GetWorkflowRequest { workflow: self.workflow() };
-        let answer = self.workflows().get_workflow(request).await.expect("the workflow exists");
+        let request = v1::GetWorkflowRequest {
+            workflow: self.workflow(),
+        };
+        let answer = self
+            .workflows()
+            .get_workflow(request)
+            .await
+            .expect("the workflow exists");
         answer.into_inner().workflow.expect("a workflow")
     }
 
     /// Creates a status that has its code as label.
     pub async fn add_status(&self, code: &str) -> v1::OrderStatus {
-        let status = v1::OrderStatus { code: code.to_owned(), label: code.to_owned(), ..Default::default() };
-        self.create_status(status).await.expect("the status is created")
+        let status = v1::OrderStatus {
+            code: code.to_owned(),
+            label: code.to_owned(),
+            ..Default::default()
+        };
+        self.create_status(status)
+            .await
+            .expect("the status is created")
     }
 
     /// Creates a status.
     pub async fn create_status(&self, status: v1::OrderStatus) -> Answer<v1::OrderStatus> {
-        let request =
-            v1::CreateStatusRequest { workflow: self.workflow(), status: Some(status), ..Default::default() };
-        self.statuses().create_status(request).await.map(|answer| answer.into_inner().status.expect("a status"))
+        let request = v1::CreateStatusRequest {
+            workflow: self.workflow(),
+            status: Some(status),
+            ..Default::default()
+        };
+        self.statuses()
+            .create_status(request)
+            .await
+            .map(|answer| answer.into_inner().status.expect("a status"))
     }
 
     /// Reads a status.
     pub async fn status(&self, code: &str) -> Answer<v1::OrderStatus> {
-        let request = v1::GetStatusRequest { workflow: self.workflow(), code: code.to_owned() };
-        self.statuses().get_status(request).await.map(|answer| answer.into_inner().status.expect("a status"))
+        let request = v1::GetStatusRequest {
+            workflow: self.workflow(),
+            code: code.to_owned(),
+        };
+        self.statuses()
+            .get_status(request)
+            .await
+            .map(|answer| answer.into_inner().status.expect("a status"))
     }
 
     /// Reads a state.
     pub async fn state(&self, code: &str) -> v1::OrderState {
-        let request = v1::GetStateRequest { workflow: self.workflow(), code: code.to_owned() };
-        self.states().get_state(request).await.expect("the state exists").into_inner().state.expect("a state")
+        let request = v1::GetStateRequest {
+            workflow: self.workflow(),
+            code: code.to_owned(),
+        };
+        self.states()
+            .get_state(request)
+            .await
+            .expect("the state exists")
+            .into_inner()
+            .state
+            .expect("a state")
     }
 
     /// Assigns a status to a state.
-    pub async fn assign(&self, state: &str, status: &str, is_default: Option<bool>) -> Answer<v1::StatusAssignment> {
+    pub async fn assign(
+        &self,
+        state: &str,
+        status: &str,
+        is_default: Option<bool>,
+    ) -> Answer<v1::StatusAssignment> {
         let request = v1::AssignStatusRequest {
             workflow: self.workflow(),
             state: state.to_owned(),
@@ -240,7 +362,10 @@ impl Shop {
             is_default,
             ..Default::default()
         };
-        self.states().assign_status(request).await.map(|answer| answer.into_inner().assignment.expect("an assignment"))
+        self.states()
+            .assign_status(request)
+            .await
+            .map(|answer| answer.into_inner().assignment.expect("an assignment"))
     }
 
     /// Takes a status out of a state; gives the one that became the default, if any.
@@ -251,7 +376,10 @@ impl Shop {
             status: status.to_owned(),
             ..Default::default()
         };
-        self.states().unassign_status(request).await.map(|answer| answer.into_inner().promoted_default)
+        self.states()
+            .unassign_status(request)
+            .await
+            .map(|answer| answer.into_inner().promoted_default)
     }
 
     /// Creates a transition.
@@ -266,7 +394,11 @@ impl Shop {
     }
 
     /// Changes fields of a transition.
-    pub async fn change_transition(&self, transition: v1::Transition, paths: &[&str]) -> Answer<v1::Transition> {
+    pub async fn change_transition(
+        &self,
+        transition: v1::Transition,
+        paths: &[&str],
+    ) -> Answer<v1::Transition> {
         let request = v1::UpdateTransitionRequest {
             workflow: self.workflow(),
             transition: Some(transition),
@@ -279,8 +411,17 @@ impl Shop {
 
     /// The workflow as a document.
     pub async fn export(&self, format: v1::WorkflowFormat) -> String {
-        let request = v1::ExportWorkflowRequest { workflow: self.workflow(), format: format.into(), ..Default::default() };
-        self.workflows().export_workflow(request).await.expect("the workflow is exported").into_inner().document
+        let request = v1::ExportWorkflowRequest {
+            workflow: self.workflow(),
+            format: format.into(),
+            ..Default::default()
+        };
+        self.workflows()
+            .export_workflow(request)
+            .await
+            .expect("the workflow is exported")
+            .into_inner()
+            .document
     }
 
     /// A request to apply a document to this workflow.
@@ -307,22 +448,35 @@ pub fn transition(code: &str, from_states: &[&str], to_state: &str) -> v1::Trans
 
 /// A line to order.
 pub fn line(id: &str, quantity: &str) -> v1::OrderLine {
-    v1::OrderLine { id: id.to_owned(), quantity_ordered: quantity.to_owned(), ..Default::default() }
+    v1::OrderLine {
+        id: id.to_owned(),
+        quantity_ordered: quantity.to_owned(),
+        ..Default::default()
+    }
 }
 
 /// A quantity of a line.
 pub fn moved(line: &str, quantity: &str) -> v1::OperationLine {
-    v1::OperationLine { line_id: line.to_owned(), quantity: quantity.to_owned() }
+    v1::OperationLine {
+        line_id: line.to_owned(),
+        quantity: quantity.to_owned(),
+    }
 }
 
 /// A field mask.
 pub fn mask(paths: &[&str]) -> prost_types::FieldMask {
-    prost_types::FieldMask { paths: paths.iter().map(ToString::to_string).collect() }
+    prost_types::FieldMask {
+        paths: paths.iter().map(ToString::to_string).collect(),
+    }
 }
 
 /// A target by state and perhaps status.
 pub fn to(state: &str, status: &str) -> Target {
-    Target::To(v1::TransitionTarget { state: state.to_owned(), status: status.to_owned(), keep_status: false })
+    Target::To(v1::TransitionTarget {
+        state: state.to_owned(),
+        status: status.to_owned(),
+        keep_status: false,
+    })
 }
 
 /// A person with roles.

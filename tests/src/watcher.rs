@@ -5,6 +5,7 @@ use std::{
     time::Duration,
 };
 
+use prost::Message;
 use tokio::time::timeout;
 use tonic::{Code, Status, Streaming};
 use waymark_proto::v1::{HistoryEntry, WatchHistoryRequest, WatchHistoryResponse, WatchStart};
@@ -13,6 +14,9 @@ use crate::{Clients, Shop};
 
 /// How long an entry may take to arrive, on a machine that compiles as well.
 const ARRIVAL_MAX: Duration = Duration::from_secs(20);
+
+/// Where messages of streams end, in bytes.
+const MESSAGE_MAX: usize = 2 * 1024 * 1024;
 
 /// What a watcher was sent, over all its streams.
 #[derive(Debug, Default)]
@@ -28,33 +32,64 @@ impl Recording {
     /// # Panics
     /// Panics where an entry comes twice or out of order, or the cascade of a step is torn.
     pub fn take(&mut self, message: &WatchHistoryResponse) {
-        assert!(!message.resume_token.is_empty(), "every message has a token");
-        assert!(message.checkpoint || !message.entries.is_empty(), "a message without a reason");
+        assert!(
+            !message.resume_token.is_empty(),
+            "every message has a token"
+        );
+        assert!(
+            message.checkpoint || !message.entries.is_empty(),
+            "a message without a reason"
+        );
+        assert!(
+            message.encoded_len() < MESSAGE_MAX,
+            "a message of {} bytes",
+            message.encoded_len()
+        );
         let mut here = HashSet::new();
         for entry in &message.entries {
             self.follow(entry, message.partition_count);
             let key = |sequence| (entry.workflow.as_str(), entry.order_id.as_str(), sequence);
             // A cause in an earlier message means that a step was sent in two parts.
-            let sequence = self.sequences.get(&(entry.workflow.clone(), entry.order_id.clone()));
-            let seen_before = sequence.is_some_and(|last| entry.caused_by != 0 && entry.caused_by <= *last);
-            assert!(!seen_before || here.contains(&key(entry.caused_by)), "a step was torn: {entry:?}");
+            let sequence = self
+                .sequences
+                .get(&(entry.workflow.clone(), entry.order_id.clone()));
+            let seen_before =
+                sequence.is_some_and(|last| entry.caused_by != 0 && entry.caused_by <= *last);
+            assert!(
+                !seen_before || here.contains(&key(entry.caused_by)),
+                "a step was torn: {entry:?}"
+            );
             here.insert(key(entry.sequence));
         }
         for entry in &message.entries {
-            self.sequences.insert((entry.workflow.clone(), entry.order_id.clone()), entry.sequence);
+            self.sequences.insert(
+                (entry.workflow.clone(), entry.order_id.clone()),
+                entry.sequence,
+            );
         }
         self.entries.extend_from_slice(&message.entries);
     }
 
     fn follow(&mut self, entry: &HistoryEntry, partitions: i32) {
         let position = entry.log_position.expect("an entry has a position");
-        assert!((0..partitions).contains(&position.partition), "{position:?} of {partitions} partitions");
+        assert!(
+            (0..partitions).contains(&position.partition),
+            "{position:?} of {partitions} partitions"
+        );
         if let Some(before) = self.offsets.insert(position.partition, position.offset) {
-            assert!(before < position.offset, "offset {before} and then {}: {entry:?}", position.offset);
+            assert!(
+                before < position.offset,
+                "offset {before} and then {}: {entry:?}",
+                position.offset
+            );
         }
         let order = (entry.workflow.clone(), entry.order_id.clone());
         if let Some(before) = self.sequences.get(&order) {
-            assert!(*before < entry.sequence, "sequence {before} and then {}: {entry:?}", entry.sequence);
+            assert!(
+                *before < entry.sequence,
+                "sequence {before} and then {}: {entry:?}",
+                entry.sequence
+            );
         }
     }
 
@@ -66,7 +101,10 @@ impl Recording {
     /// The sequences that came of one order.
     pub fn sequences_of(&self, shop: &Shop, order: &str) -> Vec<i64> {
         let workflow = shop.workflow();
-        let of_order = self.entries.iter().filter(|entry| entry.workflow == workflow && entry.order_id == order);
+        let of_order = self
+            .entries
+            .iter()
+            .filter(|entry| entry.workflow == workflow && entry.order_id == order);
         of_order.map(|entry| entry.sequence).collect()
     }
 }
@@ -89,9 +127,19 @@ impl Watcher {
 
     /// Watches as a request says; waits for the first message, which must come at once.
     pub async fn open(clients: &Clients, request: WatchHistoryRequest) -> Self {
-        let stream = clients.history().watch_history(request.clone()).await.expect("the watch begins").into_inner();
-        let mut watcher =
-            Self { stream, request, token: String::new(), partition_count: 0, recording: Recording::default() };
+        let stream = clients
+            .history()
+            .watch_history(request.clone())
+            .await
+            .expect("the watch begins")
+            .into_inner();
+        let mut watcher = Self {
+            stream,
+            request,
+            token: String::new(),
+            partition_count: 0,
+            recording: Recording::default(),
+        };
         watcher.greet().await;
         watcher
     }
@@ -103,13 +151,21 @@ impl Watcher {
             start: WatchStart::Unspecified.into(),
             ..self.request.clone()
         };
-        self.stream = clients.history().watch_history(request).await.expect("the watch goes on").into_inner();
+        self.stream = clients
+            .history()
+            .watch_history(request)
+            .await
+            .expect("the watch goes on")
+            .into_inner();
         self.greet().await;
     }
 
     async fn greet(&mut self) {
         let first = self.receive().await.expect("a first message comes at once");
-        assert!(first.checkpoint, "the first message is a checkpoint: {first:?}");
+        assert!(
+            first.checkpoint,
+            "the first message is a checkpoint: {first:?}"
+        );
         assert!(first.partition_count > 0, "{first:?}");
         self.partition_count = first.partition_count;
     }
@@ -119,8 +175,11 @@ impl Watcher {
     /// # Errors
     /// Returns the status with which the stream ended.
     pub async fn receive(&mut self) -> Result<WatchHistoryResponse, Status> {
-        let message = timeout(ARRIVAL_MAX, self.stream.message()).await.expect("a message arrives in time")?;
-        let message = message.ok_or_else(|| Status::new(Code::Ok, "the stream ended without an error"))?;
+        let message = timeout(ARRIVAL_MAX, self.stream.message())
+            .await
+            .expect("a message arrives in time")?;
+        let message =
+            message.ok_or_else(|| Status::new(Code::Ok, "the stream ended without an error"))?;
         self.recording.take(&message);
         self.token.clone_from(&message.resume_token);
         Ok(message)
@@ -174,5 +233,8 @@ impl Watcher {
 
 /// A request to watch one workflow from now on.
 pub fn everything_of(shop: &Shop) -> WatchHistoryRequest {
-    WatchHistoryRequest { workflows: vec![shop.workflow()], ..Default::default() }
+    WatchHistoryRequest {
+        workflows: vec![shop.workflow()],
+        ..Default::default()
+    }
 }

@@ -31,7 +31,11 @@ impl World {
             Backend::Postgres => &POSTGRES,
         };
         let server = cell.get_or_init(|| Server::start(backend)).await;
-        Self { server, clients: server.clients(), since: server.log().len() }
+        Self {
+            server,
+            clients: server.clients(),
+            since: server.log().len(),
+        }
     }
 
     /// The server.

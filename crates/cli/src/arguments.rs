@@ -62,7 +62,9 @@ pub(crate) enum Command {
     /// Reconnects when the server goes away, and misses nothing: it goes on after the last message it had. With
     /// `--resume-file` it does so over restarts of its own; the file is replaced after each message, once its entries
     /// are printed, so that a crash in between repeats entries but never skips any.
-    #[command(after_help = "Example:\n  waymark watch --status complete --resume-file complete.token | while read -r entry; do ...; done")]
+    #[command(
+        after_help = "Example:\n  waymark watch --status complete --resume-file complete.token | while read -r entry; do ...; done"
+    )]
     Watch(Watch),
     /// Prints the version.
     Version,
@@ -70,9 +72,15 @@ pub(crate) enum Command {
 
 fn settings_help() -> String {
     use std::fmt::Write;
-    let mut text = String::from("Settings (in a TOML file as written, in the environment as WAYMARK_ and capitals, with --set as KEY=VALUE):\n");
+    let mut text = String::from(
+        "Settings (in a TOML file as written, in the environment as WAYMARK_ and capitals, with --set as KEY=VALUE):\n",
+    );
     for key in waymark_server::settings::KEYS {
-        let default = if key.default.is_empty() { String::new() } else { format!(" [{}]", key.default) };
+        let default = if key.default.is_empty() {
+            String::new()
+        } else {
+            format!(" [{}]", key.default)
+        };
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {:<31}{}{default}", key.name, key.help);
     }
@@ -124,7 +132,13 @@ fn key_value(text: &str) -> Result<(String, String), &'static str> {
 #[derive(Debug, Args)]
 pub(crate) struct Server {
     /// The server to ask.
-    #[arg(long, env = "WAYMARK_SERVER", default_value = "http://127.0.0.1:50551", value_name = "URL", global = true)]
+    #[arg(
+        long,
+        env = "WAYMARK_SERVER",
+        default_value = "http://127.0.0.1:50551",
+        value_name = "URL",
+        global = true
+    )]
     pub(crate) server: String,
 }
 
@@ -194,7 +208,12 @@ pub(crate) struct Apply {
     #[arg(long)]
     pub(crate) format: Option<DocumentFormat>,
     /// The workflow; else the one that the document names, else the server's default.
-    #[arg(long, value_name = "CODE", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "CODE",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) workflow: String,
     /// What happens to parts that the document does not name; else replace, for Magento's XML merge.
     #[arg(long)]
@@ -255,7 +274,12 @@ pub(crate) struct Diagram {
     #[arg(long, default_value = "mermaid")]
     pub(crate) language: DiagramFormat,
     /// Marks where this order stands and has been; for `workflow:CODE` only.
-    #[arg(long, value_name = "ORDER_ID", default_value = "", hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "ORDER_ID",
+        default_value = "",
+        hide_default_value = true
+    )]
     pub(crate) order: String,
     /// Shows how many orders stand where; for `workflow:CODE` only.
     #[arg(long)]
@@ -296,7 +320,10 @@ pub(crate) enum EntryKind {
     Imported,
 }
 
-#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of the command line"
+)]
 #[derive(Debug, Args)]
 pub(crate) struct Watch {
     /// Where to begin, unless the resume file says.
@@ -353,8 +380,17 @@ mod tests {
     #[test]
     fn help_lists_every_setting_and_exit_code() {
         let mut command = Arguments::command();
-        assert!(command.render_long_help().to_string().contains("Exit codes"));
-        let serve = command.find_subcommand_mut("serve").unwrap().render_long_help().to_string();
+        assert!(
+            command
+                .render_long_help()
+                .to_string()
+                .contains("Exit codes")
+        );
+        let serve = command
+            .find_subcommand_mut("serve")
+            .unwrap()
+            .render_long_help()
+            .to_string();
         for key in waymark_server::settings::KEYS {
             assert!(serve.contains(key.name), "{}", key.name);
         }

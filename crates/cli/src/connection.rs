@@ -18,5 +18,8 @@ pub(crate) async fn connect(server: &Server) -> Result<Channel, Failure> {
         .connect_timeout(CONNECT_TIMEOUT)
         .http2_keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);
-    endpoint.connect().await.map_err(|source| Failure::Connect { server: server.server.clone(), source })
+    endpoint.connect().await.map_err(|source| Failure::Connect {
+        server: server.server.clone(),
+        source,
+    })
 }

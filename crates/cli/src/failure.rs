@@ -46,7 +46,10 @@ pub(crate) enum Failure {
     #[error("the address of the server must be like http://127.0.0.1:50551")]
     ServerAddress(#[source] tonic::transport::Error),
     #[error("cannot reach {server}")]
-    Connect { server: String, source: tonic::transport::Error },
+    Connect {
+        server: String,
+        source: tonic::transport::Error,
+    },
     #[error("{}", Told(.0))]
     Status(Box<Status>),
     #[error("the server ended the stream without saying why")]
@@ -79,7 +82,10 @@ impl Failure {
         match self {
             Self::Connect { .. } | Self::StreamEnded => true,
             Self::Status(status) => {
-                matches!(status.code(), Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded)
+                matches!(
+                    status.code(),
+                    Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
+                )
             }
             Self::Start(error) => error.is_passing(),
             Self::Migrate(error) => error.is_passing(),
@@ -126,7 +132,9 @@ impl fmt::Display for Told<'_> {
             Some(info) => write!(f, "{}: {}", info.reason, self.0.message())?,
             None => write!(f, "{}: {}", self.0.code(), self.0.message())?,
         }
-        let violations = details.bad_request().map(|request| request.field_violations.as_slice());
+        let violations = details
+            .bad_request()
+            .map(|request| request.field_violations.as_slice());
         for violation in violations.unwrap_or_default() {
             write!(f, "\n  {} {}", violation.field, violation.description)?;
         }

@@ -33,7 +33,9 @@ fn main() -> ExitCode {
         });
     match done {
         Ok(code) => code,
-        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(Failure::Output(error)) if error.kind() == std::io::ErrorKind::BrokenPipe => {
+            ExitCode::SUCCESS
+        }
         Err(failure) => {
             let code = failure.exit_code();
             output::complain(&format!("waymark: {:#}", anyhow::Error::from(failure)));

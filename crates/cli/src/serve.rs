@@ -2,7 +2,9 @@
 
 use std::process::ExitCode;
 
-use waymark_server::{Clock, Server, Settings, Stopped, settings::Sources, signals::Stop, telemetry};
+use waymark_server::{
+    Clock, Server, Settings, Stopped, settings::Sources, signals::Stop, telemetry,
+};
 
 use crate::{
     arguments,
@@ -12,7 +14,13 @@ use crate::{
 
 /// Runs the server until it is told to stop.
 pub(crate) async fn serve(arguments: arguments::Serve) -> Result<ExitCode, Failure> {
-    let arguments::Serve { listen, insecure, default_workflow, preset, settings } = arguments;
+    let arguments::Serve {
+        listen,
+        insecure,
+        default_workflow,
+        preset,
+        settings,
+    } = arguments;
     let flags = [
         ("listen", listen),
         ("insecure", insecure.then(|| "true".to_owned())),
@@ -36,7 +44,9 @@ pub(crate) async fn serve(arguments: arguments::Serve) -> Result<ExitCode, Failu
 pub(crate) async fn migrate(arguments: arguments::Settings) -> Result<ExitCode, Failure> {
     let settings = read(arguments, [])?;
     telemetry::start(&settings.log)?;
-    let applied = waymark_server::migrate(&settings).await.map_err(Failure::Migrate)?;
+    let applied = waymark_server::migrate(&settings)
+        .await
+        .map_err(Failure::Migrate)?;
     if applied.is_empty() {
         output::print("the database is up to date\n")?;
     }
@@ -50,8 +60,18 @@ fn read(
     arguments: arguments::Settings,
     more: impl IntoIterator<Item = (&'static str, Option<String>)>,
 ) -> Result<Settings, Failure> {
-    let arguments::Settings { config, database_url, log_level, log_format, set } = arguments;
-    let named = [("database_url", database_url), ("log_level", log_level), ("log_format", log_format)];
+    let arguments::Settings {
+        config,
+        database_url,
+        log_level,
+        log_format,
+        set,
+    } = arguments;
+    let named = [
+        ("database_url", database_url),
+        ("log_level", log_level),
+        ("log_format", log_format),
+    ];
     let named = named.into_iter().chain(more);
     let named = named.filter_map(|(key, value)| value.map(|value| (key.to_owned(), value)));
     let flags = set.into_iter().chain(named).collect();

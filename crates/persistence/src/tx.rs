@@ -2,11 +2,14 @@
 //! [`Database::read`], [`Database::snapshot`] and [`Database::write`] are the
 //! three ways to a connection.
 
+use std::time::Duration;
+
 use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
     TransactionManager,
     pooled_connection::deadpool::{Object, Pool, PoolError},
 };
+use tokio::time::timeout;
 
 use crate::{
     Error, Settings,
@@ -56,7 +59,30 @@ pub(crate) enum WriteFailure<T> {
 /// The pools of one database.
 pub(crate) struct Database {
     pools: Pools,
-    connect_timeout: std::time::Duration,
+    connect_timeout: Duration,
+    limits: Limits,
+}
+
+/// How long each stage of a unit of work may take before its connection is given up. The
+/// limits of the sessions do not help where PostgreSQL, or the network to it, stands still.
+#[derive(Clone, Copy)]
+struct Limits {
+    read: Duration,
+    write: Duration,
+}
+
+impl Limits {
+    fn of(settings: &Settings, writer: Role) -> Self {
+        let write = match writer {
+            // Migrations take their time.
+            Role::Maintenance => Duration::MAX,
+            Role::Read | Role::Write | Role::Hints => settings.commit_patience,
+        };
+        Self {
+            read: settings.statement_timeout,
+            write,
+        }
+    }
 }
 
 enum Pools {
@@ -99,6 +125,7 @@ impl Database {
         Ok(Self {
             pools,
             connect_timeout: settings.connect_timeout,
+            limits: Limits::of(settings, writer),
         })
     }
 
@@ -150,9 +177,13 @@ impl Database {
         begin: Begin,
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
     ) -> Result<T, WriteFailure<T>> {
+        let limit = match begin {
+            Begin::Nothing | Begin::Snapshot => self.limits.read,
+            Begin::Write => self.limits.write,
+        };
         match self.pools {
-            Pools::Postgres { .. } => lease.run(begin, work).await,
-            Pools::Sqlite { .. } => hop(lease.run(begin, work)).await,
+            Pools::Postgres { .. } => lease.run(begin, limit, work).await,
+            Pools::Sqlite { .. } => hop(lease.run(begin, limit, work)).await,
         }
     }
 
@@ -178,7 +209,7 @@ impl Database {
         &self,
         connection: impl Future<Output = Result<C, PoolError>>,
     ) -> Result<C, Error> {
-        match tokio::time::timeout(self.connect_timeout, connection).await {
+        match timeout(self.connect_timeout, connection).await {
             Ok(got) => got.map_err(Error::unavailable),
             Err(elapsed) => Err(Error::unavailable(elapsed)),
         }
@@ -192,6 +223,15 @@ pub(crate) fn before<T>(failure: WriteFailure<T>) -> Error {
     }
 }
 
+async fn within<T>(
+    limit: Duration,
+    stage: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    timeout(limit, stage)
+        .await
+        .unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed)))
+}
+
 /// A borrowed connection. It goes back to its pool only when nothing is open on it; in
 /// every other case, a dropped future among them, it is closed, which rolls back and frees
 /// its locks at once.
@@ -201,6 +241,7 @@ impl Lease {
     async fn run<T>(
         mut self,
         begin: Begin,
+        limit: Duration,
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
     ) -> Result<T, WriteFailure<T>> {
         let Some(tx) = self.0.as_mut() else {
@@ -208,20 +249,26 @@ impl Lease {
                 "the connection was given back",
             )));
         };
-        tx.begin(begin).await.map_err(WriteFailure::Before)?;
-        let outcome = match work(tx).await {
-            Ok(Ending::Commit(outcome)) => match tx.commit(begin).await {
+        within(limit, tx.begin(begin))
+            .await
+            .map_err(WriteFailure::Before)?;
+        // Not asked to roll back: it does not answer.
+        let worked = timeout(limit, work(tx))
+            .await
+            .map_err(|elapsed| WriteFailure::Before(Error::unavailable(elapsed)))?;
+        let outcome = match worked {
+            Ok(Ending::Commit(outcome)) => match within(limit, tx.commit(begin)).await {
                 Ok(()) => outcome,
                 Err(error) => return Err(WriteFailure::AtCommit { outcome, error }),
             },
             Ok(Ending::RollBack(outcome)) => {
-                if tx.roll_back(begin).await.is_err() {
+                if within(limit, tx.roll_back(begin)).await.is_err() {
                     return Ok(outcome);
                 }
                 outcome
             }
             Err(error) => {
-                if tx.roll_back(begin).await.is_ok() {
+                if within(limit, tx.roll_back(begin)).await.is_ok() {
                     self.release();
                 }
                 return Err(WriteFailure::Before(error));

@@ -40,7 +40,12 @@ impl Health {
     pub(crate) async fn follow(&self, mut well: watch::Receiver<bool>) {
         loop {
             let serving = *well.borrow_and_update();
-            self.set(if serving { ServingStatus::Serving } else { ServingStatus::NotServing }).await;
+            self.set(if serving {
+                ServingStatus::Serving
+            } else {
+                ServingStatus::NotServing
+            })
+            .await;
             if well.changed().await.is_err() {
                 return;
             }

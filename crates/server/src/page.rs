@@ -34,7 +34,11 @@ pub(crate) fn encode(kind: &str, arguments: [u8; 16], cursor: &impl Serialize) -
 ///
 /// # Errors
 /// Returns [`Invalid`] for a token that [`encode`] did not make for this kind and these arguments.
-pub(crate) fn decode<C: DeserializeOwned>(kind: &str, arguments: [u8; 16], token: &str) -> Result<Option<C>, Invalid> {
+pub(crate) fn decode<C: DeserializeOwned>(
+    kind: &str,
+    arguments: [u8; 16],
+    token: &str,
+) -> Result<Option<C>, Invalid> {
     if token.is_empty() {
         return Ok(None);
     }
@@ -43,12 +47,18 @@ pub(crate) fn decode<C: DeserializeOwned>(kind: &str, arguments: [u8; 16], token
     if found != check(kind, arguments, cursor) {
         return Err(Invalid);
     }
-    serde_json::from_slice(cursor).map(Some).map_err(|_| Invalid)
+    serde_json::from_slice(cursor)
+        .map(Some)
+        .map_err(|_| Invalid)
 }
 
 fn check(kind: &str, arguments: [u8; 16], cursor: &[u8]) -> [u8; CHECK_BYTES] {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(kind.as_bytes()).update(&[0]).update(&arguments).update(cursor);
+    hasher
+        .update(kind.as_bytes())
+        .update(&[0])
+        .update(&arguments)
+        .update(cursor);
     let mut check = [0; CHECK_BYTES];
     hasher.finalize_xof().fill(&mut check);
     check
@@ -85,15 +95,22 @@ where
 {
     let token = page.token.as_deref().unwrap_or_default();
     let after: Option<K> = decode(kind, page.arguments, token)?;
-    let rest = items.into_iter().filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
+    let rest = items
+        .into_iter()
+        .filter(|(key, _)| after.as_ref().is_none_or(|after| key > after));
     // One more than asked for, to learn whether there is more.
-    let (mut keys, mut messages): (Vec<K>, Vec<M>) =
-        rest.take(page.size + 1).map(|(key, item)| (key, message(item))).unzip();
+    let (mut keys, mut messages): (Vec<K>, Vec<M>) = rest
+        .take(page.size + 1)
+        .map(|(key, item)| (key, message(item)))
+        .unzip();
     let count = fitting(messages.iter().take(page.size));
     let has_more = messages.len() > count;
     messages.truncate(count);
     keys.truncate(count);
-    let next = keys.last().filter(|_| has_more).map(|key| encode(kind, page.arguments, key));
+    let next = keys
+        .last()
+        .filter(|_| has_more)
+        .map(|key| encode(kind, page.arguments, key));
     Ok((messages, next.unwrap_or_default()))
 }
 
@@ -107,15 +124,24 @@ mod tests {
     #[test]
     fn a_token_gives_its_cursor_back() {
         let token = encode("statuses", [7; 16], &(3, "pending"));
-        assert_eq!(decode("statuses", [7; 16], &token), Ok(Some((3, "pending".to_owned()))));
+        assert_eq!(
+            decode("statuses", [7; 16], &token),
+            Ok(Some((3, "pending".to_owned())))
+        );
         assert_eq!(decode::<(i32, String)>("statuses", [7; 16], ""), Ok(None));
     }
 
     #[test]
     fn a_token_is_bound_to_its_list_and_arguments() {
         let token = encode("statuses", [7; 16], &(3, "pending"));
-        assert_eq!(decode::<(i32, String)>("states", [7; 16], &token), Err(Invalid));
-        assert_eq!(decode::<(i32, String)>("statuses", [8; 16], &token), Err(Invalid));
+        assert_eq!(
+            decode::<(i32, String)>("states", [7; 16], &token),
+            Err(Invalid)
+        );
+        assert_eq!(
+            decode::<(i32, String)>("statuses", [8; 16], &token),
+            Err(Invalid)
+        );
         assert_eq!(decode::<i64>("statuses", [7; 16], &token), Err(Invalid));
     }
 
@@ -126,16 +152,25 @@ mod tests {
             let mut changed = token.clone().into_bytes();
             changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(changed).unwrap();
-            assert_eq!(decode::<String>("orders", [1; 16], &changed), Err(Invalid), "{changed}");
+            assert_eq!(
+                decode::<String>("orders", [1; 16], &changed),
+                Err(Invalid),
+                "{changed}"
+            );
         }
         for end in 1..token.len() {
-            assert_eq!(decode::<String>("orders", [1; 16], &token[..end]), Err(Invalid));
+            assert_eq!(
+                decode::<String>("orders", [1; 16], &token[..end]),
+                Err(Invalid)
+            );
         }
     }
 
     #[test]
     fn an_answer_takes_what_fits_and_never_nothing() {
-        let message = |bytes: usize| v1::ExportWorkflowResponse { document: "x".repeat(bytes) };
+        let message = |bytes: usize| v1::ExportWorkflowResponse {
+            document: "x".repeat(bytes),
+        };
         let small = vec![message(1_000); 10];
         assert_eq!(fitting(&small), 10);
         let large = vec![message(ANSWER_BYTES_SOFT_MAX / 2); 3];
@@ -146,11 +181,22 @@ mod tests {
     fn walk(size: usize, items: i32) -> Vec<Vec<String>> {
         let (mut token, mut pages) = (None, Vec::new());
         loop {
-            let page = PageRequest { size, token, arguments: [3; 16] };
+            let page = PageRequest {
+                size,
+                token,
+                arguments: [3; 16],
+            };
             let items = (0..items).map(|number| (number, number));
-            let message = |number: i32| v1::ExportWorkflowResponse { document: number.to_string() };
+            let message = |number: i32| v1::ExportWorkflowResponse {
+                document: number.to_string(),
+            };
             let (messages, next) = of("numbers", &page, items, message).unwrap();
-            pages.push(messages.into_iter().map(|message| message.document).collect());
+            pages.push(
+                messages
+                    .into_iter()
+                    .map(|message| message.document)
+                    .collect(),
+            );
             if next.is_empty() {
                 return pages;
             }

@@ -36,11 +36,17 @@ pub enum PresetError {
 
 /// Stores the preset as workflow `code`, unless there is any workflow. Of two replicas that start at once, the second
 /// finds the workflow and leaves it as it is.
-pub(crate) async fn load(store: &Store, name: &str, code: &WorkflowCode) -> Result<(), PresetError> {
+pub(crate) async fn load(
+    store: &Store,
+    name: &str,
+    code: &WorkflowCode,
+) -> Result<(), PresetError> {
     if !store.workflows().await?.is_empty() {
         return Ok(());
     }
-    let preset = preset::find(name).ok_or_else(|| PresetError::Unknown { name: name.to_owned() })?;
+    let preset = preset::find(name).ok_or_else(|| PresetError::Unknown {
+        name: name.to_owned(),
+    })?;
     let workflow = apply(None, &preset.parse()?, Mode::Replace, Some(code))?;
     let change = WorkflowChange {
         workflow: code.clone(),
@@ -56,8 +62,12 @@ pub(crate) async fn load(store: &Store, name: &str, code: &WorkflowCode) -> Resu
         },
         |_| Vec::new(),
     );
-    let changed = changed.await.map_err(|error| PresetError::Change(Box::new(error)))?;
-    if let Changed::Done(outcome) = changed && !outcome.changes.is_empty() {
+    let changed = changed
+        .await
+        .map_err(|error| PresetError::Change(Box::new(error)))?;
+    if let Changed::Done(outcome) = changed
+        && !outcome.changes.is_empty()
+    {
         tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
     }
     Ok(())

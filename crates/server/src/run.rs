@@ -56,7 +56,9 @@ pub struct Server {
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database was made by an older program.
-    #[error("the database is older than this program: run `waymark migrate` with the same database_url, then start again")]
+    #[error(
+        "the database is older than this program: run `waymark migrate` with the same database_url, then start again"
+    )]
     MigrationNeeded(#[source] Error),
     /// The database cannot be opened.
     #[error("the database cannot be opened")]
@@ -117,10 +119,12 @@ impl Server {
     /// Returns [`StartError`] when one of these fails.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         let url = settings.database.url.clone();
-        let store = Store::open(settings.database, clock).await.map_err(|error| match error {
-            Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
-            error => StartError::Store(error),
-        })?;
+        let store = Store::open(settings.database, clock)
+            .await
+            .map_err(|error| match error {
+                Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
+                error => StartError::Store(error),
+            })?;
         tracing::info!(database.url = %url, partitions = store.partition_count().get(), "opened the database");
         if let Some(name) = &settings.server.preset {
             preset::load(&store, name, &settings.server.default_workflow).await?;
@@ -161,7 +165,15 @@ impl Server {
     /// # Errors
     /// Returns [`StartError`] when the connections cannot be served.
     pub async fn run(self, stop: Stop) -> Result<Stopped, StartError> {
-        let Self { app, vitals, workers, history, shutdown_deadline, listener, address } = self;
+        let Self {
+            app,
+            vitals,
+            workers,
+            history,
+            shutdown_deadline,
+            listener,
+            address,
+        } = self;
         let refusing = CancellationToken::new();
         let (health, health_service) = Health::new().await;
         let routes = routes(&app)?.add_service(health_service);
@@ -203,7 +215,9 @@ impl Server {
         tailing.cancel();
         match stopped {
             Stopped::Drained => tracing::info!("stopped"),
-            Stopped::DeadlinePassed => tracing::warn!("stopped with calls in flight: the deadline passed"),
+            Stopped::DeadlinePassed => {
+                tracing::warn!("stopped with calls in flight: the deadline passed")
+            }
             Stopped::AtOnce => tracing::warn!("stopped at once"),
         }
         Ok(stopped)
@@ -258,12 +272,21 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     Ok(Routes::default()
-        .add_service(service!(history, history_service_server::HistoryServiceServer))
+        .add_service(service!(
+            history,
+            history_service_server::HistoryServiceServer
+        ))
         .add_service(service!(order, order_service_server::OrderServiceServer))
         .add_service(service!(state, state_service_server::StateServiceServer))
         .add_service(service!(status, status_service_server::StatusServiceServer))
-        .add_service(service!(transition, transition_service_server::TransitionServiceServer))
-        .add_service(service!(workflow, workflow_service_server::WorkflowServiceServer))
+        .add_service(service!(
+            transition,
+            transition_service_server::TransitionServiceServer
+        ))
+        .add_service(service!(
+            workflow,
+            workflow_service_server::WorkflowServiceServer
+        ))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))
 }

@@ -30,16 +30,28 @@ struct Record {
 impl Vitals {
     /// The database was opened, which is the first success; it counts as lost until the next one.
     pub(crate) fn opened() -> Self {
-        let record = Record { failing_since: None, successes: 1 };
-        Self { record: Mutex::new(record), well: watch::Sender::new(false) }
+        let record = Record {
+            failing_since: None,
+            successes: 1,
+        };
+        Self {
+            record: Mutex::new(record),
+            well: watch::Sender::new(false),
+        }
     }
 
     /// Notes how one call of the database went.
     pub(crate) fn report(&self, succeeded: bool) {
         let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
-        let well = if succeeded { record.success() } else { record.failure(Instant::now()) };
+        let well = if succeeded {
+            record.success()
+        } else {
+            record.failure(Instant::now())
+        };
         let Some(well) = well else { return };
-        let changed = self.well.send_if_modified(|current| std::mem::replace(current, well) != well);
+        let changed = self
+            .well
+            .send_if_modified(|current| std::mem::replace(current, well) != well);
         match (changed, well) {
             (true, true) => tracing::info!("the database answers"),
             (true, false) => tracing::error!("the database has not answered for a while"),
@@ -86,13 +98,24 @@ mod tests {
     fn failures_must_last_and_successes_come_in_a_row() {
         let start = Instant::now();
         let after = |seconds| start + Duration::from_secs(seconds);
-        let mut record = Record { failing_since: None, successes: FOUND_AFTER };
+        let mut record = Record {
+            failing_since: None,
+            successes: FOUND_AFTER,
+        };
         assert_eq!(record.failure(start), None);
-        assert_eq!(record.failure(after(1)), None, "failures of a second are borne");
+        assert_eq!(
+            record.failure(after(1)),
+            None,
+            "failures of a second are borne"
+        );
         assert_eq!(record.failure(after(2)), Some(false));
         assert_eq!(record.success(), None);
         assert_eq!(record.success(), Some(true));
-        assert_eq!(record.failure(after(3)), None, "a success starts the count again");
+        assert_eq!(
+            record.failure(after(3)),
+            None,
+            "a success starts the count again"
+        );
         assert_eq!(record.failure(after(4)), None);
     }
 }

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use tonic::{Response, Streaming};
+use tonic::{Status, Streaming};
 use waymark_proto::v1::{
     EntryKind, GetOrderRequest, HistoryEntry, ListHistoryRequest, StreamHistoryRequest,
     StreamHistoryResponse,
@@ -40,19 +40,9 @@ pub(super) async fn export(
         status_changes_only: filter.status_changes_only,
         resume_token,
     };
-    let answer = clients.history().stream_history(request).await;
-    let mut stream: Streaming<StreamHistoryResponse> = answer
-        .map(Response::into_inner)
-        .expect("history is streamed");
     let mut messages = Vec::new();
-    while let Some(message) = stream.message().await.expect("the stream ends in order") {
-        messages.push(Message {
-            at: recorder.now(),
-            entries: message.entries,
-            resume_token: message.resume_token,
-            checkpoint: message.checkpoint,
-            partition_count: message.partition_count,
-        });
+    if let Err(status) = read(recorder, clients, request, &mut messages).await {
+        recorder.protest(format!("{name}: {status:?}"));
     }
     let entries = messages
         .iter()
@@ -68,6 +58,29 @@ pub(super) async fn export(
         end: End::UpToNow,
     });
     entries
+}
+
+async fn read(
+    recorder: &Recorder,
+    clients: &Clients,
+    request: StreamHistoryRequest,
+    messages: &mut Vec<Message>,
+) -> Result<(), Status> {
+    let mut stream: Streaming<StreamHistoryResponse> = clients
+        .history()
+        .stream_history(request)
+        .await?
+        .into_inner();
+    while let Some(message) = stream.message().await? {
+        messages.push(Message {
+            at: recorder.now(),
+            entries: message.entries,
+            resume_token: message.resume_token,
+            checkpoint: message.checkpoint,
+            partition_count: message.partition_count,
+        });
+    }
+    Ok(())
 }
 
 /// Reads the history of each order that the load may have placed, and the order.

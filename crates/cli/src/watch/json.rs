@@ -31,11 +31,19 @@ impl Printer {
     }
 
     pub(super) fn stream(&self, message: &StreamHistoryResponse) -> Result<(), Failure> {
-        if self.whole { print(&self.stream, [message]) } else { self.entries(&message.entries) }
+        if self.whole {
+            print(&self.stream, [message])
+        } else {
+            self.entries(&message.entries)
+        }
     }
 
     pub(super) fn watch(&self, message: &WatchHistoryResponse) -> Result<(), Failure> {
-        if self.whole { print(&self.watch, [message]) } else { self.entries(&message.entries) }
+        if self.whole {
+            print(&self.watch, [message])
+        } else {
+            self.entries(&message.entries)
+        }
     }
 
     fn entries(&self, entries: &[HistoryEntry]) -> Result<(), Failure> {
@@ -58,7 +66,8 @@ fn print<'a, M: Message + 'a>(
 
 fn line(descriptor: &MessageDescriptor, message: &impl Message) -> Result<String, Failure> {
     let encoded = message.encode_to_vec();
-    let message = DynamicMessage::decode(descriptor.clone(), encoded.as_slice()).map_err(not_shown)?;
+    let message =
+        DynamicMessage::decode(descriptor.clone(), encoded.as_slice()).map_err(not_shown)?;
     serde_json::to_string(&message).map_err(not_shown)
 }
 
@@ -78,7 +87,10 @@ mod tests {
         let entry = HistoryEntry {
             order_id: "1".to_owned(),
             sequence: 2,
-            log_position: Some(LogPosition { partition: 0, offset: 7 }),
+            log_position: Some(LogPosition {
+                partition: 0,
+                offset: 7,
+            }),
             kind: EntryKind::Commented.into(),
             comment: "two\nlines".to_owned(),
             ..HistoryEntry::default()

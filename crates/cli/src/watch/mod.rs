@@ -42,7 +42,10 @@ pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
         if progress.messages() > heard {
             pause = PAUSE_MIN;
         }
-        let line = format!("waymark: {failure}; trying again in {} ms", pause.as_millis());
+        let line = format!(
+            "waymark: {failure}; trying again in {} ms",
+            pause.as_millis()
+        );
         output::complain(&line);
         sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
@@ -50,7 +53,11 @@ pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
 }
 
 /// Follows one connection to its end; `Ok` only where the history has one.
-async fn follow(arguments: &Watch, printer: &Printer, progress: &mut Progress) -> Result<(), Failure> {
+async fn follow(
+    arguments: &Watch,
+    printer: &Printer,
+    progress: &mut Progress,
+) -> Result<(), Failure> {
     let channel = connection::connect(&arguments.server).await?;
     let mut client = HistoryServiceClient::new(channel);
     if arguments.until_now {

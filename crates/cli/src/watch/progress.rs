@@ -26,7 +26,11 @@ impl Progress {
     /// Goes on where the file says; at the start where there is no file.
     pub(super) fn load(file: Option<&Path>) -> Result<Self, Failure> {
         let token = file.map(read).transpose()?.unwrap_or_default();
-        Ok(Self { token, messages: 0, file: file.map(Path::to_owned) })
+        Ok(Self {
+            token,
+            messages: 0,
+            file: file.map(Path::to_owned),
+        })
     }
 
     /// The token after which to go on; empty before the first message.
@@ -46,7 +50,10 @@ impl Progress {
             return Ok(());
         }
         if let Some(path) = &self.file {
-            replace(path, &token).map_err(|source| Failure::Write { path: path.clone(), source })?;
+            replace(path, &token).map_err(|source| Failure::Write {
+                path: path.clone(),
+                source,
+            })?;
         }
         self.token = token;
         Ok(())
@@ -57,20 +64,28 @@ fn read(path: &Path) -> Result<String, Failure> {
     match fs::read_to_string(path) {
         Ok(text) => {
             let token = text.trim();
-            let is_token = token.len() <= TOKEN_BYTES_MAX && token.bytes().all(|b| b.is_ascii_graphic());
+            let is_token =
+                token.len() <= TOKEN_BYTES_MAX && token.bytes().all(|b| b.is_ascii_graphic());
             if token.is_empty() || !is_token {
-                return Err(Failure::NoToken { path: path.to_owned() });
+                return Err(Failure::NoToken {
+                    path: path.to_owned(),
+                });
             }
             Ok(token.to_owned())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(String::new()),
-        Err(source) => Err(Failure::Read { path: path.to_owned(), source }),
+        Err(source) => Err(Failure::Read {
+            path: path.to_owned(),
+            source,
+        }),
     }
 }
 
 /// Writes beside the file, sees that it is on the disk, and renames.
 fn replace(path: &Path, token: &str) -> io::Result<()> {
-    let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty());
+    let directory = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
     let mut file = NamedTempFile::new_in(directory.unwrap_or(Path::new(".")))?;
     writeln!(file, "{token}")?;
     file.as_file().sync_all()?;
@@ -101,7 +116,10 @@ mod tests {
         let path = directory.path().join("token");
         for text in ["", "\n", "two words"] {
             fs::write(&path, text).unwrap();
-            assert!(matches!(Progress::load(Some(&path)), Err(Failure::NoToken { .. })), "{text:?}");
+            assert!(
+                matches!(Progress::load(Some(&path)), Err(Failure::NoToken { .. })),
+                "{text:?}"
+            );
         }
     }
 }

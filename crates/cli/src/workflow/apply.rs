@@ -17,7 +17,16 @@ use crate::{
 
 /// Sends a document to the server and prints what changed.
 pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
-    let Apply { file, format, workflow, mode, etag, request_id, dry_run, server } = arguments;
+    let Apply {
+        file,
+        format,
+        workflow,
+        mode,
+        etag,
+        request_id,
+        dry_run,
+        server,
+    } = arguments;
     let path = Some(file.as_path()).filter(|path| *path != Path::new("-"));
     let format = match document_format(format, path) {
         DocumentFormat::Yaml => WorkflowFormat::Yaml,
@@ -46,7 +55,12 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
 }
 
 fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
-    let ApplyWorkflowResponse { workflow, changes, findings, replayed } = response;
+    let ApplyWorkflowResponse {
+        workflow,
+        changes,
+        findings,
+        replayed,
+    } = response;
     let mut text = String::new();
     // Writing to a string cannot fail.
     for change in changes {
@@ -54,7 +68,11 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
             ChangeKind::Added => writeln!(text, "+ {}: {}", change.subject, change.after),
             ChangeKind::Removed => writeln!(text, "- {}: {}", change.subject, change.before),
             ChangeKind::Changed | ChangeKind::Unspecified => {
-                writeln!(text, "~ {}: {} -> {}", change.subject, change.before, change.after)
+                writeln!(
+                    text,
+                    "~ {}: {} -> {}",
+                    change.subject, change.before, change.after
+                )
             }
         };
     }
@@ -64,9 +82,15 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
             LintSeverity::Warning => "warning",
             LintSeverity::Info | LintSeverity::Unspecified => "info",
         };
-        let _ = writeln!(text, "{severity} {}: {} {}", finding.rule, finding.subject, finding.message);
+        let _ = writeln!(
+            text,
+            "{severity} {}: {} {}",
+            finding.rule, finding.subject, finding.message
+        );
     }
-    let (code, version) = workflow.as_ref().map_or(("", 0), |workflow| (workflow.code.as_str(), workflow.version));
+    let (code, version) = workflow.as_ref().map_or(("", 0), |workflow| {
+        (workflow.code.as_str(), workflow.version)
+    });
     let what = match (dry_run, replayed, changes.len()) {
         (_, true, _) => "was applied by an earlier call with this request id".to_owned(),
         (_, false, 0) => "is so already".to_owned(),

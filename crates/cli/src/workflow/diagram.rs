@@ -17,7 +17,14 @@ use crate::{
 
 /// Draws a workflow.
 pub(super) async fn diagram(arguments: Diagram) -> Result<ExitCode, Failure> {
-    let Diagram { source, format, language, order, counts, server } = arguments;
+    let Diagram {
+        source,
+        format,
+        language,
+        order,
+        counts,
+        server,
+    } = arguments;
     let drawing = if order.is_empty() && !counts {
         let workflow = source.load(format, None, &server).await?;
         let language = match language {
@@ -49,7 +56,16 @@ async fn of_server(
         DiagramFormat::Dot => v1::DiagramFormat::Dot,
         DiagramFormat::Svg => v1::DiagramFormat::Svg,
     };
-    let request = DiagramWorkflowRequest { workflow: code, format: format.into(), order_id, counts };
+    let request = DiagramWorkflowRequest {
+        workflow: code,
+        format: format.into(),
+        order_id,
+        counts,
+    };
     let mut client = WorkflowServiceClient::new(connection::connect(server).await?);
-    Ok(client.diagram_workflow(request).await?.into_inner().document)
+    Ok(client
+        .diagram_workflow(request)
+        .await?
+        .into_inner()
+        .document)
 }

@@ -11,7 +11,7 @@ use waymark_domain::workflow::{Difference, DifferenceKind, Finding, Severity, di
 pub(crate) use source::Source;
 
 use crate::{
-    arguments::{Diff, ExportFormat, Export, Lint, Workflow},
+    arguments::{Diff, Export, ExportFormat, Lint, Workflow},
     failure::{Failure, REFUSED},
     output,
 };
@@ -28,7 +28,12 @@ pub(crate) async fn run(command: Workflow) -> Result<ExitCode, Failure> {
 }
 
 async fn export_workflow(arguments: Export) -> Result<ExitCode, Failure> {
-    let Export { workflow, format, version, server } = arguments;
+    let Export {
+        workflow,
+        format,
+        version,
+        server,
+    } = arguments;
     let format = match format {
         ExportFormat::Yaml => waymark_proto::v1::WorkflowFormat::Yaml,
         ExportFormat::Json => waymark_proto::v1::WorkflowFormat::Json,
@@ -38,7 +43,13 @@ async fn export_workflow(arguments: Export) -> Result<ExitCode, Failure> {
 }
 
 async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
-    let Lint { source, format, onto, strict, server } = arguments;
+    let Lint {
+        source,
+        format,
+        onto,
+        strict,
+        server,
+    } = arguments;
     let base = match onto {
         Some(onto) => Some(onto.load(None, None, &server).await?),
         None => None,
@@ -56,7 +67,11 @@ async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
         Severity::Warning => strict,
         Severity::Info => false,
     };
-    Ok(if findings.iter().any(is_bad) { ExitCode::from(REFUSED) } else { ExitCode::SUCCESS })
+    Ok(if findings.iter().any(is_bad) {
+        ExitCode::from(REFUSED)
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 fn shown(finding: &Finding) -> String {
@@ -65,21 +80,37 @@ fn shown(finding: &Finding) -> String {
         Severity::Warning => "warning",
         Severity::Info => "info",
     };
-    format!("{severity} {}: {} {}", finding.rule, finding.subject, finding.message)
+    format!(
+        "{severity} {}: {} {}",
+        finding.rule, finding.subject, finding.message
+    )
 }
 
 async fn diff_workflows(arguments: Diff) -> Result<ExitCode, Failure> {
-    let Diff { before, after, server } = arguments;
+    let Diff {
+        before,
+        after,
+        server,
+    } = arguments;
     let before = before.load(None, None, &server).await?;
     let after = after.load(None, None, &server).await?;
     let differences = diff(&before, &after);
     let text: String = differences.iter().map(compared).collect();
     output::print(&text)?;
-    Ok(if differences.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+    Ok(if differences.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::from(REFUSED)
+    })
 }
 
 fn compared(difference: &Difference) -> String {
-    let Difference { kind, subject, before, after } = difference;
+    let Difference {
+        kind,
+        subject,
+        before,
+        after,
+    } = difference;
     match kind {
         DifferenceKind::Added => format!("+ {subject}: {after}\n"),
         DifferenceKind::Removed => format!("- {subject}: {before}\n"),

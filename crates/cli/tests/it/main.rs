@@ -33,7 +33,10 @@ fn err(output: &Output) -> String {
 
 #[test]
 fn says_its_version() {
-    assert_eq!(out(&run(&["version"])), format!("waymark {}\n", env!("CARGO_PKG_VERSION")));
+    assert_eq!(
+        out(&run(&["version"])),
+        format!("waymark {}\n", env!("CARGO_PKG_VERSION"))
+    );
 }
 
 #[test]
@@ -52,20 +55,40 @@ fn presets_can_be_listed_shown_and_checked() {
 #[test]
 fn a_document_is_checked_from_a_file_and_from_the_input() {
     let document = out(&run(&["preset", "show", "modmore"]));
-    let mut child = waymark(&["workflow", "lint", "-"]).stdin(Stdio::piped()).spawn().unwrap();
-    child.stdin.take().unwrap().write_all(document.as_bytes()).unwrap();
+    let mut child = waymark(&["workflow", "lint", "-"])
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(document.as_bytes())
+        .unwrap();
     assert_eq!(child.wait().unwrap().code(), Some(0));
 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("broken.yaml");
-    fs::write(&path, document.replace("initial_state: draft", "initial_state: nowhere")).unwrap();
+    fs::write(
+        &path,
+        document.replace("initial_state: draft", "initial_state: nowhere"),
+    )
+    .unwrap();
     let broken = run(&["workflow", "lint", path.to_str().unwrap()]);
     assert_eq!(code(&broken), 1, "{}", out(&broken));
-    assert!(out(&broken).contains("error unknown_reference"), "{}", out(&broken));
+    assert!(
+        out(&broken).contains("error unknown_reference"),
+        "{}",
+        out(&broken)
+    );
     fs::write(&path, "states: [").unwrap();
     let malformed = run(&["workflow", "lint", path.to_str().unwrap()]);
     assert_eq!(code(&malformed), 1);
-    assert!(err(&malformed).contains("broken.yaml"), "{}", err(&malformed));
+    assert!(
+        err(&malformed).contains("broken.yaml"),
+        "{}",
+        err(&malformed)
+    );
     assert_eq!(code(&run(&["workflow", "lint", "/nowhere/at/all.yaml"])), 2);
 }
 
@@ -75,15 +98,35 @@ fn differences_are_found_without_a_server() {
     assert_eq!((code(&same), out(&same)), (0, String::new()));
     let other = run(&["workflow", "diff", "preset:magento", "preset:magento_2_4"]);
     assert_eq!(code(&other), 1);
-    assert!(out(&other).lines().all(|line| line.starts_with(['+', '-', '~'])), "{}", out(&other));
+    assert!(
+        out(&other)
+            .lines()
+            .all(|line| line.starts_with(['+', '-', '~'])),
+        "{}",
+        out(&other)
+    );
 }
 
 #[test]
 fn every_language_of_diagrams_is_drawn() {
-    for (language, beginning) in [("mermaid", "stateDiagram-v2"), ("dot", "digraph"), ("svg", "<svg")] {
-        let drawn = run(&["workflow", "diagram", "preset:magento", "--language", language]);
+    for (language, beginning) in [
+        ("mermaid", "stateDiagram-v2"),
+        ("dot", "digraph"),
+        ("svg", "<svg"),
+    ] {
+        let drawn = run(&[
+            "workflow",
+            "diagram",
+            "preset:magento",
+            "--language",
+            language,
+        ]);
         assert_eq!(code(&drawn), 0);
-        assert!(out(&drawn).trim_start().starts_with(beginning), "{}", out(&drawn));
+        assert!(
+            out(&drawn).trim_start().starts_with(beginning),
+            "{}",
+            out(&drawn)
+        );
     }
     let counts = run(&["workflow", "diagram", "preset:magento", "--counts"]);
     assert_eq!(code(&counts), 2);
@@ -91,14 +134,24 @@ fn every_language_of_diagrams_is_drawn() {
 
 #[test]
 fn wrong_settings_name_the_key_and_where_it_came_from() {
-    let unknown = waymark(&["serve"]).env("WAYMARK_COLOUR", "red").output().unwrap();
+    let unknown = waymark(&["serve"])
+        .env("WAYMARK_COLOUR", "red")
+        .output()
+        .unwrap();
     assert_eq!(code(&unknown), 2);
-    assert!(err(&unknown).contains("WAYMARK_COLOUR"), "{}", err(&unknown));
+    assert!(
+        err(&unknown).contains("WAYMARK_COLOUR"),
+        "{}",
+        err(&unknown)
+    );
     let open = run(&["serve", "--listen", "0.0.0.0:0"]);
     assert_eq!(code(&open), 2);
     assert!(err(&open).contains("--insecure"), "{}", err(&open));
     assert_eq!(code(&run(&["serve", "--set", "colour=red"])), 2);
-    assert_eq!(code(&run(&["serve", "--config", "/nowhere/waymark.toml"])), 2);
+    assert_eq!(
+        code(&run(&["serve", "--config", "/nowhere/waymark.toml"])),
+        2
+    );
 }
 
 #[test]
@@ -112,18 +165,28 @@ fn what_kubernetes_puts_into_the_environment_is_no_setting() {
         .unwrap();
     assert_eq!(code(&migrated), 0, "{}", err(&migrated));
     assert!(out(&migrated).starts_with("applied "), "{}", out(&migrated));
-    assert_eq!(out(&run(&["migrate", "--database-url", &url])), "the database is up to date\n");
+    assert_eq!(
+        out(&run(&["migrate", "--database-url", &url])),
+        "the database is up to date\n"
+    );
 }
 
 #[test]
 fn a_server_that_is_not_there_is_told_by_the_exit_code() {
     // Nothing listens on the discard port of a loopback address.
     let server = ["--server", "http://127.0.0.1:9"];
-    for command in [&["workflow", "export"][..], &["watch", "--no-reconnect"], &["workflow", "lint", "workflow:order"]] {
+    for command in [
+        &["workflow", "export"][..],
+        &["watch", "--no-reconnect"],
+        &["workflow", "lint", "workflow:order"],
+    ] {
         let output = run(&[command, &server].concat());
         assert_eq!(code(&output), 3, "{}", err(&output));
     }
-    assert_eq!(code(&run(&["workflow", "export", "--server", "not an address"])), 2);
+    assert_eq!(
+        code(&run(&["workflow", "export", "--server", "not an address"])),
+        2
+    );
 }
 
 #[test]
@@ -137,6 +200,12 @@ fn a_port_that_is_taken_and_a_database_that_is_none_are_told_apart() {
     let busy = run(&["serve", "--database-url", &url, "--listen", &listen]);
     assert_eq!(code(&busy), 4, "{}", err(&busy));
     assert!(err(&busy).contains(&listen), "{}", err(&busy));
-    let gone = run(&["serve", "--listen", "127.0.0.1:0", "--database-url", "postgres://nobody@127.0.0.1:9/none"]);
+    let gone = run(&[
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        "postgres://nobody@127.0.0.1:9/none",
+    ]);
     assert_eq!(code(&gone), 3, "{}", err(&gone));
 }

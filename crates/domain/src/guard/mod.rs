@@ -83,8 +83,7 @@ impl Guard {
     /// Returns [`GuardError`] for an expression that is not CEL, names what does not
     /// exist, uses what guards may not use, might take too long, or mixes types.
     pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
-        let program =
-            Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
+        let program = Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
         let uses = check::check(program.expression())?;
         let guard = Self {
             expression: expression.clone(),

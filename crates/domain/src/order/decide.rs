@@ -192,6 +192,7 @@ fn comment(draft: &mut Draft<'_>, status: Option<&StatusCode>) -> Result<(), Rej
     if let Some(status) = other {
         if draft.workflow().comment_status == CommentStatus::Never {
             return Err(Rejection::CommentStatusNever {
+                standing: draft.order.standing.clone(),
                 allowed: transition::allowed(draft),
             });
         }

@@ -1,5 +1,6 @@
 //! Why a command was refused. Every variant is one reason of the contract.
 
+use super::Standing;
 use crate::{
     guard::EvaluationError,
     value::{
@@ -129,6 +130,8 @@ pub enum Rejection {
     /// The workflow moves statuses by transitions alone.
     #[error("a comment may not move the status of this workflow's orders")]
     CommentStatusNever {
+        /// Where the order stands.
+        standing: Standing,
         /// The codes of the transitions that a call may take now.
         allowed: Vec<TransitionCode>,
     },

@@ -194,11 +194,13 @@ pub struct Usage {
 
 impl fmt::Display for Usage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} orders", self.count)?;
-        if !self.order_ids.is_empty() {
-            write!(f, ", such as {}", list(&self.order_ids))?;
+        let named = list(&self.order_ids);
+        match (self.count, self.order_ids.len()) {
+            (0, _) => write!(f, "none now, but orders had it before"),
+            (1, 1) => write!(f, "1 order, {named}"),
+            (count, 0) => write!(f, "{count} orders"),
+            (count, _) => write!(f, "{count} orders, such as {named}"),
         }
-        Ok(())
     }
 }
 
@@ -255,4 +257,20 @@ fn spelled(findings: &[Finding]) -> String {
         let _ = write!(text, " and {more} more");
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tells_how_many_orders_are_in_the_way() {
+        let said = |count, ids: &[&str]| {
+            let order_ids = ids.iter().map(|id| OrderId::new(id).unwrap()).collect();
+            Usage { count, order_ids }.to_string()
+        };
+        assert_eq!(said(0, &[]), "none now, but orders had it before");
+        assert_eq!(said(1, &["a"]), "1 order, a");
+        assert_eq!(said(12, &["a", "b"]), "12 orders, such as a, b");
+    }
 }

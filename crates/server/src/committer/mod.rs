@@ -96,7 +96,12 @@ impl Committer {
             .map(|_| mpsc::channel(settings.queue_units_max))
             .map(|(sender, receiver)| (sender, worker(receiver)))
             .unzip();
-        let committer = Self { store: store.clone(), queues, closing, workers: TaskTracker::new() };
+        let committer = Self {
+            store: store.clone(),
+            queues,
+            closing,
+            workers: TaskTracker::new(),
+        };
         (committer, Workers(workers))
     }
 
@@ -130,7 +135,8 @@ impl Committer {
         let (answer, ticket) = oneshot::channel();
         let queue = self.queue_of(&unit)?;
         let sent = queue.send(Waiting { unit, answer }).await;
-        sent.map(|()| Ticket(ticket)).map_err(|_| SubmitError::ShuttingDown)
+        sent.map(|()| Ticket(ticket))
+            .map_err(|_| SubmitError::ShuttingDown)
     }
 
     /// Takes nothing more, and waits until everything that was taken is answered.
@@ -142,7 +148,9 @@ impl Committer {
     /// A unit belongs to the partition of its first step; the store locks the others that it touches.
     fn queue_of(&self, unit: &Unit) -> Result<&mpsc::Sender<Waiting>, SubmitError> {
         let partition = unit.steps.first().map_or(0, |step| {
-            self.store.partition_of(&step.workflow, &step.order_id).number()
+            self.store
+                .partition_of(&step.workflow, &step.order_id)
+                .number()
         });
         let index = usize::try_from(partition).unwrap_or(0) % self.queues.len().max(1);
         self.queues.get(index).ok_or(SubmitError::ShuttingDown)
@@ -188,7 +196,13 @@ impl Worker {
     }
 
     /// Takes what waits, up to a full batch, and leaves out what nobody waits for any more.
-    fn gather(&mut self, first: Waiting) -> (Vec<Unit>, Vec<oneshot::Sender<Result<UnitOutcome, CommitError>>>) {
+    fn gather(
+        &mut self,
+        first: Waiting,
+    ) -> (
+        Vec<Unit>,
+        Vec<oneshot::Sender<Result<UnitOutcome, CommitError>>>,
+    ) {
         let (mut units, mut answers, mut steps) = (Vec::new(), Vec::new(), 0);
         let mut next = Some(first);
         while let Some(waiting) = next {
@@ -197,7 +211,11 @@ impl Worker {
                 units.push(waiting.unit);
                 answers.push(waiting.answer);
             }
-            next = if steps < self.batch_steps_max { self.queue.try_recv().ok() } else { None };
+            next = if steps < self.batch_steps_max {
+                self.queue.try_recv().ok()
+            } else {
+                None
+            };
         }
         (units, answers)
     }
@@ -205,7 +223,9 @@ impl Worker {
     /// Wakes the readers of the partitions that grew, here and in other replicas, and notes how the database fares.
     fn tell(&self, outcomes: &[Result<UnitOutcome, CommitError>]) {
         let grown: BTreeSet<Partition> = outcomes.iter().flatten().flat_map(grown).collect();
-        let unknown = outcomes.iter().any(|outcome| matches!(outcome, Err(CommitError::OutcomeUnknown)));
+        let unknown = outcomes
+            .iter()
+            .any(|outcome| matches!(outcome, Err(CommitError::OutcomeUnknown)));
         if unknown {
             self.log.wake_all();
         }
@@ -214,7 +234,10 @@ impl Worker {
             self.store.notify(&grown.into_iter().collect::<Vec<_>>());
         }
         let lost = outcomes.iter().any(|outcome| {
-            matches!(outcome, Err(CommitError::Unavailable | CommitError::OutcomeUnknown))
+            matches!(
+                outcome,
+                Err(CommitError::Unavailable | CommitError::OutcomeUnknown)
+            )
         });
         self.vitals.report(!lost);
     }
@@ -225,8 +248,13 @@ fn grown(outcome: &UnitOutcome) -> impl Iterator<Item = Partition> + '_ {
         UnitOutcome::Done(steps) => steps.as_slice(),
         UnitOutcome::Refused { .. } => &[],
     };
-    let written = steps.iter().flatten().filter(|committed| !committed.replayed);
-    written.filter_map(|committed| committed.entries.first()).map(|logged| logged.position.partition)
+    let written = steps
+        .iter()
+        .flatten()
+        .filter(|committed| !committed.replayed);
+    written
+        .filter_map(|committed| committed.entries.first())
+        .map(|logged| logged.position.partition)
 }
 
 #[cfg(test)]

@@ -22,12 +22,23 @@ impl Bench {
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
         let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
         let store = Store::open(settings, Clock::system()).await.unwrap();
-        crate::preset::load(&store, "magento", &workflow()).await.unwrap();
+        crate::preset::load(&store, "magento", &workflow())
+            .await
+            .unwrap();
         let log = Log::new(store.partition_count(), 0);
-        let settings = CommitSettings { committers: 1, queue_units_max, batch_steps_max };
+        let settings = CommitSettings {
+            committers: 1,
+            queue_units_max,
+            batch_steps_max,
+        };
         let vitals = Arc::new(Vitals::opened());
         let (committer, workers) = Committer::new(&store, &log, &vitals, &settings);
-        Self { committer, workers: Some(workers), store, _directory: directory }
+        Self {
+            committer,
+            workers: Some(workers),
+            store,
+            _directory: directory,
+        }
     }
 
     fn start(&mut self) {
@@ -36,7 +47,11 @@ impl Bench {
 
     async fn exists(&self, id: &str) -> bool {
         let id = OrderId::new(id).unwrap();
-        self.store.find_order(&workflow(), &id).await.unwrap().is_some()
+        self.store
+            .find_order(&workflow(), &id)
+            .await
+            .unwrap()
+            .is_some()
     }
 }
 
@@ -67,7 +82,15 @@ fn unit(id: &str) -> Unit {
         request_id: None,
     };
     let change = StepChange::Create(Box::new(order), context);
-    Unit { steps: vec![Step { workflow: workflow(), order_id, request: None, change }], mode: UnitMode::Separate }
+    Unit {
+        steps: vec![Step {
+            workflow: workflow(),
+            order_id,
+            request: None,
+            change,
+        }],
+        mode: UnitMode::Separate,
+    }
 }
 
 fn is_done(outcome: Result<UnitOutcome, SubmitError>) -> bool {
@@ -79,7 +102,10 @@ async fn a_full_queue_refuses_at_once_and_what_was_taken_is_committed() {
     let mut bench = Bench::new(2, 256).await;
     let first = bench.committer.hand_over(unit("1")).unwrap();
     let second = bench.committer.hand_over(unit("2")).unwrap();
-    assert_eq!(bench.committer.hand_over(unit("3")).unwrap_err(), SubmitError::Overloaded);
+    assert_eq!(
+        bench.committer.hand_over(unit("3")).unwrap_err(),
+        SubmitError::Overloaded
+    );
     bench.start();
     assert!(is_done(first.outcome().await));
     assert!(is_done(second.outcome().await));
@@ -91,13 +117,16 @@ async fn a_full_queue_refuses_at_once_and_what_was_taken_is_committed() {
 #[tokio::test]
 async fn what_waits_is_committed_together_up_to_a_full_batch() {
     let mut bench = Bench::new(16, 2).await;
-    let tickets: Vec<_> =
-        (1..=5).map(|id| bench.committer.hand_over(unit(&id.to_string())).unwrap()).collect();
+    let tickets: Vec<_> = (1..=5)
+        .map(|id| bench.committer.hand_over(unit(&id.to_string())).unwrap())
+        .collect();
     bench.start();
     for ticket in tickets {
         assert!(is_done(ticket.outcome().await));
     }
-    let partition = bench.store.partition_of(&workflow(), &OrderId::new("1").unwrap());
+    let partition = bench
+        .store
+        .partition_of(&workflow(), &OrderId::new("1").unwrap());
     let entries = bench.store.history_after(partition, 0, 1000).await.unwrap();
     let batches: Vec<_> = entries.iter().map(|batched| batched.batch).collect();
     let sizes: Vec<_> = batches.chunk_by(|a, b| a == b).map(<[_]>::len).collect();
@@ -107,7 +136,9 @@ async fn what_waits_is_committed_together_up_to_a_full_batch() {
 #[tokio::test]
 async fn one_refused_unit_costs_its_neighbours_nothing() {
     let mut bench = Bench::new(16, 256).await;
-    let tickets: Vec<_> = ["1", "1", "2"].map(|id| bench.committer.hand_over(unit(id)).unwrap()).into();
+    let tickets: Vec<_> = ["1", "1", "2"]
+        .map(|id| bench.committer.hand_over(unit(id)).unwrap())
+        .into();
     bench.start();
     let mut outcomes = Vec::new();
     for ticket in tickets {
@@ -129,12 +160,23 @@ async fn a_unit_whose_caller_left_before_its_batch_is_not_executed() {
 #[tokio::test]
 async fn closing_answers_what_was_taken_and_refuses_the_rest() {
     let mut bench = Bench::new(16, 1).await;
-    let tickets: Vec<_> =
-        (1..=5).map(|id| bench.committer.hand_over(unit(&id.to_string())).unwrap()).collect();
+    let tickets: Vec<_> = (1..=5)
+        .map(|id| bench.committer.hand_over(unit(&id.to_string())).unwrap())
+        .collect();
     bench.start();
     bench.committer.close().await;
-    assert_eq!(bench.committer.hand_over(unit("6")).unwrap_err(), SubmitError::ShuttingDown);
-    assert_eq!(bench.committer.hand_over_when_room(unit("6")).await.unwrap_err(), SubmitError::ShuttingDown);
+    assert_eq!(
+        bench.committer.hand_over(unit("6")).unwrap_err(),
+        SubmitError::ShuttingDown
+    );
+    assert_eq!(
+        bench
+            .committer
+            .hand_over_when_room(unit("6"))
+            .await
+            .unwrap_err(),
+        SubmitError::ShuttingDown
+    );
     for ticket in tickets {
         assert!(is_done(ticket.outcome().await));
     }

@@ -23,11 +23,41 @@ struct Caps {
 /// Tried in this order until the error fits: violations and message give way before
 /// the metadata, which programs read. With the last caps every error fits.
 const LADDER: [Caps; 5] = [
-    Caps { message: 1_024, value: 1_536, violations: 50, problem: 512, field: 256 },
-    Caps { message: 512, value: 1_024, violations: 16, problem: 160, field: 128 },
-    Caps { message: 320, value: 768, violations: 8, problem: 120, field: 96 },
-    Caps { message: 256, value: 256, violations: 4, problem: 96, field: 96 },
-    Caps { message: 96, value: 96, violations: 2, problem: 64, field: 64 },
+    Caps {
+        message: 1_024,
+        value: 1_536,
+        violations: 50,
+        problem: 512,
+        field: 256,
+    },
+    Caps {
+        message: 512,
+        value: 1_024,
+        violations: 16,
+        problem: 160,
+        field: 128,
+    },
+    Caps {
+        message: 320,
+        value: 768,
+        violations: 8,
+        problem: 120,
+        field: 96,
+    },
+    Caps {
+        message: 256,
+        value: 256,
+        violations: 4,
+        problem: 96,
+        field: 96,
+    },
+    Caps {
+        message: 96,
+        value: 96,
+        violations: 2,
+        problem: 64,
+        field: 64,
+    },
 ];
 
 /// Cuts a problem so that its status fits, and notes in the metadata that it was cut.
@@ -68,7 +98,11 @@ impl Caps {
         for value in problem.metadata.values_mut() {
             was_cut |= cut(value, self.value);
         }
-        if was_cut { problem.with(TRUNCATED, &true) } else { problem }
+        if was_cut {
+            problem.with(TRUNCATED, &true)
+        } else {
+            problem
+        }
     }
 }
 

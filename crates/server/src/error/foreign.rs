@@ -15,7 +15,8 @@ pub(crate) fn explained<B>(mut response: Response<B>) -> Response<B> {
     if headers.contains_key(DETAILS) {
         return response;
     }
-    let Some(status) = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok) else {
+    let Some(status) = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
+    else {
         return response;
     };
     let status = explain(status);
@@ -41,11 +42,13 @@ pub(crate) fn explain(status: Status) -> Status {
             Problem::new(Reason::MessageTooLarge, message).with("max", &MESSAGE_BYTES_MAX)
         }
         Code::Internal => {
-            let message = "is not a message of this method, or is damaged or compressed in an unknown way";
+            let message =
+                "is not a message of this method, or is damaged or compressed in an unknown way";
             Problem::of_field(Reason::MessageMalformed, "request", message)
         }
         Code::Unimplemented => {
-            let message = "there is no such method, or it does not take messages compressed like this";
+            let message =
+                "there is no such method, or it does not take messages compressed like this";
             Problem::new(Reason::NotImplemented, message)
         }
         Code::Ok
@@ -92,6 +95,9 @@ mod tests {
         let refusal = Status::from(Problem::new(Reason::Internal, "as it is"));
         let response = explained(refusal.clone().into_http::<()>());
         let status = Status::from_header_map(response.headers()).unwrap();
-        assert_eq!((status.message(), status.details()), (refusal.message(), refusal.details()));
+        assert_eq!(
+            (status.message(), status.details()),
+            (refusal.message(), refusal.details())
+        );
     }
 }

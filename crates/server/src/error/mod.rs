@@ -96,7 +96,10 @@ impl Error {
     /// Marks the error as that of one step of several.
     #[must_use]
     pub fn of_step(self, index: usize) -> Self {
-        Self::StepRefused { index, source: Box::new(self) }
+        Self::StepRefused {
+            index,
+            source: Box::new(self),
+        }
     }
 
     /// Names the field of the request that broke a rule of the workflow; by itself that
@@ -119,10 +122,15 @@ impl Error {
     fn log(&self) {
         match self {
             Self::Store(error) if error.is_passing() => {
-                tracing::warn!(error = chain(error), "a read found the database unavailable");
+                tracing::warn!(
+                    error = chain(error),
+                    "a read found the database unavailable"
+                );
             }
             Self::Store(error) => tracing::error!(error = chain(error), "a read failed"),
-            Self::Internal { what } => tracing::error!(error = what, "a call failed inside Waymark"),
+            Self::Internal { what } => {
+                tracing::error!(error = what, "a call failed inside Waymark")
+            }
             Self::Document(error @ DocumentError::NotWritten { .. }) => {
                 tracing::error!(error = chain(error), "a workflow could not be exported");
             }
@@ -186,9 +194,10 @@ impl From<Error> for Problem {
             Error::StepRefused { index, source } => Self::from(*source).with("step_index", &index),
             Error::Definition(refusal) => refusal::problem(&refusal, "document"),
             Error::WorkflowInvalid { field, refusal } => refusal::problem(&refusal, field),
-            Error::RequestIdReused => {
-                Self::new(Reason::RequestIdReused, "the request_id was used for another request")
-            }
+            Error::RequestIdReused => Self::new(
+                Reason::RequestIdReused,
+                "the request_id was used for another request",
+            ),
             Error::Document(error) => of_document(&error),
             Error::VersionNotFound { workflow, version } => {
                 let message = format!("workflow {workflow} has no version {version}");
@@ -197,23 +206,32 @@ impl From<Error> for Problem {
                     .with("version", &version)
             }
             Error::Submit(error) => of_submit(error),
-            Error::Store(error) if error.is_passing() => of_submit(SubmitError::Commit(CommitError::Unavailable)),
-            Error::Store(_) | Error::Internal { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
+            Error::Store(error) if error.is_passing() => {
+                of_submit(SubmitError::Commit(CommitError::Unavailable))
+            }
+            Error::Store(_) | Error::Internal { .. } => {
+                of_submit(SubmitError::Commit(CommitError::Database))
+            }
         }
     }
 }
 
 fn of_fields(invalid: &InvalidRequest) -> Problem {
     let violations = invalid.violations().iter();
-    let violations = violations.map(|violation| (violation.field.clone(), violation.problem.to_string()));
+    let violations =
+        violations.map(|violation| (violation.field.clone(), violation.problem.to_string()));
     Problem::new(Reason::FieldInvalid, invalid.to_string()).violating(violations)
 }
 
 fn of_document(error: &DocumentError) -> Problem {
     let field = match error {
         DocumentError::NoExport => "format",
-        DocumentError::NotWritten { .. } => return of_submit(SubmitError::Commit(CommitError::Database)),
-        DocumentError::TooLarge { .. } | DocumentError::Text { .. } | DocumentError::NotSupportedYet { .. } => "document",
+        DocumentError::NotWritten { .. } => {
+            return of_submit(SubmitError::Commit(CommitError::Database));
+        }
+        DocumentError::TooLarge { .. }
+        | DocumentError::Text { .. }
+        | DocumentError::NotSupportedYet { .. } => "document",
     };
     let message = error.to_string();
     Problem::new(Reason::FieldInvalid, message.clone()).violating([(field.to_owned(), message)])
@@ -225,31 +243,47 @@ fn of_resume_token(error: TokenError) -> Problem {
     let problem = problem.violating([("resume_token".to_owned(), message)]);
     match error {
         TokenError::Invalid | TokenError::Foreign => problem,
-        TokenError::Ahead { partition, offset, head } => {
-            problem.with("partition", &partition.number()).with("offset", &offset).with("head", &head)
-        }
-        TokenError::Expired { partition, offset, oldest } => {
-            problem.with("partition", &partition.number()).with("offset", &offset).with("oldest", &oldest)
-        }
+        TokenError::Ahead {
+            partition,
+            offset,
+            head,
+        } => problem
+            .with("partition", &partition.number())
+            .with("offset", &offset)
+            .with("head", &head),
+        TokenError::Expired {
+            partition,
+            offset,
+            oldest,
+        } => problem
+            .with("partition", &partition.number())
+            .with("offset", &offset)
+            .with("oldest", &oldest),
     }
 }
 
 fn of_submit(error: SubmitError) -> Problem {
     match error {
-        SubmitError::Overloaded => {
-            Problem::new(Reason::Overloaded, "more waits to be written than the server takes; nothing was written")
-        }
-        SubmitError::ShuttingDown => Problem::new(Reason::ShuttingDown, "the server is stopping; nothing was written"),
-        SubmitError::Commit(CommitError::Unavailable) => {
-            Problem::new(Reason::DatabaseUnavailable, "the database does not answer; nothing was written")
-        }
+        SubmitError::Overloaded => Problem::new(
+            Reason::Overloaded,
+            "more waits to be written than the server takes; nothing was written",
+        ),
+        SubmitError::ShuttingDown => Problem::new(
+            Reason::ShuttingDown,
+            "the server is stopping; nothing was written",
+        ),
+        SubmitError::Commit(CommitError::Unavailable) => Problem::new(
+            Reason::DatabaseUnavailable,
+            "the database does not answer; nothing was written",
+        ),
         SubmitError::Commit(CommitError::OutcomeUnknown) => Problem::new(
             Reason::OutcomeUnknown,
             "it could not be found out whether this was written; ask again with the same request_id, or read",
         ),
-        SubmitError::Commit(CommitError::Database) => {
-            Problem::new(Reason::Internal, "something is wrong inside the service; its log says what")
-        }
+        SubmitError::Commit(CommitError::Database) => Problem::new(
+            Reason::Internal,
+            "something is wrong inside the service; its log says what",
+        ),
     }
 }
 

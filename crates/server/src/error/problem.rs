@@ -39,7 +39,11 @@ impl Problem {
     }
 
     /// A problem with one field of the request.
-    pub(crate) fn of_field(reason: Reason, field: impl Into<String>, problem: impl Into<String>) -> Self {
+    pub(crate) fn of_field(
+        reason: Reason,
+        field: impl Into<String>,
+        problem: impl Into<String>,
+    ) -> Self {
         let (field, problem) = (field.into(), problem.into());
         Self::new(reason, format!("{field} {problem}")).violating([(field, problem)])
     }
@@ -67,26 +71,41 @@ impl Problem {
 
     /// Adds fields that are wrong, each with what is wrong.
     #[must_use]
-    pub(crate) fn violating(mut self, violations: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(crate) fn violating(
+        mut self,
+        violations: impl IntoIterator<Item = (String, String)>,
+    ) -> Self {
         self.violations.extend(violations);
         self
     }
 
     /// What became of one step of several.
     pub(crate) fn into_step_error(self) -> v1::StepError {
-        let Self { reason, message, metadata, violations: _, subject: _ } = budget::fit(self.spelling_fields());
+        let Self {
+            reason,
+            message,
+            metadata,
+            violations: _,
+            subject: _,
+        } = budget::fit(self.spelling_fields());
         v1::StepError {
             code: i32::from(reason.code()),
             reason: reason.as_str().to_owned(),
             message,
-            metadata: metadata.into_iter().map(|(key, value)| (key.to_owned(), value)).collect(),
+            metadata: metadata
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
         }
     }
 
     /// The status without any cut; [`Status::from`] is the one that fits.
     pub(super) fn to_status(&self) -> Status {
         let code = self.reason.code();
-        let metadata = self.metadata.iter().map(|(key, value)| ((*key).to_owned(), value.clone()));
+        let metadata = self
+            .metadata
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), value.clone()));
         let metadata: HashMap<String, String> = metadata.collect();
         let mut details = ErrorDetails::with_error_info(self.reason.as_str(), DOMAIN, metadata);
         match code {
@@ -96,7 +115,11 @@ impl Problem {
                 }
             }
             Code::FailedPrecondition => {
-                details.add_precondition_failure_violation(self.reason.as_str(), &self.subject, &self.message);
+                details.add_precondition_failure_violation(
+                    self.reason.as_str(),
+                    &self.subject,
+                    &self.message,
+                );
             }
             Code::Unavailable | Code::ResourceExhausted => {
                 details.set_retry_info(Some(retry_delay(self.reason)));
@@ -109,7 +132,10 @@ impl Problem {
     /// A step has no list of violations, so its message names every field.
     fn spelling_fields(mut self) -> Self {
         if self.violations.len() > 1 {
-            let fields = self.violations.iter().map(|(field, problem)| format!("{field} {problem}"));
+            let fields = self
+                .violations
+                .iter()
+                .map(|(field, problem)| format!("{field} {problem}"));
             self.message = fields.collect::<Vec<_>>().join("; ");
         }
         self

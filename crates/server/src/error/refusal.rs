@@ -9,22 +9,33 @@ use super::{Problem, Reason};
 /// Why a change is refused; `field` is the part of the request that broken rules are put down to.
 pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
     match refusal {
-        workflow::Refusal::GuardInvalid { problem, .. } => {
-            Problem::of_field(Reason::FieldInvalid, "transition.guard", problem.to_string())
-        }
-        workflow::Refusal::FieldRequired { path } => {
-            Problem::of_field(Reason::FieldInvalid, "document", format!("must give {path}"))
-        }
-        workflow::Refusal::ModeRefused => {
-            Problem::of_field(Reason::ModeRefused, "mode", "must be MERGE for MAGENTO_CONFIG_XML")
-        }
+        workflow::Refusal::GuardInvalid { problem, .. } => Problem::of_field(
+            Reason::FieldInvalid,
+            "transition.guard",
+            problem.to_string(),
+        ),
+        workflow::Refusal::FieldRequired { path } => Problem::of_field(
+            Reason::FieldInvalid,
+            "document",
+            format!("must give {path}"),
+        ),
+        workflow::Refusal::ModeRefused => Problem::of_field(
+            Reason::ModeRefused,
+            "mode",
+            "must be MERGE for MAGENTO_CONFIG_XML",
+        ),
         workflow::Refusal::WorkflowInvalid { findings } => {
-            let violations = findings.iter().map(|finding| (field.to_owned(), finding.to_string()));
+            let violations = findings
+                .iter()
+                .map(|finding| (field.to_owned(), finding.to_string()));
             Problem::new(Reason::WorkflowInvalid, refusal.to_string())
                 .with("findings", &findings.len())
                 .violating(violations)
         }
-        _ => particulars(Problem::new(Reason::named(refusal.reason()), refusal.to_string()), refusal),
+        _ => particulars(
+            Problem::new(Reason::named(refusal.reason()), refusal.to_string()),
+            refusal,
+        ),
     }
 }
 
@@ -33,35 +44,52 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
     use workflow::Refusal as R;
     match refusal {
         R::WorkflowNotFound { workflow } => problem.with("workflow", workflow),
-        R::WorkflowInUse { workflow, usage } => {
-            used(problem, usage).with("workflow", workflow).about(format!("workflow {workflow}"))
-        }
+        R::WorkflowInUse { workflow, usage } => used(problem, usage)
+            .with("workflow", workflow)
+            .about(format!("workflow {workflow}")),
         R::StateNotFound { state } => problem.with("state", state),
         R::StatusNotFound { status } | R::StatusExists { status } | R::StatusRetired { status } => {
-            problem.with("status", status).about(format!("status {status}"))
+            problem
+                .with("status", status)
+                .about(format!("status {status}"))
         }
         R::StatusAssignedElsewhere { status, state }
         | R::AssignmentNotFound { state, status }
         | R::LastStatusOfState { state, status }
-        | R::StatusNotInState { state, status } => {
-            problem.with("state", state).with("status", status).about(format!("assignment {state}/{status}"))
-        }
-        R::DefaultRequired { state, status } => {
-            problem.with("states", state).with("status", status).about(format!("assignment {state}/{status}"))
-        }
-        R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => {
-            problem.with("status", status).with_list("states", states).about(format!("status {status}"))
-        }
-        R::StatusNamedByTransition { status, transitions } => problem
+        | R::StatusNotInState { state, status } => problem
+            .with("state", state)
+            .with("status", status)
+            .about(format!("assignment {state}/{status}")),
+        R::DefaultRequired { state, status } => problem
+            .with("states", state)
+            .with("status", status)
+            .about(format!("assignment {state}/{status}")),
+        R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => problem
+            .with("status", status)
+            .with_list("states", states)
+            .about(format!("status {status}")),
+        R::StatusNamedByTransition {
+            status,
+            transitions,
+        } => problem
             .with("status", status)
             .with_list("transitions", transitions)
             .about(format!("status {status}")),
-        R::StatusInUse { status, state: Some(state), usage } => {
-            used(problem, usage).with("state", state).with("status", status).about(format!("assignment {state}/{status}"))
-        }
-        R::StatusInUse { status, state: None, usage } => {
-            used(problem, usage).with("status", status).about(format!("status {status}"))
-        }
+        R::StatusInUse {
+            status,
+            state: Some(state),
+            usage,
+        } => used(problem, usage)
+            .with("state", state)
+            .with("status", status)
+            .about(format!("assignment {state}/{status}")),
+        R::StatusInUse {
+            status,
+            state: None,
+            usage,
+        } => used(problem, usage)
+            .with("status", status)
+            .about(format!("status {status}")),
         R::TransitionExists { transition } | R::TransitionNotFound { transition } => {
             problem.with("transition", transition)
         }
@@ -69,12 +97,17 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
         R::VersionMismatch { expected, current } => {
             problem.with("expected", expected).with("current", current)
         }
-        R::GuardInvalid { .. } | R::FieldRequired { .. } | R::ModeRefused | R::WorkflowInvalid { .. } => problem,
+        R::GuardInvalid { .. }
+        | R::FieldRequired { .. }
+        | R::ModeRefused
+        | R::WorkflowInvalid { .. } => problem,
     }
 }
 
 fn used(problem: Problem, usage: &workflow::Usage) -> Problem {
-    problem.with("count", &usage.count).with_list("orders", &usage.order_ids)
+    problem
+        .with("count", &usage.count)
+        .with_list("orders", &usage.order_ids)
 }
 
 impl From<&persistence::Refusal> for Problem {
@@ -108,5 +141,7 @@ fn of_order(
     workflow: &waymark_domain::value::WorkflowCode,
     order: &waymark_domain::value::OrderId,
 ) -> Problem {
-    Problem::new(reason, message).with("workflow", workflow).with("order", order)
+    Problem::new(reason, message)
+        .with("workflow", workflow)
+        .with("order", order)
 }

@@ -6,7 +6,7 @@ use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use waymark_domain::{
     guard::EvaluationError,
-    order::Rejection,
+    order::{Rejection, Standing},
     value::{HoldId, Invalid, LineId, Money, OrderId, Quantity, RequestId, Role},
     workflow::{Refusal, Usage},
 };
@@ -44,11 +44,16 @@ impl Longest {
     }
 
     fn failure() -> EvaluationError {
-        EvaluationError { message: "\u{1F980}".repeat(300) }
+        EvaluationError {
+            message: "\u{1F980}".repeat(300),
+        }
     }
 
     fn usage() -> Usage {
-        Usage { count: u64::MAX, order_ids: vec![Self::id::<OrderId>(); 10] }
+        Usage {
+            count: u64::MAX,
+            order_ids: vec![Self::id::<OrderId>(); 10],
+        }
     }
 }
 
@@ -58,20 +63,31 @@ fn rejections() -> Vec<Rejection> {
     let quantity: Quantity = "999999999999.9999".parse().unwrap();
     let money = Money::new(1_000_000_000_000_000).unwrap();
     vec![
-        Rejection::VersionMismatch { expected: i64::MAX, current: i64::MAX },
+        Rejection::VersionMismatch {
+            expected: i64::MAX,
+            current: i64::MAX,
+        },
         Rejection::TransitionNotAllowed {
             from_state: state(),
             from_status: status(),
             allowed: Longest::codes(2_000),
         },
-        Rejection::TransitionAmbiguous { candidates: Longest::codes(2_000) },
-        Rejection::GuardRefused { transition: Longest::code(), expression: Longest::expression() },
+        Rejection::TransitionAmbiguous {
+            candidates: Longest::codes(2_000),
+        },
+        Rejection::GuardRefused {
+            transition: Longest::code(),
+            expression: Longest::expression(),
+        },
         Rejection::GuardFailed {
             transition: Longest::code(),
             expression: Longest::expression(),
             source: Longest::failure(),
         },
-        Rejection::EntryGuardRefused { state: state(), expression: Longest::expression() },
+        Rejection::EntryGuardRefused {
+            state: state(),
+            expression: Longest::expression(),
+        },
         Rejection::EntryGuardFailed {
             state: state(),
             expression: Longest::expression(),
@@ -81,43 +97,86 @@ fn rejections() -> Vec<Rejection> {
             transition: Longest::code(),
             roles: vec![Role::new(&"%".repeat(64)).unwrap(); 500],
         },
-        Rejection::OrderHeld { holds: vec![Longest::id::<HoldId>(); 16] },
+        Rejection::OrderHeld {
+            holds: vec![Longest::id::<HoldId>(); 16],
+        },
         Rejection::OrderNotHeld,
         Rejection::OrderTerminal { state: state() },
         Rejection::StateNotHoldable { state: state() },
         Rejection::HoldLimit { max: usize::MAX },
-        Rejection::StatusNotInState { state: state(), status: status() },
+        Rejection::StatusNotInState {
+            state: state(),
+            status: status(),
+        },
         Rejection::StateWithoutStatus { state: state() },
         Rejection::StatusRetired { status: status() },
-        Rejection::CommentStatusNever { allowed: Longest::codes(2_000) },
-        Rejection::StateCannotStart { state: state(), allowed: Longest::codes(200) },
+        Rejection::CommentStatusNever {
+            standing: Standing {
+                state: state(),
+                status: status(),
+            },
+            allowed: Longest::codes(2_000),
+        },
+        Rejection::StateCannotStart {
+            state: state(),
+            allowed: Longest::codes(200),
+        },
         Rejection::OperationNotAllowed {
             operation: Longest::code(),
             state: state(),
             allowed: Longest::codes(100),
         },
-        Rejection::QuantityExceeded { line: line(), left: quantity, asked: quantity },
-        Rejection::LineInUse { line: line(), done: quantity },
-        Rejection::AmountExceeded { left: money, asked: money },
-        Rejection::NothingToDo { operation: Longest::code() },
-        Rejection::CascadeLimit { limit: 100, transitions: Longest::codes(101) },
-        Rejection::TransitionNotFound { transition: Longest::code() },
+        Rejection::QuantityExceeded {
+            line: line(),
+            left: quantity,
+            asked: quantity,
+        },
+        Rejection::LineInUse {
+            line: line(),
+            done: quantity,
+        },
+        Rejection::AmountExceeded {
+            left: money,
+            asked: money,
+        },
+        Rejection::NothingToDo {
+            operation: Longest::code(),
+        },
+        Rejection::CascadeLimit {
+            limit: 100,
+            transitions: Longest::codes(101),
+        },
+        Rejection::TransitionNotFound {
+            transition: Longest::code(),
+        },
         Rejection::StateNotFound { state: state() },
         Rejection::StatusNotFound { status: status() },
-        Rejection::OperationNotFound { operation: Longest::code() },
-        Rejection::HoldNotFound { hold: Longest::id() },
+        Rejection::OperationNotFound {
+            operation: Longest::code(),
+        },
+        Rejection::HoldNotFound {
+            hold: Longest::id(),
+        },
         Rejection::LineNotFound { line: line() },
-        Rejection::Field { field: "order.lines", problem: Invalid::Duplicate },
+        Rejection::Field {
+            field: "order.lines",
+            problem: Invalid::Duplicate,
+        },
     ]
 }
 
 fn findings(count: usize) -> Vec<workflow::Finding> {
     let start = "workflow: x\nlabel: X\ninitial_state: a\nstates:\n  a: {label: A, category: initial, can_start: true}\n";
     let unknown = "z".repeat(32);
-    let transitions = (0..count).map(|n| format!("  t{n:0>31}: {{label: T, to_state: {unknown}}}\n"));
-    let text = format!("{start}transitions:\n{}", transitions.collect::<Vec<_>>().concat());
+    let transitions =
+        (0..count).map(|n| format!("  t{n:0>31}: {{label: T, to_state: {unknown}}}\n"));
+    let text = format!(
+        "{start}transitions:\n{}",
+        transitions.collect::<Vec<_>>().concat()
+    );
     let document = workflow::document::parse(&text, workflow::document::Format::Yaml).unwrap();
-    let draft = workflow::document::draft(None, &document, workflow::document::Mode::Replace, None).unwrap();
+    let draft = workflow::document::draft(None, &document, workflow::document::Mode::Replace, None)
+        .unwrap();
     let findings: Vec<_> = workflow::lint(&draft);
     assert!(findings.len() >= count);
     findings
@@ -126,33 +185,85 @@ fn findings(count: usize) -> Vec<workflow::Finding> {
 fn refusals() -> Vec<Refusal> {
     let (state, status) = (Longest::code, Longest::code);
     vec![
-        Refusal::WorkflowNotFound { workflow: Longest::code() },
-        Refusal::WorkflowInUse { workflow: Longest::code(), usage: Longest::usage() },
+        Refusal::WorkflowNotFound {
+            workflow: Longest::code(),
+        },
+        Refusal::WorkflowInUse {
+            workflow: Longest::code(),
+            usage: Longest::usage(),
+        },
         Refusal::StateNotFound { state: state() },
         Refusal::StatusNotFound { status: status() },
         Refusal::StatusExists { status: status() },
         Refusal::StatusRetired { status: status() },
-        Refusal::StatusAssignedElsewhere { status: status(), state: state() },
-        Refusal::DefaultRequired { state: state(), status: status() },
-        Refusal::AssignmentNotFound { state: state(), status: status() },
-        Refusal::LastStatusOfState { state: state(), status: status() },
-        Refusal::StatusNamedByTransition { status: status(), transitions: Longest::codes(200) },
-        Refusal::StatusAssigned { status: status(), states: Longest::codes(200) },
-        Refusal::StatusIsDefault { status: status(), states: Longest::codes(200) },
-        Refusal::StatusInUse { status: status(), state: Some(state()), usage: Longest::usage() },
-        Refusal::StatusInUse { status: status(), state: None, usage: Longest::usage() },
-        Refusal::StatusNotInState { state: state(), status: status() },
-        Refusal::TransitionExists { transition: Longest::code() },
-        Refusal::TransitionNotFound { transition: Longest::code() },
-        Refusal::OperationNotFound { operation: Longest::code() },
+        Refusal::StatusAssignedElsewhere {
+            status: status(),
+            state: state(),
+        },
+        Refusal::DefaultRequired {
+            state: state(),
+            status: status(),
+        },
+        Refusal::AssignmentNotFound {
+            state: state(),
+            status: status(),
+        },
+        Refusal::LastStatusOfState {
+            state: state(),
+            status: status(),
+        },
+        Refusal::StatusNamedByTransition {
+            status: status(),
+            transitions: Longest::codes(200),
+        },
+        Refusal::StatusAssigned {
+            status: status(),
+            states: Longest::codes(200),
+        },
+        Refusal::StatusIsDefault {
+            status: status(),
+            states: Longest::codes(200),
+        },
+        Refusal::StatusInUse {
+            status: status(),
+            state: Some(state()),
+            usage: Longest::usage(),
+        },
+        Refusal::StatusInUse {
+            status: status(),
+            state: None,
+            usage: Longest::usage(),
+        },
+        Refusal::StatusNotInState {
+            state: state(),
+            status: status(),
+        },
+        Refusal::TransitionExists {
+            transition: Longest::code(),
+        },
+        Refusal::TransitionNotFound {
+            transition: Longest::code(),
+        },
+        Refusal::OperationNotFound {
+            operation: Longest::code(),
+        },
         Refusal::GuardInvalid {
             transition: Longest::code(),
-            problem: waymark_domain::guard::GuardError::Syntax { message: "\u{1F980}".repeat(1_000) },
+            problem: waymark_domain::guard::GuardError::Syntax {
+                message: "\u{1F980}".repeat(1_000),
+            },
         },
-        Refusal::WorkflowInvalid { findings: findings(2_000) },
-        Refusal::FieldRequired { path: "%".repeat(4_000) },
+        Refusal::WorkflowInvalid {
+            findings: findings(2_000),
+        },
+        Refusal::FieldRequired {
+            path: "%".repeat(4_000),
+        },
         Refusal::ModeRefused,
-        Refusal::VersionMismatch { expected: "%".repeat(128), current: "v1".to_owned() },
+        Refusal::VersionMismatch {
+            expected: "%".repeat(128),
+            current: "v1".to_owned(),
+        },
     ]
 }
 
@@ -160,36 +271,72 @@ fn refusals() -> Vec<Refusal> {
 fn errors() -> Vec<Error> {
     let (workflow, order_id) = (Longest::code::<WorkflowCode>, Longest::id::<OrderId>);
     let partition = waymark_domain::partition::Partition::new(1_023);
-    let document = |text: &str| workflow::document::parse(text, workflow::document::Format::Yaml).unwrap_err();
+    let document =
+        |text: &str| workflow::document::parse(text, workflow::document::Format::Yaml).unwrap_err();
     let mut errors = vec![
-        Error::from(InvalidRequest::new("%".repeat(2_000), waymark_proto::invalid::Problem::Text("\u{1F980}".repeat(2_000)))),
+        Error::from(InvalidRequest::new(
+            "%".repeat(2_000),
+            waymark_proto::invalid::Problem::Text("\u{1F980}".repeat(2_000)),
+        )),
         Error::PageToken(page::Invalid),
         Error::ResumeToken(TokenError::Invalid),
         Error::ResumeToken(TokenError::Foreign),
-        Error::ResumeToken(TokenError::Ahead { partition, offset: i64::MAX, head: i64::MAX }),
-        Error::ResumeToken(TokenError::Expired { partition, offset: i64::MAX, oldest: i64::MAX }),
+        Error::ResumeToken(TokenError::Ahead {
+            partition,
+            offset: i64::MAX,
+            head: i64::MAX,
+        }),
+        Error::ResumeToken(TokenError::Expired {
+            partition,
+            offset: i64::MAX,
+            oldest: i64::MAX,
+        }),
         Error::Refused(persistence::Refusal::RequestIdReused {
             request_id: RequestId::new(&"\u{1F980}".repeat(128)).unwrap(),
         }),
-        Error::Refused(persistence::Refusal::WorkflowNotFound { workflow: workflow() }),
-        Error::Refused(persistence::Refusal::OrderNotFound { workflow: workflow(), order_id: order_id() }),
-        Error::Refused(persistence::Refusal::OrderExists { workflow: workflow(), order_id: order_id() }),
+        Error::Refused(persistence::Refusal::WorkflowNotFound {
+            workflow: workflow(),
+        }),
+        Error::Refused(persistence::Refusal::OrderNotFound {
+            workflow: workflow(),
+            order_id: order_id(),
+        }),
+        Error::Refused(persistence::Refusal::OrderExists {
+            workflow: workflow(),
+            order_id: order_id(),
+        }),
         Error::RequestIdReused,
         Error::Document(document(&format!("{}: 1", "%".repeat(3_000)))),
         Error::Document(DocumentError::NoExport),
-        Error::Document(DocumentError::NotWritten { problem: "what the writer says".to_owned() }),
-        Error::VersionNotFound { workflow: workflow(), version: i64::MAX },
+        Error::Document(DocumentError::NotWritten {
+            problem: "what the writer says".to_owned(),
+        }),
+        Error::VersionNotFound {
+            workflow: workflow(),
+            version: i64::MAX,
+        },
         Error::Submit(SubmitError::Overloaded),
         Error::Submit(SubmitError::ShuttingDown),
         Error::from(CommitError::Unavailable),
         Error::from(CommitError::OutcomeUnknown),
         Error::from(CommitError::Database),
-        Error::Store(persistence::Error::Unavailable { source: "password=secret".into() }),
-        Error::Store(persistence::Error::SchemaOlder { pending: vec!["secret".to_owned()] }),
+        Error::Store(persistence::Error::Unavailable {
+            source: "password=secret".into(),
+        }),
+        Error::Store(persistence::Error::SchemaOlder {
+            pending: vec!["secret".to_owned()],
+        }),
         Error::Internal { what: "secret" },
-        Error::Definition(Refusal::WorkflowInvalid { findings: findings(2_000) }).in_field("transition"),
+        Error::Definition(Refusal::WorkflowInvalid {
+            findings: findings(2_000),
+        })
+        .in_field("transition"),
     ];
-    errors.extend(rejections().into_iter().map(|rejection| Error::rejected(rejection).of_step(999)));
+    errors.extend(
+        rejections()
+            .into_iter()
+            .map(|rejection| Error::rejected(rejection).of_step(999)),
+    );
     errors.extend(refusals().into_iter().map(Error::Definition));
     errors
 }
@@ -197,7 +344,11 @@ fn errors() -> Vec<Error> {
 fn statuses() -> Vec<Status> {
     let below = [Code::OutOfRange, Code::Internal, Code::Unimplemented];
     let below = below.map(|code| explain(Status::new(code, "")));
-    errors().into_iter().map(Status::from).chain(below).collect()
+    errors()
+        .into_iter()
+        .map(Status::from)
+        .chain(below)
+        .collect()
 }
 
 #[test]
@@ -227,9 +378,15 @@ fn what_is_cut_is_said() {
 #[test]
 fn a_guard_of_plain_characters_is_told_whole() {
     let expression = "x".repeat(1_000);
-    let refused = Rejection::GuardRefused { transition: Longest::code(), expression: expression.clone() };
+    let refused = Rejection::GuardRefused {
+        transition: Longest::code(),
+        expression: expression.clone(),
+    };
     let status = Status::from(Error::rejected(refused));
-    assert_eq!(status.get_details_error_info().unwrap().metadata["guard"], expression);
+    assert_eq!(
+        status.get_details_error_info().unwrap().metadata["guard"],
+        expression
+    );
 }
 
 #[test]
@@ -239,26 +396,51 @@ fn every_code_has_its_details() {
         let info = details.error_info().unwrap();
         assert_eq!(info.domain, "waymark");
         assert!(!status.message().is_empty(), "{status:?}");
-        let violations = details.bad_request().map_or(0, |bad| bad.field_violations.len());
-        assert_eq!(violations > 0, status.code() == Code::InvalidArgument, "{status:?}");
+        let violations = details
+            .bad_request()
+            .map_or(0, |bad| bad.field_violations.len());
+        assert_eq!(
+            violations > 0,
+            status.code() == Code::InvalidArgument,
+            "{status:?}"
+        );
         let precondition = details.precondition_failure().is_some();
-        assert_eq!(precondition, status.code() == Code::FailedPrecondition, "{status:?}");
-        let retry = details.retry_info().is_some_and(|retry| retry.retry_delay.is_some());
+        assert_eq!(
+            precondition,
+            status.code() == Code::FailedPrecondition,
+            "{status:?}"
+        );
+        let retry = details
+            .retry_info()
+            .is_some_and(|retry| retry.retry_delay.is_some());
         let passing = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
         assert_eq!(retry, passing, "{status:?}");
         let everywhere = ["step_index", "details_truncated"];
         let reason = Reason::named(&info.reason);
-        for key in info.metadata.keys().filter(|key| !everywhere.contains(&key.as_str())) {
-            assert!(reason.metadata_keys().contains(&key.as_str()), "{} has {key}", info.reason);
+        for key in info
+            .metadata
+            .keys()
+            .filter(|key| !everywhere.contains(&key.as_str()))
+        {
+            assert!(
+                reason.metadata_keys().contains(&key.as_str()),
+                "{} has {key}",
+                info.reason
+            );
         }
     }
 }
 
 #[test]
 fn every_reason_is_sent_by_something() {
-    let sent: BTreeSet<String> =
-        statuses().iter().map(|status| status.get_details_error_info().unwrap().reason).collect();
-    let all: BTreeSet<String> = Reason::ALL.iter().map(|reason| reason.as_str().to_owned()).collect();
+    let sent: BTreeSet<String> = statuses()
+        .iter()
+        .map(|status| status.get_details_error_info().unwrap().reason)
+        .collect();
+    let all: BTreeSet<String> = Reason::ALL
+        .iter()
+        .map(|reason| reason.as_str().to_owned())
+        .collect();
     assert_eq!(sent, all);
 }
 
@@ -269,7 +451,12 @@ fn reasons_of_the_rules_are_known() {
         assert_eq!(problem.reason.as_str(), rejection.reason());
     }
     for refusal in refusals() {
-        assert_eq!(Problem::from(Error::Definition(refusal.clone())).reason.as_str(), refusal.reason());
+        assert_eq!(
+            Problem::from(Error::Definition(refusal.clone()))
+                .reason
+                .as_str(),
+            refusal.reason()
+        );
     }
 }
 
@@ -282,12 +469,24 @@ fn nothing_inside_gets_out() {
 
 #[test]
 fn a_step_is_refused_as_a_call_of_its_own() {
-    let refused = || Error::rejected(Rejection::OrderHeld { holds: vec![HoldId::new("3").unwrap()] });
+    let refused = || {
+        Error::rejected(Rejection::OrderHeld {
+            holds: vec![HoldId::new("3").unwrap()],
+        })
+    };
     let (status, step) = (Status::from(refused()), refused().into_step_error());
     let info = status.get_details_error_info().unwrap();
     assert_eq!(step.code, i32::from(status.code()));
-    assert_eq!((step.reason, step.message.as_str()), (info.reason, status.message()));
-    assert_eq!(step.metadata.into_iter().collect::<std::collections::HashMap<_, _>>(), info.metadata);
+    assert_eq!(
+        (step.reason, step.message.as_str()),
+        (info.reason, status.message())
+    );
+    assert_eq!(
+        step.metadata
+            .into_iter()
+            .collect::<std::collections::HashMap<_, _>>(),
+        info.metadata
+    );
 }
 
 /// A row of the page as code, reason and keys.
@@ -295,7 +494,13 @@ type Row = (String, String, Vec<String>);
 
 fn documented() -> Vec<Row> {
     let page = include_str!("../../../../docs/errors.md");
-    let quoted = |text: &str| text.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let quoted = |text: &str| {
+        text.split('`')
+            .skip(1)
+            .step_by(2)
+            .map(str::to_owned)
+            .collect::<Vec<_>>()
+    };
     let (mut code, mut rows) = (String::new(), Vec::new());
     for line in page.lines() {
         if let Some(heading) = line.strip_prefix("## ") {
@@ -310,17 +515,38 @@ fn documented() -> Vec<Row> {
 
 #[test]
 fn the_page_of_errors_says_what_the_code_does() {
-    let code = |code: Code| format!("{code:?}").chars().enumerate().fold(String::new(), |mut name, (at, letter)| {
-        if at > 0 && letter.is_uppercase() {
-            name.push('_');
-        }
-        name.push(letter.to_ascii_uppercase());
-        name
+    let code = |code: Code| {
+        format!("{code:?}")
+            .chars()
+            .enumerate()
+            .fold(String::new(), |mut name, (at, letter)| {
+                if at > 0 && letter.is_uppercase() {
+                    name.push('_');
+                }
+                name.push(letter.to_ascii_uppercase());
+                name
+            })
+    };
+    let keys = |reason: &Reason| {
+        reason
+            .metadata_keys()
+            .iter()
+            .map(|key| (*key).to_owned())
+            .collect()
+    };
+    let coded = Reason::ALL.iter().map(|reason| {
+        (
+            code(reason.code()),
+            reason.as_str().to_owned(),
+            keys(reason),
+        )
     });
-    let keys = |reason: &Reason| reason.metadata_keys().iter().map(|key| (*key).to_owned()).collect();
-    let coded = Reason::ALL.iter().map(|reason| (code(reason.code()), reason.as_str().to_owned(), keys(reason)));
-    let (coded, documented): (BTreeSet<Row>, BTreeSet<Row>) = (coded.collect(), documented().into_iter().collect());
+    let (coded, documented): (BTreeSet<Row>, BTreeSet<Row>) =
+        (coded.collect(), documented().into_iter().collect());
     let missing: Vec<_> = coded.difference(&documented).collect();
     let surplus: Vec<_> = documented.difference(&coded).collect();
-    assert!(missing.is_empty() && surplus.is_empty(), "missing: {missing:#?}\nsurplus: {surplus:#?}");
+    assert!(
+        missing.is_empty() && surplus.is_empty(),
+        "missing: {missing:#?}\nsurplus: {surplus:#?}"
+    );
 }

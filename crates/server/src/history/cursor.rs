@@ -16,7 +16,10 @@ pub struct Cursor {
 impl Cursor {
     /// After the entry at `offset`, which was written by `batch`.
     pub fn after(offset: i64, batch: &BatchId) -> Self {
-        Self { offset, check: check(batch) }
+        Self {
+            offset,
+            check: check(batch),
+        }
     }
 }
 
@@ -47,7 +50,10 @@ impl Bookmark {
 
     /// The cursor in one partition; at its beginning for one that does not exist.
     pub fn cursor(&self, partition: Partition) -> Cursor {
-        index(partition).and_then(|index| self.0.get(index)).copied().unwrap_or_default()
+        index(partition)
+            .and_then(|index| self.0.get(index))
+            .copied()
+            .unwrap_or_default()
     }
 
     /// Moves the cursor in one partition.

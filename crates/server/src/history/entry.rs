@@ -35,6 +35,11 @@ impl From<Batched> for LogEntry {
     fn from(batched: Batched) -> Self {
         let Batched { logged, batch } = batched;
         let wire = v1::HistoryEntry::from(&logged);
-        Self { wire_bytes: wire.encoded_len(), logged, batch, wire }
+        Self {
+            wire_bytes: wire.encoded_len(),
+            logged,
+            batch,
+            wire,
+        }
     }
 }

@@ -47,7 +47,9 @@ impl Log {
     /// A log without readers, whose rings share `ring_bytes_max`.
     pub(crate) fn new(count: PartitionCount, ring_bytes_max: usize) -> Arc<Self> {
         let partitions = usize::try_from(count.get()).unwrap_or(1).max(1);
-        let rings = count.all().map(|_| Mutex::new(Ring::new(ring_bytes_max / partitions)));
+        let rings = count
+            .all()
+            .map(|_| Mutex::new(Ring::new(ring_bytes_max / partitions)));
         Arc::new(Self {
             count,
             rings: rings.collect(),
@@ -134,16 +136,24 @@ impl Log {
     }
 
     /// Up to `limit` entries after an offset; none when the ring does not reach back so far.
-    pub(super) fn after(&self, partition: Partition, offset: i64, limit: usize) -> Option<Vec<Arc<LogEntry>>> {
+    pub(super) fn after(
+        &self,
+        partition: Partition,
+        offset: i64,
+        limit: usize,
+    ) -> Option<Vec<Arc<LogEntry>>> {
         self.ring(partition)?.after(offset, limit)
     }
 
     fn tell(&self) {
-        self.grown.send_modify(|generation| *generation = generation.wrapping_add(1));
+        self.grown
+            .send_modify(|generation| *generation = generation.wrapping_add(1));
     }
 
     fn ring(&self, partition: Partition) -> Option<MutexGuard<'_, Ring>> {
-        index(partition).and_then(|index| self.rings.get(index)).map(lock)
+        index(partition)
+            .and_then(|index| self.rings.get(index))
+            .map(lock)
     }
 }
 

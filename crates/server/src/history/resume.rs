@@ -28,7 +28,12 @@ pub enum ResumeError {
 /// Returns the error of the store.
 pub async fn from_now(store: &Store) -> Result<Bookmark, Error> {
     let mut bookmark = Bookmark::beginning(store.partition_count());
-    for Head { position, batch, create_time: _ } in store.history_heads().await? {
+    for Head {
+        position,
+        batch,
+        create_time: _,
+    } in store.history_heads().await?
+    {
         bookmark.set(position.partition, Cursor::after(position.offset, &batch));
     }
     Ok(bookmark)
@@ -42,7 +47,13 @@ pub async fn from_beginning(store: &Store) -> Result<Bookmark, Error> {
     let mut bookmark = Bookmark::beginning(store.partition_count());
     for partition in store.partition_count().all() {
         if let Some(oldest) = store.oldest_offset(partition).await? {
-            bookmark.set(partition, Cursor { offset: oldest - 1, check: 0 });
+            bookmark.set(
+                partition,
+                Cursor {
+                    offset: oldest - 1,
+                    check: 0,
+                },
+            );
         }
     }
     Ok(bookmark)
@@ -55,8 +66,10 @@ pub async fn from_beginning(store: &Store) -> Result<Bookmark, Error> {
 pub async fn from_token(store: &Store, text: &str) -> Result<Bookmark, ResumeError> {
     let bookmark = token::decode(text, &store.deployment(), store.partition_count())?;
     let heads = store.history_heads().await?;
-    let heads: BTreeMap<Partition, Head> =
-        heads.into_iter().map(|head| (head.position.partition, head)).collect();
+    let heads: BTreeMap<Partition, Head> = heads
+        .into_iter()
+        .map(|head| (head.position.partition, head))
+        .collect();
     for (partition, cursor) in bookmark.cursors() {
         verify(store, partition, cursor, heads.get(&partition)).await?;
     }
@@ -72,7 +85,12 @@ async fn verify(
     let offset = cursor.offset;
     let end = head.map_or(0, |head| head.position.offset);
     if offset > end {
-        return Err(TokenError::Ahead { partition, offset, head: end }.into());
+        return Err(TokenError::Ahead {
+            partition,
+            offset,
+            head: end,
+        }
+        .into());
     }
     let batch = match head {
         Some(head) if offset == end => Some(head.batch),
@@ -83,9 +101,12 @@ async fn verify(
         Some(_) => Err(TokenError::Foreign.into()),
         // The entry itself is gone; nothing is missed as long as the next one is there.
         None => match store.oldest_offset(partition).await? {
-            Some(oldest) if oldest > offset + 1 => {
-                Err(TokenError::Expired { partition, offset, oldest }.into())
+            Some(oldest) if oldest > offset + 1 => Err(TokenError::Expired {
+                partition,
+                offset,
+                oldest,
             }
+            .into()),
             Some(_) | None => Ok(()),
         },
     }

@@ -15,7 +15,12 @@ pub(super) struct Ring {
 
 impl Ring {
     pub(super) fn new(bytes_max: usize) -> Self {
-        Self { bytes_max, bytes: 0, entries: VecDeque::new(), head: None }
+        Self {
+            bytes_max,
+            bytes: 0,
+            entries: VecDeque::new(),
+            head: None,
+        }
     }
 
     /// The offset of the last entry that the ring had; none when it is not anchored.
@@ -52,7 +57,9 @@ impl Ring {
             self.entries.push_back(entry);
         }
         while self.bytes > self.bytes_max {
-            let Some(oldest) = self.entries.pop_front() else { return };
+            let Some(oldest) = self.entries.pop_front() else {
+                return;
+            };
             self.bytes -= oldest.weight();
         }
     }
@@ -68,7 +75,9 @@ impl Ring {
         let skipped = usize::try_from(offset + 1 - first).ok()?;
         let mut found: Vec<Arc<LogEntry>> = Vec::new();
         for entry in self.entries.iter().skip(skipped) {
-            let ends_step = found.last().is_none_or(|last| last.logged.step_offset != entry.logged.step_offset);
+            let ends_step = found
+                .last()
+                .is_none_or(|last| last.logged.step_offset != entry.logged.step_offset);
             if ends_step && found.len() >= limit {
                 break;
             }
@@ -92,8 +101,10 @@ mod tests {
     use super::*;
 
     fn logged(offset: i64, step_offset: i64) -> Logged {
-        let standing =
-            Standing { state: StateCode::new("new").unwrap(), status: StatusCode::new("pending").unwrap() };
+        let standing = Standing {
+            state: StateCode::new("new").unwrap(),
+            status: StatusCode::new("pending").unwrap(),
+        };
         let entry = Entry {
             sequence: offset,
             from: Some(standing.clone()),
@@ -113,14 +124,20 @@ mod tests {
         Logged {
             workflow: WorkflowCode::new("order").unwrap(),
             order_id: OrderId::new("1").unwrap(),
-            position: LogPosition { partition: Partition::new(0), offset },
+            position: LogPosition {
+                partition: Partition::new(0),
+                offset,
+            },
             step_offset,
             entry,
         }
     }
 
     fn of_step(offset: i64, step_offset: i64) -> Arc<LogEntry> {
-        Arc::new(LogEntry::from(Batched { logged: logged(offset, step_offset), batch: BatchId([1; 16]) }))
+        Arc::new(LogEntry::from(Batched {
+            logged: logged(offset, step_offset),
+            batch: BatchId([1; 16]),
+        }))
     }
 
     /// Entries of single-digit offsets weigh the same.
@@ -133,7 +150,8 @@ mod tests {
     }
 
     fn offsets(ring: &Ring, after: i64, limit: usize) -> Option<Vec<i64>> {
-        ring.after(after, limit).map(|entries| entries.iter().map(|entry| entry.offset()).collect())
+        ring.after(after, limit)
+            .map(|entries| entries.iter().map(|entry| entry.offset()).collect())
     }
 
     #[test]
@@ -149,7 +167,11 @@ mod tests {
         let mut ring = ring(4);
         ring.anchor(5);
         assert_eq!(offsets(&ring, 5, 9), Some(vec![]));
-        assert_eq!(offsets(&ring, 7, 9), Some(vec![]), "a reader may know of more than the ring");
+        assert_eq!(
+            offsets(&ring, 7, 9),
+            Some(vec![]),
+            "a reader may know of more than the ring"
+        );
         assert_eq!(offsets(&ring, 4, 9), None);
         ring.push((6..=8).map(entry));
         assert_eq!(offsets(&ring, 7, 9), Some(vec![8]));
@@ -192,7 +214,13 @@ mod tests {
     fn a_step_is_never_cut() {
         let mut ring = ring(9);
         ring.anchor(0);
-        ring.push([entry(1), of_step(2, 2), of_step(3, 2), of_step(4, 2), entry(5)]);
+        ring.push([
+            entry(1),
+            of_step(2, 2),
+            of_step(3, 2),
+            of_step(4, 2),
+            entry(5),
+        ]);
         assert_eq!(offsets(&ring, 0, 2), Some(vec![1, 2, 3, 4]));
         assert_eq!(offsets(&ring, 1, 1), Some(vec![2, 3, 4]));
         assert_eq!(offsets(&ring, 0, 1), Some(vec![1]));

@@ -10,11 +10,7 @@ use tokio_util::sync::CancellationToken;
 use waymark_domain::partition::Partition;
 use waymark_persistence::{Error, Store};
 
-use super::{
-    Log,
-    entry::LogEntry,
-    log::Wanted,
-};
+use super::{Log, entry::LogEntry, log::Wanted};
 use crate::{error::chain, vitals::Vitals};
 
 /// How many entries are read at once.
@@ -68,7 +64,9 @@ impl Tailer {
             let outcome = self.look(wanted).await;
             match &outcome {
                 Ok(()) => failing = false,
-                Err(error) if failing => tracing::debug!(error = chain(error), "the log cannot be read"),
+                Err(error) if failing => {
+                    tracing::debug!(error = chain(error), "the log cannot be read")
+                }
                 Err(error) => {
                     failing = true;
                     tracing::warn!(error = chain(error), "the log cannot be read; trying on");
@@ -82,9 +80,16 @@ impl Tailer {
     async fn look(&self, wanted: Wanted) -> Result<(), Error> {
         if self.log.readers() == 0 {
             self.log.forget();
-            return if wanted.all { self.store.ping().await } else { Ok(()) };
+            return if wanted.all {
+                self.store.ping().await
+            } else {
+                Ok(())
+            };
         }
-        let unanchored = wanted.partitions.iter().any(|partition| self.log.head(*partition).is_none());
+        let unanchored = wanted
+            .partitions
+            .iter()
+            .any(|partition| self.log.head(*partition).is_none());
         let mut behind = wanted.partitions;
         if wanted.all || unanchored {
             behind.extend(self.find_behind().await?);
@@ -99,8 +104,10 @@ impl Tailer {
     /// Compares the rings with the heads in the database, and anchors those that know nothing or are far behind.
     async fn find_behind(&self) -> Result<Vec<Partition>, Error> {
         let heads = self.store.history_heads().await?;
-        let heads: BTreeMap<Partition, i64> =
-            heads.into_iter().map(|head| (head.position.partition, head.position.offset)).collect();
+        let heads: BTreeMap<Partition, i64> = heads
+            .into_iter()
+            .map(|head| (head.position.partition, head.position.offset))
+            .collect();
         let mut behind = Vec::new();
         for partition in self.log.partition_count().all() {
             let head = heads.get(&partition).copied().unwrap_or(0);
@@ -118,10 +125,19 @@ impl Tailer {
 
     async fn read(&self, partition: Partition) -> Result<(), Error> {
         while let Some(head) = self.log.head(partition) {
-            let batch = self.store.history_after(partition, head, CHUNK_ENTRIES).await?;
+            let batch = self
+                .store
+                .history_after(partition, head, CHUNK_ENTRIES)
+                .await?;
             let count = batch.len();
             if count > 0 {
-                self.log.push(partition, batch.into_iter().map(|batched| Arc::new(LogEntry::from(batched))).collect());
+                self.log.push(
+                    partition,
+                    batch
+                        .into_iter()
+                        .map(|batched| Arc::new(LogEntry::from(batched)))
+                        .collect(),
+                );
             }
             // A chunk ends with a whole step, so it may be a little short of full without being the last.
             if count < CHUNK_ENTRIES / 2 {

@@ -82,8 +82,14 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
 /// Writes a bookmark as a token.
 pub(super) fn encode(bookmark: &Bookmark, deployment: &DeploymentId) -> String {
     let cursors = bookmark.cursors();
-    let (offsets, checks) = cursors.map(|(_, cursor)| (cursor.offset.unsigned_abs(), cursor.check)).unzip();
-    let body = Body { deployment: deployment_check(deployment).to_vec(), offsets, checks };
+    let (offsets, checks) = cursors
+        .map(|(_, cursor)| (cursor.offset.unsigned_abs(), cursor.check))
+        .unzip();
+    let body = Body {
+        deployment: deployment_check(deployment).to_vec(),
+        offsets,
+        checks,
+    };
     let mut bytes = vec![VERSION];
     bytes.extend(body.encode_to_vec());
     bytes.extend(checksum(&bytes));
@@ -108,8 +114,15 @@ pub(super) fn decode(
         return Err(TokenError::Foreign);
     }
     let cursor = |(offset, check)| i64::try_from(offset).map(|offset| Cursor { offset, check });
-    let cursors = body.offsets.into_iter().zip(body.checks).map(cursor).collect::<Result<_, _>>();
-    cursors.map(Bookmark::from_cursors).map_err(|_| TokenError::Invalid)
+    let cursors = body
+        .offsets
+        .into_iter()
+        .zip(body.checks)
+        .map(cursor)
+        .collect::<Result<_, _>>();
+    cursors
+        .map(Bookmark::from_cursors)
+        .map_err(|_| TokenError::Invalid)
 }
 
 fn open(text: &str) -> Option<Body> {
@@ -140,7 +153,10 @@ mod tests {
     fn bookmark() -> Bookmark {
         let mut bookmark = Bookmark::beginning(three());
         bookmark.set(Partition::new(1), Cursor::after(41, &BatchId([9; 16])));
-        bookmark.set(Partition::new(2), Cursor::after(i64::MAX, &BatchId([255; 16])));
+        bookmark.set(
+            Partition::new(2),
+            Cursor::after(i64::MAX, &BatchId([255; 16])),
+        );
         bookmark
     }
 
@@ -148,7 +164,10 @@ mod tests {
     fn a_token_comes_back_as_the_bookmark() {
         for bookmark in [bookmark(), Bookmark::beginning(three())] {
             let text = encode(&bookmark, &HERE);
-            assert!(text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_'));
+            assert!(
+                text.bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+            );
             assert_eq!(decode(&text, &HERE, three()), Ok(bookmark));
         }
     }
@@ -160,7 +179,10 @@ mod tests {
         for partition in count.all() {
             bookmark.set(partition, Cursor::after(i64::MAX, &BatchId([3; 16])));
         }
-        assert_eq!(decode(&encode(&bookmark, &HERE), &HERE, count), Ok(bookmark));
+        assert_eq!(
+            decode(&encode(&bookmark, &HERE), &HERE, count),
+            Ok(bookmark)
+        );
     }
 
     #[test]
@@ -170,7 +192,11 @@ mod tests {
             let mut bytes = text.clone().into_bytes();
             bytes[place] = if bytes[place] == b'A' { b'B' } else { b'A' };
             let changed = String::from_utf8(bytes).unwrap();
-            assert_eq!(decode(&changed, &HERE, three()), Err(TokenError::Invalid), "{changed}");
+            assert_eq!(
+                decode(&changed, &HERE, three()),
+                Err(TokenError::Invalid),
+                "{changed}"
+            );
         }
     }
 
@@ -179,8 +205,21 @@ mod tests {
         let text = encode(&bookmark(), &HERE);
         let cut = &text[..text.len() - 1];
         let huge = "A".repeat(100_000);
-        for text in ["", "A", "AAAA", "not a token", "ÄÖÜ", cut, &format!("{text}="), &huge] {
-            assert_eq!(decode(text, &HERE, three()), Err(TokenError::Invalid), "{text}");
+        for text in [
+            "",
+            "A",
+            "AAAA",
+            "not a token",
+            "ÄÖÜ",
+            cut,
+            &format!("{text}="),
+            &huge,
+        ] {
+            assert_eq!(
+                decode(text, &HERE, three()),
+                Err(TokenError::Invalid),
+                "{text}"
+            );
         }
     }
 

@@ -192,7 +192,9 @@ impl Watcher {
     async fn collect(&mut self) -> Result<Parcel, StreamError> {
         let mut parcel = Parcel::default();
         for place in 0..self.partitions.len() {
-            let Some(partition) = self.partitions.get(place).copied() else { break };
+            let Some(partition) = self.partitions.get(place).copied() else {
+                break;
+            };
             self.read(partition, &mut parcel).await?;
             if parcel.full {
                 // The others come first next time.
@@ -217,7 +219,10 @@ impl Watcher {
             Some(entries) => {
                 self.take(partition, entries.iter().map(AsRef::as_ref), end, parcel);
             }
-            None => self.read_database(partition, cursor.offset, end, parcel).await?,
+            None => {
+                self.read_database(partition, cursor.offset, end, parcel)
+                    .await?
+            }
         }
         Ok(())
     }
@@ -232,7 +237,10 @@ impl Watcher {
         let log = Arc::clone(&self.log);
         // The semaphore is never closed; without a permit the read only loses its bound.
         let _permit = log.chunks.acquire().await.ok();
-        let chunk = self.store.history_after(partition, offset, self.chunk_entries).await?;
+        let chunk = self
+            .store
+            .history_after(partition, offset, self.chunk_entries)
+            .await?;
         let entries: Vec<LogEntry> = chunk.into_iter().map(LogEntry::from).collect();
         self.adapt(&entries);
         self.take(partition, entries.iter(), end, parcel);
@@ -260,17 +268,25 @@ impl Watcher {
         let entries: Vec<&LogEntry> = entries.take_while(|entry| entry.offset() <= end).collect();
         for step in entries.chunk_by(|a, b| a.logged.step_offset == b.logged.step_offset) {
             let Some(last) = step.last() else { continue };
-            let matching = || step.iter().filter(|entry| self.filter.matches(&entry.logged));
-            let bytes: usize = matching().map(|entry| entry.wire_bytes + FRAMING_BYTES).sum();
+            let matching = || {
+                step.iter()
+                    .filter(|entry| self.filter.matches(&entry.logged))
+            };
+            let bytes: usize = matching()
+                .map(|entry| entry.wire_bytes + FRAMING_BYTES)
+                .sum();
             // A step larger than a message goes alone, since it must not be split.
             if parcel.bytes + bytes > ANSWER_BYTES_SOFT_MAX && !parcel.entries.is_empty() {
                 parcel.full = true;
                 return;
             }
-            parcel.entries.extend(matching().map(|entry| entry.wire.clone()));
+            parcel
+                .entries
+                .extend(matching().map(|entry| entry.wire.clone()));
             parcel.bytes += bytes;
             parcel.moved = true;
-            self.bookmark.set(partition, Cursor::after(last.offset(), &last.batch));
+            self.bookmark
+                .set(partition, Cursor::after(last.offset(), &last.batch));
         }
     }
 

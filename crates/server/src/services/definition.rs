@@ -16,7 +16,11 @@ use crate::{App, Error, telemetry};
 /// Finds a workflow as it is now.
 pub(super) async fn find(app: &App, code: &WorkflowCode) -> Result<Arc<Published>, Error> {
     let found = app.store().workflow(code).await?;
-    found.ok_or_else(|| Error::from(Refusal::WorkflowNotFound { workflow: code.clone() }))
+    found.ok_or_else(|| {
+        Error::from(Refusal::WorkflowNotFound {
+            workflow: code.clone(),
+        })
+    })
 }
 
 /// Changes a workflow and answers; the flag says whether an earlier call is answered.
@@ -28,7 +32,9 @@ pub(super) async fn change<A, R>(
     workflow: WorkflowCode,
     call: EditCall,
     field: &'static str,
-    edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), Error> + Send + 'static,
+    edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), Error>
+    + Send
+    + 'static,
     answer: impl Fn(&Outcome<A>) -> R + Send + Sync + 'static,
 ) -> Result<(R, bool), Error>
 where
@@ -38,7 +44,10 @@ where
     telemetry::note_request(call.request.as_ref().map(|request| &request.id));
     let change = WorkflowChange {
         workflow,
-        request: call.request.map(|key| Request { id: key.id, fingerprint: key.fingerprint }),
+        request: call.request.map(|key| Request {
+            id: key.id,
+            fingerprint: key.fingerprint,
+        }),
         actor: call.actor,
         mode: match call.validate_only {
             ValidateOnly::No => ChangeMode::Apply,
@@ -57,12 +66,21 @@ where
             }
         }
     };
-    app.detached(work).await?.map_err(|error: Error| error.in_field(field))
+    app.detached(work)
+        .await?
+        .map_err(|error: Error| error.in_field(field))
 }
 
 /// The workflow that an edit needs.
-pub(super) fn present<'a>(record: Option<&'a Record>, code: &WorkflowCode) -> Result<&'a Record, Error> {
-    record.ok_or_else(|| Error::from(Refusal::WorkflowNotFound { workflow: code.clone() }))
+pub(super) fn present<'a>(
+    record: Option<&'a Record>,
+    code: &WorkflowCode,
+) -> Result<&'a Record, Error> {
+    record.ok_or_else(|| {
+        Error::from(Refusal::WorkflowNotFound {
+            workflow: code.clone(),
+        })
+    })
 }
 
 /// Refuses an edit by a caller that has seen another version. A part that does not exist
@@ -74,5 +92,8 @@ pub(super) fn check_etag(expected: Option<&String>, stamp: Option<&Stamp>) -> Re
     if *expected == current {
         return Ok(());
     }
-    Err(Error::from(Refusal::VersionMismatch { expected: expected.clone(), current }))
+    Err(Error::from(Refusal::VersionMismatch {
+        expected: expected.clone(),
+        current,
+    }))
 }

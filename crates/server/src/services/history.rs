@@ -37,27 +37,54 @@ impl Service {
     }
 
     async fn list(&self, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
-        let ListHistory { workflow, order_id, newest_first, visible_to_customer_only, page } = call;
+        let ListHistory {
+            workflow,
+            order_id,
+            newest_first,
+            visible_to_customer_only,
+            page,
+        } = call;
         telemetry::note_order(&order_id);
         let token = page.token.as_deref().unwrap_or_default();
         let query = HistoryQuery {
-            direction: if newest_first { Direction::Descending } else { Direction::Ascending },
+            direction: if newest_first {
+                Direction::Descending
+            } else {
+                Direction::Ascending
+            },
             after_sequence: page::decode(KIND, page.arguments, token)?,
-            visibility: if visible_to_customer_only { Visibility::Customer } else { Visibility::All },
+            visibility: if visible_to_customer_only {
+                Visibility::Customer
+            } else {
+                Visibility::All
+            },
             limit: page.size,
         };
-        let Some(found) = self.app.store().order_history(&workflow, &order_id, &query).await? else {
+        let Some(found) = self
+            .app
+            .store()
+            .order_history(&workflow, &order_id, &query)
+            .await?
+        else {
             return Err(match self.app.store().workflow(&workflow).await? {
                 None => workflow::Refusal::WorkflowNotFound { workflow }.into(),
                 Some(_) => Refusal::OrderNotFound { workflow, order_id }.into(),
             });
         };
-        let mut entries: Vec<v1::HistoryEntry> = found.entries.iter().map(v1::HistoryEntry::from).collect();
+        let mut entries: Vec<v1::HistoryEntry> =
+            found.entries.iter().map(v1::HistoryEntry::from).collect();
         let count = page::fitting(&entries);
-        let next = if count < entries.len() { last_sequence(&found.entries, count) } else { found.next };
+        let next = if count < entries.len() {
+            last_sequence(&found.entries, count)
+        } else {
+            found.next
+        };
         entries.truncate(count);
         let next = next.map(|sequence| page::encode(KIND, page.arguments, &sequence));
-        Ok(v1::ListHistoryResponse { entries, next_page_token: next.unwrap_or_default() })
+        Ok(v1::ListHistoryResponse {
+            entries,
+            next_page_token: next.unwrap_or_default(),
+        })
     }
 
     async fn stream(&self, call: StreamHistory) -> Result<Watcher, Error> {
@@ -68,7 +95,12 @@ impl Service {
             Some(token) => resume(&self.app, &token).await?,
             None => history::from_beginning(store).await?,
         };
-        Ok(self.watcher(start, self.all_partitions(), call.filter, Reading::UpTo(end)))
+        Ok(self.watcher(
+            start,
+            self.all_partitions(),
+            call.filter,
+            Reading::UpTo(end),
+        ))
     }
 
     async fn watch(&self, call: WatchHistory) -> Result<Watcher, Error> {
@@ -78,7 +110,11 @@ impl Service {
             WatchFrom::Beginning => history::from_beginning(store).await?,
             WatchFrom::Token(token) => resume(&self.app, &token).await?,
         };
-        let partitions = if call.partitions.is_empty() { self.all_partitions() } else { call.partitions };
+        let partitions = if call.partitions.is_empty() {
+            self.all_partitions()
+        } else {
+            call.partitions
+        };
         let reading = Reading::Following(call.checkpoint_interval);
         Ok(self.watcher(start, partitions, call.filter, reading))
     }
@@ -91,7 +127,15 @@ impl Service {
         reading: Reading,
     ) -> Watcher {
         let app = &self.app;
-        Watcher::new(app.store(), app.log(), app.stopping(), start, partitions, filter, reading)
+        Watcher::new(
+            app.store(),
+            app.log(),
+            app.stopping(),
+            start,
+            partitions,
+            filter,
+            reading,
+        )
     }
 
     fn all_partitions(&self) -> Vec<Partition> {
@@ -108,7 +152,8 @@ impl HistoryService for Service {
         &self,
         request: Request<v1::ListHistoryRequest>,
     ) -> Result<Response<v1::ListHistoryResponse>, Status> {
-        let call = ListHistory::read(request.into_inner(), self.app.default_workflow()).map_err(Error::from)?;
+        let call = ListHistory::read(request.into_inner(), self.app.default_workflow())
+            .map_err(Error::from)?;
         Ok(Response::new(self.list(call).await?))
     }
 
@@ -118,11 +163,13 @@ impl HistoryService for Service {
     ) -> Result<Response<Self::StreamHistoryStream>, Status> {
         let call = StreamHistory::read(request.into_inner()).map_err(Error::from)?;
         let watcher = self.stream(call).await?;
-        Ok(Response::new(messages(watcher, |message| v1::StreamHistoryResponse {
-            entries: message.entries,
-            resume_token: message.resume_token,
-            checkpoint: message.checkpoint,
-            partition_count: message.partition_count,
+        Ok(Response::new(messages(watcher, |message| {
+            v1::StreamHistoryResponse {
+                entries: message.entries,
+                resume_token: message.resume_token,
+                checkpoint: message.checkpoint,
+                partition_count: message.partition_count,
+            }
         })))
     }
 
@@ -133,11 +180,13 @@ impl HistoryService for Service {
         let count = self.app.store().partition_count();
         let call = WatchHistory::read(request.into_inner(), count).map_err(Error::from)?;
         let watcher = self.watch(call).await?;
-        Ok(Response::new(messages(watcher, |message| v1::WatchHistoryResponse {
-            entries: message.entries,
-            resume_token: message.resume_token,
-            checkpoint: message.checkpoint,
-            partition_count: message.partition_count,
+        Ok(Response::new(messages(watcher, |message| {
+            v1::WatchHistoryResponse {
+                entries: message.entries,
+                resume_token: message.resume_token,
+                checkpoint: message.checkpoint,
+                partition_count: message.partition_count,
+            }
         })))
     }
 }
@@ -148,7 +197,12 @@ fn messages<M: 'static>(watcher: Watcher, wire: fn(Message) -> M) -> Messages<M>
         let next = watcher.next().await?;
         Some((next, watcher))
     });
-    in_turns(pulled.boxed()).map(move |next| next.map(wire).map_err(|error| Status::from(Error::from(error)))).boxed()
+    in_turns(pulled.boxed())
+        .map(move |next| {
+            next.map(wire)
+                .map_err(|error| Status::from(Error::from(error)))
+        })
+        .boxed()
 }
 
 /// Gives way before each item.
@@ -164,15 +218,19 @@ fn in_turns<T>(items: impl Stream<Item = T> + Send + Unpin) -> impl Stream<Item 
 }
 
 async fn resume(app: &App, token: &str) -> Result<history::Bookmark, Error> {
-    history::from_token(app.store(), token).await.map_err(|error| match error {
-        ResumeError::Token(error) => error.into(),
-        ResumeError::Store(error) => error.into(),
-    })
+    history::from_token(app.store(), token)
+        .await
+        .map_err(|error| match error {
+            ResumeError::Token(error) => error.into(),
+            ResumeError::Store(error) => error.into(),
+        })
 }
 
 /// The sequence of the last of `count` entries.
 fn last_sequence(entries: &[Logged], count: usize) -> Option<i64> {
-    entries.get(count.checked_sub(1)?).map(|logged| logged.entry.sequence)
+    entries
+        .get(count.checked_sub(1)?)
+        .map(|logged| logged.entry.sequence)
 }
 
 impl From<StreamError> for Error {

@@ -9,7 +9,9 @@ use waymark_domain::{
 };
 use waymark_persistence::Outcome;
 use waymark_proto::{
-    convert::status::{CreateStatus, DeleteStatus, GetStatus, ListStatuses, UpdateStatus, status_to_wire},
+    convert::status::{
+        CreateStatus, DeleteStatus, GetStatus, ListStatuses, UpdateStatus, status_to_wire,
+    },
     v1::{self, status_service_server::StatusService},
 };
 
@@ -39,78 +41,141 @@ impl StatusService for Service {
         &self,
         request: Request<v1::CreateStatusRequest>,
     ) -> Result<Response<v1::CreateStatusResponse>, Status> {
-        let call = CreateStatus::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
-        let CreateStatus { workflow, status, edit } = call;
+        let call = CreateStatus::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
+        let CreateStatus {
+            workflow,
+            status,
+            edit,
+        } = call;
         let (target, code) = (workflow.clone(), status.code.clone());
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
-            Ok((Some(workflow::create_status(&record.workflow, status.clone())?), ()))
+            Ok((
+                Some(workflow::create_status(&record.workflow, status.clone())?),
+                (),
+            ))
         };
         let answer = move |outcome: &Outcome<()>| v1::CreateStatusResponse {
-            status: outcome.record.as_ref().and_then(|published| wire(&published.record, &code)),
+            status: outcome
+                .record
+                .as_ref()
+                .and_then(|published| wire(&published.record, &code)),
             replayed: false,
         };
-        let (response, replayed) = definition::change(&self.app, workflow, edit, "status", change, answer).await?;
-        Ok(Response::new(v1::CreateStatusResponse { replayed, ..response }))
+        let (response, replayed) =
+            definition::change(&self.app, workflow, edit, "status", change, answer).await?;
+        Ok(Response::new(v1::CreateStatusResponse {
+            replayed,
+            ..response
+        }))
     }
 
     async fn get_status(
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let call = GetStatus::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call =
+            GetStatus::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
         let status = wire(&published.record, &call.code);
-        let status = status.ok_or_else(|| Error::from(Refusal::StatusNotFound { status: call.code }))?;
-        Ok(Response::new(v1::GetStatusResponse { status: Some(status) }))
+        let status =
+            status.ok_or_else(|| Error::from(Refusal::StatusNotFound { status: call.code }))?;
+        Ok(Response::new(v1::GetStatusResponse {
+            status: Some(status),
+        }))
     }
 
     async fn list_statuses(
         &self,
         request: Request<v1::ListStatusesRequest>,
     ) -> Result<Response<v1::ListStatusesResponse>, Status> {
-        let call = ListStatuses::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call = ListStatuses::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
         let workflow = &published.record.workflow;
-        if let Some(state) = call.state.as_ref().filter(|state| workflow.state(state).is_none()) {
-            return Err(Error::from(Refusal::StateNotFound { state: state.clone() }).into());
+        if let Some(state) = call
+            .state
+            .as_ref()
+            .filter(|state| workflow.state(state).is_none())
+        {
+            return Err(Error::from(Refusal::StateNotFound {
+                state: state.clone(),
+            })
+            .into());
         }
-        let in_state = |code: &StatusCode| call.state.as_ref().is_none_or(|state| workflow.assignment(state, code).is_some());
-        let listed = workflow.statuses.iter().filter(|status| call.include_retired || !status.retired);
+        let in_state = |code: &StatusCode| {
+            call.state
+                .as_ref()
+                .is_none_or(|state| workflow.assignment(state, code).is_some())
+        };
+        let listed = workflow
+            .statuses
+            .iter()
+            .filter(|status| call.include_retired || !status.retired);
         let listed = listed.filter(|status| in_state(&status.code));
         let items = listed.map(|status| ((status.position, status.code.clone()), status));
-        let (statuses, next_page_token) =
-            page::of("statuses", &call.page, items, |status| status_to_wire(&published.record, status))
-                .map_err(Error::from)?;
-        Ok(Response::new(v1::ListStatusesResponse { statuses, next_page_token }))
+        let (statuses, next_page_token) = page::of("statuses", &call.page, items, |status| {
+            status_to_wire(&published.record, status)
+        })
+        .map_err(Error::from)?;
+        Ok(Response::new(v1::ListStatusesResponse {
+            statuses,
+            next_page_token,
+        }))
     }
 
     async fn update_status(
         &self,
         request: Request<v1::UpdateStatusRequest>,
     ) -> Result<Response<v1::UpdateStatusResponse>, Status> {
-        let call = UpdateStatus::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
-        let UpdateStatus { workflow, code, patch, edit } = call;
+        let call = UpdateStatus::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
+        let UpdateStatus {
+            workflow,
+            code,
+            patch,
+            edit,
+        } = call;
         let (target, changed, etag) = (workflow.clone(), code.clone(), edit.etag.clone());
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), record.statuses.get(&changed))?;
-            Ok((Some(workflow::update_status(&record.workflow, &changed, patch.clone())?), ()))
+            Ok((
+                Some(workflow::update_status(
+                    &record.workflow,
+                    &changed,
+                    patch.clone(),
+                )?),
+                (),
+            ))
         };
         let answer = move |outcome: &Outcome<()>| v1::UpdateStatusResponse {
-            status: outcome.record.as_ref().and_then(|published| wire(&published.record, &code)),
+            status: outcome
+                .record
+                .as_ref()
+                .and_then(|published| wire(&published.record, &code)),
             replayed: false,
         };
-        let (response, replayed) = definition::change(&self.app, workflow, edit, "status", change, answer).await?;
-        Ok(Response::new(v1::UpdateStatusResponse { replayed, ..response }))
+        let (response, replayed) =
+            definition::change(&self.app, workflow, edit, "status", change, answer).await?;
+        Ok(Response::new(v1::UpdateStatusResponse {
+            replayed,
+            ..response
+        }))
     }
 
     async fn delete_status(
         &self,
         request: Request<v1::DeleteStatusRequest>,
     ) -> Result<Response<v1::DeleteStatusResponse>, Status> {
-        let call = DeleteStatus::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
-        let DeleteStatus { workflow, code, edit } = call;
+        let call = DeleteStatus::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
+        let DeleteStatus {
+            workflow,
+            code,
+            edit,
+        } = call;
         let (target, etag) = (workflow.clone(), edit.etag.clone());
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
@@ -122,12 +187,16 @@ impl StatusService for Service {
             status: outcome.answer.clone(),
             replayed: false,
         };
-        let (response, replayed) = definition::change(&self.app, workflow, edit, "code", change, answer).await?;
+        let (response, replayed) =
+            definition::change(&self.app, workflow, edit, "code", change, answer).await?;
         let status = response.status.filter(|_| !replayed);
         Ok(Response::new(v1::DeleteStatusResponse { status, replayed }))
     }
 }
 
 fn wire(record: &Record, code: &StatusCode) -> Option<v1::OrderStatus> {
-    record.workflow.status(code).map(|status| status_to_wire(record, status))
+    record
+        .workflow
+        .status(code)
+        .map(|status| status_to_wire(record, status))
 }

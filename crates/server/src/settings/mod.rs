@@ -137,7 +137,8 @@ fn database(values: &source::Values) -> Result<waymark_persistence::Settings, Se
         connect_timeout: values.take("connect_timeout_ms", parse::milliseconds(1))?,
         lock_timeout: values.take("lock_timeout_ms", parse::milliseconds(1))?,
         statement_timeout: values.take("statement_timeout_ms", parse::milliseconds(1))?,
-        idle_in_transaction_timeout: values.take("idle_in_transaction_timeout_ms", parse::milliseconds(1))?,
+        idle_in_transaction_timeout: values
+            .take("idle_in_transaction_timeout_ms", parse::milliseconds(1))?,
         commit_patience: values.take("commit_patience_ms", parse::milliseconds(1))?,
         ..waymark_persistence::Settings::new(url)
     })
@@ -158,7 +159,10 @@ fn committers(
     let committers = asked.unwrap_or(2);
     // One connection stays free for changes of workflows.
     if committers >= database.write_connections_max {
-        return Err(values.refuse("write_connections_max", Problem::TooFewConnections { committers }));
+        return Err(values.refuse(
+            "write_connections_max",
+            Problem::TooFewConnections { committers },
+        ));
     }
     Ok(committers)
 }

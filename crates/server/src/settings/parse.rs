@@ -10,7 +10,8 @@ use waymark_persistence::DatabaseUrl;
 use super::{LogFormat, Problem};
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, Problem> {
-    text.parse().map_err(|_| Problem::Expected("an address and port such as 127.0.0.1:50551"))
+    text.parse()
+        .map_err(|_| Problem::Expected("an address and port such as 127.0.0.1:50551"))
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, Problem> {
@@ -29,7 +30,9 @@ pub(super) fn preset(text: &str) -> Result<Option<String>, Problem> {
     match text {
         "none" => Ok(None),
         name if preset::find(name).is_some() => Ok(Some(name.to_owned())),
-        _ => Err(Problem::Expected("none or the name of a preset, see `waymark preset list`")),
+        _ => Err(Problem::Expected(
+            "none or the name of a preset, see `waymark preset list`",
+        )),
     }
 }
 
@@ -42,38 +45,66 @@ pub(super) fn partitions(text: &str) -> Result<Option<PartitionCount>, Problem> 
         return Ok(None);
     }
     let count = text.parse().ok().and_then(PartitionCount::new);
-    count.map(Some).ok_or(Problem::OutOfRange { min: 1, max: 1024 })
+    count
+        .map(Some)
+        .ok_or(Problem::OutOfRange { min: 1, max: 1024 })
 }
 
 pub(super) fn count(min: u64, max: u64) -> impl Fn(&str) -> Result<usize, Problem> {
     move |text| {
-        let number = text.parse::<u64>().ok().filter(|number| (min..=max).contains(number));
-        number.and_then(|number| usize::try_from(number).ok()).ok_or(Problem::OutOfRange { min, max })
+        let number = text
+            .parse::<u64>()
+            .ok()
+            .filter(|number| (min..=max).contains(number));
+        number
+            .and_then(|number| usize::try_from(number).ok())
+            .ok_or(Problem::OutOfRange { min, max })
     }
 }
 
-pub(super) fn optional_count(min: u64, max: u64) -> impl Fn(&str) -> Result<Option<usize>, Problem> {
+pub(super) fn optional_count(
+    min: u64,
+    max: u64,
+) -> impl Fn(&str) -> Result<Option<usize>, Problem> {
     let count = count(min, max);
-    move |text| if text.is_empty() { Ok(None) } else { count(text).map(Some) }
+    move |text| {
+        if text.is_empty() {
+            Ok(None)
+        } else {
+            count(text).map(Some)
+        }
+    }
 }
 
 /// Milliseconds from `min` to an hour.
 pub(super) fn milliseconds(min: u64) -> impl Fn(&str) -> Result<Duration, Problem> {
     const HOUR_MS: u64 = 3_600_000;
     move |text| {
-        let number = text.parse::<u64>().ok().filter(|number| (min..=HOUR_MS).contains(number));
-        number.map(Duration::from_millis).ok_or(Problem::OutOfRange { min, max: HOUR_MS })
+        let number = text
+            .parse::<u64>()
+            .ok()
+            .filter(|number| (min..=HOUR_MS).contains(number));
+        number
+            .map(Duration::from_millis)
+            .ok_or(Problem::OutOfRange { min, max: HOUR_MS })
     }
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, Problem> {
-    let wanted = Problem::Expected("a level such as info, or directives such as info,waymark_server=debug");
+    let wanted =
+        Problem::Expected("a level such as info, or directives such as info,waymark_server=debug");
     // A bare word that is no level would be taken for the name of a crate and silence everything else.
     let bare_word = !text.contains([',', '=', '[']);
-    if bare_word && text.parse::<tracing_subscriber::filter::LevelFilter>().is_err() {
+    if bare_word
+        && text
+            .parse::<tracing_subscriber::filter::LevelFilter>()
+            .is_err()
+    {
         return Err(wanted);
     }
-    EnvFilter::try_new(text).map(|_| text.to_owned()).map_err(|_| wanted)
+    EnvFilter::try_new(text)
+        .map(|_| text.to_owned())
+        .map_err(|_| wanted)
 }
 
 pub(super) fn log_format(text: &str) -> Result<LogFormat, Problem> {

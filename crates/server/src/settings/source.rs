@@ -27,12 +27,25 @@ impl Sources {
     /// The environment of this process, with a file and flags of the command line.
     pub fn of_process(file: Option<PathBuf>, flags: Vec<(String, String)>) -> Self {
         let environment = std::env::vars_os()
-            .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+            .map(|(name, value)| {
+                (
+                    name.to_string_lossy().into_owned(),
+                    value.to_string_lossy().into_owned(),
+                )
+            })
             .filter(|(name, _)| name.starts_with("WAYMARK_"))
             .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
-            .filter(|(name, _)| !FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)))
+            .filter(|(name, _)| {
+                !FOREIGN_PREFIXES
+                    .iter()
+                    .any(|prefix| name.starts_with(prefix))
+            })
             .collect();
-        Self { file, environment, flags }
+        Self {
+            file,
+            environment,
+            flags,
+        }
     }
 }
 
@@ -116,7 +129,9 @@ pub enum Problem {
     #[error("is refused: {0}")]
     Database(Box<waymark_persistence::Error>),
     /// The address can be reached from other machines.
-    #[error("must be a loopback address such as 127.0.0.1, since there is no authentication yet; `--insecure` allows any")]
+    #[error(
+        "must be a loopback address such as 127.0.0.1, since there is no authentication yet; `--insecure` allows any"
+    )]
     NotLoopback,
     /// SQLite has one writer.
     #[error("must be 1 on SQLite")]
@@ -163,8 +178,15 @@ impl Values {
 
     /// Says what is wrong with the value of a key.
     pub(super) fn refuse(&self, key: &'static str, problem: Problem) -> SettingsError {
-        let origin = self.0.get(key).map_or(Origin::Default, |(_, origin)| origin.clone());
-        SettingsError::Invalid { key, origin, problem }
+        let origin = self
+            .0
+            .get(key)
+            .map_or(Origin::Default, |(_, origin)| origin.clone());
+        SettingsError::Invalid {
+            key,
+            origin,
+            problem,
+        }
     }
 }
 
@@ -172,18 +194,26 @@ fn merge(sources: &Sources) -> Result<Map<String, Value>, SettingsError> {
     let refused = |error: ConfigError| SettingsError::Sources(Box::new(error));
     let mut builder = Config::builder();
     for key in KEYS {
-        builder = builder.set_default(key.name, key.default).map_err(refused)?;
+        builder = builder
+            .set_default(key.name, key.default)
+            .map_err(refused)?;
     }
     if let Some(path) = &sources.file {
         let file = File::from(path.as_path()).format(FileFormat::Toml);
         // Read alone first, so that an error is known to be the file's.
-        let unreadable = |error| SettingsError::File { path: path.clone(), source: Box::new(error) };
+        let unreadable = |error| SettingsError::File {
+            path: path.clone(),
+            source: Box::new(error),
+        };
         file.collect().map_err(unreadable)?;
         builder = builder.add_source(file);
     }
     let environment = Environment::with_prefix("WAYMARK").ignore_empty(true);
     builder = builder.add_source(environment.source(Some(sources.environment.clone())));
-    let mut merged = builder.build().and_then(|config| config.collect()).map_err(refused)?;
+    let mut merged = builder
+        .build()
+        .and_then(|config| config.collect())
+        .map_err(refused)?;
     for (key, value) in &sources.flags {
         merged.insert(key.clone(), Value::new(None, value.as_str()));
     }
@@ -196,7 +226,9 @@ fn origin(name: &str, value: &Value, sources: &Sources) -> Origin {
     }
     match (value.origin(), &sources.file) {
         // A table has no origin of its own, and only a file can have one.
-        (None, Some(path)) if matches!(value.kind, ValueKind::Table(_)) => Origin::File(path.clone()),
+        (None, Some(path)) if matches!(value.kind, ValueKind::Table(_)) => {
+            Origin::File(path.clone())
+        }
         (None, _) => Origin::Default,
         // `config` names the environment so, and a file by its path.
         (Some("the environment"), _) | (Some(_), None) => Origin::Variable(variable(name)),

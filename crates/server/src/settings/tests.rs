@@ -4,9 +4,16 @@ use super::*;
 
 fn sources(environment: &[(&str, &str)], flags: &[(&str, &str)]) -> Sources {
     let owned = |pairs: &[(&str, &str)]| {
-        pairs.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect::<Vec<_>>()
+        pairs
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect::<Vec<_>>()
     };
-    Sources { file: None, environment: owned(environment).into_iter().collect(), flags: owned(flags) }
+    Sources {
+        file: None,
+        environment: owned(environment).into_iter().collect(),
+        flags: owned(flags),
+    }
 }
 
 fn file(text: &str) -> tempfile::NamedTempFile {
@@ -28,7 +35,10 @@ fn every_default_is_valid() {
 fn flags_beat_the_environment_and_that_the_file() {
     let file = file("batch_steps_max = 1\nqueue_units_max = 1\nhistory_poll_ms = 100\n");
     let mut sources = sources(
-        &[("WAYMARK_BATCH_STEPS_MAX", "2"), ("WAYMARK_QUEUE_UNITS_MAX", "2")],
+        &[
+            ("WAYMARK_BATCH_STEPS_MAX", "2"),
+            ("WAYMARK_QUEUE_UNITS_MAX", "2"),
+        ],
         &[("batch_steps_max", "3")],
     );
     sources.file = Some(file.path().to_owned());
@@ -41,7 +51,9 @@ fn flags_beat_the_environment_and_that_the_file() {
 #[test]
 fn a_refusal_names_the_key_and_where_it_came_from() {
     let text = |environment: &[(&str, &str)], flags: &[(&str, &str)]| {
-        Settings::read(&sources(environment, flags)).unwrap_err().to_string()
+        Settings::read(&sources(environment, flags))
+            .unwrap_err()
+            .to_string()
     };
     insta::assert_snapshot!(text(&[("WAYMARK_COLOUR", "red")], &[]), @"unknown setting colour, from environment variable WAYMARK_COLOUR; `waymark serve --help` lists the settings");
     insta::assert_snapshot!(text(&[], &[("colour", "red")]), @"unknown setting colour, from a flag; `waymark serve --help` lists the settings");
@@ -69,19 +81,40 @@ fn a_file_is_refused_by_name() {
     ];
     for (text, expected) in cases {
         let file = file(text);
-        let sources = Sources { file: Some(file.path().to_owned()), ..Sources::default() };
+        let sources = Sources {
+            file: Some(file.path().to_owned()),
+            ..Sources::default()
+        };
         let error = Settings::read(&sources).unwrap_err().to_string();
         assert!(error.contains(expected), "{error}");
-        assert!(error.contains(&file.path().display().to_string()), "{error}");
+        assert!(
+            error.contains(&file.path().display().to_string()),
+            "{error}"
+        );
     }
-    let sources = Sources { file: Some("/nowhere/waymark.toml".into()), ..Sources::default() };
-    assert!(Settings::read(&sources).unwrap_err().to_string().contains("/nowhere/waymark.toml"));
+    let sources = Sources {
+        file: Some("/nowhere/waymark.toml".into()),
+        ..Sources::default()
+    };
+    assert!(
+        Settings::read(&sources)
+            .unwrap_err()
+            .to_string()
+            .contains("/nowhere/waymark.toml")
+    );
 }
 
 #[test]
 fn only_loopback_is_safe_without_authentication() {
     let error = Settings::read(&sources(&[], &[("listen", "0.0.0.0:50551")])).unwrap_err();
-    assert!(matches!(error, SettingsError::Invalid { key: "listen", problem: Problem::NotLoopback, .. }));
+    assert!(matches!(
+        error,
+        SettingsError::Invalid {
+            key: "listen",
+            problem: Problem::NotLoopback,
+            ..
+        }
+    ));
     let allowed = sources(&[], &[("listen", "0.0.0.0:50551"), ("insecure", "true")]);
     assert!(Settings::read(&allowed).is_ok());
 }
@@ -89,13 +122,29 @@ fn only_loopback_is_safe_without_authentication() {
 #[test]
 fn committers_leave_a_connection_free() {
     let postgres = ("database_url", "postgres://waymark@localhost/waymark");
-    assert_eq!(Settings::read(&sources(&[], &[postgres])).unwrap().commits.committers, 2);
+    assert_eq!(
+        Settings::read(&sources(&[], &[postgres]))
+            .unwrap()
+            .commits
+            .committers,
+        2
+    );
     let error = Settings::read(&sources(&[], &[postgres, ("committers", "4")])).unwrap_err();
-    assert!(matches!(error, SettingsError::Invalid { key: "write_connections_max", .. }));
+    assert!(matches!(
+        error,
+        SettingsError::Invalid {
+            key: "write_connections_max",
+            ..
+        }
+    ));
 }
 
 #[test]
 fn the_readme_shows_every_setting_as_it_is() {
     let readme = include_str!("../../../../README.md");
-    assert!(readme.contains(super::table().trim_end()), "put this into the README:\n{}", super::table());
+    assert!(
+        readme.contains(super::table().trim_end()),
+        "put this into the README:\n{}",
+        super::table()
+    );
 }

@@ -143,7 +143,9 @@ fn name(code: Code) -> &'static str {
 }
 
 fn code(headers: &HeaderMap) -> Option<Code> {
-    headers.get(Status::GRPC_STATUS).map(|value| Code::from_bytes(value.as_bytes()))
+    headers
+        .get(Status::GRPC_STATUS)
+        .map(|value| Code::from_bytes(value.as_bytes()))
 }
 
 /// A body that holds the line until it ends.

@@ -38,7 +38,10 @@ pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
         LogFormat::Json => true,
     };
     if json {
-        let layer = fmt::layer().json().flatten_event(true).with_span_list(false);
+        let layer = fmt::layer()
+            .json()
+            .flatten_event(true)
+            .with_span_list(false);
         registry.with(layer.with_writer(stderr)).try_init()?;
     } else {
         let layer = fmt::layer().with_ansi(on_terminal).with_target(false);

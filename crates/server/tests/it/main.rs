@@ -1,6 +1,10 @@
 //! The server in process, on SQLite: the services, streams of history, stopping, and the protocols around them.
 
-#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may stop where it stands")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test may stop where it stands"
+)]
 
 mod definitions;
 mod orders;

@@ -21,20 +21,38 @@ pub(crate) struct Running {
 /// Settings for a database in `directory`, on a free port.
 pub(crate) fn settings(directory: &Path, more: &[(&str, &str)]) -> Settings {
     let url = format!("sqlite://{}", directory.join("test.db").display());
-    let flags = [("listen", "127.0.0.1:0"), ("database_url", url.as_str())].into_iter().chain(more.iter().copied());
-    let flags = flags.map(|(key, value)| (key.to_owned(), value.to_owned())).collect();
-    Settings::read(&Sources { flags, ..Sources::default() }).unwrap()
+    let flags = [("listen", "127.0.0.1:0"), ("database_url", url.as_str())]
+        .into_iter()
+        .chain(more.iter().copied());
+    let flags = flags
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .collect();
+    Settings::read(&Sources {
+        flags,
+        ..Sources::default()
+    })
+    .unwrap()
 }
 
 pub(crate) async fn start(directory: &Path, more: &[(&str, &str)]) -> Running {
-    let server = Server::start(settings(directory, more), Clock::system()).await.unwrap();
+    let server = Server::start(settings(directory, more), Clock::system())
+        .await
+        .unwrap();
     let (address, stop) = (server.address(), Stop::default());
-    Running { address, task: tokio::spawn(server.run(stop.clone())), stop }
+    Running {
+        address,
+        task: tokio::spawn(server.run(stop.clone())),
+        stop,
+    }
 }
 
 impl Running {
     pub(crate) async fn channel(&self) -> Channel {
-        Channel::from_shared(format!("http://{}", self.address)).unwrap().connect().await.unwrap()
+        Channel::from_shared(format!("http://{}", self.address))
+            .unwrap()
+            .connect()
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn orders(&self) -> OrderServiceClient<Channel> {
@@ -45,14 +63,28 @@ impl Running {
         HistoryServiceClient::new(self.channel().await)
     }
 
-    pub(crate) async fn watch(&self, request: v1::WatchHistoryRequest) -> Streaming<v1::WatchHistoryResponse> {
-        self.history().await.watch_history(request).await.unwrap().into_inner()
+    pub(crate) async fn watch(
+        &self,
+        request: v1::WatchHistoryRequest,
+    ) -> Streaming<v1::WatchHistoryResponse> {
+        self.history()
+            .await
+            .watch_history(request)
+            .await
+            .unwrap()
+            .into_inner()
     }
 
     /// Everything from the beginning up to now.
     pub(crate) async fn everything(&self) -> Vec<v1::HistoryEntry> {
         let request = v1::StreamHistoryRequest::default();
-        let mut stream = self.history().await.stream_history(request).await.unwrap().into_inner();
+        let mut stream = self
+            .history()
+            .await
+            .stream_history(request)
+            .await
+            .unwrap()
+            .into_inner();
         let mut entries = Vec::new();
         while let Some(message) = stream.message().await.unwrap() {
             entries.extend(message.entries);
@@ -71,8 +103,14 @@ impl Running {
 }
 
 pub(crate) async fn create(orders: &mut OrderServiceClient<Channel>, id: &str) {
-    let order = v1::Order { id: id.to_owned(), ..v1::Order::default() };
-    let request = v1::CreateOrderRequest { order: Some(order), ..v1::CreateOrderRequest::default() };
+    let order = v1::Order {
+        id: id.to_owned(),
+        ..v1::Order::default()
+    };
+    let request = v1::CreateOrderRequest {
+        order: Some(order),
+        ..v1::CreateOrderRequest::default()
+    };
     orders.create_order(request).await.unwrap();
 }
 
@@ -87,7 +125,10 @@ pub(crate) async fn comment(orders: &mut OrderServiceClient<Channel>, id: &str, 
 
 /// Offsets of the entries, all of partition 0.
 pub(crate) fn offsets(entries: &[v1::HistoryEntry]) -> Vec<i64> {
-    entries.iter().map(|entry| entry.log_position.as_ref().unwrap().offset).collect()
+    entries
+        .iter()
+        .map(|entry| entry.log_position.as_ref().unwrap().offset)
+        .collect()
 }
 
 /// Reads until there are `count` entries, and gives them with the last token.
@@ -107,5 +148,8 @@ pub(crate) async fn take(
 /// The reason of an error.
 pub(crate) fn reason(status: &tonic::Status) -> String {
     use tonic_types::StatusExt;
-    status.get_details_error_info().map(|info| info.reason).unwrap_or_default()
+    status
+        .get_details_error_info()
+        .map(|info| info.reason)
+        .unwrap_or_default()
 }

@@ -7,7 +7,10 @@ use waymark_proto::v1::{self, EntryKind, WatchHistoryRequest, WatchStart};
 use crate::running::{comment, create, offsets, start, take};
 
 fn from_beginning() -> WatchHistoryRequest {
-    WatchHistoryRequest { start: WatchStart::Beginning.into(), ..WatchHistoryRequest::default() }
+    WatchHistoryRequest {
+        start: WatchStart::Beginning.into(),
+        ..WatchHistoryRequest::default()
+    }
 }
 
 #[tokio::test]
@@ -15,7 +18,11 @@ async fn the_first_message_comes_at_once() {
     let directory = tempfile::tempdir().unwrap();
     let server = start(directory.path(), &[]).await;
     let mut stream = server.watch(WatchHistoryRequest::default()).await;
-    let first = timeout(Duration::from_secs(5), stream.message()).await.unwrap().unwrap().unwrap();
+    let first = timeout(Duration::from_secs(5), stream.message())
+        .await
+        .unwrap()
+        .unwrap()
+        .unwrap();
     assert!(first.checkpoint && first.entries.is_empty() && !first.resume_token.is_empty());
     assert_eq!(first.partition_count, 1);
 }
@@ -31,7 +38,13 @@ async fn a_watch_from_now_has_what_comes_and_nothing_before() {
     comment(&mut orders, "1", "b").await;
     let (entries, _) = take(&mut stream, 2).await;
     assert_eq!(offsets(&entries), [2, 3]);
-    assert_eq!(entries.iter().map(|entry| entry.comment.as_str()).collect::<Vec<_>>(), ["a", "b"]);
+    assert_eq!(
+        entries
+            .iter()
+            .map(|entry| entry.comment.as_str())
+            .collect::<Vec<_>>(),
+        ["a", "b"]
+    );
 }
 
 #[tokio::test]
@@ -49,7 +62,11 @@ async fn ring_and_database_tell_the_same() {
         let expected: Vec<i64> = (1..=301).collect();
         let (entries, _) = take(&mut early, 301).await;
         assert_eq!(offsets(&entries), expected, "ring of {ring_bytes} bytes");
-        assert_eq!(take(&mut late, 301).await.0, entries, "ring of {ring_bytes} bytes");
+        assert_eq!(
+            take(&mut late, 301).await.0,
+            entries,
+            "ring of {ring_bytes} bytes"
+        );
         assert_eq!(server.everything().await, entries);
     }
 }
@@ -70,7 +87,10 @@ async fn all_that_is_given_must_match() {
     };
     let mut stream = server.watch(filtered).await;
     assert_eq!(offsets(&take(&mut stream, 1).await.0), [4]);
-    let filtered = WatchHistoryRequest { status_changes_only: true, ..from_beginning() };
+    let filtered = WatchHistoryRequest {
+        status_changes_only: true,
+        ..from_beginning()
+    };
     let mut stream = server.watch(filtered).await;
     assert_eq!(offsets(&take(&mut stream, 2).await.0), [1, 3]);
 }
@@ -83,7 +103,10 @@ async fn checkpoints_come_while_nothing_matches_and_move_on() {
     create(&mut orders, "1").await;
     let request = WatchHistoryRequest {
         order_ids: vec!["none".to_owned()],
-        checkpoint_interval: Some(prost_types::Duration { seconds: 0, nanos: 100_000_000 }),
+        checkpoint_interval: Some(prost_types::Duration {
+            seconds: 0,
+            nanos: 100_000_000,
+        }),
         ..from_beginning()
     };
     let mut stream = server.watch(request).await;
@@ -93,7 +116,10 @@ async fn checkpoints_come_while_nothing_matches_and_move_on() {
         assert!(message.checkpoint && message.entries.is_empty());
         tokens.push(message.resume_token);
     }
-    assert_ne!(tokens[0], tokens[1], "the second one covers the entry that did not match");
+    assert_ne!(
+        tokens[0], tokens[1],
+        "the second one covers the entry that did not match"
+    );
     assert_eq!(tokens[1], tokens[2]);
 }
 
@@ -103,13 +129,34 @@ async fn wrong_arguments_are_refused_by_name() {
     let server = start(directory.path(), &[]).await;
     let mut history = server.history().await;
     let cases = [
-        ("partitions[0]", WatchHistoryRequest { partitions: vec![1], ..WatchHistoryRequest::default() }),
-        ("workflows[0]", WatchHistoryRequest { workflows: vec!["A".to_owned()], ..WatchHistoryRequest::default() }),
-        ("start", WatchHistoryRequest { resume_token: "x".to_owned(), ..from_beginning() }),
+        (
+            "partitions[0]",
+            WatchHistoryRequest {
+                partitions: vec![1],
+                ..WatchHistoryRequest::default()
+            },
+        ),
+        (
+            "workflows[0]",
+            WatchHistoryRequest {
+                workflows: vec!["A".to_owned()],
+                ..WatchHistoryRequest::default()
+            },
+        ),
+        (
+            "start",
+            WatchHistoryRequest {
+                resume_token: "x".to_owned(),
+                ..from_beginning()
+            },
+        ),
         (
             "checkpoint_interval",
             WatchHistoryRequest {
-                checkpoint_interval: Some(prost_types::Duration { seconds: 0, nanos: 1 }),
+                checkpoint_interval: Some(prost_types::Duration {
+                    seconds: 0,
+                    nanos: 1,
+                }),
                 ..WatchHistoryRequest::default()
             },
         ),
@@ -118,7 +165,13 @@ async fn wrong_arguments_are_refused_by_name() {
         let status = history.watch_history(request).await.unwrap_err();
         assert_eq!(status.code(), tonic::Code::InvalidArgument, "{field}");
         let violations = status.get_details_bad_request().unwrap().field_violations;
-        assert_eq!(violations.iter().map(|v| v.field.as_str()).collect::<Vec<_>>(), [field]);
+        assert_eq!(
+            violations
+                .iter()
+                .map(|v| v.field.as_str())
+                .collect::<Vec<_>>(),
+            [field]
+        );
     }
 }
 

@@ -363,7 +363,8 @@ fn read_mode(
         (v1::ApplyMode::Merge, _) | (v1::ApplyMode::Unspecified, Format::MagentoConfigXml) => {
             Mode::Merge
         }
-        (v1::ApplyMode::Replace, _)
-        | (v1::ApplyMode::Unspecified, Format::Yaml | Format::Json) => Mode::Replace,
+        (v1::ApplyMode::Replace, _) | (v1::ApplyMode::Unspecified, Format::Yaml | Format::Json) => {
+            Mode::Replace
+        }
     })
 }

@@ -30,7 +30,12 @@ struct Shown {
 
 /// Carries out a batch and answers one result for each step, in their order.
 pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::StepResult>, Error> {
-    let ExecuteSteps { steps, atomic, return_orders, validate_only } = batch;
+    let ExecuteSteps {
+        steps,
+        atomic,
+        return_orders,
+        validate_only,
+    } = batch;
     let count = steps.len();
     let (mut unit, mut shown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
     let views = Views::default();
@@ -38,24 +43,47 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
         match prepare(app, &views, step).await {
             Ok((step, before, asked)) => {
                 unit.push(step);
-                shown.push(Shown { index, before, asked });
+                shown.push(Shown {
+                    index,
+                    before,
+                    asked,
+                });
             }
             Err(error) if atomic => return Err(error.of_step(index)),
             Err(error) => refused.push((index, error_result(error))),
         }
     }
-    let mode = if atomic { UnitMode::Atomic } else { UnitMode::Separate };
+    let mode = if atomic {
+        UnitMode::Atomic
+    } else {
+        UnitMode::Separate
+    };
     let outcomes = match commit(app, Unit { steps: unit, mode }, validate_only).await? {
         UnitOutcome::Done(outcomes) => outcomes,
         UnitOutcome::Refused { index, refusal } => return Err(Error::from(refusal).of_step(index)),
     };
-    let mut answer = Answer { results: vec![v1::StepResult::default(); count], bytes: 0, return_orders };
+    let mut answer = Answer {
+        results: vec![v1::StepResult::default(); count],
+        bytes: 0,
+        return_orders,
+    };
     for (index, result) in refused {
         answer.put(index, result);
     }
-    for (Shown { index, before, asked }, outcome) in shown.into_iter().zip(outcomes) {
+    for (
+        Shown {
+            index,
+            before,
+            asked,
+        },
+        outcome,
+    ) in shown.into_iter().zip(outcomes)
+    {
         let outcome = outcome.map_err(Error::from);
-        answer.put(index, result(app, &views, before, asked.as_ref(), outcome).await);
+        answer.put(
+            index,
+            result(app, &views, before, asked.as_ref(), outcome).await,
+        );
     }
     Ok(answer.results)
 }
@@ -91,9 +119,19 @@ pub(super) async fn result(
 ) -> v1::StepResult {
     match outcome {
         Ok(committed) => {
-            let Done { order, entries, replayed } = views.done(app, before, committed, asked).await;
+            let Done {
+                order,
+                entries,
+                replayed,
+            } = views.done(app, before, committed, asked).await;
             let hold = view::hold(&entries);
-            v1::StepResult { order: Some(order), entries, hold, replayed, error: None }
+            v1::StepResult {
+                order: Some(order),
+                entries,
+                hold,
+                replayed,
+                error: None,
+            }
         }
         Err(error) => error_result(error),
     }
@@ -101,7 +139,10 @@ pub(super) async fn result(
 
 /// The result of a step that was not carried out.
 pub(super) fn error_result(error: Error) -> v1::StepResult {
-    v1::StepResult { error: Some(error.into_step_error()), ..v1::StepResult::default() }
+    v1::StepResult {
+        error: Some(error.into_step_error()),
+        ..v1::StepResult::default()
+    }
 }
 
 /// The results, and how large they have become.

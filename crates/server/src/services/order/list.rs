@@ -20,14 +20,26 @@ use crate::{App, Error, page};
 const KIND: &str = "orders";
 
 /// Answers a page of orders.
-pub(super) async fn page(app: &App, call: OrderListRequest) -> Result<v1::ListOrdersResponse, Error> {
-    let OrderListRequest { workflows, filter, order_by, page, store_view } = call;
+pub(super) async fn page(
+    app: &App,
+    call: OrderListRequest,
+) -> Result<v1::ListOrdersResponse, Error> {
+    let OrderListRequest {
+        workflows,
+        filter,
+        order_by,
+        page,
+        store_view,
+    } = call;
     let token = page.token.as_deref().unwrap_or_default();
     let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
     let query = query(app, workflows, filter, sort(order_by)).await?;
     let mut limit = page.size;
     let (orders, next) = loop {
-        let found = app.store().list_orders(&query, after.as_ref(), limit).await?;
+        let found = app
+            .store()
+            .list_orders(&query, after.as_ref(), limit)
+            .await?;
         let orders = show(app, &found.orders, store_view.as_ref()).await?;
         let count = page::fitting(&orders);
         if count >= orders.len() {
@@ -37,10 +49,17 @@ pub(super) async fn page(app: &App, call: OrderListRequest) -> Result<v1::ListOr
         limit = count;
     };
     let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
-    Ok(v1::ListOrdersResponse { orders, next_page_token: next.unwrap_or_default() })
+    Ok(v1::ListOrdersResponse {
+        orders,
+        next_page_token: next.unwrap_or_default(),
+    })
 }
 
-async fn show(app: &App, orders: &[Order], asked: Option<&StoreView>) -> Result<Vec<v1::Order>, Error> {
+async fn show(
+    app: &App,
+    orders: &[Order],
+    asked: Option<&StoreView>,
+) -> Result<Vec<v1::Order>, Error> {
     let mut workflows = BTreeMap::new();
     let mut shown = Vec::with_capacity(orders.len());
     for order in orders {
@@ -115,16 +134,28 @@ async fn standings(
         return Ok(None);
     }
     let all = app.store().workflows().await?;
-    let known = |code: &WorkflowCode| all.iter().any(|published| published.record.workflow.code == *code);
+    let known = |code: &WorkflowCode| {
+        all.iter()
+            .any(|published| published.record.workflow.code == *code)
+    };
     if let Some(unknown) = workflows.iter().find(|code| !known(code)) {
-        return Err(Error::from(Refusal::WorkflowNotFound { workflow: unknown.clone() }));
+        return Err(Error::from(Refusal::WorkflowNotFound {
+            workflow: unknown.clone(),
+        }));
     }
     let searched = all.iter().map(|published| &published.record.workflow);
-    let searched = searched.filter(|workflow| workflows.is_empty() || workflows.contains(&workflow.code));
+    let searched =
+        searched.filter(|workflow| workflows.is_empty() || workflows.contains(&workflow.code));
     let pairs = searched.flat_map(|workflow| {
-        let wanted = workflow.assignments.iter().filter(|pair| wants(filter, workflow, pair));
+        let wanted = workflow
+            .assignments
+            .iter()
+            .filter(|pair| wants(filter, workflow, pair));
         wanted.map(|pair| {
-            let standing = Standing { state: pair.state.clone(), status: pair.status.clone() };
+            let standing = Standing {
+                state: pair.state.clone(),
+                status: pair.status.clone(),
+            };
             (workflow.code.clone(), standing)
         })
     });
@@ -132,9 +163,13 @@ async fn standings(
 }
 
 fn wants(filter: &OrderFilter, workflow: &Workflow, pair: &Assignment) -> bool {
-    let is_held = workflow.state(&pair.state).is_some_and(|state| state.category == Category::Held);
+    let is_held = workflow
+        .state(&pair.state)
+        .is_some_and(|state| state.category == Category::Held);
     (filter.states.is_empty() || filter.states.contains(&pair.state))
         && (filter.statuses.is_empty() || filter.statuses.contains(&pair.status))
         && filter.held.is_none_or(|held| held == is_held)
-        && filter.visible_on_storefront.is_none_or(|visible| visible == pair.visible_on_storefront)
+        && filter
+            .visible_on_storefront
+            .is_none_or(|visible| visible == pair.visible_on_storefront)
 }

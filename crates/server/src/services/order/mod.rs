@@ -13,7 +13,9 @@ use tonic::{Request, Response, Status, Streaming};
 use waymark_domain::{order, value::WorkflowCode};
 use waymark_proto::{
     convert::{
-        order::{GetOrder, ListAvailableTransitions, OrderListRequest, available_to_wire, order_to_wire},
+        order::{
+            GetOrder, ListAvailableTransitions, OrderListRequest, available_to_wire, order_to_wire,
+        },
         step::{ExecuteSteps, ParsedStep},
     },
     v1::{self, order_service_server::OrderService},
@@ -42,19 +44,32 @@ impl Service {
 
 #[tonic::async_trait]
 impl OrderService for Service {
-    type StreamStepsStream = Pin<Box<dyn Stream<Item = Result<v1::StreamStepsResponse, Status>> + Send>>;
+    type StreamStepsStream =
+        Pin<Box<dyn Stream<Item = Result<v1::StreamStepsResponse, Status>> + Send>>;
 
     async fn create_order(
         &self,
         request: Request<v1::CreateOrderRequest>,
     ) -> Result<Response<v1::CreateOrderResponse>, Status> {
         let step = ParsedStep::create_order(request.into_inner(), self.default_workflow());
-        let Done { order, entries, replayed } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::CreateOrderResponse { order: Some(order), entries, replayed }))
+        let Done {
+            order,
+            entries,
+            replayed,
+        } = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(v1::CreateOrderResponse {
+            order: Some(order),
+            entries,
+            replayed,
+        }))
     }
 
-    async fn get_order(&self, request: Request<v1::GetOrderRequest>) -> Result<Response<v1::GetOrderResponse>, Status> {
-        let call = GetOrder::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+    async fn get_order(
+        &self,
+        request: Request<v1::GetOrderRequest>,
+    ) -> Result<Response<v1::GetOrderResponse>, Status> {
+        let call =
+            GetOrder::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
         telemetry::note_order(&call.id);
         let (published, order) = view::find(&self.app, &call.workflow, &call.id).await?;
         let order = order_to_wire(&published.record.workflow, &order, call.store_view.as_ref());
@@ -74,8 +89,16 @@ impl OrderService for Service {
         request: Request<v1::UpdateOrderRequest>,
     ) -> Result<Response<v1::UpdateOrderResponse>, Status> {
         let step = ParsedStep::update_order(request.into_inner(), self.default_workflow());
-        let Done { order, entries, replayed } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::UpdateOrderResponse { order: Some(order), entries, replayed }))
+        let Done {
+            order,
+            entries,
+            replayed,
+        } = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(v1::UpdateOrderResponse {
+            order: Some(order),
+            entries,
+            replayed,
+        }))
     }
 
     async fn transition_order(
@@ -83,8 +106,16 @@ impl OrderService for Service {
         request: Request<v1::TransitionOrderRequest>,
     ) -> Result<Response<v1::TransitionOrderResponse>, Status> {
         let step = ParsedStep::transition_order(request.into_inner(), self.default_workflow());
-        let Done { order, entries, replayed } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::TransitionOrderResponse { order: Some(order), entries, replayed }))
+        let Done {
+            order,
+            entries,
+            replayed,
+        } = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(v1::TransitionOrderResponse {
+            order: Some(order),
+            entries,
+            replayed,
+        }))
     }
 
     async fn list_available_transitions(
@@ -92,17 +123,31 @@ impl OrderService for Service {
         request: Request<v1::ListAvailableTransitionsRequest>,
     ) -> Result<Response<v1::ListAvailableTransitionsResponse>, Status> {
         let call = ListAvailableTransitions::read(request.into_inner(), self.default_workflow());
-        let ListAvailableTransitions { workflow, order_id, actor, include_blocked } = call.map_err(Error::from)?;
+        let ListAvailableTransitions {
+            workflow,
+            order_id,
+            actor,
+            include_blocked,
+        } = call.map_err(Error::from)?;
         telemetry::note_order(&order_id);
         let (published, order) = view::find(&self.app, &workflow, &order_id).await?;
-        let judged = order::available(&published.graph, &order, &actor, self.app.store().clock().now());
-        let listed = judged.iter().filter(|(_, judgement)| view::is_listed(judgement, include_blocked));
+        let judged = order::available(
+            &published.graph,
+            &order,
+            &actor,
+            self.app.store().clock().now(),
+        );
+        let listed = judged
+            .iter()
+            .filter(|(_, judgement)| view::is_listed(judgement, include_blocked));
         let transitions = listed.filter_map(|(code, judgement)| {
             let transition = published.graph.workflow().transition(code)?;
             Some(available_to_wire(&published.record, transition, judgement))
         });
         let transitions = transitions.collect();
-        Ok(Response::new(v1::ListAvailableTransitionsResponse { transitions }))
+        Ok(Response::new(v1::ListAvailableTransitionsResponse {
+            transitions,
+        }))
     }
 
     async fn record_operation(
@@ -110,8 +155,16 @@ impl OrderService for Service {
         request: Request<v1::RecordOperationRequest>,
     ) -> Result<Response<v1::RecordOperationResponse>, Status> {
         let step = ParsedStep::record_operation(request.into_inner(), self.default_workflow());
-        let Done { order, entries, replayed } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::RecordOperationResponse { order: Some(order), entries, replayed }))
+        let Done {
+            order,
+            entries,
+            replayed,
+        } = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(v1::RecordOperationResponse {
+            order: Some(order),
+            entries,
+            replayed,
+        }))
     }
 
     async fn hold_order(
@@ -119,9 +172,18 @@ impl OrderService for Service {
         request: Request<v1::HoldOrderRequest>,
     ) -> Result<Response<v1::HoldOrderResponse>, Status> {
         let step = ParsedStep::hold_order(request.into_inner(), self.default_workflow());
-        let Done { order, entries, replayed } = single::carry_out(&self.app, step).await?;
+        let Done {
+            order,
+            entries,
+            replayed,
+        } = single::carry_out(&self.app, step).await?;
         let hold = view::hold(&entries);
-        Ok(Response::new(v1::HoldOrderResponse { order: Some(order), entries, replayed, hold }))
+        Ok(Response::new(v1::HoldOrderResponse {
+            order: Some(order),
+            entries,
+            replayed,
+            hold,
+        }))
     }
 
     async fn release_order(
@@ -129,8 +191,16 @@ impl OrderService for Service {
         request: Request<v1::ReleaseOrderRequest>,
     ) -> Result<Response<v1::ReleaseOrderResponse>, Status> {
         let step = ParsedStep::release_order(request.into_inner(), self.default_workflow());
-        let Done { order, entries, replayed } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::ReleaseOrderResponse { order: Some(order), entries, replayed }))
+        let Done {
+            order,
+            entries,
+            replayed,
+        } = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(v1::ReleaseOrderResponse {
+            order: Some(order),
+            entries,
+            replayed,
+        }))
     }
 
     async fn add_comment(
@@ -138,15 +208,24 @@ impl OrderService for Service {
         request: Request<v1::AddCommentRequest>,
     ) -> Result<Response<v1::AddCommentResponse>, Status> {
         let step = ParsedStep::add_comment(request.into_inner(), self.default_workflow());
-        let Done { order, entries, replayed } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::AddCommentResponse { order: Some(order), entries, replayed }))
+        let Done {
+            order,
+            entries,
+            replayed,
+        } = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(v1::AddCommentResponse {
+            order: Some(order),
+            entries,
+            replayed,
+        }))
     }
 
     async fn execute_steps(
         &self,
         request: Request<v1::ExecuteStepsRequest>,
     ) -> Result<Response<v1::ExecuteStepsResponse>, Status> {
-        let batch = ExecuteSteps::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let batch = ExecuteSteps::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         let results = batch::execute(&self.app, batch).await?;
         Ok(Response::new(v1::ExecuteStepsResponse { results }))
     }

@@ -14,14 +14,20 @@ use super::view::{Done, Views};
 use crate::{App, Error, telemetry};
 
 /// Carries out a step that was read, or only rehearses it.
-pub(super) async fn carry_out(app: &App, step: Result<ParsedStep, InvalidRequest>) -> Result<Done, Error> {
+pub(super) async fn carry_out(
+    app: &App,
+    step: Result<ParsedStep, InvalidRequest>,
+) -> Result<Done, Error> {
     let step = step?;
     telemetry::note_order(&step.order_id);
     telemetry::note_request(step.request.as_ref().map(|request| &request.id));
     let views = Views::default();
     let before = views.prepare(app, &step.workflow).await?;
     let (asked, validate_only) = (step.store_view.clone(), step.validate_only);
-    let unit = Unit { steps: vec![to_store(step)?], mode: UnitMode::Separate };
+    let unit = Unit {
+        steps: vec![to_store(step)?],
+        mode: UnitMode::Separate,
+    };
     let outcome = match validate_only {
         ValidateOnly::No => app.submit(unit).await?,
         ValidateOnly::Yes => app.store().rehearse(unit).await?,
@@ -32,16 +38,41 @@ pub(super) async fn carry_out(app: &App, step: Result<ParsedStep, InvalidRequest
 
 /// What the store shall do for a step.
 pub(super) fn to_store(step: ParsedStep) -> Result<Step, Error> {
-    let ParsedStep { workflow, order_id, request, change, store_view: _, validate_only: _ } = step;
+    let ParsedStep {
+        workflow,
+        order_id,
+        request,
+        change,
+        store_view: _,
+        validate_only: _,
+    } = step;
     let change = match change {
-        ParsedChange::Create { expected_version: Some(expected), .. } => {
-            return Err(Error::rejected(Rejection::VersionMismatch { expected, current: 0 }));
+        ParsedChange::Create {
+            expected_version: Some(expected),
+            ..
+        } => {
+            return Err(Error::rejected(Rejection::VersionMismatch {
+                expected,
+                current: 0,
+            }));
         }
-        ParsedChange::Create { order, context, expected_version: None } => StepChange::Create(order, context),
+        ParsedChange::Create {
+            order,
+            context,
+            expected_version: None,
+        } => StepChange::Create(order, context),
         ParsedChange::Change(command) => StepChange::Change(command),
     };
-    let request = request.map(|key| Request { id: key.id, fingerprint: key.fingerprint });
-    Ok(Step { workflow, order_id, request, change })
+    let request = request.map(|key| Request {
+        id: key.id,
+        fingerprint: key.fingerprint,
+    });
+    Ok(Step {
+        workflow,
+        order_id,
+        request,
+        change,
+    })
 }
 
 /// What became of the only step of a unit.
@@ -49,9 +80,10 @@ pub(super) fn only(outcome: UnitOutcome) -> Result<Committed, Error> {
     match outcome {
         UnitOutcome::Done(steps) => {
             let step = steps.into_iter().next();
-            Ok(step.ok_or(Error::Internal { what: "a unit of one step has no outcome" })??)
+            Ok(step.ok_or(Error::Internal {
+                what: "a unit of one step has no outcome",
+            })??)
         }
         UnitOutcome::Refused { index: _, refusal } => Err(Error::Refused(refusal)),
     }
 }
-

@@ -58,7 +58,10 @@ async fn hand_over(
     let queued = match message {
         Err(status) => Err(explain(status)),
         Ok(message) => {
-            let StreamedStep { correlation_id, step } = StreamedStep::read(message, app.default_workflow());
+            let StreamedStep {
+                correlation_id,
+                step,
+            } = StreamedStep::read(message, app.default_workflow());
             Ok((correlation_id, queue(&app, &views, step).await))
         }
     };
@@ -68,21 +71,46 @@ async fn hand_over(
             Ok(queued) => finish(&app, &views, queued).await,
             Err(error) => batch::error_result(error),
         };
-        Ok(v1::StreamStepsResponse { correlation_id, result: Some(result) })
+        Ok(v1::StreamStepsResponse {
+            correlation_id,
+            result: Some(result),
+        })
     }
 }
 
-async fn queue(app: &App, views: &Views, step: Result<ParsedStep, InvalidRequest>) -> Result<Queued, Error> {
+async fn queue(
+    app: &App,
+    views: &Views,
+    step: Result<ParsedStep, InvalidRequest>,
+) -> Result<Queued, Error> {
     let step = step?;
     let before = views.prepare(app, &step.workflow).await?;
     let asked = step.store_view.clone();
-    let unit = Unit { steps: vec![single::to_store(step)?], mode: UnitMode::Separate };
+    let unit = Unit {
+        steps: vec![single::to_store(step)?],
+        mode: UnitMode::Separate,
+    };
     let ticket = app.hand_over_when_room(unit).await?;
-    Ok(Queued { ticket, before, asked })
+    Ok(Queued {
+        ticket,
+        before,
+        asked,
+    })
 }
 
 async fn finish(app: &App, views: &Views, queued: Queued) -> v1::StepResult {
-    let Queued { ticket, before, asked } = queued;
+    let Queued {
+        ticket,
+        before,
+        asked,
+    } = queued;
     let outcome = ticket.outcome().await.map_err(Error::from);
-    batch::result(app, views, before, asked.as_ref(), outcome.and_then(single::only)).await
+    batch::result(
+        app,
+        views,
+        before,
+        asked.as_ref(),
+        outcome.and_then(single::only),
+    )
+    .await
 }

@@ -26,11 +26,20 @@ pub(super) struct Done {
 }
 
 /// Finds an order and its workflow.
-pub(in crate::services) async fn find(app: &App, workflow: &WorkflowCode, id: &OrderId) -> Result<(Arc<Published>, Order), Error> {
+pub(in crate::services) async fn find(
+    app: &App,
+    workflow: &WorkflowCode,
+    id: &OrderId,
+) -> Result<(Arc<Published>, Order), Error> {
     let order = app.store().find_order(workflow, id).await?;
     let published = app.store().workflow(workflow).await?;
-    let published = published.ok_or_else(|| Refusal::WorkflowNotFound { workflow: workflow.clone() })?;
-    let not_found = || Refusal::OrderNotFound { workflow: workflow.clone(), order_id: id.clone() };
+    let published = published.ok_or_else(|| Refusal::WorkflowNotFound {
+        workflow: workflow.clone(),
+    })?;
+    let not_found = || Refusal::OrderNotFound {
+        workflow: workflow.clone(),
+        order_id: id.clone(),
+    };
     Ok((published, order.ok_or_else(not_found)?))
 }
 
@@ -63,12 +72,18 @@ pub(super) struct Views {
 
 impl Views {
     /// Makes sure that orders of a workflow can be shown.
-    pub(super) async fn prepare(&self, app: &App, workflow: &WorkflowCode) -> Result<Arc<Published>, Error> {
+    pub(super) async fn prepare(
+        &self,
+        app: &App,
+        workflow: &WorkflowCode,
+    ) -> Result<Arc<Published>, Error> {
         if let Some(published) = self.lock().get(workflow) {
             return Ok(Arc::clone(published));
         }
         let found = app.store().workflow(workflow).await?;
-        let found = found.ok_or_else(|| Refusal::WorkflowNotFound { workflow: workflow.clone() })?;
+        let found = found.ok_or_else(|| Refusal::WorkflowNotFound {
+            workflow: workflow.clone(),
+        })?;
         self.lock().insert(workflow.clone(), Arc::clone(&found));
         Ok(found)
     }
@@ -82,10 +97,18 @@ impl Views {
         committed: Committed,
         asked: Option<&StoreView>,
     ) -> Done {
-        let Committed { order, entries, replayed } = committed;
+        let Committed {
+            order,
+            entries,
+            replayed,
+        } = committed;
         let version = entries.last().map(|logged| logged.entry.workflow_version);
         let is_current = replayed || version == Some(before.graph.version());
-        let published = if is_current { before } else { self.renew(app, before).await };
+        let published = if is_current {
+            before
+        } else {
+            self.renew(app, before).await
+        };
         Done {
             order: order_to_wire(&published.record.workflow, &order, asked),
             entries: entries.iter().map(v1::HistoryEntry::from).collect(),
@@ -104,6 +127,8 @@ impl Views {
 
     fn lock(&self) -> MutexGuard<'_, BTreeMap<WorkflowCode, Arc<Published>>> {
         // The map is whole after every statement, so a panic elsewhere leaves it usable.
-        self.workflows.lock().unwrap_or_else(PoisonError::into_inner)
+        self.workflows
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -18,7 +18,12 @@ const ENTRIES_READ: usize = 1_000;
 
 /// Draws a workflow.
 pub(super) async fn draw(app: &App, call: DiagramWorkflow) -> Result<String, Error> {
-    let DiagramWorkflow { workflow, format, order_id, counts } = call;
+    let DiagramWorkflow {
+        workflow,
+        format,
+        order_id,
+        counts,
+    } = call;
     let published = definition::find(app, &workflow).await?;
     let mut marks = Marks::default();
     if let Some(order_id) = order_id {
@@ -39,7 +44,11 @@ pub(super) async fn draw(app: &App, call: DiagramWorkflow) -> Result<String, Err
 }
 
 /// Where an order has been.
-async fn visited(app: &App, workflow: &WorkflowCode, order: &OrderId) -> Result<BTreeSet<Standing>, Error> {
+async fn visited(
+    app: &App,
+    workflow: &WorkflowCode,
+    order: &OrderId,
+) -> Result<BTreeSet<Standing>, Error> {
     let (mut visited, mut after_sequence) = (BTreeSet::new(), None);
     loop {
         let query = HistoryQuery {
@@ -61,5 +70,7 @@ async fn visited(app: &App, workflow: &WorkflowCode, order: &OrderId) -> Result<
 
 async fn count(app: &App, workflow: &WorkflowCode) -> Result<BTreeMap<Standing, u64>, Error> {
     let counts = app.store().count_orders(workflow).await?.into_iter();
-    Ok(counts.map(|(standing, count)| (standing, u64::try_from(count).unwrap_or(0))).collect())
+    Ok(counts
+        .map(|(standing, count)| (standing, u64::try_from(count).unwrap_or(0)))
+        .collect())
 }

@@ -57,10 +57,13 @@ impl WorkflowService for Service {
         &self,
         request: Request<v1::ExportWorkflowRequest>,
     ) -> Result<Response<v1::ExportWorkflowResponse>, Status> {
-        let call = ExportWorkflow::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call = ExportWorkflow::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
         let document = match call.version {
-            None => document::export(&published.record.workflow, call.format).map_err(Error::from)?,
+            None => {
+                document::export(&published.record.workflow, call.format).map_err(Error::from)?
+            }
             Some(version) => export_version(&self.app, call.workflow, version, call.format).await?,
         };
         Ok(Response::new(v1::ExportWorkflowResponse { document }))
@@ -70,9 +73,12 @@ impl WorkflowService for Service {
         &self,
         request: Request<v1::GetWorkflowRequest>,
     ) -> Result<Response<v1::GetWorkflowResponse>, Status> {
-        let call = GetWorkflow::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call = GetWorkflow::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
-        Ok(Response::new(v1::GetWorkflowResponse { workflow: Some((&published.record).into()) }))
+        Ok(Response::new(v1::GetWorkflowResponse {
+            workflow: Some((&published.record).into()),
+        }))
     }
 
     async fn list_workflows(
@@ -81,17 +87,23 @@ impl WorkflowService for Service {
     ) -> Result<Response<v1::ListWorkflowsResponse>, Status> {
         let call = ListWorkflows::read(request.into_inner()).map_err(Error::from)?;
         let all = self.app.store().workflows().await.map_err(Error::from)?;
-        let items = all.iter().map(|published| (published.record.workflow.code.clone(), &published.record));
+        let items = all
+            .iter()
+            .map(|published| (published.record.workflow.code.clone(), &published.record));
         let (workflows, next_page_token) =
             page::of("workflows", &call.page, items, v1::Workflow::from).map_err(Error::from)?;
-        Ok(Response::new(v1::ListWorkflowsResponse { workflows, next_page_token }))
+        Ok(Response::new(v1::ListWorkflowsResponse {
+            workflows,
+            next_page_token,
+        }))
     }
 
     async fn delete_workflow(
         &self,
         request: Request<v1::DeleteWorkflowRequest>,
     ) -> Result<Response<v1::DeleteWorkflowResponse>, Status> {
-        let call = DeleteWorkflow::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call = DeleteWorkflow::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         let DeleteWorkflow { workflow, edit } = call;
         let (target, etag) = (workflow.clone(), edit.etag.clone());
         let change = move |record: Option<&Record>, _| {
@@ -103,16 +115,21 @@ impl WorkflowService for Service {
             workflow: Some(outcome.answer.clone()),
             replayed: false,
         };
-        let (response, replayed) = definition::change(&self.app, workflow, edit, "workflow", change, answer).await?;
+        let (response, replayed) =
+            definition::change(&self.app, workflow, edit, "workflow", change, answer).await?;
         let workflow = response.workflow.filter(|_| !replayed);
-        Ok(Response::new(v1::DeleteWorkflowResponse { workflow, replayed }))
+        Ok(Response::new(v1::DeleteWorkflowResponse {
+            workflow,
+            replayed,
+        }))
     }
 
     async fn list_workflow_versions(
         &self,
         request: Request<v1::ListWorkflowVersionsRequest>,
     ) -> Result<Response<v1::ListWorkflowVersionsResponse>, Status> {
-        let call = ListWorkflowVersions::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call = ListWorkflowVersions::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         Ok(Response::new(versions(&self.app, call).await?))
     }
 
@@ -120,7 +137,8 @@ impl WorkflowService for Service {
         &self,
         request: Request<v1::LintWorkflowRequest>,
     ) -> Result<Response<v1::LintWorkflowResponse>, Status> {
-        let call = LintWorkflow::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call = LintWorkflow::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         let findings = lint::lint(&self.app, call).await?;
         let findings = findings.iter().map(finding_to_wire).collect();
         Ok(Response::new(v1::LintWorkflowResponse { findings }))
@@ -130,14 +148,20 @@ impl WorkflowService for Service {
         &self,
         request: Request<v1::DiagramWorkflowRequest>,
     ) -> Result<Response<v1::DiagramWorkflowResponse>, Status> {
-        let call = DiagramWorkflow::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
+        let call = DiagramWorkflow::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
         let document = drawing::draw(&self.app, call).await?;
         Ok(Response::new(v1::DiagramWorkflowResponse { document }))
     }
 }
 
 /// Writes an earlier version; the store keeps each as a YAML document.
-async fn export_version(app: &App, workflow: WorkflowCode, version: i64, format: Format) -> Result<String, Error> {
+async fn export_version(
+    app: &App,
+    workflow: WorkflowCode,
+    version: i64,
+    format: Format,
+) -> Result<String, Error> {
     let Some(stored) = app.store().workflow_document(&workflow, version).await? else {
         return Err(Error::VersionNotFound { workflow, version });
     };
@@ -146,23 +170,41 @@ async fn export_version(app: &App, workflow: WorkflowCode, version: i64, format:
     }
     let what = "a stored version of a workflow cannot be read";
     let document = document::parse(&stored, Format::Yaml).map_err(|_| Error::Internal { what })?;
-    let read = document::draft(None, &document, Mode::Replace, Some(&workflow)).map_err(|_| Error::Internal { what })?;
+    let read = document::draft(None, &document, Mode::Replace, Some(&workflow))
+        .map_err(|_| Error::Internal { what })?;
     Ok(document::export(&read, format)?)
 }
 
-async fn versions(app: &App, call: ListWorkflowVersions) -> Result<v1::ListWorkflowVersionsResponse, Error> {
+async fn versions(
+    app: &App,
+    call: ListWorkflowVersions,
+) -> Result<v1::ListWorkflowVersionsResponse, Error> {
     const KIND: &str = "workflow_versions";
     let ListWorkflowVersions { workflow, page } = call;
-    let before: Option<i64> = page::decode(KIND, page.arguments, page.token.as_deref().unwrap_or_default())?;
+    let before: Option<i64> = page::decode(
+        KIND,
+        page.arguments,
+        page.token.as_deref().unwrap_or_default(),
+    )?;
     definition::find(app, &workflow).await?;
     let limit = i64::try_from(page.size + 1).unwrap_or(i64::MAX);
-    let found = app.store().workflow_versions(&workflow, before, limit).await?;
-    let wire = |v: &waymark_persistence::WorkflowVersion| version_to_wire(v.version, &v.actor, v.create_time, &v.changes);
+    let found = app
+        .store()
+        .workflow_versions(&workflow, before, limit)
+        .await?;
+    let wire = |v: &waymark_persistence::WorkflowVersion| {
+        version_to_wire(v.version, &v.actor, v.create_time, &v.changes)
+    };
     let mut versions: Vec<_> = found.iter().map(wire).collect();
     let count = page::fitting(versions.iter().take(page.size));
     let has_more = versions.len() > count;
     versions.truncate(count);
     let last = versions.last().filter(|_| has_more);
-    let next_page_token = last.map(|last| page::encode(KIND, page.arguments, &last.version)).unwrap_or_default();
-    Ok(v1::ListWorkflowVersionsResponse { versions, next_page_token })
+    let next_page_token = last
+        .map(|last| page::encode(KIND, page.arguments, &last.version))
+        .unwrap_or_default();
+    Ok(v1::ListWorkflowVersionsResponse {
+        versions,
+        next_page_token,
+    })
 }

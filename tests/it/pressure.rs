@@ -1,0 +1,188 @@
+//! More than the server takes, and clients that do not read: it says so or waits, and stays small.
+
+use std::time::Duration;
+
+use futures::{StreamExt, future::join_all, stream};
+use tokio::time::timeout;
+use tonic::Code;
+use waymark_proto::v1::{self, step::Command};
+use waymark_tests::{Backend, Refusal, Server, Shop, Watcher, world};
+
+use crate::bench;
+
+on_each_database!(
+    what_is_too_much_is_refused_and_may_come_again,
+    a_watcher_that_does_not_read_costs_little,
+    a_client_that_does_not_read_its_results_is_waited_for,
+    a_deadline_does_not_tear_a_step,
+);
+
+/// Far below what is written meanwhile.
+const GROWTH_MAX_KIB: u64 = 48 * 1024;
+
+async fn start(backend: Backend, settings: &[&str]) -> (Server, Shop) {
+    let arguments: Vec<&str> = settings
+        .iter()
+        .flat_map(|setting| ["--set", *setting])
+        .collect();
+    let server = Server::start_with(backend, &arguments).await;
+    let shop = world::apply(&server.clients(), "bench", bench::DOCUMENT).await;
+    for order in 0..8 {
+        shop.place(&format!("o{order}"), &[]).await;
+    }
+    (server, shop)
+}
+
+/// Writes so many comments of 4 KB each, spread over the orders.
+async fn write(shop: &Shop, comments: usize) {
+    let step = |number: usize| v1::Step {
+        command: Some(Command::AddComment(
+            shop.remark(&format!("o{}", number % 8), &"x".repeat(4_000)),
+        )),
+    };
+    for from in (0..comments).step_by(200) {
+        let steps = (from..comments.min(from + 200)).map(step).collect();
+        let request = v1::ExecuteStepsRequest {
+            steps,
+            ..Default::default()
+        };
+        let results = shop
+            .orders()
+            .execute_steps(request)
+            .await
+            .unwrap()
+            .into_inner()
+            .results;
+        assert!(results.iter().all(|result| result.error.is_none()));
+    }
+}
+
+async fn what_is_too_much_is_refused_and_may_come_again(backend: Backend) {
+    let (server, shop) = start(backend, &["queue_units_max=2", "batch_steps_max=1"]).await;
+    let (mut done, mut refused) = (0, 0);
+    for _ in 0..20 {
+        let storm = (0..100).map(|_| {
+            let shop = shop.over(server.clients());
+            async move { shop.comment("o0", "x", "").await }
+        });
+        for answer in join_all(storm).await {
+            match answer {
+                Ok(_) => done += 1,
+                Err(status) => {
+                    // That it says when to come again was checked with all that errors promise.
+                    let refusal = Refusal::of(&status);
+                    assert_eq!(
+                        (refusal.code, refusal.reason.as_str()),
+                        (Code::ResourceExhausted, "OVERLOADED")
+                    );
+                    refused += 1;
+                }
+            }
+        }
+        if refused > 0 {
+            break;
+        }
+    }
+    assert!(done > 0 && refused > 0, "{done} done, {refused} refused");
+    assert_eq!(
+        shop.get("o0").await.version,
+        1 + done,
+        "what was refused was not written"
+    );
+}
+
+async fn a_watcher_that_does_not_read_costs_little(backend: Backend) {
+    const COMMENTS: usize = 12_000;
+    let (server, shop) = start(backend, &["history_ring_bytes_max=1048576"]).await;
+    let mut stuck = Vec::new();
+    for _ in 0..4 {
+        stuck.push(Watcher::of(&shop.over(server.clients())).await);
+    }
+    // What a server needs anyway is there by now.
+    write(&shop, 1_000).await;
+    let before = server.process().memory_kib("VmRSS:");
+    write(&shop, COMMENTS - 1_000).await;
+    let grown = server.process().memory_kib("VmRSS:").saturating_sub(before);
+    assert!(
+        grown < GROWTH_MAX_KIB,
+        "the server grew by {grown} KiB while 44 MB were written"
+    );
+    let slow = &mut stuck[0];
+    slow.until(COMMENTS).await;
+    let expected: Vec<i64> = (2..).take(COMMENTS / 8).collect();
+    assert_eq!(slow.recording().sequences_of(&shop, "o3"), expected);
+}
+
+async fn a_client_that_does_not_read_its_results_is_waited_for(backend: Backend) {
+    const STEPS: usize = 6_000;
+    let (server, shop) = start(backend, &[]).await;
+    let before = server.process().memory_kib("VmRSS:");
+    let sender = shop.clone();
+    let requests = (0..STEPS).map(move |number| v1::StreamStepsRequest {
+        correlation_id: number.to_string(),
+        step: Some(v1::Step {
+            command: Some(Command::AddComment(
+                sender.remark(&format!("o{}", number % 8), &"x".repeat(4_000)),
+            )),
+        }),
+    });
+    let lazy = shop.over(server.clients());
+    let mut results = lazy
+        .orders()
+        .stream_steps(stream::iter(requests))
+        .await
+        .unwrap()
+        .into_inner();
+    // Nobody reads. Others are served all the same.
+    for _ in 0..50 {
+        timeout(Duration::from_secs(10), shop.comment("o0", "meanwhile", ""))
+            .await
+            .expect("in time")
+            .unwrap();
+    }
+    let grown = server.process().memory_kib("VmRSS:").saturating_sub(before);
+    assert!(grown < 2 * GROWTH_MAX_KIB, "the server grew by {grown} KiB");
+    let mut answered = 0;
+    while let Some(result) = results.next().await {
+        assert!(result.unwrap().result.unwrap().error.is_none());
+        answered += 1;
+    }
+    assert_eq!(answered, STEPS);
+}
+
+async fn a_deadline_does_not_tear_a_step(backend: Backend) {
+    let (_server, shop) = start(backend, &[]).await;
+    let (mut late, mut done) = (0, 0);
+    for microseconds in (50..8_000).step_by(100) {
+        let mut request = tonic::Request::new(shop.remark("o0", "in a hurry"));
+        request.set_timeout(Duration::from_micros(microseconds));
+        match shop.orders().add_comment(request).await {
+            Ok(_) => done += 1,
+            Err(status) => {
+                assert!(
+                    [Code::DeadlineExceeded, Code::Cancelled].contains(&status.code()),
+                    "{status:?}"
+                );
+                late += 1;
+            }
+        }
+    }
+    assert!(late > 0, "no deadline passed");
+    // Each is there whole or not at all, and what was acknowledged is there.
+    let entries = shop.entries("o0").await;
+    assert!(
+        entries
+            .iter()
+            .zip(1..)
+            .all(|(entry, sequence)| entry.sequence == sequence)
+    );
+    assert!(
+        (1 + done..=1 + done + late).contains(&entries.len()),
+        "{done} done, {late} late, {} entries",
+        entries.len()
+    );
+    assert_eq!(
+        waymark_tests::replay::replay(&entries),
+        waymark_tests::replay::facts(shop.get("o0").await)
+    );
+}
