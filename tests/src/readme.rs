@@ -46,7 +46,7 @@ fn blocks(page: &str) -> Vec<String> {
 pub fn grpcurl() -> PathBuf {
     let found = find("grpcurl");
     found.unwrap_or_else(|| {
-        let install = "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@latest";
+        let install = "go install github.com/fullstorydev/grpcurl/cmd/grpcurl@v1.9.4";
         let installed = Command::new("sh").args(["-c", install]).status();
         assert!(
             installed.is_ok_and(|status| status.success()),

@@ -137,9 +137,19 @@ pub(crate) struct Server {
         env = "WAYMARK_SERVER",
         default_value = "http://127.0.0.1:50551",
         value_name = "URL",
+        value_parser = server_url,
         global = true
     )]
     pub(crate) server: String,
+}
+
+fn server_url(text: &str) -> Result<String, &'static str> {
+    let address = text.strip_prefix("http://");
+    if address.is_some_and(|address| !address.is_empty()) {
+        Ok(text.to_owned())
+    } else {
+        Err("must be like http://127.0.0.1:50551")
+    }
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,7 +1,7 @@
 //! A good record, small enough to read: three orders in two partitions, every kind of answer, and streams with several
 //! filters that are cut and go on.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, ops::RangeInclusive};
 
 use prost_types::Timestamp;
 use tonic::Code;
@@ -258,107 +258,71 @@ impl World {
             began: 4 * TICK - 1,
             order: early,
         });
-        let end = self.head(usize::MAX);
-        let middle = self.head(5);
-        let all = Filter::default();
-        let changes = Filter {
-            status_changes_only: true,
-            ..Filter::default()
-        };
-        let comments = Filter {
-            kinds: vec![EntryKind::Commented.into()],
-            ..Filter::default()
-        };
-        let first = Filter {
-            partitions: vec![0],
-            ..Filter::default()
-        };
-        self.watch("all", &all, Start::Beginning, [0, 0], middle, 1, End::Cut);
-        self.watch("all", &all, token(middle), middle, end, 700, End::Complete);
-        self.watch(
-            "changes",
-            &changes,
-            Start::Beginning,
-            [0, 0],
-            end,
-            2,
-            End::Complete,
-        );
-        self.watch(
-            "comments",
-            &comments,
-            Start::Beginning,
-            [0, 0],
-            middle,
-            3,
-            End::Cut,
-        );
-        self.watch(
-            "comments",
-            &comments,
-            token(middle),
-            middle,
-            end,
-            701,
-            End::Complete,
-        );
-        self.watch(
-            "other",
-            &all,
-            token(middle),
-            middle,
-            end,
-            702,
-            End::Complete,
-        );
-        self.watch(
-            "first",
-            &first,
-            Start::Beginning,
-            [0, 0],
-            end,
-            4,
-            End::Complete,
-        );
-        let now = self.heads[3].1;
-        self.watch(
-            "now",
-            &all,
-            Start::Now,
-            now,
-            end,
-            self.heads[3].0 + 10,
-            End::Complete,
-        );
-        let late = self.tick * TICK * 2;
-        self.watch(
-            "export",
-            &all,
-            Start::Beginning,
-            [0, 0],
-            end,
-            late,
-            End::UpToNow,
-        );
+        self.look_on();
         self.record
     }
 
-    /// Records a stream that is at `from` when it opens and at `to` when it ends: a message for each step that matches,
-    /// as soon as it may be known.
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each says one thing about the stream"
-    )]
-    fn watch(
-        &mut self,
-        name: &str,
+    fn look_on(&mut self) {
+        let (zero, middle, end) = ([0, 0], self.head(5), self.head(usize::MAX));
+        let all = Filter::default();
+        let mut changes = all.clone();
+        changes.status_changes_only = true;
+        let mut comments = all.clone();
+        comments.kinds = vec![EntryKind::Commented.into()];
+        let mut first = all.clone();
+        first.partitions = vec![0];
+        let (begin, resume) = (Start::Beginning, token(middle));
+        let (then, now) = self.heads[3];
+        let late = self.tick * TICK * 2;
+        let streams = [
+            ("all", &all, &begin, zero..=middle, 1, End::Cut),
+            ("all", &all, &resume, middle..=end, 700, End::Complete),
+            ("changes", &changes, &begin, zero..=end, 2, End::Complete),
+            ("comments", &comments, &begin, zero..=middle, 3, End::Cut),
+            (
+                "comments",
+                &comments,
+                &resume,
+                middle..=end,
+                701,
+                End::Complete,
+            ),
+            ("other", &all, &resume, middle..=end, 702, End::Complete),
+            ("first", &first, &begin, zero..=end, 4, End::Complete),
+            (
+                "now",
+                &all,
+                &Start::Now,
+                now..=end,
+                then + 10,
+                End::Complete,
+            ),
+            ("export", &all, &begin, zero..=end, late, End::UpToNow),
+        ];
+        for (watcher, filter, start, reach, opened, end) in streams {
+            let messages = self.messages(filter, &reach, opened);
+            let (watcher, filter, start) = (watcher.to_owned(), filter.clone(), start.clone());
+            let session = Session {
+                watcher,
+                filter,
+                start,
+                opened,
+                messages,
+                end,
+            };
+            self.record.sessions.push(session);
+        }
+    }
+
+    /// The messages of a stream from one position to another: one for each step that matches, as soon as it may be
+    /// known.
+    fn messages(
+        &self,
         filter: &Filter,
-        start: Start,
-        from: [i64; 2],
-        to: [i64; 2],
+        reach: &RangeInclusive<[i64; 2]>,
         opened: u64,
-        end: End,
-    ) {
+    ) -> Vec<Message> {
+        let (from, to) = (*reach.start(), *reach.end());
         let mut at = opened + 1;
         let mut place = from;
         let mut messages = vec![message(at, Vec::new(), place)];
@@ -386,15 +350,7 @@ impl World {
             }
         }
         messages.push(message(at + 1, Vec::new(), place));
-        let filter = filter.clone();
-        self.record.sessions.push(Session {
-            watcher: name.to_owned(),
-            filter,
-            start,
-            opened,
-            messages,
-            end,
-        });
+        messages
     }
 }
 

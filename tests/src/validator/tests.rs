@@ -199,6 +199,9 @@ fn halves_of_atomic_batches_are_caught() {
 #[test]
 fn answers_that_differ_are_caught() {
     let differs = |b: &Breach| matches!(b, Breach::AnswerDiffers { .. });
+    let set_status = |done: &mut super::Done| {
+        "elsewhere".clone_into(&mut done.order.as_mut().unwrap().status);
+    };
     let done = |r: &mut Record, change: fn(&mut super::Done)| match step(r, "a3")
         .tries
         .last_mut()
@@ -212,14 +215,7 @@ fn answers_that_differ_are_caught() {
         |r| done(r, |done| done.entries[0].comment = "other".to_owned()),
         differs,
     );
-    caught(
-        |r| {
-            done(r, |done| {
-                done.order.as_mut().unwrap().status = "elsewhere".to_owned()
-            })
-        },
-        differs,
-    );
+    caught(|r| done(r, set_status), differs);
     caught(
         |r| done(r, |done| done.order.as_mut().unwrap().version -= 1),
         differs,

@@ -189,8 +189,10 @@ impl StatusService for Service {
         };
         let (response, replayed) =
             definition::change(&self.app, workflow, edit, "code", change, answer).await?;
-        let status = response.status.filter(|_| !replayed);
-        Ok(Response::new(v1::DeleteStatusResponse { status, replayed }))
+        Ok(Response::new(v1::DeleteStatusResponse {
+            status: response.status,
+            replayed,
+        }))
     }
 }
 

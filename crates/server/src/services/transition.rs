@@ -191,9 +191,8 @@ impl TransitionService for Service {
         };
         let (response, replayed) =
             definition::change(&self.app, workflow, edit, "code", change, answer).await?;
-        let transition = response.transition.filter(|_| !replayed);
         Ok(Response::new(v1::DeleteTransitionResponse {
-            transition,
+            transition: response.transition,
             replayed,
         }))
     }

@@ -200,7 +200,7 @@ async fn a_document_is_applied_exported_and_taken_away() {
         .await
         .unwrap()
         .into_inner();
-    assert!(again.replayed && again.workflow.is_none());
+    assert!(again.replayed && again.workflow.is_some());
     let listed = workflows
         .list_workflows(v1::ListWorkflowsRequest::default())
         .await

@@ -117,9 +117,8 @@ impl WorkflowService for Service {
         };
         let (response, replayed) =
             definition::change(&self.app, workflow, edit, "workflow", change, answer).await?;
-        let workflow = response.workflow.filter(|_| !replayed);
         Ok(Response::new(v1::DeleteWorkflowResponse {
-            workflow,
+            workflow: response.workflow,
             replayed,
         }))
     }
