@@ -1,5 +1,11 @@
 //! Rules of the repository that no other tool checks.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "tests fail by panicking"
+)]
+
 use std::{
     fs,
     path::{Path, PathBuf},
@@ -31,16 +37,28 @@ fn sources() -> Vec<(String, String)> {
     }
     assert!(found.len() > 50, "the sources were not found");
     let name = |path: &Path| path.strip_prefix(root()).unwrap().display().to_string();
-    found.iter().map(|path| (name(path), fs::read_to_string(path).unwrap())).collect()
+    found
+        .iter()
+        .map(|path| (name(path), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 fn is_test(name: &str) -> bool {
-    name.starts_with("tests/") || name.contains("/tests/") || name.ends_with("tests.rs") || name.contains("testkit")
+    name.starts_with("tests/")
+        || name.contains("/tests/")
+        || name.ends_with("tests.rs")
+        || name.contains("testkit")
 }
 
 #[test]
 fn files_stay_short() {
-    let limit = |name: &str| if is_test(name) { TEST_LINES_MAX } else { SOURCE_LINES_MAX };
+    let limit = |name: &str| {
+        if is_test(name) {
+            TEST_LINES_MAX
+        } else {
+            SOURCE_LINES_MAX
+        }
+    };
     let long: Vec<_> = sources()
         .into_iter()
         .map(|(name, text)| (text.lines().count(), name))
@@ -62,7 +80,11 @@ fn every_module_says_what_it_is() {
 #[test]
 fn no_test_is_switched_off() {
     let attribute = concat!("#[ig", "nore");
-    let off: Vec<_> = sources().into_iter().filter(|(_, text)| text.contains(attribute)).map(|(name, _)| name).collect();
+    let off: Vec<_> = sources()
+        .into_iter()
+        .filter(|(_, text)| text.contains(attribute))
+        .map(|(name, _)| name)
+        .collect();
     assert!(off.is_empty(), "{off:#?}");
 }
 

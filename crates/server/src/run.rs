@@ -216,7 +216,7 @@ impl Server {
         match stopped {
             Stopped::Drained => tracing::info!("stopped"),
             Stopped::DeadlinePassed => {
-                tracing::warn!("stopped with calls in flight: the deadline passed")
+                tracing::warn!("stopped with calls in flight: the deadline passed");
             }
             Stopped::AtOnce => tracing::warn!("stopped at once"),
         }

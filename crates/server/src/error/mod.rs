@@ -129,7 +129,7 @@ impl Error {
             }
             Self::Store(error) => tracing::error!(error = chain(error), "a read failed"),
             Self::Internal { what } => {
-                tracing::error!(error = what, "a call failed inside Waymark")
+                tracing::error!(error = what, "a call failed inside Waymark");
             }
             Self::Document(error @ DocumentError::NotWritten { .. }) => {
                 tracing::error!(error = chain(error), "a workflow could not be exported");

@@ -15,6 +15,7 @@ impl From<&Rejection> for Problem {
 }
 
 /// The one table of what a refused step carries along.
+#[expect(clippy::too_many_lines, reason = "one table, a row for each rejection")]
 fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
     match rejection {
         Rejection::VersionMismatch { expected, current } => {

@@ -57,6 +57,7 @@ impl Longest {
     }
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each")]
 fn rejections() -> Vec<Rejection> {
     let (state, status) = (Longest::code, Longest::code);
     let line = Longest::id::<LineId>;
@@ -182,6 +183,7 @@ fn findings(count: usize) -> Vec<workflow::Finding> {
     findings
 }
 
+#[expect(clippy::too_many_lines, reason = "one of each")]
 fn refusals() -> Vec<Refusal> {
     let (state, status) = (Longest::code, Longest::code);
     vec![

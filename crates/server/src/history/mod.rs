@@ -3,7 +3,7 @@
 //! reach the ring, then the ring, and go back when they fall out of it.
 //!
 //! No watcher polls, none is dropped, and each holds at most one message and the
-//! chunk it is made from, see [`watch`].
+//! chunk it is made from, see `watch`.
 
 mod cursor;
 mod entry;

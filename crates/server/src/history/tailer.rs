@@ -65,7 +65,7 @@ impl Tailer {
             match &outcome {
                 Ok(()) => failing = false,
                 Err(error) if failing => {
-                    tracing::debug!(error = chain(error), "the log cannot be read")
+                    tracing::debug!(error = chain(error), "the log cannot be read");
                 }
                 Err(error) => {
                     failing = true;

@@ -221,7 +221,7 @@ impl Watcher {
             }
             None => {
                 self.read_database(partition, cursor.offset, end, parcel)
-                    .await?
+                    .await?;
             }
         }
         Ok(())

@@ -5,6 +5,10 @@
     clippy::panic,
     reason = "a test may stop where it stands"
 )]
+#![expect(
+    clippy::too_many_lines,
+    reason = "requests are written out, field by field"
+)]
 
 mod definitions;
 mod orders;

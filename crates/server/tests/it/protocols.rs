@@ -1,3 +1,5 @@
+//! Reflection, health and gRPC-Web beside the services.
+
 use std::io::{Read, Write};
 
 use prost::Message;

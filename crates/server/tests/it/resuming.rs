@@ -1,3 +1,5 @@
+//! Resume tokens: what goes on, and what is refused.
+
 use std::{fs, path::Path};
 
 use waymark_proto::v1::{StreamHistoryRequest, WatchHistoryRequest, WatchStart};

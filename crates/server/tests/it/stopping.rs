@@ -1,3 +1,5 @@
+//! How a server stops: streams end with a token, calls in flight finish.
+
 use std::time::Duration;
 
 use tokio::time::timeout;

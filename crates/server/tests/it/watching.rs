@@ -1,3 +1,5 @@
+//! Watching history as it is written.
+
 use std::time::Duration;
 
 use tokio::time::timeout;
