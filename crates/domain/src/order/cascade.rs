@@ -3,7 +3,7 @@
 use super::{
     Rejection,
     draft::Draft,
-    transition::{Way, judge, movable},
+    transition::{Closed, Way, judge, movable},
 };
 use crate::{
     actor::Actor,
@@ -54,12 +54,12 @@ fn next(draft: &mut Draft<'_>, operation: Option<&OperationCode>) -> Option<(Way
         }
         match judge(draft, transition, None, &system_with(transition)) {
             Ok(way) => return Some((way, consumes_operation)),
-            Err(
+            Err(Closed::Refused(
                 Rejection::GuardFailed { source, .. } | Rejection::EntryGuardFailed { source, .. },
-            ) => {
+            )) => {
                 draft.note_failed_guard(&transition.code, &source.message);
             }
-            Err(_) => {}
+            Err(Closed::Refused(_) | Closed::NotDeclared) => {}
         }
     }
     None

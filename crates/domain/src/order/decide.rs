@@ -2,8 +2,11 @@
 //! says in which order they are asked.
 
 use super::{
-    Action, Command, Context, NewOrder, Order, Rejection, Standing, cascade, draft::Draft, holding,
-    operation, transition, update,
+    Action, Command, Context, NewOrder, Order, Rejection, Standing, cascade,
+    draft::Draft,
+    holding, operation,
+    transition::{self, Closed},
+    update,
 };
 use crate::{
     actor::Actor,
@@ -109,10 +112,16 @@ pub fn available(
         request_id: None,
     };
     let draft = Draft::new(graph, &context, order.clone(), now);
+    let movable = transition::movable(&draft);
+    let not_allowed = transition::not_allowed(&draft);
     let judged = graph.manual_transitions().map(|transition| {
-        let way = transition::movable(&draft)
-            .and_then(|()| transition::judge(&draft, transition, None, actor));
-        (transition.code.clone(), way.map(|way| way.to))
+        let answer = movable.clone().and_then(|()| {
+            transition::try_out(&draft, transition).map_err(|closed| match closed {
+                Closed::NotDeclared => not_allowed.clone(),
+                Closed::Refused(rejection) => rejection,
+            })
+        });
+        (transition.code.clone(), answer)
     });
     judged.collect()
 }

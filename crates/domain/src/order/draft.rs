@@ -35,6 +35,11 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The same order with nothing written yet, to try something out.
+    pub(super) fn fork(&self) -> Self {
+        Self::new(self.graph, self.context, self.order.clone(), self.now)
+    }
+
     pub(super) fn workflow(&self) -> &'a Workflow {
         self.graph.workflow()
     }

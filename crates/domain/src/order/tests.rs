@@ -587,6 +587,24 @@ fn available_says_what_the_executing_code_says() {
 }
 
 #[test]
+fn what_would_cascade_without_end_is_not_available() {
+    let mut workflow = sample::workflow();
+    workflow.transitions = vec![
+        sample::transition("go", &["new"], "processing", Trigger::Manual),
+        sample::transition("there", &["processing"], "complete", Trigger::Automatic),
+        sample::transition("back", &["complete"], "processing", Trigger::Automatic),
+    ];
+    let graph = Graph::new(workflow, 1).unwrap();
+    let order = sample::order_of(&graph);
+    let judged = available(&graph, &order, &Actor::unstated(), NOW);
+    let reasons: Vec<_> = judged
+        .iter()
+        .map(|(_, answer)| answer.as_ref().unwrap_err().reason())
+        .collect();
+    assert_eq!(reasons, ["CASCADE_LIMIT"]);
+}
+
+#[test]
 fn virtual_lines_do_not_ship_and_refunded_units_follow_the_workflow() {
     let mut line = Line::new(sample::line("1", "4"));
     assert_eq!(

@@ -1,7 +1,7 @@
 //! Which declared ways lead where, and whether one may be taken now.
 
 use super::{
-    Order, Rejection, Standing, Target, draft::Draft, evolve::record, operation::all_left,
+    Order, Rejection, Standing, Target, cascade, draft::Draft, evolve::record, operation::all_left,
 };
 use crate::{
     actor::Actor,
@@ -73,12 +73,52 @@ pub(super) fn movable(draft: &Draft<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
+/// Why a way is not open.
+pub(super) enum Closed {
+    /// No declared way starts here, or it leads to where the order stands already.
+    NotDeclared,
+    /// A rule refuses it.
+    Refused(Rejection),
+}
+
+impl From<Rejection> for Closed {
+    fn from(rejection: Rejection) -> Self {
+        Self::Refused(rejection)
+    }
+}
+
+impl Closed {
+    fn into_rejection(self, draft: &Draft<'_>) -> Rejection {
+        match self {
+            Self::NotDeclared => not_allowed(draft),
+            Self::Refused(rejection) => rejection,
+        }
+    }
+}
+
 /// The codes of the transitions that a call may take now.
 pub(super) fn allowed(draft: &Draft<'_>) -> Vec<TransitionCode> {
+    if movable(draft).is_err() {
+        return Vec::new();
+    }
     let manual = draft.graph.manual_transitions();
-    let open =
-        manual.filter(|transition| judge(draft, transition, None, &draft.context.actor).is_ok());
+    let open = manual.filter(|transition| try_out(draft, transition).is_ok());
     open.map(|transition| transition.code.clone()).collect()
+}
+
+/// Takes a transition on a copy of the order, with all that it sets off, and says where
+/// the call itself lands.
+pub(super) fn try_out(draft: &Draft<'_>, transition: &Transition) -> Result<Standing, Closed> {
+    let way = judge(draft, transition, None, &draft.context.actor)?;
+    let to = way.to.clone();
+    let mut trial = draft.fork();
+    trial.write(
+        way.to,
+        Some(way.transition),
+        Detail::Transitioned(way.recorded),
+    );
+    cascade::run(&mut trial)?;
+    Ok(to)
 }
 
 fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
@@ -102,7 +142,7 @@ fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
     for candidate in candidates.filter(|candidate| leaves(candidate, standing)) {
         match judge(draft, candidate, status, &draft.context.actor) {
             Ok(way) => ways.push(way),
-            Err(rejection) => refusal = refusal.or(Some(rejection)),
+            Err(closed) => refusal = refusal.or(Some(closed)),
         }
     }
     match (ways.len(), ways.pop()) {
@@ -112,7 +152,7 @@ fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
             candidates.push(last.transition);
             Err(Rejection::TransitionAmbiguous { candidates })
         }
-        (_, None) => Err(refusal.unwrap_or_else(|| not_allowed(draft))),
+        (_, None) => Err(refusal.unwrap_or(Closed::NotDeclared).into_rejection(draft)),
     }
 }
 
@@ -144,6 +184,7 @@ fn by_code(
         }
     }
     judge(draft, transition, land_on, &draft.context.actor)
+        .map_err(|closed| closed.into_rejection(draft))
 }
 
 /// Whether a transition may be taken now by this actor, and where it lands.
@@ -152,14 +193,14 @@ pub(super) fn judge(
     transition: &Transition,
     land_on: Option<&StatusCode>,
     actor: &Actor,
-) -> Result<Way, Rejection> {
+) -> Result<Way, Closed> {
     let standing = &draft.order.standing;
     if !leaves(transition, standing) {
-        return Err(not_allowed(draft));
+        return Err(Closed::NotDeclared);
     }
     let to = landing(draft, transition, land_on)?;
     if to == *standing && !transition.from_statuses.contains(&to.status) {
-        return Err(not_allowed(draft));
+        return Err(Closed::NotDeclared);
     }
     role(transition, actor)?;
     guard(draft, transition, actor)?;
@@ -309,24 +350,13 @@ pub(super) fn entry_guard(
     }
 }
 
-/// The refusal for a target that no declared way leads to.
-///
-/// The list of what is allowed asks every guard, so a transition that is asked for
-/// the list must not come here again: it is judged with its source matching.
-fn not_allowed(draft: &Draft<'_>) -> Rejection {
+/// The refusal for a target that no declared way leads to. It asks every guard for the
+/// list of what is allowed, so it is made only where it is told.
+pub(super) fn not_allowed(draft: &Draft<'_>) -> Rejection {
     let standing = &draft.order.standing;
-    let manual = draft.graph.manual_transitions();
-    let open = manual.filter(|transition| {
-        let to = landing(draft, transition, None);
-        let moves =
-            to.is_ok_and(|to| to != *standing || transition.from_statuses.contains(&to.status));
-        leaves(transition, standing)
-            && moves
-            && judge(draft, transition, None, &draft.context.actor).is_ok()
-    });
     Rejection::TransitionNotAllowed {
         from_state: standing.state.clone(),
         from_status: standing.status.clone(),
-        allowed: open.map(|transition| transition.code.clone()).collect(),
+        allowed: allowed(draft),
     }
 }
