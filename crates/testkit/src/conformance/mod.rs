@@ -14,7 +14,7 @@ pub mod usage;
 
 /// Expands every conformance case into a test on one backend.
 ///
-/// ```ignore
+/// ```text
 /// mod sqlite {
 ///     waymark_testkit::conformance_suite!(Sqlite);
 /// }
