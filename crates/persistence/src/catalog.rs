@@ -7,7 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use diesel::QueryDsl;
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     value::{StatusCode, WorkflowCode},
@@ -30,6 +30,15 @@ pub struct Published {
     pub graph: Graph,
 }
 
+/// What a record says, its graph says too.
+impl PartialEq for Published {
+    fn eq(&self, other: &Self) -> bool {
+        self.record == other.record
+    }
+}
+
+impl Eq for Published {}
+
 /// A workflow in the cache, with what the process knows about the use of its statuses.
 #[derive(Debug, Clone)]
 pub(crate) struct Cached {
@@ -46,10 +55,17 @@ struct Cache {
     workflows: HashMap<WorkflowCode, Cached>,
 }
 
+/// The query for the version of the catalog; no row before the first change.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(crate) fn newest() -> _ {
+    catalog::table
+        .select(catalog::version)
+        .order(catalog::version.desc())
+}
+
 /// Reads the version of the catalog; 0 before the first change.
 pub(crate) async fn version(tx: &mut Tx) -> Result<i64, Error> {
-    let newest = catalog::table.select(diesel::dsl::max(catalog::version));
-    let version: Option<i64> = on_conn!(tx, |c| newest.first(c).await)?;
+    let version = on_conn!(tx, |c| newest().first::<i64>(c).await).optional()?;
     Ok(version.unwrap_or(0))
 }
 

@@ -11,13 +11,20 @@ use waymark_domain::{
 use crate::{
     Direction, Error, Store,
     commit::lookup::{self, Head, STEP_ENTRIES_MAX},
-    rows::{Reading, entry::EntryRow},
-    schema::{history, orders},
+    rows::{
+        Reading,
+        entry::EntryRow,
+        journal::{Journal, Line, PAGE_ENTRIES},
+    },
+    schema::{history, journal_pages, orders},
     tx::{Tx, on_conn},
 };
 
-/// How many entries one page of a filtered history may look at.
-const SCAN_MAX: usize = 5_000;
+/// How many pages of a journal are read at once.
+const PAGES_MAX: usize = 80;
+
+/// How many entries are looked up in one statement; SQLite bounds its parameters.
+const OFFSETS_AT_ONCE: usize = 500;
 
 /// What a transaction wrote into each of its entries: 16 random bytes. Two timelines of one
 /// database, as a restore makes them, differ in it at the same offset.
@@ -90,16 +97,18 @@ impl Store {
         query: &HistoryQuery,
     ) -> Result<Option<HistoryPage>, Error> {
         let partition = self.partition_of(workflow, order_id);
-        let page = self.database().read(async |tx| {
+        let page = self.database().snapshot(async |tx| {
             let key = orders::table
                 .filter(orders::partition.eq(partition.number()))
                 .filter(orders::workflow.eq(workflow.as_str()))
                 .filter(orders::id.eq(order_id.as_str()))
-                .select(orders::order_key);
-            match on_conn!(tx, |c| key.first::<i64>(c).await).optional()? {
-                Some(order_key) => Ok(Some(of_order(tx, partition, order_key, query).await?)),
-                None => Ok(None),
-            }
+                .select((orders::order_key, orders::journal));
+            let found = on_conn!(tx, |c| key.first::<(i64, Vec<u8>)>(c).await).optional()?;
+            let Some((order_key, journal)) = found else {
+                return Ok(None);
+            };
+            let found = Found::read(partition, order_key, &journal)?;
+            Ok(Some(of_order(tx, &found, query).await?))
         });
         page.await
     }
@@ -188,79 +197,133 @@ fn batched(row: EntryRow) -> Result<Batched, Error> {
     Ok(Batched { logged, batch })
 }
 
-async fn of_order(
-    tx: &mut Tx,
+/// An order whose history is read.
+struct Found {
     partition: Partition,
     order_key: i64,
-    query: &HistoryQuery,
-) -> Result<HistoryPage, Error> {
-    let start = match query.direction {
-        Direction::Ascending => 0,
-        Direction::Descending => i64::MAX,
-    };
-    let mut after = query.after_sequence.unwrap_or(start);
-    let mut entries = Vec::new();
-    let mut looked_at = 0;
-    let limit = query.limit.max(1);
-    loop {
-        let chunk = (limit - entries.len() + 1).max(20);
-        let rows =
-            of_order_after(tx, (partition, order_key), query.direction, after, chunk).await?;
-        let at_end = rows.len() < chunk;
-        for row in rows {
-            if entries.len() == limit {
-                return Ok(HistoryPage {
-                    entries,
-                    next: Some(after),
-                });
-            }
-            after = row.sequence;
-            looked_at += 1;
-            if query.visibility == Visibility::All || row.visible_to_customer {
-                entries.push(row.logged()?);
-            }
-        }
-        if at_end {
-            return Ok(HistoryPage {
-                entries,
-                next: None,
-            });
-        }
-        if looked_at >= SCAN_MAX {
-            return Ok(HistoryPage {
-                entries,
-                next: Some(after),
-            });
-        }
+    newest: Journal,
+}
+
+impl Found {
+    fn read(partition: Partition, order_key: i64, journal: &[u8]) -> Result<Self, Error> {
+        let reading = Reading {
+            table: "orders",
+            row: &format_args!("{}/{order_key}", partition.number()),
+        };
+        Ok(Self {
+            partition,
+            order_key,
+            newest: Journal::read(journal, &reading, "journal")?,
+        })
     }
 }
 
-async fn of_order_after(
+async fn of_order(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<HistoryPage, Error> {
+    let (lines, complete) = lines(tx, order, query).await?;
+    let mut chosen = Vec::new();
+    let mut next = None;
+    let mut passed = query.after_sequence;
+    for line in lines {
+        let is_chosen = query.visibility == Visibility::All || line.visible_to_customer;
+        if is_chosen && chosen.len() == query.limit.max(1) {
+            next = passed;
+            break;
+        }
+        passed = Some(line.sequence);
+        if is_chosen {
+            chosen.push(line.offset);
+        }
+    }
+    // More may follow in pages that were not looked at.
+    let next = next.or(passed.filter(|_| !complete));
+    let rows = at(tx, order.partition, &chosen).await?;
+    if rows.len() != chosen.len() {
+        return Err(Error::Corrupt {
+            table: "history",
+            column: "log_offset",
+            row: format!("{}/{chosen:?}", order.partition.number()),
+            source: "an entry of a journal is not there".into(),
+        });
+    }
+    let mut entries = rows
+        .iter()
+        .map(EntryRow::logged)
+        .collect::<Result<Vec<_>, _>>()?;
+    if query.direction == Direction::Descending {
+        entries.reverse();
+    }
+    Ok(HistoryPage { entries, next })
+}
+
+/// The lines of an order's journal past a sequence, in the direction of the query, and whether
+/// these are all; otherwise there are at least `PAGES_MAX` pages of them.
+async fn lines(
     tx: &mut Tx,
-    (partition, order_key): (Partition, i64),
-    direction: Direction,
-    after: i64,
-    limit: usize,
-) -> Result<Vec<EntryRow>, Error> {
-    let of_order = history::table
-        .filter(history::partition.eq(partition.number()))
-        .filter(history::order_key.eq(order_key));
-    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
-    let rows = match direction {
+    order: &Found,
+    query: &HistoryQuery,
+) -> Result<(Vec<Line>, bool), Error> {
+    let after = query.after_sequence;
+    let ahead = |line: &Line| match query.direction {
+        Direction::Ascending => after.is_none_or(|after| line.sequence > after),
+        Direction::Descending => after.is_none_or(|after| line.sequence < after),
+    };
+    let pages = pages(tx, order, query).await?;
+    let complete = pages.len() < PAGES_MAX;
+    let older = pages.iter().flat_map(Journal::lines);
+    let newest = order.newest.lines().iter();
+    // Going up, the row's own lines follow only when no page is left out.
+    let newest = newest.filter(|_| complete || query.direction == Direction::Descending);
+    let lines = older.chain(newest).copied().filter(ahead);
+    let mut lines = lines.collect::<Vec<_>>();
+    if query.direction == Direction::Descending {
+        lines.reverse();
+    }
+    Ok((lines, complete))
+}
+
+/// The next pages in the direction of the query, by sequence; few orders have any.
+async fn pages(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<Vec<Journal>, Error> {
+    use journal_pages::first_sequence;
+
+    if order.newest.first_sequence() <= 1 {
+        return Ok(Vec::new());
+    }
+    let page = i64::try_from(PAGE_ENTRIES).unwrap_or(i64::MAX);
+    let limit = i64::try_from(PAGES_MAX).unwrap_or(i64::MAX);
+    let of_order = lookup::pages_of(order.partition, order.order_key);
+    let rows = match query.direction {
         Direction::Ascending => {
+            let from = query.after_sequence.unwrap_or(0).saturating_sub(page);
             let rows = of_order
-                .filter(history::sequence.gt(after))
-                .order(history::sequence.asc())
+                .filter(first_sequence.gt(from))
+                .order(first_sequence.asc())
                 .limit(limit);
-            on_conn!(tx, |c| rows.load(c).await)
+            on_conn!(tx, |c| rows.load(c).await)?
         }
         Direction::Descending => {
+            let until = query.after_sequence.unwrap_or(i64::MAX);
             let rows = of_order
-                .filter(history::sequence.lt(after))
-                .order(history::sequence.desc())
+                .filter(first_sequence.lt(until))
+                .order(first_sequence.desc())
                 .limit(limit);
-            on_conn!(tx, |c| rows.load(c).await)
+            let mut rows = on_conn!(tx, |c| rows.load(c).await)?;
+            rows.reverse();
+            rows
         }
     };
-    Ok(rows?)
+    lookup::read_pages(order.partition, order.order_key, &rows)
+}
+
+/// The entries at some offsets, in log order.
+async fn at(tx: &mut Tx, partition: Partition, offsets: &[i64]) -> Result<Vec<EntryRow>, Error> {
+    let mut rows = Vec::with_capacity(offsets.len());
+    for offsets in offsets.chunks(OFFSETS_AT_ONCE) {
+        let find = history::table
+            .filter(history::partition.eq(partition.number()))
+            .filter(history::log_offset.eq_any(offsets))
+            .order(history::log_offset);
+        rows.extend(on_conn!(tx, |c| find.load::<EntryRow>(c).await)?);
+    }
+    rows.sort_unstable_by_key(|row| row.log_offset);
+    Ok(rows)
 }

@@ -54,7 +54,7 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
     let database = Database::new(&settings, Role::Maintenance)?;
     let now = clock.now();
     let newer = database
-        .write(async |tx| Ok(Ending::RollBack(newer(tx).await?)))
+        .write(&[], async |tx| Ok(Ending::RollBack(newer(tx).await?)))
         .await
         .map_err(before)?;
     if !newer.is_empty() {
@@ -67,9 +67,9 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
                 .map_err(Error::unavailable)?;
             run_on_postgres(connection).await?
         }
-        Address::Sqlite(_) => database.write(run_on_sqlite).await.map_err(before)?,
+        Address::Sqlite(_) => database.write(&[], run_on_sqlite).await.map_err(before)?,
     };
-    let partitions = database.write(async |tx| {
+    let partitions = database.write(&[], async |tx| {
         lock(tx).await?;
         let partitions = match find(tx).await? {
             Some(existing) => existing.partitions,
@@ -103,6 +103,17 @@ pub(crate) async fn check(tx: &mut Tx, settings: &Settings) -> Result<Deployment
         .await?
         .ok_or_else(|| Error::SchemaOlder { pending: known })?;
     check_partitions(settings, found.partitions)?;
+    let rows = partitions::table.count();
+    let rows: i64 = on_conn!(tx, |c| rows.get_result(c).await)?;
+    if rows != i64::from(found.partitions.get()) {
+        // A partition without a row could not be locked.
+        return Err(Error::Corrupt {
+            table: "partitions",
+            column: "partition",
+            row: format!("{rows} of {}", found.partitions.get()),
+            source: "a partition has no row".into(),
+        });
+    }
     Ok(found)
 }
 

@@ -143,6 +143,7 @@ diesel::table! {
         create_time -> BigInt,
         update_time -> BigInt,
         body -> Text,
+        journal -> Binary,
     }
 }
 
@@ -173,6 +174,15 @@ diesel::table! {
         create_time -> BigInt,
         detail -> Text,
         batch_id -> Binary,
+    }
+}
+
+diesel::table! {
+    journal_pages (partition, order_key, first_sequence) {
+        partition -> Integer,
+        order_key -> BigInt,
+        first_sequence -> BigInt,
+        page -> Binary,
     }
 }
 

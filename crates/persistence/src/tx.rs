@@ -10,6 +10,7 @@ use diesel_async::{
     pooled_connection::deadpool::{Object, Pool, PoolError},
 };
 use tokio::time::timeout;
+use waymark_domain::partition::Partition;
 
 use crate::{
     Error, Settings,
@@ -97,10 +98,11 @@ enum Pools {
 }
 
 #[derive(Clone, Copy)]
-enum Begin {
+enum Begin<'l> {
     Nothing,
     Snapshot,
-    Write,
+    /// With the locks of these partitions.
+    Write(&'l [Partition]),
 }
 
 impl Database {
@@ -161,25 +163,26 @@ impl Database {
         .map_err(before)
     }
 
-    /// Runs a unit of work that may write. Dropped before its end, it leaves nothing behind
-    /// but perhaps its commit.
+    /// Runs a unit of work that may write, with the locks of some partitions held. Dropped
+    /// before its end, it leaves nothing behind but perhaps its commit.
     pub(crate) async fn write<T>(
         &self,
+        locks: &[Partition],
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
     ) -> Result<T, WriteFailure<T>> {
         let lease = self.writer().await.map_err(WriteFailure::Before)?;
-        self.unit(lease, Begin::Write, work).await
+        self.unit(lease, Begin::Write(locks), work).await
     }
 
     async fn unit<T>(
         &self,
         lease: Lease,
-        begin: Begin,
+        begin: Begin<'_>,
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
     ) -> Result<T, WriteFailure<T>> {
         let limit = match begin {
             Begin::Nothing | Begin::Snapshot => self.limits.read,
-            Begin::Write => self.limits.write,
+            Begin::Write(_) => self.limits.write,
         };
         match self.pools {
             Pools::Postgres { .. } => lease.run(begin, limit, work).await,
@@ -240,7 +243,7 @@ struct Lease(Option<Tx>);
 impl Lease {
     async fn run<T>(
         mut self,
-        begin: Begin,
+        begin: Begin<'_>,
         limit: Duration,
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
     ) -> Result<T, WriteFailure<T>> {
@@ -294,29 +297,28 @@ impl Drop for Lease {
 }
 
 impl Tx {
-    async fn begin(&mut self, begin: Begin) -> Result<(), Error> {
+    async fn begin(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => {}
             (Begin::Snapshot, Self::Postgres(connection)) => {
                 let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
             }
-            // Set explicitly: under another level a lock could be granted on an old snapshot.
-            (Begin::Write, Self::Postgres(connection)) => {
-                let sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE";
-                AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
+            (Begin::Write(locks), Self::Postgres(connection)) => {
+                let sql = begin_locked(locks);
+                AnsiTransactionManager::begin_transaction_sql(&mut ***connection, &sql).await?;
             }
             (Begin::Snapshot, Self::Sqlite(connection)) => {
                 begin_sqlite(connection, "BEGIN DEFERRED").await?;
             }
-            (Begin::Write, Self::Sqlite(connection)) => {
+            (Begin::Write(_), Self::Sqlite(connection)) => {
                 begin_sqlite(connection, "BEGIN IMMEDIATE").await?;
             }
         }
         Ok(())
     }
 
-    async fn commit(&mut self, begin: Begin) -> Result<(), Error> {
+    async fn commit(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
             (_, Self::Postgres(connection)) => {
@@ -326,7 +328,7 @@ impl Tx {
         }
     }
 
-    async fn roll_back(&mut self, begin: Begin) -> Result<(), Error> {
+    async fn roll_back(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
             (_, Self::Postgres(connection)) => {
@@ -365,6 +367,22 @@ async fn end<C: AsyncConnection>(connection: &mut C, end: End) -> diesel::QueryR
         End::Commit => C::TransactionManager::commit_transaction(connection).await,
         End::RollBack => C::TransactionManager::rollback_transaction(connection).await,
     }
+}
+
+/// Begins and locks in one message, for the round trip, and as two statements: one that locked
+/// and read at once could read what was true before the lock. The level is set explicitly,
+/// since under another one everything would be read as it was before. On SQLite the
+/// transaction holds the lock of the whole file.
+fn begin_locked(locks: &[Partition]) -> String {
+    let mut sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned();
+    let numbers = locks.iter().map(|partition| partition.number().to_string());
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    if !numbers.is_empty() {
+        sql.push_str("; SELECT FROM partitions WHERE partition IN (");
+        sql.push_str(&numbers);
+        sql.push_str(") ORDER BY partition FOR UPDATE");
+    }
+    sql
 }
 
 async fn begin_sqlite(connection: &mut SqliteConn, sql: &'static str) -> diesel::QueryResult<()> {

@@ -1,12 +1,12 @@
 //! One transaction of a batch, from its locks to what it wants to commit.
 
-use std::ops::Range;
+use std::{collections::BTreeSet, ops::Range};
 
 use uuid::Uuid;
 use waymark_domain::{history::LogPosition, partition::Partition};
 
 use super::{
-    Committed, Refusal, Step, Unit, UnitMode, lookup,
+    Committed, Refusal, Step, Unit, UnitMode,
     working::{Purpose, Working},
     write::{self, Mark},
 };
@@ -55,7 +55,7 @@ impl Batch {
     }
 }
 
-/// Runs a batch in an open write transaction.
+/// Runs a batch in an open write transaction that holds the locks of its partitions.
 ///
 /// `doubtful` is the same batch of an earlier transaction whose commit was not answered. It
 /// is settled first, under the locks: with them held, that transaction has ended one way or
@@ -63,22 +63,19 @@ impl Batch {
 pub(super) async fn attempt(
     store: &Store,
     tx: &mut Tx,
+    partitions: &[Partition],
     units: &[Unit],
     pieces: &[Piece],
     doubtful: &mut Option<Batch>,
 ) -> Result<Ending<Batch>, Error> {
-    let steps = pieces
-        .iter()
-        .flat_map(|piece| piece.of(units).0)
-        .collect::<Vec<_>>();
-    lookup::lock(tx, &partitions(store, &steps)).await?;
+    let steps = steps(units, pieces);
+    let mut working = Working::load(store, tx, partitions, &steps, Purpose::Commit).await?;
     if let Some((position, id)) = doubtful.as_ref().and_then(|batch| batch.proof) {
         let found = history::batch(tx, position).await?;
         if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {
             return Ok(Ending::RollBack(batch));
         }
     }
-    let mut working = Working::load(store, tx, &steps, Purpose::Commit).await?;
     let outcomes = decide(&mut working, units, pieces);
     let Some(first) = working
         .pending
@@ -92,7 +89,7 @@ pub(super) async fn attempt(
         }));
     };
     let id = Uuid::new_v4().into_bytes();
-    let marks = write::all(tx, &working, id).await?;
+    let marks = write::all(tx, &mut working, id).await?;
     let marks = marks
         .into_iter()
         .filter_map(|mark| Some((working.graphs.get(&mark.0)?.clone(), mark)))
@@ -111,11 +108,9 @@ pub(super) async fn rehearse(
     units: &[Unit],
     pieces: &[Piece],
 ) -> Result<Vec<PieceOutcome>, Error> {
-    let steps = pieces
-        .iter()
-        .flat_map(|piece| piece.of(units).0)
-        .collect::<Vec<_>>();
-    let mut working = Working::load(store, tx, &steps, Purpose::Rehearse).await?;
+    let steps = steps(units, pieces);
+    let partitions = partitions(store, units, pieces);
+    let mut working = Working::load(store, tx, &partitions, &steps, Purpose::Rehearse).await?;
     Ok(decide(&mut working, units, pieces))
 }
 
@@ -127,12 +122,15 @@ fn decide(working: &mut Working, units: &[Unit], pieces: &[Piece]) -> Vec<PieceO
     outcomes.collect()
 }
 
-fn partitions(store: &Store, steps: &[&Step]) -> Vec<Partition> {
-    let mut partitions = steps
-        .iter()
-        .map(|step| store.partition_of(&step.workflow, &step.order_id))
-        .collect::<Vec<_>>();
-    partitions.sort_unstable();
-    partitions.dedup();
-    partitions
+fn steps<'u>(units: &'u [Unit], pieces: &[Piece]) -> Vec<&'u Step> {
+    let steps = pieces.iter().flat_map(|piece| piece.of(units).0);
+    steps.collect()
+}
+
+/// The partitions of a batch, in ascending order.
+pub(super) fn partitions(store: &Store, units: &[Unit], pieces: &[Piece]) -> Vec<Partition> {
+    let steps = pieces.iter().flat_map(|piece| piece.of(units).0);
+    let partitions = steps.map(|step| store.partition_of(&step.workflow, &step.order_id));
+    let partitions: BTreeSet<_> = partitions.collect();
+    partitions.into_iter().collect()
 }

@@ -3,51 +3,71 @@
 use std::collections::BTreeMap;
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
-use diesel_async::RunQueryDsl;
-use waymark_domain::{
-    history::{LogPosition, Logged},
-    partition::Partition,
-    value::{RequestId, Timestamp},
-};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
+use waymark_domain::{history::LogPosition, partition::Partition, value::Timestamp};
 
-use super::statements::{FindHeads, FindOrders, FindRequests};
+use super::{
+    statements::{FindHeads, FindOrders},
+    working::{Remembered, RequestRef},
+};
 use crate::{
-    BatchId, Error,
-    rows::{entry::EntryRow, order::OrderRow},
-    schema::{history, orders, partitions},
+    BatchId, Error, catalog,
+    rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
+    schema::{history, journal_pages, orders},
+    sqlite::SqliteConn,
     tx::{Tx, on_conn},
 };
 
 /// The longest step: the entry of the call and a hundred automatic ones.
 pub(crate) const STEP_ENTRIES_MAX: i64 = 101;
 
-/// Locks partitions in ascending order, in a statement of its own: one that locked and read
-/// at once could read what was true before the lock. On SQLite the transaction holds the
-/// lock of the whole file already.
-pub(crate) async fn lock(tx: &mut Tx, partitions: &[Partition]) -> Result<(), Error> {
-    if let Tx::Postgres(connection) = tx {
-        let numbers = partitions
-            .iter()
-            .map(|partition| partition.number())
-            .collect::<Vec<_>>();
-        let rows = partitions::table
-            .filter(partitions::partition.eq_any(&numbers))
-            .order(partitions::partition);
-        let locked = rows
-            .for_update()
-            .select(partitions::partition)
-            .load::<i32>(&mut ***connection)
-            .await?;
-        if locked.len() != numbers.len() {
-            return Err(Error::Corrupt {
-                table: "partitions",
-                column: "partition",
-                row: format!("{numbers:?}"),
-                source: "a partition has no row".into(),
-            });
+/// A partition, a workflow and the id of an order.
+pub(super) type OrderKey<'k> = (Partition, &'k str, &'k str);
+
+/// What every batch begins with.
+pub(super) struct Loaded {
+    /// The version of the catalog.
+    pub(super) catalog_version: i64,
+    /// The last entry of each partition that has any.
+    pub(super) heads: BTreeMap<Partition, Head>,
+    /// The orders that there are.
+    pub(super) orders: Vec<OrderRow>,
+}
+
+/// Reads what every batch begins with; on PostgreSQL in one round trip.
+pub(super) async fn load(
+    tx: &mut Tx,
+    partitions: &[Partition],
+    keys: &[OrderKey<'_>],
+) -> Result<Loaded, Error> {
+    let (version, heads, orders) = match tx {
+        Tx::Postgres(connection) => {
+            let connection: &AsyncPgConnection = connection;
+            let version = async {
+                let version = catalog::newest().first(&mut &*connection).await;
+                Ok(version.optional()?.unwrap_or(0))
+            };
+            try_join!(
+                version,
+                heads_on_postgres(connection, partitions),
+                orders_on_postgres(connection, keys)
+            )?
         }
-    }
-    Ok(())
+        Tx::Sqlite(_) => (
+            catalog::version(tx).await?,
+            heads(tx, partitions).await?,
+            orders_of(tx, keys).await?,
+        ),
+    };
+    let heads = heads
+        .into_iter()
+        .map(|head| (head.position.partition, head));
+    Ok(Loaded {
+        catalog_version: version,
+        heads: heads.collect(),
+        orders,
+    })
 }
 
 /// The last entry of a partition.
@@ -61,71 +81,66 @@ pub struct Head {
     pub batch: BatchId,
 }
 
+type HeadRow = (i32, i64, i64, Vec<u8>);
+
 /// Finds the last entry of each partition that has any.
 pub(crate) async fn heads(tx: &mut Tx, partitions: &[Partition]) -> Result<Vec<Head>, Error> {
-    let rows: Vec<(i32, i64, i64, Vec<u8>)> = match tx {
-        Tx::Postgres(connection) => {
-            let numbers = partitions
-                .iter()
-                .map(|partition| partition.number())
-                .collect();
-            FindHeads {
-                partitions: numbers,
-                ..FindHeads::default()
-            }
-            .load(&mut ***connection)
-            .await?
-        }
-        Tx::Sqlite(connection) => {
-            let mut rows = Vec::new();
-            for partition in partitions {
-                let last = history::table
-                    .filter(history::partition.eq(partition.number()))
-                    .order(history::log_offset.desc())
-                    .select((
-                        history::partition,
-                        history::log_offset,
-                        history::create_time,
-                        history::batch_id,
-                    ));
-                rows.extend(last.first(&mut ***connection).await.optional()?);
-            }
-            rows
-        }
-    };
-    rows.into_iter()
-        .map(|(partition, offset, create_time, batch)| {
-            let position = LogPosition {
-                partition: Partition::new(partition),
-                offset,
-            };
-            Ok(Head {
-                position,
-                create_time: Timestamp::from_micros(create_time),
-                batch: BatchId::read(position, batch)?,
-            })
-        })
-        .collect()
+    match tx {
+        Tx::Postgres(connection) => heads_on_postgres(connection, partitions).await,
+        Tx::Sqlite(connection) => heads_on_sqlite(connection, partitions).await,
+    }
 }
 
-/// Finds orders by partition, workflow and id.
-pub(crate) async fn orders(
-    tx: &mut Tx,
-    keys: &[(Partition, &str, &str)],
-) -> Result<Vec<OrderRow>, Error> {
+async fn heads_on_postgres(
+    mut connection: &AsyncPgConnection,
+    partitions: &[Partition],
+) -> Result<Vec<Head>, Error> {
+    let numbers = partitions.iter().map(|partition| partition.number());
+    let find = FindHeads {
+        partitions: numbers.collect(),
+        ..FindHeads::default()
+    };
+    let rows: Vec<HeadRow> = find.load(&mut connection).await?;
+    rows.into_iter().map(head).collect()
+}
+
+async fn heads_on_sqlite(
+    connection: &mut SqliteConn,
+    partitions: &[Partition],
+) -> Result<Vec<Head>, Error> {
+    let mut heads = Vec::new();
+    for partition in partitions {
+        let last = history::table
+            .filter(history::partition.eq(partition.number()))
+            .order(history::log_offset.desc())
+            .select((
+                history::partition,
+                history::log_offset,
+                history::create_time,
+                history::batch_id,
+            ));
+        let row: Option<HeadRow> = last.first(connection).await.optional()?;
+        heads.extend(row.map(head).transpose()?);
+    }
+    Ok(heads)
+}
+
+fn head((partition, offset, create_time, batch): HeadRow) -> Result<Head, Error> {
+    let position = LogPosition {
+        partition: Partition::new(partition),
+        offset,
+    };
+    Ok(Head {
+        position,
+        create_time: Timestamp::from_micros(create_time),
+        batch: BatchId::read(position, batch)?,
+    })
+}
+
+/// Finds orders.
+pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<OrderRow>, Error> {
     match tx {
-        Tx::Postgres(connection) => {
-            let find = FindOrders {
-                partitions: keys
-                    .iter()
-                    .map(|(partition, ..)| partition.number())
-                    .collect(),
-                workflows: keys.iter().map(|(_, workflow, _)| *workflow).collect(),
-                ids: keys.iter().map(|(.., id)| *id).collect(),
-                ..FindOrders::default()
-            };
-            Ok(find.load(&mut ***connection).await?)
-        }
+        Tx::Postgres(connection) => orders_on_postgres(connection, keys).await,
         // Nothing is gained by a set where a statement costs no round trip.
         Tx::Sqlite(connection) => {
             let mut rows = Vec::new();
@@ -134,96 +149,88 @@ pub(crate) async fn orders(
                     .filter(orders::partition.eq(partition.number()))
                     .filter(orders::workflow.eq(*workflow))
                     .filter(orders::id.eq(*id));
-                rows.extend(
-                    find.first::<OrderRow>(&mut ***connection)
-                        .await
-                        .optional()?,
-                );
+                let row = find.first::<OrderRow>(&mut ***connection).await;
+                rows.extend(row.optional()?);
             }
             Ok(rows)
         }
     }
 }
 
-/// A step that was remembered under a request id.
-pub(super) struct Remembered {
-    pub(super) order_key: i64,
-    pub(super) request_id: RequestId,
-    pub(super) fingerprint: Vec<u8>,
-    pub(super) entries: Vec<Logged>,
+async fn orders_on_postgres(
+    mut connection: &AsyncPgConnection,
+    keys: &[OrderKey<'_>],
+) -> Result<Vec<OrderRow>, Error> {
+    let numbers = keys.iter().map(|(partition, ..)| partition.number());
+    let find = FindOrders {
+        partitions: numbers.collect(),
+        workflows: keys.iter().map(|(_, workflow, _)| *workflow).collect(),
+        ids: keys.iter().map(|(.., id)| *id).collect(),
+        ..FindOrders::default()
+    };
+    Ok(find.load(&mut connection).await?)
 }
 
-/// Finds the steps that were remembered under these request ids of these orders.
-pub(super) async fn requests(
-    tx: &mut Tx,
-    keys: &[(Partition, i64, &RequestId)],
-) -> Result<Vec<Remembered>, Error> {
-    let mut found = Vec::new();
-    for (partition, offset) in request_offsets(tx, keys).await? {
-        let mut rows = step(tx, partition, offset).await?;
-        let Some(first) = rows.first_mut() else {
-            continue;
-        };
-        let (order_key, fingerprint) = (
-            first.order_key,
-            first.fingerprint.take().unwrap_or_default(),
-        );
-        let entries = rows
-            .iter()
-            .map(EntryRow::logged)
-            .collect::<Result<Vec<_>, _>>()?;
-        let [first, ..] = entries.as_slice() else {
-            continue;
-        };
-        if let Some(request_id) = first.entry.request_id.clone() {
-            found.push(Remembered {
-                order_key,
-                request_id,
-                fingerprint,
-                entries,
-            });
-        }
-    }
-    Ok(found)
+/// The query for the older pages of an order's journal.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(crate) fn pages_of(partition: Partition, order_key: i64) -> _ {
+    let number: i32 = partition.number();
+    journal_pages::table
+        .filter(journal_pages::partition.eq(number))
+        .filter(journal_pages::order_key.eq(order_key))
+        .select((journal_pages::first_sequence, journal_pages::page))
 }
 
-async fn request_offsets(
+/// Finds the older pages of an order's journal, by sequence.
+pub(crate) async fn pages(
     tx: &mut Tx,
-    keys: &[(Partition, i64, &RequestId)],
-) -> Result<Vec<(i32, i64)>, Error> {
-    if keys.is_empty() {
-        return Ok(Vec::new());
+    partition: Partition,
+    order_key: i64,
+) -> Result<Vec<Journal>, Error> {
+    let pages = pages_of(partition, order_key).order(journal_pages::first_sequence);
+    let rows = on_conn!(tx, |c| pages.load(c).await)?;
+    read_pages(partition, order_key, &rows)
+}
+
+/// Reads pages of a journal, each with its first sequence.
+pub(crate) fn read_pages(
+    partition: Partition,
+    order_key: i64,
+    rows: &[(i64, Vec<u8>)],
+) -> Result<Vec<Journal>, Error> {
+    let read = rows.iter().map(|(first_sequence, page)| {
+        let reading = Reading {
+            table: "journal_pages",
+            row: &format_args!("{}/{order_key}/{first_sequence}", partition.number()),
+        };
+        Journal::read(page, &reading, "page")
+    });
+    read.collect()
+}
+
+/// Finds the step that was remembered under a request id among the entries at some offsets,
+/// which are those of one order that may have been written by it.
+pub(super) async fn remembered(
+    tx: &mut Tx,
+    (partition, order_key, request_id): &RequestRef,
+    offsets: Vec<i64>,
+) -> Result<Option<Remembered>, Error> {
+    for offset in offsets {
+        let mut rows = step(tx, partition.number(), offset).await?;
+        let is_it = |row: &EntryRow| {
+            row.order_key == *order_key && row.request_id.as_deref() == Some(request_id.as_str())
+        };
+        let Some(first) = rows.first_mut().filter(|row| is_it(row)) else {
+            continue;
+        };
+        let fingerprint = first.fingerprint.take().unwrap_or_default();
+        let entries = rows.iter().map(EntryRow::logged);
+        return Ok(Some(Remembered::Stored {
+            fingerprint,
+            entries: entries.collect::<Result<_, _>>()?,
+        }));
     }
-    match tx {
-        Tx::Postgres(connection) => {
-            let find = FindRequests {
-                partitions: keys
-                    .iter()
-                    .map(|(partition, ..)| partition.number())
-                    .collect(),
-                order_keys: keys.iter().map(|(_, order_key, _)| *order_key).collect(),
-                request_ids: keys.iter().map(|(.., id)| id.as_str()).collect(),
-                ..FindRequests::default()
-            };
-            Ok(find.load(&mut ***connection).await?)
-        }
-        Tx::Sqlite(connection) => {
-            let mut rows = Vec::new();
-            for (partition, order_key, id) in keys {
-                let find = history::table
-                    .filter(history::partition.eq(partition.number()))
-                    .filter(history::order_key.eq(*order_key))
-                    .filter(history::request_id.eq(id.as_str()))
-                    .select((history::partition, history::log_offset));
-                rows.extend(
-                    find.first::<(i32, i64)>(&mut ***connection)
-                        .await
-                        .optional()?,
-                );
-            }
-            Ok(rows)
-        }
-    }
+    Ok(None)
 }
 
 /// All entries of the step that begins at an offset.
@@ -235,12 +242,4 @@ async fn step(tx: &mut Tx, partition: i32, offset: i64) -> Result<Vec<EntryRow>,
         .filter(history::step_offset.eq(offset))
         .order(history::log_offset);
     Ok(on_conn!(tx, |c| rows.load::<EntryRow>(c).await)?)
-}
-
-/// The last offset and its time, by partition.
-pub(super) fn by_partition(heads: Vec<Head>) -> BTreeMap<Partition, Head> {
-    heads
-        .into_iter()
-        .map(|head| (head.position.partition, head))
-        .collect()
 }

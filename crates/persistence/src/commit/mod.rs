@@ -13,11 +13,15 @@ mod statements;
 mod working;
 mod write;
 
+use std::sync::Arc;
+
 use waymark_domain::{
     history::Logged,
     order::{Command, Context, NewOrder, Order, Rejection},
     value::{OrderId, RequestId, WorkflowCode},
 };
+
+use crate::Published;
 
 /// One change of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +97,8 @@ pub struct Committed {
     pub entries: Vec<Logged>,
     /// Whether the same call was committed before, and only its answer is repeated.
     pub replayed: bool,
+    /// The workflow by which the step was judged; after a replay, as it is now.
+    pub published: Arc<Published>,
 }
 
 /// Why a step did not happen.

@@ -9,7 +9,7 @@ use uuid::Uuid;
 
 use super::{
     CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
-    attempt::{Batch, Piece, PieceOutcome, attempt, rehearse},
+    attempt::{Batch, Piece, PieceOutcome, attempt, partitions, rehearse},
 };
 use crate::{Error, Store, tx::WriteFailure};
 
@@ -82,10 +82,11 @@ impl Store {
         let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<Batch> = None;
         let mut refused_alone = false;
+        let locks = partitions(self, units, group);
         loop {
-            let written = self
-                .database()
-                .write(async |tx| attempt(self, tx, units, group, &mut doubtful).await);
+            let written = self.database().write(&locks, async |tx| {
+                attempt(self, tx, &locks, units, group, &mut doubtful).await
+            });
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();

@@ -8,8 +8,14 @@ use waymark_domain::{
     value::{ActorId, OrderId, Timestamp, WorkflowCode},
 };
 
-use super::{Step, lookup};
-use crate::{Error, Store, tx::Tx};
+use super::{
+    Step,
+    lookup::{Head, OrderKey},
+};
+use crate::{
+    Error, Store,
+    rows::{journal::Journal, order::OrderRow},
+};
 
 /// An order's workflow and id.
 pub(super) type OrderRef = (WorkflowCode, OrderId);
@@ -21,6 +27,8 @@ pub(super) struct Slot {
     /// The offset of its first entry; 0 as long as there is no order.
     pub(super) order_key: i64,
     pub(super) order: Option<Order>,
+    /// Where its entries stand.
+    pub(super) journal: Journal,
     /// The version and the customer that the database has, if it has the order.
     pub(super) stored: Option<(i64, ActorId)>,
 }
@@ -34,58 +42,56 @@ pub(super) struct Log {
     pub(super) now: Timestamp,
 }
 
-/// Finds the orders of the steps; those that are not there get a slot without one.
-pub(super) async fn slots(
-    store: &Store,
-    tx: &mut Tx,
-    steps: &[&Step],
-) -> Result<HashMap<OrderRef, Slot>, Error> {
-    let mut slots = HashMap::new();
+/// The orders of a batch, none of which was looked for yet.
+pub(super) fn empty(store: &Store, steps: &[&Step]) -> HashMap<OrderRef, Slot> {
+    let mut slots = HashMap::with_capacity(steps.len());
     for step in steps {
         let order_ref = (step.workflow.clone(), step.order_id.clone());
-        let partition = store.partition_of(&step.workflow, &step.order_id);
-        slots.insert(
-            order_ref,
-            Slot {
-                partition,
-                order_key: 0,
-                order: None,
-                stored: None,
-            },
-        );
+        slots.entry(order_ref).or_insert_with(|| Slot {
+            partition: store.partition_of(&step.workflow, &step.order_id),
+            order_key: 0,
+            order: None,
+            journal: Journal::empty(),
+            stored: None,
+        });
     }
+    slots
+}
+
+/// By what the orders are found, in the order of the index.
+pub(super) fn keys(slots: &HashMap<OrderRef, Slot>) -> Vec<OrderKey<'_>> {
     let keys = slots
         .iter()
         .map(|((workflow, id), slot)| (slot.partition, workflow.as_str(), id.as_str()));
     let mut keys = keys.collect::<Vec<_>>();
     keys.sort_unstable();
-    for row in lookup::orders(tx, &keys).await? {
+    keys
+}
+
+/// Fills the slots of the orders that were found.
+pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> Result<(), Error> {
+    for row in rows {
         let order = row.order()?;
         if let Some(slot) = slots.get_mut(&(order.workflow.clone(), order.id.clone())) {
             slot.order_key = row.order_key;
+            slot.journal = row.journal()?;
             slot.stored = Some((order.version, order.customer.id.clone()));
             slot.order = Some(order);
         }
     }
-    Ok(slots)
+    Ok(())
 }
 
-/// The clock is read after the locks are held, and a partition's time never goes back.
-pub(super) async fn logs(
+/// The ends of partitions. The clock is read after the locks are held, and a partition's time
+/// never goes back.
+pub(super) fn logs(
     store: &Store,
-    tx: &mut Tx,
-    slots: &HashMap<OrderRef, Slot>,
-) -> Result<BTreeMap<Partition, Log>, Error> {
-    let mut partitions = slots
-        .values()
-        .map(|slot| slot.partition)
-        .collect::<Vec<_>>();
-    partitions.sort_unstable();
-    partitions.dedup();
-    let heads = lookup::by_partition(lookup::heads(tx, &partitions).await?);
+    partitions: &[Partition],
+    heads: &BTreeMap<Partition, Head>,
+) -> BTreeMap<Partition, Log> {
     let clock = store.clock().now();
-    let logs = partitions.into_iter().map(|partition| {
-        let log = match heads.get(&partition) {
+    let logs = partitions.iter().map(|partition| {
+        let log = match heads.get(partition) {
             Some(head) => Log {
                 next: head.position.offset + 1,
                 now: clock.max(head.create_time),
@@ -95,7 +101,7 @@ pub(super) async fn logs(
                 now: clock,
             },
         };
-        (partition, log)
+        (*partition, log)
     });
-    Ok(logs.collect())
+    logs.collect()
 }

@@ -12,7 +12,7 @@ use diesel::{
 };
 
 use crate::{
-    rows::{entry::EntryRow, order::OrderRow},
+    rows::{entry::NewEntryRow, order::NewOrderRow},
     schema::orders,
 };
 
@@ -50,25 +50,13 @@ array_statement! {
     /// Finds orders by their ids.
     FindOrders { partitions: i32 => Integer, workflows: &'a str => Text, ids: &'a str => Text }
     "SELECT o.partition, o.order_key, o.workflow, o.id, o.state, o.status, o.return_state, o.return_status, \
-     o.version, o.create_time, o.update_time, o.body FROM",
+     o.version, o.create_time, o.update_time, o.body, o.journal FROM",
     ") AS k (partition, workflow, id) JOIN orders o ON o.partition = k.partition AND o.workflow = k.workflow \
      AND o.id = k.id"
 }
 
 impl Query for FindOrders<'_> {
     type SqlType = orders::SqlType;
-}
-
-array_statement! {
-    /// Finds the first entries of steps by their request ids.
-    FindRequests { partitions: i32 => Integer, order_keys: i64 => BigInt, request_ids: &'a str => Text }
-    "SELECT h.partition, h.log_offset FROM",
-    ") AS k (partition, order_key, request_id) JOIN history h ON h.partition = k.partition \
-     AND h.order_key = k.order_key AND h.request_id = k.request_id"
-}
-
-impl Query for FindRequests<'_> {
-    type SqlType = (Integer, BigInt);
 }
 
 array_statement! {
@@ -102,33 +90,33 @@ array_statement! {
 }
 
 impl<'a> InsertEntries<'a> {
-    pub(super) fn new(rows: &'a [EntryRow]) -> Self {
+    pub(super) fn new(rows: &'a [NewEntryRow<'a>]) -> Self {
         Self {
             partition: rows.iter().map(|row| row.partition).collect(),
             log_offset: rows.iter().map(|row| row.log_offset).collect(),
             step_offset: rows.iter().map(|row| row.step_offset).collect(),
             order_key: rows.iter().map(|row| row.order_key).collect(),
-            workflow: rows.iter().map(|row| row.workflow.as_str()).collect(),
-            order_id: rows.iter().map(|row| row.order_id.as_str()).collect(),
+            workflow: rows.iter().map(|row| row.workflow).collect(),
+            order_id: rows.iter().map(|row| row.order_id).collect(),
             sequence: rows.iter().map(|row| row.sequence).collect(),
-            kind: rows.iter().map(|row| row.kind.as_str()).collect(),
-            from_state: rows.iter().map(|row| row.from_state.as_deref()).collect(),
-            from_status: rows.iter().map(|row| row.from_status.as_deref()).collect(),
-            to_state: rows.iter().map(|row| row.to_state.as_str()).collect(),
-            to_status: rows.iter().map(|row| row.to_status.as_str()).collect(),
-            transition: rows.iter().map(|row| row.transition.as_deref()).collect(),
-            comment: rows.iter().map(|row| row.comment.as_str()).collect(),
+            kind: rows.iter().map(|row| row.kind).collect(),
+            from_state: rows.iter().map(|row| row.from_state).collect(),
+            from_status: rows.iter().map(|row| row.from_status).collect(),
+            to_state: rows.iter().map(|row| row.to_state).collect(),
+            to_status: rows.iter().map(|row| row.to_status).collect(),
+            transition: rows.iter().map(|row| row.transition).collect(),
+            comment: rows.iter().map(|row| row.comment).collect(),
             notify_customer: rows.iter().map(|row| row.notify_customer).collect(),
             visible_to_customer: rows.iter().map(|row| row.visible_to_customer).collect(),
             actor: rows.iter().map(|row| row.actor.as_str()).collect(),
-            request_id: rows.iter().map(|row| row.request_id.as_deref()).collect(),
-            fingerprint: rows.iter().map(|row| row.fingerprint.as_deref()).collect(),
+            request_id: rows.iter().map(|row| row.request_id).collect(),
+            fingerprint: rows.iter().map(|row| row.fingerprint).collect(),
             caused_by: rows.iter().map(|row| row.caused_by).collect(),
             workflow_version: rows.iter().map(|row| row.workflow_version).collect(),
             metadata: rows.iter().map(|row| row.metadata.as_str()).collect(),
             create_time: rows.iter().map(|row| row.create_time).collect(),
             detail: rows.iter().map(|row| row.detail.as_str()).collect(),
-            batch_id: rows.iter().map(|row| row.batch_id.as_slice()).collect(),
+            batch_id: rows.iter().map(|row| row.batch_id).collect(),
             marker: std::marker::PhantomData,
         }
     }
@@ -143,26 +131,27 @@ macro_rules! write_orders {
                 partition: i32 => Integer, order_key: i64 => BigInt, workflow: &'a str => Text, id: &'a str => Text,
                 state: &'a str => Text, status: &'a str => Text, return_state: Option<&'a str> => Nullable<Text>,
                 return_status: Option<&'a str> => Nullable<Text>, version: i64 => BigInt, create_time: i64 => BigInt,
-                update_time: i64 => BigInt, body: &'a str => Text,
+                update_time: i64 => BigInt, body: &'a str => Text, journal: &'a [u8] => Binary,
             }
             $before, $after
         }
 
         impl<'a> $name<'a> {
-            pub(super) fn new(rows: &'a [OrderRow]) -> Self {
+            pub(super) fn new(rows: &'a [NewOrderRow<'a>]) -> Self {
                 Self {
                     partition: rows.iter().map(|row| row.partition).collect(),
                     order_key: rows.iter().map(|row| row.order_key).collect(),
-                    workflow: rows.iter().map(|row| row.workflow.as_str()).collect(),
-                    id: rows.iter().map(|row| row.id.as_str()).collect(),
-                    state: rows.iter().map(|row| row.state.as_str()).collect(),
-                    status: rows.iter().map(|row| row.status.as_str()).collect(),
-                    return_state: rows.iter().map(|row| row.return_state.as_deref()).collect(),
-                    return_status: rows.iter().map(|row| row.return_status.as_deref()).collect(),
+                    workflow: rows.iter().map(|row| row.workflow).collect(),
+                    id: rows.iter().map(|row| row.id).collect(),
+                    state: rows.iter().map(|row| row.state).collect(),
+                    status: rows.iter().map(|row| row.status).collect(),
+                    return_state: rows.iter().map(|row| row.return_state).collect(),
+                    return_status: rows.iter().map(|row| row.return_status).collect(),
                     version: rows.iter().map(|row| row.version).collect(),
                     create_time: rows.iter().map(|row| row.create_time).collect(),
                     update_time: rows.iter().map(|row| row.update_time).collect(),
                     body: rows.iter().map(|row| row.body.as_str()).collect(),
+                    journal: rows.iter().map(|row| row.journal.as_slice()).collect(),
                     marker: std::marker::PhantomData,
                 }
             }
@@ -174,7 +163,7 @@ write_orders! {
     /// Inserts orders.
     InsertOrders,
     "INSERT INTO orders (partition, order_key, workflow, id, state, status, return_state, return_status, version, \
-     create_time, update_time, body) SELECT * FROM",
+     create_time, update_time, body, journal) SELECT * FROM",
     ")"
 }
 
@@ -182,14 +171,15 @@ write_orders! {
     /// Updates orders by their keys.
     UpdateOrders,
     "UPDATE orders SET state = u.state, status = u.status, return_state = u.return_state, \
-     return_status = u.return_status, version = u.version, update_time = u.update_time, body = u.body FROM",
+     return_status = u.return_status, version = u.version, update_time = u.update_time, body = u.body, \
+     journal = u.journal FROM",
     ") AS u (partition, order_key, workflow, id, state, status, return_state, return_status, version, create_time, \
-     update_time, body) WHERE orders.partition = u.partition AND orders.order_key = u.order_key"
+     update_time, body, journal) WHERE orders.partition = u.partition AND orders.order_key = u.order_key"
 }
 
 /// Updates one order by its key on SQLite, where rows go one by one.
 #[derive(Debug)]
-pub(super) struct UpdateOrder<'a>(pub(super) &'a OrderRow);
+pub(super) struct UpdateOrder<'a>(pub(super) &'a NewOrderRow<'a>);
 
 impl QueryFragment<Sqlite> for UpdateOrder<'_> {
     fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
@@ -208,6 +198,8 @@ impl QueryFragment<Sqlite> for UpdateOrder<'_> {
         out.push_bind_param::<BigInt, _>(&row.update_time)?;
         out.push_sql(", body = ");
         out.push_bind_param::<Text, _>(&row.body)?;
+        out.push_sql(", journal = ");
+        out.push_bind_param::<Binary, _>(&row.journal)?;
         out.push_sql(" WHERE partition = ");
         out.push_bind_param::<Integer, _>(&row.partition)?;
         out.push_sql(" AND order_key = ");

@@ -5,6 +5,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Range,
+    sync::Arc,
 };
 
 use waymark_domain::{
@@ -18,11 +19,7 @@ use super::{
     Committed, Refusal, Request, Step, StepChange, UnitMode, lookup,
     slots::{self, Log, OrderRef, Slot},
 };
-use crate::{
-    Error, Store,
-    catalog::{self, Cached},
-    tx::Tx,
-};
+use crate::{Error, Published, Store, catalog::Cached, tx::Tx};
 
 /// Whether the batch is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,7 +38,8 @@ pub(super) struct Pending {
     pub(super) fingerprint: Option<[u8; 16]>,
 }
 
-enum Remembered {
+/// A step under a request id.
+pub(super) enum Remembered {
     Stored {
         fingerprint: Vec<u8>,
         entries: Vec<Logged>,
@@ -52,7 +50,8 @@ enum Remembered {
     },
 }
 
-type RequestRef = (Partition, i64, RequestId);
+/// The partition and key of an order, and a request id.
+pub(super) type RequestRef = (Partition, i64, RequestId);
 
 /// A batch in progress.
 pub(super) struct Working {
@@ -76,26 +75,30 @@ impl Working {
     pub(super) async fn load(
         store: &Store,
         tx: &mut Tx,
+        partitions: &[Partition],
         steps: &[&Step],
         purpose: Purpose,
     ) -> Result<Self, Error> {
-        let version = catalog::version(tx).await?;
+        let mut slots = slots::empty(store, steps);
+        let loaded = lookup::load(tx, partitions, &slots::keys(&slots)).await?;
+        slots::fill(&mut slots, loaded.orders)?;
         let mut graphs = HashMap::new();
         for step in steps {
             if !graphs.contains_key(&step.workflow)
-                && let Some(cached) = store.catalog().find(tx, version, &step.workflow).await?
+                && let Some(cached) = store
+                    .catalog()
+                    .find(tx, loaded.catalog_version, &step.workflow)
+                    .await?
             {
                 graphs.insert(step.workflow.clone(), cached);
             }
         }
-        let slots = slots::slots(store, tx, steps).await?;
-        let logs = slots::logs(store, tx, &slots).await?;
         let mut working = Self {
             purpose,
             graphs,
             slots,
-            pending: Vec::new(),
-            logs,
+            pending: Vec::with_capacity(steps.len()),
+            logs: slots::logs(store, partitions, &loaded.heads),
             remembered: HashMap::new(),
         };
         if purpose == Purpose::Commit {
@@ -104,27 +107,30 @@ impl Working {
         Ok(working)
     }
 
+    /// Finds what was written under the request ids of the batch before. As a rule nothing
+    /// was, and the journals say so.
     async fn remember_stored(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
-        let keys = steps.iter().filter_map(|step| {
+        for step in steps {
             let slot = self
                 .slots
-                .get(&(step.workflow.clone(), step.order_id.clone()))?;
-            slot.order.as_ref()?;
-            Some((slot.partition, slot.order_key, &step.request.as_ref()?.id))
-        });
-        let mut keys = keys.collect::<Vec<_>>();
-        keys.sort_unstable();
-        keys.dedup();
-        for found in lookup::requests(tx, &keys).await? {
-            let Some(first) = found.entries.first() else {
+                .get(&(step.workflow.clone(), step.order_id.clone()));
+            let (Some(request), Some(slot)) = (&step.request, slot) else {
                 continue;
             };
-            let key = (first.position.partition, found.order_key, found.request_id);
-            let stored = Remembered::Stored {
-                fingerprint: found.fingerprint,
-                entries: found.entries,
+            let pages = if slot.journal.first_sequence() > 1 {
+                lookup::pages(tx, slot.partition, slot.order_key).await?
+            } else {
+                Vec::new()
             };
-            self.remembered.insert(key, stored);
+            let offsets = pages
+                .iter()
+                .chain([&slot.journal])
+                .flat_map(|journal| journal.maybe_written_by(&request.id))
+                .collect();
+            let key = (slot.partition, slot.order_key, request.id.clone());
+            if let Some(stored) = lookup::remembered(tx, &key, offsets).await? {
+                self.remembered.insert(key, stored);
+            }
         }
         Ok(())
     }
@@ -181,7 +187,8 @@ impl Working {
             }
             (StepChange::Change(_), None) => return Err(order_not_found(step)),
         };
-        self.accept(step, &order_ref, entries)
+        let published = Arc::clone(&cached.published);
+        self.accept(step, &order_ref, entries, published)
             .ok_or_else(|| order_not_found(step))
     }
 
@@ -222,10 +229,13 @@ impl Working {
                 request_id: request.id.clone(),
             });
         }
-        Ok(Some(Committed {
+        // An order has a workflow.
+        let published = self.graphs.get(&step.workflow);
+        Ok(published.map(|cached| Committed {
             order: order.clone(),
             entries,
             replayed: true,
+            published: Arc::clone(&cached.published),
         }))
     }
 
@@ -235,6 +245,7 @@ impl Working {
         step: &Step,
         order_ref: &OrderRef,
         entries: Vec<Entry>,
+        published: Arc<Published>,
     ) -> Option<Committed> {
         let slot = self.slots.get_mut(order_ref)?;
         let log = self.logs.get_mut(&slot.partition)?;
@@ -255,10 +266,16 @@ impl Working {
                 order,
                 entries,
                 replayed: false,
+                published,
             });
         }
         let start = self.pending.len();
         let order_key = slot.order_key;
+        for (index, logged) in logged.iter().enumerate() {
+            let request = step.request.as_ref().filter(|_| index == 0);
+            slot.journal
+                .push(logged, request.map(|request| &request.id));
+        }
         let fingerprint = step.request.as_ref().map(|request| request.fingerprint);
         self.pending.extend(
             logged
@@ -283,6 +300,7 @@ impl Working {
             order,
             entries: logged,
             replayed: false,
+            published,
         })
     }
 

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 
 use diesel::{ExpressionMethods, QueryDsl};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use waymark_domain::value::{ActorId, StatusCode, WorkflowCode};
 
 use super::{
@@ -15,110 +16,152 @@ use super::{
 use crate::{
     Error,
     rows::{
-        entry::{EntryRow, Keys},
-        order::OrderRow,
+        entry::{Keys, NewEntryRow},
+        journal::Journal,
+        order::NewOrderRow,
     },
-    schema::{customer_orders, history, orders, statuses},
+    schema::{customer_orders, history, journal_pages, orders, statuses},
+    sqlite::SqliteConn,
     tx::{Tx, on_conn},
 };
 
 /// A status that an order is in for the first time.
 pub(super) type Mark = (WorkflowCode, StatusCode);
 
+/// The rows of a batch.
+#[derive(Default)]
+struct Rows<'w> {
+    entries: Vec<NewEntryRow<'w>>,
+    created: Vec<NewOrderRow<'w>>,
+    changed: Vec<NewOrderRow<'w>>,
+    gained: Vec<CustomerRow>,
+    lost: Vec<CustomerRow>,
+}
+
+type CustomerRow = (String, String, i32, i64);
+type PageRow = (i32, i64, i64, Vec<u8>);
+
 /// Writes everything that the batch decided, and says which statuses it marked.
 pub(super) async fn all(
     tx: &mut Tx,
-    working: &Working,
+    working: &mut Working,
     batch_id: [u8; 16],
 ) -> Result<BTreeSet<Mark>, Error> {
-    entries(tx, working, batch_id).await?;
-    let (mut created, mut changed) = (Vec::new(), Vec::new());
-    let (mut gained, mut lost) = (Vec::new(), Vec::new());
-    for slot in working.slots.values() {
-        let Some(order) = &slot.order else { continue };
-        let row = || OrderRow::new(slot.partition.number(), slot.order_key, order);
-        match &slot.stored {
-            None => created.push(row()?),
-            Some((version, _)) if *version != order.version => changed.push(row()?),
-            Some(_) => continue,
-        }
-        customer(
-            slot,
-            &order.workflow,
-            &order.customer.id,
-            &mut gained,
-            &mut lost,
-        );
+    let pages = take_pages(working)?;
+    let rows = rows(working, &batch_id)?;
+    match tx {
+        Tx::Postgres(connection) => on_postgres(connection, &rows).await?,
+        Tx::Sqlite(connection) => on_sqlite(connection, &rows).await?,
     }
-    // Key order, so that pages of an index are touched once each.
-    created.sort_unstable_by_key(|row| (row.partition, row.order_key));
-    changed.sort_unstable_by_key(|row| (row.partition, row.order_key));
-    insert_orders(tx, &created).await?;
-    update_orders(tx, &changed).await?;
-    customers(tx, gained, lost).await?;
+    insert_pages(tx, pages).await?;
+    customers(tx, rows.gained, rows.lost).await?;
     marks(tx, working).await
 }
 
-async fn entries(tx: &mut Tx, working: &Working, batch_id: [u8; 16]) -> Result<(), Error> {
-    let rows = working.pending.iter().map(|pending| {
+/// Takes the parts of journals that no longer fit the rows of their orders.
+fn take_pages(working: &mut Working) -> Result<Vec<PageRow>, Error> {
+    let mut rows = Vec::new();
+    for slot in working.slots.values_mut() {
+        for page in slot.journal.overflow() {
+            let (number, first) = (slot.partition.number(), page.first_sequence());
+            rows.push((number, slot.order_key, first, Journal::bytes(&page)?));
+        }
+    }
+    Ok(rows)
+}
+
+fn rows<'w>(working: &'w Working, batch_id: &'w [u8; 16]) -> Result<Rows<'w>, Error> {
+    let entries = working.pending.iter().map(|pending| {
         let keys = Keys {
             order_key: pending.order_key,
             fingerprint: pending.fingerprint.as_ref(),
             batch_id,
         };
-        EntryRow::new(&pending.logged, &keys)
+        NewEntryRow::new(&pending.logged, &keys)
     });
-    let rows = rows.collect::<Result<Vec<_>, _>>()?;
-    match tx {
-        Tx::Postgres(connection) => {
-            InsertEntries::new(&rows)
-                .execute(&mut ***connection)
-                .await?;
+    let mut rows = Rows {
+        entries: entries.collect::<Result<_, _>>()?,
+        ..Rows::default()
+    };
+    for slot in working.slots.values() {
+        let Some(order) = &slot.order else { continue };
+        let row = || {
+            NewOrderRow::new(
+                slot.partition.number(),
+                slot.order_key,
+                order,
+                &slot.journal,
+            )
+        };
+        match &slot.stored {
+            None => rows.created.push(row()?),
+            Some((version, _)) if *version != order.version => rows.changed.push(row()?),
+            Some(_) => continue,
         }
-        Tx::Sqlite(connection) => {
-            for row in &rows {
-                diesel::insert_into(history::table)
-                    .values(row)
-                    .execute(&mut ***connection)
-                    .await?;
-            }
-        }
+        let customer = &order.customer.id;
+        note_customer(
+            slot,
+            &order.workflow,
+            customer,
+            &mut rows.gained,
+            &mut rows.lost,
+        );
     }
-    Ok(())
+    // Key order, so that pages of an index are touched once each.
+    rows.created
+        .sort_unstable_by_key(|row| (row.partition, row.order_key));
+    rows.changed
+        .sort_unstable_by_key(|row| (row.partition, row.order_key));
+    Ok(rows)
 }
 
-async fn insert_orders(tx: &mut Tx, rows: &[OrderRow]) -> Result<(), Error> {
-    match tx {
-        Tx::Postgres(connection) if !rows.is_empty() => {
-            InsertOrders::new(rows).execute(&mut ***connection).await?;
+/// One round trip: the statements do not depend on each other.
+async fn on_postgres(connection: &AsyncPgConnection, rows: &Rows<'_>) -> Result<(), Error> {
+    let entries = async {
+        let insert = InsertEntries::new(&rows.entries);
+        insert.execute(&mut &*connection).await
+    };
+    let created = async {
+        if rows.created.is_empty() {
+            return Ok(0);
         }
-        Tx::Postgres(_) => {}
-        Tx::Sqlite(connection) => {
-            for row in rows {
-                diesel::insert_into(orders::table)
-                    .values(row)
-                    .execute(&mut ***connection)
-                    .await?;
-            }
+        let insert = InsertOrders::new(&rows.created);
+        insert.execute(&mut &*connection).await
+    };
+    let changed = async {
+        if rows.changed.is_empty() {
+            return Ok(0);
         }
-    }
-    Ok(())
+        let update = UpdateOrders::new(&rows.changed);
+        update.execute(&mut &*connection).await
+    };
+    let (_, _, updated): (usize, usize, usize) = try_join!(entries, created, changed)?;
+    all_found(updated, rows)
 }
 
-async fn update_orders(tx: &mut Tx, rows: &[OrderRow]) -> Result<(), Error> {
+async fn on_sqlite(connection: &mut SqliteConn, rows: &Rows<'_>) -> Result<(), Error> {
+    for row in &rows.entries {
+        diesel::insert_into(history::table)
+            .values(row)
+            .execute(connection)
+            .await?;
+    }
+    for row in &rows.created {
+        diesel::insert_into(orders::table)
+            .values(row)
+            .execute(connection)
+            .await?;
+    }
     let mut updated = 0;
-    match tx {
-        Tx::Postgres(connection) if !rows.is_empty() => {
-            updated += UpdateOrders::new(rows).execute(&mut ***connection).await?;
-        }
-        Tx::Postgres(_) => {}
-        Tx::Sqlite(connection) => {
-            for row in rows {
-                updated += UpdateOrder(row).execute(&mut ***connection).await?;
-            }
-        }
+    for row in &rows.changed {
+        updated += UpdateOrder(row).execute(connection).await?;
     }
-    if updated == rows.len() {
+    all_found(updated, rows)
+}
+
+/// An order that was read under the lock is there to be updated.
+fn all_found(updated: usize, rows: &Rows<'_>) -> Result<(), Error> {
+    if updated == rows.changed.len() {
         Ok(())
     } else {
         Err(Error::Database {
@@ -127,9 +170,24 @@ async fn update_orders(tx: &mut Tx, rows: &[OrderRow]) -> Result<(), Error> {
     }
 }
 
-type CustomerRow = (String, String, i32, i64);
+async fn insert_pages(tx: &mut Tx, pages: Vec<PageRow>) -> Result<(), Error> {
+    use journal_pages::{first_sequence, order_key, page, partition, table};
+    for (number, key, first, bytes) in pages {
+        let row = (
+            partition.eq(number),
+            order_key.eq(key),
+            first_sequence.eq(first),
+            page.eq(bytes),
+        );
+        on_conn!(tx, |c| diesel::insert_into(table)
+            .values(row)
+            .execute(c)
+            .await)?;
+    }
+    Ok(())
+}
 
-fn customer(
+fn note_customer(
     slot: &Slot,
     workflow: &WorkflowCode,
     now: &ActorId,

@@ -72,7 +72,7 @@ async fn fetch(
         });
         let mut keys = keys.collect::<Vec<_>>();
         keys.sort_unstable();
-        return Ok(Some(lookup::orders(tx, &keys).await?));
+        return Ok(Some(lookup::orders_of(tx, &keys).await?));
     }
     let Some(customer) = query
         .customer

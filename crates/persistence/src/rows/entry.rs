@@ -4,14 +4,13 @@ use waymark_domain::{
     history::{Entry, Kind, LogPosition, Logged},
     order::Standing,
     partition::Partition,
-    value::Timestamp,
+    value::{RequestId, Timestamp, TransitionCode},
 };
 
 use super::{Reading, json};
 use crate::{Error, schema::history};
 
-#[derive(Debug, Clone, diesel::Queryable, diesel::Insertable)]
-#[diesel(table_name = history, treat_none_as_default_value = false)]
+#[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct EntryRow {
     pub(crate) partition: i32,
     pub(crate) log_offset: i64,
@@ -45,13 +44,44 @@ pub(crate) struct Keys<'k> {
     pub(crate) order_key: i64,
     /// The fingerprint of the call, on the first entry of a remembered step.
     pub(crate) fingerprint: Option<&'k [u8; 16]>,
-    pub(crate) batch_id: [u8; 16],
+    pub(crate) batch_id: &'k [u8; 16],
 }
 
-impl EntryRow {
+/// A row as it is written.
+#[derive(Debug, diesel::Insertable)]
+#[diesel(table_name = history, treat_none_as_default_value = false)]
+pub(crate) struct NewEntryRow<'e> {
+    pub(crate) partition: i32,
+    pub(crate) log_offset: i64,
+    pub(crate) step_offset: i64,
+    pub(crate) order_key: i64,
+    pub(crate) workflow: &'e str,
+    pub(crate) order_id: &'e str,
+    pub(crate) sequence: i64,
+    pub(crate) kind: &'e str,
+    pub(crate) from_state: Option<&'e str>,
+    pub(crate) from_status: Option<&'e str>,
+    pub(crate) to_state: &'e str,
+    pub(crate) to_status: &'e str,
+    pub(crate) transition: Option<&'e str>,
+    pub(crate) comment: &'e str,
+    pub(crate) notify_customer: bool,
+    pub(crate) visible_to_customer: bool,
+    pub(crate) actor: String,
+    pub(crate) request_id: Option<&'e str>,
+    pub(crate) fingerprint: Option<&'e [u8]>,
+    pub(crate) caused_by: i64,
+    pub(crate) workflow_version: i64,
+    pub(crate) metadata: String,
+    pub(crate) create_time: i64,
+    pub(crate) detail: String,
+    pub(crate) batch_id: &'e [u8],
+}
+
+impl<'e> NewEntryRow<'e> {
     /// Writes an entry into a row. The request id is stored only beside a fingerprint, on
     /// the first entry of its step.
-    pub(crate) fn new(logged: &Logged, keys: &Keys<'_>) -> Result<Self, Error> {
+    pub(crate) fn new(logged: &'e Logged, keys: &Keys<'e>) -> Result<Self, Error> {
         let entry = &logged.entry;
         let from = entry.from.as_ref();
         let request = keys.fingerprint.and(entry.request_id.as_ref());
@@ -60,30 +90,32 @@ impl EntryRow {
             log_offset: logged.position.offset,
             step_offset: logged.step_offset,
             order_key: keys.order_key,
-            workflow: logged.workflow.to_string(),
-            order_id: logged.order_id.to_string(),
+            workflow: logged.workflow.as_str(),
+            order_id: logged.order_id.as_str(),
             sequence: entry.sequence,
-            kind: kind(entry.kind()).to_owned(),
-            from_state: from.map(|standing| standing.state.to_string()),
-            from_status: from.map(|standing| standing.status.to_string()),
-            to_state: entry.to.state.to_string(),
-            to_status: entry.to.status.to_string(),
-            transition: entry.transition.as_ref().map(ToString::to_string),
-            comment: entry.comment.as_str().to_owned(),
+            kind: kind(entry.kind()),
+            from_state: from.map(|standing| standing.state.as_str()),
+            from_status: from.map(|standing| standing.status.as_str()),
+            to_state: entry.to.state.as_str(),
+            to_status: entry.to.status.as_str(),
+            transition: entry.transition.as_ref().map(TransitionCode::as_str),
+            comment: entry.comment.as_str(),
             notify_customer: entry.notify_customer,
             visible_to_customer: entry.visible_to_customer,
             actor: json(&entry.actor)?,
-            request_id: request.map(ToString::to_string),
-            fingerprint: keys.fingerprint.map(|fingerprint| fingerprint.to_vec()),
+            request_id: request.map(RequestId::as_str),
+            fingerprint: keys.fingerprint.map(<[u8; 16]>::as_slice),
             caused_by: entry.caused_by,
             workflow_version: entry.workflow_version,
             metadata: json(&entry.metadata)?,
             create_time: entry.create_time.micros(),
             detail: json(&entry.detail)?,
-            batch_id: keys.batch_id.to_vec(),
+            batch_id: keys.batch_id,
         })
     }
+}
 
+impl EntryRow {
     /// Reads the entry.
     pub(crate) fn logged(&self) -> Result<Logged, Error> {
         let row = format!("{}/{}", self.partition, self.log_offset);
@@ -104,7 +136,7 @@ impl EntryRow {
     }
 
     fn entry(&self, reading: &Reading<'_>) -> Result<Entry, Error> {
-        Ok(Entry {
+        let entry = Entry {
             sequence: self.sequence,
             from: self.from(reading)?,
             to: Standing {
@@ -122,7 +154,12 @@ impl EntryRow {
             metadata: reading.json("metadata", &self.metadata)?,
             create_time: Timestamp::from_micros(self.create_time),
             detail: reading.json("detail", &self.detail)?,
-        })
+        };
+        if kind(entry.kind()) == self.kind {
+            Ok(entry)
+        } else {
+            Err(reading.corrupt("kind", "differs from the detail beside it"))
+        }
     }
 
     fn from(&self, reading: &Reading<'_>) -> Result<Option<Standing>, Error> {

@@ -2,6 +2,7 @@
 //! that cannot be read is [`Error::Corrupt`](crate::Error::Corrupt).
 
 pub(crate) mod entry;
+pub(crate) mod journal;
 pub(crate) mod order;
 pub(crate) mod workflow;
 

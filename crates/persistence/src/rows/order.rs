@@ -1,12 +1,12 @@
-//! A row of `orders`: the whole order as JSON, and beside it what is searched.
+//! A row of `orders`: the whole order as JSON, beside it what is searched, and
+//! where its newest entries stand.
 
 use waymark_domain::order::Order;
 
-use super::{Reading, json};
+use super::{Reading, journal::Journal, json};
 use crate::{Error, schema::orders};
 
-#[derive(Debug, Clone, diesel::Queryable, diesel::Insertable)]
-#[diesel(table_name = orders, treat_none_as_default_value = false)]
+#[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct OrderRow {
     pub(crate) partition: i32,
     pub(crate) order_key: i64,
@@ -20,40 +20,83 @@ pub(crate) struct OrderRow {
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
     pub(crate) body: String,
+    pub(crate) journal: Vec<u8>,
 }
 
-impl OrderRow {
+/// A row as it is written.
+#[derive(Debug, diesel::Insertable)]
+#[diesel(table_name = orders, treat_none_as_default_value = false)]
+pub(crate) struct NewOrderRow<'o> {
+    pub(crate) partition: i32,
+    pub(crate) order_key: i64,
+    pub(crate) workflow: &'o str,
+    pub(crate) id: &'o str,
+    pub(crate) state: &'o str,
+    pub(crate) status: &'o str,
+    pub(crate) return_state: Option<&'o str>,
+    pub(crate) return_status: Option<&'o str>,
+    pub(crate) version: i64,
+    pub(crate) create_time: i64,
+    pub(crate) update_time: i64,
+    pub(crate) body: String,
+    pub(crate) journal: Vec<u8>,
+}
+
+impl<'o> NewOrderRow<'o> {
     /// Writes an order into a row.
-    pub(crate) fn new(partition: i32, order_key: i64, order: &Order) -> Result<Self, Error> {
+    pub(crate) fn new(
+        partition: i32,
+        order_key: i64,
+        order: &'o Order,
+        journal: &Journal,
+    ) -> Result<Self, Error> {
         let back = order.return_to.as_ref();
         Ok(Self {
             partition,
             order_key,
-            workflow: order.workflow.to_string(),
-            id: order.id.to_string(),
-            state: order.standing.state.to_string(),
-            status: order.standing.status.to_string(),
-            return_state: back.map(|standing| standing.state.to_string()),
-            return_status: back.map(|standing| standing.status.to_string()),
+            workflow: order.workflow.as_str(),
+            id: order.id.as_str(),
+            state: order.standing.state.as_str(),
+            status: order.standing.status.as_str(),
+            return_state: back.map(|standing| standing.state.as_str()),
+            return_status: back.map(|standing| standing.status.as_str()),
             version: order.version,
             create_time: order.create_time.micros(),
             update_time: order.update_time.micros(),
             body: json(order)?,
+            journal: journal.bytes()?,
+        })
+    }
+}
+
+impl OrderRow {
+    /// Reads the order.
+    pub(crate) fn order(&self) -> Result<Order, Error> {
+        self.reading(|reading| {
+            let order: Order = reading.json("body", &self.body)?;
+            // The searched columns repeat the body; a difference would be acted on silently.
+            let back = order.return_to.as_ref();
+            let agree = order.version == self.version
+                && order.standing.state.as_str() == self.state
+                && order.standing.status.as_str() == self.status
+                && back.map(|to| to.state.as_str()) == self.return_state.as_deref()
+                && back.map(|to| to.status.as_str()) == self.return_status.as_deref();
+            if !agree {
+                return Err(reading.corrupt("body", "differs from the columns beside it"));
+            }
+            Ok(order)
         })
     }
 
-    /// Reads the order.
-    pub(crate) fn order(&self) -> Result<Order, Error> {
-        let row = format!("{}/{}", self.partition, self.order_key);
-        let reading = Reading {
+    /// Reads where its newest entries stand.
+    pub(crate) fn journal(&self) -> Result<Journal, Error> {
+        self.reading(|reading| Journal::read(&self.journal, reading, "journal"))
+    }
+
+    fn reading<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        read(&Reading {
             table: "orders",
-            row: &row,
-        };
-        let order: Order = reading.json("body", &self.body)?;
-        // The searched columns repeat the body; a difference would be acted on silently.
-        if order.version != self.version || order.standing.status.as_str() != self.status {
-            return Err(reading.corrupt("body", "differs from the columns beside it"));
-        }
-        Ok(order)
+            row: &format_args!("{}/{}", self.partition, self.order_key),
+        })
     }
 }

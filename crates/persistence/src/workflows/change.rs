@@ -14,10 +14,7 @@ use waymark_domain::{
 use super::{ledger, load, usage};
 use crate::{
     CommitError, Error, Published, Request, Store,
-    commit::{
-        lookup,
-        retry::{Patience, report},
-    },
+    commit::retry::{Patience, report},
     tx::{Ending, Tx, WriteFailure},
 };
 
@@ -110,9 +107,9 @@ impl Store {
         let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<Attempted<A, E>> = None;
         let mut refused_before = false;
+        let all = self.partition_count().all().collect::<Vec<_>>();
         loop {
-            let written = self.database().write(async |tx| {
-                lookup::lock(tx, &self.partition_count().all().collect::<Vec<_>>()).await?;
+            let written = self.database().write(&all, async |tx| {
                 if let Some(settled) = settle(tx, &mut doubtful).await? {
                     return Ok(Ending::RollBack(settled));
                 }

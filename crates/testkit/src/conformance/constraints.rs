@@ -5,7 +5,6 @@
 use waymark_domain::partition::PartitionCount;
 use waymark_persistence::{Error, Settings, Store, migrate};
 
-use super::commits::copy_of_history;
 use crate::{
     Backend, Fixture,
     build::{create, done, hold, requested},
@@ -29,24 +28,19 @@ pub async fn two_defaults_of_a_state_are_impossible(fixture: &Fixture) {
         .await;
 }
 
-pub async fn two_entries_with_one_sequence_are_impossible(fixture: &Fixture) {
-    done(&fixture.store, create("A-1")).await;
-    fixture
-        .refused(&copy_of_history("sequence", "log_offset + 1", "NULL"))
-        .await;
-}
-
+/// Sequences and request ids cannot come twice either, since all writers of a partition would
+/// have to write the same next offset.
 pub async fn two_entries_with_one_offset_are_impossible(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     fixture
-        .refused(&copy_of_history("sequence + 1", "log_offset", "NULL"))
-        .await;
-}
-
-pub async fn two_entries_with_one_request_id_are_impossible(fixture: &Fixture) {
-    done(&fixture.store, requested(create("A-1"), "r-1", 1)).await;
-    fixture
-        .refused(&copy_of_history("sequence + 1", "log_offset + 1", "'r-1'"))
+        .refused(
+            "INSERT INTO history (partition, log_offset, step_offset, order_key, workflow, order_id, sequence, kind, \
+             from_state, from_status, to_state, to_status, transition, comment, notify_customer, visible_to_customer, \
+             actor, request_id, fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id) \
+             SELECT partition, log_offset, step_offset, order_key, workflow, order_id, sequence + 1, kind, from_state, \
+             from_status, to_state, to_status, transition, comment, notify_customer, visible_to_customer, actor, NULL, \
+             fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id FROM history",
+        )
         .await;
 }
 
@@ -55,8 +49,8 @@ pub async fn two_orders_with_one_id_are_impossible(fixture: &Fixture) {
     fixture
         .refused(
             "INSERT INTO orders (partition, order_key, workflow, id, state, status, version, create_time, update_time, \
-             body) SELECT partition, order_key + 1, workflow, id, state, status, version, create_time, update_time, body \
-             FROM orders",
+             body, journal) SELECT partition, order_key + 1, workflow, id, state, status, version, create_time, \
+             update_time, body, journal FROM orders",
         )
         .await;
 }
@@ -115,6 +109,7 @@ pub async fn every_table_can_be_read(fixture: &Fixture) {
         ("history", 2),
         ("definition_requests", 0),
         ("customer_orders", 0),
+        ("journal_pages", 0),
     ];
     for (table, count) in rows {
         assert_eq!(

@@ -3,12 +3,12 @@
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
 use waymark_domain::history::LogPosition;
-use waymark_persistence::{Direction, HistoryQuery, StepChange, Visibility};
+use waymark_persistence::{Direction, HistoryQuery, Refusal, StepChange, Visibility};
 
 use super::commits::history;
 use crate::{
     Fixture,
-    build::{all, comment, create, done, order_id, order_workflow, record},
+    build::{all, comment, create, done, order_id, order_workflow, record, refused, requested},
 };
 
 const ALL: HistoryQuery = HistoryQuery {
@@ -101,6 +101,98 @@ pub async fn the_history_of_an_order_is_paged(fixture: &Fixture) {
         };
         assert_eq!(pages, expected);
     }
+}
+
+/// Far more entries than the row of an order says where to find.
+const LONG: i64 = 700;
+
+/// An order with a long history; every hundredth entry is for the customer, and every entry
+/// has the request id `r-<sequence>`.
+async fn long_history(fixture: &Fixture) {
+    done(&fixture.store, create("A-1")).await;
+    let steps = (2..=LONG).map(|number| {
+        let mut step = requested(
+            comment("A-1", &number.to_string()),
+            &format!("r-{number}"),
+            1,
+        );
+        if let StepChange::Change(command) = &mut step.change {
+            command.context.visible_to_customer = number % 100 == 0;
+        }
+        step
+    });
+    // In batches of different sizes, so that pages are cut at different places.
+    let mut steps = steps.collect::<Vec<_>>();
+    for size in [1, 150, 40, 300, 1, 1, 206] {
+        let rest = steps.split_off(size);
+        for outcome in all(&fixture.store, std::mem::replace(&mut steps, rest)).await {
+            outcome.unwrap();
+        }
+    }
+    assert!(steps.is_empty());
+}
+
+/// The sequences that a query gives, page by page.
+async fn sequences(fixture: &Fixture, mut query: HistoryQuery) -> Vec<i64> {
+    let mut sequences = Vec::new();
+    loop {
+        let page = fixture
+            .store
+            .order_history(&order_workflow(), &order_id("A-1"), &query)
+            .await
+            .unwrap()
+            .unwrap();
+        assert!(page.entries.len() <= query.limit);
+        sequences.extend(page.entries.iter().map(|logged| logged.entry.sequence));
+        query.after_sequence = page.next;
+        if page.next.is_none() {
+            return sequences;
+        }
+    }
+}
+
+pub async fn a_long_history_is_paged(fixture: &Fixture) {
+    long_history(fixture).await;
+    assert!(fixture.number("SELECT count(*) FROM journal_pages").await > 5);
+    for limit in [1, 63, 64, 65, 128, 700, 1000] {
+        let up = HistoryQuery { limit, ..ALL };
+        let down = HistoryQuery {
+            direction: Direction::Descending,
+            ..up
+        };
+        assert_eq!(sequences(fixture, up).await, (1..=LONG).collect::<Vec<_>>());
+        assert_eq!(
+            sequences(fixture, down).await,
+            (1..=LONG).rev().collect::<Vec<_>>()
+        );
+        let customer = |query| HistoryQuery {
+            visibility: Visibility::Customer,
+            ..query
+        };
+        let visible = [100, 200, 300, 400, 500, 600, 700];
+        assert_eq!(sequences(fixture, customer(up)).await, visible);
+        let back = visible.into_iter().rev().collect::<Vec<_>>();
+        assert_eq!(sequences(fixture, customer(down)).await, back);
+    }
+}
+
+pub async fn a_call_is_remembered_however_long_the_history(fixture: &Fixture) {
+    long_history(fixture).await;
+    let before = history(&fixture.store, "A-1").await;
+    for number in [2, 64, 65, 66, 128, 400, LONG] {
+        let id = format!("r-{number}");
+        let same = requested(comment("A-1", &number.to_string()), &id, 1);
+        let again = done(&fixture.store, same).await;
+        assert!(again.replayed);
+        assert_eq!(again.entries[0].entry.sequence, number);
+        let other = requested(comment("A-1", "another"), &id, 2);
+        let refusal = refused(&fixture.store, other).await;
+        assert!(
+            matches!(refusal, Refusal::RequestIdReused { .. }),
+            "{refusal:?}"
+        );
+    }
+    assert_eq!(history(&fixture.store, "A-1").await, before);
 }
 
 pub async fn what_customers_may_read(fixture: &Fixture) {

@@ -66,9 +66,7 @@ macro_rules! conformance_suite {
             ],
             constraints: [
                 two_defaults_of_a_state_are_impossible,
-                two_entries_with_one_sequence_are_impossible,
                 two_entries_with_one_offset_are_impossible,
-                two_entries_with_one_request_id_are_impossible,
                 two_orders_with_one_id_are_impossible,
                 an_assignment_of_nothing_is_impossible,
                 text_is_ordered_by_bytes,
@@ -94,6 +92,8 @@ macro_rules! conformance_suite {
             histories: [
                 a_partition_is_read_in_whole_steps,
                 the_history_of_an_order_is_paged,
+                a_long_history_is_paged,
+                a_call_is_remembered_however_long_the_history,
                 what_customers_may_read,
                 heads_and_batches,
                 the_history_of_an_order_that_is_not_there,

@@ -1,10 +1,8 @@
 //! Many steps in one call.
 
-use std::sync::Arc;
-
 use prost::Message;
 use waymark_domain::value::StoreView;
-use waymark_persistence::{Committed, Published, Unit, UnitMode, UnitOutcome};
+use waymark_persistence::{Committed, Unit, UnitMode, UnitOutcome};
 use waymark_proto::{
     convert::{
         call::ValidateOnly,
@@ -16,15 +14,14 @@ use waymark_proto::{
 
 use super::{
     single,
-    view::{self, Done, Views},
+    view::{self, Done},
 };
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX};
 
-/// How a step that can be carried out is shown: its place in the call, the workflow, and
-/// the store view asked for.
+/// How a step that can be carried out is shown: its place in the call, and the store view
+/// asked for.
 struct Shown {
     index: usize,
-    before: Arc<Published>,
     asked: Option<StoreView>,
 }
 
@@ -38,16 +35,11 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
     } = batch;
     let count = steps.len();
     let (mut unit, mut shown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-    let views = Views::default();
     for (index, step) in steps.into_iter().enumerate() {
-        match prepare(app, &views, step).await {
-            Ok((step, before, asked)) => {
+        match prepare(step) {
+            Ok((step, asked)) => {
                 unit.push(step);
-                shown.push(Shown {
-                    index,
-                    before,
-                    asked,
-                });
+                shown.push(Shown { index, asked });
             }
             Err(error) if atomic => return Err(error.of_step(index)),
             Err(error) => refused.push((index, error_result(error))),
@@ -70,33 +62,18 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
     for (index, result) in refused {
         answer.put(index, result);
     }
-    for (
-        Shown {
-            index,
-            before,
-            asked,
-        },
-        outcome,
-    ) in shown.into_iter().zip(outcomes)
-    {
-        let outcome = outcome.map_err(Error::from);
-        answer.put(
-            index,
-            result(app, &views, before, asked.as_ref(), outcome).await,
-        );
+    for (Shown { index, asked }, outcome) in shown.into_iter().zip(outcomes) {
+        answer.put(index, result(asked.as_ref(), outcome.map_err(Error::from)));
     }
     Ok(answer.results)
 }
 
-async fn prepare(
-    app: &App,
-    views: &Views,
+fn prepare(
     step: Result<ParsedStep, InvalidRequest>,
-) -> Result<(waymark_persistence::Step, Arc<Published>, Option<StoreView>), Error> {
+) -> Result<(waymark_persistence::Step, Option<StoreView>), Error> {
     let step = step?;
-    let before = views.prepare(app, &step.workflow).await?;
     let asked = step.store_view.clone();
-    Ok((single::to_store(step)?, before, asked))
+    Ok((single::to_store(step)?, asked))
 }
 
 async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<UnitOutcome, Error> {
@@ -110,10 +87,7 @@ async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<Un
 }
 
 /// Shows what became of a step.
-pub(super) async fn result(
-    app: &App,
-    views: &Views,
-    before: Arc<Published>,
+pub(super) fn result(
     asked: Option<&StoreView>,
     outcome: Result<Committed, Error>,
 ) -> v1::StepResult {
@@ -123,7 +97,7 @@ pub(super) async fn result(
                 order,
                 entries,
                 replayed,
-            } = views.done(app, before, committed, asked).await;
+            } = view::done(committed, asked);
             let hold = view::hold(&entries);
             v1::StepResult {
                 order: Some(order),

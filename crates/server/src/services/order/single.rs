@@ -10,7 +10,7 @@ use waymark_proto::{
     invalid::InvalidRequest,
 };
 
-use super::view::{Done, Views};
+use super::view::{self, Done};
 use crate::{App, Error, telemetry};
 
 /// Carries out a step that was read, or only rehearses it.
@@ -21,8 +21,6 @@ pub(super) async fn carry_out(
     let step = step?;
     telemetry::note_order(&step.order_id);
     telemetry::note_request(step.request.as_ref().map(|request| &request.id));
-    let views = Views::default();
-    let before = views.prepare(app, &step.workflow).await?;
     let (asked, validate_only) = (step.store_view.clone(), step.validate_only);
     let unit = Unit {
         steps: vec![to_store(step)?],
@@ -32,8 +30,7 @@ pub(super) async fn carry_out(
         ValidateOnly::No => app.submit(unit).await?,
         ValidateOnly::Yes => app.store().rehearse(unit).await?,
     };
-    let committed = only(outcome)?;
-    Ok(views.done(app, before, committed, asked.as_ref()).await)
+    Ok(view::done(only(outcome)?, asked.as_ref()))
 }
 
 /// What the store shall do for a step.

@@ -7,14 +7,14 @@ use std::sync::Arc;
 use futures::{Stream, StreamExt, stream};
 use tonic::{Status, Streaming};
 use waymark_domain::value::StoreView;
-use waymark_persistence::{Published, Unit, UnitMode};
+use waymark_persistence::{Unit, UnitMode};
 use waymark_proto::{
     convert::step::{ParsedStep, StreamedStep},
     invalid::InvalidRequest,
     v1,
 };
 
-use super::{batch, single, view::Views};
+use super::{batch, single};
 use crate::{
     App, Error,
     committer::{SubmitError, Ticket},
@@ -24,10 +24,9 @@ use crate::{
 /// How many steps of one stream are under way at once. The sender of more is slowed down.
 const STEPS_UNDER_WAY_MAX: usize = 256;
 
-/// A step that waits for its outcome, and how it is to be shown.
+/// A step that waits for its outcome, and the store view to show it in.
 struct Queued {
     ticket: Ticket,
-    before: Arc<Published>,
     asked: Option<StoreView>,
 }
 
@@ -38,10 +37,9 @@ pub(super) fn execute(
     steps: Streaming<v1::StreamStepsRequest>,
 ) -> impl Stream<Item = Result<v1::StreamStepsResponse, Status>> + Send {
     let stopping = app.stopping().clone();
-    let views = Arc::new(Views::default());
     let results = steps
         .take_until(stopping.clone().cancelled_owned())
-        .then(move |message| hand_over(Arc::clone(&app), Arc::clone(&views), message))
+        .then(move |message| hand_over(Arc::clone(&app), message))
         .buffered(STEPS_UNDER_WAY_MAX);
     let last = stream::once(async move { stopping.is_cancelled() });
     results.chain(last.filter_map(async |stops| {
@@ -52,7 +50,6 @@ pub(super) fn execute(
 /// Queues a step at once, and gives what waits for its result.
 async fn hand_over(
     app: Arc<App>,
-    views: Arc<Views>,
     message: Result<v1::StreamStepsRequest, Status>,
 ) -> impl Future<Output = Result<v1::StreamStepsResponse, Status>> + Send {
     let queued = match message {
@@ -62,13 +59,13 @@ async fn hand_over(
                 correlation_id,
                 step,
             } = StreamedStep::read(message, app.default_workflow());
-            Ok((correlation_id, queue(&app, &views, step).await))
+            Ok((correlation_id, queue(&app, step).await))
         }
     };
     async move {
         let (correlation_id, queued) = queued?;
         let result = match queued {
-            Ok(queued) => finish(&app, &views, queued).await,
+            Ok(queued) => finish(queued).await,
             Err(error) => batch::error_result(error),
         };
         Ok(v1::StreamStepsResponse {
@@ -78,39 +75,19 @@ async fn hand_over(
     }
 }
 
-async fn queue(
-    app: &App,
-    views: &Views,
-    step: Result<ParsedStep, InvalidRequest>,
-) -> Result<Queued, Error> {
+async fn queue(app: &App, step: Result<ParsedStep, InvalidRequest>) -> Result<Queued, Error> {
     let step = step?;
-    let before = views.prepare(app, &step.workflow).await?;
     let asked = step.store_view.clone();
     let unit = Unit {
         steps: vec![single::to_store(step)?],
         mode: UnitMode::Separate,
     };
     let ticket = app.hand_over_when_room(unit).await?;
-    Ok(Queued {
-        ticket,
-        before,
-        asked,
-    })
+    Ok(Queued { ticket, asked })
 }
 
-async fn finish(app: &App, views: &Views, queued: Queued) -> v1::StepResult {
-    let Queued {
-        ticket,
-        before,
-        asked,
-    } = queued;
+async fn finish(queued: Queued) -> v1::StepResult {
+    let Queued { ticket, asked } = queued;
     let outcome = ticket.outcome().await.map_err(Error::from);
-    batch::result(
-        app,
-        views,
-        before,
-        asked.as_ref(),
-        outcome.and_then(single::only),
-    )
-    .await
+    batch::result(asked.as_ref(), outcome.and_then(single::only))
 }

@@ -1,9 +1,6 @@
-//! Orders and steps as callers see them: through the workflow as it is now.
+//! Orders and steps as callers see them: through their workflow.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
-};
+use std::sync::Arc;
 
 use waymark_domain::{
     order::{Order, Rejection, Standing},
@@ -61,74 +58,17 @@ pub(super) fn hold(entries: &[v1::HistoryEntry]) -> Option<v1::Hold> {
     })
 }
 
-/// The workflows through which the steps of a call are shown.
-///
-/// They are read before a step is committed: an answer to a step that happened must not
-/// fail, since its caller would take it for one that did not.
-#[derive(Debug, Default)]
-pub(super) struct Views {
-    workflows: Mutex<BTreeMap<WorkflowCode, Arc<Published>>>,
-}
-
-impl Views {
-    /// Makes sure that orders of a workflow can be shown.
-    pub(super) async fn prepare(
-        &self,
-        app: &App,
-        workflow: &WorkflowCode,
-    ) -> Result<Arc<Published>, Error> {
-        if let Some(published) = self.lock().get(workflow) {
-            return Ok(Arc::clone(published));
-        }
-        let found = app.store().workflow(workflow).await?;
-        let found = found.ok_or_else(|| Refusal::WorkflowNotFound {
-            workflow: workflow.clone(),
-        })?;
-        self.lock().insert(workflow.clone(), Arc::clone(&found));
-        Ok(found)
-    }
-
-    /// Shows a step, through the workflow as it was prepared or, where the step obeyed
-    /// another version, as it is now.
-    pub(super) async fn done(
-        &self,
-        app: &App,
-        before: Arc<Published>,
-        committed: Committed,
-        asked: Option<&StoreView>,
-    ) -> Done {
-        let Committed {
-            order,
-            entries,
-            replayed,
-        } = committed;
-        let version = entries.last().map(|logged| logged.entry.workflow_version);
-        let is_current = replayed || version == Some(before.graph.version());
-        let published = if is_current {
-            before
-        } else {
-            self.renew(app, before).await
-        };
-        Done {
-            order: order_to_wire(&published.record.workflow, &order, asked),
-            entries: entries.iter().map(v1::HistoryEntry::from).collect(),
-            replayed,
-        }
-    }
-
-    async fn renew(&self, app: &App, before: Arc<Published>) -> Arc<Published> {
-        let code = &before.record.workflow.code;
-        let Ok(Some(found)) = app.store().workflow(code).await else {
-            return before;
-        };
-        self.lock().insert(code.clone(), Arc::clone(&found));
-        found
-    }
-
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<WorkflowCode, Arc<Published>>> {
-        // The map is whole after every statement, so a panic elsewhere leaves it usable.
-        self.workflows
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
+/// Shows a step through the workflow by which it was judged.
+pub(super) fn done(committed: Committed, asked: Option<&StoreView>) -> Done {
+    let Committed {
+        order,
+        entries,
+        replayed,
+        published,
+    } = committed;
+    Done {
+        order: order_to_wire(&published.record.workflow, &order, asked),
+        entries: entries.iter().map(v1::HistoryEntry::from).collect(),
+        replayed,
     }
 }

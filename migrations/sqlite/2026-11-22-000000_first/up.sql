@@ -125,7 +125,8 @@ CREATE TABLE definition_requests (
 ) STRICT;
 
 -- Where every order stands. `order_key` is the offset of its first entry in the partition, so rows arrive
--- in key order. `body` is the whole order; the other columns repeat what is searched. No foreign keys on
+-- in key order. `body` is the whole order; the other columns repeat what is searched. `journal` says where its
+-- newest entries stand in the log, so that history needs no index with random keys. No foreign keys on
 -- this table and the next: the write path locks the partition and checks the workflow itself, and a key
 -- would cost a lookup for every row and a shared lock on rows that every step needs.
 CREATE TABLE orders (
@@ -141,6 +142,7 @@ CREATE TABLE orders (
     create_time INTEGER NOT NULL,
     update_time INTEGER NOT NULL,
     body TEXT NOT NULL,
+    journal BLOB NOT NULL,
     PRIMARY KEY (partition, order_key)
 ) STRICT;
 
@@ -179,8 +181,14 @@ CREATE TABLE history (
     PRIMARY KEY (partition, log_offset)
 ) STRICT;
 
-CREATE UNIQUE INDEX history_sequence ON history (partition, order_key, sequence);
-CREATE UNIQUE INDEX history_request ON history (partition, order_key, request_id) WHERE request_id IS NOT NULL;
+-- Where the older entries of orders with long histories stand.
+CREATE TABLE journal_pages (
+    partition INTEGER NOT NULL,
+    order_key INTEGER NOT NULL,
+    first_sequence INTEGER NOT NULL,
+    page BLOB NOT NULL,
+    PRIMARY KEY (partition, order_key, first_sequence)
+) STRICT, WITHOUT ROWID;
 
 -- Which orders a customer has. Written when an order is created or changes hands, so that no index with
 -- random keys sits on the rows that every step touches.

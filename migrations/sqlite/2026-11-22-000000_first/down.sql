@@ -1,4 +1,5 @@
 DROP TABLE customer_orders;
+DROP TABLE journal_pages;
 DROP TABLE history;
 DROP TABLE orders;
 DROP TABLE definition_requests;
