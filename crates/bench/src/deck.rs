@@ -1,0 +1,92 @@
+//! Which order is moved next: one picked uniformly at random among those that
+//! no step in flight is about, and the way that leads on from where it stands.
+
+use crate::{failure::Failure, shop};
+
+/// The two ways of the workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Way {
+    Pack,
+    Unpack,
+}
+
+impl Way {
+    /// The code of the transition.
+    pub(crate) const fn transition(self) -> &'static str {
+        match self {
+            Self::Pack => "pack",
+            Self::Unpack => "unpack",
+        }
+    }
+
+    const fn next(self) -> Self {
+        match self {
+            Self::Pack => Self::Unpack,
+            Self::Unpack => Self::Pack,
+        }
+    }
+}
+
+/// An order that was drawn, and how it is to move.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Card {
+    pub(crate) number: usize,
+    pub(crate) way: Way,
+}
+
+/// All orders that can be drawn.
+#[derive(Debug)]
+pub(crate) struct Deck {
+    free: Vec<Card>,
+    random: fastrand::Rng,
+    orders: usize,
+}
+
+/// Every run draws the same orders.
+const SEED: u64 = 20_261_122;
+
+impl Deck {
+    /// A deck of the orders from 0, which are open but for those whose numbers are given.
+    pub(crate) fn new(orders: usize, packed: &[usize]) -> Self {
+        let card = |number| Card {
+            number,
+            way: Way::Pack,
+        };
+        let mut free = (0..orders).map(card).collect::<Vec<_>>();
+        for number in packed {
+            if let Some(card) = free.get_mut(*number) {
+                card.way = Way::Unpack;
+            }
+        }
+        Self {
+            free,
+            random: fastrand::Rng::with_seed(SEED),
+            orders,
+        }
+    }
+
+    /// Draws an order that is not in flight.
+    pub(crate) fn draw(&mut self) -> Result<Card, Failure> {
+        if self.free.is_empty() {
+            return Err(Failure::TooFewOrders {
+                wanted: self.orders.saturating_add(1),
+                orders: self.orders,
+            });
+        }
+        let pick = self.random.usize(0..self.free.len());
+        Ok(self.free.swap_remove(pick))
+    }
+
+    /// Takes back an order that moved as its card said.
+    pub(crate) fn moved(&mut self, card: Card) {
+        self.free.push(Card {
+            number: card.number,
+            way: card.way.next(),
+        });
+    }
+
+    /// The id of any order, in flight or not.
+    pub(crate) fn any(&mut self) -> String {
+        shop::order_id(self.random.usize(0..self.orders.max(1)))
+    }
+}

@@ -1,0 +1,138 @@
+//! The shop that the benchmark plays: its workflow, its orders, and the requests
+//! that make and move them.
+
+use bytes::Bytes;
+use waymark_proto::v1::{
+    Actor, ActorKind, ApplyWorkflowRequest, CreateOrderRequest, Customer, ExecuteStepsRequest,
+    GetOrderRequest, Order, OrderLine, Step, StreamStepsRequest, TransitionOrderRequest, step,
+    transition_order_request::Target,
+};
+
+use crate::{deck::Card, wire};
+
+/// The code of the workflow.
+pub(crate) const WORKFLOW: &str = "bench";
+/// The state into which `pack` leads.
+pub(crate) const PACKED: &str = "packed";
+/// The workflow as a document.
+const DOCUMENT: &str = include_str!("workflow.yaml");
+const CUSTOMERS: usize = 10_000;
+
+/// The id of an order by its number; all have the same length up to ten millions.
+pub(crate) fn order_id(number: usize) -> String {
+    format!("order-{number:07}")
+}
+
+/// The number of an order by its id.
+pub(crate) fn order_number(id: &str) -> Option<usize> {
+    id.strip_prefix("order-")?.parse().ok()
+}
+
+/// Asks for the workflow.
+pub(crate) fn apply() -> ApplyWorkflowRequest {
+    ApplyWorkflowRequest {
+        document: DOCUMENT.to_owned(),
+        ..ApplyWorkflowRequest::default()
+    }
+}
+
+/// Asks for an order. The same number makes the same request, which may be repeated.
+pub(crate) fn create(number: usize) -> Bytes {
+    let id = order_id(number);
+    let line = |id: &str, sku: String, name: &str, quantity: &str| OrderLine {
+        id: id.to_owned(),
+        sku,
+        name: name.to_owned(),
+        quantity_ordered: quantity.to_owned(),
+        ..OrderLine::default()
+    };
+    let customer = number % CUSTOMERS;
+    wire::framed(&CreateOrderRequest {
+        request_id: format!("create-{id}"),
+        order: Some(Order {
+            workflow: WORKFLOW.to_owned(),
+            id,
+            lines: vec![
+                line("1", format!("mug-{:03}", number % 500), "Mug", "2"),
+                line("2", format!("tea-{:03}", number % 300), "Green tea", "0.5"),
+            ],
+            currency: "EUR".to_owned(),
+            grand_total: 5_990,
+            customer: Some(Customer {
+                id: format!("customer-{customer:05}"),
+                email: format!("customer-{customer:05}@example.com"),
+                name: "Anna Example".to_owned(),
+                guest: false,
+            }),
+            ..Order::default()
+        }),
+        ..CreateOrderRequest::default()
+    })
+}
+
+/// Asks for an order as it stands.
+pub(crate) fn get(id: String) -> Bytes {
+    wire::framed(&GetOrderRequest {
+        workflow: WORKFLOW.to_owned(),
+        id,
+        ..GetOrderRequest::default()
+    })
+}
+
+/// Writes requests that move orders, each with a request id of its own.
+#[derive(Debug)]
+pub(crate) struct Composer {
+    /// Not seeded: an id that an earlier run used would be answered without a step.
+    random: fastrand::Rng,
+}
+
+impl Composer {
+    pub(crate) fn new() -> Self {
+        Self {
+            random: fastrand::Rng::new(),
+        }
+    }
+
+    /// One step as a call of its own.
+    pub(crate) fn call(&mut self, card: Card) -> Bytes {
+        wire::framed(&self.transition(card))
+    }
+
+    /// One step on a stream.
+    pub(crate) fn streamed(&mut self, card: Card) -> Bytes {
+        wire::framed(&StreamStepsRequest {
+            correlation_id: card.number.to_string(),
+            step: Some(self.step(card)),
+        })
+    }
+
+    /// Many steps in one call.
+    pub(crate) fn batch(&mut self, cards: &[Card]) -> Bytes {
+        wire::framed(&ExecuteStepsRequest {
+            steps: cards.iter().map(|card| self.step(*card)).collect(),
+            ..ExecuteStepsRequest::default()
+        })
+    }
+
+    fn step(&mut self, card: Card) -> Step {
+        Step {
+            command: Some(step::Command::TransitionOrder(self.transition(card))),
+        }
+    }
+
+    fn transition(&mut self, card: Card) -> TransitionOrderRequest {
+        TransitionOrderRequest {
+            workflow: WORKFLOW.to_owned(),
+            order_id: order_id(card.number),
+            target: Some(Target::Transition(card.way.transition().to_owned())),
+            comment: "Moved at the packing table".to_owned(),
+            actor: Some(Actor {
+                kind: ActorKind::User.into(),
+                id: "anna".to_owned(),
+                ..Actor::default()
+            }),
+            request_id: format!("{:032x}", self.random.u128(..)),
+            ..TransitionOrderRequest::default()
+        }
+    }
+}

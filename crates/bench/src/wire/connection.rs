@@ -1,0 +1,114 @@
+//! Connections to one server, taken in turn.
+
+use std::{cell::Cell, net::SocketAddr};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use http::{HeaderValue, Request, Uri, header};
+use tokio::net::TcpStream;
+
+use crate::{failure::Failure, wire::call::Call};
+
+/// Large enough that no answer waits for a window.
+const WINDOW_BYTES: u32 = 64 * 1024 * 1024;
+const FRAME_BYTES_MAX: u32 = 1024 * 1024;
+/// More than are ever open on one connection.
+const CALLS_MAX: usize = 10_000;
+
+/// A method of a gRPC service, by its path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Method(pub(crate) &'static str);
+
+impl Method {
+    pub(crate) const APPLY_WORKFLOW: Self = Self("/waymark.v1.WorkflowService/ApplyWorkflow");
+    pub(crate) const CREATE_ORDER: Self = Self("/waymark.v1.OrderService/CreateOrder");
+    pub(crate) const GET_ORDER: Self = Self("/waymark.v1.OrderService/GetOrder");
+    pub(crate) const LIST_ORDERS: Self = Self("/waymark.v1.OrderService/ListOrders");
+    pub(crate) const TRANSITION_ORDER: Self = Self("/waymark.v1.OrderService/TransitionOrder");
+    pub(crate) const EXECUTE_STEPS: Self = Self("/waymark.v1.OrderService/ExecuteSteps");
+    pub(crate) const STREAM_STEPS: Self = Self("/waymark.v1.OrderService/StreamSteps");
+}
+
+/// A few connections to one server.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    senders: Vec<SendRequest<Bytes>>,
+    next: Cell<usize>,
+    address: SocketAddr,
+}
+
+impl Connections {
+    /// Opens `count` connections. They are driven by tasks of the present runtime.
+    pub(crate) async fn open(address: SocketAddr, count: usize) -> Result<Self, Failure> {
+        let mut senders = Vec::with_capacity(count);
+        for _ in 0..count {
+            senders.push(open(address).await?);
+        }
+        Ok(Self {
+            senders,
+            next: Cell::new(0),
+            address,
+        })
+    }
+
+    /// How many connections there are.
+    pub(crate) fn count(&self) -> usize {
+        self.senders.len()
+    }
+
+    /// Makes what a call of `method` begins with.
+    pub(crate) fn call(&self, method: Method) -> Result<Call, Failure> {
+        let uri = Uri::builder()
+            .scheme("http")
+            .authority(self.address.to_string())
+            .path_and_query(method.0)
+            .build()?;
+        let mut head = Request::post(uri).body(())?;
+        let headers = head.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        );
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        Ok(Call { method, head })
+    }
+
+    /// The connection whose turn it is.
+    pub(crate) fn sender(&self) -> Result<SendRequest<Bytes>, Failure> {
+        let turn = self.next.get();
+        self.next.set(turn.wrapping_add(1));
+        let sender = self.senders.get(turn % self.senders.len().max(1));
+        sender.cloned().ok_or(Failure::Interrupted)
+    }
+
+    /// Sends one message and returns the one that answers it.
+    pub(crate) async fn ask<A: prost::Message + Default>(
+        &self,
+        method: Method,
+        request: &impl prost::Message,
+    ) -> Result<A, Failure> {
+        let call = self.call(method)?;
+        let mut answer = call.send(self.sender()?, super::framed(request)).await?;
+        let message = answer.message().await?;
+        let message = message.ok_or(Failure::NoMessage { method: method.0 })?;
+        answer.finish().await?;
+        Ok(A::decode(message)?)
+    }
+}
+
+async fn open(address: SocketAddr) -> Result<SendRequest<Bytes>, Failure> {
+    let refused = |source| Failure::Connect { address, source };
+    let stream = TcpStream::connect(address).await.map_err(refused)?;
+    stream.set_nodelay(true).map_err(refused)?;
+    let (sender, connection) = h2::client::Builder::new()
+        .initial_window_size(WINDOW_BYTES)
+        .initial_connection_window_size(WINDOW_BYTES)
+        .max_frame_size(FRAME_BYTES_MAX)
+        .initial_max_send_streams(CALLS_MAX)
+        .enable_push(false)
+        .handshake::<_, Bytes>(stream)
+        .await?;
+    // How it ended is told by the calls on it.
+    tokio::spawn(async move { connection.await.ok() });
+    Ok(sender)
+}

@@ -1,0 +1,64 @@
+//! Messages: their frame, and slim forms of answers that leave out what a row
+//! does not ask for. Field numbers are those of the contract; what is not named
+//! here is skipped unread.
+
+use bytes::{BufMut, Bytes, BytesMut};
+use prost::Message;
+
+use crate::failure::Failure;
+
+/// A flag and a length stand before every message.
+pub(super) const PREFIX_BYTES: usize = 5;
+
+/// Encodes a message with its prefix.
+pub(crate) fn framed(message: &impl Message) -> Bytes {
+    let length = message.encoded_len();
+    let mut buffer = BytesMut::with_capacity(PREFIX_BYTES + length);
+    buffer.put_u8(0);
+    // A length beyond four bytes cannot be allocated by any message of the benchmark.
+    buffer.put_u32(u32::try_from(length).unwrap_or(u32::MAX));
+    message.encode_raw(&mut buffer);
+    buffer.freeze()
+}
+
+/// `StepResult`: whether the step was refused.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StepFault {
+    #[prost(message, optional, tag = "5")]
+    pub(crate) error: Option<Refusal>,
+}
+
+/// `StepError`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Refusal {
+    #[prost(string, tag = "2")]
+    pub(crate) reason: String,
+    #[prost(string, tag = "3")]
+    pub(crate) message: String,
+}
+
+/// `ExecuteStepsResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StepFaults {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) results: Vec<StepFault>,
+}
+
+/// `StreamStepsResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct StreamedStep {
+    #[prost(string, tag = "1")]
+    pub(crate) correlation_id: String,
+    #[prost(message, optional, tag = "2")]
+    pub(crate) result: Option<StepFault>,
+}
+
+impl StepFault {
+    /// Fails for a step that was refused.
+    pub(crate) fn check(self) -> Result<(), Failure> {
+        match self.error {
+            None => Ok(()),
+            Some(Refusal { reason, message }) => Err(Failure::StepRefused { reason, message }),
+        }
+    }
+}

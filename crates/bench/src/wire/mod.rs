@@ -1,0 +1,11 @@
+//! gRPC on bare HTTP/2. Generator, server and database share the processors, so
+//! a call here costs no more than its frames: no channel, no layers, and answers
+//! are read no further than a row needs.
+
+mod call;
+mod connection;
+mod message;
+
+pub(crate) use call::Call;
+pub(crate) use connection::{Connections, Method};
+pub(crate) use message::{StepFaults, StreamedStep, framed};
