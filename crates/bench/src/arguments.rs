@@ -1,6 +1,6 @@
 //! What the command line takes.
 
-use std::net::SocketAddr;
+use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args, Parser, Subcommand};
 
@@ -16,8 +16,43 @@ pub(crate) struct Arguments {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Measures rows and prints a table.
+    Run(Run),
     /// Puts load on a server that is running already, and prints the rate.
     Load(Load),
+    /// Prints figures that were measured before as a table in Markdown.
+    Table(Shown),
+}
+
+/// Which rows, and where.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// Shorter rounds on smaller databases: all rows in three minutes.
+    #[arg(long)]
+    pub(crate) quick: bool,
+    /// A row to measure; may be given several times. All rows if it is not given.
+    #[arg(long = "row")]
+    pub(crate) rows: Vec<String>,
+    /// Prints the names of the rows instead.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// Where the figures are written; `target/bench.json` when all rows are measured.
+    #[arg(long)]
+    pub(crate) json: Option<PathBuf>,
+    /// The binary that is measured; the one beside this program if not given.
+    #[arg(long)]
+    pub(crate) waymark: Option<PathBuf>,
+    /// The directory of databases; `target/bench-data` if not given.
+    #[arg(long)]
+    pub(crate) data: Option<PathBuf>,
+}
+
+/// Where figures are.
+#[derive(Debug, Args)]
+pub(crate) struct Shown {
+    /// The figures.
+    #[arg(long, default_value = "target/bench.json")]
+    pub(crate) json: PathBuf,
 }
 
 /// What load, and where.
@@ -32,6 +67,9 @@ pub(crate) struct Load {
     /// How many steps or calls are in flight.
     #[arg(long, default_value_t = 64)]
     pub(crate) in_flight: usize,
+    /// Steps in a second instead, in flight or not: an open loop.
+    #[arg(long, conflicts_with_all = ["kind", "in_flight"])]
+    pub(crate) rate: Option<f64>,
     /// How long it is measured, after a warm-up of a tenth of that.
     #[arg(long, default_value_t = 5.0)]
     pub(crate) seconds: f64,
@@ -41,7 +79,7 @@ pub(crate) struct Load {
     /// How many orders there are to be; those that are missing are created.
     #[arg(long, default_value_t = 10_000)]
     pub(crate) orders: usize,
-    /// How many connections are opened.
-    #[arg(long, default_value_t = 4)]
-    pub(crate) connections: usize,
+    /// How many watchers of everything there are meanwhile.
+    #[arg(long, default_value_t = 0)]
+    pub(crate) watchers: usize,
 }

@@ -77,6 +77,11 @@ impl Deck {
         Ok(self.free.swap_remove(pick))
     }
 
+    /// Draws many orders at once.
+    pub(crate) fn deal(&mut self, count: usize) -> Result<Vec<Card>, Failure> {
+        (0..count).map(|_| self.draw()).collect()
+    }
+
     /// Takes back an order that moved as its card said.
     pub(crate) fn moved(&mut self, card: Card) {
         self.free.push(Card {

@@ -1,7 +1,7 @@
 //! Why the benchmark cannot go on. Any refusal by the server is one of them: a
 //! rate that counts refused calls would be a lie.
 
-use std::{io, net::SocketAddr};
+use std::{io, net::SocketAddr, path::PathBuf, process::ExitStatus};
 
 /// Why the benchmark cannot go on.
 #[derive(Debug, thiserror::Error)]
@@ -41,6 +41,50 @@ pub(crate) enum Failure {
     TooFewOrders { wanted: usize, orders: usize },
     #[error("latencies cannot be counted")]
     Histogram(#[from] hdrhistogram::CreationError),
+    #[error("the PostgreSQL driver failed")]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("SQLite failed")]
+    Diesel(#[from] diesel::result::Error),
+    #[error("no connection to the database")]
+    Connection(#[from] diesel::ConnectionError),
+    #[error("the programs of PostgreSQL are needed: apt-get install -y postgresql")]
+    NoPostgres,
+    #[error("no PostgreSQL server was started")]
+    NoCluster,
+    #[error("there is no {path}: run `make bench`, which builds it", path = path.display())]
+    NoWaymark { path: PathBuf },
+    #[error("another benchmark uses the same directory of data")]
+    Running,
+    #[error("{program} did not start; see {log}", log = log.display())]
+    NotStarted { program: &'static str, log: PathBuf },
+    #[error("waymark has ended unasked")]
+    NotRunning,
+    #[error("waymark did not stop when asked")]
+    NotStopped,
+    #[error("the memory of waymark is not known")]
+    NoMemory,
+    #[error("{program} ended with {status}: {said}")]
+    Program {
+        program: &'static str,
+        status: ExitStatus,
+        said: String,
+    },
+    #[error("the orders to be copied are not as they were made")]
+    Sources,
+    #[error("{acknowledged} steps were acknowledged and {written} entries written")]
+    Unequal { acknowledged: u64, written: u64 },
+    #[error("an entry came without its position or time")]
+    NoPosition,
+    #[error("in partition {partition}, offset {offset} came after {after}")]
+    OutOfOrder {
+        partition: i32,
+        offset: i64,
+        after: i64,
+    },
+    #[error("there is no row {name:?}; --list names them")]
+    NoRow { name: String },
+    #[error("the figures are not the JSON that they should be")]
+    Json(#[from] serde_json::Error),
     #[error("interrupted")]
     Interrupted,
     #[error("{what}")]

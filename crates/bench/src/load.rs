@@ -4,21 +4,28 @@
 //! latency, counted from the instant at which a call was due.
 
 mod closed;
+mod open;
 
-use std::{cell::RefCell, time::Duration};
+use std::{
+    cell::RefCell,
+    time::{Duration, Instant},
+};
 
 use clap::ValueEnum;
+use futures::{StreamExt, TryStreamExt, stream};
 
 use crate::{
     deck::Deck,
     failure::Failure,
     shop::Composer,
     tally::{Tally, Window},
-    wire::Connections,
+    wire::{Connections, Method},
 };
 
 /// How many steps `ExecuteSteps` carries.
 pub(crate) const BATCH_STEPS: usize = 100;
+/// Steps in flight where nothing is measured.
+const UNMEASURED_STEPS: usize = 256;
 
 /// What is asked of the server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -33,18 +40,16 @@ pub(crate) enum Kind {
     Get,
 }
 
-/// Who makes the load: connections, orders and requests.
+/// The orders of one database, and the requests that move them.
 #[derive(Debug)]
 pub(crate) struct Generator {
-    connections: Connections,
     deck: RefCell<Deck>,
     composer: RefCell<Composer>,
 }
 
 impl Generator {
-    pub(crate) fn new(connections: Connections, deck: Deck) -> Self {
+    pub(crate) fn new(deck: Deck) -> Self {
         Self {
-            connections,
             deck: RefCell::new(deck),
             composer: RefCell::new(Composer::new()),
         }
@@ -53,20 +58,57 @@ impl Generator {
     /// Keeps `in_flight` steps or calls in flight for a while, and counts those that end.
     pub(crate) async fn closed(
         &self,
+        connections: &Connections,
         kind: Kind,
         in_flight: usize,
         length: Duration,
     ) -> Result<Tally, Failure> {
+        let shift = self.shift(connections, length)?;
+        shift.closed(kind, in_flight).await?;
+        Ok(shift.tally.into_inner())
+    }
+
+    /// Begins `rate` steps in each second for a while, each as a call of its own.
+    pub(crate) async fn open(
+        &self,
+        connections: &Connections,
+        rate: f64,
+        length: Duration,
+    ) -> Result<Tally, Failure> {
+        let shift = self.shift(connections, length)?;
+        shift.open(rate).await?;
+        Ok(shift.tally.into_inner())
+    }
+
+    /// Moves so many orders once each, outside any measurement.
+    pub(crate) async fn pass(
+        &self,
+        connections: &Connections,
+        orders: usize,
+    ) -> Result<(), Failure> {
+        let shift = &self.shift(connections, Duration::ZERO)?;
+        let call = &connections.call(Method::TRANSITION_ORDER)?;
+        let cards = self.deck.borrow_mut().deal(orders)?;
+        stream::iter(cards)
+            .map(async |card| shift.step(call, card, Instant::now()).await)
+            .buffer_unordered(UNMEASURED_STEPS)
+            .try_collect()
+            .await
+    }
+
+    fn shift<'g>(
+        &'g self,
+        connections: &'g Connections,
+        length: Duration,
+    ) -> Result<Shift<'g>, Failure> {
         let window = Window::after_warm_up(length);
-        let shift = Shift {
-            connections: &self.connections,
+        Ok(Shift {
+            connections,
             deck: &self.deck,
             composer: &self.composer,
             window,
             tally: RefCell::new(Tally::new(window)?),
-        };
-        shift.closed(kind, in_flight).await?;
-        Ok(shift.tally.into_inner())
+        })
     }
 }
 

@@ -5,21 +5,35 @@
 //! client sees. Start at [`arguments`], which is also what `--help` prints.
 
 mod arguments;
+mod baseline;
+mod clock;
 mod deck;
+mod enlarging;
 mod failure;
 mod filling;
 mod load;
 mod output;
+mod pace;
+mod place;
+mod report;
+mod rows;
 mod shop;
+mod stage;
 mod tally;
+mod watch;
 mod wire;
 
-use std::{process::ExitCode, time::Duration};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use arguments::{Arguments, Command};
 use clap::Parser;
 use failure::Failure;
 use load::Generator;
+use pace::Pace;
+use place::{Backend, Data, Site};
+use rows::Row;
+use tokio::signal::unix::{SignalKind, signal};
+use watch::{Watchers, Wish};
 use wire::Connections;
 
 fn main() -> ExitCode {
@@ -41,30 +55,84 @@ fn run(arguments: Arguments) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(Failure::io("no runtime"))?;
-    runtime.block_on(async {
+    let done = runtime.block_on(async {
+        // What is dropped on the way out ends its processes.
         tokio::select! {
             done = carry_out(arguments) => done,
-            interrupted = tokio::signal::ctrl_c() => {
-                interrupted.map_err(Failure::io("signals cannot be waited for"))?;
-                Err(Failure::Interrupted)
-            }
+            failure = interruption() => Err(failure),
         }
-    })
+    });
+    // A loop that still runs has no one who wants its result.
+    runtime.shutdown_background();
+    done
+}
+
+async fn interruption() -> Failure {
+    let no_signals = "signals cannot be waited for";
+    let mut terminated = match signal(SignalKind::terminate()) {
+        Ok(terminated) => terminated,
+        Err(error) => return Failure::io(no_signals)(error),
+    };
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => match interrupted {
+            Ok(()) => Failure::Interrupted,
+            Err(error) => Failure::io(no_signals)(error),
+        },
+        _ = terminated.recv() => Failure::Interrupted,
+    }
 }
 
 async fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
+        Command::Run(run) => measure(run).await,
         Command::Load(load) => put_load(load).await,
+        Command::Table(shown) => output::print(&report::table(&report::read(&shown.json)?)),
     }
 }
 
+async fn measure(run: arguments::Run) -> Result<(), Failure> {
+    if run.list {
+        return rows::ALL
+            .iter()
+            .try_for_each(|row| output::print(&row.name()));
+    }
+    let chosen = run.rows.iter().map(|name| Row::named(name));
+    let mut chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+    let mut json = run.json;
+    if chosen.is_empty() {
+        chosen = rows::ALL.to_vec();
+        json = json.or(Some(PathBuf::from("target/bench.json")));
+    }
+    let pace = if run.quick { Pace::QUICK } else { Pace::FULL };
+    let data = Data::open(run.waymark, run.data)?;
+    let backends = chosen.iter().map(|row| row.backend);
+    let backends = backends.collect::<Vec<Backend>>();
+    let site = Site::open(data, pace, &backends).await?;
+    let figures = rows::measure(&site, &chosen).await?;
+    if let Some(json) = json {
+        report::write(&figures, &json)?;
+    }
+    output::print(&report::table(&figures))
+}
+
 async fn put_load(load: arguments::Load) -> Result<(), Failure> {
-    let connections = Connections::open(load.address, load.connections).await?;
+    let connections = Connections::usual(load.address).await?;
     let deck = filling::fill(&connections, load.orders).await?;
-    let generator = Generator::new(connections, deck);
+    let generator = Generator::new(deck);
+    let watchers = match load.watchers {
+        0 => None,
+        count => Some(Watchers::start(load.address, count, Wish::Everything).await?),
+    };
+    let length = Duration::from_secs_f64(load.seconds.clamp(0.1, 3_600.0));
     for _ in 0..load.rounds {
-        let length = Duration::from_secs_f64(load.seconds.clamp(0.1, 3_600.0));
-        let tally = generator.closed(load.kind, load.in_flight, length).await?;
+        let tally = match load.rate {
+            Some(rate) => generator.open(&connections, rate, length).await?,
+            None => {
+                generator
+                    .closed(&connections, load.kind, load.in_flight, length)
+                    .await?
+            }
+        };
         output::print(&format!(
             "{:.0}/s, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",
             tally.per_second(),
@@ -73,5 +141,15 @@ async fn put_load(load: arguments::Load) -> Result<(), Failure> {
             tally.latency_ms(0.999),
         ))?;
     }
-    Ok(())
+    let Some(watchers) = watchers else {
+        return Ok(());
+    };
+    let seen = watchers.stop()?;
+    output::print(&format!(
+        "{} deliveries, p50 {:.2} ms, p99 {:.2} ms, p99.9 {:.2} ms",
+        seen.deliveries,
+        seen.latency_ms(0.5),
+        seen.latency_ms(0.99),
+        seen.latency_ms(0.999),
+    ))
 }

@@ -14,12 +14,16 @@ const WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 const FRAME_BYTES_MAX: u32 = 1024 * 1024;
 /// More than are ever open on one connection.
 const CALLS_MAX: usize = 10_000;
+/// How many connections share the calls of a load.
+const USUAL: usize = 4;
 
 /// A method of a gRPC service, by its path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Method(pub(crate) &'static str);
 
 impl Method {
+    pub(crate) const HEALTH_CHECK: Self = Self("/grpc.health.v1.Health/Check");
+    pub(crate) const WATCH_HISTORY: Self = Self("/waymark.v1.HistoryService/WatchHistory");
     pub(crate) const APPLY_WORKFLOW: Self = Self("/waymark.v1.WorkflowService/ApplyWorkflow");
     pub(crate) const CREATE_ORDER: Self = Self("/waymark.v1.OrderService/CreateOrder");
     pub(crate) const GET_ORDER: Self = Self("/waymark.v1.OrderService/GetOrder");
@@ -34,21 +38,24 @@ impl Method {
 pub(crate) struct Connections {
     senders: Vec<SendRequest<Bytes>>,
     next: Cell<usize>,
-    address: SocketAddr,
 }
 
 impl Connections {
-    /// Opens `count` connections. They are driven by tasks of the present runtime.
-    pub(crate) async fn open(address: SocketAddr, count: usize) -> Result<Self, Failure> {
-        let mut senders = Vec::with_capacity(count);
-        for _ in 0..count {
-            senders.push(open(address).await?);
+    /// Opens a connection for each address. They are driven by tasks of the present runtime.
+    pub(crate) async fn open(addresses: &[SocketAddr]) -> Result<Self, Failure> {
+        let mut senders = Vec::with_capacity(addresses.len());
+        for address in addresses {
+            senders.push(open(*address).await?);
         }
         Ok(Self {
             senders,
             next: Cell::new(0),
-            address,
         })
+    }
+
+    /// Opens the usual number of connections to one server.
+    pub(crate) async fn usual(address: SocketAddr) -> Result<Self, Failure> {
+        Self::open(&[address; USUAL]).await
     }
 
     /// How many connections there are.
@@ -60,7 +67,7 @@ impl Connections {
     pub(crate) fn call(&self, method: Method) -> Result<Call, Failure> {
         let uri = Uri::builder()
             .scheme("http")
-            .authority(self.address.to_string())
+            .authority("waymark")
             .path_and_query(method.0)
             .build()?;
         let mut head = Request::post(uri).body(())?;

@@ -53,6 +53,42 @@ pub(crate) struct StreamedStep {
     pub(crate) result: Option<StepFault>,
 }
 
+/// `grpc.health.v1.HealthCheckRequest` for the server as a whole.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct HealthRequest {}
+
+/// `grpc.health.v1.HealthCheckResponse`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct HealthReport {
+    #[prost(int32, tag = "1")]
+    pub(crate) status: i32,
+}
+
+/// `WatchHistoryResponse`: where its entries lie and when they were written.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Watched {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) entries: Vec<WatchedEntry>,
+}
+
+/// `HistoryEntry`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct WatchedEntry {
+    #[prost(message, optional, tag = "4")]
+    pub(crate) position: Option<Position>,
+    #[prost(message, optional, tag = "20")]
+    pub(crate) create_time: Option<prost_types::Timestamp>,
+}
+
+/// `LogPosition`.
+#[derive(Clone, Copy, PartialEq, Message)]
+pub(crate) struct Position {
+    #[prost(int32, tag = "1")]
+    pub(crate) partition: i32,
+    #[prost(int64, tag = "2")]
+    pub(crate) offset: i64,
+}
+
 impl StepFault {
     /// Fails for a step that was refused.
     pub(crate) fn check(self) -> Result<(), Failure> {

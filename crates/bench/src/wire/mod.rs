@@ -6,6 +6,6 @@ mod call;
 mod connection;
 mod message;
 
-pub(crate) use call::Call;
+pub(crate) use call::{Call, Incoming};
 pub(crate) use connection::{Connections, Method};
-pub(crate) use message::{StepFaults, StreamedStep, framed};
+pub(crate) use message::{HealthReport, HealthRequest, StepFaults, StreamedStep, Watched, framed};

@@ -1,0 +1,175 @@
+//! Point selects of an order by the asynchronous driver that the service has, in
+//! this process: one connection in one loop on SQLite, as many as calls are in
+//! flight on PostgreSQL.
+
+use std::{
+    error::Error,
+    time::{Duration, Instant},
+};
+
+use diesel::{
+    QueryResult, SqliteConnection,
+    pg::Pg,
+    query_builder::{AstPass, Query, QueryFragment, QueryId},
+    sql_types::{BigInt, Integer, Text},
+    sqlite::Sqlite,
+};
+use diesel_async::{
+    AsyncConnection, AsyncPgConnection, RunQueryDsl,
+    sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper},
+};
+use futures::future::{BoxFuture, FutureExt, ready, try_join_all};
+use waymark_domain::{
+    partition::{Partition, PartitionCount},
+    value::{OrderId, WorkflowCode},
+};
+
+use crate::{
+    failure::Failure,
+    place::{self, Database, Site},
+    shop,
+};
+
+/// Runs each blocking task where it is called, as the service does.
+pub(crate) struct Inline;
+
+impl SpawnBlocking for Inline {
+    fn spawn_blocking<'a, R>(
+        &mut self,
+        task: impl FnOnce() -> R + Send + 'static,
+    ) -> BoxFuture<'a, Result<R, Box<dyn Error + Send + Sync + 'static>>>
+    where
+        R: Send + 'static,
+    {
+        ready(Ok(task())).boxed()
+    }
+
+    fn get_runtime() -> Self {
+        Self
+    }
+}
+
+/// Selects an order by its id.
+#[derive(Debug, QueryId)]
+struct Find {
+    partition: i32,
+    id: String,
+}
+
+/// What is read of an order.
+type Read = (i64, String, String, i64, i64, i64, String);
+
+impl Query for Find {
+    type SqlType = (BigInt, Text, Text, BigInt, BigInt, BigInt, Text);
+}
+
+macro_rules! find {
+    ($backend:ty) => {
+        impl QueryFragment<$backend> for Find {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, $backend>) -> QueryResult<()> {
+                out.push_sql(
+                    "SELECT order_key, state, status, version, create_time, update_time, body FROM orders \
+                     WHERE workflow = 'bench' AND partition = ",
+                );
+                out.push_bind_param::<Integer, _>(&self.partition)?;
+                out.push_sql(" AND id = ");
+                out.push_bind_param::<Text, _>(&self.id)
+            }
+        }
+    };
+}
+find!(Pg);
+find!(Sqlite);
+
+/// Which order is selected next.
+struct Picks {
+    random: fastrand::Rng,
+    orders: usize,
+    partitions: PartitionCount,
+    workflow: WorkflowCode,
+}
+
+impl Picks {
+    fn new(seed: usize, orders: usize, partitions: i32) -> Result<Self, Failure> {
+        Ok(Self {
+            random: fastrand::Rng::with_seed(seed as u64),
+            orders,
+            partitions: PartitionCount::new(partitions).ok_or(Failure::Sources)?,
+            workflow: WorkflowCode::new(shop::WORKFLOW).map_err(|_| Failure::Sources)?,
+        })
+    }
+
+    fn next(&mut self) -> Result<Find, Failure> {
+        let id = shop::order_id(self.random.usize(0..self.orders));
+        let order_id = OrderId::new(&id).map_err(|_| Failure::Sources)?;
+        let partition = Partition::of(&self.workflow, &order_id, self.partitions);
+        Ok(Find {
+            partition: partition.number(),
+            id,
+        })
+    }
+}
+
+/// Connections that select.
+pub(crate) enum Selects {
+    Postgres(Vec<AsyncPgConnection>),
+    Sqlite(Box<SyncConnectionWrapper<SqliteConnection, Inline>>),
+}
+
+impl Selects {
+    /// Opens so many connections to a PostgreSQL database, or one to a SQLite file.
+    pub(crate) async fn open(
+        site: &Site,
+        database: &Database,
+        connections: usize,
+    ) -> Result<Self, Failure> {
+        Ok(match database {
+            Database::Postgres(_) => {
+                let url = site.url(database)?;
+                let opened = (0..connections).map(|_| AsyncPgConnection::establish(&url));
+                Self::Postgres(try_join_all(opened).await?)
+            }
+            Database::Sqlite(file) => {
+                let connection = place::open(file)?;
+                let wrapped = SyncConnectionWrapper::with_runtime(connection, Inline);
+                Self::Sqlite(Box::new(wrapped))
+            }
+        })
+    }
+
+    /// Selects orders for a while, and returns the rate.
+    #[expect(
+        clippy::cast_precision_loss,
+        reason = "a rate is shown with four digits"
+    )]
+    pub(crate) async fn run(&mut self, orders: usize, length: Duration) -> Result<f64, Failure> {
+        let begun = Instant::now();
+        let end = begun + length;
+        let selected = match self {
+            Self::Postgres(connections) => {
+                let partitions = 8;
+                let loops = connections.iter_mut().enumerate();
+                let loops = loops.map(async |(seed, connection)| {
+                    let mut picks = Picks::new(seed, orders, partitions)?;
+                    let mut selected = 0_u64;
+                    while Instant::now() < end {
+                        let _: Read = picks.next()?.get_result(connection).await?;
+                        selected += 1;
+                    }
+                    Ok::<_, Failure>(selected)
+                });
+                try_join_all(loops).await?.iter().sum::<u64>()
+            }
+            Self::Sqlite(connection) => {
+                let mut picks = Picks::new(0, orders, 1)?;
+                let mut selected = 0_u64;
+                while Instant::now() < end {
+                    let _: Read = picks.next()?.get_result(&mut **connection).await?;
+                    selected += 1;
+                }
+                selected
+            }
+        };
+        Ok(selected as f64 / begun.elapsed().as_secs_f64())
+    }
+}

@@ -1,0 +1,237 @@
+//! Everything that rows share: the directory, the PostgreSQL server, and how
+//! long they may take.
+
+use super::{
+    Cluster, Data,
+    database::{self, Backend, COUNT_ENTRIES, Database},
+    server,
+};
+use crate::{
+    enlarging, failure::Failure, filling, load::Generator, output, pace::Pace, place::Server,
+    wire::Connections,
+};
+
+/// What a kept database holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Contents {
+    /// So many orders, all of them made by calls, and a few steps.
+    Orders(usize),
+    /// So many orders with five entries each, all of them made by calls.
+    Small(usize),
+    /// So many orders with five entries each, copied by SQL from so many that are small.
+    Large { orders: usize, small: usize },
+}
+
+impl Contents {
+    fn name(self) -> String {
+        match self {
+            Self::Orders(orders) => format!("orders_{orders}"),
+            Self::Small(orders) => format!("small_{orders}"),
+            Self::Large { orders, .. } => format!("large_{orders}"),
+        }
+    }
+
+    /// How many orders there are.
+    pub(crate) fn orders(self) -> usize {
+        match self {
+            Self::Orders(orders) | Self::Small(orders) | Self::Large { orders, .. } => orders,
+        }
+    }
+}
+
+/// What rows share.
+#[derive(Debug)]
+pub(crate) struct Site {
+    pub(crate) data: Data,
+    pub(crate) pace: Pace,
+    cluster: Option<Cluster>,
+}
+
+impl Site {
+    /// Opens the directory, and starts PostgreSQL where a row needs it.
+    pub(crate) async fn open(
+        data: Data,
+        pace: Pace,
+        backends: &[Backend],
+    ) -> Result<Self, Failure> {
+        let cluster = if backends.contains(&Backend::Postgres) {
+            Some(Cluster::start(&data.cluster())?)
+        } else {
+            None
+        };
+        let site = Self {
+            data,
+            pace,
+            cluster,
+        };
+        site.forget_databases().await?;
+        Ok(site)
+    }
+
+    /// The PostgreSQL server.
+    pub(crate) fn cluster(&self) -> Result<&Cluster, Failure> {
+        self.cluster.as_ref().ok_or(Failure::NoCluster)
+    }
+
+    /// The address of a database, as Waymark takes it.
+    pub(crate) fn url(&self, database: &Database) -> Result<String, Failure> {
+        Ok(match database {
+            Database::Postgres(name) => self.cluster()?.url(name),
+            Database::Sqlite(file) => format!("sqlite://{}", file.display()),
+        })
+    }
+
+    /// Starts a server on a database.
+    pub(crate) async fn serve(&self, database: &Database) -> Result<Server, Failure> {
+        Server::start(&self.data, &self.url(database)?).await
+    }
+
+    /// How many entries the history has.
+    pub(crate) async fn entries(&self, database: &Database) -> Result<u64, Failure> {
+        let number = match database {
+            Database::Postgres(name) => {
+                let client = self.cluster()?.connect(name).await?;
+                client.query_one(COUNT_ENTRIES, &[]).await?.try_get(0)?
+            }
+            Database::Sqlite(file) => database::number(&mut database::open(file)?, COUNT_ENTRIES)?,
+        };
+        Ok(number.try_into().unwrap_or(0))
+    }
+
+    /// Makes a working copy of a kept database.
+    pub(crate) async fn copy(&self, kept: &Database, name: &str) -> Result<Database, Failure> {
+        Ok(match kept {
+            Database::Postgres(from) => {
+                self.cluster()?.copy(from, name).await?;
+                Database::Postgres(name.to_owned())
+            }
+            Database::Sqlite(from) => {
+                let file = self.data.work().join(format!("{name}.db"));
+                database::copy(from, &file)?;
+                Database::Sqlite(file)
+            }
+        })
+    }
+
+    /// Removes a working copy.
+    pub(crate) async fn remove(&self, database: &Database) -> Result<(), Failure> {
+        match database {
+            Database::Postgres(name) => self.cluster()?.drop_database(name).await,
+            Database::Sqlite(file) => database::remove(file),
+        }
+    }
+
+    /// A kept database, which is filled if it is not there yet.
+    pub(crate) async fn kept(
+        &self,
+        backend: Backend,
+        contents: Contents,
+    ) -> Result<Database, Failure> {
+        let name = self.data.kept_name(&contents.name());
+        let file = self.data.kept_file(&contents.name());
+        let (kept, is_there) = match backend {
+            Backend::Postgres => {
+                let there = self.cluster()?.databases().await?.contains(&name);
+                (Database::Postgres(name), there)
+            }
+            Backend::Sqlite => {
+                let there = file.is_file();
+                (Database::Sqlite(file), there)
+            }
+        };
+        if !is_there {
+            output::complain(&format!("filling {} {}", backend.name(), contents.name()));
+            let filled = Box::pin(self.fill(backend, contents)).await?;
+            self.keep(&filled, &kept).await?;
+        }
+        Ok(kept)
+    }
+
+    async fn fill(&self, backend: Backend, contents: Contents) -> Result<Database, Failure> {
+        if let Contents::Large { orders, small } = contents {
+            let small = self.kept(backend, Contents::Small(small)).await?;
+            let filled = self.copy(&small, "filling").await?;
+            match &filled {
+                Database::Postgres(name) => {
+                    enlarging::postgres(self.cluster()?, name, orders).await?;
+                }
+                Database::Sqlite(file) => enlarging::sqlite(file.clone(), orders).await?,
+            }
+            return Ok(filled);
+        }
+        let filled = self.empty(backend).await?;
+        let server = self.serve(&filled).await?;
+        let connections = Connections::open(&[server.address()]).await?;
+        let orders = contents.orders();
+        let generator = Generator::new(filling::fill(&connections, orders).await?);
+        let (passes, moved) = match contents {
+            Contents::Small(_) => (4, orders),
+            // So that there is a step of each way to copy.
+            Contents::Orders(_) | Contents::Large { .. } => (1, orders.min(1_000)),
+        };
+        for _ in 0..passes {
+            generator.pass(&connections, moved).await?;
+        }
+        drop(connections);
+        server.stop().await?;
+        Ok(filled)
+    }
+
+    /// A database that has its tables at most.
+    async fn empty(&self, backend: Backend) -> Result<Database, Failure> {
+        match backend {
+            Backend::Postgres => {
+                let name = "filling".to_owned();
+                self.cluster()?.copy("template0", &name).await?;
+                server::migrate(&self.data, &self.cluster()?.url(&name)).await?;
+                Ok(Database::Postgres(name))
+            }
+            Backend::Sqlite => {
+                let file = self.data.work().join("filling.db");
+                database::remove(&file)?;
+                Ok(Database::Sqlite(file))
+            }
+        }
+    }
+
+    /// Gives a filled database the name under which it is kept: only whole ones have one.
+    async fn keep(&self, filled: &Database, kept: &Database) -> Result<(), Failure> {
+        match (filled, kept) {
+            (Database::Postgres(filled), Database::Postgres(kept)) => {
+                let cluster = self.cluster()?;
+                cluster.execute(filled, "VACUUM ANALYZE").await?;
+                let rename = format!("ALTER DATABASE {filled} RENAME TO {kept}");
+                cluster.disconnect(filled).await?;
+                cluster.execute("postgres", &rename).await
+            }
+            (Database::Sqlite(filled), Database::Sqlite(kept)) => {
+                database::settle(filled)?;
+                std::fs::rename(filled, kept)
+                    .map_err(Failure::io("a filled database cannot be kept"))?;
+                database::remove(filled)
+            }
+            _ => Err(Failure::NoCluster),
+        }
+    }
+
+    /// Drops what an earlier run left in the cluster, and what other sources filled.
+    async fn forget_databases(&self) -> Result<(), Failure> {
+        let Some(cluster) = &self.cluster else {
+            return Ok(());
+        };
+        for name in cluster.databases().await? {
+            if !self.data.is_current(&name) {
+                cluster.drop_database(&name).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets PostgreSQL write back what is in memory, so that the next round starts as the one before.
+    pub(crate) async fn settle(&self) -> Result<(), Failure> {
+        match &self.cluster {
+            Some(cluster) => cluster.checkpoint().await,
+            None => Ok(()),
+        }
+    }
+}
