@@ -19,6 +19,10 @@ use arguments::{Arguments, Command};
 use clap::Parser;
 use failure::Failure;
 
+/// The system's allocator costs a tenth of the time of a step.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let done = tokio::runtime::Builder::new_multi_thread()

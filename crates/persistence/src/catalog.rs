@@ -153,15 +153,22 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn workflow(&self, code: &WorkflowCode) -> Result<Option<Arc<Published>>, Error> {
-        let known = self
-            .database()
-            .read(async |tx| Ok(self.catalog().cached(version(tx).await?, code)));
-        if let Some(cached) = known.await? {
+        let version = self.database().read(async |tx| version(tx).await).await?;
+        self.workflow_at(version, code).await
+    }
+
+    /// Finds a workflow as it is at this version of the catalog, or at a newer one.
+    pub(crate) async fn workflow_at(
+        &self,
+        version: i64,
+        code: &WorkflowCode,
+    ) -> Result<Option<Arc<Published>>, Error> {
+        if let Some(cached) = self.catalog().cached(version, code) {
             return Ok(Some(cached.published));
         }
         // Several tables are read, so all at one instant.
         let loaded = self.database().snapshot(async |tx| {
-            let version = version(tx).await?;
+            let version = self::version(tx).await?;
             self.catalog().find(tx, version, code).await
         });
         Ok(loaded.await?.map(|cached| cached.published))

@@ -41,7 +41,9 @@ pub use error::Error;
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
 pub use migrate::{Migrated, migrate};
-pub use orders::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
+pub use orders::{
+    Direction, Found, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey, StoredOrder,
+};
 pub use settings::{DatabaseUrl, Settings};
 pub use store::{DeploymentId, Store};
 pub use workflows::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange, WorkflowVersion};

@@ -10,6 +10,7 @@ use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 use crate::{
     committer::{Committer, SubmitError, Ticket},
     history::Log,
+    reader::Reader,
 };
 
 /// What every service needs; shared behind an [`Arc`].
@@ -17,6 +18,7 @@ use crate::{
 pub struct App {
     pub(crate) store: Store,
     pub(crate) committer: Committer,
+    pub(crate) reader: Reader,
     pub(crate) log: Arc<Log>,
     pub(crate) default_workflow: WorkflowCode,
     pub(crate) stopping: CancellationToken,
@@ -32,6 +34,11 @@ impl App {
     /// The workflow that a request means which names none.
     pub fn default_workflow(&self) -> &WorkflowCode {
         &self.default_workflow
+    }
+
+    /// Finds single orders.
+    pub(crate) fn reader(&self) -> &Reader {
+        &self.reader
     }
 
     /// The log of history, which streams read.

@@ -16,6 +16,7 @@ pub mod history;
 mod limits;
 mod page;
 mod preset;
+mod reader;
 mod run;
 pub mod services;
 pub mod settings;

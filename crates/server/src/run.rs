@@ -22,6 +22,7 @@ use crate::{
     history::{Log, Tailer},
     limits::MESSAGE_BYTES_MAX,
     preset::{self, PresetError},
+    reader::Reader,
     services,
     settings::HistorySettings,
     signals::Stop,
@@ -137,6 +138,7 @@ impl Server {
         let log = Log::new(store.partition_count(), settings.history.ring_bytes_max);
         let (committer, workers) = Committer::new(&store, &log, &vitals, &settings.commits);
         let app = App {
+            reader: Reader::start(&store),
             store,
             committer,
             log,

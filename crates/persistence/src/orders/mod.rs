@@ -7,7 +7,9 @@ mod source;
 
 pub use query::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, dsl::count_star};
+use std::{collections::HashMap, sync::Arc};
+
+use diesel::{ExpressionMethods, QueryDsl, dsl::count_star};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     order::{Order, Standing},
@@ -16,11 +18,35 @@ use waymark_domain::{
 };
 
 use crate::{
-    Error, Store,
+    Error, Published, Store, catalog,
+    commit::lookup,
     rows::{Reading, order::OrderRow},
     schema::orders,
     tx::on_conn,
 };
+
+/// What was found of an order.
+#[derive(Debug, Clone)]
+pub struct Found {
+    /// The order, if it is there.
+    pub order: Option<StoredOrder>,
+    /// Its workflow, if it is there.
+    pub published: Option<Arc<Published>>,
+}
+
+/// An order as the database has it.
+#[derive(Debug, Clone)]
+pub struct StoredOrder(OrderRow);
+
+impl StoredOrder {
+    /// Reads it; kept apart from the query, so that many can be read at once.
+    ///
+    /// # Errors
+    /// Returns [`Error::Corrupt`] when it is not an order.
+    pub fn read(&self) -> Result<Order, Error> {
+        self.0.order()
+    }
+}
 
 impl Store {
     /// Finds an order as it stands now.
@@ -32,15 +58,49 @@ impl Store {
         workflow: &WorkflowCode,
         id: &OrderId,
     ) -> Result<Option<Order>, Error> {
-        let partition = self.partition_of(workflow, id);
-        let row = self.database().read(async |tx| {
-            let find = orders::table
-                .filter(orders::partition.eq(partition.number()))
-                .filter(orders::workflow.eq(workflow.as_str()))
-                .filter(orders::id.eq(id.as_str()));
-            Ok(on_conn!(tx, |c| find.first::<OrderRow>(c).await).optional()?)
-        });
-        row.await?.map(|row| row.order()).transpose()
+        let found = self.find_orders(&[(workflow.clone(), id.clone())]).await?;
+        let stored = found.into_iter().find_map(|found| found.order);
+        stored.map(|stored| stored.read()).transpose()
+    }
+
+    /// Finds orders as they stand now, each with its workflow, in one query; as many answers
+    /// as keys.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn find_orders(&self, keys: &[(WorkflowCode, OrderId)]) -> Result<Vec<Found>, Error> {
+        let index: Vec<_> = keys
+            .iter()
+            .map(|(workflow, id)| {
+                let partition = self.partition_of(workflow, id);
+                (partition, workflow.as_str(), id.as_str())
+            })
+            .collect();
+        let (rows, version) = self
+            .database()
+            .read(async |tx| {
+                let rows = lookup::orders_of(tx, &index).await?;
+                // Later than the orders: a workflow that is newer knows where they stand.
+                Ok((rows, catalog::version(tx).await?))
+            })
+            .await?;
+        let rows: HashMap<_, _> = rows
+            .iter()
+            .map(|row| ((row.workflow.as_str(), row.id.as_str()), row))
+            .collect();
+        let mut workflows = HashMap::new();
+        let mut found = Vec::with_capacity(keys.len());
+        for (workflow, id) in keys {
+            if !workflows.contains_key(workflow) {
+                workflows.insert(workflow, self.workflow_at(version, workflow).await?);
+            }
+            let row = rows.get(&(workflow.as_str(), id.as_str()));
+            found.push(Found {
+                order: row.map(|row| StoredOrder((*row).clone())),
+                published: workflows.get(workflow).cloned().flatten(),
+            });
+        }
+        Ok(found)
     }
 
     /// Lists orders as one page; see [`OrderQuery`].

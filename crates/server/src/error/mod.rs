@@ -9,6 +9,8 @@ mod reason;
 mod refusal;
 mod rejection;
 
+use std::sync::Arc;
+
 use tonic::Status;
 use waymark_domain::{
     order::Rejection,
@@ -78,13 +80,26 @@ pub enum Error {
     Submit(#[from] SubmitError),
     /// A read failed.
     #[error("a read failed")]
-    Store(#[from] persistence::Error),
+    Store(#[source] Arc<persistence::Error>),
     /// Something is not as it must be; the cause is in the log.
     #[error("{what}")]
     Internal {
         /// What is wrong.
         what: &'static str,
     },
+}
+
+impl From<persistence::Error> for Error {
+    fn from(error: persistence::Error) -> Self {
+        Self::Store(Arc::new(error))
+    }
+}
+
+/// The error of a query that several calls shared.
+impl From<Arc<persistence::Error>> for Error {
+    fn from(error: Arc<persistence::Error>) -> Self {
+        Self::Store(error)
+    }
 }
 
 impl Error {

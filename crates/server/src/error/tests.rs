@@ -322,10 +322,10 @@ fn errors() -> Vec<Error> {
         Error::from(CommitError::Unavailable),
         Error::from(CommitError::OutcomeUnknown),
         Error::from(CommitError::Database),
-        Error::Store(persistence::Error::Unavailable {
+        Error::from(persistence::Error::Unavailable {
             source: "password=secret".into(),
         }),
-        Error::Store(persistence::Error::SchemaOlder {
+        Error::from(persistence::Error::SchemaOlder {
             pending: vec!["secret".to_owned()],
         }),
         Error::Internal { what: "secret" },

@@ -4,17 +4,19 @@
 use std::{
     net::SocketAddr,
     pin::Pin,
+    sync::{Arc, OnceLock},
     task::{Context, Poll},
 };
 
 use bytes::Bytes;
 use futures::future::BoxFuture;
-use http::{HeaderMap, Request, Response};
+use http::{HeaderMap, Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
 use tower::{Layer, Service};
-use tracing::{Instrument, Level, Span, field::Empty};
+use tracing::Level;
+use waymark_domain::value::{OrderId, RequestId};
 
 /// Methods that monitors call all the time.
 const QUIET_PREFIX: &str = "/grpc.";
@@ -50,7 +52,7 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let mut line = Line::begin(&request);
-        let answer = self.0.call(request).instrument(line.span.clone());
+        let answer = NOTES.scope(Arc::clone(&line.notes), self.0.call(request));
         Box::pin(async move {
             let response = answer.await?;
             line.code = code(response.headers());
@@ -59,11 +61,37 @@ where
     }
 }
 
+tokio::task_local! {
+    /// What handlers note about the call they serve. A span would cost more than the call
+    /// itself, and the line is mostly not written.
+    static NOTES: Arc<Notes>;
+}
+
+/// What handlers note about a call.
+#[derive(Debug, Default)]
+struct Notes {
+    order: OnceLock<OrderId>,
+    request: OnceLock<RequestId>,
+}
+
+/// Notes which order the present call is about; its log line shows it.
+pub(crate) fn note_order(order_id: &OrderId) {
+    // Outside a call, as in tests of handlers, nobody reads notes.
+    let _ = NOTES.try_with(|notes| notes.order.set(order_id.clone()));
+}
+
+/// Notes the request id of the present call, if it has one; its log line shows it.
+pub(crate) fn note_request(request_id: Option<&RequestId>) {
+    if let Some(request_id) = request_id {
+        let _ = NOTES.try_with(|notes| notes.request.set(request_id.clone()));
+    }
+}
+
 /// What is said about a call when it has ended, in whatever way.
 #[derive(Debug)]
 struct Line {
-    span: Span,
-    method: String,
+    notes: Arc<Notes>,
+    method: Uri,
     peer: Option<SocketAddr>,
     started: Instant,
     code: Option<Code>,
@@ -73,8 +101,8 @@ impl Line {
     fn begin(request: &Request<Body>) -> Self {
         let connection = request.extensions().get::<TcpConnectInfo>();
         Self {
-            span: tracing::info_span!("call", order.id = Empty, request.id = Empty),
-            method: request.uri().path().to_owned(),
+            notes: Arc::default(),
+            method: request.uri().clone(),
             peer: connection.and_then(TcpConnectInfo::remote_addr),
             started: Instant::now(),
             code: None,
@@ -84,7 +112,10 @@ impl Line {
     fn level(&self, code: Code) -> Level {
         match code {
             Code::Unknown | Code::Internal | Code::Unavailable | Code::DataLoss => Level::WARN,
-            _ if self.method.starts_with(QUIET_PREFIX) => Level::DEBUG,
+            // What works, and what is asked or refused thousands of times a second, would
+            // bury the rest, and cost more than the work itself.
+            Code::Ok | Code::ResourceExhausted => Level::DEBUG,
+            _ if self.method.path().starts_with(QUIET_PREFIX) => Level::DEBUG,
             _ => Level::INFO,
         }
     }
@@ -94,11 +125,12 @@ impl Drop for Line {
     fn drop(&mut self) {
         // Without a code the client went away before the end.
         let code = self.code.unwrap_or(Code::Cancelled);
-        let _entered = self.span.enter();
         macro_rules! say {
             ($level:ident) => {
                 tracing::$level!(
-                    rpc.method = self.method,
+                    order.id = self.notes.order.get().map(OrderId::as_str),
+                    request.id = self.notes.request.get().map(RequestId::as_str),
+                    rpc.method = self.method.path(),
                     rpc.code = name(code),
                     rpc.duration_ms = milliseconds(self.started),
                     rpc.peer = self.peer.map(tracing::field::display),
@@ -163,9 +195,7 @@ impl http_body::Body for LoggedBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         let LoggedBody { body, line } = self.get_mut();
-        let entered = line.span.enter();
         let polled = Pin::new(body).poll_frame(context);
-        drop(entered);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
                 if let Some(code) = frame.trailers_ref().and_then(code) {

@@ -1,16 +1,14 @@
-//! What the server says about itself: one line for each call, and whatever else
-//! happens. Pretty on a terminal, one JSON object a line otherwise; never the
+//! What the server says about itself: a line for each call that did not work, at
+//! DEBUG one for each that did, and whatever else happens. Pretty on a terminal, one JSON object a line otherwise; never the
 //! content of a message.
 
 mod call;
 
 use std::io::{IsTerminal, stderr};
 
-use tracing::Span;
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
-use waymark_domain::value::{OrderId, RequestId};
 
-pub(crate) use call::CallLog;
+pub(crate) use call::{CallLog, note_order, note_request};
 
 use crate::settings::{LogFormat, LogSettings};
 
@@ -48,16 +46,4 @@ pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
         registry.with(layer.with_writer(stderr)).try_init()?;
     }
     Ok(())
-}
-
-/// Notes which order the present call is about; its log lines show it.
-pub fn note_order(order_id: &OrderId) {
-    Span::current().record("order.id", order_id.as_str());
-}
-
-/// Notes the request id of the present call, if it has one; its log lines show it.
-pub fn note_request(request_id: Option<&RequestId>) {
-    if let Some(request_id) = request_id {
-        Span::current().record("request.id", request_id.as_str());
-    }
 }

@@ -6,7 +6,7 @@ use waymark_domain::{
     order::{Order, Rejection, Standing},
     value::{OrderId, StoreView, WorkflowCode},
 };
-use waymark_persistence::{Committed, Published, Refusal};
+use waymark_persistence::{Committed, Found, Published, Refusal};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
 use crate::{App, Error};
@@ -28,16 +28,15 @@ pub(in crate::services) async fn find(
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<(Arc<Published>, Order), Error> {
-    let order = app.store().find_order(workflow, id).await?;
-    let published = app.store().workflow(workflow).await?;
+    let Found { order, published } = app.reader().find(workflow, id).await?;
     let published = published.ok_or_else(|| Refusal::WorkflowNotFound {
         workflow: workflow.clone(),
     })?;
-    let not_found = || Refusal::OrderNotFound {
+    let order = order.ok_or_else(|| Refusal::OrderNotFound {
         workflow: workflow.clone(),
         order_id: id.clone(),
-    };
-    Ok((published, order.ok_or_else(not_found)?))
+    })?;
+    Ok((published, order.read()?))
 }
 
 /// Whether a transition is listed: one that may be taken now, or if asked for also one

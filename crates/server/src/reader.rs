@@ -1,0 +1,96 @@
+//! Reads of single orders that come together share one query. One alone never
+//! waits for company, and none waits for a write.
+
+use std::sync::Arc;
+
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use waymark_domain::value::{OrderId, WorkflowCode};
+use waymark_persistence::{Error, Found, Store};
+
+/// How many orders one query looks for.
+const ORDERS_PER_QUERY_MAX: usize = 256;
+/// How many such queries are under way at once.
+const QUERIES_AT_ONCE: usize = 2;
+/// How many reads may wait; the next ones wait for a place.
+const WAITING_MAX: usize = 1024;
+
+/// What was found, or the error that all reads of a query share.
+type Answer = Result<Found, Arc<Error>>;
+
+#[derive(Debug)]
+struct Waiting {
+    key: (WorkflowCode, OrderId),
+    answer: oneshot::Sender<Answer>,
+}
+
+/// Finds orders, several in one query where several are looked for. Its task ends with it.
+#[derive(Debug)]
+pub(crate) struct Reader(mpsc::Sender<Waiting>);
+
+impl Reader {
+    /// Starts to read from a store.
+    pub(crate) fn start(store: &Store) -> Self {
+        let (queue, waiting) = mpsc::channel(WAITING_MAX);
+        tokio::spawn(run(store.clone(), waiting));
+        Self(queue)
+    }
+
+    /// Finds an order and its workflow as they are now.
+    ///
+    /// # Errors
+    /// Returns the error of the store when the database cannot be read.
+    pub(crate) async fn find(&self, workflow: &WorkflowCode, id: &OrderId) -> Answer {
+        let (answer, found) = oneshot::channel();
+        let waiting = Waiting {
+            key: (workflow.clone(), id.clone()),
+            answer,
+        };
+        self.0.send(waiting).await.map_err(|_| gone())?;
+        found.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+/// The task is there until the process ends; only a query that panicked leaves no answer.
+fn gone() -> Arc<Error> {
+    Arc::new(Error::Unavailable {
+        source: "the reader is gone".into(),
+    })
+}
+
+async fn run(store: Store, mut queue: mpsc::Receiver<Waiting>) {
+    let turns = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
+    // The semaphore is never closed.
+    while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
+        let mut batch = Vec::new();
+        if queue.recv_many(&mut batch, ORDERS_PER_QUERY_MAX).await == 0 {
+            return;
+        }
+        let store = store.clone();
+        tokio::spawn(async move {
+            read(&store, batch).await;
+            drop(turn);
+        });
+    }
+}
+
+async fn read(store: &Store, mut batch: Vec<Waiting>) {
+    // Nobody waits for what its caller gave up.
+    batch.retain(|waiting| !waiting.answer.is_closed());
+    let (keys, answers): (Vec<_>, Vec<_>) = batch
+        .into_iter()
+        .map(|Waiting { key, answer }| (key, answer))
+        .unzip();
+    match store.find_orders(&keys).await {
+        Ok(found) => {
+            for (answer, found) in answers.into_iter().zip(found) {
+                let _ = answer.send(Ok(found));
+            }
+        }
+        Err(error) => {
+            let error = Arc::new(error);
+            for answer in answers {
+                let _ = answer.send(Err(Arc::clone(&error)));
+            }
+        }
+    }
+}
