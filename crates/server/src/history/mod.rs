@@ -17,6 +17,8 @@ mod resume;
 mod ring;
 mod shelf;
 mod tailer;
+#[cfg(test)]
+mod tests;
 mod token;
 mod watch;
 

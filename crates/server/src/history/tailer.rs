@@ -89,7 +89,7 @@ impl Tailer {
     }
 
     /// Reads what is wanted. What fails is found again by the next poll.
-    async fn look(&self, wanted: Wanted) -> Result<(), Error> {
+    pub(super) async fn look(&self, wanted: Wanted) -> Result<(), Error> {
         if self.log.readers() == 0 {
             self.log.forget();
             return if wanted.all {
