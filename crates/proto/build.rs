@@ -4,8 +4,13 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use prost_types::FileDescriptorSet;
+
 /// Where the descriptors go in `OUT_DIR`, and where `src/lib.rs` finds them.
 const DESCRIPTORS: &str = "waymark_descriptor.bin";
+
+/// The directory in `OUT_DIR` for the service whose messages hold entries as bytes; see `src/encoded.rs`.
+const ENCODED: &str = "encoded";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../proto");
@@ -33,6 +38,31 @@ fn main() -> Result<(), Box<dyn Error>> {
         .boxed(".waymark.v1.OrderCreated.order")
         .emit_rerun_if_changed(false)
         .compile_fds(compiler.file_descriptor_set())?;
+    compile_encoded(&out, compiler.file_descriptor_set())
+}
+
+/// Generates the server of `HistoryService` once more, with streams of messages whose entries are bytes already.
+fn compile_encoded(out: &Path, mut descriptors: FileDescriptorSet) -> Result<(), Box<dyn Error>> {
+    for file in &mut descriptors.file {
+        file.service
+            .retain(|service| service.name() == "HistoryService");
+    }
+    let out = out.join(ENCODED);
+    fs::create_dir_all(&out)?;
+    tonic_prost_build::configure()
+        .build_client(false)
+        .extern_path(".waymark.v1", "crate::v1")
+        .extern_path(
+            ".waymark.v1.StreamHistoryResponse",
+            "crate::encoded::HistoryMessage",
+        )
+        .extern_path(
+            ".waymark.v1.WatchHistoryResponse",
+            "crate::encoded::HistoryMessage",
+        )
+        .out_dir(out)
+        .emit_rerun_if_changed(false)
+        .compile_fds(descriptors)?;
     Ok(())
 }
 

@@ -4,9 +4,11 @@
 //! It deliberately lacks rules of workflows and any transport: what a request means is decided in the domain, and how
 //! a refusal becomes a status in the server. Start with [`v1::order_service_server::OrderService`], or read the
 //! `.proto` files, whose comments are the docs of [`v1`]; then [`convert`], which reads requests and writes answers,
-//! and [`invalid`], which says what is wrong with a request.
+//! and [`invalid`], which says what is wrong with a request;
+//! [`encoded`] is how the server streams history.
 
 pub mod convert;
+pub mod encoded;
 pub mod invalid;
 
 /// Package `waymark.v1`, as generated. Maps are sorted, so equal messages encode to equal bytes.

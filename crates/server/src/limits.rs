@@ -3,6 +3,10 @@
 /// The largest message that a client may send, in bytes.
 pub(crate) const MESSAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Where pages and stream messages end, in bytes of entries or resources. With
-/// tokens and framing a message stays under the 2 MiB of the contract.
+/// Where pages end, in bytes of entries or resources. With
+/// tokens and framing an answer stays under the 2 MiB of the contract.
 pub(crate) const ANSWER_BYTES_SOFT_MAX: usize = 2 * 1024 * 1024 - 64 * 1024;
+
+/// Where messages of streams of history end, in bytes of entries; only a step that is larger goes beyond, alone. It is
+/// what a client that does not read costs, so it is far below the contract's limit.
+pub(crate) const STREAM_BYTES_SOFT_MAX: usize = 64 * 1024;

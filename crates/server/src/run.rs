@@ -12,7 +12,7 @@ use tonic::{
 use tonic_web::GrpcWebLayer;
 use tower::util::MapResponseLayer;
 use waymark_persistence::{Clock, Error, Store};
-use waymark_proto::v1;
+use waymark_proto::{encoded, v1};
 
 use crate::{
     App, Settings,
@@ -135,7 +135,12 @@ impl Server {
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
         let vitals = Arc::new(Vitals::opened());
-        let log = Log::new(store.partition_count(), settings.history.ring_bytes_max);
+        let HistorySettings {
+            ring_bytes_max,
+            streams_max,
+            ..
+        } = settings.history;
+        let log = Log::new(store.partition_count(), ring_bytes_max, streams_max);
         let (committer, workers) = Committer::new(&store, &log, &vitals, &settings.commits);
         let app = App {
             reader: Reader::start(&store),
@@ -192,6 +197,7 @@ impl Server {
             log: Arc::clone(&app.log),
             vitals: Arc::clone(&vitals),
             poll_interval: history.poll_interval,
+            push_interval: history.push_interval,
         };
         let tailing = CancellationToken::new();
         tokio::spawn(tailer.run(tailing.clone()));
@@ -261,8 +267,8 @@ fn connections() -> transport::Server {
 
 fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
     macro_rules! service {
-        ($room:ident, $server:ident :: $name:ident) => {
-            v1::$server::$name::new(services::$room::Service::new(Arc::clone(app)))
+        ($room:ident, $contract:ident :: $server:ident :: $name:ident) => {
+            $contract::$server::$name::new(services::$room::Service::new(Arc::clone(app)))
                 .max_decoding_message_size(MESSAGE_BYTES_MAX)
         };
     }
@@ -276,18 +282,27 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
     Ok(Routes::default()
         .add_service(service!(
             history,
-            history_service_server::HistoryServiceServer
+            encoded::history_service_server::HistoryServiceServer
         ))
-        .add_service(service!(order, order_service_server::OrderServiceServer))
-        .add_service(service!(state, state_service_server::StateServiceServer))
-        .add_service(service!(status, status_service_server::StatusServiceServer))
+        .add_service(service!(
+            order,
+            v1::order_service_server::OrderServiceServer
+        ))
+        .add_service(service!(
+            state,
+            v1::state_service_server::StateServiceServer
+        ))
+        .add_service(service!(
+            status,
+            v1::status_service_server::StatusServiceServer
+        ))
         .add_service(service!(
             transition,
-            transition_service_server::TransitionServiceServer
+            v1::transition_service_server::TransitionServiceServer
         ))
         .add_service(service!(
             workflow,
-            workflow_service_server::WorkflowServiceServer
+            v1::workflow_service_server::WorkflowServiceServer
         ))
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))

@@ -24,7 +24,11 @@ pub(crate) use foreign::{explain, explained};
 pub(crate) use problem::Problem;
 pub use reason::Reason;
 
-use crate::{committer::SubmitError, history::TokenError, page};
+use crate::{
+    committer::SubmitError,
+    history::{StreamLimit, TokenError},
+    page,
+};
 
 /// Why a call was refused.
 #[derive(Debug, thiserror::Error)]
@@ -38,6 +42,9 @@ pub enum Error {
     /// The resume token cannot be followed.
     #[error("the resume token cannot be followed")]
     ResumeToken(#[from] TokenError),
+    /// No stream can be added.
+    #[error(transparent)]
+    StreamLimit(#[from] StreamLimit),
     /// A step was refused.
     #[error(transparent)]
     Refused(#[from] persistence::Refusal),
@@ -153,6 +160,7 @@ impl Error {
             Self::Invalid(_)
             | Self::PageToken(_)
             | Self::ResumeToken(_)
+            | Self::StreamLimit(_)
             | Self::Refused(_)
             | Self::StepRefused { .. }
             | Self::Definition(_)
@@ -205,6 +213,9 @@ impl From<Error> for Problem {
                 Self::of_field(Reason::PageTokenInvalid, "page_token", invalid.to_string())
             }
             Error::ResumeToken(error) => of_resume_token(error),
+            Error::StreamLimit(limit) => {
+                Self::new(Reason::StreamLimit, limit.to_string()).with("max", &limit.max)
+            }
             Error::Refused(refusal) => Self::from(&refusal),
             Error::StepRefused { index, source } => Self::from(*source).with("step_index", &index),
             Error::Definition(refusal) => refusal::problem(&refusal, "document"),

@@ -157,6 +157,8 @@ reasons! {
 
     /// More waits to be written than the server takes.
     Overloaded "OVERLOADED" ResourceExhausted [];
+    /// As many streams of history are open as may be.
+    StreamLimit "STREAM_LIMIT" ResourceExhausted ["max"];
     /// The server is stopping.
     ShuttingDown "SHUTTING_DOWN" Unavailable [];
     /// The database does not answer; nothing was written.

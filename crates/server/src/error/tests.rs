@@ -281,8 +281,7 @@ fn errors() -> Vec<Error> {
             waymark_proto::invalid::Problem::Text("\u{1F980}".repeat(2_000)),
         )),
         Error::PageToken(page::Invalid),
-        Error::ResumeToken(TokenError::Invalid),
-        Error::ResumeToken(TokenError::Foreign),
+        Error::StreamLimit(StreamLimit { max: usize::MAX }),
         Error::ResumeToken(TokenError::Ahead {
             partition,
             offset: i64::MAX,
@@ -334,6 +333,7 @@ fn errors() -> Vec<Error> {
         })
         .in_field("transition"),
     ];
+    errors.extend([TokenError::Invalid, TokenError::Foreign].map(Error::ResumeToken));
     errors.extend(
         rejections()
             .into_iter()

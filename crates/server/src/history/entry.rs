@@ -1,10 +1,13 @@
-//! An entry as the log hands it to its readers: what filters ask, and the wire
-//! message, built once however many read it.
+//! An entry as the log hands it to its readers: what filters ask, and the bytes
+//! that are sent, encoded once however many read it.
 
+use bytes::Bytes;
 use prost::Message as _;
 use waymark_domain::history::Logged;
 use waymark_persistence::{BatchId, Batched};
 use waymark_proto::v1;
+
+use super::cursor::Cursor;
 
 /// What an entry takes in memory for each of its encoded bytes, and beyond them, roughly.
 const WEIGHT_FACTOR: usize = 3;
@@ -14,10 +17,9 @@ const WEIGHT_BYTES: usize = 1024;
 #[derive(Debug)]
 pub(super) struct LogEntry {
     pub(super) logged: Logged,
-    pub(super) batch: BatchId,
-    pub(super) wire: v1::HistoryEntry,
-    /// The encoded size of `wire`.
-    pub(super) wire_bytes: usize,
+    batch: BatchId,
+    /// The encoded `HistoryEntry`.
+    pub(super) encoded: Bytes,
 }
 
 impl LogEntry {
@@ -25,21 +27,25 @@ impl LogEntry {
         self.logged.position.offset
     }
 
+    /// Where a reader stands that has read it.
+    pub(super) fn cursor(&self) -> Cursor {
+        Cursor::after(self.offset(), &self.batch)
+    }
+
     /// What it takes in memory, roughly, in bytes.
     pub(super) fn weight(&self) -> usize {
-        self.wire_bytes * WEIGHT_FACTOR + WEIGHT_BYTES
+        self.encoded.len() * WEIGHT_FACTOR + WEIGHT_BYTES
     }
 }
 
 impl From<Batched> for LogEntry {
     fn from(batched: Batched) -> Self {
         let Batched { logged, batch } = batched;
-        let wire = v1::HistoryEntry::from(&logged);
+        let encoded = v1::HistoryEntry::from(&logged).encode_to_vec().into();
         Self {
-            wire_bytes: wire.encoded_len(),
             logged,
             batch,
-            wire,
+            encoded,
         }
     }
 }

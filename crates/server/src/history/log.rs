@@ -13,7 +13,13 @@ use std::{
 use tokio::sync::{Notify, Semaphore, watch};
 use waymark_domain::partition::{Partition, PartitionCount};
 
-use super::{cursor::index, entry::LogEntry, ring::Ring};
+use super::{
+    cursor::{Cursor, index},
+    entry::LogEntry,
+    interest::{Interest, Interests},
+    ring::Ring,
+    shelf::Shelf,
+};
 
 /// How many readers of old history may hold a chunk of it in memory at once; the others wait their turn.
 const CHUNKS_AT_ONCE: usize = 4;
@@ -27,7 +33,10 @@ pub struct Log {
     wanted: Mutex<Wanted>,
     wake: Notify,
     readers: AtomicUsize,
+    readers_max: usize,
     pub(super) chunks: Semaphore,
+    pub(super) interests: Interests,
+    pub(super) shelf: Shelf,
 }
 
 /// Which partitions the tailer should look at.
@@ -39,13 +48,39 @@ pub(super) struct Wanted {
     pub(super) partitions: BTreeSet<Partition>,
 }
 
-/// That somebody reads the log; while nobody does, the tailer rests.
+impl Wanted {
+    /// Adds what is wanted besides.
+    pub(super) fn extend(&mut self, other: Self) {
+        self.all |= other.all;
+        self.partitions.extend(other.partitions);
+    }
+}
+
+/// The place of one reader of the log; while there is none, the tailer rests.
 #[derive(Debug)]
-pub(super) struct Reader(Arc<Log>);
+pub struct Place(Arc<Log>);
+
+/// As many streams are open as may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("{max} streams of history are open, which is as many as may be")]
+pub struct StreamLimit {
+    /// How many may be open.
+    pub max: usize,
+}
+
+impl Place {
+    pub(super) fn log(&self) -> &Arc<Log> {
+        &self.0
+    }
+}
 
 impl Log {
-    /// A log without readers, whose rings share `ring_bytes_max`.
-    pub(crate) fn new(count: PartitionCount, ring_bytes_max: usize) -> Arc<Self> {
+    /// A log without readers, of which there may be `readers_max`; its rings share `ring_bytes_max`.
+    pub(crate) fn new(
+        count: PartitionCount,
+        ring_bytes_max: usize,
+        readers_max: usize,
+    ) -> Arc<Self> {
         let partitions = usize::try_from(count.get()).unwrap_or(1).max(1);
         let rings = count
             .all()
@@ -57,7 +92,10 @@ impl Log {
             wanted: Mutex::default(),
             wake: Notify::new(),
             readers: AtomicUsize::new(0),
+            readers_max,
             chunks: Semaphore::new(CHUNKS_AT_ONCE),
+            interests: Interests::default(),
+            shelf: Shelf::default(),
         })
     }
 
@@ -81,7 +119,7 @@ impl Log {
     /// Waits until somebody says that partitions grew. Nothing is lost when the wait is given up.
     pub(super) async fn woken(&self) -> Wanted {
         loop {
-            let wanted = mem::take(&mut *lock(&self.wanted));
+            let wanted = self.wanted();
             if wanted != Wanted::default() {
                 return wanted;
             }
@@ -89,12 +127,26 @@ impl Log {
         }
     }
 
+    /// What somebody said until now.
+    pub(super) fn wanted(&self) -> Wanted {
+        mem::take(&mut *lock(&self.wanted))
+    }
+
     /// Enters a reader. The first one makes the tailer find out where the log stands.
-    pub(super) fn enter(self: &Arc<Self>) -> Reader {
-        if self.readers.fetch_add(1, Ordering::SeqCst) == 0 {
+    ///
+    /// # Errors
+    /// Returns [`StreamLimit`] when there are as many as may be.
+    pub fn enter(self: &Arc<Self>) -> Result<Place, StreamLimit> {
+        let max = self.readers_max;
+        let one_more = |readers| (readers < max).then_some(readers + 1);
+        let before = self
+            .readers
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, one_more)
+            .map_err(|_| StreamLimit { max })?;
+        if before == 0 {
             self.wake_all();
         }
-        Reader(Arc::clone(self))
+        Ok(Place(Arc::clone(self)))
     }
 
     /// How many readers there are.
@@ -102,30 +154,56 @@ impl Log {
         self.readers.load(Ordering::SeqCst)
     }
 
-    /// Tells whenever a ring grew.
+    /// Tells whenever rings grew.
     pub(super) fn grown(&self) -> watch::Receiver<u64> {
         self.grown.subscribe()
     }
 
     /// The offset up to which the ring of a partition has entries; none when it is not anchored.
     pub(super) fn head(&self, partition: Partition) -> Option<i64> {
-        self.ring(partition).and_then(|ring| ring.head())
+        let head = self.ring(partition).and_then(|ring| ring.head());
+        head.map(|head| head.offset)
     }
 
-    /// Empties the ring of a partition, which goes on after `head`, and tells the readers.
-    pub(super) fn anchor(&self, partition: Partition, head: i64) {
+    /// The end of the ring of a partition, where none of what it got is yet to be told to a reader. What a ring gets is
+    /// told under its lock, so nothing comes between the two.
+    pub(super) fn head_unless_due(
+        &self,
+        partition: Partition,
+        interest: &Interest,
+    ) -> Option<Cursor> {
+        let ring = self.ring(partition)?;
+        if interest.is_due(partition) {
+            return None;
+        }
+        ring.head()
+    }
+
+    /// Empties the ring of a partition, which goes on after `head`, and sends all its readers looking.
+    pub(super) fn anchor(&self, partition: Partition, head: Cursor) {
         if let Some(mut ring) = self.ring(partition) {
             ring.anchor(head);
+            self.interests.doubt(partition);
         }
         self.tell();
     }
 
-    /// Adds entries to the ring of a partition, and tells the readers.
-    pub(super) fn push(&self, partition: Partition, entries: Vec<Arc<LogEntry>>) {
-        if let Some(mut ring) = self.ring(partition) {
-            ring.push(entries);
+    /// Adds entries to the ring of a partition, and tells the readers of their orders. The others are told by [`tell`](Self::tell).
+    pub(super) fn push(&self, partition: Partition, entries: &[Arc<LogEntry>]) {
+        let Some(mut ring) = self.ring(partition) else {
+            return;
+        };
+        if ring.push(entries.iter().cloned()) {
+            self.interests.doubt(partition);
+        } else {
+            self.interests.tell(partition, entries);
         }
-        self.tell();
+    }
+
+    /// Tells the readers of all orders that rings grew.
+    pub(super) fn tell(&self) {
+        self.grown
+            .send_modify(|generation| *generation = generation.wrapping_add(1));
     }
 
     /// Empties all rings.
@@ -145,11 +223,6 @@ impl Log {
         self.ring(partition)?.after(offset, limit)
     }
 
-    fn tell(&self) {
-        self.grown
-            .send_modify(|generation| *generation = generation.wrapping_add(1));
-    }
-
     fn ring(&self, partition: Partition) -> Option<MutexGuard<'_, Ring>> {
         index(partition)
             .and_then(|index| self.rings.get(index))
@@ -157,13 +230,13 @@ impl Log {
     }
 }
 
-impl Drop for Reader {
+impl Drop for Place {
     fn drop(&mut self) {
         self.0.readers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
 /// What a panicking holder left behind is still a ring: every change of one is complete before the next begins.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -2,21 +2,29 @@
 //! entries once into a bounded ring; watchers read the database until they
 //! reach the ring, then the ring, and go back when they fall out of it.
 //!
-//! No watcher polls, none is dropped, and each holds at most one message and the
-//! chunk it is made from, see `watch`.
+//! An entry is encoded once (`entry`), watchers that stand together share their
+//! messages (`shelf`), and those of single orders sleep until the tailer meets
+//! their order (`interest`). No watcher polls, none is dropped, and each holds at
+//! most one message and the chunk it is made from, see `watch`.
 
+mod collector;
 mod cursor;
 mod entry;
+mod interest;
 mod log;
+mod parcel;
 mod resume;
 mod ring;
+mod shelf;
 mod tailer;
+#[cfg(test)]
+mod tests;
 mod token;
 mod watch;
 
 pub use cursor::{Bookmark, Cursor};
-pub use log::Log;
+pub use log::{Log, Place, StreamLimit};
 pub use resume::{ResumeError, from_beginning, from_now, from_token};
 pub(crate) use tailer::Tailer;
 pub use token::TokenError;
-pub use watch::{Message, Reading, StreamError, Watcher};
+pub use watch::{Reading, StreamError, Watcher};

@@ -2,7 +2,7 @@
 
 use std::{collections::VecDeque, sync::Arc};
 
-use super::entry::LogEntry;
+use super::{cursor::Cursor, entry::LogEntry};
 
 /// The newest entries of one partition. It is *anchored* when it knows after which offset it goes on.
 #[derive(Debug)]
@@ -10,7 +10,7 @@ pub(super) struct Ring {
     bytes_max: usize,
     bytes: usize,
     entries: VecDeque<Arc<LogEntry>>,
-    head: Option<i64>,
+    head: Option<Cursor>,
 }
 
 impl Ring {
@@ -23,13 +23,13 @@ impl Ring {
         }
     }
 
-    /// The offset of the last entry that the ring had; none when it is not anchored.
-    pub(super) fn head(&self) -> Option<i64> {
+    /// After the last entry that the ring had; none when it is not anchored.
+    pub(super) fn head(&self) -> Option<Cursor> {
         self.head
     }
 
     /// Empties the ring; it goes on after `head`.
-    pub(super) fn anchor(&mut self, head: i64) {
+    pub(super) fn anchor(&mut self, head: Cursor) {
         self.forget();
         self.head = Some(head);
     }
@@ -42,33 +42,36 @@ impl Ring {
     }
 
     /// Adds the entries that follow; the oldest ones make room. Entries that the ring has had are passed over, and a
-    /// gap empties it, since readers must never miss an entry.
-    pub(super) fn push(&mut self, entries: impl IntoIterator<Item = Arc<LogEntry>>) {
+    /// gap empties it, since readers must never miss an entry. Says whether there was a gap.
+    pub(super) fn push(&mut self, entries: impl IntoIterator<Item = Arc<LogEntry>>) -> bool {
+        let mut gap = false;
         for entry in entries {
-            let Some(head) = self.head else { return };
-            if entry.offset() <= head {
+            let Some(head) = self.head else { return gap };
+            if entry.offset() <= head.offset {
                 continue;
             }
-            if entry.offset() > head + 1 {
-                self.anchor(entry.offset() - 1);
+            if entry.offset() > head.offset + 1 {
+                self.forget();
+                gap = true;
             }
-            self.head = Some(entry.offset());
+            self.head = Some(entry.cursor());
             self.bytes += entry.weight();
             self.entries.push_back(entry);
         }
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.entries.pop_front() else {
-                return;
+                return gap;
             };
             self.bytes -= oldest.weight();
         }
+        gap
     }
 
     /// Up to `limit` entries after an offset, and the rest of the last one's step; none when the ring does not reach
     /// back so far.
     pub(super) fn after(&self, offset: i64, limit: usize) -> Option<Vec<Arc<LogEntry>>> {
         let head = self.head?;
-        if offset >= head {
+        if offset >= head.offset {
             return Some(Vec::new());
         }
         let first = self.entries.front()?.offset();
@@ -149,6 +152,10 @@ mod tests {
         Ring::new(entries_max * entry(1).weight())
     }
 
+    fn at(offset: i64) -> Cursor {
+        Cursor { offset, check: 0 }
+    }
+
     fn offsets(ring: &Ring, after: i64, limit: usize) -> Option<Vec<i64>> {
         ring.after(after, limit)
             .map(|entries| entries.iter().map(|entry| entry.offset()).collect())
@@ -165,7 +172,7 @@ mod tests {
     #[test]
     fn readers_at_or_past_the_head_wait() {
         let mut ring = ring(4);
-        ring.anchor(5);
+        ring.anchor(at(5));
         assert_eq!(offsets(&ring, 5, 9), Some(vec![]));
         assert_eq!(
             offsets(&ring, 7, 9),
@@ -181,19 +188,19 @@ mod tests {
     #[test]
     fn the_oldest_make_room_and_their_readers_fall_out() {
         let mut ring = ring(3);
-        ring.anchor(0);
+        ring.anchor(at(0));
         ring.push((1..=5).map(entry));
         assert_eq!(offsets(&ring, 2, 9), Some(vec![3, 4, 5]));
         assert_eq!(offsets(&ring, 1, 9), None);
-        assert_eq!(ring.head(), Some(5));
+        assert_eq!(ring.head().map(|head| head.offset), Some(5));
     }
 
     #[test]
     fn one_entry_larger_than_the_ring_passes_through() {
         let mut ring = Ring::new(1);
-        ring.anchor(0);
+        ring.anchor(at(0));
         ring.push([entry(1)]);
-        assert_eq!(ring.head(), Some(1));
+        assert_eq!(ring.head(), Some(entry(1).cursor()));
         assert_eq!(offsets(&ring, 0, 9), None);
         assert_eq!(offsets(&ring, 1, 9), Some(vec![]));
     }
@@ -201,11 +208,11 @@ mod tests {
     #[test]
     fn nothing_comes_twice_and_a_gap_is_not_bridged() {
         let mut ring = ring(9);
-        ring.anchor(0);
-        ring.push((1..=3).map(entry));
-        ring.push((2..=4).map(entry));
+        ring.anchor(at(0));
+        assert!(!ring.push((1..=3).map(entry)));
+        assert!(!ring.push((2..=4).map(entry)));
         assert_eq!(offsets(&ring, 0, 9), Some(vec![1, 2, 3, 4]));
-        ring.push([entry(6)]);
+        assert!(ring.push([entry(6)]), "readers of single orders must look");
         assert_eq!(offsets(&ring, 4, 9), None);
         assert_eq!(offsets(&ring, 5, 9), Some(vec![6]));
     }
@@ -213,7 +220,7 @@ mod tests {
     #[test]
     fn a_step_is_never_cut() {
         let mut ring = ring(9);
-        ring.anchor(0);
+        ring.anchor(at(0));
         ring.push([
             entry(1),
             of_step(2, 2),

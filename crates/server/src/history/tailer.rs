@@ -1,16 +1,21 @@
 //! The tailer: reads what was written, here or by other replicas, once for all
-//! readers of this process. It is woken by commits and hints; a short poll of
-//! the heads is the backstop. Without readers it rests, and only pings.
+//! readers of this process. It is woken by commits and hints, but looks only so
+//! often while the log keeps growing; a short poll of the heads is the backstop.
+//! Without readers it rests, and only pings.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::{StreamExt, TryStreamExt, stream};
-use tokio::time::{MissedTickBehavior, interval};
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use waymark_domain::partition::Partition;
 use waymark_persistence::{Error, Store};
 
-use super::{Log, entry::LogEntry, log::Wanted};
+use super::{Cursor, Log, entry::LogEntry, log::Wanted};
 use crate::{error::chain, vitals::Vitals};
 
 /// How many entries are read at once.
@@ -27,6 +32,8 @@ pub(crate) struct Tailer {
     pub(crate) log: Arc<Log>,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) poll_interval: Duration,
+    /// The shortest time between two looks while the log grows.
+    pub(crate) push_interval: Duration,
 }
 
 impl Tailer {
@@ -56,11 +63,16 @@ impl Tailer {
         let mut tick = interval(self.poll_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = false;
+        let mut next_look = Instant::now();
         loop {
-            let wanted = tokio::select! {
+            let mut wanted = tokio::select! {
                 wanted = self.log.woken() => wanted,
                 _ = tick.tick() => Wanted { all: true, ..Wanted::default() },
             };
+            // The first entry after a rest is pushed at once; those on its heels wait for company.
+            sleep_until(next_look).await;
+            next_look = Instant::now() + self.push_interval;
+            wanted.extend(self.log.wanted());
             let outcome = self.look(wanted).await;
             match &outcome {
                 Ok(()) => failing = false,
@@ -77,7 +89,7 @@ impl Tailer {
     }
 
     /// Reads what is wanted. What fails is found again by the next poll.
-    async fn look(&self, wanted: Wanted) -> Result<(), Error> {
+    pub(super) async fn look(&self, wanted: Wanted) -> Result<(), Error> {
         if self.log.readers() == 0 {
             self.log.forget();
             return if wanted.all {
@@ -94,26 +106,36 @@ impl Tailer {
         if wanted.all || unanchored {
             behind.extend(self.find_behind().await?);
         }
-        stream::iter(behind)
-            .map(|partition| self.read(partition))
-            .buffer_unordered(PARTITIONS_AT_ONCE)
-            .try_collect()
-            .await
+        while !behind.is_empty() {
+            let outcome = stream::iter(behind)
+                .map(|partition| self.read(partition))
+                .buffer_unordered(PARTITIONS_AT_ONCE)
+                .try_filter_map(|read| async move { Ok(read) })
+                .try_collect::<BTreeSet<Partition>>()
+                .await;
+            self.log.tell();
+            behind = outcome?;
+        }
+        Ok(())
     }
 
     /// Compares the rings with the heads in the database, and anchors those that know nothing or are far behind.
     async fn find_behind(&self) -> Result<Vec<Partition>, Error> {
         let heads = self.store.history_heads().await?;
-        let heads: BTreeMap<Partition, i64> = heads
+        let heads: BTreeMap<Partition, Cursor> = heads
             .into_iter()
-            .map(|head| (head.position.partition, head.position.offset))
+            .map(|head| {
+                let position = head.position;
+                let cursor = Cursor::after(position.offset, &head.batch);
+                (position.partition, cursor)
+            })
             .collect();
         let mut behind = Vec::new();
         for partition in self.log.partition_count().all() {
-            let head = heads.get(&partition).copied().unwrap_or(0);
+            let head = heads.get(&partition).copied().unwrap_or_default();
             match self.log.head(partition) {
-                Some(known) if head - known <= BEHIND_MAX => {
-                    if head > known {
+                Some(known) if head.offset - known <= BEHIND_MAX => {
+                    if head.offset > known {
                         behind.push(partition);
                     }
                 }
@@ -123,27 +145,21 @@ impl Tailer {
         Ok(behind)
     }
 
-    async fn read(&self, partition: Partition) -> Result<(), Error> {
-        while let Some(head) = self.log.head(partition) {
-            let batch = self
-                .store
-                .history_after(partition, head, CHUNK_ENTRIES)
-                .await?;
-            let count = batch.len();
-            if count > 0 {
-                self.log.push(
-                    partition,
-                    batch
-                        .into_iter()
-                        .map(|batched| Arc::new(LogEntry::from(batched)))
-                        .collect(),
-                );
-            }
-            // A chunk ends with a whole step, so it may be a little short of full without being the last.
-            if count < CHUNK_ENTRIES / 2 {
-                return Ok(());
-            }
-        }
-        Ok(())
+    /// Reads a chunk of a partition into its ring; gives the partition where there may be more.
+    async fn read(&self, partition: Partition) -> Result<Option<Partition>, Error> {
+        let Some(head) = self.log.head(partition) else {
+            return Ok(None);
+        };
+        let chunk = self
+            .store
+            .history_after(partition, head, CHUNK_ENTRIES)
+            .await?;
+        let entries: Vec<_> = chunk
+            .into_iter()
+            .map(|batched| Arc::new(LogEntry::from(batched)))
+            .collect();
+        self.log.push(partition, &entries);
+        // A chunk ends with a whole step, so it may be a little short of full without being the last.
+        Ok((entries.len() >= CHUNK_ENTRIES / 2).then_some(partition))
     }
 }

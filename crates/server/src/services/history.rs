@@ -7,14 +7,15 @@ use tonic::{Request, Response, Status};
 use waymark_domain::{history::Logged, partition::Partition, workflow};
 use waymark_persistence::{Direction, HistoryQuery, Refusal, Visibility};
 use waymark_proto::{
-    convert::history::{ListHistory, StreamHistory, WatchFrom, WatchHistory},
-    v1::{self, history_service_server::HistoryService},
+    convert::history::{HistoryFilter, ListHistory, StreamHistory, WatchFrom, WatchHistory},
+    encoded::{HistoryMessage, history_service_server::HistoryService},
+    v1,
 };
 
 use crate::{
     App, Error,
     committer::SubmitError,
-    history::{self, Message, Reading, ResumeError, StreamError, Watcher},
+    history::{self, Place, Reading, ResumeError, StreamError, Watcher},
     page, telemetry,
 };
 
@@ -28,7 +29,7 @@ pub struct Service {
 }
 
 /// What a stream of history answers.
-type Messages<M> = Pin<Box<dyn Stream<Item = Result<M, Status>> + Send>>;
+type Messages = Pin<Box<dyn Stream<Item = Result<HistoryMessage, Status>> + Send>>;
 
 impl Service {
     /// The service in front of `app`.
@@ -88,23 +89,19 @@ impl Service {
     }
 
     async fn stream(&self, call: StreamHistory) -> Result<Watcher, Error> {
-        let store = self.app.store();
+        let (place, store) = (self.app.log().enter()?, self.app.store());
         // The end first: what is written while the beginning is looked up comes after it.
         let end = history::from_now(store).await?;
         let start = match call.resume_token {
             Some(token) => resume(&self.app, &token).await?,
             None => history::from_beginning(store).await?,
         };
-        Ok(self.watcher(
-            start,
-            self.all_partitions(),
-            call.filter,
-            Reading::UpTo(end),
-        ))
+        let view = (self.all_partitions(), call.filter);
+        Ok(self.watcher(place, start, view, Reading::UpTo(end)))
     }
 
     async fn watch(&self, call: WatchHistory) -> Result<Watcher, Error> {
-        let store = self.app.store();
+        let (place, store) = (self.app.log().enter()?, self.app.store());
         let start = match call.start {
             WatchFrom::Now => history::from_now(store).await?,
             WatchFrom::Beginning => history::from_beginning(store).await?,
@@ -116,26 +113,18 @@ impl Service {
             call.partitions
         };
         let reading = Reading::Following(call.checkpoint_interval);
-        Ok(self.watcher(start, partitions, call.filter, reading))
+        Ok(self.watcher(place, start, (partitions, call.filter), reading))
     }
 
     fn watcher(
         &self,
+        place: Place,
         start: history::Bookmark,
-        partitions: Vec<Partition>,
-        filter: waymark_proto::convert::history::HistoryFilter,
+        view: (Vec<Partition>, HistoryFilter),
         reading: Reading,
     ) -> Watcher {
         let app = &self.app;
-        Watcher::new(
-            app.store(),
-            app.log(),
-            app.stopping(),
-            start,
-            partitions,
-            filter,
-            reading,
-        )
+        Watcher::new(place, app.store(), app.stopping(), start, view, reading)
     }
 
     fn all_partitions(&self) -> Vec<Partition> {
@@ -145,8 +134,8 @@ impl Service {
 
 #[tonic::async_trait]
 impl HistoryService for Service {
-    type StreamHistoryStream = Messages<v1::StreamHistoryResponse>;
-    type WatchHistoryStream = Messages<v1::WatchHistoryResponse>;
+    type StreamHistoryStream = Messages;
+    type WatchHistoryStream = Messages;
 
     async fn list_history(
         &self,
@@ -163,14 +152,7 @@ impl HistoryService for Service {
     ) -> Result<Response<Self::StreamHistoryStream>, Status> {
         let call = StreamHistory::read(request.into_inner()).map_err(Error::from)?;
         let watcher = self.stream(call).await?;
-        Ok(Response::new(messages(watcher, |message| {
-            v1::StreamHistoryResponse {
-                entries: message.entries,
-                resume_token: message.resume_token,
-                checkpoint: message.checkpoint,
-                partition_count: message.partition_count,
-            }
-        })))
+        Ok(Response::new(messages(watcher)))
     }
 
     async fn watch_history(
@@ -180,28 +162,18 @@ impl HistoryService for Service {
         let count = self.app.store().partition_count();
         let call = WatchHistory::read(request.into_inner(), count).map_err(Error::from)?;
         let watcher = self.watch(call).await?;
-        Ok(Response::new(messages(watcher, |message| {
-            v1::WatchHistoryResponse {
-                entries: message.entries,
-                resume_token: message.resume_token,
-                checkpoint: message.checkpoint,
-                partition_count: message.partition_count,
-            }
-        })))
+        Ok(Response::new(messages(watcher)))
     }
 }
 
 /// Pulls one message when the client has taken the one before.
-fn messages<M: 'static>(watcher: Watcher, wire: fn(Message) -> M) -> Messages<M> {
+fn messages(watcher: Watcher) -> Messages {
     let pulled = stream::unfold(watcher, |mut watcher| async {
         let next = watcher.next().await?;
         Some((next, watcher))
     });
     in_turns(pulled.boxed())
-        .map(move |next| {
-            next.map(wire)
-                .map_err(|error| Status::from(Error::from(error)))
-        })
+        .map(|next| next.map_err(|error| Status::from(Error::from(error))))
         .boxed()
 }
 

@@ -111,6 +111,16 @@ pub const KEYS: &[Key] = &[
         "How often to look for history that other replicas wrote, should their hints be lost.",
     ),
     key(
+        "history_push_interval_ms",
+        "20",
+        "How often watchers are woken at most while history keeps growing; after a rest they are woken at once.",
+    ),
+    key(
+        "history_streams_max",
+        "4096",
+        "How many streams of history may be open; more are answered RESOURCE_EXHAUSTED.",
+    ),
+    key(
         "shutdown_deadline_ms",
         "10000",
         "How long a stopping server waits for calls in flight.",

@@ -62,6 +62,10 @@ pub struct HistorySettings {
     pub ring_bytes_max: usize,
     /// How often to look for what other replicas wrote, should their hints be lost.
     pub poll_interval: Duration,
+    /// How long entries wait for company at most while the log keeps growing.
+    pub push_interval: Duration,
+    /// How many streams may be open at once; more are refused.
+    pub streams_max: usize,
 }
 
 /// What is logged, and how.
@@ -103,6 +107,8 @@ impl Settings {
             history: HistorySettings {
                 ring_bytes_max: values.take("history_ring_bytes_max", parse::count(0, 1 << 40))?,
                 poll_interval: values.take("history_poll_ms", parse::milliseconds(10))?,
+                push_interval: values.take("history_push_interval_ms", parse::milliseconds(0))?,
+                streams_max: values.take("history_streams_max", parse::count(1, 1_000_000))?,
             },
             log: LogSettings {
                 filter: values.take("log_level", parse::log_filter)?,

@@ -1,0 +1,49 @@
+//! A message in the making: whole steps, as many as fit.
+
+use bytes::Bytes;
+use waymark_proto::convert::history::HistoryFilter;
+
+use super::{cursor::Cursor, entry::LogEntry};
+use crate::limits::STREAM_BYTES_SOFT_MAX;
+
+/// What a message spends on the tag and the length of an entry, in bytes.
+const FRAMING_BYTES: usize = 5;
+
+/// A message in the making.
+#[derive(Debug, Default)]
+pub(super) struct Parcel {
+    pub(super) entries: Vec<Bytes>,
+    bytes: usize,
+    /// That a step did not fit any more.
+    pub(super) full: bool,
+}
+
+impl Parcel {
+    /// Takes what matches of whole steps up to the offset `end`, until a step does not fit; gives the place up to which
+    /// everything was looked at, if anything was. What is left is read again later.
+    pub(super) fn take<'a>(
+        &mut self,
+        filter: &HistoryFilter,
+        entries: impl Iterator<Item = &'a LogEntry>,
+        end: i64,
+    ) -> Option<Cursor> {
+        let entries: Vec<&LogEntry> = entries.take_while(|entry| entry.offset() <= end).collect();
+        let mut reached = None;
+        for step in entries.chunk_by(|a, b| a.logged.step_offset == b.logged.step_offset) {
+            let matching = || step.iter().filter(|entry| filter.matches(&entry.logged));
+            let bytes: usize = matching()
+                .map(|entry| entry.encoded.len() + FRAMING_BYTES)
+                .sum();
+            // A step larger than a message goes alone, since it must not be split.
+            if self.bytes + bytes > STREAM_BYTES_SOFT_MAX && !self.entries.is_empty() {
+                self.full = true;
+                break;
+            }
+            self.entries
+                .extend(matching().map(|entry| entry.encoded.clone()));
+            self.bytes += bytes;
+            reached = step.last().map(|last| last.cursor());
+        }
+        reached
+    }
+}

@@ -1,0 +1,368 @@
+//! Whatever is written, pushed, lost by the rings and read in whatever order: each reader gets what matches, once, in order.
+
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
+
+use proptest::prelude::*;
+use prost::Message as _;
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+use waymark_domain::{
+    actor::Actor,
+    history::Kind,
+    order::{Action, Command, Context, Customer, NewOrder},
+    partition::{Partition, PartitionCount},
+    value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
+};
+use waymark_persistence::{
+    Clock, DatabaseUrl, Settings, Step, StepChange, Store, Unit, UnitMode, UnitOutcome,
+};
+use waymark_proto::{convert::history::HistoryFilter, v1};
+
+use super::{entry::LogEntry, log::Wanted, *};
+use crate::vitals::Vitals;
+
+const PARTITIONS: i32 = 3;
+const ORDERS: u8 = 6;
+
+/// What may happen.
+#[derive(Debug, Clone)]
+enum Event {
+    /// One transaction with an entry of each of these orders.
+    Write(Vec<u8>),
+    /// The tailer looks everywhere.
+    LookEverywhere,
+    /// The tailer looks into one partition.
+    LookInto(i32),
+    /// The ring of a partition starts anew at the head.
+    Anchor(i32),
+    /// A ring is pushed the last entry only.
+    Skip(i32),
+    /// The rings forget everything.
+    Forget,
+    /// A reader takes so many messages.
+    Read(usize, u8),
+    /// A reader goes away, and comes again with its last token.
+    Resume(usize),
+}
+
+fn event() -> impl Strategy<Value = Event> {
+    let orders = prop::collection::vec(0..ORDERS, 1..12);
+    prop_oneof![
+        4 => orders.prop_map(Event::Write),
+        3 => Just(Event::LookEverywhere),
+        3 => (0..PARTITIONS).prop_map(Event::LookInto),
+        1 => (0..PARTITIONS).prop_map(Event::Anchor),
+        1 => (0..PARTITIONS).prop_map(Event::Skip),
+        1 => Just(Event::Forget),
+        8 => (0..views().len(), 1..4_u8).prop_map(|(reader, count)| Event::Read(reader, count)),
+        2 => (0..views().len()).prop_map(Event::Resume),
+    ]
+}
+
+/// What the readers ask for.
+fn views() -> Vec<(Vec<Partition>, HistoryFilter)> {
+    let orders = |numbers: &[u8]| HistoryFilter {
+        order_ids: numbers.iter().map(|number| order(*number)).collect(),
+        ..HistoryFilter::default()
+    };
+    let commented = |filter| HistoryFilter {
+        kinds: Some(BTreeSet::from([Kind::Commented])),
+        ..filter
+    };
+    let of_workflow = |filter| HistoryFilter {
+        workflows: BTreeSet::from([workflow()]),
+        ..filter
+    };
+    let all: Vec<Partition> = (0..PARTITIONS).map(Partition::new).collect();
+    let filters = [
+        HistoryFilter::default(),
+        HistoryFilter::default(),
+        commented(HistoryFilter::default()),
+        orders(&[0]),
+        of_workflow(orders(&[1])),
+        orders(&[2, 4]),
+        of_workflow(commented(orders(&[3]))),
+    ];
+    let mut views: Vec<_> = filters.map(|filter| (all.clone(), filter)).into();
+    views.push((vec![Partition::new(1)], HistoryFilter::default()));
+    views.push((vec![Partition::new(1)], of_workflow(orders(&[0, 1, 2]))));
+    views
+}
+
+fn workflow() -> WorkflowCode {
+    WorkflowCode::new("order").unwrap()
+}
+
+fn order(number: u8) -> OrderId {
+    OrderId::new(&format!("o{number}")).unwrap()
+}
+
+fn context() -> Context {
+    Context {
+        actor: Actor::unstated(),
+        comment: Comment::new(&"x".repeat(1_000)).unwrap(),
+        notify_customer: false,
+        visible_to_customer: false,
+        metadata: Metadata::default(),
+        request_id: None,
+    }
+}
+
+fn step(order_id: OrderId, change: StepChange) -> Step {
+    Step {
+        workflow: workflow(),
+        order_id,
+        request: None,
+        change,
+    }
+}
+
+fn creation(id: OrderId) -> Step {
+    let order = NewOrder {
+        workflow: workflow(),
+        id: id.clone(),
+        state: None,
+        status: None,
+        lines: Vec::new(),
+        currency: None,
+        grand_total: Money::default(),
+        store_view: None,
+        customer: Customer::default(),
+        attributes: Attributes::default(),
+    };
+    step(id, StepChange::Create(Box::new(order), context()))
+}
+
+fn remark(id: OrderId) -> Step {
+    let command = Command {
+        context: context(),
+        expected_version: None,
+        action: Action::Comment { status: None },
+    };
+    step(id, StepChange::Change(command))
+}
+
+/// One reader, and what it got.
+struct Reader {
+    view: (Vec<Partition>, HistoryFilter),
+    watcher: Watcher,
+    token: String,
+    got: Vec<(i32, i64)>,
+}
+
+struct World {
+    store: Store,
+    tailer: Tailer,
+    readers: Vec<Reader>,
+    created: BTreeSet<u8>,
+    _directory: TempDir,
+}
+
+impl World {
+    async fn new(ring_bytes_max: usize) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        let settings = Settings {
+            partitions: PartitionCount::new(PARTITIONS),
+            ..Settings::new(DatabaseUrl::parse(&url).unwrap())
+        };
+        let store = Store::open(settings, Clock::system()).await.unwrap();
+        crate::preset::load(&store, "magento", &workflow())
+            .await
+            .unwrap();
+        // One more than there are readers: one that comes again is there before it is gone.
+        let log = Log::new(store.partition_count(), ring_bytes_max, views().len() + 1);
+        let tailer = Tailer {
+            store: store.clone(),
+            log,
+            vitals: Arc::new(Vitals::opened()),
+            poll_interval: Duration::from_secs(1),
+            push_interval: Duration::ZERO,
+        };
+        let mut world = Self {
+            store,
+            tailer,
+            readers: Vec::new(),
+            created: BTreeSet::new(),
+            _directory: directory,
+        };
+        for view in views() {
+            let start = Bookmark::beginning(world.store.partition_count());
+            let watcher = world.watcher(&view, start);
+            world.readers.push(Reader {
+                view,
+                watcher,
+                token: String::new(),
+                got: Vec::new(),
+            });
+        }
+        world
+    }
+
+    /// A checkpoint is always due, so no reader ever waits.
+    fn watcher(&self, view: &(Vec<Partition>, HistoryFilter), start: Bookmark) -> Watcher {
+        Watcher::new(
+            self.tailer.log.enter().unwrap(),
+            &self.store,
+            &CancellationToken::new(),
+            start,
+            view.clone(),
+            Reading::Following(Duration::ZERO),
+        )
+    }
+
+    async fn meet(&mut self, event: Event) {
+        let log = Arc::clone(&self.tailer.log);
+        match event {
+            Event::Write(orders) => self.write(&orders).await,
+            Event::LookEverywhere => self.look_everywhere().await,
+            Event::LookInto(partition) => {
+                let wanted = Wanted {
+                    all: false,
+                    partitions: BTreeSet::from([Partition::new(partition)]),
+                };
+                self.tailer.look(wanted).await.unwrap();
+            }
+            Event::Anchor(partition) => {
+                let partition = Partition::new(partition);
+                let heads = from_now(&self.store).await.unwrap();
+                log.anchor(partition, heads.cursor(partition));
+            }
+            Event::Skip(partition) => {
+                let partition = Partition::new(partition);
+                let all = self.store.history_after(partition, 0, 100_000);
+                let last = all.await.unwrap().pop();
+                let last: Vec<_> = last
+                    .map(|last| Arc::new(LogEntry::from(last)))
+                    .into_iter()
+                    .collect();
+                log.push(partition, &last);
+                log.tell();
+            }
+            Event::Forget => log.forget(),
+            Event::Read(reader, count) => {
+                for _ in 0..count {
+                    self.read(reader).await;
+                }
+            }
+            Event::Resume(reader) => self.resume(reader).await,
+        }
+    }
+
+    async fn look_everywhere(&self) {
+        let all = true;
+        let wanted = Wanted {
+            all,
+            ..Wanted::default()
+        };
+        self.tailer.look(wanted).await.unwrap();
+    }
+
+    async fn write(&mut self, orders: &[u8]) {
+        let steps = orders.iter().map(|number| {
+            if self.created.insert(*number) {
+                creation(order(*number))
+            } else {
+                remark(order(*number))
+            }
+        });
+        let unit = Unit {
+            steps: steps.collect(),
+            mode: UnitMode::Separate,
+        };
+        for outcome in self.store.commit(vec![unit]).await {
+            assert!(
+                matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok))
+            );
+        }
+    }
+
+    async fn read(&mut self, reader: usize) {
+        let reader = &mut self.readers[reader];
+        let message = reader.watcher.next().await.unwrap().unwrap();
+        assert!(message.checkpoint || !message.entries.is_empty());
+        for entry in &message.entries {
+            let entry = v1::HistoryEntry::decode(entry.clone()).unwrap();
+            let position = entry.log_position.unwrap();
+            reader.got.push((position.partition, position.offset));
+        }
+        reader.token = message.resume_token;
+    }
+
+    async fn resume(&mut self, reader: usize) {
+        let Reader { view, token, .. } = &self.readers[reader];
+        if token.is_empty() {
+            return;
+        }
+        let start = from_token(&self.store, token).await.unwrap();
+        self.readers[reader].watcher = self.watcher(view, start);
+    }
+
+    /// Reads to the end; a reader's token says when it is there.
+    async fn finish(&mut self, reader: usize) {
+        let heads = from_now(&self.store).await.unwrap();
+        for _ in 0..1_000 {
+            self.read(reader).await;
+            let Reader { view, token, .. } = &self.readers[reader];
+            let reached = from_token(&self.store, token).await.unwrap();
+            let mut partitions = view.0.iter();
+            if partitions.all(|partition| reached.cursor(*partition) == heads.cursor(*partition)) {
+                return;
+            }
+        }
+        panic!("reader {reader} never reaches the end");
+    }
+
+    async fn check(&mut self) {
+        self.look_everywhere().await;
+        for reader in 0..self.readers.len() {
+            self.finish(reader).await;
+        }
+        for Reader { view, got, .. } in &self.readers {
+            for partition in (0..PARTITIONS).map(Partition::new) {
+                let all = self
+                    .store
+                    .history_after(partition, 0, 100_000)
+                    .await
+                    .unwrap();
+                let watched = view.0.contains(&partition);
+                let expected: Vec<i64> = all
+                    .iter()
+                    .filter(|batched| watched && view.1.matches(&batched.logged))
+                    .map(|batched| batched.logged.position.offset)
+                    .collect();
+                let got = got
+                    .iter()
+                    .filter(|(number, _)| *number == partition.number());
+                let got: Vec<i64> = got.map(|(_, offset)| *offset).collect();
+                assert_eq!(got, expected, "{partition:?} of {view:?}");
+            }
+        }
+    }
+}
+
+fn run(ring_bytes_max: usize, events: Vec<Event>) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let mut world = World::new(ring_bytes_max).await;
+        for event in events {
+            world.meet(event).await;
+        }
+        world.check().await;
+    });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 32, max_shrink_iters: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_reader_gets_what_matches_once_and_in_order(
+        ring_bytes_max in prop_oneof![Just(0_usize), Just(60_000), Just(1 << 20)],
+        events in prop::collection::vec(event(), 1..60),
+    ) {
+        run(ring_bytes_max, events);
+    }
+}
