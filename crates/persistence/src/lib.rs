@@ -11,6 +11,7 @@
 //! the only code that borrows a connection.
 
 mod catalog;
+mod checkpoint;
 mod clock;
 mod commit;
 mod error;

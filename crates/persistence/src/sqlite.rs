@@ -19,9 +19,12 @@ use crate::inline::Inline;
 /// A SQLite connection whose statements run where they are called.
 pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
 
-/// `synchronous=FULL` makes a commit durable before it is acknowledged.
+/// `synchronous=FULL` makes a commit durable before it is acknowledged. The log of changes is
+/// moved into the database beside the writer, see `checkpoint`; the writer itself finishes that
+/// when the log has 16,384 pages (64 MiB), and begins a new one.
 const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
-                     PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384;";
+                     PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384; \
+                     PRAGMA wal_autocheckpoint = 16384;";
 const READ_ONLY: &str = "PRAGMA query_only = ON;";
 
 /// Makes the pool of the one connection that writes.
@@ -44,6 +47,16 @@ fn pool(path: PathBuf, setup: String, size: usize) -> Result<Pool<SqliteConn>, B
 }
 
 fn establish(path: &Path, setup: &str) -> ConnectionResult<SqliteConn> {
+    let connection = open(path, setup)?;
+    Ok(SyncConnectionWrapper::with_runtime(connection, Inline))
+}
+
+/// Opens one connection outside any pool.
+pub(crate) fn connect(path: &Path) -> ConnectionResult<SqliteConnection> {
+    open(path, SETUP)
+}
+
+fn open(path: &Path, setup: &str) -> ConnectionResult<SqliteConnection> {
     let Some(path) = path.to_str() else {
         return Err(ConnectionError::InvalidConnectionUrl(
             "the path is not valid UTF-8".to_owned(),
@@ -59,5 +72,5 @@ fn establish(path: &Path, setup: &str) -> ConnectionResult<SqliteConn> {
     connection
         .batch_execute(setup)
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
-    Ok(SyncConnectionWrapper::with_runtime(connection, Inline))
+    Ok(connection)
 }

@@ -11,9 +11,11 @@ use waymark_domain::{
 use crate::{
     Clock, Error, Settings,
     catalog::Catalog,
+    checkpoint::Checkpointer,
     hints::Notifier,
     migrate::{check, migrate},
     postgres::Role,
+    settings::Address,
     tx::{Database, on_conn},
 };
 
@@ -33,6 +35,7 @@ struct Inner {
     catalog: Catalog,
     settings: Settings,
     notifier: Notifier,
+    checkpointer: Option<Checkpointer>,
 }
 
 impl Store {
@@ -52,8 +55,13 @@ impl Store {
             .snapshot(async |tx| check(tx, &settings).await)
             .await?;
         database.warm_up().await?;
+        let checkpointer = match &settings.url.0 {
+            Address::Sqlite(path) => Some(Checkpointer::start(path)?),
+            Address::Postgres(_) => None,
+        };
         Ok(Self(Arc::new(Inner {
             notifier: Notifier::new(&settings),
+            checkpointer,
             catalog: Catalog::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
@@ -112,6 +120,13 @@ impl Store {
 
     pub(crate) fn settings(&self) -> &Settings {
         &self.0.settings
+    }
+
+    /// Says that entries were committed.
+    pub(crate) fn note_written(&self, entries: usize) {
+        if let Some(checkpointer) = &self.0.checkpointer {
+            checkpointer.note(entries);
+        }
     }
 
     pub(crate) fn notifier(&self) -> &Notifier {

@@ -43,6 +43,8 @@ pub(super) struct Batch {
     /// Where its first entry stands, and the id that only this transaction wrote there; none
     /// when there was nothing to write.
     pub(super) proof: Option<(LogPosition, BatchId)>,
+    /// How many entries it wrote.
+    pub(super) entries: usize,
     marks: Vec<(Cached, Mark)>,
 }
 
@@ -85,6 +87,7 @@ pub(super) async fn attempt(
         return Ok(Ending::RollBack(Batch {
             outcomes,
             proof: None,
+            entries: 0,
             marks: Vec::new(),
         }));
     };
@@ -97,6 +100,7 @@ pub(super) async fn attempt(
     Ok(Ending::Commit(Batch {
         outcomes,
         proof: Some((first, BatchId(id))),
+        entries: working.pending.len(),
         marks,
     }))
 }

@@ -8,13 +8,13 @@ use futures::try_join;
 use waymark_domain::{history::LogPosition, partition::Partition, value::Timestamp};
 
 use super::{
-    statements::{FindHeads, FindOrders},
+    statements::{FindHeads, FindOrder, FindOrders},
     working::{Remembered, RequestRef},
 };
 use crate::{
     BatchId, Error, catalog,
     rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
-    schema::{history, journal_pages, orders},
+    schema::{history, journal_pages},
     sqlite::SqliteConn,
     tx::{Tx, on_conn},
 };
@@ -145,12 +145,8 @@ pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<
         Tx::Sqlite(connection) => {
             let mut rows = Vec::new();
             for (partition, workflow, id) in keys {
-                let find = orders::table
-                    .filter(orders::partition.eq(partition.number()))
-                    .filter(orders::workflow.eq(*workflow))
-                    .filter(orders::id.eq(*id));
-                let row = find.first::<OrderRow>(&mut ***connection).await;
-                rows.extend(row.optional()?);
+                let find = FindOrder(&(partition.number(), workflow, id));
+                rows.extend(find.load::<OrderRow>(&mut ***connection).await?);
             }
             Ok(rows)
         }

@@ -90,6 +90,7 @@ impl Store {
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();
+                    self.note_written(batch.entries);
                     return Ok(batch.outcomes);
                 }
                 Err(WriteFailure::AtCommit { outcome, error }) => {

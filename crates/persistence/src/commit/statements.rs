@@ -1,7 +1,7 @@
-//! The statements of a batch on PostgreSQL: whole sets as arrays, one statement
-//! each. They are query fragments of their own because Diesel prepares only
-//! those once, and an insert or update of another shape is planned anew every
-//! time.
+//! The statements of a batch: on PostgreSQL whole sets as arrays, one statement
+//! each; on SQLite one for each row, which costs no round trip. They are query
+//! fragments of their own: Diesel would plan an insert of many rows anew every
+//! time, and on SQLite it would write out the text of a statement for every row.
 
 use diesel::{
     QueryResult,
@@ -177,37 +177,85 @@ write_orders! {
      update_time, body, journal) WHERE orders.partition = u.partition AND orders.order_key = u.order_key"
 }
 
-/// Updates one order by its key on SQLite, where rows go one by one.
-#[derive(Debug)]
-pub(super) struct UpdateOrder<'a>(pub(super) &'a NewOrderRow<'a>);
+/// A statement on SQLite that binds the fields of one row in turn, and the text between them.
+macro_rules! row_statement {
+    ($(#[$doc:meta])* $name:ident($row:ty) $($text:literal $field:tt: $sql:ty),+ ; $after:literal) => {
+        $(#[$doc])*
+        #[derive(Debug)]
+        pub(crate) struct $name<'a>(pub(crate) &'a $row);
 
-impl QueryFragment<Sqlite> for UpdateOrder<'_> {
-    fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
-        let row = self.0;
-        out.push_sql("UPDATE orders SET state = ");
-        out.push_bind_param::<Text, _>(&row.state)?;
-        out.push_sql(", status = ");
-        out.push_bind_param::<Text, _>(&row.status)?;
-        out.push_sql(", return_state = ");
-        out.push_bind_param::<Nullable<Text>, _>(&row.return_state)?;
-        out.push_sql(", return_status = ");
-        out.push_bind_param::<Nullable<Text>, _>(&row.return_status)?;
-        out.push_sql(", version = ");
-        out.push_bind_param::<BigInt, _>(&row.version)?;
-        out.push_sql(", update_time = ");
-        out.push_bind_param::<BigInt, _>(&row.update_time)?;
-        out.push_sql(", body = ");
-        out.push_bind_param::<Text, _>(&row.body)?;
-        out.push_sql(", journal = ");
-        out.push_bind_param::<Binary, _>(&row.journal)?;
-        out.push_sql(" WHERE partition = ");
-        out.push_bind_param::<Integer, _>(&row.partition)?;
-        out.push_sql(" AND order_key = ");
-        out.push_bind_param::<BigInt, _>(&row.order_key)
-    }
+        impl QueryFragment<Sqlite> for $name<'_> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+                let row = self.0;
+                $(
+                    out.push_sql($text);
+                    out.push_bind_param::<$sql, _>(&row.$field)?;
+                )+
+                out.push_sql($after);
+                Ok(())
+            }
+        }
+
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+    };
 }
 
-impl QueryId for UpdateOrder<'_> {
-    type QueryId = UpdateOrder<'static>;
-    const HAS_STATIC_QUERY_ID: bool = true;
+row_statement! {
+    /// Finds one order by its partition, workflow and id.
+    FindOrder((i32, &'a str, &'a str))
+    "SELECT partition, order_key, workflow, id, state, status, return_state, return_status, version, create_time, \
+     update_time, body, journal FROM orders WHERE partition = " 0: Integer,
+    " AND workflow = " 1: Text,
+    " AND id = " 2: Text;
+    ""
+}
+
+impl Query for FindOrder<'_> {
+    type SqlType = orders::SqlType;
+}
+
+row_statement! {
+    /// Inserts one entry.
+    InsertEntry(NewEntryRow<'a>)
+    "INSERT INTO history (partition, log_offset, step_offset, order_key, workflow, order_id, sequence, kind, \
+     from_state, from_status, to_state, to_status, transition, comment, notify_customer, visible_to_customer, actor, \
+     request_id, fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id) VALUES ("
+    partition: Integer, ", " log_offset: BigInt, ", " step_offset: BigInt, ", " order_key: BigInt,
+    ", " workflow: Text, ", " order_id: Text, ", " sequence: BigInt, ", " kind: Text,
+    ", " from_state: Nullable<Text>, ", " from_status: Nullable<Text>, ", " to_state: Text, ", " to_status: Text,
+    ", " transition: Nullable<Text>, ", " comment: Text, ", " notify_customer: Bool, ", " visible_to_customer: Bool,
+    ", " actor: Text, ", " request_id: Nullable<Text>, ", " fingerprint: Nullable<Binary>, ", " caused_by: BigInt,
+    ", " workflow_version: BigInt, ", " metadata: Text, ", " create_time: BigInt, ", " detail: Text,
+    ", " batch_id: Binary;
+    ")"
+}
+
+row_statement! {
+    /// Inserts one order.
+    InsertOrder(NewOrderRow<'a>)
+    "INSERT INTO orders (partition, order_key, workflow, id, state, status, return_state, return_status, version, \
+     create_time, update_time, body, journal) VALUES ("
+    partition: Integer, ", " order_key: BigInt, ", " workflow: Text, ", " id: Text, ", " state: Text,
+    ", " status: Text, ", " return_state: Nullable<Text>, ", " return_status: Nullable<Text>, ", " version: BigInt,
+    ", " create_time: BigInt, ", " update_time: BigInt, ", " body: Text, ", " journal: Binary;
+    ")"
+}
+
+row_statement! {
+    /// Updates one order by its key.
+    UpdateOrder(NewOrderRow<'a>)
+    "UPDATE orders SET state = " state: Text,
+    ", status = " status: Text,
+    ", return_state = " return_state: Nullable<Text>,
+    ", return_status = " return_status: Nullable<Text>,
+    ", version = " version: BigInt,
+    ", update_time = " update_time: BigInt,
+    ", body = " body: Text,
+    ", journal = " journal: Binary,
+    " WHERE partition = " partition: Integer,
+    " AND order_key = " order_key: BigInt;
+    ""
 }

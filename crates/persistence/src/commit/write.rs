@@ -10,7 +10,9 @@ use waymark_domain::value::{ActorId, StatusCode, WorkflowCode};
 
 use super::{
     slots::Slot,
-    statements::{InsertEntries, InsertOrders, UpdateOrder, UpdateOrders},
+    statements::{
+        InsertEntries, InsertEntry, InsertOrder, InsertOrders, UpdateOrder, UpdateOrders,
+    },
     working::Working,
 };
 use crate::{
@@ -20,7 +22,7 @@ use crate::{
         journal::Journal,
         order::NewOrderRow,
     },
-    schema::{customer_orders, history, journal_pages, orders, statuses},
+    schema::{customer_orders, journal_pages, statuses},
     sqlite::SqliteConn,
     tx::{Tx, on_conn},
 };
@@ -141,16 +143,10 @@ async fn on_postgres(connection: &AsyncPgConnection, rows: &Rows<'_>) -> Result<
 
 async fn on_sqlite(connection: &mut SqliteConn, rows: &Rows<'_>) -> Result<(), Error> {
     for row in &rows.entries {
-        diesel::insert_into(history::table)
-            .values(row)
-            .execute(connection)
-            .await?;
+        InsertEntry(row).execute(connection).await?;
     }
     for row in &rows.created {
-        diesel::insert_into(orders::table)
-            .values(row)
-            .execute(connection)
-            .await?;
+        InsertOrder(row).execute(connection).await?;
     }
     let mut updated = 0;
     for row in &rows.changed {

@@ -8,7 +8,7 @@ use waymark_domain::{
 };
 
 use super::{Reading, json};
-use crate::{Error, schema::history};
+use crate::Error;
 
 #[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct EntryRow {
@@ -48,8 +48,7 @@ pub(crate) struct Keys<'k> {
 }
 
 /// A row as it is written.
-#[derive(Debug, diesel::Insertable)]
-#[diesel(table_name = history, treat_none_as_default_value = false)]
+#[derive(Debug)]
 pub(crate) struct NewEntryRow<'e> {
     pub(crate) partition: i32,
     pub(crate) log_offset: i64,

@@ -4,7 +4,7 @@
 use waymark_domain::order::Order;
 
 use super::{Reading, journal::Journal, json};
-use crate::{Error, schema::orders};
+use crate::Error;
 
 #[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct OrderRow {
@@ -24,8 +24,7 @@ pub(crate) struct OrderRow {
 }
 
 /// A row as it is written.
-#[derive(Debug, diesel::Insertable)]
-#[diesel(table_name = orders, treat_none_as_default_value = false)]
+#[derive(Debug)]
 pub(crate) struct NewOrderRow<'o> {
     pub(crate) partition: i32,
     pub(crate) order_key: i64,

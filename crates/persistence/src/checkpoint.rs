@@ -1,0 +1,74 @@
+//! Moves what the write-ahead log of SQLite holds into the database, beside the
+//! writer. Left alone, the writer does it at a commit, while every step waits.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{
+        atomic::{AtomicUsize, Ordering},
+        mpsc::{Receiver, SyncSender, sync_channel},
+    },
+    thread,
+};
+
+use diesel::{RunQueryDsl, sql_query};
+
+use crate::{Error, sqlite};
+
+/// After how many entries there is enough to move.
+const ENTRIES: usize = 1_000;
+
+/// A thread that moves; it ends when this is dropped.
+pub(crate) struct Checkpointer {
+    wake: SyncSender<()>,
+    written: AtomicUsize,
+}
+
+impl Checkpointer {
+    /// Starts the thread.
+    pub(crate) fn start(path: &Path) -> Result<Self, Error> {
+        let (wake, woken) = sync_channel(1);
+        let path = path.to_owned();
+        thread::Builder::new()
+            .name("checkpoints".to_owned())
+            .spawn(move || run(&path, &woken))
+            .map_err(Error::unavailable)?;
+        Ok(Self {
+            wake,
+            written: AtomicUsize::new(0),
+        })
+    }
+
+    /// Says that entries were committed.
+    pub(crate) fn note(&self, entries: usize) {
+        if self.written.fetch_add(entries, Ordering::Relaxed) + entries >= ENTRIES {
+            self.written.store(0, Ordering::Relaxed);
+            // One that is asked for already will do.
+            let _ = self.wake.try_send(());
+        }
+    }
+}
+
+fn run(path: &PathBuf, woken: &Receiver<()>) {
+    let mut connection = None;
+    while woken.recv().is_ok() {
+        let moved = match &mut connection {
+            Some(open) => checkpoint(open),
+            None => sqlite::connect(path)
+                .map_err(|error| error.to_string())
+                .and_then(|open| checkpoint(connection.insert(open))),
+        };
+        if let Err(error) = moved {
+            // The writer still does it itself once the log has grown large.
+            tracing::warn!(error, "a checkpoint failed");
+            connection = None;
+        }
+    }
+}
+
+fn checkpoint(connection: &mut diesel::SqliteConnection) -> Result<(), String> {
+    // It waits for nobody, and nobody for it.
+    sql_query("PRAGMA wal_checkpoint(PASSIVE)")
+        .execute(connection)
+        .map(|_| ())
+        .map_err(|error| error.to_string())
+}
