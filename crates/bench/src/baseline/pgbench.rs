@@ -5,12 +5,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use hdrhistogram::Histogram;
 use tokio_postgres::Client;
 
 use crate::{
     failure::Failure,
     place::{Database, Site},
+    tally::latencies,
 };
 
 /// A script, and the database that it is for.
@@ -89,7 +89,7 @@ impl Pgbench {
     reason = "a latency is known to three digits"
 )]
 fn median_ms(logs: &std::path::Path) -> Result<f64, Failure> {
-    let mut latencies = Histogram::<u64>::new(3)?;
+    let mut latencies = latencies()?;
     let unreadable = "the log of pgbench";
     for entry in std::fs::read_dir(logs).map_err(Failure::io(unreadable))? {
         let path = entry.map_err(Failure::io(unreadable))?.path();
