@@ -3,7 +3,10 @@
 
 use std::path::Path;
 
-use plotters::prelude::*;
+use plotters::{
+    prelude::*,
+    style::text_anchor::{HPos, Pos, VPos},
+};
 
 use crate::{failure::Failure, report::Figure};
 
@@ -32,6 +35,10 @@ struct Bar<'f> {
 
 fn bar(figure: &Figure) -> Option<Bar<'_>> {
     let target = figure.target.as_deref()?;
+    // What must be nothing is so or not; there is no part of it.
+    if !target.starts_with(['≥', '≤']) {
+        return None;
+    }
     let bound = target
         .trim_start_matches(['≥', '≤', ' '])
         .trim_end_matches([' ', '×'])
@@ -42,11 +49,10 @@ fn bar(figure: &Figure) -> Option<Bar<'_>> {
     } else {
         figure.value
     };
-    // A figure that must be nothing is met or not.
-    let reached = match (target.starts_with('≥'), bound) {
-        (true, _) => found / bound,
-        (false, 0.0) => f64::from(u8::from(figure.met?)),
-        (false, _) => bound / found,
+    let reached = if target.starts_with('≥') {
+        found / bound
+    } else {
+        bound / found
     };
     Some(Bar { figure, reached })
 }
@@ -62,7 +68,10 @@ fn chart(bars: &[Bar<'_>], path: &Path, height: u32) -> Drawn {
         .margin(10)
         .x_label_area_size(30)
         .y_label_area_size(NAMES)
-        .build_cartesian_2d(0.0..REACHED_MAX, (0..rows).into_segmented())?;
+        .build_cartesian_2d(
+            0.0..REACHED_MAX,
+            (0..rows.saturating_sub(1)).into_segmented(),
+        )?;
     let name = |segment: &SegmentValue<u32>| match segment {
         SegmentValue::CenterOf(row) => row_of(bars, rows, *row)
             .map(|bar| bar.figure.row.clone())
@@ -72,6 +81,7 @@ fn chart(bars: &[Bar<'_>], path: &Path, height: u32) -> Drawn {
     chart
         .configure_mesh()
         .disable_y_mesh()
+        .max_light_lines(1)
         .y_labels(bars.len())
         .y_label_formatter(&name)
         .label_style(("sans-serif", 13))
@@ -100,7 +110,10 @@ fn chart(bars: &[Bar<'_>], path: &Path, height: u32) -> Drawn {
         } else {
             (length + 0.03, BLACK)
         };
-        let style = ("sans-serif", 13).into_font().color(&ink);
+        let style = ("sans-serif", 13)
+            .into_font()
+            .color(&ink)
+            .pos(Pos::new(HPos::Left, VPos::Center));
         let place = (at, SegmentValue::CenterOf(row));
         chart.draw_series([Text::new(label, place, style)])?;
     }
