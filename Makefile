@@ -9,10 +9,10 @@ GRPCURL_VERSION := v1.9.4
 DENY_VERSION := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check proto fmt release tools postgres
+.PHONY: help run test check proto fmt release bench bench-quick tools postgres
 
 help: ## List the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 run: ## Serve on 127.0.0.1:50551 with SQLite in ./waymark.db and the preset magento
 	$(CARGO) run -p waymark-cli -- serve
@@ -41,7 +41,17 @@ fmt: ## Format everything
 release: ## Build the optimised binary, target/release/waymark
 	$(CARGO) build --release -p waymark-cli
 
-.PHONY: buf grpcurl deny
+bench: bench-build ## Measure everything: a table, target/bench.json and docs/benchmarks.svg, in about half an hour
+	target/release/waymark-bench run
+	target/release/waymark-bench plot
+
+bench-quick: bench-build ## The same rows in short rounds on small databases, in three minutes
+	target/release/waymark-bench run --quick
+
+.PHONY: bench-build buf grpcurl deny
+bench-build: postgres
+	$(CARGO) build --release -p waymark-cli -p waymark-bench
+
 postgres:
 	sh tests/postgres.sh
 

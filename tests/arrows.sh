@@ -21,3 +21,7 @@ done
 for crate in waymark-server waymark-cli; do
     refuse "$crate" waymark-testkit
 done
+# The benchmark has no way into the server.
+for forbidden in waymark-server waymark-persistence waymark-testkit; do
+    refuse waymark-bench "$forbidden"
+done

@@ -18,10 +18,14 @@ pub(crate) struct Arguments {
 pub(crate) enum Command {
     /// Measures rows and prints a table.
     Run(Run),
+    /// Fills the databases that rows need and that are not there yet, and measures nothing.
+    Fill(Run),
     /// Puts load on a server that is running already, and prints the rate.
     Load(Load),
     /// Prints figures that were measured before as a table in Markdown.
     Table(Shown),
+    /// Draws figures that were measured before.
+    Plot(Plot),
 }
 
 /// Which rows, and where.
@@ -53,6 +57,17 @@ pub(crate) struct Shown {
     /// The figures.
     #[arg(long, default_value = "target/bench.json")]
     pub(crate) json: PathBuf,
+}
+
+/// Where figures are, and where they are drawn.
+#[derive(Debug, Args)]
+pub(crate) struct Plot {
+    /// The figures.
+    #[arg(long, default_value = "target/bench.json")]
+    pub(crate) json: PathBuf,
+    /// The drawing.
+    #[arg(long, default_value = "docs/benchmarks.svg")]
+    pub(crate) svg: PathBuf,
 }
 
 /// What load, and where.

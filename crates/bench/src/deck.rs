@@ -95,3 +95,37 @@ impl Deck {
         shop::order_id(self.random.usize(0..self.orders.max(1)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_order_in_flight_is_not_drawn_and_comes_back_the_other_way() {
+        let mut deck = Deck::new(3, &[1]);
+        let cards = deck.deal(3).unwrap();
+        let mut numbers = cards.iter().map(|card| card.number).collect::<Vec<_>>();
+        numbers.sort_unstable();
+        assert_eq!(numbers, [0, 1, 2]);
+        assert!(deck.draw().is_err());
+        for card in cards {
+            assert_eq!(card.way == Way::Unpack, card.number == 1);
+            deck.moved(card);
+        }
+        for card in deck.deal(3).unwrap() {
+            assert_eq!(card.way == Way::Pack, card.number == 1);
+        }
+    }
+
+    #[test]
+    fn orders_are_drawn_evenly() {
+        let mut deck = Deck::new(10, &[]);
+        let mut drawn = [0; 10];
+        for _ in 0..10_000 {
+            let card = deck.draw().unwrap();
+            drawn[card.number] += 1;
+            deck.moved(card);
+        }
+        assert!(drawn.iter().all(|times| (800..1_200).contains(times)));
+    }
+}

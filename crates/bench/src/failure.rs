@@ -85,6 +85,8 @@ pub(crate) enum Failure {
     NoRow { name: String },
     #[error("the figures are not the JSON that they should be")]
     Json(#[from] serde_json::Error),
+    #[error("the plot cannot be drawn: {said}")]
+    Plot { said: String },
     #[error("interrupted")]
     Interrupted,
     #[error("{what}")]

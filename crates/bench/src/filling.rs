@@ -63,7 +63,7 @@ async fn exists(connections: &Connections, number: usize) -> Result<bool, Failur
 }
 
 async fn create(connections: &Connections, numbers: std::ops::Range<usize>) -> Result<(), Failure> {
-    let call = &connections.call(Method::CREATE_ORDER)?;
+    let call = &Method::CREATE_ORDER.call()?;
     stream::iter(numbers)
         .map(async |number| {
             call.send_and_drain(connections.sender()?, shop::create(number))

@@ -87,7 +87,7 @@ impl Generator {
         orders: usize,
     ) -> Result<(), Failure> {
         let shift = &self.shift(connections, Duration::ZERO)?;
-        let call = &connections.call(Method::TRANSITION_ORDER)?;
+        let call = &Method::TRANSITION_ORDER.call()?;
         let cards = self.deck.borrow_mut().deal(orders)?;
         stream::iter(cards)
             .map(async |card| shift.step(call, card, Instant::now()).await)

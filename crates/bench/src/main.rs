@@ -15,6 +15,7 @@ mod load;
 mod output;
 mod pace;
 mod place;
+mod plot;
 mod report;
 mod rows;
 mod shop;
@@ -85,8 +86,10 @@ async fn interruption() -> Failure {
 async fn carry_out(arguments: Arguments) -> Result<(), Failure> {
     match arguments.command {
         Command::Run(run) => measure(run).await,
+        Command::Fill(run) => fill(run).await,
         Command::Load(load) => put_load(load).await,
         Command::Table(shown) => output::print(&report::table(&report::read(&shown.json)?)),
+        Command::Plot(plot) => plot::draw(&report::read(&plot.json)?, &plot.svg),
     }
 }
 
@@ -96,23 +99,37 @@ async fn measure(run: arguments::Run) -> Result<(), Failure> {
             .iter()
             .try_for_each(|row| output::print(&row.name()));
     }
-    let chosen = run.rows.iter().map(|name| Row::named(name));
-    let mut chosen = chosen.collect::<Result<Vec<_>, _>>()?;
-    let mut json = run.json;
-    if chosen.is_empty() {
-        chosen = rows::ALL.to_vec();
-        json = json.or(Some(PathBuf::from("target/bench.json")));
-    }
-    let pace = if run.quick { Pace::QUICK } else { Pace::FULL };
-    let data = Data::open(run.waymark, run.data)?;
-    let backends = chosen.iter().map(|row| row.backend);
-    let backends = backends.collect::<Vec<Backend>>();
-    let site = Site::open(data, pace, &backends).await?;
+    // A part of the rows does not replace the figures of all.
+    let everything = run
+        .rows
+        .is_empty()
+        .then(|| PathBuf::from("target/bench.json"));
+    let json = run.json.clone().or(everything);
+    let (site, chosen) = open(run).await?;
     let figures = rows::measure(&site, &chosen).await?;
     if let Some(json) = json {
         report::write(&figures, &json)?;
     }
     output::print(&report::table(&figures))
+}
+
+async fn fill(run: arguments::Run) -> Result<(), Failure> {
+    let (site, chosen) = open(run).await?;
+    rows::fill(&site, &chosen).await
+}
+
+/// Opens the place where rows are measured.
+async fn open(run: arguments::Run) -> Result<(Site, Vec<Row>), Failure> {
+    let chosen = run.rows.iter().map(|name| Row::named(name));
+    let mut chosen = chosen.collect::<Result<Vec<_>, _>>()?;
+    if chosen.is_empty() {
+        chosen = rows::ALL.to_vec();
+    }
+    let pace = if run.quick { Pace::QUICK } else { Pace::FULL };
+    let data = Data::open(run.waymark, run.data)?;
+    let backends = chosen.iter().map(|row| row.backend);
+    let backends = backends.collect::<Vec<Backend>>();
+    Ok((Site::open(data, pace, &backends).await?, chosen))
 }
 
 async fn put_load(load: arguments::Load) -> Result<(), Failure> {

@@ -26,7 +26,7 @@ impl Pace {
     /// The figures that count.
     pub(crate) const FULL: Self = Self {
         rounds: 5,
-        round: Duration::from_secs(4),
+        round: Duration::from_millis(2_500),
         postgres_orders: 200_000,
         sqlite_orders: 100_000,
         small_orders: 2_000,
@@ -37,9 +37,9 @@ impl Pace {
     /// All rows in three minutes, on smaller databases.
     pub(crate) const QUICK: Self = Self {
         rounds: 5,
-        round: Duration::from_millis(500),
-        postgres_orders: 20_000,
-        sqlite_orders: 20_000,
+        round: Duration::from_millis(400),
+        postgres_orders: 10_000,
+        sqlite_orders: 10_000,
         small_orders: 2_000,
         large_orders: 20_000,
         snapshot: Duration::from_millis(1_500),

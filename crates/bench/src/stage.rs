@@ -87,7 +87,8 @@ impl<'s> Stage<'s> {
     ) -> Result<Tally, Failure> {
         let before = self.site.entries(&self.database).await?;
         let tally = load.await?;
-        let written = self.site.entries(&self.database).await? - before;
+        let written = self.site.entries(&self.database).await?;
+        let written = written.saturating_sub(before);
         let acknowledged = match kind {
             Kind::Get => 0,
             Kind::Unary | Kind::Stream | Kind::Batch => tally.all(),

@@ -34,6 +34,12 @@ impl Window {
     }
 }
 
+/// An empty count of latencies in microseconds. It does not grow: a count that may grow takes what is too
+/// large for something small.
+pub(crate) fn latencies() -> Result<Histogram<u64>, Failure> {
+    Ok(Histogram::new_with_max(LATENCY_US_MAX, 3)?)
+}
+
 /// What was counted.
 #[derive(Debug)]
 pub(crate) struct Tally {
@@ -54,7 +60,7 @@ impl Tally {
             window,
             measured: 0,
             all: 0,
-            latency_us: Histogram::new_with_max(LATENCY_US_MAX, 3)?,
+            latency_us: latencies()?,
         })
     }
 

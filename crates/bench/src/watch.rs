@@ -5,7 +5,7 @@ use std::{
     collections::BTreeMap,
     net::SocketAddr,
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
@@ -21,6 +21,7 @@ use crate::{
     clock,
     failure::Failure,
     shop,
+    tally::latencies,
     wire::{self, Connections, Incoming, Method, Watched},
 };
 
@@ -76,10 +77,15 @@ impl Watchers {
         let delivered = Arc::new(AtomicU64::new(0));
         let (ready, is_ready) = oneshot::channel();
         let (stop, stopped) = oneshot::channel();
-        let counter = Arc::clone(&delivered);
+        let post = Post {
+            address,
+            count,
+            wish,
+            delivered: Arc::clone(&delivered),
+        };
         let thread = thread::Builder::new()
             .name("watchers".to_owned())
-            .spawn(move || run(address, count, wish, counter, ready, stopped))
+            .spawn(move || run(&post, ready, stopped))
             .map_err(Failure::io("no thread for the watchers"))?;
         // Dropped without a word, the thread has failed and says why when it is joined.
         if is_ready.await.is_err() {
@@ -119,10 +125,7 @@ fn join(thread: JoinHandle<Result<Seen, Failure>>) -> Result<Seen, Failure> {
 }
 
 fn run(
-    address: SocketAddr,
-    count: usize,
-    wish: Wish,
-    delivered: Arc<AtomicU64>,
+    post: &Post,
     ready: oneshot::Sender<()>,
     stopped: oneshot::Receiver<()>,
 ) -> Result<Seen, Failure> {
@@ -131,23 +134,52 @@ fn run(
         .build()
         .map_err(Failure::io("no runtime for the watchers"))?;
     runtime.block_on(async {
-        let connections = Connections::open(&[address; CONNECTIONS]).await?;
-        let call = connections.call(Method::WATCH_HISTORY)?;
         let (failed, mut failure) = mpsc::channel(1);
-        let seen = Arc::new(std::sync::Mutex::new(Histogram::new(3)?));
-        for number in 0..count {
-            let request = wire::framed(&request(wish, number));
+        let latency_us = Arc::new(Mutex::new(latencies()?));
+        post.take_up(&failed, &latency_us).await?;
+        // Nobody waits any more: the run has failed elsewhere.
+        let _ = ready.send(());
+        tokio::select! {
+            _ = stopped => {}
+            Some(failure) = failure.recv() => return Err(failure),
+        }
+        let latency_us = latency_us.lock().map_err(|_| Failure::Interrupted)?.clone();
+        Ok(Seen {
+            deliveries: post.delivered.load(Ordering::Relaxed),
+            latency_us,
+        })
+    })
+}
+
+/// Where watchers stand, and how many.
+struct Post {
+    address: SocketAddr,
+    count: usize,
+    wish: Wish,
+    delivered: Arc<AtomicU64>,
+}
+
+impl Post {
+    /// Opens the streams; each has had its first message when this ends.
+    async fn take_up(
+        &self,
+        failed: &mpsc::Sender<Failure>,
+        latency_us: &Arc<Mutex<Histogram<u64>>>,
+    ) -> Result<(), Failure> {
+        let connections = Connections::open(&[self.address; CONNECTIONS]).await?;
+        let call = Method::WATCH_HISTORY.call()?;
+        for number in 0..self.count {
+            let request = wire::framed(&request(self.wish, number));
             let mut answer = call.send(connections.sender()?, request).await?;
+            let method = call.method();
             let first = answer.message().await?;
-            first.ok_or(Failure::NoMessage {
-                method: call.method(),
-            })?;
+            first.ok_or(Failure::NoMessage { method })?;
             let watcher = Watcher {
                 answer,
-                wish,
+                wish: self.wish,
                 last: BTreeMap::new(),
-                delivered: Arc::clone(&delivered),
-                latency_us: Arc::clone(&seen),
+                delivered: Arc::clone(&self.delivered),
+                latency_us: Arc::clone(latency_us),
             };
             let failed = failed.clone();
             tokio::spawn(async move {
@@ -157,18 +189,8 @@ fn run(
                 }
             });
         }
-        // Nobody waits any more: the run has failed elsewhere.
-        let _ = ready.send(());
-        tokio::select! {
-            _ = stopped => {}
-            Some(failure) = failure.recv() => return Err(failure),
-        }
-        let latency_us = seen.lock().map_err(|_| Failure::Interrupted)?.clone();
-        Ok(Seen {
-            deliveries: delivered.load(Ordering::Relaxed),
-            latency_us,
-        })
-    })
+        Ok(())
+    }
 }
 
 fn request(wish: Wish, number: usize) -> WatchHistoryRequest {
@@ -189,13 +211,13 @@ struct Watcher {
     wish: Wish,
     last: BTreeMap<i32, i64>,
     delivered: Arc<AtomicU64>,
-    latency_us: Arc<std::sync::Mutex<Histogram<u64>>>,
+    latency_us: Arc<Mutex<Histogram<u64>>>,
 }
 
 impl Watcher {
     async fn watch(mut self) -> Result<(), Failure> {
         while let Some(message) = self.answer.message().await? {
-            self.arrived(Watched::decode(message)?)?;
+            self.arrived(&Watched::decode(message)?)?;
         }
         // The server ended the stream, which it does only when it stops.
         Err(Failure::NoMessage {
@@ -203,7 +225,7 @@ impl Watcher {
         })
     }
 
-    fn arrived(&mut self, message: Watched) -> Result<(), Failure> {
+    fn arrived(&mut self, message: &Watched) -> Result<(), Failure> {
         if message.entries.is_empty() {
             return Ok(());
         }

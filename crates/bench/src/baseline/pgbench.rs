@@ -5,12 +5,12 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use hdrhistogram::Histogram;
 use tokio_postgres::Client;
 
 use crate::{
     failure::Failure,
     place::{Database, Site},
+    tally::latencies,
 };
 
 /// A script, and the database that it is for.
@@ -89,7 +89,7 @@ impl Pgbench {
     reason = "a latency is known to three digits"
 )]
 fn median_ms(logs: &std::path::Path) -> Result<f64, Failure> {
-    let mut latencies = Histogram::<u64>::new(3)?;
+    let mut latencies = latencies()?;
     let unreadable = "the log of pgbench";
     for entry in std::fs::read_dir(logs).map_err(Failure::io(unreadable))? {
         let path = entry.map_err(Failure::io(unreadable))?.path();
@@ -209,4 +209,36 @@ fn literal(text: Option<String>) -> String {
     };
     let text = text.replace('\\', "\\\\").replace('\'', "\'\'");
     format!("E'{}'", text.replace(':', "\\x3a"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_has_no_colon_and_keeps_quotes_and_backslashes() {
+        let of = |text: &str| literal(Some(text.to_owned()));
+        assert_eq!(of(r#"{"a":true}"#), r#"E'{"a"\x3atrue}'"#);
+        assert_eq!(of(r"it's \x00"), r"E'it''s \\x00'");
+        assert_eq!(literal(None), "NULL");
+    }
+
+    #[test]
+    fn keys_versions_and_states_are_new_and_the_rest_is_as_sampled() {
+        let sampled = |names: &[&str]| -> Vec<(String, String)> {
+            let sampled = names
+                .iter()
+                .map(|name| ((*name).to_owned(), "E'x'".to_owned()));
+            sampled.collect()
+        };
+        assert_eq!(
+            update(&sampled(&["partition", "state", "version", "body"])),
+            "UPDATE orders SET state = :next_state, version = :next_version, body = E'x' \
+             WHERE partition = :partition AND order_key = :order_key"
+        );
+        assert_eq!(
+            insert(&sampled(&["partition", "log_offset", "comment"])),
+            "INSERT INTO history (partition, log_offset, comment) VALUES (:partition, :log_offset, E'x')"
+        );
+    }
 }

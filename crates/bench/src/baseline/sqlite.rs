@@ -94,10 +94,12 @@ impl QueryId for Statement {
 impl<Conn> RunQueryDsl<Conn> for &Statement {}
 
 impl Statement {
-    fn set(&mut self, column: &str, value: Value) {
-        let values = self.columns.iter().zip(self.values.iter_mut());
-        for (_, old) in values.filter(|(name, _)| *name == column) {
-            *old = value.clone();
+    /// Binds new values to those columns that `value` names; the others keep theirs.
+    fn bind(&mut self, mut value: impl FnMut(&str) -> Option<Value>) {
+        for (column, bound) in self.columns.iter().zip(&mut self.values) {
+            if let Some(value) = value(column) {
+                *bound = value;
+            }
         }
     }
 }
@@ -179,39 +181,27 @@ fn step(
         _ => ("open", "unpack"),
     };
     let now = now();
-    let text = |text: &str| Value::Text(text.to_owned());
-    for (column, value) in [
-        ("state", text(next)),
-        ("status", text(next)),
-        ("version", Value::Integer(version + 1)),
-        ("update_time", Value::Integer(now)),
-        ("order_key", Value::Integer(order_key)),
-    ] {
-        update.set(column, value);
-    }
-    for (column, value) in [
-        ("log_offset", Value::Integer(offset)),
-        ("step_offset", Value::Integer(offset)),
-        ("order_key", Value::Integer(order_key)),
-        ("order_id", Value::Text(id)),
-        ("sequence", Value::Integer(version + 1)),
-        ("from_state", text(&state)),
-        ("from_status", text(&state)),
-        ("to_state", text(next)),
-        ("to_status", text(next)),
-        ("transition", text(way)),
-        ("create_time", Value::Integer(now)),
-        (
-            "request_id",
-            Value::Text(format!("{:032x}", random.u128(..))),
-        ),
-        (
-            "batch_id",
-            Value::Blob(random.u128(..).to_be_bytes().to_vec()),
-        ),
-    ] {
-        insert.set(column, value);
-    }
+    let text = |text: &str| Some(Value::Text(text.to_owned()));
+    update.bind(|column| match column {
+        "state" | "status" => text(next),
+        "version" => Some(Value::Integer(version + 1)),
+        "update_time" => Some(Value::Integer(now)),
+        "order_key" => Some(Value::Integer(order_key)),
+        _ => None,
+    });
+    insert.bind(|column| match column {
+        "log_offset" | "step_offset" => Some(Value::Integer(offset)),
+        "order_key" => Some(Value::Integer(order_key)),
+        "order_id" => text(&id),
+        "sequence" => Some(Value::Integer(version + 1)),
+        "from_state" | "from_status" => text(&state),
+        "to_state" | "to_status" => text(next),
+        "transition" => text(way),
+        "create_time" => Some(Value::Integer(now)),
+        "request_id" => text(&format!("{:032x}", random.u128(..))),
+        "batch_id" => Some(Value::Blob(random.u128(..).to_be_bytes().to_vec())),
+        _ => None,
+    });
     RunQueryDsl::execute(&*update, connection)?;
     RunQueryDsl::execute(&*insert, connection)?;
     Ok(())

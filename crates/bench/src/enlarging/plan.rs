@@ -96,3 +96,58 @@ pub(super) fn statement(table: &str, columns: &[Column]) -> Result<String, Failu
          ORDER BY c.partition, c.order_key{order}"
     ))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn copies_fill_each_partition_without_a_gap() {
+        let source = |orders: i64| Sources {
+            order_keys: (1..=orders).collect(),
+            last_offset: orders * ENTRIES,
+        };
+        // Three partitions of two, one and two orders.
+        let sources = [source(2), source(1), source(2)];
+        let made = copies(&sources, 500).unwrap();
+        let made = made.collect::<Result<Vec<_>, _>>().unwrap();
+        assert_eq!(made.len(), 495);
+        let count = PartitionCount::new(3).unwrap();
+        let workflow = WorkflowCode::new(shop::WORKFLOW).unwrap();
+        let mut next = [11, 6, 11];
+        for (copy, number) in made.iter().zip(5..) {
+            let id = OrderId::new(&shop::order_id(number)).unwrap();
+            let partition = Partition::of(&workflow, &id, count).number();
+            assert_eq!((copy.id.as_str(), copy.partition), (id.as_str(), partition));
+            let at = usize::try_from(partition).unwrap();
+            assert_eq!(copy.order_key, next[at]);
+            assert!(sources[at].order_keys.contains(&copy.source_key));
+            next[at] += ENTRIES;
+        }
+    }
+
+    #[test]
+    fn only_keys_ids_and_what_has_the_id_differ() {
+        let column = |name: &str| Column {
+            name: name.to_owned(),
+            has_id: name == "body",
+        };
+        let columns = ["partition", "order_key", "id", "version", "body"].map(column);
+        let expected = "INSERT INTO orders (partition, order_key, id, version, body) \
+             SELECT c.partition, c.order_key, c.id, s.version, REPLACE(s.body, c.source_id, c.id) FROM copies c \
+             JOIN source_orders s ON s.partition = c.partition AND s.order_key = c.source_key \
+             ORDER BY c.partition, c.order_key";
+        assert_eq!(statement("orders", &columns).unwrap(), expected);
+    }
+
+    #[test]
+    fn offsets_are_known_only_beside_a_sequence() {
+        let column = |name: &str| Column {
+            name: name.to_owned(),
+            has_id: false,
+        };
+        let known = statement("history", &["log_offset", "sequence"].map(column)).unwrap();
+        assert!(known.contains("SELECT c.order_key + s.sequence - 1, s.sequence FROM"));
+        assert!(statement("requests", &["log_offset"].map(column)).is_err());
+    }
+}

@@ -4,7 +4,7 @@ use bytes::Bytes;
 use futures::{SinkExt, stream};
 use tokio_postgres::Client;
 
-use super::plan::{Column, ENTRIES, Sources, TABLES, copies, statement};
+use super::plan::{Column, Copy, ENTRIES, Sources, TABLES, copies, statement};
 use crate::{failure::Failure, place::Cluster};
 
 /// Rows go over in pieces of this many.
@@ -90,11 +90,22 @@ async fn copy_in(client: &Client, sources: &[Sources], orders: usize) -> Result<
     let mut sink = std::pin::pin!(sink);
     let mut piece = String::new();
     for (number, copy) in copies(sources, orders)?.enumerate() {
-        let copy = copy?;
-        piece.push_str(&format!(
-            "{}\t{}\t{}\t{}\n",
-            copy.partition, copy.order_key, copy.id, copy.source_key
-        ));
+        let Copy {
+            partition,
+            order_key,
+            id,
+            source_key,
+        } = copy?;
+        piece.extend([
+            &partition.to_string(),
+            "\t",
+            &order_key.to_string(),
+            "\t",
+            &id,
+            "\t",
+            &source_key.to_string(),
+            "\n",
+        ]);
         if number % PIECE == PIECE - 1 {
             sink.send(Bytes::from(std::mem::take(&mut piece))).await?;
         }

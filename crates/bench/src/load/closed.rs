@@ -18,20 +18,20 @@ impl Shift<'_> {
     pub(super) async fn closed(&self, kind: Kind, in_flight: usize) -> Result<(), Failure> {
         match kind {
             Kind::Unary => {
-                let call = self.connections.call(Method::TRANSITION_ORDER)?;
+                let call = Method::TRANSITION_ORDER.call()?;
                 try_join_all((0..in_flight).map(|_| self.unary(&call))).await?;
             }
             Kind::Get => {
-                let call = self.connections.call(Method::GET_ORDER)?;
+                let call = Method::GET_ORDER.call()?;
                 try_join_all((0..in_flight).map(|_| self.get(&call))).await?;
             }
             Kind::Batch => {
-                let call = self.connections.call(Method::EXECUTE_STEPS)?;
+                let call = Method::EXECUTE_STEPS.call()?;
                 let calls = in_flight.div_ceil(BATCH_STEPS);
                 try_join_all((0..calls).map(|_| self.batch(&call))).await?;
             }
             Kind::Stream => {
-                let call = self.connections.call(Method::STREAM_STEPS)?;
+                let call = Method::STREAM_STEPS.call()?;
                 let streams = self.connections.count();
                 let each = in_flight.div_ceil(streams.max(1));
                 try_join_all((0..streams).map(|_| self.stream(&call, each))).await?;

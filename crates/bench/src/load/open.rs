@@ -14,7 +14,7 @@ use crate::{failure::Failure, tally::Window, wire::Method};
 
 impl Shift<'_> {
     pub(super) async fn open(&self, rate: f64) -> Result<(), Failure> {
-        let call = &self.connections.call(Method::TRANSITION_ORDER)?;
+        let call = &Method::TRANSITION_ORDER.call()?;
         let mut due = clock(self.window, rate)?;
         let mut in_flight = FuturesUnordered::new();
         loop {

@@ -10,7 +10,7 @@ use std::{
 use crate::failure::Failure;
 
 /// What decides how a filled database looks. Another content makes another database.
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "migrations",
     "crates/domain/src/order",
     "crates/domain/src/value",
@@ -18,6 +18,7 @@ const SOURCES: [&str; 8] = [
     "crates/persistence/src/rows",
     "crates/persistence/src/schema.rs",
     "crates/bench/src/shop.rs",
+    "crates/bench/src/workflow.yaml",
     "crates/bench/src/enlarging",
 ];
 

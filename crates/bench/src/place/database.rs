@@ -63,6 +63,18 @@ pub(crate) fn copy(from: &std::path::Path, to: &std::path::Path) -> Result<(), F
     copied.map_err(Failure::io("a database cannot be copied"))
 }
 
+/// Reads a file from end to end.
+pub(crate) async fn read_through(file: PathBuf) -> Result<(), Failure> {
+    let read = move || {
+        let mut file = fs::File::open(file)?;
+        std::io::copy(&mut file, &mut std::io::sink())
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(|_| Failure::Interrupted)?
+        .map_err(Failure::io("a database cannot be read"))?;
+    Ok(())
+}
+
 /// Removes a file and what SQLite keeps beside it.
 pub(crate) fn remove(file: &std::path::Path) -> Result<(), Failure> {
     for suffix in ["", "-wal", "-shm"] {

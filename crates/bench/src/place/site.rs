@@ -98,6 +98,20 @@ impl Site {
         Ok(number.try_into().unwrap_or(0))
     }
 
+    /// Reads a database from end to end, so that its pages are in memory and not the disk is measured.
+    pub(crate) async fn warm(&self, database: &Database) -> Result<(), Failure> {
+        match database {
+            Database::Postgres(name) => {
+                let client = self.cluster()?.connect(name).await?;
+                let sql = "CREATE EXTENSION IF NOT EXISTS pg_prewarm; \
+                           SELECT pg_prewarm(oid, 'read') FROM pg_class \
+                           WHERE relnamespace = 'public'::regnamespace AND relkind IN ('r', 'i')";
+                Ok(client.batch_execute(sql).await?)
+            }
+            Database::Sqlite(file) => database::read_through(file.clone()).await,
+        }
+    }
+
     /// Makes a working copy of a kept database.
     pub(crate) async fn copy(&self, kept: &Database, name: &str) -> Result<Database, Failure> {
         Ok(match kept {

@@ -203,6 +203,18 @@ async fn alone(row: Row, site: &Site) -> Result<Vec<Figure>, Failure> {
     }
 }
 
+/// Fills the databases that rows need.
+pub(crate) async fn fill(site: &Site, chosen: &[Row]) -> Result<(), Failure> {
+    for row in chosen {
+        if matches!(row.subject, Subject::Large | Subject::Start) {
+            site.kept(row.backend, size::large_contents(site)).await?;
+        } else {
+            site.kept(row.backend, usual(site, row.backend)).await?;
+        }
+    }
+    Ok(())
+}
+
 /// The usual contents of a database.
 pub(crate) fn usual(site: &Site, backend: Backend) -> Contents {
     Contents::Orders(match backend {

@@ -27,6 +27,7 @@ pub(super) async fn large(
     let contents = large_contents(site);
     // Not copied: it stays large, and what each run adds is little beside it.
     let database = site.kept(backend, contents).await?;
+    site.warm(&database).await?;
     let large = Stage::on(site, database, contents.orders()).await?;
     let small = Contents::Small(site.pace.small_orders);
     let small = Stage::open(site, backend, small, "measured").await?;

@@ -31,6 +31,23 @@ impl Method {
     pub(crate) const TRANSITION_ORDER: Self = Self("/waymark.v1.OrderService/TransitionOrder");
     pub(crate) const EXECUTE_STEPS: Self = Self("/waymark.v1.OrderService/ExecuteSteps");
     pub(crate) const STREAM_STEPS: Self = Self("/waymark.v1.OrderService/StreamSteps");
+
+    /// Makes what a call begins with.
+    pub(crate) fn call(self) -> Result<Call, Failure> {
+        let uri = Uri::builder()
+            .scheme("http")
+            .authority("waymark")
+            .path_and_query(self.0)
+            .build()?;
+        let mut head = Request::post(uri).body(())?;
+        let headers = head.headers_mut();
+        headers.insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/grpc"),
+        );
+        headers.insert(header::TE, HeaderValue::from_static("trailers"));
+        Ok(Call { method: self, head })
+    }
 }
 
 /// A few connections to one server.
@@ -63,23 +80,6 @@ impl Connections {
         self.senders.len()
     }
 
-    /// Makes what a call of `method` begins with.
-    pub(crate) fn call(&self, method: Method) -> Result<Call, Failure> {
-        let uri = Uri::builder()
-            .scheme("http")
-            .authority("waymark")
-            .path_and_query(method.0)
-            .build()?;
-        let mut head = Request::post(uri).body(())?;
-        let headers = head.headers_mut();
-        headers.insert(
-            header::CONTENT_TYPE,
-            HeaderValue::from_static("application/grpc"),
-        );
-        headers.insert(header::TE, HeaderValue::from_static("trailers"));
-        Ok(Call { method, head })
-    }
-
     /// The connection whose turn it is.
     pub(crate) fn sender(&self) -> Result<SendRequest<Bytes>, Failure> {
         let turn = self.next.get();
@@ -94,7 +94,7 @@ impl Connections {
         method: Method,
         request: &impl prost::Message,
     ) -> Result<A, Failure> {
-        let call = self.call(method)?;
+        let call = method.call()?;
         let mut answer = call.send(self.sender()?, super::framed(request)).await?;
         let message = answer.message().await?;
         let message = message.ok_or(Failure::NoMessage { method: method.0 })?;

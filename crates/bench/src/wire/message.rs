@@ -98,3 +98,63 @@ impl StepFault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use waymark_proto::v1;
+
+    use super::*;
+
+    #[test]
+    fn slim_forms_read_what_the_contract_writes() {
+        let response = v1::WatchHistoryResponse {
+            entries: vec![v1::HistoryEntry {
+                order_id: "order-1".to_owned(),
+                log_position: Some(v1::LogPosition {
+                    partition: 3,
+                    offset: 77,
+                }),
+                create_time: Some(prost_types::Timestamp {
+                    seconds: 5,
+                    nanos: 6,
+                }),
+                ..v1::HistoryEntry::default()
+            }],
+            resume_token: "token".to_owned(),
+            ..v1::WatchHistoryResponse::default()
+        };
+        let slim = Watched::decode(response.encode_to_vec().as_slice()).unwrap();
+        let [entry] = slim.entries.as_slice() else {
+            panic!("one entry");
+        };
+        let position = entry.position.unwrap();
+        assert_eq!((position.partition, position.offset), (3, 77));
+        assert_eq!(entry.create_time.unwrap().nanos, 6);
+    }
+
+    #[test]
+    fn a_refused_step_is_seen_in_streams_and_batches() {
+        let result = v1::StepResult {
+            error: Some(v1::StepError {
+                code: 9,
+                reason: "GUARD_REFUSED".to_owned(),
+                ..v1::StepError::default()
+            }),
+            ..v1::StepResult::default()
+        };
+        let batch = v1::ExecuteStepsResponse {
+            results: vec![v1::StepResult::default(), result.clone()],
+        };
+        let slim = StepFaults::decode(batch.encode_to_vec().as_slice()).unwrap();
+        let checked = slim.results.into_iter().map(StepFault::check);
+        let refused = checked.map(|done| done.is_err()).collect::<Vec<_>>();
+        assert_eq!(refused, [false, true]);
+        let streamed = v1::StreamStepsResponse {
+            correlation_id: "12".to_owned(),
+            result: Some(result),
+        };
+        let slim = StreamedStep::decode(streamed.encode_to_vec().as_slice()).unwrap();
+        assert_eq!(slim.correlation_id, "12");
+        assert!(slim.result.unwrap().check().is_err());
+    }
+}
