@@ -91,17 +91,41 @@ impl Store {
     ) -> Result<Option<HistoryPage>, Error> {
         let partition = self.partition_of(workflow, order_id);
         let page = self.database().read(async |tx| {
-            let key = orders::table
-                .filter(orders::partition.eq(partition.number()))
-                .filter(orders::workflow.eq(workflow.as_str()))
-                .filter(orders::id.eq(order_id.as_str()))
-                .select(orders::order_key);
-            match on_conn!(tx, |c| key.first::<i64>(c).await).optional()? {
+            match order_key(tx, partition, workflow, order_id).await? {
                 Some(order_key) => Ok(Some(of_order(tx, partition, order_key, query).await?)),
                 None => Ok(None),
             }
         });
         page.await
+    }
+
+    /// Lists what was committed about an order after a sequence, in commit order, whole steps
+    /// only: at most `limit` entries, or one step where that is longer. Empty means that there
+    /// is nothing yet, perhaps no such order.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn order_history_after(
+        &self,
+        workflow: &WorkflowCode,
+        order_id: &OrderId,
+        sequence: i64,
+        limit: usize,
+    ) -> Result<Vec<Batched>, Error> {
+        let partition = self.partition_of(workflow, order_id);
+        let limit = chunk_limit(limit);
+        let more = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
+        let rows = self.database().read(async |tx| {
+            let Some(order_key) = order_key(tx, partition, workflow, order_id).await? else {
+                return Ok(Vec::new());
+            };
+            let key = (partition, order_key);
+            of_order_after(tx, key, Direction::Ascending, sequence, more).await
+        });
+        let rows = whole_steps(rows.await?, limit);
+        rows.into_iter().map(batched).collect()
     }
 
     /// Lists what was committed to a partition after an offset, in commit order, whole steps
@@ -116,9 +140,7 @@ impl Store {
         offset: i64,
         limit: usize,
     ) -> Result<Vec<Batched>, Error> {
-        let limit = i64::try_from(limit)
-            .unwrap_or(i64::MAX)
-            .clamp(STEP_ENTRIES_MAX, 100_000);
+        let limit = chunk_limit(limit);
         let rows = self.database().read(async |tx| {
             let after = history::table
                 .filter(history::partition.eq(partition.number()))
@@ -127,12 +149,7 @@ impl Store {
                 .limit(limit + 1);
             Ok(on_conn!(tx, |c| after.load::<EntryRow>(c).await)?)
         });
-        let mut rows = rows.await?;
-        // One row more than asked says which step the last ones belong to.
-        if i64::try_from(rows.len()).is_ok_and(|length| length > limit) {
-            let cut = rows.last().map(|row| row.step_offset);
-            rows.retain(|row| Some(row.step_offset) != cut);
-        }
+        let rows = whole_steps(rows.await?, limit);
         rows.into_iter().map(batched).collect()
     }
 
@@ -180,6 +197,36 @@ pub(crate) async fn batch(tx: &mut Tx, position: LogPosition) -> Result<Option<B
         .select(history::batch_id);
     let id = on_conn!(tx, |c| id.first::<Vec<u8>>(c).await).optional()?;
     id.map(|bytes| BatchId::read(position, bytes)).transpose()
+}
+
+/// How many rows a chunk may have, so that any step fits into one.
+fn chunk_limit(asked: usize) -> i64 {
+    i64::try_from(asked)
+        .unwrap_or(i64::MAX)
+        .clamp(STEP_ENTRIES_MAX, 100_000)
+}
+
+/// Cuts a chunk after its last whole step: one row more than `limit` says which step the last ones belong to.
+fn whole_steps(mut rows: Vec<EntryRow>, limit: i64) -> Vec<EntryRow> {
+    if i64::try_from(rows.len()).is_ok_and(|length| length > limit) {
+        let cut = rows.last().map(|row| row.step_offset);
+        rows.retain(|row| Some(row.step_offset) != cut);
+    }
+    rows
+}
+
+async fn order_key(
+    tx: &mut Tx,
+    partition: Partition,
+    workflow: &WorkflowCode,
+    order_id: &OrderId,
+) -> Result<Option<i64>, Error> {
+    let key = orders::table
+        .filter(orders::partition.eq(partition.number()))
+        .filter(orders::workflow.eq(workflow.as_str()))
+        .filter(orders::id.eq(order_id.as_str()))
+        .select(orders::order_key);
+    Ok(on_conn!(tx, |c| key.first::<i64>(c).await).optional()?)
 }
 
 fn batched(row: EntryRow) -> Result<Batched, Error> {
