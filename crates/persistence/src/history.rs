@@ -200,14 +200,14 @@ pub(crate) async fn batch(tx: &mut Tx, position: LogPosition) -> Result<Option<B
 }
 
 /// How many rows a chunk may have, so that any step fits into one.
-fn chunk_limit(asked: usize) -> i64 {
+pub(crate) fn chunk_limit(asked: usize) -> i64 {
     i64::try_from(asked)
         .unwrap_or(i64::MAX)
         .clamp(STEP_ENTRIES_MAX, 100_000)
 }
 
 /// Cuts a chunk after its last whole step: one row more than `limit` says which step the last ones belong to.
-fn whole_steps(mut rows: Vec<EntryRow>, limit: i64) -> Vec<EntryRow> {
+pub(crate) fn whole_steps(mut rows: Vec<EntryRow>, limit: i64) -> Vec<EntryRow> {
     if i64::try_from(rows.len()).is_ok_and(|length| length > limit) {
         let cut = rows.last().map(|row| row.step_offset);
         rows.retain(|row| Some(row.step_offset) != cut);
@@ -229,7 +229,7 @@ async fn order_key(
     Ok(on_conn!(tx, |c| key.first::<i64>(c).await).optional()?)
 }
 
-fn batched(row: EntryRow) -> Result<Batched, Error> {
+pub(crate) fn batched(row: EntryRow) -> Result<Batched, Error> {
     let logged = row.logged()?;
     let batch = BatchId::read(logged.position, row.batch_id)?;
     Ok(Batched { logged, batch })

@@ -93,6 +93,8 @@ macro_rules! conformance_suite {
             ],
             histories: [
                 a_partition_is_read_in_whole_steps,
+                several_partitions_are_read_like_each_alone,
+                an_order_is_read_in_whole_steps,
                 the_history_of_an_order_is_paged,
                 what_customers_may_read,
                 heads_and_batches,
