@@ -21,6 +21,7 @@ on_each_database!(
     partitions_share_the_work,
     a_slow_watcher_misses_nothing,
     many_watchers_see_the_same,
+    a_crowd_gets_what_each_asked_for,
     wrong_watches_are_named,
 );
 
@@ -420,6 +421,68 @@ async fn many_watchers_see_the_same(backend: Backend) {
         entries.sort_by_key(|entry| (entry.order_id.clone(), entry.sequence));
         assert_eq!(first.get_or_insert_with(|| entries.clone()), &entries);
     }
+}
+
+/// Watchers of one order each, from its beginning and from now on, beside watchers of everything.
+async fn a_crowd_gets_what_each_asked_for(backend: Backend) {
+    const ORDERS: usize = 60;
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    let id = |number: usize| format!("o{number}");
+    trade(&shop, ORDERS / 2).await;
+    let (mut of_one, mut of_all) = (Vec::new(), Vec::new());
+    for number in 0..ORDERS {
+        let only = v1::WatchHistoryRequest {
+            order_ids: vec![id(number)],
+            ..everything_of(&shop)
+        };
+        let from_beginning = v1::WatchHistoryRequest {
+            start: WatchStart::Beginning.into(),
+            ..only.clone()
+        };
+        of_one.push((number, 5, Watcher::open(&shop, from_beginning).await));
+        let before = if number < ORDERS / 2 { 4 } else { 0 };
+        of_one.push((number, 5 - before, Watcher::open(&shop, only.clone()).await));
+        of_one.push((number, 5 - before, Watcher::open(&shop, often(only)).await));
+        of_all.push(Watcher::of(&shop).await);
+    }
+    for number in 0..ORDERS {
+        if number >= ORDERS / 2 {
+            shop.place(&id(number), &[("a", "1")]).await;
+            shop.take(&id(number), "begin").await.unwrap();
+            shop.comment(&id(number), "hello", "flagged").await.unwrap();
+            shop.record(&id(number), "ship", &[]).await.unwrap();
+        }
+        shop.comment(&id(number), "the last", "").await.unwrap();
+    }
+    for (number, count, watcher) in &mut of_one {
+        watcher.until(*count).await;
+        let sequences: Vec<i64> = (1..=5).collect();
+        let expected = &sequences[5 - *count..];
+        let recording = watcher.recording();
+        assert_eq!(recording.sequences_of(&shop, &id(*number)), expected);
+        assert_eq!(recording.entries().len(), *count, "of no other order");
+    }
+    for watcher in &mut of_all {
+        watcher.until(ORDERS / 2 * 6).await;
+        for number in 0..ORDERS {
+            let first = if number < ORDERS / 2 { 5 } else { 1 };
+            let expected: Vec<i64> = (first..=5).collect();
+            let recording = watcher.recording();
+            assert_eq!(recording.sequences_of(&shop, &id(number)), expected);
+        }
+    }
+    // A token of one order goes on with everything after it, too.
+    let (_, _, one) = of_one.swap_remove(0);
+    let resumed = v1::WatchHistoryRequest {
+        resume_token: one.token().to_owned(),
+        ..everything_of(&shop)
+    };
+    let mut resumed = Watcher::open(&shop, resumed).await;
+    shop.place("after-all", &[]).await;
+    resumed.until_sequence("after-all", 1).await;
+    let again = resumed.recording().sequences_of(&shop, &id(0));
+    assert!(again.is_empty(), "sent before: {again:?}");
 }
 
 async fn wrong_watches_are_named(backend: Backend) {

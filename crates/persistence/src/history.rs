@@ -98,19 +98,49 @@ impl Store {
     ) -> Result<Option<HistoryPage>, Error> {
         let partition = self.partition_of(workflow, order_id);
         let page = self.database().snapshot(async |tx| {
-            let key = orders::table
-                .filter(orders::partition.eq(partition.number()))
-                .filter(orders::workflow.eq(workflow.as_str()))
-                .filter(orders::id.eq(order_id.as_str()))
-                .select((orders::order_key, orders::journal));
-            let found = on_conn!(tx, |c| key.first::<(i64, Vec<u8>)>(c).await).optional()?;
-            let Some((order_key, journal)) = found else {
-                return Ok(None);
-            };
-            let found = Found::read(partition, order_key, &journal)?;
-            Ok(Some(of_order(tx, &found, query).await?))
+            match Found::find(tx, partition, workflow, order_id).await? {
+                Some(order) => Ok(Some(of_order(tx, &order, query).await?)),
+                None => Ok(None),
+            }
         });
         page.await
+    }
+
+    /// Lists what was committed about an order after a sequence, in commit order, whole steps
+    /// only: at most `limit` entries, or one step where that is longer. Empty means that there
+    /// is nothing yet, perhaps no such order.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn order_history_after(
+        &self,
+        workflow: &WorkflowCode,
+        order_id: &OrderId,
+        sequence: i64,
+        limit: usize,
+    ) -> Result<Vec<Batched>, Error> {
+        let partition = self.partition_of(workflow, order_id);
+        let limit = chunk_limit(limit);
+        let more = usize::try_from(limit)
+            .unwrap_or(usize::MAX)
+            .saturating_add(1);
+        let query = HistoryQuery {
+            direction: Direction::Ascending,
+            after_sequence: Some(sequence),
+            visibility: Visibility::All,
+            limit: more,
+        };
+        let rows = self.database().snapshot(async |tx| {
+            let Some(order) = Found::find(tx, partition, workflow, order_id).await? else {
+                return Ok(Vec::new());
+            };
+            let (lines, complete) = lines(tx, &order, &query).await?;
+            let offsets = lines.iter().take(more).map(|line| line.offset);
+            let rows = at(tx, partition, &offsets.collect::<Vec<_>>()).await?;
+            let full = if complete { limit } else { 0 };
+            Ok(whole_steps(rows, full))
+        });
+        rows.await?.into_iter().map(batched).collect()
     }
 
     /// Lists what was committed to a partition after an offset, in commit order, whole steps
@@ -125,9 +155,7 @@ impl Store {
         offset: i64,
         limit: usize,
     ) -> Result<Vec<Batched>, Error> {
-        let limit = i64::try_from(limit)
-            .unwrap_or(i64::MAX)
-            .clamp(STEP_ENTRIES_MAX, 100_000);
+        let limit = chunk_limit(limit);
         let rows = self.database().read(async |tx| {
             let after = history::table
                 .filter(history::partition.eq(partition.number()))
@@ -136,12 +164,7 @@ impl Store {
                 .limit(limit + 1);
             Ok(on_conn!(tx, |c| after.load::<EntryRow>(c).await)?)
         });
-        let mut rows = rows.await?;
-        // One row more than asked says which step the last ones belong to.
-        if i64::try_from(rows.len()).is_ok_and(|length| length > limit) {
-            let cut = rows.last().map(|row| row.step_offset);
-            rows.retain(|row| Some(row.step_offset) != cut);
-        }
+        let rows = whole_steps(rows.await?, limit);
         rows.into_iter().map(batched).collect()
     }
 
@@ -191,7 +214,23 @@ pub(crate) async fn batch(tx: &mut Tx, position: LogPosition) -> Result<Option<B
     id.map(|bytes| BatchId::read(position, bytes)).transpose()
 }
 
-fn batched(row: EntryRow) -> Result<Batched, Error> {
+/// How many rows a chunk may have, so that any step fits into one.
+pub(crate) fn chunk_limit(asked: usize) -> i64 {
+    i64::try_from(asked)
+        .unwrap_or(i64::MAX)
+        .clamp(STEP_ENTRIES_MAX, 100_000)
+}
+
+/// Cuts a chunk after its last whole step: one row more than `limit` says which step the last ones belong to.
+pub(crate) fn whole_steps(mut rows: Vec<EntryRow>, limit: i64) -> Vec<EntryRow> {
+    if i64::try_from(rows.len()).is_ok_and(|length| length > limit) {
+        let cut = rows.last().map(|row| row.step_offset);
+        rows.retain(|row| Some(row.step_offset) != cut);
+    }
+    rows
+}
+
+pub(crate) fn batched(row: EntryRow) -> Result<Batched, Error> {
     let logged = row.logged()?;
     let batch = BatchId::read(logged.position, row.batch_id)?;
     Ok(Batched { logged, batch })
@@ -205,6 +244,23 @@ struct Found {
 }
 
 impl Found {
+    async fn find(
+        tx: &mut Tx,
+        partition: Partition,
+        workflow: &WorkflowCode,
+        order_id: &OrderId,
+    ) -> Result<Option<Self>, Error> {
+        let key = orders::table
+            .filter(orders::partition.eq(partition.number()))
+            .filter(orders::workflow.eq(workflow.as_str()))
+            .filter(orders::id.eq(order_id.as_str()))
+            .select((orders::order_key, orders::journal));
+        let found = on_conn!(tx, |c| key.first::<(i64, Vec<u8>)>(c).await).optional()?;
+        found
+            .map(|(order_key, journal)| Self::read(partition, order_key, &journal))
+            .transpose()
+    }
+
     fn read(partition: Partition, order_key: i64, journal: &[u8]) -> Result<Self, Error> {
         let reading = Reading {
             table: "orders",

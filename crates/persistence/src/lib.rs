@@ -26,6 +26,7 @@ mod schema;
 mod settings;
 mod sqlite;
 mod store;
+mod tail;
 #[cfg(feature = "test-access")]
 pub mod test_access;
 mod tls;

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// What one connection may ask for at once; a stream of history counts as one call.
-const CALLS_PER_CONNECTION_MAX: u32 = 1_000;
+const CALLS_PER_CONNECTION_MAX: u32 = 4_096;
 /// How much a client may send on one call, and on one connection, before it is read.
 const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;

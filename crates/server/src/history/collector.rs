@@ -25,16 +25,18 @@ const CHUNK_ENTRIES_MAX: usize = 256;
 /// How far a reader is, and where it has yet to look.
 #[derive(Debug)]
 pub(super) struct Collector {
-    store: Store,
-    log: Arc<Log>,
-    view: Arc<View>,
+    pub(super) store: Store,
+    pub(super) log: Arc<Log>,
+    pub(super) view: Arc<View>,
     /// Where to end; none to go on and on.
-    until: Option<Bookmark>,
-    bookmark: Arc<Bookmark>,
-    due: Due,
+    pub(super) until: Option<Bookmark>,
+    pub(super) bookmark: Arc<Bookmark>,
+    pub(super) due: Due,
     /// The partition whose turn it is to be read first.
     first: Partition,
-    chunk_entries: usize,
+    pub(super) chunk_entries: usize,
+    /// The sequence up to which the history of the one order was looked at, where one is asked for.
+    pub(super) sequence: i64,
 }
 
 impl Collector {
@@ -55,6 +57,7 @@ impl Collector {
             bookmark: Arc::new(bookmark),
             first: Partition::new(0),
             chunk_entries: CHUNK_ENTRIES_MAX,
+            sequence: 0,
         }
     }
 
@@ -118,6 +121,10 @@ impl Collector {
     /// Reads one chunk of each partition in which there is something to look at, or less when the message is full before.
     pub(super) async fn collect(&mut self) -> Result<Parcel, Error> {
         let mut parcel = Parcel::default();
+        if let Some(order) = self.order_out_of_reach() {
+            self.catch_up(order, &mut parcel).await?;
+            return Ok(parcel);
+        }
         for (partition, after) in self.due.beginning_with(self.first) {
             let at_end = self.read(partition, after, &mut parcel).await?;
             if parcel.full {
@@ -177,7 +184,7 @@ impl Collector {
     }
 
     /// Aims at chunks of half a message, so that large entries come in small numbers.
-    fn adapt(&mut self, entries: &[LogEntry]) {
+    pub(super) fn adapt(&mut self, entries: &[LogEntry]) {
         let bytes: usize = entries.iter().map(|entry| entry.encoded.len()).sum();
         if bytes > STREAM_BYTES_SOFT_MAX / 2 {
             self.chunk_entries = (self.chunk_entries / 2).max(CHUNK_ENTRIES_MIN);
@@ -187,7 +194,7 @@ impl Collector {
     }
 
     /// Moves whole steps into the parcel; says whether the reader got any further.
-    fn take<'a>(
+    pub(super) fn take<'a>(
         &mut self,
         partition: Partition,
         entries: impl Iterator<Item = &'a LogEntry>,

@@ -213,6 +213,11 @@ impl Log {
         }
     }
 
+    /// Whether the ring of a partition has everything after an offset.
+    pub(super) fn covers(&self, partition: Partition, offset: i64) -> bool {
+        self.ring(partition).is_some_and(|ring| ring.covers(offset))
+    }
+
     /// Up to `limit` entries after an offset; none when the ring does not reach back so far.
     pub(super) fn after(
         &self,

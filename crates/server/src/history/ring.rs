@@ -67,6 +67,13 @@ impl Ring {
         gap
     }
 
+    /// Whether the ring has everything after an offset.
+    pub(super) fn covers(&self, offset: i64) -> bool {
+        let first = self.entries.front().map(|entry| entry.offset());
+        self.head.is_some_and(|head| offset >= head.offset)
+            || first.is_some_and(|first| offset + 1 >= first)
+    }
+
     /// Up to `limit` entries after an offset, and the rest of the last one's step; none when the ring does not reach
     /// back so far.
     pub(super) fn after(&self, offset: i64, limit: usize) -> Option<Vec<Arc<LogEntry>>> {
@@ -157,6 +164,7 @@ mod tests {
     }
 
     fn offsets(ring: &Ring, after: i64, limit: usize) -> Option<Vec<i64>> {
+        assert_eq!(ring.covers(after), ring.after(after, limit).is_some());
         ring.after(after, limit)
             .map(|entries| entries.iter().map(|entry| entry.offset()).collect())
     }

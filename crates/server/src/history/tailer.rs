@@ -9,7 +9,6 @@ use std::{
     time::Duration,
 };
 
-use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use waymark_domain::partition::Partition;
@@ -21,7 +20,7 @@ use crate::{error::chain, vitals::Vitals};
 /// How many entries are read at once.
 const CHUNK_ENTRIES: usize = 256;
 /// How many partitions are read at once.
-const PARTITIONS_AT_ONCE: usize = 4;
+const PARTITIONS_AT_ONCE: usize = 8;
 /// A ring that is this far behind starts anew at the head; its readers catch up from the database, each at its pace.
 const BEHIND_MAX: i64 = 20_000;
 
@@ -107,14 +106,7 @@ impl Tailer {
             behind.extend(self.find_behind().await?);
         }
         while !behind.is_empty() {
-            let outcome = stream::iter(behind)
-                .map(|partition| self.read(partition))
-                .buffer_unordered(PARTITIONS_AT_ONCE)
-                .try_filter_map(|read| async move { Ok(read) })
-                .try_collect::<BTreeSet<Partition>>()
-                .await;
-            self.log.tell();
-            behind = outcome?;
+            behind = self.read(&behind).await?;
         }
         Ok(())
     }
@@ -145,21 +137,28 @@ impl Tailer {
         Ok(behind)
     }
 
-    /// Reads a chunk of a partition into its ring; gives the partition where there may be more.
-    async fn read(&self, partition: Partition) -> Result<Option<Partition>, Error> {
-        let Some(head) = self.log.head(partition) else {
-            return Ok(None);
-        };
-        let chunk = self
-            .store
-            .history_after(partition, head, CHUNK_ENTRIES)
-            .await?;
-        let entries: Vec<_> = chunk
-            .into_iter()
-            .map(|batched| Arc::new(LogEntry::from(batched)))
+    /// Reads a chunk of each partition into its ring; gives the partitions where there may be more.
+    async fn read(&self, behind: &BTreeSet<Partition>) -> Result<BTreeSet<Partition>, Error> {
+        let places: Vec<(Partition, i64)> = behind
+            .iter()
+            .filter_map(|partition| Some((*partition, self.log.head(*partition)?)))
             .collect();
-        self.log.push(partition, &entries);
-        // A chunk ends with a whole step, so it may be a little short of full without being the last.
-        Ok((entries.len() >= CHUNK_ENTRIES / 2).then_some(partition))
+        let mut more = BTreeSet::new();
+        for places in places.chunks(PARTITIONS_AT_ONCE) {
+            let chunks = self.store.history_after_each(places, CHUNK_ENTRIES).await?;
+            for (partition, chunk) in chunks {
+                // A chunk ends with a whole step, so it may be a little short of full without being the last.
+                if chunk.len() >= CHUNK_ENTRIES / 2 {
+                    more.insert(partition);
+                }
+                let entries: Vec<_> = chunk
+                    .into_iter()
+                    .map(|batched| Arc::new(LogEntry::from(batched)))
+                    .collect();
+                self.log.push(partition, &entries);
+            }
+            self.log.tell();
+        }
+        Ok(more)
     }
 }

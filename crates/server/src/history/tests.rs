@@ -16,13 +16,15 @@ use waymark_domain::{
 use waymark_persistence::{
     Clock, DatabaseUrl, Settings, Step, StepChange, Store, Unit, UnitMode, UnitOutcome,
 };
-use waymark_proto::{convert::history::HistoryFilter, v1};
+use waymark_proto::{convert::history::HistoryFilter, encoded::HistoryMessage, v1};
 
 use super::{entry::LogEntry, log::Wanted, *};
 use crate::vitals::Vitals;
 
 const PARTITIONS: i32 = 3;
 const ORDERS: u8 = 6;
+/// A checkpoint is always due, so no reader ever waits.
+const FOLLOWING: Reading = Reading::Following(Duration::ZERO);
 
 /// What may happen.
 #[derive(Debug, Clone)]
@@ -43,6 +45,8 @@ enum Event {
     Read(usize, u8),
     /// A reader goes away, and comes again with its last token.
     Resume(usize),
+    /// Somebody reads everything up to now, asking as a reader does.
+    Export(usize),
 }
 
 fn event() -> impl Strategy<Value = Event> {
@@ -56,6 +60,7 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Forget),
         8 => (0..views().len(), 1..4_u8).prop_map(|(reader, count)| Event::Read(reader, count)),
         2 => (0..views().len()).prop_map(Event::Resume),
+        2 => (0..views().len()).prop_map(Event::Export),
     ]
 }
 
@@ -86,6 +91,7 @@ fn views() -> Vec<(Vec<Partition>, HistoryFilter)> {
     let mut views: Vec<_> = filters.map(|filter| (all.clone(), filter)).into();
     views.push((vec![Partition::new(1)], HistoryFilter::default()));
     views.push((vec![Partition::new(1)], of_workflow(orders(&[0, 1, 2]))));
+    views.push((vec![Partition::new(1)], of_workflow(orders(&[5]))));
     views
 }
 
@@ -188,7 +194,7 @@ impl World {
         };
         for view in views() {
             let start = Bookmark::beginning(world.store.partition_count());
-            let watcher = world.watcher(&view, start);
+            let watcher = world.watcher(&view, start, FOLLOWING);
             world.readers.push(Reader {
                 view,
                 watcher,
@@ -199,15 +205,19 @@ impl World {
         world
     }
 
-    /// A checkpoint is always due, so no reader ever waits.
-    fn watcher(&self, view: &(Vec<Partition>, HistoryFilter), start: Bookmark) -> Watcher {
+    fn watcher(
+        &self,
+        view: &(Vec<Partition>, HistoryFilter),
+        start: Bookmark,
+        reading: Reading,
+    ) -> Watcher {
         Watcher::new(
             self.tailer.log.enter().unwrap(),
             &self.store,
             &CancellationToken::new(),
             start,
             view.clone(),
-            Reading::Following(Duration::ZERO),
+            reading,
         )
     }
 
@@ -246,6 +256,25 @@ impl World {
                 }
             }
             Event::Resume(reader) => self.resume(reader).await,
+            Event::Export(reader) => self.export(reader).await,
+        }
+    }
+
+    async fn export(&self, reader: usize) {
+        let view = &self.readers[reader].view;
+        let beginning = Bookmark::beginning(self.store.partition_count());
+        let end = from_now(&self.store).await.unwrap();
+        let mut stream = self.watcher(view, beginning, Reading::UpTo(end.clone()));
+        let (mut got, mut token) = (Vec::new(), String::new());
+        while let Some(message) = stream.next().await {
+            let message = message.unwrap();
+            got.extend(positions(&message));
+            token = message.resume_token;
+        }
+        self.compare(view, &got).await;
+        let reached = from_token(&self.store, &token).await.unwrap();
+        for partition in &view.0 {
+            assert_eq!(reached.cursor(*partition), end.cursor(*partition));
         }
     }
 
@@ -281,11 +310,7 @@ impl World {
         let reader = &mut self.readers[reader];
         let message = reader.watcher.next().await.unwrap().unwrap();
         assert!(message.checkpoint || !message.entries.is_empty());
-        for entry in &message.entries {
-            let entry = v1::HistoryEntry::decode(entry.clone()).unwrap();
-            let position = entry.log_position.unwrap();
-            reader.got.push((position.partition, position.offset));
-        }
+        reader.got.extend(positions(&message));
         reader.token = message.resume_token;
     }
 
@@ -295,7 +320,7 @@ impl World {
             return;
         }
         let start = from_token(&self.store, token).await.unwrap();
-        self.readers[reader].watcher = self.watcher(view, start);
+        self.readers[reader].watcher = self.watcher(view, start, FOLLOWING);
     }
 
     /// Reads to the end; a reader's token says when it is there.
@@ -319,26 +344,38 @@ impl World {
             self.finish(reader).await;
         }
         for Reader { view, got, .. } in &self.readers {
-            for partition in (0..PARTITIONS).map(Partition::new) {
-                let all = self
-                    .store
-                    .history_after(partition, 0, 100_000)
-                    .await
-                    .unwrap();
-                let watched = view.0.contains(&partition);
-                let expected: Vec<i64> = all
-                    .iter()
-                    .filter(|batched| watched && view.1.matches(&batched.logged))
-                    .map(|batched| batched.logged.position.offset)
-                    .collect();
-                let got = got
-                    .iter()
-                    .filter(|(number, _)| *number == partition.number());
-                let got: Vec<i64> = got.map(|(_, offset)| *offset).collect();
-                assert_eq!(got, expected, "{partition:?} of {view:?}");
-            }
+            self.compare(view, got).await;
         }
     }
+
+    /// Compares what came with what was written.
+    async fn compare(&self, view: &(Vec<Partition>, HistoryFilter), got: &[(i32, i64)]) {
+        for partition in (0..PARTITIONS).map(Partition::new) {
+            let all = self.store.history_after(partition, 0, 100_000);
+            let watched = view.0.contains(&partition);
+            let expected: Vec<i64> = all
+                .await
+                .unwrap()
+                .iter()
+                .filter(|batched| watched && view.1.matches(&batched.logged))
+                .map(|batched| batched.logged.position.offset)
+                .collect();
+            let got = got
+                .iter()
+                .filter(|(number, _)| *number == partition.number());
+            let got: Vec<i64> = got.map(|(_, offset)| *offset).collect();
+            assert_eq!(got, expected, "{partition:?} of {view:?}");
+        }
+    }
+}
+
+fn positions(message: &HistoryMessage) -> Vec<(i32, i64)> {
+    let positions = message.entries.iter().map(|entry| {
+        let entry = v1::HistoryEntry::decode(entry.clone()).unwrap();
+        let position = entry.log_position.unwrap();
+        (position.partition, position.offset)
+    });
+    positions.collect()
 }
 
 fn run(ring_bytes_max: usize, events: Vec<Event>) {

@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use tonic_types::StatusExt;
 use waymark_proto::v1::{self, EntryKind, WatchHistoryRequest, WatchStart};
 
-use crate::running::{comment, create, offsets, start, take};
+use crate::running::{comment, create, offsets, reason, start, take};
 
 fn from_beginning() -> WatchHistoryRequest {
     WatchHistoryRequest {
@@ -202,4 +202,25 @@ async fn a_watcher_that_does_not_read_is_not_dropped() {
     }
     let (entries, _) = take(&mut slow, 1001).await;
     assert_eq!(offsets(&entries), (1..=1001).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn streams_beyond_the_limit_are_refused_until_one_ends() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = start(directory.path(), &[("history_streams_max", "2")]).await;
+    let first = server.watch(from_beginning()).await;
+    let mut second = server.watch(from_beginning()).await;
+    let mut history = server.history().await;
+    let status = history.watch_history(from_beginning()).await.unwrap_err();
+    assert_eq!(status.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(reason(&status), "STREAM_LIMIT");
+    assert!(status.get_details_retry_info().is_some());
+    let all = v1::StreamHistoryRequest::default();
+    let status = history.stream_history(all).await.unwrap_err();
+    assert_eq!(reason(&status), "STREAM_LIMIT");
+    // The server learns of it soon, but not at once.
+    drop(first);
+    while history.watch_history(from_beginning()).await.is_err() {}
+    let message = second.message().await.unwrap().unwrap();
+    assert!(message.checkpoint, "the others go on");
 }

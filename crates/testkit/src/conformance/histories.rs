@@ -65,6 +65,66 @@ pub async fn a_partition_is_read_in_whole_steps(fixture: &Fixture) {
     assert_eq!(total, 1200);
 }
 
+pub async fn several_partitions_are_read_like_each_alone(fixture: &Fixture) {
+    let ids: Vec<String> = (0..300).map(|number| format!("A-{number}")).collect();
+    all(&fixture.store, ids.iter().map(|id| create(id)).collect()).await;
+    let invoices = ids.iter().map(|id| record(id, "invoice")).collect();
+    all(&fixture.store, invoices).await;
+    let store = &fixture.store;
+    for (limit, after) in [(1, 0), (150, 3), (100_000, 10), (1, 1_000_000)] {
+        let places: Vec<_> = store
+            .partition_count()
+            .all()
+            .map(|partition| (partition, after))
+            .collect();
+        let mut expected = Vec::new();
+        for (partition, after) in &places {
+            let chunk = store
+                .history_after(*partition, *after, limit)
+                .await
+                .unwrap();
+            if !chunk.is_empty() {
+                expected.push((*partition, chunk));
+            }
+        }
+        assert_eq!(expected.is_empty(), after == 1_000_000);
+        let together = store.history_after_each(&places, limit).await.unwrap();
+        assert_eq!(together, expected, "after {after}, {limit} at most");
+    }
+    assert!(store.history_after_each(&[], 1).await.unwrap().is_empty());
+}
+
+pub async fn an_order_is_read_in_whole_steps(fixture: &Fixture) {
+    let (store, workflow) = (&fixture.store, order_workflow());
+    let (id, nobody) = (order_id("A-1"), order_id("B-1"));
+    for id in ["A-1", "A-2"] {
+        done(store, create(id)).await;
+        let comments = (0..250).map(|number| comment(id, &number.to_string()));
+        all(store, comments.collect()).await;
+        done(store, record(id, "invoice")).await;
+    }
+    let (mut after, mut read) = (0, Vec::new());
+    loop {
+        let chunk = store.order_history_after(&workflow, &id, after, 1);
+        let chunk = chunk.await.unwrap();
+        let Some(last) = chunk.last() else { break };
+        assert!(chunk.len() <= 101);
+        after = last.logged.entry.sequence;
+        read.extend(chunk);
+    }
+    let partition = store.partition_of(&workflow, &order_id("A-1"));
+    let mut expected = store.history_after(partition, 0, 100_000).await.unwrap();
+    expected.retain(|batched| batched.logged.order_id == order_id("A-1"));
+    assert_eq!(read, expected);
+    // The last step has two entries, which come both or not at all.
+    for (sequence, count) in [(150, 101), (151, 100), (152, 101), (253, 0)] {
+        let chunk = store.order_history_after(&workflow, &id, sequence, 1);
+        assert_eq!(chunk.await.unwrap().len(), count, "after {sequence}");
+    }
+    let nothing = store.order_history_after(&workflow, &nobody, 0, 10);
+    assert!(nothing.await.unwrap().is_empty());
+}
+
 pub async fn the_history_of_an_order_is_paged(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     all(

@@ -91,6 +91,8 @@ macro_rules! conformance_suite {
             ],
             histories: [
                 a_partition_is_read_in_whole_steps,
+                several_partitions_are_read_like_each_alone,
+                an_order_is_read_in_whole_steps,
                 the_history_of_an_order_is_paged,
                 a_long_history_is_paged,
                 a_call_is_remembered_however_long_the_history,
