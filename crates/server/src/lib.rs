@@ -13,6 +13,7 @@ pub mod committer;
 mod error;
 mod health;
 pub mod history;
+mod lane;
 mod limits;
 mod page;
 mod preset;

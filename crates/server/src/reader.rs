@@ -1,11 +1,13 @@
 //! Reads of single orders that come together share one query. One alone never
 //! waits for company, and none waits for a write.
 
-use std::sync::Arc;
+use std::{io, sync::Arc};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use waymark_domain::value::{OrderId, WorkflowCode};
 use waymark_persistence::{Error, Found, Store};
+
+use crate::lane::Lane;
 
 /// How many orders one query looks for.
 const ORDERS_PER_QUERY_MAX: usize = 256;
@@ -23,16 +25,23 @@ struct Waiting {
     answer: oneshot::Sender<Answer>,
 }
 
-/// Finds orders, several in one query where several are looked for. Its task ends with it.
+/// Finds orders, several in one query where several are looked for. Its thread ends with it.
 #[derive(Debug)]
-pub(crate) struct Reader(mpsc::Sender<Waiting>);
+pub(crate) struct Reader {
+    queue: mpsc::Sender<Waiting>,
+    _lane: Lane,
+}
 
 impl Reader {
     /// Starts to read from a store.
-    pub(crate) fn start(store: &Store) -> Self {
+    ///
+    /// # Errors
+    /// Returns the error of the system when it has no thread for it.
+    pub(crate) fn start(store: &Store) -> io::Result<Self> {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
-        tokio::spawn(run(store.clone(), waiting));
-        Self(queue)
+        let lane = Lane::open("reads")?;
+        lane.handle().spawn(run(store.clone(), waiting));
+        Ok(Self { queue, _lane: lane })
     }
 
     /// Finds an order and its workflow as they are now.
@@ -45,7 +54,7 @@ impl Reader {
             key: (workflow.clone(), id.clone()),
             answer,
         };
-        self.0.send(waiting).await.map_err(|_| gone())?;
+        self.queue.send(waiting).await.map_err(|_| gone())?;
         found.await.unwrap_or_else(|_| Err(gone()))
     }
 }

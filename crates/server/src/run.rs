@@ -76,6 +76,9 @@ pub enum StartError {
         #[source]
         source: io::Error,
     },
+    /// The system has no thread for commits or reads.
+    #[error("a thread cannot be started")]
+    Thread(#[source] io::Error),
     /// The descriptors that were compiled in cannot be read.
     #[error("the descriptors of the services cannot be read")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -95,6 +98,7 @@ impl StartError {
             Self::MigrationNeeded(_)
             | Self::Preset(_)
             | Self::Listen { .. }
+            | Self::Thread(_)
             | Self::Reflection(_)
             | Self::Transport(_)
             | Self::Task(_) => false,
@@ -141,9 +145,10 @@ impl Server {
             ..
         } = settings.history;
         let log = Log::new(store.partition_count(), ring_bytes_max, streams_max);
-        let (committer, workers) = Committer::new(&store, &log, &vitals, &settings.commits);
+        let (committer, workers) =
+            Committer::new(&store, &log, &vitals, &settings.commits).map_err(StartError::Thread)?;
         let app = App {
-            reader: Reader::start(&store),
+            reader: Reader::start(&store).map_err(StartError::Thread)?,
             store,
             committer,
             log,

@@ -1,7 +1,7 @@
 //! A step in the making: the order as the step has changed it so far, and the
 //! entries that the step will leave.
 
-use super::{Context, Order, Standing, evolve};
+use super::{Context, Order, Standing, evolve::apply};
 use crate::{
     actor::Actor,
     guard::Facts,
@@ -149,7 +149,7 @@ impl<'a> Draft<'a> {
     }
 
     fn push(&mut self, entry: Entry) {
-        self.order = evolve(self.order.clone(), &entry);
+        apply(&mut self.order, &entry);
         self.entries.push(entry);
     }
 }

@@ -10,11 +10,17 @@ use crate::{
 /// Applies one entry to the order before it.
 #[must_use]
 pub fn evolve(mut order: Order, entry: &Entry) -> Order {
+    apply(&mut order, entry);
+    order
+}
+
+/// Applies one entry to the order before it, in place.
+pub(super) fn apply(order: &mut Order, entry: &Entry) {
     match &entry.detail {
-        Detail::Created(created) => order = (**created).clone(),
+        Detail::Created(created) => *order = (**created).clone(),
         Detail::Commented | Detail::Transitioned(None) => {}
         Detail::Transitioned(Some(recorded)) | Detail::Recorded(recorded) => {
-            record(&mut order, recorded);
+            record(order, recorded);
         }
         Detail::Held(hold) => {
             if order.return_to.is_none() {
@@ -28,10 +34,9 @@ pub fn evolve(mut order: Order, entry: &Entry) -> Order {
                 order.return_to = None;
             }
         }
-        Detail::Updated(changes) => changes.iter().for_each(|change| update(&mut order, change)),
+        Detail::Updated(changes) => changes.iter().for_each(|change| update(order, change)),
     }
-    stand(&mut order, &entry.to, entry);
-    order
+    stand(order, &entry.to, entry);
 }
 
 /// Replays the history of an order from its first entry; none when there is none.

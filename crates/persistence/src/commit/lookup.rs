@@ -8,7 +8,8 @@ use futures::try_join;
 use waymark_domain::{history::LogPosition, partition::Partition, value::Timestamp};
 
 use super::{
-    statements::{FindHeads, FindOrder, FindOrders},
+    on_sqlite,
+    statements::{FindHeads, FindOrders},
     working::{Remembered, RequestRef},
 };
 use crate::{
@@ -141,14 +142,15 @@ fn head((partition, offset, create_time, batch): HeadRow) -> Result<Head, Error>
 pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<OrderRow>, Error> {
     match tx {
         Tx::Postgres(connection) => orders_on_postgres(connection, keys).await,
-        // Nothing is gained by a set where a statement costs no round trip.
+        // Nothing is gained by a set where a statement costs no round trip; they run in one
+        // closure, which must own what it looks for.
         Tx::Sqlite(connection) => {
-            let mut rows = Vec::new();
-            for (partition, workflow, id) in keys {
-                let find = FindOrder(&(partition.number(), workflow, id));
-                rows.extend(find.load::<OrderRow>(&mut ***connection).await?);
-            }
-            Ok(rows)
+            let keys = keys.iter().map(|(partition, workflow, id)| {
+                (partition.number(), (*workflow).to_owned(), (*id).to_owned())
+            });
+            let keys = keys.collect::<Vec<_>>();
+            let found = connection.spawn_blocking(move |inner| on_sqlite::orders(inner, &keys));
+            Ok(found.await?)
         }
     }
 }

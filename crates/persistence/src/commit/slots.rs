@@ -33,6 +33,14 @@ pub(super) struct Slot {
     pub(super) stored: Option<(i64, ActorId)>,
 }
 
+impl Slot {
+    /// Whether the database has another order than this, or none.
+    pub(super) fn is_changed(&self) -> bool {
+        let version = self.order.as_ref().map(|order| order.version);
+        version != self.stored.as_ref().map(|(version, _)| *version)
+    }
+}
+
 /// The end of a partition's log.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Log {

@@ -4,7 +4,7 @@
 //! time, and on SQLite it would write out the text of a statement for every row.
 
 use diesel::{
-    QueryResult,
+    QueryResult, SqliteConnection,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text},
@@ -200,6 +200,8 @@ macro_rules! row_statement {
             type QueryId = $name<'static>;
             const HAS_STATIC_QUERY_ID: bool = true;
         }
+
+        impl diesel::RunQueryDsl<SqliteConnection> for $name<'_> {}
     };
 }
 

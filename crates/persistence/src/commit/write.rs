@@ -1,7 +1,10 @@
 //! What a batch writes: entries, orders, the orders of customers, and the marks
 //! of statuses that were never used before.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::{BTreeSet, HashMap},
+    mem,
+};
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -9,11 +12,10 @@ use futures::try_join;
 use waymark_domain::value::{ActorId, StatusCode, WorkflowCode};
 
 use super::{
-    slots::Slot,
-    statements::{
-        InsertEntries, InsertEntry, InsertOrder, InsertOrders, UpdateOrder, UpdateOrders,
-    },
-    working::Working,
+    on_sqlite,
+    slots::{OrderRef, Slot},
+    statements::{InsertEntries, InsertOrders, UpdateOrders},
+    working::{Pending, Working},
 };
 use crate::{
     Error,
@@ -23,41 +25,70 @@ use crate::{
         order::NewOrderRow,
     },
     schema::{customer_orders, journal_pages, statuses},
-    sqlite::SqliteConn,
     tx::{Tx, on_conn},
 };
 
 /// A status that an order is in for the first time.
 pub(super) type Mark = (WorkflowCode, StatusCode);
 
+/// What a batch has decided.
+#[derive(Debug)]
+struct Decided {
+    entries: Vec<Pending>,
+    orders: HashMap<OrderRef, Slot>,
+    batch_id: [u8; 16],
+}
+
 /// The rows of a batch.
-#[derive(Default)]
-struct Rows<'w> {
-    entries: Vec<NewEntryRow<'w>>,
-    created: Vec<NewOrderRow<'w>>,
-    changed: Vec<NewOrderRow<'w>>,
+#[derive(Debug, Default)]
+pub(super) struct Rows<'d> {
+    pub(super) entries: Vec<NewEntryRow<'d>>,
+    pub(super) created: Vec<NewOrderRow<'d>>,
+    pub(super) changed: Vec<NewOrderRow<'d>>,
+}
+
+type PageRow = (i32, i64, i64, Vec<u8>);
+type CustomerRow = (String, String, i32, i64);
+
+/// Orders that customers gained or lost.
+#[derive(Debug, Default)]
+struct Customers {
     gained: Vec<CustomerRow>,
     lost: Vec<CustomerRow>,
 }
 
-type CustomerRow = (String, String, i32, i64);
-type PageRow = (i32, i64, i64, Vec<u8>);
-
-/// Writes everything that the batch decided, and says which statuses it marked.
+/// Writes everything that the batch decided, takes it out of `working`, and says which
+/// statuses it marked.
 pub(super) async fn all(
     tx: &mut Tx,
     working: &mut Working,
     batch_id: [u8; 16],
 ) -> Result<BTreeSet<Mark>, Error> {
     let pages = take_pages(working)?;
-    let rows = rows(working, &batch_id)?;
+    let marks = marks(working);
+    let customers = customers(working);
+    let decided = Decided {
+        entries: mem::take(&mut working.pending),
+        orders: mem::take(&mut working.slots),
+        batch_id,
+    };
     match tx {
-        Tx::Postgres(connection) => on_postgres(connection, &rows).await?,
-        Tx::Sqlite(connection) => on_sqlite(connection, &rows).await?,
+        Tx::Postgres(connection) => on_postgres(connection, &rows(&decided)?).await?,
+        Tx::Sqlite(connection) => {
+            // In one closure, which must own what it writes.
+            let written = connection.spawn_blocking(move |inner| {
+                Ok(rows(&decided).and_then(|rows| {
+                    let updated = on_sqlite::write(inner, &rows)?;
+                    all_found(updated, &rows)
+                }))
+            });
+            written.await??;
+        }
     }
     insert_pages(tx, pages).await?;
-    customers(tx, rows.gained, rows.lost).await?;
-    marks(tx, working).await
+    write_customers(tx, customers).await?;
+    write_marks(tx, &marks).await?;
+    Ok(marks)
 }
 
 /// Takes the parts of journals that no longer fit the rows of their orders.
@@ -72,12 +103,12 @@ fn take_pages(working: &mut Working) -> Result<Vec<PageRow>, Error> {
     Ok(rows)
 }
 
-fn rows<'w>(working: &'w Working, batch_id: &'w [u8; 16]) -> Result<Rows<'w>, Error> {
-    let entries = working.pending.iter().map(|pending| {
+fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
+    let entries = decided.entries.iter().map(|pending| {
         let keys = Keys {
             order_key: pending.order_key,
             fingerprint: pending.fingerprint.as_ref(),
-            batch_id,
+            batch_id: &decided.batch_id,
         };
         NewEntryRow::new(&pending.logged, &keys)
     });
@@ -85,29 +116,20 @@ fn rows<'w>(working: &'w Working, batch_id: &'w [u8; 16]) -> Result<Rows<'w>, Er
         entries: entries.collect::<Result<_, _>>()?,
         ..Rows::default()
     };
-    for slot in working.slots.values() {
-        let Some(order) = &slot.order else { continue };
-        let row = || {
-            NewOrderRow::new(
-                slot.partition.number(),
-                slot.order_key,
-                order,
-                &slot.journal,
-            )
+    for slot in decided.orders.values() {
+        let Some(order) = slot.order.as_ref().filter(|_| slot.is_changed()) else {
+            continue;
         };
+        let row = NewOrderRow::new(
+            slot.partition.number(),
+            slot.order_key,
+            order,
+            &slot.journal,
+        )?;
         match &slot.stored {
-            None => rows.created.push(row()?),
-            Some((version, _)) if *version != order.version => rows.changed.push(row()?),
-            Some(_) => continue,
+            None => rows.created.push(row),
+            Some(_) => rows.changed.push(row),
         }
-        let customer = &order.customer.id;
-        note_customer(
-            slot,
-            &order.workflow,
-            customer,
-            &mut rows.gained,
-            &mut rows.lost,
-        );
     }
     // Key order, so that pages of an index are touched once each.
     rows.created
@@ -141,20 +163,6 @@ async fn on_postgres(connection: &AsyncPgConnection, rows: &Rows<'_>) -> Result<
     all_found(updated, rows)
 }
 
-async fn on_sqlite(connection: &mut SqliteConn, rows: &Rows<'_>) -> Result<(), Error> {
-    for row in &rows.entries {
-        InsertEntry(row).execute(connection).await?;
-    }
-    for row in &rows.created {
-        InsertOrder(row).execute(connection).await?;
-    }
-    let mut updated = 0;
-    for row in &rows.changed {
-        updated += UpdateOrder(row).execute(connection).await?;
-    }
-    all_found(updated, rows)
-}
-
 /// An order that was read under the lock is there to be updated.
 fn all_found(updated: usize, rows: &Rows<'_>) -> Result<(), Error> {
     if updated == rows.changed.len() {
@@ -183,44 +191,39 @@ async fn insert_pages(tx: &mut Tx, pages: Vec<PageRow>) -> Result<(), Error> {
     Ok(())
 }
 
-fn note_customer(
-    slot: &Slot,
-    workflow: &WorkflowCode,
-    now: &ActorId,
-    gained: &mut Vec<CustomerRow>,
-    lost: &mut Vec<CustomerRow>,
-) {
-    let row = |id: &ActorId| {
-        (
-            workflow.to_string(),
-            id.to_string(),
-            slot.partition.number(),
-            slot.order_key,
-        )
-    };
-    let before = slot
-        .stored
-        .as_ref()
-        .map(|(_, id)| id)
-        .filter(|id| !id.is_empty());
-    if before == Some(now) {
-        return;
+fn customers(working: &Working) -> Customers {
+    let mut customers = Customers::default();
+    for slot in working.slots.values() {
+        let Some(order) = slot.order.as_ref().filter(|_| slot.is_changed()) else {
+            continue;
+        };
+        let row = |id: &ActorId| {
+            (
+                order.workflow.to_string(),
+                id.to_string(),
+                slot.partition.number(),
+                slot.order_key,
+            )
+        };
+        let (before, now) = (slot.stored.as_ref().map(|(_, id)| id), &order.customer.id);
+        if before != Some(now) {
+            let before = before.filter(|id| !id.is_empty());
+            customers.lost.extend(before.map(row));
+            customers
+                .gained
+                .extend(Some(now).filter(|id| !id.is_empty()).map(row));
+        }
     }
-    lost.extend(before.map(row));
-    gained.extend(Some(now).filter(|id| !id.is_empty()).map(row));
+    customers
 }
 
-async fn customers(
-    tx: &mut Tx,
-    gained: Vec<CustomerRow>,
-    lost: Vec<CustomerRow>,
-) -> Result<(), Error> {
+async fn write_customers(tx: &mut Tx, customers: Customers) -> Result<(), Error> {
     use customer_orders::{customer_id, order_key, partition, table, workflow};
-    for (code, id, number, key) in lost {
+    for (code, id, number, key) in customers.lost {
         let row = table.find((code, id, number, key));
         on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
     }
-    for (code, id, number, key) in gained {
+    for (code, id, number, key) in customers.gained {
         let row = (
             workflow.eq(code),
             customer_id.eq(id),
@@ -235,21 +238,22 @@ async fn customers(
     Ok(())
 }
 
-/// Sorted, so that two batches of different partitions wait for each other instead of locking
-/// each other out.
-async fn marks(tx: &mut Tx, working: &Working) -> Result<BTreeSet<Mark>, Error> {
+/// The statuses that the batch is the first to use. Sorted, so that two batches of different
+/// partitions wait for each other instead of locking each other out.
+fn marks(working: &Working) -> BTreeSet<Mark> {
     let mut marks = BTreeSet::new();
     for pending in &working.pending {
         let (workflow, status) = (&pending.logged.workflow, &pending.logged.entry.to.status);
-        if !working
-            .graphs
-            .get(workflow)
-            .is_some_and(|cached| cached.is_used(status))
-        {
+        let graph = working.graphs.get(workflow);
+        if !graph.is_some_and(|cached| cached.is_used(status)) {
             marks.insert((workflow.clone(), status.clone()));
         }
     }
-    for (workflow, status) in &marks {
+    marks
+}
+
+async fn write_marks(tx: &mut Tx, marks: &BTreeSet<Mark>) -> Result<(), Error> {
+    for (workflow, status) in marks {
         let row = statuses::table
             .find((workflow.as_str(), status.as_str()))
             .filter(statuses::ever_used.eq(false));
@@ -258,5 +262,5 @@ async fn marks(tx: &mut Tx, working: &Working) -> Result<BTreeSet<Mark>, Error> 
             .execute(c)
             .await)?;
     }
-    Ok(marks)
+    Ok(())
 }

@@ -2,8 +2,7 @@
 //! that wait and commit them together. One step alone never waits for company,
 //! and a full queue refuses at once.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::{collections::BTreeSet, io, sync::Arc};
 
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
@@ -13,7 +12,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
-use crate::{history::Log, settings::CommitSettings, vitals::Vitals};
+use crate::{history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals};
 
 /// Why a unit was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -59,6 +58,7 @@ pub struct Committer {
     queues: Vec<mpsc::Sender<Waiting>>,
     closing: CancellationToken,
     workers: TaskTracker,
+    lane: Lane,
 }
 
 /// The committers before they run.
@@ -77,12 +77,15 @@ struct Worker {
 
 impl Committer {
     /// Lays out the queues; nothing is committed before the workers start.
+    ///
+    /// # Errors
+    /// Returns the error of the system when it has no thread for them.
     pub(crate) fn new(
         store: &Store,
         log: &Arc<Log>,
         vitals: &Arc<Vitals>,
         settings: &CommitSettings,
-    ) -> (Self, Workers) {
+    ) -> io::Result<(Self, Workers)> {
         let closing = CancellationToken::new();
         let worker = |queue| Worker {
             store: store.clone(),
@@ -101,14 +104,15 @@ impl Committer {
             queues,
             closing,
             workers: TaskTracker::new(),
+            lane: Lane::open("commits")?,
         };
-        (committer, Workers(workers))
+        Ok((committer, Workers(workers)))
     }
 
     /// Starts the workers.
     pub(crate) fn start(&self, workers: Workers) {
         for worker in workers.0 {
-            self.workers.spawn(worker.run());
+            self.workers.spawn_on(worker.run(), self.lane.handle());
         }
         self.workers.close();
     }

@@ -32,7 +32,7 @@ impl Bench {
             batch_steps_max,
         };
         let vitals = Arc::new(Vitals::opened());
-        let (committer, workers) = Committer::new(&store, &log, &vitals, &settings);
+        let (committer, workers) = Committer::new(&store, &log, &vitals, &settings).unwrap();
         Self {
             committer,
             workers: Some(workers),

@@ -1,0 +1,39 @@
+//! The statements of a batch on SQLite, one for each row: they cost no round trip.
+//! They run on the connection itself, since its asynchronous wrapper copies every
+//! value on its way.
+
+use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
+
+use super::{
+    statements::{FindOrder, InsertEntry, InsertOrder, UpdateOrder},
+    write::Rows,
+};
+use crate::rows::order::OrderRow;
+
+/// Finds orders by partition, workflow and id.
+pub(super) fn orders(
+    connection: &mut SqliteConnection,
+    keys: &[(i32, String, String)],
+) -> QueryResult<Vec<OrderRow>> {
+    let mut rows = Vec::with_capacity(keys.len());
+    for (partition, workflow, id) in keys {
+        let find = FindOrder(&(*partition, workflow, id));
+        rows.extend(find.load::<OrderRow>(connection)?);
+    }
+    Ok(rows)
+}
+
+/// Writes entries and orders, and says how many orders were there to be changed.
+pub(super) fn write(connection: &mut SqliteConnection, rows: &Rows<'_>) -> QueryResult<usize> {
+    for row in &rows.entries {
+        InsertEntry(row).execute(connection)?;
+    }
+    for row in &rows.created {
+        InsertOrder(row).execute(connection)?;
+    }
+    let mut updated = 0;
+    for row in &rows.changed {
+        updated += UpdateOrder(row).execute(connection)?;
+    }
+    Ok(updated)
+}
