@@ -41,7 +41,7 @@ fmt: ## Format everything
 release: ## Build the optimised binary, target/release/waymark
 	$(CARGO) build --release -p waymark-cli
 
-bench: bench-build ## Measure everything: a table, target/bench.json and docs/benchmarks.svg, in about half an hour
+bench: bench-build ## Measure everything: a table, target/bench.json and docs/benchmarks.svg, in about 25 minutes
 	target/release/waymark-bench run
 	target/release/waymark-bench plot
 

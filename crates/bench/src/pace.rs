@@ -37,11 +37,11 @@ impl Pace {
     /// All rows in three minutes, on smaller databases.
     pub(crate) const QUICK: Self = Self {
         rounds: 5,
-        round: Duration::from_millis(400),
+        round: Duration::from_millis(300),
         postgres_orders: 10_000,
         sqlite_orders: 10_000,
         small_orders: 2_000,
         large_orders: 20_000,
-        snapshot: Duration::from_millis(1_500),
+        snapshot: Duration::from_secs(1),
     };
 }
