@@ -17,6 +17,15 @@ use tokio_postgres::{Config, NoTls, config::SslMode};
 
 use crate::Settings;
 
+/// Lookups of a set of keys go through the index of the keys, one by one, however little the
+/// server knows about a table: one that has just grown has no statistics, and a plan that reads
+/// all of it would be kept for a while.
+const PLANS: &str = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off;";
+
+/// The statement that locks partitions, see `tx`: planned once for each connection.
+const LOCK: &str = "PREPARE waymark_lock (integer[]) AS \
+                    SELECT FROM partitions WHERE partition = ANY ($1) ORDER BY partition FOR UPDATE;";
+
 /// What a connection is for; each role has its own limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -93,10 +102,11 @@ fn session(settings: &Settings, role: Role) -> String {
         "SET idle_in_transaction_session_timeout = {idle}; SET statement_timeout = {statement};"
     );
     match role {
-        Role::Read => format!("{limits} SET default_transaction_read_only = on;"),
+        Role::Read => format!("{limits} SET default_transaction_read_only = on; {PLANS}"),
         // A step is acknowledged only when it is durable, also where the server's default is laxer.
         Role::Write => format!(
-            "{limits} SET lock_timeout = {lock}; SET tcp_user_timeout = {user}; \
+            "{limits} SET lock_timeout = {lock}; SET tcp_user_timeout = {user}; {PLANS} \
+             SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; {LOCK} \
              SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
         ),
         Role::Maintenance => "SET statement_timeout = 0; SET lock_timeout = 0;".to_owned(),

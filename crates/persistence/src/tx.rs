@@ -378,9 +378,9 @@ fn begin_locked(locks: &[Partition]) -> String {
     let numbers = locks.iter().map(|partition| partition.number().to_string());
     let numbers = numbers.collect::<Vec<_>>().join(", ");
     if !numbers.is_empty() {
-        sql.push_str("; SELECT FROM partitions WHERE partition IN (");
+        sql.push_str("; EXECUTE waymark_lock ('{");
         sql.push_str(&numbers);
-        sql.push_str(") ORDER BY partition FOR UPDATE");
+        sql.push_str("}')");
     }
     sql
 }

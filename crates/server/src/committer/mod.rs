@@ -1,12 +1,19 @@
 //! The one way to write orders: handlers queue units, a few committers take all
 //! that wait and commit them together. One step alone never waits for company,
-//! and a full queue refuses at once.
+//! a busy committer waits a moment for the callers it has just answered, and a
+//! full queue refuses at once.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
 
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
+use tokio::{
+    sync::{
+        mpsc::{
+            self,
+            error::{TryRecvError, TrySendError},
+        },
+        oneshot,
+    },
+    time::{Instant, timeout_at},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
@@ -65,6 +72,9 @@ pub struct Committer {
 #[derive(Debug)]
 pub(crate) struct Workers(Vec<Worker>);
 
+/// How long a busy committer waits at most for callers to come again.
+const COMPANY_WAIT_MAX: Duration = Duration::from_millis(1);
+
 #[derive(Debug)]
 struct Worker {
     store: Store,
@@ -73,6 +83,27 @@ struct Worker {
     queue: mpsc::Receiver<Waiting>,
     closing: CancellationToken,
     batch_steps_max: usize,
+    last: LastBatch,
+}
+
+/// The batch before, which says how many steps may be expected.
+#[derive(Debug, Clone, Copy)]
+struct LastBatch {
+    steps: usize,
+    ended: Instant,
+}
+
+impl LastBatch {
+    /// How many steps make a batch worth its transaction. Callers who are answered together
+    /// come again together; a batch of the first few of them would make all others wait for a
+    /// whole commit. Half of them, so that the other half comes while this half is committed.
+    fn worth_waiting_for(self) -> usize {
+        if self.ended.elapsed() < COMPANY_WAIT_MAX {
+            self.steps / 2
+        } else {
+            0
+        }
+    }
 }
 
 impl Committer {
@@ -94,6 +125,10 @@ impl Committer {
             queue,
             closing: closing.clone(),
             batch_steps_max: settings.batch_steps_max,
+            last: LastBatch {
+                steps: 0,
+                ended: Instant::now(),
+            },
         };
         let (queues, workers) = (0..settings.committers.max(1))
             .map(|_| mpsc::channel(settings.queue_units_max))
@@ -181,7 +216,11 @@ impl Worker {
 
     /// Commits the unit and all others that wait.
     async fn commit(&mut self, first: Waiting) {
-        let (units, answers) = self.gather(first);
+        let Batch {
+            units,
+            answers,
+            steps,
+        } = self.gather(first).await;
         if units.is_empty() {
             return;
         }
@@ -197,31 +236,29 @@ impl Worker {
             // A caller that went away misses only the answer.
             let _ = answer.send(outcome);
         }
+        self.last = LastBatch {
+            steps,
+            ended: Instant::now(),
+        };
     }
 
-    /// Takes what waits, up to a full batch, and leaves out what nobody waits for any more.
-    fn gather(
-        &mut self,
-        first: Waiting,
-    ) -> (
-        Vec<Unit>,
-        Vec<oneshot::Sender<Result<UnitOutcome, CommitError>>>,
-    ) {
-        let (mut units, mut answers, mut steps) = (Vec::new(), Vec::new(), 0);
-        let mut next = Some(first);
-        while let Some(waiting) = next {
-            if !waiting.answer.is_closed() {
-                steps += waiting.unit.steps.len();
-                units.push(waiting.unit);
-                answers.push(waiting.answer);
-            }
-            next = if steps < self.batch_steps_max {
-                self.queue.try_recv().ok()
-            } else {
-                None
+    /// Takes what waits, up to a full batch.
+    async fn gather(&mut self, first: Waiting) -> Batch {
+        let mut batch = Batch::default();
+        let expected = self.last.worth_waiting_for();
+        let deadline = Instant::now() + COMPANY_WAIT_MAX;
+        batch.take(first);
+        while batch.steps < self.batch_steps_max {
+            let next = match self.queue.try_recv() {
+                Err(TryRecvError::Empty) if batch.steps < expected => {
+                    timeout_at(deadline, self.queue.recv()).await.ok().flatten()
+                }
+                next => next.ok(),
             };
+            let Some(next) = next else { break };
+            batch.take(next);
         }
-        (units, answers)
+        batch
     }
 
     /// Wakes the readers of the partitions that grew, here and in other replicas, and notes how the database fares.
@@ -244,6 +281,26 @@ impl Worker {
             )
         });
         self.vitals.report(!lost);
+    }
+}
+
+/// Units that are committed together, and who waits for them.
+#[derive(Debug, Default)]
+struct Batch {
+    units: Vec<Unit>,
+    answers: Vec<oneshot::Sender<Result<UnitOutcome, CommitError>>>,
+    steps: usize,
+}
+
+impl Batch {
+    /// Adds a unit, unless nobody waits for it any more: its caller went away, or its deadline
+    /// has passed.
+    fn take(&mut self, waiting: Waiting) {
+        if !waiting.answer.is_closed() {
+            self.steps += waiting.unit.steps.len();
+            self.units.push(waiting.unit);
+            self.answers.push(waiting.answer);
+        }
     }
 }
 
