@@ -90,6 +90,14 @@ impl Store {
             .map_err(Error::unavailable)?
     }
 
+    /// Closes the connections; calls after it fail. A SQLite file is whole by itself then.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when SQLite cannot finish its file, which the next start makes up for.
+    pub async fn close(&self) -> Result<(), Error> {
+        self.database().close().await
+    }
+
     /// How many partitions the database has.
     pub fn partition_count(&self) -> PartitionCount {
         self.0.partitions

@@ -139,6 +139,30 @@ impl Database {
         Ok(())
     }
 
+    /// Closes the pools, after what SQLite keeps beside its file was moved into it.
+    pub(crate) async fn close(&self) -> Result<(), Error> {
+        match &self.pools {
+            Pools::Postgres { read, write } => {
+                read.close();
+                write.close();
+                Ok(())
+            }
+            Pools::Sqlite { read, write } => {
+                read.close();
+                let moved = self
+                    .unit(self.writer().await?, Begin::Nothing, async |tx| {
+                        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+                        on_conn!(tx, |c| c.batch_execute(sql).await)?;
+                        Ok(Ending::RollBack(()))
+                    })
+                    .await
+                    .map_err(before);
+                write.close();
+                moved
+            }
+        }
+    }
+
     /// Runs reads, each statement for itself.
     pub(crate) async fn read<T>(
         &self,

@@ -227,7 +227,10 @@ impl Server {
         };
         tailing.cancel();
         match stopped {
-            Stopped::Drained => tracing::info!("stopped"),
+            Stopped::Drained => {
+                close(&app).await;
+                tracing::info!("stopped");
+            }
             Stopped::DeadlinePassed => {
                 tracing::warn!("stopped with calls in flight: the deadline passed");
             }
@@ -256,6 +259,15 @@ async fn drain(
     app.detached.close();
     app.detached.wait().await;
     app.committer.close().await;
+}
+
+async fn close(app: &App) {
+    if let Err(error) = app.store.close().await {
+        tracing::warn!(
+            error = error::chain(&error),
+            "the database was not closed well"
+        );
+    }
 }
 
 /// Limits of connections; tonic leaves most of them open.
