@@ -2,7 +2,7 @@
 //! writer. Left alone, the writer does it at a commit, while every step waits.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     sync::{
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
@@ -48,7 +48,7 @@ impl Checkpointer {
     }
 }
 
-fn run(path: &PathBuf, woken: &Receiver<()>) {
+fn run(path: &Path, woken: &Receiver<()>) {
     let mut connection = None;
     while woken.recv().is_ok() {
         let moved = match &mut connection {

@@ -325,11 +325,11 @@ async fn lines(
     };
     let pages = pages(tx, order, query).await?;
     let complete = pages.len() < PAGES_MAX;
-    let older = pages.iter().flat_map(Journal::lines);
+    let moved = pages.iter().flat_map(Journal::lines);
     let newest = order.newest.lines().iter();
     // Going up, the row's own lines follow only when no page is left out.
     let newest = newest.filter(|_| complete || query.direction == Direction::Descending);
-    let lines = older.chain(newest).copied().filter(ahead);
+    let lines = moved.chain(newest).copied().filter(ahead);
     let mut lines = lines.collect::<Vec<_>>();
     if query.direction == Direction::Descending {
         lines.reverse();

@@ -103,6 +103,8 @@ enum Begin<'l> {
     Snapshot,
     /// With the locks of these partitions.
     Write(&'l [Partition]),
+    /// On PostgreSQL the work itself begins, by [`begin_locked`] beside its first reads.
+    Batch,
 }
 
 impl Database {
@@ -198,6 +200,17 @@ impl Database {
         self.unit(lease, Begin::Write(locks), work).await
     }
 
+    /// Runs a batch, which may write. On PostgreSQL it is the work that begins the transaction
+    /// and takes the locks, see [`begin_locked`], so that its first reads need no round trip of
+    /// their own.
+    pub(crate) async fn batch<T>(
+        &self,
+        work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
+    ) -> Result<T, WriteFailure<T>> {
+        let lease = self.writer().await.map_err(WriteFailure::Before)?;
+        self.unit(lease, Begin::Batch, work).await
+    }
+
     async fn unit<T>(
         &self,
         lease: Lease,
@@ -206,7 +219,7 @@ impl Database {
     ) -> Result<T, WriteFailure<T>> {
         let limit = match begin {
             Begin::Nothing | Begin::Snapshot => self.limits.read,
-            Begin::Write(_) => self.limits.write,
+            Begin::Write(_) | Begin::Batch => self.limits.write,
         };
         match self.pools {
             Pools::Postgres { .. } => lease.run(begin, limit, work).await,
@@ -323,19 +336,19 @@ impl Drop for Lease {
 impl Tx {
     async fn begin(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
-            (Begin::Nothing, _) => {}
+            (Begin::Nothing, _) | (Begin::Batch, Self::Postgres(_)) => {}
             (Begin::Snapshot, Self::Postgres(connection)) => {
                 let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
             }
             (Begin::Write(locks), Self::Postgres(connection)) => {
-                let sql = begin_locked(locks);
+                let sql = begin_locked_sql(locks);
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, &sql).await?;
             }
             (Begin::Snapshot, Self::Sqlite(connection)) => {
                 begin_sqlite(connection, "BEGIN DEFERRED").await?;
             }
-            (Begin::Write(_), Self::Sqlite(connection)) => {
+            (Begin::Write(_) | Begin::Batch, Self::Sqlite(connection)) => {
                 begin_sqlite(connection, "BEGIN IMMEDIATE").await?;
             }
         }
@@ -345,6 +358,9 @@ impl Tx {
     async fn commit(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
+            (Begin::Batch, Self::Postgres(connection)) => {
+                Ok(connection.batch_execute("COMMIT").await?)
+            }
             (_, Self::Postgres(connection)) => {
                 Ok(end::<AsyncPgConnection>(connection, End::Commit).await?)
             }
@@ -355,6 +371,9 @@ impl Tx {
     async fn roll_back(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
+            (Begin::Batch, Self::Postgres(connection)) => {
+                Ok(connection.batch_execute("ROLLBACK").await?)
+            }
             (_, Self::Postgres(connection)) => {
                 Ok(end::<AsyncPgConnection>(connection, End::RollBack).await?)
             }
@@ -393,11 +412,23 @@ async fn end<C: AsyncConnection>(connection: &mut C, end: End) -> diesel::QueryR
     }
 }
 
+/// Begins a batch on PostgreSQL. Polled before other queries of the same connection, it is sent
+/// before them too, and the server answers in turn: they read what is true under the locks.
+/// Diesel's transaction manager, which wants the connection for itself, knows nothing of it; a
+/// [`Lease`] that ends otherwise than by COMMIT or ROLLBACK closes its connection anyway.
+pub(crate) async fn begin_locked(
+    mut connection: &AsyncPgConnection,
+    locks: &[Partition],
+) -> Result<(), Error> {
+    let sql = begin_locked_sql(locks);
+    Ok(connection.batch_execute(&sql).await?)
+}
+
 /// Begins and locks in one message, for the round trip, and as two statements: one that locked
 /// and read at once could read what was true before the lock. The level is set explicitly,
 /// since under another one everything would be read as it was before. On SQLite the
 /// transaction holds the lock of the whole file.
-fn begin_locked(locks: &[Partition]) -> String {
+fn begin_locked_sql(locks: &[Partition]) -> String {
     let mut sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned();
     let numbers = locks.iter().map(|partition| partition.number().to_string());
     let numbers = numbers.collect::<Vec<_>>().join(", ");

@@ -57,7 +57,7 @@ impl Batch {
     }
 }
 
-/// Runs a batch in an open write transaction that holds the locks of its partitions.
+/// Runs a batch with the locks of its partitions.
 ///
 /// `doubtful` is the same batch of an earlier transaction whose commit was not answered. It
 /// is settled first, under the locks: with them held, that transaction has ended one way or

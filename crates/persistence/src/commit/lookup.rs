@@ -10,14 +10,14 @@ use waymark_domain::{history::LogPosition, partition::Partition, value::Timestam
 use super::{
     on_sqlite,
     statements::{FindHeads, FindOrders},
-    working::{Remembered, RequestRef},
+    working::{Purpose, Remembered, RequestRef},
 };
 use crate::{
     BatchId, Error, catalog,
     rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
     schema::{history, journal_pages},
     sqlite::SqliteConn,
-    tx::{Tx, on_conn},
+    tx::{Tx, begin_locked, on_conn},
 };
 
 /// The longest step: the entry of the call and a hundred automatic ones.
@@ -36,24 +36,34 @@ pub(super) struct Loaded {
     pub(super) orders: Vec<OrderRow>,
 }
 
-/// Reads what every batch begins with; on PostgreSQL in one round trip.
+/// Reads what every batch begins with; on PostgreSQL in one round trip, which also begins the
+/// transaction of a batch that is meant, with the locks of its partitions.
 pub(super) async fn load(
     tx: &mut Tx,
+    purpose: Purpose,
     partitions: &[Partition],
     keys: &[OrderKey<'_>],
 ) -> Result<Loaded, Error> {
     let (version, heads, orders) = match tx {
         Tx::Postgres(connection) => {
             let connection: &AsyncPgConnection = connection;
+            let begun = async {
+                match purpose {
+                    Purpose::Commit => begin_locked(connection, partitions).await,
+                    Purpose::Rehearse => Ok(()),
+                }
+            };
             let version = async {
                 let version = catalog::newest().first(&mut &*connection).await;
                 Ok(version.optional()?.unwrap_or(0))
             };
-            try_join!(
+            let ((), version, heads, orders) = try_join!(
+                begun,
                 version,
                 heads_on_postgres(connection, partitions),
                 orders_on_postgres(connection, keys)
-            )?
+            )?;
+            (version, heads, orders)
         }
         Tx::Sqlite(_) => (
             catalog::version(tx).await?,

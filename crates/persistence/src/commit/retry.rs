@@ -84,9 +84,9 @@ impl Store {
         let mut refused_alone = false;
         let locks = partitions(self, units, group);
         loop {
-            let written = self.database().write(&locks, async |tx| {
-                attempt(self, tx, &locks, units, group, &mut doubtful).await
-            });
+            let written = self
+                .database()
+                .batch(async |tx| attempt(self, tx, &locks, units, group, &mut doubtful).await);
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();

@@ -71,7 +71,7 @@ struct Savepoint {
 }
 
 impl Working {
-    /// Reads what the steps need. The caller holds the locks of their partitions.
+    /// Reads what the steps need, under the locks of their partitions if they are meant.
     pub(super) async fn load(
         store: &Store,
         tx: &mut Tx,
@@ -80,7 +80,7 @@ impl Working {
         purpose: Purpose,
     ) -> Result<Self, Error> {
         let mut slots = slots::empty(store, steps);
-        let loaded = lookup::load(tx, partitions, &slots::keys(&slots)).await?;
+        let loaded = lookup::load(tx, purpose, partitions, &slots::keys(&slots)).await?;
         slots::fill(&mut slots, loaded.orders)?;
         let mut graphs = HashMap::new();
         for step in steps {
