@@ -54,7 +54,6 @@ impl Store {
         let deployment = database
             .snapshot(async |tx| check(tx, &settings).await)
             .await?;
-        database.warm_up().await?;
         let checkpointer = match &settings.url.0 {
             Address::Sqlite(path) => Some(Checkpointer::start(path)?),
             Address::Postgres(_) => None,
@@ -88,6 +87,15 @@ impl Store {
         tokio::time::timeout(limit, answer)
             .await
             .map_err(Error::unavailable)?
+    }
+
+    /// Opens a connection for commits, on the runtime that will commit: on PostgreSQL a
+    /// connection is a task of the runtime where it was opened.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`] when the database cannot be reached.
+    pub async fn warm_up(&self) -> Result<(), Error> {
+        self.database().warm_up().await
     }
 
     /// Closes the connections; calls after it fail. A SQLite file is whole by itself then.

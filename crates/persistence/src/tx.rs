@@ -133,11 +133,10 @@ impl Database {
         })
     }
 
-    /// Opens the first connections, so that the first call need not wait for them.
+    /// Opens a connection that writes, so that the first step need not wait for it. It lives
+    /// on the runtime that asks.
     pub(crate) async fn warm_up(&self) -> Result<(), Error> {
-        let (reader, writer) = futures::future::try_join(self.reader(), self.writer()).await?;
-        reader.release();
-        writer.release();
+        self.writer().await?.release();
         Ok(())
     }
 

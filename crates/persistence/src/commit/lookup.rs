@@ -2,21 +2,19 @@
 
 use std::collections::BTreeMap;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
 use waymark_domain::{history::LogPosition, partition::Partition, value::Timestamp};
 
 use super::{
-    on_sqlite,
-    statements::{FindHeads, FindOrders},
+    on_postgres, on_sqlite,
     working::{Purpose, Remembered, RequestRef},
 };
 use crate::{
     BatchId, Error, catalog,
     rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
     schema::{history, journal_pages},
-    sqlite::SqliteConn,
     tx::{Tx, begin_locked, on_conn},
 };
 
@@ -60,9 +58,10 @@ pub(super) async fn load(
             let ((), version, heads, orders) = try_join!(
                 begun,
                 version,
-                heads_on_postgres(connection, partitions),
-                orders_on_postgres(connection, keys)
+                read(on_postgres::heads(connection, partitions)),
+                read(on_postgres::orders(connection, keys))
             )?;
+            let heads = heads.into_iter().map(head).collect::<Result<_, _>>()?;
             (version, heads, orders)
         }
         Tx::Sqlite(_) => (
@@ -92,48 +91,41 @@ pub struct Head {
     pub batch: BatchId,
 }
 
-type HeadRow = (i32, i64, i64, Vec<u8>);
+/// The partition, offset, time and batch of an entry.
+pub(super) type HeadRow = (i32, i64, i64, Vec<u8>);
+
+/// The query for the last entry of a partition.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(super) fn last_of(number: i32) -> _ {
+    history::table
+        .filter(history::partition.eq(number))
+        .order(history::log_offset.desc())
+        .select((
+            history::partition,
+            history::log_offset,
+            history::create_time,
+            history::batch_id,
+        ))
+}
 
 /// Finds the last entry of each partition that has any.
 pub(crate) async fn heads(tx: &mut Tx, partitions: &[Partition]) -> Result<Vec<Head>, Error> {
-    match tx {
-        Tx::Postgres(connection) => heads_on_postgres(connection, partitions).await,
-        Tx::Sqlite(connection) => heads_on_sqlite(connection, partitions).await,
-    }
-}
-
-async fn heads_on_postgres(
-    mut connection: &AsyncPgConnection,
-    partitions: &[Partition],
-) -> Result<Vec<Head>, Error> {
-    let numbers = partitions.iter().map(|partition| partition.number());
-    let find = FindHeads {
-        partitions: numbers.collect(),
-        ..FindHeads::default()
+    let rows = match tx {
+        Tx::Postgres(connection) => on_postgres::heads(connection, partitions).await?,
+        Tx::Sqlite(connection) => {
+            let mut rows: Vec<HeadRow> = Vec::new();
+            for partition in partitions {
+                let last = last_of(partition.number());
+                rows.extend(last.first(&mut ***connection).await.optional()?);
+            }
+            rows
+        }
     };
-    let rows: Vec<HeadRow> = find.load(&mut connection).await?;
     rows.into_iter().map(head).collect()
 }
 
-async fn heads_on_sqlite(
-    connection: &mut SqliteConn,
-    partitions: &[Partition],
-) -> Result<Vec<Head>, Error> {
-    let mut heads = Vec::new();
-    for partition in partitions {
-        let last = history::table
-            .filter(history::partition.eq(partition.number()))
-            .order(history::log_offset.desc())
-            .select((
-                history::partition,
-                history::log_offset,
-                history::create_time,
-                history::batch_id,
-            ));
-        let row: Option<HeadRow> = last.first(connection).await.optional()?;
-        heads.extend(row.map(head).transpose()?);
-    }
-    Ok(heads)
+async fn read<T>(query: impl Future<Output = QueryResult<T>>) -> Result<T, Error> {
+    Ok(query.await?)
 }
 
 fn head((partition, offset, create_time, batch): HeadRow) -> Result<Head, Error> {
@@ -151,7 +143,7 @@ fn head((partition, offset, create_time, batch): HeadRow) -> Result<Head, Error>
 /// Finds orders.
 pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<OrderRow>, Error> {
     match tx {
-        Tx::Postgres(connection) => orders_on_postgres(connection, keys).await,
+        Tx::Postgres(connection) => Ok(on_postgres::orders(connection, keys).await?),
         // Nothing is gained by a set where a statement costs no round trip; they run in one
         // closure, which must own what it looks for.
         Tx::Sqlite(connection) => {
@@ -163,20 +155,6 @@ pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<
             Ok(found.await?)
         }
     }
-}
-
-async fn orders_on_postgres(
-    mut connection: &AsyncPgConnection,
-    keys: &[OrderKey<'_>],
-) -> Result<Vec<OrderRow>, Error> {
-    let numbers = keys.iter().map(|(partition, ..)| partition.number());
-    let find = FindOrders {
-        partitions: numbers.collect(),
-        workflows: keys.iter().map(|(_, workflow, _)| *workflow).collect(),
-        ids: keys.iter().map(|(.., id)| *id).collect(),
-        ..FindOrders::default()
-    };
-    Ok(find.load(&mut connection).await?)
 }
 
 /// The query for the older pages of an order's journal.

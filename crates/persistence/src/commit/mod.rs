@@ -7,6 +7,7 @@
 
 mod attempt;
 pub(crate) mod lookup;
+mod on_postgres;
 mod on_sqlite;
 pub(crate) mod retry;
 mod slots;

@@ -1,7 +1,6 @@
-//! The statements of a batch: on PostgreSQL whole sets as arrays, one statement
-//! each; on SQLite one for each row, which costs no round trip. They are query
-//! fragments of their own: Diesel would plan an insert of many rows anew every
-//! time, and on SQLite it would write out the text of a statement for every row.
+//! The statements of a batch, for whole sets as arrays, which PostgreSQL has, and
+//! for single rows. They are query fragments of their own: Diesel would plan an
+//! insert of many rows anew every time.
 
 use diesel::{
     QueryResult, SqliteConnection,
@@ -177,15 +176,26 @@ write_orders! {
      update_time, body, journal) WHERE orders.partition = u.partition AND orders.order_key = u.order_key"
 }
 
-/// A statement on SQLite that binds the fields of one row in turn, and the text between them.
+/// A statement that binds the fields of one row in turn, and the text between them.
 macro_rules! row_statement {
     ($(#[$doc:meta])* $name:ident($row:ty) $($text:literal $field:tt: $sql:ty),+ ; $after:literal) => {
         $(#[$doc])*
         #[derive(Debug)]
         pub(crate) struct $name<'a>(pub(crate) &'a $row);
 
-        impl QueryFragment<Sqlite> for $name<'_> {
-            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Sqlite>) -> QueryResult<()> {
+        row_statement!(@on Sqlite, $name $($text $field: $sql),+ ; $after);
+        row_statement!(@on Pg, $name $($text $field: $sql),+ ; $after);
+
+        impl QueryId for $name<'_> {
+            type QueryId = $name<'static>;
+            const HAS_STATIC_QUERY_ID: bool = true;
+        }
+
+        impl diesel::RunQueryDsl<SqliteConnection> for $name<'_> {}
+    };
+    (@on $backend:ty, $name:ident $($text:literal $field:tt: $sql:ty),+ ; $after:literal) => {
+        impl QueryFragment<$backend> for $name<'_> {
+            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, $backend>) -> QueryResult<()> {
                 let row = self.0;
                 $(
                     out.push_sql($text);
@@ -195,13 +205,6 @@ macro_rules! row_statement {
                 Ok(())
             }
         }
-
-        impl QueryId for $name<'_> {
-            type QueryId = $name<'static>;
-            const HAS_STATIC_QUERY_ID: bool = true;
-        }
-
-        impl diesel::RunQueryDsl<SqliteConnection> for $name<'_> {}
     };
 }
 

@@ -7,14 +7,12 @@ use std::{
 };
 
 use diesel::{ExpressionMethods, QueryDsl};
-use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures::try_join;
+use diesel_async::RunQueryDsl;
 use waymark_domain::value::{ActorId, StatusCode, WorkflowCode};
 
 use super::{
-    on_sqlite,
+    on_postgres, on_sqlite,
     slots::{OrderRef, Slot},
-    statements::{InsertEntries, InsertOrders, UpdateOrders},
     working::{Pending, Working},
 };
 use crate::{
@@ -73,7 +71,11 @@ pub(super) async fn all(
         batch_id,
     };
     match tx {
-        Tx::Postgres(connection) => on_postgres(connection, &rows(&decided)?).await?,
+        Tx::Postgres(connection) => {
+            let rows = rows(&decided)?;
+            let updated = on_postgres::write(connection, &rows).await?;
+            all_found(updated, &rows)?;
+        }
         Tx::Sqlite(connection) => {
             // In one closure, which must own what it writes.
             let written = connection.spawn_blocking(move |inner| {
@@ -137,30 +139,6 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
     rows.changed
         .sort_unstable_by_key(|row| (row.partition, row.order_key));
     Ok(rows)
-}
-
-/// One round trip: the statements do not depend on each other.
-async fn on_postgres(connection: &AsyncPgConnection, rows: &Rows<'_>) -> Result<(), Error> {
-    let entries = async {
-        let insert = InsertEntries::new(&rows.entries);
-        insert.execute(&mut &*connection).await
-    };
-    let created = async {
-        if rows.created.is_empty() {
-            return Ok(0);
-        }
-        let insert = InsertOrders::new(&rows.created);
-        insert.execute(&mut &*connection).await
-    };
-    let changed = async {
-        if rows.changed.is_empty() {
-            return Ok(0);
-        }
-        let update = UpdateOrders::new(&rows.changed);
-        update.execute(&mut &*connection).await
-    };
-    let (_, _, updated): (usize, usize, usize) = try_join!(entries, created, changed)?;
-    all_found(updated, rows)
 }
 
 /// An order that was read under the lock is there to be updated.

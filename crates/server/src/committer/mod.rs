@@ -19,7 +19,7 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
-use crate::{history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals};
+use crate::{error, history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals};
 
 /// Why a unit was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -198,6 +198,13 @@ impl Committer {
 
 impl Worker {
     async fn run(mut self) {
+        if let Err(error) = self.store.warm_up().await {
+            // The first commit tries again, with patience.
+            tracing::warn!(
+                error = error::chain(&error),
+                "commits have no connection yet"
+            );
+        }
         let closing = self.closing.clone();
         let mut open = true;
         loop {

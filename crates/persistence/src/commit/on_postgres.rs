@@ -1,0 +1,89 @@
+//! The statements of a batch on PostgreSQL: whole sets as arrays, one statement
+//! each, or row by row where they are few, since unpacking arrays costs the server
+//! as much as several rows. Those that do not depend on each other share a round
+//! trip.
+
+use diesel::{OptionalExtension, QueryResult};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::{future::try_join_all, try_join};
+use waymark_domain::partition::Partition;
+
+use super::{
+    lookup::{self, HeadRow, OrderKey},
+    statements::{
+        FindHeads, FindOrder, FindOrders, InsertEntries, InsertEntry, InsertOrder, InsertOrders,
+        UpdateOrder, UpdateOrders,
+    },
+    write::Rows,
+};
+use crate::rows::order::OrderRow;
+
+/// How many rows go one by one.
+const FEW: usize = 4;
+
+/// Finds the last entry of each partition that has any.
+pub(super) async fn heads(
+    mut connection: &AsyncPgConnection,
+    partitions: &[Partition],
+) -> QueryResult<Vec<HeadRow>> {
+    let numbers = partitions.iter().map(|partition| partition.number());
+    if partitions.len() > FEW {
+        let find = FindHeads {
+            partitions: numbers.collect(),
+            ..FindHeads::default()
+        };
+        return find.load(&mut connection).await;
+    }
+    let found = numbers.map(|number| async move {
+        let last = lookup::last_of(number).first(&mut &*connection).await;
+        last.optional()
+    });
+    let found: Vec<Option<HeadRow>> = try_join_all(found).await?;
+    Ok(found.into_iter().flatten().collect())
+}
+
+/// Finds orders by partition, workflow and id.
+pub(super) async fn orders(
+    mut connection: &AsyncPgConnection,
+    keys: &[OrderKey<'_>],
+) -> QueryResult<Vec<OrderRow>> {
+    if keys.len() > FEW {
+        let numbers = keys.iter().map(|(partition, ..)| partition.number());
+        let find = FindOrders {
+            partitions: numbers.collect(),
+            workflows: keys.iter().map(|(_, workflow, _)| *workflow).collect(),
+            ids: keys.iter().map(|(.., id)| *id).collect(),
+            ..FindOrders::default()
+        };
+        return find.load(&mut connection).await;
+    }
+    let found = keys.iter().map(|(partition, workflow, id)| async move {
+        let key = (partition.number(), *workflow, *id);
+        FindOrder(&key).load::<OrderRow>(&mut &*connection).await
+    });
+    Ok(try_join_all(found).await?.into_iter().flatten().collect())
+}
+
+/// Writes entries and orders, and says how many orders were there to be changed.
+pub(super) async fn write(connection: &AsyncPgConnection, rows: &Rows<'_>) -> QueryResult<usize> {
+    /// Sends rows one by one, or all at once.
+    macro_rules! send {
+        ($rows:expr, $one:ident, $all:ident) => {
+            async {
+                if $rows.len() > FEW {
+                    return $all::new(&$rows).execute(&mut &*connection).await;
+                }
+                let sent = $rows
+                    .iter()
+                    .map(|row| async move { $one(row).execute(&mut &*connection).await });
+                Ok(try_join_all(sent).await?.into_iter().sum())
+            }
+        };
+    }
+    let (_, _, updated): (usize, usize, usize) = try_join!(
+        send!(rows.entries, InsertEntry, InsertEntries),
+        send!(rows.created, InsertOrder, InsertOrders),
+        send!(rows.changed, UpdateOrder, UpdateOrders)
+    )?;
+    Ok(updated)
+}
