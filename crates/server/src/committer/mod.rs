@@ -1,19 +1,12 @@
 //! The one way to write orders: handlers queue units, a few committers take all
 //! that wait and commit them together. One step alone never waits for company,
-//! a busy committer waits a moment for the callers it has just answered, and a
-//! full queue refuses at once.
+//! and a full queue refuses at once.
 
-use std::{collections::BTreeSet, io, sync::Arc, time::Duration};
+use std::{collections::BTreeSet, io, sync::Arc};
 
-use tokio::{
-    sync::{
-        mpsc::{
-            self,
-            error::{TryRecvError, TrySendError},
-        },
-        oneshot,
-    },
-    time::{Instant, timeout_at},
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
@@ -72,9 +65,6 @@ pub struct Committer {
 #[derive(Debug)]
 pub(crate) struct Workers(Vec<Worker>);
 
-/// How long a busy committer waits at most for callers to come again.
-const COMPANY_WAIT_MAX: Duration = Duration::from_millis(1);
-
 #[derive(Debug)]
 struct Worker {
     store: Store,
@@ -83,27 +73,6 @@ struct Worker {
     queue: mpsc::Receiver<Waiting>,
     closing: CancellationToken,
     batch_steps_max: usize,
-    last: LastBatch,
-}
-
-/// The batch before, which says how many steps may be expected.
-#[derive(Debug, Clone, Copy)]
-struct LastBatch {
-    steps: usize,
-    ended: Instant,
-}
-
-impl LastBatch {
-    /// How many steps make a batch worth its transaction. Callers who are answered together
-    /// come again together; a batch of the first few of them would make all others wait for a
-    /// whole commit. Half of them, so that the other half comes while this half is committed.
-    fn worth_waiting_for(self) -> usize {
-        if self.ended.elapsed() < COMPANY_WAIT_MAX {
-            self.steps / 2
-        } else {
-            0
-        }
-    }
 }
 
 impl Committer {
@@ -125,10 +94,6 @@ impl Committer {
             queue,
             closing: closing.clone(),
             batch_steps_max: settings.batch_steps_max,
-            last: LastBatch {
-                steps: 0,
-                ended: Instant::now(),
-            },
         };
         let (queues, workers) = (0..settings.committers.max(1))
             .map(|_| mpsc::channel(settings.queue_units_max))
@@ -226,8 +191,8 @@ impl Worker {
         let Batch {
             units,
             answers,
-            steps,
-        } = self.gather(first).await;
+            steps: _,
+        } = self.gather(first);
         if units.is_empty() {
             return;
         }
@@ -243,26 +208,15 @@ impl Worker {
             // A caller that went away misses only the answer.
             let _ = answer.send(outcome);
         }
-        self.last = LastBatch {
-            steps,
-            ended: Instant::now(),
-        };
     }
 
     /// Takes what waits, up to a full batch.
-    async fn gather(&mut self, first: Waiting) -> Batch {
+    fn gather(&mut self, first: Waiting) -> Batch {
         let mut batch = Batch::default();
-        let expected = self.last.worth_waiting_for();
-        let deadline = Instant::now() + COMPANY_WAIT_MAX;
         batch.take(first);
-        while batch.steps < self.batch_steps_max {
-            let next = match self.queue.try_recv() {
-                Err(TryRecvError::Empty) if batch.steps < expected => {
-                    timeout_at(deadline, self.queue.recv()).await.ok().flatten()
-                }
-                next => next.ok(),
-            };
-            let Some(next) = next else { break };
+        while batch.steps < self.batch_steps_max
+            && let Ok(next) = self.queue.try_recv()
+        {
             batch.take(next);
         }
         batch
