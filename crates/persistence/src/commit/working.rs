@@ -110,6 +110,7 @@ impl Working {
     /// Finds what was written under the request ids of the batch before. As a rule nothing
     /// was, and the journals say so.
     async fn remember_stored(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
+        let mut pages = HashMap::new();
         for step in steps {
             let slot = self
                 .slots
@@ -117,13 +118,16 @@ impl Working {
             let (Some(request), Some(slot)) = (&step.request, slot) else {
                 continue;
             };
-            let pages = if slot.journal.first_sequence() > 1 {
-                lookup::pages(tx, slot.partition, slot.order_key).await?
-            } else {
-                Vec::new()
-            };
+            let place = (slot.partition, slot.order_key);
+            // Several steps of a batch may be about one order.
+            if slot.journal.first_sequence() > 1 && !pages.contains_key(&place) {
+                let found = lookup::pages(tx, slot.partition, slot.order_key).await?;
+                pages.insert(place, found);
+            }
             let offsets = pages
-                .iter()
+                .get(&place)
+                .into_iter()
+                .flatten()
                 .chain([&slot.journal])
                 .flat_map(|journal| journal.maybe_written_by(&request.id))
                 .collect();
