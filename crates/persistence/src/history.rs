@@ -251,7 +251,6 @@ impl Found {
         order_id: &OrderId,
     ) -> Result<Option<Self>, Error> {
         let key = orders::table
-            .filter(orders::partition.eq(partition.number()))
             .filter(orders::workflow.eq(workflow.as_str()))
             .filter(orders::id.eq(order_id.as_str()))
             .select((orders::order_key, orders::journal));

@@ -146,9 +146,11 @@ CREATE TABLE orders (
     PRIMARY KEY (partition, order_key)
 ) STRICT;
 
-CREATE UNIQUE INDEX orders_id ON orders (partition, workflow, id);
-CREATE INDEX orders_standing ON orders (partition, workflow, state, status, update_time, order_key);
-CREATE INDEX orders_return ON orders (partition, workflow, return_state, return_status) WHERE return_state IS NOT NULL;
+-- No other index begins as one of these does: a planner that knows nothing yet of a young table could take
+-- the wrong one, and keep it.
+CREATE UNIQUE INDEX orders_id ON orders (workflow, id);
+CREATE INDEX orders_standing ON orders (state, status, workflow, partition, update_time, order_key);
+CREATE INDEX orders_return ON orders (return_state, return_status, workflow, partition) WHERE return_state IS NOT NULL;
 
 -- Everything that ever happened, in commit order for each partition. Only the first entry of a step carries
 -- the request id; all entries of a step carry the offset of the first.

@@ -11,7 +11,7 @@ use diesel::{
     QueryResult, SqliteConnection,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{BigInt, Integer, Text},
+    sql_types::{BigInt, Text},
     sqlite::Sqlite,
 };
 use diesel_async::{
@@ -19,10 +19,6 @@ use diesel_async::{
     sync_connection_wrapper::{SpawnBlocking, SyncConnectionWrapper},
 };
 use futures::future::{BoxFuture, FutureExt, ready, try_join_all};
-use waymark_domain::{
-    partition::{Partition, PartitionCount},
-    value::{OrderId, WorkflowCode},
-};
 
 use crate::{
     failure::Failure,
@@ -52,7 +48,6 @@ impl SpawnBlocking for Inline {
 /// Selects an order by its id.
 #[derive(Debug, QueryId)]
 struct Find {
-    partition: i32,
     id: String,
 }
 
@@ -69,10 +64,8 @@ macro_rules! find {
             fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, $backend>) -> QueryResult<()> {
                 out.push_sql(
                     "SELECT order_key, state, status, version, create_time, update_time, body FROM orders \
-                     WHERE workflow = 'bench' AND partition = ",
+                     WHERE workflow = 'bench' AND id = ",
                 );
-                out.push_bind_param::<Integer, _>(&self.partition)?;
-                out.push_sql(" AND id = ");
                 out.push_bind_param::<Text, _>(&self.id)
             }
         }
@@ -85,28 +78,20 @@ find!(Sqlite);
 struct Picks {
     random: fastrand::Rng,
     orders: usize,
-    partitions: PartitionCount,
-    workflow: WorkflowCode,
 }
 
 impl Picks {
-    fn new(seed: usize, orders: usize, partitions: i32) -> Result<Self, Failure> {
-        Ok(Self {
+    fn new(seed: usize, orders: usize) -> Self {
+        Self {
             random: fastrand::Rng::with_seed(seed as u64),
             orders,
-            partitions: PartitionCount::new(partitions).ok_or(Failure::Sources)?,
-            workflow: WorkflowCode::new(shop::WORKFLOW).map_err(|_| Failure::Sources)?,
-        })
+        }
     }
 
-    fn next(&mut self) -> Result<Find, Failure> {
-        let id = shop::order_id(self.random.usize(0..self.orders));
-        let order_id = OrderId::new(&id).map_err(|_| Failure::Sources)?;
-        let partition = Partition::of(&self.workflow, &order_id, self.partitions);
-        Ok(Find {
-            partition: partition.number(),
-            id,
-        })
+    fn next(&mut self) -> Find {
+        Find {
+            id: shop::order_id(self.random.usize(0..self.orders)),
+        }
     }
 }
 
@@ -147,13 +132,12 @@ impl Selects {
         let end = begun + length;
         let selected = match self {
             Self::Postgres(connections) => {
-                let partitions = 8;
                 let loops = connections.iter_mut().enumerate();
                 let loops = loops.map(async |(seed, connection)| {
-                    let mut picks = Picks::new(seed, orders, partitions)?;
+                    let mut picks = Picks::new(seed, orders);
                     let mut selected = 0_u64;
                     while Instant::now() < end {
-                        let _: Read = picks.next()?.get_result(connection).await?;
+                        let _: Read = picks.next().get_result(connection).await?;
                         selected += 1;
                     }
                     Ok::<_, Failure>(selected)
@@ -161,10 +145,10 @@ impl Selects {
                 try_join_all(loops).await?.iter().sum::<u64>()
             }
             Self::Sqlite(connection) => {
-                let mut picks = Picks::new(0, orders, 1)?;
+                let mut picks = Picks::new(0, orders);
                 let mut selected = 0_u64;
                 while Instant::now() < end {
-                    let _: Read = picks.next()?.get_result(&mut **connection).await?;
+                    let _: Read = picks.next().get_result(&mut **connection).await?;
                     selected += 1;
                 }
                 selected

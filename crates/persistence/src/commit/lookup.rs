@@ -21,8 +21,8 @@ use crate::{
 /// The longest step: the entry of the call and a hundred automatic ones.
 pub(crate) const STEP_ENTRIES_MAX: i64 = 101;
 
-/// A partition, a workflow and the id of an order.
-pub(super) type OrderKey<'k> = (Partition, &'k str, &'k str);
+/// A workflow and the id of an order.
+pub(super) type OrderKey<'k> = (&'k str, &'k str);
 
 /// What every batch begins with.
 pub(super) struct Loaded {
@@ -147,10 +147,10 @@ pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<
         // Nothing is gained by a set where a statement costs no round trip; they run in one
         // closure, which must own what it looks for.
         Tx::Sqlite(connection) => {
-            let keys = keys.iter().map(|(partition, workflow, id)| {
-                (partition.number(), (*workflow).to_owned(), (*id).to_owned())
-            });
-            let keys = keys.collect::<Vec<_>>();
+            let keys = keys
+                .iter()
+                .map(|(workflow, id)| ((*workflow).to_owned(), (*id).to_owned()))
+                .collect::<Vec<_>>();
             let found = connection.spawn_blocking(move |inner| on_sqlite::orders(inner, &keys));
             Ok(found.await?)
         }

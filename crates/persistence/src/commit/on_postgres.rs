@@ -42,25 +42,22 @@ pub(super) async fn heads(
     Ok(found.into_iter().flatten().collect())
 }
 
-/// Finds orders by partition, workflow and id.
+/// Finds orders by workflow and id.
 pub(super) async fn orders(
     mut connection: &AsyncPgConnection,
     keys: &[OrderKey<'_>],
 ) -> QueryResult<Vec<OrderRow>> {
     if keys.len() > FEW {
-        let numbers = keys.iter().map(|(partition, ..)| partition.number());
         let find = FindOrders {
-            partitions: numbers.collect(),
-            workflows: keys.iter().map(|(_, workflow, _)| *workflow).collect(),
-            ids: keys.iter().map(|(.., id)| *id).collect(),
+            workflows: keys.iter().map(|(workflow, _)| *workflow).collect(),
+            ids: keys.iter().map(|(_, id)| *id).collect(),
             ..FindOrders::default()
         };
         return find.load(&mut connection).await;
     }
-    let found = keys.iter().map(|(partition, workflow, id)| async move {
-        let key = (partition.number(), *workflow, *id);
-        FindOrder(&key).load::<OrderRow>(&mut &*connection).await
-    });
+    let found = keys
+        .iter()
+        .map(|key| async move { FindOrder(key).load::<OrderRow>(&mut &*connection).await });
     Ok(try_join_all(found).await?.into_iter().flatten().collect())
 }
 

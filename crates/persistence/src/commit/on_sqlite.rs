@@ -10,14 +10,14 @@ use super::{
 };
 use crate::rows::order::OrderRow;
 
-/// Finds orders by partition, workflow and id.
+/// Finds orders by workflow and id.
 pub(super) fn orders(
     connection: &mut SqliteConnection,
-    keys: &[(i32, String, String)],
+    keys: &[(String, String)],
 ) -> QueryResult<Vec<OrderRow>> {
     let mut rows = Vec::with_capacity(keys.len());
-    for (partition, workflow, id) in keys {
-        let find = FindOrder(&(*partition, workflow, id));
+    for (workflow, id) in keys {
+        let find = FindOrder(&(workflow, id));
         rows.extend(find.load::<OrderRow>(connection)?);
     }
     Ok(rows)

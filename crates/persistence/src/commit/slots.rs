@@ -69,8 +69,8 @@ pub(super) fn empty(store: &Store, steps: &[&Step]) -> HashMap<OrderRef, Slot> {
 /// By what the orders are found, in the order of the index.
 pub(super) fn keys(slots: &HashMap<OrderRef, Slot>) -> Vec<OrderKey<'_>> {
     let keys = slots
-        .iter()
-        .map(|((workflow, id), slot)| (slot.partition, workflow.as_str(), id.as_str()));
+        .keys()
+        .map(|(workflow, id)| (workflow.as_str(), id.as_str()));
     let mut keys = keys.collect::<Vec<_>>();
     keys.sort_unstable();
     keys

@@ -47,11 +47,10 @@ macro_rules! array_statement {
 
 array_statement! {
     /// Finds orders by their ids.
-    FindOrders { partitions: i32 => Integer, workflows: &'a str => Text, ids: &'a str => Text }
+    FindOrders { workflows: &'a str => Text, ids: &'a str => Text }
     "SELECT o.partition, o.order_key, o.workflow, o.id, o.state, o.status, o.return_state, o.return_status, \
      o.version, o.create_time, o.update_time, o.body, o.journal FROM",
-    ") AS k (partition, workflow, id) JOIN orders o ON o.partition = k.partition AND o.workflow = k.workflow \
-     AND o.id = k.id"
+    ") AS k (workflow, id) JOIN orders o ON o.workflow = k.workflow AND o.id = k.id"
 }
 
 impl Query for FindOrders<'_> {
@@ -209,12 +208,11 @@ macro_rules! row_statement {
 }
 
 row_statement! {
-    /// Finds one order by its partition, workflow and id.
-    FindOrder((i32, &'a str, &'a str))
+    /// Finds one order by its workflow and id.
+    FindOrder((&'a str, &'a str))
     "SELECT partition, order_key, workflow, id, state, status, return_state, return_status, version, create_time, \
-     update_time, body, journal FROM orders WHERE partition = " 0: Integer,
-    " AND workflow = " 1: Text,
-    " AND id = " 2: Text;
+     update_time, body, journal FROM orders WHERE workflow = " 0: Text,
+    " AND id = " 1: Text;
     ""
 }
 

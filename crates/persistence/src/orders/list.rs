@@ -45,7 +45,7 @@ pub(super) async fn page(
         query.workflows.clone()
     };
     let codes = codes.into_iter().collect::<BTreeSet<_>>();
-    if let Some(rows) = fetch(store, tx, query, &codes).await? {
+    if let Some(rows) = fetch(tx, query, &codes).await? {
         return sorted(rows, query, after, limit);
     }
     let sources = sources(store, tx, query, &codes, after).await?;
@@ -54,22 +54,15 @@ pub(super) async fn page(
 
 /// Fetches the orders that the query names; none where it does not name any, or too many.
 async fn fetch(
-    store: &Store,
     tx: &mut Tx,
     query: &OrderQuery,
     codes: &BTreeSet<WorkflowCode>,
 ) -> Result<Option<Vec<OrderRow>>, Error> {
     if !query.ids.is_empty() {
         let ids = query.ids.iter().collect::<BTreeSet<_>>();
-        let keys = codes.iter().flat_map(|workflow| {
-            ids.iter().map(|id| {
-                (
-                    store.partition_of(workflow, id),
-                    workflow.as_str(),
-                    id.as_str(),
-                )
-            })
-        });
+        let keys = codes
+            .iter()
+            .flat_map(|workflow| ids.iter().map(|id| (workflow.as_str(), id.as_str())));
         let mut keys = keys.collect::<Vec<_>>();
         keys.sort_unstable();
         return Ok(Some(lookup::orders_of(tx, &keys).await?));
@@ -270,17 +263,14 @@ async fn sources(
         }
         SortKey::Id => {
             for workflow in codes {
-                for partition in &partitions {
-                    let stretch = Stretch::Ids {
-                        partition: *partition,
-                        workflow: workflow.clone(),
-                    };
-                    sources.push(Source::new(
-                        stretch,
-                        direction,
-                        from_id(direction, after, workflow),
-                    ));
-                }
+                let stretch = Stretch::Ids {
+                    workflow: workflow.clone(),
+                };
+                sources.push(Source::new(
+                    stretch,
+                    direction,
+                    from_id(direction, after, workflow),
+                ));
             }
         }
     }

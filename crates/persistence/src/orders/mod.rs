@@ -13,7 +13,6 @@ use diesel::{ExpressionMethods, QueryDsl, dsl::count_star};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     order::{Order, Standing},
-    partition::Partition,
     value::{OrderId, WorkflowCode},
 };
 
@@ -71,10 +70,7 @@ impl Store {
     pub async fn find_orders(&self, keys: &[(WorkflowCode, OrderId)]) -> Result<Vec<Found>, Error> {
         let index: Vec<_> = keys
             .iter()
-            .map(|(workflow, id)| {
-                let partition = self.partition_of(workflow, id);
-                (partition, workflow.as_str(), id.as_str())
-            })
+            .map(|(workflow, id)| (workflow.as_str(), id.as_str()))
             .collect();
         let (rows, version) = self
             .database()
@@ -126,14 +122,8 @@ impl Store {
         &self,
         workflow: &WorkflowCode,
     ) -> Result<Vec<(Standing, i64)>, Error> {
-        let partitions = self
-            .partition_count()
-            .all()
-            .map(Partition::number)
-            .collect::<Vec<_>>();
         let rows = self.database().read(async |tx| {
             let counts = orders::table
-                .filter(orders::partition.eq_any(&partitions))
                 .filter(orders::workflow.eq(workflow.as_str()))
                 .group_by((orders::state, orders::status))
                 .select((orders::state, orders::status, count_star()))

@@ -27,10 +27,7 @@ pub(super) enum Stretch {
     /// Orders of a partition, by key.
     Log { partition: i32 },
     /// Orders of a workflow, by id.
-    Ids {
-        partition: i32,
-        workflow: WorkflowCode,
-    },
+    Ids { workflow: WorkflowCode },
 }
 
 /// Where a stream goes on.
@@ -111,22 +108,11 @@ impl Source {
                 let place = (*partition, workflow, standing);
                 by_update_time(tx, place, self.direction, (*time, *key), chunk).await
             }
-            (
-                Stretch::Ids {
-                    partition,
-                    workflow,
-                },
-                From::Id(id, Seen::No),
-            ) => by_id(tx, (*partition, workflow), self.direction, id, chunk).await,
-            (
-                Stretch::Ids {
-                    partition,
-                    workflow,
-                },
-                From::Id(id, Seen::Yes),
-            ) => {
-                let mut rows =
-                    by_id(tx, (*partition, workflow), self.direction, id, chunk + 1).await?;
+            (Stretch::Ids { workflow }, From::Id(id, Seen::No)) => {
+                by_id(tx, workflow, self.direction, id, chunk).await
+            }
+            (Stretch::Ids { workflow }, From::Id(id, Seen::Yes)) => {
+                let mut rows = by_id(tx, workflow, self.direction, id, chunk + 1).await?;
                 rows.retain(|row| row.id != *id);
                 Ok(rows)
             }
@@ -203,14 +189,12 @@ async fn by_key(
 
 async fn by_id(
     tx: &mut Tx,
-    (partition, workflow): (i32, &WorkflowCode),
+    workflow: &WorkflowCode,
     direction: Direction,
     id: &str,
     chunk: i64,
 ) -> Result<Vec<OrderRow>, Error> {
-    let here = orders::table
-        .filter(orders::partition.eq(partition))
-        .filter(orders::workflow.eq(workflow.as_str()));
+    let here = orders::table.filter(orders::workflow.eq(workflow.as_str()));
     let rows = match direction {
         Direction::Ascending => {
             let rows = here

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use waymark_domain::{
     actor::Actor,
-    partition::Partition,
     value::{Timestamp, WorkflowCode},
     workflow::{Difference, Graph, GraphError, Record, Refusal, Workflow, diff, lint},
 };
@@ -199,13 +198,9 @@ impl Store {
         let code = change.workflow.clone();
         let edited = edited.map(|workflow| Workflow { code, ..workflow }.normalized());
         if let Some(before) = &before {
-            let partitions = self.partition_count().all().map(Partition::number);
-            let partitions = partitions.collect::<Vec<_>>();
             let used = used.unwrap_or_default();
             let after = edited.as_ref();
-            if let Some(refusal) =
-                usage::check(tx, &partitions, &before.workflow, after, &used).await?
-            {
+            if let Some(refusal) = usage::check(tx, &before.workflow, after, &used).await? {
                 return Ok(Err(refusal.into()));
             }
         }

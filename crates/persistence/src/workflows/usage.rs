@@ -24,13 +24,12 @@ const NAMED_MAX: i64 = 10;
 /// Refuses a change that takes away what orders use; `after` is none when the workflow goes.
 pub(super) async fn check(
     tx: &mut Tx,
-    partitions: &[i32],
     before: &Workflow,
     after: Option<&Workflow>,
     used: &BTreeSet<StatusCode>,
 ) -> Result<Option<Refusal>, Error> {
     let Some(after) = after else {
-        let usage = of_workflow(tx, partitions, &before.code).await?;
+        let usage = of_workflow(tx, &before.code).await?;
         let in_use = usage.count > 0;
         return Ok(in_use.then(|| Refusal::WorkflowInUse {
             workflow: before.code.clone(),
@@ -48,7 +47,7 @@ pub(super) async fn check(
             state: assignment.state.clone(),
             status: assignment.status.clone(),
         };
-        let usage = of_standing(tx, partitions, &before.code, &standing).await?;
+        let usage = of_standing(tx, &before.code, &standing).await?;
         if usage.count > 0 {
             let (status, state) = (standing.status, Some(standing.state));
             return Ok(Some(Refusal::StatusInUse {
@@ -74,15 +73,9 @@ pub(super) async fn check(
     Ok(None)
 }
 
-async fn of_workflow(
-    tx: &mut Tx,
-    partitions: &[i32],
-    workflow: &WorkflowCode,
-) -> Result<Usage, Error> {
-    let of_workflow = orders::table
-        .filter(orders::partition.eq_any(partitions))
-        .filter(orders::workflow.eq(workflow.as_str()));
-    let count = of_workflow.clone().select(count_star());
+async fn of_workflow(tx: &mut Tx, workflow: &WorkflowCode) -> Result<Usage, Error> {
+    let of_workflow = orders::table.filter(orders::workflow.eq(workflow.as_str()));
+    let count = of_workflow.select(count_star());
     let count: i64 = on_conn!(tx, |c| count.first(c).await)?;
     let ids = of_workflow.select(orders::id).limit(NAMED_MAX);
     let ids: Vec<String> = on_conn!(tx, |c| ids.load(c).await)?;
@@ -92,24 +85,18 @@ async fn of_workflow(
 /// The orders that stand on a pair, and those that will return to it when they are released.
 async fn of_standing(
     tx: &mut Tx,
-    partitions: &[i32],
     workflow: &WorkflowCode,
     standing: &Standing,
 ) -> Result<Usage, Error> {
     let here = orders::table
-        .filter(orders::partition.eq_any(partitions))
         .filter(orders::workflow.eq(workflow.as_str()))
         .filter(orders::state.eq(standing.state.as_str()))
         .filter(orders::status.eq(standing.status.as_str()));
     let back = orders::table
-        .filter(orders::partition.eq_any(partitions))
         .filter(orders::workflow.eq(workflow.as_str()))
         .filter(orders::return_state.eq(standing.state.as_str()))
         .filter(orders::return_status.eq(standing.status.as_str()));
-    let (count_here, count_back) = (
-        here.clone().select(count_star()),
-        back.clone().select(count_star()),
-    );
+    let (count_here, count_back) = (here.select(count_star()), back.select(count_star()));
     let mut count: i64 = on_conn!(tx, |c| count_here.first(c).await)?;
     count += on_conn!(tx, |c| count_back.first::<i64>(c).await)?;
     if count == 0 {

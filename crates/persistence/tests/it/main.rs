@@ -5,6 +5,7 @@
 
 mod faults;
 mod hints;
+mod plans;
 
 mod sqlite {
     waymark_testkit::conformance_suite!(Sqlite);
