@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use futures::{StreamExt, future::join_all, stream};
 use tokio::time::timeout;
+use tokio_postgres::NoTls;
 use tonic::Code;
 use waymark_proto::v1::{self, step::Command};
 use waymark_tests::{Backend, Refusal, Server, Shop, Watcher, world};
@@ -185,4 +186,60 @@ async fn a_deadline_does_not_tear_a_step(backend: Backend) {
         waymark_tests::replay::replay(&entries),
         waymark_tests::replay::facts(shop.get("o0").await)
     );
+}
+
+/// Another session holds the locks of all partitions: calls wait in front of the database, and
+/// behind each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_deadline_passes_in_the_queue_is_not_executed() {
+    let (server, shop) = start(Backend::Postgres, &["committers=1"]).await;
+    let (client, connection) = tokio_postgres::connect(server.database().url(), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let locked = "BEGIN; SELECT FROM partitions FOR UPDATE";
+    client.batch_execute(locked).await.unwrap();
+    let first = shop.clone();
+    let first = tokio::spawn(async move { first.comment("o0", "patient", "").await });
+    let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let is_waiting = async {
+        while client
+            .query_one(waiting, &[])
+            .await
+            .unwrap()
+            .get::<_, i64>(0)
+            == 0
+        {}
+    };
+    timeout(Duration::from_secs(20), is_waiting)
+        .await
+        .expect("a batch waits for its locks");
+    for order in 0..8 {
+        let mut request = tonic::Request::new(shop.remark(&format!("o{order}"), "in a hurry"));
+        request.set_timeout(Duration::from_millis(50));
+        let refused = shop.orders().add_comment(request).await.unwrap_err();
+        assert!(
+            [Code::DeadlineExceeded, Code::Cancelled].contains(&refused.code()),
+            "{refused:?}"
+        );
+    }
+    client.batch_execute("COMMIT").await.unwrap();
+    first.await.unwrap().unwrap();
+    // What is queued now comes behind whatever was queued before.
+    for order in 0..8 {
+        let id = format!("o{order}");
+        shop.comment(&id, "afterwards", "").await.unwrap();
+        let comments = shop
+            .entries(&id)
+            .await
+            .into_iter()
+            .skip(1)
+            .map(|entry| entry.comment);
+        let expected: &[&str] = if order == 0 {
+            &["patient", "afterwards"]
+        } else {
+            &["afterwards"]
+        };
+        assert_eq!(comments.collect::<Vec<_>>(), expected);
+    }
 }

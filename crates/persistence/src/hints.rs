@@ -26,6 +26,8 @@ use crate::{
 };
 
 const CHANNEL: &str = "waymark_history";
+/// Each hint is a transaction of its own; what comes in between shares one.
+const SPACING: Duration = Duration::from_millis(10);
 const RECONNECT_MIN: Duration = Duration::from_millis(100);
 const RECONNECT_MAX: Duration = Duration::from_secs(5);
 /// Hints that nobody reads are dropped: one that waits says as much as a hundred.
@@ -160,6 +162,7 @@ async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
         };
         if sent {
             pause = RECONNECT_MIN;
+            tokio::time::sleep(SPACING).await;
         } else {
             // Listeners look by themselves meanwhile, so the hint need not be kept.
             connection = None;

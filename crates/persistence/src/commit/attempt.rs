@@ -57,7 +57,17 @@ impl Batch {
     }
 }
 
-/// Runs a batch with the locks of its partitions.
+/// Units on their way to the database.
+pub(super) struct Group<'u> {
+    pub(super) units: &'u mut Vec<Unit>,
+    pub(super) pieces: Vec<Piece>,
+}
+
+/// Gives units that may join a batch, as far as a test admits them: those whose partitions are
+/// locked.
+pub(super) type Latecomers<'l> = dyn FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> + Send + 'l;
+
+/// Runs a batch with the locks of its partitions. Once they are held, others may join it.
 ///
 /// `doubtful` is the same batch of an earlier transaction whose commit was not answered. It
 /// is settled first, under the locks: with them held, that transaction has ended one way or
@@ -65,20 +75,26 @@ impl Batch {
 pub(super) async fn attempt(
     store: &Store,
     tx: &mut Tx,
-    partitions: &[Partition],
-    units: &[Unit],
-    pieces: &[Piece],
+    locked: &[Partition],
+    group: &mut Group<'_>,
+    latecomers: Option<&mut Latecomers<'_>>,
     doubtful: &mut Option<Batch>,
 ) -> Result<Ending<Batch>, Error> {
-    let steps = steps(units, pieces);
-    let mut working = Working::load(store, tx, partitions, &steps, Purpose::Commit).await?;
+    let known = steps(group.units, &group.pieces);
+    let mut working = Working::load(store, tx, locked, &known, Purpose::Commit).await?;
     if let Some((position, id)) = doubtful.as_ref().and_then(|batch| batch.proof) {
         let found = history::batch(tx, position).await?;
         if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {
             return Ok(Ending::RollBack(batch));
         }
     }
-    let outcomes = decide(&mut working, units, pieces);
+    if let Some(latecomers) = latecomers {
+        let came = group.join(latecomers(&|unit| is_covered(store, locked, unit)));
+        if !came.is_empty() {
+            working.join(store, tx, &steps(group.units, &came)).await?;
+        }
+    }
+    let outcomes = decide(&mut working, group.units, &group.pieces);
     let Some(first) = working
         .pending
         .first()
@@ -103,6 +119,37 @@ pub(super) async fn attempt(
         entries: working.pending.len(),
         marks,
     }))
+}
+
+impl Group<'_> {
+    /// Adds units, and returns their pieces.
+    fn join(&mut self, units: Vec<Unit>) -> Vec<Piece> {
+        let first = self.units.len();
+        self.units.extend(units);
+        let came = pieces(self.units, first);
+        self.pieces.extend_from_slice(&came);
+        came
+    }
+}
+
+/// The pieces of all units from the one at `first` on.
+pub(super) fn pieces(units: &[Unit], first: usize) -> Vec<Piece> {
+    let pieces = units
+        .iter()
+        .enumerate()
+        .skip(first)
+        .map(|(index, unit)| Piece {
+            unit: index,
+            steps: 0..unit.steps.len(),
+        });
+    pieces.filter(|piece| !piece.steps.is_empty()).collect()
+}
+
+fn is_covered(store: &Store, locked: &[Partition], unit: &Unit) -> bool {
+    unit.steps.iter().all(|step| {
+        let partition = store.partition_of(&step.workflow, &step.order_id);
+        locked.binary_search(&partition).is_ok()
+    })
 }
 
 /// Runs a batch that shall not be written, in an open snapshot.

@@ -6,10 +6,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 use uuid::Uuid;
+use waymark_domain::partition::Partition;
 
 use super::{
     CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
-    attempt::{Batch, Piece, PieceOutcome, attempt, partitions, rehearse},
+    attempt::{
+        Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces, rehearse,
+    },
 };
 use crate::{Error, Store, tx::WriteFailure};
 
@@ -24,22 +27,44 @@ impl Store {
     /// The future may only be dropped where nobody needs the answer: what it was about to
     /// commit may be committed all the same. So run it in a task of its own.
     pub async fn commit(&self, units: Vec<Unit>) -> Vec<Result<UnitOutcome, CommitError>> {
-        let mut answers = Answers::new(&units);
-        let mut groups = vec![pieces(&units)];
-        while let Some(group) = groups.pop().filter(|group| !group.is_empty()) {
-            match self.commit_group(&units, &group).await {
-                Ok(outcomes) => answers.put(&group, outcomes),
-                Err(Trouble::GivenUp(errors)) => answers.fail(&group, &errors),
+        self.commit_joined(units, &[], |_| Vec::new()).await
+    }
+
+    /// Commits as [`Store::commit`] does, with the locks of more partitions. Once all locks are
+    /// held it asks once for more units, those that came meanwhile; it gives a test that tells
+    /// whether a unit lies in the locked partitions and may join. The answers to these follow
+    /// those to the first ones.
+    pub async fn commit_joined(
+        &self,
+        mut units: Vec<Unit>,
+        locks: &[Partition],
+        mut latecomers: impl FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> + Send,
+    ) -> Vec<Result<UnitOutcome, CommitError>> {
+        let mut latecomers: Option<&mut Latecomers<'_>> = Some(&mut latecomers);
+        let mut answers = Answers::default();
+        let mut waiting = vec![pieces(&units, 0)];
+        while let Some(pieces) = waiting.pop().filter(|pieces| !pieces.is_empty()) {
+            let mut group = Group {
+                units: &mut units,
+                pieces,
+            };
+            let done = self.commit_group(&mut group, locks, &mut latecomers).await;
+            let pieces = group.pieces;
+            answers.await_all(&units);
+            match done {
+                Ok(outcomes) => answers.put(&pieces, outcomes),
+                Err(Trouble::GivenUp(errors)) => answers.fail(&pieces, &errors),
                 Err(Trouble::Refused(error)) => {
-                    if let Some((first, second)) = split(&units, &group) {
-                        groups.extend([second, first]);
+                    if let Some((first, second)) = split(&units, &pieces) {
+                        waiting.extend([second, first]);
                     } else {
                         report(&error, "the database refused a step");
-                        answers.fail(&group, &[CommitError::Database]);
+                        answers.fail(&pieces, &[CommitError::Database]);
                     }
                 }
             }
         }
+        answers.await_all(&units);
         answers.finish(&units)
     }
 
@@ -50,13 +75,14 @@ impl Store {
     /// Returns [`CommitError`] when the database cannot be read.
     pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
         let units = [unit];
-        let group = pieces(&units);
+        let group = pieces(&units, 0);
         let outcomes = self
             .database()
             .snapshot(async |tx| rehearse(self, tx, &units, &group).await);
         match outcomes.await {
             Ok(outcomes) => {
-                let mut answers = Answers::new(&units);
+                let mut answers = Answers::default();
+                answers.await_all(&units);
                 answers.put(&group, outcomes);
                 answers
                     .finish(&units)
@@ -76,17 +102,24 @@ impl Store {
 
     async fn commit_group(
         &self,
-        units: &[Unit],
-        group: &[Piece],
+        group: &mut Group<'_>,
+        more: &[Partition],
+        latecomers: &mut Option<&mut Latecomers<'_>>,
     ) -> Result<Vec<PieceOutcome>, Trouble> {
         let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<Batch> = None;
         let mut refused_alone = false;
-        let locks = partitions(self, units, group);
+        let mut locks = partitions(self, group.units, &group.pieces);
+        if latecomers.is_some() {
+            locks.extend_from_slice(more);
+            locks.sort_unstable();
+            locks.dedup();
+        }
         loop {
-            let written = self
-                .database()
-                .batch(async |tx| attempt(self, tx, &locks, units, group, &mut doubtful).await);
+            let latecomers = latecomers.take();
+            let written = self.database().batch(async |tx| {
+                attempt(self, tx, &locks, group, latecomers, &mut doubtful).await
+            });
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();
@@ -102,7 +135,7 @@ impl Store {
                 }
                 // A refusal whose words are not known may have been a passing one.
                 Err(WriteFailure::Before(error))
-                    if !refused_alone && split(units, group).is_none() =>
+                    if !refused_alone && split(group.units, &group.pieces).is_none() =>
                 {
                     refused_alone = true;
                     error
@@ -112,7 +145,7 @@ impl Store {
             tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
             if !patience.wait().await {
                 report(&error, "a commit was given up");
-                return Err(Trouble::GivenUp(given_up(group, doubtful.as_ref())));
+                return Err(Trouble::GivenUp(given_up(&group.pieces, doubtful.as_ref())));
             }
         }
     }
@@ -181,14 +214,6 @@ impl Patience {
     }
 }
 
-fn pieces(units: &[Unit]) -> Vec<Piece> {
-    let pieces = units.iter().enumerate().map(|(index, unit)| Piece {
-        unit: index,
-        steps: 0..unit.steps.len(),
-    });
-    pieces.filter(|piece| !piece.steps.is_empty()).collect()
-}
-
 /// Halves a group: its pieces, or the steps of its only piece where they are separate.
 fn split(units: &[Unit], group: &[Piece]) -> Option<(Vec<Piece>, Vec<Piece>)> {
     match group {
@@ -224,16 +249,15 @@ enum Answer {
 }
 
 /// The answers of all units as they come in, each unit's pieces in turn.
+#[derive(Default)]
 struct Answers(Vec<Answer>);
 
 impl Answers {
-    fn new(units: &[Unit]) -> Self {
-        Self(
-            units
-                .iter()
-                .map(|unit| Answer::Steps(Vec::with_capacity(unit.steps.len())))
-                .collect(),
-        )
+    /// Makes room for the units that it does not know yet.
+    fn await_all(&mut self, units: &[Unit]) {
+        let new = units.iter().skip(self.0.len());
+        self.0
+            .extend(new.map(|unit| Answer::Steps(Vec::with_capacity(unit.steps.len()))));
     }
 
     fn put(&mut self, group: &[Piece], outcomes: Vec<PieceOutcome>) {

@@ -19,7 +19,7 @@ use super::{
     Committed, Refusal, Request, Step, StepChange, UnitMode, lookup,
     slots::{self, Log, OrderRef, Slot},
 };
-use crate::{Error, Published, Store, catalog::Cached, tx::Tx};
+use crate::{Error, Published, Store, catalog::Cached, rows::order::OrderRow, tx::Tx};
 
 /// Whether the batch is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -56,6 +56,7 @@ pub(super) type RequestRef = (Partition, i64, RequestId);
 /// A batch in progress.
 pub(super) struct Working {
     purpose: Purpose,
+    catalog_version: i64,
     pub(super) graphs: HashMap<WorkflowCode, Cached>,
     pub(super) slots: HashMap<OrderRef, Slot>,
     pub(super) pending: Vec<Pending>,
@@ -79,32 +80,60 @@ impl Working {
         steps: &[&Step],
         purpose: Purpose,
     ) -> Result<Self, Error> {
-        let mut slots = slots::empty(store, steps);
+        let slots = slots::empty(store, steps);
         let loaded = lookup::load(tx, purpose, partitions, &slots::keys(&slots)).await?;
-        slots::fill(&mut slots, loaded.orders)?;
-        let mut graphs = HashMap::new();
-        for step in steps {
-            if !graphs.contains_key(&step.workflow)
-                && let Some(cached) = store
-                    .catalog()
-                    .find(tx, loaded.catalog_version, &step.workflow)
-                    .await?
-            {
-                graphs.insert(step.workflow.clone(), cached);
-            }
-        }
         let mut working = Self {
             purpose,
-            graphs,
-            slots,
+            catalog_version: loaded.catalog_version,
+            graphs: HashMap::new(),
+            slots: HashMap::with_capacity(slots.len()),
             pending: Vec::with_capacity(steps.len()),
             logs: slots::logs(store, partitions, &loaded.heads),
             remembered: HashMap::new(),
         };
-        if purpose == Purpose::Commit {
-            working.remember_stored(tx, steps).await?;
-        }
+        working
+            .admit(store, tx, steps, slots, loaded.orders)
+            .await?;
         Ok(working)
+    }
+
+    /// Reads what more steps need, in partitions whose locks are held.
+    pub(super) async fn join(
+        &mut self,
+        store: &Store,
+        tx: &mut Tx,
+        steps: &[&Step],
+    ) -> Result<(), Error> {
+        let mut slots = slots::empty(store, steps);
+        slots.retain(|order_ref, _| !self.slots.contains_key(order_ref));
+        let orders = lookup::orders_of(tx, &slots::keys(&slots)).await?;
+        self.admit(store, tx, steps, slots, orders).await
+    }
+
+    async fn admit(
+        &mut self,
+        store: &Store,
+        tx: &mut Tx,
+        steps: &[&Step],
+        mut slots: HashMap<OrderRef, Slot>,
+        orders: Vec<OrderRow>,
+    ) -> Result<(), Error> {
+        slots::fill(&mut slots, orders)?;
+        self.slots.extend(slots);
+        for step in steps {
+            if !self.graphs.contains_key(&step.workflow)
+                && let Some(cached) = store
+                    .catalog()
+                    .find(tx, self.catalog_version, &step.workflow)
+                    .await?
+            {
+                self.graphs.insert(step.workflow.clone(), cached);
+            }
+        }
+        match self.purpose {
+            Purpose::Commit => self.remember_stored(tx, steps).await,
+            Purpose::Rehearse => Ok(()),
+        }
     }
 
     /// Finds what was written under the request ids of the batch before. As a rule nothing

@@ -2,8 +2,9 @@
 //! that wait and commit them together. One step alone never waits for company,
 //! and a full queue refuses at once.
 
-use std::{collections::BTreeSet, io, sync::Arc};
+use std::{collections::BTreeSet, io, panic::AssertUnwindSafe, sync::Arc};
 
+use futures::FutureExt;
 use tokio::sync::{
     mpsc::{self, error::TrySendError},
     oneshot,
@@ -73,6 +74,12 @@ struct Worker {
     queue: mpsc::Receiver<Waiting>,
     closing: CancellationToken,
     batch_steps_max: usize,
+    /// The partitions of this worker.
+    partitions: Vec<Partition>,
+    /// What could not join the last batch, and begins the next.
+    next: Option<Waiting>,
+    /// How many steps the last batch had.
+    last_steps: usize,
 }
 
 impl Committer {
@@ -87,17 +94,27 @@ impl Committer {
         settings: &CommitSettings,
     ) -> io::Result<(Self, Workers)> {
         let closing = CancellationToken::new();
-        let worker = |queue| Worker {
+        let count = settings.committers.max(1);
+        let worker = |index, queue| Worker {
             store: store.clone(),
             log: Arc::clone(log),
             vitals: Arc::clone(vitals),
             queue,
             closing: closing.clone(),
             batch_steps_max: settings.batch_steps_max,
+            partitions: store
+                .partition_count()
+                .all()
+                .filter(|partition| index_of(*partition, count) == index)
+                .collect(),
+            next: None,
+            last_steps: 0,
         };
-        let (queues, workers) = (0..settings.committers.max(1))
-            .map(|_| mpsc::channel(settings.queue_units_max))
-            .map(|(sender, receiver)| (sender, worker(receiver)))
+        let (queues, workers) = (0..count)
+            .map(|index| {
+                let (sender, receiver) = mpsc::channel(settings.queue_units_max);
+                (sender, worker(index, receiver))
+            })
             .unzip();
         let committer = Self {
             store: store.clone(),
@@ -151,14 +168,17 @@ impl Committer {
 
     /// A unit belongs to the partition of its first step; the store locks the others that it touches.
     fn queue_of(&self, unit: &Unit) -> Result<&mpsc::Sender<Waiting>, SubmitError> {
-        let partition = unit.steps.first().map_or(0, |step| {
-            self.store
-                .partition_of(&step.workflow, &step.order_id)
-                .number()
+        let index = unit.steps.first().map_or(0, |step| {
+            let partition = self.store.partition_of(&step.workflow, &step.order_id);
+            index_of(partition, self.queues.len())
         });
-        let index = usize::try_from(partition).unwrap_or(0) % self.queues.len().max(1);
         self.queues.get(index).ok_or(SubmitError::ShuttingDown)
     }
+}
+
+/// Which of so many committers a partition belongs to.
+fn index_of(partition: Partition, committers: usize) -> usize {
+    usize::try_from(partition.number()).unwrap_or(0) % committers.max(1)
 }
 
 impl Worker {
@@ -173,6 +193,10 @@ impl Worker {
         let closing = self.closing.clone();
         let mut open = true;
         loop {
+            if let Some(first) = self.next.take() {
+                self.commit(first).await;
+                continue;
+            }
             tokio::select! {
                 () = closing.cancelled(), if open => {
                     open = false;
@@ -188,38 +212,50 @@ impl Worker {
 
     /// Commits the unit and all others that wait.
     async fn commit(&mut self, first: Waiting) {
-        let Batch {
-            units,
-            answers,
-            steps: _,
-        } = self.gather(first);
+        let mut batch = Batch::default();
+        batch.take(first);
+        self.gather(&mut batch, |_| true);
+        let units = std::mem::take(&mut batch.units);
         if units.is_empty() {
             return;
         }
-        // In a task of its own, so that a panic costs one batch and not the committer.
+        // Under load, what comes while the batch waits for its locks shall find them held.
+        let locks = if self.last_steps.max(batch.steps) > 1 {
+            self.partitions.clone()
+        } else {
+            Vec::new()
+        };
         let store = self.store.clone();
-        let committed = tokio::spawn(async move { store.commit(units).await }).await;
-        let outcomes = committed.unwrap_or_else(|failure| {
-            tracing::error!(error = %failure, "a batch did not end well");
-            vec![Err(CommitError::OutcomeUnknown); answers.len()]
+        let committed = store.commit_joined(units, &locks, |fits| {
+            self.gather(&mut batch, fits);
+            std::mem::take(&mut batch.units)
+        });
+        // A panic costs one batch and not the committer.
+        let committed = AssertUnwindSafe(committed).catch_unwind().await;
+        self.last_steps = batch.steps;
+        let outcomes = committed.unwrap_or_else(|_| {
+            tracing::error!("a batch did not end well");
+            vec![Err(CommitError::OutcomeUnknown); batch.answers.len()]
         });
         self.tell(&outcomes);
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        for (answer, outcome) in batch.answers.into_iter().zip(outcomes) {
             // A caller that went away misses only the answer.
             let _ = answer.send(outcome);
         }
     }
 
-    /// Takes what waits, up to a full batch.
-    fn gather(&mut self, first: Waiting) -> Batch {
-        let mut batch = Batch::default();
-        batch.take(first);
-        while batch.steps < self.batch_steps_max
-            && let Ok(next) = self.queue.try_recv()
+    /// Takes what waits, up to a full batch, or to a unit that does not fit, which begins the next.
+    fn gather(&mut self, batch: &mut Batch, fits: impl Fn(&Unit) -> bool) {
+        while self.next.is_none()
+            && batch.steps < self.batch_steps_max
+            && let Ok(waiting) = self.queue.try_recv()
         {
-            batch.take(next);
+            if fits(&waiting.unit) {
+                batch.take(waiting);
+            } else {
+                self.next = Some(waiting);
+            }
         }
-        batch
     }
 
     /// Wakes the readers of the partitions that grew, here and in other replicas, and notes how the database fares.

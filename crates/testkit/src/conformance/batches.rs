@@ -9,7 +9,8 @@ use super::commits::{history, order};
 use crate::{
     Fixture,
     build::{
-        all, atomic, comment, create, done, hold, move_to, record, release, requested, separate,
+        all, atomic, comment, create, done, hold, move_to, order_id, order_workflow, record,
+        release, requested, separate,
     },
 };
 
@@ -252,6 +253,65 @@ pub async fn a_poisoned_step_fails_its_atomic_unit_alone(fixture: &Fixture) {
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 2);
 }
 
+/// What came while a batch waited for its locks is committed with it, as far as it lies in the
+/// locked partitions, and is judged and tried again like the rest.
+pub async fn units_that_came_late_join_the_batch(fixture: &Fixture) {
+    poison(fixture).await;
+    let store = &fixture.store;
+    done(store, create("A-1")).await;
+    let all_partitions = store.partition_count().all().collect::<Vec<_>>();
+    let late = vec![
+        separate(vec![comment("A-1", "late"), create("A-2")]),
+        atomic(vec![hold("A-1"), create("A-2")]),
+        separate(vec![comment("A-1", "poison")]),
+        atomic(vec![requested(comment("A-2", "x"), "r-1", 1)]),
+    ];
+    let mut asked = 0;
+    let outcomes =
+        store.commit_joined(vec![separate(vec![hold("A-1")])], &all_partitions, |fits| {
+            asked += 1;
+            assert!(late.iter().all(fits));
+            late.clone()
+        });
+    let outcomes = outcomes.await;
+    assert_eq!((asked, outcomes.len()), (1, 5));
+    let done = |outcome: &_| matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok));
+    assert!(
+        done(&outcomes[0]) && done(&outcomes[1]) && done(&outcomes[4]),
+        "{outcomes:?}"
+    );
+    assert!(matches!(
+        &outcomes[2],
+        Ok(UnitOutcome::Refused { index: 1, .. })
+    ));
+    assert_eq!(outcomes[3], Err(CommitError::Database));
+    assert_eq!(order(store, "A-1").await.version, 3);
+    assert_eq!(order(store, "A-2").await.version, 2);
+}
+
+/// A unit joins only where the locks are held already.
+pub async fn units_of_other_partitions_do_not_join(fixture: &Fixture) {
+    let store = &fixture.store;
+    let partition = |id: &str| store.partition_of(&order_workflow(), &order_id(id));
+    let ids = (2..100).map(|number| format!("A-{number}"));
+    let (here, there): (Vec<_>, Vec<_>) = ids.partition(|id| partition(id) == partition("A-1"));
+    let batch = vec![separate(vec![create("A-1")])];
+    let outcomes = store.commit_joined(batch, &[], |fits| {
+        let unit = |id: &String| separate(vec![create(id)]);
+        assert!(here.iter().all(|id| fits(&unit(id))));
+        assert!(there.iter().all(|id| !fits(&unit(id))));
+        assert!(
+            there
+                .iter()
+                .all(|id| !fits(&atomic(vec![create("A-1"), create(id)])))
+        );
+        here.iter().map(unit).collect()
+    });
+    assert_eq!(outcomes.await.len(), 1 + here.len());
+    let batches = fixture.number("SELECT count(DISTINCT batch_id) FROM history");
+    assert_eq!(batches.await, 1);
+}
+
 pub async fn an_order_that_cannot_be_read_fails_alone(fixture: &Fixture) {
     all(
         &fixture.store,
@@ -270,10 +330,7 @@ pub async fn an_order_that_cannot_be_read_fails_alone(fixture: &Fixture) {
     assert!(steps[0].is_ok() && steps[2].is_ok());
     let read = fixture
         .store
-        .find_order(
-            &crate::build::order_workflow(),
-            &crate::build::order_id("A-2"),
-        )
+        .find_order(&order_workflow(), &order_id("A-2"))
         .await;
     assert!(
         matches!(

@@ -32,6 +32,8 @@ macro_rules! conformance_suite {
                 a_thousand_steps_with_three_illegal_ones,
                 a_poisoned_step_is_found_by_splitting,
                 a_poisoned_step_fails_its_atomic_unit_alone,
+                units_that_came_late_join_the_batch,
+                units_of_other_partitions_do_not_join,
                 an_order_that_cannot_be_read_fails_alone,
                 the_same_request_twice_in_one_batch,
                 an_empty_batch_answers_nothing,
