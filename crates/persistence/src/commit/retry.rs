@@ -8,10 +8,10 @@ use tokio::time::Instant;
 use uuid::Uuid;
 
 use super::{
-    CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
+    BatchOutcome, CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
     attempt::{Batch, Piece, PieceOutcome, attempt, partitions, rehearse},
 };
-use crate::{Error, Store, tx::WriteFailure};
+use crate::{Batched, Error, Store, tx::WriteFailure};
 
 const ATTEMPTS_MAX: u32 = 100;
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -19,16 +19,20 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 
 impl Store {
     /// Commits all steps that are not refused, in one transaction, and says what became of
-    /// each unit, in turn.
+    /// each unit and what is in the log now.
     ///
     /// The future may only be dropped where nobody needs the answer: what it was about to
     /// commit may be committed all the same. So run it in a task of its own.
-    pub async fn commit(&self, units: Vec<Unit>) -> Vec<Result<UnitOutcome, CommitError>> {
+    pub async fn commit(&self, units: Vec<Unit>) -> BatchOutcome {
         let mut answers = Answers::new(&units);
+        let mut written: Vec<Batched> = Vec::new();
         let mut groups = vec![pieces(&units)];
         while let Some(group) = groups.pop().filter(|group| !group.is_empty()) {
             match self.commit_group(&units, &group).await {
-                Ok(outcomes) => answers.put(&group, outcomes),
+                Ok(batch) => {
+                    answers.put(&group, batch.outcomes);
+                    written.extend(batch.entries);
+                }
                 Err(Trouble::GivenUp(errors)) => answers.fail(&group, &errors),
                 Err(Trouble::Refused(error)) => {
                     if let Some((first, second)) = split(&units, &group) {
@@ -40,7 +44,10 @@ impl Store {
                 }
             }
         }
-        answers.finish(&units)
+        BatchOutcome {
+            units: answers.finish(&units),
+            written,
+        }
     }
 
     /// Says what a commit of this unit would answer now, and writes nothing. Request ids are
@@ -74,11 +81,7 @@ impl Store {
         }
     }
 
-    async fn commit_group(
-        &self,
-        units: &[Unit],
-        group: &[Piece],
-    ) -> Result<Vec<PieceOutcome>, Trouble> {
+    async fn commit_group(&self, units: &[Unit], group: &[Piece]) -> Result<Batch, Trouble> {
         let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<Batch> = None;
         let mut refused_alone = false;
@@ -90,8 +93,8 @@ impl Store {
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();
-                    self.note_written(batch.entries);
-                    return Ok(batch.outcomes);
+                    self.note_written(batch.entries.len());
+                    return Ok(batch);
                 }
                 Err(WriteFailure::AtCommit { outcome, error }) => {
                     doubtful = Some(outcome);

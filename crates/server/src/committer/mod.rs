@@ -10,7 +10,7 @@ use tokio::sync::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
-use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
+use waymark_persistence::{BatchOutcome, Batched, CommitError, Store, Unit, UnitOutcome};
 
 use crate::{error, history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals};
 
@@ -199,12 +199,15 @@ impl Worker {
         // In a task of its own, so that a panic costs one batch and not the committer.
         let store = self.store.clone();
         let committed = tokio::spawn(async move { store.commit(units).await }).await;
-        let outcomes = committed.unwrap_or_else(|failure| {
+        let BatchOutcome { units, written } = committed.unwrap_or_else(|failure| {
             tracing::error!(error = %failure, "a batch did not end well");
-            vec![Err(CommitError::OutcomeUnknown); answers.len()]
+            BatchOutcome {
+                units: vec![Err(CommitError::OutcomeUnknown); answers.len()],
+                written: Vec::new(),
+            }
         });
-        self.tell(&outcomes);
-        for (answer, outcome) in answers.into_iter().zip(outcomes) {
+        self.tell(&units, written);
+        for (answer, outcome) in answers.into_iter().zip(units) {
             // A caller that went away misses only the answer.
             let _ = answer.send(outcome);
         }
@@ -222,9 +225,10 @@ impl Worker {
         batch
     }
 
-    /// Wakes the readers of the partitions that grew, here and in other replicas, and notes how the database fares.
-    fn tell(&self, outcomes: &[Result<UnitOutcome, CommitError>]) {
-        let grown: BTreeSet<Partition> = outcomes.iter().flatten().flat_map(grown).collect();
+    /// Hands what was written to the readers, here and, as a hint, in other replicas, and notes how the database fares.
+    fn tell(&self, outcomes: &[Result<UnitOutcome, CommitError>], written: Vec<Batched>) {
+        let partitions = written.iter().map(|entry| entry.logged.position.partition);
+        let grown: BTreeSet<Partition> = partitions.collect();
         let unknown = outcomes
             .iter()
             .any(|outcome| matches!(outcome, Err(CommitError::OutcomeUnknown)));
@@ -232,7 +236,7 @@ impl Worker {
             self.log.wake_all();
         }
         if !grown.is_empty() {
-            self.log.wake(&grown);
+            self.log.hand_over(written);
             self.store.notify(&grown.into_iter().collect::<Vec<_>>());
         }
         let lost = outcomes.iter().any(|outcome| {
@@ -263,20 +267,6 @@ impl Batch {
             self.answers.push(waiting.answer);
         }
     }
-}
-
-fn grown(outcome: &UnitOutcome) -> impl Iterator<Item = Partition> + '_ {
-    let steps = match outcome {
-        UnitOutcome::Done(steps) => steps.as_slice(),
-        UnitOutcome::Refused { .. } => &[],
-    };
-    let written = steps
-        .iter()
-        .flatten()
-        .filter(|committed| !committed.replayed);
-    written
-        .filter_map(|committed| committed.entries.first())
-        .map(|logged| logged.position.partition)
 }
 
 #[cfg(test)]
