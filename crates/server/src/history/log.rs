@@ -92,7 +92,7 @@ impl Log {
     /// tailer look at a database that has it.
     pub(crate) fn hand_over(&self, written: Vec<Batched>) {
         if self.readers() > 0 {
-            lock(&self.news).hand_over(written);
+            lock(&self.news).extend(News::of(written));
             self.wake.notify_one();
         }
     }

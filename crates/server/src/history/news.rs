@@ -16,11 +16,19 @@ pub(super) struct News {
     pub(super) all: bool,
     /// The partitions that grew, with or without what follows.
     pub(super) partitions: BTreeSet<Partition>,
-    /// What is known to be in the log; not all of it, and not always in order.
-    pub(super) written: Vec<Batched>,
+    /// Batches that are known to be in the log; not all of them, and not always in order.
+    pub(super) written: Vec<Vec<Batched>>,
 }
 
 impl News {
+    /// A committed batch.
+    pub(super) fn of(written: Vec<Batched>) -> Self {
+        Self {
+            written: vec![written],
+            ..Self::default()
+        }
+    }
+
     /// That any partition may have grown.
     pub(super) fn everywhere() -> Self {
         Self {
@@ -29,22 +37,16 @@ impl News {
         }
     }
 
-    /// Adds a committed batch. All that waits is let go where it is too much.
-    pub(super) fn hand_over(&mut self, written: Vec<Batched>) {
-        if self.written.len() + written.len() > ENTRIES_MAX {
-            let late = mem::take(&mut self.written).into_iter().chain(written);
-            self.partitions
-                .extend(late.map(|batched| batched.logged.position.partition));
-        } else {
-            self.written.extend(written);
-        }
-    }
-
-    /// Adds what is new besides.
+    /// Adds what is new besides. All batches that wait are let go where they are too many.
     pub(super) fn extend(&mut self, later: Self) {
         self.all |= later.all;
         self.partitions.extend(later.partitions);
-        self.hand_over(later.written);
+        self.written.extend(later.written);
+        if self.written.iter().map(Vec::len).sum::<usize>() > ENTRIES_MAX {
+            let late = mem::take(&mut self.written).into_iter().flatten();
+            let partitions = late.map(|batched| batched.logged.position.partition);
+            self.partitions.extend(partitions);
+        }
     }
 
     pub(super) fn is_empty(&self) -> bool {

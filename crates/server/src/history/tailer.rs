@@ -114,12 +114,10 @@ impl Tailer {
     }
 
     /// Puts into the rings what was handed over, as far as it follows; gives the partitions where something does not.
-    fn take_over(&self, mut written: Vec<Batched>) -> BTreeSet<Partition> {
-        // Two committers may have overtaken each other on the way here.
-        written.sort_by_key(|batched| batched.logged.position);
+    fn take_over(&self, written: Vec<Vec<Batched>>) -> BTreeSet<Partition> {
         let mut behind = BTreeSet::new();
         let mut following: BTreeMap<Partition, Vec<Arc<LogEntry>>> = BTreeMap::new();
-        for batched in written {
+        for batched in written.into_iter().flatten() {
             let position = batched.logged.position;
             let Some(head) = self.log.head(position.partition) else {
                 behind.insert(position.partition);

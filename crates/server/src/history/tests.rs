@@ -18,7 +18,11 @@ use waymark_persistence::{
     BatchOutcome, Batched, Clock, DatabaseUrl, Settings, Step, StepChange, Store, Unit, UnitMode,
     UnitOutcome,
 };
-use waymark_proto::{convert::history::HistoryFilter, encoded::HistoryMessage, v1};
+use waymark_proto::{
+    convert::history::{Facets, HistoryFilter},
+    encoded::HistoryMessage,
+    v1,
+};
 
 use super::{entry::LogEntry, news::News, *};
 use crate::vitals::Vitals;
@@ -382,7 +386,7 @@ impl World {
                 .await
                 .unwrap()
                 .iter()
-                .filter(|batched| watched && view.1.matches(&batched.logged))
+                .filter(|batched| watched && view.1.matches(&Facets::from(&batched.logged)))
                 .map(|batched| batched.logged.position.offset)
                 .collect();
             let got = got
@@ -487,7 +491,7 @@ proptest! {
 
     #[test]
     fn every_reader_gets_what_matches_once_and_in_order(
-        ring_bytes_max in prop_oneof![Just(0_usize), Just(60_000), Just(1 << 20)],
+        ring_bytes_max in prop_oneof![Just(0_usize), Just(20_000), Just(1 << 20)],
         events in prop::collection::vec(event(), 1..60),
     ) {
         run(ring_bytes_max, events);
