@@ -8,11 +8,15 @@ use std::{
     collections::BTreeSet,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::Duration,
 };
 
+use diesel::{
+    dsl::{select, sql},
+    sql_types::Integer,
+};
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures::StreamExt;
 use tokio::sync::{Notify, mpsc};
@@ -59,22 +63,27 @@ impl Hints {
 }
 
 impl Store {
-    /// Listens for hints of other processes and of this one. The connection is made in the
-    /// background, and again whenever it is lost.
+    /// Listens for hints of other processes; those that this store sends are left out. The
+    /// connection is made in the background, and again whenever it is lost.
     pub fn hints(&self) -> Hints {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        match &self.settings().url.0 {
-            Address::Sqlite(_) => Hints {
-                receiver,
-                _sender: Some(sender),
-            },
-            Address::Postgres(config) => {
-                tokio::spawn(listen(self.settings().clone(), (**config).clone(), sender));
+        match (&self.settings().url.0, &self.notifier().0) {
+            (Address::Postgres(config), Some(own)) => {
+                tokio::spawn(listen(
+                    self.settings().clone(),
+                    (**config).clone(),
+                    Arc::clone(own),
+                    sender,
+                ));
                 Hints {
                     receiver,
                     _sender: None,
                 }
             }
+            (Address::Sqlite(_) | Address::Postgres(_), _) => Hints {
+                receiver,
+                _sender: Some(sender),
+            },
         }
     }
 
@@ -92,6 +101,8 @@ pub(crate) struct Notifier(Option<Arc<Waiting>>);
 struct Waiting {
     partitions: Mutex<BTreeSet<Partition>>,
     bell: Notify,
+    /// The process of PostgreSQL through which hints are sent; 0 for none.
+    session: AtomicI32,
     ended: AtomicBool,
 }
 
@@ -149,9 +160,7 @@ async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
             continue;
         }
         if connection.is_none() {
-            connection = postgres::connect(&settings, &config, Role::Hints)
-                .await
-                .ok();
+            connection = open(&settings, &config, &waiting).await;
         }
         let sent = match &mut connection {
             Some(connection) => connection
@@ -166,10 +175,29 @@ async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
         } else {
             // Listeners look by themselves meanwhile, so the hint need not be kept.
             connection = None;
+            waiting.session.store(0, Ordering::SeqCst);
             tokio::time::sleep(pause).await;
             pause = pause.saturating_mul(2).min(RECONNECT_MAX);
         }
     }
+}
+
+/// Opens the connection for hints, and notes which process serves it before one is sent.
+async fn open(
+    settings: &Settings,
+    config: &Config,
+    waiting: &Waiting,
+) -> Option<AsyncPgConnection> {
+    // Here alone, since its `load` hides that of atomics.
+    use diesel_async::RunQueryDsl;
+
+    let mut connection = postgres::connect(settings, config, Role::Hints)
+        .await
+        .ok()?;
+    let session = select(sql::<Integer>("pg_backend_pid()"));
+    let session = session.first::<i32>(&mut connection).await.ok()?;
+    waiting.session.store(session, Ordering::SeqCst);
+    Some(connection)
 }
 
 /// More partitions than a payload should carry become "any".
@@ -192,7 +220,7 @@ fn hint(payload: &str) -> Hint {
     }
 }
 
-async fn listen(settings: Settings, config: Config, sender: mpsc::Sender<Hint>) {
+async fn listen(settings: Settings, config: Config, own: Arc<Waiting>, sender: mpsc::Sender<Hint>) {
     let mut pause = RECONNECT_MIN;
     while !sender.is_closed() {
         if let Ok(mut connection) = postgres::connect(&settings, &config, Role::Hints).await
@@ -212,6 +240,9 @@ async fn listen(settings: Settings, config: Config, sender: mpsc::Sender<Hint>) 
                     () = sender.closed() => return,
                     notification = notifications.next() => match notification {
                         Some(Ok(notification)) => {
+                            if notification.process_id == own.session.load(Ordering::SeqCst) {
+                                continue;
+                            }
                             let _ = sender.try_send(hint(&notification.payload));
                         }
                         Some(Err(_)) | None => break,

@@ -36,8 +36,8 @@ mod workflows;
 pub use catalog::Published;
 pub use clock::{Clock, ManualClock};
 pub use commit::{
-    CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit, UnitMode,
-    UnitOutcome, lookup::Head,
+    BatchOutcome, CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit,
+    UnitMode, UnitOutcome, lookup::Head,
 };
 pub use error::Error;
 pub use hints::{Hint, Hints};

@@ -243,6 +243,7 @@ pub async fn commit(store: &Store, step: Step) -> Result<Committed, StepError> {
     match store
         .commit(vec![separate(vec![step])])
         .await
+        .units
         .pop()
         .unwrap()
     {
@@ -267,7 +268,8 @@ pub async fn refused(store: &Store, step: Step) -> Refusal {
 
 /// Commits steps, each for itself, in one unit.
 pub async fn all(store: &Store, steps: Vec<Step>) -> Vec<Result<Committed, StepError>> {
-    match store.commit(vec![separate(steps)]).await.pop().unwrap() {
+    let committed = store.commit(vec![separate(steps)]).await;
+    match committed.units.into_iter().next().unwrap() {
         Ok(UnitOutcome::Done(steps)) => steps,
         other => panic!("not done: {other:?}"),
     }

@@ -8,10 +8,10 @@ use waymark_domain::{history::LogPosition, partition::Partition};
 use super::{
     Committed, Refusal, Step, Unit, UnitMode,
     working::{Purpose, Working},
-    write::{self, Mark},
+    write::{self, Mark, Written},
 };
 use crate::{
-    BatchId, Error, Store,
+    BatchId, Batched, Error, Store,
     catalog::Cached,
     history,
     tx::{Ending, Tx},
@@ -40,15 +40,19 @@ pub(super) type PieceOutcome = Result<Vec<Result<Committed, Refusal>>, (usize, R
 /// A batch that was decided and, but for the commit itself, written.
 pub(super) struct Batch {
     pub(super) outcomes: Vec<PieceOutcome>,
-    /// Where its first entry stands, and the id that only this transaction wrote there; none
-    /// when there was nothing to write.
-    pub(super) proof: Option<(LogPosition, BatchId)>,
-    /// How many entries it wrote.
-    pub(super) entries: usize,
+    /// Its entries.
+    pub(super) entries: Vec<Batched>,
     marks: Vec<(Cached, Mark)>,
 }
 
 impl Batch {
+    /// Where its first entry stands, and the id that only this transaction wrote there; none
+    /// when there was nothing to write.
+    fn proof(&self) -> Option<(LogPosition, BatchId)> {
+        let first = self.entries.first()?;
+        Some((first.logged.position, first.batch))
+    }
+
     /// Remembers in memory what the commit made true.
     pub(super) fn committed(&self) {
         for (cached, (_, status)) in &self.marks {
@@ -82,7 +86,7 @@ pub(super) async fn attempt(
 ) -> Result<Ending<Batch>, Error> {
     let known = steps(group.units, &group.pieces);
     let mut working = Working::load(store, tx, locked, &known, Purpose::Commit).await?;
-    if let Some((position, id)) = doubtful.as_ref().and_then(|batch| batch.proof) {
+    if let Some((position, id)) = doubtful.as_ref().and_then(Batch::proof) {
         let found = history::batch(tx, position).await?;
         if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {
             return Ok(Ending::RollBack(batch));
@@ -95,28 +99,22 @@ pub(super) async fn attempt(
         }
     }
     let outcomes = decide(&mut working, group.units, &group.pieces);
-    let Some(first) = working
-        .pending
-        .first()
-        .map(|pending| pending.logged.position)
-    else {
+    if working.pending.is_empty() {
         return Ok(Ending::RollBack(Batch {
             outcomes,
-            proof: None,
-            entries: 0,
+            entries: Vec::new(),
             marks: Vec::new(),
         }));
-    };
-    let id = Uuid::new_v4().into_bytes();
-    let marks = write::all(tx, &mut working, id).await?;
+    }
+    let id = BatchId(Uuid::new_v4().into_bytes());
+    let Written { entries, marks } = write::all(tx, &mut working, id).await?;
     let marks = marks
         .into_iter()
         .filter_map(|mark| Some((working.graphs.get(&mark.0)?.clone(), mark)))
         .collect();
     Ok(Ending::Commit(Batch {
         outcomes,
-        proof: Some((first, BatchId(id))),
-        entries: working.pending.len(),
+        entries,
         marks,
     }))
 }

@@ -23,7 +23,7 @@ use waymark_domain::{
     value::{OrderId, RequestId, WorkflowCode},
 };
 
-use crate::Published;
+use crate::{Batched, Published};
 
 /// One change of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -73,6 +73,16 @@ pub enum UnitMode {
     Separate,
     /// None of them happens.
     Atomic,
+}
+
+/// What became of a batch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BatchOutcome {
+    /// What became of each unit, in turn.
+    pub units: Vec<Result<UnitOutcome, CommitError>>,
+    /// What is known to be in the log now, those of a partition in its order and in whole steps. Entries whose commit
+    /// may or may not have happened are not among it.
+    pub written: Vec<Batched>,
 }
 
 /// What became of a unit.

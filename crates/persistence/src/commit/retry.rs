@@ -9,12 +9,12 @@ use uuid::Uuid;
 use waymark_domain::partition::Partition;
 
 use super::{
-    CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
+    BatchOutcome, CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
     attempt::{
         Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces, rehearse,
     },
 };
-use crate::{Error, Store, tx::WriteFailure};
+use crate::{Batched, Error, Store, tx::WriteFailure};
 
 const ATTEMPTS_MAX: u32 = 100;
 const PAUSE_MIN: Duration = Duration::from_millis(2);
@@ -22,11 +22,11 @@ const PAUSE_MAX: Duration = Duration::from_millis(400);
 
 impl Store {
     /// Commits all steps that are not refused, in one transaction, and says what became of
-    /// each unit, in turn.
+    /// each unit and what is in the log now.
     ///
     /// The future may only be dropped where nobody needs the answer: what it was about to
     /// commit may be committed all the same. So run it in a task of its own.
-    pub async fn commit(&self, units: Vec<Unit>) -> Vec<Result<UnitOutcome, CommitError>> {
+    pub async fn commit(&self, units: Vec<Unit>) -> BatchOutcome {
         self.commit_joined(units, &[], |_| Vec::new()).await
     }
 
@@ -39,9 +39,10 @@ impl Store {
         mut units: Vec<Unit>,
         locks: &[Partition],
         mut latecomers: impl FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> + Send,
-    ) -> Vec<Result<UnitOutcome, CommitError>> {
+    ) -> BatchOutcome {
         let mut latecomers: Option<&mut Latecomers<'_>> = Some(&mut latecomers);
         let mut answers = Answers::default();
+        let mut written: Vec<Batched> = Vec::new();
         let mut waiting = vec![pieces(&units, 0)];
         while let Some(pieces) = waiting.pop().filter(|pieces| !pieces.is_empty()) {
             let mut group = Group {
@@ -52,7 +53,10 @@ impl Store {
             let pieces = group.pieces;
             answers.await_all(&units);
             match done {
-                Ok(outcomes) => answers.put(&pieces, outcomes),
+                Ok(batch) => {
+                    answers.put(&pieces, batch.outcomes);
+                    written.extend(batch.entries);
+                }
                 Err(Trouble::GivenUp(errors)) => answers.fail(&pieces, &errors),
                 Err(Trouble::Refused(error)) => {
                     if let Some((first, second)) = split(&units, &pieces) {
@@ -65,7 +69,10 @@ impl Store {
             }
         }
         answers.await_all(&units);
-        answers.finish(&units)
+        BatchOutcome {
+            units: answers.finish(&units),
+            written,
+        }
     }
 
     /// Says what a commit of this unit would answer now, and writes nothing. Request ids are
@@ -105,7 +112,7 @@ impl Store {
         group: &mut Group<'_>,
         more: &[Partition],
         latecomers: &mut Option<&mut Latecomers<'_>>,
-    ) -> Result<Vec<PieceOutcome>, Trouble> {
+    ) -> Result<Batch, Trouble> {
         let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<Batch> = None;
         let mut refused_alone = false;
@@ -123,8 +130,8 @@ impl Store {
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();
-                    self.note_written(batch.entries);
-                    return Ok(batch.outcomes);
+                    self.note_written(batch.entries.len());
+                    return Ok(batch);
                 }
                 Err(WriteFailure::AtCommit { outcome, error }) => {
                     doubtful = Some(outcome);

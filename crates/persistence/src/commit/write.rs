@@ -16,7 +16,7 @@ use super::{
     working::{Pending, Working},
 };
 use crate::{
-    Error,
+    BatchId, Batched, Error,
     rows::{
         entry::{Keys, NewEntryRow},
         journal::Journal,
@@ -29,12 +29,20 @@ use crate::{
 /// A status that an order is in for the first time.
 pub(super) type Mark = (WorkflowCode, StatusCode);
 
+/// What a batch has written.
+#[derive(Debug)]
+pub(super) struct Written {
+    pub(super) entries: Vec<Batched>,
+    /// The statuses that it marked.
+    pub(super) marks: BTreeSet<Mark>,
+}
+
 /// What a batch has decided.
 #[derive(Debug)]
 struct Decided {
     entries: Vec<Pending>,
     orders: HashMap<OrderRef, Slot>,
-    batch_id: [u8; 16],
+    batch: BatchId,
 }
 
 /// The rows of a batch.
@@ -55,42 +63,51 @@ struct Customers {
     lost: Vec<CustomerRow>,
 }
 
-/// Writes everything that the batch decided, takes it out of `working`, and says which
-/// statuses it marked.
+/// Writes everything that the batch decided, and takes it out of `working`.
 pub(super) async fn all(
     tx: &mut Tx,
     working: &mut Working,
-    batch_id: [u8; 16],
-) -> Result<BTreeSet<Mark>, Error> {
+    batch: BatchId,
+) -> Result<Written, Error> {
     let pages = take_pages(working)?;
     let marks = marks(working);
     let customers = customers(working);
     let decided = Decided {
         entries: mem::take(&mut working.pending),
         orders: mem::take(&mut working.slots),
-        batch_id,
+        batch,
     };
-    match tx {
+    let decided = match tx {
         Tx::Postgres(connection) => {
             let rows = rows(&decided)?;
             let updated = on_postgres::write(connection, &rows).await?;
             all_found(updated, &rows)?;
+            drop(rows);
+            decided
         }
         Tx::Sqlite(connection) => {
             // In one closure, which must own what it writes.
             let written = connection.spawn_blocking(move |inner| {
-                Ok(rows(&decided).and_then(|rows| {
+                let written = rows(&decided).and_then(|rows| {
                     let updated = on_sqlite::write(inner, &rows)?;
                     all_found(updated, &rows)
-                }))
+                });
+                Ok(written.map(|()| decided))
             });
-            written.await??;
+            written.await??
         }
-    }
+    };
     insert_pages(tx, pages).await?;
     write_customers(tx, customers).await?;
     write_marks(tx, &marks).await?;
-    Ok(marks)
+    let entries = decided.entries.into_iter().map(|pending| Batched {
+        logged: pending.logged,
+        batch,
+    });
+    Ok(Written {
+        entries: entries.collect(),
+        marks,
+    })
 }
 
 /// Takes the parts of journals that no longer fit the rows of their orders.
@@ -110,7 +127,7 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
         let keys = Keys {
             order_key: pending.order_key,
             fingerprint: pending.fingerprint.as_ref(),
-            batch_id: &decided.batch_id,
+            batch_id: &decided.batch.0,
         };
         NewEntryRow::new(&pending.logged, &keys)
     });

@@ -9,7 +9,9 @@ use waymark_persistence::{
 };
 use waymark_testkit::{
     Backend, Fixture,
-    build::{all, comment, commit, create, done, order_workflow, separate, status, workflow},
+    build::{
+        all, comment, commit, create, done, order_id, order_workflow, separate, status, workflow,
+    },
     change_as,
     postgres::{Durability, Server},
     proxy::{Cut, Proxy},
@@ -39,13 +41,20 @@ async fn dies_at_commit(cut: Cut) {
         let id = format!("A-{number}");
         proxy.cut(cut, 1);
         // Without a request id: the store itself must not do it twice.
-        let created = done(&store, create(&id)).await;
-        assert_eq!((created.order.version, created.replayed), (1, false));
+        let created = store.commit(vec![separate(vec![create(&id)])]).await;
+        assert!(
+            matches!(&created.units[..], [Ok(UnitOutcome::Done(steps))] if steps[0].as_ref().is_ok_and(|step| !step.replayed))
+        );
         // Cut before it, a commit is tried again, and that one may be cut too.
         proxy.cut(cut, if cut == Cut::Before { 3 } else { 1 });
         let steps = all(&store, vec![comment(&id, "x"), comment(&id, "y")]).await;
         assert!(steps.iter().all(Result::is_ok));
         assert_eq!(proxy.cuts_left(cut), 0, "the proxy saw no COMMIT");
+        // Found out or tried again, what was written is what the log has.
+        let partition = store.partition_of(&order_workflow(), &order_id(&id));
+        let mut log = store.history_after(partition, 0, 1_000).await.unwrap();
+        log.retain(|entry| entry.batch == created.written[0].batch);
+        assert_eq!(created.written, log);
     }
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 10);
     assert_eq!(fixture.number("SELECT count(*) FROM history").await, 30);
@@ -105,8 +114,9 @@ async fn what_cannot_be_found_out_is_said_so() {
     let outcomes = store
         .commit(vec![separate(vec![comment("A-1", "x")]), refused])
         .await;
+    assert_eq!(outcomes.written, []);
     assert_eq!(
-        outcomes,
+        outcomes.units,
         [
             Err(CommitError::OutcomeUnknown),
             Err(CommitError::Unavailable)
@@ -261,7 +271,8 @@ async fn a_writer_that_stands_still_is_overtaken() {
     let outcomes = fixture
         .store
         .commit(vec![separate(vec![create("A-1")])])
-        .await;
+        .await
+        .units;
     assert!(
         matches!(&outcomes[0], Ok(UnitOutcome::Done(steps)) if steps[0].is_ok()),
         "{outcomes:?}"

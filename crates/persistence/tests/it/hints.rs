@@ -58,3 +58,21 @@ async fn there_are_no_hints_on_sqlite() {
             .is_err()
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_does_not_hear_its_own_hints() {
+    let fixture = Fixture::bare(Backend::Postgres).await;
+    let (here, there) = (&fixture.store, fixture.replica().await);
+    let (mut own, mut others) = (here.hints(), there.hints());
+    for hints in [&mut own, &mut others] {
+        let first = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
+        assert!(first.partitions.is_empty());
+    }
+    // PostgreSQL tells everybody in one order, so what was heard there had its turn here.
+    here.notify(&[Partition::new(0)]);
+    let hint = tokio::time::timeout(PATIENCE, others.next()).await.unwrap();
+    assert_eq!(hint.partitions, [Partition::new(0)]);
+    there.notify(&[Partition::new(1)]);
+    let hint = tokio::time::timeout(PATIENCE, own.next()).await.unwrap();
+    assert_eq!(hint.partitions, [Partition::new(1)]);
+}

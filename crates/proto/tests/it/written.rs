@@ -11,7 +11,7 @@ use waymark_domain::{
 };
 use waymark_proto::{
     convert::{
-        history::{HistoryFilter, StreamHistory},
+        history::{Facets, HistoryFilter, StreamHistory},
         order::{available_to_wire, order_to_wire},
         state::state_to_wire,
         workflow::{change_to_wire, finding_to_wire, version_to_wire},
@@ -248,7 +248,7 @@ fn filters_find_what_was_written() {
         let filter = StreamHistory::read(request).unwrap().filter;
         let found: Vec<Kind> = entries
             .iter()
-            .filter(|entry| filter.matches(entry))
+            .filter(|entry| filter.matches(&Facets::from(*entry)))
             .map(|entry| entry.entry.kind())
             .collect();
         assert_eq!(found, [wanted.entry.kind()]);
@@ -260,7 +260,10 @@ fn filters_ask_for_all_that_is_given() {
     let entries: Vec<Logged> = details().into_iter().map(logged).collect();
     let count = |request| {
         let filter = StreamHistory::read(request).unwrap().filter;
-        entries.iter().filter(|entry| filter.matches(entry)).count()
+        entries
+            .iter()
+            .filter(|entry| filter.matches(&Facets::from(*entry)))
+            .count()
     };
     let all = entries.len();
     assert_eq!(count(v1::StreamHistoryRequest::default()), all);
@@ -324,9 +327,9 @@ fn status_changes_alone() {
         ..Default::default()
     };
     let mut entry = logged(Detail::Commented);
-    assert!(filter.matches(&entry));
+    assert!(filter.matches(&Facets::from(&entry)));
     entry.entry.to = standing("new", "pending");
-    assert!(!filter.matches(&entry));
+    assert!(!filter.matches(&Facets::from(&entry)));
 }
 
 #[test]

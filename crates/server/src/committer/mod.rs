@@ -11,7 +11,7 @@ use tokio::sync::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
-use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
+use waymark_persistence::{BatchOutcome, Batched, CommitError, Store, Unit, UnitOutcome};
 
 use crate::{error, history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals};
 
@@ -233,12 +233,15 @@ impl Worker {
         // A panic costs one batch and not the committer.
         let committed = AssertUnwindSafe(committed).catch_unwind().await;
         self.last_steps = batch.steps;
-        let outcomes = committed.unwrap_or_else(|_| {
+        let BatchOutcome { units, written } = committed.unwrap_or_else(|_| {
             tracing::error!("a batch did not end well");
-            vec![Err(CommitError::OutcomeUnknown); batch.answers.len()]
+            BatchOutcome {
+                units: vec![Err(CommitError::OutcomeUnknown); batch.answers.len()],
+                written: Vec::new(),
+            }
         });
-        self.tell(&outcomes);
-        for (answer, outcome) in batch.answers.into_iter().zip(outcomes) {
+        self.tell(&units, written);
+        for (answer, outcome) in batch.answers.into_iter().zip(units) {
             // A caller that went away misses only the answer.
             let _ = answer.send(outcome);
         }
@@ -258,9 +261,10 @@ impl Worker {
         }
     }
 
-    /// Wakes the readers of the partitions that grew, here and in other replicas, and notes how the database fares.
-    fn tell(&self, outcomes: &[Result<UnitOutcome, CommitError>]) {
-        let grown: BTreeSet<Partition> = outcomes.iter().flatten().flat_map(grown).collect();
+    /// Hands what was written to the readers, here and, as a hint, in other replicas, and notes how the database fares.
+    fn tell(&self, outcomes: &[Result<UnitOutcome, CommitError>], written: Vec<Batched>) {
+        let partitions = written.iter().map(|entry| entry.logged.position.partition);
+        let grown: BTreeSet<Partition> = partitions.collect();
         let unknown = outcomes
             .iter()
             .any(|outcome| matches!(outcome, Err(CommitError::OutcomeUnknown)));
@@ -268,7 +272,7 @@ impl Worker {
             self.log.wake_all();
         }
         if !grown.is_empty() {
-            self.log.wake(&grown);
+            self.log.hand_over(written);
             self.store.notify(&grown.into_iter().collect::<Vec<_>>());
         }
         let lost = outcomes.iter().any(|outcome| {
@@ -299,20 +303,6 @@ impl Batch {
             self.answers.push(waiting.answer);
         }
     }
-}
-
-fn grown(outcome: &UnitOutcome) -> impl Iterator<Item = Partition> + '_ {
-    let steps = match outcome {
-        UnitOutcome::Done(steps) => steps.as_slice(),
-        UnitOutcome::Refused { .. } => &[],
-    };
-    let written = steps
-        .iter()
-        .flatten()
-        .filter(|committed| !committed.replayed);
-    written
-        .filter_map(|committed| committed.entries.first())
-        .map(|logged| logged.position.partition)
 }
 
 #[cfg(test)]

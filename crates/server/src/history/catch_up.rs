@@ -81,7 +81,7 @@ impl Collector {
         self.take(partition, new, last, parcel);
         let reached = self.bookmark.cursor(partition).offset;
         let looked_at = entries.iter().rfind(|entry| entry.offset() <= reached);
-        self.sequence = looked_at.map_or(self.sequence, |entry| entry.logged.entry.sequence);
+        self.sequence = looked_at.map_or(self.sequence, |entry| entry.sequence);
     }
 
     /// Goes to `end`, up to which nothing is left; where the reader is there already, there is nothing to look at.

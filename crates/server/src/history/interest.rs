@@ -128,8 +128,8 @@ impl Interests {
             return;
         }
         for entry in entries {
-            for reader in waiting.get(&entry.logged.order_id).into_iter().flatten() {
-                reader.note(partition, entry.logged.step_offset - 1);
+            for reader in waiting.get(&entry.facets.order_id).into_iter().flatten() {
+                reader.note(partition, entry.step_offset - 1);
             }
         }
     }

@@ -2,7 +2,6 @@
 //! directions, and how many read.
 
 use std::{
-    collections::BTreeSet,
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -12,11 +11,13 @@ use std::{
 
 use tokio::sync::{Notify, Semaphore, watch};
 use waymark_domain::partition::{Partition, PartitionCount};
+use waymark_persistence::Batched;
 
 use super::{
     cursor::{Cursor, index},
     entry::LogEntry,
     interest::{Interest, Interests},
+    news::News,
     ring::Ring,
     shelf::Shelf,
 };
@@ -30,30 +31,13 @@ pub struct Log {
     count: PartitionCount,
     rings: Vec<Mutex<Ring>>,
     grown: watch::Sender<u64>,
-    wanted: Mutex<Wanted>,
+    news: Mutex<News>,
     wake: Notify,
     readers: AtomicUsize,
     readers_max: usize,
     pub(super) chunks: Semaphore,
     pub(super) interests: Interests,
     pub(super) shelf: Shelf,
-}
-
-/// Which partitions the tailer should look at.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Wanted {
-    /// All of them.
-    pub(super) all: bool,
-    /// These.
-    pub(super) partitions: BTreeSet<Partition>,
-}
-
-impl Wanted {
-    /// Adds what is wanted besides.
-    pub(super) fn extend(&mut self, other: Self) {
-        self.all |= other.all;
-        self.partitions.extend(other.partitions);
-    }
 }
 
 /// The place of one reader of the log; while there is none, the tailer rests.
@@ -89,7 +73,7 @@ impl Log {
             count,
             rings: rings.collect(),
             grown: watch::Sender::new(0),
-            wanted: Mutex::default(),
+            news: Mutex::default(),
             wake: Notify::new(),
             readers: AtomicUsize::new(0),
             readers_max,
@@ -104,32 +88,41 @@ impl Log {
         self.count
     }
 
+    /// Gives the tailer what this process has committed. Nobody keeps it where nobody reads: the first reader makes the
+    /// tailer look at a database that has it.
+    pub(crate) fn hand_over(&self, written: Vec<Batched>) {
+        if self.readers() > 0 {
+            lock(&self.news).extend(News::of(written));
+            self.wake.notify_one();
+        }
+    }
+
     /// Says that these partitions grew.
-    pub(crate) fn wake(&self, partitions: &BTreeSet<Partition>) {
-        lock(&self.wanted).partitions.extend(partitions);
+    pub(crate) fn wake(&self, partitions: impl IntoIterator<Item = Partition>) {
+        lock(&self.news).partitions.extend(partitions);
         self.wake.notify_one();
     }
 
     /// Says that any partition may have grown.
     pub(crate) fn wake_all(&self) {
-        lock(&self.wanted).all = true;
+        lock(&self.news).all = true;
         self.wake.notify_one();
     }
 
-    /// Waits until somebody says that partitions grew. Nothing is lost when the wait is given up.
-    pub(super) async fn woken(&self) -> Wanted {
+    /// Waits for news. Nothing is lost when the wait is given up.
+    pub(super) async fn woken(&self) -> News {
         loop {
-            let wanted = self.wanted();
-            if wanted != Wanted::default() {
-                return wanted;
+            let news = self.news();
+            if !news.is_empty() {
+                return news;
             }
             self.wake.notified().await;
         }
     }
 
-    /// What somebody said until now.
-    pub(super) fn wanted(&self) -> Wanted {
-        mem::take(&mut *lock(&self.wanted))
+    /// The news until now.
+    pub(super) fn news(&self) -> News {
+        mem::take(&mut *lock(&self.news))
     }
 
     /// Enters a reader. The first one makes the tailer find out where the log stands.

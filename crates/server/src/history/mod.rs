@@ -1,6 +1,8 @@
-//! History as a stream. One tailer per process reads every partition's new
-//! entries once into a bounded ring; watchers read the database until they
-//! reach the ring, then the ring, and go back when they fall out of it.
+//! History as a stream. One tailer per process puts every partition's new
+//! entries once into a bounded ring: those that this process committed as they
+//! are handed over (`news`), those of other replicas from the database. Watchers
+//! read the database until they reach the ring, then the ring, and go back when
+//! they fall out of it.
 //!
 //! An entry is encoded once (`entry`), watchers that stand together share their
 //! messages (`shelf`), and those of single orders sleep until the tailer meets
@@ -13,6 +15,7 @@ mod cursor;
 mod entry;
 mod interest;
 mod log;
+mod news;
 mod parcel;
 mod resume;
 mod ring;

@@ -29,8 +29,8 @@ impl Parcel {
     ) -> Option<Cursor> {
         let entries: Vec<&LogEntry> = entries.take_while(|entry| entry.offset() <= end).collect();
         let mut reached = None;
-        for step in entries.chunk_by(|a, b| a.logged.step_offset == b.logged.step_offset) {
-            let matching = || step.iter().filter(|entry| filter.matches(&entry.logged));
+        for step in entries.chunk_by(|a, b| a.step_offset == b.step_offset) {
+            let matching = || step.iter().filter(|entry| filter.matches(&entry.facets));
             let bytes: usize = matching()
                 .map(|entry| entry.encoded.len() + FRAMING_BYTES)
                 .sum();
@@ -42,7 +42,7 @@ impl Parcel {
             self.entries
                 .extend(matching().map(|entry| entry.encoded.clone()));
             self.bytes += bytes;
-            reached = step.last().map(|last| last.cursor());
+            reached = step.last().map(|last| last.cursor);
         }
         reached
     }

@@ -54,7 +54,7 @@ impl Ring {
                 self.forget();
                 gap = true;
             }
-            self.head = Some(entry.cursor());
+            self.head = Some(entry.cursor);
             self.bytes += entry.weight();
             self.entries.push_back(entry);
         }
@@ -87,7 +87,7 @@ impl Ring {
         for entry in self.entries.iter().skip(skipped) {
             let ends_step = found
                 .last()
-                .is_none_or(|last| last.logged.step_offset != entry.logged.step_offset);
+                .is_none_or(|last| last.step_offset != entry.step_offset);
             if ends_step && found.len() >= limit {
                 break;
             }
@@ -208,7 +208,7 @@ mod tests {
         let mut ring = Ring::new(1);
         ring.anchor(at(0));
         ring.push([entry(1)]);
-        assert_eq!(ring.head(), Some(entry(1).cursor()));
+        assert_eq!(ring.head(), Some(entry(1).cursor));
         assert_eq!(offsets(&ring, 0, 9), None);
         assert_eq!(offsets(&ring, 1, 9), Some(vec![]));
     }

@@ -1,7 +1,9 @@
-//! The tailer: reads what was written, here or by other replicas, once for all
-//! readers of this process. It is woken by commits and hints, but looks only so
-//! often while the log keeps growing; a short poll of the heads is the backstop.
-//! Without readers it rests, and only pings.
+//! The tailer: brings what was written, here or by other replicas, into the rings,
+//! once for all readers of this process. It alone pushes into them. What is handed
+//! over saves reading where it follows a ring's head exactly, and counts for nothing
+//! elsewhere, so that only the log itself decides what comes next. The tailer is woken
+//! by commits and hints, but looks only so often while the log keeps growing; a short
+//! poll of the heads is the backstop. Without readers it rests, and only pings.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,9 +14,9 @@ use std::{
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use waymark_domain::partition::Partition;
-use waymark_persistence::{Error, Store};
+use waymark_persistence::{Batched, Error, Store};
 
-use super::{Cursor, Log, entry::LogEntry, log::Wanted};
+use super::{Cursor, Log, entry::LogEntry, news::News};
 use crate::{error::chain, vitals::Vitals};
 
 /// How many entries are read at once.
@@ -24,7 +26,7 @@ const PARTITIONS_AT_ONCE: usize = 8;
 /// A ring that is this far behind starts anew at the head; its readers catch up from the database, each at its pace.
 const BEHIND_MAX: i64 = 20_000;
 
-/// Reads what was written, once for all readers of this process.
+/// Brings what was written to all readers of this process.
 #[derive(Debug)]
 pub(crate) struct Tailer {
     pub(crate) store: Store,
@@ -53,7 +55,7 @@ impl Tailer {
             if hint.partitions.is_empty() {
                 self.log.wake_all();
             } else {
-                self.log.wake(&hint.partitions.into_iter().collect());
+                self.log.wake(hint.partitions);
             }
         }
     }
@@ -64,15 +66,15 @@ impl Tailer {
         let mut failing = false;
         let mut next_look = Instant::now();
         loop {
-            let mut wanted = tokio::select! {
-                wanted = self.log.woken() => wanted,
-                _ = tick.tick() => Wanted { all: true, ..Wanted::default() },
+            let mut news = tokio::select! {
+                news = self.log.woken() => news,
+                _ = tick.tick() => News::everywhere(),
             };
             // The first entry after a rest is pushed at once; those on its heels wait for company.
             sleep_until(next_look).await;
             next_look = Instant::now() + self.push_interval;
-            wanted.extend(self.log.wanted());
-            let outcome = self.look(wanted).await;
+            news.extend(self.log.news());
+            let outcome = self.look(news).await;
             match &outcome {
                 Ok(()) => failing = false,
                 Err(error) if failing => {
@@ -87,23 +89,23 @@ impl Tailer {
         }
     }
 
-    /// Reads what is wanted. What fails is found again by the next poll.
-    pub(super) async fn look(&self, wanted: Wanted) -> Result<(), Error> {
+    /// Brings the rings up to the news. What fails is found again by the next poll.
+    pub(super) async fn look(&self, news: News) -> Result<(), Error> {
         if self.log.readers() == 0 {
             self.log.forget();
-            return if wanted.all {
+            return if news.all {
                 self.store.ping().await
             } else {
                 Ok(())
             };
         }
-        let unanchored = wanted
-            .partitions
+        let mut behind = news.partitions;
+        behind.extend(self.take_over(news.written));
+        let unanchored = behind
             .iter()
             .any(|partition| self.log.head(*partition).is_none());
-        let mut behind = wanted.partitions;
-        if wanted.all || unanchored {
-            behind.extend(self.find_behind().await?);
+        if news.all || unanchored {
+            behind = self.find_behind().await?;
         }
         while !behind.is_empty() {
             behind = self.read(&behind).await?;
@@ -111,8 +113,36 @@ impl Tailer {
         Ok(())
     }
 
+    /// Puts into the rings what was handed over, as far as it follows; gives the partitions where something does not.
+    fn take_over(&self, written: Vec<Vec<Batched>>) -> BTreeSet<Partition> {
+        let mut behind = BTreeSet::new();
+        let mut following: BTreeMap<Partition, Vec<Arc<LogEntry>>> = BTreeMap::new();
+        for batched in written.into_iter().flatten() {
+            let position = batched.logged.position;
+            let Some(head) = self.log.head(position.partition) else {
+                behind.insert(position.partition);
+                continue;
+            };
+            let entries = following.entry(position.partition).or_default();
+            let last = entries.last().map_or(head, |last| last.offset());
+            if position.offset == last + 1 {
+                entries.push(Arc::new(LogEntry::from(batched)));
+            } else if position.offset > last {
+                behind.insert(position.partition);
+            }
+        }
+        following.retain(|_, entries| !entries.is_empty());
+        for (partition, entries) in &following {
+            self.log.push(*partition, entries);
+        }
+        if !following.is_empty() {
+            self.log.tell();
+        }
+        behind
+    }
+
     /// Compares the rings with the heads in the database, and anchors those that know nothing or are far behind.
-    async fn find_behind(&self) -> Result<Vec<Partition>, Error> {
+    async fn find_behind(&self) -> Result<BTreeSet<Partition>, Error> {
         let heads = self.store.history_heads().await?;
         let heads: BTreeMap<Partition, Cursor> = heads
             .into_iter()
@@ -122,13 +152,13 @@ impl Tailer {
                 (position.partition, cursor)
             })
             .collect();
-        let mut behind = Vec::new();
+        let mut behind = BTreeSet::new();
         for partition in self.log.partition_count().all() {
             let head = heads.get(&partition).copied().unwrap_or_default();
             match self.log.head(partition) {
                 Some(known) if head.offset - known <= BEHIND_MAX => {
                     if head.offset > known {
-                        behind.push(partition);
+                        behind.insert(partition);
                     }
                 }
                 Some(_) | None => self.log.anchor(partition, head),
@@ -146,6 +176,7 @@ impl Tailer {
         let mut more = BTreeSet::new();
         for places in places.chunks(PARTITIONS_AT_ONCE) {
             let chunks = self.store.history_after_each(places, CHUNK_ENTRIES).await?;
+            let grown = chunks.iter().any(|(_, chunk)| !chunk.is_empty());
             for (partition, chunk) in chunks {
                 // A chunk ends with a whole step, so it may be a little short of full without being the last.
                 if chunk.len() >= CHUNK_ENTRIES / 2 {
@@ -157,7 +188,9 @@ impl Tailer {
                     .collect();
                 self.log.push(partition, &entries);
             }
-            self.log.tell();
+            if grown {
+                self.log.tell();
+            }
         }
         Ok(more)
     }

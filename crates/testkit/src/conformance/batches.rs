@@ -9,8 +9,8 @@ use super::commits::{history, order};
 use crate::{
     Fixture,
     build::{
-        all, atomic, comment, create, done, hold, move_to, order_id, order_workflow, record,
-        release, requested, separate,
+        all, atomic, comment, create, create_for, done, hold, move_to, order_id, order_workflow,
+        record, release, requested, separate,
     },
 };
 
@@ -47,7 +47,7 @@ pub async fn a_later_step_sees_what_the_earlier_ones_did(fixture: &Fixture) {
         atomic(vec![hold("A-2")]),
         separate(vec![hold("A-2"), create("A-3")]),
     ];
-    let outcomes = fixture.store.commit(units).await;
+    let outcomes = fixture.store.commit(units).await.units;
     assert!(outcomes.iter().all(
         |outcome| matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok))
     ));
@@ -66,6 +66,7 @@ pub async fn an_atomic_unit_is_refused_as_a_whole(fixture: &Fixture) {
         .store
         .commit(vec![unit])
         .await
+        .units
         .pop()
         .unwrap()
         .unwrap();
@@ -91,6 +92,7 @@ pub async fn an_atomic_unit_is_refused_as_a_whole(fixture: &Fixture) {
         .store
         .commit(vec![atomic(vec![create("A-4"), hold("A-4")])])
         .await
+        .units
         .pop()
         .unwrap()
         .unwrap();
@@ -111,7 +113,7 @@ pub async fn a_refused_atomic_unit_leaves_nothing_for_its_neighbours(fixture: &F
             release("A-1"),
         ]),
     ];
-    let outcomes = fixture.store.commit(units).await;
+    let outcomes = fixture.store.commit(units).await.units;
     assert!(
         matches!(&outcomes[0], Ok(UnitOutcome::Refused { index: 2, .. })),
         "{outcomes:?}"
@@ -220,7 +222,7 @@ pub async fn a_poisoned_step_is_found_by_splitting(fixture: &Fixture) {
         ]),
     );
     units.insert(6, separate(vec![create("C-1"), comment("A-1", "poison")]));
-    let outcomes = fixture.store.commit(units).await;
+    let outcomes = fixture.store.commit(units).await.units;
     assert_eq!(outcomes.len(), 10);
     for (index, outcome) in outcomes.iter().enumerate() {
         let Ok(UnitOutcome::Done(steps)) = outcome else {
@@ -247,7 +249,7 @@ pub async fn a_poisoned_step_fails_its_atomic_unit_alone(fixture: &Fixture) {
         atomic(vec![create("B-1"), comment("B-1", "poison")]),
         separate(vec![create("A-2")]),
     ];
-    let outcomes = fixture.store.commit(units).await;
+    let outcomes = fixture.store.commit(units).await.units;
     assert!(outcomes[0].is_ok() && outcomes[2].is_ok());
     assert_eq!(outcomes[1], Err(CommitError::Database));
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 2);
@@ -273,7 +275,7 @@ pub async fn units_that_came_late_join_the_batch(fixture: &Fixture) {
             assert!(late.iter().all(fits));
             late.clone()
         });
-    let outcomes = outcomes.await;
+    let outcomes = outcomes.await.units;
     assert_eq!((asked, outcomes.len()), (1, 5));
     let done = |outcome: &_| matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok));
     assert!(
@@ -307,7 +309,7 @@ pub async fn units_of_other_partitions_do_not_join(fixture: &Fixture) {
         );
         here.iter().map(unit).collect()
     });
-    assert_eq!(outcomes.await.len(), 1 + here.len());
+    assert_eq!(outcomes.await.units.len(), 1 + here.len());
     let batches = fixture.number("SELECT count(DISTINCT batch_id) FROM history");
     assert_eq!(batches.await, 1);
 }
@@ -362,7 +364,8 @@ pub async fn the_same_request_twice_in_one_batch(fixture: &Fixture) {
 }
 
 pub async fn an_empty_batch_answers_nothing(fixture: &Fixture) {
-    assert!(fixture.store.commit(Vec::new()).await.is_empty());
+    let nothing = fixture.store.commit(Vec::new()).await;
+    assert!(nothing.units.is_empty() && nothing.written.is_empty());
     let outcomes = fixture
         .store
         .commit(vec![
@@ -370,8 +373,52 @@ pub async fn an_empty_batch_answers_nothing(fixture: &Fixture) {
             separate(vec![create("A-1")]),
             atomic(Vec::new()),
         ])
-        .await;
+        .await
+        .units;
     assert_eq!(outcomes[0], Ok(UnitOutcome::Done(Vec::new())));
     assert!(matches!(&outcomes[1], Ok(UnitOutcome::Done(steps)) if steps.len() == 1));
     assert_eq!(outcomes[2], Ok(UnitOutcome::Done(Vec::new())));
+}
+
+pub async fn what_was_written_is_what_the_log_has(fixture: &Fixture) {
+    poison(fixture).await;
+    let batches = [
+        vec![
+            separate(vec![
+                requested(create("A-1"), "r-1", 1),
+                create_for("A-2", "carl", "web"),
+                create("A-3"),
+            ]),
+            atomic(vec![record("A-2", "invoice"), hold("A-1")]),
+        ],
+        vec![
+            // Repeated, refused as a whole, and refused alone.
+            separate(vec![requested(create("A-1"), "r-1", 1)]),
+            atomic(vec![comment("A-2", "x"), create("A-2")]),
+            separate(vec![release("A-1"), release("A-1"), hold("A-3")]),
+        ],
+        vec![
+            separate(vec![requested(comment("A-1", "x"), "r-2", 2)]),
+            separate(vec![
+                comment("A-2", "x"),
+                comment("A-3", "poison"),
+                comment("A-3", "y"),
+            ]),
+            atomic(vec![create("A-4"), comment("A-4", "poison")]),
+        ],
+    ];
+    let mut written = Vec::new();
+    for units in batches {
+        let committed = fixture.store.commit(units).await;
+        assert!(!committed.written.is_empty());
+        written.extend(committed.written);
+    }
+    // Stable: the order within a partition must be right already.
+    written.sort_by_key(|batched| batched.logged.position.partition);
+    let mut log = Vec::new();
+    for partition in fixture.store.partition_count().all() {
+        let entries = fixture.store.history_after(partition, 0, 1_000);
+        log.extend(entries.await.unwrap());
+    }
+    assert_eq!(written, log);
 }

@@ -37,6 +37,7 @@ macro_rules! conformance_suite {
                 an_order_that_cannot_be_read_fails_alone,
                 the_same_request_twice_in_one_batch,
                 an_empty_batch_answers_nothing,
+                what_was_written_is_what_the_log_has,
             ],
             commits: [
                 the_first_entry_is_there_at_creation,

@@ -31,6 +31,34 @@ pub struct HistoryFilter {
     pub status_changes_only: bool,
 }
 
+/// What filters ask about an entry, and all that is kept of one beside its bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Facets {
+    /// The workflow of its order.
+    pub workflow: WorkflowCode,
+    /// Its order.
+    pub order_id: OrderId,
+    /// Its kind.
+    pub kind: Kind,
+    /// The status after it.
+    pub status: StatusCode,
+    /// Whether that is another one than before.
+    pub status_changed: bool,
+}
+
+impl From<&Logged> for Facets {
+    fn from(logged: &Logged) -> Self {
+        let entry = &logged.entry;
+        Self {
+            workflow: logged.workflow.clone(),
+            order_id: logged.order_id.clone(),
+            kind: entry.kind(),
+            status: entry.to.status.clone(),
+            status_changed: entry.status_changed(),
+        }
+    }
+}
+
 /// A filter as it stands in a request.
 pub(super) struct FilterFields {
     pub(super) workflows: Vec<String>,
@@ -42,7 +70,7 @@ pub(super) struct FilterFields {
 
 impl HistoryFilter {
     /// Whether an entry is wanted.
-    pub fn matches(&self, logged: &Logged) -> bool {
+    pub fn matches(&self, facets: &Facets) -> bool {
         let Self {
             workflows,
             order_ids,
@@ -50,14 +78,13 @@ impl HistoryFilter {
             statuses,
             status_changes_only,
         } = self;
-        let entry = &logged.entry;
-        (workflows.is_empty() || workflows.contains(&logged.workflow))
-            && (order_ids.is_empty() || order_ids.contains(&logged.order_id))
+        (workflows.is_empty() || workflows.contains(&facets.workflow))
+            && (order_ids.is_empty() || order_ids.contains(&facets.order_id))
             && kinds
                 .as_ref()
-                .is_none_or(|kinds| kinds.contains(&entry.kind()))
-            && (statuses.is_empty() || statuses.contains(&entry.to.status))
-            && (!status_changes_only || entry.status_changed())
+                .is_none_or(|kinds| kinds.contains(&facets.kind))
+            && (statuses.is_empty() || statuses.contains(&facets.status))
+            && (!status_changes_only || facets.status_changed)
     }
 }
 

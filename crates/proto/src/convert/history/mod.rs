@@ -5,5 +5,5 @@ mod entry;
 mod filter;
 mod request;
 
-pub use filter::HistoryFilter;
+pub use filter::{Facets, HistoryFilter};
 pub use request::{ListHistory, StreamHistory, WatchFrom, WatchHistory};
