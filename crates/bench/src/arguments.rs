@@ -73,9 +73,9 @@ pub(crate) struct Plot {
 /// What load, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Load {
-    /// Address of the server.
-    #[arg(long)]
-    pub(crate) address: SocketAddr,
+    /// Address of the server; several times for several replicas, which share the load.
+    #[arg(long = "address", required = true)]
+    pub(crate) addresses: Vec<SocketAddr>,
     /// What is asked of it.
     #[arg(long, value_enum, default_value_t = Kind::Unary)]
     pub(crate) kind: Kind,

@@ -133,12 +133,15 @@ async fn open(run: arguments::Run) -> Result<(Site, Vec<Row>), Failure> {
 }
 
 async fn put_load(load: arguments::Load) -> Result<(), Failure> {
-    let connections = Connections::usual(load.address).await?;
+    let connections = Connections::shared(&load.addresses).await?;
     let deck = filling::fill(&connections, load.orders).await?;
     let generator = Generator::new(deck);
     let watchers = match load.watchers {
         0 => None,
-        count => Some(Watchers::start(load.address, count, Wish::Everything).await?),
+        count => {
+            let first = *load.addresses.first().ok_or(Failure::Interrupted)?;
+            Some(Watchers::start(first, count, Wish::Everything).await?)
+        }
     };
     let length = Duration::from_secs_f64(load.seconds.clamp(0.1, 3_600.0));
     for _ in 0..load.rounds {

@@ -24,7 +24,7 @@ pub(super) async fn together(name: &str, scene: &mut Scene<'_>) -> Result<Vec<Fi
     let site = stage.site;
     let other = site.serve(&stage.database).await?;
     let [one, two] = [stage.server.address(), other.address()];
-    let both = Connections::open(&[one, two, one, two]).await?;
+    let both = Connections::shared(&[one, two]).await?;
     let mut rounds = Rounds::default();
     for _ in 0..site.pace.rounds {
         let baseline = stage.rate(Kind::Unary, IN_FLIGHT).await?;

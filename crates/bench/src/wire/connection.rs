@@ -72,7 +72,13 @@ impl Connections {
 
     /// Opens the usual number of connections to one server.
     pub(crate) async fn usual(address: SocketAddr) -> Result<Self, Failure> {
-        Self::open(&[address; USUAL]).await
+        Self::shared(&[address]).await
+    }
+
+    /// Opens the usual number of connections to several servers, in turn.
+    pub(crate) async fn shared(addresses: &[SocketAddr]) -> Result<Self, Failure> {
+        let turns = addresses.iter().copied().cycle().take(USUAL);
+        Self::open(&turns.collect::<Vec<_>>()).await
     }
 
     /// How many connections there are.
