@@ -34,30 +34,6 @@ async fn start(backend: Backend, settings: &[&str]) -> (Server, Shop) {
     (server, shop)
 }
 
-/// Writes so many comments of 4 KB each, spread over the orders.
-async fn write(shop: &Shop, comments: usize) {
-    let step = |number: usize| v1::Step {
-        command: Some(Command::AddComment(
-            shop.remark(&format!("o{}", number % 8), &"x".repeat(4_000)),
-        )),
-    };
-    for from in (0..comments).step_by(200) {
-        let steps = (from..comments.min(from + 200)).map(step).collect();
-        let request = v1::ExecuteStepsRequest {
-            steps,
-            ..Default::default()
-        };
-        let results = shop
-            .orders()
-            .execute_steps(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .results;
-        assert!(results.iter().all(|result| result.error.is_none()));
-    }
-}
-
 async fn what_is_too_much_is_refused_and_may_come_again(backend: Backend) {
     let (server, shop) = start(backend, &["queue_units_max=2", "batch_steps_max=1"]).await;
     let (mut done, mut refused) = (0, 0);
@@ -100,9 +76,9 @@ async fn a_watcher_that_does_not_read_costs_little(backend: Backend) {
         stuck.push(Watcher::of(&shop.over(server.clients())).await);
     }
     // What a server needs anyway is there by now.
-    write(&shop, 1_000).await;
+    shop.comment_at_length(1_000).await;
     let before = server.process().memory_kib("VmRSS:");
-    write(&shop, COMMENTS - 1_000).await;
+    shop.comment_at_length(COMMENTS - 1_000).await;
     let grown = server.process().memory_kib("VmRSS:").saturating_sub(before);
     assert!(
         grown < GROWTH_MAX_KIB,

@@ -377,26 +377,7 @@ async fn a_slow_watcher_misses_nothing(backend: Backend) {
         shop.place(&format!("o{order}"), &[]).await;
     }
     let mut slow = Watcher::of(&shop).await;
-    let step = |number: usize| v1::Step {
-        command: Some(v1::step::Command::AddComment(
-            shop.remark(&format!("o{}", number % 8), &"x".repeat(4_000)),
-        )),
-    };
-    for batch in 0..STEPS / 100 {
-        let steps = (0..100).map(|number| step(batch * 100 + number)).collect();
-        let request = v1::ExecuteStepsRequest {
-            steps,
-            ..Default::default()
-        };
-        let results = shop
-            .orders()
-            .execute_steps(request)
-            .await
-            .unwrap()
-            .into_inner()
-            .results;
-        assert!(results.iter().all(|result| result.error.is_none()));
-    }
+    shop.comment_at_length(STEPS).await;
     slow.until(STEPS).await;
     let expected: Vec<i64> = (2..).take(STEPS / 8).collect();
     for order in 0..8 {

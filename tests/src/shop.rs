@@ -237,6 +237,24 @@ impl Shop {
             .map(Response::into_inner)
     }
 
+    /// Writes so many comments of 4 KB each, spread over the orders `o0` to `o7`.
+    pub async fn comment_at_length(&self, comments: usize) {
+        let step = |number: usize| v1::Step {
+            command: Some(v1::step::Command::AddComment(
+                self.remark(&format!("o{}", number % 8), &"x".repeat(4_000)),
+            )),
+        };
+        for from in (0..comments).step_by(200) {
+            let request = v1::ExecuteStepsRequest {
+                steps: (from..comments.min(from + 200)).map(step).collect(),
+                ..Default::default()
+            };
+            let answer = self.orders().execute_steps(request).await;
+            let results = answer.expect("comments are written").into_inner().results;
+            assert!(results.iter().all(|result| result.error.is_none()));
+        }
+    }
+
     /// All entries of an order, oldest first.
     pub async fn entries(&self, id: &str) -> Vec<v1::HistoryEntry> {
         let mut entries = Vec::new();

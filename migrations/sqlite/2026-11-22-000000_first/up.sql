@@ -148,7 +148,7 @@ CREATE TABLE orders (
 
 -- No other index begins as one of these does: a planner that knows nothing yet of a young table could take
 -- the wrong one, and keep it.
-CREATE UNIQUE INDEX orders_id ON orders (workflow, id);
+CREATE UNIQUE INDEX orders_id ON orders (workflow, id, partition);
 CREATE INDEX orders_standing ON orders (state, status, workflow, partition, update_time, order_key);
 CREATE INDEX orders_return ON orders (return_state, return_status, workflow, partition) WHERE return_state IS NOT NULL;
 
