@@ -15,7 +15,7 @@ use diesel::{RunQueryDsl, sql_query};
 use crate::{Error, sqlite};
 
 /// After how many entries there is enough to move.
-const ENTRIES: usize = 1_000;
+const ENTRIES: usize = 4_000;
 
 /// A thread that moves; it ends when this is dropped.
 pub(crate) struct Checkpointer {

@@ -1,7 +1,7 @@
 //! A store on a database of its own, with a clock that the test winds and the
 //! workflow `order` of the preset `magento`.
 
-use std::time::Duration;
+use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
 use waymark_domain::{
@@ -40,7 +40,7 @@ pub struct Fixture {
     pub settings: Settings,
     clock: Clock,
     database: Option<postgres::Database>,
-    _directory: TempDir,
+    directory: TempDir,
 }
 
 impl Fixture {
@@ -79,7 +79,7 @@ impl Fixture {
             settings,
             clock,
             database,
-            _directory: directory,
+            directory,
         }
     }
 
@@ -104,6 +104,12 @@ impl Fixture {
     /// The database on the shared server, on PostgreSQL.
     pub fn database(&self) -> Option<&postgres::Database> {
         self.database.as_ref()
+    }
+
+    /// The file of the database, on SQLite.
+    pub fn file(&self) -> Option<PathBuf> {
+        let file = self.directory.path().join("waymark.db");
+        self.database.is_none().then_some(file)
     }
 
     /// The clock of the store.

@@ -6,6 +6,7 @@
 mod faults;
 mod hints;
 mod plans;
+mod wal;
 
 mod sqlite {
     waymark_testkit::conformance_suite!(Sqlite);

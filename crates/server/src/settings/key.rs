@@ -56,8 +56,8 @@ pub const KEYS: &[Key] = &[
     ),
     key(
         "committers",
-        "",
-        "How many writers share the partitions; unset: 1 on SQLite, 2 on PostgreSQL.",
+        "1",
+        "How many writers share the partitions: more overlap their commits, in smaller batches. 1 on SQLite.",
     ),
     key(
         "queue_units_max",

@@ -150,19 +150,19 @@ fn database(values: &source::Values) -> Result<waymark_persistence::Settings, Se
     })
 }
 
-/// On PostgreSQL two committers overlap the decisions of one batch with the commit of another; SQLite has one writer.
+/// One committer makes the fullest batches. Where the database is far away, more overlap what they wait for. SQLite has
+/// one writer.
 fn committers(
     values: &source::Values,
     database: &waymark_persistence::Settings,
 ) -> Result<usize, SettingsError> {
-    let asked = values.take("committers", parse::optional_count(1, 64))?;
+    let committers = values.take("committers", parse::count(1, 64))?;
     if database.url.is_sqlite() {
-        return match asked {
-            None | Some(1) => Ok(1),
-            Some(_) => Err(values.refuse("committers", Problem::OneWriter)),
+        return match committers {
+            1 => Ok(1),
+            _ => Err(values.refuse("committers", Problem::OneWriter)),
         };
     }
-    let committers = asked.unwrap_or(2);
     // One connection stays free for changes of workflows.
     if committers >= database.write_connections_max {
         return Err(values.refuse(

@@ -62,20 +62,6 @@ pub(super) fn count(min: u64, max: u64) -> impl Fn(&str) -> Result<usize, Proble
     }
 }
 
-pub(super) fn optional_count(
-    min: u64,
-    max: u64,
-) -> impl Fn(&str) -> Result<Option<usize>, Problem> {
-    let count = count(min, max);
-    move |text| {
-        if text.is_empty() {
-            Ok(None)
-        } else {
-            count(text).map(Some)
-        }
-    }
-}
-
 /// Milliseconds from `min` to an hour.
 pub(super) fn milliseconds(min: u64) -> impl Fn(&str) -> Result<Duration, Problem> {
     const HOUR_MS: u64 = 3_600_000;

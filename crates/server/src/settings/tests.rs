@@ -127,7 +127,7 @@ fn committers_leave_a_connection_free() {
             .unwrap()
             .commits
             .committers,
-        2
+        1
     );
     let error = Settings::read(&sources(&[], &[postgres, ("committers", "4")])).unwrap_err();
     assert!(matches!(
