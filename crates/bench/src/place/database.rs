@@ -40,7 +40,8 @@ pub(crate) enum Database {
 pub(crate) const COUNT_ENTRIES: &str = "SELECT CAST(COALESCE(SUM(highest), 0) AS BIGINT) AS number FROM (SELECT \
      (SELECT MAX(h.log_offset) FROM history h WHERE h.partition = p.partition) AS highest FROM partitions p) AS heads";
 
-/// Opens a file with the settings under which Waymark writes.
+/// Opens a file with the settings under which Waymark writes. Its log is moved into it as SQLite does by itself: a plain
+/// loop has no thread for that.
 pub(crate) fn open(file: &std::path::Path) -> Result<SqliteConnection, Failure> {
     let mut connection = SqliteConnection::establish(&file.to_string_lossy())?;
     connection.batch_execute(

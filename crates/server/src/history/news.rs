@@ -6,7 +6,7 @@ use std::{collections::BTreeSet, mem};
 use waymark_domain::partition::Partition;
 use waymark_persistence::Batched;
 
-/// How many entries may wait. A tailer that is this late reads them from the database instead.
+/// How many entries may wait, whatever their size: the tailer looks every few milliseconds. A tailer that is this late reads them from the database instead.
 const ENTRIES_MAX: usize = 4_096;
 
 /// What the tailer has yet to look at.
