@@ -1,0 +1,79 @@
+//! Deliveries: the account that is kept of everything that is sent after a step.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{history::LogPosition, partition::Partition, value::Invalid};
+
+/// The name of a delivery: the place of its entry in the log, and its number among what
+/// the entry set off, from 0. Its text is such as `3-1532-0`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DeliveryId {
+    /// Where the entry stands.
+    pub position: LogPosition,
+    /// Which of what the entry set off.
+    pub number: u32,
+}
+
+/// How far a delivery has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DeliveryState {
+    /// It waits for its turn or for its next attempt.
+    Pending,
+    /// Its target took it.
+    Succeeded,
+    /// It was given up: a dead letter that stays until somebody decides.
+    Dead,
+    /// Somebody decided, or its action did, that it is not sent.
+    Skipped,
+}
+
+impl fmt::Display for DeliveryId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let LogPosition { partition, offset } = self.position;
+        write!(f, "{}-{offset}-{}", partition.number(), self.number)
+    }
+}
+
+impl FromStr for DeliveryId {
+    type Err = Invalid;
+
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        let malformed = || Invalid::Malformed {
+            expected: "the id of a delivery, such as 3-1532-0",
+        };
+        let mut parts = text.splitn(3, '-');
+        let mut part = || parts.next().ok_or_else(malformed);
+        let (partition, offset, number) = (part()?, part()?, part()?);
+        let is_plain = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
+        if ![partition, offset, number].into_iter().all(is_plain) {
+            return Err(malformed());
+        }
+        let partition = partition.parse().map_err(|_| malformed())?;
+        let id = Self {
+            position: LogPosition {
+                partition: Partition::new(partition),
+                offset: offset.parse().map_err(|_| malformed())?,
+            },
+            number: number.parse().map_err(|_| malformed())?,
+        };
+        // One delivery has one name.
+        if id.to_string() == text { Ok(id) } else { Err(malformed()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_are_read_back_and_nothing_else_is() {
+        let id: DeliveryId = "3-1532-0".parse().unwrap();
+        assert_eq!(id.to_string(), "3-1532-0");
+        for bad in ["", "3", "3-1", "3-1-", "03-1-0", "3-1-0-0", "+3-1-0", "3--1-0", "a-b-c", "3-99999999999999999999-0"] {
+            assert!(bad.parse::<DeliveryId>().is_err(), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! The actions that an entry sets off: those written with the step are written here, those
+//! sent after it are put down on the entry.
+
+use std::collections::BTreeMap;
+
+use super::{
+    AttributesPatch, Order, Rejection,
+    cascade::{Budget, system_with},
+    draft::{Addition, Draft},
+    transition::{Closed, judge, movable},
+    update,
+};
+use crate::{
+    history::{Destination, Detail, Entry, Readers, SetOff},
+    template::Template,
+    value::{Comment, TransitionCode},
+    workflow::{
+        ActionPath, Channel, CopyMethod, Email, Notify, Occasion, ReadyAction, Work, Writing,
+    },
+};
+
+/// The key of notes on what an action could not do.
+const FAILED: &str = "waymark.action_failed";
+
+/// Carries out the actions of the entry with this index, in the order of its occasions and
+/// in each by position. An action that cannot be carried out is noted on the entry and
+/// never stands in the way of the step.
+///
+/// # Errors
+/// Returns [`Rejection::CascadeLimit`] when the step adds more than the workflow allows.
+pub(super) fn carry_out(
+    draft: &mut Draft<'_>,
+    index: usize,
+    budget: &mut Budget,
+) -> Result<(), Rejection> {
+    let graph = draft.graph;
+    if graph.is_without_actions() {
+        return Ok(());
+    }
+    let Some(occasions) = draft.entries.get(index).map(occasions) else {
+        return Ok(());
+    };
+    for action in occasions.iter().flat_map(|occasion| graph.actions(occasion)) {
+        if !is_wanted(draft, index, action) {
+            continue;
+        }
+        match &action.work {
+            Work::Send(channel, _) => send(draft, index, &action.path, channel),
+            Work::Write(writing) => write(draft, index, &action.path, writing, budget)?,
+        }
+    }
+    Ok(())
+}
+
+/// What an entry is an occasion for. A hold is a pause and no leaving; only a comment that
+/// somebody makes is an occasion, so that comments cannot set off each other.
+fn occasions(entry: &Entry) -> Vec<Occasion> {
+    let from = entry.from.as_ref().map(|from| &from.state);
+    let to = &entry.to.state;
+    let moved = from.is_some_and(|from| from != to);
+    let leaves = moved && !matches!(entry.detail, Detail::Held(_));
+    let enters = moved && !matches!(entry.detail, Detail::Released(_)) || entry.from.is_none();
+    let mut occasions = Vec::new();
+    if let Some(from) = from.filter(|_| leaves) {
+        occasions.push(Occasion::Leave(from.clone()));
+    }
+    if let Some(transition) = &entry.transition {
+        occasions.push(Occasion::Transition(transition.clone()));
+    }
+    if let Some(recorded) = entry.detail.recorded() {
+        occasions.push(Occasion::Operation(recorded.operation.clone()));
+    }
+    match entry.detail {
+        Detail::Created(_) => occasions.push(Occasion::Create),
+        Detail::Commented if entry.starts_step() => occasions.push(Occasion::Comment),
+        Detail::Commented
+        | Detail::Transitioned(_)
+        | Detail::Held(_)
+        | Detail::Released(_)
+        | Detail::Recorded(_)
+        | Detail::Updated(_) => {}
+    }
+    if enters {
+        occasions.push(Occasion::Enter(to.clone()));
+    }
+    occasions
+}
+
+fn is_wanted(draft: &mut Draft<'_>, index: usize, action: &ReadyAction) -> bool {
+    let (Some(condition), Some(entry)) = (&action.condition, draft.entries.get(index)) else {
+        return true;
+    };
+    match condition.holds(&draft.facts_after(entry)) {
+        Ok(wanted) => wanted,
+        Err(error) => {
+            let text = format!("{}: its condition: {error}", action.path);
+            draft.note(index, FAILED, &text);
+            false
+        }
+    }
+}
+
+fn send(draft: &mut Draft<'_>, index: usize, path: &ActionPath, channel: &Channel) {
+    let destinations = match channel {
+        Channel::Webhook(webhook) => vec![Destination::Endpoint(webhook.endpoint.clone())],
+        Channel::Publish(_) => vec![Destination::Subject],
+        Channel::Email(email) => {
+            let asked = email.customer == Notify::Always
+                || email.customer == Notify::OnRequest && draft.context.notify_customer;
+            if asked && draft.order.customer.email.is_empty() {
+                let text = format!("{path}: the order has no e-mail address of its customer");
+                draft.note(index, FAILED, &text);
+            }
+            readers(email, asked, &draft.order)
+        }
+    };
+    if let Some(entry) = draft.entries.get_mut(index) {
+        entry.set_off.extend(destinations.into_iter().map(|to| SetOff {
+            action: path.clone(),
+            to,
+        }));
+    }
+}
+
+/// The mails that an action comes to. Copies reach their readers whether or not the
+/// customer is written to.
+fn readers(email: &Email, asked: bool, order: &Order) -> Vec<Destination> {
+    let customer = asked && !order.customer.email.is_empty();
+    let mut readers = Vec::new();
+    if customer {
+        readers.push(Readers::Customer);
+    }
+    match email.copy_method {
+        CopyMethod::Bcc if !customer && !email.copy_to.is_empty() => readers.push(Readers::Copies),
+        CopyMethod::Bcc => {}
+        CopyMethod::Separate => readers.extend(email.copy_to.iter().cloned().map(Readers::Copy)),
+    }
+    readers.into_iter().map(Destination::Readers).collect()
+}
+
+fn write(
+    draft: &mut Draft<'_>,
+    index: usize,
+    path: &ActionPath,
+    writing: &Writing,
+    budget: &mut Budget,
+) -> Result<(), Rejection> {
+    let addition = match writing {
+        Writing::Comment {
+            text,
+            visible_to_customer,
+        } => comment(draft, index, text).map(|comment| {
+            Some(Addition {
+                comment,
+                visible_to_customer: *visible_to_customer,
+                ..addition(draft, Detail::Commented)
+            })
+        }),
+        Writing::SetAttributes(texts) => set_attributes(draft, index, texts),
+        Writing::Transition(code) => further_step(draft, code).map(Some),
+    };
+    match addition {
+        Ok(None) => Ok(()),
+        Ok(Some(addition)) => {
+            budget.spend(addition.transition.as_ref())?;
+            let caused_by = draft.entries.get(index).map_or(0, |entry| entry.sequence);
+            draft.write_automatic(Addition {
+                caused_by,
+                action: Some(path.clone()),
+                ..addition
+            });
+            Ok(())
+        }
+        Err(problem) => {
+            draft.note(index, FAILED, &format!("{path}: {problem}"));
+            Ok(())
+        }
+    }
+}
+
+/// An addition that stays where the order stands and that the customer does not see.
+fn addition(draft: &Draft<'_>, detail: Detail) -> Addition {
+    Addition {
+        caused_by: 0,
+        action: None,
+        to: draft.order.standing.clone(),
+        transition: None,
+        comment: Comment::default(),
+        visible_to_customer: false,
+        detail,
+    }
+}
+
+fn filled(draft: &Draft<'_>, index: usize, text: &Template) -> Result<String, String> {
+    let Some(entry) = draft.entries.get(index) else {
+        return Ok(String::new());
+    };
+    text.fill_in(&draft.facts_after(entry))
+        .map_err(|error| format!("its text cannot be filled in: {error}"))
+}
+
+fn comment(draft: &Draft<'_>, index: usize, text: &Template) -> Result<Comment, String> {
+    let text = filled(draft, index, text)?;
+    Comment::new(&text).map_err(|problem| format!("the comment {problem}"))
+}
+
+/// The change of attributes; none where they are so already.
+fn set_attributes(
+    draft: &Draft<'_>,
+    index: usize,
+    texts: &BTreeMap<String, Template>,
+) -> Result<Option<Addition>, String> {
+    let mut merged = BTreeMap::new();
+    for (key, text) in texts {
+        let value = filled(draft, index, text)?;
+        merged.insert(key.clone(), Some(value).filter(|value| !value.is_empty()));
+    }
+    let mut changes = Vec::new();
+    let patch = AttributesPatch::Merge(merged);
+    update::attributes(draft, Some(&patch), &mut changes).map_err(|refused| refused.to_string())?;
+    Ok((!changes.is_empty()).then(|| addition(draft, Detail::Updated(changes))))
+}
+
+fn further_step(draft: &Draft<'_>, code: &TransitionCode) -> Result<Addition, String> {
+    movable(draft).map_err(|refused| refused.to_string())?;
+    let Some(transition) = draft.workflow().transition(code) else {
+        return Err(format!("there is no transition {code}"));
+    };
+    match judge(draft, transition, None, &system_with(transition)) {
+        Ok(way) => Ok(draft.further_step(0, way)),
+        Err(Closed::Refused(refused)) => Err(refused.to_string()),
+        Err(Closed::NotDeclared) => {
+            let standing = &draft.order.standing;
+            Err(format!(
+                "transition {code} does not start from {}/{}",
+                standing.state, standing.status
+            ))
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! What time alone does: steps that come some time after a status was entered, and holds
+//! that expire. While an order is on hold, the clock of its status stands still.
+
+use serde::{Deserialize, Serialize};
+
+use super::{Order, Rejection, cascade::system_with, draft::Draft, holding, transition};
+use crate::{
+    history::Detail,
+    value::{HoldId, Timestamp},
+    workflow::{Transition, Trigger, Workflow},
+};
+
+/// How long an order has waited in its status, where a hold came between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// As if it had entered its status at this instant.
+    Since(Timestamp),
+    /// The order is on hold; it had waited for so many microseconds.
+    Paused(i64),
+}
+
+impl Wait {
+    /// The wait of an order that is put on hold now.
+    pub(super) fn paused(order: &Order, now: Timestamp) -> Self {
+        Self::Paused(now.micros().saturating_sub(start(order).micros()))
+    }
+
+    /// The wait of an order that is released now.
+    pub(super) fn resumed(order: &Order, now: Timestamp) -> Option<Self> {
+        match order.wait {
+            Some(Self::Paused(waited)) => {
+                let start = now.micros().saturating_sub(waited);
+                Some(Self::Since(Timestamp::from_micros(start)))
+            }
+            // Orders that were held before waits were kept begin anew.
+            Some(Self::Since(_)) | None => None,
+        }
+    }
+}
+
+/// The instant from which the time in the present status counts.
+fn start(order: &Order) -> Timestamp {
+    match order.wait {
+        Some(Wait::Since(instant)) => instant,
+        Some(Wait::Paused(_)) | None => order.status_time,
+    }
+}
+
+/// When time alone will next do something with the order, perhaps in the past; none for never.
+pub fn due_time(workflow: &Workflow, order: &Order) -> Option<Timestamp> {
+    if order.return_to.is_some() {
+        return order.holds.iter().filter_map(|hold| hold.expire_time).min();
+    }
+    timed(workflow, order).map(|(_, due)| due).min()
+}
+
+/// The transitions that time takes from where the order stands, with when.
+fn timed<'w>(
+    workflow: &'w Workflow,
+    order: &Order,
+) -> impl Iterator<Item = (&'w Transition, Timestamp)> {
+    let standing = order.standing.clone();
+    let start = start(order);
+    let is_terminal = workflow
+        .state(&standing.state)
+        .is_some_and(|state| state.terminal);
+    let transitions = workflow.transitions.iter().filter(move |_| !is_terminal);
+    transitions.filter_map(move |transition| {
+        let Trigger::After(period) = transition.trigger else {
+            return None;
+        };
+        let starts_here = transition::leaves(transition, &standing);
+        starts_here.then(|| (transition, period.after(start)))
+    })
+}
+
+/// Does what is due: releases the holds that have expired, or takes the first transition
+/// that is due and allowed.
+///
+/// # Errors
+/// Returns [`Rejection::NothingDue`] when nothing is.
+pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
+    if let Some(return_to) = draft.order.return_to.clone() {
+        let holds = draft.order.holds.iter();
+        let expired = holds.filter(|hold| hold.expire_time.is_some_and(|at| at <= draft.now()));
+        let expired: Vec<HoldId> = expired.map(|hold| hold.id.clone()).collect();
+        if expired.is_empty() {
+            return Err(Rejection::NothingDue);
+        }
+        holding::release_these(draft, return_to, expired);
+        return Ok(());
+    }
+    let now = draft.now();
+    let due = timed(draft.workflow(), &draft.order).filter(|(_, due)| *due <= now);
+    let mut ways = due.filter_map(|(transition, _)| {
+        transition::judge(draft, transition, None, &system_with(transition)).ok()
+    });
+    // A step that keeps the status keeps its clock as well, and would be due at once again.
+    let status = &draft.order.standing.status;
+    let Some(way) = ways.find(|way| way.to.status != *status) else {
+        return Err(Rejection::NothingDue);
+    };
+    drop(ways);
+    draft.write(
+        way.to,
+        Some(way.transition),
+        Detail::Transitioned(way.recorded),
+    );
+    Ok(())
+}

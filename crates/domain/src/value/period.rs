@@ -1,0 +1,107 @@
+//! Spans of time.
+
+use std::{fmt, str::FromStr, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use super::{Invalid, Timestamp};
+
+/// The longest period: ten years.
+const MILLIS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+
+/// A span of time in whole milliseconds, from 1 ms to ten years; its text is such as `8h`,
+/// `90s` or `1day 12h`.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Period(u64);
+
+impl Period {
+    /// Checks a span against the limits; parts of a millisecond are refused.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] for a span outside the limits.
+    pub fn new(span: Duration) -> Result<Self, Invalid> {
+        let whole = span.subsec_nanos().is_multiple_of(1_000_000);
+        let millis = u64::try_from(span.as_millis()).ok();
+        match millis.filter(|millis| whole && (1..=MILLIS_MAX).contains(millis)) {
+            Some(millis) => Ok(Self(millis)),
+            None => Err(Invalid::Malformed {
+                expected: "a period of whole milliseconds, from 1 ms to ten years",
+            }),
+        }
+    }
+
+    /// This many seconds; a constant that is zero counts as one second.
+    pub(crate) const fn of_seconds(seconds: u32) -> Self {
+        Self(if seconds == 0 { 1 } else { seconds as u64 } * 1_000)
+    }
+
+    /// The span.
+    pub const fn duration(self) -> Duration {
+        Duration::from_millis(self.0)
+    }
+
+    /// The span in microseconds.
+    pub fn micros(self) -> i64 {
+        i64::try_from(self.0).map_or(i64::MAX, |millis| millis.saturating_mul(1_000))
+    }
+
+    /// The instant that lies this far behind another.
+    pub fn after(self, instant: Timestamp) -> Timestamp {
+        Timestamp::from_micros(instant.micros().saturating_add(self.micros()))
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&humantime::format_duration(self.duration()), f)
+    }
+}
+
+impl fmt::Debug for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl FromStr for Period {
+    type Err = Invalid;
+    fn from_str(text: &str) -> Result<Self, Invalid> {
+        match humantime::parse_duration(text) {
+            Ok(span) => Self::new(span),
+            Err(_) => Err(Invalid::Malformed {
+                expected: "a period such as 8h, 90s or 1day 12h",
+            }),
+        }
+    }
+}
+
+impl TryFrom<String> for Period {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        text.parse()
+    }
+}
+
+impl From<Period> for String {
+    fn from(period: Period) -> Self {
+        period.to_string()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn takes_periods_and_writes_them_short() {
+        for (text, written) in [("480m", "8h"), ("90s", "1m 30s"), ("10ms", "10ms"), ("1day", "1day")] {
+            let period: Period = text.parse().unwrap();
+            assert_eq!(period.to_string(), written);
+            assert_eq!(period.to_string().parse(), Ok(period));
+        }
+        for bad in ["", "8", "0s", "-1s", "1us", "11years", "tomorrow"] {
+            assert!(bad.parse::<Period>().is_err(), "{bad}");
+        }
+    }
+}
