@@ -1,7 +1,7 @@
 //! Creating, reading, changing and deleting transitions.
 
 use tonic::Code;
-use waymark_proto::v1::{self, trigger::Kind};
+use waymark_proto::v1::{self, step_action::Work, trigger::Kind};
 use waymark_tests::{
     Backend, Shop, World,
     refusal::invalid,
@@ -15,7 +15,7 @@ on_each_database!(
     a_transition_is_created_changed_and_deleted,
     transitions_are_listed,
     unknown_parts_are_named,
-    what_is_not_supported_yet_is_refused_by_name,
+    actions_and_timers_are_kept,
     guards_that_cannot_be_stored_are_refused,
     a_new_transition_works_at_once,
     wrong_fields_are_named,
@@ -308,68 +308,68 @@ async fn unknown_parts_are_named(backend: Backend) {
     );
 }
 
-async fn what_is_not_supported_yet_is_refused_by_name(backend: Backend) {
+async fn actions_and_timers_are_kept(backend: Backend) {
     let world = World::on(backend).await;
     let shop = world.shop("magento").await;
     let duration = Some(prost_types::Duration {
         seconds: 60,
         nanos: 0,
     });
-    let after = v1::Transition {
+    let webhook = v1::StepAction {
+        code: "tell".into(),
+        work: Some(Work::Webhook(v1::WebhookWork {
+            endpoint: "erp".into(),
+        })),
+        condition: "entry.status_changed".into(),
+        ..Default::default()
+    };
+    let given = v1::Transition {
         trigger: Some(v1::Trigger {
             kind: Some(Kind::After(v1::AfterTrigger { duration })),
         }),
-        ..transition("t", &["new"], "complete")
+        actions: vec![webhook.clone()],
+        ..transition("t", &["new"], "canceled")
     };
-    invalid(
-        shop.create_transition(after.clone()).await,
-        "transition.trigger.after",
-    );
-    let action = v1::TransitionAction {
-        code: "mail".into(),
-        kind: "webhook".into(),
-        ..Default::default()
-    };
-    let actions = v1::Transition {
+    shop.create_transition(given.clone()).await.unwrap();
+    let kept = find(&shop, "t").await.unwrap();
+    assert_eq!(kept.trigger, given.trigger);
+    let kept = kept.actions.first().unwrap();
+    assert_eq!((&kept.work, kept.active), (&webhook.work, Some(true)));
+    let policy = kept.policy.as_ref().unwrap();
+    assert_eq!((policy.attempts, policy.backoff.unwrap().seconds), (10, 5));
+    let change = |action: v1::StepAction| v1::Transition {
+        code: "t".into(),
         actions: vec![action],
-        ..transition("t", &["new"], "complete")
-    };
-    invalid(
-        shop.create_transition(actions.clone()).await,
-        "transition.actions",
-    );
-    invalid(
-        shop.change_transition(
-            v1::Transition {
-                code: "cancel".into(),
-                ..after
-            },
-            &["trigger"],
-        )
-        .await,
-        "transition.trigger.after",
-    );
-    invalid(
-        shop.change_transition(
-            v1::Transition {
-                code: "cancel".into(),
-                ..actions
-            },
-            &["actions"],
-        )
-        .await,
-        "transition.actions",
-    );
-    let hold = v1::HoldOrderRequest {
-        workflow: shop.workflow(),
-        order_id: "1".into(),
-        expire_time: Some(prost_types::Timestamp {
-            seconds: 4_000_000_000,
-            nanos: 0,
-        }),
         ..Default::default()
     };
-    invalid(shop.orders().hold_order(hold).await, "expire_time");
+    let unknown = v1::StepAction {
+        work: Some(Work::Transition(v1::TransitionWork {
+            transition: "nowhere".into(),
+        })),
+        ..webhook.clone()
+    };
+    let condition = v1::StepAction {
+        condition: "entry.nothing == 1".into(),
+        ..webhook.clone()
+    };
+    refused(
+        shop.change_transition(change(unknown), &["actions"]).await,
+        Code::NotFound,
+        "TRANSITION_NOT_FOUND",
+    );
+    invalid(
+        shop.change_transition(change(condition), &["actions"])
+            .await,
+        "transition.actions",
+    );
+    let wrong = v1::StepAction {
+        work: None,
+        ..webhook
+    };
+    invalid(
+        shop.change_transition(change(wrong), &["actions"]).await,
+        "transition.actions[0].work",
+    );
 }
 
 async fn guards_that_cannot_be_stored_are_refused(backend: Backend) {

@@ -1,10 +1,15 @@
 //! Deliveries: the account that is kept of everything that is sent after a step.
 
-use std::{fmt, str::FromStr};
+use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{history::LogPosition, partition::Partition, value::Invalid};
+use crate::{
+    history::{Destination, LogPosition},
+    partition::Partition,
+    value::{Invalid, OrderId, Timestamp, TransitionCode, WorkflowCode},
+    workflow::ActionPath,
+};
 
 /// The name of a delivery: the place of its entry in the log, and its number among what
 /// the entry set off, from 0. Its text is such as `3-1532-0`.
@@ -14,6 +19,68 @@ pub struct DeliveryId {
     pub position: LogPosition,
     /// Which of what the entry set off.
     pub number: u32,
+}
+
+/// A delivery as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Delivery {
+    /// Its name.
+    pub id: DeliveryId,
+    /// The workflow of its order.
+    pub workflow: WorkflowCode,
+    /// Its order.
+    pub order_id: OrderId,
+    /// The sequence of the entry that set it off.
+    pub sequence: i64,
+    /// The version in which the step of that entry left the order.
+    pub order_version: i64,
+    /// The transition that the entry took, if any.
+    pub transition: Option<TransitionCode>,
+    /// The action that wants it.
+    pub action: ActionPath,
+    /// Where it goes.
+    pub to: Destination,
+    /// How far it has come.
+    pub state: DeliveryState,
+    /// How many attempts were made, since it was last retried by hand.
+    pub attempts: u32,
+    /// What the last attempt came to, or why it is not sent; empty for nothing to say.
+    pub problem: String,
+    /// When it is tried next; none when it is finished or waits for an earlier one.
+    pub due_time: Option<Timestamp>,
+    /// When its step was written.
+    pub create_time: Timestamp,
+    /// When it last changed.
+    pub update_time: Timestamp,
+}
+
+/// One attempt to deliver, as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Attempt {
+    /// When it began.
+    pub start_time: Timestamp,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it came to.
+    pub outcome: Outcome,
+    /// The code of the answer, as its protocol has them; none where no answer came.
+    pub code: Option<u16>,
+    /// What went wrong, in words for the merchant; empty for nothing.
+    pub problem: String,
+    /// The beginning of the answer, at most 1 KiB.
+    pub answer: Vec<u8>,
+}
+
+/// What an attempt came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    /// The target took it.
+    Accepted,
+    /// The target did not take it now.
+    Failed,
+    /// The target will never take it.
+    Refused,
 }
 
 /// How far a delivery has come.
@@ -28,6 +95,18 @@ pub enum DeliveryState {
     Dead,
     /// Somebody decided, or its action did, that it is not sent.
     Skipped,
+}
+
+impl DeliveryState {
+    /// The word of the state, in `snake_case`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Succeeded => "succeeded",
+            Self::Dead => "dead",
+            Self::Skipped => "skipped",
+        }
+    }
 }
 
 impl fmt::Display for DeliveryId {
@@ -60,7 +139,11 @@ impl FromStr for DeliveryId {
             number: number.parse().map_err(|_| malformed())?,
         };
         // One delivery has one name.
-        if id.to_string() == text { Ok(id) } else { Err(malformed()) }
+        if id.to_string() == text {
+            Ok(id)
+        } else {
+            Err(malformed())
+        }
     }
 }
 
@@ -72,7 +155,18 @@ mod tests {
     fn ids_are_read_back_and_nothing_else_is() {
         let id: DeliveryId = "3-1532-0".parse().unwrap();
         assert_eq!(id.to_string(), "3-1532-0");
-        for bad in ["", "3", "3-1", "3-1-", "03-1-0", "3-1-0-0", "+3-1-0", "3--1-0", "a-b-c", "3-99999999999999999999-0"] {
+        for bad in [
+            "",
+            "3",
+            "3-1",
+            "3-1-",
+            "03-1-0",
+            "3-1-0-0",
+            "+3-1-0",
+            "3--1-0",
+            "a-b-c",
+            "3-99999999999999999999-0",
+        ] {
             assert!(bad.parse::<DeliveryId>().is_err(), "{bad}");
         }
     }

@@ -1,5 +1,7 @@
 //! History: one entry for everything that ever changed an order.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -7,10 +9,10 @@ use crate::{
     order::{Customer, Hold, Line, LineQuantity, Order, Standing},
     partition::Partition,
     value::{
-        Comment, HoldId, Metadata, Money, OperationCode, OrderId, RequestId, StoreView, Timestamp,
-        TransitionCode, WorkflowCode,
+        Comment, EmailAddress, EndpointCode, HoldId, Invalid, Metadata, Money, OperationCode,
+        OrderId, RequestId, StoreView, Timestamp, TransitionCode, WorkflowCode,
     },
-    workflow::Effect,
+    workflow::{ActionPath, Effect},
 };
 
 /// One entry in the history of an order.
@@ -44,6 +46,41 @@ pub struct Entry {
     pub create_time: Timestamp,
     /// What else it says, by kind.
     pub detail: Detail,
+    /// What it set off to be sent after the step, in the order in which it was set off.
+    pub set_off: Vec<SetOff>,
+}
+
+/// Something that an entry set off to be sent after the step.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SetOff {
+    /// The action that wants it.
+    pub action: ActionPath,
+    /// Where it goes.
+    pub to: Destination,
+}
+
+/// Where something goes that an entry set off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Destination {
+    /// To an endpoint of webhooks.
+    Endpoint(EndpointCode),
+    /// To readers of mails.
+    Readers(Readers),
+    /// To NATS.
+    Subject,
+}
+
+/// Who reads a mail.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Readers {
+    /// The customer, and the others as blind copies where the action says so.
+    Customer,
+    /// The others alone, as blind copies.
+    Copies,
+    /// One other, in a mail of its own.
+    Copy(EmailAddress),
 }
 
 /// What an entry says, by kind.
@@ -141,6 +178,88 @@ pub enum Kind {
     OperationRecorded,
     /// [`Detail::Updated`].
     Updated,
+}
+
+impl Destination {
+    /// The word for what is sent there, as documents have it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Endpoint(_) => "webhook",
+            Self::Readers(_) => "email",
+            Self::Subject => "publish",
+        }
+    }
+
+    /// What deliveries of one order go in turn for: one endpoint, mails, or NATS.
+    pub fn lane(&self) -> String {
+        match self {
+            Self::Endpoint(code) => format!("webhook.{code}"),
+            Self::Readers(_) => "email".to_owned(),
+            Self::Subject => "publish".to_owned(),
+        }
+    }
+
+    /// Reads what [`Self::kind`] and the text of a destination say.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] for what no destination says.
+    pub fn parse(kind: &str, text: &str) -> Result<Self, Invalid> {
+        match (kind, text) {
+            ("webhook", code) => EndpointCode::new(code).map(Self::Endpoint),
+            ("email", "customer") => Ok(Self::Readers(Readers::Customer)),
+            ("email", "copies") => Ok(Self::Readers(Readers::Copies)),
+            ("email", address) => {
+                EmailAddress::new(address).map(|address| Self::Readers(Readers::Copy(address)))
+            }
+            ("publish", "") => Ok(Self::Subject),
+            _ => Err(Invalid::Malformed {
+                expected: "a destination of a webhook, a mail or an event",
+            }),
+        }
+    }
+}
+
+/// The code of an endpoint, `customer`, `copies` or an address; nothing for NATS.
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Endpoint(code) => code.fmt(f),
+            Self::Readers(Readers::Customer) => f.write_str("customer"),
+            Self::Readers(Readers::Copies) => f.write_str("copies"),
+            Self::Readers(Readers::Copy(address)) => address.fmt(f),
+            Self::Subject => Ok(()),
+        }
+    }
+}
+
+impl Detail {
+    /// The operation that was recorded, if any.
+    pub fn recorded(&self) -> Option<&Recorded> {
+        match self {
+            Self::Recorded(recorded) | Self::Transitioned(Some(recorded)) => Some(recorded),
+            Self::Created(_)
+            | Self::Transitioned(None)
+            | Self::Commented
+            | Self::Held(_)
+            | Self::Released(_)
+            | Self::Updated(_) => None,
+        }
+    }
+}
+
+impl Kind {
+    /// The word of the kind, in `snake_case`.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Created => "created",
+            Self::Transitioned => "transitioned",
+            Self::Commented => "commented",
+            Self::Held => "held",
+            Self::Released => "released",
+            Self::OperationRecorded => "operation_recorded",
+            Self::Updated => "updated",
+        }
+    }
 }
 
 impl Entry {

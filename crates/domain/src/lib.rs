@@ -10,10 +10,12 @@
 //! at [`workflow::Workflow`], the data that it obeys.
 
 pub mod actor;
+pub mod delivery;
 pub mod guard;
 pub mod history;
 pub mod order;
 pub mod partition;
 pub mod preset;
+pub mod template;
 pub mod value;
 pub mod workflow;

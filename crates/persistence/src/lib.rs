@@ -14,6 +14,7 @@ mod catalog;
 mod checkpoint;
 mod clock;
 mod commit;
+mod deliveries;
 mod error;
 mod hints;
 mod history;
@@ -25,6 +26,7 @@ mod rows;
 mod schema;
 mod settings;
 mod sqlite;
+mod statement;
 mod store;
 mod tail;
 #[cfg(feature = "test-access")]
@@ -39,12 +41,13 @@ pub use commit::{
     BatchOutcome, CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit,
     UnitMode, UnitOutcome, lookup::Head,
 };
+pub use deliveries::{DispatcherId, Finished, Leases, Leaving, NextStep};
 pub use error::Error;
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
 pub use migrate::{Migrated, migrate};
 pub use orders::{
-    Direction, Found, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey, StoredOrder,
+    Direction, DueOrder, Found, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey, StoredOrder,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use store::{DeploymentId, Store};

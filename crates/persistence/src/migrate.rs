@@ -13,7 +13,7 @@ use waymark_domain::{partition::PartitionCount, value::Timestamp};
 use crate::{
     Clock, Error, Settings,
     postgres::{self, Role},
-    schema::{deployment, partitions},
+    schema::{deployment, dispatch_leases, partitions},
     settings::Address,
     store::DeploymentId,
     tx::{Database, Ending, Tx, before, on_conn, owning},
@@ -276,6 +276,11 @@ async fn create(tx: &mut Tx, settings: &Settings, now: Timestamp) -> Result<Part
     for partition in count.all() {
         let row = partitions::partition.eq(partition.number());
         on_conn!(tx, |c| diesel::insert_into(partitions::table)
+            .values(row)
+            .execute(c)
+            .await)?;
+        let row = dispatch_leases::partition.eq(partition.number());
+        on_conn!(tx, |c| diesel::insert_into(dispatch_leases::table)
             .values(row)
             .execute(c)
             .await)?;

@@ -41,6 +41,8 @@ diesel::table! {
         version -> BigInt,
         create_time -> BigInt,
         update_time -> BigInt,
+        on_create -> Text,
+        on_comment -> Text,
     }
 }
 
@@ -56,6 +58,8 @@ diesel::table! {
         terminal -> Bool,
         entry_guard -> Nullable<Text>,
         position -> Integer,
+        on_enter -> Text,
+        on_leave -> Text,
     }
 }
 
@@ -105,6 +109,8 @@ diesel::table! {
         version -> BigInt,
         create_time -> BigInt,
         update_time -> BigInt,
+        trigger_after -> Nullable<Text>,
+        actions -> Text,
     }
 }
 
@@ -144,6 +150,7 @@ diesel::table! {
         update_time -> BigInt,
         body -> Text,
         journal -> Binary,
+        due_time -> Nullable<BigInt>,
     }
 }
 
@@ -174,6 +181,74 @@ diesel::table! {
         create_time -> BigInt,
         detail -> Text,
         batch_id -> Binary,
+        set_off -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    deliveries (partition, log_offset, number) {
+        partition -> Integer,
+        log_offset -> BigInt,
+        number -> Integer,
+        order_key -> BigInt,
+        lane -> Text,
+        workflow -> Text,
+        order_id -> Text,
+        sequence -> BigInt,
+        order_version -> BigInt,
+        transition -> Nullable<Text>,
+        action -> Text,
+        kind -> Text,
+        destination -> Text,
+        state -> Text,
+        attempts -> Integer,
+        problem -> Text,
+        due_time -> Nullable<BigInt>,
+        create_time -> BigInt,
+        update_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    delivery_attempts (partition, log_offset, number, attempt) {
+        partition -> Integer,
+        log_offset -> BigInt,
+        number -> Integer,
+        attempt -> Integer,
+        start_time -> BigInt,
+        duration_micros -> BigInt,
+        outcome -> Text,
+        code -> Nullable<Integer>,
+        problem -> Text,
+        answer -> Binary,
+    }
+}
+
+diesel::table! {
+    endpoints (code) {
+        code -> Text,
+        url -> Text,
+        description -> Text,
+        active -> Bool,
+        problem -> Text,
+        secrets -> Text,
+        version -> BigInt,
+        create_time -> BigInt,
+        update_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    dispatchers (id) {
+        id -> Text,
+        renewal -> BigInt,
+    }
+}
+
+diesel::table! {
+    dispatch_leases (partition) {
+        partition -> Integer,
+        owner -> Nullable<Text>,
     }
 }
 

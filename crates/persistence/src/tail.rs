@@ -100,7 +100,7 @@ impl QueryFragment<Pg> for FindNews {
             "SELECT h.partition, h.log_offset, h.step_offset, h.order_key, h.workflow, h.order_id, h.sequence, h.kind, \
              h.from_state, h.from_status, h.to_state, h.to_status, h.transition, h.comment, h.notify_customer, \
              h.visible_to_customer, h.actor, h.request_id, h.fingerprint, h.caused_by, h.workflow_version, h.metadata, \
-             h.create_time, h.detail, h.batch_id FROM UNNEST(",
+             h.create_time, h.detail, h.batch_id, h.set_off FROM UNNEST(",
         );
         out.push_bind_param::<Array<Integer>, _>(&self.partitions)?;
         out.push_sql(", ");

@@ -175,6 +175,7 @@ pub fn hold(id: &str) -> Step {
         Action::Hold {
             reason: Reason::default(),
             status: None,
+            expire_time: None,
         },
     )
 }

@@ -6,27 +6,80 @@ use cel::common::ast::{ComprehensionExpr, Expr, SelectExpr};
 
 use super::{
     GuardError,
-    vocabulary::{ACTOR, FUNCTIONS, LINE, ORDER, REQUEST},
+    vocabulary::{ACTOR, ENTRY, FUNCTIONS, LINE, ORDER, REQUEST},
 };
 use crate::order::LINES_MAX;
 
 /// Nodes evaluated in the worst case: some milliseconds.
 const COST_MAX: usize = 25_000;
 
-/// The fields that an expression names, so that only these are bound.
-#[derive(Debug, Default)]
-pub(super) struct Uses {
+/// The fields that an expression or a template names, so that only these are bound.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Uses {
     pub(super) order: BTreeSet<&'static str>,
     pub(super) line: BTreeSet<&'static str>,
     pub(super) actor: BTreeSet<&'static str>,
     pub(super) request: BTreeSet<&'static str>,
+    pub(super) entry: BTreeSet<&'static str>,
     pub(super) now: bool,
 }
 
+/// What an expression may speak of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// The order, the actor, the request and the instant.
+    Order,
+    /// Also the entry that was written.
+    OrderAndEntry,
+}
+
+impl Uses {
+    /// Adds what a path such as `order.customer.name` names.
+    pub(crate) fn add_path(&mut self, path: &str) -> Result<(), GuardError> {
+        let mut parts = path.split('.');
+        let (variable, field) = (parts.next().unwrap_or_default(), parts.next());
+        let Some(field) = field else {
+            return self.variable(variable, Scope::OrderAndEntry);
+        };
+        let (uses, vocabulary, of): (_, _, &'static str) = match variable {
+            "order" => (&mut self.order, ORDER, "order"),
+            "actor" => (&mut self.actor, ACTOR, "actor"),
+            "request" => (&mut self.request, REQUEST, "request"),
+            "entry" => (&mut self.entry, ENTRY, "entry"),
+            _ => return self.variable(variable, Scope::OrderAndEntry),
+        };
+        if (of, field) == ("order", "lines") {
+            self.line.extend(LINE);
+        }
+        insert(uses, vocabulary, field, of)
+    }
+
+    /// A variable that stands alone.
+    fn variable(&mut self, name: &str, scope: Scope) -> Result<(), GuardError> {
+        match name {
+            "now" => {
+                self.now = true;
+                Ok(())
+            }
+            "order" | "actor" | "request" | "entry" => Err(GuardError::NotAllowed(
+                "must name a field of order, actor, request or entry, such as order.state",
+            )),
+            _ => Err(GuardError::Unknown {
+                name: format!("variable {name}"),
+                hint: match scope {
+                    Scope::Order => "there are order, actor, now and request",
+                    Scope::OrderAndEntry => "there are order, actor, now, request and entry",
+                },
+            }),
+        }
+    }
+}
+
 /// Reads an expression.
-pub(super) fn check(expression: &cel::IdedExpr) -> Result<Uses, GuardError> {
+pub(super) fn check(expression: &cel::IdedExpr, scope: Scope) -> Result<Uses, GuardError> {
     let mut walk = Walk {
         uses: Uses::default(),
+        scope,
         cost: 0,
         per_line: None,
     };
@@ -42,6 +95,7 @@ pub(super) fn check(expression: &cel::IdedExpr) -> Result<Uses, GuardError> {
 
 struct Walk<'e> {
     uses: Uses,
+    scope: Scope,
     cost: usize,
     /// The comprehension that surrounds the present node.
     per_line: Option<&'e ComprehensionExpr>,
@@ -80,25 +134,13 @@ impl<'e> Walk<'e> {
     }
 
     fn ident(&mut self, name: &str) -> Result<(), GuardError> {
-        if name == "now" {
-            self.uses.now = true;
-            return Ok(());
-        }
         let is_local = self
             .per_line
             .is_some_and(|c| c.iter_var == name || c.accu_var == name);
         if is_local {
             return Ok(());
         }
-        match name {
-            "order" | "actor" | "request" => Err(GuardError::NotAllowed(
-                "must name a field of order, actor or request, such as order.state",
-            )),
-            _ => Err(GuardError::Unknown {
-                name: format!("variable {name}"),
-                hint: "there are order, actor, now and request",
-            }),
-        }
+        self.uses.variable(name, self.scope)
     }
 
     fn select(&mut self, select: &'e SelectExpr) -> Result<(), GuardError> {
@@ -115,6 +157,9 @@ impl<'e> Walk<'e> {
             }
             Expr::Ident(name) if name == "request" => {
                 insert(&mut self.uses.request, REQUEST, field, "request")
+            }
+            Expr::Ident(name) if name == "entry" && self.scope == Scope::OrderAndEntry => {
+                insert(&mut self.uses.entry, ENTRY, field, "entry")
             }
             Expr::Ident(name) if self.per_line.is_some_and(|c| c.iter_var == *name) => {
                 known(LINE, field, "line").map(|_| ())

@@ -11,6 +11,7 @@ use chrono::{DateTime, FixedOffset, Utc};
 use super::check::Uses;
 use crate::{
     actor::{Actor, ActorKind},
+    history::Entry,
     order::{Customer, Hold, Line, Order, Progress},
     value::{Comment, Metadata, Money, Quantity, Timestamp},
     workflow::Workflow,
@@ -31,11 +32,13 @@ pub struct Facts<'a> {
     pub metadata: &'a Metadata,
     /// The instant of the step.
     pub now: Timestamp,
+    /// The entry that sets an action off; none where a step is still to be judged.
+    pub entry: Option<&'a Entry>,
 }
 
 /// The variables that the expression names, and of each the fields that it names.
-pub(super) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)> {
-    let mut variables = Vec::with_capacity(4);
+pub(crate) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)> {
+    let mut variables = Vec::with_capacity(5);
     if !uses.order.is_empty() {
         let progress = Progress::new(facts.workflow, facts.order);
         variables.push((
@@ -56,6 +59,9 @@ pub(super) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)>
                 _ => text(facts.comment.as_str()),
             }),
         ));
+    }
+    if let Some(written) = facts.entry.filter(|_| !uses.entry.is_empty()) {
+        variables.push(("entry", map(&uses.entry, |field| entry(written, field))));
     }
     if uses.now {
         variables.push(("now", instant(facts.now)));
@@ -150,6 +156,31 @@ fn actor(actor: &Actor, field: &str) -> Value {
     }
 }
 
+fn entry(entry: &Entry, field: &str) -> Value {
+    let from = entry.from.as_ref();
+    let recorded = entry.detail.recorded();
+    match field {
+        "sequence" => Value::Int(entry.sequence),
+        "kind" => text(entry.kind().word()),
+        "from_state" => text(from.map_or("", |from| from.state.as_str())),
+        "from_status" => text(from.map_or("", |from| from.status.as_str())),
+        "to_state" => text(entry.to.state.as_str()),
+        "to_status" => text(entry.to.status.as_str()),
+        "status_changed" => Value::Bool(entry.status_changed()),
+        "transition" => text(entry.transition.as_ref().map_or("", |code| code.as_str())),
+        "operation" => text(recorded.map_or("", |recorded| recorded.operation.as_str())),
+        "amount" => money(recorded.map_or(Money::ZERO, |recorded| recorded.amount)),
+        "comment" => text(entry.comment.as_str()),
+        "notify_customer" => Value::Bool(entry.notify_customer),
+        "visible_to_customer" => Value::Bool(entry.visible_to_customer),
+        "metadata" => texts(entry.metadata.as_map()),
+        "caused_by" => Value::Int(entry.caused_by),
+        "create_time" => instant(entry.create_time),
+        // The check has refused every other name.
+        _ => Value::Null,
+    }
+}
+
 fn customer(customer: &Customer) -> Value {
     Value::from(HashMap::from([
         ("id", text(customer.id.as_str())),
@@ -230,7 +261,15 @@ pub(super) fn sample(uses: &Uses) -> Vec<(&'static str, Value)> {
         "metadata" => texts(&BTreeMap::new()),
         _ => text("sample"),
     });
+    let entry = map(&uses.entry, |field| match field {
+        "sequence" | "amount" | "caused_by" => Value::Int(1),
+        "status_changed" | "notify_customer" | "visible_to_customer" => Value::Bool(true),
+        "metadata" => texts(&BTreeMap::new()),
+        "create_time" => instant.clone(),
+        _ => text("sample"),
+    });
     vec![
+        ("entry", entry),
         ("order", order),
         ("actor", actor),
         ("request", request),

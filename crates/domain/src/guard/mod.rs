@@ -3,7 +3,8 @@
 //! A guard runs while a partition is locked, so its worst cost is reckoned when
 //! it is compiled: at most 1,000 characters, comprehensions over `order.lines`
 //! only and not nested, functions from a short list. It sees `order`, `actor`,
-//! `now` and `request`, and only the fields that it names are bound.
+//! `now` and `request`, and only the fields that it names are bound. The condition
+//! of an action is a guard that sees the `entry` as well.
 
 mod check;
 mod expression;
@@ -20,7 +21,8 @@ use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
 pub use expression::Expression;
 pub use facts::Facts;
 
-use check::Uses;
+pub(crate) use check::{Scope, Uses};
+pub(crate) use facts::bind;
 
 /// The functions of CEL, built once: it takes some 20 µs.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
@@ -83,8 +85,20 @@ impl Guard {
     /// Returns [`GuardError`] for an expression that is not CEL, names what does not
     /// exist, uses what guards may not use, might take too long, or mixes types.
     pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
+        Self::compile_in(expression, Scope::Order)
+    }
+
+    /// Compiles the condition of an action, which sees the `entry` that sets it off as well.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn compile_condition(expression: &Expression) -> Result<Self, GuardError> {
+        Self::compile_in(expression, Scope::OrderAndEntry)
+    }
+
+    fn compile_in(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
         let program = Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
-        let uses = check::check(program.expression())?;
+        let uses = check::check(program.expression(), scope)?;
         let guard = Self {
             expression: expression.clone(),
             program,

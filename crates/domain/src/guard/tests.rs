@@ -19,6 +19,7 @@ fn holds(text: &str) -> Result<bool, EvaluationError> {
         comment: &Comment::new("please").unwrap(),
         metadata: &Metadata::default(),
         now: Timestamp::from_micros(86_400_000_000),
+        entry: None,
     })
 }
 

@@ -53,6 +53,26 @@ pub(super) const ACTOR: &[&str] = &["kind", "id", "on_behalf_of", "roles"];
 /// The fields of `request`.
 pub(super) const REQUEST: &[&str] = &["comment", "metadata"];
 
+/// The fields of `entry`, of which only conditions and templates may speak.
+pub(super) const ENTRY: &[&str] = &[
+    "sequence",
+    "kind",
+    "from_state",
+    "from_status",
+    "to_state",
+    "to_status",
+    "status_changed",
+    "transition",
+    "operation",
+    "amount",
+    "comment",
+    "notify_customer",
+    "visible_to_customer",
+    "metadata",
+    "caused_by",
+    "create_time",
+];
+
 /// The operators and functions, as CEL names them inside.
 pub(super) const FUNCTIONS: &[&str] = &[
     "_?_:_",

@@ -40,7 +40,10 @@ pub(super) fn carry_out(
     let Some(occasions) = draft.entries.get(index).map(occasions) else {
         return Ok(());
     };
-    for action in occasions.iter().flat_map(|occasion| graph.actions(occasion)) {
+    for action in occasions
+        .iter()
+        .flat_map(|occasion| graph.actions(occasion))
+    {
         if !is_wanted(draft, index, action) {
             continue;
         }
@@ -115,10 +118,12 @@ fn send(draft: &mut Draft<'_>, index: usize, path: &ActionPath, channel: &Channe
         }
     };
     if let Some(entry) = draft.entries.get_mut(index) {
-        entry.set_off.extend(destinations.into_iter().map(|to| SetOff {
-            action: path.clone(),
-            to,
-        }));
+        entry
+            .set_off
+            .extend(destinations.into_iter().map(|to| SetOff {
+                action: path.clone(),
+                to,
+            }));
     }
 }
 

@@ -7,8 +7,8 @@ use crate::{
     actor::Actor,
     value::{
         Attributes, Comment, Currency, HoldId, LineId, Metadata, Money, OperationCode, OrderId,
-        Quantity, Reason, RequestId, StateCode, StatusCode, StoreView, Text, TransitionCode,
-        WorkflowCode,
+        Quantity, Reason, RequestId, StateCode, StatusCode, StoreView, Text, Timestamp,
+        TransitionCode, WorkflowCode,
     },
 };
 
@@ -85,6 +85,8 @@ pub enum Action {
         reason: Reason,
         /// The status of the held state; none for its default.
         status: Option<StatusCode>,
+        /// When the hold is released by itself; none for never.
+        expire_time: Option<Timestamp>,
     },
     /// Release one hold, or all.
     Release {
@@ -98,6 +100,8 @@ pub enum Action {
     },
     /// Change what the shop knows about the order.
     Update(Patch),
+    /// Do what has become due by time alone; Waymark itself asks for it.
+    TimeUp,
 }
 
 /// How much of which lines an operation moves.

@@ -4,7 +4,7 @@
 use super::{
     Action, Command, Context, NewOrder, Order, Rejection, Standing, cascade,
     draft::Draft,
-    holding, operation,
+    holding, operation, timer,
     transition::{self, Closed},
     update,
 };
@@ -44,6 +44,7 @@ pub fn create(
         create_time: now,
         update_time: now,
         status_time: now,
+        wait: None,
     };
     let mut draft = Draft::new(graph, context, order, now);
     transition::enterable(&draft, &standing.status)?;
@@ -86,10 +87,15 @@ pub fn decide(
             lines,
             amount,
         } => operation::record(&mut draft, operation, lines, *amount),
-        Action::Hold { reason, status } => holding::hold(&mut draft, reason, status.as_ref()),
+        Action::Hold {
+            reason,
+            status,
+            expire_time,
+        } => holding::hold(&mut draft, reason, status.as_ref(), *expire_time),
         Action::Release { hold } => holding::release(&mut draft, hold.as_ref()),
         Action::Comment { status } => comment(&mut draft, status.as_ref()),
         Action::Update(patch) => update::update(&mut draft, patch),
+        Action::TimeUp => timer::fire(&mut draft),
     }?;
     cascade::run(&mut draft)?;
     Ok(draft.entries)
@@ -134,7 +140,7 @@ fn names(draft: &Draft<'_>, action: &Action) -> Result<(), Rejection> {
         Action::Hold { status, .. } | Action::Comment { status } => {
             holding::known(draft, status.as_ref())
         }
-        Action::Release { .. } | Action::Update(_) => Ok(()),
+        Action::Release { .. } | Action::Update(_) | Action::TimeUp => Ok(()),
     }
 }
 

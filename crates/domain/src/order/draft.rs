@@ -1,14 +1,27 @@
 //! A step in the making: the order as the step has changed it so far, and the
 //! entries that the step will leave.
 
-use super::{Context, Order, Standing, evolve::apply};
+use super::{Context, Order, Standing, evolve::apply, transition::Way};
 use crate::{
     actor::Actor,
     guard::Facts,
     history::{Detail, Entry},
-    value::{Comment, Metadata, OperationCode, Timestamp, TransitionCode},
-    workflow::{Graph, State, Workflow},
+    value::{Comment, Metadata, Timestamp, TransitionCode},
+    workflow::{ActionPath, Graph, State, Workflow},
 };
+
+/// An entry that Waymark adds by itself.
+pub(super) struct Addition {
+    /// The sequence of the entry that set it off.
+    pub(super) caused_by: i64,
+    /// The action that asks for it, if any.
+    pub(super) action: Option<ActionPath>,
+    pub(super) to: Standing,
+    pub(super) transition: Option<TransitionCode>,
+    pub(super) comment: Comment,
+    pub(super) visible_to_customer: bool,
+    pub(super) detail: Detail,
+}
 
 /// A step in the making.
 pub(super) struct Draft<'a> {
@@ -65,6 +78,15 @@ impl<'a> Draft<'a> {
             comment: &self.context.comment,
             metadata: &self.context.metadata,
             now: self.now,
+            entry: None,
+        }
+    }
+
+    /// What the action sees that an entry of this step sets off.
+    pub(super) fn facts_after<'f>(&'f self, entry: &'f Entry) -> Facts<'f> {
+        Facts {
+            entry: Some(entry),
+            ..self.facts(&self.order, &entry.actor)
         }
     }
 
@@ -95,33 +117,54 @@ impl<'a> Draft<'a> {
             metadata: context.metadata.clone(),
             create_time: self.now,
             detail,
+            set_off: Vec::new(),
         });
     }
 
-    /// Writes an automatic entry, set off by the entry before it. The customer may
-    /// read it when the customer may read the call's own entry.
-    pub(super) fn write_automatic(
-        &mut self,
-        to: Standing,
-        transition: TransitionCode,
-        detail: Detail,
-    ) {
+    /// Writes an entry that Waymark adds by itself.
+    pub(super) fn write_automatic(&mut self, addition: Addition) {
+        let mut metadata = Metadata::default();
+        if let Some(action) = &addition.action {
+            metadata.note("waymark.action", &action.to_string());
+        }
         self.push(Entry {
             sequence: self.next_sequence(),
             from: Some(self.order.standing.clone()),
-            to,
-            transition: Some(transition),
-            comment: Comment::default(),
+            to: addition.to,
+            transition: addition.transition,
+            comment: addition.comment,
             notify_customer: false,
-            visible_to_customer: self.context.visible_to_customer,
+            visible_to_customer: addition.visible_to_customer,
             actor: Actor::system(),
             request_id: None,
-            caused_by: self.order.version,
+            caused_by: addition.caused_by,
             workflow_version: self.graph.version(),
-            metadata: Metadata::default(),
+            metadata,
             create_time: self.now,
-            detail,
+            detail: addition.detail,
+            set_off: Vec::new(),
         });
+    }
+
+    /// A further step along a transition. The customer may read it when the customer may
+    /// read the call's own entry.
+    pub(super) fn further_step(&self, caused_by: i64, way: Way) -> Addition {
+        Addition {
+            caused_by,
+            action: None,
+            to: way.to,
+            transition: Some(way.transition),
+            comment: Comment::default(),
+            visible_to_customer: self.context.visible_to_customer,
+            detail: Detail::Transitioned(way.recorded),
+        }
+    }
+
+    /// Notes something on the entry with this index.
+    pub(super) fn note(&mut self, index: usize, key: &str, text: &str) {
+        if let Some(entry) = self.entries.get_mut(index) {
+            entry.metadata.note(key, text);
+        }
     }
 
     /// Notes on the last entry that a guard could not be evaluated.
@@ -130,21 +173,6 @@ impl<'a> Draft<'a> {
             entry
                 .metadata
                 .note("waymark.guard_failed", &format!("{transition}: {message}"));
-        }
-    }
-
-    /// The operation that the last entry recorded.
-    pub(super) fn last_operation(&self) -> Option<OperationCode> {
-        match &self.entries.last()?.detail {
-            Detail::Recorded(recorded) | Detail::Transitioned(Some(recorded)) => {
-                Some(recorded.operation.clone())
-            }
-            Detail::Created(_)
-            | Detail::Transitioned(None)
-            | Detail::Commented
-            | Detail::Held(_)
-            | Detail::Released(_)
-            | Detail::Updated(_) => None,
         }
     }
 

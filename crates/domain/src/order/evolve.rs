@@ -1,6 +1,6 @@
 //! Applying entries that were already accepted. Nothing here can fail.
 
-use super::{Order, Standing};
+use super::{Order, Standing, Wait};
 use crate::{
     history::{Change, Detail, Entry, Recorded},
     value::Attributes,
@@ -25,6 +25,7 @@ pub(super) fn apply(order: &mut Order, entry: &Entry) {
         Detail::Held(hold) => {
             if order.return_to.is_none() {
                 order.return_to = Some(order.standing.clone());
+                order.wait = Some(Wait::paused(order, entry.create_time));
             }
             order.holds.push(hold.clone());
         }
@@ -32,6 +33,7 @@ pub(super) fn apply(order: &mut Order, entry: &Entry) {
             order.holds.retain(|hold| !released.contains(&hold.id));
             if order.holds.is_empty() {
                 order.return_to = None;
+                order.wait = Wait::resumed(order, entry.create_time);
             }
         }
         Detail::Updated(changes) => changes.iter().for_each(|change| update(order, change)),
@@ -53,6 +55,9 @@ pub fn replay<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Option<Order>
 fn stand(order: &mut Order, to: &Standing, entry: &Entry) {
     if order.standing.status != to.status {
         order.status_time = entry.create_time;
+        if !matches!(entry.detail, Detail::Held(_) | Detail::Released(_)) {
+            order.wait = None;
+        }
     }
     order.standing = to.clone();
     order.version = entry.sequence;

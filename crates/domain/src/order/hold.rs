@@ -19,4 +19,7 @@ pub struct Hold {
     pub placed_by: Actor,
     /// When it was placed.
     pub place_time: Timestamp,
+    /// When it is released by itself; none for never.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expire_time: Option<Timestamp>,
 }

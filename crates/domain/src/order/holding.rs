@@ -7,7 +7,7 @@ use super::{
 };
 use crate::{
     history::Detail,
-    value::{HoldId, Reason, StatusCode},
+    value::{HoldId, Invalid, Reason, StatusCode, Timestamp},
 };
 
 /// Places a hold. The first one moves the order to the held state.
@@ -15,7 +15,16 @@ pub(super) fn hold(
     draft: &mut Draft<'_>,
     reason: &Reason,
     status: Option<&StatusCode>,
+    expire_time: Option<Timestamp>,
 ) -> Result<(), Rejection> {
+    if expire_time.is_some_and(|expire_time| expire_time <= draft.now()) {
+        return Err(Rejection::Field {
+            field: "expire_time",
+            problem: Invalid::Malformed {
+                expected: "in the future",
+            },
+        });
+    }
     let to = landing(draft, status)?;
     if draft.order.holds.len() >= HOLDS_MAX {
         return Err(Rejection::HoldLimit { max: HOLDS_MAX });
@@ -25,6 +34,7 @@ pub(super) fn hold(
         reason: reason.clone(),
         placed_by: draft.context.actor.clone(),
         place_time: draft.now(),
+        expire_time,
     };
     draft.write(to, None, Detail::Held(hold));
     Ok(())
@@ -41,6 +51,13 @@ pub(super) fn release(draft: &mut Draft<'_>, hold: Option<&HoldId>) -> Result<()
         Some(id) if order.holds.iter().any(|hold| hold.id == *id) => vec![id.clone()],
         Some(id) => return Err(Rejection::HoldNotFound { hold: id.clone() }),
     };
+    release_these(draft, return_to, released);
+    Ok(())
+}
+
+/// Releases holds that stand on the order, which returns when no other stands.
+pub(super) fn release_these(draft: &mut Draft<'_>, return_to: Standing, released: Vec<HoldId>) {
+    let order = &draft.order;
     let is_last = released.len() == order.holds.len();
     let to = if is_last {
         return_to
@@ -48,7 +65,6 @@ pub(super) fn release(draft: &mut Draft<'_>, hold: Option<&HoldId>) -> Result<()
         order.standing.clone()
     };
     draft.write(to, None, Detail::Released(released));
-    Ok(())
 }
 
 /// Refuses a status that the workflow does not have.

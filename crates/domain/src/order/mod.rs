@@ -3,6 +3,9 @@
 //! [`decide`] and [`create`] turn commands into entries, [`evolve`] applies
 //! entries; replaying all entries of an order gives the order.
 
+mod action;
+#[cfg(test)]
+mod action_tests;
 mod cascade;
 mod command;
 mod customer;
@@ -18,6 +21,7 @@ mod rejection;
 mod standing;
 #[cfg(test)]
 mod tests;
+mod timer;
 mod transition;
 mod update;
 
@@ -33,6 +37,7 @@ pub use line::{Line, NewLine};
 pub use progress::Progress;
 pub use rejection::Rejection;
 pub use standing::Standing;
+pub use timer::{Wait, due_time};
 
 use serde::{Deserialize, Serialize};
 
@@ -90,4 +95,8 @@ pub struct Order {
     pub update_time: Timestamp,
     /// Since when it is in this status.
     pub status_time: Timestamp,
+    /// How long it has waited in this status, where a hold came between; none for since
+    /// [`Self::status_time`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wait: Option<Wait>,
 }

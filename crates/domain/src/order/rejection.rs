@@ -80,6 +80,9 @@ pub enum Rejection {
         /// The roles of which one is needed.
         roles: Vec<Role>,
     },
+    /// Nothing is due by time alone, or what is due is not allowed.
+    #[error("nothing is due")]
+    NothingDue,
     /// The order is on hold.
     #[error("the order is on hold: {}", list(.holds))]
     OrderHeld {
@@ -275,7 +278,7 @@ impl Rejection {
             Self::OperationNotAllowed { .. } => "OPERATION_NOT_ALLOWED",
             Self::QuantityExceeded { .. } | Self::LineInUse { .. } => "QUANTITY_EXCEEDED",
             Self::AmountExceeded { .. } => "AMOUNT_EXCEEDED",
-            Self::NothingToDo { .. } => "NOTHING_TO_DO",
+            Self::NothingToDo { .. } | Self::NothingDue => "NOTHING_TO_DO",
             Self::CascadeLimit { .. } => "CASCADE_LIMIT",
             Self::TransitionNotFound { .. } => "TRANSITION_NOT_FOUND",
             Self::StateNotFound { .. } => "STATE_NOT_FOUND",

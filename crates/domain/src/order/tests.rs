@@ -46,6 +46,7 @@ fn hold() -> Command {
     command(Action::Hold {
         reason: Reason::default(),
         status: None,
+        expire_time: None,
     })
 }
 

@@ -213,7 +213,7 @@ pub(super) fn judge(
     })
 }
 
-fn leaves(transition: &Transition, from: &Standing) -> bool {
+pub(super) fn leaves(transition: &Transition, from: &Standing) -> bool {
     let status_fits =
         transition.from_statuses.is_empty() || transition.from_statuses.contains(&from.status);
     let state_fits =

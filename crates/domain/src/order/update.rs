@@ -99,7 +99,7 @@ fn editable(draft: &Draft<'_>) -> Result<(), Rejection> {
     })
 }
 
-fn attributes(
+pub(super) fn attributes(
     draft: &Draft<'_>,
     patch: Option<&AttributesPatch>,
     changes: &mut Vec<Change>,

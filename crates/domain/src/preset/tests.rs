@@ -89,6 +89,7 @@ fn command(step: &str) -> Command {
         ["hold"] => Action::Hold {
             reason: Reason::default(),
             status: None,
+            expire_time: None,
         },
         ["release"] => Action::Release { hold: None },
         ["go", code] => Action::Transition(Target::Transition {

@@ -1,5 +1,5 @@
-//! Codes: the short stable names of workflows, states, statuses, transitions
-//! and operations. A code starts with `a`-`z`, goes on with `a`-`z`, `0`-`9` or
+//! Codes: the short stable names of workflows, their parts, endpoints and
+//! templates. A code starts with `a`-`z`, goes on with `a`-`z`, `0`-`9` or
 //! `_`, and has at most 32 characters.
 
 use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
@@ -112,6 +112,18 @@ code! {
 code! {
     /// The code of an operation, such as `invoice`.
     OperationCode
+}
+code! {
+    /// The code of an action within its place, such as `tell_erp`.
+    ActionCode
+}
+code! {
+    /// The code of an endpoint of webhooks, such as `erp`.
+    EndpointCode
+}
+code! {
+    /// The name of a template of mails, such as `new_order`.
+    TemplateName
 }
 
 #[cfg(test)]

@@ -78,7 +78,16 @@ mod tests {
     fn takes_addresses_and_refuses_the_rest() {
         let trimmed = EmailAddress::new(" a@example.com ").unwrap();
         assert_eq!(trimmed.as_str(), "a@example.com");
-        for bad in ["", "a", "a@", "@b", "a b@c.d", "A <a@b.c>", "a@b.c\nBcc: d@e.f", "a@b.c,d@e.f"] {
+        for bad in [
+            "",
+            "a",
+            "a@",
+            "@b",
+            "a b@c.d",
+            "A <a@b.c>",
+            "a@b.c\nBcc: d@e.f",
+            "a@b.c,d@e.f",
+        ] {
             assert!(EmailAddress::new(bad).is_err(), "{bad}");
         }
     }

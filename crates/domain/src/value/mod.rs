@@ -2,17 +2,24 @@
 //! then on. Limits come from the contract, section "Conventions".
 
 mod code;
+mod email;
 mod identifier;
 mod map;
 mod money;
+mod period;
 mod quantity;
 mod text;
 mod timestamp;
 
-pub use code::{OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode};
+pub use code::{
+    ActionCode, EndpointCode, OperationCode, StateCode, StatusCode, TemplateName, TransitionCode,
+    WorkflowCode,
+};
+pub use email::EmailAddress;
 pub use identifier::{Color, Currency, HoldId, LineId, OrderId, RequestId, Role, StoreView};
 pub use map::{Attributes, Metadata};
 pub use money::Money;
+pub use period::Period;
 pub use quantity::Quantity;
 pub use text::{ActorId, Comment, Description, Label, ProductName, Reason, Sku, Text};
 pub use timestamp::Timestamp;
@@ -64,10 +71,13 @@ pub enum Invalid {
         /// The largest allowed value.
         max: i64,
     },
+    /// A text with placeholders that cannot be filled in.
+    #[error("cannot be filled in: {problem}")]
+    Template {
+        /// What is wrong with it, and where.
+        problem: String,
+    },
     /// Something that may appear once appears again.
     #[error("must not be given twice")]
     Duplicate,
-    /// Something that this deployment does not know how to do yet.
-    #[error("is not supported yet")]
-    NotSupportedYet,
 }

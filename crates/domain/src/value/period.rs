@@ -95,7 +95,12 @@ mod tests {
 
     #[test]
     fn takes_periods_and_writes_them_short() {
-        for (text, written) in [("480m", "8h"), ("90s", "1m 30s"), ("10ms", "10ms"), ("1day", "1day")] {
+        for (text, written) in [
+            ("480m", "8h"),
+            ("90s", "1m 30s"),
+            ("10ms", "10ms"),
+            ("1day", "1day"),
+        ] {
             let period: Period = text.parse().unwrap();
             assert_eq!(period.to_string(), written);
             assert_eq!(period.to_string().parse(), Ok(period));

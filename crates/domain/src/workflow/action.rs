@@ -351,7 +351,14 @@ mod tests {
             let path: ActionPath = text.parse().unwrap();
             assert_eq!(path.to_string(), text);
         }
-        for bad in ["", "mail", "enter.mail", "create.x.mail", "enter.a.b.c", "transition.A.b"] {
+        for bad in [
+            "",
+            "mail",
+            "enter.mail",
+            "create.x.mail",
+            "enter.a.b.c",
+            "transition.A.b",
+        ] {
             assert!(bad.parse::<ActionPath>().is_err(), "{bad}");
         }
     }

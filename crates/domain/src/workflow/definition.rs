@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use super::Action;
 use crate::{
     guard::Expression,
     value::{
-        Color, Description, Label, OperationCode, Role, StateCode, StatusCode, StoreView,
+        Color, Description, Label, OperationCode, Period, Role, StateCode, StatusCode, StoreView,
         TransitionCode, WorkflowCode,
     },
 };
@@ -44,6 +45,10 @@ pub struct Workflow {
     pub assignments: Vec<Assignment>,
     /// The transitions, by position, then code.
     pub transitions: Vec<Transition>,
+    /// What the creation of an order sets off.
+    pub on_create: Vec<Action>,
+    /// What a comment on an order sets off.
+    pub on_comment: Vec<Action>,
 }
 
 /// Whether a comment may move the status inside a state.
@@ -85,6 +90,9 @@ pub struct Operation {
     pub label: Label,
     /// What recording it does to quantities and amounts.
     pub effect: Effect,
+    /// What recording it sets off.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub actions: Vec<Action>,
 }
 
 /// What recording an operation does to an order's quantities and amounts.
@@ -126,6 +134,10 @@ pub struct State {
     pub entry_guard: Option<Expression>,
     /// Its place in lists.
     pub position: i32,
+    /// What an order sets off that enters.
+    pub on_enter: Vec<Action>,
+    /// What an order sets off that leaves.
+    pub on_leave: Vec<Action>,
 }
 
 /// What sort of state it is.
@@ -203,6 +215,8 @@ pub struct Transition {
     pub operation: Option<OperationCode>,
     /// The roles of which the actor needs one; empty means anybody.
     pub roles: Vec<Role>,
+    /// What an order sets off that takes it.
+    pub actions: Vec<Action>,
     /// Its place among several that match: the lowest goes first, then the code.
     pub position: i32,
 }
@@ -216,4 +230,25 @@ pub enum Trigger {
     OnOperations(Vec<OperationCode>),
     /// Any step, as soon as the guard holds.
     Automatic,
+    /// Time: the order has been in its status for this long, holds not counted. The guard is
+    /// asked when it is due, and where it refuses, again after every change of the order.
+    After(Period),
+}
+
+impl Trigger {
+    /// Whether a step sets it off, and neither a call nor time.
+    pub fn is_automatic(&self) -> bool {
+        match self {
+            Self::Automatic | Self::OnOperations(_) => true,
+            Self::Manual | Self::After(_) => false,
+        }
+    }
+
+    /// The operations that set it off.
+    pub fn operations(&self) -> &[OperationCode] {
+        match self {
+            Self::OnOperations(operations) => operations,
+            Self::Manual | Self::Automatic | Self::After(_) => &[],
+        }
+    }
 }

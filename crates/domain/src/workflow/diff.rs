@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Assignment, Operation, State, Status, Subject, Transition, Trigger, Workflow};
+use super::{
+    Action, Assignment, Operation, State, Status, Subject, Transition, Trigger, Workflow,
+    document::said,
+};
 
 /// Longer values are cut: a difference is to be read, not applied.
 const VALUE_CHARACTERS_MAX: usize = 200;
@@ -145,6 +148,8 @@ fn workflow_fields(workflow: &Workflow) -> Fields {
         statuses: _,
         assignments: _,
         transitions: _,
+        on_create,
+        on_comment,
     } = workflow;
     vec![
         ("label", some(label)),
@@ -158,6 +163,8 @@ fn workflow_fields(workflow: &Workflow) -> Fields {
         ("status_sharing", word(status_sharing)),
         ("refunded_units", word(refunded_units)),
         ("max_cascade", some(max_cascade)),
+        ("on_create", actions(on_create)),
+        ("on_comment", actions(on_comment)),
     ]
 }
 
@@ -166,8 +173,13 @@ fn operation(operation: &Operation) -> Fields {
         code: _,
         label,
         effect,
+        actions: own,
     } = operation;
-    vec![("label", some(label)), ("effect", word(effect))]
+    vec![
+        ("label", some(label)),
+        ("effect", word(effect)),
+        ("actions", actions(own)),
+    ]
 }
 
 fn status(status: &Status) -> Fields {
@@ -204,6 +216,8 @@ fn state(state: &State) -> Fields {
         terminal,
         entry_guard,
         position,
+        on_enter,
+        on_leave,
     } = state;
     vec![
         ("label", some(label)),
@@ -214,6 +228,8 @@ fn state(state: &State) -> Fields {
         ("operations", list(operations)),
         ("entry_guard", entry_guard.as_ref().and_then(some)),
         ("position", some(position)),
+        ("on_enter", actions(on_enter)),
+        ("on_leave", actions(on_leave)),
     ]
 }
 
@@ -243,11 +259,13 @@ fn transition(transition: &Transition) -> Fields {
         trigger,
         operation,
         roles,
+        actions: own,
         position,
     } = transition;
     let trigger = match trigger {
         Trigger::Manual => "manual".to_owned(),
         Trigger::Automatic => "automatic".to_owned(),
+        Trigger::After(period) => format!("after {period}"),
         Trigger::OnOperations(operations) => {
             format!("on_operations {}", list(operations).unwrap_or_default())
         }
@@ -263,8 +281,18 @@ fn transition(transition: &Transition) -> Fields {
         ("trigger", Some(trigger)),
         ("operation", operation.as_ref().and_then(some)),
         ("roles", list(roles)),
+        ("actions", actions(own)),
         ("position", some(position)),
     ]
+}
+
+/// The actions of a place, each as the document writes it, on one line.
+fn actions(actions: &[Action]) -> Option<String> {
+    list(
+        actions
+            .iter()
+            .map(|action| format!("{} {}", action.code, said(action))),
+    )
 }
 
 fn some(value: &impl ToString) -> Option<String> {

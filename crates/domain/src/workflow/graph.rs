@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{Transition, Trigger, Workflow};
+use super::{ActionPath, Occasion, Transition, Trigger, Work, Workflow};
 use crate::{
     guard::{Guard, GuardError},
-    value::{StateCode, TransitionCode},
+    order::{Order, due_time},
+    value::{StateCode, Timestamp, TransitionCode},
 };
 
 /// A workflow at one version, ready to judge commands.
@@ -15,6 +16,16 @@ pub struct Graph {
     version: i64,
     guards: HashMap<TransitionCode, Guard>,
     entry_guards: HashMap<StateCode, Guard>,
+    actions: HashMap<Occasion, Vec<ReadyAction>>,
+    is_without_timers: bool,
+}
+
+/// An action that is active, with its condition compiled.
+#[derive(Debug)]
+pub(crate) struct ReadyAction {
+    pub(crate) path: ActionPath,
+    pub(crate) condition: Option<Guard>,
+    pub(crate) work: Work,
 }
 
 /// Why a workflow cannot judge commands.
@@ -33,6 +44,14 @@ pub enum GraphError {
     EntryGuard {
         /// The state.
         state: StateCode,
+        /// What is wrong.
+        source: GuardError,
+    },
+    /// The condition of an action is wrong.
+    #[error("the condition of action {action} {source}")]
+    Condition {
+        /// The action.
+        action: ActionPath,
         /// What is wrong.
         source: GuardError,
     },
@@ -70,6 +89,11 @@ impl Graph {
             entry_guards.insert(state.code.clone(), guard);
         }
         Ok(Self {
+            actions: ready_actions(&workflow)?,
+            is_without_timers: !workflow
+                .transitions
+                .iter()
+                .any(|transition| matches!(transition.trigger, Trigger::After(_))),
             workflow,
             version,
             guards,
@@ -102,4 +126,50 @@ impl Graph {
     pub(crate) fn entry_guard(&self, state: &StateCode) -> Option<&Guard> {
         self.entry_guards.get(state)
     }
+
+    /// When time alone will next do something with an order, perhaps in the past; none for never.
+    pub fn due_time(&self, order: &Order) -> Option<Timestamp> {
+        if self.is_without_timers && order.return_to.is_none() {
+            return None;
+        }
+        due_time(&self.workflow, order)
+    }
+
+    /// Whether no step sets off anything.
+    pub(crate) fn is_without_actions(&self) -> bool {
+        self.actions.is_empty()
+    }
+
+    /// The active actions of an occasion, by position, then code.
+    pub(crate) fn actions(&self, occasion: &Occasion) -> &[ReadyAction] {
+        self.actions.get(occasion).map_or(&[], Vec::as_slice)
+    }
+}
+
+fn ready_actions(workflow: &Workflow) -> Result<HashMap<Occasion, Vec<ReadyAction>>, GraphError> {
+    let mut active: Vec<_> = workflow
+        .actions()
+        .filter(|(_, action)| action.active)
+        .collect();
+    active.sort_by(|(_, a), (_, b)| (a.position, &a.code).cmp(&(b.position, &b.code)));
+    let mut ready: HashMap<Occasion, Vec<ReadyAction>> = HashMap::new();
+    for (occasion, action) in active {
+        let path = ActionPath {
+            occasion: occasion.clone(),
+            code: action.code.clone(),
+        };
+        let condition = action.condition.as_ref().map(Guard::compile_condition);
+        let condition = condition
+            .transpose()
+            .map_err(|source| GraphError::Condition {
+                action: path.clone(),
+                source,
+            })?;
+        ready.entry(occasion).or_default().push(ReadyAction {
+            path,
+            condition,
+            work: action.work.clone(),
+        });
+    }
+    Ok(ready)
 }

@@ -1,6 +1,9 @@
 //! Looking up the parts of a workflow by their codes.
 
-use super::{Assignment, Category, Operation, State, Status, Transition, Workflow};
+use super::{
+    Action, ActionPath, Assignment, Category, Occasion, Operation, State, Status, Transition,
+    Workflow,
+};
 use crate::value::{Label, OperationCode, StateCode, StatusCode, StoreView, TransitionCode};
 
 impl Workflow {
@@ -63,6 +66,37 @@ impl Workflow {
             .assignments_of(state)
             .find(|assignment| assignment.is_default);
         default.map(|assignment| &assignment.status)
+    }
+
+    /// Every action with the occasion that it is declared for.
+    pub fn actions(&self) -> impl Iterator<Item = (Occasion, &Action)> {
+        fn at(occasion: Occasion, actions: &[Action]) -> impl Iterator<Item = (Occasion, &Action)> {
+            actions.iter().map(move |action| (occasion.clone(), action))
+        }
+        let states = self.states.iter().flat_map(|state| {
+            let leave = at(Occasion::Leave(state.code.clone()), &state.on_leave);
+            leave.chain(at(Occasion::Enter(state.code.clone()), &state.on_enter))
+        });
+        let transitions = self.transitions.iter();
+        let operations = self.operations.iter();
+        states
+            .chain(transitions.flat_map(|t| at(Occasion::Transition(t.code.clone()), &t.actions)))
+            .chain(operations.flat_map(|o| at(Occasion::Operation(o.code.clone()), &o.actions)))
+            .chain(at(Occasion::Create, &self.on_create))
+            .chain(at(Occasion::Comment, &self.on_comment))
+    }
+
+    /// The action with this name.
+    pub fn action(&self, path: &ActionPath) -> Option<&Action> {
+        let declared = match &path.occasion {
+            Occasion::Leave(code) => &self.state(code)?.on_leave,
+            Occasion::Enter(code) => &self.state(code)?.on_enter,
+            Occasion::Transition(code) => &self.transition(code)?.actions,
+            Occasion::Operation(code) => &self.operation(code)?.actions,
+            Occasion::Create => &self.on_create,
+            Occasion::Comment => &self.on_comment,
+        };
+        declared.iter().find(|action| action.code == path.code)
     }
 
     /// What a reader in the store view `asked` calls a status of an order that was

@@ -1,6 +1,7 @@
 //! A workflow: the states and statuses of a kind of order, which status belongs
 //! to which state, and the transitions between them. All of it is data.
 
+mod action;
 mod definition;
 pub mod diagram;
 mod diff;
@@ -16,6 +17,10 @@ mod refusal;
 pub(crate) mod sample;
 mod subject;
 
+pub use action::{
+    ACTIONS_MAX, Action, ActionPath, COPIES_MAX, Channel, CopyMethod, Email, Identity, Notify,
+    Occasion, Policy, Publish, Webhook, Work, Writing,
+};
 pub use definition::{
     Assignment, Category, CommentStatus, Effect, Operation, RefundedUnits, State, Status,
     StatusSharing, Transition, Trigger, Workflow,
@@ -26,6 +31,7 @@ pub use edit::{
     create_transition, delete_status, delete_transition, unassign, update_status,
     update_transition,
 };
+pub(crate) use graph::ReadyAction;
 pub use graph::{Graph, GraphError};
 pub use lint::{Finding, Rule, Severity, lint};
 pub use record::{Record, Stamp};

@@ -3,10 +3,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Trigger, Workflow};
+use super::{Action, Trigger, Workflow};
 
 impl Workflow {
-    /// Sorts every list: parts by position, then code; operations by code; assignments by
+    /// Sorts every list: parts by position, then code, and so their actions; operations by code; assignments by
     /// state, the default first, then by status; sets of codes by code, each once.
     ///
     /// Parts with the same code are all kept: [`super::lint`] names them.
@@ -19,13 +19,21 @@ impl Workflow {
             .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
         self.transitions
             .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+        for operation in &mut self.operations {
+            sort_actions(&mut operation.actions);
+        }
+        sort_actions(&mut self.on_create);
+        sort_actions(&mut self.on_comment);
         for state in &mut self.states {
             sort_set(&mut state.operations);
+            sort_actions(&mut state.on_enter);
+            sort_actions(&mut state.on_leave);
         }
         for transition in &mut self.transitions {
             sort_set(&mut transition.from_statuses);
             sort_set(&mut transition.from_states);
             sort_set(&mut transition.roles);
+            sort_actions(&mut transition.actions);
             if let Trigger::OnOperations(operations) = &mut transition.trigger {
                 sort_set(operations);
             }
@@ -60,6 +68,10 @@ impl Workflow {
             )
         });
     }
+}
+
+fn sort_actions(actions: &mut [Action]) {
+    actions.sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
 }
 
 fn sort_set<T: Ord>(items: &mut Vec<T>) {

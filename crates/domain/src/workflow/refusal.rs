@@ -5,7 +5,9 @@ use std::fmt::{self, Write as _};
 use super::Finding;
 use crate::{
     guard::GuardError,
-    value::{OperationCode, OrderId, StateCode, StatusCode, TransitionCode, WorkflowCode},
+    value::{
+        ActionCode, OperationCode, OrderId, StateCode, StatusCode, TransitionCode, WorkflowCode,
+    },
 };
 
 /// How many findings the text of a refusal spells out.
@@ -156,6 +158,16 @@ pub enum Refusal {
         /// What is wrong with it.
         problem: GuardError,
     },
+    /// The expression cannot be the condition of an action.
+    #[error("the condition of action {action} of transition {transition} {problem}")]
+    ConditionInvalid {
+        /// The transition.
+        transition: TransitionCode,
+        /// The action.
+        action: ActionCode,
+        /// What is wrong with it.
+        problem: GuardError,
+    },
     /// The result would break rules of workflows.
     #[error("the workflow would be invalid: {}", spelled(.findings))]
     WorkflowInvalid {
@@ -228,7 +240,9 @@ impl Refusal {
             Self::WorkflowInvalid { .. } => "WORKFLOW_INVALID",
             Self::ModeRefused => "MODE_REFUSED",
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
-            Self::GuardInvalid { .. } | Self::FieldRequired { .. } => "FIELD_INVALID",
+            Self::GuardInvalid { .. }
+            | Self::ConditionInvalid { .. }
+            | Self::FieldRequired { .. } => "FIELD_INVALID",
         }
     }
 }

@@ -3,16 +3,17 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Assignment, Category, CommentStatus, Effect, Graph, Operation, RefundedUnits, State, Status,
-    StatusSharing, Transition, Trigger, Workflow,
+    Action, Assignment, Category, CommentStatus, Effect, Graph, Operation, RefundedUnits, State,
+    Status, StatusSharing, Transition, Trigger, Work, Workflow,
 };
 use crate::{
     actor::Actor,
     guard::Expression,
     order::{self, Context, Customer, NewLine, NewOrder, Order},
     value::{
-        Attributes, Comment, Description, Label, LineId, Metadata, Money, OperationCode, OrderId,
-        ProductName, Quantity, Sku, StateCode, StatusCode, Timestamp, TransitionCode, WorkflowCode,
+        ActionCode, Attributes, Comment, Description, Label, LineId, Metadata, Money,
+        OperationCode, OrderId, ProductName, Quantity, Sku, StateCode, StatusCode, Timestamp,
+        TransitionCode, WorkflowCode,
     },
 };
 
@@ -40,7 +41,19 @@ pub(crate) fn transition(code: &str, from: &[&str], to: &str, trigger: Trigger) 
         trigger,
         operation: None,
         roles: Vec::new(),
+        actions: Vec::new(),
         position: 0,
+    }
+}
+
+pub(crate) fn action(code: &str, work: Work) -> Action {
+    Action {
+        code: ActionCode::new(code).unwrap(),
+        description: Description::default(),
+        work,
+        condition: None,
+        position: 0,
+        active: true,
     }
 }
 
@@ -55,6 +68,7 @@ pub(crate) fn workflow() -> Workflow {
         code: OperationCode::new(code).unwrap(),
         label: Label::new(code).unwrap(),
         effect,
+        actions: Vec::new(),
     };
     let operations = vec![
         operation("invoice", Effect::Invoice),
@@ -78,6 +92,8 @@ pub(crate) fn workflow() -> Workflow {
         terminal: category == Category::Closed,
         entry_guard: None,
         position: 0,
+        on_enter: Vec::new(),
+        on_leave: Vec::new(),
     };
     let assignments = [
         ("closed", "closed", true),
@@ -135,6 +151,8 @@ pub(crate) fn workflow() -> Workflow {
             complete,
             transition("start", &["new"], "processing", Trigger::OnOperations(on)),
         ],
+        on_create: Vec::new(),
+        on_comment: Vec::new(),
     }
 }
 

@@ -108,6 +108,7 @@ fn order_in(
         create_time: NOW,
         update_time: NOW,
         status_time: NOW,
+        wait: None,
     })
 }
 
@@ -117,6 +118,7 @@ fn placed() -> order::Hold {
         reason: Reason::default(),
         placed_by: Actor::unstated(),
         place_time: NOW,
+        expire_time: None,
     }
 }
 
@@ -363,6 +365,7 @@ fn hold() -> Action {
     Action::Hold {
         reason: Reason::default(),
         status: None,
+        expire_time: None,
     }
 }
 

@@ -123,7 +123,7 @@ fn actions(workflow: &Workflow) -> BoxedStrategy<Action> {
         4 => targets(workflow).prop_map(Action::Transition),
         6 => (prop::sample::select(operations), operation_lines(), amount)
             .prop_map(|(operation, lines, amount)| Action::RecordOperation { operation, lines, amount }),
-        2 => some_status.clone().prop_map(|status| Action::Hold { reason: Reason::default(), status }),
+        2 => some_status.clone().prop_map(|status| Action::Hold { reason: Reason::default(), status, expire_time: None }),
         2 => prop::option::of(1_i64..20).prop_map(|id| Action::Release { hold: id.map(HoldId::of_entry) }),
         1 => some_status.prop_map(|status| Action::Comment { status }),
         1 => patch.prop_map(Action::Update),
@@ -281,6 +281,7 @@ fn hold_and_release(graph: &Graph, lines: Vec<NewLine>, actions: &[Action]) {
             &Action::Hold {
                 reason: Reason::default(),
                 status: None,
+                expire_time: None,
             },
         ) else {
             continue;

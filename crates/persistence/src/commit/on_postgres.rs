@@ -11,8 +11,8 @@ use waymark_domain::partition::Partition;
 use super::{
     lookup::{self, HeadRow, OrderKey},
     statements::{
-        FindHeads, FindOrder, FindOrders, InsertEntries, InsertEntry, InsertOrder, InsertOrders,
-        UpdateOrder, UpdateOrders,
+        FindHeads, FindOrder, FindOrders, InsertDeliveries, InsertDelivery, InsertEntries,
+        InsertEntry, InsertOrder, InsertOrders, UpdateOrder, UpdateOrders,
     },
     write::Rows,
 };
@@ -77,8 +77,9 @@ pub(super) async fn write(connection: &AsyncPgConnection, rows: &Rows<'_>) -> Qu
             }
         };
     }
-    let (_, _, updated): (usize, usize, usize) = try_join!(
+    let (_, _, _, updated): (usize, usize, usize, usize) = try_join!(
         send!(rows.entries, InsertEntry, InsertEntries),
+        send!(rows.deliveries, InsertDelivery, InsertDeliveries),
         send!(rows.created, InsertOrder, InsertOrders),
         send!(rows.changed, UpdateOrder, UpdateOrders)
     )?;

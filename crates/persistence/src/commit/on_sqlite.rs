@@ -5,7 +5,7 @@
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::{
-    statements::{FindOrder, InsertEntry, InsertOrder, UpdateOrder},
+    statements::{FindOrder, InsertDelivery, InsertEntry, InsertOrder, UpdateOrder},
     write::Rows,
 };
 use crate::rows::order::OrderRow;
@@ -27,6 +27,9 @@ pub(super) fn orders(
 pub(super) fn write(connection: &mut SqliteConnection, rows: &Rows<'_>) -> QueryResult<usize> {
     for row in &rows.entries {
         InsertEntry(row).execute(connection)?;
+    }
+    for row in &rows.deliveries {
+        InsertDelivery(row).execute(connection)?;
     }
     for row in &rows.created {
         InsertOrder(row).execute(connection)?;

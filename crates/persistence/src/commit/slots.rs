@@ -27,6 +27,8 @@ pub(super) struct Slot {
     /// The offset of its first entry; 0 as long as there is no order.
     pub(super) order_key: i64,
     pub(super) order: Option<Order>,
+    /// When time alone will next do something with it.
+    pub(super) due_time: Option<Timestamp>,
     /// Where its entries stand.
     pub(super) journal: Journal,
     /// The version and the customer that the database has, if it has the order.
@@ -59,6 +61,7 @@ pub(super) fn empty(store: &Store, steps: &[&Step]) -> HashMap<OrderRef, Slot> {
             partition: store.partition_of(&step.workflow, &step.order_id),
             order_key: 0,
             order: None,
+            due_time: None,
             journal: Journal::empty(),
             stored: None,
         });

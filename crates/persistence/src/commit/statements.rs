@@ -3,16 +3,16 @@
 //! insert of many rows anew every time.
 
 use diesel::{
-    QueryResult, SqliteConnection,
+    QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
     sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text},
-    sqlite::Sqlite,
 };
 
 use crate::{
-    rows::{entry::NewEntryRow, order::NewOrderRow},
+    rows::{delivery::NewDeliveryRow, entry::NewEntryRow, order::NewOrderRow},
     schema::orders,
+    statement::row_statement,
 };
 
 /// A statement that reads its arrays through one `UNNEST`.
@@ -49,7 +49,7 @@ array_statement! {
     /// Finds orders by their ids.
     FindOrders { workflows: &'a str => Text, ids: &'a str => Text }
     "SELECT o.partition, o.order_key, o.workflow, o.id, o.state, o.status, o.return_state, o.return_status, \
-     o.version, o.create_time, o.update_time, o.body, o.journal FROM",
+     o.version, o.create_time, o.update_time, o.body, o.journal, o.due_time FROM",
     ") AS k (workflow, id) JOIN orders o ON o.workflow = k.workflow AND o.id = k.id"
 }
 
@@ -80,10 +80,12 @@ array_statement! {
         actor: &'a str => Text, request_id: Option<&'a str> => Nullable<Text>,
         fingerprint: Option<&'a [u8]> => Nullable<Binary>, caused_by: i64 => BigInt, workflow_version: i64 => BigInt,
         metadata: &'a str => Text, create_time: i64 => BigInt, detail: &'a str => Text, batch_id: &'a [u8] => Binary,
+        set_off: Option<&'a str> => Nullable<Text>,
     }
     "INSERT INTO history (partition, log_offset, step_offset, order_key, workflow, order_id, sequence, kind, \
      from_state, from_status, to_state, to_status, transition, comment, notify_customer, visible_to_customer, actor, \
-     request_id, fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id) SELECT * FROM",
+     request_id, fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id, set_off) \
+     SELECT * FROM",
     ")"
 }
 
@@ -115,6 +117,7 @@ impl<'a> InsertEntries<'a> {
             create_time: rows.iter().map(|row| row.create_time).collect(),
             detail: rows.iter().map(|row| row.detail.as_str()).collect(),
             batch_id: rows.iter().map(|row| row.batch_id).collect(),
+            set_off: rows.iter().map(|row| row.set_off.as_deref()).collect(),
             marker: std::marker::PhantomData,
         }
     }
@@ -130,6 +133,7 @@ macro_rules! write_orders {
                 state: &'a str => Text, status: &'a str => Text, return_state: Option<&'a str> => Nullable<Text>,
                 return_status: Option<&'a str> => Nullable<Text>, version: i64 => BigInt, create_time: i64 => BigInt,
                 update_time: i64 => BigInt, body: &'a str => Text, journal: &'a [u8] => Binary,
+                due_time: Option<i64> => Nullable<BigInt>,
             }
             $before, $after
         }
@@ -150,6 +154,7 @@ macro_rules! write_orders {
                     update_time: rows.iter().map(|row| row.update_time).collect(),
                     body: rows.iter().map(|row| row.body.as_str()).collect(),
                     journal: rows.iter().map(|row| row.journal.as_slice()).collect(),
+                    due_time: rows.iter().map(|row| row.due_time).collect(),
                     marker: std::marker::PhantomData,
                 }
             }
@@ -161,7 +166,7 @@ write_orders! {
     /// Inserts orders.
     InsertOrders,
     "INSERT INTO orders (partition, order_key, workflow, id, state, status, return_state, return_status, version, \
-     create_time, update_time, body, journal) SELECT * FROM",
+     create_time, update_time, body, journal, due_time) SELECT * FROM",
     ")"
 }
 
@@ -170,48 +175,53 @@ write_orders! {
     UpdateOrders,
     "UPDATE orders SET state = u.state, status = u.status, return_state = u.return_state, \
      return_status = u.return_status, version = u.version, update_time = u.update_time, body = u.body, \
-     journal = u.journal FROM",
+     journal = u.journal, due_time = u.due_time FROM",
     ") AS u (partition, order_key, workflow, id, state, status, return_state, return_status, version, create_time, \
-     update_time, body, journal) WHERE orders.partition = u.partition AND orders.order_key = u.order_key"
+     update_time, body, journal, due_time) WHERE orders.partition = u.partition AND orders.order_key = u.order_key"
 }
 
-/// A statement that binds the fields of one row in turn, and the text between them.
-macro_rules! row_statement {
-    ($(#[$doc:meta])* $name:ident($row:ty) $($text:literal $field:tt: $sql:ty),+ ; $after:literal) => {
-        $(#[$doc])*
-        #[derive(Debug)]
-        pub(crate) struct $name<'a>(pub(crate) &'a $row);
+array_statement! {
+    /// Inserts deliveries, due at once.
+    InsertDeliveries {
+        partition: i32 => Integer, log_offset: i64 => BigInt, number: i32 => Integer, order_key: i64 => BigInt,
+        lane: &'a str => Text, workflow: &'a str => Text, order_id: &'a str => Text, sequence: i64 => BigInt,
+        order_version: i64 => BigInt, transition: Option<&'a str> => Nullable<Text>, action: &'a str => Text,
+        kind: &'a str => Text, destination: &'a str => Text, create_time: i64 => BigInt,
+    }
+    "INSERT INTO deliveries (partition, log_offset, number, order_key, lane, workflow, order_id, sequence, \
+     order_version, transition, action, kind, destination, create_time, update_time, due_time, state, attempts, problem) \
+     SELECT d.*, d.create_time, d.create_time, 'pending', 0, '' FROM",
+    ") AS d (partition, log_offset, number, order_key, lane, workflow, order_id, sequence, order_version, transition, \
+     action, kind, destination, create_time)"
+}
 
-        row_statement!(@on Sqlite, $name $($text $field: $sql),+ ; $after);
-        row_statement!(@on Pg, $name $($text $field: $sql),+ ; $after);
-
-        impl QueryId for $name<'_> {
-            type QueryId = $name<'static>;
-            const HAS_STATIC_QUERY_ID: bool = true;
+impl<'a> InsertDeliveries<'a> {
+    pub(super) fn new(rows: &'a [NewDeliveryRow<'a>]) -> Self {
+        Self {
+            partition: rows.iter().map(|row| row.partition).collect(),
+            log_offset: rows.iter().map(|row| row.log_offset).collect(),
+            number: rows.iter().map(|row| row.number).collect(),
+            order_key: rows.iter().map(|row| row.order_key).collect(),
+            lane: rows.iter().map(|row| row.lane.as_str()).collect(),
+            workflow: rows.iter().map(|row| row.workflow).collect(),
+            order_id: rows.iter().map(|row| row.order_id).collect(),
+            sequence: rows.iter().map(|row| row.sequence).collect(),
+            order_version: rows.iter().map(|row| row.order_version).collect(),
+            transition: rows.iter().map(|row| row.transition).collect(),
+            action: rows.iter().map(|row| row.action.as_str()).collect(),
+            kind: rows.iter().map(|row| row.kind).collect(),
+            destination: rows.iter().map(|row| row.destination.as_str()).collect(),
+            create_time: rows.iter().map(|row| row.create_time).collect(),
+            marker: std::marker::PhantomData,
         }
-
-        impl diesel::RunQueryDsl<SqliteConnection> for $name<'_> {}
-    };
-    (@on $backend:ty, $name:ident $($text:literal $field:tt: $sql:ty),+ ; $after:literal) => {
-        impl QueryFragment<$backend> for $name<'_> {
-            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, $backend>) -> QueryResult<()> {
-                let row = self.0;
-                $(
-                    out.push_sql($text);
-                    out.push_bind_param::<$sql, _>(&row.$field)?;
-                )+
-                out.push_sql($after);
-                Ok(())
-            }
-        }
-    };
+    }
 }
 
 row_statement! {
     /// Finds one order by its workflow and id.
     FindOrder((&'a str, &'a str))
     "SELECT partition, order_key, workflow, id, state, status, return_state, return_status, version, create_time, \
-     update_time, body, journal FROM orders WHERE workflow = " 0: Text,
+     update_time, body, journal, due_time FROM orders WHERE workflow = " 0: Text,
     " AND id = " 1: Text;
     ""
 }
@@ -225,14 +235,14 @@ row_statement! {
     InsertEntry(NewEntryRow<'a>)
     "INSERT INTO history (partition, log_offset, step_offset, order_key, workflow, order_id, sequence, kind, \
      from_state, from_status, to_state, to_status, transition, comment, notify_customer, visible_to_customer, actor, \
-     request_id, fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id) VALUES ("
+     request_id, fingerprint, caused_by, workflow_version, metadata, create_time, detail, batch_id, set_off) VALUES ("
     partition: Integer, ", " log_offset: BigInt, ", " step_offset: BigInt, ", " order_key: BigInt,
     ", " workflow: Text, ", " order_id: Text, ", " sequence: BigInt, ", " kind: Text,
     ", " from_state: Nullable<Text>, ", " from_status: Nullable<Text>, ", " to_state: Text, ", " to_status: Text,
     ", " transition: Nullable<Text>, ", " comment: Text, ", " notify_customer: Bool, ", " visible_to_customer: Bool,
     ", " actor: Text, ", " request_id: Nullable<Text>, ", " fingerprint: Nullable<Binary>, ", " caused_by: BigInt,
     ", " workflow_version: BigInt, ", " metadata: Text, ", " create_time: BigInt, ", " detail: Text,
-    ", " batch_id: Binary;
+    ", " batch_id: Binary, ", " set_off: Nullable<Text>;
     ")"
 }
 
@@ -240,10 +250,11 @@ row_statement! {
     /// Inserts one order.
     InsertOrder(NewOrderRow<'a>)
     "INSERT INTO orders (partition, order_key, workflow, id, state, status, return_state, return_status, version, \
-     create_time, update_time, body, journal) VALUES ("
+     create_time, update_time, body, journal, due_time) VALUES ("
     partition: Integer, ", " order_key: BigInt, ", " workflow: Text, ", " id: Text, ", " state: Text,
     ", " status: Text, ", " return_state: Nullable<Text>, ", " return_status: Nullable<Text>, ", " version: BigInt,
-    ", " create_time: BigInt, ", " update_time: BigInt, ", " body: Text, ", " journal: Binary;
+    ", " create_time: BigInt, ", " update_time: BigInt, ", " body: Text, ", " journal: Binary,
+    ", " due_time: Nullable<BigInt>;
     ")"
 }
 
@@ -258,7 +269,21 @@ row_statement! {
     ", update_time = " update_time: BigInt,
     ", body = " body: Text,
     ", journal = " journal: Binary,
+    ", due_time = " due_time: Nullable<BigInt>,
     " WHERE partition = " partition: Integer,
     " AND order_key = " order_key: BigInt;
     ""
+}
+
+row_statement! {
+    /// Inserts one delivery, due at once.
+    InsertDelivery(NewDeliveryRow<'a>)
+    "INSERT INTO deliveries (partition, log_offset, number, order_key, lane, workflow, order_id, sequence, \
+     order_version, transition, action, kind, destination, state, attempts, problem, create_time, update_time, due_time) \
+     VALUES ("
+    partition: Integer, ", " log_offset: BigInt, ", " number: Integer, ", " order_key: BigInt, ", " lane: Text,
+    ", " workflow: Text, ", " order_id: Text, ", " sequence: BigInt, ", " order_version: BigInt,
+    ", " transition: Nullable<Text>, ", " action: Text, ", " kind: Text, ", " destination: Text,
+    ", 'pending', 0, '', " create_time: BigInt, ", " create_time: BigInt, ", " create_time: BigInt;
+    ")"
 }

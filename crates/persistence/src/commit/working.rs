@@ -34,6 +34,8 @@ pub(super) enum Purpose {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) logged: Logged,
+    /// The version in which its step leaves the order.
+    pub(super) order_version: i64,
     pub(super) order_key: i64,
     pub(super) fingerprint: Option<[u8; 16]>,
 }
@@ -286,6 +288,7 @@ impl Working {
             None => order::replay(&entries)?,
             Some(order) => entries.iter().fold(order, order::evolve),
         };
+        slot.due_time = published.graph.due_time(&order);
         slot.order = Some(order.clone());
         let first = log.next;
         if slot.order_key == 0 {
@@ -317,6 +320,7 @@ impl Working {
                 .enumerate()
                 .map(|(index, logged)| Pending {
                     logged,
+                    order_version: order.version,
                     order_key,
                     fingerprint: fingerprint.filter(|_| index == 0),
                 }),

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     BatchId, Batched, Error,
     rows::{
+        delivery::NewDeliveryRow,
         entry::{Keys, NewEntryRow},
         journal::Journal,
         order::NewOrderRow,
@@ -51,6 +52,7 @@ pub(super) struct Rows<'d> {
     pub(super) entries: Vec<NewEntryRow<'d>>,
     pub(super) created: Vec<NewOrderRow<'d>>,
     pub(super) changed: Vec<NewOrderRow<'d>>,
+    pub(super) deliveries: Vec<NewDeliveryRow<'d>>,
 }
 
 type PageRow = (i32, i64, i64, Vec<u8>);
@@ -133,6 +135,7 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
     });
     let mut rows = Rows {
         entries: entries.collect::<Result<_, _>>()?,
+        deliveries: decided.entries.iter().flat_map(deliveries).collect(),
         ..Rows::default()
     };
     for slot in decided.orders.values() {
@@ -144,6 +147,7 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
             slot.order_key,
             order,
             &slot.journal,
+            slot.due_time,
         )?;
         match &slot.stored {
             None => rows.created.push(row),
@@ -156,6 +160,19 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
     rows.changed
         .sort_unstable_by_key(|row| (row.partition, row.order_key));
     Ok(rows)
+}
+
+/// The rows of what an entry set off.
+fn deliveries(pending: &Pending) -> impl Iterator<Item = NewDeliveryRow<'_>> {
+    let set_off = pending.logged.entry.set_off.iter().zip(0..);
+    set_off.map(|(set_off, number)| {
+        NewDeliveryRow::new(
+            &pending.logged,
+            (pending.order_key, pending.order_version),
+            number,
+            set_off,
+        )
+    })
 }
 
 /// An order that was read under the lock is there to be updated.

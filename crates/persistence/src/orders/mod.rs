@@ -1,10 +1,12 @@
 //! Reading orders: one, many, and how many stand where.
 
 mod cursor;
+mod due;
 mod list;
 mod query;
 mod source;
 
+pub use due::DueOrder;
 pub use query::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 
 use std::{collections::HashMap, sync::Arc};

@@ -1,7 +1,7 @@
 //! A row of `history`.
 
 use waymark_domain::{
-    history::{Entry, Kind, LogPosition, Logged},
+    history::{Entry, LogPosition, Logged, SetOff},
     order::Standing,
     partition::Partition,
     value::{RequestId, Timestamp, TransitionCode},
@@ -37,6 +37,7 @@ pub(crate) struct EntryRow {
     pub(crate) create_time: i64,
     pub(crate) detail: String,
     pub(crate) batch_id: Vec<u8>,
+    pub(crate) set_off: Option<String>,
 }
 
 /// What a row holds besides the logged entry.
@@ -75,6 +76,7 @@ pub(crate) struct NewEntryRow<'e> {
     pub(crate) create_time: i64,
     pub(crate) detail: String,
     pub(crate) batch_id: &'e [u8],
+    pub(crate) set_off: Option<String>,
 }
 
 impl<'e> NewEntryRow<'e> {
@@ -92,7 +94,8 @@ impl<'e> NewEntryRow<'e> {
             workflow: logged.workflow.as_str(),
             order_id: logged.order_id.as_str(),
             sequence: entry.sequence,
-            kind: kind(entry.kind()),
+            // As people who read the table with SQL see it; `detail` says the same.
+            kind: entry.kind().word(),
             from_state: from.map(|standing| standing.state.as_str()),
             from_status: from.map(|standing| standing.status.as_str()),
             to_state: entry.to.state.as_str(),
@@ -110,6 +113,7 @@ impl<'e> NewEntryRow<'e> {
             create_time: entry.create_time.micros(),
             detail: json(&entry.detail)?,
             batch_id: keys.batch_id,
+            set_off: set_off(&entry.set_off)?,
         })
     }
 }
@@ -153,8 +157,12 @@ impl EntryRow {
             metadata: reading.json("metadata", &self.metadata)?,
             create_time: Timestamp::from_micros(self.create_time),
             detail: reading.json("detail", &self.detail)?,
+            set_off: match &self.set_off {
+                Some(set_off) => reading.json("set_off", set_off)?,
+                None => Vec::new(),
+            },
         };
-        if kind(entry.kind()) == self.kind {
+        if entry.kind().word() == self.kind {
             Ok(entry)
         } else {
             Err(reading.corrupt("kind", "differs from the detail beside it"))
@@ -176,15 +184,7 @@ impl EntryRow {
     }
 }
 
-/// The kind as people who read the table with SQL see it; `detail` says the same.
-fn kind(kind: Kind) -> &'static str {
-    match kind {
-        Kind::Created => "created",
-        Kind::Transitioned => "transitioned",
-        Kind::Commented => "commented",
-        Kind::Held => "held",
-        Kind::Released => "released",
-        Kind::OperationRecorded => "operation_recorded",
-        Kind::Updated => "updated",
-    }
+/// Most entries set off nothing, and say nothing.
+fn set_off(set_off: &[SetOff]) -> Result<Option<String>, Error> {
+    (!set_off.is_empty()).then(|| json(&set_off)).transpose()
 }

@@ -1,6 +1,7 @@
 //! Rows as the tables hold them, and their way to domain values and back. A row
 //! that cannot be read is [`Error::Corrupt`](crate::Error::Corrupt).
 
+pub(crate) mod delivery;
 pub(crate) mod entry;
 pub(crate) mod journal;
 pub(crate) mod order;

@@ -1,7 +1,7 @@
 //! A row of `orders`: the whole order as JSON, beside it what is searched, and
 //! where its newest entries stand.
 
-use waymark_domain::order::Order;
+use waymark_domain::{order::Order, value::Timestamp};
 
 use super::{Reading, journal::Journal, json};
 use crate::Error;
@@ -21,6 +21,7 @@ pub(crate) struct OrderRow {
     pub(crate) update_time: i64,
     pub(crate) body: String,
     pub(crate) journal: Vec<u8>,
+    pub(crate) due_time: Option<i64>,
 }
 
 /// A row as it is written.
@@ -39,6 +40,7 @@ pub(crate) struct NewOrderRow<'o> {
     pub(crate) update_time: i64,
     pub(crate) body: String,
     pub(crate) journal: Vec<u8>,
+    pub(crate) due_time: Option<i64>,
 }
 
 impl<'o> NewOrderRow<'o> {
@@ -48,6 +50,7 @@ impl<'o> NewOrderRow<'o> {
         order_key: i64,
         order: &'o Order,
         journal: &Journal,
+        due_time: Option<Timestamp>,
     ) -> Result<Self, Error> {
         let back = order.return_to.as_ref();
         Ok(Self {
@@ -64,6 +67,7 @@ impl<'o> NewOrderRow<'o> {
             update_time: order.update_time.micros(),
             body: json(order)?,
             journal: journal.bytes()?,
+            due_time: due_time.map(Timestamp::micros),
         })
     }
 }

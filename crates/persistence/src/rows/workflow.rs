@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use waymark_domain::{
-    value::{Label, OperationCode, StoreView, Timestamp, WorkflowCode},
+    value::{Label, StoreView, Timestamp, WorkflowCode},
     workflow::{Assignment, Stamp, State, Status, Transition, Trigger, Workflow},
 };
 
@@ -29,6 +29,8 @@ pub(crate) struct WorkflowRow {
     pub(crate) version: i64,
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
+    pub(crate) on_create: String,
+    pub(crate) on_comment: String,
 }
 
 impl WorkflowRow {
@@ -50,6 +52,8 @@ impl WorkflowRow {
             version: stamp.version,
             create_time: stamp.create_time.micros(),
             update_time: stamp.update_time.micros(),
+            on_create: json(&workflow.on_create)?,
+            on_comment: json(&workflow.on_comment)?,
         })
     }
 
@@ -76,6 +80,8 @@ impl WorkflowRow {
             statuses: Vec::new(),
             assignments: Vec::new(),
             transitions: Vec::new(),
+            on_create: reading.json("on_create", &self.on_create)?,
+            on_comment: reading.json("on_comment", &self.on_comment)?,
         })
     }
 
@@ -105,6 +111,8 @@ pub(crate) struct StateRow {
     pub(crate) terminal: bool,
     pub(crate) entry_guard: Option<String>,
     pub(crate) position: i32,
+    pub(crate) on_enter: String,
+    pub(crate) on_leave: String,
 }
 
 impl StateRow {
@@ -120,6 +128,8 @@ impl StateRow {
             terminal: state.terminal,
             entry_guard: state.entry_guard.as_ref().map(ToString::to_string),
             position: state.position,
+            on_enter: json(&state.on_enter)?,
+            on_leave: json(&state.on_leave)?,
         })
     }
 
@@ -143,6 +153,8 @@ impl StateRow {
                 .map(|guard| reading.word("entry_guard", guard))
                 .transpose()?,
             position: self.position,
+            on_enter: reading.json("on_enter", &self.on_enter)?,
+            on_leave: reading.json("on_leave", &self.on_leave)?,
         })
     }
 }
@@ -273,6 +285,8 @@ pub(crate) struct TransitionRow {
     pub(crate) version: i64,
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
+    pub(crate) trigger_after: Option<String>,
+    pub(crate) actions: String,
 }
 
 impl TransitionRow {
@@ -281,10 +295,11 @@ impl TransitionRow {
         transition: &Transition,
         stamp: &Stamp,
     ) -> Result<Self, Error> {
-        let (kind, operations): (_, &[OperationCode]) = match &transition.trigger {
-            Trigger::Manual => ("manual", &[]),
-            Trigger::OnOperations(operations) => ("on_operations", operations),
-            Trigger::Automatic => ("automatic", &[]),
+        let (kind, after) = match &transition.trigger {
+            Trigger::Manual => ("manual", None),
+            Trigger::OnOperations(_) => ("on_operations", None),
+            Trigger::Automatic => ("automatic", None),
+            Trigger::After(period) => ("after", Some(period.to_string())),
         };
         Ok(Self {
             workflow: workflow.to_string(),
@@ -297,13 +312,15 @@ impl TransitionRow {
             to_status: transition.to_status.as_ref().map(ToString::to_string),
             guard: transition.guard.as_ref().map(ToString::to_string),
             trigger_kind: kind.to_owned(),
-            trigger_operations: json(&operations)?,
+            trigger_operations: json(&transition.trigger.operations())?,
             operation: transition.operation.as_ref().map(ToString::to_string),
             roles: json(&transition.roles)?,
             position: transition.position,
             version: stamp.version,
             create_time: stamp.create_time.micros(),
             update_time: stamp.update_time.micros(),
+            trigger_after: after,
+            actions: json(&transition.actions)?,
         })
     }
 
@@ -319,6 +336,10 @@ impl TransitionRow {
                 Trigger::OnOperations(reading.json("trigger_operations", &self.trigger_operations)?)
             }
             "automatic" => Trigger::Automatic,
+            "after" => {
+                let period = self.trigger_after.as_deref().unwrap_or_default();
+                Trigger::After(reading.text("trigger_after", period)?)
+            }
             other => return Err(reading.corrupt("trigger_kind", format!("unknown kind {other}"))),
         };
         let transition = Transition {
@@ -337,6 +358,7 @@ impl TransitionRow {
             trigger,
             operation: reading.optional("operation", self.operation.as_deref())?,
             roles: reading.json("roles", &self.roles)?,
+            actions: reading.json("actions", &self.actions)?,
             position: self.position,
         };
         Ok((

@@ -10,7 +10,7 @@ use waymark_domain::{
     workflow::{Difference, Graph, GraphError, Record, Refusal, Workflow, diff, lint},
 };
 
-use super::{ledger, load, usage};
+use super::{ledger, load, timers, usage};
 use crate::{
     CommitError, Error, Published, Request, Store,
     commit::retry::{Patience, report},
@@ -169,6 +169,10 @@ impl Store {
         if is_changed {
             let changes = &outcome.changes;
             proof = Some(ledger::save(tx, change, (before.as_ref(), after), changes, now).await?);
+            if let Some(after) = after {
+                let before = before.as_ref().map(|before| &before.workflow);
+                timers::refresh(tx, before, &after.workflow, now).await?;
+            }
         }
         if let Some(request) = &change.request {
             ledger::remember(tx, change, request, encode(&outcome), now).await?;
@@ -292,9 +296,11 @@ fn revise(
             transition,
             problem: source,
         }),
-        Err(GraphError::EntryGuard { .. }) => Err(Refusal::WorkflowInvalid {
-            findings: lint(&record.workflow),
-        }),
+        Err(GraphError::EntryGuard { .. } | GraphError::Condition { .. }) => {
+            Err(Refusal::WorkflowInvalid {
+                findings: lint(&record.workflow),
+            })
+        }
     }
 }
 
@@ -315,6 +321,8 @@ fn hollow(workflow: &Workflow) -> Workflow {
         statuses: Vec::new(),
         assignments: Vec::new(),
         transitions: Vec::new(),
+        on_create: Vec::new(),
+        on_comment: Vec::new(),
         ..workflow.clone()
     }
 }

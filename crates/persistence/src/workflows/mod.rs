@@ -4,6 +4,7 @@
 mod change;
 mod ledger;
 mod save;
+mod timers;
 mod usage;
 
 pub use change::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange};

@@ -8,8 +8,8 @@ use waymark_domain::{
 };
 
 use super::{
-    action::above_zero,
     call::{StepCall, StepFields, fingerprint},
+    command::above_zero,
     step::{ParsedChange, ParsedStep},
     violations::{Noted, Path, Violations},
 };
@@ -103,6 +103,7 @@ fn new_order(
         create_time: _,
         update_time: _,
         status_time: _,
+        due_time: _,
     } = order;
     let done_already = [
         ("total_paid", total_paid != 0),

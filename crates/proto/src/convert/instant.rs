@@ -1,6 +1,9 @@
-//! Instants: microseconds in the domain, seconds and nanoseconds on the wire.
+//! Instants and periods: microseconds and milliseconds in the domain, seconds and nanoseconds
+//! on the wire.
 
-use waymark_domain::value::{Invalid, Timestamp};
+use std::time::Duration;
+
+use waymark_domain::value::{Invalid, Period, Timestamp};
 
 use super::violations::{Noted, Path, Violations};
 
@@ -44,6 +47,32 @@ pub(crate) fn upper_bound(
     Ok(parts
         .transpose()?
         .map(|parts| Timestamp::from_micros(rounded(parts))))
+}
+
+/// Writes a period as protobuf has it.
+pub(crate) fn period_to_wire(period: Period) -> prost_types::Duration {
+    let span = period.duration();
+    prost_types::Duration {
+        // Ten years at most.
+        seconds: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
+        // Less than a second, so it fits.
+        nanos: i32::try_from(span.subsec_nanos()).unwrap_or_default(),
+    }
+}
+
+/// Reads a period.
+pub(crate) fn period_from_wire(
+    found: &mut Violations,
+    at: Path<'_>,
+    span: prost_types::Duration,
+) -> Result<Period, Noted> {
+    let prost_types::Duration { seconds, nanos } = span;
+    let span = match (u64::try_from(seconds), u32::try_from(nanos)) {
+        (Ok(seconds), Ok(nanos)) if nanos < 1_000_000_000 => Duration::new(seconds, nanos),
+        // No period is that short.
+        _ => Duration::ZERO,
+    };
+    found.check(at, Period::new(span))
 }
 
 /// Splits an instant into whole microseconds and the nanoseconds that are left.

@@ -5,6 +5,7 @@
 mod action;
 mod actor;
 pub mod call;
+mod command;
 mod created;
 pub mod history;
 mod instant;

@@ -2,7 +2,7 @@
 
 use waymark_domain::{
     actor::Actor,
-    order::{Customer, Hold, Line, Order, Progress, Rejection, Standing},
+    order::{Customer, Hold, Line, Order, Progress, Rejection, Standing, due_time},
     value::{OrderId, StoreView, WorkflowCode},
     workflow::{Record, Transition, Workflow},
 };
@@ -109,6 +109,7 @@ pub fn order_to_wire(workflow: &Workflow, order: &Order, asked: Option<&StoreVie
             .to_owned(),
         visible_on_storefront: assignment.is_some_and(|pair| pair.visible_on_storefront),
         allowed_operations: allowed.iter().map(ToString::to_string).collect(),
+        due_time: due_time(workflow, order).map(timestamp_to_wire),
         ..bare_order_to_wire(order)
     }
 }
@@ -133,6 +134,7 @@ pub(crate) fn bare_order_to_wire(order: &Order) -> v1::Order {
         create_time,
         update_time,
         status_time,
+        wait: _,
     } = order;
     let return_to = return_to.as_ref();
     v1::Order {
@@ -158,6 +160,7 @@ pub(crate) fn bare_order_to_wire(order: &Order) -> v1::Order {
         create_time: Some(timestamp_to_wire(*create_time)),
         update_time: Some(timestamp_to_wire(*update_time)),
         status_time: Some(timestamp_to_wire(*status_time)),
+        due_time: None,
     }
 }
 
@@ -168,13 +171,14 @@ pub fn hold_to_wire(hold: &Hold) -> v1::Hold {
         reason,
         placed_by,
         place_time,
+        expire_time,
     } = hold;
     v1::Hold {
         id: id.to_string(),
         reason: reason.to_string(),
         placed_by: Some(actor_to_wire(placed_by)),
         place_time: Some(timestamp_to_wire(*place_time)),
-        expire_time: None,
+        expire_time: expire_time.map(timestamp_to_wire),
     }
 }
 

@@ -6,6 +6,7 @@ use waymark_domain::{
 };
 
 use super::{
+    action::actions_to_wire,
     call::{EditCall, EditFields, PageRequest, fingerprint, read_page},
     order::text,
     violations::{Path, Violations},
@@ -251,6 +252,8 @@ pub fn state_to_wire(workflow: &Workflow, state: &State) -> v1::OrderState {
         terminal,
         entry_guard,
         position,
+        on_enter,
+        on_leave,
     } = state;
     let default = workflow.default_status(code);
     let display_label = default.map(|status| workflow.status_label(status, None, None));
@@ -272,6 +275,8 @@ pub fn state_to_wire(workflow: &Workflow, state: &State) -> v1::OrderState {
             .map(assignment_to_wire)
             .collect(),
         position: *position,
+        on_enter: actions_to_wire(on_enter),
+        on_leave: actions_to_wire(on_leave),
     }
 }
 

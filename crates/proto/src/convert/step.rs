@@ -6,9 +6,8 @@ use waymark_domain::{
 };
 
 use super::{
-    action,
     call::{RequestKey, StepCall, ValidateOnly},
-    created, patch,
+    command, created, patch,
     violations::{Noted, Path, Violations},
 };
 use crate::{
@@ -98,15 +97,15 @@ read_alone! {
     /// Reads a call that changes fields of an order.
     update_order(UpdateOrderRequest) by patch::read;
     /// Reads a call that takes a transition.
-    transition_order(TransitionOrderRequest) by action::transition;
+    transition_order(TransitionOrderRequest) by command::transition;
     /// Reads a call that records an operation.
-    record_operation(RecordOperationRequest) by action::operation;
+    record_operation(RecordOperationRequest) by command::operation;
     /// Reads a call that puts an order on hold.
-    hold_order(HoldOrderRequest) by action::hold;
+    hold_order(HoldOrderRequest) by command::hold;
     /// Reads a call that ends holds.
-    release_order(ReleaseOrderRequest) by action::release;
+    release_order(ReleaseOrderRequest) by command::release;
     /// Reads a call that adds a comment.
-    add_comment(AddCommentRequest) by action::comment;
+    add_comment(AddCommentRequest) by command::comment;
 }
 
 impl ParsedStep {
@@ -150,32 +149,32 @@ impl ParsedStep {
                 let name = "transition_order";
                 (
                     name,
-                    action::transition(found, at.field(name), request, default),
+                    command::transition(found, at.field(name), request, default),
                 )
             }
             Kind::RecordOperation(request) => {
                 let name = "record_operation";
                 (
                     name,
-                    action::operation(found, at.field(name), request, default),
+                    command::operation(found, at.field(name), request, default),
                 )
             }
             Kind::HoldOrder(request) => {
                 let name = "hold_order";
-                (name, action::hold(found, at.field(name), request, default))
+                (name, command::hold(found, at.field(name), request, default))
             }
             Kind::ReleaseOrder(request) => {
                 let name = "release_order";
                 (
                     name,
-                    action::release(found, at.field(name), request, default),
+                    command::release(found, at.field(name), request, default),
                 )
             }
             Kind::AddComment(request) => {
                 let name = "add_comment";
                 (
                     name,
-                    action::comment(found, at.field(name), request, default),
+                    command::comment(found, at.field(name), request, default),
                 )
             }
         };

@@ -1,14 +1,18 @@
 //! Arbitrary values of the domain, within their rules.
 
-use std::{fmt::Debug, str::FromStr};
+use std::{fmt::Debug, str::FromStr, time::Duration};
 
 use proptest::{collection, option, prelude::*};
 use waymark_domain::{
     actor::{Actor, ActorKind},
     guard::Expression,
     order::{Customer, NewLine, NewOrder},
-    value::{Attributes, Money},
-    workflow::{Status, Transition, Trigger},
+    template::Template,
+    value::{ActionCode, Attributes, EmailAddress, Money, Period},
+    workflow::{
+        Action, Channel, CopyMethod, Email, Identity, Notify, Policy, Publish, Status, Transition,
+        Trigger, Webhook, Work, Writing,
+    },
 };
 
 /// Values from texts that match a pattern.
@@ -82,7 +86,90 @@ fn trigger() -> impl Strategy<Value = Trigger> {
         Just(Trigger::Manual),
         Just(Trigger::Automatic),
         collection::vec(code(), 1..4).prop_map(Trigger::OnOperations),
+        period().prop_map(Trigger::After),
     ]
+}
+
+fn period() -> impl Strategy<Value = Period> {
+    (1..10_000_000_u64).prop_map(|millis| Period::new(Duration::from_millis(millis)).unwrap())
+}
+
+fn work() -> impl Strategy<Value = Work> {
+    let template = || "[ -z]{0,20}[a-z]".prop_map(|text| Template::new(&text).unwrap());
+    let address = "[a-z]{1,5}@[a-z]{1,5}\\.com".prop_map(|text| EmailAddress::new(&text).unwrap());
+    let email = (
+        code(),
+        option::of(code()),
+        collection::vec(address, 0..4),
+        0..30_usize,
+    );
+    let email = email.prop_map(|(template, guest_template, copy_to, dice)| {
+        let identities = [
+            Identity::General,
+            Identity::Sales,
+            Identity::Support,
+            Identity::Custom1,
+            Identity::Custom2,
+        ];
+        Email {
+            identity: identities[dice % 5],
+            template,
+            guest_template,
+            customer: [Notify::OnRequest, Notify::Always, Notify::Never][dice % 3],
+            copy_to,
+            copy_method: [CopyMethod::Bcc, CopyMethod::Separate][dice % 2],
+        }
+    });
+    let channel = prop_oneof![
+        code().prop_map(|endpoint| Channel::Webhook(Webhook { endpoint })),
+        email.prop_map(Channel::Email),
+        template().prop_map(|subject| Channel::Publish(Publish { subject })),
+    ];
+    let policy =
+        (1..=50_u32, period(), 1..=300_000_u64).prop_map(|(attempts, backoff, timeout)| Policy {
+            attempts,
+            backoff,
+            timeout: Period::new(Duration::from_millis(timeout)).unwrap(),
+        });
+    let writing = prop_oneof![
+        (template(), any::<bool>()).prop_map(|(text, visible_to_customer)| Writing::Comment {
+            text,
+            visible_to_customer
+        }),
+        collection::btree_map("[ -~]{1,8}", template(), 1..3).prop_map(Writing::SetAttributes),
+        code().prop_map(Writing::Transition),
+    ];
+    prop_oneof![
+        (channel, policy).prop_map(|(channel, policy)| Work::Send(channel, policy)),
+        writing.prop_map(Work::Write),
+    ]
+}
+
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let condition = "[a-z][ -~]{0,60}".prop_map(|text| Expression::new(&text).unwrap());
+    let action = (
+        work(),
+        text(LINES_OF_TEXT),
+        option::of(condition),
+        any::<i32>(),
+        any::<bool>(),
+    );
+    let actions = collection::btree_map("[a-z][a-z0-9_]{0,6}", action, 0..3);
+    actions.prop_map(|actions| {
+        let actions = actions.into_iter();
+        let actions =
+            actions.map(
+                |(code, (work, description, condition, position, active))| Action {
+                    code: ActionCode::new(&code).unwrap(),
+                    description,
+                    work,
+                    condition,
+                    position,
+                    active,
+                },
+            );
+        actions.collect()
+    })
 }
 
 pub(crate) fn transition() -> impl Strategy<Value = Transition> {
@@ -99,12 +186,13 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
         trigger(),
         option::of(code()),
         collection::vec(text(ASCII), 0..4),
+        actions(),
         any::<i32>(),
     );
     (names, ways, conduct).prop_map(|(names, ways, conduct)| {
         let (code, label, description) = names;
         let (from_statuses, from_states, to_state, to_status) = ways;
-        let (guard, trigger, operation, roles, position) = conduct;
+        let (guard, trigger, operation, roles, actions, position) = conduct;
         Transition {
             code,
             label,
@@ -117,6 +205,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
             trigger,
             operation,
             roles,
+            actions,
             position,
         }
     })

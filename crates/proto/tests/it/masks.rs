@@ -236,6 +236,7 @@ fn transitions() {
         trigger: Some(Trigger::Manual),
         operation: Some(None),
         roles: Some(Vec::new()),
+        actions: Some(Vec::new()),
         position: Some(0),
         ..Default::default()
     };

@@ -54,7 +54,8 @@ fn what_is_left_out_has_its_default() {
         command.action,
         Action::Hold {
             reason: value(""),
-            status: None
+            status: None,
+            expire_time: None,
         }
     );
     // An actor of no kind is a program.

@@ -45,6 +45,7 @@ fn placed(new: NewOrder) -> Order {
         create_time: CREATED,
         update_time: CREATED,
         status_time: CREATED,
+        wait: None,
     }
 }
 

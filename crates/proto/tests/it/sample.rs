@@ -100,6 +100,7 @@ pub(crate) fn order() -> Order {
         create_time: CREATED,
         update_time: CREATED,
         status_time: CREATED,
+        wait: None,
     }
 }
 

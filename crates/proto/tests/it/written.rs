@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use waymark_domain::{
-    history::{Change, Detail, Entry, Kind, LogPosition, Logged, Recorded},
+    history::{
+        Change, Destination, Detail, Entry, Kind, LogPosition, Logged, Readers, Recorded, SetOff,
+    },
     order::{Customer, Hold, LineQuantity, Order, Rejection, Standing},
     partition::Partition,
     value::{Money, Timestamp},
@@ -56,8 +58,40 @@ fn logged(detail: Detail) -> Logged {
             metadata: waymark_domain::value::Metadata::default(),
             create_time: CREATED,
             detail,
+            set_off: vec![
+                SetOff {
+                    action: "transition.start.tell_erp".parse().unwrap(),
+                    to: Destination::Endpoint(value("erp")),
+                },
+                SetOff {
+                    action: "create.mail".parse().unwrap(),
+                    to: Destination::Readers(Readers::Copy(value("a@example.com"))),
+                },
+            ],
         },
     }
+}
+
+#[test]
+fn what_an_entry_set_off() {
+    let wire = v1::HistoryEntry::from(&logged(Detail::Commented));
+    let told = |set_off: &v1::SetOff| {
+        let v1::SetOff {
+            delivery_id,
+            action,
+            kind,
+            destination,
+        } = set_off.clone();
+        [delivery_id, action, kind, destination].join(" ")
+    };
+    let told: Vec<_> = wire.set_off.iter().map(told).collect();
+    assert_eq!(
+        told,
+        [
+            "3-42-0 transition.start.tell_erp webhook erp",
+            "3-42-1 create.mail email a@example.com"
+        ]
+    );
 }
 
 fn recorded() -> Recorded {
@@ -78,6 +112,7 @@ fn hold() -> Hold {
         reason: value("fraud"),
         placed_by: clerk(),
         place_time: CREATED,
+        expire_time: Some(CREATED),
     }
 }
 
@@ -117,7 +152,7 @@ fn orders() {
     assert_eq!(time, Some((-1, 999_999_000)));
     let placed = wire.holds.first().unwrap();
     assert_eq!((placed.id.as_str(), placed.reason.as_str()), ("4", "fraud"));
-    assert_eq!(placed.expire_time, None);
+    assert_eq!(placed.expire_time, placed.place_time);
     let second = wire.lines.get(1).unwrap();
     assert_eq!(
         (

@@ -257,7 +257,7 @@ fn of_document(error: &DocumentError) -> Problem {
         }
         DocumentError::TooLarge { .. }
         | DocumentError::Text { .. }
-        | DocumentError::NotSupportedYet { .. } => "document",
+        | DocumentError::Action { .. } => "document",
     };
     let message = error.to_string();
     Problem::new(Reason::FieldInvalid, message.clone()).violating([(field.to_owned(), message)])

@@ -14,6 +14,13 @@ pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
             "transition.guard",
             problem.to_string(),
         ),
+        workflow::Refusal::ConditionInvalid {
+            action, problem, ..
+        } => Problem::of_field(
+            Reason::FieldInvalid,
+            "transition.actions",
+            format!("has the action {action} with a condition that cannot be used: it {problem}"),
+        ),
         workflow::Refusal::FieldRequired { path } => Problem::of_field(
             Reason::FieldInvalid,
             "document",
@@ -98,6 +105,7 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
             problem.with("expected", expected).with("current", current)
         }
         R::GuardInvalid { .. }
+        | R::ConditionInvalid { .. }
         | R::FieldRequired { .. }
         | R::ModeRefused
         | R::WorkflowInvalid { .. } => problem,

@@ -107,6 +107,6 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::TransitionNotFound { transition } => problem.with("transition", transition),
         Rejection::HoldNotFound { hold } => problem.with("hold", hold),
         Rejection::LineNotFound { line } => problem.with("line", line),
-        Rejection::OrderNotHeld | Rejection::Field { .. } => problem,
+        Rejection::OrderNotHeld | Rejection::NothingDue | Rejection::Field { .. } => problem,
     }
 }

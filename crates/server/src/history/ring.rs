@@ -130,6 +130,7 @@ mod tests {
             metadata: Metadata::default(),
             create_time: Timestamp::from_micros(0),
             detail: Detail::Commented,
+            set_off: Vec::new(),
         };
         Logged {
             workflow: WorkflowCode::new("order").unwrap(),

@@ -81,6 +81,7 @@ fn edits() -> Vec<Edit> {
         trigger: Trigger::Manual,
         operation: None,
         roles: vec!["packer".parse().unwrap()],
+        actions: Vec::new(),
         position: 7,
     };
     let (update, delete) = (repack.clone(), repack);

@@ -181,6 +181,7 @@ fn way_text(workflow: &Workflow, transition: &Transition) -> String {
     match &transition.trigger {
         Trigger::Manual => label.to_owned(),
         Trigger::Automatic => format!("{label} (automatic)"),
+        Trigger::After(period) => format!("{label} (after {period})"),
         Trigger::OnOperations(codes) => format!("{label} (on {})", operations(codes)),
     }
 }

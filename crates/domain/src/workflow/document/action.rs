@@ -119,7 +119,9 @@ fn check_all(place: &str, actions: &Actions) -> Result<(), DocumentError> {
             timeout: part.timeout.unwrap_or(Policy::TIMEOUT_MAX),
         };
         let problem = if said(sent) + said(written) > 1 {
-            Some("must say one thing only: webhook, email, publish, comment, set_attributes or transition")
+            Some(
+                "must say one thing only: webhook, email, publish, comment, set_attributes or transition",
+            )
         } else if said(written) == 1 && has_policy {
             Some("is written with the step, so attempts, backoff and timeout mean nothing to it")
         } else {
@@ -134,11 +136,7 @@ fn check_all(place: &str, actions: &Actions) -> Result<(), DocumentError> {
 }
 
 /// Changes the actions of a place that exist and appends the others.
-pub(super) fn put(
-    actions: &mut Vec<Action>,
-    parts: &Actions,
-    place: &str,
-) -> Result<(), Refusal> {
+pub(super) fn put(actions: &mut Vec<Action>, parts: &Actions, place: &str) -> Result<(), Refusal> {
     put_all(
         actions,
         parts,
@@ -199,12 +197,14 @@ fn work(part: &ActionPart, place: &str, code: &ActionCode) -> Result<Option<Work
     if let Some(email) = &part.email {
         let template = email.template.clone();
         return send(Channel::Email(Email {
-            template: template
-                .ok_or_else(|| required(format!("{place}.{code}.email.template")))?,
+            template: template.ok_or_else(|| required(format!("{place}.{code}.email.template")))?,
             guest_template: email.guest_template.clone(),
             identity: email.identity.unwrap_or(Identity::Sales),
             customer: email.customer.unwrap_or(Notify::OnRequest),
-            copy_to: email.copy_to.as_ref().map_or_else(Vec::new, |to| to.0.clone()),
+            copy_to: email
+                .copy_to
+                .as_ref()
+                .map_or_else(Vec::new, |to| to.0.clone()),
             copy_method: email.copy_method.unwrap_or(CopyMethod::Bcc),
         }));
     }
@@ -297,8 +297,11 @@ fn action_part(action: &Action) -> ActionPart {
         }
         Work::Write(Writing::SetAttributes(attributes)) => {
             let attributes = attributes.iter();
-            part.set_attributes =
-                Keyed(attributes.map(|(key, text)| (key.clone(), text.clone())).collect());
+            part.set_attributes = Keyed(
+                attributes
+                    .map(|(key, text)| (key.clone(), text.clone()))
+                    .collect(),
+            );
         }
         Work::Write(Writing::Transition(code)) => part.transition = Some(code.clone()),
     }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Content, Document,
+    Content, Document, action,
     export::POSITION_STEP,
     keyed::Keyed,
     layout::{
@@ -84,7 +84,7 @@ pub fn draft(
     Ok(workflow.normalized())
 }
 
-fn required(path: impl Into<String>) -> Refusal {
+pub(super) fn required(path: impl Into<String>) -> Refusal {
     Refusal::FieldRequired { path: path.into() }
 }
 
@@ -134,6 +134,8 @@ fn build(
         |t| (&t.code, t.position),
         transition,
     )?;
+    action::put(&mut workflow.on_create, &part.on_create, "on_create")?;
+    action::put(&mut workflow.on_comment, &part.on_comment, "on_comment")?;
     for (code, part) in part.states.iter() {
         assignments(&mut workflow, code, part);
     }
@@ -159,16 +161,18 @@ fn blank(part: &WorkflowPart, code: &WorkflowCode) -> Result<Workflow, Refusal> 
         statuses: Vec::new(),
         assignments: Vec::new(),
         transitions: Vec::new(),
+        on_create: Vec::new(),
+        on_comment: Vec::new(),
     })
 }
 
-fn set<T: Clone>(field: &mut T, given: Option<&T>) {
+pub(super) fn set<T: Clone>(field: &mut T, given: Option<&T>) {
     if let Some(given) = given {
         *field = given.clone();
     }
 }
 
-fn set_some<T: Clone>(field: &mut Option<T>, given: Option<&T>) {
+pub(super) fn set_some<T: Clone>(field: &mut Option<T>, given: Option<&T>) {
     if given.is_some() {
         *field = given.cloned();
     }
@@ -179,7 +183,7 @@ fn set_codes<T: Clone>(field: &mut Vec<T>, given: Option<&Codes<T>>) {
 }
 
 /// Changes the parts that exist and appends the others, each a step behind the last.
-fn put_all<K: PartialEq, P, T>(
+pub(super) fn put_all<K: PartialEq, P, T>(
     parts: &mut Vec<T>,
     named: &Keyed<K, P>,
     place: impl Fn(&T) -> (&K, i32),
@@ -208,10 +212,17 @@ fn operation(
     let missing = |field: &str| required(format!("operations.{code}.{field}"));
     let label = part.label.clone().or(old.map(|old| old.label.clone()));
     let effect = part.effect.or(old.map(|old| old.effect));
+    let mut actions = old.map_or_else(Vec::new, |old| old.actions.clone());
+    action::put(
+        &mut actions,
+        &part.actions,
+        &format!("operations.{code}.actions"),
+    )?;
     Ok(Operation {
         code: code.clone(),
         label: label.ok_or_else(|| missing("label"))?,
         effect: effect.ok_or_else(|| missing("effect"))?,
+        actions,
     })
 }
 
@@ -264,6 +275,8 @@ fn state(
             terminal: false,
             entry_guard: None,
             position,
+            on_enter: Vec::new(),
+            on_leave: Vec::new(),
         },
     };
     set(&mut state.label, part.label.as_ref());
@@ -274,6 +287,9 @@ fn state(
     set(&mut state.terminal, part.terminal.as_ref());
     set_some(&mut state.entry_guard, part.entry_guard.as_ref());
     set(&mut state.position, part.position.as_ref());
+    let place = |which: &str| format!("states.{code}.{which}");
+    action::put(&mut state.on_enter, &part.on_enter, &place("on_enter"))?;
+    action::put(&mut state.on_leave, &part.on_leave, &place("on_leave"))?;
     Ok(state)
 }
 
@@ -298,6 +314,7 @@ fn transition(
             trigger: Trigger::Manual,
             operation: None,
             roles: Vec::new(),
+            actions: Vec::new(),
             position,
         },
     };
@@ -310,21 +327,25 @@ fn transition(
     set_some(&mut transition.guard, part.guard.as_ref());
     set(
         &mut transition.trigger,
-        part.trigger.as_ref().and_then(trigger).as_ref(),
+        part.trigger.as_ref().map(trigger).as_ref(),
     );
     set_some(&mut transition.operation, part.operation.as_ref());
     set_codes(&mut transition.roles, part.roles.as_ref());
     set(&mut transition.position, part.position.as_ref());
+    action::put(
+        &mut transition.actions,
+        &part.actions,
+        &format!("transitions.{code}.actions"),
+    )?;
     Ok(transition)
 }
 
-/// A trigger by time never comes here: reading the document refuses it.
-fn trigger(part: &TriggerPart) -> Option<Trigger> {
+fn trigger(part: &TriggerPart) -> Trigger {
     match part {
-        TriggerPart::Manual => Some(Trigger::Manual),
-        TriggerPart::Automatic => Some(Trigger::Automatic),
-        TriggerPart::OnOperations(operations) => Some(Trigger::OnOperations(operations.0.clone())),
-        TriggerPart::After(_) => None,
+        TriggerPart::Manual => Trigger::Manual,
+        TriggerPart::Automatic => Trigger::Automatic,
+        TriggerPart::OnOperations(operations) => Trigger::OnOperations(operations.0.clone()),
+        TriggerPart::After(period) => Trigger::After(*period),
     }
 }
 

@@ -4,6 +4,7 @@ use serde_saphyr::FlowSeq;
 
 use super::{
     DocumentError, Format,
+    action::action_parts,
     keyed::Keyed,
     layout::{
         AssignmentFlags, AssignmentPart, Codes, OperationPart, StatePart, StatusPart,
@@ -53,11 +54,14 @@ fn workflow_part(workflow: &Workflow) -> WorkflowPart {
         statuses,
         assignments: _,
         transitions,
+        on_create,
+        on_comment,
     } = workflow;
     let operations = operations.iter().map(|operation| {
         let part = OperationPart {
             label: Some(operation.label.clone()),
             effect: Some(operation.effect),
+            actions: action_parts(&operation.actions),
         };
         (operation.code.clone(), part)
     });
@@ -89,15 +93,17 @@ fn workflow_part(workflow: &Workflow) -> WorkflowPart {
         statuses,
         states,
         transitions: Keyed(transitions.collect()),
+        on_create: action_parts(on_create),
+        on_comment: action_parts(on_comment),
     }
 }
 
 /// Where the last part stood, to tell which positions need not be written.
 #[derive(Default)]
-struct Place(i32);
+pub(super) struct Place(i32);
 
 impl Place {
-    fn written(&mut self, position: i32) -> Option<i32> {
+    pub(super) fn written(&mut self, position: i32) -> Option<i32> {
         let expected = self.0.saturating_add(POSITION_STEP);
         self.0 = position;
         Some(position).filter(|position| *position != expected)
@@ -140,6 +146,8 @@ fn state_part(workflow: &Workflow, state: &State, place: &mut Place) -> StatePar
         terminal,
         entry_guard,
         position,
+        on_enter,
+        on_leave,
     } = state;
     StatePart {
         label: Some(label.clone()),
@@ -156,6 +164,8 @@ fn state_part(workflow: &Workflow, state: &State, place: &mut Place) -> StatePar
                 .collect::<Vec<_>>(),
         ),
         position: place.written(*position),
+        on_enter: action_parts(on_enter),
+        on_leave: action_parts(on_leave),
     }
 }
 
@@ -184,6 +194,7 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
         trigger,
         operation,
         roles,
+        actions,
         position,
     } = transition;
     TransitionPart {
@@ -197,6 +208,7 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
         trigger: match trigger {
             Trigger::Manual => None,
             Trigger::Automatic => Some(TriggerPart::Automatic),
+            Trigger::After(period) => Some(TriggerPart::After(*period)),
             Trigger::OnOperations(operations) => {
                 Some(TriggerPart::OnOperations(FlowSeq(operations.clone())))
             }
@@ -204,18 +216,18 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
         operation: operation.clone(),
         roles: codes(roles),
         position: place.written(*position),
-        actions: None,
+        actions: action_parts(actions),
     }
 }
 
-fn codes<T: Clone>(items: &[T]) -> Option<Codes<T>> {
+pub(super) fn codes<T: Clone>(items: &[T]) -> Option<Codes<T>> {
     (!items.is_empty()).then(|| FlowSeq(items.to_vec()))
 }
 
-fn flag(set: bool) -> Option<bool> {
+pub(super) fn flag(set: bool) -> Option<bool> {
     set.then_some(true)
 }
 
-fn text(description: &Description) -> Option<Description> {
+pub(super) fn text(description: &Description) -> Option<Description> {
     Some(description.clone()).filter(|description| !description.is_empty())
 }

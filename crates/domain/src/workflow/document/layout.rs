@@ -5,16 +5,16 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{IgnoredAny, MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{MapAccess, Visitor, value::MapAccessDeserializer},
 };
 use serde_saphyr::FlowSeq;
 
-use super::keyed::Keyed;
+use super::{action::ActionPart, keyed::Keyed};
 use crate::{
     guard::Expression,
     value::{
-        Color, Description, Label, OperationCode, Role, StateCode, StatusCode, StoreView,
-        TransitionCode, WorkflowCode,
+        ActionCode, Color, Description, Label, OperationCode, Period, Role, StateCode, StatusCode,
+        StoreView, TransitionCode, WorkflowCode,
     },
     workflow::{Category, CommentStatus, Effect, RefundedUnits, StatusSharing},
 };
@@ -24,33 +24,33 @@ pub(super) type Codes<T> = FlowSeq<Vec<T>>;
 
 /// Reads a field that may be left out but not be null: a colour without quotes is a
 /// comment in YAML, and must not pass for no colour.
-fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
 macro_rules! part {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? } maps { $($map:ident: $map_type:ty),* $(,)? } refused { $($refused:ident),* $(,)? }) => {
+    ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? } maps { $($map:ident: $map_type:ty),* $(,)? }) => {
         $(#[$doc])*
         #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $(
-                #[serde(default, deserialize_with = "given", skip_serializing_if = "Option::is_none")]
+                #[serde(default, deserialize_with = "crate::workflow::document::layout::given", skip_serializing_if = "Option::is_none")]
                 pub(super) $field: Option<$type>,
             )+
             $(
                 #[serde(default, skip_serializing_if = "Keyed::is_empty")]
                 pub(super) $map: $map_type,
             )*
-            $(
-                #[serde(default, deserialize_with = "given", skip_serializing)]
-                pub(super) $refused: Option<IgnoredAny>,
-            )*
         }
     };
 }
+pub(super) use part;
+
+/// The actions of a place.
+pub(super) type Actions = Keyed<ActionCode, ActionPart>;
 
 part! {
     /// The whole document.
@@ -70,13 +70,14 @@ part! {
         statuses: Keyed<StatusCode, StatusPart>,
         states: Keyed<StateCode, StatePart>,
         transitions: Keyed<TransitionCode, TransitionPart>,
+        on_create: Actions,
+        on_comment: Actions,
     }
-    refused {}
 }
 
 part! {
     /// An operation.
-    OperationPart { label: Label, effect: Effect } maps {} refused {}
+    OperationPart { label: Label, effect: Effect } maps { actions: Actions }
 }
 
 part! {
@@ -89,7 +90,6 @@ part! {
         retired: bool,
     }
     maps { store_view_labels: Keyed<StoreView, Label> }
-    refused {}
 }
 
 part! {
@@ -105,8 +105,10 @@ part! {
         statuses: Codes<AssignmentPart>,
         position: i32,
     }
-    maps {}
-    refused {}
+    maps {
+        on_enter: Actions,
+        on_leave: Actions,
+    }
 }
 
 part! {
@@ -124,8 +126,7 @@ part! {
         roles: Codes<Role>,
         position: i32,
     }
-    maps {}
-    refused { actions }
+    maps { actions: Actions }
 }
 
 /// What starts a transition: a word, or a map with one key.
@@ -138,9 +139,8 @@ pub(super) enum TriggerPart {
     Automatic,
     /// One of these operations.
     OnOperations(Codes<OperationCode>),
-    /// Time; known, but not supported yet.
-    #[serde(skip_serializing)]
-    After(IgnoredAny),
+    /// So much time in the status that it leaves.
+    After(Period),
 }
 
 /// A status of a state: its code alone, or a map that says more.

@@ -20,10 +20,20 @@
 //!   start: {label: Start, from_states: [new], to_state: processing, trigger: {on_operations: [pay]}}
 //! ```
 //!
+//! Actions are keyed by their codes as well, under `actions` of a transition or operation,
+//! `on_enter` and `on_leave` of a state, `on_create` and `on_comment` of the workflow:
+//!
+//! ```yaml
+//! actions:
+//!   tell_erp: {webhook: {endpoint: erp}, attempts: 5, condition: order.grand_total > 0}
+//!   mail: {email: {template: shipped, customer: always}}
+//! ```
+//!
 //! The statuses of a state are listed default first; one that customers shall not see
 //! is written `{status: packing, visible_on_storefront: false}`. Parts come in the order
 //! of the document, each ten positions after the one before, unless they give a `position`.
 
+mod action;
 mod apply;
 mod export;
 mod keyed;
@@ -31,6 +41,7 @@ mod layout;
 mod magento;
 mod parse;
 
+pub(super) use action::said;
 pub use apply::{Mode, apply, draft};
 pub use export::export;
 pub use parse::{DocumentError, parse};

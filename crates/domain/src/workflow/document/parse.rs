@@ -6,13 +6,9 @@ use std::fmt::Display;
 use serde::Deserialize;
 use serde_saphyr::{Error, budget::BudgetBreach};
 
-use super::{
-    Content, DOCUMENT_BYTES_MAX, Document, Format,
-    layout::{TriggerPart, WorkflowPart},
-    magento,
-};
+use super::{Content, DOCUMENT_BYTES_MAX, Document, Format, action, layout::WorkflowPart, magento};
 
-/// How deep a document may be nested; the layout needs six levels.
+/// How deep a document may be nested; the layout needs eight levels.
 const DEPTH_MAX: usize = 24;
 
 /// Why a document cannot be read.
@@ -38,11 +34,13 @@ pub enum DocumentError {
         /// What the parser says.
         problem: String,
     },
-    /// It uses something that this version of Waymark does not know how to do yet.
-    #[error("{path} is not supported yet")]
-    NotSupportedYet {
-        /// The place in the document, such as `transitions.expire.trigger.after`.
+    /// An action does not say what is to be done, or something that does not belong to it.
+    #[error("{path} {problem}")]
+    Action {
+        /// The place in the document, such as `transitions.ship.actions.tell_erp`.
         path: String,
+        /// What is wrong with it.
+        problem: &'static str,
     },
     /// A workflow cannot be written in this format.
     #[error("a workflow can be exported as YAML or JSON only")]
@@ -84,7 +82,7 @@ impl DocumentError {
 ///
 /// # Errors
 /// Returns [`DocumentError`] for a document over [`DOCUMENT_BYTES_MAX`], text that is not
-/// well-formed, unknown keys, values that break a rule, and what is not supported yet.
+/// well-formed, unknown keys and values that break a rule.
 pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
     if text.len() > DOCUMENT_BYTES_MAX {
         return Err(DocumentError::TooLarge {
@@ -102,7 +100,7 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
     if part == WorkflowPart::default() {
         return Err(DocumentError::text(1, 1, "", &"the document says nothing"));
     }
-    refuse_unsupported(&part)?;
+    action::check(&part)?;
     Ok(Document(Content::Workflow(Box::new(part))))
 }
 
@@ -173,21 +171,4 @@ fn yaml_error(error: &Error, path: &str) -> DocumentError {
         _ => text,
     };
     DocumentError::text(line, column, path, &problem)
-}
-
-fn refuse_unsupported(part: &WorkflowPart) -> Result<(), DocumentError> {
-    for (code, transition) in part.transitions.iter() {
-        let refuse = |field: &str| {
-            Err(DocumentError::NotSupportedYet {
-                path: format!("transitions.{code}.{field}"),
-            })
-        };
-        if transition.actions.is_some() {
-            return refuse("actions");
-        }
-        if let Some(TriggerPart::After(_)) = transition.trigger {
-            return refuse("trigger.after");
-        }
-    }
-    Ok(())
 }

@@ -1,5 +1,7 @@
 //! Invented workflows for the property that a document loses nothing.
 
+mod actions;
+
 use std::collections::BTreeMap;
 
 use proptest::{collection, option, prelude::*, sample::subsequence};
@@ -15,6 +17,8 @@ use crate::{
         StatusSharing, Transition, Trigger, Workflow,
     },
 };
+
+use actions::{actions, period};
 
 fn codes() -> impl Strategy<Value = Vec<String>> {
     collection::btree_set("[a-z][a-z0-9_]{0,6}|true|null|yes|no|on|y|n", 1..5)
@@ -157,7 +161,7 @@ fn state(
         category(),
         flags,
         guard(),
-        position(),
+        (position(), actions(), actions()),
         operations,
         statuses,
     )
@@ -167,7 +171,7 @@ fn state(
                 category,
                 (can_start, holdable, terminal, visible),
                 entry_guard,
-                position,
+                (position, on_enter, on_leave),
                 operations,
                 statuses,
             )| {
@@ -190,6 +194,8 @@ fn state(
                     terminal,
                     entry_guard,
                     position,
+                    on_enter,
+                    on_leave,
                 };
                 (state, assignments)
             },
@@ -205,6 +211,7 @@ fn transition(
     let trigger = prop_oneof![
         Just(Trigger::Manual),
         Just(Trigger::Automatic),
+        period().prop_map(Trigger::After),
         subsequence(operations.to_vec(), 1..=operations.len()).prop_map(Trigger::OnOperations),
     ];
     let from = (
@@ -228,7 +235,7 @@ fn transition(
         guard(),
         trigger,
         operation,
-        roles,
+        (roles, actions()),
         position(),
     )
         .prop_map(
@@ -240,7 +247,7 @@ fn transition(
                 guard,
                 trigger,
                 operation,
-                roles,
+                (roles, actions),
                 position,
             )| {
                 Transition {
@@ -255,6 +262,7 @@ fn transition(
                     trigger,
                     operation,
                     roles,
+                    actions,
                     position,
                 }
             },
@@ -330,10 +338,11 @@ fn operation(code: OperationCode) -> impl Strategy<Value = Operation> {
         Just(Effect::Cancel),
         Just(Effect::Pay),
     ];
-    (label(), effect).prop_map(move |(label, effect)| Operation {
+    (label(), effect, actions()).prop_map(move |(label, effect, actions)| Operation {
         code: code.clone(),
         label,
         effect,
+        actions,
     })
 }
 
@@ -351,6 +360,7 @@ fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {
         view,
         flags,
         proptest::sample::select(states),
+        (actions(), actions()),
     )
         .prop_map(
             |(
@@ -359,6 +369,7 @@ fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {
                 default_store_view,
                 (never, shared, fulfilled, max_cascade),
                 initial_state,
+                (on_create, on_comment),
             )| Workflow {
                 code: WorkflowCode::new("invented").unwrap(),
                 label,
@@ -386,6 +397,8 @@ fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {
                 statuses: Vec::new(),
                 assignments: Vec::new(),
                 transitions: Vec::new(),
+                on_create,
+                on_comment,
             },
         )
 }

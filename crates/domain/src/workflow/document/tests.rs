@@ -220,23 +220,59 @@ fn names_the_place_of_what_it_refuses() {
 }
 
 #[test]
-fn names_what_is_not_supported_yet() {
+fn names_what_an_action_or_timer_gets_wrong() {
+    let action = |action: &str| format!("transitions: {{a: {{actions: {{b: {action}}}}}}}");
     let rows = [
         (
-            "transitions: {a: {trigger: {after: {duration: 8h}}}}",
-            "transitions.a.trigger.after is not supported yet",
+            "transitions: {a: {trigger: {after: tomorrow}}}".to_owned(),
+            "line 1, column 36, transitions.a.trigger.after: must be a period such as 8h, 90s or 1day 12h",
         ),
         (
-            "transitions: {a: {trigger: {after: 8h}}}",
-            "transitions.a.trigger.after is not supported yet",
+            action("{webhook: {endpoint: x}, transition: y}"),
+            "transitions.a.actions.b must say one thing only: webhook, email, publish, comment, set_attributes or transition",
         ),
         (
-            "transitions: {a: {actions: [{mail: x}]}}",
-            "transitions.a.actions is not supported yet",
+            action("{comment: {text: x}, attempts: 3}"),
+            "transitions.a.actions.b is written with the step, so attempts, backoff and timeout mean nothing to it",
+        ),
+        (
+            action("{webhook: {endpoint: x}, attempts: 51}"),
+            "transitions.a.actions.b must have 1 to 50 attempts",
+        ),
+        (
+            action("{webhook: {endpoint: x}, timeout: 6m}"),
+            "transitions.a.actions.b must have a timeout of at most 5m",
+        ),
+        (
+            action("{publish: {subject: \"{{ order.nothing }}\"}}"),
+            "line 1, column 52, transitions.a.actions.b.publish.subject: cannot be filled in: it knows no field order.nothing; the documentation of guards lists the fields",
+        ),
+        (
+            action("{email: {copy_to: [nobody], template: x}}"),
+            "line 1, column 51, transitions.a.actions.b.email.copy_to[0]: must be an address such as warehouse@example.com",
         ),
     ];
     for (text, expected) in rows {
-        assert_eq!(parse(text, Format::Yaml).unwrap_err().to_string(), expected);
+        assert_eq!(
+            parse(&text, Format::Yaml).unwrap_err().to_string(),
+            expected
+        );
+    }
+    let base =
+        "workflow: w\nlabel: W\ninitial_state: n\nstates: {n: {label: N, category: initial}}\n";
+    for (part, expected) in [
+        (
+            "on_create: {b: {position: 3}}",
+            "the document must give on_create.b.webhook, email, publish, comment, set_attributes or transition",
+        ),
+        (
+            "on_comment: {b: {email: {customer: always}}}",
+            "the document must give on_comment.b.email.template",
+        ),
+    ] {
+        let document = parse(&format!("{base}{part}"), Format::Yaml).unwrap();
+        let refused = draft(None, &document, Mode::Replace, None).unwrap_err();
+        assert_eq!(refused.to_string(), expected);
     }
 }
 

@@ -4,7 +4,7 @@ use super::{finish, set};
 use crate::{
     guard::{Expression, Guard},
     value::{Description, Label, OperationCode, Role, StateCode, StatusCode, TransitionCode},
-    workflow::{Refusal, Transition, Trigger, Workflow},
+    workflow::{Action, Refusal, Transition, Trigger, Work, Workflow, Writing},
 };
 
 /// What shall change of a transition; parts that are none stay.
@@ -30,6 +30,8 @@ pub struct TransitionPatch {
     pub operation: Option<Option<OperationCode>>,
     /// The roles of which the actor needs one.
     pub roles: Option<Vec<Role>>,
+    /// What an order sets off that takes it.
+    pub actions: Option<Vec<Action>>,
     /// The place among several that match.
     pub position: Option<i32>,
 }
@@ -107,11 +109,11 @@ fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
             status: status.clone(),
         });
     }
-    let triggers = match &transition.trigger {
-        Trigger::OnOperations(operations) => operations.as_slice(),
-        Trigger::Manual | Trigger::Automatic => &[],
-    };
-    let mut operations = triggers.iter().chain(&transition.operation);
+    let mut operations = transition
+        .trigger
+        .operations()
+        .iter()
+        .chain(&transition.operation);
     if let Some(operation) = operations.find(|operation| workflow.operation(operation).is_none()) {
         return Err(Refusal::OperationNotFound {
             operation: operation.clone(),
@@ -131,7 +133,35 @@ fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
             problem,
         });
     }
-    Ok(())
+    transition
+        .actions
+        .iter()
+        .try_for_each(|action| check_action(workflow, transition, action))
+}
+
+fn check_action(
+    workflow: &Workflow,
+    transition: &Transition,
+    action: &Action,
+) -> Result<(), Refusal> {
+    let condition = action.condition.as_ref().map(Guard::compile_condition);
+    if let Some(Err(problem)) = condition {
+        return Err(Refusal::ConditionInvalid {
+            transition: transition.code.clone(),
+            action: action.code.clone(),
+            problem,
+        });
+    }
+    match &action.work {
+        Work::Write(Writing::Transition(code))
+            if *code != transition.code && workflow.transition(code).is_none() =>
+        {
+            Err(Refusal::TransitionNotFound {
+                transition: code.clone(),
+            })
+        }
+        Work::Write(_) | Work::Send(..) => Ok(()),
+    }
 }
 
 impl TransitionPatch {
@@ -147,6 +177,7 @@ impl TransitionPatch {
             trigger,
             operation,
             roles,
+            actions,
             position,
         } = self;
         set(&mut transition.label, label);
@@ -159,6 +190,7 @@ impl TransitionPatch {
         set(&mut transition.trigger, trigger);
         set(&mut transition.operation, operation);
         set(&mut transition.roles, roles);
+        set(&mut transition.actions, actions);
         set(&mut transition.position, position);
     }
 }

@@ -116,7 +116,8 @@ fn circles(workflow: &Workflow) -> Vec<Finding> {
         let mut next = taken_by(workflow, start);
         while let Some(code) = next.pop() {
             if *code == start.code {
-                let message = "sets itself off by its actions, which only guards and conditions stop";
+                let message =
+                    "sets itself off by its actions, which only guards and conditions stop";
                 let subject = Subject::Transition(start.code.clone());
                 findings.push(Finding::new(Rule::ActionCircle, subject, message));
                 break;
@@ -134,7 +135,10 @@ fn circles(workflow: &Workflow) -> Vec<Finding> {
 /// The transitions that the active actions of a transition take, and those of the state it enters.
 fn taken_by<'w>(workflow: &'w Workflow, transition: &'w Transition) -> Vec<&'w TransitionCode> {
     let on_enter = workflow.state(&transition.to_state).map(|s| &s.on_enter);
-    let actions = transition.actions.iter().chain(on_enter.into_iter().flatten());
+    let actions = transition
+        .actions
+        .iter()
+        .chain(on_enter.into_iter().flatten());
     let taken = actions.filter_map(|action| match &action.work {
         Work::Write(Writing::Transition(code)) if action.active => Some(code),
         Work::Write(_) | Work::Send(..) => None,
@@ -148,7 +152,10 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
     let timed = |way: &&super::ways::Way<'_>| matches!(way.transition.trigger, Trigger::After(_));
     for way in ways.list.iter().filter(timed) {
         let subject = || Subject::Transition(way.transition.code.clone());
-        let lands_on = way.targets.first().and_then(|place| ways.places.get(*place));
+        let lands_on = way
+            .targets
+            .first()
+            .and_then(|place| ways.places.get(*place));
         if let Some(place) = lands_on
             && way.transition.from_statuses.contains(&place.status.code)
         {

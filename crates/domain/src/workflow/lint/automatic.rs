@@ -36,7 +36,7 @@ fn inside_state(ways: &Ways<'_>) -> Vec<Finding> {
         .workflow
         .transitions
         .iter()
-        .filter(|transition| transition.trigger != Trigger::Manual);
+        .filter(|transition| transition.trigger.is_automatic());
     let inside = unasked.filter(|transition| {
         let by_state = transition.from_states.contains(&transition.to_state);
         let by_status = transition.from_states.is_empty()

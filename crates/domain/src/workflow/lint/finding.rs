@@ -84,7 +84,7 @@ rules! {
         DuplicateCode = "duplicate_code",
         /// A part names another one that does not exist.
         UnknownReference = "unknown_reference",
-        /// A guard or entry guard does not compile.
+        /// A guard, an entry guard or the condition of an action does not compile.
         InvalidGuard = "invalid_guard",
         /// A state has statuses, none of them the default.
         MissingDefault = "missing_default",
@@ -128,6 +128,12 @@ rules! {
         RetiredTarget = "retired_target",
         /// The flags of a state contradict its category.
         CategoryMismatch = "category_mismatch",
+        /// The actions of a transition lead back to it.
+        ActionCircle = "action_circle",
+        /// Time and an automatic transition take an order from the same place.
+        TimerRace = "timer_race",
+        /// Time would take an order to the status that it has already.
+        TimerKeepsStatus = "timer_keeps_status",
         /// A terminal state lists operations that can never be recorded.
         TerminalOperations = "terminal_operations",
     }

@@ -1,6 +1,7 @@
 //! What is wrong with a workflow, and what is probably not meant. Errors block a
 //! change; warnings and information do not.
 
+mod actions;
 mod automatic;
 mod choice;
 mod finding;
@@ -39,6 +40,7 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
         findings.extend(reach::find(&ways));
         findings.extend(choice::find(&ways));
         findings.extend(automatic::find(&ways));
+        findings.extend(actions::find(&ways));
     }
     findings.sort();
     findings.dedup();

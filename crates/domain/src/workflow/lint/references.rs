@@ -7,7 +7,7 @@ use super::{Finding, Rule, listed};
 use crate::{
     guard::{Expression, Guard},
     value::{OperationCode, StateCode, StatusCode},
-    workflow::{StatusSharing, Subject, Transition, Trigger, Workflow},
+    workflow::{StatusSharing, Subject, Transition, Workflow},
 };
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
@@ -159,11 +159,9 @@ fn references(transition: &Transition, known: &Known<'_>) -> Vec<Finding> {
         .operation
         .as_ref()
         .filter(|code| !known.operations.contains(code));
-    let triggers = match &transition.trigger {
-        Trigger::OnOperations(operations) => operations.as_slice(),
-        Trigger::Manual | Trigger::Automatic => &[],
-    };
-    let triggers = triggers
+    let triggers = transition
+        .trigger
+        .operations()
         .iter()
         .filter(|code| !known.operations.contains(code));
     let named = states

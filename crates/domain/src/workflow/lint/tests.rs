@@ -1,8 +1,12 @@
 use super::*;
-use crate::workflow::{
-    Assignment, Category, CommentStatus, State, Status, StatusSharing, Transition, Trigger,
-    document::{Format, Mode, draft, parse},
-    sample::{self, expression, state, status},
+use crate::{
+    value::TransitionCode,
+    workflow::{
+        Assignment, Category, CommentStatus, State, Status, StatusSharing, Transition, Trigger,
+        Work, Writing,
+        document::{Format, Mode, draft, parse},
+        sample::{self, expression, state, status},
+    },
 };
 
 const SOUND: &str = "
@@ -296,6 +300,53 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
             state_mut(w, "done").operations = codes;
         },
         &["state done is terminal, so these operations can never be recorded: pay"],
+    ),
+    (
+        Rule::ActionCircle,
+        |w| {
+            add(w, "again", &["done"], "work", Trigger::Manual);
+            state_mut(w, "done").terminal = false;
+            let take = |code: &str| {
+                sample::action(
+                    "take",
+                    Work::Write(Writing::Transition(TransitionCode::new(code).unwrap())),
+                )
+            };
+            transition_mut(w, "again").actions = vec![take("finish")];
+            state_mut(w, "done").on_enter = vec![take("again")];
+        },
+        &[
+            "transition again sets itself off by its actions, which only guards and conditions stop",
+            "transition finish sets itself off by its actions, which only guards and conditions stop",
+        ],
+    ),
+    (
+        Rule::TimerRace,
+        |w| {
+            let period = "1h".parse().unwrap();
+            add(w, "later", &["new"], "done", Trigger::After(period));
+            add(w, "skip", &["new"], "done", Trigger::Automatic);
+            transition_mut(w, "skip").guard = Some(expression("order.can_ship"));
+        },
+        &[
+            "transition later starts by time where automatic transitions start as well, and they come first: skip",
+        ],
+    ),
+    (
+        Rule::TimerKeepsStatus,
+        |w| {
+            add(
+                w,
+                "later",
+                &[],
+                "work",
+                Trigger::After("1h".parse().unwrap()),
+            );
+            transition_mut(w, "later").from_statuses = vec![status("working")];
+        },
+        &[
+            "transition later keeps status working where it starts from it, so time never takes it there",
+        ],
     ),
     (
         Rule::UnassignedStatus,

@@ -136,7 +136,7 @@ impl<'a> Ways<'a> {
             .to_status
             .as_ref()
             .or_else(|| self.default_of(&transition.to_state));
-        let is_automatic = !matches!(transition.trigger, Trigger::Manual);
+        let is_automatic = transition.trigger.is_automatic();
         let mut sources = self.no_places();
         for (index, place) in self.places.iter().enumerate() {
             let (state, status) = (&place.state.code, &place.status.code);

@@ -1,7 +1,8 @@
 //! Writing entries of history.
 
 use waymark_domain::{
-    history::{Detail, Entry, Kind, LogPosition, Logged, Recorded},
+    delivery::DeliveryId,
+    history::{Detail, Entry, Kind, LogPosition, Logged, Recorded, SetOff},
     order::LineQuantity,
 };
 
@@ -41,6 +42,7 @@ impl From<&Logged> for v1::HistoryEntry {
             metadata,
             create_time,
             detail,
+            set_off,
         } = entry;
         let from = from.as_ref();
         Self {
@@ -65,7 +67,28 @@ impl From<&Logged> for v1::HistoryEntry {
             metadata: metadata.as_map().clone(),
             create_time: Some(timestamp_to_wire(*create_time)),
             detail: detail_to_wire(detail),
+            set_off: set_off
+                .iter()
+                .zip(0..)
+                .map(|(set_off, number)| set_off_to_wire(*position, number, set_off))
+                .collect(),
         }
+    }
+}
+
+/// What was only rehearsed has no delivery.
+fn set_off_to_wire(position: LogPosition, number: u32, set_off: &SetOff) -> v1::SetOff {
+    let SetOff { action, to } = set_off;
+    let id = DeliveryId { position, number };
+    v1::SetOff {
+        delivery_id: if position.offset > 0 {
+            id.to_string()
+        } else {
+            String::new()
+        },
+        action: action.to_string(),
+        kind: to.kind().to_owned(),
+        destination: to.to_string(),
     }
 }
 

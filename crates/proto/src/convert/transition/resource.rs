@@ -8,6 +8,8 @@ use waymark_domain::{
 
 use crate::{
     convert::{
+        action::{actions_to_wire, read_actions},
+        instant::{period_from_wire, period_to_wire},
         mask::{Mask, Paths},
         order::text,
         violations::{Noted, Path, Violations},
@@ -75,7 +77,7 @@ pub(super) fn read_transition(
     let trigger = read_trigger(found, at.field("trigger"), trigger);
     let operation = found.optional(at.field("operation"), &operation);
     let roles = found.list(at.field("roles"), &roles, LIST_MAX);
-    refuse_actions(found, at.field("actions"), &actions);
+    let actions = read_actions(found, at.field("actions"), actions);
     Ok(Transition {
         code: code?,
         label: label?,
@@ -88,6 +90,7 @@ pub(super) fn read_transition(
         trigger: trigger?,
         operation: operation?,
         roles: roles?,
+        actions: actions?,
         position,
     })
 }
@@ -137,9 +140,8 @@ pub(super) fn read_patch(
     let operation = operation.map(|code| found.optional(at.field("operation"), &code));
     let roles = mask.take("roles", roles);
     let roles = roles.map(|roles| found.list(at.field("roles"), &roles, LIST_MAX));
-    if let Some(actions) = mask.take("actions", actions) {
-        refuse_actions(found, at.field("actions"), &actions);
-    }
+    let actions = mask.take("actions", actions);
+    let actions = actions.map(|actions| read_actions(found, at.field("actions"), actions));
     Ok(TransitionPatch {
         label: label.transpose()?,
         description: description.transpose()?,
@@ -151,6 +153,7 @@ pub(super) fn read_patch(
         trigger: trigger.transpose()?,
         operation: operation.transpose()?,
         roles: roles.transpose()?,
+        actions: actions.transpose()?,
         position: mask.take("position", position),
     })
 }
@@ -174,7 +177,12 @@ fn read_trigger(
     match trigger.and_then(|v1::Trigger { kind }| kind) {
         None | Some(Kind::Manual(v1::ManualTrigger {})) => Ok(Trigger::Manual),
         Some(Kind::Automatic(v1::AutomaticTrigger {})) => Ok(Trigger::Automatic),
-        Some(Kind::After(_)) => Err(found.note(at.field("after"), Invalid::NotSupportedYet)),
+        Some(Kind::After(v1::AfterTrigger { duration })) => {
+            let at = at.field("after");
+            let at = at.field("duration");
+            let duration = found.required(at, duration)?;
+            period_from_wire(found, at, duration).map(Trigger::After)
+        }
         Some(Kind::OnOperations(v1::OperationTrigger { operations })) => {
             let at = at.field("on_operations");
             let at = at.field("operations");
@@ -185,12 +193,6 @@ fn read_trigger(
                 .list(at, &operations, LIST_MAX)
                 .map(Trigger::OnOperations)
         }
-    }
-}
-
-fn refuse_actions(found: &mut Violations, at: Path<'_>, actions: &[v1::TransitionAction]) {
-    if !actions.is_empty() {
-        found.note(at, Invalid::NotSupportedYet);
     }
 }
 
@@ -208,6 +210,7 @@ pub fn transition_to_wire(record: &Record, transition: &Transition) -> v1::Trans
         trigger,
         operation,
         roles,
+        actions,
         position,
     } = transition;
     let stamp = record.transitions.get(code);
@@ -223,7 +226,7 @@ pub fn transition_to_wire(record: &Record, transition: &Transition) -> v1::Trans
         trigger: Some(trigger_to_wire(trigger)),
         operation: text(operation.as_ref()),
         roles: roles.iter().map(ToString::to_string).collect(),
-        actions: Vec::new(),
+        actions: actions_to_wire(actions),
         position: *position,
         etag: stamp.map(Stamp::etag).unwrap_or_default(),
     }
@@ -236,6 +239,9 @@ fn trigger_to_wire(trigger: &Trigger) -> v1::Trigger {
             operations: operations.iter().map(ToString::to_string).collect(),
         }),
         Trigger::Automatic => Kind::Automatic(v1::AutomaticTrigger {}),
+        Trigger::After(period) => Kind::After(v1::AfterTrigger {
+            duration: Some(period_to_wire(*period)),
+        }),
     };
     v1::Trigger { kind: Some(kind) }
 }

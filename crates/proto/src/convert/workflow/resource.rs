@@ -10,7 +10,9 @@ use waymark_domain::{
 };
 
 use crate::{
-    convert::{actor::actor_to_wire, instant::timestamp_to_wire, order::text},
+    convert::{
+        action::actions_to_wire, actor::actor_to_wire, instant::timestamp_to_wire, order::text,
+    },
     v1,
 };
 
@@ -31,6 +33,8 @@ impl From<&Record> for v1::Workflow {
             statuses: _,
             assignments: _,
             transitions: _,
+            on_create,
+            on_comment,
         } = &record.workflow;
         let stamp = &record.stamp;
         Self {
@@ -49,6 +53,8 @@ impl From<&Record> for v1::Workflow {
             etag: stamp.etag(),
             create_time: Some(timestamp_to_wire(stamp.create_time)),
             update_time: Some(timestamp_to_wire(stamp.update_time)),
+            on_create: actions_to_wire(on_create),
+            on_comment: actions_to_wire(on_comment),
         }
     }
 }
@@ -114,11 +120,13 @@ fn operation_to_wire(operation: &Operation) -> v1::OrderOperation {
         code,
         label,
         effect,
+        actions,
     } = operation;
     v1::OrderOperation {
         code: code.to_string(),
         label: label.to_string(),
         effect: effect_to_wire(*effect).into(),
+        actions: actions_to_wire(actions),
     }
 }
 

@@ -322,12 +322,12 @@ fn wrong_transition() -> v1::Transition {
         ))),
         operation: text("?"),
         roles: texts(&[""]),
-        actions: vec![v1::TransitionAction::default()],
+        actions: vec![v1::StepAction::default()],
         ..Default::default()
     }
 }
 
-const WRONG_TRANSITION: [(&str, &str); 10] = [
+const WRONG_TRANSITION: [(&str, &str); 11] = [
     (
         "transition.description",
         "must not contain control characters",
@@ -340,10 +340,11 @@ const WRONG_TRANSITION: [(&str, &str); 10] = [
         "transition.guard",
         "must have at most 1000 characters, has 1001",
     ),
-    ("transition.trigger.after", "is not supported yet"),
+    ("transition.trigger.after.duration", "is required"),
     ("transition.operation", CODE),
     ("transition.roles[0]", "must not be empty"),
-    ("transition.actions", "is not supported yet"),
+    ("transition.actions[0].code", "must not be empty"),
+    ("transition.actions[0].work", "is required"),
 ];
 
 #[test]
@@ -440,5 +441,132 @@ fn transitions() {
     check(
         DeleteTransition::read(request, &workflow),
         &[("code", "must not be empty")],
+    );
+}
+
+#[test]
+#[expect(clippy::too_many_lines, reason = "rows of data")]
+fn actions() {
+    let work = |work: v1::step_action::Work| v1::StepAction {
+        code: text("tell"),
+        work: Some(work),
+        ..Default::default()
+    };
+    let policy = |attempts, backoff, timeout| {
+        let span = |seconds| prost_types::Duration { seconds, nanos: 0 };
+        Some(v1::DeliveryPolicy {
+            attempts,
+            backoff: Some(span(backoff)),
+            timeout: Some(span(timeout)),
+        })
+    };
+    let webhook = || {
+        v1::step_action::Work::Webhook(v1::WebhookWork {
+            endpoint: text("erp"),
+        })
+    };
+    let rows: Vec<(v1::StepAction, &str, &str)> = vec![
+        (
+            work(v1::step_action::Work::Webhook(v1::WebhookWork::default())),
+            "webhook.endpoint",
+            "must not be empty",
+        ),
+        (
+            v1::StepAction {
+                condition: "x".repeat(1_001),
+                ..work(webhook())
+            },
+            "condition",
+            "must have at most 1000 characters, has 1001",
+        ),
+        (
+            v1::StepAction {
+                policy: policy(51, 1, 1),
+                ..work(webhook())
+            },
+            "policy",
+            "must have 1 to 50 attempts",
+        ),
+        (
+            v1::StepAction {
+                policy: policy(1, -1, 1),
+                ..work(webhook())
+            },
+            "policy.backoff",
+            "must be a period of whole milliseconds, from 1 ms to ten years",
+        ),
+        (
+            v1::StepAction {
+                policy: policy(1, 1, 301),
+                ..work(webhook())
+            },
+            "policy",
+            "must have a timeout of at most 5m",
+        ),
+        (
+            work(v1::step_action::Work::Email(v1::EmailWork {
+                template: text("shipped"),
+                copy_to: texts(&["a@example.com", "nobody"]),
+                ..Default::default()
+            })),
+            "email.copy_to[1]",
+            "must be an address such as warehouse@example.com",
+        ),
+        (
+            work(v1::step_action::Work::Publish(v1::PublishWork {
+                subject: text("orders.{{ order.nothing }}"),
+            })),
+            "publish.subject",
+            "cannot be filled in: it knows no field order.nothing; the documentation of guards lists the fields",
+        ),
+        (
+            work(v1::step_action::Work::SetAttributes(
+                v1::AttributesWork::default(),
+            )),
+            "set_attributes.attributes",
+            "must not be empty",
+        ),
+        (
+            v1::StepAction {
+                policy: policy(1, 1, 1),
+                ..work(v1::step_action::Work::Transition(v1::TransitionWork {
+                    transition: text("ship"),
+                }))
+            },
+            "policy",
+            "means nothing to what is written with the step",
+        ),
+    ];
+    for (action, field, problem) in rows {
+        let request = v1::CreateTransitionRequest {
+            transition: Some(v1::Transition {
+                code: text("go"),
+                label: text("Go"),
+                to_state: text("new"),
+                actions: vec![action],
+                ..Default::default()
+            }),
+            ..Default::default()
+        };
+        let field = format!("transition.actions[0].{field}");
+        check(
+            CreateTransition::read(request, &default_workflow()),
+            &[(field.as_str(), problem)],
+        );
+    }
+    let twice = work(webhook());
+    let request = v1::CreateTransitionRequest {
+        transition: Some(v1::Transition {
+            code: text("go"),
+            label: text("Go"),
+            to_state: text("new"),
+            actions: vec![twice.clone(), twice],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    check(
+        CreateTransition::read(request, &default_workflow()),
+        &[("transition.actions[1].code", "must not be given twice")],
     );
 }

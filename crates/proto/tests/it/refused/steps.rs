@@ -433,7 +433,10 @@ fn hold_release_and_comment() {
     let request = v1::HoldOrderRequest {
         reason: "x".repeat(513),
         status: text("?"),
-        expire_time: Some(Timestamp::default()),
+        expire_time: Some(Timestamp {
+            seconds: i64::MAX,
+            nanos: 0,
+        }),
         ..Default::default()
     };
     check(
@@ -441,7 +444,10 @@ fn hold_release_and_comment() {
         &[
             ("reason", "must have at most 512 bytes in all, has 513"),
             ("status", CODE),
-            ("expire_time", "is not supported yet"),
+            (
+                "expire_time",
+                "must be an instant between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999999Z",
+            ),
         ],
     );
     let request = v1::ReleaseOrderRequest {

@@ -40,8 +40,7 @@ fn email() -> impl Strategy<Value = Email> {
         Just(Notify::Always),
         Just(Notify::Never),
     ];
-    let address =
-        "[a-z]{1,5}@[a-z]{1,5}\\.com".prop_map(|text| EmailAddress::new(&text).unwrap());
+    let address = "[a-z]{1,5}@[a-z]{1,5}\\.com".prop_map(|text| EmailAddress::new(&text).unwrap());
     let method = prop_oneof![Just(CopyMethod::Bcc), Just(CopyMethod::Separate)];
     let to = (collection::vec(address, 0..3), method);
     (name(), option::of(name()), identity, customer, to).prop_map(
@@ -63,13 +62,12 @@ fn work() -> impl Strategy<Value = Work> {
         email().prop_map(Channel::Email),
         template().prop_map(|subject| Channel::Publish(Publish { subject })),
     ];
-    let policy = (1..=50_u32, period(), 1..=300_000_u64).prop_map(|(attempts, backoff, timeout)| {
-        Policy {
+    let policy =
+        (1..=50_u32, period(), 1..=300_000_u64).prop_map(|(attempts, backoff, timeout)| Policy {
             attempts,
             backoff,
             timeout: Period::new(Duration::from_millis(timeout)).unwrap(),
-        }
-    });
+        });
     let policy = prop_oneof![Just(Policy::default()), policy];
     let writing = prop_oneof![
         (template(), any::<bool>()).prop_map(|(text, visible_to_customer)| Writing::Comment {
@@ -90,16 +88,19 @@ pub(super) fn actions() -> impl Strategy<Value = Vec<Action>> {
     let action = (work(), description(), guard(), position(), any::<bool>());
     let actions = collection::btree_map("[a-z][a-z0-9_]{0,6}", action, 0..3);
     actions.prop_map(|actions: BTreeMap<_, _>| {
-        let actions = actions.into_iter().map(
-            |(code, (work, description, condition, position, active))| Action {
-                code: ActionCode::new(&code).unwrap(),
-                description,
-                work,
-                condition,
-                position,
-                active,
-            },
-        );
+        let actions =
+            actions
+                .into_iter()
+                .map(
+                    |(code, (work, description, condition, position, active))| Action {
+                        code: ActionCode::new(&code).unwrap(),
+                        description,
+                        work,
+                        condition,
+                        position,
+                        active,
+                    },
+                );
         actions.collect()
     })
 }

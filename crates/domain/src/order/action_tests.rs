@@ -1,0 +1,279 @@
+//! What a step sets off, written as documents.
+
+use crate::{
+    actor::Actor,
+    history::{Detail, Entry},
+    order::{self, Action, Command, Context, Customer, Order, Target},
+    value::{Comment, Reason, Text, Timestamp, TransitionCode},
+    workflow::{
+        Graph,
+        document::{Format, Mode, apply, parse},
+        sample,
+    },
+};
+
+const HOUR: i64 = 3_600_000_000;
+
+const WORKFLOW: &str = r#"
+workflow: order
+label: Order
+initial_state: new
+statuses:
+  pending: {label: Pending}
+  packed: {label: Packed}
+  waiting: {label: Waiting}
+  done: {label: Done}
+  held: {label: Held}
+operations:
+  ship: {label: Ship, effect: ship, actions: {tell: {webhook: {endpoint: carrier}}}}
+states:
+  new:
+    label: New
+    category: initial
+    can_start: true
+    holdable: true
+    operations: [ship]
+    statuses: [pending]
+    on_leave: {bye: {webhook: {endpoint: leaving}}}
+  work:
+    label: Work
+    category: active
+    holdable: true
+    operations: [ship]
+    statuses: [packed, waiting]
+    on_enter: {hello: {webhook: {endpoint: entering}}}
+  done: {label: Done, category: completed, terminal: true, statuses: [done]}
+  held: {label: Held, category: held, statuses: [held], on_enter: {stop: {publish: {subject: held}}}}
+on_create:
+  mail: {email: {template: new_order, customer: always}}
+on_comment:
+  mail: {email: {template: comment, copy_to: [a@example.com, b@example.com], copy_method: separate}}
+transitions:
+  pack:
+    label: Pack
+    from_states: [new]
+    to_state: work
+    actions:
+      last: {publish: {subject: "orders.{{ order.id }}"}, position: 90}
+      note: {comment: {text: "Packed by {{ actor.kind }}, {{ order.attributes.box }}", visible_to_customer: true}}
+      box: {set_attributes: {box: "B{{ order.id }}"}, position: 1}
+      dear: {webhook: {endpoint: vip}, condition: order.grand_total > 1000000}
+      broken: {webhook: {endpoint: vip}, condition: "order.attributes.nothing == 'x'"}
+      off: {webhook: {endpoint: vip}, active: false}
+  finish: {label: Finish, from_states: [work], to_state: done, guard: order.attributes.box != ''}
+  hurry: {label: Hurry, from_states: [new], to_state: work, actions: {on: {transition: finish}, again: {transition: pack}}}
+  remind: {label: Remind, from_statuses: [packed], to_state: work, to_status: waiting, trigger: {after: 2h}}
+  give_up: {label: Give up, from_statuses: [waiting], to_state: done, trigger: {after: 1h}, guard: "order.attributes.box != ''"}
+"#;
+
+fn graph() -> Graph {
+    let document = parse(WORKFLOW, Format::Yaml).unwrap();
+    Graph::new(apply(None, &document, Mode::Replace, None).unwrap(), 1).unwrap()
+}
+
+fn context() -> Context {
+    Context {
+        actor: Actor::unstated(),
+        ..sample::context()
+    }
+}
+
+fn new_order(graph: &Graph, email: &str) -> (Order, Vec<Entry>) {
+    let mut new = sample::new_order(graph, vec![sample::line("1", "2")]);
+    new.customer = Customer {
+        email: Text::new(email).unwrap(),
+        ..Customer::default()
+    };
+    let entries = order::create(graph, &new, &context(), sample::CREATED).unwrap();
+    (order::replay(&entries).unwrap(), entries)
+}
+
+fn decide(graph: &Graph, order: &Order, action: Action, now: i64) -> Vec<Entry> {
+    let command = Command {
+        context: Context {
+            comment: Comment::new("said").unwrap(),
+            ..context()
+        },
+        expected_version: None,
+        action,
+    };
+    let now = Timestamp::from_micros(sample::CREATED.micros() + now);
+    order::decide(graph, order, &command, now).unwrap()
+}
+
+fn take(code: &str) -> Action {
+    Action::Transition(Target::Transition {
+        code: TransitionCode::new(code).unwrap(),
+        land_on: None,
+    })
+}
+
+/// Each entry as its kind, what it did, and what it set off.
+fn told(entries: &[Entry]) -> Vec<String> {
+    let tell = |entry: &Entry| {
+        let what = match &entry.detail {
+            Detail::Transitioned(_) => format!("{} ", entry.transition.as_ref().unwrap()),
+            Detail::Commented => format!("'{}' ", entry.comment),
+            _ => String::new(),
+        };
+        let sent = entry.set_off.iter();
+        let sent: Vec<_> = sent
+            .map(|set_off| format!("{}>{}", set_off.action, set_off.to))
+            .collect();
+        format!(
+            "{} {what}by {}: {}",
+            entry.kind().word(),
+            entry.caused_by,
+            sent.join(" ")
+        )
+    };
+    entries.iter().map(tell).collect()
+}
+
+fn after(order: &Order, entries: &[Entry]) -> Order {
+    entries.iter().fold(order.clone(), order::evolve)
+}
+
+#[test]
+fn actions_go_by_occasion_then_position_and_those_that_write_are_entries() {
+    let graph = graph();
+    let (order, created) = new_order(&graph, "c@example.com");
+    assert_eq!(told(&created), ["created by 0: create.mail>customer"]);
+    let packed = decide(&graph, &order, take("pack"), 0);
+    assert_eq!(
+        told(&packed),
+        [
+            "transitioned pack by 0: leave.new.bye>leaving transition.pack.last> enter.work.hello>entering",
+            "updated by 2: ",
+            "commented 'Packed by integration, B100000001' by 2: ",
+        ]
+    );
+    let notes = packed[0].metadata.as_map();
+    let failed = &notes["waymark.action_failed"];
+    assert!(
+        failed.starts_with("transition.pack.broken: its condition: "),
+        "{failed}"
+    );
+    assert_eq!(
+        packed[1].metadata.as_map()["waymark.action"],
+        "transition.pack.box"
+    );
+    assert!(packed[2].visible_to_customer && !packed[1].visible_to_customer);
+    let order = after(&order, &packed);
+    assert_eq!(order.attributes.as_map()["box"], "B100000001");
+}
+
+#[test]
+fn an_action_takes_a_further_step_and_one_that_is_not_allowed_is_noted() {
+    let graph = graph();
+    let (order, _) = new_order(&graph, "");
+    let hurried = decide(&graph, &order, take("hurry"), 0);
+    assert_eq!(
+        told(&hurried),
+        ["transitioned hurry by 0: leave.new.bye>leaving enter.work.hello>entering"]
+    );
+    let failed = &hurried[0].metadata.as_map()["waymark.action_failed"];
+    assert!(
+        failed.contains("transition.hurry.on: the guard of transition finish"),
+        "{failed}"
+    );
+    assert!(
+        failed.contains("transition.hurry.again: transition pack does not start from work/packed"),
+        "{failed}"
+    );
+}
+
+#[test]
+fn mails_go_to_those_who_shall_read_them() {
+    let graph = graph();
+    // The customer has no address, so nobody is written to, and the entry says so.
+    let (order, created) = new_order(&graph, "");
+    assert_eq!(told(&created), ["created by 0: "]);
+    assert!(created[0].metadata.as_map()["waymark.action_failed"].contains("no e-mail address"));
+    let copies = "commented 'said' by 0: comment.mail>a@example.com comment.mail>b@example.com";
+    let comment = || Action::Comment { status: None };
+    assert_eq!(told(&decide(&graph, &order, comment(), 0)), [copies]);
+    let (order, _) = new_order(&graph, "c@example.com");
+    assert_eq!(told(&decide(&graph, &order, comment(), 0)), [copies]);
+    let mut asked = Command {
+        context: Context {
+            notify_customer: true,
+            comment: Comment::new("said").unwrap(),
+            ..context()
+        },
+        expected_version: None,
+        action: comment(),
+    };
+    let entries = order::decide(&graph, &order, &asked, sample::CREATED).unwrap();
+    assert_eq!(
+        told(&entries),
+        [
+            "commented 'said' by 0: comment.mail>customer comment.mail>a@example.com comment.mail>b@example.com"
+        ]
+    );
+    asked.action = take("pack");
+    let entries = order::decide(&graph, &order, &asked, sample::CREATED).unwrap();
+    assert!(
+        entries
+            .iter()
+            .all(|entry| entry.set_off.iter().all(|s| s.to.kind() != "email"))
+    );
+}
+
+#[test]
+fn a_hold_is_a_pause_and_no_leaving() {
+    let graph = graph();
+    let (order, _) = new_order(&graph, "");
+    let hold = Action::Hold {
+        reason: Reason::default(),
+        status: None,
+        expire_time: None,
+    };
+    let entries = decide(&graph, &order, hold, 0);
+    assert_eq!(told(&entries), ["held by 0: enter.held.stop>"]);
+    let order = after(&order, &entries);
+    let released = decide(&graph, &order, Action::Release { hold: None }, 0);
+    assert_eq!(told(&released), ["released by 0: "]);
+}
+
+#[test]
+fn time_takes_an_order_on_and_stands_still_while_it_is_held() {
+    let graph = graph();
+    let (order, _) = new_order(&graph, "");
+    assert_eq!(graph.due_time(&order), None);
+    let order = after(&order, &decide(&graph, &order, take("pack"), 0));
+    let due =
+        |order: &Order| Some((graph.due_time(order)?.micros() - sample::CREATED.micros()) / HOUR);
+    assert_eq!(due(&order), Some(2));
+    // An hour, then a hold of ten that expires by itself, then the second hour.
+    let expire_time = Some(Timestamp::from_micros(sample::CREATED.micros() + 11 * HOUR));
+    let hold = Action::Hold {
+        reason: Reason::default(),
+        status: None,
+        expire_time,
+    };
+    let order = after(&order, &decide(&graph, &order, hold, HOUR));
+    assert_eq!(due(&order), Some(11));
+    let released = decide(&graph, &order, Action::TimeUp, 11 * HOUR);
+    assert_eq!(told(&released), ["released by 0: "]);
+    let order = after(&order, &released);
+    assert_eq!(due(&order), Some(12));
+    let early = Command {
+        context: context(),
+        expected_version: None,
+        action: Action::TimeUp,
+    };
+    let now = Timestamp::from_micros(sample::CREATED.micros() + 12 * HOUR - 1);
+    assert_eq!(
+        order::decide(&graph, &order, &early, now),
+        Err(order::Rejection::NothingDue)
+    );
+    let reminded = decide(&graph, &order, Action::TimeUp, 12 * HOUR);
+    assert_eq!(told(&reminded), ["transitioned remind by 0: "]);
+    // The status was entered anew, so its clock begins anew.
+    let order = after(&order, &reminded);
+    assert_eq!(due(&order), Some(13));
+    let done = decide(&graph, &order, Action::TimeUp, 20 * HOUR);
+    assert_eq!(told(&done), ["transitioned give_up by 0: "]);
+    assert_eq!(due(&after(&order, &done)), None);
+}

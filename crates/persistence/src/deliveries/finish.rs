@@ -1,0 +1,141 @@
+//! Noting what came of attempts.
+
+use std::collections::BTreeSet;
+
+use diesel_async::RunQueryDsl;
+use waymark_domain::{
+    delivery::{Attempt, Delivery, DeliveryId, DeliveryState},
+    value::Timestamp,
+};
+
+use super::{
+    DispatcherId, key, owned,
+    statements::{AttemptRow, FinishedKey, InsertAttempt, PromoteNext, Update, UpdateDelivery},
+};
+use crate::{
+    Error, Store,
+    rows::word,
+    tx::{Ending, Tx, before, on_conn},
+};
+
+/// A delivery that was carried, or cannot be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Finished {
+    /// The delivery, as it was found.
+    pub delivery: Delivery,
+    /// The attempt that was made; none where there was nothing to attempt.
+    pub attempt: Option<Attempt>,
+    /// What becomes of it.
+    pub next: NextStep,
+}
+
+/// What becomes of a delivery after an attempt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NextStep {
+    /// It is done.
+    Succeed,
+    /// It is tried again at this instant, with what went wrong.
+    Retry {
+        /// When.
+        at: Timestamp,
+        /// What went wrong, in words for the merchant.
+        problem: String,
+    },
+    /// It is given up, with what went wrong.
+    GiveUp {
+        /// What went wrong, in words for the merchant.
+        problem: String,
+    },
+    /// It is not sent, with why.
+    Skip {
+        /// Why, in words for the merchant.
+        problem: String,
+    },
+}
+
+impl Store {
+    /// Notes what came of deliveries, and lets the next of each order and lane have its turn.
+    /// Those of partitions that `me` does not carry any more are left to who does.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written; nothing is noted then.
+    pub async fn finish_deliveries(
+        &self,
+        me: &DispatcherId,
+        finished: &[Finished],
+    ) -> Result<(), Error> {
+        let now = self.clock().now();
+        let partitions: BTreeSet<_> = finished
+            .iter()
+            .map(|finished| finished.delivery.id.position.partition)
+            .collect();
+        let written = self.database().write(&[], async |tx| {
+            let owned = owned(tx, me, &partitions).await?;
+            let mine = finished.iter().filter(|finished| {
+                let partition = finished.delivery.id.position.partition;
+                owned.contains(&partition.number())
+            });
+            for finished in mine {
+                note(tx, finished, now).await?;
+            }
+            Ok(Ending::Commit(()))
+        });
+        written.await.map_err(before)
+    }
+}
+
+async fn note(tx: &mut Tx, finished: &Finished, now: Timestamp) -> Result<(), Error> {
+    let delivery = &finished.delivery;
+    let (partition, log_offset, number) = key(delivery.id);
+    if let Some(attempt) = &finished.attempt {
+        let row = AttemptRow {
+            partition,
+            log_offset,
+            number,
+            start_time: attempt.start_time.micros(),
+            duration_micros: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
+            outcome: word(&attempt.outcome)?,
+            code: attempt.code.map(i32::from),
+            problem: attempt.problem.clone(),
+            answer: attempt.answer.clone(),
+        };
+        on_conn!(tx, |c| InsertAttempt(&row).execute(c).await)?;
+    }
+    let (state, problem, due_time) = match &finished.next {
+        NextStep::Succeed => (DeliveryState::Succeeded, "", None),
+        NextStep::Retry { at, problem } => {
+            (DeliveryState::Pending, problem.as_str(), Some(at.micros()))
+        }
+        NextStep::GiveUp { problem } => (DeliveryState::Dead, problem.as_str(), None),
+        NextStep::Skip { problem } => (DeliveryState::Skipped, problem.as_str(), None),
+    };
+    let made = u32::from(finished.attempt.is_some());
+    let row = Update {
+        partition,
+        log_offset,
+        number,
+        state: state.word(),
+        attempts: i32::try_from(delivery.attempts.saturating_add(made)).unwrap_or(i32::MAX),
+        problem: problem.to_owned(),
+        due_time,
+        now: now.micros(),
+    };
+    on_conn!(tx, |c| UpdateDelivery(&row).execute(c).await)?;
+    if state != DeliveryState::Pending {
+        promote(tx, delivery.id, now).await?;
+    }
+    Ok(())
+}
+
+/// Lets the first that waits in the lane of a delivery have its turn.
+pub(super) async fn promote(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<(), Error> {
+    let (partition, log_offset, number) = key(id);
+    let key = FinishedKey {
+        partition,
+        log_offset,
+        number,
+        now: now.micros(),
+    };
+    on_conn!(tx, |c| PromoteNext(&key).execute(c).await)?;
+    Ok(())
+}

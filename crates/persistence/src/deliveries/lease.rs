@@ -1,0 +1,167 @@
+//! Which process carries what. A process counts its row up as long as it lives; who sees a
+//! count stand still for long enough takes over what it had. No clock is compared with
+//! another.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt,
+};
+
+use diesel::{ExpressionMethods, QueryDsl};
+use diesel_async::RunQueryDsl;
+use uuid::Uuid;
+use waymark_domain::partition::Partition;
+
+use crate::{
+    Error, Store,
+    schema::{dispatch_leases, dispatchers},
+    tx::{Ending, Tx, before, on_conn},
+};
+
+/// The name of a process that carries deliveries, new at every start.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct DispatcherId(String);
+
+impl DispatcherId {
+    /// A name that no other process has.
+    pub fn random() -> Self {
+        Self(Uuid::new_v4().simple().to_string())
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for DispatcherId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Who lives, and who carries which partition.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Leases {
+    /// The processes, each with its count.
+    pub dispatchers: BTreeMap<DispatcherId, i64>,
+    /// Who carries each partition; none for nobody.
+    pub owners: BTreeMap<Partition, Option<DispatcherId>>,
+}
+
+impl Store {
+    /// Counts the row of a process up, and says who lives and who carries what.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn renew_leases(&self, me: &DispatcherId) -> Result<Leases, Error> {
+        let written = self.database().write(&[], async |tx| {
+            use dispatchers::{id, renewal, table};
+            let row = table.find(me.as_str());
+            let updated = on_conn!(tx, |c| diesel::update(row)
+                .set(renewal.eq(renewal + 1))
+                .execute(c)
+                .await)?;
+            if updated == 0 {
+                let row = (id.eq(me.as_str()), renewal.eq(1));
+                on_conn!(tx, |c| diesel::insert_into(table)
+                    .values(row)
+                    .execute(c)
+                    .await)?;
+            }
+            Ok(Ending::Commit(leases(tx).await?))
+        });
+        written.await.map_err(before)
+    }
+
+    /// Takes partitions over that nobody carries, or one of the processes `dead`, which are
+    /// forgotten. Says which it got.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn take_leases(
+        &self,
+        me: &DispatcherId,
+        dead: &BTreeMap<DispatcherId, i64>,
+        wanted: &BTreeSet<Partition>,
+    ) -> Result<BTreeSet<Partition>, Error> {
+        let written = self.database().write(&[], async |tx| {
+            for (name, count) in dead {
+                let row = dispatchers::table
+                    .find(name.as_str())
+                    .filter(dispatchers::renewal.eq(*count));
+                on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+            }
+            let held = super::lock(tx, wanted).await?;
+            let alive = leases(tx).await?.dispatchers;
+            let free = held.into_iter().filter(|(_, owner)| {
+                let owner = owner.as_ref();
+                owner.is_none_or(|owner| !alive.keys().any(|alive| alive.0 == *owner))
+            });
+            let free: Vec<i32> = free.map(|(number, _)| number).collect();
+            let rows =
+                dispatch_leases::table.filter(dispatch_leases::partition.eq_any(free.clone()));
+            on_conn!(tx, |c| diesel::update(rows)
+                .set(dispatch_leases::owner.eq(Some(me.as_str())))
+                .execute(c)
+                .await)?;
+            Ok(Ending::Commit(
+                free.into_iter().map(Partition::new).collect(),
+            ))
+        });
+        written.await.map_err(before)
+    }
+
+    /// Gives partitions back; with `leaving`, the process is forgotten as well.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn release_leases(
+        &self,
+        me: &DispatcherId,
+        partitions: &BTreeSet<Partition>,
+        leaving: Leaving,
+    ) -> Result<(), Error> {
+        let numbers: Vec<_> = partitions.iter().map(|p| p.number()).collect();
+        let written = self.database().write(&[], async |tx| {
+            let rows = dispatch_leases::table
+                .filter(dispatch_leases::partition.eq_any(numbers.clone()))
+                .filter(dispatch_leases::owner.eq(me.as_str()));
+            on_conn!(tx, |c| diesel::update(rows)
+                .set(dispatch_leases::owner.eq(None::<String>))
+                .execute(c)
+                .await)?;
+            if leaving == Leaving::ForGood {
+                let row = dispatchers::table.find(me.as_str());
+                on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+            }
+            Ok(Ending::Commit(()))
+        });
+        written.await.map_err(before)
+    }
+}
+
+/// Whether a process that gives partitions back goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Leaving {
+    /// It carries others.
+    ForNow,
+    /// It ends.
+    ForGood,
+}
+
+async fn leases(tx: &mut Tx) -> Result<Leases, Error> {
+    let alive = dispatchers::table;
+    let alive: Vec<(String, i64)> = on_conn!(tx, |c| alive.load(c).await)?;
+    let owners = dispatch_leases::table;
+    let owners: Vec<(i32, Option<String>)> = on_conn!(tx, |c| owners.load(c).await)?;
+    Ok(Leases {
+        dispatchers: alive
+            .into_iter()
+            .map(|(id, count)| (DispatcherId(id), count))
+            .collect(),
+        owners: owners
+            .into_iter()
+            .map(|(number, owner)| (Partition::new(number), owner.map(DispatcherId)))
+            .collect(),
+    })
+}

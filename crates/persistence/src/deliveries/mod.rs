@@ -1,0 +1,61 @@
+//! The account of everything that is sent after a step, and who carries it.
+//!
+//! Rows are written with their steps, see [`crate::commit`]. Everything else that happens to
+//! them locks the lease of their partition first, so that whoever carries a partition is
+//! alone with it.
+
+mod due;
+mod finish;
+mod lease;
+mod statements;
+
+pub use finish::{Finished, NextStep};
+pub use lease::{DispatcherId, Leases, Leaving};
+
+use std::collections::BTreeSet;
+
+use diesel::{ExpressionMethods, QueryDsl};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use waymark_domain::{delivery::DeliveryId, partition::Partition};
+
+use crate::{
+    Error,
+    schema::dispatch_leases,
+    tx::{Tx, on_conn},
+};
+
+/// Locks the leases of partitions, in ascending order, and says who holds each.
+async fn lock(
+    tx: &mut Tx,
+    partitions: &BTreeSet<Partition>,
+) -> Result<Vec<(i32, Option<String>)>, Error> {
+    let numbers: Vec<_> = partitions.iter().map(|p| p.number()).collect();
+    let leases = dispatch_leases::table
+        .filter(dispatch_leases::partition.eq_any(numbers))
+        .order(dispatch_leases::partition);
+    match tx {
+        Tx::Postgres(connection) => {
+            let connection: &mut AsyncPgConnection = connection;
+            Ok(leases.for_update().load(connection).await?)
+        }
+        // BEGIN IMMEDIATE has locked the file.
+        Tx::Sqlite(_) => Ok(on_conn!(tx, |c| leases.load(c).await)?),
+    }
+}
+
+/// Locks the leases of partitions and says which of them a process carries.
+async fn owned(
+    tx: &mut Tx,
+    me: &DispatcherId,
+    partitions: &BTreeSet<Partition>,
+) -> Result<BTreeSet<i32>, Error> {
+    let leases = lock(tx, partitions).await?.into_iter();
+    let mine = leases.filter(|(_, owner)| owner.as_deref() == Some(me.as_str()));
+    Ok(mine.map(|(number, _)| number).collect())
+}
+
+/// The key of a delivery's row.
+fn key(id: DeliveryId) -> (i32, i64, i32) {
+    let number = i32::try_from(id.number).unwrap_or(i32::MAX);
+    (id.position.partition.number(), id.position.offset, number)
+}

@@ -1,0 +1,114 @@
+//! The statements of dispatching.
+
+use diesel::{
+    query_builder::Query,
+    sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
+};
+
+use crate::{schema::deliveries, statement::row_statement};
+
+/// What is asked about due deliveries.
+#[derive(Debug, Clone)]
+pub(super) struct DueKey {
+    pub(super) lane: String,
+    pub(super) partition: i32,
+    pub(super) now: i64,
+    pub(super) limit: i64,
+}
+
+row_statement! {
+    /// Finds due deliveries of a lane and partition, and whether each waits for an earlier one of
+    /// its order.
+    FindDue(DueKey)
+    "SELECT d.partition, d.log_offset, d.number, d.order_key, d.lane, d.workflow, d.order_id, d.sequence, \
+     d.order_version, d.transition, d.action, d.kind, d.destination, d.state, d.attempts, d.problem, d.due_time, \
+     d.create_time, d.update_time, EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key \
+     AND e.lane = d.lane AND e.partition = d.partition AND e.state = 'pending' \
+     AND (e.log_offset, e.number) < (d.log_offset, d.number)) FROM deliveries d WHERE d.lane = " lane: Text,
+    " AND d.partition = " partition: Integer,
+    " AND d.due_time <= " now: BigInt,
+    " ORDER BY d.due_time LIMIT " limit: BigInt;
+    ""
+}
+
+impl Query for FindDue<'_> {
+    type SqlType = (deliveries::SqlType, Bool);
+}
+
+/// What becomes of a delivery.
+#[derive(Debug, Clone)]
+pub(super) struct Update {
+    pub(super) partition: i32,
+    pub(super) log_offset: i64,
+    pub(super) number: i32,
+    pub(super) state: &'static str,
+    pub(super) attempts: i32,
+    pub(super) problem: String,
+    pub(super) due_time: Option<i64>,
+    pub(super) now: i64,
+}
+
+row_statement! {
+    /// Notes what became of a delivery. What somebody decided meanwhile stands, unless the target
+    /// has taken it.
+    UpdateDelivery(Update)
+    "UPDATE deliveries SET state = " state: Text,
+    ", attempts = " attempts: Integer,
+    ", problem = " problem: Text,
+    ", due_time = " due_time: Nullable<BigInt>,
+    ", update_time = " now: BigInt,
+    " WHERE partition = " partition: Integer,
+    " AND log_offset = " log_offset: BigInt,
+    " AND number = " number: Integer,
+    " AND (state = 'pending' OR 'succeeded' = " state: Text;
+    ")"
+}
+
+/// A delivery that is finished.
+#[derive(Debug, Clone)]
+pub(super) struct FinishedKey {
+    pub(super) partition: i32,
+    pub(super) log_offset: i64,
+    pub(super) number: i32,
+    pub(super) now: i64,
+}
+
+row_statement! {
+    /// Makes the first that waits in the lane of the same order due, if it was put aside.
+    PromoteNext(FinishedKey)
+    "UPDATE deliveries SET due_time = " now: BigInt,
+    " WHERE due_time IS NULL AND partition = " partition: Integer,
+    " AND (log_offset, number) = (SELECT w.log_offset, w.number FROM deliveries f JOIN deliveries w \
+     ON w.order_key = f.order_key AND w.lane = f.lane AND w.partition = f.partition AND w.state = 'pending' \
+     WHERE f.partition = " partition: Integer,
+    " AND f.log_offset = " log_offset: BigInt,
+    " AND f.number = " number: Integer;
+    " ORDER BY w.log_offset, w.number LIMIT 1)"
+}
+
+/// One attempt.
+#[derive(Debug, Clone)]
+pub(super) struct AttemptRow {
+    pub(super) partition: i32,
+    pub(super) log_offset: i64,
+    pub(super) number: i32,
+    pub(super) start_time: i64,
+    pub(super) duration_micros: i64,
+    pub(super) outcome: String,
+    pub(super) code: Option<i32>,
+    pub(super) problem: String,
+    pub(super) answer: Vec<u8>,
+}
+
+row_statement! {
+    /// Adds an attempt to those that a delivery has.
+    InsertAttempt(AttemptRow)
+    "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
+     problem, answer) SELECT " partition: Integer, ", " log_offset: BigInt, ", " number: Integer,
+    ", (SELECT coalesce(max(attempt), 0) + 1 FROM delivery_attempts WHERE partition = " partition: Integer,
+    " AND log_offset = " log_offset: BigInt,
+    " AND number = " number: Integer,
+    "), " start_time: BigInt, ", " duration_micros: BigInt, ", " outcome: Text, ", " code: Nullable<Integer>,
+    ", " problem: Text, ", " answer: Binary;
+    ""
+}

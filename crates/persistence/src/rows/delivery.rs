@@ -1,0 +1,117 @@
+//! A row of `deliveries`.
+
+use waymark_domain::{
+    delivery::{Delivery, DeliveryId},
+    history::{Destination, LogPosition, Logged, SetOff},
+    partition::Partition,
+    value::{Timestamp, TransitionCode},
+};
+
+use super::Reading;
+use crate::Error;
+
+/// A row as it is written with its step; it is pending and due at once.
+#[derive(Debug)]
+pub(crate) struct NewDeliveryRow<'e> {
+    pub(crate) partition: i32,
+    pub(crate) log_offset: i64,
+    pub(crate) number: i32,
+    pub(crate) order_key: i64,
+    pub(crate) lane: String,
+    pub(crate) workflow: &'e str,
+    pub(crate) order_id: &'e str,
+    pub(crate) sequence: i64,
+    pub(crate) order_version: i64,
+    pub(crate) transition: Option<&'e str>,
+    pub(crate) action: String,
+    pub(crate) kind: &'e str,
+    pub(crate) destination: String,
+    pub(crate) create_time: i64,
+}
+
+impl<'e> NewDeliveryRow<'e> {
+    /// Writes what an entry of an order set off into a row. The order is given by its key
+    /// and the version in which the step leaves it.
+    pub(crate) fn new(
+        logged: &'e Logged,
+        (order_key, order_version): (i64, i64),
+        number: i32,
+        set_off: &'e SetOff,
+    ) -> Self {
+        Self {
+            partition: logged.position.partition.number(),
+            log_offset: logged.position.offset,
+            number,
+            order_key,
+            lane: set_off.to.lane(),
+            workflow: logged.workflow.as_str(),
+            order_id: logged.order_id.as_str(),
+            sequence: logged.entry.sequence,
+            order_version,
+            transition: logged.entry.transition.as_ref().map(TransitionCode::as_str),
+            action: set_off.action.to_string(),
+            kind: set_off.to.kind(),
+            destination: set_off.to.to_string(),
+            create_time: logged.entry.create_time.micros(),
+        }
+    }
+}
+
+/// A row as it is read.
+#[derive(Debug, Clone, diesel::Queryable)]
+pub(crate) struct DeliveryRow {
+    pub(crate) partition: i32,
+    pub(crate) log_offset: i64,
+    pub(crate) number: i32,
+    pub(crate) order_key: i64,
+    pub(crate) lane: String,
+    pub(crate) workflow: String,
+    pub(crate) order_id: String,
+    pub(crate) sequence: i64,
+    pub(crate) order_version: i64,
+    pub(crate) transition: Option<String>,
+    pub(crate) action: String,
+    pub(crate) kind: String,
+    pub(crate) destination: String,
+    pub(crate) state: String,
+    pub(crate) attempts: i32,
+    pub(crate) problem: String,
+    pub(crate) due_time: Option<i64>,
+    pub(crate) create_time: i64,
+    pub(crate) update_time: i64,
+}
+
+impl DeliveryRow {
+    /// Reads the delivery.
+    pub(crate) fn delivery(&self) -> Result<Delivery, Error> {
+        let row = format!("{}/{}/{}", self.partition, self.log_offset, self.number);
+        let reading = Reading {
+            table: "deliveries",
+            row: &row,
+        };
+        let to = Destination::parse(&self.kind, &self.destination)
+            .map_err(|source| reading.corrupt("destination", source))?;
+        Ok(Delivery {
+            id: DeliveryId {
+                position: LogPosition {
+                    partition: Partition::new(self.partition),
+                    offset: self.log_offset,
+                },
+                number: u32::try_from(self.number).map_err(|e| reading.corrupt("number", e))?,
+            },
+            workflow: reading.text("workflow", &self.workflow)?,
+            order_id: reading.text("order_id", &self.order_id)?,
+            sequence: self.sequence,
+            order_version: self.order_version,
+            transition: reading.optional("transition", self.transition.as_deref())?,
+            action: reading.text("action", &self.action)?,
+            to,
+            state: reading.word("state", &self.state)?,
+            attempts: u32::try_from(self.attempts).map_err(|e| reading.corrupt("attempts", e))?,
+            problem: self.problem.clone(),
+            due_time: self.due_time.map(Timestamp::from_micros),
+            create_time: Timestamp::from_micros(self.create_time),
+            update_time: Timestamp::from_micros(self.update_time),
+        })
+    }
+}

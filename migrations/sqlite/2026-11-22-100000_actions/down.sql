@@ -1,0 +1,14 @@
+DROP TABLE dispatch_leases;
+DROP TABLE dispatchers;
+DROP TABLE endpoints;
+DROP TABLE delivery_attempts;
+DROP TABLE deliveries;
+DROP INDEX orders_due;
+ALTER TABLE orders DROP COLUMN due_time;
+ALTER TABLE history DROP COLUMN set_off;
+ALTER TABLE transitions DROP COLUMN actions;
+ALTER TABLE transitions DROP COLUMN trigger_after;
+ALTER TABLE states DROP COLUMN on_leave;
+ALTER TABLE states DROP COLUMN on_enter;
+ALTER TABLE workflows DROP COLUMN on_comment;
+ALTER TABLE workflows DROP COLUMN on_create;
