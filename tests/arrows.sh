@@ -18,6 +18,9 @@ done
 for forbidden in tonic prost waymark-proto waymark-server; do
     refuse waymark-persistence "$forbidden"
 done
+for forbidden in diesel tonic prost waymark-proto waymark-persistence waymark-server; do
+    refuse waymark-delivery "$forbidden"
+done
 for crate in waymark-server waymark-cli; do
     refuse "$crate" waymark-testkit
 done

@@ -5,8 +5,23 @@
 //! nor gRPC, repeats nothing and remembers nothing: when to try again is the
 //! dispatcher's business.
 //!
-//! Start at [`Attempt`].
+//! Start at [`Attempt`]; for webhooks at [`Webhooks`].
 
+mod address;
+mod answer;
 mod attempt;
+mod post;
+mod problem;
+mod resolver;
+mod secret;
+mod signature;
+mod tls;
+mod webhook;
+mod webhook_url;
 
+pub use address::{Allowed, InvalidEntry};
 pub use attempt::{ANSWER_BYTES_MAX, Attempt, Outcome};
+pub use post::{CloudEvent, InvalidMessageId, MessageId, Post};
+pub use secret::{InvalidSecret, SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret};
+pub use webhook::{Barred, BuildError, WebhookSettings, Webhooks};
+pub use webhook_url::{InvalidUrl, URL_BYTES_MAX, WebhookUrl};

@@ -1,0 +1,57 @@
+//! From the name of a host to the addresses that a connection may go to. The
+//! client asks once for each connection and connects to what it was told, so a
+//! name that changes its mind afterwards gains nothing.
+
+use std::{error::Error, io, net::SocketAddr, sync::Arc};
+
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+
+use crate::{Allowed, Barred};
+
+/// Asks the system, as every other program of the machine does.
+#[derive(Debug)]
+pub(crate) struct System;
+
+impl Resolve for System {
+    fn resolve(&self, name: Name) -> Resolving {
+        Box::pin(async move {
+            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            Ok(Box::new(found.into_iter()) as Addrs)
+        })
+    }
+}
+
+/// Leaves of another resolver's answer what the allow-list permits.
+pub(crate) struct Checked {
+    pub(crate) resolver: Arc<dyn Resolve>,
+    pub(crate) allowed: Arc<Allowed>,
+}
+
+impl Resolve for Checked {
+    fn resolve(&self, name: Name) -> Resolving {
+        let host = name.as_str().to_owned();
+        let resolving = self.resolver.resolve(name);
+        let allowed = Arc::clone(&self.allowed);
+        Box::pin(async move {
+            let found: Vec<_> = resolving.await?.collect();
+            let open = open(&allowed, host, found)?;
+            Ok(Box::new(open.into_iter()) as Addrs)
+        })
+    }
+}
+
+fn open(
+    allowed: &Allowed,
+    host: String,
+    found: Vec<SocketAddr>,
+) -> Result<Vec<SocketAddr>, Box<dyn Error + Send + Sync>> {
+    if found.is_empty() {
+        return Err(io::Error::from(io::ErrorKind::NotFound).into());
+    }
+    let permitted = |address: &SocketAddr| allowed.permits(&host, address.ip());
+    let open: Vec<_> = found.into_iter().filter(permitted).collect();
+    if open.is_empty() {
+        return Err(Barred::Address { host }.into());
+    }
+    Ok(open)
+}

@@ -1,0 +1,23 @@
+//! TLS to endpoints, with the certificates that the machine trusts.
+
+use std::sync::Arc;
+
+use rustls::{ClientConfig, RootCertStore, crypto::ring};
+
+/// Makes the settings of TLS 1.2 and 1.3. They always verify the certificate and the name.
+///
+/// A machine without certificates is told of in the log and not refused, since
+/// its endpoints may all be reached by plain http.
+pub(crate) fn client_config() -> Result<ClientConfig, rustls::Error> {
+    let loaded = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    let (usable, _unreadable) = roots.add_parsable_certificates(loaded.certs);
+    if usable == 0 {
+        tracing::warn!("no trusted certificate was found: webhooks over https will fail");
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(config)
+}
