@@ -5,8 +5,14 @@
 //! nor gRPC, repeats nothing and remembers nothing: when to try again is the
 //! dispatcher's business.
 //!
-//! Start at [`Attempt`].
+//! Start at [`Attempt`], then [`mail::Mailer`] and [`publish::Publisher`].
 
 mod attempt;
+mod cloud_event;
+pub mod mail;
+mod password;
+pub mod publish;
 
 pub use attempt::{ANSWER_BYTES_MAX, Attempt, Outcome};
+pub use cloud_event::CloudEvent;
+pub use password::Password;
