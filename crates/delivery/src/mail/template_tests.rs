@@ -142,13 +142,24 @@ fn html_is_escaped_and_text_is_not() {
         ("a.subject.txt", "{{ comment }}"),
         ("a.txt", "{{ comment }}"),
         ("a.html", "{{ comment }}"),
+        ("b.subject.txt", "b"),
+        (
+            "b.html",
+            "<a title=\"{{ '/\"\\'' }}\">{{ comment|safe }}{{ comment|e }}{{ [comment] }}</a>",
+        ),
     ]);
+    let html = shop.render("b", "").unwrap().html.unwrap();
+    assert!(
+        html.starts_with("<a title=\"/&quot;&#x27;\"><i>a</i> & b&lt;i&gt;"),
+        "{html}"
+    );
+    assert_eq!(html.matches("<i>").count(), 1, "{html}");
     let rendered = shop.render("a", "").unwrap();
     assert_eq!(rendered.subject, "<i>a</i> & b");
     assert_eq!(rendered.text.as_deref(), Some("<i>a</i> & b"));
     assert_eq!(
         rendered.html.as_deref(),
-        Some("&lt;i&gt;a&lt;&#x2f;i&gt; &amp; b")
+        Some("&lt;i&gt;a&lt;/i&gt; &amp; b")
     );
 }
 

@@ -1,13 +1,15 @@
 //! Events to NATS: as `CloudEvents` into a stream of `JetStream`, which
 //! acknowledges them. Start at [`Publisher::publish`].
 
+mod link;
 mod settings;
 mod subject;
 
 use std::error::Error;
 
 use async_nats::{
-    Client, Event as Change, HeaderMap, HeaderValue,
+    Client, HeaderMap, HeaderValue,
+    connection::State,
     header::{NATS_MESSAGE_ID, ParseHeaderValueError},
     jetstream::{
         self, Context, ErrorCode,
@@ -22,10 +24,13 @@ use tokio::sync::watch;
 
 pub use settings::{Access, Servers, SettingsError};
 
+use self::link::Link;
 use crate::{Attempt, CloudEvent};
 
 /// What `CloudEvents` wants written as `%..` in a header, beside all beyond ASCII.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
+
+const UNACKNOWLEDGED: &str = "NATS did not acknowledge the event in time";
 
 /// One event.
 #[derive(Debug, Clone)]
@@ -45,8 +50,9 @@ pub struct Event {
 /// one connection, which it makes again whenever it is lost.
 pub struct Publisher {
     servers: Servers,
+    client: Client,
     stream: Context,
-    is_connected: watch::Receiver<bool>,
+    link: watch::Receiver<Link>,
 }
 
 /// Why a publisher cannot begin.
@@ -66,33 +72,35 @@ impl Publisher {
     /// # Errors
     /// Says which setting is wrong.
     pub async fn connect(servers: Servers) -> Result<Self, ConnectError> {
-        let (tell, is_connected) = watch::channel(false);
+        let (tell, link) = watch::channel(Link::default());
         let options = servers
             .options()?
             .name("waymark")
             .retry_on_initial_connect()
             .event_callback(move |change| {
-                note(&change, &tell);
+                link::note(&change, &tell);
                 std::future::ready(())
             });
-        let client: Client = options.connect(servers.addresses()).await?;
+        let client = options.connect(servers.addresses()).await?;
         let stream = ContextBuilder::new()
             .timeout(servers.timeout())
-            .build(client);
+            .build(client.clone());
         Ok(Self {
             servers,
+            client,
             stream,
-            is_connected,
+            link,
         })
     }
 
     /// Makes one attempt to publish `event` and waits for the stream to store it.
     ///
     /// Accepted means stored, now or before: of a repeat within the stream's window
-    /// for duplicates the answer says `duplicate`. No connection, no stream for the
-    /// subject, no acknowledgement in time and a stream that is full are failures.
-    /// A subject, an id or a size that NATS cannot take are refusals. While there is
-    /// no connection nothing is kept back for later.
+    /// for duplicates (two minutes unless the stream says otherwise) the answer says
+    /// `duplicate`. No connection, no stream for the subject, no acknowledgement in
+    /// time and a stream that is full are failures; a subject, an id or a size that
+    /// NATS cannot take are refusals. Without a connection nothing is kept back to be
+    /// sent later; an event that was sent and not acknowledged in time may be stored.
     pub async fn publish(&self, event: Event) -> Attempt {
         if let Err(invalid) = subject::check(&event.subject) {
             return Attempt::refused(invalid.to_string());
@@ -105,10 +113,8 @@ impl Publisher {
         match tokio::time::timeout(timeout, self.store(subject.clone(), message)).await {
             Ok(Ok(stored)) => accepted(&stored),
             Ok(Err(error)) => unstored(&subject, &error),
-            Err(_elapsed) if !*self.is_connected.borrow() => {
-                Attempt::failed("there is no connection to NATS")
-            }
-            Err(_elapsed) => Attempt::failed("NATS did not acknowledge the event in time"),
+            Err(_elapsed) if self.is_connected() => Attempt::failed(UNACKNOWLEDGED),
+            Err(_elapsed) => self.unconnected(),
         }
     }
 
@@ -117,30 +123,26 @@ impl Publisher {
         subject: String,
         message: PublishMessage,
     ) -> Result<PublishAck, PublishError> {
-        let mut is_connected = self.is_connected.clone();
         // The client would queue what it cannot send, and send it even after the attempt was given up.
-        if is_connected.wait_for(|yes| *yes).await.is_err() {
-            return Err(PublishError::new(PublishErrorKind::BrokenPipe));
+        if !self.is_connected() {
+            let mut link = self.link.clone();
+            let told = link.wait_for(|link| link.is_connected).await;
+            told.map_err(|_| PublishError::new(PublishErrorKind::BrokenPipe))?;
         }
         self.stream.send_publish(subject, message).await?.await
     }
-}
 
-/// Keeps what is known of the connection, and logs how it fares.
-fn note(change: &Change, tell: &watch::Sender<bool>) {
-    match change {
-        Change::Connected => {
-            tell.send_replace(true);
-            tracing::info!("connected to NATS");
+    fn unconnected(&self) -> Attempt {
+        let problem = &self.link.borrow().problem;
+        if problem.is_empty() {
+            Attempt::failed("there is no connection to NATS")
+        } else {
+            Attempt::failed(format!("there is no connection to NATS: {problem}"))
         }
-        Change::Disconnected | Change::Closed => {
-            tell.send_replace(false);
-            tracing::warn!("the connection to NATS is lost");
-        }
-        Change::ServerError(_) | Change::ClientError(_) => {
-            tracing::warn!(nats.error = %change, "NATS reports an error");
-        }
-        Change::LameDuckMode | Change::Draining | Change::SlowConsumer(_) => {}
+    }
+
+    fn is_connected(&self) -> bool {
+        self.client.connection_state() == State::Connected
     }
 }
 
@@ -172,7 +174,7 @@ fn unstored(subject: &str, error: &PublishError) -> Attempt {
         PublishErrorKind::StreamNotFound => {
             Attempt::failed(format!("no stream of NATS takes the subject {subject}"))
         }
-        PublishErrorKind::TimedOut => Attempt::failed("NATS did not acknowledge the event in time"),
+        PublishErrorKind::TimedOut => Attempt::failed(UNACKNOWLEDGED),
         PublishErrorKind::MaxPayloadExceeded => {
             Attempt::refused("the event is larger than NATS takes")
         }

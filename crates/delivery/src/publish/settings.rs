@@ -175,7 +175,8 @@ impl Servers {
 fn parsed(address: &str) -> Result<ServerAddr, SettingsError> {
     let address: ServerAddr = address.parse().map_err(SettingsError::Server)?;
     let is_known = matches!(address.scheme(), "nats" | "tls");
-    if !is_known || address.has_user_pass() || address.host().is_empty() {
+    let has_user = address.has_user_pass() || address.password().is_some();
+    if !is_known || has_user || address.host().is_empty() {
         return Err(SettingsError::ServerForm);
     }
     Ok(address)

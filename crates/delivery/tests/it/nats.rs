@@ -84,10 +84,6 @@ fn program() -> &'static PathBuf {
     })
 }
 
-#[expect(
-    clippy::disallowed_methods,
-    reason = "where programs are is told by the environment"
-)]
 fn find() -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let home = std::env::var_os("HOME").map(|home| PathBuf::from(home).join("go/bin"));

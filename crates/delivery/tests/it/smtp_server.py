@@ -11,16 +11,22 @@ import asyncio
 import email
 import email.policy
 import json
+import logging
 import os
 import ssl
 import sys
 import threading
+import warnings
 
 from aiosmtpd.smtp import SMTP, AuthResult
 
 
 def report(word):
     print(json.dumps(word), flush=True)
+
+
+def text(part):
+    return part.get_content().replace("\r\n", "\n")
 
 
 class Handler:
@@ -31,7 +37,7 @@ class Handler:
             return f"{code} no room for {local}"
         if kind == "close":
             server.transport.abort()
-            return None
+            return "421 unheard"
         envelope.rcpt_tos.append(address)
         return "250 OK"
 
@@ -44,16 +50,17 @@ class Handler:
                 return f"{code} the mail is not wanted"
             if kind == "bye":
                 asyncio.get_running_loop().call_later(0.05, server.transport.close)
-        report(self.mail(session, envelope))
+        report(self.mail(server, session, envelope))
         return "250 2.0.0 queued as 4711"
 
-    def mail(self, session, envelope):
-        mail = email.message_from_bytes(envelope.content, policy=email.policy.default)
+    def mail(self, server, session, envelope):
+        content = envelope.content.decode("utf-8")
+        mail = email.message_from_string(content, policy=email.policy.default)
         parts = [part for part in mail.walk() if not part.is_multipart()]
         return {
             "peer": session.peer[1],
             "host": session.host_name,
-            "is_encrypted": session.ssl is not None,
+            "is_encrypted": server.transport.get_extra_info("sslcontext") is not None,
             "login": session.auth_data.login.decode() if session.auth_data else "",
             "from": envelope.mail_from,
             "recipients": envelope.rcpt_tos,
@@ -62,8 +69,8 @@ class Handler:
             "to": [[a.display_name, a.addr_spec] for a in mail["To"].addresses],
             "sender": [[a.display_name, a.addr_spec] for a in mail["From"].addresses],
             "kind": mail.get_content_type(),
-            "parts": [[part.get_content_type(), part.get_content()] for part in parts],
-            "raw": envelope.content.decode("utf-8", "replace"),
+            "parts": [[part.get_content_type(), text(part)] for part in parts],
+            "raw": content,
         }
 
 
@@ -98,7 +105,7 @@ async def serve(given):
 
     def authenticate(server, session, envelope, mechanism, data):
         matches = (data.login.decode(), data.password.decode()) == (given.user, given.password)
-        return AuthResult(success=matches, auth_data=data)
+        return AuthResult(success=matches, handled=False, auth_data=data)
 
     def protocol():
         return Server(
@@ -123,5 +130,8 @@ def stop_with_standard_input():
     os._exit(0)
 
 
+# What clients do wrong on purpose is no news.
+logging.getLogger("mail.log").setLevel(logging.CRITICAL)
+warnings.simplefilter("ignore", DeprecationWarning)
 threading.Thread(target=stop_with_standard_input, daemon=True).start()
 asyncio.run(serve(arguments()))
