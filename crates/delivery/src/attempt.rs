@@ -36,3 +36,49 @@ pub enum Outcome {
     /// The target says that it is gone for good (HTTP 410).
     Gone,
 }
+
+impl Attempt {
+    /// An attempt that the target took, with the code and the text of its answer.
+    pub(crate) fn accepted(code: Option<u16>, answer: &str) -> Self {
+        Self {
+            outcome: Outcome::Accepted,
+            code,
+            answer: beginning(answer),
+        }
+    }
+
+    /// An attempt that failed before an answer came.
+    pub(crate) fn failed(problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Self::unanswered(Outcome::Failed {
+            problem,
+            retry_after: None,
+        })
+    }
+
+    /// An attempt that was given up before an answer came.
+    pub(crate) fn refused(problem: impl Into<String>) -> Self {
+        let problem = problem.into();
+        Self::unanswered(Outcome::Refused { problem })
+    }
+
+    /// The same attempt with the code and the text of the answer that led to it.
+    pub(crate) fn with_answer(mut self, code: Option<u16>, answer: &str) -> Self {
+        self.code = code;
+        self.answer = beginning(answer);
+        self
+    }
+
+    fn unanswered(outcome: Outcome) -> Self {
+        Self {
+            outcome,
+            code: None,
+            answer: Vec::new(),
+        }
+    }
+}
+
+fn beginning(answer: &str) -> Vec<u8> {
+    let end = answer.floor_char_boundary(ANSWER_BYTES_MAX);
+    answer.bytes().take(end).collect()
+}

@@ -5,13 +5,17 @@
 //! nor gRPC, repeats nothing and remembers nothing: when to try again is the
 //! dispatcher's business.
 //!
-//! Start at [`Attempt`]; for webhooks at [`Webhooks`].
+//! Start at [`Attempt`], then [`Webhooks`], [`mail::Mailer`] and [`publish::Publisher`].
 
 mod address;
 mod answer;
 mod attempt;
+mod cloud_event;
+pub mod mail;
+mod password;
 mod post;
 mod problem;
+pub mod publish;
 mod resolver;
 mod secret;
 mod signature;
@@ -21,7 +25,9 @@ mod webhook_url;
 
 pub use address::{Allowed, InvalidEntry};
 pub use attempt::{ANSWER_BYTES_MAX, Attempt, Outcome};
-pub use post::{CloudEvent, InvalidMessageId, MessageId, Post};
+pub use cloud_event::CloudEvent;
+pub use password::Password;
+pub use post::{InvalidMessageId, MessageId, Post};
 pub use secret::{InvalidSecret, SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret};
 pub use webhook::{Barred, BuildError, WebhookSettings, Webhooks};
 pub use webhook_url::{InvalidUrl, URL_BYTES_MAX, WebhookUrl};

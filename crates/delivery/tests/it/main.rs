@@ -1,9 +1,15 @@
-//! Deliveries to real targets on loopback.
+//! The crate against real servers, on loopback.
 
 #![expect(
     clippy::unwrap_used,
+    clippy::expect_used,
     clippy::panic,
-    reason = "a test may stop where it stands"
+    reason = "tests fail by panicking"
 )]
 
+mod certificate;
+mod mail;
+mod nats;
+mod publish;
+mod smtp;
 mod webhooks;

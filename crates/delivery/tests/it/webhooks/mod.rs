@@ -13,7 +13,6 @@ mod tls;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderValue;
 use waymark_delivery::{
     Attempt, CloudEvent, MessageId, Outcome, Post, Secret, WebhookSettings, WebhookUrl, Webhooks,
 };
@@ -45,10 +44,10 @@ fn post_to(url: &str) -> Post {
             id: "17".to_owned(),
             source: "/workflows/order".to_owned(),
             kind: "order.held".to_owned(),
-            subject: Some("000000123".to_owned()),
+            subject: "000000123".to_owned(),
             time: "1994-11-06T08:49:37.000001Z".to_owned(),
+            content_type: "application/json".to_owned(),
         },
-        content_type: HeaderValue::from_static("application/json"),
         body: Bytes::from_static(br#"{"type":"order.held","data":{}}"#),
         timeout: LONG,
     }

@@ -1,0 +1,106 @@
+//! Who a mail comes from: five identities that a workflow names and the
+//! settings give an address.
+
+use std::str::FromStr;
+
+use super::Mailbox;
+
+/// Which of the shop's senders a mail comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// The shop as such; stands in for every one that has no address of its own.
+    General,
+    /// Those who sell.
+    Sales,
+    /// Those who help.
+    Support,
+    /// A first one that the shop defines.
+    Custom1,
+    /// A second one that the shop defines.
+    Custom2,
+}
+
+impl Identity {
+    /// Every identity.
+    pub const ALL: [Self; 5] = [
+        Self::General,
+        Self::Sales,
+        Self::Support,
+        Self::Custom1,
+        Self::Custom2,
+    ];
+
+    /// Its name in workflows and settings.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::General => "general",
+            Self::Sales => "sales",
+            Self::Support => "support",
+            Self::Custom1 => "custom1",
+            Self::Custom2 => "custom2",
+        }
+    }
+}
+
+/// A name that is none of general, sales, support, custom1 and custom2.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a sender is general, sales, support, custom1 or custom2")]
+pub struct UnknownIdentity;
+
+impl FromStr for Identity {
+    type Err = UnknownIdentity;
+
+    fn from_str(name: &str) -> Result<Self, UnknownIdentity> {
+        let mut all = Self::ALL.into_iter();
+        all.find(|identity| identity.name() == name)
+            .ok_or(UnknownIdentity)
+    }
+}
+
+/// The name and address of each identity.
+#[derive(Debug, Clone)]
+pub struct Senders {
+    general: Mailbox,
+    sales: Option<Mailbox>,
+    support: Option<Mailbox>,
+    custom1: Option<Mailbox>,
+    custom2: Option<Mailbox>,
+}
+
+impl Senders {
+    /// Senders of which every one is `general`.
+    pub fn new(general: Mailbox) -> Self {
+        Self {
+            general,
+            sales: None,
+            support: None,
+            custom1: None,
+            custom2: None,
+        }
+    }
+
+    /// The same senders, with `mailbox` for `identity`.
+    #[must_use]
+    pub fn with(mut self, identity: Identity, mailbox: Mailbox) -> Self {
+        match identity {
+            Identity::General => self.general = mailbox,
+            Identity::Sales => self.sales = Some(mailbox),
+            Identity::Support => self.support = Some(mailbox),
+            Identity::Custom1 => self.custom1 = Some(mailbox),
+            Identity::Custom2 => self.custom2 = Some(mailbox),
+        }
+        self
+    }
+
+    /// The mailbox of `identity`; that of [`Identity::General`] where it has none.
+    pub fn get(&self, identity: Identity) -> &Mailbox {
+        let own = match identity {
+            Identity::General => None,
+            Identity::Sales => self.sales.as_ref(),
+            Identity::Support => self.support.as_ref(),
+            Identity::Custom1 => self.custom1.as_ref(),
+            Identity::Custom2 => self.custom2.as_ref(),
+        };
+        own.unwrap_or(&self.general)
+    }
+}

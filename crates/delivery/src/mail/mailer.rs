@@ -1,0 +1,132 @@
+//! Sends one mail: renders, composes, hands over.
+
+use std::{error::Error, sync::Arc};
+
+use lettre::transport::smtp;
+use minijinja::{Value, context, value::Serde};
+
+use super::{
+    Identity, Mail, Senders, Server, SettingsError, Templates,
+    connections::Connections,
+    message::{ComposeError, Letter},
+    template::TemplateError,
+    transaction,
+};
+use crate::Attempt;
+
+/// Sends mails through one SMTP server. One for the whole process: it keeps
+/// connections for the next mail.
+pub struct Mailer {
+    connections: Connections,
+    senders: Senders,
+    templates: Arc<Templates>,
+}
+
+/// Why a mail is refused before any server saw it.
+#[derive(Debug, thiserror::Error)]
+enum Refusal {
+    #[error(transparent)]
+    Template(#[from] TemplateError),
+    #[error(transparent)]
+    Compose(#[from] ComposeError),
+    #[error("the template could not be rendered")]
+    Crashed(#[from] tokio::task::JoinError),
+}
+
+impl Mailer {
+    /// A mailer for `server`. It opens no connection yet.
+    ///
+    /// # Errors
+    /// Returns [`SettingsError::Certificate`] where TLS is wanted and the
+    /// certificates cannot be used.
+    pub fn new(
+        server: Server,
+        senders: Senders,
+        templates: Templates,
+    ) -> Result<Self, SettingsError> {
+        let domain = senders.get(Identity::General).domain();
+        Ok(Self {
+            connections: Connections::new(server, domain)?,
+            senders,
+            templates: Arc::new(templates),
+        })
+    }
+
+    /// Makes one attempt to send `mail`.
+    ///
+    /// Accepted is what the server answered 2xx to; the answer also names copies
+    /// that it did not take. A reply of 4xx, a connection that fails and a time-out
+    /// are failures; so is whatever goes wrong before the mail is named, a login
+    /// included, since it is not the mail's fault. A reply of 5xx to the mail, a
+    /// template that is broken and a mail that cannot be written are refusals.
+    pub async fn send(&self, mail: Mail) -> Attempt {
+        match self.compose(mail).await {
+            Ok(letter) => self.deliver(&letter).await,
+            Err(refusal) => Attempt::refused(with_causes(&refusal)),
+        }
+    }
+
+    async fn compose(&self, mail: Mail) -> Result<Letter, Refusal> {
+        let sender = self.senders.get(mail.identity).clone();
+        let templates = Arc::clone(&self.templates);
+        let task = tokio::task::spawn_blocking(move || {
+            let given = Value::from(Serde(&mail.context));
+            let context = context! {
+                sender => context! { name => sender.name(), address => sender.address() },
+                ..given
+            };
+            let rendered = templates.render(&mail.template, &mail.store_view, &context)?;
+            Ok(Letter::compose(&mail, &sender, rendered)?)
+        });
+        task.await?
+    }
+
+    async fn deliver(&self, letter: &Letter) -> Attempt {
+        let timeout = self.connections.server().timeout();
+        let name = self.server_name();
+        match tokio::time::timeout(timeout, self.exchange(letter)).await {
+            Ok(Ok(attempt)) => attempt,
+            Ok(Err(error)) => unreached(&name, &error),
+            Err(_elapsed) => Attempt::failed(format!(
+                "the mail server {name} was not done within {} s",
+                timeout.as_secs_f64()
+            )),
+        }
+    }
+
+    async fn exchange(&self, letter: &Letter) -> Result<Attempt, smtp::Error> {
+        let mut connection = self.connections.take().await?;
+        let attempt = transaction::hand_over(&mut connection, letter).await?;
+        self.connections.put_back(connection);
+        Ok(attempt)
+    }
+
+    fn server_name(&self) -> String {
+        let server = self.connections.server();
+        format!("{}:{}", server.host(), server.port())
+    }
+}
+
+/// The attempt that ended where no mail could be named: at the connection, the greeting, STARTTLS or the login.
+fn unreached(name: &str, error: &smtp::Error) -> Attempt {
+    match error.status() {
+        Some(code) => {
+            let code = u16::from(code);
+            let text = error.source().map(ToString::to_string).unwrap_or_default();
+            let problem = format!("the mail server {name} answered {code} before any mail");
+            Attempt::failed(problem).with_answer(Some(code), &text)
+        }
+        None => Attempt::failed(format!("the mail server {name}: {error}")),
+    }
+}
+
+fn with_causes(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(inner) = cause {
+        text.push_str(": ");
+        text.push_str(&inner.to_string());
+        cause = inner.source();
+    }
+    text
+}

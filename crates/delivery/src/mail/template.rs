@@ -1,0 +1,340 @@
+//! Templates of mails: where they are found, and how they are rendered within
+//! bounds. Their language is Jinja; docs/mails.md tells merchants about it.
+
+use std::{
+    error::Error as _,
+    fs::File,
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+};
+
+use minijinja::{
+    AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value, escape_formatter,
+    syntax::SyntaxConfig,
+};
+
+use super::mailbox::one_line;
+
+/// How many characters a subject has at most.
+const SUBJECT_CHARS_MAX: usize = 255;
+/// How large a file of a template is, and how much a part renders to, at most.
+const PART_BYTES_MAX: usize = 256 * 1024;
+/// How many instructions one part may take: some hundred for each of 500 lines.
+const FUEL: u64 = 1_000_000;
+
+const SUBJECT: &str = ".subject.txt";
+const TEXT: &str = ".txt";
+const HTML: &str = ".html";
+
+macro_rules! embedded {
+    ($($file:literal),* $(,)?) => {
+        &[$(($file, include_str!(concat!("../../templates/", $file)))),*]
+    };
+}
+
+const EMBEDDED: &[(&str, &str)] = embedded![
+    "layout.html",
+    "new_order.html",
+    "new_order.subject.txt",
+    "new_order.txt",
+    "new_order_guest.html",
+    "new_order_guest.subject.txt",
+    "new_order_guest.txt",
+    "order_lines.html",
+    "order_lines.txt",
+    "order_update.html",
+    "order_update.subject.txt",
+    "order_update.txt",
+    "order_update_guest.html",
+    "order_update_guest.subject.txt",
+    "order_update_guest.txt",
+];
+
+/// The shop's own templates, and behind them the embedded ones.
+///
+/// A file is looked for as `<directory>/<store view>/<file>`, then as
+/// `<directory>/<file>`, then among the embedded ones; it is read anew for each
+/// mail, so a change counts at once. The files are the operator's own: the bounds
+/// guard against mistakes, not against a template written to do harm.
+#[derive(Debug, Clone)]
+pub struct Templates {
+    directory: Option<PathBuf>,
+}
+
+/// The parts of a mail; at least one of `text` and `html` is there.
+#[derive(Debug)]
+pub(super) struct Rendered {
+    /// One line of 1 to 255 characters.
+    pub(super) subject: String,
+    pub(super) text: Option<String>,
+    pub(super) html: Option<String>,
+}
+
+/// Why a template gives no mail.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum TemplateError {
+    #[error("`{name}` is no name of a template: a letter a-z, then a-z, 0-9 or _")]
+    Name { name: String },
+    #[error("`{store_view}` is no name of a store view")]
+    StoreView { store_view: String },
+    #[error("the template `{name}` has neither a text nor an html part")]
+    NoBody { name: String },
+    #[error("the template `{name}` has no subject")]
+    NoSubject { name: String },
+    #[error("the template {file} cannot be read")]
+    Unreadable { file: String, source: io::Error },
+    #[error("the template {file} is larger, or renders to more, than {PART_BYTES_MAX} bytes")]
+    TooLarge { file: String },
+    #[error("templates cannot be read at all")]
+    Setup(#[from] minijinja::Error),
+    #[error("the template {file}, line {line}: {problem}")]
+    Broken {
+        file: String,
+        line: usize,
+        problem: String,
+    },
+}
+
+impl Templates {
+    /// The embedded templates alone.
+    pub fn embedded() -> Self {
+        Self { directory: None }
+    }
+
+    /// The templates in `directory`, and the embedded ones for what it lacks.
+    pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
+        Self {
+            directory: Some(directory.into()),
+        }
+    }
+
+    /// Renders the parts of `name` for `store_view` (empty = none). Reads files and
+    /// computes for some milliseconds, so it belongs on a blocking thread.
+    pub(super) fn render(
+        &self,
+        name: &str,
+        store_view: &str,
+        context: &Value,
+    ) -> Result<Rendered, TemplateError> {
+        let name = checked_name(name)?;
+        let search = Search::new(self.directory.clone(), store_view)?;
+        let environment = search.environment()?;
+        let part = |ending| search.part(&environment, &format!("{name}{ending}"), context);
+        let (text, html) = (part(TEXT)?, part(HTML)?);
+        let name = || name.to_owned();
+        if text.is_none() && html.is_none() {
+            return Err(TemplateError::NoBody { name: name() });
+        }
+        let subject = part(SUBJECT)?.map(|subject| one_line(&subject, SUBJECT_CHARS_MAX));
+        let subject = subject.ok_or_else(|| TemplateError::NoSubject { name: name() })?;
+        Ok(Rendered {
+            subject,
+            text,
+            html,
+        })
+    }
+}
+
+fn checked_name(name: &str) -> Result<&str, TemplateError> {
+    let refused = || TemplateError::Name {
+        name: name.to_owned(),
+    };
+    let rest = name.strip_prefix(|first: char| first.is_ascii_lowercase());
+    let rest = rest.ok_or_else(refused)?;
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    if rest.bytes().all(allowed) {
+        Ok(name)
+    } else {
+        Err(refused())
+    }
+}
+
+/// Where the files of one mail are looked for.
+#[derive(Debug, Clone)]
+struct Search {
+    directory: Option<PathBuf>,
+    store_view: String,
+}
+
+/// A file that was found.
+struct Found {
+    /// The file as a problem names it.
+    shown: String,
+    source: String,
+}
+
+impl Search {
+    fn new(directory: Option<PathBuf>, store_view: &str) -> Result<Self, TemplateError> {
+        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+        let store_view = store_view.to_owned();
+        if !store_view.bytes().all(allowed) {
+            return Err(TemplateError::StoreView { store_view });
+        }
+        Ok(Self {
+            directory,
+            store_view,
+        })
+    }
+
+    /// The file, where there is one. What is no name of a template's part is none:
+    /// so no name leads out of the directory.
+    fn find(&self, file: &str) -> Result<Option<Found>, TemplateError> {
+        let endings = [SUBJECT, TEXT, HTML];
+        let mut names = endings.iter().filter_map(|end| file.strip_suffix(end));
+        if !names.any(|name| checked_name(name).is_ok()) {
+            return Ok(None);
+        }
+        if let Some(directory) = &self.directory {
+            let own = [Path::new(&self.store_view).join(file), PathBuf::from(file)];
+            for relative in own {
+                let shown = relative.display().to_string();
+                if let Some(source) = read(&directory.join(&relative), &shown)? {
+                    return Ok(Some(Found { shown, source }));
+                }
+            }
+        }
+        let mut embedded = EMBEDDED.iter();
+        Ok(embedded
+            .find(|(name, _)| *name == file)
+            .map(|(name, source)| Found {
+                shown: format!("{name} (built in)"),
+                source: (*source).to_owned(),
+            }))
+    }
+
+    fn environment(&self) -> Result<Environment<'static>, TemplateError> {
+        let mut environment = Environment::new();
+        // A misspelt name fails as soon as it is printed, but `if` may ask for what only some orders have.
+        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        environment.set_auto_escape_callback(|file| {
+            if file.ends_with(HTML) {
+                AutoEscape::Html
+            } else {
+                AutoEscape::None
+            }
+        });
+        environment.set_formatter(format);
+        let mut syntax = SyntaxConfig::builder();
+        syntax.trim_blocks(true).lstrip_blocks(true);
+        environment.set_syntax(syntax.keep_trailing_newline(true).build()?);
+        environment.set_fuel(Some(FUEL));
+        let search = self.clone();
+        environment.set_loader(move |file| match search.find(file) {
+            Ok(found) => Ok(found.map(|found| found.source)),
+            Err(error) => {
+                let problem = minijinja::Error::new(ErrorKind::BadInclude, error.to_string());
+                Err(problem.with_source(error))
+            }
+        });
+        Ok(environment)
+    }
+
+    /// What `file` renders to; none where there is no such file or nothing but white space comes of it.
+    fn part(
+        &self,
+        environment: &Environment<'static>,
+        file: &str,
+        context: &Value,
+    ) -> Result<Option<String>, TemplateError> {
+        let Some(found) = self.find(file)? else {
+            return Ok(None);
+        };
+        let mut page = Page::default();
+        let template = environment.get_template(file);
+        let rendered = template.and_then(|template| {
+            template
+                .render_captured_to(context.clone(), &mut page)
+                .map(|_state| ())
+        });
+        if page.is_full {
+            return Err(TemplateError::TooLarge { file: found.shown });
+        }
+        rendered.map_err(|error| self.broken(&found.shown, &error))?;
+        let text = String::from_utf8_lossy(&page.bytes);
+        Ok(Some(text.into_owned()).filter(|text| !text.trim().is_empty()))
+    }
+
+    /// Names the innermost file and line: of a template that includes another, the other is at fault.
+    fn broken(&self, shown: &str, error: &minijinja::Error) -> TemplateError {
+        let mut innermost = error;
+        while let Some(inner) = innermost
+            .source()
+            .and_then(|source| source.downcast_ref::<minijinja::Error>())
+        {
+            innermost = inner;
+        }
+        let file = innermost.name().or(error.name());
+        let found = file.and_then(|file| self.find(file).ok().flatten());
+        let problem = match innermost.detail() {
+            Some(detail) => format!("{}: {detail}", innermost.kind()),
+            None => innermost.kind().to_string(),
+        };
+        TemplateError::Broken {
+            file: found.map_or_else(|| shown.to_owned(), |found| found.shown),
+            line: innermost.line().or(error.line()).unwrap_or(1),
+            problem,
+        }
+    }
+}
+
+fn read(path: &Path, shown: &str) -> Result<Option<String>, TemplateError> {
+    let unreadable = |source| TemplateError::Unreadable {
+        file: shown.to_owned(),
+        source,
+    };
+    let file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut source = String::new();
+    let bytes_max = PART_BYTES_MAX as u64 + 1;
+    let length = file.take(bytes_max).read_to_string(&mut source);
+    if length.map_err(unreadable)? > PART_BYTES_MAX {
+        let file = shown.to_owned();
+        return Err(TemplateError::TooLarge { file });
+    }
+    Ok(Some(source))
+}
+
+/// Writes a value as the engine does, but leaves slashes in html as they are: an address of the form
+/// `https:&#x2f;&#x2f;` is harmless, and yet filters of mails distrust it.
+fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
+    let is_html = matches!(state.auto_escape(), AutoEscape::Html);
+    let Some(text) = value.as_str().filter(|_| is_html && !value.is_safe()) else {
+        return escape_formatter(out, state, value);
+    };
+    for (number, piece) in text.split('/').enumerate() {
+        if number > 0 {
+            out.write_str("/")?;
+        }
+        escape_formatter(out, state, &Value::from(piece))?;
+    }
+    Ok(())
+}
+
+/// What a template writes to, up to its bound.
+#[derive(Default)]
+struct Page {
+    bytes: Vec<u8>,
+    is_full: bool,
+}
+
+impl Write for &mut Page {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + more.len() > PART_BYTES_MAX {
+            self.is_full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+#[path = "template_tests.rs"]
+mod tests;

@@ -1,0 +1,261 @@
+use std::fs;
+
+use minijinja::{context, value::Serde};
+use serde_json::json;
+use tempfile::TempDir;
+
+use super::*;
+
+struct Shop(TempDir);
+
+impl Shop {
+    fn with(files: &[(&str, &str)]) -> Self {
+        let folder = TempDir::new().unwrap();
+        for (file, source) in files {
+            let path = folder.path().join(file);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(path, source).unwrap();
+        }
+        Self(folder)
+    }
+
+    fn render(&self, name: &str, store_view: &str) -> Result<Rendered, TemplateError> {
+        let context = Value::from(Serde(json!({
+            "order": {"id": "42", "lines": vec!["x"; 500]},
+            "comment": "<i>a</i> & b",
+        })));
+        Templates::in_directory(self.0.path()).render(name, store_view, &context)
+    }
+
+    fn problem(&self, name: &str, store_view: &str) -> String {
+        self.render(name, store_view).unwrap_err().to_string()
+    }
+}
+
+#[test]
+fn a_file_is_looked_for_in_three_places() {
+    let shop = Shop::with(&[
+        ("a.subject.txt", "all"),
+        ("a.txt", "text of all"),
+        ("a.html", "html of all"),
+        ("de/a.txt", "text of de"),
+    ]);
+    let rendered = shop.render("a", "de").unwrap();
+    assert_eq!(rendered.subject, "all");
+    assert_eq!(rendered.text.as_deref(), Some("text of de"));
+    assert_eq!(rendered.html.as_deref(), Some("html of all"));
+    for store_view in ["", "fr"] {
+        let rendered = shop.render("a", store_view).unwrap();
+        assert_eq!(rendered.text.as_deref(), Some("text of all"));
+    }
+}
+
+#[test]
+fn what_the_shop_lacks_is_built_in() {
+    let own = "Order {{ order.id }} {% include \"new_order.subject.txt\" %}";
+    let shop = Shop::with(&[("new_order.subject.txt", "own\n"), ("mine.txt", own)]);
+    let shop_subject = |name| shop.render(name, "").map(|rendered| rendered.subject);
+    // A text without a subject of its own.
+    assert!(matches!(
+        shop_subject("mine"),
+        Err(TemplateError::NoSubject { .. })
+    ));
+    // Its subject is the shop's, its body the built-in one, which this context does not fill.
+    let problem = shop.problem("new_order", "");
+    assert!(
+        problem.contains("new_order.txt (built in), line "),
+        "{problem}"
+    );
+}
+
+#[test]
+fn an_included_template_is_named_when_it_is_broken() {
+    let shop = Shop::with(&[
+        ("a.subject.txt", "a"),
+        ("a.txt", "1\n2\n{% include \"b.txt\" %}"),
+        ("de/b.txt", "1\n{{ nothing }}"),
+        ("b.txt", "1\n2\n{% if %}"),
+    ]);
+    let problem = shop.problem("a", "de");
+    assert!(
+        problem.starts_with("the template de/b.txt, line 2: undefined value"),
+        "{problem}"
+    );
+    let problem = shop.problem("a", "");
+    assert!(
+        problem.starts_with("the template b.txt, line 3: syntax error"),
+        "{problem}"
+    );
+}
+
+#[test]
+fn names_lead_nowhere_else() {
+    let shop = Shop::with(&[
+        ("secret.txt", "secret"),
+        ("a.subject.txt", "a"),
+        ("a.txt", "a"),
+    ]);
+    for name in [
+        "",
+        "A",
+        "1a",
+        "../a",
+        "a/b",
+        "a.b",
+        "a\0",
+        "\u{e4}",
+        "/etc/passwd",
+        "a-b",
+    ] {
+        let refused = shop.render(name, "");
+        assert!(matches!(refused, Err(TemplateError::Name { .. })), "{name}");
+    }
+    for store_view in ["..", ".", "de/at", "/", "d e", "\0"] {
+        let refused = shop.render("a", store_view);
+        assert!(
+            matches!(refused, Err(TemplateError::StoreView { .. })),
+            "{store_view}"
+        );
+    }
+    for include in [
+        "../secret.txt",
+        "/etc/passwd",
+        "de/secret.txt",
+        "secret",
+        "secret.md",
+        ".txt",
+    ] {
+        let source = format!("{{% include \"{include}\" %}}");
+        let inner = Shop::with(&[("a.subject.txt", "a"), ("a.txt", &source)]);
+        fs::write(inner.0.path().join("secret"), "secret").unwrap();
+        let problem = inner.problem("a", "");
+        assert!(
+            problem.contains("template not found"),
+            "{include}: {problem}"
+        );
+    }
+}
+
+#[test]
+fn html_is_escaped_and_text_is_not() {
+    let shop = Shop::with(&[
+        ("a.subject.txt", "{{ comment }}"),
+        ("a.txt", "{{ comment }}"),
+        ("a.html", "{{ comment }}"),
+        ("b.subject.txt", "b"),
+        (
+            "b.html",
+            "<a title=\"{{ '/\"\\'' }}\">{{ comment|safe }}{{ comment|e }}{{ [comment] }}</a>",
+        ),
+    ]);
+    let html = shop.render("b", "").unwrap().html.unwrap();
+    assert!(
+        html.starts_with("<a title=\"/&quot;&#x27;\"><i>a</i> & b&lt;i&gt;"),
+        "{html}"
+    );
+    assert_eq!(html.matches("<i>").count(), 1, "{html}");
+    let rendered = shop.render("a", "").unwrap();
+    assert_eq!(rendered.subject, "<i>a</i> & b");
+    assert_eq!(rendered.text.as_deref(), Some("<i>a</i> & b"));
+    assert_eq!(
+        rendered.html.as_deref(),
+        Some("&lt;i&gt;a&lt;/i&gt; &amp; b")
+    );
+}
+
+#[test]
+fn what_is_not_there_may_be_asked_for_but_not_printed() {
+    let shop = Shop::with(&[
+        ("a.subject.txt", "a"),
+        ("a.txt", "{% if order.gift %}gift{% else %}none{% endif %}"),
+        ("b.subject.txt", "b"),
+        ("b.txt", "{{ order.gift }}"),
+    ]);
+    assert_eq!(shop.render("a", "").unwrap().text.as_deref(), Some("none"));
+    assert!(
+        shop.problem("b", "")
+            .contains("b.txt, line 1: undefined value")
+    );
+}
+
+#[test]
+fn a_subject_is_one_line_of_255_characters() {
+    let long = format!("a\r\n\tb\u{2028}c {}", "\u{e4}".repeat(300));
+    let shop = Shop::with(&[("a.subject.txt", &long), ("a.txt", "a")]);
+    let subject = shop.render("a", "").unwrap().subject;
+    assert!(subject.starts_with("a b c \u{e4}"), "{subject}");
+    assert_eq!(subject.chars().count(), SUBJECT_CHARS_MAX);
+    let shop = Shop::with(&[("a.subject.txt", " \n"), ("a.txt", "a")]);
+    assert_eq!(shop.problem("a", ""), "the template `a` has no subject");
+}
+
+#[test]
+fn a_part_of_white_space_is_none() {
+    let shop = Shop::with(&[
+        ("a.subject.txt", "a"),
+        ("a.txt", "a"),
+        ("a.html", " {# the shop wants no html #}\n"),
+        ("b.subject.txt", "b"),
+        ("b.txt", "\n"),
+    ]);
+    assert!(shop.render("a", "").unwrap().html.is_none());
+    assert!(
+        shop.problem("b", "")
+            .contains("neither a text nor an html part")
+    );
+    assert!(
+        shop.problem("c", "")
+            .contains("neither a text nor an html part")
+    );
+}
+
+#[test]
+fn templates_are_bounded() {
+    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
+    let wide = "{% for line in order.lines %}{{ 'x' * 1000 }}{% endfor %}";
+    let just = format!("{{{{ 'x' * {PART_BYTES_MAX} }}}}");
+    let recursive = "{% include \"c.txt\" %}";
+    let huge = "x".repeat(PART_BYTES_MAX + 1);
+    let shop = Shop::with(&[
+        ("a.subject.txt", "a"),
+        ("a.txt", endless),
+        ("b.subject.txt", "b"),
+        ("b.txt", wide),
+        ("c.subject.txt", "c"),
+        ("c.txt", recursive),
+        ("d.subject.txt", "d"),
+        ("d.txt", &huge),
+        ("e.subject.txt", "e"),
+        ("e.txt", &just),
+    ]);
+    assert!(
+        shop.problem("a", "")
+            .contains("a.txt, line 1: engine ran out of fuel")
+    );
+    let too_large = "the template b.txt is larger, or renders to more, than 262144 bytes";
+    assert_eq!(shop.problem("b", ""), too_large);
+    assert!(shop.problem("c", "").contains("recursion limit"));
+    assert_eq!(shop.problem("d", ""), too_large.replace("b.txt", "d.txt"));
+    let text = shop.render("e", "").unwrap().text;
+    assert_eq!(text.unwrap().len(), PART_BYTES_MAX);
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named() {
+    let shop = Shop::with(&[("a.subject.txt", "a"), ("a.txt/x", "a folder")]);
+    assert_eq!(shop.problem("a", ""), "the template a.txt cannot be read");
+    let shop = Shop::with(&[("a.subject.txt", "a")]);
+    fs::write(shop.0.path().join("a.txt"), b"\xff\xfe").unwrap();
+    assert_eq!(shop.problem("a", ""), "the template a.txt cannot be read");
+}
+
+#[test]
+fn every_embedded_file_is_one_that_can_be_found() {
+    let search = Search::new(None, "").unwrap();
+    for (file, _) in EMBEDDED {
+        assert!(search.find(file).unwrap().is_some(), "{file}");
+    }
+    let nothing = context! {};
+    let unknown = Templates::embedded().render("a", "", &nothing);
+    assert!(matches!(unknown, Err(TemplateError::NoBody { .. })));
+}

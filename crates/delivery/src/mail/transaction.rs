@@ -1,0 +1,137 @@
+//! One mail over one SMTP connection, recipient by recipient.
+
+use std::error::Error as _;
+
+use lettre::{
+    Address,
+    transport::smtp::{
+        Error,
+        client::AsyncSmtpConnection,
+        commands::{Data, Mail, Rcpt},
+        extension::{Extension, MailParameter},
+        response::Response,
+    },
+};
+
+use super::message::Letter;
+use crate::Attempt;
+
+/// "Authentication required": what a server that wants a login says to any mail.
+const LOGIN_REQUIRED: u16 = 530;
+
+/// Hands `letter` over and says what came of it.
+///
+/// Without the customer there are no copies. A copy that is refused keeps nobody
+/// else from the mail: it is named in the answer, and not tried again, since a
+/// repeat would go to the others a second time.
+///
+/// # Errors
+/// Returns the error of a connection that is of no more use.
+pub(super) async fn hand_over(
+    connection: &mut AsyncSmtpConnection,
+    letter: &Letter,
+) -> Result<Attempt, Error> {
+    let takes_utf8 = Extension::SmtpUtfEight;
+    let mut parameters = Vec::new();
+    if letter.needs_utf8() {
+        if !connection.server_info().supports_feature(takes_utf8) {
+            let problem = "the mail server takes only addresses in ASCII";
+            return Ok(Attempt::refused(problem));
+        }
+        parameters.push(MailParameter::SmtpUtfEight);
+    }
+    let from = Mail::new(Some(letter.from.clone()), parameters);
+    if let Err(no) = reply(connection.command(from).await)? {
+        return Ok(no.attempt("the sender"));
+    }
+    if let Some(to) = &letter.to
+        && let Err(no) = recipient(connection, to).await?
+    {
+        return Ok(no.attempt(to.as_ref()));
+    }
+    let mut refused = Vec::new();
+    for copy in &letter.copies {
+        if let Err(no) = recipient(connection, copy).await? {
+            refused.push((copy, no));
+        }
+    }
+    if letter.to.is_none() && refused.len() == letter.copies.len() {
+        return Ok(all_refused(&refused));
+    }
+    content(connection, letter, &refused).await
+}
+
+async fn recipient(
+    connection: &mut AsyncSmtpConnection,
+    address: &Address,
+) -> Result<Result<Response, No>, Error> {
+    let command = Rcpt::new(address.clone(), Vec::new());
+    reply(connection.command(command).await)
+}
+
+async fn content(
+    connection: &mut AsyncSmtpConnection,
+    letter: &Letter,
+    refused: &[(&Address, No)],
+) -> Result<Attempt, Error> {
+    if let Err(no) = reply(connection.command(Data).await)? {
+        return Ok(no.attempt("the mail"));
+    }
+    let yes = match reply(connection.message(&letter.content).await)? {
+        Ok(yes) => yes,
+        Err(no) => return Ok(no.attempt("the mail")),
+    };
+    let mut answer: Vec<_> = yes.message().map(str::to_owned).collect();
+    for (address, no) in refused {
+        answer.push(format!("no copy to {address}: {} {}", no.code, no.text));
+    }
+    Ok(Attempt::accepted(
+        Some(yes.code().into()),
+        &answer.join("\n"),
+    ))
+}
+
+/// The first copy that another attempt may reach decides; else the first one.
+fn all_refused(refused: &[(&Address, No)]) -> Attempt {
+    let passing = refused.iter().find(|(_, no)| no.is_passing());
+    match passing.or(refused.first()) {
+        Some((address, no)) => no.attempt(AsRef::<str>::as_ref(*address)),
+        None => Attempt::refused("the mail has no recipient"),
+    }
+}
+
+/// A reply of the server that says no.
+struct No {
+    code: u16,
+    text: String,
+}
+
+impl No {
+    fn is_passing(&self) -> bool {
+        self.code < 500 || self.code == LOGIN_REQUIRED
+    }
+
+    fn attempt(&self, what: &str) -> Attempt {
+        let problem = format!("the mail server answered {} for {what}", self.code);
+        let attempt = if self.is_passing() {
+            Attempt::failed(problem)
+        } else {
+            Attempt::refused(problem)
+        };
+        attempt.with_answer(Some(self.code), &self.text)
+    }
+}
+
+/// Tells a reply that says no from a connection that broke.
+fn reply(result: Result<Response, Error>) -> Result<Result<Response, No>, Error> {
+    match result {
+        Ok(yes) => Ok(Ok(yes)),
+        Err(error) => match error.status() {
+            Some(code) => Ok(Err(No {
+                code: code.into(),
+                text: error.source().map(ToString::to_string).unwrap_or_default(),
+            })),
+            None => Err(error),
+        },
+    }
+}

@@ -1,0 +1,241 @@
+//! Which NATS servers take events, and how we prove who we are.
+
+use std::{sync::Arc, time::Duration};
+
+use async_nats::{
+    ConnectOptions, ServerAddr,
+    rustls::{
+        ClientConfig, RootCertStore,
+        crypto::ring,
+        pki_types::{CertificateDer, pem::PemObject},
+    },
+};
+
+use crate::Password;
+
+const TIMEOUT_MIN: Duration = Duration::from_millis(100);
+const TIMEOUT_MAX: Duration = Duration::from_mins(10);
+const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
+
+/// What is wrong with the settings of NATS.
+#[derive(Debug, thiserror::Error)]
+pub enum SettingsError {
+    /// No server is named.
+    #[error("at least one NATS server is needed")]
+    NoServer,
+    /// What should be the address of a server is none.
+    #[error("a NATS server is written as nats://host:4222 or tls://host:4222")]
+    Server(#[source] std::io::Error),
+    /// The address of a server is none of `nats` and `tls`, or holds a user.
+    #[error("a NATS server is written as nats://host:4222 or tls://host:4222, without a user")]
+    ServerForm,
+    /// The credentials are not the content of a `.creds` file.
+    #[error("the credentials of NATS are not the content of a .creds file")]
+    Credentials(#[source] std::io::Error),
+    /// The text of the certificates has none.
+    #[error("there is no PEM certificate in the text of the trusted authority")]
+    NoCertificate,
+    /// The certificates of the authority, or those of this machine, cannot be used.
+    #[error("the certificates of the trusted authority or of this machine cannot be used")]
+    Certificate(#[source] async_nats::rustls::Error),
+    /// The time-out is out of range.
+    #[error("the time-out of NATS lies between 0.1 s and 600 s")]
+    Timeout,
+}
+
+/// How we prove who we are to NATS.
+#[derive(Debug, Clone)]
+pub enum Access {
+    /// Not at all.
+    Anonymous,
+    /// By a token.
+    Token(Password),
+    /// By a user and a password.
+    User {
+        /// Its name.
+        name: String,
+        /// Its password.
+        password: Password,
+    },
+    /// By a JWT and a key: the content of a `.creds` file.
+    Credentials(Password),
+}
+
+/// The NATS servers that events are handed to.
+#[derive(Debug, Clone)]
+pub struct Servers {
+    addresses: Vec<ServerAddr>,
+    access: Access,
+    authorities: Vec<CertificateDer<'static>>,
+    timeout: Duration,
+}
+
+impl Servers {
+    /// The servers of one cluster at `addresses`, without a login, with 10 s for an
+    /// event. With `tls://` the connection is protected or not made.
+    ///
+    /// # Errors
+    /// Says which form an address has to have.
+    pub fn new<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Result<Self, SettingsError> {
+        let addresses: Vec<_> = addresses
+            .into_iter()
+            .map(parsed)
+            .collect::<Result<_, _>>()?;
+        if addresses.is_empty() {
+            return Err(SettingsError::NoServer);
+        }
+        Ok(Self {
+            addresses,
+            access: Access::Anonymous,
+            authorities: Vec::new(),
+            timeout: TIMEOUT_DEFAULT,
+        })
+    }
+
+    /// The same servers, to which `access` proves who we are.
+    ///
+    /// # Errors
+    /// Returns [`SettingsError::Credentials`] where they cannot be read.
+    pub fn with_access(mut self, access: Access) -> Result<Self, SettingsError> {
+        if let Access::Credentials(credentials) = &access {
+            ConnectOptions::with_credentials(credentials.expose())
+                .map_err(SettingsError::Credentials)?;
+        }
+        self.access = access;
+        Ok(self)
+    }
+
+    /// The same servers, whose certificates may also come from the authorities in
+    /// `pem` (one or more certificates), beside those that the machine trusts.
+    ///
+    /// # Errors
+    /// Returns [`SettingsError::NoCertificate`] where there is none.
+    pub fn with_authorities(mut self, pem: &str) -> Result<Self, SettingsError> {
+        let certificates: Result<Vec<_>, _> =
+            CertificateDer::pem_slice_iter(pem.as_bytes()).collect();
+        self.authorities = certificates
+            .ok()
+            .filter(|certificates| !certificates.is_empty())
+            .ok_or(SettingsError::NoCertificate)?;
+        Ok(self)
+    }
+
+    /// The same servers, with `timeout` for an event, waiting for a connection included.
+    ///
+    /// # Errors
+    /// Returns [`SettingsError::Timeout`] unless it lies between 0.1 s and 600 s.
+    pub fn with_timeout(mut self, timeout: Duration) -> Result<Self, SettingsError> {
+        if !(TIMEOUT_MIN..=TIMEOUT_MAX).contains(&timeout) {
+            return Err(SettingsError::Timeout);
+        }
+        self.timeout = timeout;
+        Ok(self)
+    }
+
+    pub(super) fn addresses(&self) -> &[ServerAddr] {
+        &self.addresses
+    }
+
+    pub(super) fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    pub(super) fn options(&self) -> Result<ConnectOptions, SettingsError> {
+        let options = match &self.access {
+            Access::Anonymous => ConnectOptions::new(),
+            Access::Token(token) => ConnectOptions::with_token(token.expose().to_owned()),
+            Access::User { name, password } => {
+                ConnectOptions::with_user_and_password(name.clone(), password.expose().to_owned())
+            }
+            Access::Credentials(credentials) => {
+                ConnectOptions::with_credentials(credentials.expose())
+                    .map_err(SettingsError::Credentials)?
+            }
+        };
+        Ok(options.tls_client_config(self.tls()?))
+    }
+
+    fn tls(&self) -> Result<ClientConfig, SettingsError> {
+        let mut roots = RootCertStore::empty();
+        // The machine's store may hold certificates that this library cannot read; those are not trusted.
+        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+        for authority in &self.authorities {
+            let added = roots.add(authority.clone());
+            added.map_err(SettingsError::Certificate)?;
+        }
+        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
+        let builder = builder
+            .with_safe_default_protocol_versions()
+            .map_err(SettingsError::Certificate)?;
+        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+    }
+}
+
+/// An address may not hold a user: addresses are shown, in logs and in problems.
+fn parsed(address: &str) -> Result<ServerAddr, SettingsError> {
+    let address: ServerAddr = address.parse().map_err(SettingsError::Server)?;
+    let is_known = matches!(address.scheme(), "nats" | "tls");
+    let has_user = address.has_user_pass() || address.password().is_some();
+    if !is_known || has_user || address.host().is_empty() {
+        return Err(SettingsError::ServerForm);
+    }
+    Ok(address)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_are_checked() {
+        assert!(matches!(Servers::new([]), Err(SettingsError::NoServer)));
+        for address in [
+            "",
+            "nats://",
+            "http://localhost:4222",
+            "ws://localhost:4222",
+            "nats://shop:s3cret@localhost:4222",
+            "nats://s3cret@localhost:4222",
+            "nats://:s3cret@localhost:4222",
+            "nats://local host",
+        ] {
+            let refused = Servers::new([address]);
+            assert!(refused.is_err(), "{address} {refused:?}");
+        }
+        for address in ["localhost", "nats://127.0.0.1:4222", "tls://[::1]:4222"] {
+            assert!(Servers::new([address]).is_ok(), "{address}");
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let servers = Servers::new(["localhost"]).unwrap();
+        let secret = || Password::new("s3cret");
+        let accesses = [
+            Access::Token(secret()),
+            Access::User {
+                name: "shop".to_owned(),
+                password: secret(),
+            },
+        ];
+        for access in accesses {
+            let shown = format!("{:?}", servers.clone().with_access(access).unwrap());
+            assert!(!shown.contains("s3cret"), "{shown}");
+        }
+        let refused = servers.with_access(Access::Credentials(secret()));
+        assert!(matches!(refused, Err(SettingsError::Credentials(_))));
+    }
+
+    #[test]
+    fn the_rest_is_checked_too() {
+        let servers = Servers::new(["localhost"]).unwrap();
+        let pem = servers.clone().with_authorities("no certificate");
+        assert!(matches!(pem, Err(SettingsError::NoCertificate)));
+        for timeout_ms in [0, 99, 600_001] {
+            let timeout = servers
+                .clone()
+                .with_timeout(Duration::from_millis(timeout_ms));
+            assert!(matches!(timeout, Err(SettingsError::Timeout)));
+        }
+    }
+}
