@@ -1,5 +1,7 @@
 //! Reading history: of one order, and of a partition in commit order.
 
+use std::collections::BTreeMap;
+
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
@@ -177,6 +179,26 @@ impl Store {
         self.database()
             .read(async |tx| lookup::heads(tx, &partitions).await)
             .await
+    }
+
+    /// Finds the entries at some positions, in no order; those that are not there are left out.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn history_at(&self, positions: &[LogPosition]) -> Result<Vec<Batched>, Error> {
+        let mut offsets: BTreeMap<Partition, Vec<i64>> = BTreeMap::new();
+        for position in positions {
+            let of_partition = offsets.entry(position.partition).or_default();
+            of_partition.push(position.offset);
+        }
+        let rows = self.database().read(async |tx| {
+            let mut rows = Vec::with_capacity(positions.len());
+            for (partition, offsets) in &offsets {
+                rows.extend(at(tx, *partition, offsets).await?);
+            }
+            Ok(rows)
+        });
+        rows.await?.into_iter().map(batched).collect()
     }
 
     /// Finds which transaction wrote the entry at a position.

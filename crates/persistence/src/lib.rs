@@ -41,7 +41,7 @@ pub use commit::{
     BatchOutcome, CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit,
     UnitMode, UnitOutcome, lookup::Head,
 };
-pub use deliveries::{DispatcherId, Finished, Leases, Leaving, NextStep};
+pub use deliveries::{DispatcherId, Endpoint, EndpointSecret, Finished, Leases, Leaving, NextStep};
 pub use error::Error;
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};

@@ -1,6 +1,6 @@
 //! The store: one database, opened and checked.
 
-use std::{sync::Arc, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
@@ -22,6 +22,12 @@ use crate::{
 /// What tells one deployment from another: 16 random bytes, made with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeploymentId(pub [u8; 16]);
+
+impl fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        uuid::Uuid::from_bytes(self.0).fmt(f)
+    }
+}
 
 /// One database, opened and checked. Cloning it is cheap; all clones share the pools.
 #[derive(Clone)]

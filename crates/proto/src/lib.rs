@@ -5,11 +5,12 @@
 //! a refusal becomes a status in the server. Start with [`v1::order_service_server::OrderService`], or read the
 //! `.proto` files, whose comments are the docs of [`v1`]; then [`convert`], which reads requests and writes answers,
 //! and [`invalid`], which says what is wrong with a request;
-//! [`encoded`] is how the server streams history.
+//! [`encoded`] is how the server streams history, [`json`] how receivers of webhooks read it.
 
 pub mod convert;
 pub mod encoded;
 pub mod invalid;
+pub mod json;
 
 /// Package `waymark.v1`, as generated. Maps are sorted, so equal messages encode to equal bytes.
 #[expect(

@@ -9,6 +9,7 @@ use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
 use crate::{
     committer::{Committer, SubmitError, Ticket},
+    dispatch::Wake,
     history::Log,
     reader::Reader,
 };
@@ -23,6 +24,7 @@ pub struct App {
     pub(crate) default_workflow: WorkflowCode,
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
+    pub(crate) wake: Wake,
 }
 
 impl App {

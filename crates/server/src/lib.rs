@@ -10,6 +10,7 @@
 
 mod app;
 pub mod committer;
+mod dispatch;
 mod error;
 mod health;
 pub mod history;

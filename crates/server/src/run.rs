@@ -17,6 +17,7 @@ use waymark_proto::{encoded, v1};
 use crate::{
     App, Settings,
     committer::{Committer, Workers},
+    dispatch::{Carrier, CarrierError, Dispatcher, Wake},
     error,
     health::Health,
     history::{Log, Tailer},
@@ -48,6 +49,7 @@ pub struct Server {
     vitals: Arc<Vitals>,
     workers: Workers,
     history: HistorySettings,
+    dispatcher: Dispatcher,
     shutdown_deadline: Duration,
     listener: TcpListener,
     address: SocketAddr,
@@ -79,6 +81,9 @@ pub enum StartError {
     /// The system has no thread for commits or reads.
     #[error("a thread cannot be started")]
     Thread(#[source] io::Error),
+    /// What leads out of the house cannot be opened.
+    #[error("deliveries cannot be carried")]
+    Carrier(#[from] CarrierError),
     /// The descriptors that were compiled in cannot be read.
     #[error("the descriptors of the services cannot be read")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -99,6 +104,7 @@ impl StartError {
             | Self::Preset(_)
             | Self::Listen { .. }
             | Self::Thread(_)
+            | Self::Carrier(_)
             | Self::Reflection(_)
             | Self::Transport(_)
             | Self::Task(_) => false,
@@ -145,8 +151,9 @@ impl Server {
             ..
         } = settings.history;
         let log = Log::new(store.partition_count(), ring_bytes_max, streams_max);
-        let (committer, workers) =
-            Committer::new(&store, &log, &vitals, &settings.commits).map_err(StartError::Thread)?;
+        let wake = Wake::default();
+        let (committer, workers) = Committer::new(&store, &log, &wake, &vitals, &settings.commits)
+            .map_err(StartError::Thread)?;
         let app = App {
             reader: Reader::start(&store).map_err(StartError::Thread)?,
             store,
@@ -155,9 +162,13 @@ impl Server {
             default_workflow: settings.server.default_workflow,
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
+            wake,
         };
+        let app = Arc::new(app);
+        let carrier = Carrier::open(&settings.dispatch, &app.store).await?;
         Ok(Self {
-            app: Arc::new(app),
+            dispatcher: Dispatcher::new(Arc::clone(&app), settings.dispatch, carrier),
+            app,
             vitals,
             workers,
             history: settings.history,
@@ -182,6 +193,7 @@ impl Server {
             vitals,
             workers,
             history,
+            dispatcher,
             shutdown_deadline,
             listener,
             address,
@@ -204,6 +216,8 @@ impl Server {
             poll_interval: history.poll_interval,
             push_interval: history.push_interval,
         };
+        let dispatching = CancellationToken::new();
+        let carrying = tokio::spawn(dispatcher.run(dispatching.clone()));
         let tailing = CancellationToken::new();
         tokio::spawn(tailer.run(tailing.clone()));
         let mut serving = tokio::spawn(serving);
@@ -219,7 +233,12 @@ impl Server {
             () = stop.now.cancelled() => {}
         }
         tracing::info!("stopping");
-        let drained = drain(&app, health, refusing, serving);
+        dispatching.cancel();
+        let drained = async {
+            drain(&app, health, refusing, serving).await;
+            // What it did not note is found due again by the next who carries it.
+            let _ = carrying.await;
+        };
         let stopped = tokio::select! {
             () = drained => Stopped::Drained,
             () = sleep(shutdown_deadline) => Stopped::DeadlinePassed,

@@ -37,6 +37,7 @@ pub use line::{Line, NewLine};
 pub use progress::Progress;
 pub use rejection::Rejection;
 pub use standing::Standing;
+pub(crate) use timer::due_times;
 pub use timer::{Wait, due_time};
 
 use serde::{Deserialize, Serialize};

@@ -49,10 +49,16 @@ fn start(order: &Order) -> Timestamp {
 
 /// When time alone will next do something with the order, perhaps in the past; none for never.
 pub fn due_time(workflow: &Workflow, order: &Order) -> Option<Timestamp> {
+    due_times(workflow, order).into_iter().min()
+}
+
+/// Every instant at which time alone does something with the order, as it stands now.
+pub(crate) fn due_times(workflow: &Workflow, order: &Order) -> Vec<Timestamp> {
     if order.return_to.is_some() {
-        return order.holds.iter().filter_map(|hold| hold.expire_time).min();
+        let holds = order.holds.iter();
+        return holds.filter_map(|hold| hold.expire_time).collect();
     }
-    timed(workflow, order).map(|(_, due)| due).min()
+    timed(workflow, order).map(|(_, due)| due).collect()
 }
 
 /// The transitions that time takes from where the order stands, with when.

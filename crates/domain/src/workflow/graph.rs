@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{ActionPath, Occasion, Transition, Trigger, Work, Workflow};
 use crate::{
     guard::{Guard, GuardError},
-    order::{Order, due_time},
+    order::{Order, due_time, due_times},
     value::{StateCode, Timestamp, TransitionCode},
 };
 
@@ -133,6 +133,14 @@ impl Graph {
             return None;
         }
         due_time(&self.workflow, order)
+    }
+
+    /// When time alone will next do something with an order after an instant; none for never.
+    pub fn due_after(&self, order: &Order, instant: Timestamp) -> Option<Timestamp> {
+        due_times(&self.workflow, order)
+            .into_iter()
+            .filter(|due| *due > instant)
+            .min()
     }
 
     /// Whether no step sets off anything.

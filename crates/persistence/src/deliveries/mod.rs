@@ -5,10 +5,12 @@
 //! alone with it.
 
 mod due;
+mod endpoint;
 mod finish;
 mod lease;
 mod statements;
 
+pub use endpoint::{Endpoint, EndpointSecret};
 pub use finish::{Finished, NextStep};
 pub use lease::{DispatcherId, Leases, Leaving};
 

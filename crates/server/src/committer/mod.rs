@@ -13,7 +13,9 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
 use waymark_persistence::{BatchOutcome, Batched, CommitError, Store, Unit, UnitOutcome};
 
-use crate::{error, history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals};
+use crate::{
+    dispatch::Wake, error, history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals,
+};
 
 /// Why a unit was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -70,6 +72,7 @@ pub(crate) struct Workers(Vec<Worker>);
 struct Worker {
     store: Store,
     log: Arc<Log>,
+    wake: Wake,
     vitals: Arc<Vitals>,
     queue: mpsc::Receiver<Waiting>,
     closing: CancellationToken,
@@ -90,6 +93,7 @@ impl Committer {
     pub(crate) fn new(
         store: &Store,
         log: &Arc<Log>,
+        wake: &Wake,
         vitals: &Arc<Vitals>,
         settings: &CommitSettings,
     ) -> io::Result<(Self, Workers)> {
@@ -98,6 +102,7 @@ impl Committer {
         let worker = |index, queue| Worker {
             store: store.clone(),
             log: Arc::clone(log),
+            wake: wake.clone(),
             vitals: Arc::clone(vitals),
             queue,
             closing: closing.clone(),
@@ -272,6 +277,7 @@ impl Worker {
             self.log.wake_all();
         }
         if !grown.is_empty() {
+            self.wake.written(&written);
             self.log.hand_over(written);
             self.store.notify(&grown.into_iter().collect::<Vec<_>>());
         }

@@ -7,6 +7,7 @@ use waymark_domain::{
 use waymark_persistence::{Clock, DatabaseUrl, Settings, Step, StepChange, UnitMode};
 
 use super::*;
+use crate::dispatch::Wake;
 
 struct Bench {
     committer: Committer,
@@ -32,7 +33,8 @@ impl Bench {
             batch_steps_max,
         };
         let vitals = Arc::new(Vitals::opened());
-        let (committer, workers) = Committer::new(&store, &log, &vitals, &settings).unwrap();
+        let (committer, workers) =
+            Committer::new(&store, &log, &Wake::default(), &vitals, &settings).unwrap();
         Self {
             committer,
             workers: Some(workers),

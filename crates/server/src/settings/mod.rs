@@ -2,14 +2,16 @@
 //! last one that says something wins. They are read once, at start, into types
 //! that are valid; what is not is refused by its key and by where it came from.
 
+mod dispatch;
 mod key;
 mod parse;
 mod source;
 #[cfg(test)]
 mod tests;
 
-use std::{net::SocketAddr, time::Duration};
+use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use waymark_delivery::{WebhookSettings, mail, publish};
 use waymark_domain::{partition::PartitionCount, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
 
@@ -27,6 +29,8 @@ pub struct Settings {
     pub commits: CommitSettings,
     /// How streams of history are fed.
     pub history: HistorySettings,
+    /// How what steps set off is carried.
+    pub dispatch: DispatchSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -66,6 +70,34 @@ pub struct HistorySettings {
     pub push_interval: Duration,
     /// How many streams may be open at once; more are refused.
     pub streams_max: usize,
+}
+
+/// How what steps set off is carried.
+#[derive(Debug, Clone)]
+pub struct DispatchSettings {
+    /// How long a process may give no sign of life before others take over what it carries.
+    pub lease: Duration,
+    /// How often to look for what is due, should nobody say so.
+    pub poll_interval: Duration,
+    /// How many attempts are made at once.
+    pub in_flight_max: usize,
+    /// Where webhooks may go.
+    pub webhooks: WebhookSettings,
+    /// How mails are sent; none where they are not.
+    pub mail: Option<MailSettings>,
+    /// Where events go; none where they do not.
+    pub nats: Option<publish::Servers>,
+}
+
+/// How mails are sent.
+#[derive(Debug, Clone)]
+pub struct MailSettings {
+    /// The server that takes them.
+    pub server: mail::Server,
+    /// Who they are from.
+    pub senders: mail::Senders,
+    /// The directory of the shop's own templates; none for those that are built in.
+    pub templates: Option<PathBuf>,
 }
 
 /// What is logged, and how.
@@ -110,6 +142,7 @@ impl Settings {
                 push_interval: values.take("history_push_interval_ms", parse::milliseconds(0))?,
                 streams_max: values.take("history_streams_max", parse::count(1, 1_000_000))?,
             },
+            dispatch: dispatch::read(&values)?,
             log: LogSettings {
                 filter: values.take("log_level", parse::log_filter)?,
                 format: values.take("log_format", parse::log_format)?,

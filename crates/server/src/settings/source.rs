@@ -125,6 +125,12 @@ pub enum Problem {
         /// The largest allowed value.
         max: u64,
     },
+    /// What it says cannot be used.
+    #[error("is refused: {0}")]
+    Refused(Box<dyn std::error::Error + Send + Sync>),
+    /// It names a file that cannot be read.
+    #[error("names a file that cannot be read")]
+    File(#[source] std::io::Error),
     /// It names no database.
     #[error("is refused: {0}")]
     Database(Box<waymark_persistence::Error>),

@@ -1,0 +1,70 @@
+//! Messages as protobuf's JSON, for those who read no protobuf: receivers of webhooks and
+//! events, templates of mails, people.
+
+use std::sync::LazyLock;
+
+use prost::Message;
+use prost_reflect::{DescriptorPool, DynamicMessage, SerializeOptions};
+use serde_json::Value;
+
+use crate::v1;
+
+static POOL: LazyLock<Result<DescriptorPool, String>> = LazyLock::new(|| {
+    DescriptorPool::decode(crate::FILE_DESCRIPTOR_SET).map_err(|error| error.to_string())
+});
+
+/// How fields are named.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// As the canonical mapping has them, in lowerCamelCase, with 64-bit numbers as text and
+    /// fields left out that have their default.
+    Canonical,
+    /// As the contract has them, in `snake_case`, with 64-bit numbers as numbers and every field
+    /// there, so that templates find what they name.
+    Contract,
+}
+
+/// Why a message cannot be written; only a message that the contract does not have cannot.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the message cannot be written as JSON: {problem}")]
+pub struct JsonError {
+    /// What is wrong.
+    pub problem: String,
+}
+
+/// Writes an order.
+///
+/// # Errors
+/// Returns [`JsonError`] when the descriptors that were compiled in cannot be read.
+pub fn order(order: &v1::Order, names: Names) -> Result<Value, JsonError> {
+    to_value("waymark.v1.Order", order, names)
+}
+
+/// Writes an entry of history.
+///
+/// # Errors
+/// Returns [`JsonError`] when the descriptors that were compiled in cannot be read.
+pub fn entry(entry: &v1::HistoryEntry, names: Names) -> Result<Value, JsonError> {
+    to_value("waymark.v1.HistoryEntry", entry, names)
+}
+
+fn to_value(name: &str, message: &impl Message, names: Names) -> Result<Value, JsonError> {
+    let failed = |problem: String| JsonError { problem };
+    let pool = POOL.as_ref().map_err(|problem| failed(problem.clone()))?;
+    let descriptor = pool
+        .get_message_by_name(name)
+        .ok_or_else(|| failed(format!("{name} is not among the descriptors")))?;
+    let encoded = message.encode_to_vec();
+    let dynamic = DynamicMessage::decode(descriptor, encoded.as_slice())
+        .map_err(|error| failed(error.to_string()))?;
+    let options = match names {
+        Names::Canonical => SerializeOptions::new(),
+        Names::Contract => SerializeOptions::new()
+            .use_proto_field_name(true)
+            .stringify_64_bit_integers(false)
+            .skip_default_fields(false),
+    };
+    dynamic
+        .serialize_with_options(serde_json::value::Serializer, &options)
+        .map_err(|error| failed(error.to_string()))
+}

@@ -1,0 +1,404 @@
+//! Carries one delivery to its target, and says what becomes of it.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout};
+use waymark_delivery::{
+    Attempt, BuildError, MessageId, Outcome, Post, Secret, WebhookUrl, Webhooks,
+    mail::{self, Mail, Mailbox, Mailer, Templates},
+    publish::{ConnectError, Event, Publisher},
+};
+use waymark_domain::{
+    delivery::{self, Delivery},
+    history::Destination,
+    value::{EndpointCode, Period, Timestamp},
+    workflow::{Channel, Email, Identity, Policy, Publish, Work},
+};
+use waymark_persistence::{Clock, DeploymentId, Endpoint, Finished, NextStep, Store};
+
+use super::content::Occasion;
+use crate::settings::DispatchSettings;
+
+/// How much waits vary, so that what failed together is not tried together.
+const JITTER: f64 = 0.1;
+/// The longest that a target may ask to be left alone.
+const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
+
+/// The endpoints by their codes.
+pub(super) type Endpoints = HashMap<EndpointCode, Endpoint>;
+
+/// What leads out of the house.
+pub(crate) struct Carrier {
+    webhooks: Webhooks,
+    mailer: Option<Mailer>,
+    publisher: Option<Publisher>,
+    deployment: DeploymentId,
+    clock: Clock,
+}
+
+/// Why nothing can be carried.
+#[derive(Debug, thiserror::Error)]
+pub enum CarrierError {
+    /// There is no client for webhooks.
+    #[error("there is no client for webhooks")]
+    Webhooks(#[from] BuildError),
+    /// The mail server of the settings cannot be used.
+    #[error("the mail server of the settings cannot be used")]
+    Mail(#[from] mail::SettingsError),
+    /// The NATS servers of the settings cannot be used.
+    #[error("the NATS servers of the settings cannot be used")]
+    Nats(#[from] ConnectError),
+}
+
+/// What came of carrying a delivery.
+pub(super) struct Carried {
+    pub(super) finished: Finished,
+    /// How long the target asks to be left alone.
+    pub(super) pause: Option<Duration>,
+    /// The endpoint says that it is gone.
+    pub(super) gone: bool,
+}
+
+impl Carrier {
+    /// Opens what the settings name; no connection is made yet.
+    ///
+    /// # Errors
+    /// Returns [`CarrierError`] for settings that cannot be used.
+    pub(crate) async fn open(
+        settings: &DispatchSettings,
+        store: &Store,
+    ) -> Result<Self, CarrierError> {
+        let mailer = settings.mail.clone().map(|mail| {
+            let templates = match mail.templates {
+                Some(directory) => Templates::in_directory(directory),
+                None => Templates::embedded(),
+            };
+            Mailer::new(mail.server, mail.senders, templates)
+        });
+        let publisher = match settings.nats.clone() {
+            Some(servers) => Some(Publisher::connect(servers).await?),
+            None => None,
+        };
+        Ok(Self {
+            webhooks: Webhooks::new(settings.webhooks.clone())?,
+            mailer: mailer.transpose()?,
+            publisher,
+            deployment: store.deployment(),
+            clock: store.clock().clone(),
+        })
+    }
+
+    /// Whether deliveries of a lane can be carried at all.
+    pub(super) fn serves(&self, lane: &str) -> bool {
+        match lane {
+            "email" => self.mailer.is_some(),
+            "publish" => self.publisher.is_some(),
+            _ => true,
+        }
+    }
+
+    /// Makes an attempt.
+    pub(super) async fn carry(
+        &self,
+        delivery: Delivery,
+        occasion: Occasion,
+        endpoints: Arc<Endpoints>,
+    ) -> Carried {
+        let published = Arc::clone(&occasion.published);
+        let Some(action) = published.graph.workflow().action(&delivery.action) else {
+            let problem = format!("the workflow has no action {} any more", delivery.action);
+            return unattempted(delivery, NextStep::GiveUp { problem });
+        };
+        if !action.active {
+            let problem = "the action is switched off".to_owned();
+            return unattempted(delivery, NextStep::Skip { problem });
+        }
+        let (channel, policy) = match &action.work {
+            Work::Send(channel, policy) => (channel, *policy),
+            Work::Write(_) => return unattempted(delivery, changed()),
+        };
+        let began = (Instant::now(), self.clock.now());
+        let attempt = match (channel, &delivery.to) {
+            (Channel::Webhook(_), Destination::Endpoint(code)) => {
+                let endpoint = endpoints.get(code);
+                self.post(&delivery, &occasion, code, endpoint, policy)
+                    .await
+            }
+            (Channel::Email(email), Destination::Readers(_)) => {
+                self.mail(&delivery, &occasion, email, policy).await
+            }
+            (Channel::Publish(publish), Destination::Subject) => {
+                self.publish(&delivery, &occasion, publish, policy).await
+            }
+            _ => return unattempted(delivery, changed()),
+        };
+        self.judge(delivery, policy, attempt, began)
+    }
+
+    async fn post(
+        &self,
+        delivery: &Delivery,
+        occasion: &Occasion,
+        code: &EndpointCode,
+        endpoint: Option<&Endpoint>,
+        policy: Policy,
+    ) -> Attempt {
+        let Some(endpoint) = endpoint else {
+            return failed(format!("there is no endpoint {code}"));
+        };
+        let id = occasion.message_id(delivery);
+        let (Ok(url), Ok(message_id)) = (WebhookUrl::parse(&endpoint.url), MessageId::new(&id))
+        else {
+            return failed(format!("the URL of endpoint {code} cannot be used"));
+        };
+        let now = self.clock.now();
+        let valid = endpoint
+            .secrets
+            .iter()
+            .filter(|secret| secret.expire_time.is_none_or(|expires| expires > now));
+        let secrets = valid.filter_map(|secret| Secret::parse(&secret.secret).ok());
+        let body = match occasion.body(delivery) {
+            Ok(body) => body,
+            Err(error) => return failed(error.to_string()),
+        };
+        self.webhooks
+            .post(Post {
+                url,
+                id: message_id,
+                timestamp: u64::try_from(now.micros() / 1_000_000).unwrap_or(0),
+                secrets: secrets.collect(),
+                event: occasion.event(&id, self.deployment),
+                body,
+                timeout: policy.timeout.duration(),
+            })
+            .await
+    }
+
+    async fn mail(
+        &self,
+        delivery: &Delivery,
+        occasion: &Occasion,
+        email: &Email,
+        policy: Policy,
+    ) -> Attempt {
+        let Some(mailer) = &self.mailer else {
+            return failed("there is no mail server in the settings".to_owned());
+        };
+        let letter = match letter(delivery, occasion, email) {
+            Ok(letter) => letter,
+            Err(problem) => return refused(problem),
+        };
+        within(policy.timeout, mailer.send(letter)).await
+    }
+
+    async fn publish(
+        &self,
+        delivery: &Delivery,
+        occasion: &Occasion,
+        publish: &Publish,
+        policy: Policy,
+    ) -> Attempt {
+        let Some(publisher) = &self.publisher else {
+            return failed("there is no NATS server in the settings".to_owned());
+        };
+        let id = occasion.message_id(delivery);
+        let (subject, body) = match (occasion.subject(publish), occasion.body(delivery)) {
+            (Ok(subject), Ok(body)) => (subject, body),
+            (Err(error), _) => {
+                return refused(format!("the subject cannot be filled in: {error}"));
+            }
+            (_, Err(error)) => return failed(error.to_string()),
+        };
+        let event = Event {
+            attributes: occasion.event(&id, self.deployment),
+            id,
+            subject,
+            body,
+        };
+        within(policy.timeout, publisher.publish(event)).await
+    }
+
+    /// Decides what becomes of a delivery after an attempt.
+    fn judge(
+        &self,
+        delivery: Delivery,
+        policy: Policy,
+        attempt: Attempt,
+        (began, start_time): (Instant, Timestamp),
+    ) -> Carried {
+        let duration = began.elapsed();
+        let now = self.clock.now();
+        let (outcome, problem, pause) = match attempt.outcome {
+            Outcome::Accepted => (delivery::Outcome::Accepted, String::new(), None),
+            Outcome::Failed {
+                problem,
+                retry_after,
+            } => (delivery::Outcome::Failed, problem, retry_after),
+            Outcome::Refused { problem } => (delivery::Outcome::Refused, problem, None),
+            Outcome::Gone => {
+                let problem = "the endpoint says that it is gone for good (410)".to_owned();
+                let attempt = record(start_time, duration, attempt.code, attempt.answer);
+                let attempt = delivery::Attempt {
+                    problem: problem.clone(),
+                    ..attempt
+                };
+                return Carried {
+                    finished: Finished {
+                        delivery,
+                        attempt: Some(attempt),
+                        // It waits until somebody switches the endpoint on again.
+                        next: NextStep::Retry { at: now, problem },
+                    },
+                    pause: None,
+                    gone: true,
+                };
+            }
+        };
+        let pause = pause.map(|pause| pause.min(RETRY_AFTER_MAX));
+        let failed = delivery.attempts.saturating_add(1);
+        let next = match (outcome, policy.wait_after(failed)) {
+            (delivery::Outcome::Accepted, _) => NextStep::Succeed,
+            (delivery::Outcome::Failed, Some(wait)) => NextStep::Retry {
+                at: later(
+                    now,
+                    jittered(wait.duration()).max(pause.unwrap_or_default()),
+                ),
+                problem: problem.clone(),
+            },
+            (delivery::Outcome::Failed, None) | (delivery::Outcome::Refused, _) => {
+                NextStep::GiveUp {
+                    problem: problem.clone(),
+                }
+            }
+        };
+        let attempt = delivery::Attempt {
+            outcome,
+            problem,
+            ..record(start_time, duration, attempt.code, attempt.answer)
+        };
+        Carried {
+            finished: Finished {
+                delivery,
+                attempt: Some(attempt),
+                next,
+            },
+            pause,
+            gone: false,
+        }
+    }
+}
+
+fn record(
+    start_time: Timestamp,
+    duration: Duration,
+    code: Option<u16>,
+    answer: Vec<u8>,
+) -> delivery::Attempt {
+    delivery::Attempt {
+        start_time,
+        duration,
+        outcome: delivery::Outcome::Failed,
+        code,
+        problem: String::new(),
+        answer,
+    }
+}
+
+/// What cannot be attempted.
+pub(super) fn unattempted(delivery: Delivery, next: NextStep) -> Carried {
+    Carried {
+        finished: Finished {
+            delivery,
+            attempt: None,
+            next,
+        },
+        pause: None,
+        gone: false,
+    }
+}
+
+fn changed() -> NextStep {
+    NextStep::GiveUp {
+        problem: "the action does something else now".to_owned(),
+    }
+}
+
+fn letter(delivery: &Delivery, occasion: &Occasion, email: &Email) -> Result<Mail, String> {
+    let order = &occasion.order;
+    let template = email
+        .guest_template
+        .as_ref()
+        .filter(|_| order.customer.guest)
+        .unwrap_or(&email.template);
+    let (to, copies) = occasion.readers(email, &delivery.to);
+    let name = match (to, &delivery.to) {
+        (Some(address), Destination::Readers(_)) if address == order.customer.email.as_str() => {
+            order.customer.name.as_str()
+        }
+        _ => "",
+    };
+    let mailbox = |name: &str, address: &str| {
+        Mailbox::new(name, address).map_err(|error| format!("{address}: {error}"))
+    };
+    let copies = copies.into_iter().map(|address| mailbox("", address));
+    Ok(Mail {
+        id: occasion.message_id(delivery),
+        identity: identity(email.identity),
+        to: to.map(|address| mailbox(name, address)).transpose()?,
+        bcc: copies.collect::<Result<_, _>>()?,
+        template: template.to_string(),
+        store_view: order
+            .store_view
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default(),
+        date: occasion.time(),
+        context: occasion.context("").map_err(|error| error.to_string())?,
+    })
+}
+
+fn identity(identity: Identity) -> waymark_delivery::mail::Identity {
+    use waymark_delivery::mail;
+    match identity {
+        Identity::General => mail::Identity::General,
+        Identity::Sales => mail::Identity::Sales,
+        Identity::Support => mail::Identity::Support,
+        Identity::Custom1 => mail::Identity::Custom1,
+        Identity::Custom2 => mail::Identity::Custom2,
+    }
+}
+
+async fn within(limit: Period, attempt: impl Future<Output = Attempt>) -> Attempt {
+    match timeout(limit.duration(), attempt).await {
+        Ok(attempt) => attempt,
+        Err(_) => failed(format!("it was not done within {limit}")),
+    }
+}
+
+fn failed(problem: String) -> Attempt {
+    unanswered(Outcome::Failed {
+        problem,
+        retry_after: None,
+    })
+}
+
+fn refused(problem: String) -> Attempt {
+    unanswered(Outcome::Refused { problem })
+}
+
+fn unanswered(outcome: Outcome) -> Attempt {
+    Attempt {
+        outcome,
+        code: None,
+        answer: Vec::new(),
+    }
+}
+
+fn jittered(wait: Duration) -> Duration {
+    wait.mul_f64(1.0 + JITTER * (2.0 * fastrand::f64() - 1.0))
+}
+
+fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(now.micros().saturating_add(micros))
+}

@@ -1,0 +1,182 @@
+//! What deliveries carry: the entry, and the order as the step of that entry left it.
+
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use chrono::{DateTime, SecondsFormat};
+use serde_json::{Value, json};
+use waymark_delivery::CloudEvent;
+use waymark_domain::{
+    delivery::Delivery,
+    history::{Destination, Readers},
+    order::Order,
+    template::TemplateError,
+    value::{EmailAddress, Money, Timestamp},
+    workflow::{CopyMethod, Email, Publish},
+};
+use waymark_persistence::{Batched, DeploymentId, Published};
+use waymark_proto::{
+    convert::order::order_to_wire,
+    json::{self, JsonError, Names},
+    v1,
+};
+
+/// What a delivery is about.
+#[derive(Debug, Clone)]
+pub(super) struct Occasion {
+    /// The entry that set it off.
+    pub(super) entry: Batched,
+    /// The order as the step left it.
+    pub(super) order: Order,
+    /// The workflow as it is now, whose labels are shown.
+    pub(super) published: std::sync::Arc<Published>,
+}
+
+impl Occasion {
+    /// What makes a repeat recognisable: unlike the name of the delivery it also tells this
+    /// timeline from one that a restore brought back.
+    pub(super) fn message_id(&self, delivery: &Delivery) -> String {
+        let batch: String =
+            self.entry
+                .batch
+                .0
+                .iter()
+                .take(6)
+                .fold(String::with_capacity(12), |mut text, byte| {
+                    use std::fmt::Write as _;
+                    let _ = write!(text, "{byte:02x}");
+                    text
+                });
+        format!("msg_{batch}_{}", delivery.id)
+    }
+
+    /// What the event says about itself.
+    pub(super) fn event(&self, id: &str, deployment: DeploymentId) -> CloudEvent {
+        let logged = &self.entry.logged;
+        CloudEvent {
+            id: id.to_owned(),
+            source: format!("/waymark/{deployment}/{}", logged.workflow),
+            kind: format!("dev.waymark.order.{}", logged.entry.kind().word()),
+            subject: logged.order_id.to_string(),
+            time: instant(logged.entry.create_time),
+            content_type: "application/json".to_owned(),
+        }
+    }
+
+    /// The body of a webhook or an event: the type, the time, and under `data` the entry and the
+    /// order as protobuf's JSON.
+    pub(super) fn body(&self, delivery: &Delivery) -> Result<Bytes, JsonError> {
+        let logged = &self.entry.logged;
+        let body = json!({
+            "type": format!("order.{}", logged.entry.kind().word()),
+            "timestamp": instant(logged.entry.create_time),
+            "data": {
+                "deliveryId": delivery.id.to_string(),
+                "action": delivery.action.to_string(),
+                "entry": json::entry(&v1::HistoryEntry::from(logged), Names::Canonical)?,
+                "order": json::order(&self.order_to_wire(), Names::Canonical)?,
+            },
+        });
+        Ok(Bytes::from(body.to_string()))
+    }
+
+    /// What a template of mails may use.
+    pub(super) fn context(&self, feed_url: &str) -> Result<Value, JsonError> {
+        let order = &self.order;
+        let mut shown = json::order(&self.order_to_wire(), Names::Contract)?;
+        let amounts = [
+            ("grand_total_decimal", order.grand_total),
+            ("total_paid_decimal", order.total_paid),
+            ("total_refunded_decimal", order.total_refunded),
+        ];
+        if let Some(fields) = shown.as_object_mut() {
+            for (name, amount) in amounts {
+                fields.insert(name.to_owned(), Value::String(self.decimal(amount)));
+            }
+        }
+        let entry = v1::HistoryEntry::from(&self.entry.logged);
+        Ok(json!({
+            "order": shown,
+            "entry": json::entry(&entry, Names::Contract)?,
+            "store_view": order.store_view.as_ref().map_or("", |view| view.as_str()),
+            "customer": {
+                "name": order.customer.name.as_str(),
+                "email": order.customer.email.as_str(),
+                "guest": order.customer.guest,
+            },
+            "feed_url": feed_url,
+        }))
+    }
+
+    /// The subject of an event.
+    pub(super) fn subject(&self, publish: &Publish) -> Result<String, TemplateError> {
+        let entry = &self.entry.logged.entry;
+        publish.subject.fill_in(&waymark_domain::guard::Facts {
+            workflow: self.published.graph.workflow(),
+            order: &self.order,
+            actor: &entry.actor,
+            comment: &entry.comment,
+            metadata: &entry.metadata,
+            now: entry.create_time,
+            entry: Some(entry),
+        })
+    }
+
+    /// Who gets the mail: the one it is addressed to, and the blind copies.
+    pub(super) fn readers<'e>(
+        &'e self,
+        email: &'e Email,
+        to: &'e Destination,
+    ) -> (Option<&'e str>, Vec<&'e str>) {
+        let copies = || email.copy_to.iter().map(EmailAddress::as_str).collect();
+        match to {
+            Destination::Readers(Readers::Customer) => {
+                let copies = match email.copy_method {
+                    CopyMethod::Bcc => copies(),
+                    CopyMethod::Separate => Vec::new(),
+                };
+                (Some(self.order.customer.email.as_str()), copies)
+            }
+            Destination::Readers(Readers::Copies) => (None, copies()),
+            Destination::Readers(Readers::Copy(address)) => (Some(address.as_str()), Vec::new()),
+            Destination::Endpoint(_) | Destination::Subject => (None, Vec::new()),
+        }
+    }
+
+    /// When the entry was written.
+    pub(super) fn time(&self) -> SystemTime {
+        let micros = self.entry.logged.entry.create_time.micros();
+        SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
+    }
+
+    fn order_to_wire(&self) -> v1::Order {
+        order_to_wire(self.published.graph.workflow(), &self.order, None)
+    }
+
+    /// An amount in units of its currency, most of which have a hundred parts; by ISO 4217 some
+    /// have none and some a thousand.
+    fn decimal(&self, amount: Money) -> String {
+        let currency = self.order.currency.as_ref().map(ToString::to_string);
+        let digits = match currency.as_deref() {
+            Some(
+                "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF"
+                | "UGX" | "VND" | "VUV" | "XAF" | "XOF" | "XPF",
+            ) => 0,
+            Some("BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND") => 3,
+            Some(_) | None => 2,
+        };
+        let units = amount.minor_units();
+        let parts = 10_i64.pow(digits);
+        if digits == 0 {
+            return units.to_string();
+        }
+        let width = usize::try_from(digits).unwrap_or(2);
+        format!("{}.{:0width$}", units / parts, units % parts)
+    }
+}
+
+fn instant(timestamp: Timestamp) -> String {
+    DateTime::from_timestamp_micros(timestamp.micros())
+        .unwrap_or_default()
+        .to_rfc3339_opts(SecondsFormat::Micros, true)
+}

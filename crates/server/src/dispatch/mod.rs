@@ -1,0 +1,403 @@
+//! The dispatcher: carries what steps set off to its targets, and lets time do what is due.
+//!
+//! The processes of a deployment share the partitions; of those that it carries, each looks for
+//! what is due, makes so many attempts at once, and notes what came of them in batches. The
+//! deliveries of one order to one target go in turn; one target that hangs holds up
+//! nobody else.
+
+mod carrier;
+mod content;
+mod tenure;
+mod timers;
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    fmt,
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::{
+    sync::{Notify, watch},
+    task::JoinSet,
+    time::{Instant, MissedTickBehavior, interval},
+};
+use tokio_util::sync::CancellationToken;
+use waymark_domain::{
+    delivery::{Delivery, DeliveryId},
+    history::{Destination, LogPosition},
+    order::{self, Order},
+    partition::Partition,
+    value::EndpointCode,
+};
+use waymark_persistence::{Batched, Error, NextStep, Store};
+
+pub(crate) use self::carrier::{Carrier, CarrierError};
+use self::{
+    carrier::{Carried, Endpoints, unattempted},
+    content::Occasion,
+    tenure::Tenure,
+};
+use crate::{App, error::chain, settings::DispatchSettings};
+
+/// How many deliveries are looked for in one lane and partition at once.
+const LOOK_MAX: usize = 256;
+/// How many entries of an order are read at once to see it as it was.
+const REPLAY_CHUNK: usize = 1_000;
+/// The shortest time between two looks.
+const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+
+/// Says that there may be something to carry.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wake(Arc<Notify>);
+
+impl Wake {
+    /// Wakes the dispatcher where something was set off.
+    pub(crate) fn written(&self, written: &[Batched]) {
+        let sets_off = |batched: &Batched| !batched.logged.entry.set_off.is_empty();
+        if written.iter().any(sets_off) {
+            self.0.notify_one();
+        }
+    }
+}
+
+/// Carries deliveries until it is stopped.
+pub(crate) struct Dispatcher {
+    app: Arc<App>,
+    store: Store,
+    settings: DispatchSettings,
+    carrier: Arc<Carrier>,
+    tenure: Tenure,
+    endpoints: Arc<Endpoints>,
+    under_way: UnderWay,
+    /// Lanes that ask to be left alone, and until when.
+    paused: HashMap<String, Instant>,
+}
+
+impl fmt::Debug for Dispatcher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dispatcher").finish_non_exhaustive()
+    }
+}
+
+/// The attempts that are being made.
+#[derive(Default)]
+struct UnderWay {
+    tasks: JoinSet<Carried>,
+    ids: HashSet<DeliveryId>,
+    lanes: BTreeMap<String, usize>,
+}
+
+impl UnderWay {
+    fn begin(&mut self, delivery: &Delivery) -> bool {
+        let is_new = self.ids.insert(delivery.id);
+        if is_new {
+            *self.lanes.entry(delivery.to.lane()).or_default() += 1;
+        }
+        is_new
+    }
+
+    fn end(&mut self, delivery: &Delivery) {
+        self.ids.remove(&delivery.id);
+        let lane = delivery.to.lane();
+        if let Some(count) = self.lanes.get_mut(&lane) {
+            *count = count.saturating_sub(1);
+            if *count == 0 {
+                self.lanes.remove(&lane);
+            }
+        }
+    }
+
+    fn in_lane(&self, lane: &str) -> usize {
+        self.lanes.get(lane).copied().unwrap_or_default()
+    }
+
+    fn partitions(&self) -> BTreeSet<Partition> {
+        let partitions = self.ids.iter().map(|id| id.position.partition);
+        partitions.collect()
+    }
+}
+
+impl Dispatcher {
+    pub(crate) fn new(app: Arc<App>, settings: DispatchSettings, carrier: Carrier) -> Self {
+        let store = app.store.clone();
+        Self {
+            tenure: Tenure::new(store.clone(), settings.lease),
+            app,
+            store,
+            settings,
+            carrier: Arc::new(carrier),
+            endpoints: Arc::default(),
+            under_way: UnderWay::default(),
+            paused: HashMap::new(),
+        }
+    }
+
+    /// Runs until `stop` is cancelled, then lets the attempts that are being made end, as long as
+    /// nobody aborts it.
+    pub(crate) async fn run(mut self, stop: CancellationToken) {
+        let mut renew = interval(self.settings.lease / 3);
+        renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut poll = interval(self.settings.poll_interval);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let (tell, owned) = watch::channel(BTreeSet::new());
+        let timers = timers::run(Arc::clone(&self.app), self.settings.poll_interval, owned);
+        let timers = tokio::spawn(timers);
+        let mut failing = Failing::default();
+        let wake = self.app.wake.clone();
+        loop {
+            let mut done = Vec::new();
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                _ = renew.tick() => {
+                    let busy = self.under_way.partitions();
+                    failing.note("leases cannot be renewed", self.tenure.renew(&busy).await);
+                    tell.send_replace(self.tenure.owned());
+                }
+                Some(carried) = self.under_way.tasks.join_next() => done.push(carried),
+                _ = poll.tick() => {
+                    failing.note("endpoints cannot be read", self.read_endpoints().await);
+                }
+                () = wake.0.notified() => {}
+            }
+            while let Some(carried) = self.under_way.tasks.try_join_next() {
+                done.push(carried);
+            }
+            failing.note("deliveries cannot be noted", self.finish(done).await);
+            failing.note("deliveries cannot be looked for", self.look().await);
+            tokio::time::sleep(LOOK_INTERVAL).await;
+        }
+        timers.abort();
+        self.end().await;
+    }
+
+    /// Notes what is done already, waits for what is under way, and gives the leases back.
+    async fn end(mut self) {
+        let mut done = Vec::new();
+        while let Some(carried) = self.under_way.tasks.join_next().await {
+            done.push(carried);
+        }
+        let mut failing = Failing::default();
+        failing.note("deliveries cannot be noted", self.finish(done).await);
+        failing.note("leases cannot be given back", self.tenure.end().await);
+    }
+
+    async fn read_endpoints(&mut self) -> Result<(), Error> {
+        let endpoints = self.store.endpoints().await?.into_iter();
+        let by_code = endpoints.map(|endpoint| (endpoint.code.clone(), endpoint));
+        self.endpoints = Arc::new(by_code.collect());
+        Ok(())
+    }
+
+    /// Notes what came of attempts. What cannot be noted is found due again, and repeated under
+    /// the same id.
+    async fn finish(
+        &mut self,
+        done: Vec<Result<Carried, tokio::task::JoinError>>,
+    ) -> Result<(), Error> {
+        let mut finished = Vec::with_capacity(done.len());
+        for carried in done {
+            let carried = match carried {
+                Ok(carried) => carried,
+                Err(panicked) => {
+                    tracing::error!(error = %panicked, "an attempt did not end well");
+                    self.forget_lost();
+                    continue;
+                }
+            };
+            let delivery = &carried.finished.delivery;
+            if let Some(pause) = carried.pause {
+                self.paused
+                    .insert(delivery.to.lane(), Instant::now() + pause);
+            }
+            if let (true, Destination::Endpoint(code)) = (carried.gone, &delivery.to) {
+                self.disable(code.clone()).await?;
+            }
+            finished.push(carried.finished);
+        }
+        if finished.is_empty() {
+            return Ok(());
+        }
+        let noted = self
+            .store
+            .finish_deliveries(self.tenure.me(), &finished)
+            .await;
+        for finished in &finished {
+            self.under_way.end(&finished.delivery);
+        }
+        noted
+    }
+
+    /// An attempt that panicked does not say which it was: those that no task makes any more are
+    /// found due again.
+    fn forget_lost(&mut self) {
+        if self.under_way.tasks.is_empty() {
+            self.under_way.ids.clear();
+            self.under_way.lanes.clear();
+        }
+    }
+
+    async fn disable(&mut self, code: EndpointCode) -> Result<(), Error> {
+        let problem = "switched off, since it answered 410 Gone";
+        self.store.disable_endpoint(&code, problem).await?;
+        tracing::warn!(endpoint = %code, "{problem}");
+        self.read_endpoints().await
+    }
+
+    /// Looks for what is due, and begins attempts as far as there is room.
+    async fn look(&mut self) -> Result<(), Error> {
+        let owned = self.tenure.owned();
+        let now = Instant::now();
+        self.paused.retain(|_, until| *until > now);
+        let mut room = self
+            .settings
+            .in_flight_max
+            .saturating_sub(self.under_way.ids.len());
+        if owned.is_empty() || room == 0 {
+            return Ok(());
+        }
+        for lane in self.store.busy_lanes().await? {
+            if !self.may_go(&lane) || room == 0 {
+                continue;
+            }
+            let in_lane = self.under_way.in_lane(&lane);
+            let free = self.lane_max().saturating_sub(in_lane).min(room);
+            if free == 0 {
+                continue;
+            }
+            let limit = i64::try_from((in_lane + free).min(LOOK_MAX)).unwrap_or(i64::MAX);
+            let mut due = self
+                .store
+                .due_deliveries(self.tenure.me(), &owned, &lane, limit)
+                .await?;
+            due.sort_by_key(|delivery| (delivery.due_time, delivery.id));
+            due.retain(|delivery| !self.under_way.ids.contains(&delivery.id));
+            due.truncate(free);
+            room -= due.len();
+            self.begin(due).await?;
+        }
+        Ok(())
+    }
+
+    /// A lane takes half of what there is room for at most, so that one that hangs leaves the
+    /// other half to the rest.
+    fn lane_max(&self) -> usize {
+        self.settings.in_flight_max.div_ceil(2)
+    }
+
+    fn may_go(&self, lane: &str) -> bool {
+        if self.paused.contains_key(lane) || !self.carrier.serves(lane) {
+            return false;
+        }
+        let code = lane.strip_prefix("webhook.");
+        let endpoint = code.and_then(|code| self.endpoints.get(code));
+        endpoint.is_none_or(|endpoint| endpoint.active)
+    }
+
+    async fn begin(&mut self, due: Vec<Delivery>) -> Result<(), Error> {
+        let mut occasions = self.occasions(&due).await?;
+        for delivery in due {
+            if !self.under_way.begin(&delivery) {
+                continue;
+            }
+            let Some(occasion) = occasions.remove(&delivery.id) else {
+                let problem = "its order or its entry is gone".to_owned();
+                let carried = unattempted(delivery, NextStep::GiveUp { problem });
+                self.under_way.tasks.spawn(std::future::ready(carried));
+                continue;
+            };
+            let carrier = Arc::clone(&self.carrier);
+            let endpoints = Arc::clone(&self.endpoints);
+            let attempt = async move { carrier.carry(delivery, occasion, endpoints).await };
+            self.under_way.tasks.spawn(attempt);
+        }
+        Ok(())
+    }
+
+    /// Reads what deliveries are about.
+    async fn occasions(&self, due: &[Delivery]) -> Result<HashMap<DeliveryId, Occasion>, Error> {
+        if due.is_empty() {
+            return Ok(HashMap::new());
+        }
+        let keys: Vec<_> = due
+            .iter()
+            .map(|delivery| (delivery.workflow.clone(), delivery.order_id.clone()))
+            .collect();
+        let found = self.store.find_orders(&keys).await?;
+        let positions: Vec<LogPosition> = due.iter().map(|delivery| delivery.id.position).collect();
+        let entries = self.store.history_at(&positions).await?.into_iter();
+        let entries: HashMap<LogPosition, Batched> = entries
+            .map(|batched| (batched.logged.position, batched))
+            .collect();
+        let mut occasions = HashMap::with_capacity(due.len());
+        for (delivery, found) in due.iter().zip(found) {
+            let (Some(stored), Some(published)) = (found.order, found.published) else {
+                continue;
+            };
+            let Some(entry) = entries.get(&delivery.id.position) else {
+                continue;
+            };
+            let Some(order) = self
+                .as_it_was(stored.read()?, delivery.order_version)
+                .await?
+            else {
+                continue;
+            };
+            let occasion = Occasion {
+                entry: entry.clone(),
+                order,
+                published,
+            };
+            occasions.insert(delivery.id, occasion);
+        }
+        Ok(occasions)
+    }
+
+    /// The order as it was in a version, by its history where it has moved on.
+    async fn as_it_was(&self, now: Order, version: i64) -> Result<Option<Order>, Error> {
+        if now.version == version {
+            return Ok(Some(now));
+        }
+        let mut entries = Vec::new();
+        loop {
+            let after = entries
+                .last()
+                .map_or(0, |batched: &Batched| batched.logged.entry.sequence);
+            let read = self
+                .store
+                .order_history_after(&now.workflow, &now.id, after, REPLAY_CHUNK);
+            let chunk = read.await?;
+            let is_last = chunk.is_empty();
+            entries.extend(chunk);
+            let reached = entries
+                .last()
+                .is_some_and(|batched| batched.logged.entry.sequence >= version);
+            if reached || is_last {
+                break;
+            }
+        }
+        let until = entries.iter().map(|batched| &batched.logged.entry);
+        Ok(order::replay(
+            until.take_while(|entry| entry.sequence <= version),
+        ))
+    }
+}
+
+/// What fails is said once, until it works again.
+#[derive(Default)]
+struct Failing(BTreeSet<&'static str>);
+
+impl Failing {
+    fn note(&mut self, what: &'static str, outcome: Result<(), Error>) {
+        match outcome {
+            Ok(()) => {
+                self.0.remove(what);
+            }
+            Err(error) if self.0.insert(what) => {
+                tracing::warn!(error = chain(&error), "{what}; trying on");
+            }
+            Err(error) => tracing::debug!(error = chain(&error), "{what}"),
+        }
+    }
+}

@@ -1,0 +1,128 @@
+//! Which partitions this process carries: as many as its share, taken from nobody or from a
+//! process whose sign of life stands still.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use waymark_domain::partition::Partition;
+use waymark_persistence::{DispatcherId, Error, Leases, Leaving, Store};
+
+/// What this process carries.
+#[derive(Debug)]
+pub(super) struct Tenure {
+    store: Store,
+    me: DispatcherId,
+    /// How long a sign of life may stand still.
+    lease: Duration,
+    owned: BTreeSet<Partition>,
+    /// The last sign of life of each other process, and since when it is that.
+    seen: BTreeMap<DispatcherId, (i64, Instant)>,
+    renewed: Instant,
+}
+
+impl Tenure {
+    pub(super) fn new(store: Store, lease: Duration) -> Self {
+        Self {
+            store,
+            me: DispatcherId::random(),
+            lease,
+            owned: BTreeSet::new(),
+            seen: BTreeMap::new(),
+            renewed: Instant::now(),
+        }
+    }
+
+    pub(super) fn me(&self) -> &DispatcherId {
+        &self.me
+    }
+
+    /// The partitions that are carried now: none when others may have taken them over.
+    pub(super) fn owned(&self) -> BTreeSet<Partition> {
+        if self.renewed.elapsed() < self.lease {
+            self.owned.clone()
+        } else {
+            BTreeSet::new()
+        }
+    }
+
+    /// Gives a sign of life, takes what nobody carries up to a fair share, and gives back what is
+    /// more than that. What is in `busy` is kept until it is not.
+    pub(super) async fn renew(&mut self, busy: &BTreeSet<Partition>) -> Result<(), Error> {
+        let began = Instant::now();
+        let leases = self.store.renew_leases(&self.me).await?;
+        self.renewed = began;
+        self.owned = owners(&leases, &self.me);
+        let dead = self.dead(&leases);
+        let alive = leases.dispatchers.len().saturating_sub(dead.len()).max(1);
+        let share = leases.owners.len().div_ceil(alive);
+        let is_alive = |owner: &DispatcherId| {
+            leases.dispatchers.contains_key(owner) && !dead.contains_key(owner)
+        };
+        let free = leases.owners.iter().filter(|(_, owner)| {
+            let owner = owner.as_ref();
+            !owner.is_some_and(is_alive)
+        });
+        let wanted: BTreeSet<_> = free
+            .map(|(partition, _)| *partition)
+            .take(share.saturating_sub(self.owned.len()))
+            .collect();
+        if !wanted.is_empty() {
+            let taken = self.store.take_leases(&self.me, &dead, &wanted).await?;
+            tracing::debug!(
+                partitions = taken.len(),
+                "carries deliveries of more partitions"
+            );
+            self.owned.extend(taken);
+        }
+        let surplus: BTreeSet<_> = self
+            .owned
+            .difference(busy)
+            .copied()
+            .take(self.owned.len().saturating_sub(share))
+            .collect();
+        if !surplus.is_empty() {
+            let given = self
+                .store
+                .release_leases(&self.me, &surplus, Leaving::ForNow);
+            given.await?;
+            self.owned.retain(|partition| !surplus.contains(partition));
+        }
+        Ok(())
+    }
+
+    /// Gives everything back, so that others need not wait.
+    pub(super) async fn end(self) -> Result<(), Error> {
+        self.store
+            .release_leases(&self.me, &self.owned, Leaving::ForGood)
+            .await
+    }
+
+    /// The processes whose sign of life stands still for as long as a lease lasts.
+    fn dead(&mut self, leases: &Leases) -> BTreeMap<DispatcherId, i64> {
+        let now = Instant::now();
+        self.seen
+            .retain(|other, _| leases.dispatchers.contains_key(other));
+        let mut dead = BTreeMap::new();
+        for (other, count) in leases.dispatchers.iter().filter(|(id, _)| **id != self.me) {
+            let seen = self.seen.entry(other.clone()).or_insert((*count, now));
+            if seen.0 != *count {
+                *seen = (*count, now);
+            }
+            if now.duration_since(seen.1) >= self.lease {
+                dead.insert(other.clone(), *count);
+            }
+        }
+        dead
+    }
+}
+
+fn owners(leases: &Leases, me: &DispatcherId) -> BTreeSet<Partition> {
+    let mine = leases
+        .owners
+        .iter()
+        .filter(|(_, owner)| owner.as_ref() == Some(me));
+    mine.map(|(partition, _)| *partition).collect()
+}
