@@ -16,6 +16,7 @@ use crate::{
     migrate::{check, migrate},
     postgres::Role,
     settings::Address,
+    tracking::TrackingKey,
     tx::{Database, on_conn},
 };
 
@@ -32,6 +33,7 @@ struct Inner {
     clock: Clock,
     deployment: DeploymentId,
     partitions: PartitionCount,
+    tracking_key: TrackingKey,
     catalog: Catalog,
     settings: Settings,
     notifier: Notifier,
@@ -64,6 +66,7 @@ impl Store {
             catalog: Catalog::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
+            tracking_key: deployment.tracking_key,
             database,
             clock,
             settings,
@@ -119,6 +122,11 @@ impl Store {
     /// Which deployment this is.
     pub fn deployment(&self) -> DeploymentId {
         self.0.deployment
+    }
+
+    /// What signs the tokens of customers.
+    pub fn tracking_key(&self) -> &TrackingKey {
+        &self.0.tracking_key
     }
 
     /// The clock that entries are stamped by.
