@@ -17,7 +17,7 @@ help: ## List the targets
 run: ## Serve on 127.0.0.1:50551 with SQLite in ./waymark.db and the preset magento
 	$(CARGO) run -p waymark-cli -- serve
 
-test: postgres grpcurl ## Run every test, on SQLite and on a PostgreSQL of the tests' own
+test: postgres grpcurl feedparser ## Run every test, on SQLite and on a PostgreSQL of the tests' own
 	$(CARGO) test --workspace
 
 check: buf deny ## Format, lints, licences, contract, dependency arrows: what CI runs before the tests
@@ -48,7 +48,7 @@ bench: bench-build ## Measure everything: a table, target/bench.json and docs/be
 bench-quick: bench-build ## The same rows in short rounds on small databases, in three minutes
 	target/release/waymark-bench run --quick
 
-.PHONY: bench-build buf grpcurl deny
+.PHONY: bench-build buf grpcurl feedparser deny
 bench-build: postgres
 	$(CARGO) build --release -p waymark-cli -p waymark-bench
 
@@ -60,6 +60,9 @@ buf:
 
 grpcurl:
 	@command -v grpcurl >/dev/null || go install github.com/fullstorydev/grpcurl/cmd/grpcurl@$(GRPCURL_VERSION)
+
+feedparser:
+	sh tests/feedparser.sh
 
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny@$(DENY_VERSION)

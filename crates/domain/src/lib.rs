@@ -15,5 +15,6 @@ pub mod history;
 pub mod order;
 pub mod partition;
 pub mod preset;
+pub mod tracking;
 pub mod value;
 pub mod workflow;

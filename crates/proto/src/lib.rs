@@ -55,6 +55,7 @@ mod tests {
             "OrderService",
             "StateService",
             "StatusService",
+            "TrackingService",
             "TransitionService",
             "WorkflowService",
         ];

@@ -9,6 +9,7 @@ use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
 use crate::{
     committer::{Committer, SubmitError, Ticket},
+    feeds::Links,
     history::Log,
     reader::Reader,
 };
@@ -21,6 +22,7 @@ pub struct App {
     pub(crate) reader: Reader,
     pub(crate) log: Arc<Log>,
     pub(crate) default_workflow: WorkflowCode,
+    pub(crate) feeds: Option<Links>,
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
 }
@@ -34,6 +36,11 @@ impl App {
     /// The workflow that a request means which names none.
     pub fn default_workflow(&self) -> &WorkflowCode {
         &self.default_workflow
+    }
+
+    /// Where feeds are; none where they are off.
+    pub(crate) fn feeds(&self) -> Option<&Links> {
+        self.feeds.as_ref()
     }
 
     /// Finds single orders.

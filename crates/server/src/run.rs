@@ -17,14 +17,14 @@ use waymark_proto::{encoded, v1};
 use crate::{
     App, Settings,
     committer::{Committer, Workers},
-    error,
+    error, feeds,
     health::Health,
     history::{Log, Tailer},
     limits::MESSAGE_BYTES_MAX,
     preset::{self, PresetError},
     reader::Reader,
     services,
-    settings::HistorySettings,
+    settings::{FeedSettings, HistorySettings},
     signals::Stop,
     telemetry::CallLog,
     vitals::Vitals,
@@ -51,6 +51,7 @@ pub struct Server {
     shutdown_deadline: Duration,
     listener: TcpListener,
     address: SocketAddr,
+    feeds: Option<feeds::Port>,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -138,6 +139,7 @@ impl Server {
         let refused = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let feeds = take_feeds_port(settings.feeds).await?;
         let vitals = Arc::new(Vitals::opened());
         let HistorySettings {
             ring_bytes_max,
@@ -153,6 +155,7 @@ impl Server {
             committer,
             log,
             default_workflow: settings.server.default_workflow,
+            feeds: feeds.as_ref().map(|port| port.links().clone()),
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
         };
@@ -164,6 +167,7 @@ impl Server {
             shutdown_deadline: settings.server.shutdown_deadline,
             listener,
             address,
+            feeds,
         })
     }
 
@@ -185,6 +189,7 @@ impl Server {
             shutdown_deadline,
             listener,
             address,
+            feeds,
         } = self;
         let refusing = CancellationToken::new();
         let (health, health_service) = Health::new().await;
@@ -206,6 +211,10 @@ impl Server {
         };
         let tailing = CancellationToken::new();
         tokio::spawn(tailer.run(tailing.clone()));
+        if let Some(port) = feeds {
+            let serving = port.serve(Arc::clone(&app), refusing.clone());
+            app.detached.spawn(serving);
+        }
         let mut serving = tokio::spawn(serving);
         tracing::info!("listening on {address}");
         tokio::select! {
@@ -238,6 +247,16 @@ impl Server {
         }
         Ok(stopped)
     }
+}
+
+/// Takes the port for feeds, where they are on.
+async fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Port>, StartError> {
+    let Some(address) = settings.listen else {
+        return Ok(None);
+    };
+    let taken = feeds::Port::take(address, settings.base_url).await;
+    let refused = |source| StartError::Listen { address, source };
+    taken.map(Some).map_err(refused)
 }
 
 /// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.
@@ -312,6 +331,10 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
         .add_service(service!(
             status,
             v1::status_service_server::StatusServiceServer
+        ))
+        .add_service(service!(
+            tracking,
+            v1::tracking_service_server::TrackingServiceServer
         ))
         .add_service(service!(
             transition,

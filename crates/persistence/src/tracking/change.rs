@@ -31,6 +31,52 @@ enum Repeat {
     Doubtful,
 }
 
+/// What became of the attempts so far.
+struct Attempts {
+    patience: Patience,
+    repeat: Repeat,
+    in_doubt: bool,
+    refused_before: bool,
+}
+
+impl Attempts {
+    fn new(store: &Store, repeat: Repeat) -> Self {
+        Self {
+            patience: Patience::new(store.settings().commit_patience),
+            repeat,
+            in_doubt: false,
+            refused_before: false,
+        }
+    }
+
+    /// Waits before the next attempt.
+    ///
+    /// # Errors
+    /// Returns [`TrackingError::Failed`] when there shall be none.
+    async fn failed<T>(&mut self, failure: WriteFailure<T>) -> Result<(), TrackingError> {
+        let error = match failure {
+            WriteFailure::AtCommit { error, .. } => {
+                self.in_doubt = true;
+                error
+            }
+            WriteFailure::Before(error) => error,
+        };
+        let passing = error.is_passing() || self.in_doubt;
+        let is_over = (self.in_doubt && self.repeat == Repeat::Doubtful)
+            // A refusal that is not known to pass may be the row of the same call, made elsewhere.
+            || (!passing && std::mem::replace(&mut self.refused_before, true));
+        if !is_over && self.patience.wait().await {
+            return Ok(());
+        }
+        report(&error, "a change of tracking tokens was given up");
+        Err(TrackingError::Failed(match (self.in_doubt, passing) {
+            (true, _) => CommitError::OutcomeUnknown,
+            (false, true) => CommitError::Unavailable,
+            (false, false) => CommitError::Database,
+        }))
+    }
+}
+
 impl Store {
     /// Creates a token of an order.
     ///
@@ -48,9 +94,15 @@ impl Store {
             partition: self.partition_of(&new.workflow, &new.order_id),
             id: Uuid::new_v4().into_bytes(),
         };
-        let create = async |tx: &mut Tx| self.attempt_create(tx, new, call, id).await;
         // The id is chosen once for all attempts, so the row of an earlier one is known.
-        self.settle(Repeat::Safe, create).await
+        let mut attempts = Attempts::new(self, Repeat::Safe);
+        loop {
+            let attempt = async |tx: &mut Tx| self.attempt_create(tx, new, call, id).await;
+            match self.database().write(&[], attempt).await {
+                Ok(judged) => return judged,
+                Err(failure) => attempts.failed(failure).await?,
+            }
+        }
     }
 
     /// Revokes one token, or all that an order has; answers how many had not been revoked before.
@@ -68,40 +120,12 @@ impl Store {
             // What an earlier attempt revoked could not be told from what others did.
             None => Repeat::Doubtful,
         };
-        let revoke = async |tx: &mut Tx| self.attempt_revoke(tx, which, call).await;
-        self.settle(repeat, revoke).await
-    }
-
-    /// Runs attempts until one is answered or patience is at an end.
-    async fn settle<A>(
-        &self,
-        repeat: Repeat,
-        mut attempt: impl AsyncFnMut(&mut Tx) -> Result<Ending<Judged<A>>, Error>,
-    ) -> Judged<A> {
-        let mut patience = Patience::new(self.settings().commit_patience);
-        let mut in_doubt = false;
-        let mut refused_before = false;
+        let mut attempts = Attempts::new(self, repeat);
         loop {
-            let written = self.database().write(&[], async |tx| attempt(tx).await);
-            let error = match written.await {
+            let attempt = async |tx: &mut Tx| self.attempt_revoke(tx, which, call).await;
+            match self.database().write(&[], attempt).await {
                 Ok(judged) => return judged,
-                Err(WriteFailure::AtCommit { error, .. }) => {
-                    in_doubt = true;
-                    error
-                }
-                Err(WriteFailure::Before(error)) => error,
-            };
-            let passing = error.is_passing() || in_doubt;
-            let given_up = (in_doubt && repeat == Repeat::Doubtful)
-                // A refusal that is not known to pass may be the key of the same call, made elsewhere.
-                || (!passing && std::mem::replace(&mut refused_before, true));
-            if given_up || !patience.wait().await {
-                report(&error, "a change of tracking tokens was given up");
-                return Err(TrackingError::Failed(match (in_doubt, passing) {
-                    (true, _) => CommitError::OutcomeUnknown,
-                    (false, true) => CommitError::Unavailable,
-                    (false, false) => CommitError::Database,
-                }));
+                Err(failure) => attempts.failed(failure).await?,
             }
         }
     }

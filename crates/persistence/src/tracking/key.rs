@@ -18,6 +18,11 @@ use crate::{
 pub struct TrackingKey([u8; 32]);
 
 impl TrackingKey {
+    /// The key with this secret.
+    pub const fn new(secret: [u8; 32]) -> Self {
+        Self(secret)
+    }
+
     /// The secret itself.
     pub fn secret(&self) -> &[u8; 32] {
         &self.0

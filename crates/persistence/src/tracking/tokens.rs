@@ -103,19 +103,16 @@ pub(super) async fn revoke(
     let standing = tracking_tokens::table
         .filter(tracking_tokens::partition.eq(partition.number()))
         .filter(tracking_tokens::revoke_time.is_null());
-    let count = match only {
-        Some(token) => {
-            let one = standing.filter(tracking_tokens::id.eq(token.id.as_slice()));
-            let update = diesel::update(one).set(revoked);
-            on_conn!(tx, |c| update.execute(c).await)?
-        }
-        None => {
-            let all = standing
-                .filter(tracking_tokens::workflow.eq(workflow.as_str()))
-                .filter(tracking_tokens::order_id.eq(order_id.as_str()));
-            let update = diesel::update(all).set(revoked);
-            on_conn!(tx, |c| update.execute(c).await)?
-        }
+    let count = if let Some(token) = only {
+        let one = standing.filter(tracking_tokens::id.eq(token.id.as_slice()));
+        let update = diesel::update(one).set(revoked);
+        on_conn!(tx, |c| update.execute(c).await)?
+    } else {
+        let all = standing
+            .filter(tracking_tokens::workflow.eq(workflow.as_str()))
+            .filter(tracking_tokens::order_id.eq(order_id.as_str()));
+        let update = diesel::update(all).set(revoked);
+        on_conn!(tx, |c| update.execute(c).await)?
     };
     Ok(count)
 }

@@ -103,6 +103,7 @@ fn new_order(
         create_time: _,
         update_time: _,
         status_time: _,
+        feed_url: _,
     } = order;
     let done_already = [
         ("total_paid", total_paid != 0),

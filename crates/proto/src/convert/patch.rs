@@ -47,6 +47,7 @@ const PATHS: Paths = Paths {
         ("create_time", MaskProblem::OutputOnly),
         ("update_time", MaskProblem::OutputOnly),
         ("status_time", MaskProblem::OutputOnly),
+        ("feed_url", MaskProblem::OutputOnly),
     ],
 };
 
@@ -128,6 +129,7 @@ fn patch(
         create_time: _,
         update_time: _,
         status_time: _,
+        feed_url: _,
     } = order;
     let attributes = attributes_patch(found, at.field("attributes"), attributes, mask);
     let customer = customer_patch(

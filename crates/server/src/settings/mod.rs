@@ -2,6 +2,7 @@
 //! last one that says something wins. They are read once, at start, into types
 //! that are valid; what is not is refused by its key and by where it came from.
 
+mod base_url;
 mod key;
 mod parse;
 mod source;
@@ -13,6 +14,7 @@ use std::{net::SocketAddr, time::Duration};
 use waymark_domain::{partition::PartitionCount, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
 
+pub use base_url::BaseUrl;
 pub use key::{KEYS, Key, table};
 pub use source::{Problem, SettingsError, Sources};
 
@@ -27,6 +29,8 @@ pub struct Settings {
     pub commits: CommitSettings,
     /// How streams of history are fed.
     pub history: HistorySettings,
+    /// Where customers' feeds are.
+    pub feeds: FeedSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -66,6 +70,15 @@ pub struct HistorySettings {
     pub push_interval: Duration,
     /// How many streams may be open at once; more are refused.
     pub streams_max: usize,
+}
+
+/// Where customers' feeds are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedSettings {
+    /// The address of their port; none for no feeds, port 0 takes a free one.
+    pub listen: Option<SocketAddr>,
+    /// Where the world finds that port; none for the address itself.
+    pub base_url: Option<BaseUrl>,
 }
 
 /// What is logged, and how.
@@ -109,6 +122,10 @@ impl Settings {
                 poll_interval: values.take("history_poll_ms", parse::milliseconds(10))?,
                 push_interval: values.take("history_push_interval_ms", parse::milliseconds(0))?,
                 streams_max: values.take("history_streams_max", parse::count(1, 1_000_000))?,
+            },
+            feeds: FeedSettings {
+                listen: values.take("feeds_listen", parse::optional(parse::address))?,
+                base_url: values.take("feeds_base_url", parse::optional(parse::base_url))?,
             },
             log: LogSettings {
                 filter: values.take("log_level", parse::log_filter)?,
