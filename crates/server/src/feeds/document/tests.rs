@@ -92,7 +92,7 @@ fn a_feed_in_atom() {
     <author>
     <name>shop.example</name>
     </author>
-    <link href="https://shop.example/a/feeds/orders/TOKEN.atom" rel="self"/>
+    <link href="https://shop.example/a/feeds/orders/TOKEN.atom" rel="self" type="application/atom+xml"/>
     <link href="https://shop.example/a/feeds/orders/TOKEN" rel="alternate"/>
     <entry>
     <title>Verpackt &amp; weg</title>
