@@ -7,7 +7,8 @@ CREATE TABLE tracking_key (
 ) STRICT;
 
 -- The tokens of orders. A token is not stored: it is the key of its row, signed. No foreign key on orders, as
--- everywhere; an order that has tokens is never deleted.
+-- everywhere; an order that has tokens is never deleted. With row ids, since without them SQLite prefers the primary
+-- key to the index below where it changes the tokens of an order.
 CREATE TABLE tracking_tokens (
     partition INTEGER NOT NULL,
     id BLOB NOT NULL CHECK (length(id) = 16),
@@ -19,9 +20,10 @@ CREATE TABLE tracking_tokens (
     revoke_time INTEGER,
     revoke_actor TEXT,
     PRIMARY KEY (partition, id)
-) STRICT, WITHOUT ROWID;
+) STRICT;
 
-CREATE INDEX tracking_tokens_order ON tracking_tokens (partition, workflow, order_id, create_time) WHERE revoke_time IS NULL;
+-- It begins otherwise than the primary key, so that no planner takes that one for want of statistics.
+CREATE INDEX tracking_tokens_order ON tracking_tokens (workflow, order_id, partition, create_time) WHERE revoke_time IS NULL;
 
 -- Calls that are answered when they come again: `token_id` is what one created, `revoked` how many one revoked.
 CREATE TABLE tracking_requests (

@@ -81,3 +81,117 @@ async fn connection(stream: TcpStream, router: Router, stopping: CancellationTok
     connection.as_mut().graceful_shutdown();
     let _ = timeout(LEAVE_TIME_MAX, connection).await;
 }
+
+#[cfg(test)]
+mod tests {
+    use std::{future::pending, net::SocketAddr};
+
+    use axum::routing::get;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        task::JoinHandle,
+        time::Instant,
+    };
+
+    use super::*;
+
+    struct Serving {
+        address: SocketAddr,
+        stopping: CancellationToken,
+        served: JoinHandle<()>,
+    }
+
+    /// Answers at `/`, and never at `/never`.
+    async fn start() -> Serving {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let router = Router::new()
+            .route("/", get(async || "here"))
+            .route("/never", get(pending::<String>));
+        let stopping = CancellationToken::new();
+        let served = tokio::spawn(serve(listener, router, stopping.clone()));
+        Serving {
+            address,
+            stopping,
+            served,
+        }
+    }
+
+    async fn send(address: SocketAddr, text: &str) -> TcpStream {
+        let mut stream = TcpStream::connect(address).await.unwrap();
+        stream.write_all(text.as_bytes()).await.unwrap();
+        stream
+    }
+
+    async fn rest(mut stream: TcpStream) -> String {
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        rest
+    }
+
+    const GET: &str = "GET / HTTP/1.1\r\nhost: x\r\n\r\n";
+
+    #[tokio::test(start_paused = true)]
+    async fn a_connection_rests_only_so_long() {
+        let serving = start().await;
+        let started = Instant::now();
+        for text in ["", "GET / HT", "GET / HTTP/1.1\r\nhost: x"] {
+            rest(send(serving.address, text).await).await;
+        }
+        // Also between two requests.
+        let answer = rest(send(serving.address, GET).await).await;
+        assert!(answer.starts_with("HTTP/1.1 200") && answer.ends_with("here"));
+        let waited = started.elapsed();
+        assert!(waited >= 4 * HEADERS_TIME_MAX && waited < 5 * HEADERS_TIME_MAX);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_connection_lives_for_ever() {
+        let serving = start().await;
+        let started = Instant::now();
+        let never = GET.replace("/ ", "/never ");
+        assert_eq!(rest(send(serving.address, &never).await).await, "");
+        assert_eq!(
+            started.elapsed().as_secs(),
+            (CONNECTION_TIME_MAX + LEAVE_TIME_MAX).as_secs()
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn others_wait_until_there_is_a_place() {
+        let serving = start().await;
+        let mut silent = Vec::new();
+        for _ in 0..CONNECTIONS_MAX {
+            silent.push(TcpStream::connect(serving.address).await.unwrap());
+        }
+        let started = Instant::now();
+        let answer = rest(
+            send(
+                serving.address,
+                &GET.replace("host", "connection: close\r\nhost"),
+            )
+            .await,
+        )
+        .await;
+        assert!(answer.ends_with("here"));
+        assert!(started.elapsed() >= HEADERS_TIME_MAX / 2);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn connections_end_with_the_server() {
+        let serving = start().await;
+        let silent = send(serving.address, "").await;
+        let kept = send(serving.address, GET).await;
+        let mut seen = [0; 15];
+        kept.readable().await.unwrap();
+        while kept.peek(&mut seen).await.unwrap() < seen.len() {}
+        assert_eq!(&seen, b"HTTP/1.1 200 OK");
+        let started = Instant::now();
+        serving.stopping.cancel();
+        assert_eq!(rest(silent).await, "");
+        assert!(rest(kept).await.ends_with("here"));
+        serving.served.await.unwrap();
+        assert!(started.elapsed() < Duration::from_secs(1));
+        assert!(TcpStream::connect(serving.address).await.is_err());
+    }
+}
