@@ -15,11 +15,12 @@ on_each_database!(
     a_browser_may_call,
 );
 
-const SERVICES: [&str; 6] = [
+const SERVICES: [&str; 7] = [
     "waymark.v1.HistoryService",
     "waymark.v1.OrderService",
     "waymark.v1.StateService",
     "waymark.v1.StatusService",
+    "waymark.v1.TrackingService",
     "waymark.v1.TransitionService",
     "waymark.v1.WorkflowService",
 ];

@@ -7,6 +7,7 @@ use tonic_health::pb::health_client::HealthClient;
 use waymark_proto::v1::{
     history_service_client::HistoryServiceClient, order_service_client::OrderServiceClient,
     state_service_client::StateServiceClient, status_service_client::StatusServiceClient,
+    tracking_service_client::TrackingServiceClient,
     transition_service_client::TransitionServiceClient,
     workflow_service_client::WorkflowServiceClient,
 };
@@ -50,6 +51,11 @@ impl Clients {
     /// A client of `StatusService`.
     pub fn statuses(&self) -> StatusServiceClient<Channel> {
         StatusServiceClient::new(self.channel())
+    }
+
+    /// A client of `TrackingService`.
+    pub fn tracking(&self) -> TrackingServiceClient<Channel> {
+        TrackingServiceClient::new(self.channel())
     }
 
     /// A client of `TransitionService`.

@@ -17,6 +17,7 @@ pub mod backend;
 pub mod binary;
 pub mod clients;
 pub mod documented;
+pub mod feed_reader;
 pub mod load;
 pub mod log;
 pub mod process;
@@ -28,6 +29,7 @@ pub mod server;
 pub mod shop;
 pub mod validator;
 pub mod watcher;
+pub mod web;
 pub mod world;
 
 pub use backend::Backend;

@@ -17,5 +17,6 @@ pub mod order;
 pub mod partition;
 pub mod preset;
 pub mod template;
+pub mod tracking;
 pub mod value;
 pub mod workflow;

@@ -17,6 +17,7 @@ use crate::{
         Reading,
         entry::EntryRow,
         journal::{Journal, Line, PAGE_ENTRIES},
+        order::OrderRow,
     },
     schema::{history, journal_pages, orders},
     tx::{Tx, on_conn},
@@ -292,6 +293,35 @@ impl Found {
             order_key,
             newest: Journal::read(journal, &reading, "journal")?,
         })
+    }
+}
+
+/// Lists the newest entries of an order that the customer may read, newest first, at most `limit`.
+pub(crate) async fn newest_for_customer(
+    tx: &mut Tx,
+    row: &OrderRow,
+    limit: usize,
+) -> Result<Vec<Logged>, Error> {
+    let order = Found {
+        partition: Partition::new(row.partition),
+        order_key: row.order_key,
+        newest: row.journal()?,
+    };
+    let mut query = HistoryQuery {
+        direction: Direction::Descending,
+        after_sequence: None,
+        visibility: Visibility::Customer,
+        limit,
+    };
+    let mut entries = Vec::new();
+    loop {
+        let page = of_order(tx, &order, &query).await?;
+        entries.extend(page.entries);
+        query.limit = limit.saturating_sub(entries.len());
+        query.after_sequence = page.next;
+        if page.next.is_none() || query.limit == 0 {
+            return Ok(entries);
+        }
     }
 }
 

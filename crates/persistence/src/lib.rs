@@ -32,6 +32,7 @@ mod tail;
 #[cfg(feature = "test-access")]
 pub mod test_access;
 mod tls;
+mod tracking;
 mod tx;
 mod workflows;
 
@@ -51,4 +52,8 @@ pub use orders::{
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use store::{DeploymentId, Store};
+pub use tracking::{
+    Answered, NewTrackingToken, Revocation, Tracked, TrackingCall, TrackingError, TrackingKey,
+    TrackingToken, TrackingTokenId,
+};
 pub use workflows::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange, WorkflowVersion};

@@ -1,5 +1,6 @@
 //! Migrations, embedded in the program, and the rows that make a database a
-//! deployment: its id, its partitions, the version of its catalog.
+//! deployment: its id, its partitions, the version of its catalog, the key that
+//! signs tokens of customers.
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, migration::MigrationSource, pg::Pg,
@@ -16,6 +17,7 @@ use crate::{
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
     store::DeploymentId,
+    tracking::{self, TrackingKey},
     tx::{Database, Ending, Tx, before, on_conn, owning},
 };
 
@@ -38,6 +40,7 @@ pub struct Migrated {
 pub(crate) struct Deployment {
     pub(crate) id: DeploymentId,
     pub(crate) partitions: PartitionCount,
+    pub(crate) tracking_key: TrackingKey,
 }
 
 /// Creates or upgrades a database. Two processes that do it at once take turns.
@@ -72,10 +75,13 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
     let partitions = database.write(&[], async |tx| {
         lock(tx).await?;
         let partitions = match find(tx).await? {
-            Some(existing) => existing.partitions,
+            Some((_, existing)) => existing,
             None => create(tx, &settings, now).await?,
         };
         check_partitions(&settings, partitions)?;
+        if tracking::key::find(tx).await?.is_none() {
+            tracking::key::create(tx, now).await?;
+        }
         Ok(Ending::Commit(partitions))
     });
     Ok(Migrated {
@@ -99,10 +105,18 @@ pub(crate) async fn check(tx: &mut Tx, settings: &Settings) -> Result<Deployment
     if !pending.is_empty() {
         return Err(Error::SchemaOlder { pending });
     }
-    let found = find(tx)
-        .await?
-        .ok_or_else(|| Error::SchemaOlder { pending: known })?;
-    check_partitions(settings, found.partitions)?;
+    // A migration that was cut off may have left the tables and not yet these rows.
+    let (Some((id, partitions)), Some(tracking_key)) =
+        (find(tx).await?, tracking::key::find(tx).await?)
+    else {
+        return Err(Error::SchemaOlder { pending: known });
+    };
+    let found = Deployment {
+        id,
+        partitions,
+        tracking_key,
+    };
+    check_partitions(settings, partitions)?;
     let rows = partitions::table.count();
     let rows: i64 = on_conn!(tx, |c| rows.get_result(c).await)?;
     if rows != i64::from(found.partitions.get()) {
@@ -237,7 +251,7 @@ fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
     Error::Migration { source }
 }
 
-async fn find(tx: &mut Tx) -> Result<Option<Deployment>, Error> {
+async fn find(tx: &mut Tx) -> Result<Option<(DeploymentId, PartitionCount)>, Error> {
     let query = deployment::table.select((deployment::id, deployment::partition_count));
     let row = on_conn!(tx, |c| query.first::<(Vec<u8>, i32)>(c).await).optional()?;
     let Some((id, count)) = row else {
@@ -249,10 +263,10 @@ async fn find(tx: &mut Tx) -> Result<Option<Deployment>, Error> {
         row: "1".to_owned(),
         source: "out of range".into(),
     };
-    Ok(Some(Deployment {
-        id: DeploymentId(id.try_into().map_err(|_| corrupt("id"))?),
-        partitions: PartitionCount::new(count).ok_or_else(|| corrupt("partition_count"))?,
-    }))
+    Ok(Some((
+        DeploymentId(id.try_into().map_err(|_| corrupt("id"))?),
+        PartitionCount::new(count).ok_or_else(|| corrupt("partition_count"))?,
+    )))
 }
 
 async fn create(tx: &mut Tx, settings: &Settings, now: Timestamp) -> Result<PartitionCount, Error> {

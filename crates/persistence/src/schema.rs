@@ -269,3 +269,38 @@ diesel::table! {
         order_key -> BigInt,
     }
 }
+
+diesel::table! {
+    tracking_key (singleton) {
+        singleton -> Integer,
+        secret -> Binary,
+        create_time -> BigInt,
+    }
+}
+
+diesel::table! {
+    tracking_tokens (partition, id) {
+        partition -> Integer,
+        id -> Binary,
+        workflow -> Text,
+        order_id -> Text,
+        create_time -> BigInt,
+        create_actor -> Text,
+        expire_time -> Nullable<BigInt>,
+        revoke_time -> Nullable<BigInt>,
+        revoke_actor -> Nullable<Text>,
+    }
+}
+
+diesel::table! {
+    tracking_requests (partition, workflow, order_id, request_id) {
+        partition -> Integer,
+        workflow -> Text,
+        order_id -> Text,
+        request_id -> Text,
+        fingerprint -> Binary,
+        token_id -> Nullable<Binary>,
+        revoked -> Nullable<Integer>,
+        create_time -> BigInt,
+    }
+}

@@ -16,6 +16,7 @@ use crate::{
     migrate::{check, migrate},
     postgres::Role,
     settings::Address,
+    tracking::TrackingKey,
     tx::{Database, on_conn},
 };
 
@@ -38,6 +39,7 @@ struct Inner {
     clock: Clock,
     deployment: DeploymentId,
     partitions: PartitionCount,
+    tracking_key: TrackingKey,
     catalog: Catalog,
     settings: Settings,
     notifier: Notifier,
@@ -70,6 +72,7 @@ impl Store {
             catalog: Catalog::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
+            tracking_key: deployment.tracking_key,
             database,
             clock,
             settings,
@@ -125,6 +128,11 @@ impl Store {
     /// Which deployment this is.
     pub fn deployment(&self) -> DeploymentId {
         self.0.deployment
+    }
+
+    /// What signs the tokens of customers.
+    pub fn tracking_key(&self) -> &TrackingKey {
+        &self.0.tracking_key
     }
 
     /// The clock that entries are stamped by.

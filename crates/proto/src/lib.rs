@@ -56,6 +56,7 @@ mod tests {
             "OrderService",
             "StateService",
             "StatusService",
+            "TrackingService",
             "TransitionService",
             "WorkflowService",
         ];

@@ -10,6 +10,7 @@ use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 use crate::{
     committer::{Committer, SubmitError, Ticket},
     dispatch::Wake,
+    feeds::Links,
     history::Log,
     reader::Reader,
 };
@@ -22,6 +23,7 @@ pub struct App {
     pub(crate) reader: Reader,
     pub(crate) log: Arc<Log>,
     pub(crate) default_workflow: WorkflowCode,
+    pub(crate) feeds: Option<Links>,
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
     pub(crate) wake: Wake,
@@ -36,6 +38,11 @@ impl App {
     /// The workflow that a request means which names none.
     pub fn default_workflow(&self) -> &WorkflowCode {
         &self.default_workflow
+    }
+
+    /// Where feeds are; none where they are off.
+    pub(crate) fn feeds(&self) -> Option<&Links> {
+        self.feeds.as_ref()
     }
 
     /// Finds single orders.

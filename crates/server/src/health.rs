@@ -9,16 +9,17 @@ use tonic_health::{
 };
 use waymark_proto::v1::{
     history_service_server, order_service_server, state_service_server, status_service_server,
-    transition_service_server, workflow_service_server,
+    tracking_service_server, transition_service_server, workflow_service_server,
 };
 
 /// The services, and the empty name of the whole server.
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "",
     history_service_server::SERVICE_NAME,
     order_service_server::SERVICE_NAME,
     state_service_server::SERVICE_NAME,
     status_service_server::SERVICE_NAME,
+    tracking_service_server::SERVICE_NAME,
     transition_service_server::SERVICE_NAME,
     workflow_service_server::SERVICE_NAME,
 ];

@@ -1,5 +1,6 @@
 //! The Waymark service: gRPC in front, the store behind, and between them the
-//! committer that groups writes and the tailer that feeds watchers.
+//! committer that groups writes and the tailer that feeds watchers. Beside gRPC,
+//! where it is switched on, a port for the feeds of customers.
 //!
 //! It deliberately lacks business rules (they are in `waymark-domain`), SQL (in
 //! `waymark-persistence`) and authentication: until there is any, it listens on
@@ -12,6 +13,7 @@ mod app;
 pub mod committer;
 mod dispatch;
 mod error;
+mod feeds;
 mod health;
 pub mod history;
 mod lane;
@@ -24,6 +26,7 @@ pub mod services;
 pub mod settings;
 pub mod signals;
 pub mod telemetry;
+mod tracking;
 mod vitals;
 
 pub use app::App;

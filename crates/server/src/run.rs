@@ -18,14 +18,14 @@ use crate::{
     App, Settings,
     committer::{Committer, Workers},
     dispatch::{Carrier, CarrierError, Dispatcher, Wake},
-    error,
+    error, feeds,
     health::Health,
     history::{Log, Tailer},
     limits::MESSAGE_BYTES_MAX,
     preset::{self, PresetError},
     reader::Reader,
     services,
-    settings::HistorySettings,
+    settings::{FeedSettings, HistorySettings},
     signals::Stop,
     telemetry::CallLog,
     vitals::Vitals,
@@ -53,6 +53,7 @@ pub struct Server {
     shutdown_deadline: Duration,
     listener: TcpListener,
     address: SocketAddr,
+    feeds: Option<feeds::Port>,
 }
 
 /// Why a server cannot start, or cannot go on.
@@ -144,6 +145,7 @@ impl Server {
         let refused = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
         let address = listener.local_addr().map_err(refused)?;
+        let feeds = take_feeds_port(settings.feeds).await?;
         let vitals = Arc::new(Vitals::opened());
         let HistorySettings {
             ring_bytes_max,
@@ -160,6 +162,7 @@ impl Server {
             committer,
             log,
             default_workflow: settings.server.default_workflow,
+            feeds: feeds.as_ref().map(|port| port.links().clone()),
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
             wake,
@@ -175,6 +178,7 @@ impl Server {
             shutdown_deadline: settings.server.shutdown_deadline,
             listener,
             address,
+            feeds,
         })
     }
 
@@ -197,6 +201,7 @@ impl Server {
             shutdown_deadline,
             listener,
             address,
+            feeds,
         } = self;
         let refusing = CancellationToken::new();
         let (health, health_service) = Health::new().await;
@@ -209,17 +214,15 @@ impl Server {
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, refusing.clone().cancelled_owned());
         app.committer.start(workers);
-        let tailer = Tailer {
-            store: app.store.clone(),
-            log: Arc::clone(&app.log),
-            vitals: Arc::clone(&vitals),
-            poll_interval: history.poll_interval,
-            push_interval: history.push_interval,
-        };
+        let tailer = tailer(&app, &vitals, history);
         let dispatching = CancellationToken::new();
         let carrying = tokio::spawn(dispatcher.run(dispatching.clone()));
         let tailing = CancellationToken::new();
         tokio::spawn(tailer.run(tailing.clone()));
+        if let Some(port) = feeds {
+            let serving = port.serve(Arc::clone(&app), refusing.clone());
+            app.detached.spawn(serving);
+        }
         let mut serving = tokio::spawn(serving);
         tracing::info!("listening on {address}");
         tokio::select! {
@@ -257,6 +260,26 @@ impl Server {
         }
         Ok(stopped)
     }
+}
+
+fn tailer(app: &App, vitals: &Arc<Vitals>, history: HistorySettings) -> Tailer {
+    Tailer {
+        store: app.store.clone(),
+        log: Arc::clone(&app.log),
+        vitals: Arc::clone(vitals),
+        poll_interval: history.poll_interval,
+        push_interval: history.push_interval,
+    }
+}
+
+/// Takes the port for feeds, where they are on.
+async fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Port>, StartError> {
+    let Some(address) = settings.listen else {
+        return Ok(None);
+    };
+    let taken = feeds::Port::take(address, settings.base_url).await;
+    let refused = |source| StartError::Listen { address, source };
+    taken.map(Some).map_err(refused)
 }
 
 /// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.
@@ -331,6 +354,10 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
         .add_service(service!(
             status,
             v1::status_service_server::StatusServiceServer
+        ))
+        .add_service(service!(
+            tracking,
+            v1::tracking_service_server::TrackingServiceServer
         ))
         .add_service(service!(
             transition,

@@ -18,7 +18,7 @@ use waymark_testkit::{
 };
 
 /// A store that reaches the database of a fixture through a proxy.
-async fn through_a_proxy(fixture: &Fixture, patience: Duration) -> (Store, Proxy) {
+pub(crate) async fn through_a_proxy(fixture: &Fixture, patience: Duration) -> (Store, Proxy) {
     let database = fixture.database().unwrap();
     let proxy = Proxy::start(database.port()).await;
     let url = format!(

@@ -6,6 +6,7 @@
 mod faults;
 mod hints;
 mod plans;
+mod tracking;
 mod wal;
 
 mod sqlite {

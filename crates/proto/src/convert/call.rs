@@ -129,7 +129,7 @@ impl StepFields {
         let actor = read_actor(found, at.field("actor"), self.actor);
         let store_view = found.optional(at.field("store_view"), &self.store_view);
         let expected_version = found.positive(at.field("expected_version"), self.expected_version);
-        let request = request_key(found, at, &self.request_id, fingerprint);
+        let request = read_request_key(found, at, &self.request_id, fingerprint);
         let request = request?;
         Ok(StepCall {
             context: Context {
@@ -165,7 +165,7 @@ impl EditFields {
         let at = Path::REQUEST;
         let actor = read_actor(found, at.field("actor"), self.actor);
         let etag = read_etag(found, etag.0, etag.1);
-        let request = request_key(found, at, &self.request_id, fingerprint);
+        let request = read_request_key(found, at, &self.request_id, fingerprint);
         Ok(EditCall {
             actor: actor?,
             etag: etag?,
@@ -190,7 +190,8 @@ fn metadata(
     found.check(at, Metadata::new(metadata))
 }
 
-fn request_key(
+/// Reads `request_id`, where empty means that the call is not idempotent.
+pub(crate) fn read_request_key(
     found: &mut Violations,
     at: Path<'_>,
     id: &str,

@@ -104,6 +104,7 @@ fn new_order(
         update_time: _,
         status_time: _,
         due_time: _,
+        feed_url: _,
     } = order;
     let done_already = [
         ("total_paid", total_paid != 0),

@@ -16,6 +16,7 @@ mod patch;
 pub mod state;
 pub mod status;
 pub mod step;
+pub mod tracking;
 pub mod transition;
 mod violations;
 pub mod workflow;

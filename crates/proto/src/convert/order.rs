@@ -98,7 +98,8 @@ impl ListAvailableTransitions {
     }
 }
 
-/// Writes an order as a reader in the store view `asked` sees it.
+/// Writes an order as a reader in the store view `asked` sees it. Where its feed is, the order
+/// itself does not know.
 pub fn order_to_wire(workflow: &Workflow, order: &Order, asked: Option<&StoreView>) -> v1::Order {
     let Standing { state, status } = &order.standing;
     let assignment = workflow.assignment(state, status);
@@ -161,6 +162,7 @@ pub(crate) fn bare_order_to_wire(order: &Order) -> v1::Order {
         update_time: Some(timestamp_to_wire(*update_time)),
         status_time: Some(timestamp_to_wire(*status_time)),
         due_time: None,
+        feed_url: String::new(),
     }
 }
 

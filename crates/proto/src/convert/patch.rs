@@ -48,6 +48,7 @@ const PATHS: Paths = Paths {
         ("update_time", MaskProblem::OutputOnly),
         ("status_time", MaskProblem::OutputOnly),
         ("due_time", MaskProblem::OutputOnly),
+        ("feed_url", MaskProblem::OutputOnly),
     ],
 };
 
@@ -130,6 +131,7 @@ fn patch(
         update_time: _,
         status_time: _,
         due_time: _,
+        feed_url: _,
     } = order;
     let attributes = attributes_patch(found, at.field("attributes"), attributes, mask);
     let customer = customer_patch(

@@ -12,4 +12,5 @@ mod refused;
 mod requests;
 mod round_trips;
 mod sample;
+mod tracking;
 mod written;

@@ -20,7 +20,7 @@ use std::{
 use tokio::{
     sync::{Notify, watch},
     task::JoinSet,
-    time::{Instant, MissedTickBehavior, interval},
+    time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
@@ -44,6 +44,8 @@ use crate::{App, error::chain, settings::DispatchSettings};
 const LOOK_MAX: usize = 256;
 /// How many entries of an order are read at once to see it as it was.
 const REPLAY_CHUNK: usize = 1_000;
+/// How long attempts that are being made may take to end when the process stops.
+const END_MAX: Duration = Duration::from_secs(2);
 /// The shortest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -133,8 +135,8 @@ impl Dispatcher {
         }
     }
 
-    /// Runs until `stop` is cancelled, then lets the attempts that are being made end, as long as
-    /// nobody aborts it.
+    /// Runs until `stop` is cancelled, then lets the attempts that are being made end within two
+    /// seconds.
     pub(crate) async fn run(mut self, stop: CancellationToken) {
         let mut renew = interval(self.settings.lease / 3);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -175,9 +177,14 @@ impl Dispatcher {
     /// Notes what is done already, waits for what is under way, and gives the leases back.
     async fn end(mut self) {
         let mut done = Vec::new();
-        while let Some(carried) = self.under_way.tasks.join_next().await {
-            done.push(carried);
-        }
+        let all_done = async {
+            while let Some(carried) = self.under_way.tasks.join_next().await {
+                done.push(carried);
+            }
+        };
+        // What hangs is repeated by the next who carries it, under the same id.
+        let _ = timeout(END_MAX, all_done).await;
+        self.under_way.tasks.abort_all();
         let mut failing = Failing::default();
         failing.note("deliveries cannot be noted", self.finish(done).await);
         failing.note("leases cannot be given back", self.tenure.end().await);

@@ -45,6 +45,9 @@ pub enum Error {
     /// No stream can be added.
     #[error(transparent)]
     StreamLimit(#[from] StreamLimit),
+    /// There is no such token, or nothing that it may show. Which of these, nobody is told.
+    #[error("the token shows nothing")]
+    TrackingNotFound,
     /// A step was refused.
     #[error(transparent)]
     Refused(#[from] persistence::Refusal),
@@ -161,6 +164,7 @@ impl Error {
             | Self::PageToken(_)
             | Self::ResumeToken(_)
             | Self::StreamLimit(_)
+            | Self::TrackingNotFound
             | Self::Refused(_)
             | Self::StepRefused { .. }
             | Self::Definition(_)
@@ -216,6 +220,10 @@ impl From<Error> for Problem {
             Error::StreamLimit(limit) => {
                 Self::new(Reason::StreamLimit, limit.to_string()).with("max", &limit.max)
             }
+            Error::TrackingNotFound => Self::new(
+                Reason::TrackingNotFound,
+                "there is nothing to see with this token",
+            ),
             Error::Refused(refusal) => Self::from(&refusal),
             Error::StepRefused { index, source } => Self::from(*source).with("step_index", &index),
             Error::Definition(refusal) => refusal::problem(&refusal, "document"),

@@ -82,6 +82,8 @@ reasons! {
     HoldNotFound "HOLD_NOT_FOUND" NotFound ["hold"];
     /// The order has no such line.
     LineNotFound "LINE_NOT_FOUND" NotFound ["line"];
+    /// The token is none of this deployment, or shows nothing.
+    TrackingNotFound "TRACKING_NOT_FOUND" NotFound [];
 
     /// The workflow has an order with this id.
     OrderExists "ORDER_EXISTS" AlreadyExists ["workflow", "order"];

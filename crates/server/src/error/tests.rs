@@ -270,6 +270,7 @@ fn refusals() -> Vec<Refusal> {
 }
 
 /// One error of every kind, each as large as it can become.
+#[expect(clippy::too_many_lines, reason = "one of each")]
 fn errors() -> Vec<Error> {
     let (workflow, order_id) = (Longest::code::<WorkflowCode>, Longest::id::<OrderId>);
     let partition = waymark_domain::partition::Partition::new(1_023);
@@ -282,6 +283,7 @@ fn errors() -> Vec<Error> {
         )),
         Error::PageToken(page::Invalid),
         Error::StreamLimit(StreamLimit { max: usize::MAX }),
+        Error::TrackingNotFound,
         Error::ResumeToken(TokenError::Ahead {
             partition,
             offset: i64::MAX,

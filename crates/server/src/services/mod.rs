@@ -5,5 +5,6 @@ pub mod history;
 pub mod order;
 pub mod state;
 pub mod status;
+pub mod tracking;
 pub mod transition;
 pub mod workflow;

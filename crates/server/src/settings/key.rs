@@ -121,6 +121,16 @@ pub const KEYS: &[Key] = &[
         "How many streams of history may be open; more are answered RESOURCE_EXHAUSTED.",
     ),
     key(
+        "feeds_listen",
+        "",
+        "Address and port for the feeds of customers over HTTP, port 0 takes a free one; unset: no feeds.",
+    ),
+    key(
+        "feeds_base_url",
+        "",
+        "Where customers reach that port, such as `https://shop.example`; unset: the address itself.",
+    ),
+    key(
         "shutdown_deadline_ms",
         "10000",
         "How long a stopping server waits for calls in flight.",

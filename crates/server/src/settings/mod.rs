@@ -2,6 +2,7 @@
 //! last one that says something wins. They are read once, at start, into types
 //! that are valid; what is not is refused by its key and by where it came from.
 
+mod base_url;
 mod dispatch;
 mod key;
 mod parse;
@@ -15,6 +16,7 @@ use waymark_delivery::{WebhookSettings, mail, publish};
 use waymark_domain::{partition::PartitionCount, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
 
+pub use base_url::BaseUrl;
 pub use key::{KEYS, Key, table};
 pub use source::{Problem, SettingsError, Sources};
 
@@ -31,6 +33,8 @@ pub struct Settings {
     pub history: HistorySettings,
     /// How what steps set off is carried.
     pub dispatch: DispatchSettings,
+    /// Where customers' feeds are.
+    pub feeds: FeedSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -100,6 +104,15 @@ pub struct MailSettings {
     pub templates: Option<PathBuf>,
 }
 
+/// Where customers' feeds are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FeedSettings {
+    /// The address of their port; none for no feeds, port 0 takes a free one.
+    pub listen: Option<SocketAddr>,
+    /// Where the world finds that port; none for the address itself.
+    pub base_url: Option<BaseUrl>,
+}
+
 /// What is logged, and how.
 #[derive(Debug, Clone)]
 pub struct LogSettings {
@@ -143,6 +156,10 @@ impl Settings {
                 streams_max: values.take("history_streams_max", parse::count(1, 1_000_000))?,
             },
             dispatch: dispatch::read(&values)?,
+            feeds: FeedSettings {
+                listen: values.take("feeds_listen", parse::optional(parse::address))?,
+                base_url: values.take("feeds_base_url", parse::optional(parse::base_url))?,
+            },
             log: LogSettings {
                 filter: values.take("log_level", parse::log_filter)?,
                 format: values.take("log_format", parse::log_format)?,

@@ -7,11 +7,29 @@ use tracing_subscriber::EnvFilter;
 use waymark_domain::{partition::PartitionCount, preset, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
 
-use super::{LogFormat, Problem};
+use super::{BaseUrl, LogFormat, Problem};
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, Problem> {
     text.parse()
         .map_err(|_| Problem::Expected("an address and port such as 127.0.0.1:50551"))
+}
+
+/// Reads a value where empty means none.
+pub(super) fn optional<T>(
+    parse: impl Fn(&str) -> Result<T, Problem>,
+) -> impl Fn(&str) -> Result<Option<T>, Problem> {
+    move |text| {
+        Some(text)
+            .filter(|text| !text.is_empty())
+            .map(&parse)
+            .transpose()
+    }
+}
+
+pub(super) fn base_url(text: &str) -> Result<BaseUrl, Problem> {
+    BaseUrl::parse(text).ok_or(Problem::Expected(
+        "an address such as https://shop.example or https://shop.example/orders",
+    ))
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, Problem> {

@@ -110,6 +110,9 @@ pub async fn every_table_can_be_read(fixture: &Fixture) {
         ("definition_requests", 0),
         ("customer_orders", 0),
         ("journal_pages", 0),
+        ("tracking_key", 1),
+        ("tracking_tokens", 0),
+        ("tracking_requests", 0),
     ];
     for (table, count) in rows {
         assert_eq!(

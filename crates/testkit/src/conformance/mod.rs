@@ -10,6 +10,7 @@ pub mod constraints;
 pub mod definitions;
 pub mod histories;
 pub mod listing;
+pub mod tracking;
 pub mod usage;
 
 /// Expands every conformance case into a test on one backend.
@@ -114,6 +115,23 @@ macro_rules! conformance_suite {
                 orders_of_several_workflows,
                 orders_are_counted_by_place,
             ],
+            tracking: [
+                a_token_leads_to_its_order,
+                an_order_of_a_guest_has_tokens,
+                the_newest_entries_are_seen,
+                tokens_that_are_not_there,
+                a_revoked_token_leads_nowhere,
+                a_token_ends_at_its_time,
+                the_newest_token_that_can_be_used,
+                a_token_is_created_once,
+                tokens_are_revoked_once,
+                one_request_id_from_many_callers,
+                rehearsing_tokens_writes_nothing,
+                the_key_lasts,
+                an_older_database_gets_a_key,
+                a_migration_that_was_cut_off_is_finished,
+                a_corrupt_token_is_said_to_be_so,
+            ],
             usage: [
                 a_pair_with_orders_stays,
                 a_pair_that_an_order_returns_to_stays,
@@ -145,7 +163,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 8] = [
+pub const SOURCES: [&str; 9] = [
     include_str!("batches.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
@@ -153,5 +171,6 @@ pub const SOURCES: [&str; 8] = [
     include_str!("definitions.rs"),
     include_str!("histories.rs"),
     include_str!("listing.rs"),
+    include_str!("tracking.rs"),
     include_str!("usage.rs"),
 ];

@@ -8,16 +8,16 @@ use std::fmt::Debug;
 
 use waymark_proto::invalid::InvalidRequest;
 
-const CODE: &str = "must be a code: first a letter a-z, then a-z, 0-9 or _";
+pub(crate) const CODE: &str = "must be a code: first a letter a-z, then a-z, 0-9 or _";
 const VISIBLE: &str = "must be visible ASCII characters without spaces";
-const STORE_VIEW: &str = "must be a store view: 1 to 32 of A-Z, a-z, 0-9, _ and -";
+pub(crate) const STORE_VIEW: &str = "must be a store view: 1 to 32 of A-Z, a-z, 0-9, _ and -";
 const QUANTITY: &str = "must be a decimal number, not negative, with up to 12 digits and 4 decimals, such as 2 or 0.25";
 const MONEY: &str = "must lie between 0 and 1000000000000000";
-const INSTANT: &str =
+pub(crate) const INSTANT: &str =
     "must be an instant between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999999Z";
 
 #[track_caller]
-fn check<T: Debug>(result: Result<T, InvalidRequest>, expected: &[(&str, &str)]) {
+pub(crate) fn check<T: Debug>(result: Result<T, InvalidRequest>, expected: &[(&str, &str)]) {
     let invalid = result.expect_err("the request is refused");
     let violations = invalid.violations().iter();
     let found: Vec<_> = violations
@@ -30,7 +30,7 @@ fn check<T: Debug>(result: Result<T, InvalidRequest>, expected: &[(&str, &str)])
     assert_eq!(found, expected);
 }
 
-fn text(text: &str) -> String {
+pub(crate) fn text(text: &str) -> String {
     text.to_owned()
 }
 

@@ -72,7 +72,8 @@ impl OrderService for Service {
             GetOrder::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
         telemetry::note_order(&call.id);
         let (published, order) = view::find(&self.app, &call.workflow, &call.id).await?;
-        let order = order_to_wire(&published.record.workflow, &order, call.store_view.as_ref());
+        let mut order = order_to_wire(&published.record.workflow, &order, call.store_view.as_ref());
+        order.feed_url = view::feed_url(&self.app, &call.workflow, &call.id).await?;
         Ok(Response::new(v1::GetOrderResponse { order: Some(order) }))
     }
 

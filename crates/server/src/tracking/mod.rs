@@ -1,0 +1,63 @@
+//! The customer's view: from the text of a token to what its holder may see.
+//! `TrackingService` and the feeds both come through here.
+
+mod seal;
+
+pub(crate) use seal::Seal;
+
+use waymark_domain::{
+    tracking::Tracking,
+    value::{StoreView, Timestamp, WorkflowCode},
+};
+use waymark_persistence::{Error, Store, Tracked};
+
+/// How many entries a customer sees.
+const ENTRIES_MAX: usize = 100;
+
+/// What a token shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Shown {
+    /// What the customer may see, newest entry first.
+    pub(crate) tracking: Tracking,
+    /// The workflow of the order. Not for customers.
+    pub(crate) workflow: WorkflowCode,
+    /// When what is shown last changed. What the customer does not see has no part in it.
+    pub(crate) change_time: Timestamp,
+}
+
+/// Follows a token; none when it is no token of this deployment, was revoked or has ended, and
+/// while storefronts do not show where the order stands.
+///
+/// # Errors
+/// Returns [`Error`] when the database cannot be read.
+pub(crate) async fn find(
+    store: &Store,
+    token: &str,
+    asked: Option<&StoreView>,
+) -> Result<Option<Shown>, Error> {
+    let claim = Seal::of(store).open(token);
+    // Read also where the seal is broken: the time that it takes tells nobody what is wrong.
+    let tracked = store.tracked(claim.id, ENTRIES_MAX).await?;
+    let tracked = tracked.filter(|_| claim.is_genuine);
+    Ok(tracked.and_then(|tracked| show(&tracked, asked)))
+}
+
+fn show(tracked: &Tracked, asked: Option<&StoreView>) -> Option<Shown> {
+    let Tracked {
+        order,
+        published,
+        entries,
+    } = tracked;
+    let entries = entries.iter().map(|logged| &logged.entry);
+    let tracking = Tracking::of(&published.record.workflow, order, entries, asked)?;
+    let newest = tracking.entries.iter().map(|remark| remark.create_time);
+    // Labels change with the workflow.
+    let change_time = newest
+        .chain([tracking.status_time, published.record.stamp.update_time])
+        .max();
+    Some(Shown {
+        workflow: order.workflow.clone(),
+        change_time: change_time.unwrap_or(tracking.status_time),
+        tracking,
+    })
+}
