@@ -61,6 +61,7 @@ mod statuses;
 mod steps;
 mod stopping;
 mod targets;
+mod timers;
 mod tokens;
 mod tour;
 mod tracking;

@@ -200,6 +200,7 @@ async fn transitions_are_listed(backend: Backend) {
         "start_processing",
         "close",
         "complete",
+        "expire",
         "cancel",
         "accept_payment",
         "deny_payment",
