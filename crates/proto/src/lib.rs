@@ -51,6 +51,7 @@ mod tests {
             .map(ServiceDescriptorProto::name)
             .collect();
         let expected = [
+            "ActionService",
             "HistoryService",
             "OrderService",
             "StateService",
