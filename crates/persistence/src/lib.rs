@@ -22,6 +22,7 @@ mod inline;
 mod migrate;
 mod orders;
 mod postgres;
+mod requests;
 mod rows;
 mod schema;
 mod settings;
@@ -41,7 +42,11 @@ pub use commit::{
     BatchOutcome, CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit,
     UnitMode, UnitOutcome, lookup::Head,
 };
-pub use deliveries::{DispatcherId, Finished, Leases, Leaving, NextStep};
+pub use deliveries::{
+    Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,
+    EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LedgerCall,
+    LedgerRefusal, NextStep,
+};
 pub use error::Error;
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};

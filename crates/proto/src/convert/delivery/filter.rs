@@ -63,8 +63,11 @@ impl DeliveryFilter {
         };
         let at = request.field("filter");
         let order_ids = found.list(at.field("order_ids"), &order_ids, ORDERS_MAX);
-        let states = each(found, at.field("states"), &states, state);
-        let kinds = each(found, at.field("kinds"), &kinds, kind);
+        let states = each(found, at.field("states"), states.into_iter(), state);
+        let kinds = {
+            let kinds = kinds.iter().map(String::as_str);
+            each(found, at.field("kinds"), kinds, kind)
+        };
         let transitions = found.list(at.field("transitions"), &transitions, max);
         let actions = found.list(at.field("actions"), &actions, max);
         let endpoints = found.list(at.field("endpoints"), &endpoints, max);
@@ -101,19 +104,19 @@ impl DeliveryFilter {
 fn each<V, T>(
     found: &mut Violations,
     at: Path<'_>,
-    values: &[V],
-    read: fn(&mut Violations, Path<'_>, &V) -> Result<T, Noted>,
+    values: impl ExactSizeIterator<Item = V>,
+    read: fn(&mut Violations, Path<'_>, V) -> Result<T, Noted>,
 ) -> Result<Vec<T>, Noted> {
     found.count(at, values.len(), FILTER_VALUES_MAX)?;
-    let numbered = values.iter().enumerate();
-    let read: Vec<_> = numbered
+    let read: Vec<_> = values
+        .enumerate()
         .map(|(index, value)| read(found, at.index(index), value))
         .collect();
     read.into_iter().collect()
 }
 
-fn state(found: &mut Violations, at: Path<'_>, number: &i32) -> Result<DeliveryState, Noted> {
-    Ok(match found.number(at, *number)? {
+fn state(found: &mut Violations, at: Path<'_>, number: i32) -> Result<DeliveryState, Noted> {
+    Ok(match found.number(at, number)? {
         v1::DeliveryState::Unspecified => return Err(found.note(at, Problem::Required)),
         v1::DeliveryState::Pending => DeliveryState::Pending,
         v1::DeliveryState::Succeeded => DeliveryState::Succeeded,
@@ -122,10 +125,8 @@ fn state(found: &mut Violations, at: Path<'_>, number: &i32) -> Result<DeliveryS
     })
 }
 
-// A `&String` because the lists of messages hold them.
-#[expect(clippy::ptr_arg, reason = "it reads one value of a list of strings")]
-fn kind(found: &mut Violations, at: Path<'_>, kind: &String) -> Result<&'static str, Noted> {
-    match kind.as_str() {
+fn kind(found: &mut Violations, at: Path<'_>, kind: &str) -> Result<&'static str, Noted> {
+    match kind {
         "webhook" => Ok("webhook"),
         "email" => Ok("email"),
         "publish" => Ok("publish"),
