@@ -4,6 +4,7 @@
 use std::{future::Future, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waymark_delivery::WebhookSettings;
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
@@ -21,6 +22,7 @@ pub struct App {
     pub(crate) reader: Reader,
     pub(crate) log: Arc<Log>,
     pub(crate) default_workflow: WorkflowCode,
+    pub(crate) webhooks: WebhookSettings,
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
 }
@@ -34,6 +36,11 @@ impl App {
     /// The workflow that a request means which names none.
     pub fn default_workflow(&self) -> &WorkflowCode {
         &self.default_workflow
+    }
+
+    /// Which endpoints may be reached.
+    pub(crate) fn webhooks(&self) -> &WebhookSettings {
+        &self.webhooks
     }
 
     /// Finds single orders.

@@ -153,6 +153,7 @@ impl Server {
             committer,
             log,
             default_workflow: settings.server.default_workflow,
+            webhooks: settings.webhooks,
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
         };
@@ -297,6 +298,10 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     Ok(Routes::default()
+        .add_service(service!(
+            action,
+            v1::action_service_server::ActionServiceServer
+        ))
         .add_service(service!(
             history,
             encoded::history_service_server::HistoryServiceServer

@@ -31,6 +31,22 @@ pub enum Answered<T> {
     Replayed(Vec<u8>),
 }
 
+/// What a call does in its transaction. A trait and no closure, since the future of an
+/// asynchronous closure that borrows cannot be shown to be `Send`.
+pub(super) trait Transact {
+    /// What it answers.
+    type Done: Send;
+    /// Why it is refused.
+    type Refusal: Send;
+
+    /// Does it; asked again when the transaction is tried again.
+    fn carry_out(
+        &mut self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> impl Future<Output = Result<Result<Self::Done, Self::Refusal>, Error>> + Send;
+}
+
 /// What one transaction came to.
 enum Decision<T, E> {
     /// It was done; with the bytes that are remembered, where there is a request id.
@@ -49,18 +65,17 @@ impl LedgerCall {
 }
 
 impl Store {
-    /// Carries a call out in one transaction, with the locks of some partitions. `work` may be
-    /// asked again when the transaction is tried again; `encode` makes the bytes that a repeated
-    /// call is answered with.
-    pub(super) async fn answer_once<T, E>(
+    /// Carries a call out in one transaction, with the locks of some partitions. `encode` makes
+    /// the bytes that a repeated call is answered with.
+    pub(super) async fn answer_once<W: Transact>(
         &self,
         call: &LedgerCall,
         locks: &[Partition],
-        mut work: impl AsyncFnMut(&mut Tx, Timestamp) -> Result<Result<T, E>, Error>,
-        mut encode: impl FnMut(&T) -> Vec<u8>,
-    ) -> Result<Answered<T>, ChangeError<E>> {
+        mut work: W,
+        mut encode: impl FnMut(&W::Done) -> Vec<u8>,
+    ) -> Result<Answered<W::Done>, ChangeError<W::Refusal>> {
         let mut patience = Patience::new(self.settings().commit_patience);
-        let mut doubtful: Option<(T, Vec<u8>)> = None;
+        let mut doubtful: Option<(W::Done, Vec<u8>)> = None;
         let mut refused_before = false;
         loop {
             let written = self.database().write(locks, async |tx| {
@@ -68,7 +83,7 @@ impl Store {
                     return Ok(Ending::RollBack(decision));
                 }
                 let now = self.clock().now();
-                let done = match work(tx, now).await? {
+                let done = match work.carry_out(tx, now).await? {
                     Ok(done) => done,
                     Err(refusal) => return Ok(Ending::RollBack(Decision::Refused(refusal))),
                 };

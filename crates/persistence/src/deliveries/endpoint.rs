@@ -14,7 +14,7 @@ use waymark_domain::{
     workflow::{ActionPath, Channel, Work},
 };
 
-use super::{Answered, LedgerCall};
+use super::{Answered, LedgerCall, answer::Transact};
 use crate::{
     ChangeError, Error, Store,
     rows::{Reading, json},
@@ -176,28 +176,16 @@ impl Store {
     /// # Errors
     /// Returns [`ChangeError::Refused`] when `edit` refuses or something that is deleted is in
     /// use, [`ChangeError::RequestIdReused`], and [`ChangeError::Failed`].
-    pub async fn change_endpoint<E: From<EndpointInUse>>(
+    pub async fn change_endpoint<E: From<EndpointInUse> + Send>(
         &self,
         call: &LedgerCall,
         code: &EndpointCode,
-        mut edit: impl FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, E>,
+        edit: impl FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, E> + Send,
         encode: impl FnMut(&Endpoint) -> Vec<u8>,
     ) -> Result<Answered<Endpoint>, ChangeError<E>> {
         let all: Vec<_> = self.partition_count().all().collect();
-        self.answer_once(
-            call,
-            &all,
-            async |tx, now| {
-                let before = find(tx, code).await?;
-                let edited = match edit(before.as_ref(), now) {
-                    Ok(edited) => edited,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                apply(tx, code, (before, edited), now).await
-            },
-            encode,
-        )
-        .await
+        let change = Change { code, edit };
+        self.answer_once(call, &all, change, encode).await
     }
 
     /// Switches an endpoint off, and says why, unless it has another URL by now than the one that
@@ -230,6 +218,33 @@ impl Store {
     }
 }
 
+/// Changes an endpoint as an edit says.
+struct Change<'c, F> {
+    code: &'c EndpointCode,
+    edit: F,
+}
+
+impl<E, F> Transact for Change<'_, F>
+where
+    E: From<EndpointInUse> + Send,
+    F: FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, E> + Send,
+{
+    type Done = Endpoint;
+    type Refusal = E;
+
+    async fn carry_out(
+        &mut self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<Result<Endpoint, E>, Error> {
+        let before = find(tx, self.code).await?;
+        match (self.edit)(before.as_ref(), now) {
+            Ok(edited) => apply(tx, self.code, (before, edited), now).await,
+            Err(refusal) => Ok(Err(refusal)),
+        }
+    }
+}
+
 async fn find(tx: &mut Tx, code: &EndpointCode) -> Result<Option<Endpoint>, Error> {
     let row = endpoints::table.find(code.as_str());
     let row: Option<Row> = on_conn!(tx, |c| row.first(c).await).optional()?;
@@ -237,7 +252,7 @@ async fn find(tx: &mut Tx, code: &EndpointCode) -> Result<Option<Endpoint>, Erro
 }
 
 /// Carries an edit out, unless what is deleted is in use.
-async fn apply<E: From<EndpointInUse>>(
+async fn apply<E: From<EndpointInUse> + Send>(
     tx: &mut Tx,
     code: &EndpointCode,
     (before, edited): (Option<Endpoint>, EndpointEdit),

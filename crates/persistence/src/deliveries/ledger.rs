@@ -11,8 +11,10 @@ use waymark_domain::{
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, answer::failure,
-    finish::promote, key, list, lock,
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall,
+    answer::{Transact, failure},
+    finish::promote,
+    key, list, lock,
 };
 use crate::{
     ChangeError, ChangeMode, CommitError, Error, Store,
@@ -94,22 +96,7 @@ impl Store {
         id: DeliveryId,
         encode: impl FnMut(&Delivery) -> Vec<u8>,
     ) -> Result<Answered<Delivery>, ChangeError<LedgerRefusal>> {
-        self.answer_once(
-            call,
-            &[],
-            async |tx, now| {
-                let delivery = match undecided(tx, id).await? {
-                    Ok(delivery) => delivery,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                retry(tx, &[delivery], now).await?;
-                Ok(find(tx, id)
-                    .await?
-                    .ok_or(LedgerRefusal::DeliveryNotFound { id }))
-            },
-            encode,
-        )
-        .await
+        self.answer_once(call, &[], Retry(id), encode).await
     }
 
     /// Makes all deliveries due now that match, which must name states other than that of those
@@ -144,8 +131,8 @@ impl Store {
                 break;
             }
         }
-        let remembered = self.answer_once(call, &[], async |_, _| Ok(Ok(retried)), encode);
-        match remembered.await {
+        let answered = self.answer_once(call, &[], Total(retried), encode).await;
+        match answered {
             Err(ChangeError::Failed(_)) if retried > 0 && call.mode == ChangeMode::Apply => {
                 Err(ChangeError::Failed(CommitError::OutcomeUnknown))
             }
@@ -168,17 +155,7 @@ impl Store {
             request: None,
             mode: call.mode,
         };
-        let partitions = deliveries.iter().map(|d| d.id.position.partition);
-        let partitions = partitions.collect();
-        let retried = self.answer_once(
-            &part,
-            &[],
-            async |tx, now| {
-                lock(tx, &partitions).await?;
-                Ok(Ok(retry(tx, &deliveries, now).await?))
-            },
-            |_| Vec::new(),
-        );
+        let retried = self.answer_once(&part, &[], RetryAll(&deliveries), |_| Vec::new());
         match retried.await? {
             Answered::Done(retried) => Ok((retried, next)),
             Answered::Replayed(_) => Ok((0, next)),
@@ -198,25 +175,86 @@ impl Store {
         reason: &Reason,
         encode: impl FnMut(&Delivery) -> Vec<u8>,
     ) -> Result<Answered<Delivery>, ChangeError<LedgerRefusal>> {
-        self.answer_once(
-            call,
-            &[],
-            async |tx, now| {
-                let delivery = match undecided(tx, id).await? {
-                    Ok(delivery) => delivery,
-                    Err(refusal) => return Ok(Err(refusal)),
-                };
-                if delivery.state == DeliveryState::Skipped {
-                    return Ok(Ok(delivery));
-                }
+        self.answer_once(call, &[], Skip(id, reason), encode).await
+    }
+}
+
+/// Retries one delivery.
+struct Retry(DeliveryId);
+
+/// Retries those of some deliveries that are as they were found, and says how many.
+struct RetryAll<'d>(&'d [Delivery]);
+
+/// Does nothing, after all was done; says how many deliveries were retried.
+struct Total(usize);
+
+/// Skips a delivery.
+struct Skip<'r>(DeliveryId, &'r Reason);
+
+impl Transact for Retry {
+    type Done = Delivery;
+    type Refusal = LedgerRefusal;
+
+    async fn carry_out(
+        &mut self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<Result<Delivery, LedgerRefusal>, Error> {
+        let id = self.0;
+        let delivery = match undecided(tx, id).await? {
+            Ok(delivery) => delivery,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        retry(tx, &[delivery], now).await?;
+        undecided(tx, id).await
+    }
+}
+
+impl Transact for RetryAll<'_> {
+    type Done = usize;
+    type Refusal = LedgerRefusal;
+
+    async fn carry_out(
+        &mut self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+        let partitions = self.0.iter().map(|delivery| delivery.id.position.partition);
+        lock(tx, &partitions.collect()).await?;
+        Ok(Ok(retry(tx, self.0, now).await?))
+    }
+}
+
+impl Transact for Total {
+    type Done = usize;
+    type Refusal = LedgerRefusal;
+
+    async fn carry_out(
+        &mut self,
+        _: &mut Tx,
+        _: Timestamp,
+    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+        Ok(Ok(self.0))
+    }
+}
+
+impl Transact for Skip<'_> {
+    type Done = Delivery;
+    type Refusal = LedgerRefusal;
+
+    async fn carry_out(
+        &mut self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<Result<Delivery, LedgerRefusal>, Error> {
+        let Self(id, reason) = *self;
+        match undecided(tx, id).await? {
+            Ok(delivery) if delivery.state != DeliveryState::Skipped => {
                 skip(tx, id, reason, now).await?;
-                Ok(find(tx, id)
-                    .await?
-                    .ok_or(LedgerRefusal::DeliveryNotFound { id }))
-            },
-            encode,
-        )
-        .await
+                undecided(tx, id).await
+            }
+            as_it_is => Ok(as_it_is),
+        }
     }
 }
 

@@ -121,6 +121,16 @@ pub const KEYS: &[Key] = &[
         "How many streams of history may be open; more are answered RESOURCE_EXHAUSTED.",
     ),
     key(
+        "webhooks_allowed",
+        "",
+        "Networks, addresses and names of hosts that webhooks may reach although they are not on the public internet, separated by commas.",
+    ),
+    key(
+        "webhooks_https_only",
+        "false",
+        "Refuses endpoints of webhooks that are not reached by TLS.",
+    ),
+    key(
         "shutdown_deadline_ms",
         "10000",
         "How long a stopping server waits for calls in flight.",

@@ -10,6 +10,7 @@ mod tests;
 
 use std::{net::SocketAddr, time::Duration};
 
+use waymark_delivery::WebhookSettings;
 use waymark_domain::{partition::PartitionCount, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
 
@@ -27,6 +28,8 @@ pub struct Settings {
     pub commits: CommitSettings,
     /// How streams of history are fed.
     pub history: HistorySettings,
+    /// Which endpoints of webhooks may be reached.
+    pub webhooks: WebhookSettings,
     /// What is logged, and how.
     pub log: LogSettings,
 }
@@ -109,6 +112,10 @@ impl Settings {
                 poll_interval: values.take("history_poll_ms", parse::milliseconds(10))?,
                 push_interval: values.take("history_push_interval_ms", parse::milliseconds(0))?,
                 streams_max: values.take("history_streams_max", parse::count(1, 1_000_000))?,
+            },
+            webhooks: WebhookSettings {
+                allowed: values.take("webhooks_allowed", parse::allowed)?,
+                https_only: values.take("webhooks_https_only", parse::switch)?,
             },
             log: LogSettings {
                 filter: values.take("log_level", parse::log_filter)?,
