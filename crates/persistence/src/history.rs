@@ -388,6 +388,33 @@ async fn lines(
     Ok((lines, complete))
 }
 
+/// The offsets of all entries of an order, the newest first; none for an order that is not there.
+pub(crate) async fn offsets(
+    tx: &mut Tx,
+    partition: Partition,
+    workflow: &WorkflowCode,
+    order_id: &OrderId,
+) -> Result<Vec<i64>, Error> {
+    let mut offsets = Vec::new();
+    let Some(order) = Found::find(tx, partition, workflow, order_id).await? else {
+        return Ok(offsets);
+    };
+    let mut query = HistoryQuery {
+        direction: Direction::Descending,
+        after_sequence: None,
+        visibility: Visibility::All,
+        limit: usize::MAX,
+    };
+    loop {
+        let (lines, complete) = lines(tx, &order, &query).await?;
+        offsets.extend(lines.iter().map(|line| line.offset));
+        match lines.last() {
+            Some(last) if !complete => query.after_sequence = Some(last.sequence),
+            _ => return Ok(offsets),
+        }
+    }
+}
+
 /// The next pages in the direction of the query, by sequence; few orders have any.
 async fn pages(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<Vec<Journal>, Error> {
     use journal_pages::first_sequence;

@@ -22,6 +22,7 @@ mod inline;
 mod migrate;
 mod orders;
 mod postgres;
+mod requests;
 mod rows;
 mod schema;
 mod settings;
@@ -42,7 +43,11 @@ pub use commit::{
     BatchOutcome, CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit,
     UnitMode, UnitOutcome, lookup::Head,
 };
-pub use deliveries::{DispatcherId, Endpoint, EndpointSecret, Finished, Leases, Leaving, NextStep};
+pub use deliveries::{
+    Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,
+    EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LedgerCall,
+    LedgerRefusal, NextStep,
+};
 pub use error::Error;
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
@@ -53,7 +58,7 @@ pub use orders::{
 pub use settings::{DatabaseUrl, Settings};
 pub use store::{DeploymentId, Store};
 pub use tracking::{
-    Answered, NewTrackingToken, Revocation, Tracked, TrackingCall, TrackingError, TrackingKey,
-    TrackingToken, TrackingTokenId,
+    NewTrackingToken, Revocation, Tracked, TrackingAnswer, TrackingCall, TrackingError,
+    TrackingKey, TrackingToken, TrackingTokenId,
 };
 pub use workflows::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange, WorkflowVersion};

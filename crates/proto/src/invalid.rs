@@ -69,6 +69,9 @@ pub enum Problem {
     /// Something that is said once for the whole call.
     #[error("is a matter of the whole call, not of one step")]
     NotPerStep,
+    /// A state in which nothing is tried again.
+    #[error("is the state of deliveries that are done, which are not tried again")]
+    NotRetryable,
     /// A format in which documents are read and not written.
     #[error("is a format that is read only")]
     ReadOnlyFormat,

@@ -52,6 +52,7 @@ mod tests {
             .map(ServiceDescriptorProto::name)
             .collect();
         let expected = [
+            "ActionService",
             "HistoryService",
             "OrderService",
             "StateService",

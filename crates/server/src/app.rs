@@ -4,6 +4,7 @@
 use std::{future::Future, sync::Arc};
 
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
+use waymark_delivery::WebhookSettings;
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
@@ -24,6 +25,7 @@ pub struct App {
     pub(crate) log: Arc<Log>,
     pub(crate) default_workflow: WorkflowCode,
     pub(crate) feeds: Option<Links>,
+    pub(crate) webhooks: WebhookSettings,
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
     pub(crate) wake: Wake,
@@ -43,6 +45,11 @@ impl App {
     /// Where feeds are; none where they are off.
     pub(crate) fn feeds(&self) -> Option<&Links> {
         self.feeds.as_ref()
+    }
+
+    /// Which endpoints may be reached.
+    pub(crate) fn webhooks(&self) -> &WebhookSettings {
+        &self.webhooks
     }
 
     /// Finds single orders.

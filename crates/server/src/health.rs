@@ -8,13 +8,15 @@ use tonic_health::{
     server::{HealthReporter, health_reporter},
 };
 use waymark_proto::v1::{
-    history_service_server, order_service_server, state_service_server, status_service_server,
-    tracking_service_server, transition_service_server, workflow_service_server,
+    action_service_server, history_service_server, order_service_server, state_service_server,
+    status_service_server, tracking_service_server, transition_service_server,
+    workflow_service_server,
 };
 
 /// The services, and the empty name of the whole server.
-const NAMES: [&str; 8] = [
+const NAMES: [&str; 9] = [
     "",
+    action_service_server::SERVICE_NAME,
     history_service_server::SERVICE_NAME,
     order_service_server::SERVICE_NAME,
     state_service_server::SERVICE_NAME,

@@ -163,6 +163,7 @@ impl Server {
             log,
             default_workflow: settings.server.default_workflow,
             feeds: feeds.as_ref().map(|port| port.links().clone()),
+            webhooks: settings.dispatch.webhooks.clone(),
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
             wake,
@@ -339,6 +340,10 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
     Ok(Routes::default()
+        .add_service(service!(
+            action,
+            v1::action_service_server::ActionServiceServer
+        ))
         .add_service(service!(
             history,
             encoded::history_service_server::HistoryServiceServer

@@ -4,15 +4,22 @@
 //! them locks the lease of their partition first, so that whoever carries a partition is
 //! alone with it.
 
+mod answer;
 mod due;
 mod endpoint;
 mod finish;
 mod lease;
+mod ledger;
+mod list;
+mod query;
 mod statements;
 
-pub use endpoint::{Endpoint, EndpointSecret};
+pub use answer::{Answered, LedgerCall};
+pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};
 pub use finish::{Finished, NextStep};
 pub use lease::{DispatcherId, Leases, Leaving};
+pub use ledger::{Account, LedgerRefusal};
+pub use query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
 
 use std::collections::BTreeSet;
 

@@ -1,7 +1,9 @@
-//! A row of `deliveries`.
+//! Rows of `deliveries` and `delivery_attempts`.
+
+use std::time::Duration;
 
 use waymark_domain::{
-    delivery::{Delivery, DeliveryId},
+    delivery::{Attempt, Delivery, DeliveryId},
     history::{Destination, LogPosition, Logged, SetOff},
     partition::Partition,
     value::{Timestamp, TransitionCode},
@@ -113,5 +115,48 @@ impl DeliveryRow {
             create_time: Timestamp::from_micros(self.create_time),
             update_time: Timestamp::from_micros(self.update_time),
         })
+    }
+}
+
+/// A row of an attempt as it is read.
+#[derive(Debug, Clone, diesel::Queryable)]
+pub(crate) struct AttemptRow {
+    partition: i32,
+    log_offset: i64,
+    number: i32,
+    attempt: i32,
+    start_time: i64,
+    duration_micros: i64,
+    outcome: String,
+    code: Option<i32>,
+    problem: String,
+    answer: Vec<u8>,
+}
+
+impl AttemptRow {
+    /// Reads the number of the attempt, and the attempt.
+    pub(crate) fn attempt(self) -> Result<(u32, Attempt), Error> {
+        let row = format!(
+            "{}/{}/{}/{}",
+            self.partition, self.log_offset, self.number, self.attempt
+        );
+        let reading = Reading {
+            table: "delivery_attempts",
+            row: &row,
+        };
+        let number = u32::try_from(self.attempt).map_err(|e| reading.corrupt("attempt", e))?;
+        let micros = u64::try_from(self.duration_micros);
+        let code = self.code.map(u16::try_from).transpose();
+        let attempt = Attempt {
+            start_time: Timestamp::from_micros(self.start_time),
+            duration: micros
+                .map(Duration::from_micros)
+                .map_err(|e| reading.corrupt("duration_micros", e))?,
+            outcome: reading.word("outcome", &self.outcome)?,
+            code: code.map_err(|e| reading.corrupt("code", e))?,
+            problem: self.problem,
+            answer: self.answer,
+        };
+        Ok((number, attempt))
     }
 }

@@ -7,7 +7,7 @@ use uuid::Uuid;
 use waymark_domain::value::Timestamp;
 
 use super::{
-    Answered, NewTrackingToken, Revocation, TrackingCall, TrackingError, TrackingToken,
+    NewTrackingToken, Revocation, TrackingAnswer, TrackingCall, TrackingError, TrackingToken,
     TrackingTokenId,
     requests::{self, Deed, Place},
     tokens,
@@ -20,7 +20,7 @@ use crate::{
 };
 
 /// What an attempt came to; a refusal is an answer too.
-type Judged<A> = Result<Answered<A>, TrackingError>;
+type Judged<A> = Result<TrackingAnswer<A>, TrackingError>;
 
 /// Whether an attempt may be repeated whose commit was not answered.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -220,7 +220,7 @@ async fn done<A>(
     answer: A,
     now: Timestamp,
 ) -> Result<Ending<Judged<A>>, Error> {
-    let answered = Ok(Answered {
+    let answered = Ok(TrackingAnswer {
         answer,
         replayed: false,
     });
@@ -255,7 +255,7 @@ async fn created(
     };
     // The id of this very call was committed by an attempt that was not answered.
     let replayed = id != asked;
-    Ok(Ok(Answered {
+    Ok(Ok(TrackingAnswer {
         answer: token,
         replayed,
     }))
@@ -263,7 +263,7 @@ async fn created(
 
 fn revoked(deed: Deed) -> Judged<i32> {
     match deed {
-        Deed::Revoked(count) => Ok(Answered {
+        Deed::Revoked(count) => Ok(TrackingAnswer {
             answer: count,
             replayed: true,
         }),

@@ -77,7 +77,7 @@ pub struct TrackingCall {
 
 /// What a call answers.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Answered<A> {
+pub struct TrackingAnswer<A> {
     /// The answer.
     pub answer: A,
     /// Whether the same call was answered before, and nothing was done now.

@@ -14,6 +14,7 @@ use super::{ledger, load, timers, usage};
 use crate::{
     CommitError, Error, Published, Request, Store,
     commit::retry::{Patience, report},
+    requests,
     tx::{Ending, Tx, WriteFailure},
 };
 
@@ -175,7 +176,8 @@ impl Store {
             }
         }
         if let Some(request) = &change.request {
-            ledger::remember(tx, change, request, encode(&outcome), now).await?;
+            let scope = change.workflow.as_str();
+            requests::remember(tx, scope, request, &encode(&outcome), now).await?;
         }
         Ok(Ending::Commit(Attempted {
             decision: Decision::Changed(Changed::Done(outcome)),
@@ -266,7 +268,7 @@ async fn remembered<A, E>(
     let (Some(request), ChangeMode::Apply) = (&change.request, change.mode) else {
         return Ok(None);
     };
-    let found = ledger::find(tx, change, request).await?;
+    let found = requests::find(tx, change.workflow.as_str(), request).await?;
     Ok(found.map(|(fingerprint, answer)| {
         if fingerprint.as_slice() == request.fingerprint {
             Decision::Changed(Changed::Replayed(answer))

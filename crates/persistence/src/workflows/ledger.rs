@@ -1,5 +1,5 @@
-//! What a change of a workflow leaves behind: the saved parts, a version, a row
-//! of the catalog, and the answer to a repeated call.
+//! What a change of a workflow leaves behind: the saved parts, a version, and a row
+//! of the catalog.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
@@ -14,9 +14,9 @@ use waymark_domain::{
 
 use super::{WorkflowChange, save as parts};
 use crate::{
-    Error, Request, catalog as cache,
+    Error, catalog as cache,
     rows::json,
-    schema::{catalog, definition_requests, workflow_versions},
+    schema::{catalog, workflow_versions},
     tx::{Tx, on_conn},
 };
 
@@ -28,41 +28,6 @@ pub(super) async fn is_saved(tx: &mut Tx, (version, id): Proof) -> Result<bool, 
     let found = catalog::table.find(version).select(catalog::change_id);
     let found: Option<Vec<u8>> = on_conn!(tx, |c| found.first(c).await).optional()?;
     Ok(found.is_some_and(|found| found.as_slice() == id))
-}
-
-/// Finds the fingerprint and the answer that were remembered under a request id.
-pub(super) async fn find(
-    tx: &mut Tx,
-    change: &WorkflowChange,
-    request: &Request,
-) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
-    let row = definition_requests::table
-        .find((change.workflow.as_str(), request.id.as_str()))
-        .select((
-            definition_requests::fingerprint,
-            definition_requests::answer,
-        ));
-    Ok(on_conn!(tx, |c| row.first(c).await).optional()?)
-}
-
-/// Remembers the answer to a call.
-pub(super) async fn remember(
-    tx: &mut Tx,
-    change: &WorkflowChange,
-    request: &Request,
-    answer: Vec<u8>,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let row = (
-        definition_requests::workflow.eq(change.workflow.as_str()),
-        definition_requests::request_id.eq(request.id.as_str()),
-        definition_requests::fingerprint.eq(request.fingerprint.as_slice()),
-        definition_requests::answer.eq(answer),
-        definition_requests::create_time.eq(now.micros()),
-    );
-    let insert = diesel::insert_into(definition_requests::table).values(row);
-    on_conn!(tx, |c| insert.execute(c).await)?;
-    Ok(())
 }
 
 /// Saves a change, before and after, and gives it the next version of the catalog.

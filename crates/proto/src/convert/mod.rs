@@ -7,6 +7,8 @@ mod actor;
 pub mod call;
 mod command;
 mod created;
+pub mod delivery;
+pub mod endpoint;
 pub mod history;
 mod instant;
 mod listing;

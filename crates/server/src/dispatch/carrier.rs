@@ -55,8 +55,8 @@ pub(super) struct Carried {
     pub(super) finished: Finished,
     /// How long the target asks to be left alone.
     pub(super) pause: Option<Duration>,
-    /// The endpoint says that it is gone.
-    pub(super) gone: bool,
+    /// The URL that says that it is gone.
+    pub(super) gone: Option<String>,
 }
 
 impl Carrier {
@@ -132,7 +132,11 @@ impl Carrier {
             }
             _ => return unattempted(delivery, changed()),
         };
-        self.judge(delivery, policy, attempt, began)
+        let url = match &delivery.to {
+            Destination::Endpoint(code) => endpoints.get(code).map(|endpoint| endpoint.url.clone()),
+            Destination::Readers(_) | Destination::Subject => None,
+        };
+        self.judge(delivery, policy, attempt, began, url)
     }
 
     async fn post(
@@ -225,6 +229,7 @@ impl Carrier {
         policy: Policy,
         attempt: Attempt,
         (began, start_time): (Instant, Timestamp),
+        url: Option<String>,
     ) -> Carried {
         let duration = began.elapsed();
         let now = self.clock.now();
@@ -250,7 +255,7 @@ impl Carrier {
                         next: NextStep::Retry { at: now, problem },
                     },
                     pause: None,
-                    gone: true,
+                    gone: url,
                 };
             }
         };
@@ -283,7 +288,7 @@ impl Carrier {
                 next,
             },
             pause,
-            gone: false,
+            gone: None,
         }
     }
 }
@@ -313,7 +318,7 @@ pub(super) fn unattempted(delivery: Delivery, next: NextStep) -> Carried {
             next,
         },
         pause: None,
-        gone: false,
+        gone: None,
     }
 }
 

@@ -218,8 +218,8 @@ impl Dispatcher {
                 self.paused
                     .insert(delivery.to.lane(), Instant::now() + pause);
             }
-            if let (true, Destination::Endpoint(code)) = (carried.gone, &delivery.to) {
-                self.disable(code.clone()).await?;
+            if let (Some(url), Destination::Endpoint(code)) = (&carried.gone, &delivery.to) {
+                self.disable(&code.clone(), url).await?;
             }
             finished.push(carried.finished);
         }
@@ -245,10 +245,11 @@ impl Dispatcher {
         }
     }
 
-    async fn disable(&mut self, code: EndpointCode) -> Result<(), Error> {
+    async fn disable(&mut self, code: &EndpointCode, url: &str) -> Result<(), Error> {
         let problem = "switched off, since it answered 410 Gone";
-        self.store.disable_endpoint(&code, problem).await?;
-        tracing::warn!(endpoint = %code, "{problem}");
+        if self.store.disable_endpoint(code, url, problem).await? {
+            tracing::warn!(endpoint = %code, "{problem}");
+        }
         self.read_endpoints().await
     }
 

@@ -4,6 +4,7 @@
 
 mod budget;
 mod foreign;
+mod ledger;
 mod problem;
 mod reason;
 mod refusal;
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use tonic::Status;
 use waymark_domain::{
     order::Rejection,
-    value::WorkflowCode,
+    value::{EndpointCode, WorkflowCode},
     workflow::{self, document::DocumentError},
 };
 use waymark_persistence::{self as persistence, CommitError};
@@ -85,6 +86,24 @@ pub enum Error {
         /// The version asked for.
         version: i64,
     },
+    /// Nothing can be decided about a delivery.
+    #[error(transparent)]
+    Ledger(#[from] persistence::LedgerRefusal),
+    /// There is no such endpoint.
+    #[error("there is no endpoint {code}")]
+    EndpointNotFound {
+        /// Its code.
+        code: EndpointCode,
+    },
+    /// There is an endpoint with this code.
+    #[error("there is an endpoint {code}")]
+    EndpointExists {
+        /// Its code.
+        code: EndpointCode,
+    },
+    /// An endpoint cannot be deleted.
+    #[error(transparent)]
+    EndpointInUse(#[from] persistence::EndpointInUse),
     /// A write was not carried out, or its outcome is not known.
     #[error(transparent)]
     Submit(#[from] SubmitError),
@@ -172,6 +191,10 @@ impl Error {
             | Self::RequestIdReused
             | Self::Document(_)
             | Self::VersionNotFound { .. }
+            | Self::Ledger(_)
+            | Self::EndpointNotFound { .. }
+            | Self::EndpointExists { .. }
+            | Self::EndpointInUse(_)
             | Self::Submit(_) => {}
         }
     }
@@ -202,6 +225,16 @@ impl From<persistence::ChangeError<Error>> for Error {
     fn from(error: persistence::ChangeError<Error>) -> Self {
         match error {
             persistence::ChangeError::Refused(error) => error,
+            persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
+            persistence::ChangeError::Failed(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<persistence::ChangeError<persistence::LedgerRefusal>> for Error {
+    fn from(error: persistence::ChangeError<persistence::LedgerRefusal>) -> Self {
+        match error {
+            persistence::ChangeError::Refused(refusal) => Self::Ledger(refusal),
             persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
             persistence::ChangeError::Failed(error) => Self::from(error),
         }
@@ -239,6 +272,10 @@ impl From<Error> for Problem {
                     .with("workflow", &workflow)
                     .with("version", &version)
             }
+            Error::Ledger(refusal) => ledger::of_delivery(&refusal),
+            Error::EndpointNotFound { code } => ledger::no_endpoint(&code),
+            Error::EndpointExists { code } => ledger::endpoint_exists(&code),
+            Error::EndpointInUse(in_use) => ledger::endpoint_in_use(&in_use),
             Error::Submit(error) => of_submit(error),
             Error::Store(error) if error.is_passing() => {
                 of_submit(SubmitError::Commit(CommitError::Unavailable))

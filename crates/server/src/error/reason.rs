@@ -84,6 +84,10 @@ reasons! {
     LineNotFound "LINE_NOT_FOUND" NotFound ["line"];
     /// The token is none of this deployment, or shows nothing.
     TrackingNotFound "TRACKING_NOT_FOUND" NotFound [];
+    /// There is no such delivery.
+    DeliveryNotFound "DELIVERY_NOT_FOUND" NotFound ["delivery"];
+    /// There is no such endpoint.
+    EndpointNotFound "ENDPOINT_NOT_FOUND" NotFound ["endpoint"];
 
     /// The workflow has an order with this id.
     OrderExists "ORDER_EXISTS" AlreadyExists ["workflow", "order"];
@@ -91,6 +95,8 @@ reasons! {
     StatusExists "STATUS_EXISTS" AlreadyExists ["status"];
     /// The workflow has a transition with this code.
     TransitionExists "TRANSITION_EXISTS" AlreadyExists ["transition"];
+    /// There is an endpoint with this code.
+    EndpointExists "ENDPOINT_EXISTS" AlreadyExists ["endpoint"];
     /// The request id was used for another request.
     RequestIdReused "REQUEST_ID_REUSED" AlreadyExists ["request_id"];
 
@@ -148,6 +154,10 @@ reasons! {
     LastStatusOfState "LAST_STATUS_OF_STATE" FailedPrecondition ["state", "status"];
     /// The workflow has orders.
     WorkflowInUse "WORKFLOW_IN_USE" FailedPrecondition ["workflow", "count", "orders"];
+    /// The target has taken the delivery.
+    DeliverySucceeded "DELIVERY_SUCCEEDED" FailedPrecondition ["delivery"];
+    /// Actions name the endpoint, or deliveries wait to go there.
+    EndpointInUse "ENDPOINT_IN_USE" FailedPrecondition ["endpoint", "actions", "deliveries"];
 
     /// The resume token is ahead of history.
     ResumeTokenAhead "RESUME_TOKEN_AHEAD" OutOfRange ["partition", "offset", "head"];

@@ -1,5 +1,6 @@
 //! The gRPC services, one file each: parse, act, answer.
 
+pub mod action;
 mod definition;
 pub mod history;
 pub mod order;

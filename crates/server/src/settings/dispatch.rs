@@ -28,7 +28,7 @@ pub(super) fn read(values: &Values) -> Result<DispatchSettings, SettingsError> {
         poll_interval: values.take("dispatch_poll_ms", parse::milliseconds(10))?,
         in_flight_max: values.take("deliveries_in_flight_max", parse::count(1, 10_000))?,
         webhooks: WebhookSettings {
-            allowed: values.take("webhooks_allowed", |text| text.parse().map_err(refused))?,
+            allowed: values.take("webhooks_allowed", parse::allowed)?,
             https_only: values.take("webhooks_https_only", parse::switch)?,
         },
         mail: mail(values)?,

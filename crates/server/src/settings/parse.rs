@@ -4,6 +4,7 @@
 use std::{net::SocketAddr, time::Duration};
 
 use tracing_subscriber::EnvFilter;
+use waymark_delivery::Allowed;
 use waymark_domain::{partition::PartitionCount, preset, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
 
@@ -92,6 +93,14 @@ pub(super) fn milliseconds(min: u64) -> impl Fn(&str) -> Result<Duration, Proble
             .map(Duration::from_millis)
             .ok_or(Problem::OutOfRange { min, max: HOUR_MS })
     }
+}
+
+pub(super) fn allowed(text: &str) -> Result<Allowed, Problem> {
+    text.parse().map_err(|_| {
+        Problem::Expected(
+            "networks such as 10.1.0.0/16, addresses and names of hosts, separated by commas",
+        )
+    })
 }
 
 pub(super) fn log_filter(text: &str) -> Result<String, Problem> {

@@ -9,9 +9,9 @@ use waymark_domain::{
     value::{Comment, Timestamp},
 };
 use waymark_persistence::{
-    Answered, ChangeMode, CommitError, Error, NewTrackingToken, Refusal, Request, Revocation, Step,
-    StepChange, Store, Tracked, TrackingCall, TrackingError, TrackingToken, TrackingTokenId,
-    migrate,
+    ChangeMode, CommitError, Error, NewTrackingToken, Refusal, Request, Revocation, Step,
+    StepChange, Store, Tracked, TrackingAnswer, TrackingCall, TrackingError, TrackingToken,
+    TrackingTokenId, migrate,
 };
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
     },
 };
 
-type Created = Result<Answered<TrackingToken>, TrackingError>;
+type Created = Result<TrackingAnswer<TrackingToken>, TrackingError>;
 
 fn call(request: Option<Request>) -> TrackingCall {
     TrackingCall {
@@ -55,7 +55,7 @@ async fn revoke(
     store: &Store,
     which: Revocation,
     call: TrackingCall,
-) -> Result<Answered<i32>, TrackingError> {
+) -> Result<TrackingAnswer<i32>, TrackingError> {
     store.revoke_tracking_tokens(&which, &call).await
 }
 
@@ -273,7 +273,7 @@ pub async fn a_token_is_created_once(fixture: &Fixture) {
     let again = requested(&replica, "A-1", "r-1", 1).await.unwrap();
     assert_eq!(
         again,
-        Answered {
+        TrackingAnswer {
             replayed: true,
             ..first.clone()
         }

@@ -1,0 +1,47 @@
+//! Answers to calls that change anything but orders, remembered under their request ids.
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel_async::RunQueryDsl;
+use waymark_domain::value::Timestamp;
+
+use crate::{
+    Error, Request,
+    schema::definition_requests,
+    tx::{Tx, on_conn},
+};
+
+/// Finds the fingerprint and the answer that were remembered under a request id. The scope is the
+/// code of a workflow, or empty for what belongs to no workflow.
+pub(crate) async fn find(
+    tx: &mut Tx,
+    scope: &str,
+    request: &Request,
+) -> Result<Option<(Vec<u8>, Vec<u8>)>, Error> {
+    let row = definition_requests::table
+        .find((scope, request.id.as_str()))
+        .select((
+            definition_requests::fingerprint,
+            definition_requests::answer,
+        ));
+    Ok(on_conn!(tx, |c| row.first(c).await).optional()?)
+}
+
+/// Remembers the answer to a call.
+pub(crate) async fn remember(
+    tx: &mut Tx,
+    scope: &str,
+    request: &Request,
+    answer: &[u8],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let row = (
+        definition_requests::workflow.eq(scope),
+        definition_requests::request_id.eq(request.id.as_str()),
+        definition_requests::fingerprint.eq(request.fingerprint.as_slice()),
+        definition_requests::answer.eq(answer),
+        definition_requests::create_time.eq(now.micros()),
+    );
+    let insert = diesel::insert_into(definition_requests::table).values(row);
+    on_conn!(tx, |c| insert.execute(c).await)?;
+    Ok(())
+}

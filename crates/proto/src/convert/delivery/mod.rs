@@ -1,0 +1,9 @@
+//! Deliveries: requests about them, and how they are shown.
+
+mod filter;
+mod request;
+mod resource;
+
+pub use filter::DeliveryFilter;
+pub use request::{GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery};
+pub use resource::{attempt_to_wire, delivery_to_wire};

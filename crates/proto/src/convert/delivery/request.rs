@@ -1,0 +1,205 @@
+//! Requests about deliveries.
+
+use waymark_domain::{
+    delivery::DeliveryId,
+    value::{Invalid, Reason, WorkflowCode},
+};
+
+use super::DeliveryFilter;
+use crate::{
+    convert::{
+        call::{EditCall, EditFields, PageRequest, fingerprint, read_page},
+        violations::{Path, Violations},
+    },
+    invalid::InvalidRequest,
+    v1,
+};
+
+/// Asks for a page of deliveries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListDeliveries {
+    /// Which deliveries.
+    pub filter: DeliveryFilter,
+    /// Which page.
+    pub page: PageRequest,
+}
+
+/// Asks for one delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GetDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+}
+
+/// Asks that a delivery be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Who asks, and how; there is no etag.
+    pub edit: EditCall,
+}
+
+/// Asks that many deliveries be tried again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RetryDeliveries {
+    /// Which deliveries; it names at least one state, and not that of those that succeeded.
+    pub filter: DeliveryFilter,
+    /// Who asks, and how; there is no etag.
+    pub edit: EditCall,
+}
+
+/// Asks that a delivery be not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipDelivery {
+    /// Its id.
+    pub id: DeliveryId,
+    /// Why; not empty.
+    pub reason: Reason,
+    /// Who asks, and how; there is no etag.
+    pub edit: EditCall,
+}
+
+impl ListDeliveries {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] with every field that breaks a rule.
+    pub fn read(
+        mut request: v1::ListDeliveriesRequest,
+        default: &WorkflowCode,
+    ) -> Result<Self, InvalidRequest> {
+        let arguments = fingerprint!("ListDeliveries", request, without page_size, page_token);
+        let v1::ListDeliveriesRequest {
+            workflows,
+            filter,
+            page_size,
+            page_token,
+        } = request;
+        Violations::collect(|found| {
+            let filter = DeliveryFilter::read(found, &workflows, filter, default);
+            let page = read_page(found, page_size, page_token, arguments);
+            Ok(Self {
+                filter: filter?,
+                page: page?,
+            })
+        })
+    }
+}
+
+impl GetDelivery {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] with every field that breaks a rule.
+    pub fn read(request: &v1::GetDeliveryRequest) -> Result<Self, InvalidRequest> {
+        let v1::GetDeliveryRequest { delivery_id } = request;
+        Violations::collect(|found| {
+            let id = found.text(Path::REQUEST.field("delivery_id"), delivery_id)?;
+            Ok(Self { id })
+        })
+    }
+}
+
+impl RetryDelivery {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] with every field that breaks a rule.
+    pub fn read(mut request: v1::RetryDeliveryRequest) -> Result<Self, InvalidRequest> {
+        let fingerprint = fingerprint!("RetryDelivery", request, without request_id, validate_only);
+        let v1::RetryDeliveryRequest {
+            delivery_id,
+            actor,
+            request_id,
+            validate_only,
+        } = request;
+        let fields = EditFields {
+            actor,
+            request_id,
+            validate_only,
+        };
+        Violations::collect(|found| {
+            let at = Path::REQUEST;
+            let id = found.text(at.field("delivery_id"), &delivery_id);
+            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            Ok(Self {
+                id: id?,
+                edit: edit?,
+            })
+        })
+    }
+}
+
+impl RetryDeliveries {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] with every field that breaks a rule.
+    pub fn read(
+        mut request: v1::RetryDeliveriesRequest,
+        default: &WorkflowCode,
+    ) -> Result<Self, InvalidRequest> {
+        let fingerprint =
+            fingerprint!("RetryDeliveries", request, without request_id, validate_only);
+        let v1::RetryDeliveriesRequest {
+            workflows,
+            filter,
+            actor,
+            request_id,
+            validate_only,
+        } = request;
+        let fields = EditFields {
+            actor,
+            request_id,
+            validate_only,
+        };
+        Violations::collect(|found| {
+            let at = Path::REQUEST;
+            let filter = DeliveryFilter::read(found, &workflows, filter, default);
+            let filter = filter.and_then(|filter| filter.retryable(found));
+            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            Ok(Self {
+                filter: filter?,
+                edit: edit?,
+            })
+        })
+    }
+}
+
+impl SkipDelivery {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] with every field that breaks a rule.
+    pub fn read(mut request: v1::SkipDeliveryRequest) -> Result<Self, InvalidRequest> {
+        let fingerprint = fingerprint!("SkipDelivery", request, without request_id, validate_only);
+        let v1::SkipDeliveryRequest {
+            delivery_id,
+            reason,
+            actor,
+            request_id,
+            validate_only,
+        } = request;
+        let fields = EditFields {
+            actor,
+            request_id,
+            validate_only,
+        };
+        Violations::collect(|found| {
+            let at = Path::REQUEST;
+            let id = found.text(at.field("delivery_id"), &delivery_id);
+            let reason = if reason.trim().is_empty() {
+                Err(found.note(at.field("reason"), Invalid::Empty))
+            } else {
+                found.text(at.field("reason"), &reason)
+            };
+            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            Ok(Self {
+                id: id?,
+                reason: reason?,
+                edit: edit?,
+            })
+        })
+    }
+}
