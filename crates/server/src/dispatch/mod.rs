@@ -46,6 +46,8 @@ const LOOK_MAX: usize = 256;
 const REPLAY_CHUNK: usize = 1_000;
 /// How long attempts that are being made may take to end when the process stops.
 const END_MAX: Duration = Duration::from_secs(2);
+/// How old what is known of endpoints may be when something is sent to one.
+const ENDPOINTS_AGE_MAX: Duration = Duration::from_millis(100);
 /// The shortest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 
@@ -71,6 +73,7 @@ pub(crate) struct Dispatcher {
     carrier: Arc<Carrier>,
     tenure: Tenure,
     endpoints: Arc<Endpoints>,
+    endpoints_read: Instant,
     under_way: UnderWay,
     /// Lanes that ask to be left alone, and until when.
     paused: HashMap<String, Instant>,
@@ -130,6 +133,7 @@ impl Dispatcher {
             settings,
             carrier: Arc::new(carrier),
             endpoints: Arc::default(),
+            endpoints_read: Instant::now(),
             under_way: UnderWay::default(),
             paused: HashMap::new(),
         }
@@ -194,6 +198,7 @@ impl Dispatcher {
         let endpoints = self.store.endpoints().await?.into_iter();
         let by_code = endpoints.map(|endpoint| (endpoint.code.clone(), endpoint));
         self.endpoints = Arc::new(by_code.collect());
+        self.endpoints_read = Instant::now();
         Ok(())
     }
 
@@ -304,6 +309,14 @@ impl Dispatcher {
     }
 
     async fn begin(&mut self, due: Vec<Delivery>) -> Result<(), Error> {
+        let is_old = self.endpoints_read.elapsed() > ENDPOINTS_AGE_MAX;
+        let is_wanting = |delivery: &Delivery| match &delivery.to {
+            Destination::Endpoint(code) => is_old || !self.endpoints.contains_key(code),
+            Destination::Readers(_) | Destination::Subject => false,
+        };
+        if due.iter().any(is_wanting) {
+            self.read_endpoints().await?;
+        }
         let mut occasions = self.occasions(&due).await?;
         for delivery in due {
             if !self.under_way.begin(&delivery) {
