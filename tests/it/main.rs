@@ -42,6 +42,7 @@ mod availability;
 mod bad_documents;
 mod bad_requests;
 mod bench;
+mod deliveries;
 mod drawing;
 mod feeds;
 mod grpc_surface;

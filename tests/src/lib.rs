@@ -22,6 +22,7 @@ pub mod load;
 pub mod log;
 pub mod process;
 pub mod raw;
+pub mod receiver;
 pub mod readme;
 pub mod refusal;
 pub mod replay;

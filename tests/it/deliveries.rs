@@ -1,0 +1,251 @@
+//! What steps set off, carried to a real receiver.
+
+use std::collections::BTreeSet;
+
+use tokio::sync::OnceCell;
+use waymark_proto::v1::{
+    self, DeliveryState, action_service_client::ActionServiceClient,
+};
+use waymark_tests::{
+    Backend, Server, Shop,
+    receiver::{Hook, Receiver},
+    world::{apply, fresh_code},
+};
+
+on_each_database!(
+    a_webhook_is_repeated_until_it_is_taken,
+    one_order_goes_in_turn_and_holds_up_no_other,
+    what_is_given_up_waits_for_a_decision,
+    an_endpoint_that_is_gone_is_switched_off,
+    what_waits_survives_a_restart,
+);
+
+static SQLITE: OnceCell<Server> = OnceCell::const_new();
+static POSTGRES: OnceCell<Server> = OnceCell::const_new();
+
+const SETTINGS: [&str; 6] = [
+    "--set",
+    "webhooks_allowed=127.0.0.0/8",
+    "--set",
+    "dispatch_lease_ms=500",
+    "--set",
+    "dispatch_poll_ms=50",
+];
+
+/// A server whose webhooks may reach this machine.
+async fn server(backend: Backend) -> &'static Server {
+    let cell = match backend {
+        Backend::Sqlite => &SQLITE,
+        Backend::Postgres => &POSTGRES,
+    };
+    cell.get_or_init(|| Server::start_with(backend, &SETTINGS)).await
+}
+
+/// A workflow whose orders tell an endpoint each time they turn.
+async fn shop(server: &Server, endpoint: &str, policy: &str) -> Shop {
+    let document = format!(
+        "label: Shop
+initial_state: new
+statuses: {{new: {{label: New}}}}
+states: {{new: {{label: New, category: initial, can_start: true, statuses: [new]}}}}
+transitions:
+  turn:
+    label: Turn
+    from_statuses: [new]
+    to_state: new
+    to_status: new
+    actions: {{tell: {{webhook: {{endpoint: {endpoint}}}, {policy}}}}}
+"
+    );
+    apply(&server.clients(), &fresh_code(), &document).await
+}
+
+fn actions(server: &Server) -> ActionServiceClient<tonic::transport::Channel> {
+    server.clients().actions()
+}
+
+async fn endpoint(server: &Server, url: String) -> String {
+    let code = fresh_code();
+    let endpoint = v1::Endpoint {
+        code: code.clone(),
+        url,
+        ..Default::default()
+    };
+    let request = v1::CreateEndpointRequest {
+        endpoint: Some(endpoint),
+        ..Default::default()
+    };
+    actions(server).create_endpoint(request).await.unwrap();
+    code
+}
+
+/// Lets an order turn, and gives the id of the delivery.
+async fn turn(shop: &Shop, id: &str) -> String {
+    let turned = shop.take(id, "turn").await.unwrap();
+    let entry = turned.entries.first().unwrap();
+    entry.set_off.first().unwrap().delivery_id.clone()
+}
+
+async fn find(server: &Server, delivery_id: &str) -> v1::Delivery {
+    let request = v1::GetDeliveryRequest {
+        delivery_id: delivery_id.to_owned(),
+    };
+    let found = actions(server).get_delivery(request).await.unwrap();
+    found.into_inner().delivery.unwrap()
+}
+
+/// Asks for a delivery until it is in a state; what the receiver has seen is noted a moment later.
+async fn until(server: &Server, delivery_id: &str, state: DeliveryState) -> v1::Delivery {
+    for _ in 0..2_000 {
+        let delivery = find(server, delivery_id).await;
+        if delivery.state() == state {
+            return delivery;
+        }
+        tokio::task::yield_now().await;
+    }
+    panic!("it stays as it is: {:?}", find(server, delivery_id).await);
+}
+
+async fn a_webhook_is_repeated_until_it_is_taken(backend: Backend) {
+    let server = server(backend).await;
+    let receiver = Receiver::start(|_, before| if before < 2 { 500 } else { 204 }).await;
+    let code = endpoint(server, receiver.url("erp")).await;
+    let shop = shop(server, &code, "backoff: 20ms").await;
+    shop.place("1", &[("a", "1")]).await;
+    let id = turn(&shop, "1").await;
+    let hooks = receiver.until(3).await;
+    let ids: BTreeSet<&str> = hooks.iter().map(Hook::id).collect();
+    assert_eq!(ids.len(), 1, "a repeat has the same id");
+    let first = hooks.first().unwrap();
+    assert!(first.id().ends_with(&id), "{}", first.id());
+    assert!(first.header("webhook-signature").starts_with("v1,"));
+    assert_eq!(first.header("ce-type"), "dev.waymark.order.transitioned");
+    assert_eq!(first.body["type"], "order.transitioned");
+    assert_eq!(first.body["data"]["entry"]["transition"], "turn");
+    assert_eq!(first.body["data"]["order"]["lines"][0]["id"], "a");
+    let bodies: BTreeSet<String> = hooks.iter().map(|hook| hook.body.to_string()).collect();
+    assert_eq!(bodies.len(), 1, "a repeat says the same");
+    let delivery = until(server, &id, DeliveryState::Succeeded).await;
+    let codes: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.code).collect();
+    assert_eq!(codes, [500, 500, 204]);
+    assert_eq!(delivery.attempts[0].answer, b"noted");
+}
+
+async fn one_order_goes_in_turn_and_holds_up_no_other(backend: Backend) {
+    let server = server(backend).await;
+    // The first delivery of the stuck order fails for a while.
+    let receiver = Receiver::start(|hook, before| match hook.order() {
+        "stuck" if before < 6 && hook.body["data"]["entry"]["sequence"] == "2" => 503,
+        _ => 200,
+    })
+    .await;
+    let code = endpoint(server, receiver.url("erp")).await;
+    let shop = shop(server, &code, "backoff: 1ms").await;
+    for id in ["stuck", "free"] {
+        shop.place(id, &[]).await;
+    }
+    for _ in 0..3 {
+        turn(&shop, "stuck").await;
+    }
+    for _ in 0..3 {
+        turn(&shop, "free").await;
+    }
+    let hooks = receiver.until(7 + 2 + 3).await;
+    let sequences = |id: &str| -> Vec<String> {
+        let of_order = hooks.iter().filter(|hook| hook.order() == id);
+        of_order
+            .map(|hook| hook.body["data"]["entry"]["sequence"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(sequences("stuck"), ["2", "2", "2", "2", "2", "2", "2", "3", "4"]);
+    assert_eq!(sequences("free"), ["2", "3", "4"]);
+    let place = |is: &dyn Fn(&Hook) -> bool| hooks.iter().position(is).unwrap();
+    let freed = place(&|hook| hook.order() == "stuck" && hook.body["data"]["entry"]["sequence"] == "3");
+    let last_free = place(&|hook| hook.order() == "free" && hook.body["data"]["entry"]["sequence"] == "4");
+    assert!(last_free < freed, "the other order did not wait");
+}
+
+async fn what_is_given_up_waits_for_a_decision(backend: Backend) {
+    let server = server(backend).await;
+    let receiver = Receiver::start(|_, before| if before < 2 { 400 } else { 200 }).await;
+    let code = endpoint(server, receiver.url("erp")).await;
+    let shop = shop(server, &code, "attempts: 2, backoff: 1ms").await;
+    shop.place("1", &[]).await;
+    let id = turn(&shop, "1").await;
+    let dead = until(server, &id, DeliveryState::Dead).await;
+    assert_eq!(dead.problem, "the endpoint answered 400");
+    // What is given up lets the next go on.
+    let next = turn(&shop, "1").await;
+    until(server, &next, DeliveryState::Dead).await;
+    let request = v1::RetryDeliveryRequest {
+        delivery_id: id.clone(),
+        ..Default::default()
+    };
+    actions(server).retry_delivery(request).await.unwrap();
+    let delivery = until(server, &id, DeliveryState::Succeeded).await;
+    assert_eq!(delivery.attempts.len(), 3);
+    let hooks = receiver.hooks();
+    let of_first = hooks.iter().filter(|hook| hook.id().ends_with(&id));
+    assert_eq!(of_first.count(), 3, "a retry by hand has the same id");
+}
+
+async fn an_endpoint_that_is_gone_is_switched_off(backend: Backend) {
+    let server = server(backend).await;
+    let receiver = Receiver::start(|_, before| if before == 0 { 410 } else { 200 }).await;
+    let code = endpoint(server, receiver.url("erp")).await;
+    let shop = shop(server, &code, "backoff: 1ms").await;
+    shop.place("1", &[]).await;
+    let id = turn(&shop, "1").await;
+    receiver.until(1).await;
+    let read = async || {
+        let request = v1::GetEndpointRequest { code: code.clone() };
+        let found = actions(server).get_endpoint(request).await.unwrap();
+        found.into_inner().endpoint.unwrap()
+    };
+    let mut off = read().await;
+    while off.active() {
+        off = read().await;
+    }
+    assert!(off.problem.contains("410"), "{off:?}");
+    assert_eq!(find(server, &id).await.state(), DeliveryState::Pending);
+    let endpoint = v1::Endpoint {
+        code: code.clone(),
+        active: Some(true),
+        ..Default::default()
+    };
+    let request = v1::UpdateEndpointRequest {
+        endpoint: Some(endpoint),
+        update_mask: Some(waymark_tests::shop::mask(&["active"])),
+        ..Default::default()
+    };
+    actions(server).update_endpoint(request).await.unwrap();
+    receiver.until(2).await;
+    until(server, &id, DeliveryState::Succeeded).await;
+}
+
+async fn what_waits_survives_a_restart(backend: Backend) {
+    let mut server = Server::start_with(backend, &SETTINGS).await;
+    let receiver = Receiver::start(|_, before| if before == 0 { 500 } else { 200 }).await;
+    let code = endpoint(&server, receiver.url("erp")).await;
+    let shop = shop(&server, &code, "backoff: 1ms").await;
+    let mut ids = BTreeSet::new();
+    for number in 0..20 {
+        let order = format!("o{number}");
+        shop.place(&order, &[]).await;
+        ids.insert(turn(&shop, &order).await);
+    }
+    server.kill();
+    server.ended(std::time::Duration::from_secs(10)).await;
+    server.restart().await;
+    for id in &ids {
+        until(&server, id, DeliveryState::Succeeded).await;
+    }
+    let hooks = receiver.hooks();
+    let sent: BTreeSet<String> = hooks
+        .iter()
+        .map(|hook| hook.body["data"]["deliveryId"].as_str().unwrap().to_owned())
+        .collect();
+    assert_eq!(sent, ids);
+    let names: BTreeSet<&str> = hooks.iter().map(Hook::id).collect();
+    assert_eq!(names.len(), ids.len(), "repeats have the same ids");
+}
