@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 
 use tokio::sync::OnceCell;
-use waymark_proto::v1::{
-    self, DeliveryState, action_service_client::ActionServiceClient,
-};
+use waymark_proto::v1::{self, DeliveryState, action_service_client::ActionServiceClient};
 use waymark_tests::{
     Backend, Server, Shop,
     receiver::{Hook, Receiver},
@@ -38,7 +36,8 @@ async fn server(backend: Backend) -> &'static Server {
         Backend::Sqlite => &SQLITE,
         Backend::Postgres => &POSTGRES,
     };
-    cell.get_or_init(|| Server::start_with(backend, &SETTINGS)).await
+    cell.get_or_init(|| Server::start_with(backend, &SETTINGS))
+        .await
 }
 
 /// A workflow whose orders tell an endpoint each time they turn.
@@ -126,7 +125,11 @@ async fn a_webhook_is_repeated_until_it_is_taken(backend: Backend) {
     let bodies: BTreeSet<String> = hooks.iter().map(|hook| hook.body.to_string()).collect();
     assert_eq!(bodies.len(), 1, "a repeat says the same");
     let delivery = until(server, &id, DeliveryState::Succeeded).await;
-    let codes: Vec<_> = delivery.attempts.iter().map(|attempt| attempt.code).collect();
+    let codes: Vec<_> = delivery
+        .attempts
+        .iter()
+        .map(|attempt| attempt.code)
+        .collect();
     assert_eq!(codes, [500, 500, 204]);
     assert_eq!(delivery.attempts[0].answer, b"noted");
 }
@@ -154,14 +157,24 @@ async fn one_order_goes_in_turn_and_holds_up_no_other(backend: Backend) {
     let sequences = |id: &str| -> Vec<String> {
         let of_order = hooks.iter().filter(|hook| hook.order() == id);
         of_order
-            .map(|hook| hook.body["data"]["entry"]["sequence"].as_str().unwrap().to_owned())
+            .map(|hook| {
+                hook.body["data"]["entry"]["sequence"]
+                    .as_str()
+                    .unwrap()
+                    .to_owned()
+            })
             .collect()
     };
-    assert_eq!(sequences("stuck"), ["2", "2", "2", "2", "2", "2", "2", "3", "4"]);
+    assert_eq!(
+        sequences("stuck"),
+        ["2", "2", "2", "2", "2", "2", "2", "3", "4"]
+    );
     assert_eq!(sequences("free"), ["2", "3", "4"]);
     let place = |is: &dyn Fn(&Hook) -> bool| hooks.iter().position(is).unwrap();
-    let freed = place(&|hook| hook.order() == "stuck" && hook.body["data"]["entry"]["sequence"] == "3");
-    let last_free = place(&|hook| hook.order() == "free" && hook.body["data"]["entry"]["sequence"] == "4");
+    let freed =
+        place(&|hook| hook.order() == "stuck" && hook.body["data"]["entry"]["sequence"] == "3");
+    let last_free =
+        place(&|hook| hook.order() == "free" && hook.body["data"]["entry"]["sequence"] == "4");
     assert!(last_free < freed, "the other order did not wait");
 }
 

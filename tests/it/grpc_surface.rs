@@ -15,7 +15,8 @@ on_each_database!(
     a_browser_may_call,
 );
 
-const SERVICES: [&str; 7] = [
+const SERVICES: [&str; 8] = [
+    "waymark.v1.ActionService",
     "waymark.v1.HistoryService",
     "waymark.v1.OrderService",
     "waymark.v1.StateService",

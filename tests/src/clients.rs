@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use tonic::transport::{Channel, Endpoint};
 use tonic_health::pb::health_client::HealthClient;
 use waymark_proto::v1::{
-    history_service_client::HistoryServiceClient, order_service_client::OrderServiceClient,
-    state_service_client::StateServiceClient, status_service_client::StatusServiceClient,
-    tracking_service_client::TrackingServiceClient,
+    action_service_client::ActionServiceClient, history_service_client::HistoryServiceClient,
+    order_service_client::OrderServiceClient, state_service_client::StateServiceClient,
+    status_service_client::StatusServiceClient, tracking_service_client::TrackingServiceClient,
     transition_service_client::TransitionServiceClient,
     workflow_service_client::WorkflowServiceClient,
 };
@@ -31,6 +31,11 @@ impl Clients {
     /// The connection.
     pub fn channel(&self) -> Channel {
         self.channel.clone()
+    }
+
+    /// A client of `ActionService`.
+    pub fn actions(&self) -> ActionServiceClient<Channel> {
+        ActionServiceClient::new(self.channel())
     }
 
     /// A client of `OrderService`.

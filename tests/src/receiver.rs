@@ -38,7 +38,9 @@ impl Hook {
 
     /// The order that it is about.
     pub fn order(&self) -> &str {
-        self.body["data"]["order"]["id"].as_str().expect("an order has an id")
+        self.body["data"]["order"]["id"]
+            .as_str()
+            .expect("an order has an id")
     }
 }
 
@@ -60,7 +62,9 @@ impl Receiver {
     /// # Panics
     /// Panics where the system has no port.
     pub async fn start(answer: impl Fn(&Hook, usize) -> u16 + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.expect("a port is free");
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+            .await
+            .expect("a port is free");
         let address = listener.local_addr().expect("it has an address");
         let hooks: Arc<Mutex<Vec<Hook>>> = Arc::default();
         let (tell, count) = watch::channel(0);
@@ -82,10 +86,15 @@ impl Receiver {
                         };
                         tell.send_modify(|count| *count += 1);
                         let answer = Response::builder().status(status);
-                        Ok::<_, Infallible>(answer.body(Full::new(Bytes::from("noted"))).expect("a status"))
+                        Ok::<_, Infallible>(
+                            answer
+                                .body(Full::new(Bytes::from("noted")))
+                                .expect("a status"),
+                        )
                     }
                 });
-                let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+                let connection =
+                    http1::Builder::new().serve_connection(TokioIo::new(stream), service);
                 tokio::spawn(async move {
                     // A client that goes away is no concern of the receiver.
                     let _ = connection.await;
@@ -142,7 +151,11 @@ impl Drop for Receiver {
 
 async fn read(request: Request<Incoming>) -> Hook {
     let (parts, body) = request.into_parts();
-    let body = body.collect().await.expect("the body comes whole").to_bytes();
+    let body = body
+        .collect()
+        .await
+        .expect("the body comes whole")
+        .to_bytes();
     Hook {
         path: parts.uri.path().trim_start_matches('/').to_owned(),
         headers: parts.headers,

@@ -7,6 +7,7 @@
 )]
 
 mod arbitrary;
+mod ledger;
 mod masks;
 mod refused;
 mod requests;

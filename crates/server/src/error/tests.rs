@@ -5,11 +5,13 @@ use std::collections::BTreeSet;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use waymark_domain::{
+    delivery::DeliveryId,
     guard::EvaluationError,
     order::{Rejection, Standing},
     value::{HoldId, Invalid, LineId, Money, OrderId, Quantity, RequestId, Role},
     workflow::{Refusal, Usage},
 };
+use waymark_persistence::{EndpointInUse, LedgerRefusal};
 
 use super::*;
 
@@ -269,6 +271,28 @@ fn refusals() -> Vec<Refusal> {
     ]
 }
 
+/// One of each about deliveries and endpoints.
+fn ledger_errors() -> Vec<Error> {
+    let delivery = || -> DeliveryId { "1023-9223372036854775807-4294967295".parse().unwrap() };
+    let action = format!("transition.{0}.{0}", "c".repeat(32));
+    let action: workflow::ActionPath = action.parse().unwrap();
+    vec![
+        Error::from(LedgerRefusal::DeliveryNotFound { id: delivery() }),
+        Error::from(LedgerRefusal::DeliverySucceeded { id: delivery() }),
+        Error::EndpointNotFound {
+            code: Longest::code(),
+        },
+        Error::EndpointExists {
+            code: Longest::code(),
+        },
+        Error::from(EndpointInUse {
+            code: Longest::code(),
+            actions: vec![(Longest::code(), action); 10],
+            deliveries: vec![delivery(); 10],
+        }),
+    ]
+}
+
 /// One error of every kind, each as large as it can become.
 #[expect(clippy::too_many_lines, reason = "one of each")]
 fn errors() -> Vec<Error> {
@@ -342,6 +366,7 @@ fn errors() -> Vec<Error> {
             .map(|rejection| Error::rejected(rejection).of_step(999)),
     );
     errors.extend(refusals().into_iter().map(Error::Definition));
+    errors.extend(ledger_errors());
     errors
 }
 

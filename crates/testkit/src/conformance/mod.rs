@@ -8,7 +8,9 @@ pub mod commits;
 pub mod concurrency;
 pub mod constraints;
 pub mod definitions;
+pub mod endpoints;
 pub mod histories;
+pub mod ledger;
 pub mod listing;
 pub mod tracking;
 pub mod usage;
@@ -93,6 +95,14 @@ macro_rules! conformance_suite {
                 a_guard_that_does_not_compile_is_not_saved,
                 a_deleted_workflow_can_come_again,
             ],
+            endpoints: [
+                endpoints_come_back_as_they_were_saved,
+                secrets_that_expired_are_dropped,
+                an_endpoint_in_use_stays,
+                an_endpoint_is_answered_once,
+                two_callers_create_one_endpoint,
+                an_endpoint_is_switched_off,
+            ],
             histories: [
                 a_partition_is_read_in_whole_steps,
                 several_partitions_are_read_like_each_alone,
@@ -103,6 +113,20 @@ macro_rules! conformance_suite {
                 what_customers_may_read,
                 heads_and_batches,
                 the_history_of_an_order_that_is_not_there,
+            ],
+            ledger: [
+                everything_that_was_set_off_is_listed,
+                the_ledger_is_filtered_by_state,
+                the_ledger_is_filtered_by_what_was_sent,
+                the_deliveries_of_an_order,
+                a_dead_delivery_is_retried,
+                a_delivery_that_waits_is_retried,
+                what_succeeded_is_done,
+                a_skipped_delivery_lets_the_next_have_its_turn,
+                many_deliveries_are_retried,
+                a_decision_is_answered_once,
+                a_rehearsed_decision_writes_nothing,
+                the_newest_attempts_are_shown,
             ],
             listing: [
                 every_order_by_every_key,
@@ -163,13 +187,15 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 9] = [
+pub const SOURCES: [&str; 11] = [
     include_str!("batches.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
     include_str!("constraints.rs"),
     include_str!("definitions.rs"),
+    include_str!("endpoints.rs"),
     include_str!("histories.rs"),
+    include_str!("ledger.rs"),
     include_str!("listing.rs"),
     include_str!("tracking.rs"),
     include_str!("usage.rs"),

@@ -1,6 +1,7 @@
 //! One case for every field that a request may get wrong, with the text that a caller reads.
 
 mod definitions;
+mod ledger;
 mod reading;
 mod steps;
 
