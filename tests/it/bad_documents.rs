@@ -204,7 +204,7 @@ async fn wrong_actions_and_timers_are_named(backend: Backend) {
         ("actions: {a: {kind: webhook}}", "unknown field `kind`"),
         (
             "actions: {a: {condition: \"true\"}}",
-            "the document must give transitions.pause.actions.a.webhook, email, publish",
+            "must give transitions.pause.actions.a.webhook, email, publish",
         ),
         (
             "actions: {a: {transition: finish, webhook: {endpoint: erp}}}",

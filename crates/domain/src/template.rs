@@ -32,6 +32,20 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| {
     environment
 });
 
+/// The tags that may be used: there is nothing to include or to extend.
+const TAGS: [&str; 9] = [
+    "if", "elif", "else", "endif", "for", "endfor", "set", "with", "endwith",
+];
+
+/// The words that begin the tags of a template.
+fn tags(text: &str) -> impl Iterator<Item = &str> {
+    text.split("{%").skip(1).map(|rest| {
+        let rest = rest.trim_start_matches(['-', '+']).trim_start();
+        let end = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+        rest.get(..end.unwrap_or(rest.len())).unwrap_or(rest)
+    })
+}
+
 /// A text with placeholders: 1 byte to 4 KiB, well-formed, naming only what there is.
 #[derive(Clone, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -65,6 +79,12 @@ impl Template {
             });
         }
         let wrong = |problem: String| Invalid::Template { problem };
+        if let Some(tag) = tags(text).find(|tag| !TAGS.contains(tag)) {
+            return Err(wrong(format!(
+                "it uses {tag}; there are {}",
+                TAGS.join(", ")
+            )));
+        }
         let parsed = ENVIRONMENT
             .template_from_str(text)
             .map_err(|error| wrong(one_line(&error)))?;
@@ -237,6 +257,7 @@ mod tests {
             "{{ nothing }}",
             "{% for x in order %}{% endfor %}",
             "{% include 'x' %}",
+            "{%- macro a() %}{% endmacro %}",
             &"x".repeat(5_000),
         ] {
             assert!(Template::new(bad).is_err(), "{bad}");
