@@ -34,8 +34,8 @@ transitions:
     from_states: [start]
     to_state: work
     actions:
-      tell: {webhook: {endpoint: {endpoint}}}
-      tell_other: {webhook: {endpoint: {endpoint}_other}, position: 1}
+      tell: {webhook: {endpoint: {endpoint}}, position: 1}
+      tell_other: {webhook: {endpoint: {endpoint}_other}, position: 2}
 ";
 
 /// A workflow whose webhooks go to endpoints of its own, which are switched off: nothing is sent while a test looks.

@@ -61,6 +61,7 @@ fn a_refusal_names_the_key_and_where_it_came_from() {
     insta::assert_snapshot!(text(&[], &[("partitions", "0")]), @"setting partitions, from a flag, must be a whole number from 1 to 1024");
     insta::assert_snapshot!(text(&[], &[("committers", "2")]), @"setting committers, from a flag, must be 1 on SQLite");
     insta::assert_snapshot!(text(&[], &[("log_level", "loud")]), @"setting log_level, from a flag, must be a level such as info, or directives such as info,waymark_server=debug");
+    insta::assert_snapshot!(text(&[], &[("webhooks_allowed", "10.1.2.3/8")]), @"setting webhooks_allowed, from a flag, must be networks such as 10.1.0.0/16, addresses and names of hosts, separated by commas");
     insta::assert_snapshot!(text(&[], &[("preset", "opencart")]), @"setting preset, from a flag, must be none or the name of a preset, see `waymark preset list`");
     insta::assert_snapshot!(text(&[], &[("default_workflow", "Order")]), @"setting default_workflow, from a flag, must be a code: first a letter a-z, then a-z, 0-9 or _");
 }
