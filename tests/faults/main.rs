@@ -10,6 +10,7 @@
 
 mod commits;
 mod database;
+mod deliveries;
 mod freezing;
 mod killing;
 mod replica;

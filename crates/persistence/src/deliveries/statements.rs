@@ -46,6 +46,8 @@ pub(super) struct Update {
     pub(super) problem: String,
     pub(super) due_time: Option<i64>,
     pub(super) now: i64,
+    /// How many attempts it had when it was found: a retry by hand sets them back.
+    pub(super) seen: i32,
 }
 
 row_statement! {
@@ -60,7 +62,8 @@ row_statement! {
     " WHERE partition = " partition: Integer,
     " AND log_offset = " log_offset: BigInt,
     " AND number = " number: Integer,
-    " AND (state = 'pending' OR 'succeeded' = " state: Text;
+    " AND ((state = 'pending' AND attempts = " seen: Integer,
+    ") OR 'succeeded' = " state: Text;
     ")"
 }
 

@@ -358,7 +358,7 @@ fn letter(delivery: &Delivery, occasion: &Occasion, email: &Email) -> Result<Mai
             .map(ToString::to_string)
             .unwrap_or_default(),
         date: occasion.time(),
-        context: occasion.context("").map_err(|error| error.to_string())?,
+        context: occasion.context().map_err(|error| error.to_string())?,
     })
 }
 

@@ -1,6 +1,9 @@
 //! What deliveries carry: the entry, and the order as the step of that entry left it.
 
-use std::time::{Duration, SystemTime};
+use std::{
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
 
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
@@ -29,7 +32,9 @@ pub(super) struct Occasion {
     /// The order as the step left it.
     pub(super) order: Order,
     /// The workflow as it is now, whose labels are shown.
-    pub(super) published: std::sync::Arc<Published>,
+    pub(super) published: Arc<Published>,
+    /// Where the customer can follow the order, for mails; empty where nowhere.
+    pub(super) feed_url: String,
 }
 
 impl Occasion {
@@ -81,7 +86,7 @@ impl Occasion {
     }
 
     /// What a template of mails may use.
-    pub(super) fn context(&self, feed_url: &str) -> Result<Value, JsonError> {
+    pub(super) fn context(&self) -> Result<Value, JsonError> {
         let order = &self.order;
         let mut shown = json::order(&self.order_to_wire(), Names::Contract)?;
         let amounts = [
@@ -104,7 +109,7 @@ impl Occasion {
                 "email": order.customer.email.as_str(),
                 "guest": order.customer.guest,
             },
-            "feed_url": feed_url,
+            "feed_url": self.feed_url,
         }))
     }
 

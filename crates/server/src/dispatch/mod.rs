@@ -38,7 +38,7 @@ use self::{
     content::Occasion,
     tenure::Tenure,
 };
-use crate::{App, error::chain, settings::DispatchSettings};
+use crate::{App, error::chain, settings::DispatchSettings, tracking};
 
 /// How many deliveries are looked for in one lane and partition at once.
 const LOOK_MAX: usize = 256;
@@ -60,8 +60,13 @@ impl Wake {
     pub(crate) fn written(&self, written: &[Batched]) {
         let sets_off = |batched: &Batched| !batched.logged.entry.set_off.is_empty();
         if written.iter().any(sets_off) {
-            self.0.notify_one();
+            self.now();
         }
+    }
+
+    /// Wakes the dispatcher: somebody decided something about deliveries or endpoints.
+    pub(crate) fn now(&self) {
+        self.0.notify_one();
     }
 }
 
@@ -270,7 +275,12 @@ impl Dispatcher {
         if owned.is_empty() || room == 0 {
             return Ok(());
         }
-        for lane in self.store.busy_lanes().await? {
+        let lanes = self.store.busy_lanes().await?;
+        // What keeps a lane may have been lifted a moment ago.
+        if self.endpoints_are_old() && lanes.iter().any(|lane| self.is_switched_off(lane)) {
+            self.read_endpoints().await?;
+        }
+        for lane in lanes {
             if !self.may_go(&lane) || room == 0 {
                 continue;
             }
@@ -303,13 +313,21 @@ impl Dispatcher {
         if self.paused.contains_key(lane) || !self.carrier.serves(lane) {
             return false;
         }
+        !self.is_switched_off(lane)
+    }
+
+    fn is_switched_off(&self, lane: &str) -> bool {
         let code = lane.strip_prefix("webhook.");
         let endpoint = code.and_then(|code| self.endpoints.get(code));
-        endpoint.is_none_or(|endpoint| endpoint.active)
+        endpoint.is_some_and(|endpoint| !endpoint.active)
+    }
+
+    fn endpoints_are_old(&self) -> bool {
+        self.endpoints_read.elapsed() > ENDPOINTS_AGE_MAX
     }
 
     async fn begin(&mut self, due: Vec<Delivery>) -> Result<(), Error> {
-        let is_old = self.endpoints_read.elapsed() > ENDPOINTS_AGE_MAX;
+        let is_old = self.endpoints_are_old();
         let is_wanting = |delivery: &Delivery| match &delivery.to {
             Destination::Endpoint(code) => is_old || !self.endpoints.contains_key(code),
             Destination::Readers(_) | Destination::Subject => false,
@@ -365,10 +383,17 @@ impl Dispatcher {
             else {
                 continue;
             };
+            let feed_url = match &delivery.to {
+                Destination::Readers(_) => {
+                    tracking::feed_url(&self.app, &delivery.workflow, &delivery.order_id).await?
+                }
+                Destination::Endpoint(_) | Destination::Subject => String::new(),
+            };
             let occasion = Occasion {
                 entry: entry.clone(),
                 order,
                 published,
+                feed_url,
             };
             occasions.insert(delivery.id, occasion);
         }

@@ -7,9 +7,11 @@ pub(crate) use seal::Seal;
 
 use waymark_domain::{
     tracking::Tracking,
-    value::{StoreView, Timestamp, WorkflowCode},
+    value::{OrderId, StoreView, Timestamp, WorkflowCode},
 };
 use waymark_persistence::{Error, Store, Tracked};
+
+use crate::App;
 
 /// How many entries a customer sees.
 const ENTRIES_MAX: usize = 100;
@@ -23,6 +25,24 @@ pub(crate) struct Shown {
     pub(crate) workflow: WorkflowCode,
     /// When what is shown last changed. What the customer does not see has no part in it.
     pub(crate) change_time: Timestamp,
+}
+
+/// Where the feed of an order is, by the newest of its tokens that can be used; empty without one, and unread where
+/// feeds are off.
+///
+/// # Errors
+/// Returns [`Error`] when the database cannot be read.
+pub(crate) async fn feed_url(
+    app: &App,
+    workflow: &WorkflowCode,
+    id: &OrderId,
+) -> Result<String, Error> {
+    let Some(feeds) = app.feeds() else {
+        return Ok(String::new());
+    };
+    let newest = app.store().newest_tracking_token(workflow, id).await?;
+    let url = newest.map(|token| feeds.of_token(&Seal::of(app.store()).token(token)));
+    Ok(url.unwrap_or_default())
 }
 
 /// Follows a token; none when it is no token of this deployment, was revoked or has ended, and

@@ -224,13 +224,14 @@ async fn change<R: Message + Default + 'static>(
     edit_it: impl FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, Error> + Send + 'static,
     respond: impl Fn(v1::Endpoint) -> R + Send + Sync + 'static,
 ) -> Result<(R, bool), Error> {
-    let (call, store) = (ledger_call(&edit), app.store().clone());
+    let (call, store, wake) = (ledger_call(&edit), app.store().clone(), app.wake.clone());
     let work = async move {
         let shown = |endpoint: &Endpoint| respond(endpoint_to_wire(endpoint, store.clock().now()));
         let encode = |endpoint: &Endpoint| shown(endpoint).encode_to_vec();
         let answered = store.change_endpoint(&call, &code, edit_it, encode).await?;
         if let (Answered::Done(_), ChangeMode::Apply) = (&answered, call.mode) {
             let actor = edit.actor.id.as_str();
+            wake.now();
             tracing::info!(endpoint.code = %code, actor.id = actor, "an endpoint was changed");
         }
         answer(&answered, shown)

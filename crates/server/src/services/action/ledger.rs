@@ -75,7 +75,7 @@ pub(super) async fn retry(
     call: RetryDelivery,
 ) -> Result<v1::RetryDeliveryResponse, Error> {
     let RetryDelivery { id, edit } = call;
-    let (call, store) = (ledger_call(&edit), app.store().clone());
+    let (call, store, wake) = (ledger_call(&edit), app.store().clone(), app.wake.clone());
     let shown = |delivery: &Delivery| v1::RetryDeliveryResponse {
         delivery: Some(delivery_to_wire(delivery)),
         replayed: false,
@@ -84,6 +84,7 @@ pub(super) async fn retry(
         let encode = |delivery: &Delivery| shown(delivery).encode_to_vec();
         let answered = store.retry_delivery(&call, id, encode).await?;
         if is_news(&call, &answered) {
+            wake.now();
             tracing::info!(delivery.id = %id, actor.id = who(&edit.actor.id), "a delivery was retried by hand");
         }
         answer(&answered, shown)
@@ -102,7 +103,7 @@ pub(super) async fn retry_all(
 ) -> Result<v1::RetryDeliveriesResponse, Error> {
     let RetryDeliveries { filter, edit } = call;
     let query = query(app, filter).await?;
-    let (call, store) = (ledger_call(&edit), app.store().clone());
+    let (call, store, wake) = (ledger_call(&edit), app.store().clone(), app.wake.clone());
     let shown = |retried: &usize| v1::RetryDeliveriesResponse {
         retried: i64::try_from(*retried).unwrap_or(i64::MAX),
         replayed: false,
@@ -111,6 +112,7 @@ pub(super) async fn retry_all(
         let encode = |retried: &usize| shown(retried).encode_to_vec();
         let answered = store.retry_deliveries(&call, &query, encode).await?;
         if let (Answered::Done(retried), true) = (&answered, is_news(&call, &answered)) {
+            wake.now();
             tracing::info!(
                 retried,
                 actor.id = who(&edit.actor.id),
@@ -129,7 +131,7 @@ pub(super) async fn retry_all(
 /// Decides that a delivery is not sent.
 pub(super) async fn skip(app: &App, call: SkipDelivery) -> Result<v1::SkipDeliveryResponse, Error> {
     let SkipDelivery { id, reason, edit } = call;
-    let (call, store) = (ledger_call(&edit), app.store().clone());
+    let (call, store, wake) = (ledger_call(&edit), app.store().clone(), app.wake.clone());
     let shown = |delivery: &Delivery| v1::SkipDeliveryResponse {
         delivery: Some(delivery_to_wire(delivery)),
         replayed: false,
@@ -138,6 +140,7 @@ pub(super) async fn skip(app: &App, call: SkipDelivery) -> Result<v1::SkipDelive
         let encode = |delivery: &Delivery| shown(delivery).encode_to_vec();
         let answered = store.skip_delivery(&call, id, &reason, encode).await?;
         if is_news(&call, &answered) {
+            wake.now();
             tracing::info!(delivery.id = %id, actor.id = who(&edit.actor.id), "a delivery was skipped by hand");
         }
         answer(&answered, shown)

@@ -73,7 +73,8 @@ impl OrderService for Service {
         telemetry::note_order(&call.id);
         let (published, order) = view::find(&self.app, &call.workflow, &call.id).await?;
         let mut order = order_to_wire(&published.record.workflow, &order, call.store_view.as_ref());
-        order.feed_url = view::feed_url(&self.app, &call.workflow, &call.id).await?;
+        let feed_url = crate::tracking::feed_url(&self.app, &call.workflow, &call.id).await;
+        order.feed_url = feed_url.map_err(Error::from)?;
         Ok(Response::new(v1::GetOrderResponse { order: Some(order) }))
     }
 

@@ -9,7 +9,7 @@ use waymark_domain::{
 use waymark_persistence::{Committed, Found, Published, Refusal};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
-use crate::{App, Error, tracking::Seal};
+use crate::{App, Error};
 
 /// A step that was carried out.
 #[derive(Debug)]
@@ -37,21 +37,6 @@ pub(in crate::services) async fn find(
         order_id: id.clone(),
     })?;
     Ok((published, order.read()?))
-}
-
-/// Where the feed of an order is, by the newest of its tokens that can be used; empty without one, and unread where
-/// feeds are off.
-pub(super) async fn feed_url(
-    app: &App,
-    workflow: &WorkflowCode,
-    id: &OrderId,
-) -> Result<String, Error> {
-    let Some(feeds) = app.feeds() else {
-        return Ok(String::new());
-    };
-    let newest = app.store().newest_tracking_token(workflow, id).await?;
-    let url = newest.map(|token| feeds.of_token(&Seal::of(app.store()).token(token)));
-    Ok(url.unwrap_or_default())
 }
 
 /// Whether a transition is listed: one that may be taken now, or if asked for also one
