@@ -120,6 +120,11 @@ impl Store {
         self.0.partitions
     }
 
+    /// Whether it is SQLite, which one process has for itself.
+    pub fn is_sqlite(&self) -> bool {
+        self.settings().url.is_sqlite()
+    }
+
     /// The partition of an order in this database.
     pub fn partition_of(&self, workflow: &WorkflowCode, order_id: &OrderId) -> Partition {
         Partition::of(workflow, order_id, self.0.partitions)

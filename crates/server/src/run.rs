@@ -267,6 +267,7 @@ fn tailer(app: &App, vitals: &Arc<Vitals>, history: HistorySettings) -> Tailer {
     Tailer {
         store: app.store.clone(),
         log: Arc::clone(&app.log),
+        wake: app.wake.clone(),
         vitals: Arc::clone(vitals),
         poll_interval: history.poll_interval,
         push_interval: history.push_interval,

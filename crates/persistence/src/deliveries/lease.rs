@@ -73,6 +73,14 @@ impl Store {
         written.await.map_err(before)
     }
 
+    /// Who lives and who carries what.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn leases(&self) -> Result<Leases, Error> {
+        self.database().read(leases).await
+    }
+
     /// Takes partitions over that nobody carries, or one of the processes `dead`, which are
     /// forgotten. Says which it got.
     ///

@@ -19,7 +19,7 @@ use std::{
 
 use tokio::{
     sync::{Notify, watch},
-    task::JoinSet,
+    task::{self, JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -30,7 +30,7 @@ use waymark_domain::{
     partition::Partition,
     value::EndpointCode,
 };
-use waymark_persistence::{Batched, Error, NextStep, Store};
+use waymark_persistence::{Batched, Error, Finished, NextStep, Store};
 
 pub(crate) use self::carrier::{Carrier, CarrierError};
 use self::{
@@ -80,6 +80,8 @@ pub(crate) struct Dispatcher {
     endpoints: Arc<Endpoints>,
     endpoints_read: Instant,
     under_way: UnderWay,
+    /// What came of attempts and has yet to be noted.
+    unnoted: Vec<Finished>,
     /// Lanes that ask to be left alone, and until when.
     paused: HashMap<String, Instant>,
 }
@@ -94,11 +96,42 @@ impl fmt::Debug for Dispatcher {
 #[derive(Default)]
 struct UnderWay {
     tasks: JoinSet<Carried>,
+    /// Which delivery a task carries.
+    by_task: HashMap<task::Id, Delivery>,
     ids: HashSet<DeliveryId>,
     lanes: BTreeMap<String, usize>,
 }
 
+/// A task that has ended, in one way or another.
+type Ended = Result<(task::Id, Carried), JoinError>;
+
 impl UnderWay {
+    fn spawn(
+        &mut self,
+        delivery: Delivery,
+        attempt: impl Future<Output = Carried> + Send + 'static,
+    ) {
+        let id = self.tasks.spawn(attempt).id();
+        self.by_task.insert(id, delivery);
+    }
+
+    /// What a task came to; none where it panicked, and its delivery is found due again.
+    fn settle(&mut self, ended: Ended) -> Option<Carried> {
+        match ended {
+            Ok((id, carried)) => {
+                self.by_task.remove(&id);
+                Some(carried)
+            }
+            Err(error) => {
+                tracing::error!(error = %error, "an attempt did not end well");
+                if let Some(delivery) = self.by_task.remove(&error.id()) {
+                    self.end(&delivery);
+                }
+                None
+            }
+        }
+    }
+
     fn begin(&mut self, delivery: &Delivery) -> bool {
         let is_new = self.ids.insert(delivery.id);
         if is_new {
@@ -140,6 +173,7 @@ impl Dispatcher {
             endpoints: Arc::default(),
             endpoints_read: Instant::now(),
             under_way: UnderWay::default(),
+            unnoted: Vec::new(),
             paused: HashMap::new(),
         }
     }
@@ -166,14 +200,14 @@ impl Dispatcher {
                     failing.note("leases cannot be renewed", self.tenure.renew(&busy).await);
                     tell.send_replace(self.tenure.owned());
                 }
-                Some(carried) = self.under_way.tasks.join_next() => done.push(carried),
+                Some(ended) = self.under_way.tasks.join_next_with_id() => done.push(ended),
                 _ = poll.tick() => {
                     failing.note("endpoints cannot be read", self.read_endpoints().await);
                 }
                 () = wake.0.notified() => {}
             }
-            while let Some(carried) = self.under_way.tasks.try_join_next() {
-                done.push(carried);
+            while let Some(ended) = self.under_way.tasks.try_join_next_with_id() {
+                done.push(ended);
             }
             failing.note("deliveries cannot be noted", self.finish(done).await);
             failing.note("deliveries cannot be looked for", self.look().await);
@@ -187,8 +221,8 @@ impl Dispatcher {
     async fn end(mut self) {
         let mut done = Vec::new();
         let all_done = async {
-            while let Some(carried) = self.under_way.tasks.join_next().await {
-                done.push(carried);
+            while let Some(ended) = self.under_way.tasks.join_next_with_id().await {
+                done.push(ended);
             }
         };
         // What hangs is repeated by the next who carries it, under the same id.
@@ -207,52 +241,37 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Notes what came of attempts. What cannot be noted is found due again, and repeated under
-    /// the same id.
-    async fn finish(
-        &mut self,
-        done: Vec<Result<Carried, tokio::task::JoinError>>,
-    ) -> Result<(), Error> {
-        let mut finished = Vec::with_capacity(done.len());
-        for carried in done {
-            let carried = match carried {
-                Ok(carried) => carried,
-                Err(panicked) => {
-                    tracing::error!(error = %panicked, "an attempt did not end well");
-                    self.forget_lost();
-                    continue;
-                }
+    /// Notes what came of attempts. What cannot be noted now is kept, and is not tried again before
+    /// it is: a database that takes no notes must not make targets hear the same again and again.
+    async fn finish(&mut self, done: Vec<Ended>) -> Result<(), Error> {
+        let mut gone = Vec::new();
+        for ended in done {
+            let Some(carried) = self.under_way.settle(ended) else {
+                continue;
             };
             let delivery = &carried.finished.delivery;
             if let Some(pause) = carried.pause {
                 self.paused
                     .insert(delivery.to.lane(), Instant::now() + pause);
             }
-            if let (Some(url), Destination::Endpoint(code)) = (&carried.gone, &delivery.to) {
-                self.disable(&code.clone(), url).await?;
+            if let (Some(url), Destination::Endpoint(code)) = (carried.gone, &delivery.to) {
+                gone.push((code.clone(), url));
             }
-            finished.push(carried.finished);
+            self.unnoted.push(carried.finished);
         }
-        if finished.is_empty() {
-            return Ok(());
+        if !self.unnoted.is_empty() {
+            let noted = self
+                .store
+                .finish_deliveries(self.tenure.me(), &self.unnoted);
+            noted.await?;
+            for finished in self.unnoted.drain(..) {
+                self.under_way.end(&finished.delivery);
+            }
         }
-        let noted = self
-            .store
-            .finish_deliveries(self.tenure.me(), &finished)
-            .await;
-        for finished in &finished {
-            self.under_way.end(&finished.delivery);
+        for (code, url) in gone {
+            self.disable(&code, &url).await?;
         }
-        noted
-    }
-
-    /// An attempt that panicked does not say which it was: those that no task makes any more are
-    /// found due again.
-    fn forget_lost(&mut self) {
-        if self.under_way.tasks.is_empty() {
-            self.under_way.ids.clear();
-            self.under_way.lanes.clear();
-        }
+        Ok(())
     }
 
     async fn disable(&mut self, code: &EndpointCode, url: &str) -> Result<(), Error> {
@@ -342,14 +361,15 @@ impl Dispatcher {
             }
             let Some(occasion) = occasions.remove(&delivery.id) else {
                 let problem = "its order or its entry is gone".to_owned();
-                let carried = unattempted(delivery, NextStep::GiveUp { problem });
-                self.under_way.tasks.spawn(std::future::ready(carried));
+                let carried = unattempted(delivery.clone(), NextStep::GiveUp { problem });
+                self.under_way.spawn(delivery, std::future::ready(carried));
                 continue;
             };
             let carrier = Arc::clone(&self.carrier);
             let endpoints = Arc::clone(&self.endpoints);
-            let attempt = async move { carrier.carry(delivery, occasion, endpoints).await };
-            self.under_way.tasks.spawn(attempt);
+            let copy = delivery.clone();
+            let attempt = async move { carrier.carry(copy, occasion, endpoints).await };
+            self.under_way.spawn(delivery, attempt);
         }
         Ok(())
     }

@@ -18,6 +18,11 @@ pub(super) struct Tenure {
     /// How long a sign of life may stand still.
     lease: Duration,
     owned: BTreeSet<Partition>,
+    /// Whether this is the only process there can be, as on SQLite: whoever was there before is
+    /// dead, and signs of life would be writes for nobody.
+    is_alone: bool,
+    /// Whether this process has a row.
+    is_known: bool,
     /// The last sign of life of each other process, and since when it is that.
     seen: BTreeMap<DispatcherId, (i64, Instant)>,
     renewed: Instant,
@@ -26,10 +31,12 @@ pub(super) struct Tenure {
 impl Tenure {
     pub(super) fn new(store: Store, lease: Duration) -> Self {
         Self {
+            is_alone: store.is_sqlite(),
             store,
             me: DispatcherId::random(),
             lease,
             owned: BTreeSet::new(),
+            is_known: false,
             seen: BTreeMap::new(),
             renewed: Instant::now(),
         }
@@ -52,7 +59,12 @@ impl Tenure {
     /// more than that. What is in `busy` is kept until it is not.
     pub(super) async fn renew(&mut self, busy: &BTreeSet<Partition>) -> Result<(), Error> {
         let began = Instant::now();
-        let leases = self.store.renew_leases(&self.me).await?;
+        let is_known = std::mem::replace(&mut self.is_known, true);
+        let leases = if is_known && self.is_alone {
+            self.store.leases().await?
+        } else {
+            self.store.renew_leases(&self.me).await?
+        };
         self.renewed = began;
         self.owned = owners(&leases, &self.me);
         let dead = self.dead(&leases);
@@ -103,6 +115,15 @@ impl Tenure {
     /// The processes whose sign of life stands still for as long as a lease lasts.
     fn dead(&mut self, leases: &Leases) -> BTreeMap<DispatcherId, i64> {
         let now = Instant::now();
+        if self.is_alone {
+            let others = leases.dispatchers.iter().filter(|(id, _)| **id != self.me);
+            // Only the newest process takes over; one that it took over from has lost its row.
+            let is_newest = leases.dispatchers.contains_key(&self.me);
+            return others
+                .filter(|_| is_newest)
+                .map(|(other, count)| (other.clone(), *count))
+                .collect();
+        }
         self.seen
             .retain(|other, _| leases.dispatchers.contains_key(other));
         let mut dead = BTreeMap::new();

@@ -17,7 +17,7 @@ use waymark_domain::partition::Partition;
 use waymark_persistence::{Batched, Error, Store};
 
 use super::{Cursor, Log, entry::LogEntry, news::News};
-use crate::{error::chain, vitals::Vitals};
+use crate::{dispatch::Wake, error::chain, vitals::Vitals};
 
 /// How many entries are read at once.
 const CHUNK_ENTRIES: usize = 256;
@@ -31,6 +31,7 @@ const BEHIND_MAX: i64 = 20_000;
 pub(crate) struct Tailer {
     pub(crate) store: Store,
     pub(crate) log: Arc<Log>,
+    pub(crate) wake: Wake,
     pub(crate) vitals: Arc<Vitals>,
     pub(crate) poll_interval: Duration,
     /// The shortest time between two looks while the log grows.
@@ -52,6 +53,8 @@ impl Tailer {
         let mut hints = self.store.hints();
         loop {
             let hint = hints.next().await;
+            // What others wrote may have set off something that this process carries.
+            self.wake.now();
             if hint.partitions.is_empty() {
                 self.log.wake_all();
             } else {

@@ -25,7 +25,7 @@ use waymark_proto::{
 };
 
 use super::{entry::LogEntry, news::News, *};
-use crate::vitals::Vitals;
+use crate::{dispatch::Wake, vitals::Vitals};
 
 const PARTITIONS: i32 = 3;
 const ORDERS: u8 = 6;
@@ -198,6 +198,7 @@ impl World {
         let tailer = Tailer {
             store: store.clone(),
             log,
+            wake: Wake::default(),
             vitals: Arc::new(Vitals::opened()),
             poll_interval: Duration::from_secs(1),
             push_interval: Duration::ZERO,
