@@ -18,6 +18,9 @@ use crate::{
     tx::{Ending, Tx, before, on_conn},
 };
 
+/// How many bytes are kept of an answer.
+const ANSWER_MAX: usize = 1_024;
+
 /// A delivery that was carried, or cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
@@ -55,7 +58,8 @@ pub enum NextStep {
 
 impl Store {
     /// Notes what came of deliveries, and lets the next of each order and lane have its turn.
-    /// Those of partitions that `me` does not carry any more are left to who does.
+    /// Those of partitions that `me` does not carry any more are left to who does. An attempt that
+    /// is noted already, which its start tells, is not noted twice.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written; nothing is noted then.
@@ -97,9 +101,12 @@ async fn note(tx: &mut Tx, finished: &Finished, now: Timestamp) -> Result<(), Er
             outcome: word(&attempt.outcome)?,
             code: attempt.code.map(i32::from),
             problem: attempt.problem.clone(),
-            answer: attempt.answer.clone(),
+            answer: attempt.answer.iter().copied().take(ANSWER_MAX).collect(),
         };
-        on_conn!(tx, |c| InsertAttempt(&row).execute(c).await)?;
+        if on_conn!(tx, |c| InsertAttempt(&row).execute(c).await)? == 0 {
+            // Noted before, and perhaps decided about since.
+            return Ok(());
+        }
     }
     let (state, problem, due_time) = match &finished.next {
         NextStep::Succeed => (DeliveryState::Succeeded, "", None),
