@@ -5,6 +5,7 @@
 //! alone with it.
 
 mod answer;
+mod decisions;
 mod due;
 mod endpoint;
 mod finish;

@@ -6,4 +6,4 @@ mod resource;
 
 pub use filter::DeliveryFilter;
 pub use request::{GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery};
-pub use resource::{attempt_to_wire, delivery_to_wire};
+pub use resource::{attempt_to_wire, decision_to_wire, delivery_to_wire};

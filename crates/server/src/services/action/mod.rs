@@ -45,6 +45,7 @@ fn ledger_call(edit: &EditCall) -> LedgerCall {
             id: key.id.clone(),
             fingerprint: key.fingerprint,
         }),
+        actor: edit.actor.clone(),
         mode: match edit.validate_only {
             ValidateOnly::No => ChangeMode::Apply,
             ValidateOnly::Yes => ChangeMode::Rehearse,
