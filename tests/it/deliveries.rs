@@ -3,10 +3,13 @@
 use std::collections::BTreeSet;
 
 use tokio::sync::OnceCell;
+use tonic::Code;
 use waymark_proto::v1::{self, DeliveryState, action_service_client::ActionServiceClient};
+use waymark_testkit::execute_at;
 use waymark_tests::{
     Backend, Server, Shop,
     receiver::{Hook, Receiver},
+    refused,
     world::{apply, fresh_code},
 };
 
@@ -16,6 +19,7 @@ on_each_database!(
     what_is_given_up_waits_for_a_decision,
     an_endpoint_that_is_gone_is_switched_off,
     what_waits_survives_a_restart,
+    what_is_old_and_done_with_is_removed,
 );
 
 static SQLITE: OnceCell<Server> = OnceCell::const_new();
@@ -261,4 +265,58 @@ async fn what_waits_survives_a_restart(backend: Backend) {
     assert_eq!(sent, ids);
     let names: BTreeSet<&str> = hooks.iter().map(Hook::id).collect();
     assert_eq!(names.len(), ids.len(), "repeats have the same ids");
+}
+
+/// Two days pass while no server runs.
+async fn what_is_old_and_done_with_is_removed(backend: Backend) {
+    let keep = ["--set", "deliveries_keep_days=1"];
+    let settings = [&SETTINGS[..], &keep].concat();
+    let mut server = Server::start_with(backend, &settings).await;
+    let receiver = Receiver::start(|hook, _| match hook.order() {
+        "refused" => 500,
+        _ => 200,
+    });
+    let receiver = receiver.await;
+    let code = endpoint(&server, receiver.url("erp")).await;
+    let shop = shop(&server, &code, "attempts: 1").await;
+    let mut ids = Vec::new();
+    for (order, state) in [
+        ("taken", DeliveryState::Succeeded),
+        ("refused", DeliveryState::Dead),
+        ("young", DeliveryState::Succeeded),
+    ] {
+        shop.place(order, &[]).await;
+        let id = turn(&shop, order).await;
+        until(&server, &id, state).await;
+        ids.push(id);
+    }
+    let [taken, dead, young] = &ids[..] else {
+        panic!("{ids:?}")
+    };
+    server.kill();
+    server.ended(std::time::Duration::from_secs(10)).await;
+    let age = "UPDATE deliveries SET create_time = create_time - 172800000000, \
+               update_time = update_time - 172800000000 WHERE order_id <> 'young'";
+    execute_at(server.database().url(), age).await;
+    server.restart().await;
+
+    let get = async |id: &String| {
+        let delivery_id = id.clone();
+        let request = v1::GetDeliveryRequest { delivery_id };
+        actions(&server).get_delivery(request).await
+    };
+    let mut found = get(taken).await;
+    for _ in 0..10_000 {
+        if found.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        found = get(taken).await;
+    }
+    refused(found, Code::NotFound, "DELIVERY_NOT_FOUND");
+    assert_eq!(find(&server, dead).await.attempts.len(), 1);
+    assert_eq!(find(&server, young).await.state(), DeliveryState::Succeeded);
+    let shop = Shop::new(server.clients(), &shop.workflow());
+    let entry = shop.entries("taken").await.pop().unwrap();
+    assert_eq!(entry.set_off[0].delivery_id, *taken);
 }

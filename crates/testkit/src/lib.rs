@@ -21,4 +21,4 @@ mod fixture;
 pub mod postgres;
 pub mod proxy;
 
-pub use fixture::{Backend, Fixture, change_as};
+pub use fixture::{Backend, Fixture, change_as, execute_at};

@@ -13,6 +13,7 @@ mod lease;
 mod ledger;
 mod list;
 mod query;
+mod retention;
 mod statements;
 
 pub use answer::{Answered, LedgerCall};
@@ -21,6 +22,7 @@ pub use finish::{Finished, NextStep};
 pub use lease::{DispatcherId, Leases, Leaving};
 pub use ledger::{Account, LedgerRefusal};
 pub use query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
+pub use retention::{Removed, RetentionCursor};
 
 use std::collections::BTreeSet;
 

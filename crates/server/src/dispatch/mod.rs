@@ -7,6 +7,7 @@
 
 mod carrier;
 mod content;
+mod retention;
 mod tenure;
 mod timers;
 
@@ -186,6 +187,13 @@ impl Dispatcher {
         let mut poll = interval(self.settings.poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (tell, owned) = watch::channel(BTreeSet::new());
+        let retention = retention::run(
+            self.store.clone(),
+            self.tenure.me().clone(),
+            self.settings.keep,
+            owned.clone(),
+        );
+        let retention = tokio::spawn(retention);
         let timers = timers::run(Arc::clone(&self.app), self.settings.poll_interval, owned);
         let timers = tokio::spawn(timers);
         let mut failing = Failing::default();
@@ -214,6 +222,7 @@ impl Dispatcher {
             tokio::time::sleep(LOOK_INTERVAL).await;
         }
         timers.abort();
+        retention.abort();
         self.end().await;
     }
 

@@ -16,6 +16,7 @@ pub mod interleaving;
 pub mod leases;
 pub mod ledger;
 pub mod listing;
+pub mod retention;
 pub mod timers;
 pub mod tracking;
 pub mod usage;
@@ -169,6 +170,12 @@ macro_rules! conformance_suite {
                 orders_of_several_workflows,
                 orders_are_counted_by_place,
             ],
+            retention: [
+                old_deliveries_are_removed,
+                a_list_goes_on_while_deliveries_are_removed,
+                nothing_is_removed_without_the_lease,
+                a_long_ledger_is_removed_in_small_parts,
+            ],
             timers: [
                 an_order_that_nobody_pays_is_due,
                 orders_are_due_in_turn,
@@ -227,7 +234,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 15] = [
+pub const SOURCES: [&str; 16] = [
     include_str!("batches.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
@@ -240,6 +247,7 @@ pub const SOURCES: [&str; 15] = [
     include_str!("leases.rs"),
     include_str!("ledger.rs"),
     include_str!("listing.rs"),
+    include_str!("retention.rs"),
     include_str!("timers.rs"),
     include_str!("tracking.rs"),
     include_str!("usage.rs"),
