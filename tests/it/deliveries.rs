@@ -35,7 +35,7 @@ const SETTINGS: [&str; 6] = [
 ];
 
 /// A server whose webhooks may reach this machine.
-async fn server(backend: Backend) -> &'static Server {
+pub(crate) async fn server(backend: Backend) -> &'static Server {
     let cell = match backend {
         Backend::Sqlite => &SQLITE,
         Backend::Postgres => &POSTGRES,
@@ -67,7 +67,7 @@ fn actions(server: &Server) -> ActionServiceClient<tonic::transport::Channel> {
     server.clients().actions()
 }
 
-async fn endpoint(server: &Server, url: String) -> String {
+pub(crate) async fn endpoint(server: &Server, url: String) -> String {
     let code = fresh_code();
     let endpoint = v1::Endpoint {
         code: code.clone(),

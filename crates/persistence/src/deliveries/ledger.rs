@@ -14,7 +14,7 @@ use waymark_domain::{
 use super::{
     Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall,
     answer::{Transact, failure},
-    decisions,
+    copies, decisions,
     finish::promote,
     key, list, lock,
 };
@@ -357,6 +357,9 @@ async fn retry(
         );
         let rows = here().filter(deliveries::log_offset.eq_any(offsets));
         retried += on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
+    }
+    for delivery in found {
+        retried += copies::take_up(tx, delivery, now).await?;
     }
     Ok(retried)
 }

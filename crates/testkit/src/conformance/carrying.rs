@@ -30,7 +30,7 @@ pub(super) static CALL: LazyLock<LedgerCall> = LazyLock::new(|| LedgerCall {
     mode: ChangeMode::Apply,
 });
 
-fn action(code: &str, channel: Channel) -> Action {
+pub(super) fn action(code: &str, channel: Channel) -> Action {
     Action {
         code: code.parse().unwrap(),
         description: waymark_domain::value::Description::default(),

@@ -8,6 +8,7 @@ mod carrying;
 pub mod commits;
 pub mod concurrency;
 pub mod constraints;
+pub mod copies;
 pub mod definitions;
 pub mod dispatching;
 pub mod endpoints;
@@ -87,6 +88,12 @@ macro_rules! conformance_suite {
                 a_newer_schema_is_refused,
                 an_older_schema_is_refused_or_upgraded,
                 the_number_of_partitions_is_fixed,
+            ],
+            copies: [
+                a_copy_waits_for_the_customers_mail,
+                without_the_customers_mail_there_are_no_copies,
+                copies_come_back_with_the_customers_mail,
+                what_somebody_decided_about_a_copy_stands,
             ],
             definitions: [
                 a_workflow_comes_back_as_it_was_saved,
@@ -234,11 +241,12 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 16] = [
+pub const SOURCES: [&str; 17] = [
     include_str!("batches.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
     include_str!("constraints.rs"),
+    include_str!("copies.rs"),
     include_str!("definitions.rs"),
     include_str!("dispatching.rs"),
     include_str!("endpoints.rs"),
