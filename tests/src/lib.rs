@@ -18,6 +18,7 @@ pub mod binary;
 pub mod clients;
 pub mod documented;
 pub mod feed_reader;
+pub mod ledger;
 pub mod load;
 pub mod log;
 pub mod process;
