@@ -53,6 +53,7 @@ mod importing;
 mod labels;
 mod ledger;
 mod listing;
+mod mails;
 mod operations;
 mod orders;
 mod presets;
