@@ -21,6 +21,7 @@ pub mod feed_reader;
 pub mod ledger;
 pub mod load;
 pub mod log;
+pub mod peer;
 pub mod process;
 pub mod raw;
 pub mod readme;
