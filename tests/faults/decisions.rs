@@ -36,6 +36,12 @@ transitions:
     to_state: new
     to_status: new
     actions: {tell: {webhook: {endpoint: erp}, attempts: 5, backoff: 1ms, timeout: 1m}}
+  turn_once:
+    label: Turn, and say it once
+    from_statuses: [new]
+    to_state: new
+    to_status: new
+    actions: {tell: {webhook: {endpoint: erp}, attempts: 1, timeout: 1m}}
 ";
 
 /// A receiver that holds every answer until it is told which, and a server that has it as an endpoint.
@@ -83,7 +89,11 @@ impl Scene {
 
     /// Lets an order turn, and gives the id of the delivery.
     async fn turn(&self, id: &str) -> String {
-        let turned = self.shop.take(id, "turn").await.unwrap();
+        self.take(id, "turn").await
+    }
+
+    async fn take(&self, id: &str, transition: &str) -> String {
+        let turned = self.shop.take(id, transition).await.unwrap();
         turned.entries[0].set_off[0].delivery_id.clone()
     }
 
@@ -133,6 +143,7 @@ async fn decisions_meet_attempts(backend: Backend) {
     what_was_taken_has_succeeded_although_it_was_skipped(&Scene::on(backend).await).await;
     what_was_not_taken_stays_skipped(&Scene::on(backend).await).await;
     a_retry_does_not_send_a_second_time_meanwhile(&Scene::on(backend).await).await;
+    a_retry_stands_although_the_last_attempt_fails(&Scene::on(backend).await).await;
     a_skip_taken_back_does_not_send_a_second_time_meanwhile(&Scene::on(backend).await).await;
 }
 
@@ -195,6 +206,22 @@ async fn a_retry_does_not_send_a_second_time_meanwhile(scene: &Scene) {
     let expected = [AttemptOutcome::Failed, AttemptOutcome::Accepted];
     assert_eq!(outcomes(&taken), expected);
     assert_eq!(scene.peer.most_at_once(), 2, "one of each order");
+}
+
+async fn a_retry_stands_although_the_last_attempt_fails(scene: &Scene) {
+    let id = scene.take("1", "turn_once").await;
+    scene.asked(1).await;
+    scene.retry(&id).await;
+    scene.answer(500);
+    assert_eq!(scene.asked(2).await, [id.clone(), id.clone()]);
+    let waiting = ledger::until_attempts(scene.clients(), &id, 1).await;
+    assert_eq!(
+        (waiting.state(), waiting.attempt_count),
+        (DeliveryState::Pending, 0)
+    );
+    scene.answer(500);
+    let given_up = scene.until(&id, DeliveryState::Dead).await;
+    assert_eq!(outcomes(&given_up), [AttemptOutcome::Failed; 2]);
 }
 
 async fn a_skip_taken_back_does_not_send_a_second_time_meanwhile(scene: &Scene) {
