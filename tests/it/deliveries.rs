@@ -31,7 +31,7 @@ const SETTINGS: [&str; 6] = [
 ];
 
 /// A server whose webhooks may reach this machine.
-async fn server(backend: Backend) -> &'static Server {
+pub(crate) async fn server(backend: Backend) -> &'static Server {
     let cell = match backend {
         Backend::Sqlite => &SQLITE,
         Backend::Postgres => &POSTGRES,
@@ -59,7 +59,7 @@ transitions:
     apply(&server.clients(), &fresh_code(), &document).await
 }
 
-async fn endpoint(server: &Server, url: String) -> String {
+pub(crate) async fn endpoint(server: &Server, url: String) -> String {
     let code = fresh_code();
     let created = ledger::create_endpoint(&server.clients(), &code, &url).await;
     created.unwrap();

@@ -6,7 +6,7 @@ use tokio::sync::OnceCell;
 use waymark_proto::v1::{self, AttemptOutcome, DeliveryState, EntryKind};
 use waymark_testkit::smtp::Smtp;
 use waymark_tests::{
-    Backend, Clients, Server, Shop, ledger,
+    Backend, Clients, Server, Shop, feed_reader, ledger,
     refusal::invalid,
     shop::standing,
     world::{apply, fresh_code},
@@ -26,6 +26,7 @@ on_each_database!(
     markup_in_a_comment_is_text,
     labels_are_those_of_the_store_view_of_the_order,
     the_ledger_says_what_the_server_answered,
+    a_mail_leads_to_the_feed_of_its_order,
     each_sender_has_its_address,
     new_orders_are_told_as_the_shop_wants_it,
 );
@@ -62,6 +63,7 @@ async fn server(backend: Backend, smtp_port: u16) -> Server {
         "mail_sales=Sales Representative <sales@shop.example>",
         "mail_custom1=Custom Email 1 <one@shop.example>",
         "mail_custom2=Custom Email 2 <two@shop.example>",
+        "feeds_listen=127.0.0.1:0",
         "dispatch_lease_ms=500",
         "dispatch_poll_ms=50",
     ];
@@ -390,7 +392,7 @@ async fn mails_wait_while_the_server_for_them_is_down(backend: Backend) {
     let clients = server.clients();
     let actions = "on_create:
   patient: {email: {template: new_order, customer: always}, condition: order.id == 'patient', attempts: 50, backoff: 30ms}
-  hasty: {email: {template: new_order, customer: always}, condition: order.id == 'hasty', attempts: 3, backoff: 1ms}";
+  hasty: {email: {template: new_order, customer: always, copy_to: [boss@@], copy_method: separate}, condition: order.id == 'hasty', attempts: 3, backoff: 1ms}";
     let shop = apply(&clients, "w", &document(actions, "home.example")).await;
     let place = async |id: &str| {
         let customer = v1::Customer {
@@ -402,9 +404,11 @@ async fn mails_wait_while_the_server_for_them_is_down(backend: Backend) {
             ..shop.draft(id, &[])
         };
         let created = shop.create(order).await.unwrap();
-        created.entries[0].set_off[0].delivery_id.clone()
+        let set_off = created.entries[0].set_off.iter();
+        let ids: Vec<_> = set_off.map(|sent| sent.delivery_id.clone()).collect();
+        ids
     };
-    let patient = place("patient").await;
+    let patient = place("patient").await.remove(0);
     let waiting = ledger::until_attempts(&clients, &patient, 2).await;
     assert_eq!(waiting.state(), DeliveryState::Pending);
     assert!(waiting.due_time.is_some());
@@ -418,9 +422,12 @@ async fn mails_wait_while_the_server_for_them_is_down(backend: Backend) {
     // The order moves on.
     shop.comment("patient", "go on", "packed").await.unwrap();
     assert_eq!(standing(&shop.get("patient").await), ("new", "packed"));
-    let hasty = place("hasty").await;
+    let [hasty, copy] = place("hasty").await.try_into().unwrap();
     let given_up = ledger::until(&clients, &hasty, DeliveryState::Dead).await;
     assert_eq!(given_up.attempts.len(), 3);
+    let skipped = ledger::until(&clients, &copy, DeliveryState::Skipped).await;
+    assert_eq!(skipped.problem, "the mail to the customer was given up");
+    assert_eq!(skipped.attempts, []);
 
     let smtp = Smtp::start(&["--port", &port.to_string()]);
     ledger::retry(&clients, &patient).await.unwrap();
@@ -432,7 +439,10 @@ async fn mails_wait_while_the_server_for_them_is_down(backend: Backend) {
     ledger::retry(&clients, &hasty).await.unwrap();
     let resent = ledger::until(&clients, &hasty, DeliveryState::Succeeded).await;
     assert_eq!(resent.attempts.len(), 4);
+    // With it comes its copy.
+    ledger::until(&clients, &copy, DeliveryState::Succeeded).await;
     assert_eq!(readers(&smtp.mail()), ["hasty"]);
+    assert_eq!(readers(&smtp.mail()), ["boss"]);
     assert!(smtp.has_no_more());
 }
 
@@ -523,6 +533,29 @@ async fn the_ledger_says_what_the_server_answered(backend: Backend) {
     let mail = post.smtp.mail_for(&post.domain);
     let name = header(&mail, "X-Waymark-Delivery").unwrap();
     assert!(name.ends_with(&set_off.delivery_id), "{name}");
+}
+
+async fn a_mail_leads_to_the_feed_of_its_order(backend: Backend) {
+    let actions = "on_create: {mail: {email: {template: new_order, customer: always}}}\n";
+    let post = Post::on(backend, &format!("{actions}{}", about_comments("bcc"))).await;
+    let set_off = post.place(post.draft("1")).await;
+    let first = post.mail(&set_off).await;
+    let link = link(&first);
+    assert!(part(&first, "text/html").contains(&link));
+    let entry = post.say(post.news("1", "It is packed.")).await;
+    let second = post.mail(&entry.set_off).await;
+    assert!(part(&second, "text/plain").contains(&link), "one link");
+    assert_eq!(post.shop.get("1").await.feed_url, link);
+    let feed = feed_reader::read(&link, "", "");
+    assert_eq!((feed.status, feed.entries.len()), (200, 1));
+    assert!(feed.entries[0].html.contains("It is packed."));
+}
+
+/// The link in the text of a mail.
+fn link(mail: &Value) -> String {
+    let mut words = part(mail, "text/plain").split_whitespace();
+    let link = words.find(|word| word.starts_with("http://127.0.0.1:"));
+    link.expect("there is a link").to_owned()
 }
 
 async fn each_sender_has_its_address(backend: Backend) {

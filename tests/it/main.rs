@@ -67,6 +67,7 @@ mod statuses;
 mod steps;
 mod stopping;
 mod targets;
+mod testing_actions;
 mod timers;
 mod tokens;
 mod tour;

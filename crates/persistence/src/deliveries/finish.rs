@@ -9,7 +9,7 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, key, owned,
+    DispatcherId, copies, key, owned,
     statements::{AttemptRow, FinishedKey, InsertAttempt, PromoteNext, Update, UpdateDelivery},
 };
 use crate::{
@@ -122,7 +122,10 @@ async fn note(tx: &mut Tx, finished: &Finished, now: Timestamp) -> Result<(), Er
         attempts_seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
         change_seen: delivery.update_time.micros(),
     };
-    on_conn!(tx, |c| UpdateDelivery(&row).execute(c).await)?;
+    let updated = on_conn!(tx, |c| UpdateDelivery(&row).execute(c).await)?;
+    if state == DeliveryState::Dead && updated > 0 {
+        copies::skip(tx, delivery, now).await?;
+    }
     if state != DeliveryState::Pending {
         promote(tx, delivery.id, now).await?;
     }

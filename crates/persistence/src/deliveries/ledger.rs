@@ -13,6 +13,7 @@ use waymark_domain::{
 use super::{
     Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall,
     answer::{Transact, failure},
+    copies,
     finish::promote,
     key, list, lock,
 };
@@ -290,13 +291,13 @@ async fn attempts(tx: &mut Tx, id: DeliveryId) -> Result<Vec<(u32, Attempt)>, Er
 
 /// Makes deliveries due now, those that are still in the state in which they were found, and
 /// says how many.
-async fn retry(tx: &mut Tx, found: &[Delivery], now: Timestamp) -> Result<usize, Error> {
+async fn retry(tx: &mut Tx, found: &[Delivery], at: Timestamp) -> Result<usize, Error> {
     let mut groups: BTreeMap<(Partition, u32, DeliveryState), Vec<i64>> = BTreeMap::new();
     for Delivery { id, state, .. } in found {
         let group = (id.position.partition, id.number, *state);
         groups.entry(group).or_default().push(id.position.offset);
     }
-    let now = now.micros();
+    let now = at.micros();
     let mut retried = 0;
     for ((partition, number, state), offsets) in groups {
         let rows = deliveries::table
@@ -318,6 +319,9 @@ async fn retry(tx: &mut Tx, found: &[Delivery], now: Timestamp) -> Result<usize,
             deliveries::update_time.eq(now),
         );
         retried += on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
+    }
+    for delivery in found {
+        retried += copies::take_up(tx, delivery, at).await?;
     }
     Ok(retried)
 }

@@ -5,6 +5,7 @@
 //! alone with it.
 
 mod answer;
+mod copies;
 mod due;
 mod endpoint;
 mod finish;

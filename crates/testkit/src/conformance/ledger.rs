@@ -33,7 +33,7 @@ pub(super) const CALL: LedgerCall = LedgerCall {
     mode: ChangeMode::Apply,
 };
 
-fn action(code: &str, channel: Channel) -> Action {
+pub(super) fn action(code: &str, channel: Channel) -> Action {
     Action {
         code: code.parse().unwrap(),
         description: waymark_domain::value::Description::default(),
@@ -73,7 +73,7 @@ async fn declare(fixture: &Fixture) {
 }
 
 /// A process that carries all partitions.
-async fn carrier(store: &Store) -> DispatcherId {
+pub(super) async fn carrier(store: &Store) -> DispatcherId {
     let me = DispatcherId::random();
     store.renew_leases(&me).await.unwrap();
     let all: BTreeSet<_> = store.partition_count().all().collect();
@@ -94,7 +94,12 @@ fn attempt(fixture: &Fixture, outcome: Outcome) -> Attempt {
 }
 
 /// Notes what came of attempts at deliveries.
-async fn finish(fixture: &Fixture, me: &DispatcherId, deliveries: &[Delivery], next: &NextStep) {
+pub(super) async fn finish(
+    fixture: &Fixture,
+    me: &DispatcherId,
+    deliveries: &[Delivery],
+    next: &NextStep,
+) {
     let outcome = match next {
         NextStep::Succeed => Outcome::Accepted,
         NextStep::Retry { .. } | NextStep::GiveUp { .. } | NextStep::Skip { .. } => Outcome::Failed,
@@ -112,7 +117,7 @@ async fn finish(fixture: &Fixture, me: &DispatcherId, deliveries: &[Delivery], n
         .unwrap();
 }
 
-fn give_up() -> NextStep {
+pub(super) fn give_up() -> NextStep {
     NextStep::GiveUp {
         problem: "nobody listens".to_owned(),
     }
@@ -137,7 +142,7 @@ async fn list(store: &Store, query: &DeliveryQuery, limit: usize) -> Vec<Deliver
     panic!("the list does not end");
 }
 
-async fn everything(store: &Store) -> Vec<Delivery> {
+pub(super) async fn everything(store: &Store) -> Vec<Delivery> {
     list(store, &DeliveryQuery::default(), 1_000).await
 }
 
@@ -146,7 +151,7 @@ async fn account(store: &Store, id: DeliveryId) -> Account {
 }
 
 /// The deliveries of an order to an endpoint, the oldest first.
-async fn lane(store: &Store, id: &str, endpoint: &str) -> Vec<Delivery> {
+pub(super) async fn lane(store: &Store, id: &str, endpoint: &str) -> Vec<Delivery> {
     let query = DeliveryQuery {
         orders: vec![(order_workflow(), order_id(id))],
         endpoints: vec![EndpointCode::new(endpoint).unwrap()],
@@ -168,11 +173,11 @@ fn fulfilled<T>(answered: Answered<T>) -> T {
     }
 }
 
-async fn retry(store: &Store, id: DeliveryId) -> Delivery {
+pub(super) async fn retry(store: &Store, id: DeliveryId) -> Delivery {
     fulfilled(store.retry_delivery(&CALL, id, nothing).await.unwrap())
 }
 
-async fn skip(store: &Store, id: DeliveryId) -> Delivery {
+pub(super) async fn skip(store: &Store, id: DeliveryId) -> Delivery {
     let reason = Reason::new("not needed").unwrap();
     let skipped = store.skip_delivery(&CALL, id, &reason, nothing).await;
     fulfilled(skipped.unwrap())

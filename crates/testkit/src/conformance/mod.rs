@@ -7,6 +7,7 @@ pub mod batches;
 pub mod commits;
 pub mod concurrency;
 pub mod constraints;
+pub mod copies;
 pub mod definitions;
 pub mod endpoints;
 pub mod histories;
@@ -114,6 +115,12 @@ macro_rules! conformance_suite {
                 heads_and_batches,
                 the_history_of_an_order_that_is_not_there,
             ],
+            copies: [
+                a_copy_waits_for_the_customers_mail,
+                without_the_customers_mail_there_are_no_copies,
+                copies_come_back_with_the_customers_mail,
+                what_somebody_decided_about_a_copy_stands,
+            ],
             ledger: [
                 everything_that_was_set_off_is_listed,
                 the_ledger_is_filtered_by_state,
@@ -187,7 +194,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 11] = [
+pub const SOURCES: [&str; 12] = [
     include_str!("batches.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
@@ -195,6 +202,7 @@ pub const SOURCES: [&str; 11] = [
     include_str!("definitions.rs"),
     include_str!("endpoints.rs"),
     include_str!("histories.rs"),
+    include_str!("copies.rs"),
     include_str!("ledger.rs"),
     include_str!("listing.rs"),
     include_str!("tracking.rs"),
