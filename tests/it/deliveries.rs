@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use tokio::sync::OnceCell;
 use tonic::Code;
-use waymark_proto::v1::{self, DeliveryState, action_service_client::ActionServiceClient};
+use waymark_proto::v1::{self, DeliveryState};
 use waymark_testkit::execute_at;
 use waymark_tests::{
-    Backend, Server, Shop,
+    Backend, Server, Shop, ledger,
     receiver::{Hook, Receiver},
     refused,
     world::{apply, fresh_code},
@@ -63,22 +63,10 @@ transitions:
     apply(&server.clients(), &fresh_code(), &document).await
 }
 
-fn actions(server: &Server) -> ActionServiceClient<tonic::transport::Channel> {
-    server.clients().actions()
-}
-
 pub(crate) async fn endpoint(server: &Server, url: String) -> String {
     let code = fresh_code();
-    let endpoint = v1::Endpoint {
-        code: code.clone(),
-        url,
-        ..Default::default()
-    };
-    let request = v1::CreateEndpointRequest {
-        endpoint: Some(endpoint),
-        ..Default::default()
-    };
-    actions(server).create_endpoint(request).await.unwrap();
+    let created = ledger::create_endpoint(&server.clients(), &code, &url).await;
+    created.unwrap();
     code
 }
 
@@ -89,24 +77,8 @@ async fn turn(shop: &Shop, id: &str) -> String {
     entry.set_off.first().unwrap().delivery_id.clone()
 }
 
-async fn find(server: &Server, delivery_id: &str) -> v1::Delivery {
-    let request = v1::GetDeliveryRequest {
-        delivery_id: delivery_id.to_owned(),
-    };
-    let found = actions(server).get_delivery(request).await.unwrap();
-    found.into_inner().delivery.unwrap()
-}
-
-/// Asks for a delivery until it is in a state; what the receiver has seen is noted a moment later.
 async fn until(server: &Server, delivery_id: &str, state: DeliveryState) -> v1::Delivery {
-    for _ in 0..2_000 {
-        let delivery = find(server, delivery_id).await;
-        if delivery.state() == state {
-            return delivery;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("it stays as it is: {:?}", find(server, delivery_id).await);
+    ledger::until(&server.clients(), delivery_id, state).await
 }
 
 async fn a_webhook_is_repeated_until_it_is_taken(backend: Backend) {
@@ -194,11 +166,7 @@ async fn what_is_given_up_waits_for_a_decision(backend: Backend) {
     // What is given up lets the next go on.
     let next = turn(&shop, "1").await;
     until(server, &next, DeliveryState::Dead).await;
-    let request = v1::RetryDeliveryRequest {
-        delivery_id: id.clone(),
-        ..Default::default()
-    };
-    actions(server).retry_delivery(request).await.unwrap();
+    ledger::retry(&server.clients(), &id).await.unwrap();
     let delivery = until(server, &id, DeliveryState::Succeeded).await;
     assert_eq!(delivery.attempts.len(), 3);
     let hooks = receiver.hooks();
@@ -214,17 +182,14 @@ async fn an_endpoint_that_is_gone_is_switched_off(backend: Backend) {
     shop.place("1", &[]).await;
     let id = turn(&shop, "1").await;
     receiver.until(1).await;
-    let read = async || {
-        let request = v1::GetEndpointRequest { code: code.clone() };
-        let found = actions(server).get_endpoint(request).await.unwrap();
-        found.into_inner().endpoint.unwrap()
-    };
-    let mut off = read().await;
+    let clients = server.clients();
+    let mut off = ledger::endpoint(&clients, &code).await;
     while off.active() {
-        off = read().await;
+        off = ledger::endpoint(&clients, &code).await;
     }
     assert!(off.problem.contains("410"), "{off:?}");
-    assert_eq!(find(server, &id).await.state(), DeliveryState::Pending);
+    let waiting = ledger::delivery(&clients, &id).await;
+    assert_eq!(waiting.state(), DeliveryState::Pending);
     let endpoint = v1::Endpoint {
         code: code.clone(),
         active: Some(true),
@@ -235,7 +200,7 @@ async fn an_endpoint_that_is_gone_is_switched_off(backend: Backend) {
         update_mask: Some(waymark_tests::shop::mask(&["active"])),
         ..Default::default()
     };
-    actions(server).update_endpoint(request).await.unwrap();
+    clients.actions().update_endpoint(request).await.unwrap();
     receiver.until(2).await;
     until(server, &id, DeliveryState::Succeeded).await;
 }
@@ -303,7 +268,7 @@ async fn what_is_old_and_done_with_is_removed(backend: Backend) {
     let get = async |id: &String| {
         let delivery_id = id.clone();
         let request = v1::GetDeliveryRequest { delivery_id };
-        actions(&server).get_delivery(request).await
+        server.clients().actions().get_delivery(request).await
     };
     let mut found = get(taken).await;
     for _ in 0..10_000 {
@@ -314,8 +279,17 @@ async fn what_is_old_and_done_with_is_removed(backend: Backend) {
         found = get(taken).await;
     }
     refused(found, Code::NotFound, "DELIVERY_NOT_FOUND");
-    assert_eq!(find(&server, dead).await.attempts.len(), 1);
-    assert_eq!(find(&server, young).await.state(), DeliveryState::Succeeded);
+    assert_eq!(
+        ledger::delivery(&server.clients(), dead)
+            .await
+            .attempts
+            .len(),
+        1
+    );
+    assert_eq!(
+        ledger::delivery(&server.clients(), young).await.state(),
+        DeliveryState::Succeeded
+    );
     let shop = Shop::new(server.clients(), &shop.workflow());
     let entry = shop.entries("taken").await.pop().unwrap();
     assert_eq!(entry.set_off[0].delivery_id, *taken);

@@ -126,7 +126,8 @@ async fn note(tx: &mut Tx, finished: &Finished, now: Timestamp) -> Result<(), Er
         problem: problem.to_owned(),
         due_time,
         now: now.micros(),
-        seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
+        attempts_seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
+        change_seen: delivery.update_time.micros(),
     };
     let updated = on_conn!(tx, |c| UpdateDelivery(&row).execute(c).await)?;
     if state == DeliveryState::Dead && updated > 0 {

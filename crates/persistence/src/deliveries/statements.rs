@@ -70,7 +70,9 @@ pub(super) struct Update {
     pub(super) due_time: Option<i64>,
     pub(super) now: i64,
     /// How many attempts it had when it was found: a retry by hand sets them back.
-    pub(super) seen: i32,
+    pub(super) attempts_seen: i32,
+    /// When it had last changed when it was found, which tells of a retry before the first attempt was noted.
+    pub(super) change_seen: i64,
 }
 
 row_statement! {
@@ -85,7 +87,8 @@ row_statement! {
     " WHERE partition = " partition: Integer,
     " AND log_offset = " log_offset: BigInt,
     " AND number = " number: Integer,
-    " AND ((state = 'pending' AND attempts = " seen: Integer,
+    " AND ((state = 'pending' AND attempts = " attempts_seen: Integer,
+    " AND update_time = " change_seen: BigInt,
     ") OR 'succeeded' = " state: Text;
     ")"
 }
