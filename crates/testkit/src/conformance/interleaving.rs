@@ -64,6 +64,8 @@ struct Known {
     attempts: u32,
     /// When it may be tried, if it has its turn.
     due: Timestamp,
+    /// When it last changed.
+    changed: Timestamp,
     /// How many attempts were made at all.
     made: u32,
 }
@@ -167,6 +169,7 @@ impl Run<'_> {
                 state: DeliveryState::Pending,
                 attempts: 0,
                 due: logged.entry.create_time,
+                changed: logged.entry.create_time,
                 made: 0,
             });
         }
@@ -219,7 +222,7 @@ impl Run<'_> {
             return;
         }
         let delivery = self.in_hand.remove(which % self.in_hand.len());
-        let (id, seen) = (delivery.id, delivery.attempts);
+        let (id, seen, found) = (delivery.id, delivery.attempts, delivery.update_time);
         let problem = String::new;
         let now = self.fixture.clock().now();
         let (next, state, due) = match end {
@@ -253,9 +256,12 @@ impl Run<'_> {
         store.finish_deliveries(self.me, &[finished]).await.unwrap();
         let known = self.find(id);
         known.made += 1;
-        let untouched = known.state == DeliveryState::Pending && known.attempts == seen;
+        // What somebody decided meanwhile stands.
+        let untouched = known.state == DeliveryState::Pending
+            && (known.attempts, known.changed) == (seen, found);
         if untouched || state == DeliveryState::Succeeded {
             (known.state, known.attempts, known.due) = (state, seen + 1, due);
+            known.changed = now;
         }
     }
 
@@ -281,6 +287,7 @@ impl Run<'_> {
         let now = self.fixture.clock().now();
         let known = self.find(id);
         (known.state, known.attempts, known.due) = (DeliveryState::Pending, 0, now);
+        known.changed = now;
     }
 
     async fn skip(&mut self, which: usize) {
@@ -298,7 +305,11 @@ impl Run<'_> {
             return;
         }
         assert_eq!(fulfilled(skipped.unwrap()).state, DeliveryState::Skipped);
-        self.find(id).state = DeliveryState::Skipped;
+        let now = self.fixture.clock().now();
+        let known = self.find(id);
+        if known.state != DeliveryState::Skipped {
+            (known.state, known.changed) = (DeliveryState::Skipped, now);
+        }
     }
 
     /// Nothing that waits is forgotten: all of it is found, in the end.

@@ -592,8 +592,7 @@ pub async fn who_decided_is_kept(fixture: &Fixture) {
     let store = &fixture.store;
     done(store, create("A-1")).await;
     let me = carrier(store).await;
-    let delivery = lane(store, "A-1", "erp").await.remove(0);
-    let id = delivery.id;
+    let id = lane(store, "A-1", "erp").await.remove(0).id;
     let mut expected = Vec::new();
     let mut expect = |who: &str, verdict| {
         fixture.time.advance(Duration::from_secs(1));
@@ -610,6 +609,7 @@ pub async fn who_decided_is_kept(fixture: &Fixture) {
     assert_eq!(decided(store, id).await, retried);
 
     // What becomes of it by itself is no decision.
+    let delivery = lane(store, "A-1", "erp").await.remove(0);
     finish(fixture, &me, &[delivery], &give_up()).await;
     assert_eq!(decided(store, id).await, retried);
     let dead = DeliveryQuery {
