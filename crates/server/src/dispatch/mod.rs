@@ -358,7 +358,7 @@ impl Dispatcher {
         self.endpoints_read.elapsed() > ENDPOINTS_AGE_MAX
     }
 
-    async fn begin(&mut self, due: Vec<Delivery>) -> Result<(), Error> {
+    async fn begin(&mut self, mut due: Vec<Delivery>) -> Result<(), Error> {
         let is_old = self.endpoints_are_old();
         let is_wanting = |delivery: &Delivery| match &delivery.to {
             Destination::Endpoint(code) => is_old || !self.endpoints.contains_key(code),
@@ -366,6 +366,8 @@ impl Dispatcher {
         };
         if due.iter().any(is_wanting) {
             self.read_endpoints().await?;
+            // One may have been switched off, or made so, since they were read last.
+            due.retain(|delivery| !self.is_switched_off(&delivery.to.lane()));
         }
         let mut occasions = self.occasions(&due).await?;
         for delivery in due {
