@@ -60,8 +60,9 @@ impl Scene {
         let peer = Peer::start(move |mut stream, _| {
             let given = Arc::clone(&given);
             async move {
-                let status = given.lock().await.recv().await;
-                answer(&mut stream, status.unwrap(), "").await;
+                if let Some(status) = given.lock().await.recv().await {
+                    answer(&mut stream, status, "").await;
+                }
             }
         })
         .await;
