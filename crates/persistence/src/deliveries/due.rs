@@ -7,14 +7,14 @@ use diesel_async::RunQueryDsl;
 use waymark_domain::{delivery::Delivery, partition::Partition};
 
 use super::{
-    DispatcherId, owned,
+    DispatcherId, on_postgres, owned,
     statements::{DueKey, FindDue},
 };
 use crate::{
     Error, Store,
     rows::delivery::DeliveryRow,
     schema::deliveries,
-    tx::{Ending, before, on_conn},
+    tx::{Ending, Tx, before, on_conn},
 };
 
 impl Store {
@@ -43,8 +43,8 @@ impl Store {
         lanes.await
     }
 
-    /// Finds deliveries of a lane that are due in some partitions, the longest due of each
-    /// first, at most `limit` of a partition. One that waits for an earlier one of its order is
+    /// Finds deliveries of a lane that are due in some partitions, the longest due first, at most
+    /// `limit`. One that waits for an earlier one of its order is
     /// put aside until that one is finished, and not returned.
     ///
     /// # Errors
@@ -58,6 +58,10 @@ impl Store {
     ) -> Result<Vec<Delivery>, Error> {
         let now = self.clock().now().micros();
         let found = self.database().read(async |tx| {
+            if let Tx::Postgres(connection) = tx {
+                let found = on_postgres::due(connection, partitions, lane, (now, limit));
+                return Ok(found.await?);
+            }
             let mut found = Vec::new();
             for partition in partitions {
                 let key = DueKey {
@@ -69,6 +73,8 @@ impl Store {
                 let rows: Vec<(DeliveryRow, bool)> = on_conn!(tx, |c| FindDue(&key).load(c).await)?;
                 found.extend(rows);
             }
+            found.sort_by_key(|(row, _)| row.due_time);
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(found)
         });
         let (waiting, due): (Vec<_>, Vec<_>) =

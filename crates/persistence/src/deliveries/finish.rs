@@ -9,7 +9,7 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, key, owned,
+    DispatcherId, key, on_postgres, owned,
     statements::{AttemptRow, FinishedKey, InsertAttempt, PromoteNext, Update, UpdateDelivery},
 };
 use crate::{
@@ -55,7 +55,8 @@ pub enum NextStep {
 
 impl Store {
     /// Notes what came of deliveries, and lets the next of each order and lane have its turn.
-    /// Those of partitions that `me` does not carry any more are left to who does.
+    /// Those of partitions that `me` does not carry any more are left to who does. An attempt that
+    /// is noted already, which its start tells, is not noted twice.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written; nothing is noted then.
@@ -75,8 +76,14 @@ impl Store {
                 let partition = finished.delivery.id.position.partition;
                 owned.contains(&partition.number())
             });
-            for finished in mine {
-                note(tx, finished, now).await?;
+            let notes = mine.map(|finished| Note::new(finished, now));
+            let notes = notes.collect::<Result<Vec<_>, _>>()?;
+            if let Tx::Postgres(connection) = tx {
+                on_postgres::note(connection, &notes).await?;
+            } else {
+                for note in &notes {
+                    note.write(tx).await?;
+                }
             }
             Ok(Ending::Commit(()))
         });
@@ -84,48 +91,71 @@ impl Store {
     }
 }
 
-async fn note(tx: &mut Tx, finished: &Finished, now: Timestamp) -> Result<(), Error> {
-    let delivery = &finished.delivery;
-    let (partition, log_offset, number) = key(delivery.id);
-    if let Some(attempt) = &finished.attempt {
-        let row = AttemptRow {
+/// What is noted of one delivery.
+#[derive(Debug)]
+pub(super) struct Note {
+    id: DeliveryId,
+    pub(super) attempt: Option<AttemptRow>,
+    pub(super) update: Update,
+}
+
+impl Note {
+    fn new(finished: &Finished, now: Timestamp) -> Result<Self, Error> {
+        let delivery = &finished.delivery;
+        let (partition, log_offset, number) = key(delivery.id);
+        let attempt = finished.attempt.as_ref().map(|attempt| {
+            Ok::<_, Error>(AttemptRow {
+                partition,
+                log_offset,
+                number,
+                start_time: attempt.start_time.micros(),
+                duration_micros: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
+                outcome: word(&attempt.outcome)?,
+                code: attempt.code.map(i32::from),
+                problem: attempt.problem.clone(),
+                answer: attempt.answer.clone(),
+            })
+        });
+        let (state, problem, due_time) = match &finished.next {
+            NextStep::Succeed => (DeliveryState::Succeeded, "", None),
+            NextStep::Retry { at, problem } => {
+                (DeliveryState::Pending, problem.as_str(), Some(at.micros()))
+            }
+            NextStep::GiveUp { problem } => (DeliveryState::Dead, problem.as_str(), None),
+            NextStep::Skip { problem } => (DeliveryState::Skipped, problem.as_str(), None),
+        };
+        let made = u32::from(finished.attempt.is_some());
+        let update = Update {
             partition,
             log_offset,
             number,
-            start_time: attempt.start_time.micros(),
-            duration_micros: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
-            outcome: word(&attempt.outcome)?,
-            code: attempt.code.map(i32::from),
-            problem: attempt.problem.clone(),
-            answer: attempt.answer.clone(),
+            state: state.word(),
+            attempts: i32::try_from(delivery.attempts.saturating_add(made)).unwrap_or(i32::MAX),
+            problem: problem.to_owned(),
+            due_time,
+            now: now.micros(),
+            seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
         };
-        on_conn!(tx, |c| InsertAttempt(&row).execute(c).await)?;
+        Ok(Self {
+            id: delivery.id,
+            attempt: attempt.transpose()?,
+            update,
+        })
     }
-    let (state, problem, due_time) = match &finished.next {
-        NextStep::Succeed => (DeliveryState::Succeeded, "", None),
-        NextStep::Retry { at, problem } => {
-            (DeliveryState::Pending, problem.as_str(), Some(at.micros()))
+
+    async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
+        if let Some(attempt) = &self.attempt
+            && on_conn!(tx, |c| InsertAttempt(attempt).execute(c).await)? == 0
+        {
+            // Noted before, and perhaps decided about since.
+            return Ok(());
         }
-        NextStep::GiveUp { problem } => (DeliveryState::Dead, problem.as_str(), None),
-        NextStep::Skip { problem } => (DeliveryState::Skipped, problem.as_str(), None),
-    };
-    let made = u32::from(finished.attempt.is_some());
-    let row = Update {
-        partition,
-        log_offset,
-        number,
-        state: state.word(),
-        attempts: i32::try_from(delivery.attempts.saturating_add(made)).unwrap_or(i32::MAX),
-        problem: problem.to_owned(),
-        due_time,
-        now: now.micros(),
-        seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
-    };
-    on_conn!(tx, |c| UpdateDelivery(&row).execute(c).await)?;
-    if state != DeliveryState::Pending {
-        promote(tx, delivery.id, now).await?;
+        on_conn!(tx, |c| UpdateDelivery(&self.update).execute(c).await)?;
+        if self.update.is_final() {
+            promote(tx, self.id, Timestamp::from_micros(self.update.now)).await?;
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Lets the first that waits in the lane of a delivery have its turn.

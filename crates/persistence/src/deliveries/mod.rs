@@ -11,6 +11,7 @@ mod finish;
 mod lease;
 mod ledger;
 mod list;
+mod on_postgres;
 mod query;
 mod statements;
 

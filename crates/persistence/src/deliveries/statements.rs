@@ -50,6 +50,13 @@ pub(super) struct Update {
     pub(super) seen: i32,
 }
 
+impl Update {
+    /// Whether nothing is tried any more.
+    pub(super) fn is_final(&self) -> bool {
+        self.state != "pending"
+    }
+}
+
 row_statement! {
     /// Notes what became of a delivery. What somebody decided meanwhile stands, unless the target
     /// has taken it.
@@ -104,7 +111,8 @@ pub(super) struct AttemptRow {
 }
 
 row_statement! {
-    /// Adds an attempt to those that a delivery has.
+    /// Adds an attempt to those that a delivery has, unless it is among them: where the commit of a
+    /// note was not answered, it is noted again.
     InsertAttempt(AttemptRow)
     "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
      problem, answer) SELECT " partition: Integer, ", " log_offset: BigInt, ", " number: Integer,
@@ -112,6 +120,10 @@ row_statement! {
     " AND log_offset = " log_offset: BigInt,
     " AND number = " number: Integer,
     "), " start_time: BigInt, ", " duration_micros: BigInt, ", " outcome: Text, ", " code: Nullable<Integer>,
-    ", " problem: Text, ", " answer: Binary;
-    ""
+    ", " problem: Text, ", " answer: Binary,
+    " WHERE NOT EXISTS (SELECT 1 FROM delivery_attempts WHERE partition = " partition: Integer,
+    " AND log_offset = " log_offset: BigInt,
+    " AND number = " number: Integer,
+    " AND start_time = " start_time: BigInt;
+    ")"
 }

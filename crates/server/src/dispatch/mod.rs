@@ -5,6 +5,7 @@
 //! deliveries of one order to one target go in turn; one target that hangs holds up
 //! nobody else.
 
+mod breaker;
 mod carrier;
 mod content;
 mod tenure;
@@ -20,7 +21,7 @@ use std::{
 use tokio::{
     sync::{Notify, watch},
     task::{self, JoinError, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
@@ -34,6 +35,7 @@ use waymark_persistence::{Batched, Error, Finished, NextStep, Store};
 
 pub(crate) use self::carrier::{Carrier, CarrierError};
 use self::{
+    breaker::Breakers,
     carrier::{Carried, Endpoints, unattempted},
     content::Occasion,
     tenure::Tenure,
@@ -84,6 +86,7 @@ pub(crate) struct Dispatcher {
     unnoted: Vec<Finished>,
     /// Lanes that ask to be left alone, and until when.
     paused: HashMap<String, Instant>,
+    breakers: Breakers,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -175,6 +178,7 @@ impl Dispatcher {
             under_way: UnderWay::default(),
             unnoted: Vec::new(),
             paused: HashMap::new(),
+            breakers: Breakers::default(),
         }
     }
 
@@ -206,12 +210,14 @@ impl Dispatcher {
                 }
                 () = wake.0.notified() => {}
             }
+            let began = Instant::now();
             while let Some(ended) = self.under_way.tasks.try_join_next_with_id() {
                 done.push(ended);
             }
             failing.note("deliveries cannot be noted", self.finish(done).await);
             failing.note("deliveries cannot be looked for", self.look().await);
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            // What ends meanwhile is noted together.
+            sleep_until(began + LOOK_INTERVAL).await;
         }
         timers.abort();
         self.end().await;
@@ -250,9 +256,12 @@ impl Dispatcher {
                 continue;
             };
             let delivery = &carried.finished.delivery;
+            let lane = delivery.to.lane();
+            if let Some(attempt) = &carried.finished.attempt {
+                self.breakers.count(&lane, attempt.outcome);
+            }
             if let Some(pause) = carried.pause {
-                self.paused
-                    .insert(delivery.to.lane(), Instant::now() + pause);
+                self.paused.insert(lane, Instant::now() + pause);
             }
             if let (Some(url), Destination::Endpoint(code)) = (carried.gone, &delivery.to) {
                 gone.push((code.clone(), url));
@@ -295,6 +304,7 @@ impl Dispatcher {
             return Ok(());
         }
         let lanes = self.store.busy_lanes().await?;
+        self.breakers.retain(&lanes);
         // What keeps a lane may have been lifted a moment ago.
         if self.endpoints_are_old() && lanes.iter().any(|lane| self.is_switched_off(lane)) {
             self.read_endpoints().await?;
@@ -304,7 +314,7 @@ impl Dispatcher {
                 continue;
             }
             let in_lane = self.under_way.in_lane(&lane);
-            let free = self.lane_max().saturating_sub(in_lane).min(room);
+            let free = self.width(&lane).saturating_sub(in_lane).min(room);
             if free == 0 {
                 continue;
             }
@@ -322,9 +332,12 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// A lane takes half of what there is room for at most, so that one that hangs leaves the
-    /// other half to the rest.
-    fn lane_max(&self) -> usize {
+    /// How many deliveries of a lane may be under way: half of what there is room for at most, so
+    /// that one that hangs leaves the other half to the rest.
+    fn width(&self, lane: &str) -> usize {
+        if self.breakers.is_half_open(lane) {
+            return 1;
+        }
         self.settings.in_flight_max.div_ceil(2)
     }
 
