@@ -8,7 +8,7 @@ use waymark_domain::{delivery::Delivery, partition::Partition};
 
 use super::{
     DispatcherId, on_postgres, owned,
-    statements::{DueKey, FindDue},
+    statements::{DueKey, FindDue, PutAside, WaitingKey},
 };
 use crate::{
     Error, Store,
@@ -16,6 +16,9 @@ use crate::{
     schema::deliveries,
     tx::{Ending, Tx, before, on_conn},
 };
+
+/// How often one call looks again because what waits was put aside.
+const ROUNDS_MAX: u32 = 16;
 
 impl Store {
     /// The lanes in which something waits to be tried, sorted.
@@ -57,6 +60,31 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Delivery>, Error> {
         let now = self.clock().now().micros();
+        let mut rounds_left = ROUNDS_MAX;
+        loop {
+            let found = self.find_due(partitions, lane, limit, now).await?;
+            let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
+            let (waiting, due): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, waits)| *waits);
+            let aside = if waiting.is_empty() {
+                0
+            } else {
+                self.put_aside(me, &waiting, now).await?
+            };
+            rounds_left -= 1;
+            // What waits took the room of what is due behind it.
+            if aside == 0 || !is_full || rounds_left == 0 {
+                return due.iter().map(|(row, _)| row.delivery()).collect();
+            }
+        }
+    }
+
+    async fn find_due(
+        &self,
+        partitions: &BTreeSet<Partition>,
+        lane: &str,
+        limit: i64,
+        now: i64,
+    ) -> Result<Vec<(DeliveryRow, bool)>, Error> {
         let found = self.database().read(async |tx| {
             if let Tx::Postgres(connection) = tx {
                 let found = on_postgres::due(connection, partitions, lane, (now, limit));
@@ -77,54 +105,34 @@ impl Store {
             found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(found)
         });
-        let (waiting, due): (Vec<_>, Vec<_>) =
-            found.await?.into_iter().partition(|(_, waits)| *waits);
-        if !waiting.is_empty() {
-            self.put_aside(me, &waiting).await?;
-        }
-        due.iter().map(|(row, _)| row.delivery()).collect()
+        found.await
     }
 
-    /// Takes the due time of deliveries that wait for earlier ones. The leases are held, so none
-    /// of those is finished meanwhile by somebody who would look for them.
+    /// Takes the due time of all that is due and waits for an earlier delivery, of the orders of
+    /// these, and says of how many. The leases are held, so none of the earlier ones is finished
+    /// meanwhile by somebody who would look for them.
     async fn put_aside(
         &self,
         me: &DispatcherId,
         waiting: &[(DeliveryRow, bool)],
-    ) -> Result<(), Error> {
+        now: i64,
+    ) -> Result<usize, Error> {
         let partitions = waiting.iter().map(|(row, _)| Partition::new(row.partition));
         let partitions = partitions.collect();
+        let orders = waiting.iter().map(|(row, _)| WaitingKey {
+            partition: row.partition,
+            order_key: row.order_key,
+            lane: row.lane.clone(),
+            now,
+        });
+        let orders: BTreeSet<_> = orders.collect();
         let written = self.database().write(&[], async |tx| {
             let owned = owned(tx, me, &partitions).await?;
-            for (row, _) in waiting {
-                if !owned.contains(&row.partition) {
-                    continue;
-                }
-                let key = (row.partition, row.log_offset, row.number);
-                let earlier = deliveries::table
-                    .filter(deliveries::order_key.eq(row.order_key))
-                    .filter(deliveries::lane.eq(row.lane.clone()))
-                    .filter(deliveries::partition.eq(row.partition))
-                    .filter(deliveries::state.eq("pending"))
-                    .order((deliveries::log_offset, deliveries::number))
-                    .select((
-                        deliveries::partition,
-                        deliveries::log_offset,
-                        deliveries::number,
-                    ));
-                let first = on_conn!(tx, |c| earlier.first::<(i32, i64, i32)>(c).await);
-                if first.optional()?.is_none_or(|first| first == key) {
-                    continue;
-                }
-                let row = deliveries::table
-                    .find(key)
-                    .filter(deliveries::state.eq("pending"));
-                on_conn!(tx, |c| diesel::update(row)
-                    .set(deliveries::due_time.eq(None::<i64>))
-                    .execute(c)
-                    .await)?;
+            let mut aside = 0;
+            for order in orders.iter().filter(|key| owned.contains(&key.partition)) {
+                aside += on_conn!(tx, |c| PutAside(order).execute(c).await)?;
             }
-            Ok(Ending::Commit(()))
+            Ok(Ending::Commit(aside))
         });
         written.await.map_err(before)
     }

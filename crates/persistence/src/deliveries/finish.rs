@@ -18,6 +18,9 @@ use crate::{
     tx::{Ending, Tx, before, on_conn},
 };
 
+/// How many bytes are kept of an answer.
+const ANSWER_MAX: usize = 1_024;
+
 /// A delivery that was carried, or cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
@@ -113,7 +116,7 @@ impl Note {
                 outcome: word(&attempt.outcome)?,
                 code: attempt.code.map(i32::from),
                 problem: attempt.problem.clone(),
-                answer: attempt.answer.clone(),
+                answer: attempt.answer.iter().copied().take(ANSWER_MAX).collect(),
             })
         });
         let (state, problem, due_time) = match &finished.next {

@@ -35,6 +35,29 @@ impl Query for FindDue<'_> {
     type SqlType = (deliveries::SqlType, Bool);
 }
 
+/// The deliveries of one order in one lane.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct WaitingKey {
+    pub(super) partition: i32,
+    pub(super) order_key: i64,
+    pub(super) lane: String,
+    pub(super) now: i64,
+}
+
+row_statement! {
+    /// Takes the due time of all that is due and waits for the first one of its order and lane.
+    PutAside(WaitingKey)
+    "UPDATE deliveries SET due_time = NULL WHERE order_key = " order_key: BigInt,
+    " AND lane = " lane: Text,
+    " AND partition = " partition: Integer,
+    " AND due_time <= " now: BigInt,
+    " AND state = 'pending' AND (log_offset, number) > (SELECT f.log_offset, f.number FROM deliveries f \
+     WHERE f.order_key = " order_key: BigInt,
+    " AND f.lane = " lane: Text,
+    " AND f.partition = " partition: Integer;
+    " AND f.state = 'pending' ORDER BY f.log_offset, f.number LIMIT 1)"
+}
+
 /// What becomes of a delivery.
 #[derive(Debug, Clone)]
 pub(super) struct Update {

@@ -54,7 +54,8 @@ impl Store {
         found.collect()
     }
 
-    /// Sets when an order is due next, as long as nothing happened to it since it was found.
+    /// Sets when an order is due next, as long as nothing happened to it, nor to the timers of its
+    /// workflow, since it was found.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -63,6 +64,8 @@ impl Store {
             orders::table
                 .find(due.key)
                 .filter(orders::version.eq(due.order.version))
+                // A change of its workflow makes an order due anew.
+                .filter(orders::due_time.eq(due.due_time.micros()))
         };
         let next = next.map(Timestamp::micros);
         let written = self.database().write(&[], async |tx| {
