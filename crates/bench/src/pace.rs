@@ -37,7 +37,7 @@ impl Pace {
         snapshot: Duration::from_mins(1),
     };
 
-    /// All rows in three minutes, on smaller databases.
+    /// All rows in four minutes, on smaller databases.
     pub(crate) const QUICK: Self = Self {
         rounds: 5,
         round: Duration::from_millis(300),

@@ -2,18 +2,16 @@
 
 use std::collections::BTreeSet;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{delivery::Delivery, partition::Partition};
 
 use super::{
     DispatcherId, on_postgres, owned,
-    statements::{DueKey, FindDue, PutAside, WaitingKey},
+    statements::{DueKey, FindDue, FindLanes, LanesAfter, PutAside, WaitingKey},
 };
 use crate::{
     Error, Store,
     rows::delivery::DeliveryRow,
-    schema::deliveries,
     tx::{Ending, Tx, before, on_conn},
 };
 
@@ -27,23 +25,12 @@ impl Store {
     /// Returns [`Error`] when the database cannot be read.
     pub async fn busy_lanes(&self) -> Result<Vec<String>, Error> {
         let lanes = self.database().read(async |tx| {
-            // The index is asked for the next lane each time: there are few lanes, and perhaps
-            // many deliveries in one.
-            let mut lanes: Vec<String> = Vec::new();
-            loop {
-                let last = lanes.last().cloned().unwrap_or_default();
-                let next = deliveries::table
-                    .filter(deliveries::due_time.is_not_null())
-                    .filter(deliveries::lane.gt(last))
-                    .order(deliveries::lane)
-                    .select(deliveries::lane);
-                match on_conn!(tx, |c| next.first::<String>(c).await).optional()? {
-                    Some(lane) => lanes.push(lane),
-                    None => return Ok(lanes),
-                }
-            }
+            let all = LanesAfter { lane: "" };
+            Ok(on_conn!(tx, |c| FindLanes(&all).load::<String>(c).await)?)
         });
-        lanes.await
+        let mut lanes = lanes.await?;
+        lanes.sort_unstable();
+        Ok(lanes)
     }
 
     /// Finds deliveries of a lane that are due in some partitions, the longest due first, at most

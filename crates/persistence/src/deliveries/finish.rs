@@ -146,6 +146,11 @@ impl Note {
         })
     }
 
+    /// The key of the delivery's row.
+    pub(super) fn key(&self) -> (i32, i64, i32) {
+        key(self.id)
+    }
+
     async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
         if let Some(attempt) = &self.attempt
             && on_conn!(tx, |c| InsertAttempt(attempt).execute(c).await)? == 0

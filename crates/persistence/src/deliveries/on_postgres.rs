@@ -176,8 +176,19 @@ impl PromoteAll<'_> {
     }
 }
 
-/// Notes what came of deliveries.
-pub(super) async fn note(mut connection: &AsyncPgConnection, notes: &[Note]) -> QueryResult<()> {
+/// Notes what came of deliveries, in turn where there are several notes of one.
+pub(super) async fn note(connection: &AsyncPgConnection, notes: &[Note]) -> QueryResult<()> {
+    let mut left: Vec<_> = notes.iter().collect();
+    while !left.is_empty() {
+        let mut keys = HashSet::new();
+        let (first, later) = left.into_iter().partition(|note| keys.insert(note.key()));
+        note_one_each(connection, first).await?;
+        left = later;
+    }
+    Ok(())
+}
+
+async fn note_one_each(mut connection: &AsyncPgConnection, notes: Vec<&Note>) -> QueryResult<()> {
     let attempts: Vec<_> = notes
         .iter()
         .filter_map(|note| note.attempt.as_ref())
@@ -189,12 +200,12 @@ pub(super) async fn note(mut connection: &AsyncPgConnection, notes: &[Note]) -> 
     };
     let inserted: HashSet<_> = inserted.into_iter().collect();
     // What was noted before has perhaps been decided about since.
-    let new = notes.iter().filter(|note| {
-        let update = &note.update;
-        let key = (update.partition, update.log_offset, update.number);
-        note.attempt.is_none() || inserted.contains(&key)
-    });
-    let updates: Vec<_> = new.map(|note| &note.update).collect();
+    let is_new = |note: &&&Note| note.attempt.is_none() || inserted.contains(&note.key());
+    let updates: Vec<_> = notes
+        .iter()
+        .filter(is_new)
+        .map(|note| &note.update)
+        .collect();
     if updates.is_empty() {
         return Ok(());
     }

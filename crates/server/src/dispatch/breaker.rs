@@ -1,13 +1,15 @@
 //! Circuit breakers, one for each lane. A target that failed many times in a row is probed by one
-//! delivery at a time, until it takes one: that spares the target, the database and the steps,
-//! and changes nothing about how often each delivery is tried.
+//! delivery at a time, at most ten in a second, until it takes one: that spares the target, the
+//! database and the steps, and changes nothing about how often each delivery is tried.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use waymark_domain::delivery::Outcome;
 
 /// How many attempts in a row fail before a lane is probed.
 const FAILURES_MAX: u32 = 8;
+/// How long a lane is left alone after a probe that failed.
+const PROBE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// How many attempts of each lane failed since the last one that its target took; lanes whose
 /// last attempt was taken are not here.
@@ -42,6 +44,11 @@ impl Breakers {
         self.0
             .get(lane)
             .is_some_and(|failures| *failures >= FAILURES_MAX)
+    }
+
+    /// How long a lane is left alone now that an attempt has ended.
+    pub(super) fn pause(&self, lane: &str) -> Option<Duration> {
+        self.is_half_open(lane).then_some(PROBE_INTERVAL)
     }
 
     /// Forgets lanes in which nothing waits.
@@ -95,6 +102,7 @@ mod tests {
         ] {
             let breakers = after(&outcomes);
             assert_eq!(breakers.is_half_open(ERP), is_half_open, "{outcomes:?}");
+            assert_eq!(breakers.pause(ERP).is_some(), is_half_open, "{outcomes:?}");
         }
     }
 

@@ -13,7 +13,7 @@ mod timers;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    fmt,
+    fmt, future,
     sync::Arc,
     time::Duration,
 };
@@ -52,6 +52,8 @@ const END_MAX: Duration = Duration::from_secs(2);
 const ENDPOINTS_AGE_MAX: Duration = Duration::from_millis(100);
 /// The shortest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long attempts that have just begun have at least to end together.
+const GATHERING_MIN: Duration = Duration::from_millis(3);
 
 /// Says that there may be something to carry.
 #[derive(Debug, Clone, Default)]
@@ -196,6 +198,7 @@ impl Dispatcher {
         let wake = self.app.wake.clone();
         loop {
             let mut done = Vec::new();
+            let resume = self.paused.values().min().copied();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -209,6 +212,7 @@ impl Dispatcher {
                     failing.note("endpoints cannot be read", self.read_endpoints().await);
                 }
                 () = wake.0.notified() => {}
+                () = reached(resume) => {}
             }
             let began = Instant::now();
             while let Some(ended) = self.under_way.tasks.try_join_next_with_id() {
@@ -217,7 +221,8 @@ impl Dispatcher {
             failing.note("deliveries cannot be noted", self.finish(done).await);
             failing.note("deliveries cannot be looked for", self.look().await);
             // What ends meanwhile is noted together.
-            sleep_until(began + LOOK_INTERVAL).await;
+            let gathered = Instant::now() + GATHERING_MIN;
+            sleep_until(gathered.max(began + LOOK_INTERVAL)).await;
         }
         timers.abort();
         self.end().await;
@@ -260,8 +265,11 @@ impl Dispatcher {
             if let Some(attempt) = &carried.finished.attempt {
                 self.breakers.count(&lane, attempt.outcome);
             }
-            if let Some(pause) = carried.pause {
-                self.paused.insert(lane, Instant::now() + pause);
+            let probe = self.breakers.pause(&lane);
+            if let Some(pause) = carried.pause.max(probe) {
+                let until = Instant::now() + pause;
+                let paused = self.paused.entry(lane).or_insert(until);
+                *paused = until.max(*paused);
             }
             if let (Some(url), Destination::Endpoint(code)) = (carried.gone, &delivery.to) {
                 gone.push((code.clone(), url));
@@ -375,7 +383,7 @@ impl Dispatcher {
             let Some(occasion) = occasions.remove(&delivery.id) else {
                 let problem = "its order or its entry is gone".to_owned();
                 let carried = unattempted(delivery.clone(), NextStep::GiveUp { problem });
-                self.under_way.spawn(delivery, std::future::ready(carried));
+                self.under_way.spawn(delivery, future::ready(carried));
                 continue;
             };
             let carrier = Arc::clone(&self.carrier);
@@ -460,6 +468,14 @@ impl Dispatcher {
         Ok(order::replay(
             until.take_while(|entry| entry.sequence <= version),
         ))
+    }
+}
+
+/// Waits until an instant; for ever where there is none.
+async fn reached(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => future::pending().await,
     }
 }
 

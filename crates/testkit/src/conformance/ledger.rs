@@ -11,7 +11,7 @@ use waymark_domain::{
     delivery::{Attempt, Delivery, DeliveryId, DeliveryState, Outcome},
     history::{Destination, LogPosition},
     partition::Partition,
-    value::{EndpointCode, Reason},
+    value::{EndpointCode, Reason, Timestamp},
     workflow::{Action, Channel, Policy, Publish, Webhook, Work},
 };
 use waymark_persistence::{
@@ -686,9 +686,19 @@ pub async fn the_newest_attempts_are_shown(fixture: &Fixture) {
     done(store, create("A-1")).await;
     let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
     let me = carrier(store).await;
-    let (at, problem) = (fixture.clock().now(), String::new());
-    let often = vec![delivery.clone(); 510];
-    finish(fixture, &me, &often, &NextStep::Retry { at, problem }).await;
+    let often = (1..=510).map(|start| Finished {
+        delivery: delivery.clone(),
+        attempt: Some(Attempt {
+            start_time: Timestamp::from_micros(start),
+            ..attempt(fixture, Outcome::Failed)
+        }),
+        next: NextStep::Retry {
+            at: fixture.clock().now(),
+            problem: String::new(),
+        },
+    });
+    let often: Vec<_> = often.collect();
+    store.finish_deliveries(&me, &often).await.unwrap();
     let account = account(store, delivery.id).await;
     let numbers: Vec<_> = account.attempts.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, (11..=510).collect::<Vec<_>>());
