@@ -18,7 +18,7 @@ help: ## List the targets
 run: ## Serve on 127.0.0.1:50551 with SQLite in ./waymark.db and the preset magento
 	$(CARGO) run -p waymark-cli -- serve
 
-test: postgres grpcurl nats smtp feedparser ## Run every test, on SQLite and on a PostgreSQL of the tests' own
+test: postgres grpcurl nats python ## Run every test, on SQLite and on a PostgreSQL of the tests' own
 	$(CARGO) test --workspace
 
 check: buf deny ## Format, lints, licences, contract, dependency arrows: what CI runs before the tests
@@ -49,7 +49,7 @@ bench: bench-build ## Measure everything: a table, target/bench.json and docs/be
 bench-quick: bench-build ## The same rows in short rounds on small databases, in four minutes
 	target/release/waymark-bench run --quick
 
-.PHONY: bench-build buf grpcurl nats smtp feedparser deny
+.PHONY: bench-build buf grpcurl nats python deny
 bench-build: postgres
 	$(CARGO) build --release -p waymark-cli -p waymark-bench
 
@@ -65,11 +65,10 @@ grpcurl:
 nats:
 	@command -v nats-server >/dev/null || go install github.com/nats-io/nats-server/v2@$(NATS_VERSION)
 
-smtp:
-	sh tests/smtp.sh "$${CARGO_TARGET_DIR:-target}/tmp/smtp"
-
-feedparser:
-	sh tests/feedparser.sh
+python:
+	sh tests/python.sh aiosmtpd >/dev/null
+	sh tests/python.sh feedparser >/dev/null
+	sh tests/python.sh standardwebhooks >/dev/null
 
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny@$(DENY_VERSION)

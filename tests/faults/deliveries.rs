@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use waymark_proto::v1::{self, DeliveryState};
 use waymark_tests::{
-    Backend, Clients, Shop, Watcher,
+    Backend, Clients, Shop, Watcher, ledger,
     receiver::{Hook, Receiver},
     shop::standing,
     world::apply,
@@ -60,16 +60,8 @@ async fn kills_lose_no_delivery_on_postgres() {
 }
 
 async fn shop(clients: &Clients, receiver: &Receiver) -> Shop {
-    let endpoint = v1::Endpoint {
-        code: "erp".into(),
-        url: receiver.url("erp"),
-        ..Default::default()
-    };
-    let request = v1::CreateEndpointRequest {
-        endpoint: Some(endpoint),
-        ..Default::default()
-    };
-    clients.actions().create_endpoint(request).await.unwrap();
+    let created = ledger::create_endpoint(clients, "erp", &receiver.url("erp")).await;
+    created.unwrap();
     apply(clients, "w", DOCUMENT).await
 }
 

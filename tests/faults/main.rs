@@ -10,6 +10,7 @@
 
 mod commits;
 mod database;
+mod decisions;
 mod deliveries;
 mod freezing;
 mod killing;

@@ -9,10 +9,13 @@ use std::{
 };
 
 use tokio::sync::OnceCell;
-use waymark_proto::v1::{self, DeliveryState, action_service_client::ActionServiceClient};
+use tonic::Code;
+use waymark_proto::v1::{self, DeliveryState};
+use waymark_testkit::execute_at;
 use waymark_tests::{
-    Backend, Server, Shop,
+    Backend, Server, Shop, ledger,
     receiver::{Hook, Receiver},
+    refused,
     world::{apply, fresh_code},
 };
 
@@ -23,6 +26,7 @@ on_each_database!(
     an_endpoint_that_is_gone_is_switched_off,
     what_waits_survives_a_restart,
     a_target_that_fails_is_probed_by_one_delivery_at_a_time,
+    what_is_old_and_done_with_is_removed,
 );
 
 static SQLITE: OnceCell<Server> = OnceCell::const_new();
@@ -38,7 +42,7 @@ const SETTINGS: [&str; 6] = [
 ];
 
 /// A server whose webhooks may reach this machine.
-async fn server(backend: Backend) -> &'static Server {
+pub(crate) async fn server(backend: Backend) -> &'static Server {
     let cell = match backend {
         Backend::Sqlite => &SQLITE,
         Backend::Postgres => &POSTGRES,
@@ -66,22 +70,10 @@ transitions:
     apply(&server.clients(), &fresh_code(), &document).await
 }
 
-fn actions(server: &Server) -> ActionServiceClient<tonic::transport::Channel> {
-    server.clients().actions()
-}
-
-async fn endpoint(server: &Server, url: String) -> String {
+pub(crate) async fn endpoint(server: &Server, url: String) -> String {
     let code = fresh_code();
-    let endpoint = v1::Endpoint {
-        code: code.clone(),
-        url,
-        ..Default::default()
-    };
-    let request = v1::CreateEndpointRequest {
-        endpoint: Some(endpoint),
-        ..Default::default()
-    };
-    actions(server).create_endpoint(request).await.unwrap();
+    let created = ledger::create_endpoint(&server.clients(), &code, &url).await;
+    created.unwrap();
     code
 }
 
@@ -92,24 +84,8 @@ async fn turn(shop: &Shop, id: &str) -> String {
     entry.set_off.first().unwrap().delivery_id.clone()
 }
 
-async fn find(server: &Server, delivery_id: &str) -> v1::Delivery {
-    let request = v1::GetDeliveryRequest {
-        delivery_id: delivery_id.to_owned(),
-    };
-    let found = actions(server).get_delivery(request).await.unwrap();
-    found.into_inner().delivery.unwrap()
-}
-
-/// Asks for a delivery until it is in a state; what the receiver has seen is noted a moment later.
 async fn until(server: &Server, delivery_id: &str, state: DeliveryState) -> v1::Delivery {
-    for _ in 0..2_000 {
-        let delivery = find(server, delivery_id).await;
-        if delivery.state() == state {
-            return delivery;
-        }
-        tokio::task::yield_now().await;
-    }
-    panic!("it stays as it is: {:?}", find(server, delivery_id).await);
+    ledger::until(&server.clients(), delivery_id, state).await
 }
 
 async fn a_webhook_is_repeated_until_it_is_taken(backend: Backend) {
@@ -197,11 +173,7 @@ async fn what_is_given_up_waits_for_a_decision(backend: Backend) {
     // What is given up lets the next go on.
     let next = turn(&shop, "1").await;
     until(server, &next, DeliveryState::Dead).await;
-    let request = v1::RetryDeliveryRequest {
-        delivery_id: id.clone(),
-        ..Default::default()
-    };
-    actions(server).retry_delivery(request).await.unwrap();
+    ledger::retry(&server.clients(), &id).await.unwrap();
     let delivery = until(server, &id, DeliveryState::Succeeded).await;
     assert_eq!(delivery.attempts.len(), 3);
     let hooks = receiver.hooks();
@@ -217,17 +189,14 @@ async fn an_endpoint_that_is_gone_is_switched_off(backend: Backend) {
     shop.place("1", &[]).await;
     let id = turn(&shop, "1").await;
     receiver.until(1).await;
-    let read = async || {
-        let request = v1::GetEndpointRequest { code: code.clone() };
-        let found = actions(server).get_endpoint(request).await.unwrap();
-        found.into_inner().endpoint.unwrap()
-    };
-    let mut off = read().await;
+    let clients = server.clients();
+    let mut off = ledger::endpoint(&clients, &code).await;
     while off.active() {
-        off = read().await;
+        off = ledger::endpoint(&clients, &code).await;
     }
     assert!(off.problem.contains("410"), "{off:?}");
-    assert_eq!(find(server, &id).await.state(), DeliveryState::Pending);
+    let waiting = ledger::delivery(&clients, &id).await;
+    assert_eq!(waiting.state(), DeliveryState::Pending);
     let endpoint = v1::Endpoint {
         code: code.clone(),
         active: Some(true),
@@ -238,7 +207,7 @@ async fn an_endpoint_that_is_gone_is_switched_off(backend: Backend) {
         update_mask: Some(waymark_tests::shop::mask(&["active"])),
         ..Default::default()
     };
-    actions(server).update_endpoint(request).await.unwrap();
+    clients.actions().update_endpoint(request).await.unwrap();
     receiver.until(2).await;
     until(server, &id, DeliveryState::Succeeded).await;
 }
@@ -271,10 +240,10 @@ async fn what_waits_survives_a_restart(backend: Backend) {
 }
 
 /// When each attempt of some deliveries began and ended, in microseconds, by when it began.
-async fn attempts(server: &Server, ids: &[String]) -> Vec<(i64, i64)> {
+async fn spans_of(server: &Server, ids: &[String]) -> Vec<(i64, i64)> {
     let mut spans = Vec::new();
     for id in ids {
-        for attempt in find(server, id).await.attempts {
+        for attempt in ledger::delivery(&server.clients(), id).await.attempts {
             let (start, took) = (attempt.start_time.unwrap(), attempt.duration.unwrap());
             let start = start.seconds * 1_000_000 + i64::from(start.nanos / 1_000);
             let took = took.seconds * 1_000_000 + i64::from(took.nanos / 1_000);
@@ -294,8 +263,8 @@ fn overlaps(spans: &[(i64, i64)]) -> usize {
 async fn a_target_that_fails_is_probed_by_one_delivery_at_a_time(backend: Backend) {
     const ORDERS: usize = 20;
     let server = server(backend).await;
-    let takes = Arc::new(AtomicBool::new(false));
-    let is_up = Arc::clone(&takes);
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_up = Arc::clone(&mended);
     let down = move |_: &Hook, _: usize| {
         if is_up.load(Ordering::SeqCst) {
             200
@@ -320,11 +289,11 @@ async fn a_target_that_fails_is_probed_by_one_delivery_at_a_time(backend: Backen
     free.place("free", &[]).await;
     let id = turn(&free, "free").await;
     until(server, &id, DeliveryState::Succeeded).await;
-    takes.store(true, Ordering::SeqCst);
+    mended.store(true, Ordering::SeqCst);
     for id in &ids {
         until(server, id, DeliveryState::Succeeded).await;
     }
-    let spans = attempts(server, &ids).await;
+    let spans = spans_of(server, &ids).await;
     let hooks = receiver.hooks();
     assert_eq!(spans.len(), hooks.len(), "each attempt is in the ledger");
     let (failed, taken) = spans.split_at(spans.len() - ORDERS);
@@ -333,4 +302,67 @@ async fn a_target_that_fails_is_probed_by_one_delivery_at_a_time(backend: Backen
     let probes = failed.get(ORDERS + 8..).unwrap();
     assert_eq!(overlaps(probes), 0, "one at a time: {probes:?}");
     assert!(overlaps(taken) > 0, "many at once again: {taken:?}");
+}
+
+/// Two days pass while no server runs.
+async fn what_is_old_and_done_with_is_removed(backend: Backend) {
+    let keep = ["--set", "deliveries_keep_days=1"];
+    let settings = [&SETTINGS[..], &keep].concat();
+    let mut server = Server::start_with(backend, &settings).await;
+    let receiver = Receiver::start(|hook, _| match hook.order() {
+        "refused" => 500,
+        _ => 200,
+    });
+    let receiver = receiver.await;
+    let code = endpoint(&server, receiver.url("erp")).await;
+    let shop = shop(&server, &code, "attempts: 1").await;
+    let mut ids = Vec::new();
+    for (order, state) in [
+        ("taken", DeliveryState::Succeeded),
+        ("refused", DeliveryState::Dead),
+        ("young", DeliveryState::Succeeded),
+    ] {
+        shop.place(order, &[]).await;
+        let id = turn(&shop, order).await;
+        until(&server, &id, state).await;
+        ids.push(id);
+    }
+    let [taken, dead, young] = &ids[..] else {
+        panic!("{ids:?}")
+    };
+    server.kill();
+    server.ended(std::time::Duration::from_secs(10)).await;
+    let age = "UPDATE deliveries SET create_time = create_time - 172800000000, \
+               update_time = update_time - 172800000000 WHERE order_id <> 'young'";
+    execute_at(server.database().url(), age).await;
+    server.restart().await;
+
+    let get = async |id: &String| {
+        let delivery_id = id.clone();
+        let request = v1::GetDeliveryRequest { delivery_id };
+        server.clients().actions().get_delivery(request).await
+    };
+    let mut found = get(taken).await;
+    for _ in 0..10_000 {
+        if found.is_err() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        found = get(taken).await;
+    }
+    refused(found, Code::NotFound, "DELIVERY_NOT_FOUND");
+    assert_eq!(
+        ledger::delivery(&server.clients(), dead)
+            .await
+            .attempts
+            .len(),
+        1
+    );
+    assert_eq!(
+        ledger::delivery(&server.clients(), young).await.state(),
+        DeliveryState::Succeeded
+    );
+    let shop = Shop::new(server.clients(), &shop.workflow());
+    let entry = shop.entries("taken").await.pop().unwrap();
+    assert_eq!(entry.set_off[0].delivery_id, *taken);
 }

@@ -455,6 +455,8 @@ async fn wrong_endpoints_are_refused(backend: Backend) {
         "https://2130706433/",
         "https://[::1]/",
         "https://[::ffff:10.0.0.1]/",
+        "http://[::ffff:127.0.0.1]/",
+        "http://0x7f.1/",
         "http://169.254.169.254/latest",
     ] {
         let given = v1::Endpoint {

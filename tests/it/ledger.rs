@@ -1,7 +1,9 @@
 //! The ledger of deliveries: what steps set off, and what people decide about it.
 
 use tonic::{Code, Response, Status};
-use waymark_proto::v1::{self, DeliveryState, transition_order_request::Target};
+use waymark_proto::v1::{
+    self, ActorKind, DecisionAction, DeliveryState, transition_order_request::Target,
+};
 use waymark_tests::{Backend, Shop, World, refusal::invalid, refused, world};
 
 on_each_database!(
@@ -11,6 +13,7 @@ on_each_database!(
     many_deliveries_are_retried,
     decisions_are_replayed,
     decisions_are_rehearsed,
+    who_decided_is_shown,
     wrong_requests_are_refused,
 );
 
@@ -306,7 +309,7 @@ async fn a_delivery_is_skipped_and_retried(backend: Backend) {
     let again = shop.actions().skip_delivery(again).await.unwrap();
     assert_eq!(again.into_inner().delivery, Some(skipped.clone()));
     let shown = v1::Delivery {
-        attempts: Vec::new(),
+        decisions: Vec::new(),
         ..get(&shop, &id).await.unwrap()
     };
     assert_eq!(shown, skipped);
@@ -476,6 +479,65 @@ async fn decisions_are_rehearsed(backend: Backend) {
         get(&shop, &id).await.unwrap().state(),
         DeliveryState::Skipped
     );
+}
+
+async fn who_decided_is_shown(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = shop(&world).await;
+    shop.place("1", &[("1", "1")]).await;
+    let id = listed(&shop, of_orders(&shop, &["1"])).await.remove(0).id;
+    let somebody = |id: &str| v1::Actor {
+        kind: ActorKind::User.into(),
+        id: id.into(),
+        ..Default::default()
+    };
+    let skip = v1::SkipDeliveryRequest {
+        actor: Some(somebody("ann")),
+        ..skip(&id)
+    };
+    let retry = v1::RetryDeliveryRequest {
+        actor: Some(somebody("bob")),
+        ..retry(&id)
+    };
+    let retry_all = v1::RetryDeliveriesRequest {
+        workflows: vec![shop.workflow()],
+        filter: Some(v1::DeliveryFilter {
+            states: vec![DeliveryState::Pending.into()],
+            ..Default::default()
+        }),
+        ..Default::default()
+    };
+    shop.actions().skip_delivery(skip.clone()).await.unwrap();
+    shop.actions().retry_delivery(retry).await.unwrap();
+    shop.actions().retry_deliveries(retry_all).await.unwrap();
+    let answer = shop.actions().skip_delivery(skip).await.unwrap();
+    assert_eq!(answer.into_inner().delivery.unwrap().decisions, []);
+
+    let delivery = get(&shop, &id).await.unwrap();
+    let decisions = delivery.decisions.iter();
+    let who = decisions.map(|decision| decision.actor.clone().unwrap());
+    let unstated = v1::Actor {
+        kind: ActorKind::Integration.into(),
+        ..Default::default()
+    };
+    let (ann, bob) = (somebody("ann"), somebody("bob"));
+    assert_eq!(who.collect::<Vec<_>>(), [ann.clone(), bob, unstated, ann]);
+    let decisions = delivery.decisions.iter();
+    let what = decisions.map(|decision| (decision.action(), decision.reason.as_str()));
+    let (retried, skipped) = (DecisionAction::Retried, DecisionAction::Skipped);
+    let told = "told by telephone";
+    assert_eq!(
+        what.collect::<Vec<_>>(),
+        [
+            (skipped, told),
+            (retried, ""),
+            (retried, ""),
+            (skipped, told)
+        ]
+    );
+    assert_eq!(delivery.decisions[3].time, delivery.update_time);
+    let listed = listed(&shop, of_orders(&shop, &["1"])).await;
+    assert_eq!(listed[0].decisions, []);
 }
 
 async fn wrong_requests_are_refused(backend: Backend) {

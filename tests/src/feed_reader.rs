@@ -3,8 +3,7 @@
 use std::process::Command;
 
 use serde_json::Value;
-
-use crate::binary::workspace;
+use waymark_testkit::python;
 
 /// What reads a feed and prints what it understood.
 const SCRIPT: &str = include_str!("feed_reader.py");
@@ -48,14 +47,7 @@ pub struct Item {
 /// # Panics
 /// Panics where the reader is not there and cannot be installed, or fails.
 pub fn read(url: &str, etag: &str, modified: &str) -> Feed {
-    let installed = Command::new("sh")
-        .arg(workspace().join("tests/feedparser.sh"))
-        .status();
-    assert!(
-        installed.is_ok_and(|status| status.success()),
-        "feedparser is needed"
-    );
-    let output = Command::new(workspace().join("target/feedparser/bin/python"))
+    let output = Command::new(python::with("feedparser"))
         .args(["-c", SCRIPT, url, etag, modified])
         // A proxy of the person who runs the tests does not see this machine's own ports.
         .env("NO_PROXY", "*")

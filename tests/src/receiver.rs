@@ -22,6 +22,8 @@ pub struct Hook {
     pub headers: HeaderMap,
     /// Its body.
     pub body: serde_json::Value,
+    /// Its body as it came, over which its signature goes.
+    pub text: String,
 }
 
 impl Hook {
@@ -160,5 +162,6 @@ async fn read(request: Request<Incoming>) -> Hook {
         path: parts.uri.path().trim_start_matches('/').to_owned(),
         headers: parts.headers,
         body: serde_json::from_slice(&body).expect("the body is JSON"),
+        text: String::from_utf8(body.into()).expect("JSON is UTF-8"),
     }
 }

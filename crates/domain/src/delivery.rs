@@ -5,9 +5,10 @@ use std::{fmt, str::FromStr, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    actor::Actor,
     history::{Destination, LogPosition},
     partition::Partition,
-    value::{Invalid, OrderId, Timestamp, TransitionCode, WorkflowCode},
+    value::{Invalid, OrderId, Reason, Timestamp, TransitionCode, WorkflowCode},
     workflow::ActionPath,
 };
 
@@ -81,6 +82,26 @@ pub enum Outcome {
     Failed,
     /// The target will never take it.
     Refused,
+}
+
+/// What somebody decided about a delivery, as the ledger keeps it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decision {
+    /// What was decided.
+    pub verdict: Verdict,
+    /// Who decided.
+    pub actor: Actor,
+    /// When.
+    pub time: Timestamp,
+}
+
+/// What may be decided about a delivery.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is tried again.
+    Retried,
+    /// It is not sent, for this reason.
+    Skipped(Reason),
 }
 
 /// How far a delivery has come.

@@ -46,7 +46,7 @@ pub use commit::{
 pub use deliveries::{
     Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,
     EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LedgerCall,
-    LedgerRefusal, NextStep,
+    LedgerRefusal, NextStep, Removed, RetentionCursor,
 };
 pub use error::Error;
 pub use hints::{Hint, Hints};

@@ -225,6 +225,19 @@ diesel::table! {
 }
 
 diesel::table! {
+    delivery_decisions (partition, log_offset, number, decision) {
+        partition -> Integer,
+        log_offset -> BigInt,
+        number -> Integer,
+        decision -> Integer,
+        verdict -> Text,
+        reason -> Text,
+        actor -> Text,
+        create_time -> BigInt,
+    }
+}
+
+diesel::table! {
     endpoints (code) {
         code -> Text,
         url -> Text,

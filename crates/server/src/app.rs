@@ -10,7 +10,7 @@ use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
 use crate::{
     committer::{Committer, SubmitError, Ticket},
-    dispatch::Wake,
+    dispatch::{Carrier, Wake},
     feeds::Links,
     history::Log,
     reader::Reader,
@@ -29,6 +29,7 @@ pub struct App {
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
     pub(crate) wake: Wake,
+    pub(crate) carrier: Arc<Carrier>,
 }
 
 impl App {

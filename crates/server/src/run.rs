@@ -156,6 +156,7 @@ impl Server {
         let wake = Wake::default();
         let (committer, workers) = Committer::new(&store, &log, &wake, &vitals, &settings.commits)
             .map_err(StartError::Thread)?;
+        let carrier = Carrier::open(&settings.dispatch, &store).await?;
         let app = App {
             reader: Reader::start(&store).map_err(StartError::Thread)?,
             store,
@@ -167,11 +168,11 @@ impl Server {
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
             wake,
+            carrier: Arc::new(carrier),
         };
         let app = Arc::new(app);
-        let carrier = Carrier::open(&settings.dispatch, &app.store).await?;
         Ok(Self {
-            dispatcher: Dispatcher::new(Arc::clone(&app), settings.dispatch, carrier),
+            dispatcher: Dispatcher::new(Arc::clone(&app), settings.dispatch),
             app,
             vitals,
             workers,

@@ -200,3 +200,12 @@ pub async fn change_as(
     };
     store.change_workflow(&change, edit, version).await
 }
+
+/// Runs statements with SQL on the database at an address, whose server is stopped.
+pub async fn execute_at(url: &str, sql: &str) {
+    let store = Store::open(Fixture::settings(url), Clock::system())
+        .await
+        .unwrap();
+    test_access::execute(&store, sql).await.unwrap();
+    store.close().await.unwrap();
+}

@@ -1,6 +1,7 @@
 //! What tests of several crates share: throwaway databases, builders with
-//! sensible defaults, a proxy that cuts connections, and the conformance suite
-//! that every database must pass.
+//! sensible defaults, a proxy that cuts connections, servers for mails and events
+//! in processes of their own, receivers' libraries in other languages, and the
+//! conformance suite that every database must pass.
 //!
 //! It deliberately lacks tests of its own and is never part of the program.
 //! Start at [`Fixture`], a store on a database of its own, and at
@@ -18,7 +19,11 @@
 pub mod build;
 pub mod conformance;
 mod fixture;
+pub mod nats;
 pub mod postgres;
 pub mod proxy;
+pub mod python;
+pub mod smtp;
+pub mod standard_webhooks;
 
-pub use fixture::{Backend, Fixture, change_as};
+pub use fixture::{Backend, Fixture, change_as, execute_at};

@@ -12,8 +12,9 @@ use waymark_delivery::{
     Attempt, Outcome, Password,
     mail::{Identity, Mail, Mailbox, Mailer, Security, Senders, Server, Templates},
 };
+use waymark_testkit::smtp::Smtp;
 
-use crate::{certificate, smtp::Smtp};
+use crate::certificate;
 
 fn mailbox(name: &str, address: &str) -> Mailbox {
     Mailbox::new(name, address).unwrap()

@@ -9,7 +9,5 @@
 
 mod certificate;
 mod mail;
-mod nats;
 mod publish;
-mod smtp;
 mod webhooks;

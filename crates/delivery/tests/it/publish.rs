@@ -9,8 +9,9 @@ use waymark_delivery::{
     Attempt, CloudEvent, Outcome, Password,
     publish::{Access, Event, Publisher, Servers},
 };
+use waymark_testkit::nats::Nats;
 
-use crate::{certificate, nats::Nats};
+use crate::certificate;
 
 fn event(id: &str) -> Event {
     Event {

@@ -90,33 +90,52 @@ fn occasions(entry: &Entry) -> Vec<Occasion> {
 }
 
 fn is_wanted(draft: &mut Draft<'_>, index: usize, action: &ReadyAction) -> bool {
+    let wanted = holds(draft, index, action);
+    wanted.unwrap_or_else(|problem| {
+        draft.note(index, FAILED, &format!("{}: {problem}", action.path));
+        false
+    })
+}
+
+/// Whether the condition of an action holds for an entry.
+///
+/// # Errors
+/// Returns why it cannot be told, in words for the merchant.
+pub(super) fn holds(draft: &Draft<'_>, index: usize, action: &ReadyAction) -> Result<bool, String> {
     let (Some(condition), Some(entry)) = (&action.condition, draft.entries.get(index)) else {
-        return true;
+        return Ok(true);
     };
-    match condition.holds(&draft.facts_after(entry)) {
-        Ok(wanted) => wanted,
-        Err(error) => {
-            let text = format!("{}: its condition: {error}", action.path);
-            draft.note(index, FAILED, &text);
-            false
+    condition
+        .holds(&draft.facts_after(entry))
+        .map_err(|error| format!("its condition: {error}"))
+}
+
+/// Where an action sends something, and what keeps it from sending all of it.
+pub(super) fn destinations(
+    draft: &Draft<'_>,
+    channel: &Channel,
+) -> (Vec<Destination>, Option<&'static str>) {
+    match channel {
+        Channel::Webhook(webhook) => (vec![Destination::Endpoint(webhook.endpoint.clone())], None),
+        Channel::Publish(_) => (vec![Destination::Subject], None),
+        Channel::Email(email) => {
+            let asked = email.customer == Notify::Always
+                || email.customer == Notify::OnRequest && draft.context.notify_customer;
+            let is_unknown = asked && draft.order.customer.email.is_empty();
+            let problem = "the order has no e-mail address of its customer";
+            (
+                readers(email, asked, &draft.order),
+                is_unknown.then_some(problem),
+            )
         }
     }
 }
 
 fn send(draft: &mut Draft<'_>, index: usize, path: &ActionPath, channel: &Channel) {
-    let destinations = match channel {
-        Channel::Webhook(webhook) => vec![Destination::Endpoint(webhook.endpoint.clone())],
-        Channel::Publish(_) => vec![Destination::Subject],
-        Channel::Email(email) => {
-            let asked = email.customer == Notify::Always
-                || email.customer == Notify::OnRequest && draft.context.notify_customer;
-            if asked && draft.order.customer.email.is_empty() {
-                let text = format!("{path}: the order has no e-mail address of its customer");
-                draft.note(index, FAILED, &text);
-            }
-            readers(email, asked, &draft.order)
-        }
-    };
+    let (destinations, problem) = destinations(draft, channel);
+    if let Some(problem) = problem {
+        draft.note(index, FAILED, &format!("{path}: {problem}"));
+    }
     if let Some(entry) = draft.entries.get_mut(index) {
         entry
             .set_off
@@ -150,6 +169,30 @@ fn write(
     writing: &Writing,
     budget: &mut Budget,
 ) -> Result<(), Rejection> {
+    match written(draft, index, path, writing) {
+        Ok(None) => Ok(()),
+        Ok(Some(addition)) => {
+            budget.spend(addition.transition.as_ref())?;
+            draft.write_automatic(addition);
+            Ok(())
+        }
+        Err(problem) => {
+            draft.note(index, FAILED, &format!("{path}: {problem}"));
+            Ok(())
+        }
+    }
+}
+
+/// What an action adds to the step; none where all is so already.
+///
+/// # Errors
+/// Returns what is in its way, in words for the merchant.
+pub(super) fn written(
+    draft: &Draft<'_>,
+    index: usize,
+    path: &ActionPath,
+    writing: &Writing,
+) -> Result<Option<Addition>, String> {
     let addition = match writing {
         Writing::Comment {
             text,
@@ -164,23 +207,12 @@ fn write(
         Writing::SetAttributes(texts) => set_attributes(draft, index, texts),
         Writing::Transition(code) => further_step(draft, code).map(Some),
     };
-    match addition {
-        Ok(None) => Ok(()),
-        Ok(Some(addition)) => {
-            budget.spend(addition.transition.as_ref())?;
-            let caused_by = draft.entries.get(index).map_or(0, |entry| entry.sequence);
-            draft.write_automatic(Addition {
-                caused_by,
-                action: Some(path.clone()),
-                ..addition
-            });
-            Ok(())
-        }
-        Err(problem) => {
-            draft.note(index, FAILED, &format!("{path}: {problem}"));
-            Ok(())
-        }
-    }
+    let caused_by = draft.entries.get(index).map_or(0, |entry| entry.sequence);
+    Ok(addition?.map(|addition| Addition {
+        caused_by,
+        action: Some(path.clone()),
+        ..addition
+    }))
 }
 
 /// An addition that stays where the order stands and that the customer does not see.

@@ -3,7 +3,7 @@
 use crate::{
     actor::Actor,
     history::{Detail, Entry},
-    order::{self, Action, Command, Context, Customer, Order, Target},
+    order::{self, Action, Command, Context, Customer, Order, Target, Trial},
     value::{Comment, Reason, Text, Timestamp, TransitionCode},
     workflow::{
         Graph,
@@ -276,4 +276,78 @@ fn time_takes_an_order_on_and_stands_still_while_it_is_held() {
     let done = decide(&graph, &order, Action::TimeUp, 20 * HOUR);
     assert_eq!(told(&done), ["transitioned give_up by 0: "]);
     assert_eq!(due(&after(&order, &done)), None);
+}
+
+/// Tries an action with the order and the last entry as they are.
+fn try_it(graph: &Graph, order: &Order, entry: &Entry, action: &str) -> Option<Trial> {
+    let now = Timestamp::from_micros(sample::CREATED.micros() + HOUR);
+    let path = action.parse().unwrap();
+    order::try_action(graph, order.clone(), entry.clone(), &path, now)
+}
+
+#[test]
+fn a_trial_says_what_the_step_itself_sets_off() {
+    let graph = graph();
+    let (order, _) = new_order(&graph, "ada@example.com");
+    let packed = decide(&graph, &order, take("pack"), 0);
+    let first = packed.first().unwrap();
+    let order = after(&order, &packed[..1]);
+    let tried = |action: &str| try_it(&graph, &order, first, action).unwrap();
+
+    for set_off in &first.set_off {
+        let trial = tried(&set_off.action.to_string());
+        assert_eq!(trial.destinations, std::slice::from_ref(&set_off.to));
+        assert!(trial.applies && trial.problem.is_none());
+    }
+    let boxed = tried("transition.pack.box").written.unwrap();
+    assert_eq!(boxed.detail, packed[1].detail);
+    assert_eq!(boxed.metadata, packed[1].metadata);
+    let order = after(&order, &packed[1..]);
+    let note = try_it(&graph, &order, first, "transition.pack.note").unwrap();
+    let written = note.written.unwrap();
+    let comment = packed
+        .iter()
+        .find(|entry| entry.comment == written.comment)
+        .unwrap();
+    assert_eq!(written.detail, comment.detail);
+    assert_eq!(
+        (written.caused_by, &written.metadata),
+        (first.sequence, &comment.metadata)
+    );
+    let boxed = try_it(&graph, &order, first, "transition.pack.box").unwrap();
+    assert_eq!(boxed.written, None, "the attribute is so already");
+}
+
+#[test]
+fn a_trial_says_what_is_in_the_way_and_judges_what_is_switched_off() {
+    let graph = graph();
+    let (order, entries) = new_order(&graph, "");
+    let first = entries.first().unwrap();
+    let tried = |action| try_it(&graph, &order, first, action);
+
+    let dear = tried("transition.pack.dear").unwrap();
+    assert!(!dear.applies && dear.problem.is_none());
+    assert_eq!(
+        dear.destinations.len(),
+        1,
+        "who ignores the condition may send it"
+    );
+    let broken = tried("transition.pack.broken").unwrap();
+    assert!(!broken.applies);
+    assert!(broken.problem.unwrap().starts_with("its condition: "));
+    let off = tried("transition.pack.off").unwrap();
+    assert!(off.applies && off.destinations.len() == 1);
+    let mail = tried("create.mail").unwrap();
+    assert_eq!(
+        mail.problem.as_deref(),
+        Some("the order has no e-mail address of its customer")
+    );
+    let step = tried("transition.hurry.on").unwrap();
+    assert_eq!(step.written, None);
+    assert_eq!(
+        step.problem.as_deref(),
+        Some("transition finish does not start from new/pending")
+    );
+    assert_eq!(tried("transition.pack.nothing"), None);
+    assert_eq!(tried("enter.nowhere.tell"), None);
 }

@@ -23,6 +23,7 @@ mod standing;
 mod tests;
 mod timer;
 mod transition;
+mod trial;
 mod update;
 
 pub use command::{
@@ -39,6 +40,7 @@ pub use rejection::Rejection;
 pub use standing::Standing;
 pub(crate) use timer::due_times;
 pub use timer::{Wait, due_time};
+pub use trial::{Trial, try_action};
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{ActionPath, Occasion, Transition, Trigger, Work, Workflow};
+use super::{Action, ActionPath, Occasion, Transition, Trigger, Work, Workflow};
 use crate::{
     guard::{Guard, GuardError},
     order::{Order, due_time, due_times},
@@ -20,12 +20,33 @@ pub struct Graph {
     is_without_timers: bool,
 }
 
-/// An action that is active, with its condition compiled.
+/// An action with its condition compiled.
 #[derive(Debug)]
 pub(crate) struct ReadyAction {
     pub(crate) path: ActionPath,
     pub(crate) condition: Option<Guard>,
     pub(crate) work: Work,
+}
+
+impl ReadyAction {
+    /// Compiles the condition of an action.
+    ///
+    /// # Errors
+    /// Returns [`GraphError::Condition`] when it is wrong.
+    pub(crate) fn new(path: ActionPath, action: &Action) -> Result<Self, GraphError> {
+        let condition = action.condition.as_ref().map(Guard::compile_condition);
+        let condition = condition
+            .transpose()
+            .map_err(|source| GraphError::Condition {
+                action: path.clone(),
+                source,
+            })?;
+        Ok(Self {
+            path,
+            condition,
+            work: action.work.clone(),
+        })
+    }
 }
 
 /// Why a workflow cannot judge commands.
@@ -166,18 +187,8 @@ fn ready_actions(workflow: &Workflow) -> Result<HashMap<Occasion, Vec<ReadyActio
             occasion: occasion.clone(),
             code: action.code.clone(),
         };
-        let condition = action.condition.as_ref().map(Guard::compile_condition);
-        let condition = condition
-            .transpose()
-            .map_err(|source| GraphError::Condition {
-                action: path.clone(),
-                source,
-            })?;
-        ready.entry(occasion).or_default().push(ReadyAction {
-            path,
-            condition,
-            work: action.work.clone(),
-        });
+        let action = ReadyAction::new(path, action)?;
+        ready.entry(occasion).or_default().push(action);
     }
     Ok(ready)
 }

@@ -2,7 +2,7 @@
 
 use std::fmt::{self, Write as _};
 
-use super::Finding;
+use super::{ActionPath, Finding};
 use crate::{
     guard::GuardError,
     value::{
@@ -144,6 +144,12 @@ pub enum Refusal {
         /// Its code.
         transition: TransitionCode,
     },
+    /// The workflow has no such action.
+    #[error("there is no action {action}")]
+    ActionNotFound {
+        /// Its place and code.
+        action: ActionPath,
+    },
     /// The workflow has no such operation.
     #[error("there is no operation {operation}")]
     OperationNotFound {
@@ -235,6 +241,7 @@ impl Refusal {
             Self::StatusNotInState { .. } => "STATUS_NOT_IN_STATE",
             Self::TransitionExists { .. } => "TRANSITION_EXISTS",
             Self::TransitionNotFound { .. } => "TRANSITION_NOT_FOUND",
+            Self::ActionNotFound { .. } => "ACTION_NOT_FOUND",
             Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
             Self::StatusNamedByTransition { .. } => "STATUS_NAMED_BY_TRANSITION",
             Self::WorkflowInvalid { .. } => "WORKFLOW_INVALID",

@@ -1,7 +1,7 @@
 //! Changes of the ledger and of endpoints, each answered once: a repeated call gets the answer
 //! that was remembered.
 
-use waymark_domain::{partition::Partition, value::Timestamp};
+use waymark_domain::{actor::Actor, partition::Partition, value::Timestamp};
 
 use crate::{
     ChangeError, ChangeMode, CommitError, Error, Request, Store,
@@ -18,6 +18,8 @@ const SCOPE: &str = "";
 pub struct LedgerCall {
     /// What makes the call recognisable when it comes again; none for not idempotent.
     pub request: Option<Request>,
+    /// Who makes it; kept with what is decided about deliveries.
+    pub actor: Actor,
     /// Whether it is meant.
     pub mode: ChangeMode,
 }

@@ -34,8 +34,8 @@ impl Store {
     }
 
     /// Finds deliveries of a lane that are due in some partitions, the longest due first, at most
-    /// `limit`. One that waits for an earlier one of its order is
-    /// put aside until that one is finished, and not returned.
+    /// `limit`. One that waits for an earlier one of its order is put aside until that one is
+    /// finished, and not returned.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.

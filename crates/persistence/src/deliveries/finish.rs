@@ -1,6 +1,6 @@
 //! Noting what came of attempts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
@@ -9,7 +9,7 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, key, on_postgres, owned,
+    DispatcherId, RowKey, copies, key, on_postgres, owned,
     statements::{AttemptRow, FinishedKey, InsertAttempt, PromoteNext, Update, UpdateDelivery},
 };
 use crate::{
@@ -81,12 +81,13 @@ impl Store {
             });
             let notes = mine.map(|finished| Note::new(finished, now));
             let notes = notes.collect::<Result<Vec<_>, _>>()?;
-            if let Tx::Postgres(connection) = tx {
-                on_postgres::note(connection, &notes).await?;
-            } else {
-                for note in &notes {
-                    note.write(tx).await?;
-                }
+            let mut left: Vec<_> = notes.iter().collect();
+            // In turn, where there are several of one delivery.
+            while !left.is_empty() {
+                let mut keys = HashSet::new();
+                let (first, later) = left.into_iter().partition(|note| keys.insert(note.key()));
+                write(tx, first, now).await?;
+                left = later;
             }
             Ok(Ending::Commit(()))
         });
@@ -96,14 +97,14 @@ impl Store {
 
 /// What is noted of one delivery.
 #[derive(Debug)]
-pub(super) struct Note {
-    id: DeliveryId,
-    pub(super) attempt: Option<AttemptRow>,
-    pub(super) update: Update,
+struct Note<'f> {
+    delivery: &'f Delivery,
+    attempt: Option<AttemptRow>,
+    update: Update,
 }
 
-impl Note {
-    fn new(finished: &Finished, now: Timestamp) -> Result<Self, Error> {
+impl<'f> Note<'f> {
+    fn new(finished: &'f Finished, now: Timestamp) -> Result<Self, Error> {
         let delivery = &finished.delivery;
         let (partition, log_offset, number) = key(delivery.id);
         let attempt = finished.attempt.as_ref().map(|attempt| {
@@ -137,33 +138,75 @@ impl Note {
             problem: problem.to_owned(),
             due_time,
             now: now.micros(),
-            seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
+            attempts_seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
+            change_seen: delivery.update_time.micros(),
         };
         Ok(Self {
-            id: delivery.id,
+            delivery,
             attempt: attempt.transpose()?,
             update,
         })
     }
 
-    /// The key of the delivery's row.
-    pub(super) fn key(&self) -> (i32, i64, i32) {
-        key(self.id)
+    fn key(&self) -> RowKey {
+        key(self.delivery.id)
     }
 
-    async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
-        if let Some(attempt) = &self.attempt
-            && on_conn!(tx, |c| InsertAttempt(attempt).execute(c).await)? == 0
-        {
-            // Noted before, and perhaps decided about since.
-            return Ok(());
-        }
-        on_conn!(tx, |c| UpdateDelivery(&self.update).execute(c).await)?;
-        if self.update.is_final() {
-            promote(tx, self.id, Timestamp::from_micros(self.update.now)).await?;
-        }
-        Ok(())
+    fn is_final(&self) -> bool {
+        self.update.state != DeliveryState::Pending.word()
     }
+}
+
+/// Notes at most one attempt of each delivery, and what became of it.
+async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(), Error> {
+    let attempts = notes.iter().filter_map(|note| note.attempt.as_ref());
+    let inserted = insert(tx, attempts.collect()).await?;
+    // What was noted before has perhaps been decided about since.
+    let is_new = |note: &&Note| note.attempt.is_none() || inserted.contains(&note.key());
+    let notes: Vec<_> = notes.into_iter().filter(is_new).collect();
+    let updated = update(tx, notes.iter().map(|note| &note.update).collect()).await?;
+    for note in &notes {
+        if note.update.state == DeliveryState::Dead.word() && updated.contains(&note.key()) {
+            copies::skip(tx, note.delivery, now).await?;
+        }
+    }
+    let ended = notes.into_iter().filter(|note| note.is_final());
+    let ended: Vec<_> = ended.map(|note| note.delivery.id).collect();
+    if let Tx::Postgres(connection) = tx {
+        return Ok(on_postgres::promote(connection, &ended, now).await?);
+    }
+    for id in ended {
+        promote(tx, id, now).await?;
+    }
+    Ok(())
+}
+
+/// Adds attempts, and says to which deliveries.
+async fn insert(tx: &mut Tx, rows: Vec<&AttemptRow>) -> Result<HashSet<RowKey>, Error> {
+    if let Tx::Postgres(connection) = tx {
+        return Ok(on_postgres::insert(connection, &rows).await?);
+    }
+    let mut inserted = HashSet::new();
+    for row in rows {
+        if on_conn!(tx, |c| InsertAttempt(row).execute(c).await)? > 0 {
+            inserted.insert((row.partition, row.log_offset, row.number));
+        }
+    }
+    Ok(inserted)
+}
+
+/// Updates deliveries, and says which were as they had been found.
+async fn update(tx: &mut Tx, rows: Vec<&Update>) -> Result<HashSet<RowKey>, Error> {
+    if let Tx::Postgres(connection) = tx {
+        return Ok(on_postgres::update(connection, &rows).await?);
+    }
+    let mut updated = HashSet::new();
+    for row in rows {
+        if on_conn!(tx, |c| UpdateDelivery(row).execute(c).await)? > 0 {
+            updated.insert((row.partition, row.log_offset, row.number));
+        }
+    }
+    Ok(updated)
 }
 
 /// Lets the first that waits in the lane of a delivery have its turn.

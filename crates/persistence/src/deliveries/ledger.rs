@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    delivery::{Attempt, Delivery, DeliveryId, DeliveryState},
+    actor::Actor,
+    delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Verdict},
     partition::Partition,
     value::{Reason, Timestamp},
 };
@@ -13,6 +14,7 @@ use waymark_domain::{
 use super::{
     Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall,
     answer::{Transact, failure},
+    copies, decisions,
     finish::promote,
     key, list, lock,
 };
@@ -28,13 +30,15 @@ const ATTEMPTS_MAX: i64 = 500;
 /// How many deliveries are retried in one transaction, so that no lease is locked for long.
 const RETRIED_AT_ONCE: usize = 500;
 
-/// A delivery and its attempts.
+/// A delivery, its attempts, and what was decided about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The delivery.
     pub delivery: Delivery,
     /// The last 500 attempts with their numbers, the oldest first.
     pub attempts: Vec<(u32, Attempt)>,
+    /// The last 500 decisions, the oldest first.
+    pub decisions: Vec<Decision>,
 }
 
 /// Why nothing can be decided about a delivery.
@@ -70,7 +74,7 @@ impl Store {
             .await
     }
 
-    /// Finds a delivery with its attempts.
+    /// Finds a delivery with its attempts and what was decided about it.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -80,7 +84,12 @@ impl Store {
                 return Ok(None);
             };
             let attempts = attempts(tx, id).await?;
-            Ok(Some(Account { delivery, attempts }))
+            let decisions = decisions::last(tx, id).await?;
+            Ok(Some(Account {
+                delivery,
+                attempts,
+                decisions,
+            }))
         });
         found.await
     }
@@ -96,7 +105,8 @@ impl Store {
         id: DeliveryId,
         encode: impl FnMut(&Delivery) -> Vec<u8>,
     ) -> Result<Answered<Delivery>, ChangeError<LedgerRefusal>> {
-        self.answer_once(call, &[], Retry(id), encode).await
+        self.answer_once(call, &[], Retry(id, &call.actor), encode)
+            .await
     }
 
     /// Makes all deliveries due now that match, which must name states other than that of those
@@ -153,9 +163,11 @@ impl Store {
         // Each page is a transaction; the request id belongs to the whole call.
         let part = LedgerCall {
             request: None,
-            mode: call.mode,
+            ..call.clone()
         };
-        let retried = self.answer_once(&part, &[], RetryAll(&deliveries), |_| Vec::new());
+        let retried = self.answer_once(&part, &[], RetryAll(&deliveries, &call.actor), |_| {
+            Vec::new()
+        });
         match retried.await? {
             Answered::Done(retried) => Ok((retried, next)),
             Answered::Replayed(_) => Ok((0, next)),
@@ -175,23 +187,24 @@ impl Store {
         reason: &Reason,
         encode: impl FnMut(&Delivery) -> Vec<u8>,
     ) -> Result<Answered<Delivery>, ChangeError<LedgerRefusal>> {
-        self.answer_once(call, &[], Skip(id, reason), encode).await
+        let skip = Skip(id, reason, &call.actor);
+        self.answer_once(call, &[], skip, encode).await
     }
 }
 
 /// Retries one delivery.
-struct Retry(DeliveryId);
+struct Retry<'c>(DeliveryId, &'c Actor);
 
 /// Retries those of some deliveries that are as they were found, and says how many.
-struct RetryAll<'d>(&'d [Delivery]);
+struct RetryAll<'c>(&'c [Delivery], &'c Actor);
 
 /// Does nothing, after all was done; says how many deliveries were retried.
 struct Total(usize);
 
 /// Skips a delivery.
-struct Skip<'r>(DeliveryId, &'r Reason);
+struct Skip<'c>(DeliveryId, &'c Reason, &'c Actor);
 
-impl Transact for Retry {
+impl Transact for Retry<'_> {
     type Done = Delivery;
     type Refusal = LedgerRefusal;
 
@@ -200,12 +213,12 @@ impl Transact for Retry {
         tx: &mut Tx,
         now: Timestamp,
     ) -> Result<Result<Delivery, LedgerRefusal>, Error> {
-        let id = self.0;
+        let Self(id, actor) = *self;
         let delivery = match undecided(tx, id).await? {
             Ok(delivery) => delivery,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        retry(tx, &[delivery], now).await?;
+        retry(tx, &[delivery], actor, now).await?;
         undecided(tx, id).await
     }
 }
@@ -219,9 +232,10 @@ impl Transact for RetryAll<'_> {
         tx: &mut Tx,
         now: Timestamp,
     ) -> Result<Result<usize, LedgerRefusal>, Error> {
-        let partitions = self.0.iter().map(|delivery| delivery.id.position.partition);
+        let Self(found, actor) = *self;
+        let partitions = found.iter().map(|delivery| delivery.id.position.partition);
         lock(tx, &partitions.collect()).await?;
-        Ok(Ok(retry(tx, self.0, now).await?))
+        Ok(Ok(retry(tx, found, actor, now).await?))
     }
 }
 
@@ -247,10 +261,15 @@ impl Transact for Skip<'_> {
         tx: &mut Tx,
         now: Timestamp,
     ) -> Result<Result<Delivery, LedgerRefusal>, Error> {
-        let Self(id, reason) = *self;
+        let Self(id, reason, actor) = *self;
         match undecided(tx, id).await? {
             Ok(delivery) if delivery.state != DeliveryState::Skipped => {
-                skip(tx, id, reason, now).await?;
+                let decision = Decision {
+                    verdict: Verdict::Skipped(reason.clone()),
+                    actor: actor.clone(),
+                    time: now,
+                };
+                skip(tx, id, reason, decision).await?;
                 undecided(tx, id).await
             }
             as_it_is => Ok(as_it_is),
@@ -290,46 +309,77 @@ async fn attempts(tx: &mut Tx, id: DeliveryId) -> Result<Vec<(u32, Attempt)>, Er
 
 /// Makes deliveries due now, those that are still in the state in which they were found, and
 /// says how many.
-async fn retry(tx: &mut Tx, found: &[Delivery], now: Timestamp) -> Result<usize, Error> {
-    let mut groups: BTreeMap<(Partition, u32, DeliveryState), Vec<i64>> = BTreeMap::new();
+async fn retry(
+    tx: &mut Tx,
+    found: &[Delivery],
+    actor: &Actor,
+    now: Timestamp,
+) -> Result<usize, Error> {
+    let mut groups: BTreeMap<(Partition, i32, DeliveryState), Vec<i64>> = BTreeMap::new();
     for Delivery { id, state, .. } in found {
-        let group = (id.position.partition, id.number, *state);
-        groups.entry(group).or_default().push(id.position.offset);
+        let (_, log_offset, number) = key(*id);
+        let group = (id.position.partition, number, *state);
+        groups.entry(group).or_default().push(log_offset);
     }
-    let now = now.micros();
+    let decision = Decision {
+        verdict: Verdict::Retried,
+        actor: actor.clone(),
+        time: now,
+    };
     let mut retried = 0;
     for ((partition, number, state), offsets) in groups {
-        let rows = deliveries::table
-            .filter(deliveries::partition.eq(partition.number()))
+        let here = || {
+            deliveries::table
+                .filter(deliveries::partition.eq(partition.number()))
+                .filter(deliveries::number.eq(number))
+        };
+        let rows = here()
             .filter(deliveries::log_offset.eq_any(offsets))
-            .filter(deliveries::number.eq(i32::try_from(number).unwrap_or(i32::MAX)))
             .filter(deliveries::state.eq(state.word()))
             // One that waits for an earlier one is put aside until that one is finished.
             .filter(
                 deliveries::state
                     .ne(DeliveryState::Pending.word())
                     .or(deliveries::due_time.is_not_null()),
-            );
+            )
+            .select(deliveries::log_offset);
+        let offsets: Vec<i64> = on_conn!(tx, |c| rows.load(c).await)?;
+        if offsets.is_empty() {
+            continue;
+        }
+        decisions::record(tx, (partition, number), &offsets, &decision).await?;
         let change = (
             deliveries::state.eq(DeliveryState::Pending.word()),
             deliveries::attempts.eq(0),
             deliveries::problem.eq(""),
-            deliveries::due_time.eq(Some(now)),
-            deliveries::update_time.eq(now),
+            deliveries::due_time.eq(Some(now.micros())),
+            deliveries::update_time.eq(now.micros()),
         );
+        let rows = here().filter(deliveries::log_offset.eq_any(offsets));
         retried += on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
+    }
+    for delivery in found {
+        retried += copies::take_up(tx, delivery, now).await?;
     }
     Ok(retried)
 }
 
-async fn skip(tx: &mut Tx, id: DeliveryId, reason: &Reason, now: Timestamp) -> Result<(), Error> {
+async fn skip(
+    tx: &mut Tx,
+    id: DeliveryId,
+    reason: &Reason,
+    decision: Decision,
+) -> Result<(), Error> {
+    let (_, log_offset, number) = key(id);
+    let place = (id.position.partition, number);
+    decisions::record(tx, place, &[log_offset], &decision).await?;
     let row = deliveries::table.find(key(id));
     let change = (
         deliveries::state.eq(DeliveryState::Skipped.word()),
         deliveries::problem.eq(reason.as_str()),
         deliveries::due_time.eq(None::<i64>),
-        deliveries::update_time.eq(now.micros()),
+        deliveries::update_time.eq(decision.time.micros()),
     );
     on_conn!(tx, |c| diesel::update(row).set(change).execute(c).await)?;
-    promote(tx, id, now).await
+    promote(tx, id, decision.time).await
 }

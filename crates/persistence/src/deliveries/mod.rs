@@ -5,6 +5,8 @@
 //! alone with it.
 
 mod answer;
+mod copies;
+mod decisions;
 mod due;
 mod endpoint;
 mod finish;
@@ -13,6 +15,7 @@ mod ledger;
 mod list;
 mod on_postgres;
 mod query;
+mod retention;
 mod statements;
 
 pub use answer::{Answered, LedgerCall};
@@ -21,6 +24,7 @@ pub use finish::{Finished, NextStep};
 pub use lease::{DispatcherId, Leases, Leaving};
 pub use ledger::{Account, LedgerRefusal};
 pub use query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
+pub use retention::{Removed, RetentionCursor};
 
 use std::collections::BTreeSet;
 
@@ -64,8 +68,10 @@ async fn owned(
     Ok(mine.map(|(number, _)| number).collect())
 }
 
-/// The key of a delivery's row.
-fn key(id: DeliveryId) -> (i32, i64, i32) {
+/// The key of a delivery's row: partition, offset and number.
+type RowKey = (i32, i64, i32);
+
+fn key(id: DeliveryId) -> RowKey {
     let number = i32::try_from(id.number).unwrap_or(i32::MAX);
     (id.position.partition.number(), id.position.offset, number)
 }

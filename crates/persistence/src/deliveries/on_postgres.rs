@@ -10,10 +10,10 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use waymark_domain::partition::Partition;
+use waymark_domain::{delivery::DeliveryId, partition::Partition, value::Timestamp};
 
 use super::{
-    finish::Note,
+    RowKey, key,
     statements::{AttemptRow, Update},
 };
 use crate::{rows::delivery::DeliveryRow, schema::deliveries, statement::array_statement};
@@ -118,19 +118,24 @@ impl<'a> InsertAttempts<'a> {
 }
 
 array_statement! {
-    /// Notes what became of deliveries. What somebody decided meanwhile stands, unless the target
-    /// has taken it.
+    /// Notes what became of deliveries, and says of which. What somebody decided meanwhile stands,
+    /// unless the target has taken it.
     UpdateDeliveries {
         partition: i32 => Integer, log_offset: i64 => BigInt, number: i32 => Integer, state: &'a str => Text,
         attempts: i32 => Integer, problem: &'a str => Text, due_time: Option<i64> => Nullable<BigInt>,
-        now: i64 => BigInt, seen: i32 => Integer,
+        now: i64 => BigInt, attempts_seen: i32 => Integer, change_seen: i64 => BigInt,
     }
     "UPDATE deliveries SET state = u.state, attempts = u.attempts, problem = u.problem, due_time = u.due_time, \
      update_time = u.now FROM",
-    ") AS u (partition, log_offset, number, state, attempts, problem, due_time, now, seen) \
+    ") AS u (partition, log_offset, number, state, attempts, problem, due_time, now, attempts_seen, change_seen) \
      WHERE deliveries.partition = u.partition AND deliveries.log_offset = u.log_offset \
-     AND deliveries.number = u.number AND ((deliveries.state = 'pending' AND deliveries.attempts = u.seen) \
-     OR u.state = 'succeeded')"
+     AND deliveries.number = u.number AND ((deliveries.state = 'pending' AND deliveries.attempts = u.attempts_seen \
+     AND deliveries.update_time = u.change_seen) \
+     OR u.state = 'succeeded') RETURNING deliveries.partition, deliveries.log_offset, deliveries.number"
+}
+
+impl Query for UpdateDeliveries<'_> {
+    type SqlType = (Integer, BigInt, Integer);
 }
 
 impl<'a> UpdateDeliveries<'a> {
@@ -144,7 +149,8 @@ impl<'a> UpdateDeliveries<'a> {
             problem: rows.iter().map(|row| row.problem.as_str()).collect(),
             due_time: rows.iter().map(|row| row.due_time).collect(),
             now: rows.iter().map(|row| row.now).collect(),
-            seen: rows.iter().map(|row| row.seen).collect(),
+            attempts_seen: rows.iter().map(|row| row.attempts_seen).collect(),
+            change_seen: rows.iter().map(|row| row.change_seen).collect(),
             marker: std::marker::PhantomData,
         }
     }
@@ -165,57 +171,50 @@ array_statement! {
 }
 
 impl PromoteAll<'_> {
-    fn new(rows: &[&Update]) -> Self {
+    fn new(ended: &[DeliveryId], now: Timestamp) -> Self {
         Self {
-            partition: rows.iter().map(|row| row.partition).collect(),
-            log_offset: rows.iter().map(|row| row.log_offset).collect(),
-            number: rows.iter().map(|row| row.number).collect(),
-            now: rows.iter().map(|row| row.now).collect(),
+            partition: ended.iter().map(|id| key(*id).0).collect(),
+            log_offset: ended.iter().map(|id| key(*id).1).collect(),
+            number: ended.iter().map(|id| key(*id).2).collect(),
+            now: vec![now.micros(); ended.len()],
             marker: std::marker::PhantomData,
         }
     }
 }
 
-/// Notes what came of deliveries, in turn where there are several notes of one.
-pub(super) async fn note(connection: &AsyncPgConnection, notes: &[Note]) -> QueryResult<()> {
-    let mut left: Vec<_> = notes.iter().collect();
-    while !left.is_empty() {
-        let mut keys = HashSet::new();
-        let (first, later) = left.into_iter().partition(|note| keys.insert(note.key()));
-        note_one_each(connection, first).await?;
-        left = later;
+/// Adds attempts, at most one to each delivery, and says to which.
+pub(super) async fn insert(
+    mut connection: &AsyncPgConnection,
+    rows: &[&AttemptRow],
+) -> QueryResult<HashSet<RowKey>> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
     }
-    Ok(())
+    let inserted = InsertAttempts::new(rows).load(&mut connection).await?;
+    Ok(inserted.into_iter().collect())
 }
 
-async fn note_one_each(mut connection: &AsyncPgConnection, notes: Vec<&Note>) -> QueryResult<()> {
-    let attempts: Vec<_> = notes
-        .iter()
-        .filter_map(|note| note.attempt.as_ref())
-        .collect();
-    let inserted: Vec<(i32, i64, i32)> = if attempts.is_empty() {
-        Vec::new()
-    } else {
-        InsertAttempts::new(&attempts).load(&mut connection).await?
-    };
-    let inserted: HashSet<_> = inserted.into_iter().collect();
-    // What was noted before has perhaps been decided about since.
-    let is_new = |note: &&&Note| note.attempt.is_none() || inserted.contains(&note.key());
-    let updates: Vec<_> = notes
-        .iter()
-        .filter(is_new)
-        .map(|note| &note.update)
-        .collect();
-    if updates.is_empty() {
+/// Updates deliveries, and says which were as they had been found.
+pub(super) async fn update(
+    mut connection: &AsyncPgConnection,
+    rows: &[&Update],
+) -> QueryResult<HashSet<RowKey>> {
+    if rows.is_empty() {
+        return Ok(HashSet::new());
+    }
+    let updated = UpdateDeliveries::new(rows).load(&mut connection).await?;
+    Ok(updated.into_iter().collect())
+}
+
+/// Lets the first that waits in the lane of each of these deliveries have its turn.
+pub(super) async fn promote(
+    mut connection: &AsyncPgConnection,
+    ended: &[DeliveryId],
+    now: Timestamp,
+) -> QueryResult<()> {
+    if ended.is_empty() {
         return Ok(());
     }
-    UpdateDeliveries::new(&updates)
-        .execute(&mut connection)
-        .await?;
-    let ended = updates.into_iter().filter(|update| update.is_final());
-    let ended: Vec<_> = ended.collect();
-    if !ended.is_empty() {
-        PromoteAll::new(&ended).execute(&mut connection).await?;
-    }
+    PromoteAll::new(ended, now).execute(&mut connection).await?;
     Ok(())
 }

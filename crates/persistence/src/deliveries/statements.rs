@@ -90,14 +90,9 @@ pub(super) struct Update {
     pub(super) due_time: Option<i64>,
     pub(super) now: i64,
     /// How many attempts it had when it was found: a retry by hand sets them back.
-    pub(super) seen: i32,
-}
-
-impl Update {
-    /// Whether nothing is tried any more.
-    pub(super) fn is_final(&self) -> bool {
-        self.state != "pending"
-    }
+    pub(super) attempts_seen: i32,
+    /// When it had last changed when it was found, which tells of a retry before the first attempt was noted.
+    pub(super) change_seen: i64,
 }
 
 row_statement! {
@@ -112,7 +107,8 @@ row_statement! {
     " WHERE partition = " partition: Integer,
     " AND log_offset = " log_offset: BigInt,
     " AND number = " number: Integer,
-    " AND ((state = 'pending' AND attempts = " seen: Integer,
+    " AND ((state = 'pending' AND attempts = " attempts_seen: Integer,
+    " AND update_time = " change_seen: BigInt,
     ") OR 'succeeded' = " state: Text;
     ")"
 }

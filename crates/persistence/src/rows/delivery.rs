@@ -1,9 +1,9 @@
-//! Rows of `deliveries` and `delivery_attempts`.
+//! Rows of `deliveries`, `delivery_attempts` and `delivery_decisions`.
 
 use std::time::Duration;
 
 use waymark_domain::{
-    delivery::{Attempt, Delivery, DeliveryId},
+    delivery::{Attempt, Decision, Delivery, DeliveryId, Verdict},
     history::{Destination, LogPosition, Logged, SetOff},
     partition::Partition,
     value::{Timestamp, TransitionCode},
@@ -158,5 +158,47 @@ impl AttemptRow {
             answer: self.answer,
         };
         Ok((number, attempt))
+    }
+}
+
+/// A row of a decision as it is read.
+#[derive(Debug, Clone, diesel::Queryable)]
+pub(crate) struct DecisionRow {
+    partition: i32,
+    log_offset: i64,
+    number: i32,
+    decision: i32,
+    verdict: String,
+    reason: String,
+    actor: String,
+    create_time: i64,
+}
+
+/// The word of a decision that a delivery is tried again.
+pub(crate) const RETRIED: &str = "retried";
+/// The word of a decision that a delivery is not sent.
+pub(crate) const SKIPPED: &str = "skipped";
+
+impl DecisionRow {
+    /// Reads the decision.
+    pub(crate) fn decision(self) -> Result<Decision, Error> {
+        let row = format!(
+            "{}/{}/{}/{}",
+            self.partition, self.log_offset, self.number, self.decision
+        );
+        let reading = Reading {
+            table: "delivery_decisions",
+            row: &row,
+        };
+        let verdict = match self.verdict.as_str() {
+            RETRIED => Verdict::Retried,
+            SKIPPED => Verdict::Skipped(reading.text("reason", &self.reason)?),
+            _ => return Err(reading.corrupt("verdict", "neither retried nor skipped")),
+        };
+        Ok(Decision {
+            verdict,
+            actor: reading.json("actor", &self.actor)?,
+            time: Timestamp::from_micros(self.create_time),
+        })
     }
 }

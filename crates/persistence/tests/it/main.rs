@@ -5,6 +5,7 @@
 
 mod faults;
 mod hints;
+mod ledger;
 mod plans;
 mod tracking;
 mod wal;

@@ -4,16 +4,19 @@ use std::time::Duration;
 
 use prost_types::{Duration as Span, FieldMask, Timestamp};
 use waymark_domain::{
-    delivery::{Attempt, Delivery, DeliveryState, Outcome},
+    actor::Actor,
+    delivery::{Attempt, Decision, Delivery, DeliveryState, Outcome, Verdict},
     history::{Destination, Readers},
+    value::Reason,
 };
 use waymark_proto::{
     convert::{
         delivery::{
             DeliveryFilter, ListDeliveries, RetryDeliveries, RetryDelivery, attempt_to_wire,
-            delivery_to_wire,
+            decision_to_wire, delivery_to_wire,
         },
         endpoint::{CreateEndpoint, EndpointPatch, RotateEndpointSecret, UpdateEndpoint},
+        timestamp_to_wire,
     },
     v1,
 };
@@ -62,6 +65,7 @@ fn a_delivery_is_shown() {
         create_time: created,
         update_time: created,
         attempts: Vec::new(),
+        decisions: Vec::new(),
     };
     let to = Destination::Endpoint(value("erp"));
     assert_eq!(
@@ -120,6 +124,26 @@ fn an_attempt_is_shown() {
         let wire = attempt_to_wire(1, &attempt(outcome, None));
         assert_eq!((wire.outcome(), wire.code), (shown, 0));
     }
+}
+
+#[test]
+fn a_decision_is_shown() {
+    let decision = |verdict| Decision {
+        verdict,
+        actor: Actor::system(),
+        time: CREATED,
+    };
+    let reason = Reason::new("told by telephone").unwrap();
+    let wire = decision_to_wire(&decision(Verdict::Skipped(reason)));
+    assert_eq!(wire.action(), v1::DecisionAction::Skipped);
+    assert_eq!(wire.reason, "told by telephone");
+    assert_eq!(wire.actor.unwrap().kind(), v1::ActorKind::System);
+    assert_eq!(wire.time, Some(timestamp_to_wire(CREATED)));
+    let wire = decision_to_wire(&decision(Verdict::Retried));
+    assert_eq!(
+        (wire.action(), wire.reason.as_str()),
+        (v1::DecisionAction::Retried, "")
+    );
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Carries one delivery to its target, and says what becomes of it.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout};
 use waymark_delivery::{
@@ -10,13 +10,13 @@ use waymark_delivery::{
 };
 use waymark_domain::{
     delivery::{self, Delivery},
-    history::Destination,
+    history::{Destination, SetOff},
     value::{EndpointCode, Period, Timestamp},
     workflow::{Channel, Email, Identity, Policy, Publish, Work},
 };
-use waymark_persistence::{Clock, DeploymentId, Endpoint, Finished, NextStep, Store};
+use waymark_persistence::{Clock, DeploymentId, Endpoint, Error, Finished, NextStep, Store};
 
-use super::content::Occasion;
+use super::content::{Occasion, Parcel};
 use crate::settings::DispatchSettings;
 
 /// How much waits vary, so that what failed together is not tried together.
@@ -24,8 +24,22 @@ const JITTER: f64 = 0.1;
 /// The longest that a target may ask to be left alone.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
+/// What is said where an action no longer sends what it sent.
+const CHANGED: &str = "the action does something else now";
+
 /// The endpoints by their codes.
 pub(super) type Endpoints = HashMap<EndpointCode, Endpoint>;
+
+/// Reads all endpoints.
+///
+/// # Errors
+/// Returns [`Error`] when the database cannot be read.
+pub(super) async fn endpoints(store: &Store) -> Result<Endpoints, Error> {
+    let endpoints = store.endpoints().await?.into_iter();
+    Ok(endpoints
+        .map(|endpoint| (endpoint.code.clone(), endpoint))
+        .collect())
+}
 
 /// What leads out of the house.
 pub(crate) struct Carrier {
@@ -34,6 +48,12 @@ pub(crate) struct Carrier {
     publisher: Option<Publisher>,
     deployment: DeploymentId,
     clock: Clock,
+}
+
+impl fmt::Debug for Carrier {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Carrier").finish_non_exhaustive()
+    }
 }
 
 /// Why nothing can be carried.
@@ -118,19 +138,10 @@ impl Carrier {
             Work::Write(_) => return unattempted(delivery, changed()),
         };
         let began = (Instant::now(), self.clock.now());
-        let attempt = match (channel, &delivery.to) {
-            (Channel::Webhook(_), Destination::Endpoint(code)) => {
-                let endpoint = endpoints.get(code);
-                self.post(&delivery, &occasion, code, endpoint, policy)
-                    .await
-            }
-            (Channel::Email(email), Destination::Readers(_)) => {
-                self.mail(&delivery, &occasion, email, policy).await
-            }
-            (Channel::Publish(publish), Destination::Subject) => {
-                self.publish(&delivery, &occasion, publish, policy).await
-            }
-            _ => return unattempted(delivery, changed()),
+        let parcel = Parcel::of(&delivery, &occasion);
+        let attempt = self.attempt(&parcel, &occasion, (channel, policy), &endpoints);
+        let Some(attempt) = attempt.await else {
+            return unattempted(delivery, changed());
         };
         let url = match &delivery.to {
             Destination::Endpoint(code) => endpoints.get(code).map(|endpoint| endpoint.url.clone()),
@@ -139,9 +150,54 @@ impl Carrier {
         self.judge(delivery, policy, attempt, began, url)
     }
 
+    /// Carries something once, whether or not its action and its endpoint are switched on, and
+    /// leaves it at that.
+    pub(super) async fn test(
+        &self,
+        set_off: SetOff,
+        occasion: &Occasion,
+        endpoints: &Endpoints,
+    ) -> delivery::Attempt {
+        let began = (Instant::now(), self.clock.now());
+        let workflow = occasion.published.graph.workflow();
+        let attempt = match workflow.action(&set_off.action).map(|action| &action.work) {
+            Some(Work::Send(channel, policy)) => {
+                let parcel = Parcel::test(set_off);
+                self.attempt(&parcel, occasion, (channel, *policy), endpoints)
+                    .await
+            }
+            Some(Work::Write(_)) | None => None,
+        };
+        let attempt = attempt.unwrap_or_else(|| failed(CHANGED.to_owned()));
+        recorded(attempt, began).0
+    }
+
+    /// Makes an attempt; none where the channel does not lead to the destination.
+    async fn attempt(
+        &self,
+        parcel: &Parcel,
+        occasion: &Occasion,
+        (channel, policy): (&Channel, Policy),
+        endpoints: &Endpoints,
+    ) -> Option<Attempt> {
+        Some(match (channel, &parcel.set_off.to) {
+            (Channel::Webhook(_), Destination::Endpoint(code)) => {
+                let endpoint = endpoints.get(code);
+                self.post(parcel, occasion, code, endpoint, policy).await
+            }
+            (Channel::Email(email), Destination::Readers(_)) => {
+                self.mail(parcel, occasion, email, policy).await
+            }
+            (Channel::Publish(publish), Destination::Subject) => {
+                self.publish(parcel, occasion, publish, policy).await
+            }
+            _ => return None,
+        })
+    }
+
     async fn post(
         &self,
-        delivery: &Delivery,
+        parcel: &Parcel,
         occasion: &Occasion,
         code: &EndpointCode,
         endpoint: Option<&Endpoint>,
@@ -150,8 +206,8 @@ impl Carrier {
         let Some(endpoint) = endpoint else {
             return failed(format!("there is no endpoint {code}"));
         };
-        let id = occasion.message_id(delivery);
-        let (Ok(url), Ok(message_id)) = (WebhookUrl::parse(&endpoint.url), MessageId::new(&id))
+        let id = &parcel.message_id;
+        let (Ok(url), Ok(message_id)) = (WebhookUrl::parse(&endpoint.url), MessageId::new(id))
         else {
             return failed(format!("the URL of endpoint {code} cannot be used"));
         };
@@ -161,7 +217,7 @@ impl Carrier {
             .iter()
             .filter(|secret| secret.expire_time.is_none_or(|expires| expires > now));
         let secrets = valid.filter_map(|secret| Secret::parse(&secret.secret).ok());
-        let body = match occasion.body(delivery) {
+        let body = match occasion.body(parcel) {
             Ok(body) => body,
             Err(error) => return failed(error.to_string()),
         };
@@ -171,7 +227,7 @@ impl Carrier {
                 id: message_id,
                 timestamp: u64::try_from(now.micros() / 1_000_000).unwrap_or(0),
                 secrets: secrets.collect(),
-                event: occasion.event(&id, self.deployment),
+                event: occasion.event(id, self.deployment),
                 body,
                 timeout: policy.timeout.duration(),
             })
@@ -180,7 +236,7 @@ impl Carrier {
 
     async fn mail(
         &self,
-        delivery: &Delivery,
+        parcel: &Parcel,
         occasion: &Occasion,
         email: &Email,
         policy: Policy,
@@ -188,7 +244,7 @@ impl Carrier {
         let Some(mailer) = &self.mailer else {
             return failed("there is no mail server in the settings".to_owned());
         };
-        let letter = match letter(delivery, occasion, email) {
+        let letter = match letter(parcel, occasion, email) {
             Ok(letter) => letter,
             Err(problem) => return refused(problem),
         };
@@ -197,7 +253,7 @@ impl Carrier {
 
     async fn publish(
         &self,
-        delivery: &Delivery,
+        parcel: &Parcel,
         occasion: &Occasion,
         publish: &Publish,
         policy: Policy,
@@ -205,8 +261,8 @@ impl Carrier {
         let Some(publisher) = &self.publisher else {
             return failed("there is no NATS server in the settings".to_owned());
         };
-        let id = occasion.message_id(delivery);
-        let (subject, body) = match (occasion.subject(publish), occasion.body(delivery)) {
+        let id = parcel.message_id.clone();
+        let (subject, body) = match (occasion.subject(publish), occasion.body(parcel)) {
             (Ok(subject), Ok(body)) => (subject, body),
             (Err(error), _) => {
                 return refused(format!("the subject cannot be filled in: {error}"));
@@ -228,58 +284,28 @@ impl Carrier {
         delivery: Delivery,
         policy: Policy,
         attempt: Attempt,
-        (began, start_time): (Instant, Timestamp),
+        began: (Instant, Timestamp),
         url: Option<String>,
     ) -> Carried {
-        let duration = began.elapsed();
         let now = self.clock.now();
-        let (outcome, problem, pause) = match attempt.outcome {
-            Outcome::Accepted => (delivery::Outcome::Accepted, String::new(), None),
-            Outcome::Failed {
-                problem,
-                retry_after,
-            } => (delivery::Outcome::Failed, problem, retry_after),
-            Outcome::Refused { problem } => (delivery::Outcome::Refused, problem, None),
-            Outcome::Gone => {
-                let problem = "the endpoint says that it is gone for good (410)".to_owned();
-                let attempt = record(start_time, duration, attempt.code, attempt.answer);
-                let attempt = delivery::Attempt {
-                    problem: problem.clone(),
-                    ..attempt
-                };
-                return Carried {
-                    finished: Finished {
-                        delivery,
-                        attempt: Some(attempt),
-                        // It waits until somebody switches the endpoint on again.
-                        next: NextStep::Retry { at: now, problem },
-                    },
-                    pause: None,
-                    gone: url,
-                };
-            }
-        };
-        let pause = pause.map(|pause| pause.min(RETRY_AFTER_MAX));
+        let is_gone = matches!(attempt.outcome, Outcome::Gone);
+        let (attempt, pause) = recorded(attempt, began);
+        let problem = attempt.problem.clone();
         let failed = delivery.attempts.saturating_add(1);
-        let next = match (outcome, policy.wait_after(failed)) {
+        let next = match (attempt.outcome, policy.wait_after(failed)) {
+            // It waits until somebody switches the endpoint on again.
+            _ if is_gone => NextStep::Retry { at: now, problem },
             (delivery::Outcome::Accepted, _) => NextStep::Succeed,
             (delivery::Outcome::Failed, Some(wait)) => NextStep::Retry {
                 at: later(
                     now,
                     jittered(wait.duration()).max(pause.unwrap_or_default()),
                 ),
-                problem: problem.clone(),
+                problem,
             },
             (delivery::Outcome::Failed, None) | (delivery::Outcome::Refused, _) => {
-                NextStep::GiveUp {
-                    problem: problem.clone(),
-                }
+                NextStep::GiveUp { problem }
             }
-        };
-        let attempt = delivery::Attempt {
-            outcome,
-            problem,
-            ..record(start_time, duration, attempt.code, attempt.answer)
         };
         Carried {
             finished: Finished {
@@ -288,25 +314,42 @@ impl Carrier {
                 next,
             },
             pause,
-            gone: None,
+            gone: url.filter(|_| is_gone),
         }
     }
 }
 
-fn record(
-    start_time: Timestamp,
-    duration: Duration,
-    code: Option<u16>,
-    answer: Vec<u8>,
-) -> delivery::Attempt {
-    delivery::Attempt {
-        start_time,
-        duration,
-        outcome: delivery::Outcome::Failed,
+/// An attempt as it is noted, and how long its target asks to be left alone.
+fn recorded(
+    attempt: Attempt,
+    (began, start_time): (Instant, Timestamp),
+) -> (delivery::Attempt, Option<Duration>) {
+    let Attempt {
+        outcome,
         code,
-        problem: String::new(),
         answer,
-    }
+    } = attempt;
+    let (outcome, problem, pause) = match outcome {
+        Outcome::Accepted => (delivery::Outcome::Accepted, String::new(), None),
+        Outcome::Failed {
+            problem,
+            retry_after,
+        } => (delivery::Outcome::Failed, problem, retry_after),
+        Outcome::Refused { problem } => (delivery::Outcome::Refused, problem, None),
+        Outcome::Gone => {
+            let problem = "the endpoint says that it is gone for good (410)".to_owned();
+            (delivery::Outcome::Failed, problem, None)
+        }
+    };
+    let attempt = delivery::Attempt {
+        start_time,
+        duration: began.elapsed(),
+        outcome,
+        code,
+        problem,
+        answer,
+    };
+    (attempt, pause.map(|pause| pause.min(RETRY_AFTER_MAX)))
 }
 
 /// What cannot be attempted.
@@ -324,19 +367,19 @@ pub(super) fn unattempted(delivery: Delivery, next: NextStep) -> Carried {
 
 fn changed() -> NextStep {
     NextStep::GiveUp {
-        problem: "the action does something else now".to_owned(),
+        problem: CHANGED.to_owned(),
     }
 }
 
-fn letter(delivery: &Delivery, occasion: &Occasion, email: &Email) -> Result<Mail, String> {
+fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, String> {
     let order = &occasion.order;
     let template = email
         .guest_template
         .as_ref()
         .filter(|_| order.customer.guest)
         .unwrap_or(&email.template);
-    let (to, copies) = occasion.readers(email, &delivery.to);
-    let name = match (to, &delivery.to) {
+    let (to, copies) = occasion.readers(email, &parcel.set_off.to);
+    let name = match (to, &parcel.set_off.to) {
         (Some(address), Destination::Readers(_)) if address == order.customer.email.as_str() => {
             order.customer.name.as_str()
         }
@@ -347,7 +390,7 @@ fn letter(delivery: &Delivery, occasion: &Occasion, email: &Email) -> Result<Mai
     };
     let copies = copies.into_iter().map(|address| mailbox("", address));
     Ok(Mail {
-        id: occasion.message_id(delivery),
+        id: parcel.message_id.clone(),
         identity: identity(email.identity),
         to: to.map(|address| mailbox(name, address)).transpose()?,
         bcc: copies.collect::<Result<_, _>>()?,
@@ -403,7 +446,8 @@ fn jittered(wait: Duration) -> Duration {
     wait.mul_f64(1.0 + JITTER * (2.0 * fastrand::f64() - 1.0))
 }
 
-fn later(now: Timestamp, wait: Duration) -> Timestamp {
+/// The instant some time after another.
+pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
     let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(now.micros().saturating_add(micros))
 }

@@ -1,4 +1,4 @@
-//! What deliveries carry: the entry, and the order as the step of that entry left it.
+//! What is carried: the entry, and the order as the step of that entry left it.
 
 use std::{
     sync::Arc,
@@ -8,10 +8,11 @@ use std::{
 use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
+use uuid::Uuid;
 use waymark_delivery::CloudEvent;
 use waymark_domain::{
     delivery::Delivery,
-    history::{Destination, Readers},
+    history::{Destination, Readers, SetOff},
     order::Order,
     template::TemplateError,
     value::{EmailAddress, Money, Timestamp},
@@ -23,6 +24,47 @@ use waymark_proto::{
     json::{self, JsonError, Names},
     v1,
 };
+
+/// One thing to carry, and how receivers tell it from others.
+#[derive(Debug, Clone)]
+pub(super) struct Parcel {
+    /// What a receiver knows a repeat by.
+    pub(super) message_id: String,
+    /// The name of its delivery; empty for a test.
+    delivery_id: String,
+    /// The action that wants it, and where it goes.
+    pub(super) set_off: SetOff,
+}
+
+impl Parcel {
+    /// What a delivery is to carry. Its message id also tells this timeline from one that a
+    /// restore brought back, which the name of the delivery does not.
+    pub(super) fn of(delivery: &Delivery, occasion: &Occasion) -> Self {
+        let batch = occasion.entry.batch.0.iter().take(6);
+        let batch = batch.fold(String::with_capacity(12), |mut text, byte| {
+            use std::fmt::Write as _;
+            let _ = write!(text, "{byte:02x}");
+            text
+        });
+        Self {
+            message_id: format!("msg_{batch}_{}", delivery.id),
+            delivery_id: delivery.id.to_string(),
+            set_off: SetOff {
+                action: delivery.action.clone(),
+                to: delivery.to.clone(),
+            },
+        }
+    }
+
+    /// What is carried once, to try an action.
+    pub(super) fn test(set_off: SetOff) -> Self {
+        Self {
+            message_id: format!("test_{}", Uuid::new_v4().simple()),
+            delivery_id: String::new(),
+            set_off,
+        }
+    }
+}
 
 /// What a delivery is about.
 #[derive(Debug, Clone)]
@@ -38,23 +80,6 @@ pub(super) struct Occasion {
 }
 
 impl Occasion {
-    /// What makes a repeat recognisable: unlike the name of the delivery it also tells this
-    /// timeline from one that a restore brought back.
-    pub(super) fn message_id(&self, delivery: &Delivery) -> String {
-        let batch: String =
-            self.entry
-                .batch
-                .0
-                .iter()
-                .take(6)
-                .fold(String::with_capacity(12), |mut text, byte| {
-                    use std::fmt::Write as _;
-                    let _ = write!(text, "{byte:02x}");
-                    text
-                });
-        format!("msg_{batch}_{}", delivery.id)
-    }
-
     /// What the event says about itself.
     pub(super) fn event(&self, id: &str, deployment: DeploymentId) -> CloudEvent {
         let logged = &self.entry.logged;
@@ -70,14 +95,14 @@ impl Occasion {
 
     /// The body of a webhook or an event: the type, the time, and under `data` the entry and the
     /// order as protobuf's JSON.
-    pub(super) fn body(&self, delivery: &Delivery) -> Result<Bytes, JsonError> {
+    pub(super) fn body(&self, parcel: &Parcel) -> Result<Bytes, JsonError> {
         let logged = &self.entry.logged;
         let body = json!({
             "type": format!("order.{}", logged.entry.kind().word()),
             "timestamp": instant(logged.entry.create_time),
             "data": {
-                "deliveryId": delivery.id.to_string(),
-                "action": delivery.action.to_string(),
+                "deliveryId": parcel.delivery_id,
+                "action": parcel.set_off.action.to_string(),
                 "entry": json::entry(&v1::HistoryEntry::from(logged), Names::Canonical)?,
                 "order": json::order(&self.order_to_wire(), Names::Canonical)?,
             },

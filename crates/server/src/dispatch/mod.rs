@@ -8,7 +8,9 @@
 mod breaker;
 mod carrier;
 mod content;
+mod retention;
 mod tenure;
+mod test;
 mod timers;
 
 use std::{
@@ -33,12 +35,15 @@ use waymark_domain::{
 };
 use waymark_persistence::{Batched, Error, Finished, NextStep, Store};
 
-pub(crate) use self::carrier::{Carrier, CarrierError};
 use self::{
     breaker::Breakers,
-    carrier::{Carried, Endpoints, unattempted},
+    carrier::{Carried, Endpoints, later, unattempted},
     content::Occasion,
     tenure::Tenure,
+};
+pub(crate) use self::{
+    carrier::{Carrier, CarrierError},
+    test::{Tested, test},
 };
 use crate::{App, error::chain, settings::DispatchSettings, tracking};
 
@@ -50,6 +55,8 @@ const REPLAY_CHUNK: usize = 1_000;
 const END_MAX: Duration = Duration::from_secs(2);
 /// How old what is known of endpoints may be when something is sent to one.
 const ENDPOINTS_AGE_MAX: Duration = Duration::from_millis(100);
+/// How long a mail waits whose link could not be made.
+const LINK_WAIT: Duration = Duration::from_secs(5);
 /// The shortest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long attempts that have just begun have at least to end together.
@@ -167,14 +174,14 @@ impl UnderWay {
 }
 
 impl Dispatcher {
-    pub(crate) fn new(app: Arc<App>, settings: DispatchSettings, carrier: Carrier) -> Self {
+    pub(crate) fn new(app: Arc<App>, settings: DispatchSettings) -> Self {
         let store = app.store.clone();
         Self {
             tenure: Tenure::new(store.clone(), settings.lease),
+            carrier: Arc::clone(&app.carrier),
             app,
             store,
             settings,
-            carrier: Arc::new(carrier),
             endpoints: Arc::default(),
             endpoints_read: Instant::now(),
             under_way: UnderWay::default(),
@@ -192,6 +199,13 @@ impl Dispatcher {
         let mut poll = interval(self.settings.poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (tell, owned) = watch::channel(BTreeSet::new());
+        let retention = retention::run(
+            self.store.clone(),
+            self.tenure.me().clone(),
+            self.settings.keep,
+            owned.clone(),
+        );
+        let retention = tokio::spawn(retention);
         let timers = timers::run(Arc::clone(&self.app), self.settings.poll_interval, owned);
         let timers = tokio::spawn(timers);
         let mut failing = Failing::default();
@@ -225,6 +239,7 @@ impl Dispatcher {
             sleep_until(gathered.max(began + LOOK_INTERVAL)).await;
         }
         timers.abort();
+        retention.abort();
         self.end().await;
     }
 
@@ -245,9 +260,7 @@ impl Dispatcher {
     }
 
     async fn read_endpoints(&mut self) -> Result<(), Error> {
-        let endpoints = self.store.endpoints().await?.into_iter();
-        let by_code = endpoints.map(|endpoint| (endpoint.code.clone(), endpoint));
-        self.endpoints = Arc::new(by_code.collect());
+        self.endpoints = Arc::new(carrier::endpoints(&self.store).await?);
         self.endpoints_read = Instant::now();
         Ok(())
     }
@@ -386,10 +399,8 @@ impl Dispatcher {
                 self.under_way.spawn(delivery, future::ready(carried));
                 continue;
             };
-            let carrier = Arc::clone(&self.carrier);
-            let endpoints = Arc::clone(&self.endpoints);
-            let copy = delivery.clone();
-            let attempt = async move { carrier.carry(copy, occasion, endpoints).await };
+            let (app, endpoints) = (Arc::clone(&self.app), Arc::clone(&self.endpoints));
+            let attempt = carry(app, delivery.clone(), occasion, endpoints);
             self.under_way.spawn(delivery, attempt);
         }
         Ok(())
@@ -424,17 +435,11 @@ impl Dispatcher {
             else {
                 continue;
             };
-            let feed_url = match &delivery.to {
-                Destination::Readers(_) => {
-                    tracking::feed_url(&self.app, &delivery.workflow, &delivery.order_id).await?
-                }
-                Destination::Endpoint(_) | Destination::Subject => String::new(),
-            };
             let occasion = Occasion {
                 entry: entry.clone(),
                 order,
                 published,
-                feed_url,
+                feed_url: String::new(),
             };
             occasions.insert(delivery.id, occasion);
         }
@@ -477,6 +482,26 @@ async fn reached(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant).await,
         None => future::pending().await,
     }
+}
+
+/// Carries a delivery; a mail with the link that its order has for the customer.
+async fn carry(
+    app: Arc<App>,
+    delivery: Delivery,
+    mut occasion: Occasion,
+    endpoints: Arc<Endpoints>,
+) -> Carried {
+    if matches!(delivery.to, Destination::Readers(_)) {
+        match tracking::link(&app, &delivery.workflow, &delivery.order_id).await {
+            Ok(url) => occasion.feed_url = url,
+            Err(error) => {
+                let problem = format!("no link could be made for the customer: {error}");
+                let at = later(app.store.clock().now(), LINK_WAIT);
+                return unattempted(delivery, NextStep::Retry { at, problem });
+            }
+        }
+    }
+    app.carrier.carry(delivery, occasion, endpoints).await
 }
 
 /// What fails is said once, until it works again.

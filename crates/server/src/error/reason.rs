@@ -76,6 +76,8 @@ reasons! {
     AssignmentNotFound "ASSIGNMENT_NOT_FOUND" NotFound ["state", "status"];
     /// The workflow has no such transition.
     TransitionNotFound "TRANSITION_NOT_FOUND" NotFound ["transition"];
+    /// The workflow has no such action.
+    ActionNotFound "ACTION_NOT_FOUND" NotFound ["action"];
     /// The workflow has no such operation.
     OperationNotFound "OPERATION_NOT_FOUND" NotFound ["operation"];
     /// No such hold stands on the order.

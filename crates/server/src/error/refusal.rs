@@ -100,6 +100,7 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
         R::TransitionExists { transition } | R::TransitionNotFound { transition } => {
             problem.with("transition", transition)
         }
+        R::ActionNotFound { action } => problem.with("action", action),
         R::OperationNotFound { operation } => problem.with("operation", operation),
         R::VersionMismatch { expected, current } => {
             problem.with("expected", expected).with("current", current)

@@ -9,7 +9,7 @@ use waymark_domain::{
     guard::EvaluationError,
     order::{Rejection, Standing},
     value::{HoldId, Invalid, LineId, Money, OrderId, Quantity, RequestId, Role},
-    workflow::{Refusal, Usage},
+    workflow::{ActionPath, Occasion, Refusal, Usage},
 };
 use waymark_persistence::{EndpointInUse, LedgerRefusal};
 
@@ -247,6 +247,12 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::TransitionNotFound {
             transition: Longest::code(),
+        },
+        Refusal::ActionNotFound {
+            action: ActionPath {
+                occasion: Occasion::Operation(Longest::code()),
+                code: Longest::code(),
+            },
         },
         Refusal::OperationNotFound {
             operation: Longest::code(),

@@ -27,6 +27,7 @@ pub(super) fn read(values: &Values) -> Result<DispatchSettings, SettingsError> {
         lease: values.take("dispatch_lease_ms", parse::milliseconds(100))?,
         poll_interval: values.take("dispatch_poll_ms", parse::milliseconds(10))?,
         in_flight_max: values.take("deliveries_in_flight_max", parse::count(1, 10_000))?,
+        keep: values.take("deliveries_keep_days", parse::days(36_500))?,
         webhooks: WebhookSettings {
             allowed: values.take("webhooks_allowed", parse::allowed)?,
             https_only: values.take("webhooks_https_only", parse::switch)?,

@@ -151,6 +151,11 @@ pub const KEYS: &[Key] = &[
         "How many deliveries are tried at once; one target takes half of them at most.",
     ),
     key(
+        "deliveries_keep_days",
+        "0",
+        "How many days deliveries are kept after their last change, once they succeeded or were skipped; 0: for ever.",
+    ),
+    key(
         "webhooks_allowed",
         "",
         "What webhooks may reach besides the public internet: addresses, networks such as `10.1.0.0/16` and host names, separated by commas.",

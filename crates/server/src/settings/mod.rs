@@ -85,6 +85,8 @@ pub struct DispatchSettings {
     pub poll_interval: Duration,
     /// How many attempts are made at once.
     pub in_flight_max: usize,
+    /// How long deliveries are kept that succeeded or were skipped; none for ever.
+    pub keep: Option<Duration>,
     /// Where webhooks may go.
     pub webhooks: WebhookSettings,
     /// How mails are sent; none where they are not.

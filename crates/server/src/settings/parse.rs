@@ -69,6 +69,15 @@ pub(super) fn partitions(text: &str) -> Result<Option<PartitionCount>, Problem> 
         .ok_or(Problem::OutOfRange { min: 1, max: 1024 })
 }
 
+/// Reads a number of days, where 0 means no end.
+pub(super) fn days(max: u64) -> impl Fn(&str) -> Result<Option<Duration>, Problem> {
+    move |text| {
+        let days = count(0, max)(text)?;
+        let days = u64::try_from(days).ok().filter(|days| *days > 0);
+        Ok(days.map(|days| Duration::from_hours(24 * days)))
+    }
+}
+
 pub(super) fn count(min: u64, max: u64) -> impl Fn(&str) -> Result<usize, Problem> {
     move |text| {
         let number = text

@@ -6,10 +6,13 @@ mod seal;
 pub(crate) use seal::Seal;
 
 use waymark_domain::{
+    actor::Actor,
     tracking::Tracking,
     value::{OrderId, StoreView, Timestamp, WorkflowCode},
 };
-use waymark_persistence::{Error, Store, Tracked};
+use waymark_persistence::{
+    ChangeMode, CommitError, Error, NewTrackingToken, Store, Tracked, TrackingCall, TrackingError,
+};
 
 use crate::App;
 
@@ -43,6 +46,39 @@ pub(crate) async fn feed_url(
     let newest = app.store().newest_tracking_token(workflow, id).await?;
     let url = newest.map(|token| feeds.of_token(&Seal::of(app.store()).token(token)));
     Ok(url.unwrap_or_default())
+}
+
+/// Where the customer can follow an order, to be told in a mail: its feed, with a token made for it where it has none
+/// that can be used. Empty where feeds are off.
+///
+/// # Errors
+/// Returns [`TrackingError`] when there is no such order any more, or the database failed.
+pub(crate) async fn link(
+    app: &App,
+    workflow: &WorkflowCode,
+    id: &OrderId,
+) -> Result<String, TrackingError> {
+    let Some(feeds) = app.feeds() else {
+        return Ok(String::new());
+    };
+    let newest = app.store().newest_tracking_token(workflow, id).await;
+    let token = if let Some(token) = newest.map_err(|_| CommitError::Unavailable)? {
+        token
+    } else {
+        let new = NewTrackingToken {
+            workflow: workflow.clone(),
+            order_id: id.clone(),
+            expire_time: None,
+        };
+        let call = TrackingCall {
+            request: None,
+            actor: Actor::system(),
+            mode: ChangeMode::Apply,
+        };
+        let created = app.store().create_tracking_token(&new, &call).await?;
+        created.answer.id
+    };
+    Ok(feeds.of_token(&Seal::of(app.store()).token(token)))
 }
 
 /// Follows a token; none when it is no token of this deployment, was revoked or has ended, and

@@ -13,7 +13,7 @@ use waymark_persistence::{
     LedgerCall, Store,
 };
 
-use super::ledger::{CALL, webhook};
+use super::carrying::{CALL, webhook};
 use crate::{
     Fixture,
     build::{create, done, order_workflow, request},
@@ -198,6 +198,7 @@ pub async fn an_endpoint_is_answered_once(fixture: &Fixture) {
     let call = |request_id, fingerprint, mode| LedgerCall {
         request: Some(request(request_id, fingerprint)),
         mode,
+        ..CALL.clone()
     };
     let rehearsal = call("r-1", 1, ChangeMode::Rehearse);
     let rehearsed = create_as(store, &rehearsal, "erp").await.unwrap();

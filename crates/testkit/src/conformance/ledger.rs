@@ -2,181 +2,31 @@
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    time::Duration,
-};
+use std::{collections::BTreeMap, time::Duration};
 
 use waymark_domain::{
-    delivery::{Attempt, Delivery, DeliveryId, DeliveryState, Outcome},
+    actor::Actor,
+    delivery::{Attempt, Delivery, DeliveryId, DeliveryState, Outcome, Verdict},
     history::{Destination, LogPosition},
     partition::Partition,
-    value::{EndpointCode, Reason, Timestamp},
-    workflow::{Action, Channel, Policy, Publish, Webhook, Work},
+    value::{ActorId, EndpointCode, Reason, Timestamp},
 };
 use waymark_persistence::{
-    Account, Answered, ChangeError, ChangeMode, DeliveryQuery, DispatcherId, Finished, LedgerCall,
-    LedgerRefusal, NextStep, Store,
+    Answered, ChangeError, ChangeMode, DeliveryQuery, Finished, LedgerCall, LedgerRefusal,
+    NextStep, Store,
 };
 
+use super::carrying::{
+    CALL, account, all_of, attempt, carrier, declare, everything, finish, fulfilled, give_up, lane,
+    list, nothing, retry, skip,
+};
 use crate::{
     Fixture,
     build::{
-        all, comment, create, create_as, done, new_order, order_id, order_workflow, request,
+        actor, all, comment, create, create_as, done, new_order, order_id, order_workflow, request,
         transition, workflow_code,
     },
 };
-
-/// A call without a request id.
-pub(super) const CALL: LedgerCall = LedgerCall {
-    request: None,
-    mode: ChangeMode::Apply,
-};
-
-fn action(code: &str, channel: Channel) -> Action {
-    Action {
-        code: code.parse().unwrap(),
-        description: waymark_domain::value::Description::default(),
-        work: Work::Send(channel, Policy::default()),
-        condition: None,
-        position: 0,
-        active: true,
-    }
-}
-
-/// An action that sends to an endpoint.
-pub(super) fn webhook(code: &str, endpoint: &str) -> Action {
-    let endpoint = EndpointCode::new(endpoint).unwrap();
-    action(code, Channel::Webhook(Webhook { endpoint }))
-}
-
-fn publish(code: &str) -> Action {
-    let subject = "orders".parse().unwrap();
-    action(code, Channel::Publish(Publish { subject }))
-}
-
-/// Lets the workflows `order` and `other` send: a webhook and an event at creation, a webhook for
-/// each comment, an event when an order is cancelled.
-async fn declare(fixture: &Fixture) {
-    for code in ["order", "other"] {
-        let mut workflow = crate::build::workflow("magento", code);
-        workflow.on_create = vec![webhook("tell_erp", "erp"), publish("tell_all")];
-        workflow.on_comment = vec![webhook("tell_crm", "crm")];
-        let cancel = workflow.transitions.iter_mut();
-        let mut cancel = cancel.filter(|transition| transition.code.as_str() == "cancel");
-        cancel.next().unwrap().actions = vec![publish("tell_all")];
-        fixture
-            .change(code, |_| Ok(Some(workflow.clone())))
-            .await
-            .unwrap();
-    }
-}
-
-/// A process that carries all partitions.
-async fn carrier(store: &Store) -> DispatcherId {
-    let me = DispatcherId::random();
-    store.renew_leases(&me).await.unwrap();
-    let all: BTreeSet<_> = store.partition_count().all().collect();
-    let taken = store.take_leases(&me, &BTreeMap::new(), &all).await;
-    assert_eq!(taken.unwrap(), all);
-    me
-}
-
-fn attempt(fixture: &Fixture, outcome: Outcome) -> Attempt {
-    Attempt {
-        start_time: fixture.clock().now(),
-        duration: Duration::from_micros(1_500_001),
-        outcome,
-        code: Some(503),
-        problem: "busy".to_owned(),
-        answer: b"come again\xff".to_vec(),
-    }
-}
-
-/// Notes what came of attempts at deliveries.
-async fn finish(fixture: &Fixture, me: &DispatcherId, deliveries: &[Delivery], next: &NextStep) {
-    let outcome = match next {
-        NextStep::Succeed => Outcome::Accepted,
-        NextStep::Retry { .. } | NextStep::GiveUp { .. } | NextStep::Skip { .. } => Outcome::Failed,
-    };
-    let finished = deliveries.iter().map(|delivery| Finished {
-        delivery: delivery.clone(),
-        attempt: Some(attempt(fixture, outcome)),
-        next: next.clone(),
-    });
-    let finished: Vec<_> = finished.collect();
-    fixture
-        .store
-        .finish_deliveries(me, &finished)
-        .await
-        .unwrap();
-}
-
-fn give_up() -> NextStep {
-    NextStep::GiveUp {
-        problem: "nobody listens".to_owned(),
-    }
-}
-
-/// Reads all pages, and checks that none is too long.
-async fn list(store: &Store, query: &DeliveryQuery, limit: usize) -> Vec<Delivery> {
-    let (mut deliveries, mut cursor) = (Vec::new(), None);
-    for _ in 0..10_000 {
-        let page = store.list_deliveries(query, cursor.as_ref(), limit);
-        let page = page.await.unwrap();
-        assert!(page.deliveries.len() <= limit);
-        deliveries.extend(page.deliveries);
-        // A cursor survives its way through a page token.
-        let text = serde_json::to_string(&page.next).unwrap();
-        cursor = serde_json::from_str(&text).unwrap();
-        assert_eq!(cursor, page.next);
-        if cursor.is_none() {
-            return deliveries;
-        }
-    }
-    panic!("the list does not end");
-}
-
-async fn everything(store: &Store) -> Vec<Delivery> {
-    list(store, &DeliveryQuery::default(), 1_000).await
-}
-
-async fn account(store: &Store, id: DeliveryId) -> Account {
-    store.find_delivery(id).await.unwrap().unwrap()
-}
-
-/// The deliveries of an order to an endpoint, the oldest first.
-async fn lane(store: &Store, id: &str, endpoint: &str) -> Vec<Delivery> {
-    let query = DeliveryQuery {
-        orders: vec![(order_workflow(), order_id(id))],
-        endpoints: vec![EndpointCode::new(endpoint).unwrap()],
-        ..DeliveryQuery::default()
-    };
-    let mut deliveries = list(store, &query, 100).await;
-    deliveries.reverse();
-    deliveries
-}
-
-fn nothing<T>(_: &T) -> Vec<u8> {
-    Vec::new()
-}
-
-fn fulfilled<T>(answered: Answered<T>) -> T {
-    match answered {
-        Answered::Done(done) => done,
-        Answered::Replayed(_) => panic!("a call without a request id was replayed"),
-    }
-}
-
-async fn retry(store: &Store, id: DeliveryId) -> Delivery {
-    fulfilled(store.retry_delivery(&CALL, id, nothing).await.unwrap())
-}
-
-async fn skip(store: &Store, id: DeliveryId) -> Delivery {
-    let reason = Reason::new("not needed").unwrap();
-    let skipped = store.skip_delivery(&CALL, id, &reason, nothing).await;
-    fulfilled(skipped.unwrap())
-}
 
 /// Twenty orders of two workflows, some with comments, some cancelled, and deliveries in all states.
 async fn populate(fixture: &Fixture) -> Vec<Delivery> {
@@ -421,10 +271,6 @@ pub async fn a_dead_delivery_is_retried(fixture: &Fixture) {
     assert!(skipped.is_empty());
 }
 
-fn all_of(store: &Store) -> BTreeSet<Partition> {
-    store.partition_count().all().collect()
-}
-
 pub async fn a_delivery_that_waits_is_retried(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
@@ -435,7 +281,7 @@ pub async fn a_delivery_that_waits_is_retried(fixture: &Fixture) {
     let (partitions, lane_name) = (all_of(store), "webhook.crm");
     let due = store.due_deliveries(&me, &partitions, lane_name, 10).await;
     let due = due.unwrap();
-    let at = waymark_domain::value::Timestamp::from_micros(fixture.clock().now().micros() + 5);
+    let at = Timestamp::from_micros(fixture.clock().now().micros() + 5);
     let problem = "busy".to_owned();
     finish(fixture, &me, &due, &NextStep::Retry { at, problem }).await;
     let [first, second] = <[Delivery; 2]>::try_from(lane(store, "A-1", "crm").await).unwrap();
@@ -588,7 +434,7 @@ pub async fn many_deliveries_are_retried(fixture: &Fixture) {
     };
     let rehearsal = LedgerCall {
         mode: ChangeMode::Rehearse,
-        ..CALL
+        ..CALL.clone()
     };
     let counted = store.retry_deliveries(&rehearsal, &dead, nothing).await;
     assert_eq!(fulfilled(counted.unwrap()), 600);
@@ -625,7 +471,7 @@ pub async fn a_decision_is_answered_once(fixture: &Fixture) {
     let id = delivery.id;
     let call = |request_id, fingerprint| LedgerCall {
         request: Some(request(request_id, fingerprint)),
-        mode: ChangeMode::Apply,
+        ..CALL.clone()
     };
     let encode = |_: &Delivery| b"as it was".to_vec();
     let first = store.retry_delivery(&call("r-1", 1), id, encode).await;
@@ -665,6 +511,7 @@ pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
     let rehearsal = LedgerCall {
         request: Some(request("r-1", 1)),
         mode: ChangeMode::Rehearse,
+        ..CALL.clone()
     };
     fixture.time.advance(Duration::from_secs(1));
     let reason = Reason::new("no").unwrap();
@@ -702,4 +549,137 @@ pub async fn the_newest_attempts_are_shown(fixture: &Fixture) {
     let account = account(store, delivery.id).await;
     let numbers: Vec<_> = account.attempts.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, (11..=510).collect::<Vec<_>>());
+}
+
+/// A call of somebody.
+fn call_of(id: &str) -> LedgerCall {
+    LedgerCall {
+        actor: Actor {
+            id: ActorId::new(id).unwrap(),
+            on_behalf_of: ActorId::new("shop").unwrap(),
+            ..actor()
+        },
+        ..CALL.clone()
+    }
+}
+
+/// Who decided what about a delivery, and when.
+async fn decided(store: &Store, id: DeliveryId) -> Vec<(String, Verdict, Timestamp)> {
+    let decisions = account(store, id).await.decisions.into_iter();
+    let decided = decisions.map(|decision| {
+        assert_eq!(decision.actor.on_behalf_of.as_str(), "shop");
+        (
+            decision.actor.id.to_string(),
+            decision.verdict,
+            decision.time,
+        )
+    });
+    decided.collect()
+}
+
+async fn skip_as(store: &Store, call: &LedgerCall, id: DeliveryId, reason: &str) {
+    let reason = Reason::new(reason).unwrap();
+    let skipped = store.skip_delivery(call, id, &reason, nothing).await;
+    skipped.unwrap();
+}
+
+async fn retry_as(store: &Store, call: &LedgerCall, id: DeliveryId) {
+    store.retry_delivery(call, id, nothing).await.unwrap();
+}
+
+pub async fn who_decided_is_kept(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    done(store, create("A-1")).await;
+    let me = carrier(store).await;
+    let id = lane(store, "A-1", "erp").await.remove(0).id;
+    let mut expected = Vec::new();
+    let mut expect = |who: &str, verdict| {
+        fixture.time.advance(Duration::from_secs(1));
+        expected.push((who.to_owned(), verdict, fixture.clock().now()));
+        expected.clone()
+    };
+    assert_eq!(decided(store, id).await, []);
+    let reason = Reason::new("told by telephone").unwrap();
+    let skipped = expect("ann", Verdict::Skipped(reason.clone()));
+    skip_as(store, &call_of("ann"), id, reason.as_str()).await;
+    assert_eq!(decided(store, id).await, skipped);
+    let retried = expect("bob", Verdict::Retried);
+    retry_as(store, &call_of("bob"), id).await;
+    assert_eq!(decided(store, id).await, retried);
+
+    // What becomes of it by itself is no decision.
+    let delivery = lane(store, "A-1", "erp").await.remove(0);
+    finish(fixture, &me, &[delivery], &give_up()).await;
+    assert_eq!(decided(store, id).await, retried);
+    let dead = DeliveryQuery {
+        states: vec![DeliveryState::Dead],
+        ..DeliveryQuery::default()
+    };
+    let retried = expect("cem", Verdict::Retried);
+    let again = store
+        .retry_deliveries(&call_of("cem"), &dead, nothing)
+        .await;
+    assert_eq!(fulfilled(again.unwrap()), 1);
+    assert_eq!(decided(store, id).await, retried);
+    // The other delivery of the same entry is another one.
+    for other in everything(store).await {
+        assert!(other.id == id || decided(store, other.id).await.is_empty());
+    }
+}
+
+pub async fn what_changes_nothing_is_no_decision(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    done(store, create("A-1")).await;
+    for text in ["1", "2"] {
+        done(store, comment("A-1", text)).await;
+    }
+    let me = carrier(store).await;
+    let queue = lane(store, "A-1", "crm").await;
+    let (first, second) = (queue[0].id, queue[1].id);
+    let partitions = all_of(store);
+    let due = store.due_deliveries(&me, &partitions, "webhook.crm", 9);
+    assert_eq!(due.await.unwrap().len(), 1);
+
+    // Still waiting its turn.
+    retry_as(store, &call_of("bob"), second).await;
+    assert_eq!(decided(store, second).await, []);
+    // Rehearsed.
+    let rehearsal = LedgerCall {
+        mode: ChangeMode::Rehearse,
+        ..call_of("bob")
+    };
+    retry_as(store, &rehearsal, first).await;
+    skip_as(store, &rehearsal, first, "no").await;
+    assert_eq!(decided(store, first).await, []);
+    // Answered before, or skipped already.
+    let call = LedgerCall {
+        request: Some(request("r-1", 1)),
+        ..call_of("ann")
+    };
+    skip_as(store, &call, first, "no").await;
+    skip_as(store, &call, first, "no").await;
+    skip_as(store, &call_of("bob"), first, "again").await;
+    assert_eq!(decided(store, first).await.len(), 1);
+    // Refused.
+    let call = call_of("bob");
+    finish(fixture, &me, &queue[..1], &NextStep::Succeed).await;
+    let refused = store.retry_delivery(&call, first, nothing).await;
+    assert!(matches!(refused, Err(ChangeError::Refused(_))));
+    assert_eq!(decided(store, first).await.len(), 1);
+}
+
+pub async fn the_newest_decisions_are_shown(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    done(store, create("A-1")).await;
+    let id = lane(store, "A-1", "erp").await[0].id;
+    for number in 1..=505 {
+        let call = call_of(&format!("a-{number}"));
+        store.retry_delivery(&call, id, nothing).await.unwrap();
+    }
+    let decided = decided(store, id).await;
+    let ids = decided.into_iter().map(|(id, ..)| id);
+    assert!(ids.eq((6..=505).map(|number| format!("a-{number}"))));
 }

@@ -4,14 +4,21 @@
 //! backend; a case that is not listed there does not run, so a test compares.
 
 pub mod batches;
+mod carrying;
 pub mod commits;
 pub mod concurrency;
 pub mod constraints;
+pub mod copies;
 pub mod definitions;
+pub mod dispatching;
 pub mod endpoints;
 pub mod histories;
+pub mod interleaving;
+pub mod leases;
 pub mod ledger;
 pub mod listing;
+pub mod retention;
+pub mod timers;
 pub mod tracking;
 pub mod usage;
 
@@ -82,6 +89,12 @@ macro_rules! conformance_suite {
                 an_older_schema_is_refused_or_upgraded,
                 the_number_of_partitions_is_fixed,
             ],
+            copies: [
+                a_copy_waits_for_the_customers_mail,
+                without_the_customers_mail_there_are_no_copies,
+                copies_come_back_with_the_customers_mail,
+                what_somebody_decided_about_a_copy_stands,
+            ],
             definitions: [
                 a_workflow_comes_back_as_it_was_saved,
                 every_edit_comes_back_as_it_was_saved,
@@ -94,6 +107,18 @@ macro_rules! conformance_suite {
                 a_refused_change_writes_nothing,
                 a_guard_that_does_not_compile_is_not_saved,
                 a_deleted_workflow_can_come_again,
+            ],
+            dispatching: [
+                what_is_due_comes_by_time,
+                lanes_with_something_due_are_told,
+                deliveries_of_an_order_go_in_turn,
+                what_is_retried_goes_before_later_ones,
+                a_stuck_order_holds_up_no_other,
+                every_end_of_an_attempt_is_noted,
+                what_was_not_attempted_has_no_attempts,
+                what_somebody_decided_meanwhile_stands,
+                nothing_is_noted_twice,
+                a_batch_with_foreign_deliveries_is_noted_in_part,
             ],
             endpoints: [
                 endpoints_come_back_as_they_were_saved,
@@ -114,6 +139,16 @@ macro_rules! conformance_suite {
                 heads_and_batches,
                 the_history_of_an_order_that_is_not_there,
             ],
+            interleaving: [
+                deliveries_go_in_turn_whatever_happens,
+            ],
+            leases: [
+                a_process_counts_as_long_as_it_lives,
+                partitions_are_taken_from_nobody_or_the_dead,
+                two_processes_take_partitions_at_once,
+                partitions_are_given_back,
+                a_process_that_was_taken_over_notes_nothing,
+            ],
             ledger: [
                 everything_that_was_set_off_is_listed,
                 the_ledger_is_filtered_by_state,
@@ -127,6 +162,9 @@ macro_rules! conformance_suite {
                 a_decision_is_answered_once,
                 a_rehearsed_decision_writes_nothing,
                 the_newest_attempts_are_shown,
+                who_decided_is_kept,
+                what_changes_nothing_is_no_decision,
+                the_newest_decisions_are_shown,
             ],
             listing: [
                 every_order_by_every_key,
@@ -138,6 +176,22 @@ macro_rules! conformance_suite {
                 held_orders_by_where_they_return_to,
                 orders_of_several_workflows,
                 orders_are_counted_by_place,
+            ],
+            retention: [
+                old_deliveries_are_removed,
+                a_list_goes_on_while_deliveries_are_removed,
+                nothing_is_removed_without_the_lease,
+                a_long_ledger_is_removed_in_small_parts,
+            ],
+            timers: [
+                an_order_that_nobody_pays_is_due,
+                orders_are_due_in_turn,
+                an_order_that_moves_on_is_not_due,
+                a_hold_stops_the_clock,
+                a_hold_expires,
+                an_order_is_put_off,
+                a_changed_timer_counts_for_orders_that_wait,
+                two_processes_fire_a_timer_once,
             ],
             tracking: [
                 a_token_leads_to_its_order,
@@ -187,16 +241,22 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 11] = [
+pub const SOURCES: [&str; 17] = [
     include_str!("batches.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
     include_str!("constraints.rs"),
+    include_str!("copies.rs"),
     include_str!("definitions.rs"),
+    include_str!("dispatching.rs"),
     include_str!("endpoints.rs"),
     include_str!("histories.rs"),
+    include_str!("interleaving.rs"),
+    include_str!("leases.rs"),
     include_str!("ledger.rs"),
     include_str!("listing.rs"),
+    include_str!("retention.rs"),
+    include_str!("timers.rs"),
     include_str!("tracking.rs"),
     include_str!("usage.rs"),
 ];

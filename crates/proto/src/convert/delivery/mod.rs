@@ -5,5 +5,7 @@ mod request;
 mod resource;
 
 pub use filter::DeliveryFilter;
-pub use request::{GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery};
-pub use resource::{attempt_to_wire, delivery_to_wire};
+pub use request::{
+    GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery, TestAction,
+};
+pub use resource::{attempt_to_wire, decision_to_wire, delivery_to_wire};

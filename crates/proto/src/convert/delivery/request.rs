@@ -1,14 +1,17 @@
 //! Requests about deliveries.
 
 use waymark_domain::{
+    actor::Actor,
     delivery::DeliveryId,
-    value::{Invalid, Reason, WorkflowCode},
+    value::{Invalid, OrderId, Reason, WorkflowCode},
+    workflow::ActionPath,
 };
 
 use super::DeliveryFilter;
 use crate::{
     convert::{
-        call::{EditCall, EditFields, PageRequest, fingerprint, read_page},
+        actor::read_actor,
+        call::{EditCall, EditFields, PageRequest, ValidateOnly, fingerprint, read_page},
         violations::{Path, Violations},
     },
     invalid::InvalidRequest,
@@ -58,6 +61,23 @@ pub struct SkipDelivery {
     pub reason: Reason,
     /// Who asks, and how; there is no etag.
     pub edit: EditCall,
+}
+
+/// Asks that one action be run without a step.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TestAction {
+    /// The workflow of the order.
+    pub workflow: WorkflowCode,
+    /// The order.
+    pub order_id: OrderId,
+    /// The action.
+    pub action: ActionPath,
+    /// Whether its condition counts.
+    pub ignore_condition: bool,
+    /// Who asks.
+    pub actor: Actor,
+    /// Whether the call only asks what would happen.
+    pub validate_only: ValidateOnly,
 }
 
 impl ListDeliveries {
@@ -199,6 +219,41 @@ impl SkipDelivery {
                 id: id?,
                 reason: reason?,
                 edit: edit?,
+            })
+        })
+    }
+}
+
+impl TestAction {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] with every field that breaks a rule.
+    pub fn read(
+        request: v1::TestActionRequest,
+        default: &WorkflowCode,
+    ) -> Result<Self, InvalidRequest> {
+        let v1::TestActionRequest {
+            workflow,
+            order_id,
+            action,
+            ignore_condition,
+            actor,
+            validate_only,
+        } = request;
+        Violations::collect(|found| {
+            let at = Path::REQUEST;
+            let workflow = found.workflow(at, &workflow, default);
+            let order_id = found.text(at.field("order_id"), &order_id);
+            let action = found.text(at.field("action"), &action);
+            let actor = read_actor(found, at.field("actor"), actor);
+            Ok(Self {
+                workflow: workflow?,
+                order_id: order_id?,
+                action: action?,
+                ignore_condition,
+                actor: actor?,
+                validate_only: validate_only.into(),
             })
         })
     }

@@ -1,15 +1,15 @@
-//! Deliveries and their attempts, shown.
+//! Deliveries, their attempts and the decisions about them, shown.
 
 use std::time::Duration;
 
-use waymark_domain::delivery::{Attempt, Delivery, DeliveryState, Outcome};
+use waymark_domain::delivery::{Attempt, Decision, Delivery, DeliveryState, Outcome, Verdict};
 
 use crate::{
-    convert::{instant::timestamp_to_wire, order::text},
+    convert::{actor::actor_to_wire, instant::timestamp_to_wire, order::text},
     v1,
 };
 
-/// Writes a delivery, without its attempts.
+/// Writes a delivery, without its attempts and decisions.
 pub fn delivery_to_wire(delivery: &Delivery) -> v1::Delivery {
     let Delivery {
         id,
@@ -44,6 +44,7 @@ pub fn delivery_to_wire(delivery: &Delivery) -> v1::Delivery {
         create_time: Some(timestamp_to_wire(*create_time)),
         update_time: Some(timestamp_to_wire(*update_time)),
         attempts: Vec::new(),
+        decisions: Vec::new(),
     }
 }
 
@@ -65,6 +66,25 @@ pub fn attempt_to_wire(number: u32, attempt: &Attempt) -> v1::DeliveryAttempt {
         code: code.map_or(0, i32::from),
         problem: problem.clone(),
         answer: answer.clone(),
+    }
+}
+
+/// Writes what somebody decided about a delivery.
+pub fn decision_to_wire(decision: &Decision) -> v1::DeliveryDecision {
+    let Decision {
+        verdict,
+        actor,
+        time,
+    } = decision;
+    let (action, reason) = match verdict {
+        Verdict::Retried => (v1::DecisionAction::Retried, String::new()),
+        Verdict::Skipped(reason) => (v1::DecisionAction::Skipped, reason.to_string()),
+    };
+    v1::DeliveryDecision {
+        action: action.into(),
+        actor: Some(actor_to_wire(actor)),
+        time: Some(timestamp_to_wire(*time)),
+        reason,
     }
 }
 

@@ -12,7 +12,7 @@ use waymark_persistence::{
 use waymark_proto::{
     convert::delivery::{
         DeliveryFilter, GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery,
-        attempt_to_wire, delivery_to_wire,
+        attempt_to_wire, decision_to_wire, delivery_to_wire,
     },
     v1,
 };
@@ -53,17 +53,22 @@ pub(super) async fn page(
     })
 }
 
-/// Answers one delivery with its attempts.
+/// Answers one delivery with its attempts and the decisions about it.
 pub(super) async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryResponse, Error> {
     let GetDelivery { id } = call;
     let found = app.store().find_delivery(id).await?;
-    let Account { delivery, attempts } = found.ok_or(LedgerRefusal::DeliveryNotFound { id })?;
+    let Account {
+        delivery,
+        attempts,
+        decisions,
+    } = found.ok_or(LedgerRefusal::DeliveryNotFound { id })?;
     let attempts = attempts
         .iter()
         .map(|(number, attempt)| attempt_to_wire(*number, attempt));
     Ok(v1::GetDeliveryResponse {
         delivery: Some(v1::Delivery {
             attempts: attempts.collect(),
+            decisions: decisions.iter().map(decision_to_wire).collect(),
             ..delivery_to_wire(&delivery)
         }),
     })
@@ -152,7 +157,7 @@ pub(super) async fn skip(app: &App, call: SkipDelivery) -> Result<v1::SkipDelive
     })
 }
 
-/// Whether something was written that the log should tell: the ledger does not keep who decided.
+/// Whether something was written that the log should tell.
 fn is_news<T>(call: &LedgerCall, answered: &Answered<T>) -> bool {
     call.mode == ChangeMode::Apply && matches!(answered, Answered::Done(_))
 }

@@ -3,6 +3,7 @@
 mod endpoint;
 mod ledger;
 mod shown;
+mod test;
 
 use std::sync::Arc;
 
@@ -12,7 +13,9 @@ use waymark_persistence::{Answered, ChangeMode, LedgerCall};
 use waymark_proto::{
     convert::{
         call::{EditCall, ValidateOnly},
-        delivery::{GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery},
+        delivery::{
+            GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery, TestAction,
+        },
         endpoint::{
             CreateEndpoint, DeleteEndpoint, GetEndpoint, ListEndpoints, RotateEndpointSecret,
             UpdateEndpoint,
@@ -45,6 +48,7 @@ fn ledger_call(edit: &EditCall) -> LedgerCall {
             id: key.id.clone(),
             fingerprint: key.fingerprint,
         }),
+        actor: edit.actor.clone(),
         mode: match edit.validate_only {
             ValidateOnly::No => ChangeMode::Apply,
             ValidateOnly::Yes => ChangeMode::Rehearse,
@@ -109,6 +113,15 @@ impl ActionService for Service {
     ) -> Result<Response<v1::SkipDeliveryResponse>, Status> {
         let call = SkipDelivery::read(request.into_inner()).map_err(Error::from)?;
         Ok(Response::new(ledger::skip(&self.app, call).await?))
+    }
+
+    async fn test_action(
+        &self,
+        request: Request<v1::TestActionRequest>,
+    ) -> Result<Response<v1::TestActionResponse>, Status> {
+        let call = TestAction::read(request.into_inner(), self.app.default_workflow())
+            .map_err(Error::from)?;
+        Ok(Response::new(test::run(&self.app, call).await?))
     }
 
     async fn create_endpoint(

@@ -4,7 +4,7 @@ mod batch;
 mod list;
 mod single;
 mod stream;
-mod view;
+pub(super) mod view;
 
 use std::{pin::Pin, sync::Arc};
 

@@ -97,6 +97,7 @@ def arguments():
     parser.add_argument("--utf8", action="store_true")
     parser.add_argument("--user")
     parser.add_argument("--password")
+    parser.add_argument("--port", type=int, default=0)
     return parser.parse_args()
 
 
@@ -119,7 +120,7 @@ async def serve(given):
         )
 
     tls = context if given.security == "tls" else None
-    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", 0, ssl=tls)
+    server = await asyncio.get_running_loop().create_server(protocol, "127.0.0.1", given.port, ssl=tls)
     report(server.sockets[0].getsockname()[1])
     async with server:
         await server.serve_forever()

@@ -12,14 +12,17 @@ use tempfile::TempDir;
 
 const INSTALL: &str = "go install github.com/nats-io/nats-server/v2@v2.15.2";
 
-pub(crate) struct Nats {
+/// A NATS server on loopback, with a store of streams.
+#[derive(Debug)]
+pub struct Nats {
     process: Child,
-    pub(crate) port: u16,
+    /// Where it listens.
+    pub port: u16,
 }
 
 impl Nats {
     /// Starts a server that keeps its streams in `folder`, on `port` (0 = any).
-    pub(crate) fn start(folder: &TempDir, port: u16, arguments: &[&str]) -> Self {
+    pub fn start(folder: &TempDir, port: u16, arguments: &[&str]) -> Self {
         let port = if port == 0 {
             "-1".to_owned()
         } else {
@@ -52,12 +55,13 @@ impl Nats {
         server
     }
 
-    pub(crate) fn address(&self) -> String {
+    /// Its address, as clients take it.
+    pub fn address(&self) -> String {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
     /// Stops at once and answers the port, for another one.
-    pub(crate) fn stop(self) -> u16 {
+    pub fn stop(self) -> u16 {
         self.port
     }
 }

@@ -1,0 +1,83 @@
+//! What people decided about deliveries, and who.
+
+use diesel::{
+    ExpressionMethods, Insertable, IntoSql, QueryDsl,
+    dsl::sql,
+    sql_types::{BigInt, Integer, Text},
+};
+use diesel_async::RunQueryDsl;
+use waymark_domain::{
+    delivery::{Decision, DeliveryId, Verdict},
+    partition::Partition,
+};
+
+use super::key;
+use crate::{
+    Error,
+    rows::{
+        delivery::{DecisionRow, RETRIED, SKIPPED},
+        json,
+    },
+    schema::{deliveries, delivery_decisions},
+    tx::{Tx, on_conn},
+};
+
+/// How many decisions are shown of a delivery, the newest ones.
+const DECISIONS_MAX: i64 = 500;
+/// The number of the next decision about a delivery.
+const NEXT: &str = "(SELECT coalesce(max(d.decision), 0) + 1 FROM delivery_decisions d \
+     WHERE d.partition = deliveries.partition AND d.log_offset = deliveries.log_offset \
+     AND d.number = deliveries.number)";
+
+/// Adds a decision to those about some deliveries of a partition, which are there: those with
+/// this number, of the entries at these offsets.
+pub(super) async fn record(
+    tx: &mut Tx,
+    (partition, number): (Partition, i32),
+    offsets: &[i64],
+    decision: &Decision,
+) -> Result<(), Error> {
+    let (verdict, reason) = match &decision.verdict {
+        Verdict::Retried => (RETRIED, ""),
+        Verdict::Skipped(reason) => (SKIPPED, reason.as_str()),
+    };
+    let rows = deliveries::table
+        .filter(deliveries::partition.eq(partition.number()))
+        .filter(deliveries::number.eq(number))
+        .filter(deliveries::log_offset.eq_any(offsets.to_vec()))
+        .select((
+            deliveries::partition,
+            deliveries::log_offset,
+            deliveries::number,
+            sql::<Integer>(NEXT),
+            verdict.into_sql::<Text>(),
+            reason.into_sql::<Text>(),
+            json(&decision.actor)?.into_sql::<Text>(),
+            decision.time.micros().into_sql::<BigInt>(),
+        ));
+    let insert = rows.insert_into(delivery_decisions::table).into_columns((
+        delivery_decisions::partition,
+        delivery_decisions::log_offset,
+        delivery_decisions::number,
+        delivery_decisions::decision,
+        delivery_decisions::verdict,
+        delivery_decisions::reason,
+        delivery_decisions::actor,
+        delivery_decisions::create_time,
+    ));
+    on_conn!(tx, |c| insert.execute(c).await)?;
+    Ok(())
+}
+
+/// The last decisions about a delivery, the oldest first.
+pub(super) async fn last(tx: &mut Tx, id: DeliveryId) -> Result<Vec<Decision>, Error> {
+    let (partition, log_offset, number) = key(id);
+    let rows = delivery_decisions::table
+        .filter(delivery_decisions::partition.eq(partition))
+        .filter(delivery_decisions::log_offset.eq(log_offset))
+        .filter(delivery_decisions::number.eq(number))
+        .order(delivery_decisions::decision.desc())
+        .limit(DECISIONS_MAX);
+    let rows: Vec<DecisionRow> = on_conn!(tx, |c| rows.load(c).await)?;
+    rows.into_iter().rev().map(DecisionRow::decision).collect()
+}

@@ -1,0 +1,113 @@
+//! One action, run against an order without a step.
+
+use std::sync::Arc;
+
+use waymark_domain::{
+    delivery::Attempt,
+    history::{Destination, Entry, LogPosition, Logged},
+    order::{self, Trial},
+    workflow::Refusal,
+};
+use waymark_persistence::Batched;
+use waymark_proto::{
+    convert::{
+        call::ValidateOnly,
+        delivery::{TestAction, attempt_to_wire},
+    },
+    v1,
+};
+
+use crate::{
+    App, Error,
+    dispatch::{self, Tested},
+    services::order::view::find,
+};
+
+/// Says what an action would do, and has it send what it sends.
+pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse, Error> {
+    let TestAction {
+        workflow,
+        order_id,
+        action,
+        ignore_condition,
+        actor,
+        validate_only,
+    } = call;
+    let (published, order) = find(app, &workflow, &order_id).await?;
+    let before = order.version.saturating_sub(1);
+    let last = app
+        .store()
+        .order_history_after(&workflow, &order_id, before, 1);
+    let Some(entry) = last.await?.into_iter().next() else {
+        let what = "an order has no last entry";
+        return Err(Error::Internal { what });
+    };
+    let now = app.store().clock().now();
+    let last = entry.logged.entry.clone();
+    let trial = order::try_action(&published.graph, order.clone(), last, &action, now);
+    let trial = trial.ok_or_else(|| Refusal::ActionNotFound {
+        action: action.clone(),
+    })?;
+    let Trial {
+        applies,
+        destinations,
+        written,
+        problem,
+    } = trial;
+    let is_run = applies || ignore_condition;
+    let destinations: Vec<_> = destinations.into_iter().filter(|_| is_run).collect();
+    let written = written
+        .filter(|_| is_run)
+        .map(|written| rehearsed(&entry, written));
+    let deliveries = match validate_only {
+        ValidateOnly::Yes => unsent(&destinations),
+        ValidateOnly::No => {
+            tracing::info!(order.id = %order_id, %action, actor.id = actor.id.as_str(), "an action is tested");
+            let tested = Tested {
+                published,
+                order,
+                entry,
+                action,
+            };
+            let shared = Arc::clone(app);
+            let work = async move { dispatch::test(&shared, tested, destinations).await };
+            sent(&app.detached(work).await??)
+        }
+    };
+    Ok(v1::TestActionResponse {
+        applies,
+        problem: problem.unwrap_or_default(),
+        deliveries,
+        entry: written.as_ref().map(v1::HistoryEntry::from),
+    })
+}
+
+/// An entry that was not written: it has no place in the log.
+fn rehearsed(last: &Batched, entry: Entry) -> Logged {
+    let position = LogPosition {
+        offset: 0,
+        ..last.logged.position
+    };
+    Logged {
+        position,
+        step_offset: 0,
+        entry,
+        ..last.logged.clone()
+    }
+}
+
+fn unsent(destinations: &[Destination]) -> Vec<v1::TestDelivery> {
+    let unsent = destinations.iter().map(|to| v1::TestDelivery {
+        destination: to.to_string(),
+        attempt: None,
+    });
+    unsent.collect()
+}
+
+fn sent(carried: &[(Destination, Attempt)]) -> Vec<v1::TestDelivery> {
+    let sent = carried.iter().map(|(to, attempt)| v1::TestDelivery {
+        destination: to.to_string(),
+        attempt: Some(attempt_to_wire(1, attempt)),
+    });
+    sent.collect()
+}

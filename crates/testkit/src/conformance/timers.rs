@@ -1,0 +1,318 @@
+//! Orders that time alone takes on: when they are due, and what makes them so.
+
+#![expect(missing_docs, reason = "the name of a case says what it is about")]
+
+use std::time::Duration;
+
+use waymark_domain::{
+    order::{Action, NewOrder, Rejection},
+    value::{Period, Reason, Timestamp},
+    workflow::{Trigger, Workflow},
+};
+use waymark_persistence::{DueOrder, Refusal, Step, StepError, Store};
+
+use super::carrying::{all_of, later};
+use crate::{
+    Fixture,
+    build::{
+        act, comment, commit, create_as, done, expecting, hold, move_to, new_order, order_id,
+        order_workflow, record, release, state, transition,
+    },
+};
+
+/// How long an order may wait for its payment in the preset.
+const UNPAID_MAX: Duration = Duration::from_hours(8);
+const MOMENT: Duration = Duration::from_micros(1);
+
+/// A moment less.
+fn almost(span: Duration) -> Duration {
+    span.checked_sub(MOMENT).unwrap()
+}
+
+/// An order that waits for its payment.
+fn unpaid(id: &str) -> Step {
+    create_as(NewOrder {
+        state: Some(state("pending_payment")),
+        ..new_order(id)
+    })
+}
+
+/// What is due in all partitions.
+async fn due(store: &Store) -> Vec<DueOrder> {
+    let mut due = Vec::new();
+    for partition in all_of(store) {
+        due.extend(store.due_orders(partition, 100).await.unwrap());
+    }
+    due
+}
+
+async fn due_ids(store: &Store) -> Vec<String> {
+    let due = due(store).await.into_iter();
+    let mut ids: Vec<_> = due.map(|due| due.order.id.to_string()).collect();
+    ids.sort();
+    ids
+}
+
+/// What time does with an order as it was found.
+fn time_up(due: &DueOrder) -> Step {
+    let id = due.order.id.to_string();
+    expecting(act(&id, Action::TimeUp), due.order.version)
+}
+
+async fn status_of(store: &Store, id: &str) -> String {
+    let key = (order_workflow(), order_id(id));
+    let found = store.find_orders(&[key]).await.unwrap().remove(0);
+    let order = found.order.unwrap().read().unwrap();
+    order.standing.status.to_string()
+}
+
+/// Changes the timer `expire` of the workflow, or takes it away.
+async fn set_timer(fixture: &Fixture, after: Option<Duration>) {
+    let edit = |workflow: Option<&Workflow>| {
+        let mut workflow = workflow.unwrap().clone();
+        let mut transitions = workflow.transitions.iter_mut();
+        let expire = transitions.find(|transition| transition.code.as_str() == "expire");
+        expire.unwrap().trigger = match after {
+            Some(after) => Trigger::After(Period::new(after).unwrap()),
+            None => Trigger::Manual,
+        };
+        Ok(Some(workflow))
+    };
+    fixture.change("order", edit).await.unwrap();
+}
+
+pub async fn an_order_that_nobody_pays_is_due(fixture: &Fixture) {
+    let store = &fixture.store;
+    let created = done(store, unpaid("A-1")).await;
+    done(store, crate::build::create("A-2")).await;
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.advance(almost(UNPAID_MAX));
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.advance(MOMENT);
+    let found = due(store).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].order, created.order);
+    assert_eq!(found[0].due_time, fixture.clock().now());
+
+    let fired = done(store, time_up(&found[0])).await;
+    assert_eq!(fired.order.standing.status.as_str(), "canceled");
+    let entry = &fired.entries[0].entry;
+    assert_eq!(entry.transition.as_ref().unwrap().as_str(), "expire");
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+}
+
+pub async fn orders_are_due_in_turn(fixture: &Fixture) {
+    let store = &fixture.store;
+    for number in (0..30).rev() {
+        done(store, unpaid(&format!("T-{number}"))).await;
+        fixture.time.advance(Duration::from_secs(1));
+    }
+    fixture.time.advance(UNPAID_MAX);
+    assert_eq!(due(store).await.len(), 30);
+    for partition in all_of(store) {
+        let found = store.due_orders(partition, 100).await.unwrap();
+        assert!(found.len() > 2, "{partition:?}");
+        assert!(found.is_sorted_by_key(|due| due.due_time));
+        let of_partition = |due: &DueOrder| store.partition_of(&order_workflow(), &due.order.id);
+        assert!(found.iter().all(|due| of_partition(due) == partition));
+        let first = store.due_orders(partition, 2).await.unwrap();
+        let orders = |due: &[DueOrder]| due.iter().map(|d| d.order.clone()).collect::<Vec<_>>();
+        assert_eq!(orders(&first), orders(&found[..2]));
+    }
+}
+
+pub async fn an_order_that_moves_on_is_not_due(fixture: &Fixture) {
+    let store = &fixture.store;
+    for id in ["paid", "canceled", "moved", "left"] {
+        done(store, unpaid(id)).await;
+    }
+    done(store, record("paid", "invoice")).await;
+    done(store, transition("canceled", "cancel")).await;
+    done(store, move_to("moved", "pending_paypal")).await;
+    // A comment does not start the clock anew.
+    fixture.time.advance(UNPAID_MAX / 2);
+    done(store, comment("left", "still there?")).await;
+    fixture.time.advance(UNPAID_MAX / 2);
+    assert_eq!(due_ids(store).await, ["left"]);
+    // Coming back does.
+    done(store, move_to("moved", "pending_payment")).await;
+    fixture.time.advance(almost(UNPAID_MAX));
+    assert_eq!(due_ids(store).await, ["left"]);
+    fixture.time.advance(MOMENT);
+    assert_eq!(due_ids(store).await, ["left", "moved"]);
+}
+
+pub async fn a_hold_stops_the_clock(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, unpaid("A-1")).await;
+    fixture.time.advance(Duration::from_hours(3));
+    done(store, hold("A-1")).await;
+    fixture.time.advance(Duration::from_hours(100));
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    done(store, release("A-1")).await;
+    fixture.time.advance(almost(Duration::from_hours(5)));
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.advance(MOMENT);
+    assert_eq!(due_ids(store).await, ["A-1"]);
+}
+
+fn hold_until(id: &str, expire_time: Timestamp) -> Step {
+    let expire_time = Some(expire_time);
+    let (reason, status) = (Reason::default(), None);
+    act(
+        id,
+        Action::Hold {
+            reason,
+            status,
+            expire_time,
+        },
+    )
+}
+
+pub async fn a_hold_expires(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, unpaid("A-1")).await;
+    let first = later(fixture, Duration::from_hours(1));
+    done(store, hold_until("A-1", first)).await;
+    let second = later(fixture, Duration::from_hours(2));
+    done(store, hold_until("A-1", second)).await;
+    fixture.time.set(Timestamp::from_micros(first.micros() - 1));
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.set(first);
+    let found = due(store).await;
+    assert_eq!(found[0].due_time, first);
+    let fired = done(store, time_up(&found[0])).await;
+    assert_eq!(
+        (fired.order.holds.len(), fired.order.holds[0].expire_time),
+        (1, Some(second))
+    );
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.set(second);
+    let found = due(store).await;
+    done(store, time_up(&found[0])).await;
+    assert_eq!(status_of(store, "A-1").await, "pending_payment");
+    // And the clock of its status goes on.
+    fixture.time.advance(almost(UNPAID_MAX));
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.advance(MOMENT);
+    assert_eq!(due_ids(store).await, ["A-1"]);
+}
+
+pub async fn an_order_is_put_off(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, unpaid("A-1")).await;
+    done(store, unpaid("A-2")).await;
+    fixture.time.advance(UNPAID_MAX);
+    let found = due(store).await;
+    assert_eq!(found.len(), 2);
+    let next = later(fixture, Duration::from_secs(10));
+    for due in &found {
+        store.reschedule(due, Some(next)).await.unwrap();
+    }
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.set(next);
+    let found = due(store).await;
+    assert_eq!(found.len(), 2);
+    assert!(found.iter().all(|due| due.due_time == next));
+
+    // Not where something happened to it since it was found.
+    let changed = found
+        .iter()
+        .find(|due| due.order.id.as_str() == "A-1")
+        .unwrap();
+    done(store, comment("A-1", "wait")).await;
+    for due in &found {
+        store.reschedule(due, None).await.unwrap();
+    }
+    assert_eq!(due_ids(store).await, ["A-1"]);
+    assert_eq!(
+        commit(store, time_up(changed)).await,
+        Err(StepError::Refused(Refusal::Rejected(
+            Rejection::VersionMismatch {
+                expected: changed.order.version,
+                current: changed.order.version + 1,
+            }
+        )))
+    );
+    // Any change of the order sets its time anew.
+    done(store, comment("A-2", "wait")).await;
+    assert_eq!(due_ids(store).await, ["A-1", "A-2"]);
+}
+
+pub async fn a_changed_timer_counts_for_orders_that_wait(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, unpaid("A-1")).await;
+    done(store, crate::build::create("A-2")).await;
+    fixture.time.advance(Duration::from_hours(1));
+    set_timer(fixture, Some(Duration::from_hours(2))).await;
+    // They are looked at, and put off until they are really due.
+    let found = due(store).await;
+    assert_eq!(found.len(), 1);
+    assert_eq!(found[0].order.id.as_str(), "A-1");
+    let workflow = store.workflow(&order_workflow()).await.unwrap().unwrap();
+    let next = workflow.graph.due_time(&found[0].order);
+    assert_eq!(next, Some(later(fixture, Duration::from_hours(1))));
+    store.reschedule(&found[0], next).await.unwrap();
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.advance(Duration::from_hours(1));
+    let found = due(store).await;
+
+    // What is about to be put off as the old timer has it, is looked at again as the new one has.
+    fixture.time.advance(MOMENT);
+    set_timer(fixture, Some(Duration::from_hours(3))).await;
+    store.reschedule(&found[0], None).await.unwrap();
+    let found = due(store).await;
+    assert_eq!(found.len(), 1);
+    let rejected = commit(store, time_up(&found[0])).await;
+    let nothing = Rejection::NothingDue;
+    assert_eq!(
+        rejected,
+        Err(StepError::Refused(Refusal::Rejected(nothing)))
+    );
+
+    // Without a timer, nothing; with one again, those that stand there count, others do not.
+    set_timer(fixture, None).await;
+    let found = due(store).await;
+    store.reschedule(&found[0], None).await.unwrap();
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    set_timer(fixture, Some(Duration::from_hours(4))).await;
+    assert_eq!(due_ids(store).await, ["A-1"]);
+    // A change of anything else makes nobody due.
+    let found = due(store).await;
+    store.reschedule(&found[0], None).await.unwrap();
+    let relabel = |workflow: Option<&Workflow>| {
+        let mut workflow = workflow.unwrap().clone();
+        workflow.transitions[0].label = waymark_domain::value::Label::new("Other").unwrap();
+        Ok(Some(workflow))
+    };
+    fixture.change("order", relabel).await.unwrap();
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+}
+
+pub async fn two_processes_fire_a_timer_once(fixture: &Fixture) {
+    let (here, there) = (&fixture.store, fixture.replica().await);
+    for number in 0..10 {
+        done(here, unpaid(&format!("A-{number}"))).await;
+    }
+    fixture.time.advance(UNPAID_MAX);
+    let found = (due(here).await, due(&there).await);
+    assert_eq!((found.0.len(), found.1.len()), (10, 10));
+    for (mine, theirs) in found.0.iter().zip(&found.1) {
+        let (one, other) =
+            tokio::join!(commit(here, time_up(mine)), commit(&there, time_up(theirs)));
+        let (fired, refused) = match (one, other) {
+            (Ok(fired), refused) | (refused, Ok(fired)) => (fired, refused),
+            neither => panic!("{neither:?}"),
+        };
+        assert_eq!(fired.order.standing.status.as_str(), "canceled");
+        let mismatch = |error: &StepError| {
+            matches!(
+                error,
+                StepError::Refused(Refusal::Rejected(Rejection::VersionMismatch { .. }))
+            )
+        };
+        assert!(refused.as_ref().is_err_and(mismatch), "{refused:?}");
+    }
+    assert_eq!(due_ids(here).await, Vec::<String>::new());
+    assert_eq!(fixture.number("SELECT count(*) FROM history").await, 20);
+}

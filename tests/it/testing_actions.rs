@@ -1,0 +1,243 @@
+//! One action, run against an order without a step.
+
+use tonic::{Code, Response, Status};
+use waymark_proto::v1::{self, AttemptOutcome};
+use waymark_tests::{
+    Backend, Server, Shop,
+    receiver::{Hook, Receiver},
+    refusal::invalid,
+    refused,
+    world::{apply, fresh_code},
+};
+
+use crate::deliveries::{endpoint, server};
+
+on_each_database!(
+    what_is_sent_is_sent_once_and_noted_nowhere,
+    a_condition_counts_unless_it_is_ignored,
+    what_would_be_written_is_shown,
+    wrong_tests_are_refused,
+);
+
+/// A workflow with an action of most kinds; nothing of it is set off by creation.
+const DOCUMENT: &str = r#"
+label: Shop
+initial_state: new
+statuses: {new: {label: New}, done: {label: Done}}
+states:
+  new: {label: New, category: initial, can_start: true, statuses: [new]}
+  done: {label: Done, category: completed, terminal: true, statuses: [done]}
+transitions:
+  finish:
+    label: Finish
+    from_states: [new]
+    to_state: done
+    actions:
+      tell: {webhook: {endpoint: {endpoint}}, timeout: 5s}
+      off: {webhook: {endpoint: {endpoint}}, active: false}
+      dear: {webhook: {endpoint: {endpoint}}, condition: order.grand_total > 100000000}
+      shipped: {webhook: {endpoint: {endpoint}}, condition: entry.transition == 'finish'}
+      wrong: {webhook: {endpoint: {endpoint}}, condition: "order.attributes.carrier == 'x'"}
+      nowhere: {webhook: {endpoint: {endpoint}_other}}
+      mail: {email: {template: new_order, customer: always, copy_to: [a@example.com], copy_method: separate}}
+      note: {comment: {text: "{{ order.id }} by {{ actor.kind }}"}}
+      box: {set_attributes: {box: "B{{ order.id }}"}}
+      again: {transition: finish}
+"#;
+
+struct Tried {
+    server: &'static Server,
+    shop: Shop,
+    receiver: Receiver,
+}
+
+impl Tried {
+    async fn start(
+        backend: Backend,
+        answer: impl Fn(&Hook, usize) -> u16 + Send + Sync + 'static,
+    ) -> Self {
+        let server = server(backend).await;
+        let receiver = Receiver::start(answer).await;
+        let code = endpoint(server, receiver.url("erp")).await;
+        let document = DOCUMENT.replace("{endpoint}", &code);
+        let shop = apply(&server.clients(), &fresh_code(), &document).await;
+        shop.place("1", &[("a", "1")]).await;
+        Self {
+            server,
+            shop,
+            receiver,
+        }
+    }
+
+    fn request(&self, action: &str) -> v1::TestActionRequest {
+        v1::TestActionRequest {
+            workflow: self.shop.workflow(),
+            order_id: "1".into(),
+            action: action.into(),
+            ..Default::default()
+        }
+    }
+
+    async fn ask(&self, request: v1::TestActionRequest) -> Result<v1::TestActionResponse, Status> {
+        let answer = self.server.clients().actions().test_action(request).await;
+        answer.map(Response::into_inner)
+    }
+
+    async fn run(&self, action: &str) -> v1::TestActionResponse {
+        self.ask(self.request(action)).await.unwrap()
+    }
+}
+
+fn only(answer: v1::TestActionResponse) -> v1::DeliveryAttempt {
+    let [delivery] = answer.deliveries.try_into().unwrap();
+    delivery.attempt.unwrap()
+}
+
+async fn what_is_sent_is_sent_once_and_noted_nowhere(backend: Backend) {
+    let tried = Tried::start(backend, |_, before| if before == 0 { 500 } else { 200 }).await;
+    let before = tried.shop.entries("1").await;
+    let order = tried.shop.get("1").await;
+
+    let attempt = only(tried.run("transition.finish.tell").await);
+    assert_eq!(attempt.outcome(), AttemptOutcome::Failed);
+    assert_eq!((attempt.number, attempt.code), (1, 500));
+    assert_eq!(attempt.problem, "the endpoint answered 500");
+    assert!(attempt.start_time.is_some() && attempt.duration.is_some());
+    let attempt = only(tried.run("transition.finish.off").await);
+    assert_eq!(
+        attempt.outcome(),
+        AttemptOutcome::Failed,
+        "a first attempt under an id of its own"
+    );
+
+    let hooks = tried.receiver.hooks();
+    assert_eq!(hooks.len(), 2, "nothing is tried again");
+    for hook in &hooks {
+        assert!(hook.id().starts_with("test_"), "{}", hook.id());
+        assert_eq!(hook.body["data"]["deliveryId"], "");
+        assert_eq!(hook.body["data"]["order"]["id"], "1");
+        assert_eq!(hook.body["data"]["entry"]["kind"], "ENTRY_KIND_CREATED");
+        assert!(hook.header("webhook-signature").starts_with("v1,"));
+    }
+    assert_ne!(hooks[0].id(), hooks[1].id());
+    let gone = only(tried.run("transition.finish.nowhere").await);
+    assert!(
+        gone.problem.starts_with("there is no endpoint "),
+        "{}",
+        gone.problem
+    );
+    let mails = tried.run("transition.finish.mail").await;
+    let to = mails
+        .deliveries
+        .iter()
+        .map(|mail| mail.destination.as_str());
+    assert_eq!(to.collect::<Vec<_>>(), ["a@example.com"]);
+    assert_eq!(
+        mails.problem,
+        "the order has no e-mail address of its customer"
+    );
+    let mail = only(mails);
+    assert_eq!(mail.problem, "there is no mail server in the settings");
+
+    let rehearsal = v1::TestActionRequest {
+        validate_only: true,
+        ..tried.request("transition.finish.tell")
+    };
+    let rehearsed = tried.ask(rehearsal).await.unwrap();
+    assert!(rehearsed.applies && rehearsed.deliveries[0].attempt.is_none());
+    assert_eq!(tried.receiver.hooks().len(), 2);
+    assert_eq!(tried.shop.entries("1").await, before);
+    assert_eq!(tried.shop.get("1").await, order);
+    let list = v1::ListDeliveriesRequest {
+        workflows: vec![tried.shop.workflow()],
+        ..Default::default()
+    };
+    let listed = tried.server.clients().actions().list_deliveries(list).await;
+    assert_eq!(listed.unwrap().into_inner().deliveries, []);
+}
+
+async fn a_condition_counts_unless_it_is_ignored(backend: Backend) {
+    let tried = Tried::start(backend, |_, _| 200).await;
+    for action in ["dear", "shipped", "wrong"] {
+        let path = format!("transition.finish.{action}");
+        let answer = tried.run(&path).await;
+        assert!(!answer.applies);
+        assert_eq!(answer.deliveries, []);
+        let is_wrong = answer.problem.starts_with("its condition: ");
+        assert_eq!(is_wrong, action == "wrong", "{}", answer.problem);
+        let anyway = v1::TestActionRequest {
+            ignore_condition: true,
+            ..tried.request(&path)
+        };
+        let answer = tried.ask(anyway).await.unwrap();
+        assert!(!answer.applies);
+        assert_eq!(only(answer).outcome(), AttemptOutcome::Accepted);
+    }
+    assert_eq!(tried.receiver.hooks().len(), 3);
+}
+
+async fn what_would_be_written_is_shown(backend: Backend) {
+    let tried = Tried::start(backend, |_, _| 200).await;
+    let before = tried.shop.entries("1").await;
+    let note = tried.run("transition.finish.note").await.entry.unwrap();
+    assert_eq!(note.comment, "1 by integration");
+    assert_eq!(note.kind(), v1::EntryKind::Commented);
+    assert_eq!((note.sequence, note.caused_by), (2, 1));
+    assert_eq!(note.metadata["waymark.action"], "transition.finish.note");
+    assert_eq!(note.log_position, None, "it is not written");
+    let boxed = tried.run("transition.finish.box").await.entry.unwrap();
+    assert_eq!(boxed.kind(), v1::EntryKind::Updated);
+    let step = tried.run("transition.finish.again").await.entry.unwrap();
+    assert_eq!(
+        (step.to_state.as_str(), step.transition.as_str()),
+        ("done", "finish")
+    );
+    assert_eq!(tried.shop.entries("1").await, before);
+
+    tried.shop.take("1", "finish").await.unwrap();
+    let closed = tried.run("transition.finish.again").await;
+    assert_eq!(closed.entry, None);
+    assert_eq!(closed.problem, "no step leaves the terminal state done");
+}
+
+async fn wrong_tests_are_refused(backend: Backend) {
+    let tried = Tried::start(backend, |_, _| 200).await;
+    for bad in [
+        "",
+        "tell",
+        "transition.finish",
+        "transition..tell",
+        "flight.a.b",
+    ] {
+        invalid(tried.ask(tried.request(bad)).await, "action");
+    }
+    let nothing = tried.ask(tried.request("transition.finish.nothing")).await;
+    let refusal = refused(nothing, Code::NotFound, "ACTION_NOT_FOUND");
+    assert_eq!(refusal.particular("action"), "transition.finish.nothing");
+    let nobody = v1::TestActionRequest {
+        order_id: "2".into(),
+        ..tried.request("transition.finish.tell")
+    };
+    refused(tried.ask(nobody).await, Code::NotFound, "ORDER_NOT_FOUND");
+    let elsewhere = v1::TestActionRequest {
+        workflow: "elsewhere".into(),
+        ..tried.request("transition.finish.tell")
+    };
+    refused(
+        tried.ask(elsewhere).await,
+        Code::NotFound,
+        "WORKFLOW_NOT_FOUND",
+    );
+    let without = v1::TestActionRequest {
+        order_id: String::new(),
+        actor: Some(v1::Actor {
+            id: "x".repeat(1_000),
+            ..Default::default()
+        }),
+        ..tried.request("")
+    };
+    let refusal = invalid(tried.ask(without).await, "order_id");
+    refusal.names("action");
+    refusal.names("actor.id");
+    assert!(tried.receiver.hooks().is_empty());
+}

@@ -1,0 +1,120 @@
+//! The ledger of deliveries in short words: an endpoint to send to, and what became of what was sent.
+
+use std::time::Duration;
+
+use tokio::time::{Instant, sleep};
+use tonic::{Response, Status};
+use waymark_proto::v1::{self, DeliveryState};
+
+use crate::{Clients, shop::Answer};
+
+/// How long something may take to happen, on a machine that compiles as well.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Creates an endpoint, and gives its secret.
+///
+/// # Errors
+/// Returns the status of the call.
+pub async fn create_endpoint(clients: &Clients, code: &str, url: &str) -> Answer<String> {
+    let endpoint = v1::Endpoint {
+        code: code.to_owned(),
+        url: url.to_owned(),
+        ..Default::default()
+    };
+    let request = v1::CreateEndpointRequest {
+        endpoint: Some(endpoint),
+        ..Default::default()
+    };
+    let created = clients.actions().create_endpoint(request).await;
+    created.map(|created| created.into_inner().secret)
+}
+
+/// Reads an endpoint that exists.
+pub async fn endpoint(clients: &Clients, code: &str) -> v1::Endpoint {
+    let request = v1::GetEndpointRequest {
+        code: code.to_owned(),
+    };
+    let found = clients.actions().get_endpoint(request).await;
+    found
+        .expect("the endpoint exists")
+        .into_inner()
+        .endpoint
+        .expect("an endpoint")
+}
+
+/// Reads a delivery that exists, with its attempts.
+pub async fn delivery(clients: &Clients, id: &str) -> v1::Delivery {
+    let request = v1::GetDeliveryRequest {
+        delivery_id: id.to_owned(),
+    };
+    let found = clients.actions().get_delivery(request).await;
+    found
+        .expect("the delivery exists")
+        .into_inner()
+        .delivery
+        .expect("a delivery")
+}
+
+/// Waits until a delivery is as a test wants it.
+///
+/// # Panics
+/// Panics where it does not become so in time.
+pub async fn until_is(
+    clients: &Clients,
+    id: &str,
+    is_so: impl Fn(&v1::Delivery) -> bool,
+) -> v1::Delivery {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        let delivery = delivery(clients, id).await;
+        if is_so(&delivery) {
+            return delivery;
+        }
+        assert!(
+            Instant::now() < deadline,
+            "it stays as it is: {delivery:#?}"
+        );
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Waits until a delivery is in a state.
+pub async fn until(clients: &Clients, id: &str, state: DeliveryState) -> v1::Delivery {
+    until_is(clients, id, |delivery| delivery.state() == state).await
+}
+
+/// Waits until so many attempts were made.
+pub async fn until_attempts(clients: &Clients, id: &str, count: usize) -> v1::Delivery {
+    until_is(clients, id, |delivery| delivery.attempts.len() >= count).await
+}
+
+/// Asks that a delivery be tried again.
+///
+/// # Errors
+/// Returns the status of the call.
+pub async fn retry(clients: &Clients, id: &str) -> Result<v1::Delivery, Status> {
+    let request = v1::RetryDeliveryRequest {
+        delivery_id: id.to_owned(),
+        ..Default::default()
+    };
+    let answer = clients.actions().retry_delivery(request).await;
+    answer
+        .map(Response::into_inner)
+        .map(|answer| answer.delivery.expect("a delivery"))
+}
+
+/// Asks that a delivery be not sent.
+///
+/// # Errors
+/// Returns the status of the call.
+pub async fn skip(clients: &Clients, id: &str, reason: &str) -> Result<v1::Delivery, Status> {
+    let request = v1::SkipDeliveryRequest {
+        delivery_id: id.to_owned(),
+        reason: reason.to_owned(),
+        ..Default::default()
+    };
+    let answer = clients.actions().skip_delivery(request).await;
+    answer
+        .map(Response::into_inner)
+        .map(|answer| answer.delivery.expect("a delivery"))
+}
