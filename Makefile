@@ -42,11 +42,11 @@ fmt: ## Format everything
 release: ## Build the optimised binary, target/release/waymark
 	$(CARGO) build --release -p waymark-cli
 
-bench: bench-build ## Measure everything: a table, target/bench.json and docs/benchmarks.svg, in about 25 minutes
+bench: bench-build ## Measure everything: a table, target/bench.json and docs/benchmarks.svg, in about half an hour
 	target/release/waymark-bench run
 	target/release/waymark-bench plot
 
-bench-quick: bench-build ## The same rows in short rounds on small databases, in three minutes
+bench-quick: bench-build ## The same rows in short rounds on small databases, in four minutes
 	target/release/waymark-bench run --quick
 
 .PHONY: bench-build buf grpcurl nats python deny

@@ -1,6 +1,12 @@
 //! What steps set off, carried to a real receiver.
 
-use std::collections::BTreeSet;
+use std::{
+    collections::BTreeSet,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use tokio::sync::OnceCell;
 use tonic::Code;
@@ -19,6 +25,7 @@ on_each_database!(
     what_is_given_up_waits_for_a_decision,
     an_endpoint_that_is_gone_is_switched_off,
     what_waits_survives_a_restart,
+    a_target_that_fails_is_probed_by_one_delivery_at_a_time,
     what_is_old_and_done_with_is_removed,
 );
 
@@ -230,6 +237,71 @@ async fn what_waits_survives_a_restart(backend: Backend) {
     assert_eq!(sent, ids);
     let names: BTreeSet<&str> = hooks.iter().map(Hook::id).collect();
     assert_eq!(names.len(), ids.len(), "repeats have the same ids");
+}
+
+/// When each attempt of some deliveries began and ended, in microseconds, by when it began.
+async fn spans_of(server: &Server, ids: &[String]) -> Vec<(i64, i64)> {
+    let mut spans = Vec::new();
+    for id in ids {
+        for attempt in ledger::delivery(&server.clients(), id).await.attempts {
+            let (start, took) = (attempt.start_time.unwrap(), attempt.duration.unwrap());
+            let start = start.seconds * 1_000_000 + i64::from(start.nanos / 1_000);
+            let took = took.seconds * 1_000_000 + i64::from(took.nanos / 1_000);
+            spans.push((start, start + took));
+        }
+    }
+    spans.sort_unstable();
+    spans
+}
+
+/// How many attempts began before the one that began before them had ended.
+fn overlaps(spans: &[(i64, i64)]) -> usize {
+    let pairs = spans.iter().zip(spans.iter().skip(1));
+    pairs.filter(|(one, next)| next.0 < one.1).count()
+}
+
+async fn a_target_that_fails_is_probed_by_one_delivery_at_a_time(backend: Backend) {
+    const ORDERS: usize = 20;
+    let server = server(backend).await;
+    let mended = Arc::new(AtomicBool::new(false));
+    let is_up = Arc::clone(&mended);
+    let down = move |_: &Hook, _: usize| {
+        if is_up.load(Ordering::SeqCst) {
+            200
+        } else {
+            500
+        }
+    };
+    let receiver = Receiver::start(down).await;
+    let code = endpoint(server, receiver.url("erp")).await;
+    let stuck = shop(server, &code, "backoff: 1ms, attempts: 50").await;
+    let mut ids = Vec::new();
+    for number in 0..ORDERS {
+        let order = format!("o{number}");
+        stuck.place(&order, &[]).await;
+        ids.push(turn(&stuck, &order).await);
+    }
+    receiver.until(3 * ORDERS).await;
+    // Another target does not wait.
+    let other = Receiver::start(|_, _| 200).await;
+    let code = endpoint(server, other.url("bank")).await;
+    let free = shop(server, &code, "backoff: 1ms").await;
+    free.place("free", &[]).await;
+    let id = turn(&free, "free").await;
+    until(server, &id, DeliveryState::Succeeded).await;
+    mended.store(true, Ordering::SeqCst);
+    for id in &ids {
+        until(server, id, DeliveryState::Succeeded).await;
+    }
+    let spans = spans_of(server, &ids).await;
+    let hooks = receiver.hooks();
+    assert_eq!(spans.len(), hooks.len(), "each attempt is in the ledger");
+    let (failed, taken) = spans.split_at(spans.len() - ORDERS);
+    assert!(failed.len() >= 3 * ORDERS, "{}", failed.len());
+    // As many as there are may have been under way when the first eight failed.
+    let probes = failed.get(ORDERS + 8..).unwrap();
+    assert_eq!(overlaps(probes), 0, "one at a time: {probes:?}");
+    assert!(overlaps(taken) > 0, "many at once again: {taken:?}");
 }
 
 /// Two days pass while no server runs.

@@ -73,6 +73,16 @@ pub(crate) enum Failure {
     Sources,
     #[error("{acknowledged} steps were acknowledged and {written} entries written")]
     Unequal { acknowledged: u64, written: u64 },
+    #[error("{came} webhooks came of {wanted}")]
+    Missing { came: usize, wanted: usize },
+    #[error("{found} deliveries are {state} that should be {expected}")]
+    Ledger {
+        state: &'static str,
+        expected: u64,
+        found: u64,
+    },
+    #[error("nothing was tried while it was measured")]
+    NothingTried,
     #[error("an entry came without its position or time")]
     NoPosition,
     #[error("in partition {partition}, offset {offset} came after {after}")]

@@ -26,7 +26,12 @@ pub(crate) async fn fill(connections: &Connections, orders: usize) -> Result<Dec
         .await?;
     let present = present(connections, orders).await?;
     if present < orders {
-        create(connections, present.saturating_sub(OVERLAP)..orders).await?;
+        create(
+            connections,
+            shop::WORKFLOW,
+            present.saturating_sub(OVERLAP)..orders,
+        )
+        .await?;
     }
     Ok(Deck::new(orders, &packed(connections).await?))
 }
@@ -62,11 +67,16 @@ async fn exists(connections: &Connections, number: usize) -> Result<bool, Failur
         .is_empty())
 }
 
-async fn create(connections: &Connections, numbers: std::ops::Range<usize>) -> Result<(), Failure> {
+/// Creates orders of a workflow.
+pub(crate) async fn create(
+    connections: &Connections,
+    workflow: &str,
+    numbers: std::ops::Range<usize>,
+) -> Result<(), Failure> {
     let call = &Method::CREATE_ORDER.call()?;
     stream::iter(numbers)
         .map(async |number| {
-            call.send_and_drain(connections.sender()?, shop::create(number))
+            call.send_and_drain(connections.sender()?, shop::create(workflow, number))
                 .await
         })
         .buffer_unordered(CREATIONS)

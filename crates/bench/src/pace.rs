@@ -14,6 +14,8 @@ pub(crate) struct Pace {
     pub(crate) postgres_orders: usize,
     /// How many orders the SQLite rows have.
     pub(crate) sqlite_orders: usize,
+    /// How many deliveries are pending where some are.
+    pub(crate) pending: usize,
     /// How many orders the small databases have, with five entries each.
     pub(crate) small_orders: usize,
     /// How many orders the large databases have, with five entries each.
@@ -29,17 +31,19 @@ impl Pace {
         round: Duration::from_millis(2_500),
         postgres_orders: 200_000,
         sqlite_orders: 100_000,
+        pending: 100_000,
         small_orders: 2_000,
         large_orders: 2_000_000,
         snapshot: Duration::from_mins(1),
     };
 
-    /// All rows in three minutes, on smaller databases.
+    /// All rows in four minutes, on smaller databases.
     pub(crate) const QUICK: Self = Self {
         rounds: 5,
         round: Duration::from_millis(300),
         postgres_orders: 10_000,
         sqlite_orders: 10_000,
+        pending: 5_000,
         small_orders: 2_000,
         large_orders: 20_000,
         snapshot: Duration::from_secs(1),

@@ -36,8 +36,8 @@ pub(crate) fn apply() -> ApplyWorkflowRequest {
     }
 }
 
-/// Asks for an order. The same number makes the same request, which may be repeated.
-pub(crate) fn create(number: usize) -> Bytes {
+/// Asks for an order of a workflow. The same number makes the same request, which may be repeated.
+pub(crate) fn create(workflow: &str, number: usize) -> Bytes {
     let id = order_id(number);
     let line = |id: &str, sku: String, name: &str, quantity: &str| OrderLine {
         id: id.to_owned(),
@@ -50,7 +50,7 @@ pub(crate) fn create(number: usize) -> Bytes {
     wire::framed(&CreateOrderRequest {
         request_id: format!("create-{id}"),
         order: Some(Order {
-            workflow: WORKFLOW.to_owned(),
+            workflow: workflow.to_owned(),
             id,
             lines: vec![
                 line("1", format!("mug-{:03}", number % 500), "Mug", "2"),

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
-use diesel_async::RunQueryDsl;
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::future::try_join_all;
 use waymark_domain::{
     history::{LogPosition, Logged},
     partition::Partition,
@@ -193,6 +194,9 @@ impl Store {
             of_partition.push(position.offset);
         }
         let rows = self.database().read(async |tx| {
+            if let Tx::Postgres(connection) = tx {
+                return Ok(at_all(connection, &offsets).await?);
+            }
             let mut rows = Vec::with_capacity(positions.len());
             for (partition, offsets) in &offsets {
                 rows.extend(at(tx, *partition, offsets).await?);
@@ -460,4 +464,19 @@ async fn at(tx: &mut Tx, partition: Partition, offsets: &[i64]) -> Result<Vec<En
     }
     rows.sort_unstable_by_key(|row| row.log_offset);
     Ok(rows)
+}
+
+/// The entries at some offsets of several partitions, in one round trip.
+async fn at_all(
+    connection: &AsyncPgConnection,
+    offsets: &BTreeMap<Partition, Vec<i64>>,
+) -> QueryResult<Vec<EntryRow>> {
+    let found = offsets.iter().map(|(partition, offsets)| async move {
+        let find = history::table
+            .filter(history::partition.eq(partition.number()))
+            .filter(history::log_offset.eq_any(offsets))
+            .order(history::log_offset);
+        find.load::<EntryRow>(&mut &*connection).await
+    });
+    Ok(try_join_all(found).await?.into_iter().flatten().collect())
 }

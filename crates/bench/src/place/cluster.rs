@@ -210,7 +210,7 @@ fn launch(programs: &Programs, directory: &Path, port: u16) -> Result<Child, Fai
 }
 
 /// A port that was free a moment ago.
-pub(super) fn free_port() -> Result<u16, Failure> {
+pub(crate) fn free_port() -> Result<u16, Failure> {
     let free = Failure::io("no free port");
     let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr());
     Ok(address.map_err(free)?.port())

@@ -10,7 +10,7 @@ use std::{
 use crate::failure::Failure;
 
 /// What decides how a filled database looks. Another content makes another database.
-const SOURCES: [&str; 9] = [
+const SOURCES: [&str; 10] = [
     "migrations",
     "crates/domain/src/order",
     "crates/domain/src/value",
@@ -19,6 +19,7 @@ const SOURCES: [&str; 9] = [
     "crates/persistence/src/schema.rs",
     "crates/bench/src/shop.rs",
     "crates/bench/src/workflow.yaml",
+    "crates/bench/src/hooks.yaml",
     "crates/bench/src/enlarging",
 ];
 

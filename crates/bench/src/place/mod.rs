@@ -8,7 +8,7 @@ mod programs;
 mod server;
 mod site;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, free_port};
 pub(crate) use data::Data;
 pub(crate) use database::{Backend, Database, names, number, open};
 pub(crate) use server::{Memory, Server};

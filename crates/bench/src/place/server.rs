@@ -170,6 +170,7 @@ fn command(data: &Data, log: &PathBuf, database_url: &str) -> Result<Command, Fa
         .env_clear()
         .env("WAYMARK_DATABASE_URL", database_url)
         .env("WAYMARK_PRESET", "none")
+        .env("WAYMARK_WEBHOOKS_ALLOWED", "127.0.0.1")
         .current_dir(data.work())
         .stdin(Stdio::null())
         .stdout(open().map_err(no_log)?)

@@ -7,8 +7,8 @@ use super::{
     server,
 };
 use crate::{
-    enlarging, failure::Failure, filling, load::Generator, output, pace::Pace, place::Server,
-    wire::Connections,
+    enlarging, failure::Failure, filling, hooks, load::Generator, output, pace::Pace,
+    place::Server, wire::Connections,
 };
 
 /// What a kept database holds.
@@ -18,6 +18,8 @@ pub(crate) enum Contents {
     Orders(usize),
     /// So many orders with five entries each, all of them made by calls.
     Small(usize),
+    /// So many orders, and as many more as there are deliveries that wait for an endpoint that is switched off.
+    Pending { orders: usize, pending: usize },
     /// So many orders with five entries each, copied by SQL from so many that are small.
     Large { orders: usize, small: usize },
 }
@@ -27,6 +29,7 @@ impl Contents {
         match self {
             Self::Orders(orders) => format!("orders_{orders}"),
             Self::Small(orders) => format!("small_{orders}"),
+            Self::Pending { orders, pending } => format!("pending_{orders}_{pending}"),
             Self::Large { orders, .. } => format!("large_{orders}"),
         }
     }
@@ -34,7 +37,10 @@ impl Contents {
     /// How many orders there are.
     pub(crate) fn orders(self) -> usize {
         match self {
-            Self::Orders(orders) | Self::Small(orders) | Self::Large { orders, .. } => orders,
+            Self::Orders(orders)
+            | Self::Small(orders)
+            | Self::Pending { orders, .. }
+            | Self::Large { orders, .. } => orders,
         }
     }
 }
@@ -88,12 +94,17 @@ impl Site {
 
     /// How many entries the history has.
     pub(crate) async fn entries(&self, database: &Database) -> Result<u64, Failure> {
+        self.number(database, COUNT_ENTRIES).await
+    }
+
+    /// Asks a database for one number, named `number`.
+    pub(crate) async fn number(&self, database: &Database, sql: &str) -> Result<u64, Failure> {
         let number = match database {
             Database::Postgres(name) => {
                 let client = self.cluster()?.connect(name).await?;
-                client.query_one(COUNT_ENTRIES, &[]).await?.try_get(0)?
+                client.query_one(sql, &[]).await?.try_get(0)?
             }
-            Database::Sqlite(file) => database::number(&mut database::open(file)?, COUNT_ENTRIES)?,
+            Database::Sqlite(file) => database::number(&mut database::open(file)?, sql)?,
         };
         Ok(number.try_into().unwrap_or(0))
     }
@@ -173,6 +184,16 @@ impl Site {
             }
             return Ok(filled);
         }
+        if let Contents::Pending { orders, pending } = contents {
+            let free = self.kept(backend, Contents::Orders(orders)).await?;
+            let filled = self.copy(&free, "filling").await?;
+            let server = self.serve(&filled).await?;
+            let connections = Connections::open(&[server.address()]).await?;
+            hooks::set_off(&connections, pending).await?;
+            drop(connections);
+            server.stop().await?;
+            return Ok(filled);
+        }
         let filled = self.empty(backend).await?;
         let server = self.serve(&filled).await?;
         let connections = Connections::open(&[server.address()]).await?;
@@ -181,7 +202,9 @@ impl Site {
         let (passes, moved) = match contents {
             Contents::Small(_) => (4, orders),
             // So that there is a step of each way to copy.
-            Contents::Orders(_) | Contents::Large { .. } => (1, orders.min(1_000)),
+            Contents::Orders(_) | Contents::Pending { .. } | Contents::Large { .. } => {
+                (1, orders.min(1_000))
+            }
         };
         for _ in 0..passes {
             generator.pass(&connections, moved).await?;

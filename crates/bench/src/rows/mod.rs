@@ -4,11 +4,13 @@
 mod deliveries;
 mod latency;
 mod memory;
+mod pending;
 mod replicas;
 mod size;
 mod snapshot;
 mod starting;
 mod throughput;
+mod webhooks;
 
 use crate::{
     baseline::{pgbench::Pgbench, sqlite::Plain},
@@ -33,6 +35,8 @@ pub(crate) enum Subject {
     Watched,
     Replicas,
     Snapshot,
+    Pending,
+    Webhooks,
     Memory,
     Large,
     Start,
@@ -60,7 +64,7 @@ const fn sqlite(subject: Subject) -> Row {
 }
 
 /// All rows.
-pub(crate) const ALL: [Row; 24] = [
+pub(crate) const ALL: [Row; 28] = [
     postgres(Subject::Unary),
     postgres(Subject::OneClient),
     postgres(Subject::OpenLoop),
@@ -80,6 +84,10 @@ pub(crate) const ALL: [Row; 24] = [
     sqlite(Subject::Get),
     sqlite(Subject::Deliveries),
     sqlite(Subject::Watched),
+    postgres(Subject::Pending),
+    sqlite(Subject::Pending),
+    postgres(Subject::Webhooks),
+    sqlite(Subject::Webhooks),
     postgres(Subject::Memory),
     sqlite(Subject::Memory),
     postgres(Subject::Large),
@@ -102,6 +110,8 @@ impl Row {
             Subject::Watched => "watched",
             Subject::Replicas => "replicas",
             Subject::Snapshot => "snapshot",
+            Subject::Pending => "pending",
+            Subject::Webhooks => "webhooks",
             Subject::Memory => "memory",
             Subject::Large => "large",
             Subject::Start => "start",
@@ -121,7 +131,11 @@ impl Row {
     fn is_on_stage(self) -> bool {
         !matches!(
             self.subject,
-            Subject::Memory | Subject::Large | Subject::Start
+            Subject::Pending
+                | Subject::Webhooks
+                | Subject::Memory
+                | Subject::Large
+                | Subject::Start
         )
     }
 }
@@ -189,13 +203,19 @@ async fn on_stage(row: Row, scene: &mut Scene<'_>) -> Result<Vec<Figure>, Failur
         Subject::Watched => deliveries::one_order_each(name, scene).await,
         Subject::Replicas => replicas::together(name, scene).await,
         Subject::Snapshot => snapshot::held(name, scene).await,
-        Subject::Memory | Subject::Large | Subject::Start => Ok(Vec::new()),
+        Subject::Pending
+        | Subject::Webhooks
+        | Subject::Memory
+        | Subject::Large
+        | Subject::Start => Ok(Vec::new()),
     }
 }
 
 async fn alone(row: Row, site: &Site) -> Result<Vec<Figure>, Failure> {
     let name = &row.name();
     match row.subject {
+        Subject::Pending => pending::beside(name, site, row.backend).await,
+        Subject::Webhooks => webhooks::carried(name, site, row.backend).await,
         Subject::Memory => memory::resident(name, site, row.backend).await,
         Subject::Large => size::large(name, site, row.backend).await,
         Subject::Start => starting::to_serving(name, site, row.backend).await,
@@ -206,11 +226,12 @@ async fn alone(row: Row, site: &Site) -> Result<Vec<Figure>, Failure> {
 /// Fills the databases that rows need.
 pub(crate) async fn fill(site: &Site, chosen: &[Row]) -> Result<(), Failure> {
     for row in chosen {
-        if matches!(row.subject, Subject::Large | Subject::Start) {
-            site.kept(row.backend, size::large_contents(site)).await?;
-        } else {
-            site.kept(row.backend, usual(site, row.backend)).await?;
-        }
+        let contents = match row.subject {
+            Subject::Large | Subject::Start => size::large_contents(site),
+            Subject::Pending | Subject::Webhooks => with_pending(site, row.backend),
+            _ => usual(site, row.backend),
+        };
+        site.kept(row.backend, contents).await?;
     }
     Ok(())
 }
@@ -221,6 +242,14 @@ pub(crate) fn usual(site: &Site, backend: Backend) -> Contents {
         Backend::Postgres => site.pace.postgres_orders,
         Backend::Sqlite => site.pace.sqlite_orders,
     })
+}
+
+/// The usual orders beside others whose deliveries are pending.
+fn with_pending(site: &Site, backend: Backend) -> Contents {
+    Contents::Pending {
+        orders: usual(site, backend).orders(),
+        pending: site.pace.pending,
+    }
 }
 
 impl<'s> Scene<'s> {

@@ -3,47 +3,15 @@
 //! insert of many rows anew every time.
 
 use diesel::{
-    QueryResult,
-    pg::Pg,
-    query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text},
+    query_builder::Query,
+    sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
 };
 
 use crate::{
     rows::{delivery::NewDeliveryRow, entry::NewEntryRow, order::NewOrderRow},
     schema::orders,
-    statement::row_statement,
+    statement::{array_statement, row_statement},
 };
-
-/// A statement that reads its arrays through one `UNNEST`.
-macro_rules! array_statement {
-    ($(#[$doc:meta])* $name:ident { $($field:ident: $element:ty => $sql:ty),+ $(,)? } $before:literal, $after:literal) => {
-        $(#[$doc])*
-        #[derive(Debug, Default)]
-        pub(super) struct $name<'a> {
-            $(pub(super) $field: Vec<$element>,)+
-            pub(super) marker: std::marker::PhantomData<&'a ()>,
-        }
-
-        impl QueryFragment<Pg> for $name<'_> {
-            fn walk_ast<'b>(&'b self, mut out: AstPass<'_, 'b, Pg>) -> QueryResult<()> {
-                let mut separator = concat!($before, " UNNEST(");
-                $(
-                    out.push_sql(std::mem::replace(&mut separator, ", "));
-                    out.push_bind_param::<Array<$sql>, _>(&self.$field)?;
-                )+
-                let _ = separator;
-                out.push_sql($after);
-                Ok(())
-            }
-        }
-
-        impl QueryId for $name<'_> {
-            type QueryId = $name<'static>;
-            const HAS_STATIC_QUERY_ID: bool = true;
-        }
-    };
-}
 
 array_statement! {
     /// Finds orders by their ids.

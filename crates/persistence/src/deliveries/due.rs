@@ -2,19 +2,17 @@
 
 use std::collections::BTreeSet;
 
-use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{delivery::Delivery, partition::Partition};
 
 use super::{
-    DispatcherId, owned,
-    statements::{DueKey, FindDue, PutAside, WaitingKey},
+    DispatcherId, on_postgres, owned,
+    statements::{DueKey, FindDue, FindLanes, LanesAfter, PutAside, WaitingKey},
 };
 use crate::{
     Error, Store,
     rows::delivery::DeliveryRow,
-    schema::deliveries,
-    tx::{Ending, before, on_conn},
+    tx::{Ending, Tx, before, on_conn},
 };
 
 /// How often one call looks again because what waits was put aside.
@@ -27,28 +25,17 @@ impl Store {
     /// Returns [`Error`] when the database cannot be read.
     pub async fn busy_lanes(&self) -> Result<Vec<String>, Error> {
         let lanes = self.database().read(async |tx| {
-            // The index is asked for the next lane each time: there are few lanes, and perhaps
-            // many deliveries in one.
-            let mut lanes: Vec<String> = Vec::new();
-            loop {
-                let last = lanes.last().cloned().unwrap_or_default();
-                let next = deliveries::table
-                    .filter(deliveries::due_time.is_not_null())
-                    .filter(deliveries::lane.gt(last))
-                    .order(deliveries::lane)
-                    .select(deliveries::lane);
-                match on_conn!(tx, |c| next.first::<String>(c).await).optional()? {
-                    Some(lane) => lanes.push(lane),
-                    None => return Ok(lanes),
-                }
-            }
+            let all = LanesAfter { lane: "" };
+            Ok(on_conn!(tx, |c| FindLanes(&all).load::<String>(c).await)?)
         });
-        lanes.await
+        let mut lanes = lanes.await?;
+        lanes.sort_unstable();
+        Ok(lanes)
     }
 
-    /// Finds deliveries of a lane that are due in some partitions, the longest due of each
-    /// first, at most `limit` of a partition. One that waits for an earlier one of its order is
-    /// put aside until that one is finished, and not returned.
+    /// Finds deliveries of a lane that are due in some partitions, the longest due first, at most
+    /// `limit`. One that waits for an earlier one of its order is put aside until that one is
+    /// finished, and not returned.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
@@ -86,6 +73,10 @@ impl Store {
         now: i64,
     ) -> Result<Vec<(DeliveryRow, bool)>, Error> {
         let found = self.database().read(async |tx| {
+            if let Tx::Postgres(connection) = tx {
+                let found = on_postgres::due(connection, partitions, lane, (now, limit));
+                return Ok(found.await?);
+            }
             let mut found = Vec::new();
             for partition in partitions {
                 let key = DueKey {
@@ -97,6 +88,8 @@ impl Store {
                 let rows: Vec<(DeliveryRow, bool)> = on_conn!(tx, |c| FindDue(&key).load(c).await)?;
                 found.extend(rows);
             }
+            found.sort_by_key(|(row, _)| row.due_time);
+            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
             Ok(found)
         });
         found.await

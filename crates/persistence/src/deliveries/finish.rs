@@ -1,6 +1,6 @@
 //! Noting what came of attempts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
@@ -9,7 +9,7 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, copies, key, owned,
+    DispatcherId, RowKey, copies, key, on_postgres, owned,
     statements::{AttemptRow, FinishedKey, InsertAttempt, PromoteNext, Update, UpdateDelivery},
 };
 use crate::{
@@ -79,8 +79,15 @@ impl Store {
                 let partition = finished.delivery.id.position.partition;
                 owned.contains(&partition.number())
             });
-            for finished in mine {
-                note(tx, finished, now).await?;
+            let notes = mine.map(|finished| Note::new(finished, now));
+            let notes = notes.collect::<Result<Vec<_>, _>>()?;
+            let mut left: Vec<_> = notes.iter().collect();
+            // In turn, where there are several of one delivery.
+            while !left.is_empty() {
+                let mut keys = HashSet::new();
+                let (first, later) = left.into_iter().partition(|note| keys.insert(note.key()));
+                write(tx, first, now).await?;
+                left = later;
             }
             Ok(Ending::Commit(()))
         });
@@ -88,55 +95,118 @@ impl Store {
     }
 }
 
-async fn note(tx: &mut Tx, finished: &Finished, now: Timestamp) -> Result<(), Error> {
-    let delivery = &finished.delivery;
-    let (partition, log_offset, number) = key(delivery.id);
-    if let Some(attempt) = &finished.attempt {
-        let row = AttemptRow {
+/// What is noted of one delivery.
+#[derive(Debug)]
+struct Note<'f> {
+    delivery: &'f Delivery,
+    attempt: Option<AttemptRow>,
+    update: Update,
+}
+
+impl<'f> Note<'f> {
+    fn new(finished: &'f Finished, now: Timestamp) -> Result<Self, Error> {
+        let delivery = &finished.delivery;
+        let (partition, log_offset, number) = key(delivery.id);
+        let attempt = finished.attempt.as_ref().map(|attempt| {
+            Ok::<_, Error>(AttemptRow {
+                partition,
+                log_offset,
+                number,
+                start_time: attempt.start_time.micros(),
+                duration_micros: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
+                outcome: word(&attempt.outcome)?,
+                code: attempt.code.map(i32::from),
+                problem: attempt.problem.clone(),
+                answer: attempt.answer.iter().copied().take(ANSWER_MAX).collect(),
+            })
+        });
+        let (state, problem, due_time) = match &finished.next {
+            NextStep::Succeed => (DeliveryState::Succeeded, "", None),
+            NextStep::Retry { at, problem } => {
+                (DeliveryState::Pending, problem.as_str(), Some(at.micros()))
+            }
+            NextStep::GiveUp { problem } => (DeliveryState::Dead, problem.as_str(), None),
+            NextStep::Skip { problem } => (DeliveryState::Skipped, problem.as_str(), None),
+        };
+        let made = u32::from(finished.attempt.is_some());
+        let update = Update {
             partition,
             log_offset,
             number,
-            start_time: attempt.start_time.micros(),
-            duration_micros: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
-            outcome: word(&attempt.outcome)?,
-            code: attempt.code.map(i32::from),
-            problem: attempt.problem.clone(),
-            answer: attempt.answer.iter().copied().take(ANSWER_MAX).collect(),
+            state: state.word(),
+            attempts: i32::try_from(delivery.attempts.saturating_add(made)).unwrap_or(i32::MAX),
+            problem: problem.to_owned(),
+            due_time,
+            now: now.micros(),
+            attempts_seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
+            change_seen: delivery.update_time.micros(),
         };
-        if on_conn!(tx, |c| InsertAttempt(&row).execute(c).await)? == 0 {
-            // Noted before, and perhaps decided about since.
-            return Ok(());
+        Ok(Self {
+            delivery,
+            attempt: attempt.transpose()?,
+            update,
+        })
+    }
+
+    fn key(&self) -> RowKey {
+        key(self.delivery.id)
+    }
+
+    fn is_final(&self) -> bool {
+        self.update.state != DeliveryState::Pending.word()
+    }
+}
+
+/// Notes at most one attempt of each delivery, and what became of it.
+async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(), Error> {
+    let attempts = notes.iter().filter_map(|note| note.attempt.as_ref());
+    let inserted = insert(tx, attempts.collect()).await?;
+    // What was noted before has perhaps been decided about since.
+    let is_new = |note: &&Note| note.attempt.is_none() || inserted.contains(&note.key());
+    let notes: Vec<_> = notes.into_iter().filter(is_new).collect();
+    let updated = update(tx, notes.iter().map(|note| &note.update).collect()).await?;
+    for note in &notes {
+        if note.update.state == DeliveryState::Dead.word() && updated.contains(&note.key()) {
+            copies::skip(tx, note.delivery, now).await?;
         }
     }
-    let (state, problem, due_time) = match &finished.next {
-        NextStep::Succeed => (DeliveryState::Succeeded, "", None),
-        NextStep::Retry { at, problem } => {
-            (DeliveryState::Pending, problem.as_str(), Some(at.micros()))
-        }
-        NextStep::GiveUp { problem } => (DeliveryState::Dead, problem.as_str(), None),
-        NextStep::Skip { problem } => (DeliveryState::Skipped, problem.as_str(), None),
-    };
-    let made = u32::from(finished.attempt.is_some());
-    let row = Update {
-        partition,
-        log_offset,
-        number,
-        state: state.word(),
-        attempts: i32::try_from(delivery.attempts.saturating_add(made)).unwrap_or(i32::MAX),
-        problem: problem.to_owned(),
-        due_time,
-        now: now.micros(),
-        attempts_seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
-        change_seen: delivery.update_time.micros(),
-    };
-    let updated = on_conn!(tx, |c| UpdateDelivery(&row).execute(c).await)?;
-    if state == DeliveryState::Dead && updated > 0 {
-        copies::skip(tx, delivery, now).await?;
+    let ended = notes.into_iter().filter(|note| note.is_final());
+    let ended: Vec<_> = ended.map(|note| note.delivery.id).collect();
+    if let Tx::Postgres(connection) = tx {
+        return Ok(on_postgres::promote(connection, &ended, now).await?);
     }
-    if state != DeliveryState::Pending {
-        promote(tx, delivery.id, now).await?;
+    for id in ended {
+        promote(tx, id, now).await?;
     }
     Ok(())
+}
+
+/// Adds attempts, and says to which deliveries.
+async fn insert(tx: &mut Tx, rows: Vec<&AttemptRow>) -> Result<HashSet<RowKey>, Error> {
+    if let Tx::Postgres(connection) = tx {
+        return Ok(on_postgres::insert(connection, &rows).await?);
+    }
+    let mut inserted = HashSet::new();
+    for row in rows {
+        if on_conn!(tx, |c| InsertAttempt(row).execute(c).await)? > 0 {
+            inserted.insert((row.partition, row.log_offset, row.number));
+        }
+    }
+    Ok(inserted)
+}
+
+/// Updates deliveries, and says which were as they had been found.
+async fn update(tx: &mut Tx, rows: Vec<&Update>) -> Result<HashSet<RowKey>, Error> {
+    if let Tx::Postgres(connection) = tx {
+        return Ok(on_postgres::update(connection, &rows).await?);
+    }
+    let mut updated = HashSet::new();
+    for row in rows {
+        if on_conn!(tx, |c| UpdateDelivery(row).execute(c).await)? > 0 {
+            updated.insert((row.partition, row.log_offset, row.number));
+        }
+    }
+    Ok(updated)
 }
 
 /// Lets the first that waits in the lane of a delivery have its turn.

@@ -13,6 +13,7 @@ mod finish;
 mod lease;
 mod ledger;
 mod list;
+mod on_postgres;
 mod query;
 mod retention;
 mod statements;
@@ -67,8 +68,10 @@ async fn owned(
     Ok(mine.map(|(number, _)| number).collect())
 }
 
-/// The key of a delivery's row.
-fn key(id: DeliveryId) -> (i32, i64, i32) {
+/// The key of a delivery's row: partition, offset and number.
+type RowKey = (i32, i64, i32);
+
+fn key(id: DeliveryId) -> RowKey {
     let number = i32::try_from(id.number).unwrap_or(i32::MAX);
     (id.position.partition.number(), id.position.offset, number)
 }

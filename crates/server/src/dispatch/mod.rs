@@ -5,6 +5,7 @@
 //! deliveries of one order to one target go in turn; one target that hangs holds up
 //! nobody else.
 
+mod breaker;
 mod carrier;
 mod content;
 mod retention;
@@ -14,7 +15,7 @@ mod timers;
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
-    fmt,
+    fmt, future,
     sync::Arc,
     time::Duration,
 };
@@ -22,7 +23,7 @@ use std::{
 use tokio::{
     sync::{Notify, watch},
     task::{self, JoinError, JoinSet},
-    time::{Instant, MissedTickBehavior, interval, timeout},
+    time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
@@ -35,6 +36,7 @@ use waymark_domain::{
 use waymark_persistence::{Batched, Error, Finished, NextStep, Store};
 
 use self::{
+    breaker::Breakers,
     carrier::{Carried, Endpoints, later, unattempted},
     content::Occasion,
     tenure::Tenure,
@@ -57,6 +59,8 @@ const ENDPOINTS_AGE_MAX: Duration = Duration::from_millis(100);
 const LINK_WAIT: Duration = Duration::from_secs(5);
 /// The shortest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
+/// How long attempts that have just begun have at least to end together.
+const GATHERING_MIN: Duration = Duration::from_millis(3);
 
 /// Says that there may be something to carry.
 #[derive(Debug, Clone, Default)]
@@ -91,6 +95,7 @@ pub(crate) struct Dispatcher {
     unnoted: Vec<Finished>,
     /// Lanes that ask to be left alone, and until when.
     paused: HashMap<String, Instant>,
+    breakers: Breakers,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -182,6 +187,7 @@ impl Dispatcher {
             under_way: UnderWay::default(),
             unnoted: Vec::new(),
             paused: HashMap::new(),
+            breakers: Breakers::default(),
         }
     }
 
@@ -206,6 +212,7 @@ impl Dispatcher {
         let wake = self.app.wake.clone();
         loop {
             let mut done = Vec::new();
+            let resume = self.paused.values().min().copied();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -219,13 +226,17 @@ impl Dispatcher {
                     failing.note("endpoints cannot be read", self.read_endpoints().await);
                 }
                 () = wake.0.notified() => {}
+                () = reached(resume) => {}
             }
+            let began = Instant::now();
             while let Some(ended) = self.under_way.tasks.try_join_next_with_id() {
                 done.push(ended);
             }
             failing.note("deliveries cannot be noted", self.finish(done).await);
             failing.note("deliveries cannot be looked for", self.look().await);
-            tokio::time::sleep(LOOK_INTERVAL).await;
+            // What ends meanwhile is noted together.
+            let gathered = Instant::now() + GATHERING_MIN;
+            sleep_until(gathered.max(began + LOOK_INTERVAL)).await;
         }
         timers.abort();
         retention.abort();
@@ -263,9 +274,15 @@ impl Dispatcher {
                 continue;
             };
             let delivery = &carried.finished.delivery;
-            if let Some(pause) = carried.pause {
-                self.paused
-                    .insert(delivery.to.lane(), Instant::now() + pause);
+            let lane = delivery.to.lane();
+            if let Some(attempt) = &carried.finished.attempt {
+                self.breakers.count(&lane, attempt.outcome);
+            }
+            let probe = self.breakers.pause(&lane);
+            if let Some(pause) = carried.pause.max(probe) {
+                let until = Instant::now() + pause;
+                let paused = self.paused.entry(lane).or_insert(until);
+                *paused = until.max(*paused);
             }
             if let (Some(url), Destination::Endpoint(code)) = (carried.gone, &delivery.to) {
                 gone.push((code.clone(), url));
@@ -308,6 +325,7 @@ impl Dispatcher {
             return Ok(());
         }
         let lanes = self.store.busy_lanes().await?;
+        self.breakers.retain(&lanes);
         // What keeps a lane may have been lifted a moment ago.
         if self.endpoints_are_old() && lanes.iter().any(|lane| self.is_switched_off(lane)) {
             self.read_endpoints().await?;
@@ -317,7 +335,7 @@ impl Dispatcher {
                 continue;
             }
             let in_lane = self.under_way.in_lane(&lane);
-            let free = self.lane_max().saturating_sub(in_lane).min(room);
+            let free = self.width(&lane).saturating_sub(in_lane).min(room);
             if free == 0 {
                 continue;
             }
@@ -335,9 +353,12 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// A lane takes half of what there is room for at most, so that one that hangs leaves the
-    /// other half to the rest.
-    fn lane_max(&self) -> usize {
+    /// How many deliveries of a lane may be under way: half of what there is room for at most, so
+    /// that one that hangs leaves the other half to the rest.
+    fn width(&self, lane: &str) -> usize {
+        if self.breakers.is_half_open(lane) {
+            return 1;
+        }
         self.settings.in_flight_max.div_ceil(2)
     }
 
@@ -377,7 +398,7 @@ impl Dispatcher {
             let Some(occasion) = occasions.remove(&delivery.id) else {
                 let problem = "its order or its entry is gone".to_owned();
                 let carried = unattempted(delivery.clone(), NextStep::GiveUp { problem });
-                self.under_way.spawn(delivery, std::future::ready(carried));
+                self.under_way.spawn(delivery, future::ready(carried));
                 continue;
             };
             let (app, endpoints) = (Arc::clone(&self.app), Arc::clone(&self.endpoints));
@@ -454,6 +475,14 @@ impl Dispatcher {
         Ok(order::replay(
             until.take_while(|entry| entry.sequence <= version),
         ))
+    }
+}
+
+/// Waits until an instant; for ever where there is none.
+async fn reached(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => future::pending().await,
     }
 }
 
