@@ -3,11 +3,17 @@
 use std::{
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
+
+/// Held while a library is looked for and perhaps installed: one test must not replace what
+/// another has just found.
+static INSTALLING: Mutex<()> = Mutex::new(());
 
 /// A Python that has this library, one of those that `tests/python.sh` knows. `make test` installed
 /// it; else it is installed now.
 pub fn with(library: &str) -> PathBuf {
+    let _turn = INSTALLING.lock().unwrap_or_else(PoisonError::into_inner);
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/python.sh");
     let made = Command::new("sh")
         .arg(script)
