@@ -8,13 +8,14 @@
 mod breaker;
 mod carrier;
 mod content;
+mod in_hand;
 mod retention;
 mod tenure;
 mod test;
 mod timers;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     fmt, future,
     sync::Arc,
     time::Duration,
@@ -22,7 +23,6 @@ use std::{
 
 use tokio::{
     sync::{Notify, watch},
-    task::{self, JoinError, JoinSet},
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -30,15 +30,15 @@ use waymark_domain::{
     delivery::{Delivery, DeliveryId},
     history::{Destination, LogPosition},
     order::{self, Order},
-    partition::Partition,
     value::EndpointCode,
 };
-use waymark_persistence::{Batched, Error, Finished, NextStep, Store};
+use waymark_persistence::{Batched, DispatcherId, Error, Finished, NextStep, Store};
 
 use self::{
     breaker::Breakers,
     carrier::{Carried, Endpoints, later, unattempted},
     content::Occasion,
+    in_hand::{Ended, InHand, Load},
     tenure::Tenure,
 };
 pub(crate) use self::{
@@ -90,7 +90,7 @@ pub(crate) struct Dispatcher {
     tenure: Tenure,
     endpoints: Arc<Endpoints>,
     endpoints_read: Instant,
-    under_way: UnderWay,
+    in_hand: InHand,
     /// What came of attempts and has yet to be noted.
     unnoted: Vec<Finished>,
     /// Lanes that ask to be left alone, and until when.
@@ -101,75 +101,6 @@ pub(crate) struct Dispatcher {
 impl fmt::Debug for Dispatcher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dispatcher").finish_non_exhaustive()
-    }
-}
-
-/// The attempts that are being made.
-#[derive(Default)]
-struct UnderWay {
-    tasks: JoinSet<Carried>,
-    /// Which delivery a task carries.
-    by_task: HashMap<task::Id, Delivery>,
-    ids: HashSet<DeliveryId>,
-    lanes: BTreeMap<String, usize>,
-}
-
-/// A task that has ended, in one way or another.
-type Ended = Result<(task::Id, Carried), JoinError>;
-
-impl UnderWay {
-    fn spawn(
-        &mut self,
-        delivery: Delivery,
-        attempt: impl Future<Output = Carried> + Send + 'static,
-    ) {
-        let id = self.tasks.spawn(attempt).id();
-        self.by_task.insert(id, delivery);
-    }
-
-    /// What a task came to; none where it panicked, and its delivery is found due again.
-    fn settle(&mut self, ended: Ended) -> Option<Carried> {
-        match ended {
-            Ok((id, carried)) => {
-                self.by_task.remove(&id);
-                Some(carried)
-            }
-            Err(error) => {
-                tracing::error!(error = %error, "an attempt did not end well");
-                if let Some(delivery) = self.by_task.remove(&error.id()) {
-                    self.end(&delivery);
-                }
-                None
-            }
-        }
-    }
-
-    fn begin(&mut self, delivery: &Delivery) -> bool {
-        let is_new = self.ids.insert(delivery.id);
-        if is_new {
-            *self.lanes.entry(delivery.to.lane()).or_default() += 1;
-        }
-        is_new
-    }
-
-    fn end(&mut self, delivery: &Delivery) {
-        self.ids.remove(&delivery.id);
-        let lane = delivery.to.lane();
-        if let Some(count) = self.lanes.get_mut(&lane) {
-            *count = count.saturating_sub(1);
-            if *count == 0 {
-                self.lanes.remove(&lane);
-            }
-        }
-    }
-
-    fn in_lane(&self, lane: &str) -> usize {
-        self.lanes.get(lane).copied().unwrap_or_default()
-    }
-
-    fn partitions(&self) -> BTreeSet<Partition> {
-        let partitions = self.ids.iter().map(|id| id.position.partition);
-        partitions.collect()
     }
 }
 
@@ -184,7 +115,7 @@ impl Dispatcher {
             settings,
             endpoints: Arc::default(),
             endpoints_read: Instant::now(),
-            under_way: UnderWay::default(),
+            in_hand: InHand::default(),
             unnoted: Vec::new(),
             paused: HashMap::new(),
             breakers: Breakers::default(),
@@ -217,11 +148,11 @@ impl Dispatcher {
                 biased;
                 () = stop.cancelled() => break,
                 _ = renew.tick() => {
-                    let busy = self.under_way.partitions();
+                    let busy = self.in_hand.partitions();
                     failing.note("leases cannot be renewed", self.tenure.renew(&busy).await);
                     tell.send_replace(self.tenure.owned());
                 }
-                Some(ended) = self.under_way.tasks.join_next_with_id() => done.push(ended),
+                Some(ended) = self.in_hand.tasks.join_next_with_id() => done.push(ended),
                 _ = poll.tick() => {
                     failing.note("endpoints cannot be read", self.read_endpoints().await);
                 }
@@ -229,11 +160,17 @@ impl Dispatcher {
                 () = reached(resume) => {}
             }
             let began = Instant::now();
-            while let Some(ended) = self.under_way.tasks.try_join_next_with_id() {
+            while let Some(ended) = self.in_hand.tasks.try_join_next_with_id() {
                 done.push(ended);
             }
-            failing.note("deliveries cannot be noted", self.finish(done).await);
-            failing.note("deliveries cannot be looked for", self.look().await);
+            let gone = self.settle(done);
+            let unnoted = std::mem::take(&mut self.unnoted);
+            let note = note(self.store.clone(), self.tenure.me().clone(), &unnoted);
+            // At once: what is being noted is in hand still, so no look finds it.
+            let (noted, looked) = tokio::join!(note, self.look());
+            failing.note("deliveries cannot be noted", self.noted(unnoted, noted));
+            failing.note("deliveries cannot be looked for", looked);
+            failing.note("endpoints cannot be switched off", self.disable(gone).await);
             // What ends meanwhile is noted together.
             let gathered = Instant::now() + GATHERING_MIN;
             sleep_until(gathered.max(began + LOOK_INTERVAL)).await;
@@ -247,15 +184,17 @@ impl Dispatcher {
     async fn end(mut self) {
         let mut done = Vec::new();
         let all_done = async {
-            while let Some(ended) = self.under_way.tasks.join_next_with_id().await {
+            while let Some(ended) = self.in_hand.tasks.join_next_with_id().await {
                 done.push(ended);
             }
         };
         // What hangs is repeated by the next who carries it, under the same id.
         let _ = timeout(END_MAX, all_done).await;
-        self.under_way.tasks.abort_all();
+        self.in_hand.tasks.abort_all();
         let mut failing = Failing::default();
-        failing.note("deliveries cannot be noted", self.finish(done).await);
+        self.settle(done);
+        let noted = note(self.store.clone(), self.tenure.me().clone(), &self.unnoted);
+        failing.note("deliveries cannot be noted", noted.await);
         failing.note("leases cannot be given back", self.tenure.end().await);
     }
 
@@ -265,12 +204,11 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Notes what came of attempts. What cannot be noted now is kept, and is not tried again before
-    /// it is: a database that takes no notes must not make targets hear the same again and again.
-    async fn finish(&mut self, done: Vec<Ended>) -> Result<(), Error> {
+    /// Takes what came of attempts, to be noted. Gives the endpoints that are gone, with their URLs.
+    fn settle(&mut self, done: Vec<Ended>) -> Vec<(EndpointCode, String)> {
         let mut gone = Vec::new();
         for ended in done {
-            let Some(carried) = self.under_way.settle(ended) else {
+            let Some(carried) = self.in_hand.settle(ended) else {
                 continue;
             };
             let delivery = &carried.finished.delivery;
@@ -289,27 +227,31 @@ impl Dispatcher {
             }
             self.unnoted.push(carried.finished);
         }
-        if !self.unnoted.is_empty() {
-            let noted = self
-                .store
-                .finish_deliveries(self.tenure.me(), &self.unnoted);
-            noted.await?;
-            for finished in self.unnoted.drain(..) {
-                self.under_way.end(&finished.delivery);
-            }
+        gone
+    }
+
+    /// Lets go of what was noted. What could not be is kept, and is not tried again before it is: a
+    /// database that takes no notes must not make targets hear the same again and again.
+    fn noted(&mut self, batch: Vec<Finished>, outcome: Result<(), Error>) -> Result<(), Error> {
+        if outcome.is_err() {
+            self.unnoted = batch;
+            return outcome;
         }
-        for (code, url) in gone {
-            self.disable(&code, &url).await?;
+        for finished in batch {
+            self.in_hand.end(&finished.delivery);
         }
         Ok(())
     }
 
-    async fn disable(&mut self, code: &EndpointCode, url: &str) -> Result<(), Error> {
+    async fn disable(&mut self, gone: Vec<(EndpointCode, String)>) -> Result<(), Error> {
         let problem = "switched off, since it answered 410 Gone";
-        if self.store.disable_endpoint(code, url, problem).await? {
-            tracing::warn!(endpoint = %code, "{problem}");
+        for (code, url) in gone {
+            if self.store.disable_endpoint(&code, &url, problem).await? {
+                tracing::warn!(endpoint = %code, "{problem}");
+            }
+            self.read_endpoints().await?;
         }
-        self.read_endpoints().await
+        Ok(())
     }
 
     /// Looks for what is due, and begins attempts as far as there is room.
@@ -317,10 +259,14 @@ impl Dispatcher {
         let owned = self.tenure.owned();
         let now = Instant::now();
         self.paused.retain(|_, until| *until > now);
-        let mut room = self
-            .settings
-            .in_flight_max
-            .saturating_sub(self.under_way.ids.len());
+        let most = self.settings.in_flight_max;
+        // What is being noted leaves its place to others; what cannot be noted must not pile up.
+        let unnoted_room = most
+            .saturating_mul(2)
+            .saturating_sub(self.in_hand.ids.len());
+        let mut room = most
+            .saturating_sub(self.in_hand.tasks.len())
+            .min(unnoted_room);
         if owned.is_empty() || room == 0 {
             return Ok(());
         }
@@ -334,18 +280,18 @@ impl Dispatcher {
             if !self.may_go(&lane) || room == 0 {
                 continue;
             }
-            let in_lane = self.under_way.in_lane(&lane);
-            let free = self.width(&lane).saturating_sub(in_lane).min(room);
+            let Load { known, tried } = self.in_hand.in_lane(&lane);
+            let free = self.width(&lane).saturating_sub(tried).min(room);
             if free == 0 {
                 continue;
             }
-            let limit = i64::try_from((in_lane + free).min(LOOK_MAX)).unwrap_or(i64::MAX);
+            let limit = i64::try_from((known + free).min(LOOK_MAX)).unwrap_or(i64::MAX);
             let mut due = self
                 .store
                 .due_deliveries(self.tenure.me(), &owned, &lane, limit)
                 .await?;
             due.sort_by_key(|delivery| (delivery.due_time, delivery.id));
-            due.retain(|delivery| !self.under_way.ids.contains(&delivery.id));
+            due.retain(|delivery| !self.in_hand.ids.contains(&delivery.id));
             due.truncate(free);
             room -= due.len();
             self.begin(due).await?;
@@ -392,18 +338,18 @@ impl Dispatcher {
         }
         let mut occasions = self.occasions(&due).await?;
         for delivery in due {
-            if !self.under_way.begin(&delivery) {
+            if !self.in_hand.begin(&delivery) {
                 continue;
             }
             let Some(occasion) = occasions.remove(&delivery.id) else {
                 let problem = "its order or its entry is gone".to_owned();
                 let carried = unattempted(delivery.clone(), NextStep::GiveUp { problem });
-                self.under_way.spawn(delivery, future::ready(carried));
+                self.in_hand.spawn(delivery, future::ready(carried));
                 continue;
             };
             let (app, endpoints) = (Arc::clone(&self.app), Arc::clone(&self.endpoints));
             let attempt = carry(app, delivery.clone(), occasion, endpoints);
-            self.under_way.spawn(delivery, attempt);
+            self.in_hand.spawn(delivery, attempt);
         }
         Ok(())
     }
@@ -504,6 +450,14 @@ async fn carry(
         }
     }
     app.carrier.carry(delivery, occasion, endpoints).await
+}
+
+/// Notes what came of attempts.
+async fn note(store: Store, me: DispatcherId, finished: &[Finished]) -> Result<(), Error> {
+    if finished.is_empty() {
+        return Ok(());
+    }
+    store.finish_deliveries(&me, finished).await
 }
 
 /// What fails is said once, until it works again.
