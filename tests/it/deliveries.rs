@@ -27,6 +27,7 @@ on_each_database!(
     what_waits_survives_a_restart,
     a_target_that_fails_is_probed_by_one_delivery_at_a_time,
     what_is_old_and_done_with_is_removed,
+    what_no_server_takes_waits_and_the_log_says_so,
 );
 
 static SQLITE: OnceCell<Server> = OnceCell::const_new();
@@ -302,6 +303,29 @@ async fn a_target_that_fails_is_probed_by_one_delivery_at_a_time(backend: Backen
     let probes = failed.get(ORDERS + 8..).unwrap();
     assert_eq!(overlaps(probes), 0, "one at a time: {probes:?}");
     assert!(overlaps(taken) > 0, "many at once again: {taken:?}");
+}
+
+async fn what_no_server_takes_waits_and_the_log_says_so(backend: Backend) {
+    let server = server(backend).await;
+    let document = "label: Shop
+initial_state: new
+statuses: {new: {label: New}}
+states: {new: {label: New, category: initial, can_start: true, statuses: [new]}}
+on_create: {tell: {publish: {subject: orders}}}
+";
+    let shop = apply(&server.clients(), &fresh_code(), document).await;
+    shop.place("1", &[]).await;
+    let told = "deliveries wait: the settings name no server that takes them";
+    let patience = std::time::Duration::from_secs(20);
+    let said = server.log().find(0, patience, |line| {
+        (line.contains(told) && line.contains("\"publish\"")).then_some(())
+    });
+    said.await.unwrap();
+    let entry = shop.entries("1").await.remove(0);
+    let id = &entry.set_off[0].delivery_id;
+    let delivery = ledger::delivery(&server.clients(), id).await;
+    assert_eq!(delivery.state(), DeliveryState::Pending);
+    assert!(delivery.attempts.is_empty());
 }
 
 /// Two days pass while no server runs.

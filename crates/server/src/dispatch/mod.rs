@@ -96,6 +96,8 @@ pub(crate) struct Dispatcher {
     /// Lanes that ask to be left alone, and until when.
     paused: HashMap<String, Instant>,
     breakers: Breakers,
+    /// Lanes for which the settings name no server, once that was said.
+    unserved: BTreeSet<String>,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -119,6 +121,7 @@ impl Dispatcher {
             unnoted: Vec::new(),
             paused: HashMap::new(),
             breakers: Breakers::default(),
+            unserved: BTreeSet::new(),
         }
     }
 
@@ -277,6 +280,15 @@ impl Dispatcher {
             self.read_endpoints().await?;
         }
         for lane in lanes {
+            if !self.carrier.serves(&lane) {
+                if self.unserved.insert(lane.clone()) {
+                    tracing::warn!(
+                        delivery.lane = lane,
+                        "deliveries wait: the settings name no server that takes them"
+                    );
+                }
+                continue;
+            }
             if !self.may_go(&lane) || room == 0 {
                 continue;
             }
@@ -309,10 +321,7 @@ impl Dispatcher {
     }
 
     fn may_go(&self, lane: &str) -> bool {
-        if self.paused.contains_key(lane) || !self.carrier.serves(lane) {
-            return false;
-        }
-        !self.is_switched_off(lane)
+        !self.paused.contains_key(lane) && !self.is_switched_off(lane)
     }
 
     fn is_switched_off(&self, lane: &str) -> bool {
