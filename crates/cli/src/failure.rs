@@ -9,6 +9,7 @@ use waymark_domain::{
     value::Invalid,
     workflow::{Refusal, document::DocumentError},
 };
+use waymark_proto::json::JsonError;
 use waymark_server::{StartError, settings::SettingsError, telemetry::TelemetryError};
 
 /// Refused, or something was found.
@@ -54,8 +55,8 @@ pub(crate) enum Failure {
     Status(Box<Status>),
     #[error("the server ended the stream without saying why")]
     StreamEnded,
-    #[error("a message cannot be shown as JSON")]
-    Json(#[source] Box<dyn std::error::Error + Send + Sync>),
+    #[error(transparent)]
+    Json(#[from] JsonError),
     #[error(transparent)]
     Start(#[from] StartError),
     #[error("the database cannot be migrated")]

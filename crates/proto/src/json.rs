@@ -48,15 +48,16 @@ pub fn entry(entry: &v1::HistoryEntry, names: Names) -> Result<Value, JsonError>
     to_value("waymark.v1.HistoryEntry", entry, names)
 }
 
+/// Writes a message of the contract, which it calls by a name such as `waymark.v1.HistoryEntry`, as
+/// one line of canonical JSON, its fields in the order of the contract.
+///
+/// # Errors
+/// Returns [`JsonError`] when the contract has no message of that name.
+pub fn line(name: &str, message: &impl Message) -> Result<String, JsonError> {
+    serde_json::to_string(&dynamic(name, message)?).map_err(|error| failed(&error))
+}
+
 fn to_value(name: &str, message: &impl Message, names: Names) -> Result<Value, JsonError> {
-    let failed = |problem: String| JsonError { problem };
-    let pool = POOL.as_ref().map_err(|problem| failed(problem.clone()))?;
-    let descriptor = pool
-        .get_message_by_name(name)
-        .ok_or_else(|| failed(format!("{name} is not among the descriptors")))?;
-    let encoded = message.encode_to_vec();
-    let dynamic = DynamicMessage::decode(descriptor, encoded.as_slice())
-        .map_err(|error| failed(error.to_string()))?;
     let options = match names {
         Names::Canonical => SerializeOptions::new(),
         Names::Contract => SerializeOptions::new()
@@ -64,7 +65,22 @@ fn to_value(name: &str, message: &impl Message, names: Names) -> Result<Value, J
             .stringify_64_bit_integers(false)
             .skip_default_fields(false),
     };
-    dynamic
+    dynamic(name, message)?
         .serialize_with_options(serde_json::value::Serializer, &options)
-        .map_err(|error| failed(error.to_string()))
+        .map_err(|error| failed(&error))
+}
+
+fn dynamic(name: &str, message: &impl Message) -> Result<DynamicMessage, JsonError> {
+    let pool = POOL.as_ref().map_err(failed)?;
+    let descriptor = pool
+        .get_message_by_name(name)
+        .ok_or_else(|| failed(&format_args!("{name} is not among the descriptors")))?;
+    let encoded = message.encode_to_vec();
+    DynamicMessage::decode(descriptor, encoded.as_slice()).map_err(|error| failed(&error))
+}
+
+fn failed(problem: &impl ToString) -> JsonError {
+    JsonError {
+        problem: problem.to_string(),
+    }
 }

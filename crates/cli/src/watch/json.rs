@@ -1,78 +1,56 @@
 //! Messages as protobuf's JSON, the same that grpcurl prints, one a line.
 
 use prost::Message;
-use prost_reflect::{DescriptorPool, DynamicMessage, MessageDescriptor};
-use waymark_proto::v1::{HistoryEntry, StreamHistoryResponse, WatchHistoryResponse};
+use waymark_proto::{
+    json,
+    v1::{HistoryEntry, StreamHistoryResponse, WatchHistoryResponse},
+};
 
 use crate::{failure::Failure, output};
 
 /// Prints messages, or the entries in them.
 pub(super) struct Printer {
-    entry: MessageDescriptor,
-    stream: MessageDescriptor,
-    watch: MessageDescriptor,
     whole: bool,
 }
 
 impl Printer {
     /// Prints whole messages if asked to, else entries alone.
-    pub(super) fn new(whole: bool) -> Result<Self, Failure> {
-        let pool = DescriptorPool::decode(waymark_proto::FILE_DESCRIPTOR_SET).map_err(not_shown)?;
-        let find = |name: &str| {
-            let missing = || not_shown(format!("{name} is not among the descriptors"));
-            pool.get_message_by_name(name).ok_or_else(missing)
-        };
-        Ok(Self {
-            entry: find("waymark.v1.HistoryEntry")?,
-            stream: find("waymark.v1.StreamHistoryResponse")?,
-            watch: find("waymark.v1.WatchHistoryResponse")?,
-            whole,
-        })
+    pub(super) fn new(whole: bool) -> Self {
+        Self { whole }
     }
 
     pub(super) fn stream(&self, message: &StreamHistoryResponse) -> Result<(), Failure> {
         if self.whole {
-            print(&self.stream, [message])
+            print("waymark.v1.StreamHistoryResponse", [message])
         } else {
-            self.entries(&message.entries)
+            entries(&message.entries)
         }
     }
 
     pub(super) fn watch(&self, message: &WatchHistoryResponse) -> Result<(), Failure> {
         if self.whole {
-            print(&self.watch, [message])
+            print("waymark.v1.WatchHistoryResponse", [message])
         } else {
-            self.entries(&message.entries)
+            entries(&message.entries)
         }
     }
+}
 
-    fn entries(&self, entries: &[HistoryEntry]) -> Result<(), Failure> {
-        print(&self.entry, entries)
-    }
+fn entries(entries: &[HistoryEntry]) -> Result<(), Failure> {
+    print("waymark.v1.HistoryEntry", entries)
 }
 
 /// Prints all at once, so that a reader that goes away leaves no half of a message.
 fn print<'a, M: Message + 'a>(
-    descriptor: &MessageDescriptor,
+    name: &str,
     messages: impl IntoIterator<Item = &'a M>,
 ) -> Result<(), Failure> {
     let mut text = String::new();
     for message in messages {
-        text.push_str(&line(descriptor, message)?);
+        text.push_str(&json::line(name, message)?);
         text.push('\n');
     }
     output::print(&text)
-}
-
-fn line(descriptor: &MessageDescriptor, message: &impl Message) -> Result<String, Failure> {
-    let encoded = message.encode_to_vec();
-    let message =
-        DynamicMessage::decode(descriptor.clone(), encoded.as_slice()).map_err(not_shown)?;
-    serde_json::to_string(&message).map_err(not_shown)
-}
-
-fn not_shown(error: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Failure {
-    Failure::Json(error.into())
 }
 
 #[cfg(test)]
@@ -83,7 +61,6 @@ mod tests {
 
     #[test]
     fn an_entry_reads_as_grpcurl_shows_it() {
-        let printer = Printer::new(false).unwrap();
         let entry = HistoryEntry {
             order_id: "1".to_owned(),
             sequence: 2,
@@ -95,7 +72,7 @@ mod tests {
             comment: "two\nlines".to_owned(),
             ..HistoryEntry::default()
         };
-        let line = line(&printer.entry, &entry).unwrap();
+        let line = json::line("waymark.v1.HistoryEntry", &entry).unwrap();
         assert_eq!(
             line,
             r#"{"orderId":"1","sequence":"2","logPosition":{"offset":"7"},"kind":"ENTRY_KIND_COMMENTED","comment":"two\nlines"}"#

@@ -27,7 +27,7 @@ const PAUSE_MAX: Duration = Duration::from_secs(10);
 
 /// Prints history until the end, which only `--until-now` has.
 pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
-    let printer = Printer::new(arguments.messages)?;
+    let printer = Printer::new(arguments.messages);
     let mut progress = Progress::load(arguments.resume_file.as_deref())?;
     let mut pause = PAUSE_MIN;
     loop {

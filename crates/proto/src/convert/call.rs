@@ -156,6 +156,15 @@ pub(crate) struct EditFields {
 }
 
 impl EditFields {
+    /// Reads the fields of a request that has no `etag`.
+    pub(crate) fn read_without_etag(
+        self,
+        found: &mut Violations,
+        fingerprint: [u8; 16],
+    ) -> Result<EditCall, Noted> {
+        self.read(found, (Path::REQUEST, String::new()), fingerprint)
+    }
+
     pub(crate) fn read(
         self,
         found: &mut Violations,

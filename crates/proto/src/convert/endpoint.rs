@@ -158,7 +158,7 @@ impl CreateEndpoint {
         };
         Violations::collect(|found| {
             let at = Path::REQUEST;
-            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            let edit = fields.read_without_etag(found, fingerprint);
             let secret = GivenSecret::read(found, secret);
             let at = at.field("endpoint");
             let v1::Endpoint {

@@ -122,7 +122,7 @@ impl CreateStatus {
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let workflow = found.workflow(at, &workflow, default);
-            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            let edit = fields.read_without_etag(found, fingerprint);
             let at = at.field("status");
             let status = found.required(at, status);
             let status = status.and_then(|status| read_status(found, at, status));

@@ -142,7 +142,7 @@ impl RetryDelivery {
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let id = found.text(at.field("delivery_id"), &delivery_id);
-            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            let edit = fields.read_without_etag(found, fingerprint);
             Ok(Self {
                 id: id?,
                 edit: edit?,
@@ -175,10 +175,9 @@ impl RetryDeliveries {
             validate_only,
         };
         Violations::collect(|found| {
-            let at = Path::REQUEST;
             let filter = DeliveryFilter::read(found, &workflows, filter, default);
             let filter = filter.and_then(|filter| filter.retryable(found));
-            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            let edit = fields.read_without_etag(found, fingerprint);
             Ok(Self {
                 filter: filter?,
                 edit: edit?,
@@ -214,7 +213,7 @@ impl SkipDelivery {
             } else {
                 found.text(at.field("reason"), &reason)
             };
-            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            let edit = fields.read_without_etag(found, fingerprint);
             Ok(Self {
                 id: id?,
                 reason: reason?,

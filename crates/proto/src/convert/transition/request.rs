@@ -97,7 +97,7 @@ impl CreateTransition {
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let workflow = found.workflow(at, &workflow, default);
-            let edit = fields.read(found, (at.field("etag"), String::new()), fingerprint);
+            let edit = fields.read_without_etag(found, fingerprint);
             let at = at.field("transition");
             let transition = found.required(at, transition);
             let transition = transition.and_then(|given| read_transition(found, at, given));
