@@ -11,8 +11,8 @@ mod content;
 mod in_hand;
 mod retention;
 mod tenure;
-mod test;
 mod timers;
+mod trial;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -43,7 +43,7 @@ use self::{
 };
 pub(crate) use self::{
     carrier::{Carrier, CarrierError},
-    test::{Tested, test},
+    trial::{Tested, test},
 };
 use crate::{App, error::chain, settings::DispatchSettings, tracking};
 

@@ -3,7 +3,7 @@
 mod endpoint;
 mod ledger;
 mod shown;
-mod test;
+mod trial;
 
 use std::sync::Arc;
 
@@ -121,7 +121,7 @@ impl ActionService for Service {
     ) -> Result<Response<v1::TestActionResponse>, Status> {
         let call = TestAction::read(request.into_inner(), self.app.default_workflow())
             .map_err(Error::from)?;
-        Ok(Response::new(test::run(&self.app, call).await?))
+        Ok(Response::new(trial::run(&self.app, call).await?))
     }
 
     async fn create_endpoint(
