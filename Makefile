@@ -10,7 +10,7 @@ NATS_VERSION := v2.15.2
 DENY_VERSION := 0.20.2
 
 .DEFAULT_GOAL := help
-.PHONY: help run test check proto fmt release bench bench-quick tools postgres
+.PHONY: help run test check proto fmt release bench bench-quick attack tools postgres
 
 help: ## List the targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -48,6 +48,10 @@ bench: bench-build ## Measure everything: a table, target/bench.json and docs/be
 
 bench-quick: bench-build ## The same rows in short rounds on small databases, in four minutes
 	target/release/waymark-bench run --quick
+
+attack: ## Attack a server of 512 MiB with others at work beside it, for ten minutes
+	$(CARGO) build --release -p waymark-cli
+	TEST_WAYMARK=target/release/waymark $(CARGO) run -p waymark-tests --bin attack
 
 .PHONY: bench-build buf grpcurl nats python deny
 bench-build: postgres

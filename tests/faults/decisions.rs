@@ -75,13 +75,19 @@ impl Scene {
         for id in ["1", "2"] {
             shop.place(id, &[]).await;
         }
-        Self {
+        let scene = Self {
             peer,
             answers,
             shop,
             _replica: replica,
             _place: place,
-        }
+        };
+        // A target is given a second attempt beside the first once it has answered one.
+        scene.shop.place("0", &[]).await;
+        let first = scene.turn("0").await;
+        scene.answer(200);
+        scene.until(&first, DeliveryState::Succeeded).await;
+        scene
     }
 
     fn clients(&self) -> &Clients {
@@ -105,9 +111,12 @@ impl Scene {
 
     /// Waits until the receiver has had so many requests, and gives the deliveries that they were about.
     async fn asked(&self, count: usize) -> Vec<String> {
-        let requests = self.peer.until(count).await;
-        assert_eq!(requests.len(), count, "{requests:?}");
-        let ids = requests.iter().map(|request| request.id.rsplit('_').next());
+        let requests = self.peer.until(count + 1).await;
+        assert_eq!(requests.len(), count + 1, "{requests:?}");
+        let ids = requests
+            .iter()
+            .skip(1)
+            .map(|request| request.id.rsplit('_').next());
         ids.map(|id| id.unwrap().to_owned()).collect()
     }
 

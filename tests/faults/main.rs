@@ -5,6 +5,8 @@
 #![expect(
     clippy::unwrap_used,
     clippy::panic,
+    clippy::print_stderr,
+    clippy::similar_names,
     reason = "a test fails by panicking"
 )]
 
@@ -14,8 +16,11 @@ mod decisions;
 mod deliveries;
 mod freezing;
 mod killing;
+mod poison;
 mod replica;
 mod replicas;
 mod rolling;
 mod stage;
 mod starting;
+mod storage;
+mod watch_command;

@@ -61,6 +61,12 @@ impl Replica {
         self.process.kill();
     }
 
+    /// Starts it again as [`Self::restart`] does, and does not wait until it serves.
+    pub(crate) fn start_again(&mut self) {
+        let log = self.process.log().clone();
+        self.process = spawn(&self.url, self.address, &self.settings, &log);
+    }
+
     /// Asks it to stop, and waits for its end, which must come in order and within `patience`.
     pub(crate) async fn stop(&mut self, patience: Duration) {
         self.process.signal(Signal::TERM);
@@ -69,6 +75,18 @@ impl Replica {
             status.is_some_and(|status| status.success()),
             "stopped with {status:?}"
         );
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) async fn ended(&mut self, patience: Duration) -> ExitStatus {
+        let status = self.process.ended(patience).await;
+        status.unwrap_or_else(|| panic!("the replica does not end"))
+    }
+
+    /// The lines of its log, since it was started first, that have a text.
+    pub(crate) fn lines(&self, text: &str) -> Vec<String> {
+        let lines = self.process.log().after(0).into_iter();
+        lines.filter(|line| line.contains(text)).collect()
     }
 
     /// Stops the process where it is.
@@ -84,6 +102,11 @@ impl Replica {
     /// Whether it is the process that was started last, and runs.
     pub(crate) fn is_running(&mut self) -> bool {
         self.process.is_running()
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
     }
 
     /// Clients of it, with a connection of their own.
@@ -115,15 +138,7 @@ async fn launch(
     log: &Log,
 ) -> (Process, SocketAddr) {
     let since = log.len();
-    let mut command = binary::command(&["serve", "--database-url", url, "--log-format", "json"]);
-    command.arg("--listen").arg(listen.to_string());
-    // One line for each call would drown what the faults did.
-    command.args([
-        "--log-level",
-        "warn,waymark_server=info,waymark_server::telemetry=warn",
-    ]);
-    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
-    let mut process = Process::start(command, log, None);
+    let mut process = spawn(url, listen, settings, log);
     let Some(address) = log.find(since, START_MAX, bound_address).await else {
         log.show(since);
         panic!(
@@ -133,6 +148,18 @@ async fn launch(
     };
     until_serving(address, &mut process).await;
     (process, address)
+}
+
+fn spawn(url: &str, listen: SocketAddr, settings: &[String], log: &Log) -> Process {
+    let mut command = binary::command(&["serve", "--database-url", url, "--log-format", "json"]);
+    command.arg("--listen").arg(listen.to_string());
+    // One line for each call would drown what the faults did.
+    command.args([
+        "--log-level",
+        "warn,waymark_server=info,waymark_server::telemetry=warn",
+    ]);
+    command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+    Process::start(command, log, None)
 }
 
 /// Reads the address from the line in which the service says that it listens.

@@ -30,6 +30,7 @@ on_each_database!(
     unknown_enum_values_are_named,
     random_bytes_leave_the_server_up,
     memory_stays_bounded,
+    dense_messages_cost_what_they_weigh,
     the_costliest_guard_is_quick,
 );
 
@@ -516,6 +517,71 @@ async fn memory_stays_bounded(backend: Backend) {
     let grown = server.process().memory_kib("VmHWM:") - before;
     assert!(grown < GROWTH_MAX_KIB, "the server grew by {grown} KiB");
     shop.place("1", &[]).await;
+}
+
+/// Two bytes for each entry, which are hundreds as a struct: what decoding made a gigabyte of.
+async fn dense_messages_cost_what_they_weigh(backend: Backend) {
+    const BYTES: usize = 4 * MIB;
+    const GROWTH_MAX_KIB: u64 = 96 * 1024;
+    let mut server = Server::start(backend).await;
+    let shop = world::apply(&server.clients(), "bench", bench::DOCUMENT).await;
+    shop.place("1", &[]).await;
+    let before = server.process().memory_kib("VmHWM:");
+    let within = |tag: u8, entry: [u8; 2]| {
+        let inner = entry.repeat(BYTES / 2 - 8);
+        let mut message = vec![tag];
+        prost::encoding::encode_varint(inner.len() as u64, &mut message);
+        message.extend(inner);
+        message
+    };
+    let dense = [
+        (
+            "OrderService/ExecuteSteps",
+            [0x0a, 0].repeat(BYTES / 2),
+            "steps",
+        ),
+        (
+            "OrderService/CreateOrder",
+            within(0x0a, [0x42, 0]),
+            "order.lines",
+        ),
+        (
+            "OrderService/RecordOperation",
+            [0x22, 0].repeat(BYTES / 2),
+            "lines",
+        ),
+        (
+            "TransitionService/CreateTransition",
+            within(0x12, [0x62, 0]),
+            "transition.actions",
+        ),
+        (
+            "OrderService/ListOrders",
+            within(0x12, [0x0a, 0]),
+            "filter.ids",
+        ),
+        (
+            "HistoryService/WatchHistory",
+            [0x12, 0].repeat(BYTES / 2),
+            "order_ids",
+        ),
+    ];
+    for _ in 0..3 {
+        let storm = dense.iter().map(|(method, message, field)| {
+            let shop = shop.over(server.clients());
+            async move {
+                let refused = raw::call(&shop, method, message.clone()).await;
+                let refusal = Refusal::of(&refused.unwrap_err());
+                assert_eq!(refusal.code, Code::InvalidArgument, "{method}: {refusal:?}");
+                refusal.names(field);
+            }
+        });
+        join_all(storm).await;
+    }
+    let grown = server.process().memory_kib("VmHWM:") - before;
+    assert!(grown < GROWTH_MAX_KIB, "the server grew by {grown} KiB");
+    assert!(server.is_running());
+    assert_eq!(shop.get("1").await.version, 1);
 }
 
 /// A billion laughs: ten levels, each ten times the one below.

@@ -6,7 +6,8 @@ use waymark_tests::{Backend, Shop, World, refused};
 
 on_each_database!(
     every_language_draws_every_state,
-    orders_are_marked_and_counted
+    orders_are_marked_and_counted,
+    a_drawing_and_findings_follow_their_workflow,
 );
 
 async fn draw(
@@ -116,4 +117,51 @@ async fn orders_are_marked_and_counted(backend: Backend) {
         Code::NotFound,
         "WORKFLOW_NOT_FOUND",
     );
+}
+
+/// Drawings and findings are kept, but only for the version that they are of.
+async fn a_drawing_and_findings_follow_their_workflow(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = world.shop("magento").await;
+    let lint = async || {
+        let request = v1::LintWorkflowRequest {
+            workflow: shop.workflow(),
+            ..Default::default()
+        };
+        let linted = shop.workflows().lint_workflow(request).await;
+        linted.unwrap().into_inner().findings
+    };
+    let drawn = async || draw(&shop, DiagramFormat::Svg, "", false).await.unwrap();
+    let (before, findings) = (drawn().await, lint().await);
+    assert_eq!(
+        (drawn().await, lint().await),
+        (before.clone(), findings.clone())
+    );
+    let status = v1::OrderStatus {
+        code: "fresh_one".into(),
+        label: "A fresh one".into(),
+        ..Default::default()
+    };
+    shop.create_status(status).await.unwrap();
+    let after = lint().await;
+    let is_new = |finding: &&v1::LintFinding| finding.subject.contains("fresh_one");
+    assert!(after.iter().any(|finding| is_new(&finding)), "{after:?}");
+    shop.assign("new", "fresh_one", None).await.unwrap();
+    let changed = drawn().await;
+    assert!(changed.contains("A fresh one") && !before.contains("A fresh one"));
+    // Made again, it begins with the same number.
+    let request = v1::DeleteWorkflowRequest {
+        workflow: shop.workflow(),
+        ..Default::default()
+    };
+    shop.workflows().delete_workflow(request).await.unwrap();
+    refused(
+        draw(&shop, DiagramFormat::Svg, "", false).await,
+        Code::NotFound,
+        "WORKFLOW_NOT_FOUND",
+    );
+    let document = waymark_tests::binary::preset("modmore");
+    waymark_tests::world::apply(&world, &shop.workflow(), &document).await;
+    let other = drawn().await;
+    assert!(other != before && other != changed);
 }

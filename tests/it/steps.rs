@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, stream};
+use prost::Message;
 use tonic::Code;
 use waymark_proto::v1::{self, step::Command, transition_order_request::Target};
-use waymark_tests::{Backend, Refusal, Shop, World, refusal::invalid, refused};
+use waymark_tests::{Backend, Refusal, Shop, World, refusal::invalid, refused, shop::line};
 
 use crate::bench;
 
@@ -17,6 +18,8 @@ on_each_database!(
     wrong_steps_are_named_by_place,
     a_stream_answers_every_step,
     a_wrong_step_does_not_end_the_stream,
+    what_was_done_is_answered_however_large_it_is,
+    a_dense_step_is_refused_alone,
 );
 
 fn begin(shop: &Shop, id: &str) -> v1::Step {
@@ -458,4 +461,109 @@ async fn a_wrong_step_does_not_end_the_stream(backend: Backend) {
         ),
         Err(status) => Refusal::of(&status).names("correlation_id"),
     }
+}
+
+/// Lines whose ids are as long as they may be: one step on such an order is answered with 70 KB of entries, and 300 KB of
+/// order.
+async fn what_was_done_is_answered_however_large_it_is(backend: Backend) {
+    const ORDERS: usize = 40;
+    const ANSWER_MAX: usize = 2 * 1024 * 1024;
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    let lines: Vec<_> = (0..500)
+        .map(|number| line(&format!("{number:x>128}"), "2"))
+        .collect();
+    let id = |number: usize| format!("o{number}");
+    for number in 0..ORDERS {
+        let order = v1::Order {
+            lines: lines.clone(),
+            ..shop.draft(&id(number), &[])
+        };
+        shop.create(order).await.unwrap();
+    }
+    let wrong = v1::RecordOperationRequest {
+        lines: vec![v1::OperationLine::default(); 20],
+        ..shop.operation("o0", &"ü".repeat(400), &[])
+    };
+    let wrong = v1::Step {
+        command: Some(Command::RecordOperation(wrong)),
+    };
+    let named = |step: v1::Step, number: usize| {
+        let Some(Command::RecordOperation(operation)) = step.command else {
+            panic!("a step that ships")
+        };
+        v1::Step {
+            command: Some(Command::RecordOperation(v1::RecordOperationRequest {
+                request_id: format!("ship-{number}"),
+                ..operation
+            })),
+        }
+    };
+    let mut steps: Vec<_> = (0..ORDERS)
+        .map(|number| named(ship(&shop, &id(number)), number))
+        .collect();
+    steps.extend(vec![wrong; 1_000 - ORDERS]);
+    let batch = v1::ExecuteStepsRequest {
+        steps,
+        return_orders: true,
+        ..Default::default()
+    };
+    for replayed in [false, true] {
+        let answer = shop.orders().execute_steps(batch.clone()).await.unwrap();
+        let answer = answer.into_inner();
+        assert!(
+            answer.encoded_len() <= ANSWER_MAX,
+            "{} bytes",
+            answer.encoded_len()
+        );
+        let (done, refused) = answer.results.split_at(ORDERS);
+        for result in done {
+            assert_eq!((result.first_sequence, result.last_sequence), (2, 2));
+            assert_eq!((result.replayed, &result.error), (replayed, &None));
+        }
+        assert!(!done[0].entries.is_empty() && done[ORDERS - 1].entries.is_empty());
+        assert!(
+            reasons(refused)
+                .iter()
+                .all(|reason| *reason == "FIELD_INVALID")
+        );
+    }
+    assert_eq!(shop.get("o39").await.version, 2);
+    // A few: the orders go before any entry does.
+    let few = v1::ExecuteStepsRequest {
+        steps: (0..ORDERS).map(|n| remark(&shop, &id(n), "x")).collect(),
+        return_orders: true,
+        ..Default::default()
+    };
+    let answer = shop.orders().execute_steps(few).await.unwrap().into_inner();
+    assert!(answer.encoded_len() <= ANSWER_MAX);
+    let results = answer.results;
+    assert!(results.iter().all(|result| !result.entries.is_empty()));
+    assert!(results[0].order.is_some() && results[ORDERS - 1].order.is_none());
+    assert!(results.iter().all(|result| result.first_sequence == 3));
+}
+
+/// Far more lines than an order can have, in a step of a batch.
+async fn a_dense_step_is_refused_alone(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    shop.place("1", &[]).await;
+    let dense = v1::RecordOperationRequest {
+        lines: vec![v1::OperationLine::default(); 100_000],
+        ..shop.operation("1", "ship", &[])
+    };
+    let dense = v1::Step {
+        command: Some(Command::RecordOperation(dense)),
+    };
+    let batch = v1::ExecuteStepsRequest {
+        steps: vec![remark(&shop, "1", "a"), dense, remark(&shop, "1", "b")],
+        ..Default::default()
+    };
+    let results = execute(&shop, batch).await.unwrap();
+    assert_eq!(reasons(&results), ["", "FIELD_INVALID", ""]);
+    let error = results[1].error.as_ref().unwrap();
+    assert_eq!(
+        error.message,
+        "steps[1].record_operation.lines must have at most 500 entries, has 100000"
+    );
 }

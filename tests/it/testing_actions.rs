@@ -1,9 +1,20 @@
 //! One action, run against an order without a step.
 
+use std::{
+    net::{Ipv4Addr, SocketAddr},
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use futures::future::join_all;
+use tokio::{io::AsyncReadExt, net::TcpListener, sync::watch, time::timeout};
 use tonic::{Code, Response, Status};
 use waymark_proto::v1::{self, AttemptOutcome};
 use waymark_tests::{
-    Backend, Server, Shop,
+    Backend, Refusal, Server, Shop,
     receiver::{Hook, Receiver},
     refusal::invalid,
     refused,
@@ -17,6 +28,7 @@ on_each_database!(
     a_condition_counts_unless_it_is_ignored,
     what_would_be_written_is_shown,
     wrong_tests_are_refused,
+    tests_have_a_bound_and_end_with_their_calls,
 );
 
 /// A workflow with an action of most kinds; nothing of it is set off by creation.
@@ -240,4 +252,124 @@ async fn wrong_tests_are_refused(backend: Backend) {
     refusal.names("action");
     refusal.names("actor.id");
     assert!(tried.receiver.hooks().is_empty());
+}
+
+/// A target that takes connections and never answers. It counts those that are open.
+struct Hanging {
+    address: SocketAddr,
+    open: watch::Receiver<usize>,
+    /// All that there were.
+    taken: Arc<AtomicUsize>,
+}
+
+impl Hanging {
+    async fn start() -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (count, open) = watch::channel(0);
+        let (count, taken) = (Arc::new(count), Arc::new(AtomicUsize::new(0)));
+        let all = Arc::clone(&taken);
+        tokio::spawn(async move {
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let count = Arc::clone(&count);
+                all.fetch_add(1, Ordering::SeqCst);
+                count.send_modify(|open| *open += 1);
+                tokio::spawn(async move {
+                    let mut read = [0; 1024];
+                    while stream.read(&mut read).await.is_ok_and(|bytes| bytes > 0) {}
+                    count.send_modify(|open| *open -= 1);
+                });
+            }
+        });
+        Self {
+            address,
+            open,
+            taken,
+        }
+    }
+
+    async fn until(&self, is_so: impl FnMut(&usize) -> bool) {
+        let mut open = self.open.clone();
+        let came = timeout(Duration::from_secs(30), open.wait_for(is_so)).await;
+        assert!(came.is_ok(), "{} connections are open", *self.open.borrow());
+    }
+}
+
+async fn tests_have_a_bound_and_end_with_their_calls(backend: Backend) {
+    const PLACES: usize = 2;
+    let settings = [
+        "--set",
+        "webhooks_allowed=127.0.0.0/8",
+        "--set",
+        "deliveries_in_flight_max=8",
+    ];
+    let server = Server::start_with(backend, &settings).await;
+    let (hanging, receiver) = (Hanging::start().await, Receiver::start(|_, _| 200).await);
+    let slow = endpoint(&server, format!("http://{}/", hanging.address)).await;
+    let good = endpoint(&server, receiver.url("erp")).await;
+    let document = DOCUMENT.replace("{endpoint}_other", &slow);
+    let document = document.replace("timeout: 5s", "timeout: 5m");
+    let document = document.replace(
+        "tell: {webhook: {endpoint: {endpoint}}",
+        &format!("tell: {{webhook: {{endpoint: {slow}}}"),
+    );
+    let document = document.replace("{endpoint}", &good);
+    let shop = apply(&server.clients(), &fresh_code(), &document).await;
+    shop.place("1", &[("a", "1")]).await;
+    let request = |limit: Duration| {
+        let mut request = tonic::Request::new(v1::TestActionRequest {
+            workflow: shop.workflow(),
+            order_id: "1".into(),
+            action: "transition.finish.tell".into(),
+            ..Default::default()
+        });
+        request.set_timeout(limit);
+        request
+    };
+    let clients = server.clients();
+    let storm = (0..300).map(|_| {
+        let (clients, request) = (clients.clone(), request(Duration::from_secs(2)));
+        async move { clients.actions().test_action(request).await }
+    });
+    let storm = tokio::spawn(join_all(storm));
+    hanging.until(|open| *open == PLACES).await;
+    // Others connect and are served meanwhile.
+    for _ in 0..20 {
+        let other = shop.over(server.clients());
+        timeout(Duration::from_secs(10), other.find("1"))
+            .await
+            .unwrap()
+            .unwrap();
+    }
+    let mut refusals = 0;
+    for answer in storm.await.unwrap() {
+        let status = answer.unwrap_err();
+        if status.code() == Code::ResourceExhausted {
+            let refusal = Refusal::of(&status);
+            assert_eq!(refusal.reason, "TEST_LIMIT");
+            assert_eq!(refusal.particular("max"), PLACES.to_string());
+            refusals += 1;
+        } else {
+            let is_late = [Code::DeadlineExceeded, Code::Cancelled].contains(&status.code());
+            assert!(is_late, "{status:?}");
+        }
+    }
+    assert!(refusals >= 200, "{refusals} were refused");
+    hanging.until(|open| *open == 0).await;
+    let taken = hanging.taken.load(Ordering::SeqCst);
+    assert!(taken <= 300 - refusals, "{taken} connections");
+    // A caller that goes away takes its test along.
+    let call = tokio::spawn({
+        let (clients, request) = (server.clients(), request(Duration::from_mins(1)));
+        async move { clients.actions().test_action(request).await }
+    });
+    hanging.until(|open| *open == 1).await;
+    call.abort();
+    hanging.until(|open| *open == 0).await;
+    // There is room again, and what is due was never without.
+    let mut request = request(Duration::from_mins(1));
+    request.get_mut().action = "transition.finish.off".into();
+    let answer = server.clients().actions().test_action(request).await;
+    let attempt = only(answer.unwrap().into_inner());
+    assert_eq!(attempt.outcome(), AttemptOutcome::Accepted);
 }

@@ -17,6 +17,7 @@ on_each_database!(
     unknown_parts_are_named,
     actions_and_timers_are_kept,
     guards_that_cannot_be_stored_are_refused,
+    guards_that_cannot_be_counted_are_named,
     a_new_transition_works_at_once,
     wrong_fields_are_named,
 );
@@ -428,6 +429,41 @@ async fn guards_that_cannot_be_stored_are_refused(backend: Backend) {
         shop.take("1", "t").await.unwrap().order.unwrap().state,
         "canceled"
     );
+}
+
+/// What a guard does with lists and texts counts, or it may not do it, wherever it is stored.
+async fn guards_that_cannot_be_counted_are_named(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = world.shop("magento").await;
+    let before = shop.definition().await;
+    let joined = vec!["order.lines"; 20].join(" + ");
+    let joined = format!("order.lines.all(l, size({joined}) > 0)");
+    let texts = vec!["request.comment"; 50].join(" + ");
+    let texts = format!("({texts}).contains('x')");
+    for (guard, named) in [
+        (joined.as_str(), "must not join lists with +"),
+        ("order.lines == order.lines", "must not compare lists"),
+        (
+            "string(order.attributes) == ''",
+            "must not give a list, a map",
+        ),
+        (
+            "order.lines.filter(l, true) != []",
+            "must not compare lists",
+        ),
+        (&texts, "at most 100000 are allowed"),
+    ] {
+        let wrong = v1::Transition {
+            guard: guard.into(),
+            ..transition("t", &["new"], "complete")
+        };
+        let refusal = invalid(shop.create_transition(wrong).await, "transition.guard");
+        assert!(
+            format!("{refusal:?}").contains(named),
+            "{guard}: {refusal:?}"
+        );
+    }
+    assert_eq!(shop.definition().await, before);
 }
 
 async fn a_new_transition_works_at_once(backend: Backend) {

@@ -13,6 +13,7 @@
     reason = "a harness fails by panicking, and shows the server's log to the person who reads the failure"
 )]
 
+pub mod attack;
 pub mod backend;
 pub mod binary;
 pub mod clients;

@@ -24,12 +24,34 @@ pub async fn call(clients: &Clients, method: &str, message: Vec<u8>) -> Result<B
     grpc.ready()
         .await
         .map_err(|error| Status::unavailable(error.to_string()))?;
-    let path =
-        PathAndQuery::try_from(format!("/waymark.v1.{method}")).expect("a method makes a path");
     let answer = grpc
-        .unary(tonic::Request::new(message.into()), path, Untouched)
+        .unary(tonic::Request::new(message.into()), path(method), Untouched)
         .await?;
     Ok(answer.into_inner())
+}
+
+/// Sends bytes as the message of a call that answers with a stream, and gives the bytes of its first message, if one
+/// comes; the stream is left then.
+///
+/// # Errors
+/// Returns the status with which the call was refused.
+pub async fn first(
+    clients: &Clients,
+    method: &str,
+    message: Vec<u8>,
+) -> Result<Option<Bytes>, Status> {
+    let mut grpc = Grpc::new(clients.channel());
+    grpc.ready()
+        .await
+        .map_err(|error| Status::unavailable(error.to_string()))?;
+    let answer = grpc
+        .server_streaming(tonic::Request::new(message.into()), path(method), Untouched)
+        .await?;
+    answer.into_inner().message().await
+}
+
+fn path(method: &str) -> PathAndQuery {
+    PathAndQuery::try_from(format!("/waymark.v1.{method}")).expect("a method makes a path")
 }
 
 /// Takes messages as the bytes that they are.

@@ -55,6 +55,22 @@ impl Server {
         }
     }
 
+    /// Starts a server on a fresh database that may have so much memory, in MiB: of what it allocates, by a limit of
+    /// the system, so that it is ended where it wants more.
+    pub async fn start_within(backend: Backend, arguments: &[&str], memory_mib: u64) -> Self {
+        let server = Self::start_with(backend, arguments).await;
+        let id = server.process.id().to_string();
+        let limit = format!("--data={}", memory_mib * 1024 * 1024);
+        let limited = std::process::Command::new("prlimit")
+            .args(["--pid", &id, &limit])
+            .status();
+        assert!(
+            limited.is_ok_and(|status| status.success()),
+            "prlimit sets the limit"
+        );
+        server
+    }
+
     /// Starts it again on the same database and port, after it ended.
     pub async fn restart(&mut self) {
         assert!(

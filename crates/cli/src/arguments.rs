@@ -12,7 +12,9 @@ Exit codes:
   1  refused, or something was found: findings of lint, differences of diff
   2  wrong arguments, settings or files
   3  the server or the database cannot be reached, or is stopping; try again later
-  4  anything else, such as an outcome that is not known";
+  4  anything else, such as an outcome that is not known
+  5  the SQLite file of the server is damaged, replaced or gone
+  6  a consumer of `watch` did not take a message";
 
 const EXAMPLES: &str = "\
 Examples:
@@ -22,7 +24,17 @@ Examples:
   waymark workflow lint order.yaml
   waymark workflow diff workflow:order order.yaml
   waymark workflow apply order.yaml
-  waymark watch --from beginning --resume-file orders.token";
+  waymark watch --from beginning --resume-file orders.token --exec ./import.sh";
+
+const WATCH_EXAMPLES: &str = "\
+Examples:
+  waymark watch --from beginning --until-now > history.jsonl
+  waymark watch --status complete --resume-file complete.token --exec 'while read -r entry; do echo \"$entry\"; done'
+
+  coproc waymark watch --resume-file all.token --ack
+  while read -r message <&\"${COPROC[0]}\"; do
+    echo \"$message\"; echo done >&\"${COPROC[1]}\"
+  done";
 
 /// Waymark owns where every order stands: its state, its status, the steps that are allowed next, and all of its history.
 #[derive(Debug, Parser)]
@@ -57,14 +69,14 @@ pub(crate) enum Command {
     /// `preset:NAME`, or `workflow:CODE` of a running server, also `workflow:CODE@VERSION`.
     #[command(subcommand)]
     Workflow(Workflow),
-    /// Prints history as it is written, one JSON object a line.
+    /// Passes history on as it is written, one JSON object a line.
     ///
-    /// Reconnects when the server goes away, and misses nothing: it goes on after the last message it had. With
-    /// `--resume-file` it does so over restarts of its own; the file is replaced after each message, once its entries
-    /// are printed, so that a crash in between repeats entries but never skips any.
-    #[command(
-        after_help = "Example:\n  waymark watch --status complete --resume-file complete.token | while read -r entry; do ...; done"
-    )]
+    /// Reconnects when the connection is lost, however that happens, and goes on after the last message that was taken.
+    /// With `--resume-file` it does so over restarts of its own. The file is replaced once a message was taken, so that a
+    /// crash repeats the entries of a message but never skips any. Taken is what the command of `--exec` ended well with,
+    /// what the reader of `--ack` acknowledged, or what was written to a file. What was written into a pipe is none of
+    /// these: its reader may die before it reads it, so a pipe and a resume file need `--ack`.
+    #[command(after_help = WATCH_EXAMPLES)]
     Watch(Watch),
     /// Prints the version.
     Version,
@@ -339,7 +351,7 @@ pub(crate) struct Watch {
     /// Where to begin, unless the resume file says.
     #[arg(long, default_value = "now")]
     pub(crate) from: WatchFrom,
-    /// Keeps how far the watch is, and where to go on after a restart.
+    /// Keeps what was taken, which is where to go on after a restart.
     #[arg(long, value_name = "FILE")]
     pub(crate) resume_file: Option<PathBuf>,
     /// Only orders of this workflow; may be repeated.
@@ -366,9 +378,17 @@ pub(crate) struct Watch {
     /// Ends when everything up to now is printed.
     #[arg(long, conflicts_with_all = ["partitions", "checkpoint_interval_ms"])]
     pub(crate) until_now: bool,
-    /// Prints whole messages, checkpoints and tokens included, instead of entries.
+    /// Passes whole messages on, checkpoints and tokens included, instead of entries.
     #[arg(long)]
     pub(crate) messages: bool,
+    /// Runs this command of the shell for each message that has entries, which it finds on its standard input, one a
+    /// line. When it ends with 0 the next message comes; else the watch ends with 6.
+    #[arg(long, value_name = "COMMAND", conflicts_with = "ack")]
+    pub(crate) exec: Option<String>,
+    /// Waits for a line on the standard input after each message; whole messages are printed then, one a line. When the
+    /// input ends, the watch ends with 6.
+    #[arg(long)]
+    pub(crate) ack: bool,
     /// Ends with 3 when the server goes away, instead of connecting again.
     #[arg(long)]
     pub(crate) no_reconnect: bool,

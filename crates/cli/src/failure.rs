@@ -1,6 +1,10 @@
 //! Why a command failed, and the exit code that says so to scripts.
 
-use std::{fmt, io, path::PathBuf, process::ExitCode};
+use std::{
+    fmt, io,
+    path::PathBuf,
+    process::{ExitCode, ExitStatus},
+};
 
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
@@ -20,6 +24,10 @@ const USAGE: u8 = 2;
 const UNAVAILABLE: u8 = 3;
 /// Anything else.
 pub(crate) const FAILED: u8 = 4;
+/// The file of the database is damaged.
+const DAMAGED: u8 = 5;
+/// A consumer of `watch` did not take a message.
+const CONSUMER: u8 = 6;
 
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +63,18 @@ pub(crate) enum Failure {
     Status(Box<Status>),
     #[error("the server ended the stream without saying why")]
     StreamEnded,
+    #[error("the connection was lost: {}", Told(.0))]
+    ConnectionLost(Box<Status>),
+    #[error(
+        "what lies in a pipe is lost with its reader, so no token can be kept of it: use --exec or --ack, or write to a file"
+    )]
+    Unacknowledged,
+    #[error("the reader ended before it acknowledged a message, which comes again next time")]
+    ConsumerGone,
+    #[error("cannot run `{command}`")]
+    Exec { command: String, source: io::Error },
+    #[error("`{command}` ended with {status}; its message comes again next time")]
+    ExecEnded { command: String, status: ExitStatus },
     #[error(transparent)]
     Json(#[from] JsonError),
     #[error(transparent)]
@@ -81,7 +101,7 @@ impl Failure {
     /// Whether the same may work later.
     pub(crate) fn is_passing(&self) -> bool {
         match self {
-            Self::Connect { .. } | Self::StreamEnded => true,
+            Self::Connect { .. } | Self::StreamEnded | Self::ConnectionLost(_) => true,
             Self::Status(status) => {
                 matches!(
                     status.code(),
@@ -99,14 +119,20 @@ impl Failure {
             return ExitCode::from(UNAVAILABLE);
         }
         ExitCode::from(match self {
-            Self::Settings(_)
+            Self::Start(error) if error.is_damage() => DAMAGED,
+            Self::Migrate(waymark_server::DatabaseError::Damaged { .. }) => DAMAGED,
+            Self::Start(error) if error.is_misplaced() => USAGE,
+            Self::Migrate(waymark_server::DatabaseError::CannotOpen { .. })
+            | Self::Settings(_)
             | Self::Read { .. }
             | Self::Write { .. }
             | Self::NoToken { .. }
             | Self::UnknownPreset { .. }
             | Self::NeedsServer { .. }
             | Self::WorkflowCode(_)
+            | Self::Unacknowledged
             | Self::ServerAddress(_) => USAGE,
+            Self::ConsumerGone | Self::Exec { .. } | Self::ExecEnded { .. } => CONSUMER,
             Self::Document { .. } | Self::Workflow { .. } => REFUSED,
             Self::Status(status) => match status.code() {
                 Code::InvalidArgument
@@ -121,6 +147,14 @@ impl Failure {
             _ => FAILED,
         })
     }
+}
+
+/// Whether a status was made by Waymark, and not by a library or a proxy on the way.
+pub(crate) fn is_ours(status: &Status) -> bool {
+    let details = status.get_error_details();
+    details
+        .error_info()
+        .is_some_and(|info| info.domain == "waymark")
 }
 
 /// What the server told: the reason, the message, and which fields are meant.

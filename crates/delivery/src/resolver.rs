@@ -2,20 +2,43 @@
 //! client asks once for each connection and connects to what it was told, so a
 //! name that changes its mind afterwards gains nothing.
 
-use std::{error::Error, io, net::SocketAddr, sync::Arc};
+use std::{
+    error::Error,
+    io,
+    net::{SocketAddr, ToSocketAddrs},
+    sync::Arc,
+};
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use tokio::sync::Semaphore;
 
 use crate::{Allowed, Barred};
 
+/// How many names are asked for at once. Each takes a thread until the system answers, also when
+/// nobody waits any more, and other work of the process needs threads as well.
+const ASKED_AT_ONCE: usize = 384;
+
 /// Asks the system, as every other program of the machine does.
 #[derive(Debug)]
-pub(crate) struct System;
+pub(crate) struct System(Arc<Semaphore>);
+
+impl Default for System {
+    fn default() -> Self {
+        Self(Arc::new(Semaphore::new(ASKED_AT_ONCE)))
+    }
+}
 
 impl Resolve for System {
     fn resolve(&self, name: Name) -> Resolving {
+        let places = Arc::clone(&self.0);
         Box::pin(async move {
-            let found: Vec<_> = tokio::net::lookup_host((name.as_str(), 0)).await?.collect();
+            let place = places.acquire_owned().await?;
+            let asking = tokio::task::spawn_blocking(move || {
+                let found = (name.as_str(), 0).to_socket_addrs();
+                drop(place);
+                found
+            });
+            let found: Vec<_> = asking.await??.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

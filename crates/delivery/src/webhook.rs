@@ -87,7 +87,7 @@ impl Webhooks {
     /// # Errors
     /// Returns [`BuildError`] when the client or its TLS cannot be set up.
     pub fn new(settings: WebhookSettings) -> Result<Self, BuildError> {
-        Self::with_resolver(settings, Arc::new(System))
+        Self::with_resolver(settings, Arc::new(System::default()))
     }
 
     /// Makes a client that resolves names otherwise. What `resolver` says is checked all the same.

@@ -85,7 +85,7 @@ impl Catalog {
             return Ok(None);
         };
         let cached = Cached {
-            published: Arc::new(publish(record)?),
+            published: Arc::new(publish(record)),
             used: Arc::new(Mutex::new(used)),
         };
         let mut cache = self.lock();
@@ -134,17 +134,18 @@ impl Cached {
     }
 }
 
-/// Compiles a stored workflow.
-pub(crate) fn publish(record: Record) -> Result<Published, Error> {
-    let graph = Graph::new(record.workflow.clone(), record.stamp.version).map_err(|source| {
-        Error::Corrupt {
-            table: "workflows",
-            column: "code",
-            row: record.workflow.code.to_string(),
-            source: Box::new(source),
-        }
-    })?;
-    Ok(Published { record, graph })
+/// Compiles a stored workflow. A guard that can no longer be used keeps nothing else from
+/// being served.
+pub(crate) fn publish(record: Record) -> Published {
+    let graph = Graph::of_stored(record.workflow.clone(), record.stamp.version);
+    for problem in graph.problems() {
+        tracing::warn!(
+            workflow.code = %record.workflow.code,
+            problem = %problem,
+            "a stored guard cannot be used any more, so it refuses; LintWorkflow names it"
+        );
+    }
+    Published { record, graph }
 }
 
 impl Store {

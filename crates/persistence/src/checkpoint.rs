@@ -2,8 +2,8 @@
 //! writer. Left alone, the writer does it at a commit, while every step waits.
 
 use std::{
-    path::Path,
     sync::{
+        Arc,
         atomic::{AtomicUsize, Ordering},
         mpsc::{Receiver, SyncSender, sync_channel},
     },
@@ -12,7 +12,7 @@ use std::{
 
 use diesel::{RunQueryDsl, sql_query};
 
-use crate::{Error, sqlite};
+use crate::{Error, commit::retry::Chain, sqlite, storage::DataFile};
 
 /// After how many entries there is enough to move.
 const ENTRIES: usize = 4_000;
@@ -25,12 +25,12 @@ pub(crate) struct Checkpointer {
 
 impl Checkpointer {
     /// Starts the thread.
-    pub(crate) fn start(path: &Path) -> Result<Self, Error> {
+    pub(crate) fn start(file: &Arc<DataFile>) -> Result<Self, Error> {
         let (wake, woken) = sync_channel(1);
-        let path = path.to_owned();
+        let file = Arc::clone(file);
         thread::Builder::new()
             .name("checkpoints".to_owned())
-            .spawn(move || run(&path, &woken))
+            .spawn(move || run(&file, &woken))
             .map_err(Error::unavailable)?;
         Ok(Self {
             wake,
@@ -48,27 +48,31 @@ impl Checkpointer {
     }
 }
 
-fn run(path: &Path, woken: &Receiver<()>) {
+fn run(file: &DataFile, woken: &Receiver<()>) {
     let mut connection = None;
     while woken.recv().is_ok() {
+        // Nothing is moved into a file that is not what it was.
+        if file.begin_move().is_err() {
+            return;
+        }
         let moved = match &mut connection {
             Some(open) => checkpoint(open),
-            None => sqlite::connect(path)
-                .map_err(|error| error.to_string())
+            None => sqlite::connect(file.path())
+                .map_err(Error::not_connected)
                 .and_then(|open| checkpoint(connection.insert(open))),
         };
+        file.end_move();
         if let Err(error) = moved {
+            let error = file.explain(error);
             // The writer still does it itself once the log has grown large.
-            tracing::warn!(error, "a checkpoint failed");
+            tracing::warn!(error = %Chain(&error), "a checkpoint failed");
             connection = None;
         }
     }
 }
 
-fn checkpoint(connection: &mut diesel::SqliteConnection) -> Result<(), String> {
+fn checkpoint(connection: &mut diesel::SqliteConnection) -> Result<(), Error> {
     // It waits for nobody, and nobody for it.
-    sql_query("PRAGMA wal_checkpoint(PASSIVE)")
-        .execute(connection)
-        .map(|_| ())
-        .map_err(|error| error.to_string())
+    sql_query("PRAGMA wal_checkpoint(PASSIVE)").execute(connection)?;
+    Ok(())
 }

@@ -3,13 +3,16 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicI64, Ordering},
     },
-    time::{Duration, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use waymark_domain::value::Timestamp;
+use waymark_domain::{partition::Partition, value::Timestamp};
+
+/// How often it is said that entries are stamped ahead of the clock.
+const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Tells the time.
 #[derive(Debug, Clone)]
@@ -60,6 +63,26 @@ impl ManualClock {
         self.0.fetch_add(
             i64::try_from(by.as_micros()).unwrap_or(i64::MAX),
             Ordering::SeqCst,
+        );
+    }
+}
+
+/// When it was said last that entries are stamped ahead of the clock.
+#[derive(Debug, Default)]
+pub(crate) struct AheadWarning(Mutex<Option<Instant>>);
+
+impl AheadWarning {
+    pub(crate) fn say(&self, partition: Partition, ahead_micros: i64) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.is_some_and(|last| last.elapsed() < WARNING_INTERVAL) {
+            return;
+        }
+        *last = Some(Instant::now());
+        tracing::warn!(
+            partition = partition.number(),
+            ahead_seconds = ahead_micros / 1_000_000,
+            "entries are stamped ahead of the clock: it was ahead before, or that of another \
+             process is; what is due goes by the clock"
         );
     }
 }

@@ -1,7 +1,11 @@
 //! What can go wrong between Waymark and its database, and how the two dialects
 //! of refusals become one set of words.
 
-use diesel::result::{DatabaseErrorKind, Error as DieselError};
+use std::path::PathBuf;
+
+use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
+
+use crate::messages::{self, Meaning};
 
 /// Why the database could not do what was asked.
 #[derive(Debug, thiserror::Error)]
@@ -33,6 +37,37 @@ pub enum Error {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// The SQLite file is not what it was: nothing is written to it any more.
+    #[error("the database file is damaged: {found}")]
+    Damaged {
+        /// What was found, as a sentence without its dot.
+        found: String,
+    },
+    /// There is no room for the SQLite file, so nothing was written.
+    #[error("there is no room for the database file")]
+    StorageFull {
+        /// What SQLite or the system says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The SQLite file cannot be written, so nothing was.
+    #[error("the database file cannot be written")]
+    StorageReadOnly {
+        /// What SQLite or the system says.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// A SQLite file cannot be opened, and will not be without somebody's doing.
+    #[error("{}: {cause}", path.display())]
+    CannotOpen {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        cause: String,
+    },
+    /// All connections for reads of this kind are busy, and stayed so. The database is well.
+    #[error("all connections for long reads are busy")]
+    Busy,
     /// The database lacks migrations that this program needs: run `waymark migrate`.
     #[error("the database lacks {} migrations, the first is {}", pending.len(), first(pending))]
     SchemaOlder {
@@ -85,9 +120,25 @@ fn first(versions: &[String]) -> &str {
 }
 
 impl Error {
-    /// Whether the same transaction may succeed a moment later.
+    /// Whether the same transaction may succeed later.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Conflict { .. } | Self::Unavailable { .. })
+        matches!(
+            self,
+            Self::Conflict { .. }
+                | Self::Unavailable { .. }
+                | Self::StorageFull { .. }
+                | Self::StorageReadOnly { .. }
+                | Self::Busy
+        )
+    }
+
+    /// Whether the SQLite file is what is wrong. The next moment changes nothing of it, and who
+    /// runs the server was told once.
+    pub fn is_of_storage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged { .. } | Self::StorageFull { .. } | Self::StorageReadOnly { .. }
+        )
     }
 
     pub(crate) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
@@ -95,13 +146,39 @@ impl Error {
             source: source.into(),
         }
     }
+
+    /// What SQLite says about a connection that it does not open.
+    pub(crate) fn not_connected(source: ConnectionError) -> Self {
+        match source {
+            ConnectionError::CouldntSetupConfiguration(source) => Self::from(source),
+            ConnectionError::BadConnection(text) => match messages::meaning(&text) {
+                Some(Meaning::Damaged) => Self::Damaged { found: text },
+                Some(Meaning::Full) => Self::StorageFull {
+                    source: text.into(),
+                },
+                Some(Meaning::ReadOnly) => Self::StorageReadOnly {
+                    source: text.into(),
+                },
+                Some(Meaning::Conflict | Meaning::Unavailable) | None => Self::unavailable(text),
+            },
+            source => Self::unavailable(source),
+        }
+    }
 }
 
 impl From<DieselError> for Error {
     fn from(source: DieselError) -> Self {
-        match passing(&source) {
-            Some(Passing::Conflict) => Self::Conflict { source },
-            Some(Passing::Unavailable) => Self::Unavailable {
+        let said = messages::text(&source).and_then(messages::meaning);
+        match said.or_else(|| on_postgres(&source)) {
+            Some(Meaning::Conflict) => Self::Conflict { source },
+            Some(Meaning::Unavailable) => Self::unavailable(source),
+            Some(Meaning::Damaged) => Self::Damaged {
+                found: messages::text(&source).unwrap_or_default().to_owned(),
+            },
+            Some(Meaning::Full) => Self::StorageFull {
+                source: Box::new(source),
+            },
+            Some(Meaning::ReadOnly) => Self::StorageReadOnly {
                 source: Box::new(source),
             },
             None => Self::Database { source },
@@ -109,58 +186,74 @@ impl From<DieselError> for Error {
     }
 }
 
-enum Passing {
-    Conflict,
-    Unavailable,
-}
-
-/// Messages of passing refusals. The drivers hand out no error code for these, so the
+/// Messages of PostgreSQL that pass. The driver hands out no error code for these, so the
 /// texts are compared; a server that speaks another language only loses the quicker
 /// path, since an unknown refusal is tried again before it is blamed on a command.
-const CONFLICTS: [&str; 7] = [
-    "database is locked",
-    "database table is locked",
+const CONFLICTS: [&str; 5] = [
     "deadlock detected",
     "due to lock timeout",
     "due to statement timeout",
     "could not serialize access",
     "due to idle-in-transaction timeout",
 ];
-const OUTAGES: [&str; 10] = [
-    "no space left",
-    "disk is full",
+const OUTAGES: [&str; 8] = [
+    NO_SPACE,
     "terminating connection",
     "the database system is",
     "connection closed",
     "connection reset",
     "sorry, too many clients already",
     "remaining connection slots are reserved",
-    "disk i/o error",
-    "cannot execute",
+    CANNOT_EXECUTE,
 ];
+const NO_SPACE: &str = "no space left";
+/// In a transaction that only reads, as on a standby.
+const CANNOT_EXECUTE: &str = "cannot execute";
 
-fn passing(error: &DieselError) -> Option<Passing> {
+fn on_postgres(error: &DieselError) -> Option<Meaning> {
     match error {
         DieselError::DatabaseError(DatabaseErrorKind::SerializationFailure, _) => {
-            Some(Passing::Conflict)
+            Some(Meaning::Conflict)
         }
+        // After a failover, what was a primary only reads until somebody says where the new one is.
         DieselError::DatabaseError(
             DatabaseErrorKind::ClosedConnection
             | DatabaseErrorKind::UnableToSendCommand
             | DatabaseErrorKind::ReadOnlyTransaction,
             _,
         )
-        | DieselError::BrokenTransactionManager => Some(Passing::Unavailable),
+        | DieselError::BrokenTransactionManager => Some(Meaning::Unavailable),
         DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
             let message = information.message().to_ascii_lowercase();
             let among = |texts: &[&str]| texts.iter().any(|text| message.contains(text));
             if among(&CONFLICTS) {
-                Some(Passing::Conflict)
+                Some(Meaning::Conflict)
             } else {
-                among(&OUTAGES).then_some(Passing::Unavailable)
+                among(&OUTAGES).then_some(Meaning::Unavailable)
             }
         }
-        DieselError::RollbackErrorOnCommit { commit_error, .. } => passing(commit_error),
+        DieselError::RollbackErrorOnCommit { commit_error, .. } => on_postgres(commit_error),
         _ => None,
+    }
+}
+
+/// Why PostgreSQL was not available for a write, where it said so.
+pub(crate) fn postgres_storage(
+    source: &(dyn std::error::Error + Send + Sync + 'static),
+) -> Option<Meaning> {
+    match source.downcast_ref::<DieselError>()? {
+        DieselError::DatabaseError(DatabaseErrorKind::ReadOnlyTransaction, _) => {
+            Some(Meaning::ReadOnly)
+        }
+        error => {
+            let message = messages::text(error)?.to_ascii_lowercase();
+            if message.contains(NO_SPACE) {
+                Some(Meaning::Full)
+            } else {
+                message
+                    .contains(CANNOT_EXECUTE)
+                    .then_some(Meaning::ReadOnly)
+            }
+        }
     }
 }

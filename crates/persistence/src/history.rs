@@ -30,6 +30,11 @@ const PAGES_MAX: usize = 80;
 /// How many entries are looked up in one statement; SQLite bounds its parameters.
 const OFFSETS_AT_ONCE: usize = 500;
 
+/// A page of an order's history ends behind so many bytes, as they are stored; they are read in
+/// parts of so many entries.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+const PART_ENTRIES: usize = 64;
+
 /// What a transaction wrote into each of its entries: 16 random bytes. Two timelines of one
 /// database, as a restore makes them, differ in it at the same offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -90,7 +95,8 @@ pub struct HistoryPage {
 }
 
 impl Store {
-    /// Lists entries of an order; none when there is no such order.
+    /// Lists entries of an order; none when there is no such order. A page ends soon behind 4 MiB
+    /// of entries as they are stored.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -342,28 +348,42 @@ async fn of_order(tx: &mut Tx, order: &Found, query: &HistoryQuery) -> Result<Hi
         }
         passed = Some(line.sequence);
         if is_chosen {
-            chosen.push(line.offset);
+            chosen.push(line);
         }
     }
     // More may follow in pages that were not looked at.
-    let next = next.or(passed.filter(|_| !complete));
-    let rows = at(tx, order.partition, &chosen).await?;
-    if rows.len() != chosen.len() {
+    let mut next = next.or(passed.filter(|_| !complete));
+    let (mut entries, mut bytes) = (Vec::with_capacity(chosen.len()), 0);
+    for part in chosen.chunks(PART_ENTRIES) {
+        let mut rows = found(tx, order.partition, part).await?;
+        if query.direction == Direction::Descending {
+            rows.reverse();
+        }
+        bytes += rows.iter().map(EntryRow::bytes).sum::<usize>();
+        for row in rows {
+            entries.push(row.logged()?);
+        }
+        if bytes > PAGE_BYTES_MAX && entries.len() < chosen.len() {
+            next = part.last().map(|line| line.sequence);
+            break;
+        }
+    }
+    Ok(HistoryPage { entries, next })
+}
+
+/// The entries at some lines of a journal, which must be there, in log order.
+async fn found(tx: &mut Tx, partition: Partition, lines: &[Line]) -> Result<Vec<EntryRow>, Error> {
+    let offsets = lines.iter().map(|line| line.offset).collect::<Vec<_>>();
+    let rows = at(tx, partition, &offsets).await?;
+    if rows.len() != offsets.len() {
         return Err(Error::Corrupt {
             table: "history",
             column: "log_offset",
-            row: format!("{}/{chosen:?}", order.partition.number()),
+            row: format!("{}/{offsets:?}", partition.number()),
             source: "an entry of a journal is not there".into(),
         });
     }
-    let mut entries = rows
-        .iter()
-        .map(EntryRow::logged)
-        .collect::<Result<Vec<_>, _>>()?;
-    if query.direction == Direction::Descending {
-        entries.reverse();
-    }
-    Ok(HistoryPage { entries, next })
+    Ok(rows)
 }
 
 /// The lines of an order's journal past a sequence, in the direction of the query, and whether

@@ -19,6 +19,7 @@ mod error;
 mod hints;
 mod history;
 mod inline;
+mod messages;
 mod migrate;
 mod orders;
 mod postgres;
@@ -28,6 +29,7 @@ mod schema;
 mod settings;
 mod sqlite;
 mod statement;
+mod storage;
 mod store;
 mod tail;
 #[cfg(feature = "test-access")]
@@ -35,6 +37,7 @@ pub mod test_access;
 mod tls;
 mod tracking;
 mod tx;
+mod visits;
 mod workflows;
 
 pub use catalog::Published;
@@ -46,19 +49,23 @@ pub use commit::{
 pub use deliveries::{
     Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,
     EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LedgerCall,
-    LedgerRefusal, NextStep, Removed, RetentionCursor,
+    LedgerRefusal, LostDelivery, NextStep, Removed, RetentionCursor, Round,
 };
 pub use error::Error;
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
 pub use migrate::{Migrated, migrate};
 pub use orders::{
-    Direction, DueOrder, Found, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey, StoredOrder,
+    Direction, DueOrder, Found, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey,
+    StoredOrder, TimerKey,
 };
 pub use settings::{DatabaseUrl, Settings};
+pub use storage::StorageState;
 pub use store::{DeploymentId, Store};
 pub use tracking::{
     NewTrackingToken, Revocation, Tracked, TrackingAnswer, TrackingCall, TrackingError,
     TrackingKey, TrackingToken, TrackingTokenId,
 };
-pub use workflows::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange, WorkflowVersion};
+pub use workflows::{
+    ChangeError, ChangeMode, Changed, Outcome, VersionPage, WorkflowChange, WorkflowVersion,
+};

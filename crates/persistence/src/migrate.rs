@@ -16,6 +16,7 @@ use crate::{
     postgres::{self, Role},
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
+    storage::opening,
     store::DeploymentId,
     tracking::{self, TrackingKey},
     tx::{Database, Ending, Tx, before, on_conn, owning},
@@ -34,6 +35,8 @@ pub struct Migrated {
     pub applied: Vec<String>,
     /// How many partitions the database has.
     pub partitions: PartitionCount,
+    /// Whether the database was made: until now there was none at that place.
+    pub is_new: bool,
 }
 
 /// What a database says about itself.
@@ -46,7 +49,8 @@ pub(crate) struct Deployment {
 /// Creates or upgrades a database. Two processes that do it at once take turns.
 ///
 /// # Errors
-/// Returns [`Error::Migration`] when a statement fails, and the errors of connecting;
+/// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened or may not be made,
+/// [`Error::Migration`] when a statement fails, and the errors of connecting;
 /// [`Error::PartitionCount`] when the database has another number than the settings ask.
 pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
     let settings = Settings {
@@ -54,7 +58,19 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
         write_connections_max: 1,
         ..settings.clone()
     };
-    let database = Database::new(&settings, Role::Maintenance)?;
+    if let Address::Sqlite(path) = &settings.url.0 {
+        opening::find_or_create(path, settings.create_database)
+            .map_err(|error| opening::explain(path, error))?;
+    }
+    let migrated = migrate_existing(&settings, clock).await;
+    match &settings.url.0 {
+        Address::Sqlite(path) => migrated.map_err(|error| opening::explain(path, error)),
+        Address::Postgres(_) => migrated,
+    }
+}
+
+async fn migrate_existing(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
+    let database = Database::new(settings, Role::Maintenance, None)?;
     let now = clock.now();
     let newer = database
         .write(&[], async |tx| Ok(Ending::RollBack(newer(tx).await?)))
@@ -65,7 +81,7 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
     }
     let applied = match &settings.url.0 {
         Address::Postgres(config) => {
-            let connection = postgres::connect(&settings, config, Role::Maintenance)
+            let connection = postgres::connect(settings, config, Role::Maintenance)
                 .await
                 .map_err(Error::unavailable)?;
             run_on_postgres(connection).await?
@@ -74,19 +90,21 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
     };
     let partitions = database.write(&[], async |tx| {
         lock(tx).await?;
-        let partitions = match find(tx).await? {
-            Some((_, existing)) => existing,
-            None => create(tx, &settings, now).await?,
+        let (partitions, is_new) = match find(tx).await? {
+            Some((_, existing)) => (existing, false),
+            None => (create(tx, settings, now).await?, true),
         };
-        check_partitions(&settings, partitions)?;
+        check_partitions(settings, partitions)?;
         if tracking::key::find(tx).await?.is_none() {
             tracking::key::create(tx, now).await?;
         }
-        Ok(Ending::Commit(partitions))
+        Ok(Ending::Commit((partitions, is_new)))
     });
+    let (partitions, is_new) = partitions.await.map_err(before)?;
     Ok(Migrated {
         applied,
-        partitions: partitions.await.map_err(before)?,
+        partitions,
+        is_new,
     })
 }
 

@@ -255,6 +255,26 @@ diesel::table! {
     dispatchers (id) {
         id -> Text,
         renewal -> BigInt,
+        deliveries_in_flight -> Text,
+        timers_in_flight -> Text,
+    }
+}
+
+diesel::table! {
+    lost_deliveries (partition, log_offset, number) {
+        partition -> Integer,
+        log_offset -> BigInt,
+        number -> Integer,
+        tries -> Integer,
+    }
+}
+
+diesel::table! {
+    lost_timers (partition, order_key) {
+        partition -> Integer,
+        order_key -> BigInt,
+        version -> BigInt,
+        tries -> Integer,
     }
 }
 

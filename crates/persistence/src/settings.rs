@@ -96,6 +96,8 @@ pub struct Settings {
     /// How many partitions a database that does not exist yet gets; none for 1 on SQLite
     /// and 8 on PostgreSQL. A database that exists with another number is refused.
     pub partitions: Option<PartitionCount>,
+    /// Whether a SQLite file that is not there is made.
+    pub create_database: bool,
     /// At most this many connections that read.
     pub read_connections_max: usize,
     /// At most this many connections that write; on SQLite there is always one.
@@ -120,6 +122,7 @@ impl Settings {
         Self {
             url,
             partitions: None,
+            create_database: true,
             read_connections_max: 8,
             write_connections_max: 4,
             connect_timeout: Duration::from_secs(3),

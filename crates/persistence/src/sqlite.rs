@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use diesel::{
-    Connection, ConnectionError, ConnectionResult, SqliteConnection, connection::SimpleConnection,
+    Connection, ConnectionError, ConnectionResult, QueryResult, RunQueryDsl, SqliteConnection,
+    connection::SimpleConnection, sql_query,
 };
 use diesel_async::{
     pooled_connection::{
@@ -14,7 +15,7 @@ use diesel_async::{
 };
 use futures::{FutureExt, future::ready};
 
-use crate::inline::Inline;
+use crate::{inline::Inline, messages};
 
 /// A SQLite connection whose statements run where they are called.
 pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
@@ -47,30 +48,126 @@ fn pool(path: PathBuf, setup: String, size: usize) -> Result<Pool<SqliteConn>, B
 }
 
 fn establish(path: &Path, setup: &str) -> ConnectionResult<SqliteConn> {
-    let connection = open(path, setup)?;
+    let connection = open(path, Mode::Existing, setup)?;
     Ok(SyncConnectionWrapper::with_runtime(connection, Inline))
 }
 
-/// Opens one connection outside any pool.
+/// Opens one connection outside any pool, to a file that is there.
 pub(crate) fn connect(path: &Path) -> ConnectionResult<SqliteConnection> {
-    open(path, SETUP)
+    open(path, Mode::Existing, SETUP)
 }
 
-fn open(path: &Path, setup: &str) -> ConnectionResult<SqliteConnection> {
-    let Some(path) = path.to_str() else {
-        return Err(ConnectionError::InvalidConnectionUrl(
-            "the path is not valid UTF-8".to_owned(),
-        ));
-    };
-    // Given as a URI, a path that begins with `file:` would be read for parameters.
-    let path = if path.starts_with("file:") {
-        format!("./{path}")
-    } else {
-        path.to_owned()
-    };
-    let mut connection = SqliteConnection::establish(&path)?;
+/// Makes a file, which is empty but for its first page.
+pub(crate) fn create(path: &Path) -> ConnectionResult<()> {
+    open(path, Mode::Create, SETUP).map(drop)
+}
+
+/// Opens the connection that stays, see [`crate::storage`]. It waits for no other.
+pub(crate) fn guard(path: &Path) -> ConnectionResult<SqliteConnection> {
+    let setup = format!("{SETUP} PRAGMA busy_timeout = 0; PRAGMA cache_size = -256;");
+    let mut connection = open(path, Mode::Existing, &setup)?;
+    // Only who reads opens the log.
+    connection
+        .batch_execute("SELECT count(*) FROM sqlite_schema")
+        .map_err(ConnectionError::CouldntSetupConfiguration)?;
+    Ok(connection)
+}
+
+/// How many frames the log has, up to its last commit.
+pub(crate) fn log_frames(connection: &mut SqliteConnection) -> QueryResult<u64> {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        log: i64,
+    }
+    // It moves nothing.
+    let row = sql_query("PRAGMA wal_checkpoint(NOOP)").get_result::<Row>(connection)?;
+    Ok(u64::try_from(row.log).unwrap_or(0))
+}
+
+/// Reads all pages; gives the first thing that is wrong.
+pub(crate) fn quick_check(connection: &mut SqliteConnection) -> QueryResult<Option<String>> {
+    #[derive(diesel::QueryableByName)]
+    struct Row {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        quick_check: String,
+    }
+    let row = sql_query("PRAGMA quick_check(1)").get_result::<Row>(connection)?;
+    Ok(Some(row.quick_check).filter(|found| found != "ok"))
+}
+
+/// Commits a change that changes nothing.
+pub(crate) fn write_nothing(connection: &mut SqliteConnection) -> QueryResult<()> {
+    let written = connection
+        .batch_execute("BEGIN IMMEDIATE; UPDATE deployment SET singleton = singleton; COMMIT");
+    if written.is_err() {
+        // Most failures have rolled back already.
+        let _ = connection.batch_execute("ROLLBACK");
+    }
+    written
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Mode {
+    Existing,
+    Create,
+}
+
+fn open(path: &Path, mode: Mode, setup: &str) -> ConnectionResult<SqliteConnection> {
+    let is_empty = std::fs::metadata(path).is_ok_and(|entry| entry.len() == 0);
+    if mode == Mode::Existing && is_empty {
+        // SQLite would take it for new, and remove the log beside it.
+        let said = messages::NOT_A_DATABASE.to_owned();
+        return Err(ConnectionError::BadConnection(said));
+    }
+    let mut connection = SqliteConnection::establish(&uri(path, mode)?)?;
     connection
         .batch_execute(setup)
         .map_err(ConnectionError::CouldntSetupConfiguration)?;
     Ok(connection)
+}
+
+/// The path as SQLite reads it with a parameter: a file that was moved away must not be made
+/// anew by the next connection.
+fn uri(path: &Path, mode: Mode) -> ConnectionResult<String> {
+    let Some(path) = path.to_str() else {
+        let problem = "the path is not valid UTF-8".to_owned();
+        return Err(ConnectionError::InvalidConnectionUrl(problem));
+    };
+    let mode = match mode {
+        Mode::Existing => "rw",
+        Mode::Create => "rwc",
+    };
+    let path = path
+        .replace('%', "%25")
+        .replace('?', "%3f")
+        .replace('#', "%23");
+    // Two slashes at the beginning would be read as those before the name of a host.
+    let scheme = if path.starts_with('/') {
+        "file://"
+    } else {
+        "file:"
+    };
+    Ok(format!("{scheme}{path}?mode={mode}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_keep_their_characters() {
+        let directory = tempfile::tempdir().unwrap();
+        for name in ["plain.db", "a?b=c#d%20e.db", "file:x.db"] {
+            let path = directory.path().join(name);
+            assert!(connect(&path).is_err(), "{name} is not there");
+            create(&path).unwrap();
+            assert!(path.is_file(), "{name}");
+            connect(&path).unwrap();
+        }
+        assert_eq!(
+            uri(Path::new("file:x.db"), Mode::Existing).unwrap(),
+            "file:file:x.db?mode=rw"
+        );
+    }
 }

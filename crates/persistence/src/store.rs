@@ -3,6 +3,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use diesel_async::RunQueryDsl;
+use tokio::sync::watch;
 use waymark_domain::{
     partition::{Partition, PartitionCount},
     value::{OrderId, WorkflowCode},
@@ -12,10 +13,12 @@ use crate::{
     Clock, Error, Settings,
     catalog::Catalog,
     checkpoint::Checkpointer,
+    clock::AheadWarning,
     hints::Notifier,
     migrate::{check, migrate},
     postgres::Role,
     settings::Address,
+    storage::{DataFile, StorageState, Watcher, opening},
     tracking::TrackingKey,
     tx::{Database, on_conn},
 };
@@ -32,11 +35,23 @@ impl fmt::Display for DeploymentId {
 
 /// One database, opened and checked. Cloning it is cheap; all clones share the pools.
 #[derive(Clone)]
-pub struct Store(Arc<Inner>);
+pub struct Store {
+    inner: Arc<Inner>,
+    share: Share,
+}
+
+/// Which connections reads take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Share {
+    Single,
+    Bulk,
+}
 
 struct Inner {
     database: Database,
+    bulk: Database,
     clock: Clock,
+    ahead: AheadWarning,
     deployment: DeploymentId,
     partitions: PartitionCount,
     tracking_key: TrackingKey,
@@ -44,6 +59,11 @@ struct Inner {
     settings: Settings,
     notifier: Notifier,
     checkpointer: Option<Checkpointer>,
+    file: Option<Arc<DataFile>>,
+    /// Says that all is well where there is no file.
+    no_file: watch::Sender<StorageState>,
+    _watcher: Option<Watcher>,
+    is_new: bool,
 }
 
 impl Store {
@@ -51,32 +71,57 @@ impl Store {
     /// database must have been migrated before, since several processes may serve it.
     ///
     /// # Errors
-    /// Returns [`Error::SchemaOlder`] or [`Error::SchemaNewer`] when the program and the
+    /// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened or may not be made,
+    /// [`Error::SchemaOlder`] or [`Error::SchemaNewer`] when the program and the
     /// database do not fit, [`Error::PartitionCount`] when the settings ask for another
     /// number than the database has, and [`Error::Unavailable`] when it cannot be reached.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, Error> {
-        if settings.url.is_sqlite() {
-            migrate(&settings, &clock).await?;
+        let (mut is_new, mut file) = (false, None);
+        if let Address::Sqlite(path) = &settings.url.0 {
+            is_new = migrate(&settings, &clock).await?.is_new;
+            let opened = DataFile::open(path).map_err(|error| opening::explain(path, error))?;
+            file = Some(Arc::new(opened));
         }
-        let database = Database::new(&settings, Role::Write)?;
+        let database = Database::new(&settings, Role::Write, file.clone())?;
         let deployment = database
             .snapshot(async |tx| check(tx, &settings).await)
             .await?;
-        let checkpointer = match &settings.url.0 {
-            Address::Sqlite(path) => Some(Checkpointer::start(path)?),
-            Address::Postgres(_) => None,
-        };
-        Ok(Self(Arc::new(Inner {
+        let bulk = database.for_bulk(&settings)?;
+        let checkpointer = file.as_ref().map(Checkpointer::start).transpose()?;
+        let watcher = file.as_ref().map(Watcher::start).transpose()?;
+        let inner = Arc::new(Inner {
             notifier: Notifier::new(&settings),
             checkpointer,
+            file,
+            no_file: watch::Sender::new(StorageState::Sound),
+            _watcher: watcher,
+            is_new,
             catalog: Catalog::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
             tracking_key: deployment.tracking_key,
             database,
+            bulk,
             clock,
+            ahead: AheadWarning::default(),
             settings,
-        })))
+        });
+        Ok(Self {
+            inner,
+            share: Share::Single,
+        })
+    }
+
+    /// The same store for what reads many bodies, such as lists, streams and exports. Its reads
+    /// have half of the connections to themselves and wait for them in turn, up to the statement
+    /// timeout, so they never shut out those of the store itself; what it writes is written as
+    /// ever. Long reads give their connection back in between, so short ones get through.
+    #[must_use]
+    pub fn for_bulk(&self) -> Self {
+        Self {
+            inner: Arc::clone(&self.inner),
+            share: Share::Bulk,
+        }
     }
 
     /// Asks the database for a sign of life, on a connection that reads.
@@ -92,7 +137,11 @@ impl Store {
             .await)?;
             Ok(())
         });
-        let limit = self.0.settings.connect_timeout.max(Duration::from_secs(1));
+        let limit = self
+            .inner
+            .settings
+            .connect_timeout
+            .max(Duration::from_secs(1));
         tokio::time::timeout(limit, answer)
             .await
             .map_err(Error::unavailable)?
@@ -107,17 +156,31 @@ impl Store {
         self.database().warm_up().await
     }
 
+    /// How the SQLite file fares, now and whenever that changes; on PostgreSQL always well.
+    pub fn storage(&self) -> watch::Receiver<StorageState> {
+        match &self.inner.file {
+            Some(file) => file.watch(),
+            None => self.inner.no_file.subscribe(),
+        }
+    }
+
+    /// Whether opening it made a new database, since there was none at that place.
+    pub fn is_new(&self) -> bool {
+        self.inner.is_new
+    }
+
     /// Closes the connections; calls after it fail. A SQLite file is whole by itself then.
     ///
     /// # Errors
     /// Returns [`Error`] when SQLite cannot finish its file, which the next start makes up for.
     pub async fn close(&self) -> Result<(), Error> {
-        self.database().close().await
+        self.inner.bulk.close_readers();
+        self.inner.database.close().await
     }
 
     /// How many partitions the database has.
     pub fn partition_count(&self) -> PartitionCount {
-        self.0.partitions
+        self.inner.partitions
     }
 
     /// Whether it is SQLite, which one process has for itself.
@@ -127,52 +190,61 @@ impl Store {
 
     /// The partition of an order in this database.
     pub fn partition_of(&self, workflow: &WorkflowCode, order_id: &OrderId) -> Partition {
-        Partition::of(workflow, order_id, self.0.partitions)
+        Partition::of(workflow, order_id, self.inner.partitions)
     }
 
     /// Which deployment this is.
     pub fn deployment(&self) -> DeploymentId {
-        self.0.deployment
+        self.inner.deployment
     }
 
     /// What signs the tokens of customers.
     pub fn tracking_key(&self) -> &TrackingKey {
-        &self.0.tracking_key
+        &self.inner.tracking_key
     }
 
     /// The clock that entries are stamped by.
     pub fn clock(&self) -> &Clock {
-        &self.0.clock
+        &self.inner.clock
+    }
+
+    /// Says in the log that entries of a partition are stamped ahead of the clock, at most once a
+    /// minute.
+    pub fn warn_ahead(&self, partition: Partition, ahead_micros: i64) {
+        self.inner.ahead.say(partition, ahead_micros);
     }
 
     pub(crate) fn database(&self) -> &Database {
-        &self.0.database
+        match self.share {
+            Share::Single => &self.inner.database,
+            Share::Bulk => &self.inner.bulk,
+        }
     }
 
     pub(crate) fn catalog(&self) -> &Catalog {
-        &self.0.catalog
+        &self.inner.catalog
     }
 
     pub(crate) fn settings(&self) -> &Settings {
-        &self.0.settings
+        &self.inner.settings
     }
 
     /// Says that entries were committed.
     pub(crate) fn note_written(&self, entries: usize) {
-        if let Some(checkpointer) = &self.0.checkpointer {
+        if let Some(checkpointer) = &self.inner.checkpointer {
             checkpointer.note(entries);
         }
     }
 
     pub(crate) fn notifier(&self) -> &Notifier {
-        &self.0.notifier
+        &self.inner.notifier
     }
 }
 
 impl std::fmt::Debug for Store {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Store")
-            .field("url", &self.0.settings.url)
+            .field("url", &self.inner.settings.url)
             .finish_non_exhaustive()
     }
 }

@@ -41,6 +41,23 @@ pub async fn number(store: &Store, sql: &str) -> Result<i64, Error> {
     Ok(row.await?.number)
 }
 
+/// Holds a connection that reads until something has happened, and says when it has it.
+///
+/// # Errors
+/// Returns why there is no connection.
+pub async fn read_and_wait(
+    store: &Store,
+    reading: tokio::sync::oneshot::Sender<()>,
+    until: impl Future<Output = ()>,
+) -> Result<(), Error> {
+    let held = store.database().read(async |_| {
+        let _ = reading.send(());
+        until.await;
+        Ok(())
+    });
+    held.await
+}
+
 /// Takes the locks of all partitions, says so, and stands still like a stopped process.
 ///
 /// # Errors

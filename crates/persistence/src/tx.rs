@@ -2,14 +2,20 @@
 //! [`Database::read`], [`Database::snapshot`] and [`Database::write`] are the
 //! three ways to a connection.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use diesel_async::{
     AnsiTransactionManager, AsyncConnection, AsyncPgConnection, SimpleAsyncConnection,
     TransactionManager,
-    pooled_connection::deadpool::{Object, Pool, PoolError},
+    pooled_connection::{
+        self,
+        deadpool::{Object, Pool, PoolError},
+    },
 };
-use tokio::time::timeout;
+use tokio::{
+    sync::{Semaphore, SemaphorePermit},
+    time::timeout,
+};
 use waymark_domain::partition::Partition;
 
 use crate::{
@@ -18,6 +24,7 @@ use crate::{
     postgres::{self, Role},
     settings::Address,
     sqlite::{self, SqliteConn},
+    storage::DataFile,
 };
 
 /// A connection, and on most paths the transaction that is open on it.
@@ -60,8 +67,20 @@ pub(crate) enum WriteFailure<T> {
 /// The pools of one database.
 pub(crate) struct Database {
     pools: Pools,
+    /// The file, on SQLite, once it is open.
+    file: Option<Arc<DataFile>>,
+    /// As many turns as there are connections that read, where reads wait for each other
+    /// longer than for a connection to be opened.
+    turns: Option<Semaphore>,
     connect_timeout: Duration,
     limits: Limits,
+}
+
+/// How many connections serve single reads, and how many what reads many bodies. Each side has
+/// at least one, so one asked for becomes two.
+fn shares(settings: &Settings) -> (usize, usize) {
+    let all = settings.read_connections_max.max(1);
+    (all - all / 2, (all / 2).max(1))
 }
 
 /// How long each stage of a unit of work may take before its connection is given up. The
@@ -109,11 +128,13 @@ enum Begin<'l> {
 
 impl Database {
     /// Makes the pools; no connection is opened yet.
-    pub(crate) fn new(settings: &Settings, writer: Role) -> Result<Self, Error> {
-        let (read, write) = (
-            settings.read_connections_max.max(1),
-            settings.write_connections_max.max(1),
-        );
+    pub(crate) fn new(
+        settings: &Settings,
+        writer: Role,
+        file: Option<Arc<DataFile>>,
+    ) -> Result<Self, Error> {
+        let (read, _) = shares(settings);
+        let write = settings.write_connections_max.max(1);
         let pools = match &settings.url.0 {
             Address::Postgres(config) => Pools::Postgres {
                 read: postgres::pool(settings, config, Role::Read, read)
@@ -128,9 +149,47 @@ impl Database {
         };
         Ok(Self {
             pools,
+            file,
+            turns: None,
             connect_timeout: settings.connect_timeout,
             limits: Limits::of(settings, writer),
         })
+    }
+
+    /// The same database for what reads many bodies: with connections of its own, for which such
+    /// reads wait in turn, so that they leave those of single reads alone. What writes shares its
+    /// connections.
+    pub(crate) fn for_bulk(&self, settings: &Settings) -> Result<Self, Error> {
+        let (_, bulk) = shares(settings);
+        let pools = match (&self.pools, &settings.url.0) {
+            (Pools::Postgres { write, .. }, Address::Postgres(config)) => Pools::Postgres {
+                read: postgres::pool(settings, config, Role::Read, bulk)
+                    .map_err(Error::unavailable)?,
+                write: write.clone(),
+            },
+            (Pools::Sqlite { write, .. }, Address::Sqlite(path)) => Pools::Sqlite {
+                read: sqlite::readers(path, bulk).map_err(Error::unavailable)?,
+                write: write.clone(),
+            },
+            (Pools::Postgres { .. } | Pools::Sqlite { .. }, _) => {
+                return Err(Error::unavailable("the settings name another database"));
+            }
+        };
+        Ok(Self {
+            pools,
+            file: self.file.clone(),
+            turns: Some(Semaphore::new(bulk)),
+            connect_timeout: self.connect_timeout,
+            limits: self.limits,
+        })
+    }
+
+    /// Closes the connections that read.
+    pub(crate) fn close_readers(&self) {
+        match &self.pools {
+            Pools::Postgres { read, .. } => read.close(),
+            Pools::Sqlite { read, .. } => read.close(),
+        }
     }
 
     /// Opens a connection that writes, so that the first step need not wait for it. It lives
@@ -149,6 +208,9 @@ impl Database {
                 Ok(())
             }
             Pools::Sqlite { read, write } => {
+                if let Some(file) = &self.file {
+                    file.begin_close()?;
+                }
                 read.close();
                 let moved = self
                     .unit(self.writer().await?, Begin::Nothing, async |tx| {
@@ -159,6 +221,9 @@ impl Database {
                     .await
                     .map_err(before);
                 write.close();
+                if let Some(file) = &self.file {
+                    file.end_close();
+                }
                 moved
             }
         }
@@ -169,6 +234,7 @@ impl Database {
         &self,
         work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let _turn = self.turn().await?;
         self.unit(self.reader().await?, Begin::Nothing, async |tx| {
             work(tx).await.map(Ending::RollBack)
         })
@@ -181,6 +247,7 @@ impl Database {
         &self,
         work: impl AsyncFnOnce(&mut Tx) -> Result<T, Error>,
     ) -> Result<T, Error> {
+        let _turn = self.turn().await?;
         self.unit(self.reader().await?, Begin::Snapshot, async |tx| {
             work(tx).await.map(Ending::RollBack)
         })
@@ -222,14 +289,43 @@ impl Database {
         };
         match self.pools {
             Pools::Postgres { .. } => lease.run(begin, limit, work).await,
-            Pools::Sqlite { .. } => hop(lease.run(begin, limit, work)).await,
+            Pools::Sqlite { .. } => {
+                let worked = async {
+                    let ended = lease.run(begin, limit, work).await;
+                    match &self.file {
+                        Some(file) => file.judge(begin.may_write(), ended),
+                        None => ended,
+                    }
+                };
+                hop(worked).await
+            }
+        }
+    }
+
+    /// Waits for the turn of a read, where reads take turns: first come, first served. That all
+    /// connections are busy says nothing about the database.
+    async fn turn(&self) -> Result<Option<SemaphorePermit<'_>>, Error> {
+        let Some(turns) = &self.turns else {
+            return Ok(None);
+        };
+        match timeout(self.limits.read, turns.acquire()).await {
+            Ok(Ok(turn)) => Ok(Some(turn)),
+            // The semaphore is never closed.
+            Ok(Err(_)) | Err(_) => Err(Error::Busy),
         }
     }
 
     async fn reader(&self) -> Result<Lease, Error> {
         let tx = match &self.pools {
             Pools::Postgres { read, .. } => Tx::Postgres(Box::new(self.in_time(read.get()).await?)),
-            Pools::Sqlite { read, .. } => Tx::Sqlite(Box::new(self.in_time(read.get()).await?)),
+            Pools::Sqlite { read, .. } => {
+                if let Some(file) = &self.file {
+                    // Another file may be there by now, which a new connection would open.
+                    let is_new = read.status().available == 0;
+                    (if is_new { file.check() } else { file.admit() })?;
+                }
+                Tx::Sqlite(Box::new(self.in_time(read.get()).await?))
+            }
         };
         Ok(Lease(Some(tx)))
     }
@@ -239,7 +335,10 @@ impl Database {
             Pools::Postgres { write, .. } => {
                 Tx::Postgres(Box::new(self.in_time(write.get()).await?))
             }
-            Pools::Sqlite { write, .. } => Tx::Sqlite(Box::new(self.in_time(write.get()).await?)),
+            Pools::Sqlite { write, .. } => {
+                self.file.as_ref().map_or(Ok(()), |file| file.check())?;
+                Tx::Sqlite(Box::new(self.in_time(write.get()).await?))
+            }
         };
         Ok(Lease(Some(tx)))
     }
@@ -249,8 +348,38 @@ impl Database {
         connection: impl Future<Output = Result<C, PoolError>>,
     ) -> Result<C, Error> {
         match timeout(self.connect_timeout, connection).await {
-            Ok(got) => got.map_err(Error::unavailable),
+            Ok(Ok(got)) => Ok(got),
+            Ok(Err(error)) => Err(self.not_connected(error)),
             Err(elapsed) => Err(Error::unavailable(elapsed)),
+        }
+    }
+
+    fn not_connected(&self, error: PoolError) -> Error {
+        match (error, self.is_sqlite()) {
+            (PoolError::Backend(pooled_connection::PoolError::ConnectionError(error)), true) => {
+                let error = Error::not_connected(error);
+                match &self.file {
+                    Some(file) => file.explain(error),
+                    None => error,
+                }
+            }
+            (error, _) => Error::unavailable(error),
+        }
+    }
+
+    fn is_sqlite(&self) -> bool {
+        match self.pools {
+            Pools::Postgres { .. } => false,
+            Pools::Sqlite { .. } => true,
+        }
+    }
+}
+
+impl Begin<'_> {
+    fn may_write(self) -> bool {
+        match self {
+            Self::Nothing | Self::Snapshot => false,
+            Self::Write(_) | Self::Batch => true,
         }
     }
 }

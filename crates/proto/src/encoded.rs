@@ -1,7 +1,10 @@
-//! The streams of `HistoryService` as a server sends them: each entry is encoded once, however many read it. On the
-//! wire nothing differs from the messages of [`v1`](crate::v1), with which clients read them.
+//! Messages that are bytes in part. Streams of `HistoryService` send each entry as it was encoded once, however many
+//! read it; `ExecuteSteps` takes steps as they came. On the wire nothing differs from the messages of
+//! [`v1`](crate::v1), which clients use.
 
 use bytes::Bytes;
+
+use crate::shape::{Field, Kind, Shape, Shaped};
 
 /// A message of `StreamHistory` or `WatchHistory`: the fields of `StreamHistoryResponse` and `WatchHistoryResponse`,
 /// which are alike.
@@ -21,26 +24,80 @@ pub struct HistoryMessage {
     pub partition_count: i32,
 }
 
-#[expect(
-    clippy::allow_attributes,
-    clippy::allow_attributes_without_reason,
-    clippy::default_trait_access,
-    clippy::doc_markdown,
-    clippy::too_many_lines,
-    reason = "generated code"
-)]
-mod generated {
-    include!(concat!(env!("OUT_DIR"), "/encoded/waymark.v1.rs"));
+/// A request of `ExecuteSteps`, whose steps are decoded one after the other: a thousand of them are many times as large
+/// as messages than as bytes. The bytes are those that came, and are not copied.
+#[derive(Clone, PartialEq, Eq, prost::Message)]
+pub struct StepsMessage {
+    /// The steps; each is an encoded `Step`.
+    #[prost(bytes = "bytes", repeated, tag = "1")]
+    pub steps: Vec<Bytes>,
+    /// Whether all or none are carried out.
+    #[prost(bool, tag = "2")]
+    pub atomic: bool,
+    /// Whether results carry the order.
+    #[prost(bool, tag = "3")]
+    pub return_orders: bool,
+    /// Checks everything and answers as if it were done, but writes nothing.
+    #[prost(bool, tag = "28")]
+    pub validate_only: bool,
 }
 
-pub use generated::history_service_server;
+impl Shaped for StepsMessage {
+    fn shape() -> &'static Shape {
+        static SHAPE: Shape = Shape {
+            bytes: size_of::<StepsMessage>(),
+            fields: &[
+                Field {
+                    number: 1,
+                    name: "steps",
+                    kind: Kind::Slice,
+                    repeated: true,
+                },
+                flag(2, "atomic"),
+                flag(3, "return_orders"),
+                flag(28, "validate_only"),
+            ],
+        };
+        const fn flag(number: u32, name: &'static str) -> Field {
+            Field {
+                number,
+                name,
+                kind: Kind::Varint(1),
+                repeated: false,
+            }
+        }
+        &SHAPE
+    }
+}
 
 #[cfg(test)]
 mod tests {
     use prost::Message;
 
-    use super::HistoryMessage;
-    use crate::v1;
+    use super::{HistoryMessage, StepsMessage};
+    use crate::v1::{self, step::Command};
+
+    #[test]
+    fn steps_are_those_of_the_contract() {
+        let step = v1::Step {
+            command: Some(Command::AddComment(v1::AddCommentRequest::default())),
+        };
+        let request = v1::ExecuteStepsRequest {
+            steps: vec![step.clone(), v1::Step::default()],
+            atomic: true,
+            return_orders: true,
+            validate_only: true,
+        };
+        let encoded = StepsMessage {
+            steps: vec![step.encode_to_vec().into(), Vec::new().into()],
+            atomic: true,
+            return_orders: true,
+            validate_only: true,
+        };
+        let bytes = request.encode_to_vec();
+        assert_eq!(encoded.encode_to_vec(), bytes);
+        assert_eq!(StepsMessage::decode(bytes.as_slice()), Ok(encoded));
+    }
 
     #[test]
     fn bytes_on_the_wire_are_those_of_the_contract() {

@@ -66,6 +66,15 @@ pub enum Problem {
         /// What was given.
         actual: usize,
     },
+    /// A list has so many short entries that it takes far more memory than bytes on the wire.
+    #[error("has {count} entries, more than a message of its size may have")]
+    Dense {
+        /// What was given.
+        count: usize,
+    },
+    /// Bytes that are no message.
+    #[error("is no message of its kind")]
+    Malformed,
     /// Something that is said once for the whole call.
     #[error("is a matter of the whole call, not of one step")]
     NotPerStep,
@@ -127,6 +136,14 @@ impl InvalidRequest {
             found.add(violation);
         }
         (!found.violations.is_empty()).then_some(found)
+    }
+
+    /// The same violations, in a part of a request that stands at `path`.
+    pub(crate) fn below(mut self, path: &str) -> Self {
+        for violation in &mut self.violations {
+            violation.field = format!("{path}.{}", violation.field);
+        }
+        self
     }
 
     /// The violations, at least one and at most 20.

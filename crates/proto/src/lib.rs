@@ -5,26 +5,30 @@
 //! a refusal becomes a status in the server. Start with [`v1::order_service_server::OrderService`], or read the
 //! `.proto` files, whose comments are the docs of [`v1`]; then [`convert`], which reads requests and writes answers,
 //! and [`invalid`], which says what is wrong with a request;
-//! [`encoded`] is how the server streams history, [`json`] how receivers of webhooks read it.
+//! [`encoded`] is how the server streams history and takes batches, [`json`] how receivers of webhooks read entries.
+//! [`codec`] is how servers decode: what would take too much memory is refused before.
 
+pub mod codec;
 pub mod convert;
 pub mod encoded;
 pub mod invalid;
 pub mod json;
+pub mod servers;
+pub mod shape;
 
-/// Package `waymark.v1`, as generated. Maps are sorted, so equal messages encode to equal bytes.
+/// Package `waymark.v1`, as generated: messages and clients, and [`servers`]. Maps are sorted, so equal messages encode
+/// to equal bytes.
 #[expect(
-    clippy::allow_attributes,
     clippy::allow_attributes_without_reason,
-    clippy::default_trait_access,
     clippy::doc_markdown,
     clippy::missing_errors_doc,
     clippy::struct_excessive_bools,
-    clippy::too_many_lines,
     reason = "generated code"
 )]
 pub mod v1 {
     tonic::include_proto!("waymark.v1");
+
+    pub use crate::servers::*;
 }
 
 /// The encoded `FileDescriptorSet` of [`v1`] with its imports and comments, for reflection.

@@ -9,10 +9,13 @@ use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
 
 use crate::{
+    Error,
+    background::Background,
     committer::{Committer, SubmitError, Ticket},
-    dispatch::{Carrier, Wake},
+    dispatch::{Carrier, Trials, Wake},
     feeds::Links,
     history::Log,
+    kept::Kept,
     reader::Reader,
 };
 
@@ -20,6 +23,9 @@ use crate::{
 #[derive(Debug)]
 pub struct App {
     pub(crate) store: Store,
+    pub(crate) bulk: Store,
+    pub(crate) background: Background,
+    pub(crate) kept: Arc<Kept>,
     pub(crate) committer: Committer,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<Log>,
@@ -30,12 +36,47 @@ pub struct App {
     pub(crate) detached: TaskTracker,
     pub(crate) wake: Wake,
     pub(crate) carrier: Arc<Carrier>,
+    pub(crate) trials: Trials,
 }
 
 impl App {
     /// The store, for reads and rehearsals.
     pub fn store(&self) -> &Store {
         &self.store
+    }
+
+    /// The store for what reads many bodies, such as lists and streams; see [`Store::for_bulk`].
+    pub(crate) fn bulk(&self) -> &Store {
+        &self.bulk
+    }
+
+    /// Computes what may take long, such as lint, on threads that give way to those that serve
+    /// calls. It waits for its turn; what its caller gave up before is not begun.
+    ///
+    /// # Errors
+    /// Returns [`Error::ComputationLimit`] when too many wait, [`Error::Internal`] when it panicked.
+    pub(crate) async fn compute<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> Result<T, Error> {
+        self.background.compute(work).await
+    }
+
+    /// Reads many bodies on threads that give way to those that serve calls. `work` reads from
+    /// [`bulk`](Self::bulk) alone, and ends with its caller.
+    ///
+    /// # Errors
+    /// Returns [`Error::ReadLimit`] when too many are under way, and what `work` returns.
+    pub(crate) async fn read_many<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.background.read(work).await
+    }
+
+    /// What was made of versions of workflows.
+    pub(crate) fn kept(&self) -> &Arc<Kept> {
+        &self.kept
     }
 
     /// The workflow that a request means which names none.

@@ -7,6 +7,7 @@ use tonic_health::{
     pb::health_server::{Health as HealthService, HealthServer},
     server::{HealthReporter, health_reporter},
 };
+use waymark_persistence::StorageState;
 use waymark_proto::v1::{
     action_service_server, history_service_server, order_service_server, state_service_server,
     status_service_server, tracking_service_server, transition_service_server,
@@ -39,17 +40,26 @@ impl Health {
         (health, service)
     }
 
-    /// Follows the database, until dropped.
-    pub(crate) async fn follow(&self, mut well: watch::Receiver<bool>) {
+    /// Follows the database and, on SQLite, its file, until dropped or one of them is gone.
+    pub(crate) async fn follow(
+        &self,
+        mut well: watch::Receiver<bool>,
+        mut storage: watch::Receiver<StorageState>,
+    ) {
         loop {
-            let serving = *well.borrow_and_update();
+            let takes_writes = *storage.borrow_and_update() == StorageState::Sound;
+            let serving = *well.borrow_and_update() && takes_writes;
             self.set(if serving {
                 ServingStatus::Serving
             } else {
                 ServingStatus::NotServing
             })
             .await;
-            if well.changed().await.is_err() {
+            let ended = tokio::select! {
+                changed = well.changed() => changed.is_err(),
+                changed = storage.changed() => changed.is_err(),
+            };
+            if ended {
                 return;
             }
         }

@@ -10,12 +10,16 @@
 //! that every service holds, and at [`committer`], through which every write goes.
 
 mod app;
+mod background;
 pub mod committer;
 mod dispatch;
 mod error;
 mod feeds;
 mod health;
 pub mod history;
+mod incoming;
+mod intake;
+mod kept;
 mod lane;
 mod limits;
 mod page;
@@ -42,5 +46,12 @@ pub use waymark_persistence::{Clock, Error as DatabaseError};
 /// Returns the error of the store when the database cannot be reached or a migration fails.
 pub async fn migrate(settings: &Settings) -> Result<Vec<String>, DatabaseError> {
     let migrated = waymark_persistence::migrate(&settings.database, &Clock::system()).await?;
+    if migrated.is_new && settings.database.url.is_sqlite() {
+        tracing::warn!(
+            database.url = %settings.database.url,
+            preset.name = "none",
+            "made a new database, since there was none at this place; with create_database=false, none is made"
+        );
+    }
     Ok(migrated.applied)
 }

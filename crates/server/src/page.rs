@@ -66,14 +66,26 @@ fn check(kind: &str, arguments: [u8; 16], cursor: &[u8]) -> [u8; CHECK_BYTES] {
 
 /// How many of these messages an answer takes before it is too large; at least one.
 pub(crate) fn fitting<'a, M: Message + 'a>(messages: impl IntoIterator<Item = &'a M>) -> usize {
+    let mut room = ANSWER_BYTES_SOFT_MAX;
+    fitting_in(&mut room, messages).max(1)
+}
+
+/// How many of these messages have room in so many bytes, of which it takes theirs.
+pub(crate) fn fitting_in<'a, M: Message + 'a>(
+    room: &mut usize,
+    messages: impl IntoIterator<Item = &'a M>,
+) -> usize {
     // The tag and the length of a message in its list.
     const FRAME_BYTES: usize = 6;
-    let mut bytes = 0;
-    let fits = |message: &&M| {
-        bytes += message.encoded_len() + FRAME_BYTES;
-        bytes <= ANSWER_BYTES_SOFT_MAX
-    };
-    messages.into_iter().take_while(fits).count().max(1)
+    let mut fitting = 0;
+    for message in messages {
+        let Some(left) = room.checked_sub(message.encoded_len() + FRAME_BYTES) else {
+            break;
+        };
+        *room = left;
+        fitting += 1;
+    }
+    fitting
 }
 
 /// A page of a list that is at hand as a whole: the messages, and the token of the

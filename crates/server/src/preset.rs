@@ -34,15 +34,15 @@ pub enum PresetError {
     Store(#[from] Error),
 }
 
-/// Stores the preset as workflow `code`, unless there is any workflow. Of two replicas that start at once, the second
+/// Stores the preset as workflow `code`, unless there is any workflow, and says whether it did. Of two replicas that start at once, the second
 /// finds the workflow and leaves it as it is.
 pub(crate) async fn load(
     store: &Store,
     name: &str,
     code: &WorkflowCode,
-) -> Result<(), PresetError> {
+) -> Result<bool, PresetError> {
     if !store.workflows().await?.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let preset = preset::find(name).ok_or_else(|| PresetError::Unknown {
         name: name.to_owned(),
@@ -65,10 +65,12 @@ pub(crate) async fn load(
     let changed = changed
         .await
         .map_err(|error| PresetError::Change(Box::new(error)))?;
-    if let Changed::Done(outcome) = changed
-        && !outcome.changes.is_empty()
-    {
+    let Changed::Done(outcome) = changed else {
+        return Ok(false);
+    };
+    let is_loaded = !outcome.changes.is_empty();
+    if is_loaded {
         tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
     }
-    Ok(())
+    Ok(is_loaded)
 }

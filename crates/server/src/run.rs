@@ -4,23 +4,22 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{
-    body::Body,
-    service::Routes,
-    transport::{self, server::TcpIncoming},
-};
+use tonic::{body::Body, service::Routes, transport};
 use tonic_web::GrpcWebLayer;
 use tower::util::MapResponseLayer;
-use waymark_persistence::{Clock, Error, Store};
-use waymark_proto::{encoded, v1};
+use waymark_persistence::{Clock, Error, StorageState, Store};
+use waymark_proto::v1;
 
 use crate::{
     App, Settings,
+    background::Background,
     committer::{Committer, Workers},
-    dispatch::{Carrier, CarrierError, Dispatcher, Wake},
+    dispatch::{Carrier, CarrierError, Dispatcher, Trials, Wake},
     error, feeds,
     health::Health,
     history::{Log, Tailer},
+    incoming::Acceptor,
+    intake::Intake,
     limits::MESSAGE_BYTES_MAX,
     preset::{self, PresetError},
     reader::Reader,
@@ -33,11 +32,13 @@ use crate::{
 
 /// What one connection may ask for at once; a stream of history counts as one call.
 const CALLS_PER_CONNECTION_MAX: u32 = 4_096;
-/// How much a client may send on one call, and on one connection, before it is read.
-const CALL_WINDOW_BYTES: u32 = 1024 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// The largest headers of a call.
-const HEADER_BYTES_MAX: u32 = 16 * 1024;
+/// How much a client may send on one call, and on one connection, before it is read: what a connection costs whose
+/// calls wait, and how fast one is over a long way.
+const CALL_WINDOW_BYTES: u32 = 128 * 1024;
+const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+/// The largest headers that are read, so that a call with too large ones is told so; beyond these HTTP/2 answers itself,
+/// with a status that is not gRPC's.
+const HEADER_BYTES_READ_MAX: u32 = 64 * 1024;
 /// How often a silent connection is asked for a sign of life, and how long it may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -51,6 +52,7 @@ pub struct Server {
     history: HistorySettings,
     dispatcher: Dispatcher,
     shutdown_deadline: Duration,
+    cancelled_calls_max: usize,
     listener: TcpListener,
     address: SocketAddr,
     feeds: Option<feeds::Port>,
@@ -85,6 +87,9 @@ pub enum StartError {
     /// What leads out of the house cannot be opened.
     #[error("deliveries cannot be carried")]
     Carrier(#[from] CarrierError),
+    /// The file of the database was damaged while it was served.
+    #[error("the database file is damaged; the log says what was found and what to do")]
+    Damaged,
     /// The descriptors that were compiled in cannot be read.
     #[error("the descriptors of the services cannot be read")]
     Reflection(#[from] tonic_reflection::server::Error),
@@ -102,6 +107,7 @@ impl StartError {
         match self {
             Self::Store(error) | Self::Preset(PresetError::Store(error)) => error.is_passing(),
             Self::MigrationNeeded(_)
+            | Self::Damaged
             | Self::Preset(_)
             | Self::Listen { .. }
             | Self::Thread(_)
@@ -110,6 +116,21 @@ impl StartError {
             | Self::Transport(_)
             | Self::Task(_) => false,
         }
+    }
+
+    /// Whether the file of the database is damaged.
+    pub fn is_damage(&self) -> bool {
+        matches!(
+            self,
+            Self::Damaged
+                | Self::Store(Error::Damaged { .. })
+                | Self::Preset(PresetError::Store(Error::Damaged { .. }))
+        )
+    }
+
+    /// Whether the settings name a file that cannot be opened.
+    pub fn is_misplaced(&self) -> bool {
+        matches!(self, Self::Store(Error::CannotOpen { .. }))
     }
 }
 
@@ -138,8 +159,18 @@ impl Server {
                 error => StartError::Store(error),
             })?;
         tracing::info!(database.url = %url, partitions = store.partition_count().get(), "opened the database");
-        if let Some(name) = &settings.server.preset {
-            preset::load(&store, name, &settings.server.default_workflow).await?;
+        let mut loaded = None;
+        if let Some(name) = &settings.server.preset
+            && preset::load(&store, name, &settings.server.default_workflow).await?
+        {
+            loaded = Some(name.as_str());
+        }
+        if store.is_new() {
+            tracing::warn!(
+                database.url = %url,
+                preset.name = loaded.unwrap_or("none"),
+                "made a new database, since there was none at this place; with create_database=false, none is made"
+            );
         }
         let address = settings.server.listen;
         let refused = |source| StartError::Listen { address, source };
@@ -159,7 +190,11 @@ impl Server {
         let carrier = Carrier::open(&settings.dispatch, &store).await?;
         let app = App {
             reader: Reader::start(&store).map_err(StartError::Thread)?,
+            bulk: store.for_bulk(),
             store,
+            background: Background::start().map_err(StartError::Thread)?,
+            kept: Arc::default(),
+            trials: Trials::new(settings.dispatch.in_flight_max),
             committer,
             log,
             default_workflow: settings.server.default_workflow,
@@ -178,6 +213,7 @@ impl Server {
             workers,
             history: settings.history,
             shutdown_deadline: settings.server.shutdown_deadline,
+            cancelled_calls_max: settings.server.cancelled_calls_max,
             listener,
             address,
             feeds,
@@ -193,6 +229,7 @@ impl Server {
     ///
     /// # Errors
     /// Returns [`StartError`] when the connections cannot be served.
+    #[expect(clippy::too_many_lines, reason = "one life, told from begin to end")]
     pub async fn run(self, stop: Stop) -> Result<Stopped, StartError> {
         let Self {
             app,
@@ -201,6 +238,7 @@ impl Server {
             history,
             dispatcher,
             shutdown_deadline,
+            cancelled_calls_max,
             listener,
             address,
             feeds,
@@ -208,11 +246,12 @@ impl Server {
         let refusing = CancellationToken::new();
         let (health, health_service) = Health::new().await;
         let routes = routes(&app)?.add_service(health_service);
-        let incoming = TcpIncoming::from(listener).with_nodelay(Some(true));
-        let serving = connections()
+        let incoming = Acceptor::new(listener, "calls").connections();
+        let serving = connections(cancelled_calls_max)
             .layer(GrpcWebLayer::new())
             .layer(CallLog)
             .layer(MapResponseLayer::new(error::explained::<Body>))
+            .layer(Intake::new())
             .add_routes(routes)
             .serve_with_incoming_shutdown(incoming, refusing.clone().cancelled_owned());
         app.committer.start(workers);
@@ -233,7 +272,8 @@ impl Server {
                 ended??;
                 return Ok(Stopped::AtOnce);
             }
-            () = health.follow(vitals.watch()) => {}
+            () = health.follow(vitals.watch(), app.store.storage()) => {}
+            () = damage(&app.store) => {}
             () = stop.gently.cancelled() => {}
             () = stop.now.cancelled() => {}
         }
@@ -250,6 +290,10 @@ impl Server {
             () = stop.now.cancelled() => Stopped::AtOnce,
         };
         tailing.cancel();
+        if *app.store.storage().borrow() == StorageState::Damaged {
+            // Closing the database would write to it.
+            return Err(StartError::Damaged);
+        }
         match stopped {
             Stopped::Drained => {
                 close(&app).await;
@@ -262,6 +306,14 @@ impl Server {
         }
         Ok(stopped)
     }
+}
+
+/// Waits until the file of the database is found to be damaged.
+async fn damage(store: &Store) {
+    let mut storage = store.storage();
+    let damaged = storage.wait_for(|state| *state == StorageState::Damaged);
+    // The store, which outlives this, says so; it is never silent for good.
+    let _ = damaged.await;
 }
 
 fn tailer(app: &App, vitals: &Arc<Vitals>, history: HistorySettings) -> Tailer {
@@ -315,14 +367,16 @@ async fn close(app: &App) {
     }
 }
 
-/// Limits of connections; tonic leaves most of them open.
-fn connections() -> transport::Server {
+/// Limits of connections; tonic leaves most of them open. `cancelled_max` is how many calls of one connection may have
+/// been cancelled before the server takes note of them.
+fn connections(cancelled_max: usize) -> transport::Server {
     transport::Server::builder()
         .accept_http1(true)
         .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
         .initial_stream_window_size(CALL_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_max_header_list_size(HEADER_BYTES_MAX)
+        .http2_max_header_list_size(HEADER_BYTES_READ_MAX)
+        .http2_max_pending_accept_reset_streams(Some(cancelled_max))
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
@@ -348,7 +402,7 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
         ))
         .add_service(service!(
             history,
-            encoded::history_service_server::HistoryServiceServer
+            v1::history_service_server::HistoryServiceServer
         ))
         .add_service(service!(
             order,

@@ -1,56 +1,30 @@
 //! Messages as protobuf's JSON, the same that grpcurl prints, one a line.
 
 use prost::Message;
-use waymark_proto::{
-    json,
-    v1::{HistoryEntry, StreamHistoryResponse, WatchHistoryResponse},
-};
+use waymark_proto::{json, v1::HistoryEntry};
 
-use crate::{failure::Failure, output};
+use crate::failure::Failure;
 
-/// Prints messages, or the entries in them.
-pub(super) struct Printer {
-    whole: bool,
+/// Writes a message whole, in one line.
+pub(super) fn whole<M: Message>(name: &str, message: &M) -> Result<String, Failure> {
+    lines(name, [message])
 }
 
-impl Printer {
-    /// Prints whole messages if asked to, else entries alone.
-    pub(super) fn new(whole: bool) -> Self {
-        Self { whole }
-    }
-
-    pub(super) fn stream(&self, message: &StreamHistoryResponse) -> Result<(), Failure> {
-        if self.whole {
-            print("waymark.v1.StreamHistoryResponse", [message])
-        } else {
-            entries(&message.entries)
-        }
-    }
-
-    pub(super) fn watch(&self, message: &WatchHistoryResponse) -> Result<(), Failure> {
-        if self.whole {
-            print("waymark.v1.WatchHistoryResponse", [message])
-        } else {
-            entries(&message.entries)
-        }
-    }
+/// Writes the entries of a message, one a line.
+pub(super) fn entries(entries: &[HistoryEntry]) -> Result<String, Failure> {
+    lines("waymark.v1.HistoryEntry", entries)
 }
 
-fn entries(entries: &[HistoryEntry]) -> Result<(), Failure> {
-    print("waymark.v1.HistoryEntry", entries)
-}
-
-/// Prints all at once, so that a reader that goes away leaves no half of a message.
-fn print<'a, M: Message + 'a>(
+fn lines<'a, M: Message + 'a>(
     name: &str,
     messages: impl IntoIterator<Item = &'a M>,
-) -> Result<(), Failure> {
+) -> Result<String, Failure> {
     let mut text = String::new();
     for message in messages {
         text.push_str(&json::line(name, message)?);
         text.push('\n');
     }
-    output::print(&text)
+    Ok(text)
 }
 
 #[cfg(test)]

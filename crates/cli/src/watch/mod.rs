@@ -1,12 +1,13 @@
 //! `waymark watch`: history, one JSON object a line, over every interruption.
 
+mod consumer;
 mod json;
 mod progress;
 
 use std::{process::ExitCode, time::Duration};
 
 use tokio::time::sleep;
-use tonic::{Streaming, transport::Channel};
+use tonic::{Status, Streaming, transport::Channel};
 use waymark_proto::v1::{
     self, StreamHistoryRequest, StreamHistoryResponse, WatchHistoryRequest, WatchHistoryResponse,
     history_service_client::HistoryServiceClient,
@@ -15,24 +16,24 @@ use waymark_proto::v1::{
 use crate::{
     arguments::{EntryKind, Watch, WatchFrom},
     connection,
-    failure::Failure,
+    failure::{self, Failure},
     output,
 };
-use json::Printer;
+use consumer::Consumer;
 use progress::Progress;
 
 /// The pause before connecting again, doubled each time up to the longest one.
 const PAUSE_MIN: Duration = Duration::from_millis(200);
 const PAUSE_MAX: Duration = Duration::from_secs(10);
 
-/// Prints history until the end, which only `--until-now` has.
+/// Passes history on until the end, which only `--until-now` has.
 pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
-    let printer = Printer::new(arguments.messages);
+    let consumer = Consumer::of(&arguments)?;
     let mut progress = Progress::load(arguments.resume_file.as_deref())?;
     let mut pause = PAUSE_MIN;
     loop {
         let heard = progress.messages();
-        let failure = match follow(&arguments, &printer, &mut progress).await {
+        let failure = match follow(&arguments, &consumer, &mut progress).await {
             Ok(()) => return Ok(ExitCode::SUCCESS),
             Err(failure) => failure,
         };
@@ -55,25 +56,55 @@ pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
 /// Follows one connection to its end; `Ok` only where the history has one.
 async fn follow(
     arguments: &Watch,
-    printer: &Printer,
+    consumer: &Consumer,
     progress: &mut Progress,
 ) -> Result<(), Failure> {
     let channel = connection::connect(&arguments.server).await?;
     let mut client = HistoryServiceClient::new(channel);
     if arguments.until_now {
         let mut stream = stream(&mut client, arguments, progress).await?;
-        while let Some(message) = stream.message().await? {
-            printer.stream(&message)?;
+        while let Some(message) = stream.message().await.map_err(ended)? {
+            let whole = || json::whole("waymark.v1.StreamHistoryResponse", &message);
+            take(arguments, consumer, &message.entries, whole).await?;
             progress.keep(message.resume_token)?;
         }
         return Ok(());
     }
     let mut stream = watch(&mut client, arguments, progress).await?;
-    while let Some(message) = stream.message().await? {
-        printer.watch(&message)?;
+    while let Some(message) = stream.message().await.map_err(ended)? {
+        let whole = || json::whole("waymark.v1.WatchHistoryResponse", &message);
+        take(arguments, consumer, &message.entries, whole).await?;
         progress.keep(message.resume_token)?;
     }
     Err(Failure::StreamEnded)
+}
+
+/// Lets the consumer take a message, if there is anything for it.
+async fn take(
+    arguments: &Watch,
+    consumer: &Consumer,
+    entries: &[v1::HistoryEntry],
+    whole: impl FnOnce() -> Result<String, Failure>,
+) -> Result<(), Failure> {
+    if entries.is_empty() && !consumer.wants_checkpoints(arguments.messages) {
+        return Ok(());
+    }
+    let text = if consumer.wants_messages(arguments.messages) {
+        whole()?
+    } else {
+        json::entries(entries)?
+    };
+    consumer.take(text).await
+}
+
+/// How a stream ended. What does not carry an error of Waymark's own was made by a library or a proxy on the way, after a
+/// crash of the server or a cut of the network, whatever its code says.
+fn ended(status: Status) -> Failure {
+    if failure::is_ours(&status) {
+        Failure::from(status)
+    } else {
+        Failure::ConnectionLost(Box::new(status))
+    }
 }
 
 async fn stream(
@@ -89,7 +120,8 @@ async fn stream(
         status_changes_only: arguments.status_changes_only,
         resume_token: progress.token().to_owned(),
     };
-    Ok(client.stream_history(request).await?.into_inner())
+    let stream = client.stream_history(request).await.map_err(ended)?;
+    Ok(stream.into_inner())
 }
 
 async fn watch(
@@ -114,7 +146,8 @@ async fn watch(
         partitions: arguments.partitions.clone(),
         checkpoint_interval: prost_types::Duration::try_from(interval).ok(),
     };
-    Ok(client.watch_history(request).await?.into_inner())
+    let stream = client.watch_history(request).await.map_err(ended)?;
+    Ok(stream.into_inner())
 }
 
 fn kinds(arguments: &Watch) -> Vec<i32> {

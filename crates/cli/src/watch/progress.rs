@@ -43,7 +43,7 @@ impl Progress {
         self.messages
     }
 
-    /// Notes that everything up to this token is printed.
+    /// Notes that everything up to this token was taken.
     pub(super) fn keep(&mut self, token: String) -> Result<(), Failure> {
         self.messages += 1;
         if token == self.token {

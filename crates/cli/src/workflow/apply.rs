@@ -60,6 +60,7 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
         changes,
         findings,
         replayed,
+        truncated,
     } = response;
     let mut text = String::new();
     // Writing to a string cannot fail.
@@ -86,6 +87,12 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
             text,
             "{severity} {}: {} {}",
             finding.rule, finding.subject, finding.message
+        );
+    }
+    if *truncated {
+        let _ = writeln!(
+            text,
+            "there is more than fits into an answer: `waymark workflow lint` and `diff` show all of it"
         );
     }
     let (code, version) = workflow.as_ref().map_or(("", 0), |workflow| {

@@ -1,26 +1,31 @@
 //! Templates of mails: where they are found, and how they are rendered within
-//! bounds. Their language is Jinja; docs/mails.md tells merchants about it.
+//! bounds. Their language is the part of Jinja that cannot grow, as for texts of actions;
+//! docs/mails.md tells merchants about it.
 
 use std::{
-    error::Error as _,
+    error::Error,
     fs::File,
-    io::{self, Read, Write},
+    io::{self, Read},
     path::{Path, PathBuf},
+    sync::{Mutex, PoisonError},
 };
 
 use minijinja::{
-    AutoEscape, Environment, ErrorKind, Output, State, UndefinedBehavior, Value, escape_formatter,
+    AutoEscape, Environment, ErrorKind, Output, State, Value, escape_formatter,
     syntax::SyntaxConfig,
 };
+use waymark_domain::template::{self, Failure, Language, Problem};
 
 use super::mailbox::one_line;
 
 /// How many characters a subject has at most.
 const SUBJECT_CHARS_MAX: usize = 255;
 /// How large a file of a template is, and how much a part renders to, at most.
-const PART_BYTES_MAX: usize = 256 * 1024;
-/// How many instructions one part may take: some hundred for each of 500 lines.
-const FUEL: u64 = 1_000_000;
+const PART_BYTES_MAX: usize = Language::Mail.bytes_max();
+/// How large the files of one mail are together, at most.
+const FILES_BYTES_MAX: usize = 4 * PART_BYTES_MAX;
+/// How many tokens the files of one mail have together, at most: each costs memory.
+const FILES_TOKENS_MAX: usize = 20_000;
 
 const SUBJECT: &str = ".subject.txt";
 const TEXT: &str = ".txt";
@@ -54,8 +59,8 @@ const EMBEDDED: &[(&str, &str)] = embedded![
 ///
 /// A file is looked for as `<directory>/<store view>/<file>`, then as
 /// `<directory>/<file>`, then among the embedded ones; it is read anew for each
-/// mail, so a change counts at once. The files are the operator's own: the bounds
-/// guard against mistakes, not against a template written to do harm.
+/// mail, so a change counts at once. The files are the operator's own, and yet none can take
+/// more than its bounds.
 #[derive(Debug, Clone)]
 pub struct Templates {
     directory: Option<PathBuf>,
@@ -119,7 +124,8 @@ impl Templates {
         let name = checked_name(name)?;
         let search = Search::new(self.directory.clone(), store_view)?;
         let environment = search.environment()?;
-        let part = |ending| search.part(&environment, &format!("{name}{ending}"), context);
+        let context = template::sealed(context);
+        let part = |ending| search.part(&environment, &format!("{name}{ending}"), &context);
         let (text, html) = (part(TEXT)?, part(HTML)?);
         let name = || name.to_owned();
         if text.is_none() && html.is_none() {
@@ -154,6 +160,22 @@ fn checked_name(name: &str) -> Result<&str, TemplateError> {
 struct Search {
     directory: Option<PathBuf>,
     store_view: String,
+}
+
+/// What was loaded for one mail so far.
+#[derive(Default)]
+struct Loaded {
+    bytes: usize,
+    tokens: usize,
+}
+
+/// A file whose template is not within the language of mails, and what is wrong with it.
+#[derive(Debug, thiserror::Error)]
+#[error("{message}")]
+struct Refused {
+    shown: String,
+    line: usize,
+    message: String,
 }
 
 /// A file that was found.
@@ -202,10 +224,10 @@ impl Search {
             }))
     }
 
+    /// An engine that loads files of this search once they are checked: it computes constants
+    /// while it compiles.
     fn environment(&self) -> Result<Environment<'static>, TemplateError> {
-        let mut environment = Environment::new();
-        // A misspelt name fails as soon as it is printed, but `if` may ask for what only some orders have.
-        environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+        let mut environment = template::environment(Language::Mail);
         environment.set_auto_escape_callback(|file| {
             if file.ends_with(HTML) {
                 AutoEscape::Html
@@ -216,15 +238,21 @@ impl Search {
         environment.set_formatter(format);
         let mut syntax = SyntaxConfig::builder();
         syntax.trim_blocks(true).lstrip_blocks(true);
-        environment.set_syntax(syntax.keep_trailing_newline(true).build()?);
-        environment.set_fuel(Some(FUEL));
-        let search = self.clone();
-        environment.set_loader(move |file| match search.find(file) {
-            Ok(found) => Ok(found.map(|found| found.source)),
-            Err(error) => {
-                let problem = minijinja::Error::new(ErrorKind::BadInclude, error.to_string());
-                Err(problem.with_source(error))
-            }
+        let syntax = syntax.keep_trailing_newline(true).build()?;
+        environment.set_syntax(syntax.clone());
+        let (search, loaded) = (self.clone(), Mutex::new(Loaded::default()));
+        environment.set_loader(move |file| {
+            let problem =
+                |error: &dyn Error| minijinja::Error::new(ErrorKind::BadInclude, error.to_string());
+            let found = search.find(file).map_err(|e| problem(&e).with_source(e))?;
+            let Some(found) = found else {
+                return Ok(None);
+            };
+            let mut loaded = loaded.lock().unwrap_or_else(PoisonError::into_inner);
+            loaded
+                .take(&found, &syntax)
+                .map_err(|e| problem(&e).with_source(e))?;
+            Ok(Some(found.source))
         });
         Ok(environment)
     }
@@ -239,41 +267,64 @@ impl Search {
         let Some(found) = self.find(file)? else {
             return Ok(None);
         };
-        let mut page = Page::default();
-        let template = environment.get_template(file);
-        let rendered = template.and_then(|template| {
-            template
-                .render_captured_to(context.clone(), &mut page)
-                .map(|_state| ())
-        });
-        if page.is_full {
-            return Err(TemplateError::TooLarge { file: found.shown });
-        }
-        rendered.map_err(|error| self.broken(&found.shown, &error))?;
-        let text = String::from_utf8_lossy(&page.bytes);
-        Ok(Some(text.into_owned()).filter(|text| !text.trim().is_empty()))
+        let rendered = match environment.get_template(file) {
+            Ok(template) => template::render(&template, context.clone(), Language::Mail),
+            Err(error) => Err(Failure::Engine(error)),
+        };
+        let text = match rendered {
+            Ok(rendered) => rendered.text,
+            Err(Failure::TooLarge) => return Err(TemplateError::TooLarge { file: found.shown }),
+            Err(Failure::Engine(error)) => return Err(self.broken(&found.shown, &error)),
+        };
+        Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
     /// Names the innermost file and line: of a template that includes another, the other is at fault.
     fn broken(&self, shown: &str, error: &minijinja::Error) -> TemplateError {
         let mut innermost = error;
-        while let Some(inner) = innermost
-            .source()
-            .and_then(|source| source.downcast_ref::<minijinja::Error>())
-        {
-            innermost = inner;
+        let mut source = error.source();
+        while let Some(inner) = source {
+            if let Some(refused) = inner.downcast_ref::<Refused>() {
+                return TemplateError::Broken {
+                    file: refused.shown.clone(),
+                    line: refused.line,
+                    problem: refused.message.clone(),
+                };
+            }
+            innermost = inner.downcast_ref().unwrap_or(innermost);
+            source = inner.source();
         }
         let file = innermost.name().or(error.name());
         let found = file.and_then(|file| self.find(file).ok().flatten());
-        let problem = match innermost.detail() {
-            Some(detail) => format!("{}: {detail}", innermost.kind()),
-            None => innermost.kind().to_string(),
-        };
         TemplateError::Broken {
             file: found.map_or_else(|| shown.to_owned(), |found| found.shown),
             line: innermost.line().or(error.line()).unwrap_or(1),
-            problem,
+            problem: template::problem(innermost, Language::Mail).message,
         }
+    }
+}
+
+impl Loaded {
+    /// Checks a file before it is compiled.
+    fn take(&mut self, found: &Found, syntax: &SyntaxConfig) -> Result<(), Refused> {
+        let refused = |problem: Problem| Refused {
+            shown: found.shown.clone(),
+            line: problem.line,
+            message: problem.message,
+        };
+        let tokens = template::check(&found.source, syntax, Language::Mail).map_err(refused)?;
+        self.bytes += found.source.len();
+        self.tokens += tokens;
+        if self.bytes > FILES_BYTES_MAX || self.tokens > FILES_TOKENS_MAX {
+            return Err(refused(Problem {
+                line: 1,
+                message: format!(
+                    "with it, the files of this mail have more than {FILES_BYTES_MAX} bytes or \
+                     {FILES_TOKENS_MAX} names, signs and pieces of text"
+                ),
+            }));
+        }
+        Ok(())
     }
 }
 
@@ -300,6 +351,7 @@ fn read(path: &Path, shown: &str) -> Result<Option<String>, TemplateError> {
 /// Writes a value as the engine does, but leaves slashes in html as they are: an address of the form
 /// `https:&#x2f;&#x2f;` is harmless, and yet filters of mails distrust it.
 fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), minijinja::Error> {
+    template::writable(value)?;
     let is_html = matches!(state.auto_escape(), AutoEscape::Html);
     let Some(text) = value.as_str().filter(|_| is_html && !value.is_safe()) else {
         return escape_formatter(out, state, value);
@@ -311,28 +363,6 @@ fn format(out: &mut Output, state: &mut State, value: &Value) -> Result<(), mini
         escape_formatter(out, state, &Value::from(piece))?;
     }
     Ok(())
-}
-
-/// What a template writes to, up to its bound.
-#[derive(Default)]
-struct Page {
-    bytes: Vec<u8>,
-    is_full: bool,
-}
-
-impl Write for &mut Page {
-    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
-        if self.bytes.len() + more.len() > PART_BYTES_MAX {
-            self.is_full = true;
-            return Err(io::ErrorKind::FileTooLarge.into());
-        }
-        self.bytes.extend_from_slice(more);
-        Ok(more.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 #[cfg(test)]

@@ -145,7 +145,7 @@ fn html_is_escaped_and_text_is_not() {
         ("b.subject.txt", "b"),
         (
             "b.html",
-            "<a title=\"{{ '/\"\\'' }}\">{{ comment|safe }}{{ comment|e }}{{ [comment] }}</a>",
+            "<a title=\"{{ '/\"\\'' }}\">{{ comment|safe }}{{ comment|e }}{{ comment|lines|join }}</a>",
         ),
     ]);
     let html = shop.render("b", "").unwrap().html.unwrap();
@@ -209,35 +209,195 @@ fn a_part_of_white_space_is_none() {
     );
 }
 
+/// A loop over all lines, nested.
+fn every(depth: usize, inner: &str) -> String {
+    let start = "{% for line in order.lines %}".repeat(depth);
+    format!("{start}{inner}{}", "{% endfor %}".repeat(depth))
+}
+
 #[test]
 fn templates_are_bounded() {
-    let endless = "{% for a in range(9999) %}{% for b in range(9999) %}{% endfor %}{% endfor %}";
-    let wide = "{% for line in order.lines %}{{ 'x' * 1000 }}{% endfor %}";
-    let just = format!("{{{{ 'x' * {PART_BYTES_MAX} }}}}");
-    let recursive = "{% include \"c.txt\" %}";
+    let wide = every(1, &"x".repeat(1000));
+    let just = "x".repeat(PART_BYTES_MAX);
     let huge = "x".repeat(PART_BYTES_MAX + 1);
     let shop = Shop::with(&[
         ("a.subject.txt", "a"),
-        ("a.txt", endless),
+        ("a.txt", &every(3, "")),
         ("b.subject.txt", "b"),
-        ("b.txt", wide),
+        ("b.txt", &wide),
         ("c.subject.txt", "c"),
-        ("c.txt", recursive),
+        ("c.txt", "{% include \"c.txt\" %}"),
         ("d.subject.txt", "d"),
         ("d.txt", &huge),
         ("e.subject.txt", "e"),
         ("e.txt", &just),
+        ("f.subject.txt", "f"),
+        ("f.txt", &every(2, "{% include \"empty.txt\" %}")),
+        ("empty.txt", ""),
+        ("g.subject.txt", "g"),
+        (
+            "g.txt",
+            &every(2, "{% set x = comment | upper | lines | join %}"),
+        ),
     ]);
-    assert!(
-        shop.problem("a", "")
-            .contains("a.txt, line 1: engine ran out of fuel")
-    );
+    for (name, problem) in [
+        ("a", "a.txt, line 1: it takes more than 100000 instructions"),
+        ("c", "recursion limit"),
+        ("f", "f.txt, line 1: it takes more than 100000 instructions"),
+        (
+            "g",
+            "g.txt, line 1: its filters handle more than 262144 bytes",
+        ),
+    ] {
+        let said = shop.problem(name, "");
+        assert!(said.contains(problem), "{said}");
+    }
     let too_large = "the template b.txt is larger, or renders to more, than 262144 bytes";
     assert_eq!(shop.problem("b", ""), too_large);
-    assert!(shop.problem("c", "").contains("recursion limit"));
     assert_eq!(shop.problem("d", ""), too_large.replace("b.txt", "d.txt"));
     let text = shop.render("e", "").unwrap().text;
     assert_eq!(text.unwrap().len(), PART_BYTES_MAX);
+}
+
+#[test]
+fn what_multiplies_is_refused_before_it_is_compiled() {
+    for (source, problem) in [
+        ("1\n{{ 'x' * 99000000 }}", "line 2: it multiplies with *"),
+        (
+            "{{ 'x'|replace('x', 'y') }}",
+            "line 1: it uses the filter replace; there are upper",
+        ),
+        ("{{ range(9) }}", "line 1: it calls range()"),
+        (
+            "{% macro m() %}{% endmacro %}",
+            "line 1: it uses the tag macro",
+        ),
+        (
+            "{% import \"b.txt\" as b %}",
+            "line 1: it uses the tag import",
+        ),
+        (
+            "{% set x %}{% endset %}",
+            "line 1: it uses the tag set with a body",
+        ),
+        (
+            "{% include order.id %}",
+            "line 1: it names a file by a value",
+        ),
+        (
+            "{% include [\"b.txt\"] %}",
+            "line 1: it names a file by a value",
+        ),
+        (
+            "{% if 1 %}{% extends \"b.txt\" %}{% endif %}",
+            "line 1: it extends another file",
+        ),
+        (
+            "{% block a %}{{ super()|upper }}{% endblock %}",
+            "line 1: it uses super()",
+        ),
+        ("{{ super() }}", "line 1: it uses super()"),
+        (
+            "{% block a %}{{ self.a() }}{% endblock %}",
+            "line 1: it calls a()",
+        ),
+    ] {
+        // The file itself, one that it includes, and one that it extends.
+        for outer in ["{% include \"b.txt\" %}", "{% extends \"b.txt\" %}", source] {
+            let shop = Shop::with(&[("a.subject.txt", "a"), ("a.txt", outer), ("b.txt", source)]);
+            let said = shop.problem("a", "");
+            assert!(said.contains(problem), "{source}: {said}");
+        }
+    }
+}
+
+#[test]
+fn the_files_of_a_mail_are_bounded_together() {
+    let large = "x".repeat(PART_BYTES_MAX);
+    let many = "{{ order.id }}".repeat(1_500);
+    let names = ["b", "c", "d", "e", "f"].map(|name| format!("{name}.txt"));
+    let included = names
+        .iter()
+        .map(|name| format!("{{% if order.gift %}}{{% include \"{name}\" %}}{{% endif %}}"));
+    let included = included.collect::<Vec<_>>().concat();
+    for source in [&large, &many] {
+        let mut files: Vec<_> = names
+            .iter()
+            .map(|name| (name.as_str(), source.as_str()))
+            .collect();
+        files.extend([("a.subject.txt", "a"), ("a.txt", included.as_str())]);
+        // Files that no tag asks for cost nothing.
+        assert!(
+            Shop::with(&files)
+                .problem("a", "")
+                .contains("neither a text")
+        );
+        let asked = included.replace("order.gift", "order.id");
+        files.push(("a.txt", asked.as_str()));
+        let said = Shop::with(&files).problem("a", "");
+        let all = source == &many;
+        assert_eq!(
+            said.contains("the files of this mail have more than"),
+            all,
+            "{said}"
+        );
+        assert_eq!(said.contains("renders to more"), !all, "{said}");
+    }
+}
+
+#[test]
+fn blocks_and_files_are_nested_as_deep_as_the_engine_allows() {
+    // As deep as the engine goes, on a stack as small as those of blocking threads.
+    let chain = |of: usize| {
+        let mut files = vec![
+            ("a.subject.txt".to_owned(), "a".to_owned()),
+            ("a.txt".to_owned(), "{% include \"i0.txt\" %}".to_owned()),
+        ];
+        files.extend((0..of).map(|n| {
+            let inner = format!("{{% include \"i{}.txt\" %}}", n + 1);
+            let nested = format!(
+                "{}{inner}{}",
+                "{% if 1 %}".repeat(30),
+                "{% endif %}".repeat(30)
+            );
+            (format!("i{n}.txt"), nested)
+        }));
+        files.push((format!("i{of}.txt"), "end".to_owned()));
+        files
+    };
+    let blocks = |of: usize| {
+        let mut files = vec![
+            ("a.subject.txt".to_owned(), "a".to_owned()),
+            ("a.txt".to_owned(), "{% extends \"i0.txt\" %}".to_owned()),
+        ];
+        let block = "{% block p %}{{ super() }}{% endblock %}";
+        files.extend((0..of).map(|n| {
+            let outer = format!("{{% extends \"i{}.txt\" %}}", n + 1);
+            (format!("i{n}.txt"), outer + block)
+        }));
+        let last = "{% block p %}end{% endblock %}".to_owned();
+        files.push((format!("i{of}.txt"), last));
+        files
+    };
+    for (files, is_rendered) in [
+        (chain(8), true),
+        (chain(20), false),
+        (blocks(90), true),
+        (blocks(200), false),
+    ] {
+        let files: Vec<_> = files
+            .iter()
+            .map(|(f, s)| (f.as_str(), s.as_str()))
+            .collect();
+        let shop = Shop::with(&files);
+        let thread = std::thread::Builder::new().stack_size(2 * 1024 * 1024);
+        let rendered = thread.spawn(move || shop.render("a", "").map(|mail| mail.text));
+        let rendered = rendered.unwrap().join().unwrap();
+        assert_eq!(rendered.is_ok(), is_rendered, "{rendered:?}");
+        if let Err(error) = rendered {
+            assert!(error.to_string().contains("recursion limit"), "{error}");
+        }
+    }
 }
 
 #[test]

@@ -39,6 +39,11 @@ impl Expression {
         Ok(Self(Arc::from(text)))
     }
 
+    /// An expression that was stored, by whatever rule: [`super::Guard`] says what is wrong.
+    pub fn of_stored(text: &str) -> Self {
+        Self(Arc::from(text))
+    }
+
     /// The expression as text.
     pub fn as_str(&self) -> &str {
         &self.0
@@ -68,4 +73,12 @@ impl From<Expression> for String {
     fn from(expression: Expression) -> Self {
         expression.0.as_ref().to_owned()
     }
+}
+
+/// Reads an expression that was stored, for serde.
+pub(crate) fn stored<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Expression>, D::Error> {
+    let text = Option::<String>::deserialize(deserializer)?;
+    Ok(text.as_deref().map(Expression::of_stored))
 }

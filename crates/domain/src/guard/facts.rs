@@ -5,15 +5,25 @@ use std::{
     sync::Arc,
 };
 
-use cel::Value;
+use cel::{
+    Value,
+    common::{
+        types::{CelList, CelMap, CelMapKey, CelNull, CelString},
+        value::Val,
+    },
+};
 use chrono::{DateTime, FixedOffset, Utc};
 
-use super::check::Uses;
+use super::{
+    check::Uses,
+    cost::Length,
+    values::{Fields, line_field},
+};
 use crate::{
     actor::{Actor, ActorKind},
     history::Entry,
     order::{Customer, Hold, Line, Order, Progress},
-    value::{Comment, Metadata, Money, Quantity, Timestamp},
+    value::{Comment, Metadata, Money, Timestamp},
     workflow::Workflow,
 };
 
@@ -67,6 +77,89 @@ pub(crate) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)>
         variables.push(("now", instant(facts.now)));
     }
     variables
+}
+
+/// The same for the evaluator: what may be large is borrowed, and what is in it is found when
+/// it is asked for.
+pub(super) fn variables<'a>(
+    facts: &Facts<'a>,
+    uses: &Uses,
+) -> Vec<(&'static str, Box<dyn Val + 'a>)> {
+    let mut variables: Vec<(_, Box<dyn Val + 'a>)> = Vec::with_capacity(5);
+    if !uses.order.is_empty() {
+        let found = facts.order;
+        let progress = Progress::new(facts.workflow, found);
+        let none = BTreeSet::new();
+        let fields = with_fields(&uses.order, |field| match field {
+            "lines" => {
+                let lines = found.lines.iter();
+                let lines = lines.map(|line| Box::new(Fields::Line(line)) as Box<dyn Val + 'a>);
+                Box::new(CelList::from(lines.collect::<Vec<_>>()))
+            }
+            "attributes" => Box::new(Fields::Texts(found.attributes.as_map())),
+            _ => evaluated(order(facts, &progress, field, &none)),
+        });
+        variables.push(("order", fields));
+    }
+    if !uses.actor.is_empty() {
+        let fields = with_fields(&uses.actor, |field| evaluated(actor(facts.actor, field)));
+        variables.push(("actor", fields));
+    }
+    if !uses.request.is_empty() {
+        let (comment, metadata) = (facts.comment.as_str(), facts.metadata.as_map());
+        let fields = with_fields(&uses.request, |field| match field {
+            "metadata" => Box::new(Fields::Texts(metadata)),
+            _ => Box::new(CelString::from(comment)),
+        });
+        variables.push(("request", fields));
+    }
+    if let Some(written) = facts.entry.filter(|_| !uses.entry.is_empty()) {
+        let fields = with_fields(&uses.entry, |field| match field {
+            "metadata" => Box::new(Fields::Texts(written.metadata.as_map())),
+            "comment" => Box::new(CelString::from(written.comment.as_str())),
+            _ => evaluated(entry(written, field)),
+        });
+        variables.push(("entry", fields));
+    }
+    if uses.now {
+        variables.push(("now", evaluated(instant(facts.now))));
+    }
+    variables
+}
+
+fn with_fields<'a>(
+    fields: &BTreeSet<&'static str>,
+    value: impl Fn(&str) -> Box<dyn Val + 'a>,
+) -> Box<dyn Val + 'a> {
+    let fields = fields.iter();
+    let fields = fields.map(|field| (CelMapKey::from(*field), value(field)));
+    Box::new(CelMap::from(fields.collect::<HashMap<_, _>>()))
+}
+
+/// A small value for the evaluator.
+pub(super) fn evaluated(value: Value) -> Box<dyn Val> {
+    let value: Result<Box<dyn Val>, _> = value.try_into();
+    // No fact is of a type that the evaluator does not have.
+    value.unwrap_or_else(|_| Box::new(CelNull))
+}
+
+/// How large something really is that costs more when it is larger.
+pub(super) fn length(facts: &Facts<'_>, length: Length) -> u64 {
+    let bytes = |map: &BTreeMap<String, String>| -> usize {
+        map.iter().map(|(key, value)| key.len() + value.len()).sum()
+    };
+    let entry = facts.entry;
+    let found = match length {
+        Length::Comment => facts.comment.as_str().len(),
+        Length::Metadata => bytes(facts.metadata.as_map()),
+        Length::Attributes => bytes(facts.order.attributes.as_map()),
+        Length::EntryComment => entry.map_or(0, |entry| entry.comment.as_str().len()),
+        Length::EntryMetadata => entry.map_or(0, |entry| bytes(entry.metadata.as_map())),
+        Length::Roles => facts.actor.roles.len(),
+        Length::Operations => facts.workflow.operations.len(),
+        Length::Statuses => facts.workflow.statuses.len() + facts.workflow.assignments.len(),
+    };
+    u64::try_from(found).unwrap_or(u64::MAX)
 }
 
 fn order(
@@ -125,19 +218,8 @@ fn order(
 }
 
 fn line(line: &Line, field: &str) -> Value {
-    match field {
-        "id" => text(line.id.as_str()),
-        "sku" => text(line.sku.as_str()),
-        "name" => text(line.name.as_str()),
-        "quantity_ordered" => quantity(line.ordered),
-        "quantity_invoiced" => quantity(line.invoiced),
-        "quantity_shipped" => quantity(line.shipped),
-        "quantity_refunded" => quantity(line.refunded),
-        "quantity_canceled" => quantity(line.canceled),
-        "is_virtual" => Value::Bool(line.is_virtual),
-        // The check has refused every other name.
-        _ => Value::Null,
-    }
+    // The check has refused every other name.
+    line_field(line, field).map_or(Value::Null, Value::from)
 }
 
 fn actor(actor: &Actor, field: &str) -> Value {
@@ -225,10 +307,6 @@ fn text(text: &str) -> Value {
 
 fn money(money: Money) -> Value {
     Value::Int(money.minor_units())
-}
-
-fn quantity(quantity: Quantity) -> Value {
-    Value::Float(quantity.to_f64())
 }
 
 fn instant(timestamp: Timestamp) -> Value {

@@ -1,42 +1,61 @@
 //! Guards: conditions on an order in the Common Expression Language (CEL).
 //!
-//! A guard runs while a partition is locked, so its worst cost is reckoned when
-//! it is compiled: at most 1,000 characters, comprehensions over `order.lines`
-//! only and not nested, functions from a short list. It sees `order`, `actor`,
-//! `now` and `request`, and only the fields that it names are bound. The condition
-//! of an action is a guard that sees the `entry` as well.
+//! A guard runs while a partition is locked, so its cost is bounded: it has at most 1,000
+//! characters, comprehensions go over `order.lines` only and do not nest, functions come from
+//! a short list, and what they do to lists and texts is counted with the largest lengths when
+//! it is compiled, with the real ones before it runs, and over all guards of a step by a
+//! [`CostBudget`]. It sees `order`, `actor`, `now` and `request`, and only the fields that it
+//! names are bound. The condition of an action is a guard that sees the `entry` as well.
 
+mod budget;
 mod check;
+mod cost;
 mod expression;
 mod facts;
+mod operators;
+mod values;
 mod vocabulary;
+mod walk;
 
 use std::{
     fmt,
     sync::{Arc, LazyLock},
 };
 
-use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value};
+use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value, common::value::Val};
 
+pub use budget::CostBudget;
 pub use expression::Expression;
 pub use facts::Facts;
 
 pub(crate) use check::{Scope, Uses};
+pub(crate) use expression::stored;
 pub(crate) use facts::bind;
+
+use crate::value::Invalid;
+use walk::Reading;
 
 /// The functions of CEL, built once: it takes some 20 µs.
 static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()));
 
-/// A guard that is ready to be asked.
+/// A guard that is ready to be asked, or was stored once and can no longer be used.
 pub struct Guard {
     expression: Expression,
+    ready: Result<Ready, GuardError>,
+}
+
+/// An expression that was compiled and read.
+struct Ready {
     program: Program,
-    uses: Uses,
+    reading: Reading,
 }
 
 /// Why an expression cannot be a guard.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GuardError {
+    /// It is too long, or not a text.
+    #[error("{0}")]
+    Text(#[from] Invalid),
     /// It is not CEL.
     #[error("is not a CEL expression: {message}")]
     Syntax {
@@ -58,9 +77,9 @@ pub enum GuardError {
     #[error("might take {cost} steps on an order of 500 lines, at most {max} are allowed")]
     TooCostly {
         /// Steps in the worst case.
-        cost: usize,
+        cost: u64,
         /// The limit.
-        max: usize,
+        max: u64,
     },
     /// It mixes types, or does not answer yes or no.
     #[error("{message}")]
@@ -79,7 +98,7 @@ pub struct EvaluationError {
 }
 
 impl Guard {
-    /// Compiles an expression and reckons its worst cost.
+    /// Compiles an expression and reckons its cost on the largest order.
     ///
     /// # Errors
     /// Returns [`GuardError`] for an expression that is not CEL, names what does not
@@ -96,16 +115,19 @@ impl Guard {
         Self::compile_in(expression, Scope::OrderAndEntry)
     }
 
-    fn compile_in(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
-        let program = Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
-        let uses = check::check(program.expression(), scope)?;
-        let guard = Self {
+    /// A guard that was stored: one that cannot be used any more refuses with what is wrong.
+    pub(crate) fn of_stored(expression: &Expression, scope: Scope) -> Self {
+        Self {
+            ready: Ready::new(expression, scope),
             expression: expression.clone(),
-            program,
-            uses,
-        };
-        guard.try_types()?;
-        Ok(guard)
+        }
+    }
+
+    fn compile_in(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
+        Ok(Self {
+            ready: Ok(Ready::new(expression, scope)?),
+            expression: expression.clone(),
+        })
     }
 
     /// The expression that it was compiled from.
@@ -113,14 +135,32 @@ impl Guard {
         &self.expression
     }
 
-    /// Asks the guard.
+    /// What keeps a stored guard from being used.
+    pub(crate) fn problem(&self) -> Option<&GuardError> {
+        self.ready.as_ref().err()
+    }
+
+    /// Asks the guard, and takes its cost for these facts off the budget.
     ///
     /// # Errors
     /// Returns [`EvaluationError`] when the expression cannot be evaluated for these
-    /// facts, such as an attribute that the order does not have.
-    pub fn holds(&self, facts: &Facts<'_>) -> Result<bool, EvaluationError> {
-        let answer = self.evaluate(facts::bind(facts, &self.uses));
-        match answer {
+    /// facts, such as an attribute that the order does not have, when it would take too long
+    /// or the budget does not suffice, and when it can no longer be used.
+    pub fn holds(&self, facts: &Facts<'_>, budget: &CostBudget) -> Result<bool, EvaluationError> {
+        let ready = self.ready.as_ref().map_err(|problem| EvaluationError {
+            message: format!("it cannot be used any more: it {problem}"),
+        })?;
+        let cost = ready.cost(facts);
+        if cost > cost::STEPS_MAX {
+            return Err(EvaluationError {
+                message: format!(
+                    "it takes {cost} steps on this order, at most {} are allowed",
+                    cost::STEPS_MAX
+                ),
+            });
+        }
+        budget.spend(cost)?;
+        match ready.evaluate(facts::variables(facts, &ready.reading.uses)) {
             Ok(Value::Bool(holds)) => Ok(holds),
             Ok(other) => Err(EvaluationError {
                 message: not_bool(&other),
@@ -130,11 +170,33 @@ impl Guard {
             }),
         }
     }
+}
 
-    fn evaluate(&self, variables: Vec<(&'static str, Value)>) -> Result<Value, ExecutionError> {
+impl Ready {
+    fn new(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
+        Expression::new(expression.as_str())?;
+        let program = Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
+        let reading = walk::read(program.expression(), scope)?;
+        let ready = Self { program, reading };
+        ready.try_types()?;
+        Ok(ready)
+    }
+
+    /// The steps that it takes for these facts.
+    fn cost(&self, facts: &Facts<'_>) -> u64 {
+        let cost = &self.reading.cost;
+        cost.steps(facts.order.lines.len(), |length| {
+            facts::length(facts, length)
+        })
+    }
+
+    fn evaluate(
+        &self,
+        variables: Vec<(&'static str, Box<dyn Val + '_>)>,
+    ) -> Result<Value, ExecutionError> {
         let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
         for (name, value) in variables {
-            context.add_variable_from_value(name, value);
+            context.add_variable_as_val(name, value);
         }
         self.program.execute(&context)
     }
@@ -142,7 +204,9 @@ impl Guard {
     /// Evaluates against an invented order, to find mixed types before an order
     /// meets them. What depends on data, such as a missing attribute, passes.
     fn try_types(&self) -> Result<(), GuardError> {
-        match self.evaluate(facts::sample(&self.uses)) {
+        let sample = facts::sample(&self.reading.uses).into_iter();
+        let sample = sample.map(|(name, value)| (name, facts::evaluated(value)));
+        match self.evaluate(sample.collect()) {
             Ok(Value::Bool(_)) => Ok(()),
             Ok(other) => Err(GuardError::Type {
                 message: not_bool(&other),
@@ -204,5 +268,9 @@ fn first_line(text: &str) -> String {
         .collect()
 }
 
+#[cfg(test)]
+mod cost_tests;
+#[cfg(test)]
+mod random_tests;
 #[cfg(test)]
 mod tests;

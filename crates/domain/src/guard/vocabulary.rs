@@ -1,76 +1,268 @@
-//! The words that a guard may use.
+//! The words that a guard may use, with the kind of what they stand for and its length.
+
+use super::cost::{Amount, Formula, Length};
+
+/// What sort of value something is, as far as its cost depends on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Bool,
+    Int,
+    Uint,
+    Double,
+    Text,
+    Bytes,
+    Null,
+    Instant,
+    Duration,
+    /// Any of those above.
+    Scalar,
+    /// A list of scalars.
+    Scalars,
+    /// A list of lines.
+    Lines,
+    Line,
+    /// A list of holds.
+    Holds,
+    Hold,
+    Customer,
+    /// A map of texts to texts.
+    Texts,
+}
+
+impl Kind {
+    /// Whether it holds other values.
+    pub(super) fn is_container(self) -> bool {
+        match self {
+            Self::Bool
+            | Self::Int
+            | Self::Uint
+            | Self::Double
+            | Self::Text
+            | Self::Bytes
+            | Self::Null
+            | Self::Instant
+            | Self::Duration
+            | Self::Scalar => false,
+            Self::Scalars
+            | Self::Lines
+            | Self::Line
+            | Self::Holds
+            | Self::Hold
+            | Self::Customer
+            | Self::Texts => true,
+        }
+    }
+}
+
+/// A value that an expression comes to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Shape {
+    pub(super) kind: Kind,
+    /// The bytes of a text, or of all texts in a container, at most.
+    pub(super) bytes: Amount,
+    /// How many entries a list of scalars has, at most.
+    pub(super) entries: Amount,
+}
+
+impl Shape {
+    /// A value without texts.
+    pub(super) const fn of(kind: Kind) -> Self {
+        Self {
+            kind,
+            bytes: Amount::bytes(0),
+            entries: Amount::bytes(0),
+        }
+    }
+
+    /// A text of at most so many bytes.
+    pub(super) const fn text(bytes: Amount) -> Self {
+        Self {
+            kind: Kind::Text,
+            bytes,
+            entries: Amount::bytes(0),
+        }
+    }
+}
+
+/// A field of something that a guard sees.
+#[derive(Debug)]
+pub(super) struct Field {
+    pub(super) name: &'static str,
+    pub(super) shape: Shape,
+    /// The work of binding it, besides that of its texts.
+    pub(super) binding: Formula,
+}
+
+impl Field {
+    const fn of(name: &'static str, kind: Kind) -> Self {
+        Self::shaped(name, Shape::of(kind))
+    }
+
+    const fn shaped(name: &'static str, shape: Shape) -> Self {
+        let binding = Formula {
+            once: Amount::steps(4),
+            per_line: Amount::bytes(0),
+        };
+        Self {
+            name,
+            shape,
+            binding,
+        }
+    }
+
+    /// A text of at most so many bytes.
+    const fn text(name: &'static str, bytes: u64) -> Self {
+        Self::shaped(name, Shape::text(Amount::bytes(bytes)))
+    }
+
+    /// Says how much work it is to bind each of what this counts.
+    const fn each(mut self, entries: Length, bytes: u64) -> Self {
+        self.binding.once = Amount::of(entries).times(bytes);
+        self
+    }
+
+    /// Says how much work it is to bind the whole.
+    const fn whole(mut self, work: Amount) -> Self {
+        self.binding.once = work;
+        self
+    }
+
+    /// Says how much of every line is looked at to find it out.
+    const fn per_line(mut self, work: Amount) -> Self {
+        self.binding.per_line = work;
+        self
+    }
+}
+
+/// The longest code.
+const CODE: u64 = 32;
+/// The longest id that callers choose.
+const ID: u64 = 128;
+/// The longest label: 128 characters.
+const LABEL: u64 = 512;
+/// The longest role.
+const ROLE: u64 = 64;
+/// The most holds on an order.
+const HOLDS: u64 = crate::order::HOLDS_MAX as u64;
+
+/// What is left of a line, and of each line for each operation.
+const LEFT: Amount = Amount::bytes(6);
+const LEFT_BY_OPERATION: Amount = Amount::of(Length::Operations).times(3);
+
+/// The work of binding an entry of a list of texts.
+const ENTRY_BINDING: u64 = 3 * 64;
+
+const fn texts(bytes: Length) -> Shape {
+    Shape {
+        bytes: Amount::of(bytes),
+        ..Shape::of(Kind::Texts)
+    }
+}
+
+const fn list(entries: Length, longest: u64) -> Shape {
+    Shape {
+        kind: Kind::Scalars,
+        bytes: Amount::of(entries).times(longest),
+        entries: Amount::of(entries),
+    }
+}
 
 /// The fields of `order`.
-pub(super) const ORDER: &[&str] = &[
-    "workflow",
-    "id",
-    "state",
-    "status",
-    "status_label",
-    "visible_on_storefront",
-    "version",
-    "lines",
-    "currency",
-    "grand_total",
-    "total_paid",
-    "total_refunded",
-    "total_due",
-    "store_view",
-    "customer",
-    "attributes",
-    "holds",
-    "return_state",
-    "return_status",
-    "allowed_operations",
-    "create_time",
-    "update_time",
-    "status_time",
-    "can_invoice",
-    "can_ship",
-    "can_refund",
-    "fully_invoiced",
-    "fully_shipped",
-    "fully_refunded",
-    "is_virtual",
+pub(super) const ORDER: &[Field] = &[
+    Field::text("workflow", CODE),
+    Field::text("id", ID),
+    Field::text("state", CODE),
+    Field::text("status", CODE),
+    Field::text("status_label", LABEL).each(Length::Statuses, 6),
+    Field::of("visible_on_storefront", Kind::Bool).each(Length::Statuses, 6),
+    Field::of("version", Kind::Int),
+    Field::of("lines", Kind::Lines),
+    Field::text("currency", CODE),
+    Field::of("grand_total", Kind::Int),
+    Field::of("total_paid", Kind::Int),
+    Field::of("total_refunded", Kind::Int),
+    Field::of("total_due", Kind::Int),
+    Field::text("store_view", CODE),
+    Field::of("customer", Kind::Customer).whole(Amount::steps(40)),
+    Field::shaped("attributes", texts(Length::Attributes)),
+    Field::of("holds", Kind::Holds).whole(Amount::steps(HOLDS * 40)),
+    Field::text("return_state", CODE),
+    Field::text("return_status", CODE),
+    Field::shaped("allowed_operations", list(Length::Operations, CODE))
+        .each(Length::Operations, ENTRY_BINDING)
+        .per_line(LEFT_BY_OPERATION),
+    Field::of("create_time", Kind::Instant),
+    Field::of("update_time", Kind::Instant),
+    Field::of("status_time", Kind::Instant),
+    Field::of("can_invoice", Kind::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_ship", Kind::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_refund", Kind::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("fully_invoiced", Kind::Bool).per_line(LEFT),
+    Field::of("fully_shipped", Kind::Bool).per_line(LEFT),
+    Field::of("fully_refunded", Kind::Bool).per_line(LEFT),
+    Field::of("is_virtual", Kind::Bool).per_line(LEFT),
 ];
 
 /// The fields of a line.
-pub(super) const LINE: &[&str] = &[
-    "id",
-    "sku",
-    "name",
-    "quantity_ordered",
-    "quantity_invoiced",
-    "quantity_shipped",
-    "quantity_refunded",
-    "quantity_canceled",
-    "is_virtual",
+pub(super) const LINE: &[Field] = &[
+    Field::text("id", ID),
+    Field::text("sku", 128),
+    Field::text("name", 256),
+    Field::of("quantity_ordered", Kind::Double),
+    Field::of("quantity_invoiced", Kind::Double),
+    Field::of("quantity_shipped", Kind::Double),
+    Field::of("quantity_refunded", Kind::Double),
+    Field::of("quantity_canceled", Kind::Double),
+    Field::of("is_virtual", Kind::Bool),
+];
+
+/// The fields of `order.customer`.
+pub(super) const CUSTOMER: &[Field] = &[
+    Field::text("id", 128),
+    Field::text("email", 320),
+    Field::text("name", 256),
+    Field::of("guest", Kind::Bool),
+];
+
+/// The fields of a hold.
+pub(super) const HOLD: &[Field] = &[
+    Field::text("id", ID),
+    Field::text("reason", 512),
+    Field::of("place_time", Kind::Instant),
 ];
 
 /// The fields of `actor`.
-pub(super) const ACTOR: &[&str] = &["kind", "id", "on_behalf_of", "roles"];
+pub(super) const ACTOR: &[Field] = &[
+    Field::text("kind", CODE),
+    Field::text("id", 128),
+    Field::text("on_behalf_of", 128),
+    Field::shaped("roles", list(Length::Roles, ROLE)).each(Length::Roles, ENTRY_BINDING),
+];
 
 /// The fields of `request`.
-pub(super) const REQUEST: &[&str] = &["comment", "metadata"];
+pub(super) const REQUEST: &[Field] = &[
+    Field::shaped("comment", Shape::text(Amount::of(Length::Comment))),
+    Field::shaped("metadata", texts(Length::Metadata)),
+];
 
 /// The fields of `entry`, of which only conditions and templates may speak.
-pub(super) const ENTRY: &[&str] = &[
-    "sequence",
-    "kind",
-    "from_state",
-    "from_status",
-    "to_state",
-    "to_status",
-    "status_changed",
-    "transition",
-    "operation",
-    "amount",
-    "comment",
-    "notify_customer",
-    "visible_to_customer",
-    "metadata",
-    "caused_by",
-    "create_time",
+pub(super) const ENTRY: &[Field] = &[
+    Field::of("sequence", Kind::Int),
+    Field::text("kind", CODE),
+    Field::text("from_state", CODE),
+    Field::text("from_status", CODE),
+    Field::text("to_state", CODE),
+    Field::text("to_status", CODE),
+    Field::of("status_changed", Kind::Bool),
+    Field::text("transition", CODE),
+    Field::text("operation", CODE),
+    Field::of("amount", Kind::Int),
+    Field::shaped("comment", Shape::text(Amount::of(Length::EntryComment))),
+    Field::of("notify_customer", Kind::Bool),
+    Field::of("visible_to_customer", Kind::Bool),
+    Field::shaped("metadata", texts(Length::EntryMetadata)),
+    Field::of("caused_by", Kind::Int),
+    Field::of("create_time", Kind::Instant),
 ];
 
 /// The operators and functions, as CEL names them inside.

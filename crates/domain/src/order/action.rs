@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     history::{Destination, Detail, Entry, Readers, SetOff},
-    template::Template,
+    template::{Budget as TextBudget, Template},
     value::{Comment, TransitionCode},
     workflow::{
         ActionPath, Channel, CopyMethod, Email, Notify, Occasion, ReadyAction, Work, Writing,
@@ -106,7 +106,7 @@ pub(super) fn holds(draft: &Draft<'_>, index: usize, action: &ReadyAction) -> Re
         return Ok(true);
     };
     condition
-        .holds(&draft.facts_after(entry))
+        .holds(&draft.facts_after(entry), draft.budget)
         .map_err(|error| format!("its condition: {error}"))
 }
 
@@ -169,7 +169,7 @@ fn write(
     writing: &Writing,
     budget: &mut Budget,
 ) -> Result<(), Rejection> {
-    match written(draft, index, path, writing) {
+    match written(draft, index, path, writing, &mut budget.texts) {
         Ok(None) => Ok(()),
         Ok(Some(addition)) => {
             budget.spend(addition.transition.as_ref())?;
@@ -192,19 +192,20 @@ pub(super) fn written(
     index: usize,
     path: &ActionPath,
     writing: &Writing,
+    texts: &mut TextBudget,
 ) -> Result<Option<Addition>, String> {
     let addition = match writing {
         Writing::Comment {
             text,
             visible_to_customer,
-        } => comment(draft, index, text).map(|comment| {
+        } => comment(draft, index, text, texts).map(|comment| {
             Some(Addition {
                 comment,
                 visible_to_customer: *visible_to_customer,
                 ..addition(draft, Detail::Commented)
             })
         }),
-        Writing::SetAttributes(texts) => set_attributes(draft, index, texts),
+        Writing::SetAttributes(attributes) => set_attributes(draft, index, attributes, texts),
         Writing::Transition(code) => further_step(draft, code).map(Some),
     };
     let caused_by = draft.entries.get(index).map_or(0, |entry| entry.sequence);
@@ -228,16 +229,26 @@ fn addition(draft: &Draft<'_>, detail: Detail) -> Addition {
     }
 }
 
-fn filled(draft: &Draft<'_>, index: usize, text: &Template) -> Result<String, String> {
+fn filled(
+    draft: &Draft<'_>,
+    index: usize,
+    text: &Template,
+    texts: &mut TextBudget,
+) -> Result<String, String> {
     let Some(entry) = draft.entries.get(index) else {
         return Ok(String::new());
     };
-    text.fill_in(&draft.facts_after(entry))
+    text.fill_in_within(&draft.facts_after(entry), texts)
         .map_err(|error| format!("its text cannot be filled in: {error}"))
 }
 
-fn comment(draft: &Draft<'_>, index: usize, text: &Template) -> Result<Comment, String> {
-    let text = filled(draft, index, text)?;
+fn comment(
+    draft: &Draft<'_>,
+    index: usize,
+    text: &Template,
+    texts: &mut TextBudget,
+) -> Result<Comment, String> {
+    let text = filled(draft, index, text, texts)?;
     Comment::new(&text).map_err(|problem| format!("the comment {problem}"))
 }
 
@@ -245,11 +256,13 @@ fn comment(draft: &Draft<'_>, index: usize, text: &Template) -> Result<Comment, 
 fn set_attributes(
     draft: &Draft<'_>,
     index: usize,
-    texts: &BTreeMap<String, Template>,
+    attributes: &BTreeMap<String, Template>,
+    texts: &mut TextBudget,
 ) -> Result<Option<Addition>, String> {
     let mut merged = BTreeMap::new();
-    for (key, text) in texts {
-        let value = filled(draft, index, text)?;
+    for (key, text) in attributes {
+        let value = filled(draft, index, text, texts)
+            .map_err(|problem| format!("attribute {key}: {problem}"))?;
         merged.insert(key.clone(), Some(value).filter(|value| !value.is_empty()));
     }
     let mut changes = Vec::new();

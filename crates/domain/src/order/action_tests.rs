@@ -1,9 +1,14 @@
 //! What a step sets off, written as documents.
 
+#![expect(
+    clippy::similar_names,
+    reason = "an order that is held was held by what held it"
+)]
+
 use crate::{
     actor::Actor,
     history::{Detail, Entry},
-    order::{self, Action, Command, Context, Customer, Order, Target, Trial},
+    order::{self, Action, Command, Context, Customer, Moment, Order, Target, Trial},
     value::{Comment, Reason, Text, Timestamp, TransitionCode},
     workflow::{
         Graph,
@@ -276,6 +281,159 @@ fn time_takes_an_order_on_and_stands_still_while_it_is_held() {
     let done = decide(&graph, &order, Action::TimeUp, 20 * HOUR);
     assert_eq!(told(&done), ["transitioned give_up by 0: "]);
     assert_eq!(due(&after(&order, &done)), None);
+}
+
+/// Hours after the creation of orders.
+fn hours(count: i64) -> Timestamp {
+    Timestamp::from_micros(sample::CREATED.micros() + count * HOUR)
+}
+
+/// Decides where entries are stamped so many hours after the creation, and the clock says another.
+fn decide_by(
+    graph: &Graph,
+    order: &Order,
+    action: Action,
+    (time, clock): (i64, i64),
+) -> Result<Vec<Entry>, order::Rejection> {
+    let command = Command {
+        context: Context {
+            comment: Comment::new("said").unwrap(),
+            ..context()
+        },
+        expected_version: None,
+        action,
+    };
+    let (time, clock) = (hours(time), hours(clock));
+    order::decide(graph, order, &command, Moment { time, clock })
+}
+
+#[test]
+fn what_is_due_is_judged_by_the_clock_however_entries_are_stamped() {
+    let graph = graph();
+    let (order, created) = new_order(&graph, "");
+    // The log is five hours ahead of the clock.
+    let packed = decide_by(&graph, &order, take("pack"), (5, 0)).unwrap();
+    assert_eq!(packed[0].create_time, hours(5));
+    let ahead = &packed[0].metadata.as_map()["waymark.ahead_micros"];
+    assert_eq!(*ahead, (5 * HOUR).to_string());
+    let order = after(&order, &packed);
+    assert_eq!(
+        (order.status_time, graph.due_time(&order)),
+        (hours(5), Some(hours(2)))
+    );
+    // A hold by the clock: one hour of the two has passed, and the second comes after it.
+    let hold = |until: i64| Action::Hold {
+        reason: Reason::default(),
+        status: None,
+        expire_time: Some(hours(until)),
+    };
+    assert!(decide_by(&graph, &order, hold(1), (5, 1)).is_err());
+    let held = decide_by(&graph, &order, hold(2), (5, 1)).unwrap();
+    let held = after(&order, &held);
+    assert_eq!(graph.due_time(&held), Some(hours(2)));
+    let early = decide_by(&graph, &held, Action::TimeUp, (5, 1));
+    assert_eq!(early, Err(order::Rejection::NothingDue));
+    let released = decide_by(&graph, &held, Action::TimeUp, (5, 2)).unwrap();
+    let order = after(&held, &released);
+    assert_eq!(graph.due_time(&order), Some(hours(3)));
+    let early = decide_by(&graph, &order, Action::TimeUp, (5, 2));
+    assert_eq!(early, Err(order::Rejection::NothingDue));
+    let reminded = decide_by(&graph, &order, Action::TimeUp, (5, 3)).unwrap();
+    assert_eq!(told(&reminded), ["transitioned remind by 0: "]);
+    let order = after(&order, &reminded);
+    assert_eq!(graph.due_time(&order), Some(hours(4)));
+
+    // An order that is created so, and what replaying gives, which needs no clock.
+    let new = sample::new_order(&graph, vec![]);
+    let (time, clock) = (hours(5), hours(0));
+    let born = order::create(&graph, &new, &context(), Moment { time, clock }).unwrap();
+    let born_order = order::replay(&born).unwrap();
+    assert_eq!(
+        (born_order.status_time, order::wait_start(&born_order)),
+        (time, clock)
+    );
+    let entries = created.iter().chain(&packed);
+    assert_eq!(
+        order::replay(entries).map(|order| graph.due_time(&order)),
+        Some(Some(hours(2)))
+    );
+}
+
+#[test]
+fn a_moment_ahead_of_the_clock_is_no_difference() {
+    let graph = graph();
+    let (order, _) = new_order(&graph, "");
+    let command = Command {
+        context: context(),
+        expected_version: None,
+        action: take("pack"),
+    };
+    let time = Timestamp::from_micros(sample::CREATED.micros() + 1_000_000);
+    let clock = sample::CREATED;
+    let packed = order::decide(&graph, &order, &command, Moment { time, clock }).unwrap();
+    assert!(
+        !packed[0]
+            .metadata
+            .as_map()
+            .contains_key("waymark.ahead_micros")
+    );
+    assert_eq!(after(&order, &packed).wait, None);
+}
+
+#[test]
+fn a_wait_that_began_under_a_clock_that_was_ahead_does_not_end_late() {
+    let graph = graph();
+    let (order, created) = new_order(&graph, "");
+    // The clock itself was five hours ahead, so nothing tells; and an hour later something else
+    // was written by it.
+    let packed = decide(&graph, &order, take("pack"), 5 * HOUR);
+    let order = after(&order, &packed);
+    assert_eq!(graph.due_time(&order), Some(hours(7)));
+    // The right clock says one, and the order has waited for one hour of the two.
+    let noted = decide_by(&graph, &order, Action::TimeUp, (6, 1)).unwrap();
+    assert_eq!(
+        (told(&noted), noted.len()),
+        (vec!["updated by 0: ".to_owned()], 1)
+    );
+    let right = after(&order, &noted);
+    assert_eq!(
+        (right.standing.clone(), graph.due_time(&right)),
+        (order.standing.clone(), Some(hours(2)))
+    );
+    let history = created.iter().chain(&packed).chain(&noted);
+    assert_eq!(order::replay(history).as_ref(), Some(&right));
+    let nothing = Err(order::Rejection::NothingDue);
+    assert_eq!(
+        decide_by(&graph, &right, Action::TimeUp, (6, 1)),
+        nothing,
+        "once"
+    );
+    let fired = decide_by(&graph, &right, Action::TimeUp, (6, 2)).unwrap();
+    assert_eq!(told(&fired), ["transitioned remind by 0: "]);
+    // What had been due already fires at once.
+    let fired = decide_by(&graph, &order, Action::TimeUp, (7, 1)).unwrap();
+    assert_eq!(told(&fired), ["transitioned remind by 0: "]);
+    assert_eq!(graph.due_time(&after(&order, &fired)), Some(hours(2)));
+
+    // Any other entry puts it right as well, and once.
+    let comment = || Action::Comment { status: None };
+    let said = after(
+        &order,
+        &decide_by(&graph, &order, comment(), (6, 1)).unwrap(),
+    );
+    assert_eq!(graph.due_time(&said), Some(hours(2)));
+    let said = after(&said, &decide_by(&graph, &said, comment(), (6, 2)).unwrap());
+    assert_eq!(graph.due_time(&said), Some(hours(2)));
+    // So does a hold, which stops it where it is.
+    let hold = Action::Hold {
+        reason: Reason::default(),
+        status: None,
+        expire_time: None,
+    };
+    let held = after(&order, &decide_by(&graph, &order, hold, (6, 1)).unwrap());
+    let release = Action::Release { hold: None };
+    let back = after(&held, &decide_by(&graph, &held, release, (6, 4)).unwrap());
+    assert_eq!(graph.due_time(&back), Some(hours(5)));
 }
 
 /// Tries an action with the order and the last entry as they are.

@@ -8,6 +8,7 @@ use super::{
 use crate::{
     actor::Actor,
     history::Detail,
+    template,
     value::{OperationCode, TransitionCode},
     workflow::{Transition, Trigger},
 };
@@ -17,6 +18,8 @@ pub(super) struct Budget {
     limit: u32,
     spent: u32,
     taken: Vec<TransitionCode>,
+    /// What the texts of its actions may still take.
+    pub(super) texts: template::Budget,
 }
 
 impl Budget {
@@ -49,6 +52,7 @@ pub(super) fn run(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         limit: draft.workflow().max_cascade,
         spent: 0,
         taken: Vec::new(),
+        texts: template::Budget::default(),
     };
     let mut settled = 0;
     let mut operation = None;

@@ -100,7 +100,9 @@ pub enum Action {
     },
     /// Change what the shop knows about the order.
     Update(Patch),
-    /// Do what has become due by time alone; Waymark itself asks for it.
+    /// Do what has become due by time alone; Waymark itself asks for it. Where the order waits
+    /// since an instant that is yet to come, as after a clock that was ahead, and nothing is due,
+    /// an entry without changes says so and puts its wait right.
     TimeUp,
 }
 

@@ -2,7 +2,7 @@
 //! says in which order they are asked.
 
 use super::{
-    Action, Command, Context, NewOrder, Order, Rejection, Standing, cascade,
+    Action, Command, Context, Moment, NewOrder, Order, Rejection, Standing, Wait, cascade,
     draft::Draft,
     holding, operation, timer,
     transition::{self, Closed},
@@ -10,6 +10,7 @@ use super::{
 };
 use crate::{
     actor::Actor,
+    guard::CostBudget,
     history::{Detail, Entry},
     value::{Comment, Invalid, Metadata, Money, StateCode, StatusCode, Timestamp, TransitionCode},
     workflow::{Category, CommentStatus, Graph, State, Workflow},
@@ -23,8 +24,25 @@ pub fn create(
     graph: &Graph,
     new: &NewOrder,
     context: &Context,
-    now: Timestamp,
+    moment: impl Into<Moment>,
 ) -> Result<Vec<Entry>, Rejection> {
+    create_within(&CostBudget::new(), graph, new, context, moment)
+}
+
+/// Decides how a new order starts as [`create`] does, and leaves in `budget`, which is that of
+/// one step, what its guards cost.
+///
+/// # Errors
+/// As [`create`].
+pub fn create_within(
+    budget: &CostBudget,
+    graph: &Graph,
+    new: &NewOrder,
+    context: &Context,
+    moment: impl Into<Moment>,
+) -> Result<Vec<Entry>, Rejection> {
+    let moment = moment.into();
+    let now = moment.time;
     let standing = start(graph.workflow(), new)?;
     let order = Order {
         workflow: new.workflow.clone(),
@@ -44,9 +62,10 @@ pub fn create(
         create_time: now,
         update_time: now,
         status_time: now,
-        wait: None,
+        // What waits for its time waits by the clock.
+        wait: moment.ahead_micros().map(|_| Wait::Since(moment.clock)),
     };
-    let mut draft = Draft::new(graph, context, order, now);
+    let mut draft = Draft::new(graph, context, order, moment, budget);
     transition::enterable(&draft, &standing.status)?;
     transition::entry_guard(&draft, &standing.state, None, &context.actor)?;
     let created = Order {
@@ -54,7 +73,9 @@ pub fn create(
         ..draft.order.clone()
     };
     draft.write(standing, None, Detail::Created(Box::new(created)));
-    cascade::run(&mut draft)?;
+    let settled = cascade::run(&mut draft);
+    draft.within_budget()?;
+    settled?;
     Ok(draft.entries)
 }
 
@@ -67,42 +88,68 @@ pub fn decide(
     graph: &Graph,
     order: &Order,
     command: &Command,
-    now: Timestamp,
+    moment: impl Into<Moment>,
 ) -> Result<Vec<Entry>, Rejection> {
-    let mut draft = Draft::new(graph, &command.context, order.clone(), now);
-    names(&draft, &command.action)?;
+    decide_within(&CostBudget::new(), graph, order, command, moment)
+}
+
+/// Decides what a command means as [`decide`] does, and leaves in `budget`, which is that of
+/// one step, what the guards cost that it asked; a refusal has asked some as well.
+///
+/// # Errors
+/// As [`decide`].
+pub fn decide_within(
+    budget: &CostBudget,
+    graph: &Graph,
+    order: &Order,
+    command: &Command,
+    moment: impl Into<Moment>,
+) -> Result<Vec<Entry>, Rejection> {
+    let mut draft = Draft::new(
+        graph,
+        &command.context,
+        order.clone(),
+        moment.into(),
+        budget,
+    );
+    let decided = carry_out(&mut draft, command);
+    draft.within_budget()?;
+    decided?;
+    Ok(draft.entries)
+}
+
+fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
+    names(draft, &command.action)?;
+    let current = draft.order.version;
     if let Some(expected) = command
         .expected_version
-        .filter(|expected| *expected != order.version)
+        .filter(|expected| *expected != current)
     {
-        return Err(Rejection::VersionMismatch {
-            expected,
-            current: order.version,
-        });
+        return Err(Rejection::VersionMismatch { expected, current });
     }
     match &command.action {
-        Action::Transition(target) => transition::take(&mut draft, target),
+        Action::Transition(target) => transition::take(draft, target),
         Action::RecordOperation {
             operation,
             lines,
             amount,
-        } => operation::record(&mut draft, operation, lines, *amount),
+        } => operation::record(draft, operation, lines, *amount),
         Action::Hold {
             reason,
             status,
             expire_time,
-        } => holding::hold(&mut draft, reason, status.as_ref(), *expire_time),
-        Action::Release { hold } => holding::release(&mut draft, hold.as_ref()),
-        Action::Comment { status } => comment(&mut draft, status.as_ref()),
-        Action::Update(patch) => update::update(&mut draft, patch),
-        Action::TimeUp => timer::fire(&mut draft),
+        } => holding::hold(draft, reason, status.as_ref(), *expire_time),
+        Action::Release { hold } => holding::release(draft, hold.as_ref()),
+        Action::Comment { status } => comment(draft, status.as_ref()),
+        Action::Update(patch) => update::update(draft, patch),
+        Action::TimeUp => timer::fire(draft),
     }?;
-    cascade::run(&mut draft)?;
-    Ok(draft.entries)
+    cascade::run(draft)
 }
 
 /// Judges every transition that a call might take, by the code that takes them:
-/// where it would lead, or why it may not be taken now.
+/// where it would lead, or why it may not be taken now. All of them share the budget of one
+/// step for their guards; those that it does not suffice for are refused by that.
 pub fn available(
     graph: &Graph,
     order: &Order,
@@ -117,19 +164,30 @@ pub fn available(
         metadata: Metadata::default(),
         request_id: None,
     };
-    let draft = Draft::new(graph, &context, order.clone(), now);
+    let budget = CostBudget::new();
+    let draft = Draft::new(graph, &context, order.clone(), now.into(), &budget);
     let movable = transition::movable(&draft);
-    let not_allowed = transition::not_allowed(&draft);
-    let judged = graph.manual_transitions().map(|transition| {
-        let answer = movable.clone().and_then(|()| {
-            transition::try_out(&draft, transition).map_err(|closed| match closed {
-                Closed::NotDeclared => not_allowed.clone(),
-                Closed::Refused(rejection) => rejection,
-            })
+    let judged: Vec<_> = graph
+        .manual_transitions()
+        .map(|transition| {
+            let answer = match &movable {
+                Ok(()) => transition::try_out(&draft, transition),
+                Err(rejection) => Err(Closed::Refused(rejection.clone())),
+            };
+            (transition.code.clone(), answer)
+        })
+        .collect();
+    let open = judged.iter().filter(|(_, answer)| answer.is_ok());
+    let allowed = open.map(|(code, _)| code.clone()).collect();
+    let not_allowed = transition::none_leads_there(&draft, allowed);
+    let told = judged.into_iter().map(|(code, answer)| {
+        let answer = answer.map_err(|closed| match closed {
+            Closed::NotDeclared => not_allowed.clone(),
+            Closed::Refused(rejection) => rejection,
         });
-        (transition.code.clone(), answer)
+        (code, answer)
     });
-    judged.collect()
+    told.collect()
 }
 
 /// Refuses names that the workflow does not have, before the version is compared.

@@ -1,10 +1,10 @@
 //! A step in the making: the order as the step has changed it so far, and the
 //! entries that the step will leave.
 
-use super::{Context, Order, Standing, evolve::apply, transition::Way};
+use super::{Context, Moment, Order, Rejection, Standing, evolve::apply, transition::Way};
 use crate::{
     actor::Actor,
-    guard::Facts,
+    guard::{CostBudget, Facts},
     history::{Detail, Entry},
     value::{Comment, Metadata, Timestamp, TransitionCode},
     workflow::{ActionPath, Graph, State, Workflow},
@@ -29,28 +29,64 @@ pub(super) struct Draft<'a> {
     pub(super) context: &'a Context,
     pub(super) order: Order,
     pub(super) entries: Vec<Entry>,
-    now: Timestamp,
+    /// What guards may cost from here on, whatever else is tried beside this draft.
+    pub(super) budget: &'a CostBudget,
+    moment: Moment,
 }
+
+/// The work of copying an order, as steps of a guard's evaluation, and of each of its lines.
+const FORK_STEPS: u64 = 50;
+const FORK_STEPS_PER_LINE: u64 = 1;
 
 impl<'a> Draft<'a> {
     pub(super) fn new(
         graph: &'a Graph,
         context: &'a Context,
         order: Order,
-        now: Timestamp,
+        moment: Moment,
+        budget: &'a CostBudget,
     ) -> Self {
         Self {
             graph,
             context,
             order,
             entries: Vec::new(),
-            now,
+            budget,
+            moment,
         }
     }
 
-    /// The same order with nothing written yet, to try something out.
-    pub(super) fn fork(&self) -> Self {
-        Self::new(self.graph, self.context, self.order.clone(), self.now)
+    /// The same order with nothing written yet, to try something out; its work comes out of the
+    /// same budget.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::GuardLimit`] where nothing is left of that.
+    pub(super) fn fork(&self) -> Result<Self, Rejection> {
+        let lines = u64::try_from(self.order.lines.len()).unwrap_or(u64::MAX);
+        let steps = lines.saturating_mul(FORK_STEPS_PER_LINE);
+        // What it says is said by the rejection.
+        let _ = self.budget.spend(steps.saturating_add(FORK_STEPS));
+        self.within_budget()?;
+        Ok(Self::new(
+            self.graph,
+            self.context,
+            self.order.clone(),
+            self.moment,
+            self.budget,
+        ))
+    }
+
+    /// Refuses what was decided with guards that were not asked any more.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::GuardLimit`].
+    pub(super) fn within_budget(&self) -> Result<(), Rejection> {
+        if self.budget.is_exhausted() {
+            return Err(Rejection::GuardLimit {
+                limit: CostBudget::STEPS_MAX,
+            });
+        }
+        Ok(())
     }
 
     pub(super) fn workflow(&self) -> &'a Workflow {
@@ -61,8 +97,19 @@ impl<'a> Draft<'a> {
         self.workflow().state(&self.order.standing.state)
     }
 
+    /// When the step happens.
+    pub(super) fn moment(&self) -> Moment {
+        self.moment
+    }
+
+    /// What the entries of the step are stamped with.
     pub(super) fn now(&self) -> Timestamp {
-        self.now
+        self.moment.time
+    }
+
+    /// What the clock says, by which everything is judged that is due.
+    pub(super) fn clock(&self) -> Timestamp {
+        self.moment.clock
     }
 
     pub(super) fn next_sequence(&self) -> i64 {
@@ -77,7 +124,7 @@ impl<'a> Draft<'a> {
             actor,
             comment: &self.context.comment,
             metadata: &self.context.metadata,
-            now: self.now,
+            now: self.moment.time,
             entry: None,
         }
     }
@@ -115,7 +162,7 @@ impl<'a> Draft<'a> {
             caused_by: 0,
             workflow_version: self.graph.version(),
             metadata: context.metadata.clone(),
-            create_time: self.now,
+            create_time: self.moment.time,
             detail,
             set_off: Vec::new(),
         });
@@ -140,7 +187,7 @@ impl<'a> Draft<'a> {
             caused_by: addition.caused_by,
             workflow_version: self.graph.version(),
             metadata,
-            create_time: self.now,
+            create_time: self.moment.time,
             detail: addition.detail,
             set_off: Vec::new(),
         });
@@ -176,7 +223,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    fn push(&mut self, entry: Entry) {
+    fn push(&mut self, mut entry: Entry) {
+        self.moment.note(&mut entry);
         apply(&mut self.order, &entry);
         self.entries.push(entry);
     }

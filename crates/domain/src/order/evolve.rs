@@ -1,9 +1,9 @@
 //! Applying entries that were already accepted. Nothing here can fail.
 
-use super::{Order, Standing, Wait};
+use super::{Moment, Order, Standing, Wait, moment::clock_of, timer::put_wait_right};
 use crate::{
     history::{Change, Detail, Entry, Recorded},
-    value::Attributes,
+    value::{Attributes, Timestamp},
     workflow::Effect,
 };
 
@@ -24,8 +24,9 @@ pub(super) fn apply(order: &mut Order, entry: &Entry) {
         }
         Detail::Held(hold) => {
             if order.return_to.is_none() {
+                put_right(order, entry);
                 order.return_to = Some(order.standing.clone());
-                order.wait = Some(Wait::paused(order, entry.create_time));
+                order.wait = Some(Wait::paused(order, clock(entry)));
             }
             order.holds.push(hold.clone());
         }
@@ -33,7 +34,7 @@ pub(super) fn apply(order: &mut Order, entry: &Entry) {
             order.holds.retain(|hold| !released.contains(&hold.id));
             if order.holds.is_empty() {
                 order.return_to = None;
-                order.wait = Wait::resumed(order, entry.create_time);
+                order.wait = Wait::resumed(order, clock(entry));
             }
         }
         Detail::Updated(changes) => changes.iter().for_each(|change| update(order, change)),
@@ -52,13 +53,28 @@ pub fn replay<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Option<Order>
         })
 }
 
+/// What the clock said when an entry was written.
+fn clock(entry: &Entry) -> Timestamp {
+    clock_of(entry).unwrap_or(entry.create_time)
+}
+
+/// An order cannot have waited since an instant that is yet to come. The first entry after the
+/// clock was put right tells by how much it was ahead, and its wait is moved back by that.
+fn put_right(order: &mut Order, entry: &Entry) {
+    if let Some(clock) = clock_of(entry) {
+        let time = entry.create_time;
+        put_wait_right(order, &Moment { time, clock });
+    }
+}
+
 fn stand(order: &mut Order, to: &Standing, entry: &Entry) {
     if order.standing.status != to.status {
         order.status_time = entry.create_time;
         if !matches!(entry.detail, Detail::Held(_) | Detail::Released(_)) {
-            order.wait = None;
+            order.wait = clock_of(entry).map(Wait::Since);
         }
     }
+    put_right(order, entry);
     order.standing = to.clone();
     order.version = entry.sequence;
     order.update_time = entry.create_time;

@@ -17,7 +17,7 @@ pub(super) fn hold(
     status: Option<&StatusCode>,
     expire_time: Option<Timestamp>,
 ) -> Result<(), Rejection> {
-    if expire_time.is_some_and(|expire_time| expire_time <= draft.now()) {
+    if expire_time.is_some_and(|expire_time| expire_time <= draft.clock()) {
         return Err(Rejection::Field {
             field: "expire_time",
             problem: Invalid::Malformed {

@@ -12,9 +12,12 @@ mod customer;
 mod decide;
 mod draft;
 mod evolve;
+#[cfg(test)]
+mod guard_tests;
 mod hold;
 mod holding;
 mod line;
+mod moment;
 mod operation;
 mod progress;
 mod rejection;
@@ -31,15 +34,16 @@ pub use command::{
     OperationLines, Patch, Target,
 };
 pub use customer::Customer;
-pub use decide::{available, create, decide};
+pub use decide::{available, create, create_within, decide, decide_within};
 pub use evolve::{evolve, replay};
 pub use hold::Hold;
 pub use line::{Line, NewLine};
+pub use moment::Moment;
 pub use progress::Progress;
 pub use rejection::Rejection;
 pub use standing::Standing;
 pub(crate) use timer::due_times;
-pub use timer::{Wait, due_time};
+pub use timer::{Wait, due_time, wait_start};
 pub use trial::{Trial, try_action};
 
 use serde::{Deserialize, Serialize};

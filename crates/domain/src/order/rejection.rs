@@ -196,6 +196,12 @@ pub enum Rejection {
         /// The transitions that were taken, in turn.
         transitions: Vec<TransitionCode>,
     },
+    /// The guards of the step take too long together.
+    #[error("the guards that decide the step take more than {limit} steps of evaluation together")]
+    GuardLimit {
+        /// The limit.
+        limit: u64,
+    },
     /// The workflow has no such transition.
     #[error("there is no transition {transition}")]
     TransitionNotFound {
@@ -280,6 +286,7 @@ impl Rejection {
             Self::AmountExceeded { .. } => "AMOUNT_EXCEEDED",
             Self::NothingToDo { .. } | Self::NothingDue => "NOTHING_TO_DO",
             Self::CascadeLimit { .. } => "CASCADE_LIMIT",
+            Self::GuardLimit { .. } => "GUARD_LIMIT",
             Self::TransitionNotFound { .. } => "TRANSITION_NOT_FOUND",
             Self::StateNotFound { .. } => "STATE_NOT_FOUND",
             Self::StatusNotFound { .. } => "STATUS_NOT_FOUND",

@@ -3,7 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Order, Rejection, cascade::system_with, draft::Draft, holding, transition};
+use super::{Moment, Order, Rejection, cascade::system_with, draft::Draft, holding, transition};
 use crate::{
     history::Detail,
     value::{HoldId, Timestamp},
@@ -23,7 +23,9 @@ pub enum Wait {
 impl Wait {
     /// The wait of an order that is put on hold now.
     pub(super) fn paused(order: &Order, now: Timestamp) -> Self {
-        Self::Paused(now.micros().saturating_sub(start(order).micros()))
+        let waited = now.micros().saturating_sub(wait_start(order).micros());
+        // After a clock that was ahead, it has begun at an instant that is yet to come.
+        Self::Paused(waited.max(0))
     }
 
     /// The wait of an order that is released now.
@@ -39,8 +41,9 @@ impl Wait {
     }
 }
 
-/// The instant from which the time in the present status counts.
-fn start(order: &Order) -> Timestamp {
+/// The instant from which the time in the present status counts. It is yet to come where the
+/// order entered its status under a clock that was ahead.
+pub fn wait_start(order: &Order) -> Timestamp {
     match order.wait {
         Some(Wait::Since(instant)) => instant,
         Some(Wait::Paused(_)) | None => order.status_time,
@@ -67,7 +70,7 @@ fn timed<'w>(
     order: &Order,
 ) -> impl Iterator<Item = (&'w Transition, Timestamp)> {
     let standing = order.standing.clone();
-    let start = start(order);
+    let start = wait_start(order);
     let is_terminal = workflow
         .state(&standing.state)
         .is_some_and(|state| state.terminal);
@@ -81,15 +84,32 @@ fn timed<'w>(
     })
 }
 
-/// Does what is due: releases the holds that have expired, or takes the first transition
-/// that is due and allowed.
+/// Moves the wait of an order back that began under a clock that was ahead, at an instant that is
+/// yet to come. Says whether it did.
+pub(super) fn put_wait_right(order: &mut Order, moment: &Moment) -> bool {
+    let start = wait_start(order);
+    let Some(ahead) = moment.ahead_micros() else {
+        return false;
+    };
+    if order.return_to.is_some() || start <= moment.clock {
+        return false;
+    }
+    let start = start.micros().saturating_sub(ahead);
+    order.wait = Some(Wait::Since(Timestamp::from_micros(start)));
+    true
+}
+
+/// Does what is due by the clock: releases the holds that have expired, or takes the first
+/// transition that is due and allowed.
 ///
 /// # Errors
 /// Returns [`Rejection::NothingDue`] when nothing is.
 pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
+    let moment = draft.moment();
     if let Some(return_to) = draft.order.return_to.clone() {
         let holds = draft.order.holds.iter();
-        let expired = holds.filter(|hold| hold.expire_time.is_some_and(|at| at <= draft.now()));
+        let is_over = |at: Timestamp| at <= moment.clock;
+        let expired = holds.filter(|hold| hold.expire_time.is_some_and(is_over));
         let expired: Vec<HoldId> = expired.map(|hold| hold.id.clone()).collect();
         if expired.is_empty() {
             return Err(Rejection::NothingDue);
@@ -97,14 +117,20 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         holding::release_these(draft, return_to, expired);
         return Ok(());
     }
-    let now = draft.now();
-    let due = timed(draft.workflow(), &draft.order).filter(|(_, due)| *due <= now);
+    let is_put_right = put_wait_right(&mut draft.order, &moment);
+    let due = timed(draft.workflow(), &draft.order).filter(|(_, due)| *due <= moment.clock);
     let mut ways = due.filter_map(|(transition, _)| {
         transition::judge(draft, transition, None, &system_with(transition)).ok()
     });
     // A step that keeps the status keeps its clock as well, and would be due at once again.
     let status = &draft.order.standing.status;
     let Some(way) = ways.find(|way| way.to.status != *status) else {
+        drop(ways);
+        if is_put_right {
+            let standing = draft.order.standing.clone();
+            draft.write(standing, None, Detail::Updated(Vec::new()));
+            return Ok(());
+        }
         return Err(Rejection::NothingDue);
     };
     drop(ways);

@@ -107,17 +107,21 @@ pub(super) fn allowed(draft: &Draft<'_>) -> Vec<TransitionCode> {
 }
 
 /// Takes a transition on a copy of the order, with all that it sets off, and says where
-/// the call itself lands.
+/// the call itself lands. Where the guards take too long together, that is the refusal.
 pub(super) fn try_out(draft: &Draft<'_>, transition: &Transition) -> Result<Standing, Closed> {
-    let way = judge(draft, transition, None, &draft.context.actor)?;
+    let judged = judge(draft, transition, None, &draft.context.actor);
+    draft.within_budget()?;
+    let way = judged?;
     let to = way.to.clone();
-    let mut trial = draft.fork();
+    let mut trial = draft.fork()?;
     trial.write(
         way.to,
         Some(way.transition),
         Detail::Transitioned(way.recorded),
     );
-    cascade::run(&mut trial)?;
+    let settled = cascade::run(&mut trial);
+    trial.within_budget()?;
+    settled?;
     Ok(to)
 }
 
@@ -297,7 +301,7 @@ fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<()
     };
     let code = || transition.code.clone();
     let expression = || guard.expression().to_string();
-    match guard.holds(&draft.facts(&draft.order, actor)) {
+    match guard.holds(&draft.facts(&draft.order, actor), draft.budget) {
         Ok(true) => Ok(()),
         Ok(false) => Err(Rejection::GuardRefused {
             transition: code(),
@@ -332,9 +336,9 @@ pub(super) fn entry_guard(
         Some(recorded) => {
             let mut order: Order = draft.order.clone();
             record(&mut order, recorded);
-            guard.holds(&draft.facts(&order, actor))
+            guard.holds(&draft.facts(&order, actor), draft.budget)
         }
-        None => guard.holds(&draft.facts(&draft.order, actor)),
+        None => guard.holds(&draft.facts(&draft.order, actor), draft.budget),
     };
     match answer {
         Ok(true) => Ok(()),
@@ -352,11 +356,16 @@ pub(super) fn entry_guard(
 
 /// The refusal for a target that no declared way leads to. It asks every guard for the
 /// list of what is allowed, so it is made only where it is told.
-pub(super) fn not_allowed(draft: &Draft<'_>) -> Rejection {
+fn not_allowed(draft: &Draft<'_>) -> Rejection {
+    none_leads_there(draft, allowed(draft))
+}
+
+/// The refusal for a target that no declared way leads to, where it is known what is allowed.
+pub(super) fn none_leads_there(draft: &Draft<'_>, allowed: Vec<TransitionCode>) -> Rejection {
     let standing = &draft.order.standing;
     Rejection::TransitionNotAllowed {
         from_state: standing.state.clone(),
         from_status: standing.status.clone(),
-        allowed: allowed(draft),
+        allowed,
     }
 }

@@ -6,7 +6,9 @@ use super::{
     draft::Draft,
 };
 use crate::{
+    guard::CostBudget,
     history::{Destination, Entry},
+    template::Budget,
     value::Timestamp,
     workflow::{ActionPath, Graph, ReadyAction, Work},
 };
@@ -35,6 +37,7 @@ pub fn try_action(
 ) -> Option<Trial> {
     let action = graph.workflow().action(path)?;
     let ready = ReadyAction::new(path.clone(), action);
+    let budget = CostBudget::new();
     let context = Context {
         actor: entry.actor.clone(),
         comment: entry.comment.clone(),
@@ -43,12 +46,9 @@ pub fn try_action(
         metadata: entry.metadata.clone(),
         request_id: None,
     };
-    let mut draft = Draft::new(graph, &context, order, now);
+    let mut draft = Draft::new(graph, &context, order, now.into(), &budget);
     draft.entries.push(entry);
-    // Only one that is switched off can have a condition that is wrong.
-    let applies = ready
-        .map_err(|error| error.to_string())
-        .and_then(|ready| holds(&draft, 0, &ready));
+    let applies = holds(&draft, 0, &ready);
     let mut trial = Trial {
         applies: applies == Ok(true),
         destinations: Vec::new(),
@@ -61,7 +61,7 @@ pub fn try_action(
             trial.destinations = destinations;
             trial.problem = trial.problem.or(problem.map(str::to_owned));
         }
-        Work::Write(writing) => match written(&draft, 0, path, writing) {
+        Work::Write(writing) => match written(&draft, 0, path, writing, &mut Budget::default()) {
             Ok(None) => {}
             Ok(Some(addition)) => {
                 draft.write_automatic(addition);

@@ -30,7 +30,11 @@ pub struct Action {
     /// What is done.
     pub work: Work,
     /// What must hold for it to be done; it sees the entry as well.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(
+        default,
+        deserialize_with = "crate::guard::stored",
+        skip_serializing_if = "Option::is_none"
+    )]
     pub condition: Option<Expression>,
     /// Its turn among the actions of its place: the lowest goes first, then the code.
     pub position: i32,

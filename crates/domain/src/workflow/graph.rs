@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use super::{Action, ActionPath, Occasion, Transition, Trigger, Work, Workflow};
 use crate::{
-    guard::{Guard, GuardError},
+    guard::{Guard, GuardError, Scope},
     order::{Order, due_time, due_times},
     value::{StateCode, Timestamp, TransitionCode},
 };
@@ -29,27 +29,18 @@ pub(crate) struct ReadyAction {
 }
 
 impl ReadyAction {
-    /// Compiles the condition of an action.
-    ///
-    /// # Errors
-    /// Returns [`GraphError::Condition`] when it is wrong.
-    pub(crate) fn new(path: ActionPath, action: &Action) -> Result<Self, GraphError> {
-        let condition = action.condition.as_ref().map(Guard::compile_condition);
-        let condition = condition
-            .transpose()
-            .map_err(|source| GraphError::Condition {
-                action: path.clone(),
-                source,
-            })?;
-        Ok(Self {
+    /// Compiles the condition of an action; one that cannot be used says so when it is asked.
+    pub(crate) fn new(path: ActionPath, action: &Action) -> Self {
+        let condition = action.condition.as_ref();
+        Self {
             path,
-            condition,
+            condition: condition.map(|it| Guard::of_stored(it, Scope::OrderAndEntry)),
             work: action.work.clone(),
-        })
+        }
     }
 }
 
-/// Why a workflow cannot judge commands.
+/// Why a workflow cannot judge every command.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum GraphError {
     /// The guard of a transition is wrong.
@@ -83,43 +74,61 @@ impl Graph {
     ///
     /// # Errors
     /// Returns [`GraphError`] for the first guard that does not compile.
-    pub fn new(mut workflow: Workflow, version: i64) -> Result<Self, GraphError> {
+    pub fn new(workflow: Workflow, version: i64) -> Result<Self, GraphError> {
+        let graph = Self::of_stored(workflow, version);
+        let problem = graph.problems().next();
+        problem.map_or(Ok(graph), Err)
+    }
+
+    /// Compiles the guards of a workflow that was stored, perhaps by other rules: one that
+    /// does not compile refuses whatever needs it, and everything else goes on.
+    pub fn of_stored(mut workflow: Workflow, version: i64) -> Self {
         workflow
             .transitions
             .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
-        let mut guards = HashMap::new();
-        for transition in &workflow.transitions {
-            let Some(expression) = &transition.guard else {
-                continue;
-            };
-            let guard = Guard::compile(expression).map_err(|source| GraphError::Guard {
-                transition: transition.code.clone(),
-                source,
-            })?;
-            guards.insert(transition.code.clone(), guard);
-        }
-        let mut entry_guards = HashMap::new();
-        for state in &workflow.states {
-            let Some(expression) = &state.entry_guard else {
-                continue;
-            };
-            let guard = Guard::compile(expression).map_err(|source| GraphError::EntryGuard {
-                state: state.code.clone(),
-                source,
-            })?;
-            entry_guards.insert(state.code.clone(), guard);
-        }
-        Ok(Self {
-            actions: ready_actions(&workflow)?,
+        let guards = workflow.transitions.iter().filter_map(|transition| {
+            let guard = Guard::of_stored(transition.guard.as_ref()?, Scope::Order);
+            Some((transition.code.clone(), guard))
+        });
+        let entry_guards = workflow.states.iter().filter_map(|state| {
+            let guard = Guard::of_stored(state.entry_guard.as_ref()?, Scope::Order);
+            Some((state.code.clone(), guard))
+        });
+        Self {
+            guards: guards.collect(),
+            entry_guards: entry_guards.collect(),
+            actions: ready_actions(&workflow),
             is_without_timers: !workflow
                 .transitions
                 .iter()
                 .any(|transition| matches!(transition.trigger, Trigger::After(_))),
             workflow,
             version,
-            guards,
-            entry_guards,
-        })
+        }
+    }
+
+    /// The guards and conditions that cannot be used: those of transitions by position, then
+    /// of states, then of active actions.
+    pub fn problems(&self) -> impl Iterator<Item = GraphError> {
+        let transitions = self.workflow.transitions.iter().filter_map(|transition| {
+            Some(GraphError::Guard {
+                source: self.guard(&transition.code)?.problem()?.clone(),
+                transition: transition.code.clone(),
+            })
+        });
+        let states = self.workflow.states.iter().filter_map(|state| {
+            Some(GraphError::EntryGuard {
+                source: self.entry_guard(&state.code)?.problem()?.clone(),
+                state: state.code.clone(),
+            })
+        });
+        let actions = self.actions.values().flatten().filter_map(|action| {
+            Some(GraphError::Condition {
+                source: action.condition.as_ref()?.problem()?.clone(),
+                action: action.path.clone(),
+            })
+        });
+        transitions.chain(states).chain(actions)
     }
 
     /// The definition.
@@ -175,7 +184,7 @@ impl Graph {
     }
 }
 
-fn ready_actions(workflow: &Workflow) -> Result<HashMap<Occasion, Vec<ReadyAction>>, GraphError> {
+fn ready_actions(workflow: &Workflow) -> HashMap<Occasion, Vec<ReadyAction>> {
     let mut active: Vec<_> = workflow
         .actions()
         .filter(|(_, action)| action.active)
@@ -187,8 +196,8 @@ fn ready_actions(workflow: &Workflow) -> Result<HashMap<Occasion, Vec<ReadyActio
             occasion: occasion.clone(),
             code: action.code.clone(),
         };
-        let action = ReadyAction::new(path, action)?;
+        let action = ReadyAction::new(path, action);
         ready.entry(occasion).or_default().push(action);
     }
-    Ok(ready)
+    ready
 }

@@ -106,6 +106,9 @@ pub(super) async fn attempt(
             marks: Vec::new(),
         }));
     }
+    if let Some((partition, ahead_micros)) = working.ahead() {
+        store.warn_ahead(partition, ahead_micros);
+    }
     let id = BatchId(Uuid::new_v4().into_bytes());
     let Written { entries, marks } = write::all(tx, &mut working, id).await?;
     let marks = marks

@@ -23,7 +23,7 @@ use waymark_domain::{
     value::{OrderId, RequestId, WorkflowCode},
 };
 
-use crate::{Batched, Published};
+use crate::{Batched, Error, Published, error::postgres_storage, messages::Meaning};
 
 /// One change of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -179,6 +179,15 @@ pub enum CommitError {
     /// The database could not be reached or was too busy. Nothing was written.
     #[error("the database is not available; nothing was written")]
     Unavailable,
+    /// There is no room for it on the disk. Nothing was written.
+    #[error("the disk of the database is full; nothing was written")]
+    StorageFull,
+    /// The database may only be read. Nothing was written.
+    #[error("the database can only be read; nothing was written")]
+    StorageReadOnly,
+    /// The SQLite file is damaged, and the server stops. Nothing was written.
+    #[error("the database file is damaged; nothing was written")]
+    StorageDamaged,
     /// The connection died at the commit, and the database did not come back in time to
     /// be asked.
     #[error(
@@ -188,4 +197,31 @@ pub enum CommitError {
     /// The database refused this very step. Nothing was written for it.
     #[error("the database refused the step; nothing was written")]
     Database,
+}
+
+/// Of an error before which nothing was written.
+impl From<&Error> for CommitError {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::Damaged { .. } => Self::StorageDamaged,
+            Error::StorageFull { .. } => Self::StorageFull,
+            Error::StorageReadOnly { .. } => Self::StorageReadOnly,
+            Error::Unavailable { source } => match postgres_storage(&**source) {
+                Some(Meaning::Full) => Self::StorageFull,
+                Some(Meaning::ReadOnly) => Self::StorageReadOnly,
+                Some(Meaning::Damaged | Meaning::Conflict | Meaning::Unavailable) | None => {
+                    Self::Unavailable
+                }
+            },
+            Error::Conflict { .. } | Error::Busy => Self::Unavailable,
+            Error::Corrupt { .. }
+            | Error::CannotOpen { .. }
+            | Error::SchemaOlder { .. }
+            | Error::SchemaNewer { .. }
+            | Error::PartitionCount { .. }
+            | Error::Migration { .. }
+            | Error::InvalidUrl { .. }
+            | Error::Database { .. } => Self::Database,
+        }
+    }
 }

@@ -98,11 +98,7 @@ impl Store {
             }
             Err(error) => {
                 report(&error, "a rehearsal failed");
-                Err(if error.is_passing() {
-                    CommitError::Unavailable
-                } else {
-                    CommitError::Database
-                })
+                Err(CommitError::from(&error))
             }
         }
     }
@@ -137,6 +133,7 @@ impl Store {
                     doubtful = Some(outcome);
                     error
                 }
+                Err(WriteFailure::Before(error)) if error.is_of_storage() => error,
                 Err(WriteFailure::Before(error)) if error.is_passing() || doubtful.is_some() => {
                     error
                 }
@@ -150,9 +147,10 @@ impl Store {
                 Err(WriteFailure::Before(error)) => return Err(Trouble::Refused(error)),
             };
             tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
-            if !patience.wait().await {
+            if error.is_of_storage() || !patience.wait().await {
                 report(&error, "a commit was given up");
-                return Err(Trouble::GivenUp(given_up(&group.pieces, doubtful.as_ref())));
+                let errors = given_up(&group.pieces, doubtful.as_ref(), &error);
+                return Err(Trouble::GivenUp(errors));
             }
         }
     }
@@ -166,10 +164,15 @@ enum Trouble {
 }
 
 /// What was refused by a rule was not written whatever became of the commit, but the rule
-/// judged by what its neighbours did, so only `Unavailable` is true of it.
-fn given_up(group: &[Piece], doubtful: Option<&Batch>) -> Vec<CommitError> {
+/// judged by what its neighbours did, so only what the database lacks is true of it.
+fn given_up(group: &[Piece], doubtful: Option<&Batch>, error: &Error) -> Vec<CommitError> {
+    let lacking = match CommitError::from(error) {
+        // A refusal that was put down to no step, while a commit was not answered.
+        CommitError::Database => CommitError::Unavailable,
+        lacking => lacking,
+    };
     let Some(batch) = doubtful else {
-        return vec![CommitError::Unavailable; group.len()];
+        return vec![lacking; group.len()];
     };
     let wrote = |outcome: &PieceOutcome| {
         outcome
@@ -180,7 +183,7 @@ fn given_up(group: &[Piece], doubtful: Option<&Batch>) -> Vec<CommitError> {
         if wrote(outcome) {
             CommitError::OutcomeUnknown
         } else {
-            CommitError::Unavailable
+            lacking
         }
     });
     errors.collect()
@@ -329,11 +332,16 @@ fn failure(steps: &[StepAnswer]) -> Option<CommitError> {
 }
 
 pub(crate) fn report(error: &Error, message: &'static str) {
+    if error.is_of_storage() {
+        // Said once, by `storage`, and true of every call.
+        tracing::debug!(error = %Chain(error), "{message}");
+        return;
+    }
     tracing::error!(error = %Chain(error), "{message}");
 }
 
 /// An error with its causes, for the log alone.
-struct Chain<'e>(&'e Error);
+pub(crate) struct Chain<'e>(pub(crate) &'e Error);
 
 impl std::fmt::Display for Chain<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

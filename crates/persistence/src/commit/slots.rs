@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use waymark_domain::{
-    order::Order,
+    order::{Moment, Order},
     partition::Partition,
     value::{ActorId, OrderId, Timestamp, WorkflowCode},
 };
@@ -48,8 +48,8 @@ impl Slot {
 pub(super) struct Log {
     /// The offset of the next entry.
     pub(super) next: i64,
-    /// The time of the batch in the partition.
-    pub(super) now: Timestamp,
+    /// When the batch happens, in the partition and by the clock.
+    pub(super) moment: Moment,
 }
 
 /// The orders of a batch, none of which was looked for yet.
@@ -94,7 +94,8 @@ pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> 
 }
 
 /// The ends of partitions. The clock is read after the locks are held, and a partition's time
-/// never goes back.
+/// never goes back; what is due is
+/// judged by the clock all the same.
 pub(super) fn logs(
     store: &Store,
     partitions: &[Partition],
@@ -105,11 +106,14 @@ pub(super) fn logs(
         let log = match heads.get(partition) {
             Some(head) => Log {
                 next: head.position.offset + 1,
-                now: clock.max(head.create_time),
+                moment: Moment {
+                    time: clock.max(head.create_time),
+                    clock,
+                },
             },
             None => Log {
                 next: 1,
-                now: clock,
+                moment: clock.into(),
             },
         };
         (*partition, log)

@@ -154,13 +154,13 @@ array_statement! {
         partition: i32 => Integer, log_offset: i64 => BigInt, number: i32 => Integer, order_key: i64 => BigInt,
         lane: &'a str => Text, workflow: &'a str => Text, order_id: &'a str => Text, sequence: i64 => BigInt,
         order_version: i64 => BigInt, transition: Option<&'a str> => Nullable<Text>, action: &'a str => Text,
-        kind: &'a str => Text, destination: &'a str => Text, create_time: i64 => BigInt,
+        kind: &'a str => Text, destination: &'a str => Text, create_time: i64 => BigInt, due_time: i64 => BigInt,
     }
     "INSERT INTO deliveries (partition, log_offset, number, order_key, lane, workflow, order_id, sequence, \
-     order_version, transition, action, kind, destination, create_time, update_time, due_time, state, attempts, problem) \
-     SELECT d.*, d.create_time, d.create_time, 'pending', 0, '' FROM",
+     order_version, transition, action, kind, destination, create_time, due_time, update_time, state, attempts, problem) \
+     SELECT d.*, d.create_time, 'pending', 0, '' FROM",
     ") AS d (partition, log_offset, number, order_key, lane, workflow, order_id, sequence, order_version, transition, \
-     action, kind, destination, create_time)"
+     action, kind, destination, create_time, due_time)"
 }
 
 impl<'a> InsertDeliveries<'a> {
@@ -180,6 +180,7 @@ impl<'a> InsertDeliveries<'a> {
             kind: rows.iter().map(|row| row.kind).collect(),
             destination: rows.iter().map(|row| row.destination.as_str()).collect(),
             create_time: rows.iter().map(|row| row.create_time).collect(),
+            due_time: rows.iter().map(|row| row.due_time).collect(),
             marker: std::marker::PhantomData,
         }
     }
@@ -252,6 +253,6 @@ row_statement! {
     partition: Integer, ", " log_offset: BigInt, ", " number: Integer, ", " order_key: BigInt, ", " lane: Text,
     ", " workflow: Text, ", " order_id: Text, ", " sequence: BigInt, ", " order_version: BigInt,
     ", " transition: Nullable<Text>, ", " action: Text, ", " kind: Text, ", " destination: Text,
-    ", 'pending', 0, '', " create_time: BigInt, ", " create_time: BigInt, ", " create_time: BigInt;
+    ", 'pending', 0, '', " create_time: BigInt, ", " create_time: BigInt, ", " due_time: BigInt;
     ")"
 }

@@ -12,7 +12,7 @@ use waymark_domain::{
     history::{Entry, LogPosition, Logged},
     order,
     partition::Partition,
-    value::{RequestId, WorkflowCode},
+    value::{RequestId, Timestamp, WorkflowCode},
 };
 
 use super::{
@@ -34,6 +34,8 @@ pub(super) enum Purpose {
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) logged: Logged,
+    /// What the clock said, by which it is due what the entry set off.
+    pub(super) clock: Timestamp,
     /// The version in which its step leaves the order.
     pub(super) order_version: i64,
     pub(super) order_key: i64,
@@ -204,15 +206,13 @@ impl Working {
         };
         let cached = self.graphs.get(&step.workflow).ok_or_else(not_found)?;
         let slot = self.slots.get(&order_ref);
-        let now = slot
-            .and_then(|slot| self.logs.get(&slot.partition))
-            .map(|log| log.now)
-            .unwrap_or_default();
+        let log = slot.and_then(|slot| self.logs.get(&slot.partition));
+        let moment = log.map_or_else(|| Timestamp::default().into(), |log| log.moment);
         let graph = &cached.published.graph;
         let entries = match (&step.change, slot.and_then(|slot| slot.order.as_ref())) {
-            (StepChange::Create(new, context), None) => order::create(graph, new, context, now)?,
+            (StepChange::Create(new, context), None) => order::create(graph, new, context, moment)?,
             (StepChange::Change(command), Some(order)) => {
-                order::decide(graph, order, command, now)?
+                order::decide(graph, order, command, moment)?
             }
             (StepChange::Create(..), Some(_)) => {
                 return Err(Refusal::OrderExists {
@@ -305,7 +305,7 @@ impl Working {
                 published,
             });
         }
-        let start = self.pending.len();
+        let (start, clock) = (self.pending.len(), log.moment.clock);
         let order_key = slot.order_key;
         for (index, logged) in logged.iter().enumerate() {
             let request = step.request.as_ref().filter(|_| index == 0);
@@ -320,6 +320,7 @@ impl Working {
                 .enumerate()
                 .map(|(index, logged)| Pending {
                     logged,
+                    clock,
                     order_version: order.version,
                     order_key,
                     fingerprint: fingerprint.filter(|_| index == 0),
@@ -338,6 +339,18 @@ impl Working {
             entries: logged,
             replayed: false,
             published,
+        })
+    }
+
+    /// A partition whose entries are stamped ahead of the clock, and by how many microseconds.
+    pub(super) fn ahead(&self) -> Option<(Partition, i64)> {
+        let mut partitions = self
+            .pending
+            .iter()
+            .map(|pending| pending.logged.position.partition);
+        partitions.find_map(|partition| {
+            let log = self.logs.get(&partition)?;
+            Some((partition, log.moment.ahead_micros()?))
         })
     }
 

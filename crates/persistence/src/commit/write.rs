@@ -171,6 +171,7 @@ fn deliveries(pending: &Pending) -> impl Iterator<Item = NewDeliveryRow<'_>> {
             (pending.order_key, pending.order_version),
             number,
             set_off,
+            pending.clock,
         )
     })
 }

@@ -118,13 +118,14 @@ impl Store {
                 Err(WriteFailure::Before(error)) => error,
             };
             let passing = error.is_passing() || doubtful.is_some();
-            if (!passing && std::mem::replace(&mut refused_before, true)) || !patience.wait().await
+            if error.is_of_storage()
+                || (!passing && std::mem::replace(&mut refused_before, true))
+                || !patience.wait().await
             {
                 report(&error, "a decision was given up");
-                return Err(ChangeError::Failed(match (passing, doubtful) {
-                    (_, Some(_)) => CommitError::OutcomeUnknown,
-                    (true, None) => CommitError::Unavailable,
-                    (false, None) => CommitError::Database,
+                return Err(ChangeError::Failed(match doubtful {
+                    Some(_) => CommitError::OutcomeUnknown,
+                    None => CommitError::from(&error),
                 }));
             }
         }
@@ -148,11 +149,7 @@ impl Store {
 /// Reports an error before which nothing was written.
 pub(super) fn failure(error: &Error) -> CommitError {
     report(error, "the ledger could not be read");
-    if error.is_passing() {
-        CommitError::Unavailable
-    } else {
-        CommitError::Database
-    }
+    CommitError::from(error)
 }
 
 /// What was remembered of a call. Where the commit of this very call was not answered, and what is

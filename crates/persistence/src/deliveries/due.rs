@@ -1,6 +1,6 @@
 //! Finding what is due.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel_async::RunQueryDsl;
 use waymark_domain::{delivery::Delivery, partition::Partition};
@@ -46,51 +46,81 @@ impl Store {
         lane: &str,
         limit: i64,
     ) -> Result<Vec<Delivery>, Error> {
+        let lanes = BTreeMap::from([(lane.to_owned(), limit)]);
+        self.due_in_lanes(me, partitions, lanes).await
+    }
+
+    /// Finds deliveries that are due in some partitions as [`Self::due_deliveries`] does, of several
+    /// lanes at once, each with its limit.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database does not answer.
+    pub async fn due_in_lanes(
+        &self,
+        me: &DispatcherId,
+        partitions: &BTreeSet<Partition>,
+        mut lanes: BTreeMap<String, i64>,
+    ) -> Result<Vec<Delivery>, Error> {
         let now = self.clock().now().micros();
-        let mut rounds_left = ROUNDS_MAX;
-        loop {
-            let found = self.find_due(partitions, lane, limit, now).await?;
-            let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
-            let (waiting, due): (Vec<_>, Vec<_>) = found.into_iter().partition(|(_, waits)| *waits);
-            let aside = if waiting.is_empty() {
-                0
-            } else {
-                self.put_aside(me, &waiting, now).await?
-            };
-            rounds_left -= 1;
+        let mut due = Vec::new();
+        for round in 1..=ROUNDS_MAX {
+            let found = self.find_due(partitions, &lanes, now).await?;
+            let waiting: Vec<_> = found.iter().filter(|(_, waits)| *waits).collect();
+            let is_last = waiting.is_empty()
+                || self.put_aside(me, &waiting, now).await? == 0
+                || round == ROUNDS_MAX;
             // What waits took the room of what is due behind it.
-            if aside == 0 || !is_full || rounds_left == 0 {
-                return due.iter().map(|(row, _)| row.delivery()).collect();
+            lanes.retain(|lane, limit| {
+                let rows = found.iter().filter(|(row, _)| row.lane == *lane);
+                let is_full = i64::try_from(rows.count()).is_ok_and(|count| count >= *limit);
+                let waits = waiting.iter().any(|(row, _)| row.lane == *lane);
+                is_full && waits && !is_last
+            });
+            let (again, found): (Vec<_>, Vec<_>) = found
+                .into_iter()
+                .partition(|(row, _)| lanes.contains_key(&row.lane));
+            drop(again);
+            let ready = found.iter().filter(|(_, waits)| !*waits);
+            for delivery in ready.map(|(row, _)| row.delivery()) {
+                due.push(delivery?);
+            }
+            if lanes.is_empty() {
+                break;
             }
         }
+        Ok(due)
     }
 
     async fn find_due(
         &self,
         partitions: &BTreeSet<Partition>,
-        lane: &str,
-        limit: i64,
+        lanes: &BTreeMap<String, i64>,
         now: i64,
     ) -> Result<Vec<(DeliveryRow, bool)>, Error> {
         let found = self.database().read(async |tx| {
             if let Tx::Postgres(connection) = tx {
-                let found = on_postgres::due(connection, partitions, lane, (now, limit));
+                let found = on_postgres::due(connection, partitions, lanes, now);
                 return Ok(found.await?);
             }
-            let mut found = Vec::new();
-            for partition in partitions {
-                let key = DueKey {
-                    lane: lane.to_owned(),
-                    partition: partition.number(),
-                    now,
-                    limit,
-                };
-                let rows: Vec<(DeliveryRow, bool)> = on_conn!(tx, |c| FindDue(&key).load(c).await)?;
-                found.extend(rows);
+            let mut all = Vec::new();
+            for (lane, limit) in lanes {
+                let mut found = Vec::new();
+                for partition in partitions {
+                    let key = DueKey {
+                        lane: lane.clone(),
+                        partition: partition.number(),
+                        now,
+                        limit: *limit,
+                    };
+                    let rows: Vec<(DeliveryRow, bool)> =
+                        on_conn!(tx, |c| FindDue(&key).load(c).await)?;
+                    found.extend(rows);
+                }
+                found.sort_by_key(|(row, _)| row.due_time);
+                found.truncate(usize::try_from(*limit).unwrap_or(usize::MAX));
+                all.extend(found);
             }
-            found.sort_by_key(|(row, _)| row.due_time);
-            found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            Ok(found)
+            Ok(all)
         });
         found.await
     }
@@ -101,7 +131,7 @@ impl Store {
     async fn put_aside(
         &self,
         me: &DispatcherId,
-        waiting: &[(DeliveryRow, bool)],
+        waiting: &[&(DeliveryRow, bool)],
         now: i64,
     ) -> Result<usize, Error> {
         let partitions = waiting.iter().map(|(row, _)| Partition::new(row.partition));

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     delivery::{Attempt, Delivery, DeliveryId, DeliveryState},
@@ -9,12 +10,13 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, RowKey, copies, key, on_postgres, owned,
+    DispatcherId, RowKey, copies, key, lost, on_postgres, owned,
     statements::{AttemptRow, FinishedKey, InsertAttempt, PromoteNext, Update, UpdateDelivery},
 };
 use crate::{
     Error, Store,
     rows::word,
+    schema::dispatchers,
     tx::{Ending, Tx, before, on_conn},
 };
 
@@ -56,7 +58,45 @@ pub enum NextStep {
     },
 }
 
+/// What a process writes at once between two looks for what is due.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Round<'r> {
+    /// What came of deliveries.
+    pub finished: &'r [Finished],
+    /// Deliveries of which it does not matter any more that processes ended while they worked on
+    /// them.
+    pub cleared: &'r [DeliveryId],
+    /// All that the process has in flight from now on; none where it begins nothing.
+    pub in_flight: Option<&'r [&'r Delivery]>,
+}
+
 impl Store {
+    /// Notes what came of deliveries, see [`Self::finish_deliveries`], and what the process is about
+    /// to work on. It says whether the process may: not where another holds it for dead.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written; nothing is noted then.
+    pub async fn carry_on(&self, me: &DispatcherId, round: Round<'_>) -> Result<bool, Error> {
+        let now = self.clock().now();
+        let marks = round.in_flight.map(lost::delivery_marks).transpose()?;
+        let written = self.database().write(&[], async |tx| {
+            if !round.finished.is_empty() {
+                note(tx, me, round.finished, now).await?;
+            }
+            lost::forget(tx, round.cleared).await?;
+            let Some(marks) = &marks else {
+                return Ok(Ending::Commit(true));
+            };
+            let row = dispatchers::table.find(me.as_str());
+            let marked = on_conn!(tx, |c| diesel::update(row)
+                .set(dispatchers::deliveries_in_flight.eq(marks))
+                .execute(c)
+                .await)?;
+            Ok(Ending::Commit(marked > 0))
+        });
+        written.await.map_err(before)
+    }
+
     /// Notes what came of deliveries, and lets the next of each order and lane have its turn.
     /// Those of partitions that `me` does not carry any more are left to who does. An attempt that
     /// is noted already, which its start tells, is not noted twice.
@@ -68,31 +108,40 @@ impl Store {
         me: &DispatcherId,
         finished: &[Finished],
     ) -> Result<(), Error> {
-        let now = self.clock().now();
-        let partitions: BTreeSet<_> = finished
-            .iter()
-            .map(|finished| finished.delivery.id.position.partition)
-            .collect();
-        let written = self.database().write(&[], async |tx| {
-            let owned = owned(tx, me, &partitions).await?;
-            let mine = finished.iter().filter(|finished| {
-                let partition = finished.delivery.id.position.partition;
-                owned.contains(&partition.number())
-            });
-            let notes = mine.map(|finished| Note::new(finished, now));
-            let notes = notes.collect::<Result<Vec<_>, _>>()?;
-            let mut left: Vec<_> = notes.iter().collect();
-            // In turn, where there are several of one delivery.
-            while !left.is_empty() {
-                let mut keys = HashSet::new();
-                let (first, later) = left.into_iter().partition(|note| keys.insert(note.key()));
-                write(tx, first, now).await?;
-                left = later;
-            }
-            Ok(Ending::Commit(()))
-        });
-        written.await.map_err(before)
+        let round = Round {
+            finished,
+            ..Round::default()
+        };
+        self.carry_on(me, round).await.map(|_| ())
     }
+}
+
+async fn note(
+    tx: &mut Tx,
+    me: &DispatcherId,
+    finished: &[Finished],
+    now: Timestamp,
+) -> Result<(), Error> {
+    let partitions: BTreeSet<_> = finished
+        .iter()
+        .map(|finished| finished.delivery.id.position.partition)
+        .collect();
+    let owned = owned(tx, me, &partitions).await?;
+    let mine = finished.iter().filter(|finished| {
+        let partition = finished.delivery.id.position.partition;
+        owned.contains(&partition.number())
+    });
+    let notes = mine.map(|finished| Note::new(finished, now));
+    let notes = notes.collect::<Result<Vec<_>, _>>()?;
+    let mut left: Vec<_> = notes.iter().collect();
+    // In turn, where there are several of one delivery.
+    while !left.is_empty() {
+        let mut keys = HashSet::new();
+        let (first, later) = left.into_iter().partition(|note| keys.insert(note.key()));
+        write(tx, first, now).await?;
+        left = later;
+    }
+    Ok(())
 }
 
 /// What is noted of one delivery.

@@ -12,6 +12,7 @@ use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 use waymark_domain::partition::Partition;
 
+use super::lost;
 use crate::{
     Error, Store,
     schema::{dispatch_leases, dispatchers},
@@ -82,7 +83,7 @@ impl Store {
     }
 
     /// Takes partitions over that nobody carries, or one of the processes `dead`, which are
-    /// forgotten. Says which it got.
+    /// forgotten; what they were working on counts as tried in vain. Says which it got.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -94,10 +95,7 @@ impl Store {
     ) -> Result<BTreeSet<Partition>, Error> {
         let written = self.database().write(&[], async |tx| {
             for (name, count) in dead {
-                let row = dispatchers::table
-                    .find(name.as_str())
-                    .filter(dispatchers::renewal.eq(*count));
-                on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+                lost::bury(tx, name, *count).await?;
             }
             let held = super::lock(tx, wanted).await?;
             let alive = leases(tx).await?.dispatchers;
@@ -158,7 +156,7 @@ pub enum Leaving {
 }
 
 async fn leases(tx: &mut Tx) -> Result<Leases, Error> {
-    let alive = dispatchers::table;
+    let alive = dispatchers::table.select((dispatchers::id, dispatchers::renewal));
     let alive: Vec<(String, i64)> = on_conn!(tx, |c| alive.load(c).await)?;
     let owners = dispatch_leases::table;
     let owners: Vec<(i32, Option<String>)> = on_conn!(tx, |c| owners.load(c).await)?;

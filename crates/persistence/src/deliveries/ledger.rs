@@ -16,7 +16,9 @@ use super::{
     answer::{Transact, failure},
     copies, decisions,
     finish::promote,
-    key, list, lock,
+    key,
+    list::{Progress, Walk},
+    lock, lost,
 };
 use crate::{
     ChangeError, ChangeMode, CommitError, Error, Store,
@@ -59,7 +61,8 @@ pub enum LedgerRefusal {
 }
 
 impl Store {
-    /// Lists deliveries as one page, the newest first; see [`DeliveryQuery`].
+    /// Lists deliveries as one page, the newest first; see [`DeliveryQuery`]. It is read in pieces,
+    /// between which the connection is given back and others get their turn.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -69,9 +72,17 @@ impl Store {
         after: Option<&DeliveryCursor>,
         limit: usize,
     ) -> Result<DeliveryPage, Error> {
-        self.database()
-            .snapshot(async |tx| list::page(self, tx, query, after, limit.max(1)).await)
-            .await
+        let mut walk = Walk::new(query, after, limit.max(1));
+        loop {
+            let piece = self
+                .database()
+                .snapshot(async |tx| walk.go_on(self, tx).await);
+            match piece.await? {
+                Progress::Ended => return Ok(walk.into_page()),
+                // On SQLite nothing else waits, so nobody else would get the thread.
+                Progress::Paused => tokio::task::yield_now().await,
+            }
+        }
     }
 
     /// Finds a delivery with its attempts and what was decided about it.
@@ -355,6 +366,8 @@ async fn retry(
             deliveries::due_time.eq(Some(now.micros())),
             deliveries::update_time.eq(now.micros()),
         );
+        // Whoever has it tried again means it.
+        lost::forget_all(tx, (partition, number), &offsets).await?;
         let rows = here().filter(deliveries::log_offset.eq_any(offsets));
         retried += on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
     }
@@ -381,5 +394,6 @@ async fn skip(
         deliveries::update_time.eq(decision.time.micros()),
     );
     on_conn!(tx, |c| diesel::update(row).set(change).execute(c).await)?;
+    lost::forget(tx, &[id]).await?;
     promote(tx, id, decision.time).await
 }

@@ -1,16 +1,21 @@
 //! One page of the ledger: the partitions are read from their ends and merged, and each delivery
-//! is held against the query.
+//! is held against the query. A page is put together in pieces, each of which has a connection
+//! for a short while.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, dsl::sql, sql_types::Bool};
 use diesel_async::RunQueryDsl;
-use waymark_domain::{delivery::DeliveryState, partition::Partition};
+use waymark_domain::{
+    delivery::{Delivery, DeliveryState},
+    partition::Partition,
+    value::{OrderId, WorkflowCode},
+};
 
 use super::query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
 use crate::{
     Error, Store, history,
-    rows::delivery::DeliveryRow,
+    rows::{delivery::DeliveryRow, journal::PAGE_ENTRIES},
     schema::deliveries,
     tx::{Tx, on_conn},
 };
@@ -40,69 +45,144 @@ struct Source {
     ended: bool,
 }
 
-pub(super) async fn page(
-    store: &Store,
-    tx: &mut Tx,
-    query: &DeliveryQuery,
-    after: Option<&DeliveryCursor>,
+/// How many deliveries one piece of a page looks at, and how many statements it makes.
+const PIECE_ROWS: usize = 1_000;
+const PIECE_STATEMENTS: usize = 128;
+
+/// A page that is put together.
+pub(super) struct Walk<'q> {
+    query: &'q DeliveryQuery,
     limit: usize,
-) -> Result<DeliveryPage, Error> {
-    let mut cursor = after.cloned().unwrap_or_default();
-    let mut sources = sources(store, tx, query, &cursor).await?;
-    let share = 2 * limit / sources.len().max(1);
-    let chunk = i64::try_from(share.clamp(8, 500)).unwrap_or(8);
-    let mut deliveries = Vec::new();
-    for _ in 0..SCAN_MAX {
-        let Some(row) = first(tx, &mut sources, chunk).await? else {
-            return Ok(DeliveryPage {
-                deliveries,
-                next: None,
-            });
-        };
-        let delivery = row.delivery()?;
-        let admitted = query.admits(&delivery);
-        if admitted && deliveries.len() == limit {
-            break;
-        }
-        cursor.pass(delivery.id);
-        deliveries.extend(Some(delivery).filter(|_| admitted));
-    }
-    Ok(DeliveryPage {
-        deliveries,
-        next: Some(cursor),
-    })
+    cursor: DeliveryCursor,
+    /// Orders whose entries are not known yet.
+    orders: Option<BTreeSet<&'q (WorkflowCode, OrderId)>>,
+    sources: Vec<Source>,
+    deliveries: Vec<Delivery>,
+    looked_at: usize,
+    /// Whether no delivery follows.
+    at_end: bool,
 }
 
-async fn sources(
-    store: &Store,
-    tx: &mut Tx,
-    query: &DeliveryQuery,
-    cursor: &DeliveryCursor,
-) -> Result<Vec<Source>, Error> {
-    if !query.orders.is_empty() {
-        let orders: BTreeSet<_> = query.orders.iter().collect();
-        let mut sources = Vec::new();
-        for (workflow, order_id) in orders {
+/// How far a page is.
+pub(super) enum Progress {
+    /// It is the turn of others, then it goes on.
+    Paused,
+    /// It is there.
+    Ended,
+}
+
+/// What comes next.
+enum Next {
+    Row(Box<DeliveryRow>),
+    /// It is not known before the next piece.
+    Pause,
+    End,
+}
+
+impl<'q> Walk<'q> {
+    pub(super) fn new(
+        query: &'q DeliveryQuery,
+        after: Option<&DeliveryCursor>,
+        limit: usize,
+    ) -> Self {
+        Self {
+            query,
+            limit,
+            cursor: after.cloned().unwrap_or_default(),
+            orders: None,
+            sources: Vec::new(),
+            deliveries: Vec::new(),
+            looked_at: 0,
+            at_end: false,
+        }
+    }
+
+    pub(super) fn into_page(self) -> DeliveryPage {
+        DeliveryPage {
+            deliveries: self.deliveries,
+            next: Some(self.cursor).filter(|_| !self.at_end),
+        }
+    }
+
+    /// Reads the next piece.
+    pub(super) async fn go_on(&mut self, store: &Store, tx: &mut Tx) -> Result<Progress, Error> {
+        let mut statements = PIECE_STATEMENTS;
+        if !self.open(store, tx, &mut statements).await? {
+            return Ok(Progress::Paused);
+        }
+        let chunk = self.chunk();
+        for _ in 0..PIECE_ROWS {
+            let row = match first(tx, &mut self.sources, chunk, &mut statements).await? {
+                Next::Row(row) => *row,
+                Next::Pause => return Ok(Progress::Paused),
+                Next::End => {
+                    self.at_end = true;
+                    return Ok(Progress::Ended);
+                }
+            };
+            let delivery = row.delivery()?;
+            let admitted = self.query.admits(&delivery);
+            if admitted && self.deliveries.len() == self.limit {
+                return Ok(Progress::Ended);
+            }
+            self.cursor.pass(delivery.id);
+            self.deliveries.extend(Some(delivery).filter(|_| admitted));
+            self.looked_at += 1;
+            if self.looked_at == SCAN_MAX {
+                return Ok(Progress::Ended);
+            }
+        }
+        Ok(Progress::Paused)
+    }
+
+    fn chunk(&self) -> i64 {
+        let share = 2 * self.limit / self.sources.len().max(1);
+        i64::try_from(share.clamp(8, 500)).unwrap_or(8)
+    }
+
+    /// Finds out what there is to read; says whether that is known.
+    async fn open(
+        &mut self,
+        store: &Store,
+        tx: &mut Tx,
+        statements: &mut usize,
+    ) -> Result<bool, Error> {
+        if self.orders.is_none() {
+            self.orders = Some(self.query.orders.iter().collect());
+            if self.query.orders.is_empty() {
+                self.sources = sources(store, self.query, &self.cursor);
+            }
+        }
+        while let Some((workflow, order_id)) = self.orders.as_mut().and_then(BTreeSet::pop_first) {
             let partition = store.partition_of(workflow, order_id);
             let offsets = history::offsets(tx, partition, workflow, order_id).await?;
-            let before = cursor.of(partition);
+            // Each page of a journal is as much as a statement.
+            *statements = statements.saturating_sub(2 + offsets.len() / PAGE_ENTRIES);
+            let before = self.cursor.of(partition);
             let offsets = offsets.into_iter().filter(|offset| *offset <= before.0);
             let stretch = Stretch::Order(offsets.collect());
-            sources.push(Source::new(partition, stretch, cursor));
+            let source = Source::new(partition, stretch, &self.cursor);
+            self.sources.push(source);
+            if *statements == 0 {
+                return Ok(false);
+            }
         }
-        return Ok(sources);
+        Ok(true)
     }
+}
+
+fn sources(store: &Store, query: &DeliveryQuery, cursor: &DeliveryCursor) -> Vec<Source> {
     let partitions = store.partition_count().all();
     if query.states.is_empty() || query.states.contains(&DeliveryState::Succeeded) {
         let all = partitions.map(|partition| Source::new(partition, Stretch::Log, cursor));
-        return Ok(all.collect());
+        return all.collect();
     }
     let states: BTreeSet<_> = query.states.iter().copied().collect();
     let stretches = partitions.flat_map(|partition| {
         let states = states.iter();
         states.map(move |state| Source::new(partition, Stretch::State(*state), cursor))
     });
-    Ok(stretches.collect())
+    stretches.collect()
 }
 
 /// Takes the newest delivery of all sources.
@@ -110,10 +190,18 @@ async fn first(
     tx: &mut Tx,
     sources: &mut [Source],
     chunk: i64,
-) -> Result<Option<DeliveryRow>, Error> {
+    statements: &mut usize,
+) -> Result<Next, Error> {
     let mut best = None;
     for (index, source) in sources.iter_mut().enumerate() {
-        let Some(row) = source.peek(tx, chunk).await? else {
+        while source.is_dry() {
+            if *statements == 0 {
+                return Ok(Next::Pause);
+            }
+            *statements -= 1;
+            source.refill(tx, chunk).await?;
+        }
+        let Some(row) = source.buffer.front() else {
             continue;
         };
         // Within a partition, offsets follow times.
@@ -122,9 +210,10 @@ async fn first(
             best = Some((index, place));
         }
     }
-    Ok(best
+    let row = best
         .and_then(|(index, _)| sources.get_mut(index))
-        .and_then(|source| source.buffer.pop_front()))
+        .and_then(|source| source.buffer.pop_front());
+    Ok(row.map_or(Next::End, |row| Next::Row(Box::new(row))))
 }
 
 impl Source {
@@ -138,16 +227,18 @@ impl Source {
         }
     }
 
-    /// The next delivery, which stays in the source.
-    async fn peek(&mut self, tx: &mut Tx, chunk: i64) -> Result<Option<&DeliveryRow>, Error> {
-        while self.buffer.is_empty() && !self.ended {
-            let rows = self.fetch(tx, chunk).await?;
-            if let Some(last) = rows.last() {
-                self.before = (last.log_offset, last.number);
-            }
-            self.buffer = rows.into();
+    /// Whether more has to be fetched before the next delivery is known.
+    fn is_dry(&self) -> bool {
+        self.buffer.is_empty() && !self.ended
+    }
+
+    async fn refill(&mut self, tx: &mut Tx, chunk: i64) -> Result<(), Error> {
+        let rows = self.fetch(tx, chunk).await?;
+        if let Some(last) = rows.last() {
+            self.before = (last.log_offset, last.number);
         }
-        Ok(self.buffer.front())
+        self.buffer = rows.into();
+        Ok(())
     }
 
     async fn fetch(&mut self, tx: &mut Tx, chunk: i64) -> Result<Vec<DeliveryRow>, Error> {

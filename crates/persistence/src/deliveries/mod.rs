@@ -13,16 +13,19 @@ mod finish;
 mod lease;
 mod ledger;
 mod list;
+pub(crate) mod lost;
 mod on_postgres;
+mod put_right;
 mod query;
 mod retention;
 mod statements;
 
 pub use answer::{Answered, LedgerCall};
 pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};
-pub use finish::{Finished, NextStep};
+pub use finish::{Finished, NextStep, Round};
 pub use lease::{DispatcherId, Leases, Leaving};
 pub use ledger::{Account, LedgerRefusal};
+pub use lost::LostDelivery;
 pub use query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
 pub use retention::{Removed, RetentionCursor};
 

@@ -1,7 +1,7 @@
 //! The statements of dispatching on PostgreSQL, for whole sets as arrays: a round trip
 //! for each kind of row, however many are due or were tried.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use diesel::{
     QueryResult,
@@ -18,14 +18,14 @@ use super::{
 };
 use crate::{rows::delivery::DeliveryRow, schema::deliveries, statement::array_statement};
 
-/// Finds due deliveries of a lane in several partitions, the longest due first, and whether each
-/// waits for an earlier one of its order.
+/// Finds due deliveries of several lanes in several partitions, the longest due first, and whether
+/// each waits for an earlier one of its order.
 #[derive(Debug)]
 struct FindDueOfAll<'a> {
     partitions: Vec<i32>,
-    lane: &'a str,
+    lanes: Vec<&'a str>,
+    limits: Vec<i64>,
     now: i64,
-    limit: i64,
 }
 
 impl QueryFragment<Pg> for FindDueOfAll<'_> {
@@ -36,20 +36,21 @@ impl QueryFragment<Pg> for FindDueOfAll<'_> {
              d.due_time, d.create_time, d.update_time, EXISTS (SELECT 1 FROM deliveries e \
              WHERE e.order_key = d.order_key AND e.lane = d.lane AND e.partition = d.partition \
              AND e.state = 'pending' AND (e.log_offset, e.number) < (d.log_offset, d.number)) \
-             FROM (SELECT c.* FROM UNNEST(",
+             FROM UNNEST(",
         );
+        out.push_bind_param::<Array<Text>, _>(&self.lanes)?;
+        out.push_sql(", ");
+        out.push_bind_param::<Array<BigInt>, _>(&self.limits)?;
+        out.push_sql(") AS l (lane, most) CROSS JOIN LATERAL (SELECT c.* FROM UNNEST(");
         out.push_bind_param::<Array<Integer>, _>(&self.partitions)?;
         out.push_sql(
-            ") AS k (partition) CROSS JOIN LATERAL (SELECT * FROM deliveries f WHERE f.lane = ",
+            ") AS k (partition) CROSS JOIN LATERAL (SELECT * FROM deliveries f WHERE f.lane = l.lane \
+             AND f.partition = k.partition AND f.due_time <= ",
         );
-        out.push_bind_param::<Text, _>(self.lane)?;
-        out.push_sql(" AND f.partition = k.partition AND f.due_time <= ");
         out.push_bind_param::<BigInt, _>(&self.now)?;
-        out.push_sql(" ORDER BY f.due_time LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(") c ORDER BY c.due_time LIMIT ");
-        out.push_bind_param::<BigInt, _>(&self.limit)?;
-        out.push_sql(") d ORDER BY d.due_time");
+        out.push_sql(
+            " ORDER BY f.due_time LIMIT l.most) c ORDER BY c.due_time LIMIT l.most) d ORDER BY d.due_time",
+        );
         Ok(())
     }
 }
@@ -63,18 +64,18 @@ impl Query for FindDueOfAll<'_> {
     type SqlType = (deliveries::SqlType, Bool);
 }
 
-/// Finds at most `limit` due deliveries of a lane.
+/// Finds due deliveries of lanes, of each at most as many as its limit says.
 pub(super) async fn due(
     mut connection: &AsyncPgConnection,
     partitions: &BTreeSet<Partition>,
-    lane: &str,
-    (now, limit): (i64, i64),
+    lanes: &BTreeMap<String, i64>,
+    now: i64,
 ) -> QueryResult<Vec<(DeliveryRow, bool)>> {
     let find = FindDueOfAll {
         partitions: partitions.iter().map(|p| p.number()).collect(),
-        lane,
+        lanes: lanes.keys().map(String::as_str).collect(),
+        limits: lanes.values().copied().collect(),
         now,
-        limit,
     };
     find.load(&mut connection).await
 }

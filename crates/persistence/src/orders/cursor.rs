@@ -22,6 +22,27 @@ pub(super) enum Place {
     Id(String, String),
 }
 
+/// What of an order says where it stands in any list.
+#[derive(Debug, Clone, diesel::Queryable)]
+pub(super) struct Spot {
+    pub(super) partition: i32,
+    pub(super) order_key: i64,
+    pub(super) workflow: String,
+    pub(super) id: String,
+    pub(super) create_time: i64,
+    pub(super) update_time: i64,
+}
+
+impl Spot {
+    pub(super) fn place(&self, by: SortKey) -> Place {
+        match by {
+            SortKey::UpdateTime => Place::Time(self.update_time, self.partition, self.order_key),
+            SortKey::CreateTime => Place::Time(self.create_time, self.partition, self.order_key),
+            SortKey::Id => Place::Id(self.id.clone(), self.workflow.clone()),
+        }
+    }
+}
+
 pub(super) fn place(row: &OrderRow, by: SortKey) -> Place {
     match by {
         SortKey::UpdateTime => Place::Time(row.update_time, row.partition, row.order_key),
@@ -31,7 +52,7 @@ pub(super) fn place(row: &OrderRow, by: SortKey) -> Place {
 }
 
 /// Whether a place comes behind another in the direction of the list.
-pub(super) fn behind(place: &Place, other: &Place, direction: Direction) -> bool {
+fn behind(place: &Place, other: &Place, direction: Direction) -> bool {
     match direction {
         Direction::Ascending => place > other,
         Direction::Descending => place < other,
@@ -39,7 +60,7 @@ pub(super) fn behind(place: &Place, other: &Place, direction: Direction) -> bool
 }
 
 /// Whether an order comes behind the cursor.
-pub(super) fn is_next(row: &OrderRow, query: &OrderQuery, after: Option<&OrderCursor>) -> bool {
+pub(super) fn is_next(spot: &Spot, query: &OrderQuery, after: Option<&OrderCursor>) -> bool {
     let direction = query.sort.direction;
     match after {
         None => true,
@@ -49,17 +70,19 @@ pub(super) fn is_next(row: &OrderRow, query: &OrderQuery, after: Option<&OrderCu
             order_key,
         }) => {
             let cursor = Place::Time(update_time.micros(), *partition, *order_key);
-            behind(&place(row, SortKey::UpdateTime), &cursor, direction)
+            behind(&spot.place(SortKey::UpdateTime), &cursor, direction)
         }
         Some(OrderCursor::CreateTime { after }) => {
-            after.get(&row.partition).is_none_or(|key| match direction {
-                Direction::Ascending => row.order_key > *key,
-                Direction::Descending => row.order_key < *key,
-            })
+            after
+                .get(&spot.partition)
+                .is_none_or(|key| match direction {
+                    Direction::Ascending => spot.order_key > *key,
+                    Direction::Descending => spot.order_key < *key,
+                })
         }
         Some(OrderCursor::Id { id, workflow }) => {
             let cursor = Place::Id(id.to_string(), workflow.to_string());
-            behind(&place(row, SortKey::Id), &cursor, direction)
+            behind(&spot.place(SortKey::Id), &cursor, direction)
         }
     }
 }

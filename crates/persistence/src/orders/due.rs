@@ -6,9 +6,10 @@ use waymark_domain::{order::Order, partition::Partition, value::Timestamp};
 
 use crate::{
     Error, Store,
+    deliveries::lost,
     rows::order::OrderRow,
     schema::orders,
-    tx::{Ending, before, on_conn},
+    tx::{Ending, Tx, before, on_conn},
 };
 
 /// An order that is due, as it was found.
@@ -19,6 +20,34 @@ pub struct DueOrder {
     /// Since when it is due.
     pub due_time: Timestamp,
     key: (i32, i64),
+}
+
+/// An order in the version in which time does something with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerKey {
+    pub(crate) partition: i32,
+    pub(crate) order_key: i64,
+    pub(crate) version: i64,
+}
+
+impl DueOrder {
+    /// Its key, with the version in which it is due.
+    pub fn key(&self) -> TimerKey {
+        TimerKey {
+            partition: self.key.0,
+            order_key: self.key.1,
+            version: self.order.version,
+        }
+    }
+
+    fn read(row: &OrderRow) -> Option<Result<Self, Error>> {
+        let due_time = Timestamp::from_micros(row.due_time?);
+        Some(row.order().map(|order| Self {
+            order,
+            due_time,
+            key: (row.partition, row.order_key),
+        }))
+    }
 }
 
 impl Store {
@@ -43,15 +72,31 @@ impl Store {
             .database()
             .read(async |tx| Ok(on_conn!(tx, |c| query().load::<OrderRow>(c).await)?))
             .await?;
-        let found = rows.iter().filter_map(|row| {
-            let due_time = Timestamp::from_micros(row.due_time?);
-            Some(row.order().map(|order| DueOrder {
-                order,
-                due_time,
-                key: (row.partition, row.order_key),
-            }))
+        rows.iter().filter_map(DueOrder::read).collect()
+    }
+
+    /// Makes orders of a partition due now that wait for their time and were changed last at an
+    /// instant that is yet to come, and says how many: the dispatcher looks at each, and puts right
+    /// what waits since such an instant.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database does not answer.
+    pub async fn look_at_orders_of_the_future(&self, partition: Partition) -> Result<usize, Error> {
+        let now = self.clock().now().micros();
+        let rows = || {
+            orders::table
+                .filter(orders::partition.eq(partition.number()))
+                .filter(orders::due_time.gt(now))
+                .filter(orders::update_time.gt(now))
+        };
+        let written = self.database().write(&[], async |tx| {
+            let count = on_conn!(tx, |c| diesel::update(rows())
+                .set(orders::due_time.eq(Some(now)))
+                .execute(c)
+                .await)?;
+            Ok(Ending::Commit(count))
         });
-        found.collect()
+        written.await.map_err(before)
     }
 
     /// Sets when an order is due next, as long as nothing happened to it, nor to the timers of its
@@ -60,21 +105,38 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
     pub async fn reschedule(&self, due: &DueOrder, next: Option<Timestamp>) -> Result<(), Error> {
-        let row = || {
-            orders::table
-                .find(due.key)
-                .filter(orders::version.eq(due.order.version))
-                // A change of its workflow makes an order due anew.
-                .filter(orders::due_time.eq(due.due_time.micros()))
-        };
-        let next = next.map(Timestamp::micros);
         let written = self.database().write(&[], async |tx| {
-            on_conn!(tx, |c| diesel::update(row())
-                .set(orders::due_time.eq(next))
-                .execute(c)
-                .await)?;
+            set(tx, due, next).await?;
             Ok(Ending::Commit(()))
         });
         written.await.map_err(before)
     }
+
+    /// Puts an order aside: it is not due any more before it changes, or the timers of its
+    /// workflow do, and then it may be tried as often as any other.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn put_timer_aside(&self, due: &DueOrder) -> Result<(), Error> {
+        let written = self.database().write(&[], async |tx| {
+            set(tx, due, None).await?;
+            lost::forget_timer(tx, due.key()).await?;
+            Ok(Ending::Commit(()))
+        });
+        written.await.map_err(before)
+    }
+}
+
+async fn set(tx: &mut Tx, due: &DueOrder, next: Option<Timestamp>) -> Result<(), Error> {
+    let row = orders::table
+        .find(due.key)
+        .filter(orders::version.eq(due.order.version))
+        // A change of its workflow makes an order due anew.
+        .filter(orders::due_time.eq(due.due_time.micros()));
+    let next = next.map(Timestamp::micros);
+    on_conn!(tx, |c| diesel::update(row)
+        .set(orders::due_time.eq(next))
+        .execute(c)
+        .await)?;
+    Ok(())
 }

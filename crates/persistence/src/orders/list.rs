@@ -1,71 +1,196 @@
-//! One page of a list: sorted streams are merged, or what few orders were named
-//! is fetched and sorted, and each order is held against the query.
+//! One page of a list: sorted streams are merged, or the few orders that were named are
+//! looked up, and each order is held against the query. A page is put together in
+//! pieces, each of which has a connection for a short while.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    order::Standing,
+    order::{Order, Standing},
     partition::Partition,
     value::{ActorId, WorkflowCode},
 };
 
 use super::{
-    cursor::{Place, advance, behind, from_id, from_key, from_time, is_next, place},
+    cursor::{Spot, advance, from_id, from_key, from_time, is_next},
+    merge::{Merge, Next, Piece},
     query::{Direction, OrderCursor, OrderPage, OrderQuery, SortKey},
-    source::{Source, Stretch},
+    source::{Fetched, Source, Stretch},
 };
 use crate::{
     Error, Store,
-    commit::lookup,
     rows::{Reading, order::OrderRow},
     schema::{assignments, customer_orders, orders},
     tx::{Tx, on_conn},
     workflows,
 };
 
-/// How many orders one page may look at.
+/// How many orders one page may look at, and how many bytes of them.
 const SCAN_MAX: usize = 5_000;
+const SCAN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
-/// Up to this many orders of a customer are fetched and sorted; more are searched for in a
+/// How many bytes of orders a page may have, as they are stored.
+const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// Up to this many orders of a customer are looked up and sorted; more are searched for in a
 /// list of all, which is slower but bounded for each page, in memory too.
-const FETCH_MAX: usize = 1_000;
+const NAMED_MAX: usize = 1_000;
 
-pub(super) async fn page(
-    store: &Store,
-    tx: &mut Tx,
-    query: &OrderQuery,
-    after: Option<&OrderCursor>,
+/// How many named orders are read at once.
+const NAMED_AT_ONCE: usize = 16;
+
+/// How many keys are looked up in one statement; SQLite bounds its parameters.
+const KEYS_AT_ONCE: usize = 500;
+
+/// How far a page is.
+pub(super) enum Progress {
+    /// It is the turn of others, then it goes on.
+    Paused,
+    /// It is there.
+    Ended,
+}
+
+/// A page that is put together.
+pub(super) struct Walk<'q> {
+    query: &'q OrderQuery,
     limit: usize,
-) -> Result<OrderPage, Error> {
+    /// The streams, where orders are not named.
+    merge: Option<Merge>,
+    orders: Vec<Order>,
+    bytes: usize,
+    /// Behind the last order that was looked at.
+    cursor: Option<OrderCursor>,
+    looked_at: usize,
+    bytes_looked_at: usize,
+    /// Whether no order follows.
+    at_end: bool,
+}
+
+impl<'q> Walk<'q> {
+    pub(super) fn new(query: &'q OrderQuery, after: Option<&OrderCursor>, limit: usize) -> Self {
+        Self {
+            query,
+            limit,
+            merge: None,
+            orders: Vec::new(),
+            bytes: 0,
+            cursor: after.cloned(),
+            looked_at: 0,
+            bytes_looked_at: 0,
+            at_end: false,
+        }
+    }
+
+    pub(super) fn into_page(self) -> OrderPage {
+        OrderPage {
+            orders: self.orders,
+            next: self.cursor.filter(|_| !self.at_end),
+        }
+    }
+
+    /// Reads the next piece.
+    pub(super) async fn go_on(&mut self, store: &Store, tx: &mut Tx) -> Result<Progress, Error> {
+        if self.merge.is_none() {
+            let codes = codes(tx, self.query).await?;
+            if let Some(spots) = named(tx, self.query, &codes).await? {
+                return self.look_up(tx, spots).await;
+            }
+            let sources = sources(store, tx, self.query, &codes, self.cursor.as_ref()).await?;
+            self.merge = Some(Merge::new(sources, self.query.sort, self.limit));
+        }
+        let mut piece = Piece::default();
+        loop {
+            let Some(merge) = &mut self.merge else {
+                return Ok(Progress::Paused);
+            };
+            let row = match merge.next(tx, &mut piece).await? {
+                Next::Row(row) if past_the_end(&row, self.query) => return Ok(self.end()),
+                Next::Row(row) => *row,
+                Next::Pause => return Ok(Progress::Paused),
+                Next::End => return Ok(self.end()),
+            };
+            piece.see(&row);
+            if self.is_full_with(&row)? {
+                return Ok(Progress::Ended);
+            }
+        }
+    }
+
+    /// Reads the orders that were named, in the order of the list. They are looked up anew by each
+    /// piece, since one that changed meanwhile stands elsewhere.
+    async fn look_up(&mut self, tx: &mut Tx, mut spots: Vec<Spot>) -> Result<Progress, Error> {
+        let sort = self.query.sort;
+        spots.retain(|spot| is_next(spot, self.query, self.cursor.as_ref()));
+        spots.sort_by_cached_key(|spot| spot.place(sort.by));
+        if sort.direction == Direction::Descending {
+            spots.reverse();
+        }
+        let mut piece = Piece::default();
+        for spots in spots.chunks(NAMED_AT_ONCE) {
+            if piece.is_used_up() {
+                return Ok(Progress::Paused);
+            }
+            let rows = read(tx, spots).await?;
+            piece.count(Fetched {
+                rows: rows.len(),
+                bytes: rows.iter().map(|row| row.body.len()).sum(),
+            });
+            for row in rows {
+                if self.is_full_with(&row)? {
+                    return Ok(Progress::Ended);
+                }
+            }
+        }
+        Ok(self.end())
+    }
+
+    fn end(&mut self) -> Progress {
+        self.at_end = true;
+        Progress::Ended
+    }
+
+    /// Looks at the next order of the list; says whether the page ends before or behind it.
+    fn is_full_with(&mut self, row: &OrderRow) -> Result<bool, Error> {
+        let size = row.body.len();
+        if self.query.may_admit(row) {
+            let order = row.order()?;
+            if self.query.admits(&order) {
+                let is_large = !self.orders.is_empty() && self.bytes + size > PAGE_BYTES_MAX;
+                if self.orders.len() == self.limit || is_large {
+                    return Ok(true);
+                }
+                self.orders.push(order);
+                self.bytes += size;
+            }
+        }
+        self.cursor = Some(advance(self.cursor.take(), row, self.query.sort.by)?);
+        self.looked_at += 1;
+        self.bytes_looked_at += size;
+        Ok(self.looked_at >= SCAN_MAX || self.bytes_looked_at >= SCAN_BYTES_MAX)
+    }
+}
+
+/// The workflows whose orders are asked for.
+async fn codes(tx: &mut Tx, query: &OrderQuery) -> Result<BTreeSet<WorkflowCode>, Error> {
     let codes = if query.workflows.is_empty() {
         workflows::codes(tx).await?
     } else {
         query.workflows.clone()
     };
-    let codes = codes.into_iter().collect::<BTreeSet<_>>();
-    if let Some(rows) = fetch(tx, query, &codes).await? {
-        return sorted(rows, query, after, limit);
-    }
-    let sources = sources(store, tx, query, &codes, after).await?;
-    merged(tx, sources, query, after, limit).await
+    Ok(codes.into_iter().collect())
 }
 
-/// Fetches the orders that the query names; none where it does not name any, or too many.
-async fn fetch(
+/// Where the orders stand that the query names; none where it does not name any, or too many.
+async fn named(
     tx: &mut Tx,
     query: &OrderQuery,
     codes: &BTreeSet<WorkflowCode>,
-) -> Result<Option<Vec<OrderRow>>, Error> {
+) -> Result<Option<Vec<Spot>>, Error> {
     if !query.ids.is_empty() {
-        let ids = query.ids.iter().collect::<BTreeSet<_>>();
-        let keys = codes
-            .iter()
-            .flat_map(|workflow| ids.iter().map(|id| (workflow.as_str(), id.as_str())));
-        let mut keys = keys.collect::<Vec<_>>();
-        keys.sort_unstable();
-        return Ok(Some(lookup::orders_of(tx, &keys).await?));
+        let ids = query.ids.iter().map(waymark_domain::value::OrderId::as_str);
+        let ids = ids.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
+        return Ok(Some(with_ids(tx, codes, &ids).await?));
     }
     let Some(customer) = query
         .customer
@@ -77,11 +202,47 @@ async fn fetch(
     let mut keys = Vec::new();
     for workflow in codes {
         keys.extend(of_customer(tx, workflow, customer).await?);
+        if keys.len() > NAMED_MAX {
+            return Ok(None);
+        }
     }
-    if keys.len() > FETCH_MAX {
-        return Ok(None);
+    Ok(Some(with_keys(tx, &keys).await?))
+}
+
+/// What of an order is a [`Spot`].
+type SpotColumns = (
+    orders::partition,
+    orders::order_key,
+    orders::workflow,
+    orders::id,
+    orders::create_time,
+    orders::update_time,
+);
+const SPOT: SpotColumns = (
+    orders::partition,
+    orders::order_key,
+    orders::workflow,
+    orders::id,
+    orders::create_time,
+    orders::update_time,
+);
+
+async fn with_ids(
+    tx: &mut Tx,
+    codes: &BTreeSet<WorkflowCode>,
+    ids: &[&str],
+) -> Result<Vec<Spot>, Error> {
+    let mut spots = Vec::new();
+    for workflow in codes {
+        for ids in ids.chunks(KEYS_AT_ONCE) {
+            let find = orders::table
+                .filter(orders::workflow.eq(workflow.as_str()))
+                .filter(orders::id.eq_any(ids))
+                .select(SPOT);
+            spots.extend(on_conn!(tx, |c| find.load::<Spot>(c).await)?);
+        }
     }
-    Ok(Some(by_keys(tx, keys).await?))
+    Ok(spots)
 }
 
 async fn of_customer(
@@ -93,93 +254,48 @@ async fn of_customer(
         .filter(customer_orders::workflow.eq(workflow.as_str()))
         .filter(customer_orders::customer_id.eq(customer.as_str()))
         .select((customer_orders::partition, customer_orders::order_key))
-        .limit(i64::try_from(FETCH_MAX + 1).unwrap_or(i64::MAX));
+        .limit(i64::try_from(NAMED_MAX + 1).unwrap_or(i64::MAX));
     Ok(on_conn!(tx, |c| keys.load(c).await)?)
 }
 
-async fn by_keys(tx: &mut Tx, keys: Vec<(i32, i64)>) -> Result<Vec<OrderRow>, Error> {
-    let mut rows = Vec::with_capacity(keys.len());
-    let partitions = keys
-        .iter()
-        .map(|(partition, _)| *partition)
-        .collect::<BTreeSet<_>>();
-    for partition in partitions {
-        let keys = keys
-            .iter()
-            .filter(|(of, _)| *of == partition)
-            .map(|(_, key)| *key)
-            .collect::<Vec<_>>();
-        for keys in keys.chunks(500) {
+async fn with_keys(tx: &mut Tx, keys: &[(i32, i64)]) -> Result<Vec<Spot>, Error> {
+    let mut spots = Vec::with_capacity(keys.len());
+    for (partition, keys) in by_partition(keys.iter().copied()) {
+        for keys in keys.chunks(KEYS_AT_ONCE) {
             let find = orders::table
                 .filter(orders::partition.eq(partition))
-                .filter(orders::order_key.eq_any(keys));
-            rows.extend(on_conn!(tx, |c| find.load::<OrderRow>(c).await)?);
+                .filter(orders::order_key.eq_any(keys))
+                .select(SPOT);
+            spots.extend(on_conn!(tx, |c| find.load::<Spot>(c).await)?);
         }
     }
-    Ok(rows)
+    Ok(spots)
 }
 
-fn sorted(
-    mut rows: Vec<OrderRow>,
-    query: &OrderQuery,
-    after: Option<&OrderCursor>,
-    limit: usize,
-) -> Result<OrderPage, Error> {
-    rows.retain(|row| is_next(row, query, after));
-    rows.sort_by_cached_key(|row| place(row, query.sort.by));
-    if query.sort.direction == Direction::Descending {
-        rows.reverse();
+/// Reads orders in the order of their spots.
+async fn read(tx: &mut Tx, spots: &[Spot]) -> Result<Vec<OrderRow>, Error> {
+    let keys = spots.iter().map(|spot| (spot.partition, spot.order_key));
+    let mut rows = BTreeMap::new();
+    for (partition, keys) in by_partition(keys.clone()) {
+        let find = orders::table
+            .filter(orders::partition.eq(partition))
+            .filter(orders::order_key.eq_any(keys));
+        let found = on_conn!(tx, |c| find.load::<OrderRow>(c).await)?;
+        rows.extend(
+            found
+                .into_iter()
+                .map(|row| ((row.partition, row.order_key), row)),
+        );
     }
-    let mut orders = Vec::new();
-    let mut cursor = after.cloned();
-    for row in rows {
-        let order = row.order()?;
-        let admitted = query.admits(&order);
-        if admitted && orders.len() == limit {
-            return Ok(OrderPage {
-                orders,
-                next: cursor,
-            });
-        }
-        cursor = Some(advance(cursor, &row, query.sort.by)?);
-        orders.extend(Some(order).filter(|_| admitted));
-    }
-    Ok(OrderPage { orders, next: None })
+    Ok(keys.filter_map(|key| rows.remove(&key)).collect())
 }
 
-async fn merged(
-    tx: &mut Tx,
-    mut sources: Vec<Source>,
-    query: &OrderQuery,
-    after: Option<&OrderCursor>,
-    limit: usize,
-) -> Result<OrderPage, Error> {
-    let share = 2 * limit / sources.len().max(1);
-    let chunk = i64::try_from(share.clamp(8, 500)).unwrap_or(8);
-    let mut orders = Vec::new();
-    let mut cursor = after.cloned();
-    for _ in 0..SCAN_MAX {
-        let Some(row) = first(tx, &mut sources, query, chunk).await? else {
-            return Ok(OrderPage { orders, next: None });
-        };
-        if past_the_end(&row, query) {
-            return Ok(OrderPage { orders, next: None });
-        }
-        let order = row.order()?;
-        let admitted = query.admits(&order);
-        if admitted && orders.len() == limit {
-            return Ok(OrderPage {
-                orders,
-                next: cursor,
-            });
-        }
-        cursor = Some(advance(cursor, &row, query.sort.by)?);
-        orders.extend(Some(order).filter(|_| admitted));
+fn by_partition(keys: impl Iterator<Item = (i32, i64)>) -> BTreeMap<i32, Vec<i64>> {
+    let mut partitions: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+    for (partition, key) in keys {
+        partitions.entry(partition).or_default().push(key);
     }
-    Ok(OrderPage {
-        orders,
-        next: cursor,
-    })
+    partitions
 }
 
 /// In a list by update time, nothing after this order can lie within the asked times.
@@ -193,31 +309,6 @@ fn past_the_end(row: &OrderRow, query: &OrderQuery) -> bool {
             .is_some_and(|after| row.update_time <= after.micros()),
         (SortKey::CreateTime | SortKey::Id, _) => false,
     }
-}
-
-/// Takes the order that comes first of all streams.
-async fn first(
-    tx: &mut Tx,
-    sources: &mut [Source],
-    query: &OrderQuery,
-    chunk: i64,
-) -> Result<Option<OrderRow>, Error> {
-    let mut best: Option<(usize, Place)> = None;
-    for (index, source) in sources.iter_mut().enumerate() {
-        let Some(row) = source.peek(tx, chunk).await? else {
-            continue;
-        };
-        let place = place(row, query.sort.by);
-        if best
-            .as_ref()
-            .is_none_or(|(_, other)| behind(other, &place, query.sort.direction))
-        {
-            best = Some((index, place));
-        }
-    }
-    Ok(best
-        .and_then(|(index, _)| sources.get_mut(index))
-        .and_then(Source::next))
 }
 
 async fn sources(

@@ -3,10 +3,11 @@
 mod cursor;
 mod due;
 mod list;
+mod merge;
 mod query;
 mod source;
 
-pub use due::DueOrder;
+pub use due::{DueOrder, TimerKey};
 pub use query::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 
 use std::{collections::HashMap, sync::Arc};
@@ -18,6 +19,7 @@ use waymark_domain::{
     value::{OrderId, WorkflowCode},
 };
 
+use self::list::{Progress, Walk};
 use crate::{
     Error, Published, Store, catalog,
     commit::lookup,
@@ -101,7 +103,12 @@ impl Store {
         Ok(found)
     }
 
-    /// Lists orders as one page; see [`OrderQuery`].
+    /// Lists orders as one page; see [`OrderQuery`]. A page ends at 4 MiB of orders as they are
+    /// stored, or with one that is larger.
+    ///
+    /// It is read in pieces, between which the connection is given back and others get their
+    /// turn. As between pages, an order that changes meanwhile may be met again or missed where
+    /// the list is sorted by update time.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -111,9 +118,17 @@ impl Store {
         after: Option<&OrderCursor>,
         limit: usize,
     ) -> Result<OrderPage, Error> {
-        self.database()
-            .snapshot(async |tx| list::page(self, tx, query, after, limit.max(1)).await)
-            .await
+        let mut walk = Walk::new(query, after, limit.max(1));
+        loop {
+            let piece = self
+                .database()
+                .snapshot(async |tx| walk.go_on(self, tx).await);
+            match piece.await? {
+                Progress::Ended => return Ok(walk.into_page()),
+                // On SQLite nothing else waits, so nobody else would get the thread.
+                Progress::Paused => tokio::task::yield_now().await,
+            }
+        }
     }
 
     /// Counts the orders of a workflow by where they stand; places without orders are left out.

@@ -8,6 +8,8 @@ use waymark_domain::{
     value::{ActorId, OrderId, StatusCode, Timestamp, WorkflowCode},
 };
 
+use crate::rows::order::OrderRow;
+
 /// Which orders to list; all that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderQuery {
@@ -26,7 +28,7 @@ pub struct OrderQuery {
     /// With a last entry earlier than this.
     pub updated_before: Option<Timestamp>,
     /// With all of these attributes. There is no index of them: a page looks at a bounded
-    /// number of orders, and may be short and still have a next one.
+    /// number of orders, and of bytes, and may be short and still have a next one.
     pub attributes: BTreeMap<String, String>,
     /// In which order.
     pub sort: OrderSort,
@@ -99,7 +101,57 @@ pub struct OrderPage {
     pub next: Option<OrderCursor>,
 }
 
+/// What of an order is read to see whether it may be asked for; the rest is passed over.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Searched {
+    attributes: BTreeMap<String, String>,
+    customer: SearchedCustomer,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct SearchedCustomer {
+    id: String,
+}
+
 impl OrderQuery {
+    /// Whether an order may be asked for, by its columns, its attributes and its customer:
+    /// reading all of it costs several times as much.
+    pub(super) fn may_admit(&self, row: &OrderRow) -> bool {
+        let stands = |(workflow, standing): &(WorkflowCode, Standing)| {
+            standing.status.as_str() == row.status
+                && standing.state.as_str() == row.state
+                && workflow.as_str() == row.workflow
+        };
+        let returns = |status: &StatusCode| row.return_status.as_deref() == Some(status.as_str());
+        let time = Timestamp::from_micros(row.update_time);
+        self.standings
+            .as_ref()
+            .is_none_or(|places| places.iter().any(stands))
+            && (self.return_statuses.is_empty() || self.return_statuses.iter().any(returns))
+            && self.updated_after.is_none_or(|after| time > after)
+            && self.updated_before.is_none_or(|before| time < before)
+            && self.may_admit_body(&row.body)
+    }
+
+    /// What cannot be read is not passed over: it is told when all of it is read.
+    fn may_admit_body(&self, body: &str) -> bool {
+        if self.attributes.is_empty() && self.customer.is_none() {
+            return true;
+        }
+        let Ok(Searched {
+            attributes,
+            customer,
+        }) = serde_json::from_str(body)
+        else {
+            return true;
+        };
+        let has = |(key, value): (&String, &String)| attributes.get(key) == Some(value);
+        let of = |asked: &ActorId| asked.as_str() == customer.id;
+        self.attributes.iter().all(has) && self.customer.as_ref().is_none_or(of)
+    }
+
     /// Whether an order is asked for.
     pub(super) fn admits(&self, order: &Order) -> bool {
         let place = |(workflow, standing): &(WorkflowCode, Standing)| {

@@ -48,6 +48,14 @@ pub(super) enum Seen {
     No,
 }
 
+/// What one statement brought.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Fetched {
+    pub(super) rows: usize,
+    /// Of the orders themselves.
+    pub(super) bytes: usize,
+}
+
 /// A sorted stream of orders.
 #[derive(Debug)]
 pub(super) struct Source {
@@ -69,28 +77,36 @@ impl Source {
         }
     }
 
-    /// The next order, which stays in the stream.
-    pub(super) async fn peek(
-        &mut self,
-        tx: &mut Tx,
-        chunk: i64,
-    ) -> Result<Option<&OrderRow>, Error> {
-        if self.buffer.is_empty() && !self.ended {
-            let rows = self.fetch(tx, chunk).await?;
-            self.ended = i64::try_from(rows.len()).is_ok_and(|length| length < chunk);
-            if let Some(last) = rows.last() {
-                self.from = match self.from {
-                    From::Time(..) => From::Time(last.update_time, last.order_key),
-                    From::Key(_) => From::Key(last.order_key),
-                    From::Id(..) => From::Id(last.id.clone(), Seen::Yes),
-                };
-            }
-            self.buffer = rows.into();
-        }
-        Ok(self.buffer.front())
+    /// The next order of those at hand, which stays in the stream.
+    pub(super) fn front(&self) -> Option<&OrderRow> {
+        self.buffer.front()
     }
 
-    /// Takes the order that was peeked at.
+    /// Whether more has to be fetched before the next order is known.
+    pub(super) fn is_dry(&self) -> bool {
+        self.buffer.is_empty() && !self.ended
+    }
+
+    /// Fetches at most `chunk` orders, and says how many and how large they are.
+    pub(super) async fn refill(&mut self, tx: &mut Tx, chunk: i64) -> Result<Fetched, Error> {
+        let rows = self.fetch(tx, chunk).await?;
+        self.ended = i64::try_from(rows.len()).is_ok_and(|length| length < chunk);
+        if let Some(last) = rows.last() {
+            self.from = match self.from {
+                From::Time(..) => From::Time(last.update_time, last.order_key),
+                From::Key(_) => From::Key(last.order_key),
+                From::Id(..) => From::Id(last.id.clone(), Seen::Yes),
+            };
+        }
+        let fetched = Fetched {
+            rows: rows.len(),
+            bytes: rows.iter().map(|row| row.body.len()).sum(),
+        };
+        self.buffer = rows.into();
+        Ok(fetched)
+    }
+
+    /// Takes the next order.
     pub(super) fn next(&mut self) -> Option<OrderRow> {
         self.buffer.pop_front()
     }

@@ -29,16 +29,18 @@ pub(crate) struct NewDeliveryRow<'e> {
     pub(crate) kind: &'e str,
     pub(crate) destination: String,
     pub(crate) create_time: i64,
+    pub(crate) due_time: i64,
 }
 
 impl<'e> NewDeliveryRow<'e> {
     /// Writes what an entry of an order set off into a row. The order is given by its key
-    /// and the version in which the step leaves it.
+    /// and the version in which the step leaves it; it is due at once, by the clock.
     pub(crate) fn new(
         logged: &'e Logged,
         (order_key, order_version): (i64, i64),
         number: i32,
         set_off: &'e SetOff,
+        clock: Timestamp,
     ) -> Self {
         Self {
             partition: logged.position.partition.number(),
@@ -55,6 +57,7 @@ impl<'e> NewDeliveryRow<'e> {
             kind: set_off.to.kind(),
             destination: set_off.to.to_string(),
             create_time: logged.entry.create_time.micros(),
+            due_time: clock.micros(),
         }
     }
 }

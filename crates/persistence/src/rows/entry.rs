@@ -119,6 +119,12 @@ impl<'e> NewEntryRow<'e> {
 }
 
 impl EntryRow {
+    /// How many bytes its texts have.
+    pub(crate) fn bytes(&self) -> usize {
+        let set_off = self.set_off.as_ref().map_or(0, String::len);
+        self.comment.len() + self.metadata.len() + self.detail.len() + set_off
+    }
+
     /// Reads the entry.
     pub(crate) fn logged(&self) -> Result<Logged, Error> {
         let row = format!("{}/{}", self.partition, self.log_offset);

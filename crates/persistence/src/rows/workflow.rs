@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use waymark_domain::{
+    guard::Expression,
     value::{Label, StoreView, Timestamp, WorkflowCode},
     workflow::{Assignment, Stamp, State, Status, Transition, Trigger, Workflow},
 };
@@ -147,11 +148,7 @@ impl StateRow {
             operations: reading.json("operations", &self.operations)?,
             holdable: self.holdable,
             terminal: self.terminal,
-            entry_guard: self
-                .entry_guard
-                .as_ref()
-                .map(|guard| reading.word("entry_guard", guard))
-                .transpose()?,
+            entry_guard: self.entry_guard.as_deref().map(Expression::of_stored),
             position: self.position,
             on_enter: reading.json("on_enter", &self.on_enter)?,
             on_leave: reading.json("on_leave", &self.on_leave)?,
@@ -350,11 +347,7 @@ impl TransitionRow {
             from_states: reading.json("from_states", &self.from_states)?,
             to_state: reading.text("to_state", &self.to_state)?,
             to_status: reading.optional("to_status", self.to_status.as_deref())?,
-            guard: self
-                .guard
-                .as_ref()
-                .map(|guard| reading.word("guard", guard))
-                .transpose()?,
+            guard: self.guard.as_deref().map(Expression::of_stored),
             trigger,
             operation: reading.optional("operation", self.operation.as_deref())?,
             roles: reading.json("roles", &self.roles)?,

@@ -62,17 +62,18 @@ impl Attempts {
             WriteFailure::Before(error) => error,
         };
         let passing = error.is_passing() || self.in_doubt;
-        let is_over = (self.in_doubt && self.repeat == Repeat::Doubtful)
+        let is_over = error.is_of_storage()
+            || (self.in_doubt && self.repeat == Repeat::Doubtful)
             // A refusal that is not known to pass may be the row of the same call, made elsewhere.
             || (!passing && std::mem::replace(&mut self.refused_before, true));
         if !is_over && self.patience.wait().await {
             return Ok(());
         }
         report(&error, "a change of tracking tokens was given up");
-        Err(TrackingError::Failed(match (self.in_doubt, passing) {
-            (true, _) => CommitError::OutcomeUnknown,
-            (false, true) => CommitError::Unavailable,
-            (false, false) => CommitError::Database,
+        Err(TrackingError::Failed(if self.in_doubt {
+            CommitError::OutcomeUnknown
+        } else {
+            CommitError::from(&error)
         }))
     }
 }

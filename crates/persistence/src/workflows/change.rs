@@ -125,13 +125,14 @@ impl Store {
                 Err(WriteFailure::Before(error)) => error,
             };
             let passing = error.is_passing() || doubtful.is_some();
-            if (!passing && std::mem::replace(&mut refused_before, true)) || !patience.wait().await
+            if error.is_of_storage()
+                || (!passing && std::mem::replace(&mut refused_before, true))
+                || !patience.wait().await
             {
                 report(&error, "a change of a workflow was given up");
-                return Err(ChangeError::Failed(match (passing, doubtful) {
-                    (_, Some(_)) => CommitError::OutcomeUnknown,
-                    (true, None) => CommitError::Unavailable,
-                    (false, None) => CommitError::Database,
+                return Err(ChangeError::Failed(match doubtful {
+                    Some(_) => CommitError::OutcomeUnknown,
+                    None => CommitError::from(&error),
                 }));
             }
         }
@@ -278,7 +279,8 @@ async fn remembered<A, E>(
     }))
 }
 
-/// Makes the next record and compiles it: what does not compile could never be loaded again.
+/// Makes the next record and compiles it. A guard that cannot be used is refused, unless it
+/// was stored before and could not be used then either.
 fn revise(
     before: Option<&Record>,
     edited: Option<Workflow>,
@@ -291,14 +293,20 @@ fn revise(
         Some(before) => before.revise(workflow, now),
         None => Record::first(workflow, now),
     };
-    let graph = Graph::new(record.workflow.clone(), record.stamp.version);
-    match graph {
-        Ok(graph) => Ok(Some(Arc::new(Published { record, graph }))),
-        Err(GraphError::Guard { transition, source }) => Err(Refusal::GuardInvalid {
+    let graph = Graph::of_stored(record.workflow.clone(), record.stamp.version);
+    let mut problems: Vec<_> = graph.problems().collect();
+    if let (false, Some(before)) = (problems.is_empty(), before) {
+        let stored = Graph::of_stored(before.workflow.clone(), before.stamp.version);
+        let old: Vec<_> = stored.problems().collect();
+        problems.retain(|problem| !old.contains(problem));
+    }
+    match problems.into_iter().next() {
+        None => Ok(Some(Arc::new(Published { record, graph }))),
+        Some(GraphError::Guard { transition, source }) => Err(Refusal::GuardInvalid {
             transition,
             problem: source,
         }),
-        Err(GraphError::EntryGuard { .. } | GraphError::Condition { .. }) => {
+        Some(GraphError::EntryGuard { .. } | GraphError::Condition { .. }) => {
             Err(Refusal::WorkflowInvalid {
                 findings: lint(&record.workflow),
             })

@@ -29,6 +29,19 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
+/// How many versions are read at once, and how many bytes of changes a page has.
+const VERSIONS_AT_ONCE: usize = 16;
+const VERSIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A page of versions of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionPage {
+    /// The versions, newest first.
+    pub versions: Vec<WorkflowVersion>,
+    /// Whether older ones follow.
+    pub has_more: bool,
+}
+
 /// One version of a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct WorkflowVersion {
@@ -115,7 +128,8 @@ async fn status_rows(tx: &mut Tx, code: &WorkflowCode) -> Result<Vec<(StatusRow,
 }
 
 impl Store {
-    /// Lists versions of a workflow, newest first: at most `limit`, those below `before`.
+    /// Lists versions of a workflow, newest first: at most `limit`, those below `before`. A page
+    /// ends soon behind 4 MiB of changes as they are stored.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -123,41 +137,50 @@ impl Store {
         &self,
         code: &WorkflowCode,
         before: Option<i64>,
-        limit: i64,
-    ) -> Result<Vec<WorkflowVersion>, Error> {
+        limit: usize,
+    ) -> Result<VersionPage, Error> {
+        let limit = limit.max(1);
+        let mut page = VersionPage {
+            versions: Vec::new(),
+            has_more: true,
+        };
+        let (mut before, mut bytes) = (before.unwrap_or(i64::MAX), 0);
+        while page.has_more && page.versions.len() < limit && bytes < VERSIONS_BYTES_MAX {
+            let part = VERSIONS_AT_ONCE.min(limit - page.versions.len());
+            // One more, to learn whether there is more.
+            let mut rows = self.version_rows(code, before, part + 1).await?;
+            page.has_more = rows.len() > part;
+            rows.truncate(part);
+            for row in rows {
+                before = row.0;
+                bytes += row.3.len();
+                page.versions.push(read_version(code, row)?);
+            }
+        }
+        Ok(page)
+    }
+
+    async fn version_rows(
+        &self,
+        code: &WorkflowCode,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<VersionRow>, Error> {
         let rows = self.database().read(async |tx| {
             let rows = workflow_versions::table
                 .filter(workflow_versions::workflow.eq(code.as_str()))
-                .filter(workflow_versions::version.lt(before.unwrap_or(i64::MAX)))
+                .filter(workflow_versions::version.lt(before))
                 .order(workflow_versions::version.desc())
-                .limit(limit.max(1))
+                .limit(i64::try_from(limit).unwrap_or(i64::MAX))
                 .select((
                     workflow_versions::version,
                     workflow_versions::actor,
                     workflow_versions::create_time,
                     workflow_versions::changes,
                 ));
-            Ok(on_conn!(tx, |c| rows
-                .load::<(i64, String, i64, String)>(c)
-                .await)?)
+            Ok(on_conn!(tx, |c| rows.load::<VersionRow>(c).await)?)
         });
-        let versions = rows
-            .await?
-            .into_iter()
-            .map(|(version, actor, create_time, changes)| {
-                let row = format!("{code}/{version}");
-                let reading = Reading {
-                    table: "workflow_versions",
-                    row: &row,
-                };
-                Ok(WorkflowVersion {
-                    version,
-                    actor: reading.json("actor", &actor)?,
-                    create_time: Timestamp::from_micros(create_time),
-                    changes: reading.json("changes", &changes)?,
-                })
-            });
-        versions.collect()
+        rows.await
     }
 
     /// Finds a version of a workflow as a YAML document.
@@ -177,4 +200,24 @@ impl Store {
         });
         document.await
     }
+}
+
+/// The number, actor, time and changes of a version.
+type VersionRow = (i64, String, i64, String);
+
+fn read_version(
+    code: &WorkflowCode,
+    (version, actor, create_time, changes): VersionRow,
+) -> Result<WorkflowVersion, Error> {
+    let row = format!("{code}/{version}");
+    let reading = Reading {
+        table: "workflow_versions",
+        row: &row,
+    };
+    Ok(WorkflowVersion {
+        version,
+        actor: reading.json("actor", &actor)?,
+        create_time: Timestamp::from_micros(create_time),
+        changes: reading.json("changes", &changes)?,
+    })
 }

@@ -7,6 +7,7 @@ mod faults;
 mod hints;
 mod ledger;
 mod plans;
+mod storage;
 mod tracking;
 mod wal;
 

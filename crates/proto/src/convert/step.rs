@@ -1,5 +1,9 @@
 //! One mutation of one order, ready to be committed: alone, in a batch, or from a stream.
 
+use std::vec;
+
+use bytes::Bytes;
+use prost::Message;
 use waymark_domain::{
     order::{Action, Command, Context, NewOrder},
     value::{Invalid, OrderId, StoreView, WorkflowCode},
@@ -11,14 +15,18 @@ use super::{
     violations::{Noted, Path, Violations},
 };
 use crate::{
+    encoded::StepsMessage,
     invalid::{InvalidRequest, Problem},
+    shape::{self, Shaped, Unfit},
     v1::{self, step::Command as Kind},
 };
 
 /// The most steps of one batch.
-const STEPS_MAX: usize = 1_000;
+pub(crate) const STEPS_MAX: usize = 1_000;
 /// The most bytes that a correlation id may have.
 const CORRELATION_ID_BYTES_MAX: usize = 128;
+/// How much of one that has more is repeated in the result.
+const CORRELATION_ID_REPEATED_MAX: usize = 1_024;
 
 /// One mutation of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -54,16 +62,25 @@ pub enum ParsedChange {
 }
 
 /// A batch of steps.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct ExecuteSteps {
-    /// The steps, or what is wrong with each.
-    pub steps: Vec<Result<ParsedStep, InvalidRequest>>,
+    /// The steps.
+    pub steps: Steps,
     /// Whether all or none are carried out.
     pub atomic: bool,
     /// Whether results carry the order.
     pub return_orders: bool,
     /// Whether the call only asks what would happen.
     pub validate_only: ValidateOnly,
+}
+
+/// The steps of a batch, or what is wrong with each. They are read one after the other, when they are asked for: messages
+/// are larger than what is made of them, and so are lists of violations.
+#[derive(Debug, Clone)]
+pub struct Steps {
+    encoded: vec::IntoIter<Bytes>,
+    count: usize,
+    default: WorkflowCode,
 }
 
 /// A step of a stream.
@@ -194,11 +211,8 @@ impl ExecuteSteps {
     ///
     /// # Errors
     /// Returns [`InvalidRequest`] for a batch without steps or with more than 1,000.
-    pub fn read(
-        request: v1::ExecuteStepsRequest,
-        default: &WorkflowCode,
-    ) -> Result<Self, InvalidRequest> {
-        let v1::ExecuteStepsRequest {
+    pub fn read(request: StepsMessage, default: &WorkflowCode) -> Result<Self, InvalidRequest> {
+        let StepsMessage {
             steps,
             atomic,
             return_orders,
@@ -211,14 +225,12 @@ impl ExecuteSteps {
                 Problem::Count { min, max, actual },
             ));
         }
-        let request = Path::REQUEST;
-        let list = request.field("steps");
-        let steps = steps.into_iter().enumerate().map(|(index, step)| {
-            let at = list.index(index);
-            Violations::collect(|found| ParsedStep::read(found, at, Some(step), default))
-        });
         Ok(Self {
-            steps: steps.collect(),
+            steps: Steps {
+                count: steps.len(),
+                encoded: steps.into_iter(),
+                default: default.clone(),
+            },
             atomic,
             return_orders,
             validate_only: validate_only.into(),
@@ -226,12 +238,40 @@ impl ExecuteSteps {
     }
 }
 
+impl Iterator for Steps {
+    type Item = Result<ParsedStep, InvalidRequest>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let index = self.count - self.encoded.len();
+        let encoded = self.encoded.next()?;
+        let request = Path::REQUEST;
+        let list = request.field("steps");
+        let at = list.index(index);
+        let fits = match shape::weigh(v1::Step::shape(), &encoded) {
+            Ok(()) => true,
+            Err(Unfit::Malformed) => false,
+            Err(Unfit::Dense(invalid)) => return Some(Err(invalid.below(&at.to_string()))),
+        };
+        Some(Violations::collect(|found| {
+            let step = fits.then(|| v1::Step::decode(encoded).ok()).flatten();
+            let step = step.ok_or_else(|| found.note(at, Problem::Malformed))?;
+            ParsedStep::read(found, at, Some(step), &self.default)
+        }))
+    }
+
+    fn size_hint(&self) -> (usize, Option<usize>) {
+        self.encoded.size_hint()
+    }
+}
+
+impl ExactSizeIterator for Steps {}
+
 impl StreamedStep {
     /// Reads a message of a stream; what is wrong with it is part of the result, so that the
     /// stream can go on.
     pub fn read(request: v1::StreamStepsRequest, default: &WorkflowCode) -> Self {
         let v1::StreamStepsRequest {
-            correlation_id,
+            mut correlation_id,
             step,
         } = request;
         let (max, actual) = (CORRELATION_ID_BYTES_MAX, correlation_id.len());
@@ -243,6 +283,7 @@ impl StreamedStep {
             }
             ParsedStep::read(found, request.field("step"), step, default)
         });
+        correlation_id.truncate(correlation_id.floor_char_boundary(CORRELATION_ID_REPEATED_MAX));
         Self {
             correlation_id,
             step,

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use prost::Message;
 use prost_types::Timestamp as WireTimestamp;
 use waymark_domain::{
     actor::{Actor, ActorKind},
@@ -18,6 +19,7 @@ use waymark_proto::{
         step::{ExecuteSteps, ParsedChange, ParsedStep, StreamedStep},
         workflow::{ApplyWorkflow, LintSubject, LintWorkflow, ListWorkflows},
     },
+    encoded::StepsMessage,
     v1::{self, transition_order_request::Target as To},
 };
 
@@ -162,10 +164,14 @@ fn a_step_of_a_batch_is_the_call_of_its_own() {
         return_orders: true,
         validate_only: true,
     };
+    let batch = StepsMessage::decode(batch.encode_to_vec().as_slice()).unwrap();
     let batch = ExecuteSteps::read(batch, &default_workflow()).unwrap();
-    assert_eq!(batch.steps.first(), Some(&alone));
     assert!(batch.atomic && batch.return_orders);
     assert_eq!(batch.validate_only, ValidateOnly::Yes);
+    assert_eq!(
+        batch.steps.collect::<Vec<_>>(),
+        std::slice::from_ref(&alone)
+    );
     let request = v1::StreamStepsRequest {
         correlation_id: "7".to_owned(),
         step: Some(step),

@@ -2,7 +2,7 @@
 
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use waymark_delivery::{
     Attempt, BuildError, MessageId, Outcome, Post, Secret, WebhookUrl, Webhooks,
     mail::{self, Mail, Mailbox, Mailer, Templates},
@@ -24,6 +24,9 @@ const JITTER: f64 = 0.1;
 /// The longest that a target may ask to be left alone.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
+/// What is said where the settings lack a server.
+const NO_MAIL_SERVER: &str = "there is no mail server in the settings";
+const NO_NATS_SERVER: &str = "there is no NATS server in the settings";
 /// What is said where an action no longer sends what it sent.
 const CHANGED: &str = "the action does something else now";
 
@@ -77,6 +80,8 @@ pub(super) struct Carried {
     pub(super) pause: Option<Duration>,
     /// The URL that says that it is gone.
     pub(super) gone: Option<String>,
+    /// Whether it was broken off to make room for others.
+    pub(super) gave_way: bool,
 }
 
 impl Carrier {
@@ -108,12 +113,12 @@ impl Carrier {
         })
     }
 
-    /// Whether deliveries of a lane can be carried at all.
-    pub(super) fn serves(&self, lane: &str) -> bool {
+    /// Why deliveries of a lane cannot be carried at all; none where they can.
+    pub(crate) fn problem(&self, lane: &str) -> Option<&'static str> {
         match lane {
-            "email" => self.mailer.is_some(),
-            "publish" => self.publisher.is_some(),
-            _ => true,
+            "email" if self.mailer.is_none() => Some(NO_MAIL_SERVER),
+            "publish" if self.publisher.is_none() => Some(NO_NATS_SERVER),
+            _ => None,
         }
     }
 
@@ -151,20 +156,24 @@ impl Carrier {
     }
 
     /// Carries something once, whether or not its action and its endpoint are switched on, and
-    /// leaves it at that.
+    /// leaves it at that; not beyond an instant, even where the policy of the action waits longer.
     pub(super) async fn test(
         &self,
         set_off: SetOff,
         occasion: &Occasion,
         endpoints: &Endpoints,
+        until: Instant,
     ) -> delivery::Attempt {
         let began = (Instant::now(), self.clock.now());
         let workflow = occasion.published.graph.workflow();
         let attempt = match workflow.action(&set_off.action).map(|action| &action.work) {
             Some(Work::Send(channel, policy)) => {
                 let parcel = Parcel::test(set_off);
-                self.attempt(&parcel, occasion, (channel, *policy), endpoints)
+                let attempt = self.attempt(&parcel, occasion, (channel, *policy), endpoints);
+                let too_late = "it was not done in the time that a test may take";
+                timeout_at(until, attempt)
                     .await
+                    .unwrap_or_else(|_| Some(failed(too_late.to_owned())))
             }
             Some(Work::Write(_)) | None => None,
         };
@@ -242,7 +251,7 @@ impl Carrier {
         policy: Policy,
     ) -> Attempt {
         let Some(mailer) = &self.mailer else {
-            return failed("there is no mail server in the settings".to_owned());
+            return failed(NO_MAIL_SERVER.to_owned());
         };
         let letter = match letter(parcel, occasion, email) {
             Ok(letter) => letter,
@@ -259,7 +268,7 @@ impl Carrier {
         policy: Policy,
     ) -> Attempt {
         let Some(publisher) = &self.publisher else {
-            return failed("there is no NATS server in the settings".to_owned());
+            return failed(NO_NATS_SERVER.to_owned());
         };
         let id = parcel.message_id.clone();
         let (subject, body) = match (occasion.subject(publish), occasion.body(parcel)) {
@@ -315,6 +324,7 @@ impl Carrier {
             },
             pause,
             gone: url.filter(|_| is_gone),
+            gave_way: false,
         }
     }
 }
@@ -362,6 +372,7 @@ pub(super) fn unattempted(delivery: Delivery, next: NextStep) -> Carried {
         },
         pause: None,
         gone: None,
+        gave_way: false,
     }
 }
 

@@ -1,33 +1,51 @@
 //! What a dispatcher has in hand.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-
-use tokio::task::{self, JoinError, JoinSet};
-use waymark_domain::{
-    delivery::{Delivery, DeliveryId},
-    partition::Partition,
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, HashMap, HashSet},
+    time::Duration,
 };
 
-use super::carrier::Carried;
+use tokio::{
+    task::{self, JoinError, JoinSet},
+    time::Instant,
+};
+use tokio_util::sync::CancellationToken;
+use waymark_domain::{
+    delivery::{Attempt, Delivery, DeliveryId, Outcome},
+    partition::Partition,
+    value::Timestamp,
+};
+use waymark_persistence::{Finished, NextStep};
+
+use super::{
+    carrier::{Carried, later},
+    lanes::{LATE, Load},
+    suspects::TRIES_MAX,
+};
+
+/// How long a delivery waits whose attempt panicked.
+const PANIC_WAIT: Duration = Duration::from_secs(5);
 
 /// The deliveries that are in hand: from the look that found them until what came of them is
 /// noted.
 #[derive(Default)]
 pub(super) struct InHand {
     pub(super) tasks: JoinSet<Carried>,
-    /// Which delivery a task carries.
-    by_task: HashMap<task::Id, Delivery>,
+    /// What a task carries.
+    by_task: HashMap<task::Id, Attempting>,
     pub(super) ids: HashSet<DeliveryId>,
-    lanes: BTreeMap<String, Load>,
+    /// How many there are of each lane.
+    lanes: HashMap<String, usize>,
 }
 
-/// How many deliveries of a lane are in hand.
-#[derive(Debug, Clone, Copy, Default)]
-pub(super) struct Load {
-    /// All of them.
-    pub(super) known: usize,
-    /// Those of which an attempt is being made.
-    pub(super) tried: usize,
+/// An attempt that is being made.
+struct Attempting {
+    delivery: Delivery,
+    lane: String,
+    began: Instant,
+    /// Tells it to make room for others.
+    give_way: CancellationToken,
 }
 
 /// A task that has ended, in one way or another.
@@ -37,65 +55,252 @@ impl InHand {
     pub(super) fn spawn(
         &mut self,
         delivery: Delivery,
+        give_way: CancellationToken,
         attempt: impl Future<Output = Carried> + Send + 'static,
     ) {
         let id = self.tasks.spawn(attempt).id();
-        self.by_task.insert(id, delivery);
+        let attempting = Attempting {
+            lane: delivery.to.lane(),
+            delivery,
+            began: Instant::now(),
+            give_way,
+        };
+        self.by_task.insert(id, attempting);
     }
 
-    /// What a task came to; none where it panicked, and its delivery is found due again.
-    pub(super) fn settle(&mut self, ended: Ended) -> Option<Carried> {
+    /// What a task came to, and how long it took. One that panicked counts as an attempt, and is
+    /// given up when it does so again and again.
+    pub(super) fn settle(&mut self, ended: Ended, now: Timestamp) -> Option<(Carried, Duration)> {
         match ended {
             Ok((id, carried)) => {
-                if let Some(delivery) = self.by_task.remove(&id) {
-                    self.tried(&delivery);
-                }
-                Some(carried)
+                let attempting = self.by_task.remove(&id)?;
+                Some((carried, attempting.began.elapsed()))
             }
             Err(error) => {
-                tracing::error!(error = %error, "an attempt did not end well");
-                if let Some(delivery) = self.by_task.remove(&error.id()) {
-                    self.tried(&delivery);
-                    self.end(&delivery);
-                }
-                None
+                let attempting = self.by_task.remove(&error.id())?;
+                let Attempting {
+                    delivery, began, ..
+                } = attempting;
+                tracing::error!(delivery.id = %delivery.id, error = %error, "an attempt did not end well");
+                let took = began.elapsed();
+                Some((panicked(delivery, now, took), took))
             }
         }
     }
 
-    fn tried(&mut self, delivery: &Delivery) {
-        if let Some(load) = self.lanes.get_mut(&delivery.to.lane()) {
-            load.tried = load.tried.saturating_sub(1);
-        }
-    }
-
-    pub(super) fn begin(&mut self, delivery: &Delivery) -> bool {
+    /// Takes a delivery in hand, unless it is.
+    pub(super) fn take(&mut self, delivery: &Delivery) -> bool {
         let is_new = self.ids.insert(delivery.id);
         if is_new {
-            let load = self.lanes.entry(delivery.to.lane()).or_default();
-            load.known += 1;
-            load.tried += 1;
+            *self.lanes.entry(delivery.to.lane()).or_default() += 1;
         }
         is_new
     }
 
+    /// Lets go of a delivery.
     pub(super) fn end(&mut self, delivery: &Delivery) {
-        self.ids.remove(&delivery.id);
+        if !self.ids.remove(&delivery.id) {
+            return;
+        }
         let lane = delivery.to.lane();
-        if let Some(load) = self.lanes.get_mut(&lane) {
-            load.known = load.known.saturating_sub(1);
-            if load.known == 0 {
+        if let Some(known) = self.lanes.get_mut(&lane) {
+            *known = known.saturating_sub(1);
+            if *known == 0 {
                 self.lanes.remove(&lane);
             }
         }
     }
 
-    pub(super) fn in_lane(&self, lane: &str) -> Load {
-        self.lanes.get(lane).copied().unwrap_or_default()
+    /// How much there is of each lane.
+    pub(super) fn loads(&self) -> HashMap<&str, Load> {
+        let mut loads: HashMap<&str, Load> = self
+            .lanes
+            .iter()
+            .map(|(lane, known)| {
+                let known = *known;
+                (
+                    lane.as_str(),
+                    Load {
+                        known,
+                        ..Load::default()
+                    },
+                )
+            })
+            .collect();
+        for attempting in self.by_task.values() {
+            let load = loads.entry(attempting.lane.as_str()).or_default();
+            load.tried += 1;
+            load.late += usize::from(attempting.is_late());
+        }
+        loads
+    }
+
+    /// The deliveries of which attempts are being made.
+    pub(super) fn in_flight(&self) -> impl Iterator<Item = &Delivery> {
+        self.by_task.values().map(|attempting| &attempting.delivery)
+    }
+
+    /// Tells late attempts to make room, so that so many do: of the lanes that have the most, and
+    /// the oldest first.
+    pub(super) fn make_room(&self, count: usize) {
+        let late = self
+            .by_task
+            .values()
+            .filter(|attempting| attempting.is_late());
+        let mut late: Vec<_> = late.collect();
+        let told = late.iter().filter(|a| a.give_way.is_cancelled()).count();
+        late.sort_by_key(|attempting| Reverse(attempting.began));
+        let mut ranks: HashMap<&str, usize> = HashMap::new();
+        let ranked = late.into_iter().map(|attempting| {
+            let rank = ranks.entry(attempting.lane.as_str()).or_default();
+            *rank += 1;
+            (*rank, attempting)
+        });
+        let mut ranked: Vec<_> = ranked.collect();
+        ranked.sort_by_key(|(rank, attempting)| (Reverse(*rank), attempting.began));
+        let untold = ranked
+            .into_iter()
+            .filter(|(_, attempting)| !attempting.give_way.is_cancelled());
+        for (_, attempting) in untold.take(count.saturating_sub(told)) {
+            attempting.give_way.cancel();
+        }
     }
 
     pub(super) fn partitions(&self) -> BTreeSet<Partition> {
         let partitions = self.ids.iter().map(|id| id.position.partition);
         partitions.collect()
+    }
+}
+
+impl Attempting {
+    fn is_late(&self) -> bool {
+        self.began.elapsed() >= LATE
+    }
+}
+
+fn panicked(delivery: Delivery, now: Timestamp, took: Duration) -> Carried {
+    let problem = "the attempt ended by a fault of the service, which is in its log".to_owned();
+    let made = delivery.attempts.saturating_add(1);
+    let next = if made >= TRIES_MAX {
+        NextStep::GiveUp {
+            problem: problem.clone(),
+        }
+    } else {
+        NextStep::Retry {
+            at: later(now, PANIC_WAIT * made),
+            problem: problem.clone(),
+        }
+    };
+    let attempt = Attempt {
+        start_time: now,
+        duration: took,
+        outcome: Outcome::Failed,
+        code: None,
+        problem,
+        answer: Vec::new(),
+    };
+    Carried {
+        finished: Finished {
+            delivery,
+            attempt: Some(attempt),
+            next,
+        },
+        pause: None,
+        gone: None,
+        gave_way: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use waymark_domain::{
+        delivery::DeliveryState,
+        history::{Destination, LogPosition},
+        value::{EndpointCode, OrderId, WorkflowCode},
+    };
+
+    use super::*;
+
+    fn delivery(endpoint: &str, offset: i64, attempts: u32) -> Delivery {
+        let partition = Partition::new(0);
+        let time = Timestamp::from_micros(offset);
+        Delivery {
+            id: DeliveryId {
+                position: LogPosition { partition, offset },
+                number: 0,
+            },
+            workflow: WorkflowCode::new("w").unwrap(),
+            order_id: OrderId::new("1").unwrap(),
+            sequence: 1,
+            order_version: 1,
+            transition: None,
+            action: "create.tell".parse().unwrap(),
+            to: Destination::Endpoint(EndpointCode::new(endpoint).unwrap()),
+            state: DeliveryState::Pending,
+            attempts,
+            problem: String::new(),
+            due_time: Some(time),
+            create_time: time,
+            update_time: time,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lanes_with_most_late_attempts_make_room_and_the_oldest_of_them() {
+        let mut in_hand = InHand::default();
+        let mut tokens = Vec::new();
+        for (offset, endpoint) in [(1, "b"), (2, "a"), (3, "a"), (4, "a")] {
+            let token = CancellationToken::new();
+            tokens.push(token.clone());
+            let delivery = delivery(endpoint, offset, 0);
+            assert!(in_hand.take(&delivery) && !in_hand.take(&delivery));
+            in_hand.spawn(delivery, token, pending());
+            tokio::time::advance(Duration::from_millis(10)).await;
+        }
+        let told = || {
+            tokens
+                .iter()
+                .map(CancellationToken::is_cancelled)
+                .collect::<Vec<_>>()
+        };
+        in_hand.make_room(4);
+        assert_eq!(told(), [false; 4], "none of them is late");
+        tokio::time::advance(LATE).await;
+        let load = in_hand.loads()["webhook.a"];
+        assert_eq!((load.known, load.tried, load.late), (3, 3, 3));
+        in_hand.make_room(2);
+        assert_eq!(told(), [false, true, true, false]);
+        in_hand.make_room(2);
+        assert_eq!(told(), [false, true, true, false], "they are on their way");
+        in_hand.make_room(3);
+        assert_eq!(told(), [true, true, true, false]);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_panics_is_counted_and_given_up_in_the_end() {
+        for (attempts, gives_up) in [(0, false), (1, false), (2, true)] {
+            let mut in_hand = InHand::default();
+            let delivery = delivery("a", 1, attempts);
+            in_hand.take(&delivery);
+            in_hand.spawn(delivery, CancellationToken::new(), async {
+                panic!("a fault")
+            });
+            let ended = in_hand.tasks.join_next_with_id().await.unwrap();
+            let now = Timestamp::from_micros(1_000_000);
+            let (carried, _) = in_hand.settle(ended, now).unwrap();
+            let Finished { attempt, next, .. } = carried.finished;
+            assert_eq!(
+                attempt.map(|attempt| attempt.outcome),
+                Some(Outcome::Failed)
+            );
+            assert_eq!(
+                matches!(next, NextStep::GiveUp { .. }),
+                gives_up,
+                "{attempts}"
+            );
+            assert_eq!(in_hand.in_flight().count(), 0);
+        }
     }
 }

@@ -2,14 +2,17 @@
 //!
 //! The processes of a deployment share the partitions; of those that it carries, each looks for
 //! what is due, makes so many attempts at once, and notes what came of them in batches. The
-//! deliveries of one order to one target go in turn; one target that hangs holds up
-//! nobody else.
+//! deliveries of one order to one target go in turn; targets that hang hold up nobody else.
 
 mod breaker;
 mod carrier;
+mod clocks;
 mod content;
 mod in_hand;
+mod lanes;
+mod occasions;
 mod retention;
+mod suspects;
 mod tenure;
 mod timers;
 mod trial;
@@ -27,36 +30,38 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
-    delivery::{Delivery, DeliveryId},
-    history::{Destination, LogPosition},
-    order::{self, Order},
+    delivery::{Delivery, DeliveryId, Outcome},
+    history::Destination,
+    partition::Partition,
     value::EndpointCode,
 };
-use waymark_persistence::{Batched, DispatcherId, Error, Finished, NextStep, Store};
+use waymark_persistence::{Batched, Clock, Error, Finished, NextStep, Round, Store};
 
 use self::{
     breaker::Breakers,
     carrier::{Carried, Endpoints, later, unattempted},
     content::Occasion,
-    in_hand::{Ended, InHand, Load},
+    in_hand::{Ended, InHand},
+    lanes::{Answer, LATE, Lanes},
+    suspects::Suspects,
     tenure::Tenure,
 };
 pub(crate) use self::{
     carrier::{Carrier, CarrierError},
-    trial::{Tested, test},
+    trial::{Tested, TrialLimit, Trials, test},
 };
 use crate::{App, error::chain, settings::DispatchSettings, tracking};
 
-/// How many deliveries are looked for in one lane and partition at once.
-const LOOK_MAX: usize = 256;
-/// How many entries of an order are read at once to see it as it was.
-const REPLAY_CHUNK: usize = 1_000;
 /// How long attempts that are being made may take to end when the process stops.
 const END_MAX: Duration = Duration::from_secs(2);
 /// How old what is known of endpoints may be when something is sent to one.
 const ENDPOINTS_AGE_MAX: Duration = Duration::from_millis(100);
 /// How long a mail waits whose link could not be made.
 const LINK_WAIT: Duration = Duration::from_secs(5);
+/// How long a delivery waits whose attempt was broken off to make room for others.
+const GIVEN_WAY_WAIT: Duration = Duration::from_secs(30);
+/// When to look again where there was no room for all that was due.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The shortest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long attempts that have just begun have at least to end together.
@@ -96,6 +101,14 @@ pub(crate) struct Dispatcher {
     /// Lanes that ask to be left alone, and until when.
     paused: HashMap<String, Instant>,
     breakers: Breakers,
+    lanes: Lanes,
+    /// The partitions of which it is known what is in doubt.
+    taken_up: BTreeSet<Partition>,
+    suspects: Suspects,
+    /// What need not be in doubt any more, which has yet to be noted.
+    survivors: BTreeSet<DeliveryId>,
+    /// When to look again, though nothing happens.
+    look_again: Option<Instant>,
     /// Lanes for which the settings name no server, once that was said.
     unserved: BTreeSet<String>,
 }
@@ -114,6 +127,7 @@ impl Dispatcher {
             carrier: Arc::clone(&app.carrier),
             app,
             store,
+            lanes: Lanes::new(settings.in_flight_max),
             settings,
             endpoints: Arc::default(),
             endpoints_read: Instant::now(),
@@ -121,6 +135,10 @@ impl Dispatcher {
             unnoted: Vec::new(),
             paused: HashMap::new(),
             breakers: Breakers::default(),
+            taken_up: BTreeSet::new(),
+            suspects: Suspects::default(),
+            survivors: BTreeSet::new(),
+            look_again: None,
             unserved: BTreeSet::new(),
         }
     }
@@ -134,25 +152,27 @@ impl Dispatcher {
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (tell, owned) = watch::channel(BTreeSet::new());
         let retention = retention::run(
-            self.store.clone(),
+            self.store.for_bulk(),
             self.tenure.me().clone(),
             self.settings.keep,
             owned.clone(),
         );
         let retention = tokio::spawn(retention);
-        let timers = timers::run(Arc::clone(&self.app), self.settings.poll_interval, owned);
+        let (app, me, poll_interval) = (&self.app, self.tenure.me(), self.settings.poll_interval);
+        let clocks = clocks::run(Arc::clone(app), me.clone(), poll_interval, owned.clone());
+        let clocks = tokio::spawn(clocks);
+        let timers = timers::run(Arc::clone(app), me.clone(), poll_interval, owned);
         let timers = tokio::spawn(timers);
         let mut failing = Failing::default();
         let wake = self.app.wake.clone();
         loop {
             let mut done = Vec::new();
-            let resume = self.paused.values().min().copied();
+            let resume = self.paused.values().chain(&self.look_again).min().copied();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
                 _ = renew.tick() => {
-                    let busy = self.in_hand.partitions();
-                    failing.note("leases cannot be renewed", self.tenure.renew(&busy).await);
+                    failing.note("leases cannot be renewed", self.renew().await);
                     tell.send_replace(self.tenure.owned());
                 }
                 Some(ended) = self.in_hand.tasks.join_next_with_id() => done.push(ended),
@@ -167,18 +187,20 @@ impl Dispatcher {
                 done.push(ended);
             }
             let gone = self.settle(done);
-            let unnoted = std::mem::take(&mut self.unnoted);
-            let note = note(self.store.clone(), self.tenure.me().clone(), &unnoted);
-            // At once: what is being noted is in hand still, so no look finds it.
-            let (noted, looked) = tokio::join!(note, self.look());
-            failing.note("deliveries cannot be noted", self.noted(unnoted, noted));
+            let looked = self.look().await;
+            let (due, looked) = match looked {
+                Ok(due) => (due, Ok(())),
+                Err(error) => (Vec::new(), Err(error)),
+            };
             failing.note("deliveries cannot be looked for", looked);
+            failing.note("deliveries cannot be noted", self.carry_on(due).await);
             failing.note("endpoints cannot be switched off", self.disable(gone).await);
             // What ends meanwhile is noted together.
             let gathered = Instant::now() + GATHERING_MIN;
             sleep_until(gathered.max(began + LOOK_INTERVAL)).await;
         }
         timers.abort();
+        clocks.abort();
         retention.abort();
         self.end().await;
     }
@@ -196,9 +218,37 @@ impl Dispatcher {
         self.in_hand.tasks.abort_all();
         let mut failing = Failing::default();
         self.settle(done);
-        let noted = note(self.store.clone(), self.tenure.me().clone(), &self.unnoted);
-        failing.note("deliveries cannot be noted", noted.await);
+        failing.note(
+            "deliveries cannot be noted",
+            self.carry_on(Vec::new()).await,
+        );
         failing.note("leases cannot be given back", self.tenure.end().await);
+    }
+
+    /// Renews the leases, and finds out what is in doubt in partitions that are new.
+    async fn renew(&mut self) -> Result<(), Error> {
+        let renewed = self.tenure.renew(&self.in_hand.partitions()).await;
+        let owned = self.tenure.owned();
+        self.suspects.retain(&owned);
+        self.taken_up.retain(|partition| owned.contains(partition));
+        let new: BTreeSet<_> = owned.difference(&self.taken_up).copied().collect();
+        if !new.is_empty() {
+            let lost = self.store.lost_deliveries(&new).await?;
+            let (dead, done) = self.suspects.take_up(lost);
+            self.survivors.extend(done);
+            for delivery in dead {
+                let problem = Suspects::problem();
+                if self.in_hand.take(&delivery) {
+                    self.unnoted.push(Finished {
+                        delivery,
+                        attempt: None,
+                        next: NextStep::GiveUp { problem },
+                    });
+                }
+            }
+            self.taken_up.extend(new);
+        }
+        renewed
     }
 
     async fn read_endpoints(&mut self) -> Result<(), Error> {
@@ -211,11 +261,16 @@ impl Dispatcher {
     fn settle(&mut self, done: Vec<Ended>) -> Vec<(EndpointCode, String)> {
         let mut gone = Vec::new();
         for ended in done {
-            let Some(carried) = self.in_hand.settle(ended) else {
+            let now = self.store.clock().now();
+            let Some((carried, took)) = self.in_hand.settle(ended, now) else {
                 continue;
             };
             let delivery = &carried.finished.delivery;
             let lane = delivery.to.lane();
+            self.suspects.ended(delivery.id);
+            if let Some(answer) = answer(&carried, took) {
+                self.lanes.ended(&lane, answer);
+            }
             if let Some(attempt) = &carried.finished.attempt {
                 self.breakers.count(&lane, attempt.outcome);
             }
@@ -233,19 +288,6 @@ impl Dispatcher {
         gone
     }
 
-    /// Lets go of what was noted. What could not be is kept, and is not tried again before it is: a
-    /// database that takes no notes must not make targets hear the same again and again.
-    fn noted(&mut self, batch: Vec<Finished>, outcome: Result<(), Error>) -> Result<(), Error> {
-        if outcome.is_err() {
-            self.unnoted = batch;
-            return outcome;
-        }
-        for finished in batch {
-            self.in_hand.end(&finished.delivery);
-        }
-        Ok(())
-    }
-
     async fn disable(&mut self, gone: Vec<(EndpointCode, String)>) -> Result<(), Error> {
         let problem = "switched off, since it answered 410 Gone";
         for (code, url) in gone {
@@ -257,67 +299,69 @@ impl Dispatcher {
         Ok(())
     }
 
-    /// Looks for what is due, and begins attempts as far as there is room.
-    async fn look(&mut self) -> Result<(), Error> {
+    /// Looks for what is due, as far as there is room for it.
+    async fn look(&mut self) -> Result<Vec<Delivery>, Error> {
+        self.look_again = None;
         let owned = self.tenure.owned();
+        let owned: BTreeSet<_> = owned.intersection(&self.taken_up).copied().collect();
         let now = Instant::now();
         self.paused.retain(|_, until| *until > now);
-        let most = self.settings.in_flight_max;
         // What is being noted leaves its place to others; what cannot be noted must not pile up.
-        let unnoted_room = most
-            .saturating_mul(2)
-            .saturating_sub(self.in_hand.ids.len());
-        let mut room = most
-            .saturating_sub(self.in_hand.tasks.len())
-            .min(unnoted_room);
+        let known = self.in_hand.ids.len();
+        let unnoted = known.saturating_sub(self.in_hand.tasks.len());
+        // What is tested counts too; what is due always has room.
+        let most = self.settings.in_flight_max;
+        let most = most.saturating_sub(self.app.trials.under_way()).max(1);
+        let room = most.saturating_mul(2).saturating_sub(unnoted);
         if owned.is_empty() || room == 0 {
-            return Ok(());
+            return Ok(Vec::new());
         }
-        let lanes = self.store.busy_lanes().await?;
+        let mut lanes = self.store.busy_lanes().await?;
         self.breakers.retain(&lanes);
+        self.lanes.retain(&lanes);
         // What keeps a lane may have been lifted a moment ago.
         if self.endpoints_are_old() && lanes.iter().any(|lane| self.is_switched_off(lane)) {
             self.read_endpoints().await?;
         }
-        for lane in lanes {
-            if !self.carrier.serves(&lane) {
-                if self.unserved.insert(lane.clone()) {
-                    tracing::warn!(
-                        delivery.lane = lane,
-                        "deliveries wait: the settings name no server that takes them"
-                    );
-                }
-                continue;
+        lanes.retain(|lane| self.is_served(lane) && self.may_go(lane));
+        let loads = self.in_hand.loads();
+        let is_probed = |lane: &str| self.breakers.is_half_open(lane);
+        let mut plan = self.lanes.plan(&lanes, &loads, room, is_probed);
+        self.in_hand.make_room(plan.giving_way);
+        for (lane, count) in self.suspects.counts() {
+            if let Some(limit) = plan.limits.get_mut(lane) {
+                *limit = limit.saturating_add(count);
             }
-            if !self.may_go(&lane) || room == 0 {
-                continue;
-            }
-            let Load { known, tried } = self.in_hand.in_lane(&lane);
-            let free = self.width(&lane).saturating_sub(tried).min(room);
-            if free == 0 {
-                continue;
-            }
-            let limit = i64::try_from((known + free).min(LOOK_MAX)).unwrap_or(i64::MAX);
-            let mut due = self
-                .store
-                .due_deliveries(self.tenure.me(), &owned, &lane, limit)
-                .await?;
-            due.sort_by_key(|delivery| (delivery.due_time, delivery.id));
-            due.retain(|delivery| !self.in_hand.ids.contains(&delivery.id));
-            due.truncate(free);
-            room -= due.len();
-            self.begin(due).await?;
         }
-        Ok(())
+        let mut due = Vec::new();
+        if !plan.limits.is_empty() {
+            let limits = plan.limits.clone();
+            let found = self.store.due_in_lanes(self.tenure.me(), &owned, limits);
+            due = found.await?;
+        }
+        due.sort_by_key(|delivery| (delivery.due_time, delivery.id));
+        due.retain(|delivery| !self.in_hand.ids.contains(&delivery.id));
+        let found = due.len();
+        due.retain(|delivery| self.suspects.admits(delivery.id));
+        plan.is_cut |= due.len() < found;
+        let due = self.lanes.choose(&mut plan, due, &loads);
+        self.suspects
+            .keep(|id| due.iter().any(|delivery| delivery.id == id));
+        if plan.is_cut {
+            self.look_again = Some(Instant::now() + LOOK_AGAIN);
+        }
+        self.keep_known_endpoints(due).await
     }
 
-    /// How many deliveries of a lane may be under way: half of what there is room for at most, so
-    /// that one that hangs leaves the other half to the rest.
-    fn width(&self, lane: &str) -> usize {
-        if self.breakers.is_half_open(lane) {
-            return 1;
+    /// Whether the settings name what takes deliveries of a lane; once it is said where they do not.
+    fn is_served(&mut self, lane: &str) -> bool {
+        let problem = self.carrier.problem(lane);
+        if let Some(problem) = problem
+            && self.unserved.insert(lane.to_owned())
+        {
+            tracing::warn!(delivery.lane = lane, "deliveries wait: {problem}");
         }
-        self.settings.in_flight_max.div_ceil(2)
+        problem.is_none()
     }
 
     fn may_go(&self, lane: &str) -> bool {
@@ -334,7 +378,11 @@ impl Dispatcher {
         self.endpoints_read.elapsed() > ENDPOINTS_AGE_MAX
     }
 
-    async fn begin(&mut self, mut due: Vec<Delivery>) -> Result<(), Error> {
+    /// Reads the endpoints anew where one is wanted that is not known, or may have changed.
+    async fn keep_known_endpoints(
+        &mut self,
+        mut due: Vec<Delivery>,
+    ) -> Result<Vec<Delivery>, Error> {
         let is_old = self.endpoints_are_old();
         let is_wanting = |delivery: &Delivery| match &delivery.to {
             Destination::Endpoint(code) => is_old || !self.endpoints.contains_key(code),
@@ -345,91 +393,108 @@ impl Dispatcher {
             // One may have been switched off, or made so, since they were read last.
             due.retain(|delivery| !self.is_switched_off(&delivery.to.lane()));
         }
-        let mut occasions = self.occasions(&due).await?;
-        for delivery in due {
-            if !self.in_hand.begin(&delivery) {
-                continue;
+        Ok(due)
+    }
+
+    /// Notes what came of attempts and which ones are begun now, in one transaction, and begins
+    /// them. What could not be noted is kept, and nothing is begun before it is: a database that
+    /// takes no notes must not make targets hear the same again and again.
+    async fn carry_on(&mut self, mut due: Vec<Delivery>) -> Result<(), Error> {
+        due.retain(|delivery| self.in_hand.take(delivery));
+        let finished = std::mem::take(&mut self.unnoted);
+        let ends = finished.iter().map(|finished| finished.delivery.id);
+        let survivors = ends.filter(|id| self.suspects.contains(*id));
+        self.survivors.extend(survivors);
+        if finished.is_empty() && due.is_empty() && self.survivors.is_empty() {
+            return Ok(());
+        }
+        let survivors: Vec<_> = self.survivors.iter().copied().collect();
+        let in_flight = self.in_hand.in_flight().chain(&due);
+        let in_flight = in_flight.filter(|delivery| self.suspects.is_to_blame(delivery.id));
+        let in_flight: Vec<_> = in_flight.collect();
+        let round = Round {
+            finished: &finished,
+            cleared: &survivors,
+            in_flight: (!due.is_empty()).then_some(&in_flight),
+        };
+        let noted = self.store.carry_on(self.tenure.me(), round);
+        let (noted, occasions) = tokio::join!(noted, occasions::read(&self.store, &due));
+        if noted.is_err() {
+            self.unnoted = finished;
+        } else {
+            for finished in &finished {
+                self.in_hand.end(&finished.delivery);
             }
+            for id in std::mem::take(&mut self.survivors) {
+                self.suspects.clear(id);
+            }
+        }
+        match (noted, occasions) {
+            (Ok(true), Ok(occasions)) => {
+                self.begin(due, occasions);
+                Ok(())
+            }
+            (noted, occasions) => {
+                for delivery in due {
+                    self.in_hand.end(&delivery);
+                    self.suspects.ended(delivery.id);
+                }
+                noted.and(occasions).map(|_| ())
+            }
+        }
+    }
+
+    fn begin(&mut self, due: Vec<Delivery>, mut occasions: HashMap<DeliveryId, Occasion>) {
+        for delivery in due {
+            let give_way = CancellationToken::new();
             let Some(occasion) = occasions.remove(&delivery.id) else {
                 let problem = "its order or its entry is gone".to_owned();
                 let carried = unattempted(delivery.clone(), NextStep::GiveUp { problem });
-                self.in_hand.spawn(delivery, future::ready(carried));
+                self.in_hand
+                    .spawn(delivery, give_way, future::ready(carried));
                 continue;
             };
             let (app, endpoints) = (Arc::clone(&self.app), Arc::clone(&self.endpoints));
             let attempt = carry(app, delivery.clone(), occasion, endpoints);
-            self.in_hand.spawn(delivery, attempt);
+            let clock = self.store.clock().clone();
+            let attempt = unless_told(give_way.clone(), (delivery.clone(), clock), attempt);
+            self.in_hand.spawn(delivery, give_way, attempt);
         }
-        Ok(())
     }
+}
 
-    /// Reads what deliveries are about.
-    async fn occasions(&self, due: &[Delivery]) -> Result<HashMap<DeliveryId, Occasion>, Error> {
-        if due.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let keys: Vec<_> = due
-            .iter()
-            .map(|delivery| (delivery.workflow.clone(), delivery.order_id.clone()))
-            .collect();
-        let found = self.store.find_orders(&keys).await?;
-        let positions: Vec<LogPosition> = due.iter().map(|delivery| delivery.id.position).collect();
-        let entries = self.store.history_at(&positions).await?.into_iter();
-        let entries: HashMap<LogPosition, Batched> = entries
-            .map(|batched| (batched.logged.position, batched))
-            .collect();
-        let mut occasions = HashMap::with_capacity(due.len());
-        for (delivery, found) in due.iter().zip(found) {
-            let (Some(stored), Some(published)) = (found.order, found.published) else {
-                continue;
-            };
-            let Some(entry) = entries.get(&delivery.id.position) else {
-                continue;
-            };
-            let Some(order) = self
-                .as_it_was(stored.read()?, delivery.order_version)
-                .await?
-            else {
-                continue;
-            };
-            let occasion = Occasion {
-                entry: entry.clone(),
-                order,
-                published,
-                feed_url: String::new(),
-            };
-            occasions.insert(delivery.id, occasion);
-        }
-        Ok(occasions)
-    }
-
-    /// The order as it was in a version, by its history where it has moved on.
-    async fn as_it_was(&self, now: Order, version: i64) -> Result<Option<Order>, Error> {
-        if now.version == version {
-            return Ok(Some(now));
-        }
-        let mut entries = Vec::new();
-        loop {
-            let after = entries
-                .last()
-                .map_or(0, |batched: &Batched| batched.logged.entry.sequence);
-            let read = self
-                .store
-                .order_history_after(&now.workflow, &now.id, after, REPLAY_CHUNK);
-            let chunk = read.await?;
-            let is_last = chunk.is_empty();
-            entries.extend(chunk);
-            let reached = entries
-                .last()
-                .is_some_and(|batched| batched.logged.entry.sequence >= version);
-            if reached || is_last {
-                break;
+/// Makes an attempt, unless it is told to make room for others.
+async fn unless_told(
+    give_way: CancellationToken,
+    (delivery, clock): (Delivery, Clock),
+    attempt: impl Future<Output = Carried>,
+) -> Carried {
+    tokio::select! {
+        biased;
+        carried = attempt => carried,
+        () = give_way.cancelled() => {
+            let problem = "it was not answered, and was broken off while many others were not".to_owned();
+            let at = later(clock.now(), GIVEN_WAY_WAIT);
+            Carried {
+                gave_way: true,
+                ..unattempted(delivery, NextStep::Retry { at, problem })
             }
         }
-        let until = entries.iter().map(|batched| &batched.logged.entry);
-        Ok(order::replay(
-            until.take_while(|entry| entry.sequence <= version),
-        ))
+    }
+}
+
+/// What the end of an attempt tells of its lane; nothing where it was not for its target to say.
+fn answer(carried: &Carried, took: Duration) -> Option<Answer> {
+    if carried.gave_way {
+        return Some(Answer::WasLate);
+    }
+    let attempt = carried.finished.attempt.as_ref()?;
+    match attempt.outcome {
+        Outcome::Accepted => Some(Answer::Came),
+        Outcome::Failed | Outcome::Refused if attempt.code.is_some() => Some(Answer::Came),
+        Outcome::Failed if took >= LATE => Some(Answer::WasLate),
+        Outcome::Failed => Some(Answer::Failed),
+        Outcome::Refused => None,
     }
 }
 
@@ -459,14 +524,6 @@ async fn carry(
         }
     }
     app.carrier.carry(delivery, occasion, endpoints).await
-}
-
-/// Notes what came of attempts.
-async fn note(store: Store, me: DispatcherId, finished: &[Finished]) -> Result<(), Error> {
-    if finished.is_empty() {
-        return Ok(());
-    }
-    store.finish_deliveries(&me, finished).await
 }
 
 /// What fails is said once, until it works again.

@@ -1,22 +1,28 @@
 //! What time alone does: orders that are due take their step through the same queue as any
 //! call, so that it happens once, whoever asks for it.
 
-use std::{collections::BTreeSet, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
 
 use futures::future::try_join_all;
 use tokio::{sync::watch, time::MissedTickBehavior};
 
 use waymark_domain::{
     actor::Actor,
-    order::{Action, Command, Context, Rejection},
+    order::{Action, Command, Context, Rejection, wait_start},
     partition::Partition,
-    value::{Comment, Metadata},
+    value::{Comment, Metadata, Timestamp},
+    workflow::Graph,
 };
 use waymark_persistence::{
-    DueOrder, Error, Refusal, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
+    DispatcherId, DueOrder, Error, Refusal, Step, StepChange, StepError, TimerKey, Unit, UnitMode,
+    UnitOutcome,
 };
 
-use super::Failing;
+use super::{Failing, suspects::TRIES_MAX};
 use crate::{App, error::chain};
 
 /// How many due orders of a partition are taken at once.
@@ -25,32 +31,104 @@ const AT_ONCE: i64 = 200;
 /// Lets time do what is due in the partitions that are carried, again and again.
 pub(super) async fn run(
     app: Arc<App>,
+    me: DispatcherId,
     interval: Duration,
     owned: watch::Receiver<BTreeSet<Partition>>,
 ) {
     let mut tick = tokio::time::interval(interval);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut failing = Failing::default();
+    let mut timers = Timers {
+        app,
+        me,
+        known: BTreeSet::new(),
+        suspects: BTreeMap::new(),
+    };
     loop {
         tick.tick().await;
         let partitions = owned.borrow().clone();
-        let fired = async {
-            for partition in &partitions {
-                while fire(&app, *partition).await? {}
-            }
-            Ok(())
-        };
-        failing.note("timers cannot be fired", fired.await);
+        failing.note("timers cannot be fired", timers.fire_all(&partitions).await);
     }
 }
 
-/// Lets time do what is due in a partition. Says whether there may be more.
-async fn fire(app: &Arc<App>, partition: Partition) -> Result<bool, Error> {
-    let due = app.store.due_orders(partition, AT_ONCE).await?;
-    let is_full = i64::try_from(due.len()).is_ok_and(|found| found >= AT_ONCE);
-    // Together, so that they share transactions.
-    try_join_all(due.iter().map(|order| settle(app, order))).await?;
-    Ok(is_full)
+struct Timers {
+    app: Arc<App>,
+    me: DispatcherId,
+    /// The partitions of which it is known what is in doubt.
+    known: BTreeSet<Partition>,
+    /// Orders during whose timers processes ended, and how often.
+    suspects: BTreeMap<TimerKey, u32>,
+}
+
+impl Timers {
+    async fn fire_all(&mut self, partitions: &BTreeSet<Partition>) -> Result<(), Error> {
+        self.known
+            .retain(|partition| partitions.contains(partition));
+        let new: BTreeSet<_> = partitions.difference(&self.known).copied().collect();
+        if !new.is_empty() {
+            self.suspects
+                .extend(self.app.store.lost_timers(&new).await?);
+            self.known.extend(new);
+        }
+        for partition in partitions {
+            while self.fire(*partition).await? {}
+        }
+        Ok(())
+    }
+
+    /// Lets time do what is due in a partition. Says whether there may be more.
+    async fn fire(&mut self, partition: Partition) -> Result<bool, Error> {
+        let store = &self.app.store;
+        let due = store.due_orders(partition, AT_ONCE).await?;
+        if due.is_empty() {
+            return Ok(false);
+        }
+        let is_full = i64::try_from(due.len()).is_ok_and(|found| found >= AT_ONCE);
+        let is_suspect = |due: &DueOrder| self.suspects.contains_key(&due.key());
+        let (suspects, others): (Vec<_>, Vec<_>) = due.into_iter().partition(is_suspect);
+        if !others.is_empty() {
+            let keys: Vec<_> = others.iter().map(DueOrder::key).collect();
+            if !store.note_timers(&self.me, &keys).await? {
+                return Ok(false);
+            }
+            // Together, so that they share transactions.
+            try_join_all(others.iter().map(|order| settle(&self.app, order))).await?;
+        }
+        for due in suspects {
+            if !self.try_alone(&due).await? {
+                return Ok(false);
+            }
+        }
+        self.app.store.note_timers(&self.me, &[]).await?;
+        Ok(is_full)
+    }
+
+    /// Fires the timer of an order during which a process ended: alone, so that nothing else is
+    /// blamed if it does so again. After three times it is put aside. Says whether to go on.
+    async fn try_alone(&mut self, due: &DueOrder) -> Result<bool, Error> {
+        let store = &self.app.store;
+        let key = due.key();
+        let tries = self.suspects.get(&key).copied().unwrap_or(0);
+        if tries >= TRIES_MAX {
+            store.put_timer_aside(due).await?;
+            self.suspects.remove(&key);
+            tracing::error!(
+                order.id = %due.order.id,
+                workflow = %due.order.workflow,
+                "the service ended three times while time took this order on; it is put aside \
+                 until it changes, or the timers of its workflow do"
+            );
+            return Ok(true);
+        }
+        tracing::warn!(order.id = %due.order.id, tries, "a process ended while time took this order on");
+        if !store.note_timers(&self.me, &[key]).await? {
+            return Ok(false);
+        }
+        settle(&self.app, due).await?;
+        store.clear_lost_timer(key).await?;
+        self.suspects.remove(&key);
+        Ok(true)
+    }
 }
 
 /// Takes the step of one order, or notes when it is really due.
@@ -61,9 +139,24 @@ async fn settle(app: &Arc<App>, due: &DueOrder) -> Result<(), Error> {
     };
     let now = app.store.clock().now();
     let graph = &published.graph;
-    if graph.due_time(&due.order).is_none_or(|at| at > now) {
-        return app.store.reschedule(due, graph.due_time(&due.order)).await;
+    let due_time = graph.due_time(&due.order);
+    if due_time.is_none_or(|at| at > now) && !waits_since_the_future(due, now) {
+        return app.store.reschedule(due, due_time).await;
     }
+    step(app, due, (graph, now)).await
+}
+
+/// Whether an order waits since an instant that is yet to come, as after a clock that was ahead: a
+/// step puts that right.
+fn waits_since_the_future(due: &DueOrder, now: Timestamp) -> bool {
+    due.order.return_to.is_none() && wait_start(&due.order) > now
+}
+
+async fn step(
+    app: &Arc<App>,
+    due: &DueOrder,
+    (graph, now): (&Graph, Timestamp),
+) -> Result<(), Error> {
     let Ok(ticket) = app.hand_over_when_room(unit(due)).await else {
         // The server stops; another process, or the next start, finds the order due.
         return Ok(());

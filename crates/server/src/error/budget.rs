@@ -6,7 +6,7 @@ use tonic::Status;
 use super::Problem;
 
 /// What message and details may take together, as they are encoded for the wire.
-const BYTES_MAX: usize = 4_096;
+pub(super) const BYTES_MAX: usize = 4_096;
 
 /// The metadata key that says that something was cut.
 const TRUNCATED: &str = "details_truncated";
@@ -60,12 +60,12 @@ const LADDER: [Caps; 5] = [
     },
 ];
 
-/// Cuts a problem so that its status fits, and notes in the metadata that it was cut.
-pub(super) fn fit(problem: Problem) -> Problem {
+/// Cuts a problem so that its status has at most so many bytes, and notes in the metadata that it was cut.
+pub(super) fn fit_in(problem: Problem, bytes_max: usize) -> Problem {
     let mut fitted = problem;
     for caps in &LADDER {
         let cut = caps.apply(fitted.clone());
-        let fits = wire_bytes(&cut.to_status()) <= BYTES_MAX;
+        let fits = wire_bytes(&cut.to_status()) <= bytes_max;
         fitted = cut;
         if fits {
             break;

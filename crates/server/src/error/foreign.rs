@@ -1,10 +1,13 @@
-//! Refusals that are made below the services, where a message is too large, is no
-//! message, or names no method: they get a reason and details like all others.
+//! Refusals that are made below the services, where a message is too large or too dense,
+//! is no message, or names no method: they get a reason and details like all others.
+
+use std::error::Error as _;
 
 use http::{HeaderMap, Response};
 use tonic::{Code, Status};
+use waymark_proto::invalid::InvalidRequest;
 
-use super::{Problem, Reason};
+use super::{Error, Problem, Reason};
 use crate::limits::MESSAGE_BYTES_MAX;
 
 const DETAILS: &str = "grpc-status-details-bin";
@@ -15,8 +18,12 @@ pub(crate) fn explained<B>(mut response: Response<B>) -> Response<B> {
     if headers.contains_key(DETAILS) {
         return response;
     }
-    let Some(status) = Status::from_header_map(headers).filter(|status| status.code() != Code::Ok)
-    else {
+    // The status that was written into the headers still knows its source.
+    let status = match response.extensions().get::<Status>() {
+        Some(status) => Some(status.clone()),
+        None => Status::from_header_map(headers),
+    };
+    let Some(status) = status.filter(|status| status.code() != Code::Ok) else {
         return response;
     };
     let status = explain(status);
@@ -36,11 +43,12 @@ pub(crate) fn explain(status: Status) -> Status {
     if !status.details().is_empty() {
         return status;
     }
+    let invalid = status.source().and_then(|source| source.downcast_ref());
+    if let Some(invalid) = invalid {
+        return Status::from(Error::Invalid(InvalidRequest::clone(invalid)));
+    }
     let problem = match status.code() {
-        Code::OutOfRange | Code::ResourceExhausted => {
-            let message = format!("a message may have at most {MESSAGE_BYTES_MAX} bytes");
-            Problem::new(Reason::MessageTooLarge, message).with("max", &MESSAGE_BYTES_MAX)
-        }
+        Code::OutOfRange | Code::ResourceExhausted => Problem::message_too_large(MESSAGE_BYTES_MAX),
         Code::Internal => {
             let message =
                 "is not a message of this method, or is damaged or compressed in an unknown way";

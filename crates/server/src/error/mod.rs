@@ -16,7 +16,7 @@ use tonic::Status;
 use waymark_domain::{
     order::Rejection,
     value::{EndpointCode, WorkflowCode},
-    workflow::{self, document::DocumentError},
+    workflow::{self, diagram, document::DocumentError},
 };
 use waymark_persistence::{self as persistence, CommitError};
 use waymark_proto::{invalid::InvalidRequest, v1};
@@ -27,6 +27,7 @@ pub use reason::Reason;
 
 use crate::{
     committer::SubmitError,
+    dispatch::TrialLimit,
     history::{StreamLimit, TokenError},
     page,
 };
@@ -46,6 +47,18 @@ pub enum Error {
     /// No stream can be added.
     #[error(transparent)]
     StreamLimit(#[from] StreamLimit),
+    /// Too many computations wait already.
+    #[error("too many computations wait already")]
+    ComputationLimit,
+    /// Too many reads of many bodies are under way.
+    #[error("too many long reads are under way")]
+    ReadLimit,
+    /// As many tests of actions are under way as may be.
+    #[error(transparent)]
+    TrialLimit(#[from] TrialLimit),
+    /// The diagram would be too large for an answer.
+    #[error(transparent)]
+    DiagramTooLarge(#[from] diagram::TooLarge),
     /// There is no such token, or nothing that it may show. Which of these, nobody is told.
     #[error("the token shows nothing")]
     TrackingNotFound,
@@ -158,13 +171,19 @@ impl Error {
         }
     }
 
-    /// The error of one step of several that go their own way.
-    pub fn into_step_error(self) -> v1::StepError {
-        Problem::from(self).into_step_error()
+    /// The error of one step of several that go their own way, in at most so many bytes; 1,900 are enough for any.
+    pub fn into_step_error(self, bytes_max: usize) -> v1::StepError {
+        Problem::from(self).into_step_error(bytes_max)
     }
 
     fn log(&self) {
         match self {
+            // The database is well: others are reading.
+            Self::Store(error) if matches!(**error, persistence::Error::Busy) => {}
+            Self::Store(error) if error.is_of_storage() => {
+                // The store has said it once, with what to do.
+                tracing::debug!(error = chain(error), "a read failed");
+            }
             Self::Store(error) if error.is_passing() => {
                 tracing::warn!(
                     error = chain(error),
@@ -183,6 +202,10 @@ impl Error {
             | Self::PageToken(_)
             | Self::ResumeToken(_)
             | Self::StreamLimit(_)
+            | Self::ComputationLimit
+            | Self::ReadLimit
+            | Self::TrialLimit(_)
+            | Self::DiagramTooLarge(_)
             | Self::TrackingNotFound
             | Self::Refused(_)
             | Self::StepRefused { .. }
@@ -253,6 +276,15 @@ impl From<Error> for Problem {
             Error::StreamLimit(limit) => {
                 Self::new(Reason::StreamLimit, limit.to_string()).with("max", &limit.max)
             }
+            Error::ComputationLimit => Self::new(
+                Reason::Overloaded,
+                "more waits to be computed than the server takes; nothing was done",
+            ),
+            Error::ReadLimit => too_many_reads(),
+            Error::TrialLimit(limit) => {
+                Self::new(Reason::TestLimit, limit.to_string()).with("max", &limit.max)
+            }
+            Error::DiagramTooLarge(error) => of_diagram(error),
             Error::TrackingNotFound => Self::new(
                 Reason::TrackingNotFound,
                 "there is nothing to see with this token",
@@ -277,12 +309,9 @@ impl From<Error> for Problem {
             Error::EndpointExists { code } => ledger::endpoint_exists(&code),
             Error::EndpointInUse(in_use) => ledger::endpoint_in_use(&in_use),
             Error::Submit(error) => of_submit(error),
-            Error::Store(error) if error.is_passing() => {
-                of_submit(SubmitError::Commit(CommitError::Unavailable))
-            }
-            Error::Store(_) | Error::Internal { .. } => {
-                of_submit(SubmitError::Commit(CommitError::Database))
-            }
+            Error::Store(error) if matches!(*error, persistence::Error::Busy) => too_many_reads(),
+            Error::Store(error) => of_submit(SubmitError::Commit(CommitError::from(&*error))),
+            Error::Internal { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
         }
     }
 }
@@ -306,6 +335,23 @@ fn of_document(error: &DocumentError) -> Problem {
     };
     let message = error.to_string();
     Problem::new(Reason::FieldInvalid, message.clone()).violating([(field.to_owned(), message)])
+}
+
+fn too_many_reads() -> Problem {
+    Problem::new(
+        Reason::TooManyReads,
+        "more lists and other long reads are under way than the server takes; nothing was done",
+    )
+}
+
+fn of_diagram(diagram::TooLarge { max }: diagram::TooLarge) -> Problem {
+    let message = format!(
+        "the diagram would have more than {max} bytes; `waymark workflow diagram` draws it \
+         without asking the server"
+    );
+    Problem::new(Reason::DiagramTooLarge, message)
+        .with("max", &max)
+        .about("diagram")
 }
 
 fn of_resume_token(error: TokenError) -> Problem {
@@ -346,6 +392,18 @@ fn of_submit(error: SubmitError) -> Problem {
         SubmitError::Commit(CommitError::Unavailable) => Problem::new(
             Reason::DatabaseUnavailable,
             "the database does not answer; nothing was written",
+        ),
+        SubmitError::Commit(CommitError::StorageFull) => Problem::new(
+            Reason::StorageFull,
+            "the disk of the database is full; nothing was written",
+        ),
+        SubmitError::Commit(CommitError::StorageReadOnly) => Problem::new(
+            Reason::StorageReadOnly,
+            "the database can only be read at present; nothing was written",
+        ),
+        SubmitError::Commit(CommitError::StorageDamaged) => Problem::new(
+            Reason::StorageDamaged,
+            "the database file is damaged and the server is stopping; nothing was written",
         ),
         SubmitError::Commit(CommitError::OutcomeUnknown) => Problem::new(
             Reason::OutcomeUnknown,

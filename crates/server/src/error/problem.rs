@@ -48,6 +48,12 @@ impl Problem {
         Self::new(reason, format!("{field} {problem}")).violating([(field, problem)])
     }
 
+    /// That a message has more bytes than it may.
+    pub(crate) fn message_too_large(max: usize) -> Self {
+        let message = format!("a message may have at most {max} bytes");
+        Self::new(Reason::MessageTooLarge, message).with("max", &max)
+    }
+
     /// Adds one particular.
     #[must_use]
     pub(crate) fn with(mut self, key: &'static str, value: &impl ToString) -> Self {
@@ -79,15 +85,15 @@ impl Problem {
         self
     }
 
-    /// What became of one step of several.
-    pub(crate) fn into_step_error(self) -> v1::StepError {
+    /// What became of one step of several, in at most so many bytes; 1,900 are enough for any.
+    pub(crate) fn into_step_error(self, bytes_max: usize) -> v1::StepError {
         let Self {
             reason,
             message,
             metadata,
             violations: _,
             subject: _,
-        } = budget::fit(self.spelling_fields());
+        } = budget::fit_in(self.spelling_fields(), bytes_max.min(budget::BYTES_MAX));
         v1::StepError {
             code: i32::from(reason.code()),
             reason: reason.as_str().to_owned(),
@@ -144,7 +150,7 @@ impl Problem {
 
 impl From<Problem> for Status {
     fn from(problem: Problem) -> Self {
-        budget::fit(problem).to_status()
+        budget::fit_in(problem, budget::BYTES_MAX).to_status()
     }
 }
 

@@ -142,6 +142,8 @@ reasons! {
     NothingToDo "NOTHING_TO_DO" FailedPrecondition ["operation"];
     /// Automatic steps set each other off without end.
     CascadeLimit "CASCADE_LIMIT" FailedPrecondition ["limit", "transitions"];
+    /// The guards of the step take too long together.
+    GuardLimit "GUARD_LIMIT" FailedPrecondition ["limit"];
     /// Orders use the status.
     StatusInUse "STATUS_IN_USE" FailedPrecondition ["status", "state", "count", "orders"];
     /// Transitions name the status.
@@ -161,6 +163,9 @@ reasons! {
     /// Actions name the endpoint, or deliveries wait to go there.
     EndpointInUse "ENDPOINT_IN_USE" FailedPrecondition ["endpoint", "actions", "deliveries"];
 
+    /// The diagram is too large for an answer.
+    DiagramTooLarge "DIAGRAM_TOO_LARGE" FailedPrecondition ["max"];
+
     /// The resume token is ahead of history.
     ResumeTokenAhead "RESUME_TOKEN_AHEAD" OutOfRange ["partition", "offset", "head"];
     /// The history at the resume token is past its retention.
@@ -168,15 +173,27 @@ reasons! {
 
     /// The message is larger than the server takes.
     MessageTooLarge "MESSAGE_TOO_LARGE" OutOfRange ["max"];
+    /// The headers of the call are larger than a call may have.
+    HeadersTooLarge "HEADERS_TOO_LARGE" OutOfRange ["max"];
 
-    /// More waits to be written than the server takes.
+    /// More waits to be written or computed than the server takes.
     Overloaded "OVERLOADED" ResourceExhausted [];
+    /// More lists and other long reads are under way than the server takes.
+    TooManyReads "TOO_MANY_READS" ResourceExhausted [];
+    /// As many tests of actions are under way as may be.
+    TestLimit "TEST_LIMIT" ResourceExhausted ["max"];
     /// As many streams of history are open as may be.
     StreamLimit "STREAM_LIMIT" ResourceExhausted ["max"];
     /// The server is stopping.
     ShuttingDown "SHUTTING_DOWN" Unavailable [];
     /// The database does not answer; nothing was written.
     DatabaseUnavailable "DATABASE_UNAVAILABLE" Unavailable [];
+    /// There is no room on the disk of the database; nothing was written.
+    StorageFull "STORAGE_FULL" Unavailable [];
+    /// The database can only be read; nothing was written.
+    StorageReadOnly "STORAGE_READ_ONLY" Unavailable [];
+    /// The SQLite file is damaged and the server stops; nothing was written.
+    StorageDamaged "STORAGE_DAMAGED" Unavailable [];
     /// Whether the step was written could not be found out.
     OutcomeUnknown "OUTCOME_UNKNOWN" Unknown [];
     /// There is no such method.

@@ -94,6 +94,7 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::CascadeLimit { limit, transitions } => problem
             .with("limit", limit)
             .with_list("transitions", transitions),
+        Rejection::GuardLimit { limit } => problem.with("limit", limit),
         Rejection::StateWithoutStatus { state }
         | Rejection::OrderTerminal { state }
         | Rejection::StateNotHoldable { state }

@@ -9,7 +9,7 @@ use waymark_domain::{
     guard::EvaluationError,
     order::{Rejection, Standing},
     value::{HoldId, Invalid, LineId, Money, OrderId, Quantity, RequestId, Role},
-    workflow::{ActionPath, Occasion, Refusal, Usage},
+    workflow::{ActionPath, Occasion, Refusal, Usage, diagram::TooLarge},
 };
 use waymark_persistence::{EndpointInUse, LedgerRefusal};
 
@@ -145,6 +145,7 @@ fn rejections() -> Vec<Rejection> {
         Rejection::NothingToDo {
             operation: Longest::code(),
         },
+        Rejection::GuardLimit { limit: u64::MAX },
         Rejection::CascadeLimit {
             limit: 100,
             transitions: Longest::codes(101),
@@ -353,12 +354,20 @@ fn errors() -> Vec<Error> {
         Error::from(CommitError::Unavailable),
         Error::from(CommitError::OutcomeUnknown),
         Error::from(CommitError::Database),
+        Error::from(CommitError::StorageFull),
+        Error::from(CommitError::StorageReadOnly),
+        Error::from(CommitError::StorageDamaged),
         Error::from(persistence::Error::Unavailable {
             source: "password=secret".into(),
         }),
         Error::from(persistence::Error::SchemaOlder {
             pending: vec!["secret".to_owned()],
         }),
+        Error::from(persistence::Error::Busy),
+        Error::ComputationLimit,
+        Error::ReadLimit,
+        Error::TrialLimit(TrialLimit { max: usize::MAX }),
+        Error::DiagramTooLarge(TooLarge { max: usize::MAX }),
         Error::Internal { what: "secret" },
         Error::Definition(Refusal::WorkflowInvalid {
             findings: findings(2_000),
@@ -383,6 +392,7 @@ fn statuses() -> Vec<Status> {
         .into_iter()
         .map(Status::from)
         .chain(below)
+        .chain([Status::from(crate::intake::headers_too_large())])
         .collect()
 }
 
@@ -509,7 +519,7 @@ fn a_step_is_refused_as_a_call_of_its_own() {
             holds: vec![HoldId::new("3").unwrap()],
         })
     };
-    let (status, step) = (Status::from(refused()), refused().into_step_error());
+    let (status, step) = (Status::from(refused()), refused().into_step_error(4_096));
     let info = status.get_details_error_info().unwrap();
     assert_eq!(step.code, i32::from(status.code()));
     assert_eq!(

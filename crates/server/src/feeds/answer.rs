@@ -128,7 +128,7 @@ impl Shelf {
         let asked = choice.store_view.as_deref().filter(|view| !view.is_empty());
         let asked = asked.map(StoreView::new).transpose();
         let asked = asked.map_err(|_| Refused::NotFound)?;
-        let store = self.app.store();
+        let store = self.app.bulk();
         let shown = {
             let _turn = self.reads.acquire().await.map_err(|_| Refused::Internal)?;
             tracking::find(store, token, asked.as_ref()).await?
@@ -188,7 +188,11 @@ impl Refused {
 
 impl From<waymark_persistence::Error> for Refused {
     fn from(error: waymark_persistence::Error) -> Self {
-        if error.is_passing() {
+        if error.is_of_storage() {
+            // The store has said it once, with what to do.
+            tracing::debug!(error = error::chain(&error), "a feed could not be read");
+            Self::Unavailable
+        } else if error.is_passing() {
             tracing::warn!(
                 error = error::chain(&error),
                 "a feed found the database unavailable"

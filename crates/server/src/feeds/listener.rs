@@ -16,6 +16,8 @@ use tokio::{
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 
+use crate::incoming::Acceptor;
+
 /// How many connections are open at once; others wait in the queue of the system.
 const CONNECTIONS_MAX: usize = 256;
 /// How large a request may be that is not read to its end yet: its line and headers, for bodies are not read.
@@ -26,17 +28,16 @@ const HEADERS_TIME_MAX: Duration = Duration::from_secs(10);
 const CONNECTION_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long an answer that is under way may take when its connection has to end.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(5);
-/// How long to wait when the system has no connection to give, such as for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves connections until told to stop; then those that are open get their last answers.
 pub(super) async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
     let connections = TaskTracker::new();
+    let mut acceptor = Acceptor::new(listener, "feeds");
     let accepting = async {
         // The semaphore is never closed.
         while let Ok(place) = Arc::clone(&places).acquire_owned().await {
-            let stream = accept(&listener).await;
+            let stream = acceptor.accept().await;
             let served = connection(stream, router.clone(), stopping.clone());
             connections.spawn(async move {
                 served.await;
@@ -48,21 +49,9 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stopping: Cance
         () = accepting => {}
         () = stopping.cancelled() => {}
     }
-    drop(listener);
+    drop(acceptor);
     connections.close();
     connections.wait().await;
-}
-
-async fn accept(listener: &TcpListener) -> TcpStream {
-    loop {
-        match listener.accept().await {
-            Ok((stream, _)) => return stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection for a feed was not accepted");
-                sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
 }
 
 /// What goes wrong on a connection is the client's affair, and is not said.

@@ -88,7 +88,9 @@ impl Tailer {
                     tracing::warn!(error = chain(error), "the log cannot be read; trying on");
                 }
             }
-            self.vitals.report(outcome.is_ok());
+            // A file that is damaged is no database that does not answer, and said elsewhere.
+            let lost = outcome.is_err_and(|error| !error.is_of_storage());
+            self.vitals.report(!lost);
         }
     }
 

@@ -8,14 +8,21 @@ use waymark_domain::{
     value::{Timestamp, WorkflowCode},
     workflow::{Record, Refusal, Stamp, Workflow},
 };
-use waymark_persistence::{ChangeMode, Changed, Outcome, Published, Request, WorkflowChange};
+use waymark_persistence::{
+    ChangeMode, Changed, Outcome, Published, Request, Store, WorkflowChange,
+};
 use waymark_proto::convert::call::{EditCall, ValidateOnly};
 
 use crate::{App, Error, telemetry};
 
 /// Finds a workflow as it is now.
 pub(super) async fn find(app: &App, code: &WorkflowCode) -> Result<Arc<Published>, Error> {
-    let found = app.store().workflow(code).await?;
+    find_in(app.store(), code).await
+}
+
+/// Finds a workflow as it is now, for what reads many bodies with the connections for that.
+pub(super) async fn find_in(store: &Store, code: &WorkflowCode) -> Result<Arc<Published>, Error> {
+    let found = store.workflow(code).await?;
     found.ok_or_else(|| {
         Error::from(Refusal::WorkflowNotFound {
             workflow: code.clone(),

@@ -8,8 +8,8 @@ use waymark_domain::{history::Logged, partition::Partition, workflow};
 use waymark_persistence::{Direction, HistoryQuery, Refusal, Visibility};
 use waymark_proto::{
     convert::history::{HistoryFilter, ListHistory, StreamHistory, WatchFrom, WatchHistory},
-    encoded::{HistoryMessage, history_service_server::HistoryService},
-    v1,
+    encoded::HistoryMessage,
+    v1::{self, history_service_server::HistoryService},
 };
 
 use crate::{
@@ -37,7 +37,8 @@ impl Service {
         Self { app }
     }
 
-    async fn list(&self, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
+    /// Answers a page of a history. It reads many entries, so it runs in the background.
+    async fn list(app: &App, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
         let ListHistory {
             workflow,
             order_id,
@@ -45,7 +46,6 @@ impl Service {
             visible_to_customer_only,
             page,
         } = call;
-        telemetry::note_order(&order_id);
         let token = page.token.as_deref().unwrap_or_default();
         let query = HistoryQuery {
             direction: if newest_first {
@@ -61,13 +61,9 @@ impl Service {
             },
             limit: page.size,
         };
-        let Some(found) = self
-            .app
-            .store()
-            .order_history(&workflow, &order_id, &query)
-            .await?
-        else {
-            return Err(match self.app.store().workflow(&workflow).await? {
+        let store = app.bulk();
+        let Some(found) = store.order_history(&workflow, &order_id, &query).await? else {
+            return Err(match store.workflow(&workflow).await? {
                 None => workflow::Refusal::WorkflowNotFound { workflow }.into(),
                 Some(_) => Refusal::OrderNotFound { workflow, order_id }.into(),
             });
@@ -124,7 +120,7 @@ impl Service {
         reading: Reading,
     ) -> Watcher {
         let app = &self.app;
-        Watcher::new(place, app.store(), app.stopping(), start, view, reading)
+        Watcher::new(place, app.bulk(), app.stopping(), start, view, reading)
     }
 
     fn all_partitions(&self) -> Vec<Partition> {
@@ -143,7 +139,10 @@ impl HistoryService for Service {
     ) -> Result<Response<v1::ListHistoryResponse>, Status> {
         let call = ListHistory::read(request.into_inner(), self.app.default_workflow())
             .map_err(Error::from)?;
-        Ok(Response::new(self.list(call).await?))
+        telemetry::note_order(&call.order_id);
+        let app = Arc::clone(&self.app);
+        let page = async move { Self::list(&app, call).await };
+        Ok(Response::new(self.app.read_many(page).await?))
     }
 
     async fn stream_history(

@@ -40,6 +40,11 @@ pub const KEYS: &[Key] = &[
         "`sqlite://FILE`, or `postgres://user@host/database`.",
     ),
     key(
+        "create_database",
+        "true",
+        "Whether a SQLite file that is not there is made; `false` refuses to start instead.",
+    ),
+    key(
         "partitions",
         "",
         "How many partitions a new database gets, 1 to 1024, fixed from then on; unset: 1 on SQLite, 8 on PostgreSQL.",
@@ -69,7 +74,11 @@ pub const KEYS: &[Key] = &[
         "256",
         "How many steps at most share one transaction.",
     ),
-    key("read_connections_max", "8", "How many connections read."),
+    key(
+        "read_connections_max",
+        "8",
+        "How many connections read: one half serves lists, streams and exports, the other all else; each half has at least one.",
+    ),
     key(
         "write_connections_max",
         "4",
@@ -136,6 +145,11 @@ pub const KEYS: &[Key] = &[
         "How long a stopping server waits for calls in flight.",
     ),
     key(
+        "cancelled_calls_max",
+        "4096",
+        "How many calls of one connection may be cancelled before the server takes them up; more end the connection, with its streams. Such calls cost memory that no other limit counts, so a client could flood the server with them.",
+    ),
+    key(
         "dispatch_lease_ms",
         "6000",
         "How long a process may give no sign of life before others take over the deliveries and timers it carries.",
@@ -148,7 +162,7 @@ pub const KEYS: &[Key] = &[
     key(
         "deliveries_in_flight_max",
         "64",
-        "How many deliveries are tried at once; one target takes half of them at most.",
+        "How many deliveries are tried at once besides one for each target; one target takes half of them at most.",
     ),
     key(
         "deliveries_keep_days",

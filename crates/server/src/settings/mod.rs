@@ -50,6 +50,8 @@ pub struct ServerSettings {
     pub preset: Option<String>,
     /// How long a stopping server waits for calls in flight.
     pub shutdown_deadline: Duration,
+    /// How many calls of one connection may have been cancelled before they are taken up.
+    pub cancelled_calls_max: usize,
 }
 
 /// How writes are queued and grouped.
@@ -182,6 +184,7 @@ fn server(values: &source::Values) -> Result<ServerSettings, SettingsError> {
         default_workflow: values.take("default_workflow", parse::workflow)?,
         preset: values.take("preset", parse::preset)?,
         shutdown_deadline: values.take("shutdown_deadline_ms", parse::milliseconds(0))?,
+        cancelled_calls_max: values.take("cancelled_calls_max", parse::count(1, 1_000_000))?,
     })
 }
 
@@ -190,6 +193,7 @@ fn database(values: &source::Values) -> Result<waymark_persistence::Settings, Se
     let partitions: Option<PartitionCount> = values.take("partitions", parse::partitions)?;
     Ok(waymark_persistence::Settings {
         partitions,
+        create_database: values.take("create_database", parse::switch)?,
         read_connections_max: values.take("read_connections_max", parse::count(1, 1000))?,
         write_connections_max: values.take("write_connections_max", parse::count(1, 1000))?,
         connect_timeout: values.take("connect_timeout_ms", parse::milliseconds(1))?,

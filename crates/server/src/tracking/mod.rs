@@ -62,7 +62,7 @@ pub(crate) async fn link(
         return Ok(String::new());
     };
     let newest = app.store().newest_tracking_token(workflow, id).await;
-    let token = if let Some(token) = newest.map_err(|_| CommitError::Unavailable)? {
+    let token = if let Some(token) = newest.map_err(|error| CommitError::from(&error))? {
         token
     } else {
         let new = NewTrackingToken {

@@ -10,6 +10,7 @@
     reason = "requests are written out, field by field"
 )]
 
+mod clocks;
 mod definitions;
 mod orders;
 mod protocols;

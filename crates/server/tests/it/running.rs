@@ -35,7 +35,12 @@ pub(crate) fn settings(directory: &Path, more: &[(&str, &str)]) -> Settings {
 }
 
 pub(crate) async fn start(directory: &Path, more: &[(&str, &str)]) -> Running {
-    let server = Server::start(settings(directory, more), Clock::system())
+    start_by(directory, more, Clock::system()).await
+}
+
+/// Starts a server that goes by a clock.
+pub(crate) async fn start_by(directory: &Path, more: &[(&str, &str)], clock: Clock) -> Running {
+    let server = Server::start(settings(directory, more), clock)
         .await
         .unwrap();
     let (address, stop) = (server.address(), Stop::default());

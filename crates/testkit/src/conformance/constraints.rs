@@ -113,6 +113,8 @@ pub async fn every_table_can_be_read(fixture: &Fixture) {
         ("deliveries", 0),
         ("delivery_attempts", 0),
         ("delivery_decisions", 0),
+        ("lost_deliveries", 0),
+        ("lost_timers", 0),
         ("tracking_key", 1),
         ("tracking_tokens", 0),
         ("tracking_requests", 0),

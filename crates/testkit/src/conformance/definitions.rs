@@ -18,6 +18,7 @@ use waymark_persistence::{ChangeError, ChangeMode, Changed};
 use crate::{
     Fixture,
     build::{self, create, done, order_workflow, request, state, status, workflow_code},
+    change_as,
 };
 
 /// A status that belongs to no state.
@@ -160,7 +161,8 @@ pub async fn every_edit_comes_back_as_it_was_saved(fixture: &Fixture) {
         .workflow_versions(&order_workflow(), None, 100)
         .await
         .unwrap();
-    assert_eq!(versions.len(), 1 + edits().len());
+    assert_eq!(versions.versions.len(), 1 + edits().len());
+    assert!(!versions.has_more);
 }
 
 pub async fn the_same_change_twice_changes_nothing(fixture: &Fixture) {
@@ -214,10 +216,12 @@ pub async fn versions_are_kept(fixture: &Fixture) {
     fixture.change("order", pack).await.unwrap();
     let code = order_workflow();
     let list = async |before, limit| {
-        let versions = store.workflow_versions(&code, before, limit);
-        versions.await.unwrap()
+        let page = store.workflow_versions(&code, before, limit);
+        page.await.unwrap()
     };
-    let versions = list(None, 10).await;
+    let page = list(None, 10).await;
+    assert!(!page.has_more);
+    let versions = page.versions;
     let numbers = versions.iter().map(|version| version.version);
     assert_eq!(numbers.collect::<Vec<_>>(), [2, 1]);
     assert_eq!(versions[0].actor, build::actor());
@@ -225,8 +229,10 @@ pub async fn versions_are_kept(fixture: &Fixture) {
     let changes = changes.map(|change| (change.kind, change.subject.to_string()));
     let expected = [(DifferenceKind::Added, "status packed".to_owned())];
     assert_eq!(changes.collect::<Vec<_>>(), expected);
-    assert_eq!(list(Some(2), 10).await, versions[1..]);
-    assert_eq!(list(None, 1).await, versions[..1]);
+    assert_eq!(list(Some(2), 10).await.versions, versions[1..]);
+    let first = list(None, 1).await;
+    assert_eq!(first.versions, versions[..1]);
+    assert!(first.has_more);
 }
 
 pub async fn documents_of_versions_are_kept(fixture: &Fixture) {
@@ -396,6 +402,48 @@ pub async fn a_guard_that_does_not_compile_is_not_saved(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
 }
 
+/// Another release had other rules, and its guards are still there.
+pub async fn a_stored_guard_that_no_longer_passes_refuses_alone(fixture: &Fixture) {
+    done(&fixture.store, create("A-1")).await;
+    let guards = "size(order.lines + order.lines) > 0";
+    fixture
+        .execute(&format!(
+            "UPDATE transitions SET guard = '{guards}' WHERE workflow = 'order' AND code = 'cancel'; \
+             UPDATE states SET entry_guard = '{}' WHERE workflow = 'order' AND code = 'closed'",
+            "x".repeat(1_001)
+        ))
+        .await;
+    let store = fixture.replica().await;
+    let loaded = store.workflow(&order_workflow()).await.unwrap().unwrap();
+    assert_eq!(loaded.graph.problems().count(), 2);
+    let refused = build::refused(&store, build::transition("A-1", "cancel")).await;
+    let refused = refused.to_string();
+    assert!(refused.contains("must not join lists"), "{refused}");
+    done(&store, build::comment("A-1", "goes on")).await;
+
+    // Something else can be changed, the guard can be mended, and none like it comes in anew.
+    let change = async |code: &str, guard: Option<&str>| {
+        let patch = TransitionPatch {
+            position: Some(77),
+            guard: guard.map(|guard| Some(Expression::new(guard).unwrap())),
+            ..TransitionPatch::default()
+        };
+        let change = |workflow: Option<&Workflow>| {
+            let code = TransitionCode::new(code).unwrap();
+            edit::update_transition(workflow.unwrap(), &code, patch.clone()).map(Some)
+        };
+        let changed = change_as(&store, "order", ChangeMode::Apply, None, change);
+        changed.await.map(|_| ())
+    };
+    change("cancel", None).await.unwrap();
+    assert!(matches!(
+        change("accept_payment", Some(guards)).await,
+        Err(ChangeError::Refused(Refusal::GuardInvalid { .. }))
+    ));
+    change("cancel", Some("true")).await.unwrap();
+    done(&store, build::transition("A-1", "cancel")).await;
+}
+
 pub async fn a_deleted_workflow_can_come_again(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     let workflow = build::workflow("magento_2_4", "returns");
@@ -420,6 +468,7 @@ pub async fn a_deleted_workflow_can_come_again(fixture: &Fixture) {
                 .workflow_versions(&workflow_code("returns"), None, 10)
                 .await
                 .unwrap()
+                .versions
                 .is_empty()
         );
     }

@@ -2,6 +2,8 @@
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
+use std::collections::BTreeSet;
+
 use waymark_domain::history::LogPosition;
 use waymark_persistence::{Direction, HistoryQuery, Refusal, StepChange, Visibility};
 
@@ -369,4 +371,61 @@ pub async fn the_history_of_an_order_that_is_not_there(fixture: &Fixture) {
             .unwrap(),
         None
     );
+}
+
+pub async fn a_page_of_large_entries_ends_early(fixture: &Fixture) {
+    const COMMENTS: usize = 1_300;
+    let (store, workflow, id) = (&fixture.store, order_workflow(), order_id("A-1"));
+    done(store, create("A-1")).await;
+    let text = "x".repeat(4_000);
+    let comments = (0..COMMENTS).map(|_| comment("A-1", &text));
+    all(store, comments.collect()).await;
+    for direction in [Direction::Ascending, Direction::Descending] {
+        let mut query = HistoryQuery {
+            direction,
+            limit: 5_000,
+            ..ALL
+        };
+        let (mut sequences, mut pages) = (Vec::new(), 0);
+        loop {
+            let page = store.order_history(&workflow, &id, &query).await.unwrap();
+            let page = page.unwrap();
+            let bytes = page
+                .entries
+                .iter()
+                .map(|logged| logged.entry.comment.as_str().len());
+            assert!(bytes.sum::<usize>() < 5 * 1024 * 1024);
+            sequences.extend(page.entries.iter().map(|logged| logged.entry.sequence));
+            pages += 1;
+            query.after_sequence = page.next;
+            if page.next.is_none() {
+                break;
+            }
+        }
+        if direction == Direction::Descending {
+            sequences.reverse();
+        }
+        let expected = 1..=i64::try_from(COMMENTS + 1).unwrap();
+        assert_eq!(sequences, expected.collect::<Vec<_>>());
+        assert!((2..=3).contains(&pages), "{pages} pages");
+    }
+}
+
+pub async fn where_an_order_has_been(fixture: &Fixture) {
+    let (store, workflow, id) = (&fixture.store, order_workflow(), order_id("A-1"));
+    assert!(store.visited(&workflow, &id).await.unwrap().is_empty());
+    done(store, create("A-1")).await;
+    // More than its row keeps track of.
+    let comments = (0..700).map(|number| comment("A-1", &number.to_string()));
+    all(store, comments.collect()).await;
+    done(store, record("A-1", "invoice")).await;
+    done(store, create("A-2")).await;
+    let visited = store.visited(&workflow, &id).await.unwrap();
+    let expected: BTreeSet<_> = history(store, "A-1")
+        .await
+        .into_iter()
+        .map(|logged| logged.entry.to)
+        .collect();
+    assert_eq!(visited, expected);
+    assert!(visited.len() > 1);
 }

@@ -5,6 +5,7 @@
 
 pub mod batches;
 mod carrying;
+pub mod clocks;
 pub mod commits;
 pub mod concurrency;
 pub mod constraints;
@@ -17,7 +18,9 @@ pub mod interleaving;
 pub mod leases;
 pub mod ledger;
 pub mod listing;
+pub mod lost;
 pub mod retention;
+pub mod sharing;
 pub mod timers;
 pub mod tracking;
 pub mod usage;
@@ -48,6 +51,14 @@ macro_rules! conformance_suite {
                 the_same_request_twice_in_one_batch,
                 an_empty_batch_answers_nothing,
                 what_was_written_is_what_the_log_has,
+            ],
+            clocks: [
+                deliveries_are_due_by_the_clock,
+                what_a_clock_that_was_ahead_has_put_off_is_put_right,
+                timers_go_by_the_clock,
+                a_timer_fires_while_the_log_is_ahead,
+                waits_that_began_under_a_clock_that_was_ahead_are_put_right,
+                holds_expire_by_the_clock,
             ],
             commits: [
                 the_first_entry_is_there_at_creation,
@@ -106,6 +117,7 @@ macro_rules! conformance_suite {
                 rehearsing_a_change_writes_nothing,
                 a_refused_change_writes_nothing,
                 a_guard_that_does_not_compile_is_not_saved,
+                a_stored_guard_that_no_longer_passes_refuses_alone,
                 a_deleted_workflow_can_come_again,
             ],
             dispatching: [
@@ -138,6 +150,8 @@ macro_rules! conformance_suite {
                 what_customers_may_read,
                 heads_and_batches,
                 the_history_of_an_order_that_is_not_there,
+                a_page_of_large_entries_ends_early,
+                where_an_order_has_been,
             ],
             interleaving: [
                 deliveries_go_in_turn_whatever_happens,
@@ -177,11 +191,23 @@ macro_rules! conformance_suite {
                 orders_of_several_workflows,
                 orders_are_counted_by_place,
             ],
+            lost: [
+                what_a_process_delivered_when_it_ended_is_counted,
+                many_deliveries_are_counted_at_once,
+                a_process_that_leaves_in_order_leaves_nothing_in_doubt,
+                a_process_that_is_held_for_dead_begins_nothing,
+                who_decides_by_hand_forgets_what_was_counted,
+                a_timer_during_which_a_process_ended_is_counted,
+            ],
             retention: [
                 old_deliveries_are_removed,
                 a_list_goes_on_while_deliveries_are_removed,
                 nothing_is_removed_without_the_lease,
                 a_long_ledger_is_removed_in_small_parts,
+            ],
+            sharing: [
+                reads_of_many_bodies_leave_connections_to_single_ones,
+                a_list_that_searches_lets_others_through,
             ],
             timers: [
                 an_order_that_nobody_pays_is_due,
@@ -241,7 +267,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 17] = [
+pub const SOURCES: [&str; 18] = [
     include_str!("batches.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
@@ -256,6 +282,7 @@ pub const SOURCES: [&str; 17] = [
     include_str!("ledger.rs"),
     include_str!("listing.rs"),
     include_str!("retention.rs"),
+    include_str!("sharing.rs"),
     include_str!("timers.rs"),
     include_str!("tracking.rs"),
     include_str!("usage.rs"),

@@ -361,14 +361,19 @@ pub async fn the_key_lasts(fixture: &Fixture) {
 }
 
 pub async fn an_older_database_gets_a_key(fixture: &Fixture) {
-    let later = ["delivery_decisions"];
+    let later = ["delivery_decisions", "lost_deliveries", "lost_timers"];
     for table in ["tracking_requests", "tracking_tokens", "tracking_key"]
         .iter()
         .chain(&later)
     {
         fixture.execute(&format!("DROP TABLE {table}")).await;
     }
-    let versions = ["20261122200000", "20261122300000"];
+    for column in ["deliveries_in_flight", "timers_in_flight"] {
+        fixture
+            .execute(&format!("ALTER TABLE dispatchers DROP COLUMN {column}"))
+            .await;
+    }
+    let versions = ["20261122200000", "20261122300000", "20261122400000"];
     let forget = format!(
         "DELETE FROM __diesel_schema_migrations WHERE version >= '{}'",
         versions[0]

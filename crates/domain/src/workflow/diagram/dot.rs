@@ -3,28 +3,39 @@
 
 use std::fmt::Write as _;
 
-use super::drawing::{Drawing, Mark, Row, StateBox, Way};
+use super::{
+    TooLarge,
+    drawing::{Drawing, Mark, Row, StateBox, Way},
+    page::Page,
+};
 use crate::workflow::Category;
 
 /// Writes the diagram.
-pub(super) fn write(drawing: &Drawing<'_>) -> String {
-    let mut lines = vec![
-        "digraph workflow {".to_owned(),
-        format!("    label=\"{}\"", escape(drawing.workflow.label.as_str())),
-        "    compound=true".to_owned(),
-        "    fontname=\"Helvetica\"".to_owned(),
-        "    node [shape=box, style=\"rounded,filled\", fillcolor=\"white\", fontname=\"Helvetica\"]".to_owned(),
-        "    edge [fontname=\"Helvetica\", fontsize=10]".to_owned(),
-    ];
+pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLarge> {
+    page.line("digraph workflow {")?;
+    page.line(&format!(
+        "    label=\"{}\"",
+        escape(drawing.workflow.label.as_str())
+    ))?;
+    page.line("    compound=true")?;
+    page.line("    fontname=\"Helvetica\"")?;
+    page.line("    node [shape=box, style=\"rounded,filled\", fillcolor=\"white\", fontname=\"Helvetica\"]")?;
+    page.line("    edge [fontname=\"Helvetica\", fontsize=10]")?;
     for drawn in &drawing.boxes {
-        lines.extend(cluster(drawn));
+        for line in cluster(drawn) {
+            page.line(&line)?;
+        }
     }
-    lines.extend(starts(drawing));
-    lines.extend(drawing.ways.iter().flat_map(|way| arrows(drawing, way)));
-    lines.extend(holds(drawing));
-    lines.push("}".to_owned());
-    lines.push(String::new());
-    lines.join("\n")
+    for line in starts(drawing) {
+        page.line(&line)?;
+    }
+    for way in &drawing.ways {
+        arrows(drawing, way, page)?;
+    }
+    for line in holds(drawing) {
+        page.line(&line)?;
+    }
+    page.line("}")
 }
 
 fn cluster(drawn: &StateBox<'_>) -> Vec<String> {
@@ -103,9 +114,9 @@ fn anchor(drawn: &StateBox<'_>) -> String {
         .map_or_else(|| empty(drawn), |row| node(drawn, row))
 }
 
-fn arrows(drawing: &Drawing<'_>, way: &Way<'_>) -> Vec<String> {
+fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), TooLarge> {
     let Some(to) = drawing.boxes.get(way.to) else {
-        return Vec::new();
+        return Ok(());
     };
     let style = if way.is_automatic {
         ", style=dashed"
@@ -121,22 +132,20 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>) -> Vec<String> {
         Some(row) => (node(to, row), String::new()),
         None => (anchor(to), format!(", lhead=\"cluster_{}\"", to.state.code)),
     };
-    let mut lines = Vec::new();
+    let text = escape(&way.text);
     let mut arrow = |tail: &str, ltail: &str, inside: bool| {
         // Graphviz cannot end an arrow at the border of the cluster that it starts in.
         let lhead = if inside { "" } else { lhead.as_str() };
-        lines.push(format!(
-            "    {tail} -> {head} [label=\"{}\"{ltail}{lhead}{style}]",
-            escape(&way.text)
-        ));
+        page.line(&format!(
+            "    {tail} -> {head} [label=\"{text}\"{ltail}{lhead}{style}]"
+        ))
     };
     if way.from_anywhere {
         let tail = format!("\"any/{}\"", way.transition.code);
-        arrow(&tail, "", false);
-        lines.push(format!(
+        arrow(&tail, "", false)?;
+        return page.line(&format!(
             "    {tail} [label=\"anywhere\", shape=plaintext, style=\"\"]"
         ));
-        return lines;
     }
     for (index, from) in way
         .from
@@ -144,24 +153,20 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>) -> Vec<String> {
         .filter_map(|index| Some((*index, drawing.boxes.get(*index)?)))
     {
         let inside = index == way.to;
-        let named: Vec<_> = from
-            .rows
-            .iter()
-            .filter(|row| way.transition.from_statuses.contains(row.code))
-            .collect();
-        if named.is_empty() {
+        let mut named = from.rows.iter().filter(|row| way.names(row)).peekable();
+        if named.peek().is_none() {
             let ltail = if inside {
                 String::new()
             } else {
                 format!(", ltail=\"cluster_{}\"", from.state.code)
             };
-            arrow(&anchor(from), &ltail, inside);
+            arrow(&anchor(from), &ltail, inside)?;
         }
         for row in named {
-            arrow(&node(from, row), "", inside);
+            arrow(&node(from, row), "", inside)?;
         }
     }
-    lines
+    Ok(())
 }
 
 fn holds(drawing: &Drawing<'_>) -> Vec<String> {

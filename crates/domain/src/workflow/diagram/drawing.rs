@@ -1,6 +1,9 @@
 //! What every format draws: states with rows for their statuses, and ways between them.
 
-use std::fmt::Write as _;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fmt::Write as _,
+};
 
 use super::Marks;
 use crate::{
@@ -15,6 +18,8 @@ pub(super) struct Drawing<'a> {
     pub(super) workflow: &'a Workflow,
     pub(super) boxes: Vec<StateBox<'a>>,
     pub(super) ways: Vec<Way<'a>>,
+    /// What each status is called.
+    labels: BTreeMap<&'a StatusCode, &'a str>,
 }
 
 /// A state.
@@ -54,6 +59,7 @@ pub(super) struct Way<'a> {
     pub(super) to: usize,
     pub(super) text: String,
     pub(super) is_automatic: bool,
+    from_statuses: BTreeSet<&'a StatusCode>,
 }
 
 impl<'a> Drawing<'a> {
@@ -67,10 +73,15 @@ impl<'a> Drawing<'a> {
                 rows: rows(workflow, &state.code, marks),
             })
             .collect();
+        let labels = workflow.statuses.iter().map(|status| {
+            let code = &status.code;
+            (code, workflow.status_label(code, None, None))
+        });
         let mut drawing = Self {
             workflow,
             boxes,
             ways: Vec::new(),
+            labels: labels.collect(),
         };
         drawing.ways = workflow
             .transitions
@@ -95,16 +106,19 @@ impl<'a> Drawing<'a> {
 
     fn way(&self, transition: &'a Transition) -> Option<Way<'a>> {
         let to = self.index(&transition.to_state)?;
+        let from_statuses: BTreeSet<_> = transition.from_statuses.iter().collect();
+        let from_states: BTreeSet<_> = transition.from_states.iter().collect();
         let leaves = |drawn: &StateBox<'_>| {
             let state = drawn.state;
-            let by_state =
-                transition.from_states.is_empty() || transition.from_states.contains(&state.code);
-            let by_status = transition.from_statuses.is_empty()
-                || drawn
-                    .rows
-                    .iter()
-                    .any(|row| transition.from_statuses.contains(row.code));
-            by_state && by_status && !state.terminal && state.category != Category::Held
+            let by_state = || from_states.is_empty() || from_states.contains(&state.code);
+            let by_status = || {
+                from_statuses.is_empty()
+                    || drawn
+                        .rows
+                        .iter()
+                        .any(|row| from_statuses.contains(row.code))
+            };
+            !state.terminal && state.category != Category::Held && by_state() && by_status()
         };
         let from_anywhere =
             transition.from_states.is_empty() && transition.from_statuses.is_empty();
@@ -124,6 +138,7 @@ impl<'a> Drawing<'a> {
             to,
             text: way_text(self.workflow, transition),
             is_automatic: !matches!(transition.trigger, Trigger::Manual),
+            from_statuses,
             transition,
         })
     }
@@ -187,10 +202,18 @@ fn way_text(workflow: &Workflow, transition: &Transition) -> String {
 }
 
 impl Way<'_> {
+    /// Whether the transition names this status among those that it leaves.
+    pub(super) fn names(&self, row: &Row<'_>) -> bool {
+        self.from_statuses.contains(row.code)
+    }
+
     /// `Received → In backorder`: the statuses that the transition names, where the states
     /// alone would not tell.
     pub(super) fn statuses_text(&self, drawing: &Drawing<'_>) -> Option<String> {
-        let label = |code: &StatusCode| drawing.workflow.status_label(code, None, None).to_owned();
+        let label = |code: &StatusCode| {
+            let label = drawing.labels.get(code).copied();
+            label.unwrap_or(code.as_str()).to_owned()
+        };
         let transition = self.transition;
         let rows = self
             .from

@@ -2,42 +2,42 @@
 
 use std::fmt::Write as _;
 
-use super::drawing::{Drawing, Mark, StateBox, Way};
+use super::{
+    TooLarge,
+    drawing::{Drawing, Mark, StateBox, Way},
+    page::Page,
+};
 
 /// Writes the diagram.
-pub(super) fn write(drawing: &Drawing<'_>) -> String {
-    let mut lines = vec!["stateDiagram-v2".to_owned(), "    direction TB".to_owned()];
+pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLarge> {
+    page.line("stateDiagram-v2")?;
+    page.line("    direction TB")?;
     for drawn in &drawing.boxes {
-        lines.push(format!(
+        page.line(&format!(
             "    state \"{}\" as {}",
             node_text(drawn),
             id(drawn)
-        ));
+        ))?;
     }
-    lines.extend(
-        drawing
-            .boxes
-            .iter()
-            .filter(|drawn| drawn.state.can_start)
-            .map(|drawn| format!("    [*] --> {}", id(drawn))),
-    );
-    lines.extend(drawing.ways.iter().flat_map(|way| arrows(drawing, way)));
+    for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.can_start) {
+        page.line(&format!("    [*] --> {}", id(drawn)))?;
+    }
+    for way in &drawing.ways {
+        arrows(drawing, way, page)?;
+    }
     if let Some(held) = drawing.held().and_then(|held| drawing.boxes.get(held)) {
         for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.holdable) {
-            lines.push(format!("    {} --> {}: hold", id(drawn), id(held)));
-            lines.push(format!("    {} --> {}: release", id(held), id(drawn)));
+            page.line(&format!("    {} --> {}: hold", id(drawn), id(held)))?;
+            page.line(&format!("    {} --> {}: release", id(held), id(drawn)))?;
         }
     }
-    lines.extend(
-        drawing
-            .boxes
-            .iter()
-            .filter(|drawn| drawn.state.terminal)
-            .map(|drawn| format!("    {} --> [*]", id(drawn))),
-    );
-    lines.extend(classes(drawing));
-    lines.push(String::new());
-    lines.join("\n")
+    for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.terminal) {
+        page.line(&format!("    {} --> [*]", id(drawn)))?;
+    }
+    for line in classes(drawing) {
+        page.line(&line)?;
+    }
+    Ok(())
 }
 
 /// A prefix keeps codes apart from the words of the language, such as `state` or `end`.
@@ -58,9 +58,9 @@ fn node_text(drawn: &StateBox<'_>) -> String {
     text
 }
 
-fn arrows(drawing: &Drawing<'_>, way: &Way<'_>) -> Vec<String> {
+fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), TooLarge> {
     let Some(to) = drawing.boxes.get(way.to) else {
-        return Vec::new();
+        return Ok(());
     };
     let text = match way.statuses_text(drawing) {
         Some(statuses) => format!("{}<br/>{}", escape(&way.text), escape(&statuses)),
@@ -68,17 +68,15 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>) -> Vec<String> {
     };
     if way.from_anywhere {
         let anywhere = format!("s0_{}", way.transition.code);
-        return vec![
-            format!("    state \"<i>from anywhere</i>\" as {anywhere}"),
-            format!("    {anywhere} --> {}: {text}", id(to)),
-        ];
+        page.line(&format!("    state \"<i>from anywhere</i>\" as {anywhere}"))?;
+        return page.line(&format!("    {anywhere} --> {}: {text}", id(to)));
     }
-    let from = way
-        .from
-        .iter()
-        .filter_map(|index| drawing.boxes.get(*index));
-    from.map(|from| format!("    {} --> {}: {text}", id(from), id(to)))
-        .collect()
+    for from in &way.from {
+        if let Some(from) = drawing.boxes.get(*from) {
+            page.line(&format!("    {} --> {}: {text}", id(from), id(to)))?;
+        }
+    }
+    Ok(())
 }
 
 fn classes(drawing: &Drawing<'_>) -> Vec<String> {

@@ -7,6 +7,7 @@ mod dot;
 mod drawing;
 mod layers;
 mod mermaid;
+mod page;
 mod svg;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ use super::Workflow;
 use crate::order::Standing;
 
 /// How a diagram is written.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Format {
     /// A `stateDiagram-v2` of Mermaid.
     Mermaid,
@@ -36,14 +37,39 @@ pub struct Marks {
     pub counts: BTreeMap<Standing, u64>,
 }
 
-/// Draws a workflow.
+/// A diagram is larger than it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the diagram has more than {max} bytes")]
+pub struct TooLarge {
+    /// The limit, in bytes.
+    pub max: usize,
+}
+
+/// Draws a workflow, however large that is.
 pub fn render(workflow: &Workflow, format: Format, marks: &Marks) -> String {
+    // Without a limit nothing is too large.
+    render_within(usize::MAX, workflow, format, marks).unwrap_or_default()
+}
+
+/// Draws a workflow, if that takes no more than `bytes_max` bytes.
+///
+/// # Errors
+/// Returns [`TooLarge`] when it would take more. No more than these are written, and a picture that
+/// is certain to have more is not laid out.
+pub fn render_within(
+    bytes_max: usize,
+    workflow: &Workflow,
+    format: Format,
+    marks: &Marks,
+) -> Result<String, TooLarge> {
     let drawing = drawing::Drawing::new(workflow, marks);
+    let mut page = page::Page::new(bytes_max);
     match format {
-        Format::Mermaid => mermaid::write(&drawing),
-        Format::Dot => dot::write(&drawing),
-        Format::Svg => svg::write(&drawing),
+        Format::Mermaid => mermaid::write(&drawing, &mut page)?,
+        Format::Dot => dot::write(&drawing, &mut page)?,
+        Format::Svg => svg::write(&drawing, &mut page)?,
     }
+    Ok(page.into_text())
 }
 
 #[cfg(test)]

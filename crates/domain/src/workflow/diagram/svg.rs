@@ -4,8 +4,10 @@
 use std::fmt::Write as _;
 
 use super::{
+    TooLarge,
     drawing::{Drawing, Mark, StateBox, Way},
     layers::{Layout, Point, Size, place},
+    page::Page,
 };
 use crate::workflow::Category;
 
@@ -36,16 +38,23 @@ enum Item {
     Way(usize),
 }
 
+/// The least that an arrow, the label of a transition, a state and a status take, in bytes.
+const ARROW_BYTES: usize = 80;
+const LABEL_BYTES: usize = 180;
+const STATE_BYTES: usize = 300;
+const ROW_BYTES: usize = 150;
+
 /// Writes the picture.
-pub(super) fn write(drawing: &Drawing<'_>) -> String {
+pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLarge> {
     let items = items(drawing);
-    let sizes: Vec<Size> = items.iter().map(|item| size(drawing, item)).collect();
     let arrows = arrows(drawing);
+    page.fits(least_bytes(drawing, arrows.len()))?;
+    let sizes: Vec<Size> = items.iter().map(|item| size(drawing, item)).collect();
     let pairs: Vec<(usize, usize)> = arrows.iter().map(|arrow| (arrow.from, arrow.to)).collect();
     let layout = place(&sizes, &pairs);
-    let mut svg = opening(drawing, &layout);
+    page.push(&opening(drawing, &layout))?;
     for (arrow, route) in arrows.iter().zip(&layout.routes) {
-        svg.push_str(&path(arrow, route));
+        page.push(&path(arrow, route))?;
     }
     for ((item, size), middle) in items.iter().zip(&sizes).zip(&layout.middles) {
         let corner = Point {
@@ -65,12 +74,20 @@ pub(super) fn write(drawing: &Drawing<'_>) -> String {
                 .map(|way| label(drawing, way, corner, *size))
                 .unwrap_or_default(),
         };
-        svg.push_str(&part);
+        page.push(&part)?;
     }
-    svg.push_str("</g>\n");
-    svg.push_str(&legend(layout.size.height));
-    svg.push_str("</svg>\n");
-    svg
+    page.line("</g>")?;
+    page.push(&legend(layout.size.height))?;
+    page.line("</svg>")
+}
+
+/// What the picture takes at least, however it is laid out and whatever its texts are.
+fn least_bytes(drawing: &Drawing<'_>, arrows: usize) -> usize {
+    let rows: usize = drawing.boxes.iter().map(|drawn| drawn.rows.len()).sum();
+    arrows * ARROW_BYTES
+        + drawing.ways.len() * LABEL_BYTES
+        + drawing.boxes.len() * STATE_BYTES
+        + rows * ROW_BYTES
 }
 
 fn items(drawing: &Drawing<'_>) -> Vec<Item> {

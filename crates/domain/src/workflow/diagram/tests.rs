@@ -244,9 +244,8 @@ fn workflows_without_states_or_with_circles_are_drawn() {
     }
 }
 
-/// The largest workflow must not take long enough to be an attack.
-#[test]
-fn a_large_workflow_is_drawn_quickly() {
+/// As large as a few hundred kilobytes of document make it.
+fn large() -> Workflow {
     let mut workflow = workflow();
     let state = workflow.states[0].clone();
     for n in 0..150 {
@@ -264,7 +263,43 @@ fn a_large_workflow_is_drawn_quickly() {
             Trigger::Manual,
         ));
     }
+    workflow
+}
+
+/// The largest workflow must not take long enough to be an attack.
+#[test]
+fn a_large_workflow_is_drawn_quickly() {
+    let workflow = large();
     for format in [Format::Mermaid, Format::Dot, Format::Svg] {
         assert!(render(&workflow, format, &Marks::default()).len() > 10_000);
+    }
+}
+
+#[test]
+fn what_is_too_large_is_not_drawn() {
+    let workflow = large();
+    for format in [Format::Mermaid, Format::Dot, Format::Svg] {
+        let whole = render(&workflow, format, &Marks::default());
+        let within = |max| render_within(max, &workflow, format, &Marks::default());
+        let exact = whole.len();
+        assert_eq!(within(exact), Ok(whole), "{format:?}");
+        for max in [exact - 1, exact / 2, 100, 0] {
+            assert_eq!(within(max), Err(TooLarge { max }), "{format:?}");
+        }
+    }
+}
+
+/// What is estimated before a picture is laid out must never be more than it takes.
+#[test]
+fn no_picture_that_would_fit_is_refused_before_it_is_laid_out() {
+    let mut bare = workflow();
+    for state in &mut bare.states {
+        state.code = StateCode::new("a").unwrap();
+    }
+    let presets = preset::all().map(|preset| preset.workflow().unwrap());
+    for workflow in presets.chain([workflow(), bare, large()]) {
+        let whole = render(&workflow, Format::Svg, &Marks::default());
+        let within = render_within(whole.len(), &workflow, Format::Svg, &Marks::default());
+        assert_eq!(within, Ok(whole));
     }
 }

@@ -1,7 +1,5 @@
 //! Actions in documents: their layout, what is asked of them, and the way there and back.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -15,7 +13,8 @@ use crate::{
     guard::Expression,
     template::Template,
     value::{
-        ActionCode, Description, EmailAddress, EndpointCode, Period, TemplateName, TransitionCode,
+        ActionCode, Description, EmailAddress, EndpointCode, Invalid, Period, TemplateName,
+        TransitionCode,
     },
     workflow::{
         Action, Channel, CopyMethod, Email, Identity, Notify, Policy, Publish, Refusal, Webhook,
@@ -39,7 +38,19 @@ part! {
         position: i32,
         active: bool,
     }
-    maps { set_attributes: Keyed<String, Template> }
+    maps { set_attributes: Keyed<String, TextPart> }
+}
+
+/// A text with placeholders, which a document must have right.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct TextPart(Template);
+
+impl TryFrom<String> for TextPart {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Template::new(&text).map(Self)
+    }
 }
 
 /// A webhook.
@@ -66,14 +77,14 @@ part! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct PublishPart {
-    subject: Template,
+    subject: TextPart,
 }
 
 /// A comment.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct CommentPart {
-    text: Template,
+    text: TextPart,
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     visible_to_customer: bool,
 }
@@ -210,12 +221,12 @@ fn work(part: &ActionPart, place: &str, code: &ActionCode) -> Result<Option<Work
     }
     if let Some(publish) = &part.publish {
         return send(Channel::Publish(Publish {
-            subject: publish.subject.clone(),
+            subject: publish.subject.0.clone(),
         }));
     }
     if let Some(comment) = &part.comment {
         return write(Writing::Comment {
-            text: comment.text.clone(),
+            text: comment.text.0.clone(),
             visible_to_customer: comment.visible_to_customer,
         });
     }
@@ -223,8 +234,9 @@ fn work(part: &ActionPart, place: &str, code: &ActionCode) -> Result<Option<Work
         return write(Writing::Transition(transition.clone()));
     }
     if !part.set_attributes.is_empty() {
-        let attributes: BTreeMap<_, _> = part.set_attributes.iter().cloned().collect();
-        return write(Writing::SetAttributes(attributes));
+        let attributes = part.set_attributes.iter();
+        let attributes = attributes.map(|(key, text)| (key.clone(), text.0.clone()));
+        return write(Writing::SetAttributes(attributes.collect()));
     }
     Ok(None)
 }
@@ -281,7 +293,7 @@ fn action_part(action: &Action) -> ActionPart {
                 Channel::Email(email) => part.email = Some(email_part(email)),
                 Channel::Publish(Publish { subject }) => {
                     part.publish = Some(PublishPart {
-                        subject: subject.clone(),
+                        subject: TextPart(subject.clone()),
                     });
                 }
             }
@@ -291,7 +303,7 @@ fn action_part(action: &Action) -> ActionPart {
             visible_to_customer,
         }) => {
             part.comment = Some(CommentPart {
-                text: text.clone(),
+                text: TextPart(text.clone()),
                 visible_to_customer: *visible_to_customer,
             });
         }
@@ -299,7 +311,7 @@ fn action_part(action: &Action) -> ActionPart {
             let attributes = attributes.iter();
             part.set_attributes = Keyed(
                 attributes
-                    .map(|(key, text)| (key.clone(), text.clone()))
+                    .map(|(key, text)| (key.clone(), TextPart(text.clone())))
                     .collect(),
             );
         }

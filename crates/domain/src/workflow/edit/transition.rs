@@ -47,7 +47,7 @@ pub fn create_transition(workflow: &Workflow, transition: Transition) -> Result<
             transition: transition.code,
         });
     }
-    check(workflow, &transition)?;
+    check(workflow, None, &transition)?;
     let mut after = workflow.clone();
     after.transitions.push(transition);
     finish(Some(workflow), after)
@@ -73,7 +73,7 @@ pub fn update_transition(
         });
     };
     patch.change(transition);
-    check(workflow, transition)?;
+    check(workflow, workflow.transition(code), transition)?;
     finish(Some(workflow), after)
 }
 
@@ -95,8 +95,13 @@ pub fn delete_transition(workflow: &Workflow, code: &TransitionCode) -> Result<W
 }
 
 /// Names the first part that does not exist, so that a caller learns more than that the
-/// workflow would be invalid.
-fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
+/// workflow would be invalid. Guards and conditions that were there `before` are no part of
+/// what the caller asks for: one that can no longer be used does not stand in its way.
+fn check(
+    workflow: &Workflow,
+    before: Option<&Transition>,
+    transition: &Transition,
+) -> Result<(), Refusal> {
     let mut states = transition.from_states.iter().chain([&transition.to_state]);
     if let Some(state) = states.find(|state| workflow.state(state).is_none()) {
         return Err(Refusal::StateNotFound {
@@ -127,25 +132,31 @@ fn check(workflow: &Workflow, transition: &Transition) -> Result<(), Refusal> {
             status: status.clone(),
         });
     }
-    if let Some(Err(problem)) = transition.guard.as_ref().map(Guard::compile) {
+    let kept = before.and_then(|before| before.guard.as_ref());
+    let guard = transition.guard.as_ref().filter(|new| Some(*new) != kept);
+    if let Some(Err(problem)) = guard.map(Guard::compile) {
         return Err(Refusal::GuardInvalid {
             transition: transition.code.clone(),
             problem,
         });
     }
-    transition
-        .actions
-        .iter()
-        .try_for_each(|action| check_action(workflow, transition, action))
+    let kept = |action: &Action| {
+        let before = before.map_or(&[][..], |before| &before.actions);
+        before.iter().any(|old| old.condition == action.condition)
+    };
+    transition.actions.iter().try_for_each(|action| {
+        let condition = action.condition.as_ref().filter(|_| !kept(action));
+        check_action(workflow, transition, action, condition)
+    })
 }
 
 fn check_action(
     workflow: &Workflow,
     transition: &Transition,
     action: &Action,
+    condition: Option<&Expression>,
 ) -> Result<(), Refusal> {
-    let condition = action.condition.as_ref().map(Guard::compile_condition);
-    if let Some(Err(problem)) = condition {
+    if let Some(Err(problem)) = condition.map(Guard::compile_condition) {
         return Err(Refusal::ConditionInvalid {
             transition: transition.code.clone(),
             action: action.code.clone(),

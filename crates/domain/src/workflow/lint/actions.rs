@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Finding, Rule, Ways, listed};
 use crate::{
     guard::Guard,
+    template::Template,
     value::TransitionCode,
     workflow::{
         ACTIONS_MAX, Action, COPIES_MAX, Channel, Occasion, Policy, Subject, Transition, Trigger,
@@ -17,7 +18,8 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = places(workflow);
     let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
     for (occasion, action) in workflow.actions() {
-        let problems = problems(action, &known);
+        let mut problems = problems(action, &known);
+        problems.extend(texts(&occasion, action));
         findings.extend(problems.into_iter().map(|(rule, message)| {
             let message = format!("has the action {} that {message}", action.code);
             Finding::new(rule, subject(&occasion), message)
@@ -99,6 +101,33 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
         Work::Write(_) => {}
     }
     problems
+}
+
+/// What is wrong with the texts of an action. One that a caller sends is refused at once, so
+/// these were stored by an older version.
+fn texts(occasion: &Occasion, action: &Action) -> Vec<(Rule, String)> {
+    let path = format!("{occasion}.{}", action.code);
+    let said = |place: String, text: &Template| {
+        let problem = text.problem()?;
+        let message = format!("has a text that is not filled in ({place}): {problem}");
+        Some((Rule::InvalidTemplate, message))
+    };
+    match &action.work {
+        Work::Send(Channel::Publish(publish), _) => {
+            said(format!("{path}, subject"), &publish.subject)
+                .into_iter()
+                .collect()
+        }
+        Work::Write(Writing::Comment { text, .. }) => {
+            said(format!("{path}, text"), text).into_iter().collect()
+        }
+        Work::Write(Writing::SetAttributes(attributes)) => attributes
+            .iter()
+            .filter_map(|(key, text)| said(format!("{path}, attribute {key}"), text))
+            .collect(),
+        Work::Send(Channel::Webhook(_) | Channel::Email(_), _)
+        | Work::Write(Writing::Transition(_)) => Vec::new(),
+    }
 }
 
 fn policy_problem(policy: Policy) -> Option<(Rule, String)> {

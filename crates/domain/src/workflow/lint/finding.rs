@@ -86,6 +86,8 @@ rules! {
         UnknownReference = "unknown_reference",
         /// A guard, an entry guard or the condition of an action does not compile.
         InvalidGuard = "invalid_guard",
+        /// A text of an action was stored by an older version and cannot be filled in any more.
+        InvalidTemplate = "invalid_template",
         /// A state has statuses, none of them the default.
         MissingDefault = "missing_default",
         /// A state has two defaults.

@@ -107,6 +107,23 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         &["transition finish has a guard that cannot be used: it knows no"],
     ),
     (
+        Rule::InvalidTemplate,
+        |w| {
+            let stored = |text: &str| serde_json::from_value(serde_json::json!(text)).unwrap();
+            let writes = |writing| sample::action("note", Work::Write(writing));
+            transition_mut(w, "finish").actions = vec![writes(Writing::Comment {
+                text: stored("{{ 'a' * 9 }}"),
+                visible_to_customer: false,
+            })];
+            let box_no = [("box".to_owned(), stored("{{ order.nothing }}"))];
+            w.on_create = vec![writes(Writing::SetAttributes(box_no.into()))];
+        },
+        &[
+            "workflow has the action note that has a text that is not filled in (create.note, attribute box): it knows no field order.nothing",
+            "transition finish has the action note that has a text that is not filled in (transition.finish.note, text): it multiplies with *, which texts cannot",
+        ],
+    ),
+    (
         Rule::MissingDefault,
         |w| part(&mut w.assignments, |a| a.status.as_str() == "done").is_default = false,
         &["state done has statuses, but none is its default"],

@@ -1,8 +1,10 @@
 //! Mutations of orders.
 
+use prost::Message;
 use prost_types::{FieldMask, Timestamp};
 use waymark_proto::{
     convert::step::{ExecuteSteps, ParsedStep, StreamedStep},
+    encoded::StepsMessage,
     invalid::InvalidRequest,
     v1,
 };
@@ -474,6 +476,7 @@ fn hold_release_and_comment() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "one case after the other")]
 fn batches_and_streams() {
     use v1::step::Command;
     let workflow = default_workflow();
@@ -482,6 +485,7 @@ fn batches_and_streams() {
             steps,
             ..Default::default()
         };
+        let request = StepsMessage::decode(request.encode_to_vec().as_slice()).unwrap();
         ExecuteSteps::read(request, &workflow)
     };
     let none = v1::Step { command: None };
@@ -515,7 +519,7 @@ fn batches_and_streams() {
             command: Some(Command::ReleaseOrder(good)),
         },
     ];
-    let mut read = batch(steps).unwrap().steps.into_iter();
+    let mut read = batch(steps).unwrap().steps;
     check(read.next().unwrap(), &[("steps[0].command", "is required")]);
     check(
         read.next().unwrap(),

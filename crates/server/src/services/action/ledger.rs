@@ -2,7 +2,8 @@
 
 use prost::Message;
 use waymark_domain::{
-    delivery::Delivery,
+    delivery::{Delivery, DeliveryState},
+    history::Destination,
     value::{ActorId, WorkflowCode},
     workflow::Refusal,
 };
@@ -34,10 +35,11 @@ pub(super) async fn page(
     let query = query(app, filter).await?;
     let mut limit = page.size;
     let (deliveries, next) = loop {
-        let found = app
-            .store()
+        let mut found = app
+            .bulk()
             .list_deliveries(&query, after.as_ref(), limit)
             .await?;
+        explain(app, found.deliveries.iter_mut()).await?;
         let deliveries: Vec<_> = found.deliveries.iter().map(delivery_to_wire).collect();
         let count = page::fitting(&deliveries);
         if count >= deliveries.len() {
@@ -58,10 +60,11 @@ pub(super) async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryR
     let GetDelivery { id } = call;
     let found = app.store().find_delivery(id).await?;
     let Account {
-        delivery,
+        mut delivery,
         attempts,
         decisions,
     } = found.ok_or(LedgerRefusal::DeliveryNotFound { id })?;
+    explain(app, [&mut delivery]).await?;
     let attempts = attempts
         .iter()
         .map(|(number, attempt)| attempt_to_wire(*number, attempt));
@@ -72,6 +75,34 @@ pub(super) async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryR
             ..delivery_to_wire(&delivery)
         }),
     })
+}
+
+/// Says of deliveries that wait, and of which nothing else is to be said, what keeps their whole
+/// lanes.
+async fn explain(
+    app: &App,
+    deliveries: impl IntoIterator<Item = &mut Delivery>,
+) -> Result<(), Error> {
+    let mut endpoints = None;
+    for delivery in deliveries {
+        if delivery.state != DeliveryState::Pending || !delivery.problem.is_empty() {
+            continue;
+        }
+        let Destination::Endpoint(code) = &delivery.to else {
+            let problem = app.carrier.problem(&delivery.to.lane());
+            delivery.problem.push_str(problem.unwrap_or_default());
+            continue;
+        };
+        let endpoints = match &mut endpoints {
+            Some(endpoints) => endpoints,
+            none => none.insert(app.store().endpoints().await?),
+        };
+        let endpoint = endpoints.iter().find(|endpoint| endpoint.code == *code);
+        if endpoint.is_some_and(|endpoint| !endpoint.active) {
+            delivery.problem = format!("the endpoint {code} is switched off");
+        }
+    }
+    Ok(())
 }
 
 /// Has a delivery tried again.
@@ -108,7 +139,7 @@ pub(super) async fn retry_all(
 ) -> Result<v1::RetryDeliveriesResponse, Error> {
     let RetryDeliveries { filter, edit } = call;
     let query = query(app, filter).await?;
-    let (call, store, wake) = (ledger_call(&edit), app.store().clone(), app.wake.clone());
+    let (call, store, wake) = (ledger_call(&edit), app.bulk().clone(), app.wake.clone());
     let shown = |retried: &usize| v1::RetryDeliveriesResponse {
         retried: i64::try_from(*retried).unwrap_or(i64::MAX),
         replayed: false,
@@ -197,7 +228,7 @@ async fn check(app: &App, workflows: &[WorkflowCode]) -> Result<(), Error> {
     if workflows.is_empty() {
         return Ok(());
     }
-    let all = app.store().workflows().await?;
+    let all = app.bulk().workflows().await?;
     let known = |code: &&WorkflowCode| {
         all.iter()
             .any(|published| published.record.workflow.code == **code)

@@ -79,7 +79,9 @@ impl ActionService for Service {
     ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
         let call = ListDeliveries::read(request.into_inner(), self.app.default_workflow())
             .map_err(Error::from)?;
-        Ok(Response::new(ledger::page(&self.app, call).await?))
+        let app = Arc::clone(&self.app);
+        let page = async move { ledger::page(&app, call).await };
+        Ok(Response::new(self.app.read_many(page).await?))
     }
 
     async fn get_delivery(
@@ -121,7 +123,7 @@ impl ActionService for Service {
     ) -> Result<Response<v1::TestActionResponse>, Status> {
         let call = TestAction::read(request.into_inner(), self.app.default_workflow())
             .map_err(Error::from)?;
-        Ok(Response::new(trial::run(&self.app, call).await?))
+        Ok(Response::new(Box::pin(trial::run(&self.app, call)).await?))
     }
 
     async fn create_endpoint(

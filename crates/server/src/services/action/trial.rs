@@ -33,6 +33,11 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
         actor,
         validate_only,
     } = call;
+    // Those beyond the bound are refused before anything is read or judged for them.
+    let _place = match validate_only {
+        ValidateOnly::Yes => None,
+        ValidateOnly::No => Some(app.trials.enter()?),
+    };
     let (published, order) = find(app, &workflow, &order_id).await?;
     let before = order.version.saturating_sub(1);
     let last = app
@@ -43,8 +48,12 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
         return Err(Error::Internal { what });
     };
     let now = app.store().clock().now();
-    let last = entry.logged.entry.clone();
-    let trial = order::try_action(&published.graph, order.clone(), last, &action, now);
+    let tried = {
+        let (published, order) = (Arc::clone(&published), order.clone());
+        let (last, action) = (entry.logged.entry.clone(), action.clone());
+        move || order::try_action(&published.graph, order, last, &action, now)
+    };
+    let trial = app.compute(tried).await?;
     let trial = trial.ok_or_else(|| Refusal::ActionNotFound {
         action: action.clone(),
     })?;
@@ -69,9 +78,8 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
                 entry,
                 action,
             };
-            let shared = Arc::clone(app);
-            let work = async move { dispatch::test(&shared, tested, destinations).await };
-            sent(&app.detached(work).await??)
+            // It ends with its call: nothing depends on what came of it.
+            sent(&dispatch::test(app, tested, destinations).await?)
         }
     };
     Ok(v1::TestActionResponse {

@@ -1,6 +1,5 @@
 //! Many steps in one call.
 
-use prost::Message;
 use waymark_domain::value::StoreView;
 use waymark_persistence::{Committed, Unit, UnitMode, UnitOutcome};
 use waymark_proto::{
@@ -14,9 +13,12 @@ use waymark_proto::{
 
 use super::{
     single,
-    view::{self, Done},
+    view::{self, Written, listed_bytes},
 };
-use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX};
+use crate::{
+    App, Error,
+    limits::{ANSWER_BYTES_SOFT_MAX, RESULT_BYTES_MIN},
+};
 
 /// How a step that can be carried out is shown: its place in the call, and the store view
 /// asked for.
@@ -34,15 +36,16 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
         validate_only,
     } = batch;
     let count = steps.len();
-    let (mut unit, mut shown, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-    for (index, step) in steps.into_iter().enumerate() {
+    let (mut unit, mut shown) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let mut answer = Answer::new(count);
+    for (index, step) in steps.enumerate() {
         match prepare(step) {
             Ok((step, asked)) => {
                 unit.push(step);
                 shown.push(Shown { index, asked });
             }
             Err(error) if atomic => return Err(error.of_step(index)),
-            Err(error) => refused.push((index, error_result(error))),
+            Err(error) => answer.refuse(index, error),
         }
     }
     let mode = if atomic {
@@ -54,16 +57,20 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
         UnitOutcome::Done(outcomes) => outcomes,
         UnitOutcome::Refused { index, refusal } => return Err(Error::from(refusal).of_step(index)),
     };
-    let mut answer = Answer {
-        results: vec![v1::StepResult::default(); count],
-        bytes: 0,
-        return_orders,
-    };
-    for (index, result) in refused {
-        answer.put(index, result);
+    let mut orders = Vec::new();
+    for (shown, outcome) in shown.into_iter().zip(outcomes) {
+        match outcome {
+            Ok(committed) => {
+                answer.put(shown.index, &committed);
+                if return_orders {
+                    orders.push((shown, committed));
+                }
+            }
+            Err(error) => answer.refuse(shown.index, error.into()),
+        }
     }
-    for (Shown { index, asked }, outcome) in shown.into_iter().zip(outcomes) {
-        answer.put(index, result(asked.as_ref(), outcome.map_err(Error::from)));
+    for (Shown { index, asked }, committed) in orders {
+        answer.add_order(index, &committed, asked.as_ref());
     }
     Ok(answer.results)
 }
@@ -86,57 +93,66 @@ async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<Un
     })
 }
 
-/// Shows what became of a step.
-pub(super) fn result(
-    asked: Option<&StoreView>,
-    outcome: Result<Committed, Error>,
-) -> v1::StepResult {
-    match outcome {
-        Ok(committed) => {
-            let Done {
-                order,
-                entries,
-                replayed,
-            } = view::done(committed, asked);
-            let hold = view::hold(&entries);
-            v1::StepResult {
-                order: Some(order),
-                entries,
-                hold,
-                replayed,
-                error: None,
-            }
-        }
-        Err(error) => error_result(error),
-    }
-}
-
-/// The result of a step that was not carried out.
-pub(super) fn error_result(error: Error) -> v1::StepResult {
-    v1::StepResult {
-        error: Some(error.into_step_error()),
-        ..v1::StepResult::default()
-    }
-}
-
-/// The results, and how large they have become.
+/// The results, which never become larger than clients take: the steps have happened, so the answer must arrive. Each
+/// result has room for what must be there, however large the others are; entries go before orders.
 struct Answer {
     results: Vec<v1::StepResult>,
+    /// How many have yet to come.
+    open: usize,
     bytes: usize,
-    return_orders: bool,
 }
 
 impl Answer {
-    /// Orders are left out where nobody asked for them, and as soon as the answer would be
-    /// larger than clients take: the steps have happened, so it must arrive.
-    fn put(&mut self, index: usize, mut result: v1::StepResult) {
-        let fits = |bytes: usize| self.bytes + bytes <= ANSWER_BYTES_SOFT_MAX;
-        if !self.return_orders || !fits(result.encoded_len()) {
-            result.order = None;
+    fn new(count: usize) -> Self {
+        Self {
+            results: vec![v1::StepResult::default(); count],
+            open: count,
+            bytes: 0,
         }
-        self.bytes += result.encoded_len();
+    }
+
+    /// What the next result may take, so that those behind it keep their least.
+    fn room(&self) -> usize {
+        let others = self.open.saturating_sub(1) * RESULT_BYTES_MIN;
+        ANSWER_BYTES_SOFT_MAX.saturating_sub(self.bytes + others)
+    }
+
+    fn put(&mut self, index: usize, committed: &Committed) {
+        let written = Written::of(&committed.entries, self.room());
+        let done = view::Done {
+            order: None,
+            written,
+            replayed: committed.replayed,
+        };
+        self.place(index, done.into());
+    }
+
+    fn refuse(&mut self, index: usize, error: Error) {
+        let result = v1::StepResult {
+            error: Some(error.into_step_error(self.room())),
+            ..v1::StepResult::default()
+        };
+        self.place(index, result);
+    }
+
+    fn place(&mut self, index: usize, result: v1::StepResult) {
+        self.open = self.open.saturating_sub(1);
+        self.bytes += listed_bytes(&result);
         if let Some(place) = self.results.get_mut(index) {
             *place = result;
+        }
+    }
+
+    /// Adds the order of a step, if it fits. All results are there.
+    fn add_order(&mut self, index: usize, committed: &Committed, asked: Option<&StoreView>) {
+        let order = view::order_after(committed, asked);
+        let bytes = listed_bytes(&order);
+        if bytes > self.room() {
+            return;
+        }
+        self.bytes += bytes;
+        if let Some(place) = self.results.get_mut(index) {
+            place.order = Some(order);
         }
     }
 }

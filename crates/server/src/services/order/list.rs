@@ -19,7 +19,7 @@ use crate::{App, Error, page};
 /// What the tokens of this list are made for.
 const KIND: &str = "orders";
 
-/// Answers a page of orders.
+/// Answers a page of orders. It reads many, so it runs in the background.
 pub(super) async fn page(
     app: &App,
     call: OrderListRequest,
@@ -37,7 +37,7 @@ pub(super) async fn page(
     let mut limit = page.size;
     let (orders, next) = loop {
         let found = app
-            .store()
+            .bulk()
             .list_orders(&query, after.as_ref(), limit)
             .await?;
         let orders = show(app, &found.orders, store_view.as_ref()).await?;
@@ -65,7 +65,9 @@ async fn show(
     for order in orders {
         let published = match workflows.entry(&order.workflow) {
             Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => entry.insert(definition::find(app, &order.workflow).await?),
+            Entry::Vacant(entry) => {
+                entry.insert(definition::find_in(app.bulk(), &order.workflow).await?)
+            }
         };
         shown.push(order_to_wire(&published.record.workflow, order, asked));
     }
@@ -133,7 +135,7 @@ async fn standings(
     if workflows.is_empty() && !asks {
         return Ok(None);
     }
-    let all = app.store().workflows().await?;
+    let all = app.bulk().workflows().await?;
     let known = |code: &WorkflowCode| {
         all.iter()
             .any(|published| published.record.workflow.code == *code)

@@ -18,10 +18,10 @@ use waymark_proto::{
         },
         step::{ExecuteSteps, ParsedStep},
     },
+    encoded::StepsMessage,
     v1::{self, order_service_server::OrderService},
 };
 
-use self::view::Done;
 pub(super) use self::view::find;
 use crate::{App, Error, telemetry};
 
@@ -52,16 +52,8 @@ impl OrderService for Service {
         request: Request<v1::CreateOrderRequest>,
     ) -> Result<Response<v1::CreateOrderResponse>, Status> {
         let step = ParsedStep::create_order(request.into_inner(), self.default_workflow());
-        let Done {
-            order,
-            entries,
-            replayed,
-        } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::CreateOrderResponse {
-            order: Some(order),
-            entries,
-            replayed,
-        }))
+        let done = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(done.into()))
     }
 
     async fn get_order(
@@ -83,7 +75,9 @@ impl OrderService for Service {
         request: Request<v1::ListOrdersRequest>,
     ) -> Result<Response<v1::ListOrdersResponse>, Status> {
         let call = OrderListRequest::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(list::page(&self.app, call).await?))
+        let app = Arc::clone(&self.app);
+        let page = async move { list::page(&app, call).await };
+        Ok(Response::new(self.app.read_many(page).await?))
     }
 
     async fn update_order(
@@ -91,16 +85,8 @@ impl OrderService for Service {
         request: Request<v1::UpdateOrderRequest>,
     ) -> Result<Response<v1::UpdateOrderResponse>, Status> {
         let step = ParsedStep::update_order(request.into_inner(), self.default_workflow());
-        let Done {
-            order,
-            entries,
-            replayed,
-        } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::UpdateOrderResponse {
-            order: Some(order),
-            entries,
-            replayed,
-        }))
+        let done = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(done.into()))
     }
 
     async fn transition_order(
@@ -108,16 +94,8 @@ impl OrderService for Service {
         request: Request<v1::TransitionOrderRequest>,
     ) -> Result<Response<v1::TransitionOrderResponse>, Status> {
         let step = ParsedStep::transition_order(request.into_inner(), self.default_workflow());
-        let Done {
-            order,
-            entries,
-            replayed,
-        } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::TransitionOrderResponse {
-            order: Some(order),
-            entries,
-            replayed,
-        }))
+        let done = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(done.into()))
     }
 
     async fn list_available_transitions(
@@ -146,7 +124,8 @@ impl OrderService for Service {
             let transition = published.graph.workflow().transition(code)?;
             Some(available_to_wire(&published.record, transition, judgement))
         });
-        let transitions = transitions.collect();
+        let mut transitions: Vec<_> = transitions.collect();
+        view::fit_available(&mut transitions);
         Ok(Response::new(v1::ListAvailableTransitionsResponse {
             transitions,
         }))
@@ -157,16 +136,8 @@ impl OrderService for Service {
         request: Request<v1::RecordOperationRequest>,
     ) -> Result<Response<v1::RecordOperationResponse>, Status> {
         let step = ParsedStep::record_operation(request.into_inner(), self.default_workflow());
-        let Done {
-            order,
-            entries,
-            replayed,
-        } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::RecordOperationResponse {
-            order: Some(order),
-            entries,
-            replayed,
-        }))
+        let done = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(done.into()))
     }
 
     async fn hold_order(
@@ -174,18 +145,8 @@ impl OrderService for Service {
         request: Request<v1::HoldOrderRequest>,
     ) -> Result<Response<v1::HoldOrderResponse>, Status> {
         let step = ParsedStep::hold_order(request.into_inner(), self.default_workflow());
-        let Done {
-            order,
-            entries,
-            replayed,
-        } = single::carry_out(&self.app, step).await?;
-        let hold = view::hold(&entries);
-        Ok(Response::new(v1::HoldOrderResponse {
-            order: Some(order),
-            entries,
-            replayed,
-            hold,
-        }))
+        let done = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(done.into()))
     }
 
     async fn release_order(
@@ -193,16 +154,8 @@ impl OrderService for Service {
         request: Request<v1::ReleaseOrderRequest>,
     ) -> Result<Response<v1::ReleaseOrderResponse>, Status> {
         let step = ParsedStep::release_order(request.into_inner(), self.default_workflow());
-        let Done {
-            order,
-            entries,
-            replayed,
-        } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::ReleaseOrderResponse {
-            order: Some(order),
-            entries,
-            replayed,
-        }))
+        let done = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(done.into()))
     }
 
     async fn add_comment(
@@ -210,21 +163,13 @@ impl OrderService for Service {
         request: Request<v1::AddCommentRequest>,
     ) -> Result<Response<v1::AddCommentResponse>, Status> {
         let step = ParsedStep::add_comment(request.into_inner(), self.default_workflow());
-        let Done {
-            order,
-            entries,
-            replayed,
-        } = single::carry_out(&self.app, step).await?;
-        Ok(Response::new(v1::AddCommentResponse {
-            order: Some(order),
-            entries,
-            replayed,
-        }))
+        let done = single::carry_out(&self.app, step).await?;
+        Ok(Response::new(done.into()))
     }
 
     async fn execute_steps(
         &self,
-        request: Request<v1::ExecuteStepsRequest>,
+        request: Request<StepsMessage>,
     ) -> Result<Response<v1::ExecuteStepsResponse>, Status> {
         let batch = ExecuteSteps::read(request.into_inner(), self.default_workflow())
             .map_err(Error::from)?;

@@ -30,7 +30,7 @@ pub(super) async fn carry_out(
         ValidateOnly::No => app.submit(unit).await?,
         ValidateOnly::Yes => app.store().rehearse(unit).await?,
     };
-    Ok(view::done(only(outcome)?, asked.as_ref()))
+    Ok(view::done(&only(outcome)?, asked.as_ref()))
 }
 
 /// What the store shall do for a step.

@@ -14,11 +14,12 @@ use waymark_proto::{
     v1,
 };
 
-use super::{batch, single};
+use super::{single, view};
 use crate::{
     App, Error,
     committer::{SubmitError, Ticket},
     error::explain,
+    limits::ANSWER_BYTES_SOFT_MAX,
 };
 
 /// How many steps of one stream are under way at once. The sender of more is slowed down.
@@ -66,7 +67,7 @@ async fn hand_over(
         let (correlation_id, queued) = queued?;
         let result = match queued {
             Ok(queued) => finish(queued).await,
-            Err(error) => batch::error_result(error),
+            Err(error) => refused(error),
         };
         Ok(v1::StreamStepsResponse {
             correlation_id,
@@ -89,5 +90,15 @@ async fn queue(app: &App, step: Result<ParsedStep, InvalidRequest>) -> Result<Qu
 async fn finish(queued: Queued) -> v1::StepResult {
     let Queued { ticket, asked } = queued;
     let outcome = ticket.outcome().await.map_err(Error::from);
-    batch::result(asked.as_ref(), outcome.and_then(single::only))
+    match outcome.and_then(single::only) {
+        Ok(committed) => view::done(&committed, asked.as_ref()).into(),
+        Err(error) => refused(error),
+    }
+}
+
+fn refused(error: Error) -> v1::StepResult {
+    v1::StepResult {
+        error: Some(error.into_step_error(ANSWER_BYTES_SOFT_MAX)),
+        ..v1::StepResult::default()
+    }
 }

@@ -2,24 +2,122 @@
 
 use std::sync::Arc;
 
+use prost::Message;
 use waymark_domain::{
+    history::Logged,
     order::{Order, Rejection, Standing},
     value::{OrderId, StoreView, WorkflowCode},
 };
 use waymark_persistence::{Committed, Found, Published, Refusal};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
-use crate::{App, Error};
+use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
-/// A step that was carried out.
+/// What an element of a list takes besides itself, and what the other fields of an answer do.
+const FRAME_BYTES: usize = 6;
+const FIELDS_BYTES: usize = 64;
+
+/// A step that was carried out, as an answer that fits what clients take.
 #[derive(Debug)]
 pub(super) struct Done {
-    /// The order after it.
-    pub(super) order: v1::Order,
+    /// The order after it; none where it does not fit.
+    pub(super) order: Option<v1::Order>,
     /// What it wrote.
-    pub(super) entries: Vec<v1::HistoryEntry>,
+    pub(super) written: Written,
     /// Whether an earlier call is answered.
     pub(super) replayed: bool,
+}
+
+/// What a step wrote, as far as it fits.
+#[derive(Debug)]
+pub(super) struct Written {
+    /// The entries; empty where they do not fit.
+    pub(super) entries: Vec<v1::HistoryEntry>,
+    /// The hold that it placed; with its id alone where there is no room for more.
+    pub(super) hold: Option<v1::Hold>,
+    /// The sequences of the first and the last entry.
+    pub(super) first_sequence: i64,
+    pub(super) last_sequence: i64,
+    /// What all of this takes.
+    bytes: usize,
+}
+
+impl Written {
+    /// Shows entries in at most so many bytes, of which 1,900 are enough for what is always there.
+    pub(super) fn of(entries: &[Logged], bytes_max: usize) -> Self {
+        let mut entries: Vec<_> = entries.iter().map(v1::HistoryEntry::from).collect();
+        let sequence = |entry: Option<&v1::HistoryEntry>| entry.map_or(0, |entry| entry.sequence);
+        let (first, last) = (sequence(entries.first()), sequence(entries.last()));
+        let mut hold = hold(&entries);
+        let of_hold = |hold: &Option<v1::Hold>| hold.as_ref().map_or(0, listed_bytes);
+        let mut bytes = FIELDS_BYTES + of_hold(&hold);
+        let of_entries: usize = entries.iter().map(listed_bytes).sum();
+        if bytes + of_entries <= bytes_max {
+            bytes += of_entries;
+        } else {
+            entries = Vec::new();
+            if bytes > bytes_max {
+                hold = hold.map(|v1::Hold { id, .. }| v1::Hold {
+                    id,
+                    ..v1::Hold::default()
+                });
+                bytes = FIELDS_BYTES + of_hold(&hold);
+            }
+        }
+        Self {
+            entries,
+            hold,
+            first_sequence: first,
+            last_sequence: last,
+            bytes,
+        }
+    }
+}
+
+/// What a message takes within another one.
+pub(super) fn listed_bytes(message: &impl Message) -> usize {
+    message.encoded_len() + FRAME_BYTES
+}
+
+macro_rules! answers {
+    ($($response:ident $(with $hold:ident)?;)+) => {
+        $(impl From<Done> for v1::$response {
+            fn from(done: Done) -> Self {
+                Self {
+                    order: done.order,
+                    entries: done.written.entries,
+                    $($hold: done.written.hold,)?
+                    replayed: done.replayed,
+                    first_sequence: done.written.first_sequence,
+                    last_sequence: done.written.last_sequence,
+                }
+            }
+        })+
+    };
+}
+
+answers! {
+    CreateOrderResponse;
+    UpdateOrderResponse;
+    TransitionOrderResponse;
+    RecordOperationResponse;
+    HoldOrderResponse with hold;
+    ReleaseOrderResponse;
+    AddCommentResponse;
+}
+
+impl From<Done> for v1::StepResult {
+    fn from(done: Done) -> Self {
+        Self {
+            order: done.order,
+            entries: done.written.entries,
+            hold: done.written.hold,
+            replayed: done.replayed,
+            error: None,
+            first_sequence: done.written.first_sequence,
+            last_sequence: done.written.last_sequence,
+        }
+    }
 }
 
 /// Finds an order and its workflow.
@@ -50,24 +148,64 @@ pub(super) fn is_listed(judgement: &Result<Standing, Rejection>, include_blocked
 }
 
 /// The hold that a step placed.
-pub(super) fn hold(entries: &[v1::HistoryEntry]) -> Option<v1::Hold> {
+fn hold(entries: &[v1::HistoryEntry]) -> Option<v1::Hold> {
     entries.iter().find_map(|entry| match &entry.detail {
         Some(v1::history_entry::Detail::Held(held)) => held.hold.clone(),
         _ => None,
     })
 }
 
-/// Shows a step through the workflow by which it was judged.
-pub(super) fn done(committed: Committed, asked: Option<&StoreView>) -> Done {
-    let Committed {
-        order,
-        entries,
-        replayed,
-        published,
-    } = committed;
+/// Shows a step through the workflow by which it was judged. The step has happened, so its answer must arrive: what
+/// would be larger than clients take goes, the order first.
+pub(super) fn done(committed: &Committed, asked: Option<&StoreView>) -> Done {
+    let written = Written::of(&committed.entries, ANSWER_BYTES_SOFT_MAX);
+    let order = order_after(committed, asked);
+    let fits = written.bytes + listed_bytes(&order) <= ANSWER_BYTES_SOFT_MAX;
     Done {
-        order: order_to_wire(&published.record.workflow, &order, asked),
-        entries: entries.iter().map(v1::HistoryEntry::from).collect(),
-        replayed,
+        order: Some(order).filter(|_| fits),
+        written,
+        replayed: committed.replayed,
     }
+}
+
+/// Leaves the codes and labels alone of the last of these transitions, where they are larger than clients take together.
+pub(super) fn fit_available(transitions: &mut [v1::AvailableTransition]) {
+    let fitting = page::fitting(transitions.iter());
+    if fitting == transitions.len() {
+        return;
+    }
+    // With all of them short, the first ones have the rest of the room.
+    let short: Vec<_> = transitions.iter().map(shortened).collect();
+    let shorts: usize = short.iter().map(listed_bytes).sum();
+    let mut room = ANSWER_BYTES_SOFT_MAX.saturating_sub(shorts);
+    let whole = page::fitting_in(&mut room, transitions.iter());
+    for (place, short) in transitions.iter_mut().zip(short).skip(whole) {
+        *place = short;
+    }
+}
+
+fn shortened(available: &v1::AvailableTransition) -> v1::AvailableTransition {
+    let transition = available.transition.as_ref();
+    let reasons = available.reasons.iter().map(|reason| v1::BlockReason {
+        reason: reason.reason.clone(),
+        ..v1::BlockReason::default()
+    });
+    v1::AvailableTransition {
+        transition: transition.map(|transition| v1::Transition {
+            code: transition.code.clone(),
+            label: transition.label.clone(),
+            ..v1::Transition::default()
+        }),
+        allowed: available.allowed,
+        reasons: reasons.collect(),
+    }
+}
+
+/// The order after a step.
+pub(super) fn order_after(committed: &Committed, asked: Option<&StoreView>) -> v1::Order {
+    order_to_wire(
+        &committed.published.record.workflow,
+        &committed.order,
+        asked,
+    )
 }

@@ -1,5 +1,6 @@
 //! Making a workflow what a document says.
 
+use prost::Message;
 use waymark_domain::workflow::{self, Record, Refusal, Severity, document};
 use waymark_persistence::Outcome;
 use waymark_proto::{
@@ -8,7 +9,7 @@ use waymark_proto::{
 };
 
 use super::super::definition;
-use crate::{App, Error};
+use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
 /// Applies a document, in one transaction.
 pub(super) async fn apply(
@@ -22,7 +23,9 @@ pub(super) async fn apply(
         mode,
         edit,
     } = call;
-    let document = document::parse(&document, format)?;
+    let document = app
+        .compute(move || document::parse(&document, format))
+        .await??;
     let code = workflow.or_else(|| document.workflow().cloned());
     let code = code.unwrap_or_else(|| app.default_workflow().clone());
     let (target, etag) = (code.clone(), edit.etag.clone());
@@ -55,10 +58,99 @@ fn answer(outcome: &Outcome<()>) -> v1::ApplyWorkflowResponse {
     let findings = findings
         .iter()
         .filter(|finding| finding.severity() != Severity::Error);
-    v1::ApplyWorkflowResponse {
+    fit(v1::ApplyWorkflowResponse {
         workflow: record.map(v1::Workflow::from),
         changes: outcome.changes.iter().map(change_to_wire).collect(),
         findings: findings.map(finding_to_wire).collect(),
-        replayed: false,
+        ..v1::ApplyWorkflowResponse::default()
+    })
+}
+
+/// The workflow has changed, so the answer must arrive: what clients would not take is left out.
+fn fit(mut answer: v1::ApplyWorkflowResponse) -> v1::ApplyWorkflowResponse {
+    let whole = answer.workflow.take();
+    let workflow = whole.clone().map(fit_workflow);
+    let mut room =
+        ANSWER_BYTES_SOFT_MAX.saturating_sub(workflow.as_ref().map_or(0, Message::encoded_len));
+    let changes = page::fitting_in(&mut room, &answer.changes);
+    let findings = page::fitting_in(&mut room, &answer.findings);
+    answer.truncated =
+        workflow != whole || changes < answer.changes.len() || findings < answer.findings.len();
+    answer.changes.truncate(changes);
+    answer.findings.truncate(findings);
+    v1::ApplyWorkflowResponse { workflow, ..answer }
+}
+
+/// Leaves out the lists of a workflow that is larger than clients take.
+pub(super) fn fit_workflow(workflow: v1::Workflow) -> v1::Workflow {
+    if workflow.encoded_len() <= ANSWER_BYTES_SOFT_MAX {
+        return workflow;
+    }
+    v1::Workflow {
+        operations: Vec::new(),
+        on_create: Vec::new(),
+        on_comment: Vec::new(),
+        ..workflow
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn change(bytes: usize) -> v1::WorkflowChange {
+        v1::WorkflowChange {
+            before: "b".repeat(bytes),
+            ..v1::WorkflowChange::default()
+        }
+    }
+
+    fn finding(bytes: usize) -> v1::LintFinding {
+        v1::LintFinding {
+            message: "m".repeat(bytes),
+            ..v1::LintFinding::default()
+        }
+    }
+
+    #[test]
+    fn an_answer_that_fits_stays() {
+        let answer = v1::ApplyWorkflowResponse {
+            workflow: Some(v1::Workflow::default()),
+            changes: vec![change(10); 1_000],
+            findings: vec![finding(10); 1_000],
+            ..v1::ApplyWorkflowResponse::default()
+        };
+        assert_eq!(fit(answer.clone()), answer);
+    }
+
+    #[test]
+    fn what_is_too_large_goes_findings_first() {
+        let operation = v1::OrderOperation {
+            label: "l".repeat(1_000),
+            ..v1::OrderOperation::default()
+        };
+        let huge = v1::Workflow {
+            code: "order".to_owned(),
+            operations: vec![operation; 3_000],
+            ..v1::Workflow::default()
+        };
+        for (changes, findings) in [(100, 3_000), (3_000, 3_000)] {
+            let answer = fit(v1::ApplyWorkflowResponse {
+                workflow: Some(v1::Workflow::default()),
+                changes: vec![change(1_000); changes],
+                findings: vec![finding(1_000); findings],
+                ..v1::ApplyWorkflowResponse::default()
+            });
+            assert!(answer.encoded_len() <= 2 * 1024 * 1024 && answer.truncated);
+            assert_eq!(answer.changes.len() < changes, answer.findings.is_empty());
+            assert!(!answer.changes.is_empty() && answer.findings.len() < findings);
+        }
+        let answer = fit(v1::ApplyWorkflowResponse {
+            workflow: Some(huge),
+            ..v1::ApplyWorkflowResponse::default()
+        });
+        let workflow = answer.workflow.unwrap();
+        assert!(answer.truncated && workflow.operations.is_empty());
+        assert_eq!(workflow.code, "order");
     }
 }

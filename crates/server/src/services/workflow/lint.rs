@@ -1,5 +1,7 @@
 //! Remarks about a workflow, a document, or a document on top of a workflow.
 
+use std::sync::Arc;
+
 use waymark_domain::{
     value::WorkflowCode,
     workflow::{
@@ -7,6 +9,7 @@ use waymark_domain::{
         document::{self, Format, Mode},
     },
 };
+use waymark_persistence::Published;
 use waymark_proto::{
     convert::workflow::{LintSubject, LintWorkflow},
     invalid::{InvalidRequest, Problem},
@@ -16,22 +19,48 @@ use super::super::definition;
 use crate::{App, Error};
 
 /// Says what is to be said, gravest first.
-pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Vec<Finding>, Error> {
+pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Arc<[Finding]>, Error> {
     match call.subject {
         LintSubject::Stored(code) => {
             let published = definition::find(app, &code).await?;
-            Ok(workflow::lint(&published.record.workflow))
+            stored(app, published).await
         }
         LintSubject::Document(_, Format::MagentoConfigXml) => {
             let problem = "must be given for a Magento config.xml, which only adds to a workflow";
             Err(InvalidRequest::new("workflow", Problem::Text(problem.to_owned())).into())
         }
-        LintSubject::Document(text, format) => draft(None, app.default_workflow(), &text, format),
+        LintSubject::Document(text, format) => {
+            let code = app.default_workflow().clone();
+            let draft = app.compute(move || draft(None, &code, &text, format));
+            draft.await?
+        }
         LintSubject::Applied(code, text, format) => {
             let published = definition::find(app, &code).await?;
-            draft(Some(&published.record.workflow), &code, &text, format)
+            let draft = app.compute(move || {
+                let base = &published.record.workflow;
+                draft(Some(base), &code, &text, format)
+            });
+            draft.await?
         }
     }
+}
+
+/// Judges a version once, however often it is asked for.
+async fn stored(app: &App, published: Arc<Published>) -> Result<Arc<[Finding]>, Error> {
+    let kept = Arc::clone(app.kept());
+    if let Some(findings) = kept.findings(&published.record) {
+        return Ok(findings);
+    }
+    let judge = move || {
+        // Others may have waited for the same.
+        if let Some(findings) = kept.findings(&published.record) {
+            return findings;
+        }
+        let findings = workflow::lint(&published.record.workflow).into();
+        kept.keep_findings(&published.record, &findings);
+        findings
+    };
+    app.compute(judge).await
 }
 
 /// Judges what `ApplyWorkflow` would make of a document where no mode is stated.
@@ -40,12 +69,12 @@ fn draft(
     code: &WorkflowCode,
     text: &str,
     format: Format,
-) -> Result<Vec<Finding>, Error> {
+) -> Result<Arc<[Finding]>, Error> {
     let document = document::parse(text, format)?;
     let mode = match format {
         Format::Yaml | Format::Json => Mode::Replace,
         Format::MagentoConfigXml => Mode::Merge,
     };
     let draft = document::draft(base, &document, mode, Some(code))?;
-    Ok(workflow::lint(&draft))
+    Ok(workflow::lint(&draft).into())
 }

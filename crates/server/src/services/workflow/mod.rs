@@ -62,7 +62,8 @@ impl WorkflowService for Service {
         let published = definition::find(&self.app, &call.workflow).await?;
         let document = match call.version {
             None => {
-                document::export(&published.record.workflow, call.format).map_err(Error::from)?
+                let export = move || document::export(&published.record.workflow, call.format);
+                self.app.compute(export).await?.map_err(Error::from)?
             }
             Some(version) => export_version(&self.app, call.workflow, version, call.format).await?,
         };
@@ -86,16 +87,9 @@ impl WorkflowService for Service {
         request: Request<v1::ListWorkflowsRequest>,
     ) -> Result<Response<v1::ListWorkflowsResponse>, Status> {
         let call = ListWorkflows::read(request.into_inner()).map_err(Error::from)?;
-        let all = self.app.store().workflows().await.map_err(Error::from)?;
-        let items = all
-            .iter()
-            .map(|published| (published.record.workflow.code.clone(), &published.record));
-        let (workflows, next_page_token) =
-            page::of("workflows", &call.page, items, v1::Workflow::from).map_err(Error::from)?;
-        Ok(Response::new(v1::ListWorkflowsResponse {
-            workflows,
-            next_page_token,
-        }))
+        let app = Arc::clone(&self.app);
+        let page = async move { workflows(&app, &call).await };
+        Ok(Response::new(self.app.read_many(page).await?))
     }
 
     async fn delete_workflow(
@@ -109,7 +103,7 @@ impl WorkflowService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), Some(&record.stamp))?;
-            Ok((None, v1::Workflow::from(record)))
+            Ok((None, apply::fit_workflow(v1::Workflow::from(record))))
         };
         let answer = |outcome: &Outcome<v1::Workflow>| v1::DeleteWorkflowResponse {
             workflow: Some(outcome.answer.clone()),
@@ -129,7 +123,9 @@ impl WorkflowService for Service {
     ) -> Result<Response<v1::ListWorkflowVersionsResponse>, Status> {
         let call = ListWorkflowVersions::read(request.into_inner(), self.default_workflow())
             .map_err(Error::from)?;
-        Ok(Response::new(versions(&self.app, call).await?))
+        let app = Arc::clone(&self.app);
+        let page = async move { versions(&app, call).await };
+        Ok(Response::new(self.app.read_many(page).await?))
     }
 
     async fn lint_workflow(
@@ -154,26 +150,49 @@ impl WorkflowService for Service {
     }
 }
 
+/// Answers a page of workflows. Each may be large, so it runs in the background.
+async fn workflows(app: &App, call: &ListWorkflows) -> Result<v1::ListWorkflowsResponse, Error> {
+    let all = app.bulk().workflows().await?;
+    let items = all
+        .iter()
+        .map(|published| (published.record.workflow.code.clone(), &published.record));
+    let (workflows, next_page_token) =
+        page::of("workflows", &call.page, items, v1::Workflow::from)?;
+    Ok(v1::ListWorkflowsResponse {
+        workflows,
+        next_page_token,
+    })
+}
+
 /// Writes an earlier version; the store keeps each as a YAML document.
 async fn export_version(
-    app: &App,
+    app: &Arc<App>,
     workflow: WorkflowCode,
     version: i64,
     format: Format,
 ) -> Result<String, Error> {
-    let Some(stored) = app.store().workflow_document(&workflow, version).await? else {
+    let read = {
+        let (app, workflow) = (Arc::clone(app), workflow.clone());
+        async move { Ok(app.bulk().workflow_document(&workflow, version).await?) }
+    };
+    let Some(stored) = app.read_many(read).await? else {
         return Err(Error::VersionNotFound { workflow, version });
     };
     if format == Format::Yaml {
         return Ok(stored);
     }
-    let what = "a stored version of a workflow cannot be read";
-    let document = document::parse(&stored, Format::Yaml).map_err(|_| Error::Internal { what })?;
-    let read = document::draft(None, &document, Mode::Replace, Some(&workflow))
-        .map_err(|_| Error::Internal { what })?;
-    Ok(document::export(&read, format)?)
+    let write = move || {
+        let what = "a stored version of a workflow cannot be read";
+        let document =
+            document::parse(&stored, Format::Yaml).map_err(|_| Error::Internal { what })?;
+        let read = document::draft(None, &document, Mode::Replace, Some(&workflow))
+            .map_err(|_| Error::Internal { what })?;
+        Ok(document::export(&read, format)?)
+    };
+    app.compute(write).await?
 }
 
+/// Answers a page of versions, whose changes may be many: it runs in the background.
 async fn versions(
     app: &App,
     call: ListWorkflowVersions,
@@ -185,18 +204,17 @@ async fn versions(
         page.arguments,
         page.token.as_deref().unwrap_or_default(),
     )?;
-    definition::find(app, &workflow).await?;
-    let limit = i64::try_from(page.size + 1).unwrap_or(i64::MAX);
+    definition::find_in(app.bulk(), &workflow).await?;
     let found = app
-        .store()
-        .workflow_versions(&workflow, before, limit)
+        .bulk()
+        .workflow_versions(&workflow, before, page.size)
         .await?;
     let wire = |v: &waymark_persistence::WorkflowVersion| {
         version_to_wire(v.version, &v.actor, v.create_time, &v.changes)
     };
-    let mut versions: Vec<_> = found.iter().map(wire).collect();
-    let count = page::fitting(versions.iter().take(page.size));
-    let has_more = versions.len() > count;
+    let mut versions: Vec<_> = found.versions.iter().map(wire).collect();
+    let count = page::fitting(&versions);
+    let has_more = found.has_more || versions.len() > count;
     versions.truncate(count);
     let last = versions.last().filter(|_| has_more);
     let next_page_token = last

@@ -1,0 +1,51 @@
+//! What the guards and conditions of one step may cost together.
+
+use std::cell::Cell;
+
+use super::EvaluationError;
+
+/// What the guards and conditions of one step may cost together, and have cost so far.
+///
+/// A step may ask thousands of them. Each of them is bounded, all of them are bounded by this:
+/// beyond it none is evaluated any more, and what was to be decided is refused.
+#[derive(Debug, Default)]
+pub struct CostBudget {
+    spent: Cell<u64>,
+    exhausted: Cell<bool>,
+}
+
+impl CostBudget {
+    /// The most steps of evaluation: some 50 ms.
+    pub const STEPS_MAX: u64 = 1_000_000;
+
+    /// The budget of one step, nothing spent.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The steps of evaluation that were spent, of some 50 ns each; at most [`Self::STEPS_MAX`].
+    pub fn spent(&self) -> u64 {
+        self.spent.get()
+    }
+
+    /// Whether more was asked for than there is.
+    pub fn is_exhausted(&self) -> bool {
+        self.exhausted.get()
+    }
+
+    /// Takes off what is about to be spent. Once it does not suffice, nothing is had any more.
+    pub(crate) fn spend(&self, steps: u64) -> Result<(), EvaluationError> {
+        let spent = self.spent.get().saturating_add(steps);
+        if self.is_exhausted() || spent > Self::STEPS_MAX {
+            self.exhausted.set(true);
+            return Err(EvaluationError {
+                message: format!(
+                    "the guards of one step take more than {} steps together",
+                    Self::STEPS_MAX
+                ),
+            });
+        }
+        self.spent.set(spent);
+        Ok(())
+    }
+}

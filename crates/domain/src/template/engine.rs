@@ -1,0 +1,121 @@
+//! The engine, with the limits of one rendering set: instructions, what filters handle, and
+//! the bytes that come of it.
+//!
+//! Nothing that passed `check` costs more than some tens of nanoseconds for an instruction,
+//! some hundred for a file that is included, and a nanosecond for each byte that is copied.
+//! So a text takes at most some milliseconds and well below a megabyte beside what it sees,
+//! a part of a mail some tens of milliseconds and a megabyte; `tests/it/templates.rs`
+//! measures it.
+
+use std::io;
+
+use minijinja::{
+    AutoEscape, Environment, ErrorKind, Template, UndefinedBehavior, Value, escape_formatter,
+};
+
+use super::{
+    filters::{self, writable},
+    language::{Language, Problem},
+};
+
+/// How deep the engine goes into tags, blocks and files; an included file counts ten.
+const RECURSION_MAX: usize = 100;
+
+/// An engine with the filters and the limits of a language, and no templates.
+///
+/// What is not there is an error and named, unless a template asks whether it is.
+pub fn environment(language: Language) -> Environment<'static> {
+    let mut environment = Environment::empty();
+    environment.set_undefined_behavior(UndefinedBehavior::SemiStrict);
+    // So that errors name what is not there.
+    environment.set_debug(true);
+    environment.set_fuel(Some(language.instructions_max()));
+    environment.set_recursion_limit(RECURSION_MAX);
+    environment.set_auto_escape_callback(|_| AutoEscape::None);
+    environment.set_formatter(|out, state, value| {
+        writable(value)?;
+        escape_formatter(out, state, value)
+    });
+    filters::add(&mut environment, language);
+    environment
+}
+
+/// What came of a rendering.
+#[derive(Debug)]
+pub struct Rendered {
+    /// The text.
+    pub text: String,
+    /// How many instructions it took.
+    pub instructions: u64,
+}
+
+/// Why a rendering gave nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// It comes to more bytes than the language allows.
+    TooLarge,
+    /// The engine gave it up.
+    Engine(minijinja::Error),
+}
+
+/// Renders a template that passed the check and belongs to an [`environment`], on values
+/// that are [`sealed`](super::sealed).
+///
+/// # Errors
+/// Returns [`Failure`] for what is not there, and for a limit that was reached.
+pub fn render(
+    template: &Template<'_, '_>,
+    values: Value,
+    language: Language,
+) -> Result<Rendered, Failure> {
+    let mut page = Page {
+        bytes: Vec::new(),
+        bytes_max: language.bytes_max(),
+        is_full: false,
+    };
+    let instructions = template
+        .render_captured_to(values, &mut page)
+        .map(|captured| captured.state().fuel_levels().map_or(0, |(used, _)| used));
+    if page.is_full {
+        return Err(Failure::TooLarge);
+    }
+    Ok(Rendered {
+        instructions: instructions.map_err(Failure::Engine)?,
+        text: String::from_utf8_lossy(&page.bytes).into_owned(),
+    })
+}
+
+/// What went wrong in the engine, in words for those who wrote the template.
+pub fn problem(error: &minijinja::Error, language: Language) -> Problem {
+    let line = error.line().unwrap_or(1);
+    match (error.kind(), error.detail()) {
+        (ErrorKind::OutOfFuel, _) => {
+            let max = language.instructions_max();
+            Problem::new(line, format!("it takes more than {max} instructions"))
+        }
+        (ErrorKind::InvalidOperation, Some(detail)) => Problem::new(line, detail),
+        _ => Problem::from(error),
+    }
+}
+
+/// What a template writes to, up to its limit.
+struct Page {
+    bytes: Vec<u8>,
+    bytes_max: usize,
+    is_full: bool,
+}
+
+impl io::Write for &mut Page {
+    fn write(&mut self, more: &[u8]) -> io::Result<usize> {
+        if self.bytes.len() + more.len() > self.bytes_max {
+            self.is_full = true;
+            return Err(io::ErrorKind::FileTooLarge.into());
+        }
+        self.bytes.extend_from_slice(more);
+        Ok(more.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}

@@ -1,0 +1,298 @@
+//! What a process was working on when it ended without a word. A process notes what it begins in
+//! its row of `dispatchers`; who takes over from it counts what still stands as it was noted as
+//! tried in vain. So work that ends its process is known by its name and not tried for ever.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl,
+    sql_types::{BigInt, Integer},
+};
+use diesel_async::RunQueryDsl;
+use waymark_domain::{
+    delivery::{Delivery, DeliveryId, DeliveryState},
+    history::LogPosition,
+    partition::Partition,
+};
+
+use super::{DispatcherId, key};
+use crate::{
+    Error, Store, TimerKey,
+    rows::{delivery::DeliveryRow, json},
+    schema::{deliveries, dispatchers, lost_deliveries, lost_timers, orders},
+    statement::row_statement,
+    tx::{Ending, Tx, before, on_conn},
+};
+
+/// How many rows one statement names.
+const AT_ONCE: usize = 500;
+
+/// A delivery as it is noted before it is begun: partition, offset, number, last change.
+type DeliveryMark = (i32, i64, i32, i64);
+/// An order as it is noted before its timer fires: partition, key, version.
+type TimerMark = (i32, i64, i64);
+
+/// A delivery during which processes ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LostDelivery {
+    /// Its name.
+    pub id: DeliveryId,
+    /// How often a process ended while it was being delivered.
+    pub tries: u32,
+    /// The delivery, where it waits still.
+    pub waiting: Option<Delivery>,
+}
+
+/// The key of a delivery's row.
+#[derive(Debug)]
+pub(crate) struct Key {
+    partition: i32,
+    log_offset: i64,
+    number: i32,
+}
+
+row_statement! {
+    /// Counts a delivery during which a process ended.
+    CountDelivery(Key)
+    "INSERT INTO lost_deliveries (partition, log_offset, number, tries) VALUES (" partition: Integer,
+    ", " log_offset: BigInt, ", " number: Integer;
+    ", 1) ON CONFLICT (partition, log_offset, number) DO UPDATE SET tries = lost_deliveries.tries + 1"
+}
+
+row_statement! {
+    /// Counts an order during whose timer a process ended; anew where it has changed since.
+    CountTimer(TimerKey)
+    "INSERT INTO lost_timers (partition, order_key, version, tries) VALUES (" partition: Integer,
+    ", " order_key: BigInt, ", " version: BigInt;
+    ", 1) ON CONFLICT (partition, order_key) DO UPDATE SET tries = CASE \
+     WHEN lost_timers.version = excluded.version THEN lost_timers.tries + 1 ELSE 1 END, \
+     version = excluded.version"
+}
+
+/// What a process has in flight, as its row has it.
+pub(super) fn delivery_marks(in_flight: &[&Delivery]) -> Result<String, Error> {
+    let marks = in_flight.iter().map(|delivery| -> DeliveryMark {
+        let (partition, log_offset, number) = key(delivery.id);
+        (partition, log_offset, number, delivery.update_time.micros())
+    });
+    json(&marks.collect::<Vec<_>>())
+}
+
+/// Forgets a process, unless it was counted on since its count was seen, and counts what it was
+/// working on.
+pub(super) async fn bury(tx: &mut Tx, name: &DispatcherId, count: i64) -> Result<(), Error> {
+    let row = || {
+        dispatchers::table
+            .find(name.as_str())
+            .filter(dispatchers::renewal.eq(count))
+    };
+    let marks = row().select((
+        dispatchers::deliveries_in_flight,
+        dispatchers::timers_in_flight,
+    ));
+    let marks = on_conn!(tx, |c| marks.first::<(String, String)>(c).await).optional()?;
+    let Some((in_flight, firing)) = marks else {
+        return Ok(());
+    };
+    if on_conn!(tx, |c| diesel::delete(row()).execute(c).await)? == 0 {
+        return Ok(());
+    }
+    count_deliveries(tx, &in_flight).await?;
+    count_timers(tx, &firing).await
+}
+
+async fn count_deliveries(tx: &mut Tx, marks: &str) -> Result<(), Error> {
+    let marks: Vec<DeliveryMark> = read(marks);
+    for marks in marks.chunks(AT_ONCE) {
+        let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
+        let offsets: BTreeSet<i64> = marks.iter().map(|mark| mark.1).collect();
+        let noted: BTreeSet<_> = marks.iter().collect();
+        let rows = deliveries::table
+            .filter(deliveries::partition.eq_any(partitions))
+            .filter(deliveries::log_offset.eq_any(offsets))
+            .filter(deliveries::state.eq(DeliveryState::Pending.word()))
+            .select((
+                deliveries::partition,
+                deliveries::log_offset,
+                deliveries::number,
+                deliveries::update_time,
+            ));
+        let rows: Vec<DeliveryMark> = on_conn!(tx, |c| rows.load(c).await)?;
+        for mark in rows.iter().filter(|mark| noted.contains(mark)) {
+            let (partition, log_offset, number, _) = *mark;
+            let key = Key {
+                partition,
+                log_offset,
+                number,
+            };
+            on_conn!(tx, |c| CountDelivery(&key).execute(c).await)?;
+        }
+    }
+    Ok(())
+}
+
+async fn count_timers(tx: &mut Tx, marks: &str) -> Result<(), Error> {
+    let marks: Vec<TimerMark> = read(marks);
+    for marks in marks.chunks(AT_ONCE) {
+        let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
+        let keys: BTreeSet<i64> = marks.iter().map(|mark| mark.1).collect();
+        let noted: BTreeSet<_> = marks.iter().collect();
+        let rows = orders::table
+            .filter(orders::partition.eq_any(partitions))
+            .filter(orders::order_key.eq_any(keys))
+            .select((orders::partition, orders::order_key, orders::version));
+        let rows: Vec<TimerMark> = on_conn!(tx, |c| rows.load(c).await)?;
+        for mark in rows.iter().filter(|mark| noted.contains(mark)) {
+            let (partition, order_key, version) = *mark;
+            let key = TimerKey {
+                partition,
+                order_key,
+                version,
+            };
+            on_conn!(tx, |c| CountTimer(&key).execute(c).await)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a process that is gone has noted. Where that cannot be read, nobody must be kept from
+/// taking over.
+fn read<T: serde::de::DeserializeOwned>(marks: &str) -> Vec<T> {
+    serde_json::from_str(marks).unwrap_or_else(|error| {
+        tracing::error!(%error, "what a process was working on cannot be read");
+        Vec::new()
+    })
+}
+
+/// Forgets how often processes ended during deliveries.
+pub(super) async fn forget(tx: &mut Tx, ids: &[DeliveryId]) -> Result<(), Error> {
+    for id in ids {
+        let row = lost_deliveries::table.find(key(*id));
+        on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+    }
+    Ok(())
+}
+
+/// Forgets how often processes ended during deliveries of a partition: those with this number, of
+/// the entries at these offsets.
+pub(super) async fn forget_all(
+    tx: &mut Tx,
+    (partition, number): (Partition, i32),
+    offsets: &[i64],
+) -> Result<(), Error> {
+    let rows = lost_deliveries::table
+        .filter(lost_deliveries::partition.eq(partition.number()))
+        .filter(lost_deliveries::number.eq(number))
+        .filter(lost_deliveries::log_offset.eq_any(offsets.to_vec()));
+    on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
+    Ok(())
+}
+
+/// Forgets how often processes ended during the timer of an order.
+pub(crate) async fn forget_timer(tx: &mut Tx, key: TimerKey) -> Result<(), Error> {
+    let row = lost_timers::table.find((key.partition, key.order_key));
+    on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+    Ok(())
+}
+
+impl Store {
+    /// The deliveries of some partitions during which processes ended.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn lost_deliveries(
+        &self,
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<Vec<LostDelivery>, Error> {
+        let numbers = numbers(partitions);
+        let found = self.database().read(async |tx| {
+            let rows = lost_deliveries::table.filter(lost_deliveries::partition.eq_any(numbers));
+            let rows: Vec<(i32, i64, i32, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
+            let mut lost = Vec::with_capacity(rows.len());
+            for (partition, log_offset, number, tries) in rows {
+                let row = deliveries::table
+                    .find((partition, log_offset, number))
+                    .filter(deliveries::state.eq(DeliveryState::Pending.word()));
+                let row = on_conn!(tx, |c| row.first::<DeliveryRow>(c).await).optional()?;
+                let position = LogPosition {
+                    partition: Partition::new(partition),
+                    offset: log_offset,
+                };
+                lost.push(LostDelivery {
+                    id: DeliveryId {
+                        position,
+                        number: u32::try_from(number).unwrap_or(0),
+                    },
+                    tries: u32::try_from(tries).unwrap_or(u32::MAX),
+                    waiting: row.map(|row| row.delivery()).transpose()?,
+                });
+            }
+            Ok(lost)
+        });
+        found.await
+    }
+
+    /// The orders of some partitions during whose timers processes ended, and how often.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn lost_timers(
+        &self,
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<BTreeMap<TimerKey, u32>, Error> {
+        let numbers = numbers(partitions);
+        let found = self.database().read(async |tx| {
+            let rows = lost_timers::table.filter(lost_timers::partition.eq_any(numbers));
+            let rows: Vec<(i32, i64, i64, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
+            let lost = rows
+                .into_iter()
+                .map(|(partition, order_key, version, tries)| {
+                    let key = TimerKey {
+                        partition,
+                        order_key,
+                        version,
+                    };
+                    (key, u32::try_from(tries).unwrap_or(u32::MAX))
+                });
+            Ok(lost.collect())
+        });
+        found.await
+    }
+
+    /// Notes of which orders the timers are about to fire; of none, when they have. It says whether
+    /// they may: not where another process holds this one for dead.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn note_timers(&self, me: &DispatcherId, firing: &[TimerKey]) -> Result<bool, Error> {
+        let marks = firing
+            .iter()
+            .map(|key| -> TimerMark { (key.partition, key.order_key, key.version) });
+        let marks = json(&marks.collect::<Vec<_>>())?;
+        let written = self.database().write(&[], async |tx| {
+            let row = dispatchers::table.find(me.as_str());
+            let marked = on_conn!(tx, |c| diesel::update(row)
+                .set(dispatchers::timers_in_flight.eq(&marks))
+                .execute(c)
+                .await)?;
+            Ok(Ending::Commit(marked > 0))
+        });
+        written.await.map_err(before)
+    }
+
+    /// Forgets that processes ended during the timer of an order, which has fired now.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn clear_lost_timer(&self, key: TimerKey) -> Result<(), Error> {
+        let written = self.database().write(&[], async |tx| {
+            forget_timer(tx, key).await?;
+            Ok(Ending::Commit(()))
+        });
+        written.await.map_err(before)
+    }
+}
+
+fn numbers(partitions: &BTreeSet<Partition>) -> Vec<i32> {
+    partitions.iter().map(|p| p.number()).collect()
+}

@@ -1,0 +1,77 @@
+//! What SQLite's refusals mean. Diesel hands out no codes, but the texts are part of
+//! SQLite, which is compiled in, and do not change with the language of a system.
+
+use diesel::result::{DatabaseErrorKind, Error as DieselError};
+
+/// What a refusal of SQLite means for the file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Meaning {
+    /// The file is not what it was: nothing can be relied on.
+    Damaged,
+    /// There is no room; what was being written was rolled back.
+    Full,
+    /// The file may not be written.
+    ReadOnly,
+    /// Another transaction is in the way.
+    Conflict,
+    /// Something is short for now: memory, or descriptors of the process.
+    Unavailable,
+}
+
+/// What SQLite says where a file cannot be read or written. It may have other causes than
+/// damage, see [`crate::storage`].
+pub(crate) const DISK_ERROR: &str = "disk I/O error";
+
+/// What SQLite says of a file that is something else.
+pub(crate) const NOT_A_DATABASE: &str = "file is not a database";
+
+/// What SQLite says where there is no room.
+pub(crate) const FULL: &str = "database or disk is full";
+
+/// What SQLite says where the system opens no file for it.
+pub(crate) const CANNOT_OPEN: &str = "unable to open database file";
+
+/// Whole texts.
+const TEXTS: [(&str, Meaning); 10] = [
+    ("database disk image is malformed", Meaning::Damaged),
+    (NOT_A_DATABASE, Meaning::Damaged),
+    ("unsupported file format", Meaning::Damaged),
+    (DISK_ERROR, Meaning::Damaged),
+    (FULL, Meaning::Full),
+    ("attempt to write a readonly database", Meaning::ReadOnly),
+    ("database is locked", Meaning::Conflict),
+    ("database table is locked", Meaning::Conflict),
+    ("out of memory", Meaning::Unavailable),
+    (CANNOT_OPEN, Meaning::Unavailable),
+];
+
+/// Beginnings of texts that go on with a name. The program asks for no table that its
+/// migrations have not made, so one that is missing was there before.
+const BEGINNINGS: [(&str, Meaning); 4] = [
+    ("malformed database schema", Meaning::Damaged),
+    ("no such table: ", Meaning::Damaged),
+    ("no such column: ", Meaning::Damaged),
+    ("database table is locked: ", Meaning::Conflict),
+];
+
+/// What a text of SQLite means, where it means anything for the file.
+pub(crate) fn meaning(text: &str) -> Option<Meaning> {
+    let whole = TEXTS.iter().find(|(known, _)| *known == text);
+    let found = whole.or_else(|| BEGINNINGS.iter().find(|(known, _)| text.starts_with(known)));
+    found.map(|(_, meaning)| *meaning)
+}
+
+/// The text of a refusal that Diesel does not know by kind.
+pub(crate) fn text(error: &DieselError) -> Option<&str> {
+    match error {
+        DieselError::DatabaseError(DatabaseErrorKind::Unknown, information) => {
+            Some(information.message())
+        }
+        // Where SQLite has rolled back by itself, Diesel's own rollback is refused.
+        DieselError::RollbackErrorOnCommit { commit_error, .. } => text(commit_error),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests;

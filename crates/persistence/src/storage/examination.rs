@@ -1,0 +1,66 @@
+//! Reading the files after something else than this process has changed them.
+
+use super::{DataFile, files::Changed};
+use crate::{Error, messages::DISK_ERROR, sqlite};
+
+/// How often the log is read again where it changes while it is read.
+const ATTEMPTS: usize = 5;
+
+impl DataFile {
+    /// Looks into a change that this process did not make.
+    ///
+    /// # Errors
+    /// Returns what is wrong with the file.
+    pub(super) fn examine(&self, changed: Changed) -> Result<(), String> {
+        match changed {
+            Changed::Main => self.examine_main(),
+            Changed::Log => self.examine_log(),
+        }
+    }
+
+    /// Reads all pages, as a new connection sees them: those that are in the log from there.
+    pub(super) fn examine_main(&self) -> Result<(), String> {
+        let Some(before) = self.files().stamp() else {
+            // The next look says that it is gone.
+            return Ok(());
+        };
+        let checked = sqlite::connect(self.path())
+            .map_err(Error::not_connected)
+            .and_then(|mut connection| Ok(sqlite::quick_check(&mut connection)?));
+        match checked {
+            Ok(None) => {
+                self.files().is_sound(&before);
+                Ok(())
+            }
+            Ok(Some(found)) => Err(found),
+            Err(Error::Damaged { found }) if found != DISK_ERROR => Err(found),
+            Err(error) => {
+                // It is examined again: the change still stands.
+                tracing::debug!(%error, "the database file could not be examined");
+                Ok(())
+            }
+        }
+    }
+
+    /// Reads the log up to its last commit.
+    pub(super) fn examine_log(&self) -> Result<(), String> {
+        for _ in 0..ATTEMPTS {
+            let Some(frames) = self.frames() else {
+                return Ok(());
+            };
+            let mut files = self.files();
+            let found = files.log.holds(frames);
+            if found.is_ok() {
+                files.log.is_sound();
+                return Ok(());
+            }
+            drop(files);
+            // A log that begins anew has fewer frames, and no others are what they were.
+            if self.frames() == Some(frames) {
+                return found;
+            }
+        }
+        // It is read again soon.
+        Ok(())
+    }
+}

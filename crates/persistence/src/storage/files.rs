@@ -1,0 +1,209 @@
+//! The three files of a SQLite database, as they were when they were last looked at.
+
+use std::{
+    ffi::OsString,
+    fs, io,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+    time::Instant,
+};
+
+use super::log::Log;
+
+/// Up to this size the main file is examined while what was written waits to be acknowledged,
+/// for some 100 ms; a larger one by the watcher, meanwhile.
+const EXAMINED_AT_ONCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// After an examination that found nothing, the next one waits this many times as long as it
+/// took: another process that serves the same file changes it all the time.
+const REST: u32 = 10;
+
+/// Where the files are, and what they were when they were last looked at.
+pub(super) struct Files {
+    path: PathBuf,
+    shm_path: PathBuf,
+    main: Stamp,
+    shm: Id,
+    pub(super) log: Log,
+    /// Whether this process writes to the main file.
+    moving: bool,
+    /// Whether this process closes the database, after which the log and its index go away.
+    is_closing: bool,
+    rests_until: Option<Instant>,
+}
+
+/// What looking at the files says.
+pub(super) enum Look {
+    /// Nothing has changed but what this process changed.
+    Same,
+    /// Something has, and must be looked into.
+    Changed(Changed),
+}
+
+/// What changed without this process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Changed {
+    /// The main file was written.
+    Main,
+    /// The log is shorter, or not what it was.
+    Log,
+}
+
+/// A file, whatever its name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Id {
+    device: u64,
+    inode: u64,
+}
+
+impl Id {
+    pub(super) fn of(file: &fs::Metadata) -> Self {
+        Self {
+            device: file.dev(),
+            inode: file.ino(),
+        }
+    }
+}
+
+/// A file at some time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Stamp {
+    id: Id,
+    bytes: u64,
+    /// The blocks that it takes: fewer after it was cut, even where it has grown again since.
+    blocks: u64,
+    /// When the system last changed its content or its entry, in seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+impl Stamp {
+    fn of(file: &fs::Metadata) -> Self {
+        Self {
+            id: Id::of(file),
+            bytes: file.len(),
+            blocks: file.blocks(),
+            changed: (file.ctime(), file.ctime_nsec()),
+        }
+    }
+
+    fn has_shrunk_since(&self, before: &Self) -> bool {
+        self.bytes < before.bytes || self.blocks < before.blocks
+    }
+}
+
+impl Files {
+    /// Remembers the files of a database that a connection has read.
+    pub(super) fn remember(path: &Path) -> io::Result<Self> {
+        // Where the name is a link, SQLite keeps the other two beside the file itself.
+        let beside = fs::canonicalize(path)?;
+        let shm_path = with_suffix(&beside, "-shm");
+        Ok(Self {
+            main: Stamp::of(&fs::metadata(path)?),
+            shm: Id::of(&fs::metadata(&shm_path)?),
+            log: Log::open(with_suffix(&beside, "-wal"))?,
+            path: path.to_owned(),
+            shm_path,
+            moving: false,
+            is_closing: false,
+            rests_until: None,
+        })
+    }
+
+    /// Looks whether the files are the same, which takes microseconds.
+    ///
+    /// # Errors
+    /// Returns what is wrong where they are others.
+    pub(super) fn look(&mut self) -> Result<Look, String> {
+        if self.is_closing {
+            return Ok(Look::Same);
+        }
+        let now = Stamp::of(&same(&self.path, self.main.id, "the file")?);
+        if now.bytes == 0 {
+            // Not to be examined: SQLite would remove the log beside it, as that of another file.
+            return Err("the file was emptied".to_owned());
+        }
+        same(&self.shm_path, self.shm, "its -shm")?;
+        if !self.log.look()? {
+            return Ok(Look::Changed(Changed::Log));
+        }
+        if self.moving || now == self.main {
+            return Ok(Look::Same);
+        }
+        let shrunk = now.has_shrunk_since(&self.main);
+        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+        if shrunk || (now.bytes <= EXAMINED_AT_ONCE_BYTES_MAX && !rests) {
+            return Ok(Look::Changed(Changed::Main));
+        }
+        Ok(Look::Same)
+    }
+
+    /// Whether the main file changed and was not examined since.
+    pub(super) fn owes_examination(&self) -> bool {
+        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+        let now = fs::metadata(&self.path).map(|file| Stamp::of(&file));
+        !self.moving && !rests && now.is_ok_and(|now| now != self.main)
+    }
+
+    /// The main file as it is now, to be handed back when it was found to be sound.
+    pub(super) fn stamp(&self) -> Option<Examined> {
+        let now = fs::metadata(&self.path).ok()?;
+        Some(Examined {
+            stamp: Stamp::of(&now),
+            began: Instant::now(),
+        })
+    }
+
+    /// Notes that the main file was sound when it looked like that.
+    pub(super) fn is_sound(&mut self, examined: &Examined) {
+        self.main = examined.stamp;
+        let now = Instant::now();
+        self.rests_until = Some(now + now.duration_since(examined.began) * REST);
+    }
+
+    pub(super) fn begin_close(&mut self) {
+        self.is_closing = true;
+        self.moving = true;
+    }
+
+    pub(super) fn begin_move(&mut self) {
+        self.moving = true;
+    }
+
+    /// A file that is shorter than before is left to be examined; this process only lets it grow.
+    pub(super) fn end_move(&mut self) {
+        self.moving = self.is_closing;
+        if let Ok(file) = fs::metadata(&self.path) {
+            let now = Stamp::of(&file);
+            if !now.has_shrunk_since(&self.main) {
+                self.main = now;
+            }
+        }
+    }
+}
+
+/// The main file before it was examined.
+pub(super) struct Examined {
+    stamp: Stamp,
+    began: Instant,
+}
+
+/// Reads the entry of a file that must be the one that it was.
+pub(super) fn same(path: &Path, id: Id, which: &str) -> Result<fs::Metadata, String> {
+    let found = fs::metadata(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+            format!("{which} is not there any more: it was moved or removed")
+        }
+        _ => format!("{which} cannot be looked at: {error}"),
+    })?;
+    if Id::of(&found) == id {
+        Ok(found)
+    } else {
+        Err(format!("another file is where {which} was"))
+    }
+}
+
+pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = OsString::from(path);
+    name.push(suffix);
+    PathBuf::from(name)
+}

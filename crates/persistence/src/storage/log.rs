@@ -1,0 +1,135 @@
+//! The write-ahead log beside the main file, `-wal`. SQLite holds no lock on it, so it may be
+//! opened and read here. Its form is fixed: <https://sqlite.org/fileformat2.html#walformat>.
+
+use std::{
+    fs::{self, File},
+    io,
+    os::unix::fs::FileExt,
+    path::PathBuf,
+};
+
+use super::files::{Id, same};
+
+const HEADER_BYTES: u64 = 32;
+const FRAME_HEADER_BYTES: u64 = 24;
+/// The first bytes, but for the last bit.
+const MAGIC: u32 = 0x377f_0682;
+
+pub(super) struct Log {
+    path: PathBuf,
+    id: Id,
+    file: File,
+    bytes: u64,
+}
+
+/// The beginning of the log.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Header {
+    page_bytes: u32,
+    /// In every frame that was written since the log last began anew.
+    salt: [u8; 8],
+}
+
+impl Log {
+    /// Opens the log of a database that a connection has read.
+    pub(super) fn open(path: PathBuf) -> io::Result<Self> {
+        let file = File::open(&path)?;
+        let entry = file.metadata()?;
+        Ok(Self {
+            id: Id::of(&entry),
+            bytes: entry.len(),
+            path,
+            file,
+        })
+    }
+
+    /// Looks whether the log is the same and has at most grown; false where it must be read,
+    /// see [`Log::holds`].
+    ///
+    /// # Errors
+    /// Returns what is wrong where it is another.
+    pub(super) fn look(&mut self) -> Result<bool, String> {
+        let bytes = same(&self.path, self.id, "its -wal")?.len();
+        let sound = bytes >= self.bytes
+            && (bytes == 0
+                || self
+                    .header()
+                    .is_some_and(|header| bytes == self.bytes || self.goes_on(header)));
+        if sound {
+            self.bytes = bytes;
+        }
+        Ok(sound)
+    }
+
+    /// Whether all of the first frames are in the log, as they were written.
+    ///
+    /// # Errors
+    /// Returns what is wrong where they are not.
+    pub(super) fn holds(&self, frames: u64) -> Result<(), String> {
+        if frames == 0 {
+            return Ok(());
+        }
+        let header = self
+            .header()
+            .ok_or("the beginning of its -wal is not what it was")?;
+        for frame in 0..frames {
+            match self.salt_of(header, frame) {
+                Some(salt) if salt == header.salt => {}
+                Some(_) => return Err(format!("frame {frame} of its -wal is not what it was")),
+                None => return Err(format!("its -wal ends before frame {frame} of {frames}")),
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes that the log was read and is whole.
+    pub(super) fn is_sound(&mut self) {
+        if let Ok(entry) = fs::metadata(&self.path) {
+            self.bytes = entry.len();
+        }
+    }
+
+    /// Whether nothing was written after the first frames since the log last began anew.
+    pub(super) fn ends_after(&self, frames: u64) -> bool {
+        let Some(header) = self.header() else {
+            // It was never written.
+            return frames == 0 && self.file.metadata().is_ok_and(|entry| entry.len() == 0);
+        };
+        self.salt_of(header, frames) != Some(header.salt)
+    }
+
+    /// Whether what was the end of the log is still there: what is written later does not fill
+    /// what was cut off before.
+    fn goes_on(&self, header: Header) -> bool {
+        let frames = self.bytes.saturating_sub(HEADER_BYTES) / header.frame_bytes();
+        frames == 0 || self.salt_of(header, frames - 1) == Some(header.salt)
+    }
+
+    fn header(&self) -> Option<Header> {
+        let bytes: [u8; 24] = self.read(0)?;
+        let (magic, rest) = bytes.split_first_chunk::<4>()?;
+        let (page, salt) = (rest.get(4..8)?, rest.get(12..20)?);
+        let header = Header {
+            page_bytes: u32::from_be_bytes(page.try_into().ok()?),
+            salt: salt.try_into().ok()?,
+        };
+        let is_log = u32::from_be_bytes(*magic) & !1 == MAGIC;
+        (is_log && header.page_bytes.is_power_of_two()).then_some(header)
+    }
+
+    fn salt_of(&self, header: Header, frame: u64) -> Option<[u8; 8]> {
+        self.read(HEADER_BYTES + frame * header.frame_bytes() + 8)
+    }
+
+    fn read<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
+        let mut bytes = [0; N];
+        self.file.read_exact_at(&mut bytes, offset).ok()?;
+        Some(bytes)
+    }
+}
+
+impl Header {
+    fn frame_bytes(self) -> u64 {
+        FRAME_HEADER_BYTES + u64::from(self.page_bytes)
+    }
+}

@@ -1,0 +1,314 @@
+//! The SQLite file under a store: whether it still is the file that was opened, and
+//! whether it takes writes. [`DataFile`] is asked before each write and before each
+//! acknowledgement; a thread asks it every second beside that, see [`watcher`].
+//!
+//! SQLite keeps its locks on the main file and on `-shm` for the process, and the system drops
+//! them as soon as the process closes any descriptor of them. So nothing here opens these two:
+//! they are looked at by their names, and their content is read through SQLite.
+
+mod examination;
+mod files;
+mod log;
+mod obstacle;
+pub(crate) mod opening;
+mod watcher;
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+use diesel::SqliteConnection;
+use tokio::sync::watch;
+
+use self::{
+    files::{Files, Look},
+    obstacle::Obstacle,
+};
+use crate::{
+    Error,
+    messages::{self, DISK_ERROR},
+    sqlite,
+    tx::WriteFailure,
+};
+
+pub(crate) use watcher::Watcher;
+
+/// How the file of a SQLite database fares. Other databases look after themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StorageState {
+    /// It takes writes.
+    Sound,
+    /// There is no room for writes; reads go on.
+    Full,
+    /// It cannot be written; reads go on.
+    ReadOnly,
+    /// It is not what it was, and nothing is written or read any more. This stays.
+    Damaged,
+}
+
+/// What to do about a damaged file, for the log.
+const ADVICE: &str = "the database file is damaged: nothing more is written, and the server stops. Before anything else, \
+     keep a copy of the file with its -wal and -shm. Then look at the copy with `PRAGMA integrity_check` of sqlite3, and \
+     restore a backup, after -wal and -shm were moved away with the old file, or rescue what is left with `.recover`";
+
+/// The file of an open SQLite database.
+pub(crate) struct DataFile {
+    path: PathBuf,
+    state: watch::Sender<StorageState>,
+    files: Mutex<Files>,
+    /// Stays open as long as the store, so that no other connection is the last: that one would
+    /// move the log into whatever file is there by then, and remove it.
+    guard: Mutex<Option<SqliteConnection>>,
+}
+
+impl DataFile {
+    /// Remembers the file as it is, which SQLite has just opened.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when SQLite or the system cannot open it.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let guard = sqlite::guard(path).map_err(Error::not_connected)?;
+        let files = Files::remember(path).map_err(Error::unavailable)?;
+        Ok(Self {
+            path: path.to_owned(),
+            state: watch::Sender::new(StorageState::Sound),
+            files: Mutex::new(files),
+            guard: Mutex::new(Some(guard)),
+        })
+    }
+
+    /// Where it is.
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// How it fares, now and whenever that changes.
+    pub(crate) fn watch(&self) -> watch::Receiver<StorageState> {
+        self.state.subscribe()
+    }
+
+    /// Lets reads through unless the file is damaged.
+    ///
+    /// # Errors
+    /// Returns [`Error::Damaged`].
+    pub(crate) fn admit(&self) -> Result<(), Error> {
+        match *self.state.borrow() {
+            StorageState::Damaged => Err(damaged("the server is stopping because of it")),
+            StorageState::Sound | StorageState::Full | StorageState::ReadOnly => Ok(()),
+        }
+    }
+
+    /// Checks that what is written goes, or went, to the file that was opened.
+    ///
+    /// # Errors
+    /// Returns [`Error::Damaged`].
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        self.admit()?;
+        let look = self.files().look();
+        match look {
+            Ok(Look::Same) => Ok(()),
+            Ok(Look::Changed(changed)) => {
+                let examined = self.examine(changed);
+                examined.map_err(|found| self.break_off(found))
+            }
+            Err(found) => Err(self.break_off(found)),
+        }
+    }
+
+    /// Passes on how a unit of work ended, and notes what that says about the file. What was
+    /// committed into another file than the one that was opened counts as not answered.
+    pub(crate) fn judge<T>(
+        &self,
+        may_write: bool,
+        ended: Result<T, WriteFailure<T>>,
+    ) -> Result<T, WriteFailure<T>> {
+        match ended {
+            Ok(outcome) if may_write => match self.check() {
+                Ok(()) => Ok(outcome),
+                Err(error) => Err(WriteFailure::AtCommit { outcome, error }),
+            },
+            Ok(outcome) => Ok(outcome),
+            Err(WriteFailure::Before(error)) => Err(WriteFailure::Before(self.explain(error))),
+            Err(WriteFailure::AtCommit { outcome, error }) => {
+                let is_rolled_back = is_rolled_back(&error);
+                let error = self.explain(error);
+                let nothing_written = match &error {
+                    Error::StorageFull { .. } if is_rolled_back => true,
+                    Error::StorageFull { .. } | Error::StorageReadOnly { .. } => {
+                        self.log_ends_with_commits()
+                    }
+                    _ => false,
+                };
+                Err(if nothing_written {
+                    WriteFailure::Before(error)
+                } else {
+                    WriteFailure::AtCommit { outcome, error }
+                })
+            }
+        }
+    }
+
+    /// Finds out what is behind an error of SQLite, and notes what it says about the file.
+    pub(crate) fn explain(&self, error: Error) -> Error {
+        let error = match error {
+            Error::Conflict { .. } | Error::Corrupt { .. } => return error,
+            Error::Damaged { found } if found != DISK_ERROR => return self.break_off(found),
+            error => error,
+        };
+        if let Err(damaged) = self.check() {
+            return damaged;
+        }
+        match error {
+            Error::Damaged { found } => match obstacle::find(&self.path) {
+                Some(obstacle) => self.hinder(obstacle.into()),
+                None => self.break_off(found),
+            },
+            Error::Unavailable { source } => match obstacle::not_writable(&self.path) {
+                Some(obstacle) if source.to_string() == messages::CANNOT_OPEN => {
+                    self.hinder(obstacle.into())
+                }
+                Some(_) | None => Error::Unavailable { source },
+            },
+            error => self.hinder(error),
+        }
+    }
+
+    /// Says that this process writes to the main file from now on, see `checkpoint`.
+    ///
+    /// # Errors
+    /// Returns [`Error::Damaged`] when the file is not what it was: then nothing may be moved.
+    pub(crate) fn begin_move(&self) -> Result<(), Error> {
+        self.check()?;
+        self.files().begin_move();
+        Ok(())
+    }
+
+    /// Says that it has ended.
+    pub(crate) fn end_move(&self) {
+        self.files().end_move();
+    }
+
+    /// Says that the database is being closed.
+    ///
+    /// # Errors
+    /// Returns [`Error::Damaged`] when the file is not what it was: then nothing may be moved.
+    pub(crate) fn begin_close(&self) -> Result<(), Error> {
+        self.check()?;
+        self.files().begin_close();
+        Ok(())
+    }
+
+    /// Closes the connection that stays, after all others.
+    pub(crate) fn end_close(&self) {
+        drop(lock(&self.guard).take());
+    }
+
+    /// Whether the log holds nothing after its last commit, so that a commit that failed can not
+    /// come to light after a crash.
+    fn log_ends_with_commits(&self) -> bool {
+        let frames = self.frames();
+        frames.is_some_and(|frames| self.files().log.ends_after(frames))
+    }
+
+    /// How many frames the log has, up to its last commit.
+    fn frames(&self) -> Option<u64> {
+        let mut guard = lock(&self.guard);
+        sqlite::log_frames(guard.as_mut()?).ok()
+    }
+
+    /// Notes an error that passes.
+    fn hinder(&self, error: Error) -> Error {
+        match error {
+            Error::StorageFull { .. } => self.note(StorageState::Full),
+            Error::StorageReadOnly { .. } => self.note(StorageState::ReadOnly),
+            _ => {}
+        }
+        error
+    }
+
+    fn break_off(&self, found: String) -> Error {
+        let news = self.state.send_if_modified(|state| {
+            std::mem::replace(state, StorageState::Damaged) != StorageState::Damaged
+        });
+        if news {
+            tracing::error!(database.path = %self.path.display(), found, "{ADVICE}");
+        }
+        Error::Damaged { found }
+    }
+
+    /// Changes the state, unless the file is damaged.
+    fn note(&self, new: StorageState) {
+        let news = self.state.send_if_modified(|state| {
+            let changes = *state != new && *state != StorageState::Damaged;
+            if changes {
+                *state = new;
+            }
+            changes
+        });
+        if !news {
+            return;
+        }
+        let path = self.path.display();
+        match new {
+            StorageState::Sound => {
+                tracing::info!(database.path = %path, "the database file takes writes again");
+            }
+            StorageState::Full => tracing::error!(
+                database.path = %path,
+                "the disk of the database is full: every write is refused until there is room, reads go on"
+            ),
+            StorageState::ReadOnly => tracing::error!(
+                database.path = %path,
+                "the database file cannot be written: every write is refused until it can, reads go on"
+            ),
+            StorageState::Damaged => {}
+        }
+    }
+
+    fn files(&self) -> MutexGuard<'_, Files> {
+        lock(&self.files)
+    }
+}
+
+impl Drop for DataFile {
+    fn drop(&mut self) {
+        if *self.state.borrow() == StorageState::Damaged {
+            // Closed, it might write where another file is now.
+            std::mem::forget(lock(&self.guard).take());
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn damaged(found: &str) -> Error {
+    Error::Damaged {
+        found: found.to_owned(),
+    }
+}
+
+/// Whether it is SQLite itself that found no room, which it does before it has written the last
+/// frame of a commit.
+fn is_rolled_back(error: &Error) -> bool {
+    let Error::StorageFull { source } = error else {
+        return false;
+    };
+    let source = source.downcast_ref::<diesel::result::Error>();
+    source.and_then(messages::text) == Some(messages::FULL)
+}
+
+impl From<Obstacle> for Error {
+    fn from(obstacle: Obstacle) -> Self {
+        match obstacle {
+            Obstacle::Full(source) => Self::StorageFull {
+                source: source.into(),
+            },
+            Obstacle::ReadOnly(source) => Self::StorageReadOnly {
+                source: source.into(),
+            },
+        }
+    }
+}

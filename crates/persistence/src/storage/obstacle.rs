@@ -1,0 +1,63 @@
+//! What keeps a file from being written, as the system says it: SQLite says the same words
+//! for a disk without room, a disk that only reads, and a disk that breaks.
+
+use std::{fs::OpenOptions, io, io::Write, path::Path};
+
+use rustix::fs::{Access, access};
+
+use super::files::with_suffix;
+
+/// What is written to see whether there is room; SQLite's index of its log grows by half of it.
+const TRIAL_BYTES: usize = 64 * 1024;
+
+/// What keeps the file from being written.
+pub(super) enum Obstacle {
+    Full(io::Error),
+    ReadOnly(io::Error),
+}
+
+/// Finds what keeps the file from being written; none where the system knows of nothing.
+pub(super) fn find(path: &Path) -> Option<Obstacle> {
+    not_writable(path).or_else(|| no_room(path))
+}
+
+/// Whether one of the files may not be written. It is not opened for that, see [`super`].
+pub(super) fn not_writable(path: &Path) -> Option<Obstacle> {
+    let beside = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let paths = ["", "-wal", "-shm"].map(|suffix| with_suffix(&beside, suffix));
+    let refused = paths.iter().find_map(|path| may_be_written(path).err());
+    refused.map(Obstacle::ReadOnly)
+}
+
+/// Whether the system would let this process write to a file that is there.
+pub(super) fn may_be_written(path: &Path) -> io::Result<()> {
+    use rustix::io::Errno;
+    match access(path, Access::WRITE_OK) {
+        Err(errno @ (Errno::ACCESS | Errno::PERM | Errno::ROFS)) => Err(errno.into()),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
+/// Writes a file beside the database and removes it again. Quotas are seen by nothing less.
+fn no_room(path: &Path) -> Option<Obstacle> {
+    let trial = with_suffix(path, &format!("-room-{}", std::process::id()));
+    let written = write(&trial);
+    // One that is not there needs no removal.
+    let _ = std::fs::remove_file(&trial);
+    let error = written.err()?;
+    match error.kind() {
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Obstacle::Full(error)),
+        io::ErrorKind::ReadOnlyFilesystem => Some(Obstacle::ReadOnly(error)),
+        _ => None,
+    }
+}
+
+fn write(trial: &Path) -> io::Result<()> {
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create(true)
+        .truncate(true)
+        .open(trial)?;
+    file.write_all(&vec![0; TRIAL_BYTES])?;
+    file.sync_all()
+}

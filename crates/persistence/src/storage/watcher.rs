@@ -1,0 +1,87 @@
+//! A thread that looks at the file of a store every second, so that an idle server notices
+//! too what happens to it, and one that refuses writes notices when they work again.
+
+use std::{
+    sync::{
+        Arc,
+        mpsc::{RecvTimeoutError, SyncSender, sync_channel},
+    },
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use super::{DataFile, StorageState, lock, obstacle};
+use crate::{Error, sqlite};
+
+const INTERVAL: Duration = Duration::from_secs(1);
+
+/// The thread; it ends when this is dropped.
+pub(crate) struct Watcher {
+    /// Its end tells the thread.
+    _alive: SyncSender<()>,
+    _thread: JoinHandle<()>,
+}
+
+impl Watcher {
+    /// Starts the thread.
+    ///
+    /// # Errors
+    /// Returns [`Error::Unavailable`] when the system has no thread for it.
+    pub(crate) fn start(file: &Arc<DataFile>) -> Result<Self, Error> {
+        let (alive, over) = sync_channel::<()>(0);
+        // The store, not this thread, keeps the file open.
+        let file = Arc::downgrade(file);
+        let thread = thread::Builder::new()
+            .name("storage".to_owned())
+            .spawn(move || {
+                while over.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout)
+                    && let Some(file) = file.upgrade()
+                {
+                    file.look_closely();
+                }
+            })
+            .map_err(Error::unavailable)?;
+        Ok(Self {
+            _alive: alive,
+            _thread: thread,
+        })
+    }
+}
+
+impl DataFile {
+    /// Looks at the files, reads what calls have no time for, and tries to write where writes
+    /// are refused.
+    fn look_closely(&self) {
+        // What is wrong is noted there.
+        if self.check().is_err() {
+            return;
+        }
+        let mut examined = self.examine_log();
+        if examined.is_ok() && self.files().owes_examination() {
+            examined = self.examine_main();
+        }
+        if let Err(found) = examined {
+            self.break_off(found);
+            return;
+        }
+        let state = *self.state.borrow();
+        if matches!(state, StorageState::Full | StorageState::ReadOnly) {
+            self.try_to_write();
+        }
+    }
+
+    fn try_to_write(&self) {
+        if obstacle::find(&self.path).is_some() {
+            return;
+        }
+        let written = lock(&self.guard).as_mut().map(sqlite::write_nothing);
+        match written {
+            Some(Ok(())) => self.note(StorageState::Sound),
+            Some(Err(error)) => {
+                let error = self.explain(Error::from(error));
+                tracing::debug!(%error, "the database file still takes no writes");
+            }
+            None => {}
+        }
+    }
+}

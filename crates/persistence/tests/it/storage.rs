@@ -1,0 +1,293 @@
+//! What happens to the file of a SQLite database while a store has it open: whatever makes it
+//! another file is noticed before anything more is acknowledged, and what others may do with a
+//! database is not mistaken for it.
+
+use std::{
+    fs::{self, OpenOptions},
+    os::unix::fs::FileExt,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use diesel::{Connection, SqliteConnection, connection::SimpleConnection};
+use tokio::time::timeout;
+use waymark_persistence::{CommitError, Error, StepError, StorageState, Store, test_access};
+use waymark_testkit::{
+    Backend, Fixture,
+    build::{all, comment, commit, create, done, separate},
+};
+
+/// How long it may take until the state changes, on a machine that compiles as well.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+const ORDERS: usize = 250;
+
+/// A store with some hundred pages, half of them in the file and half in the log.
+async fn stocked() -> (Fixture, PathBuf) {
+    let fixture = Fixture::open(Backend::Sqlite).await;
+    let file = fixture.file().unwrap();
+    for half in ["A", "B"] {
+        let steps = (0..ORDERS).map(|number| create(&format!("{half}-{number}")));
+        let steps: Vec<_> = steps.collect();
+        for steps in steps.chunks(250) {
+            assert!(
+                all(&fixture.store, steps.to_vec())
+                    .await
+                    .iter()
+                    .all(Result::is_ok)
+            );
+        }
+        if half == "A" {
+            outside(&file, "PRAGMA wal_checkpoint(TRUNCATE)");
+        }
+    }
+    (fixture, file)
+}
+
+/// What another process may do: it has a connection of its own.
+fn outside(file: &Path, sql: &str) {
+    let mut connection = SqliteConnection::establish(file.to_str().unwrap()).unwrap();
+    connection
+        .batch_execute("PRAGMA busy_timeout = 5000")
+        .unwrap();
+    connection.batch_execute(sql).unwrap();
+}
+
+fn beside(file: &Path, suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}{suffix}", file.display()))
+}
+
+fn overwrite(file: &Path, offset: u64, bytes: usize) {
+    let noise: Vec<u8> = (0..bytes)
+        .map(|byte| u8::try_from(byte * 131 % 251).unwrap() | 1)
+        .collect();
+    let file = OpenOptions::new().write(true).open(file).unwrap();
+    file.write_all_at(&noise, offset).unwrap();
+}
+
+fn cut(file: &Path, share: u64) {
+    let file = OpenOptions::new().write(true).open(file).unwrap();
+    let bytes = file.metadata().unwrap().len();
+    file.set_len(bytes / share).unwrap();
+}
+
+/// A copy in the place of a file, as an editor or a restore leaves it.
+fn replace(file: &Path) {
+    let copy = beside(file, ".copy");
+    fs::copy(file, &copy).unwrap();
+    fs::rename(copy, file).unwrap();
+}
+
+async fn reaches(store: &Store, wanted: StorageState) {
+    let mut storage = store.storage();
+    let reached = timeout(PATIENCE, storage.wait_for(|state| *state == wanted)).await;
+    assert!(
+        reached.is_ok(),
+        "the state is {:?}",
+        *store.storage().borrow()
+    );
+}
+
+/// The next write is refused, and so is everything after it.
+async fn is_noticed_by_a_write(damage: impl FnOnce(&Path)) {
+    let (fixture, file) = stocked().await;
+    let store = &fixture.store;
+    damage(&file);
+    for number in 0..3 {
+        let refused = commit(store, create(&format!("late-{number}"))).await;
+        assert_eq!(refused, Err(StepError::Failed(CommitError::StorageDamaged)));
+    }
+    is_broken(store).await;
+}
+
+/// Nobody asks for anything, and it is noticed all the same.
+async fn is_noticed_by_nobody(damage: impl FnOnce(&Path)) {
+    let (fixture, file) = stocked().await;
+    damage(&file);
+    reaches(&fixture.store, StorageState::Damaged).await;
+    is_broken(&fixture.store).await;
+}
+
+async fn is_broken(store: &Store) {
+    assert_eq!(*store.storage().borrow(), StorageState::Damaged);
+    let read = store.ping().await;
+    assert!(matches!(read, Err(Error::Damaged { .. })), "{read:?}");
+    let write = test_access::execute(store, "UPDATE deployment SET singleton = 1").await;
+    assert!(matches!(write, Err(Error::Damaged { .. })), "{write:?}");
+    let closed = store.close().await;
+    assert!(matches!(closed, Err(Error::Damaged { .. })), "{closed:?}");
+}
+
+macro_rules! damages {
+    ($($name:ident: $damage:expr;)*) => {
+        mod before_the_next_write {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                is_noticed_by_a_write($damage).await;
+            })*
+        }
+        mod on_an_idle_store {
+            use super::*;
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+            async fn $name() {
+                is_noticed_by_nobody($damage).await;
+            })*
+        }
+    };
+}
+
+damages! {
+    removed: |file| fs::remove_file(file).unwrap();
+    moved: |file| fs::rename(file, beside(file, ".moved")).unwrap();
+    replaced: replace;
+    replaced_by_an_empty_one: |file| {
+        fs::remove_file(file).unwrap();
+        fs::write(file, []).unwrap();
+    };
+    cut_to_half: |file| cut(file, 2);
+    emptied: |file| fs::write(file, []).unwrap();
+    beginning_is_noise: |file| {
+        outside(file, "PRAGMA wal_checkpoint(TRUNCATE)");
+        overwrite(file, 0, 200);
+    };
+    middle_is_noise: |file| overwrite(file, 9_000, 60_000);
+    log_removed: |file| fs::remove_file(beside(file, "-wal")).unwrap();
+    log_replaced: |file| replace(&beside(file, "-wal"));
+    log_cut: |file| cut(&beside(file, "-wal"), 2);
+    log_emptied: |file| fs::write(beside(file, "-wal"), []).unwrap();
+    beginning_of_the_log_is_noise: |file| overwrite(&beside(file, "-wal"), 0, 200);
+    index_of_the_log_removed: |file| fs::remove_file(beside(file, "-shm")).unwrap();
+}
+
+/// No entry of the folder tells, so it is read every second.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_in_the_middle_of_the_log() {
+    is_noticed_by_nobody(|file| overwrite(&beside(file, "-wal"), 100_000, 60_000)).await;
+}
+
+/// What is written after the cut does not hide it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_that_grew_again() {
+    is_noticed_by_a_write(|file| {
+        let log = beside(file, "-wal");
+        let bytes = fs::metadata(&log).unwrap().len();
+        cut(&log, 2);
+        overwrite(&log, bytes, 4_120);
+    })
+    .await;
+}
+
+/// What stands in the log is read from there, and will be written over what is in the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_below_the_log_is_none() {
+    let (fixture, file) = stocked().await;
+    overwrite(&file, 0, 200);
+    done(&fixture.store, create("late")).await;
+    let replica = fixture.replica().await;
+    done(&replica, comment("late", "x")).await;
+    fixture.store.close().await.unwrap();
+    replica.close().await.unwrap();
+    outside(&file, "PRAGMA quick_check");
+    assert!(fs::read(&file).unwrap().starts_with(b"SQLite format 3"));
+}
+
+/// The next start must not take what is left for a new database, and remove the log.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_log_without_its_file_is_kept() {
+    let (fixture, file) = stocked().await;
+    let log = beside(&file, "-wal");
+    let kept = beside(&file, ".kept");
+    for damage in [
+        (|file: &Path| fs::rename(file, beside(file, ".kept")).unwrap()) as fn(&Path),
+        |file: &Path| fs::write(file, []).unwrap(),
+    ] {
+        fs::copy(&file, &kept).unwrap();
+        damage(&file);
+        let bytes = fs::metadata(&log).unwrap().len();
+        let opened = Store::open(fixture.settings.clone(), fixture.clock()).await;
+        assert!(
+            matches!(opened, Err(Error::CannotOpen { .. })),
+            "{opened:?}"
+        );
+        assert_eq!(fs::metadata(&log).unwrap().len(), bytes);
+        fs::rename(&kept, &file).unwrap();
+    }
+    let again = Store::open(fixture.settings.clone(), fixture.clock())
+        .await
+        .unwrap();
+    done(&again, create("late")).await;
+}
+
+/// A schema that lacks what the migrations made belongs to another database.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_table_that_is_gone() {
+    let (fixture, file) = stocked().await;
+    outside(&file, "DROP TABLE history");
+    let refused = commit(&fixture.store, create("late")).await;
+    assert_eq!(refused, Err(StepError::Failed(CommitError::StorageDamaged)));
+    is_broken(&fixture.store).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_others_may_do_is_no_damage() {
+    let (fixture, file) = stocked().await;
+    let store = &fixture.store;
+    let replica = fixture.replica().await;
+    let mut written = 0;
+    for round in 0..3 {
+        for sql in [
+            "VACUUM",
+            "PRAGMA wal_checkpoint(TRUNCATE)",
+            "PRAGMA wal_checkpoint(RESTART)",
+            "CREATE TABLE other (id INTEGER); DROP TABLE other",
+            "ANALYZE",
+        ] {
+            outside(&file, sql);
+            for (name, store) in [("store", store), ("replica", &replica)] {
+                done(store, create(&format!("{name}-{written}"))).await;
+                done(store, comment(&format!("{name}-{written}"), "x")).await;
+            }
+            written += 2;
+        }
+        let link = beside(&file, &format!(".link{round}"));
+        fs::hard_link(&file, &link).unwrap();
+        fs::remove_file(link).unwrap();
+        let away = beside(&file, ".away");
+        fs::rename(&file, &away).unwrap();
+        fs::rename(&away, &file).unwrap();
+        // Enough for a checkpoint of the store's own.
+        let steps: Vec<_> = (0..250)
+            .map(|n| create(&format!("own-{round}-{n}")))
+            .collect();
+        assert!(all(store, steps).await.iter().all(Result::is_ok));
+    }
+    replica.close().await.unwrap();
+    done(store, create("last")).await;
+    assert_eq!(*store.storage().borrow(), StorageState::Sound);
+    store.close().await.unwrap();
+    assert!(!beside(&file, "-wal").exists(), "closed, the file is whole");
+}
+
+/// SQLite's own limit stands for a disk: it is of the one connection that writes, which goes with
+/// the transaction that fails.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn no_room_is_said_at_once_and_passes() {
+    let (fixture, _) = stocked().await;
+    let store = &fixture.store;
+    let before = fixture.number("SELECT count(*) FROM history").await;
+    let pages = fixture
+        .number("SELECT page_count FROM pragma_page_count")
+        .await;
+    let limit = format!("PRAGMA max_page_count = {}", pages + 2);
+    test_access::execute(store, &limit).await.unwrap();
+    let steps = (0..250).map(|number| create(&format!("large-{number}")));
+    let unit = separate(steps.collect());
+    let outcome = store.commit(vec![unit]).await;
+    assert_eq!(outcome.units, [Err(CommitError::StorageFull)]);
+    assert_eq!(outcome.written, []);
+    assert_eq!(fixture.number("SELECT count(*) FROM history").await, before);
+    // The new connection has no limit.
+    reaches(store, StorageState::Sound).await;
+    done(store, create("small")).await;
+}

@@ -1,0 +1,260 @@
+//! Texts of actions that would take more than there is: refused by name when they come, and
+//! harmless where an older version stored them.
+
+use waymark_proto::v1::{self, LintSeverity, WorkflowFormat};
+use waymark_testkit::execute_at;
+use waymark_tests::{
+    Backend, Server, Watcher, World,
+    refusal::invalid,
+    shop::standing,
+    world::{apply, fresh_code},
+};
+
+on_each_database!(
+    what_multiplies_is_refused_by_name,
+    what_was_stored_before_is_noted_and_can_be_mended,
+);
+
+/// Texts that took a server down, or held up everybody, and what they are refused for.
+fn bad_texts() -> Vec<(String, &'static str)> {
+    let doubled = |step: &str, times: usize| {
+        format!(
+            "{{% set x = 'aaaaaaaa' %}}{}{{{{ x|length }}}}",
+            step.repeat(times)
+        )
+    };
+    let folded = format!("{{{{ {} }}}}", vec!["'a'*99000000"; 20].join("~"));
+    vec![
+        (
+            "{{ ('x' * 100000) | replace('x', 'y' * 100000) | length }}".to_owned(),
+            "the filter replace",
+        ),
+        (
+            "{{ order.lines | map(attribute='sku') | join('y' * 50000000) }}".to_owned(),
+            "multiplies with *",
+        ),
+        (doubled("{% set x = x ~ x %}", 36), "joins with ~"),
+        (
+            doubled("{% set x = x + x %}", 36),
+            "calculates without a number",
+        ),
+        (
+            doubled("{% set x = x|replace('a', x) %}", 4),
+            "the filter replace",
+        ),
+        (
+            doubled("{% set x = x|slice(100000000) %}", 1),
+            "the filter slice",
+        ),
+        (doubled("{% set x = [x, x] %}", 30), "builds a list"),
+        (folded, "joins with ~"),
+        ("{{ 'a' * 100000000 }}".to_owned(), "multiplies with *"),
+        (
+            "{{ (['a'] * 100000000)|join }}".to_owned(),
+            "multiplies with *",
+        ),
+        (
+            "{{ range(100000000)|list|length }}".to_owned(),
+            "the filter list",
+        ),
+        (
+            format!("{{{{ {}1 }}}}", "- ".repeat(1_900)),
+            "names and signs",
+        ),
+        (
+            "{% macro m() %}{{ m() }}{% endmacro %}{{ m() }}".to_owned(),
+            "the tag macro",
+        ),
+    ]
+}
+
+/// A workflow with actions at its only transition.
+fn workflow(actions: &str) -> String {
+    format!(
+        "label: Shop
+initial_state: new
+statuses: {{waiting: {{label: Waiting}}, gone: {{label: Gone}}, spare: {{label: Spare}}}}
+states:
+  new: {{label: New, category: initial, can_start: true, statuses: [waiting]}}
+  gone: {{label: Gone, category: canceled, terminal: true, statuses: [gone]}}
+transitions:
+  expire:
+    label: Expire
+    from_statuses: [waiting]
+    to_state: gone
+    trigger: {{after: 1s}}
+    actions: {actions}
+"
+    )
+}
+
+async fn what_multiplies_is_refused_by_name(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = apply(&world.server().clients(), &fresh_code(), &workflow("{}")).await;
+    let before = shop.definition().await;
+    let process = world.server().process();
+    let memory = process.memory_kib("VmRSS:");
+    for (text, named) in bad_texts() {
+        let said = serde_json::to_string(&text).unwrap();
+        let path = "transitions.expire.actions.note";
+        for (action, place) in [
+            (
+                format!("{{note: {{comment: {{text: {said}}}}}}}"),
+                "comment.text",
+            ),
+            (
+                format!("{{note: {{set_attributes: {{box: {said}}}}}}}"),
+                "set_attributes.box",
+            ),
+            (
+                format!("{{note: {{publish: {{subject: {said}}}}}}}"),
+                "publish.subject",
+            ),
+        ] {
+            let apply = shop.document(&workflow(&action), WorkflowFormat::Yaml);
+            let only_validated = v1::ApplyWorkflowRequest {
+                validate_only: true,
+                ..apply.clone()
+            };
+            let lint = v1::LintWorkflowRequest {
+                document: apply.document.clone(),
+                ..Default::default()
+            };
+            for refusal in [
+                invalid(shop.workflows().apply_workflow(apply).await, "document"),
+                invalid(
+                    shop.workflows().apply_workflow(only_validated).await,
+                    "document",
+                ),
+                invalid(shop.workflows().lint_workflow(lint).await, "document"),
+            ] {
+                let said = format!("{} {:?}", refusal.message, refusal.violations);
+                for part in [named, path, place] {
+                    assert!(said.contains(part), "{text}: {part}: {said}");
+                }
+            }
+        }
+        let comment = v1::CommentWork {
+            text: text.clone(),
+            ..Default::default()
+        };
+        let transition = v1::Transition {
+            actions: vec![v1::StepAction {
+                code: "note".into(),
+                work: Some(v1::step_action::Work::Comment(comment)),
+                ..Default::default()
+            }],
+            ..waymark_tests::shop::transition("more", &["new"], "gone")
+        };
+        let refusal = invalid(
+            shop.create_transition(transition).await,
+            "transition.actions[0].comment.text",
+        );
+        assert!(
+            format!("{:?}", refusal.violations).contains(named),
+            "{refusal:?}"
+        );
+    }
+    assert_eq!(shop.definition().await, before);
+    let grown = process.memory_kib("VmRSS:").saturating_sub(memory);
+    assert!(grown < 128 * 1024, "{grown} KiB stay");
+}
+
+/// Puts a text where a mark stands, as an older version would have stored it.
+async fn store(server: &Server, mark: &str, text: &str) {
+    let text = serde_json::to_string(text).unwrap().replace('\'', "''");
+    let mark = serde_json::to_string(mark).unwrap();
+    let sql = format!("UPDATE transitions SET actions = REPLACE(actions, '{mark}', '{text}')");
+    execute_at(server.database().url(), &sql).await;
+}
+
+async fn what_was_stored_before_is_noted_and_can_be_mended(backend: Backend) {
+    let mut server = Server::start(backend).await;
+    let actions = "{note: {comment: {text: mark}}, box: {set_attributes: {box: mark}}, fine: {comment: {text: fine}}}";
+    let shop = apply(&server.clients(), &fresh_code(), &workflow(actions)).await;
+    server.kill();
+    server.ended(std::time::Duration::from_secs(10)).await;
+    let text = format!(
+        "{{% set x = \"aaaaaaaa\" %}}{}{{{{ x|length }}}}",
+        "{% set x = x ~ x %}".repeat(36)
+    );
+    store(&server, "mark", &text).await;
+    server.restart().await;
+    let shop = shop.over(server.clients());
+
+    // A timer takes its transition, and says what its actions could not do.
+    let mut watcher = Watcher::of(&shop).await;
+    shop.place("1", &[]).await;
+    watcher.until_sequence("1", 3).await;
+    assert_eq!(standing(&shop.get("1").await), ("gone", "gone"));
+    let entries = shop.entries("1").await;
+    let failed = &entries[1].metadata["waymark.action_failed"];
+    for part in [
+        "transition.expire.note",
+        "transition.expire.box",
+        "joins with ~",
+    ] {
+        assert!(failed.contains(part), "{failed}");
+    }
+    assert_eq!(entries[2].comment, "fine");
+
+    let tried = v1::TestActionRequest {
+        workflow: shop.workflow(),
+        order_id: "1".into(),
+        action: "transition.expire.note".into(),
+        ..Default::default()
+    };
+    let tried = shop
+        .actions()
+        .test_action(tried)
+        .await
+        .unwrap()
+        .into_inner();
+    assert!(tried.problem.contains("joins with ~"), "{}", tried.problem);
+
+    let lint = async || {
+        let request = v1::LintWorkflowRequest {
+            workflow: shop.workflow(),
+            ..Default::default()
+        };
+        let answer = shop.workflows().lint_workflow(request).await.unwrap();
+        answer.into_inner().findings
+    };
+    let findings = lint().await;
+    for place in [
+        "transition.expire.note, text",
+        "transition.expire.box, attribute box",
+    ] {
+        let finding = findings
+            .iter()
+            .find(|finding| finding.message.contains(place));
+        let finding = finding.unwrap_or_else(|| panic!("{place}: {findings:?}"));
+        assert_eq!(finding.rule, "invalid_template");
+        assert_eq!(finding.severity(), LintSeverity::Error);
+        assert!(finding.message.contains("joins with ~"), "{finding:?}");
+    }
+
+    // Other changes are possible; what brings the text anew is refused; what mends it is taken.
+    shop.assign("new", "spare", None).await.unwrap();
+    let exported = shop.export(WorkflowFormat::Yaml).await;
+    let again = shop.document(&exported, WorkflowFormat::Yaml);
+    let refusal = invalid(shop.workflows().apply_workflow(again).await, "document");
+    assert!(
+        format!("{refusal:?}").contains("transitions.expire.actions."),
+        "{refusal:?}"
+    );
+    let mended = actions.replace("mark", "\"{{ order.id }}\"");
+    let mended = shop.document(&workflow(&mended), WorkflowFormat::Yaml);
+    shop.workflows().apply_workflow(mended).await.unwrap();
+    assert!(
+        lint()
+            .await
+            .iter()
+            .all(|finding| finding.rule != "invalid_template")
+    );
+    shop.place("2", &[]).await;
+    watcher.until_sequence("2", 5).await;
+    let entries = shop.entries("2").await;
+    assert!(!entries[1].metadata.contains_key("waymark.action_failed"));
+    assert_eq!(shop.get("2").await.attributes["box"], "2");
+}
