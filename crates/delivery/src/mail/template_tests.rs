@@ -215,11 +215,18 @@ fn every(depth: usize, inner: &str) -> String {
     format!("{start}{inner}{}", "{% endfor %}".repeat(depth))
 }
 
+/// A text of so many bytes, in lines that a template may have.
+fn text_of(bytes: usize) -> String {
+    let mut text = format!("{}\n", "x".repeat(999)).repeat(bytes / 1_000);
+    text.push_str(&"x".repeat(bytes % 1_000));
+    text
+}
+
 #[test]
 fn templates_are_bounded() {
     let wide = every(1, &"x".repeat(1000));
-    let just = "x".repeat(PART_BYTES_MAX);
-    let huge = "x".repeat(PART_BYTES_MAX + 1);
+    let just = text_of(PART_BYTES_MAX);
+    let huge = text_of(PART_BYTES_MAX + 1);
     let shop = Shop::with(&[
         ("a.subject.txt", "a"),
         ("a.txt", &every(3, "")),
@@ -313,7 +320,7 @@ fn what_multiplies_is_refused_before_it_is_compiled() {
 
 #[test]
 fn the_files_of_a_mail_are_bounded_together() {
-    let large = "x".repeat(PART_BYTES_MAX);
+    let large = text_of(PART_BYTES_MAX);
     let many = "{{ order.id }}".repeat(1_500);
     let names = ["b", "c", "d", "e", "f"].map(|name| format!("{name}.txt"));
     let included = names
