@@ -111,6 +111,11 @@ impl Catalog {
         }
     }
 
+    /// Forgets all workflows, since the database has another past than they were read from.
+    pub(crate) fn forget(&self) {
+        *self.lock() = Cache::default();
+    }
+
     fn lock(&self) -> MutexGuard<'_, Cache> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -61,6 +61,9 @@ pub struct Batched {
     pub logged: Logged,
     /// The transaction.
     pub batch: BatchId,
+    /// The transaction that wrote the entry before it in the partition; none before the first one,
+    /// and where that entry was not read with it.
+    pub before: Option<BatchId>,
 }
 
 /// Which entries of an order to list.
@@ -166,27 +169,35 @@ impl Store {
         limit: usize,
     ) -> Result<Vec<Batched>, Error> {
         let limit = chunk_limit(limit);
-        let rows = self.database().read(async |tx| {
+        let read = self.database().read(async |tx| {
             let after = history::table
                 .filter(history::partition.eq(partition.number()))
                 .filter(history::log_offset.gt(offset))
                 .order(history::log_offset)
                 .limit(limit + 1);
-            Ok(on_conn!(tx, |c| after.load::<EntryRow>(c).await)?)
+            let rows = on_conn!(tx, |c| after.load::<EntryRow>(c).await)?;
+            Ok((batch(tx, LogPosition { partition, offset }).await?, rows))
         });
-        let rows = whole_steps(rows.await?, limit);
-        rows.into_iter().map(batched).collect()
+        let (before, rows) = read.await?;
+        chained(whole_steps(rows, limit), before)
     }
 
-    /// Lists the last entry of every partition that has any.
+    /// Lists the last entry of every partition that has any. Where an entry is not there any more
+    /// that this process knew of, the [`timeline`](Self::timeline) is another one from then on.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn history_heads(&self) -> Result<Vec<Head>, Error> {
         let partitions = self.partition_count().all().collect::<Vec<_>>();
-        self.database()
-            .read(async |tx| lookup::heads(tx, &partitions).await)
-            .await
+        let memory = self.timelines().remember();
+        let read = self.database().read(async |tx| {
+            let heads = lookup::heads(tx, &partitions).await?;
+            let there = batches(tx, &memory.passed(&heads)).await?;
+            Ok((heads, there))
+        });
+        let (heads, there) = read.await?;
+        self.compare_heads(&memory, &heads, &there);
+        Ok(heads)
     }
 
     /// Finds the entries at some positions, in no order; those that are not there are left out.
@@ -238,13 +249,49 @@ impl Store {
     }
 }
 
+/// The query for the transaction that wrote the entry at a position.
+#[diesel::dsl::auto_type(no_type_alias)]
+pub(crate) fn batch_of(position: LogPosition) -> _ {
+    let key: (i32, i64) = (position.partition.number(), position.offset);
+    history::table.find(key).select(history::batch_id)
+}
+
 /// Finds which transaction wrote the entry at a position.
 pub(crate) async fn batch(tx: &mut Tx, position: LogPosition) -> Result<Option<BatchId>, Error> {
-    let id = history::table
-        .find((position.partition.number(), position.offset))
-        .select(history::batch_id);
+    let id = batch_of(position);
     let id = on_conn!(tx, |c| id.first::<Vec<u8>>(c).await).optional()?;
     id.map(|bytes| BatchId::read(position, bytes)).transpose()
+}
+
+/// Finds which transactions wrote the entries at some positions, those that are there.
+async fn batches(
+    tx: &mut Tx,
+    positions: &[LogPosition],
+) -> Result<Vec<(LogPosition, BatchId)>, Error> {
+    let found: Vec<Option<Vec<u8>>> = match tx {
+        // In one round trip.
+        Tx::Postgres(connection) => {
+            let connection: &AsyncPgConnection = connection;
+            let found = positions.iter().map(|position| async move {
+                let id = batch_of(*position).first(&mut &*connection).await;
+                id.optional()
+            });
+            try_join_all(found).await?
+        }
+        Tx::Sqlite(connection) => {
+            let mut found = Vec::with_capacity(positions.len());
+            for position in positions {
+                let id = batch_of(*position).first(&mut ***connection).await;
+                found.push(id.optional()?);
+            }
+            found
+        }
+    };
+    let found = positions.iter().zip(found).filter_map(|(position, id)| {
+        let id = BatchId::read(*position, id?);
+        Some(id.map(|id| (*position, id)))
+    });
+    found.collect()
 }
 
 /// How many rows a chunk may have, so that any step fits into one.
@@ -266,18 +313,38 @@ pub(crate) fn whole_steps(mut rows: Vec<EntryRow>, limit: i64) -> Vec<EntryRow> 
 pub(crate) fn batched(row: EntryRow) -> Result<Batched, Error> {
     let logged = row.logged()?;
     let batch = BatchId::read(logged.position, row.batch_id)?;
-    Ok(Batched { logged, batch })
+    Ok(Batched {
+        logged,
+        batch,
+        before: None,
+    })
+}
+
+/// Reads rows of a partition that follow each other, the first of them an entry of the transaction
+/// `before`, where that is known.
+pub(crate) fn chained(
+    rows: Vec<EntryRow>,
+    mut before: Option<BatchId>,
+) -> Result<Vec<Batched>, Error> {
+    let read = rows.into_iter().map(|row| {
+        let read = batched(row)?;
+        Ok(Batched {
+            before: before.replace(read.batch),
+            ..read
+        })
+    });
+    read.collect()
 }
 
 /// An order whose history is read.
-struct Found {
+pub(crate) struct Found {
     partition: Partition,
     order_key: i64,
     newest: Journal,
 }
 
 impl Found {
-    async fn find(
+    pub(crate) async fn find(
         tx: &mut Tx,
         partition: Partition,
         workflow: &WorkflowCode,
@@ -388,7 +455,7 @@ async fn found(tx: &mut Tx, partition: Partition, lines: &[Line]) -> Result<Vec<
 
 /// The lines of an order's journal past a sequence, in the direction of the query, and whether
 /// these are all; otherwise there are at least `PAGES_MAX` pages of them.
-async fn lines(
+pub(crate) async fn lines(
     tx: &mut Tx,
     order: &Found,
     query: &HistoryQuery,

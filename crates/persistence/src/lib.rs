@@ -12,6 +12,7 @@
 
 mod catalog;
 mod checkpoint;
+mod chunk;
 mod clock;
 mod commit;
 mod deliveries;
@@ -34,6 +35,7 @@ mod store;
 mod tail;
 #[cfg(feature = "test-access")]
 pub mod test_access;
+mod timeline;
 mod tls;
 mod tracking;
 mod tx;
@@ -41,6 +43,7 @@ mod visits;
 mod workflows;
 
 pub use catalog::Published;
+pub use chunk::{Chunk, ChunkLimit};
 pub use clock::{Clock, ManualClock};
 pub use commit::{
     BatchOutcome, CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit,

@@ -2,14 +2,25 @@
 //! dead network must not look like a slow one, so nothing is left at the
 //! server's defaults, which are hours.
 
-use std::time::Duration;
+use std::{
+    ops::{Deref, DerefMut},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use diesel::{ConnectionError, ConnectionResult};
+use diesel::{
+    ConnectionError, ConnectionResult, QueryResult,
+    dsl::{select, sql},
+    sql_types::Text,
+};
 use diesel_async::{
     AsyncPgConnection, SimpleAsyncConnection,
     pooled_connection::{
         AsyncDieselConnectionManager, ManagerConfig, RecyclingMethod,
-        deadpool::{BuildError, Pool},
+        deadpool::{BuildError, Object, Pool},
     },
 };
 use futures::FutureExt;
@@ -39,12 +50,75 @@ pub(crate) enum Role {
     Hints,
 }
 
-/// Makes a pool of connections of one role; none is opened yet.
+impl Role {
+    fn writes(self) -> bool {
+        match self {
+            Self::Write | Self::Maintenance => true,
+            Self::Read | Self::Hints => false,
+        }
+    }
+}
+
+/// A connection of a pool, and what its commits shall wait for.
+pub(crate) struct PgConn {
+    pub(crate) object: Object<AsyncPgConnection>,
+    pub(crate) durability: Durability,
+}
+
+impl Deref for PgConn {
+    type Target = AsyncPgConnection;
+
+    fn deref(&self) -> &AsyncPgConnection {
+        &self.object
+    }
+}
+
+impl DerefMut for PgConn {
+    fn deref_mut(&mut self) -> &mut AsyncPgConnection {
+        &mut self.object
+    }
+}
+
+/// What a commit waits for, which every transaction that writes says for itself: the disk here
+/// and of the synchronous standbys, if any are named. A server that is set to wait until those
+/// have applied it too is left so; anything laxer is not.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Durability(Arc<AtomicBool>);
+
+impl Durability {
+    /// The statement for the beginning of a transaction.
+    pub(crate) fn sql(&self) -> &'static str {
+        if self.0.load(Ordering::Relaxed) {
+            "SET LOCAL synchronous_commit = remote_apply"
+        } else {
+            "SET LOCAL synchronous_commit = on"
+        }
+    }
+}
+
+/// Asks what the server's settings promise of a commit.
+pub(crate) async fn ask(
+    connection: &mut AsyncPgConnection,
+    durability: &Durability,
+) -> QueryResult<()> {
+    // Here alone, since its `load` hides that of atomics.
+    use diesel_async::RunQueryDsl;
+
+    let setting = select(sql::<Text>("current_setting('synchronous_commit')"));
+    let setting: String = setting.first(connection).await?;
+    durability
+        .0
+        .store(setting == "remote_apply", Ordering::Relaxed);
+    Ok(())
+}
+
+/// Makes a pool of connections of one role; none is opened yet. What those that write find the
+/// server's settings to promise is noted.
 pub(crate) fn pool(
     settings: &Settings,
     config: &Config,
-    role: Role,
-    size: usize,
+    (role, size): (Role, usize),
+    durability: &Durability,
 ) -> Result<Pool<AsyncPgConnection>, BuildError> {
     let config = tuned(settings, config);
     let session = session(settings, role);
@@ -52,9 +126,20 @@ pub(crate) fn pool(
     // A query on every checkout would cost a round trip; a connection that the server
     // closed is noticed without one.
     manager.recycling_method = RecyclingMethod::Fast;
+    let durability = durability.clone();
     manager.custom_setup = Box::new(move |_| {
         let (config, session) = (config.clone(), session.clone());
-        async move { establish(&config, &session).await }.boxed()
+        let durability = durability.clone();
+        async move {
+            let mut connection = establish(&config, &session).await?;
+            if role.writes() {
+                ask(&mut connection, &durability)
+                    .await
+                    .map_err(ConnectionError::CouldntSetupConfiguration)?;
+            }
+            Ok(connection)
+        }
+        .boxed()
     });
     Pool::builder(AsyncDieselConnectionManager::new_with_config("", manager))
         .max_size(size)
@@ -103,17 +188,13 @@ fn session(settings: &Settings, role: Role) -> String {
     );
     match role {
         Role::Read => format!("{limits} SET default_transaction_read_only = on; {PLANS}"),
-        // A step is acknowledged only when it is durable, also where the server's default is laxer.
         Role::Write => format!(
             "{limits} SET lock_timeout = {lock}; SET tcp_user_timeout = {user}; {PLANS} \
-             SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; {LOCK} \
-             SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';"
+             SET enable_seqscan = off; SET plan_cache_mode = force_generic_plan; {LOCK}"
         ),
         Role::Maintenance => "SET statement_timeout = 0; SET lock_timeout = 0;".to_owned(),
-        // A hint may be lost, so the disk need not hear of it.
-        Role::Hints => {
-            format!("SET statement_timeout = {statement}; SET synchronous_commit = off;")
-        }
+        // What a commit waits for is left alone: a pooler may hand the session on.
+        Role::Hints => format!("SET statement_timeout = {statement};"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Answers to calls that change anything but orders, remembered under their request ids.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use waymark_domain::value::Timestamp;
 
 use crate::{
@@ -11,7 +11,9 @@ use crate::{
 };
 
 /// Finds the fingerprint and the answer that were remembered under a request id. The scope is the
-/// code of a workflow, or empty for what belongs to no workflow.
+/// code of a workflow, or empty for what belongs to no workflow. The row is locked, which is
+/// written down, so that the commit of who repeats the answer waits for the standby as one that
+/// wrote would: after a restart of the server, the row may be there and not with the standby yet.
 pub(crate) async fn find(
     tx: &mut Tx,
     scope: &str,
@@ -23,7 +25,14 @@ pub(crate) async fn find(
             definition_requests::fingerprint,
             definition_requests::answer,
         ));
-    Ok(on_conn!(tx, |c| row.first(c).await).optional()?)
+    match tx {
+        Tx::Postgres(connection) => {
+            let connection: &mut AsyncPgConnection = connection;
+            Ok(row.for_update().load(connection).await?.pop())
+        }
+        // One file has no standby.
+        Tx::Sqlite(_) => Ok(on_conn!(tx, |c| row.first(c).await).optional()?),
+    }
 }
 
 /// Remembers the answer to a call.

@@ -2,7 +2,6 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
-use diesel_async::RunQueryDsl;
 use tokio::sync::watch;
 use waymark_domain::{
     partition::{Partition, PartitionCount},
@@ -10,7 +9,7 @@ use waymark_domain::{
 };
 
 use crate::{
-    Clock, Error, Settings,
+    Batched, Clock, Error, Settings,
     catalog::Catalog,
     checkpoint::Checkpointer,
     clock::AheadWarning,
@@ -19,8 +18,9 @@ use crate::{
     postgres::Role,
     settings::Address,
     storage::{DataFile, StorageState, Watcher, opening},
+    timeline::Timeline,
     tracking::TrackingKey,
-    tx::{Database, on_conn},
+    tx::Database,
 };
 
 /// What tells one deployment from another: 16 random bytes, made with the database.
@@ -56,6 +56,7 @@ struct Inner {
     partitions: PartitionCount,
     tracking_key: TrackingKey,
     catalog: Catalog,
+    timeline: Timeline,
     settings: Settings,
     notifier: Notifier,
     checkpointer: Option<Checkpointer>,
@@ -97,6 +98,7 @@ impl Store {
             _watcher: watcher,
             is_new,
             catalog: Catalog::default(),
+            timeline: Timeline::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
             tracking_key: deployment.tracking_key,
@@ -124,27 +126,21 @@ impl Store {
         }
     }
 
-    /// Asks the database for a sign of life, on a connection that reads.
+    /// Asks the database for a sign of life: for the ends of the log, which must still have what
+    /// this process knows of it.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] when there is none in time.
     pub async fn ping(&self) -> Result<(), Error> {
-        let answer = self.database().read(async |tx| {
-            on_conn!(tx, |c| diesel::select(diesel::dsl::sql::<
-                diesel::sql_types::Bool,
-            >("1 = 1"))
-            .get_result::<bool>(c)
-            .await)?;
-            Ok(())
-        });
         let limit = self
             .inner
             .settings
             .connect_timeout
             .max(Duration::from_secs(1));
-        tokio::time::timeout(limit, answer)
+        tokio::time::timeout(limit, self.history_heads())
             .await
-            .map_err(Error::unavailable)?
+            .map_err(Error::unavailable)??;
+        Ok(())
     }
 
     /// Opens a connection for commits, on the runtime that will commit: on PostgreSQL a
@@ -229,10 +225,15 @@ impl Store {
         &self.inner.settings
     }
 
+    pub(crate) fn timelines(&self) -> &Timeline {
+        &self.inner.timeline
+    }
+
     /// Says that entries were committed.
-    pub(crate) fn note_written(&self, entries: usize) {
+    pub(crate) fn note_written(&self, entries: &[Batched]) {
+        self.inner.timeline.follow(entries);
         if let Some(checkpointer) = &self.inner.checkpointer {
-            checkpointer.note(entries);
+            checkpointer.note(entries.len());
         }
     }
 

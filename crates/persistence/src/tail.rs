@@ -1,25 +1,26 @@
 //! Reading what is new in several partitions at once, for whoever follows the log.
 
 use diesel::{
-    ExpressionMethods, QueryDsl, QueryResult,
+    ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Integer},
+    sql_types::{Array, BigInt, Binary, Integer, Nullable},
 };
 use diesel_async::RunQueryDsl;
-use waymark_domain::partition::Partition;
+use waymark_domain::{history::LogPosition, partition::Partition};
 
 use crate::{
-    Batched, Error, Store,
-    history::{batched, chunk_limit, whole_steps},
+    BatchId, Batched, Error, Store,
+    history::{self, chained, chunk_limit, whole_steps},
     rows::entry::EntryRow,
-    schema::history,
+    schema,
     tx::Tx,
 };
 
 impl Store {
     /// Lists what was committed to each of these partitions after an offset, in commit order, whole steps only: at most
-    /// `limit` entries of a partition, or one step where that is longer. A partition without news may be missing.
+    /// `limit` entries of a partition, or one step where that is longer. A partition without news may be missing. The
+    /// first entry says in `before` which transaction wrote the one at the offset, where there is one.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -32,35 +33,41 @@ impl Store {
         let rows = self
             .database()
             .read(async |tx| after_each(tx, places, limit + 1).await);
-        let mut chunks: Vec<Vec<EntryRow>> = Vec::new();
-        for row in rows.await? {
-            let same = |chunk: &&mut Vec<EntryRow>| {
-                let last = chunk.last();
+        let mut chunks: Vec<(Option<Vec<u8>>, Vec<EntryRow>)> = Vec::new();
+        for (row, before) in rows.await? {
+            let last = chunks.last_mut().map(|(_, rows)| rows);
+            let is_same = |rows: &&mut Vec<EntryRow>| {
+                let last = rows.last();
                 last.is_some_and(|last| last.partition == row.partition)
             };
-            match chunks.last_mut().filter(same) {
-                Some(chunk) => chunk.push(row),
-                None => chunks.push(vec![row]),
+            match last.filter(is_same) {
+                Some(rows) => rows.push(row),
+                None => chunks.push((before, vec![row])),
             }
         }
-        chunks
-            .into_iter()
-            .map(|rows| whole_steps(rows, limit))
-            .filter_map(|rows| {
-                let partition = Partition::new(rows.as_slice().first()?.partition);
-                let chunk: Result<_, Error> = rows.into_iter().map(batched).collect();
-                Some(chunk.map(|chunk| (partition, chunk)))
-            })
-            .collect()
+        let chunks = chunks.into_iter().filter_map(|(before, rows)| {
+            let rows = whole_steps(rows, limit);
+            let first = rows.as_slice().first()?;
+            let partition = Partition::new(first.partition);
+            let offset = first.log_offset - 1;
+            let position = LogPosition { partition, offset };
+            let before = before.map(|bytes| BatchId::read(position, bytes));
+            let chunk = before.transpose().and_then(|before| chained(rows, before));
+            Some(chunk.map(|chunk| (partition, chunk)))
+        });
+        chunks.collect()
     }
 }
+
+/// An entry, and which transaction wrote the one at the place after which it was looked for.
+type NewsRow = (EntryRow, Option<Vec<u8>>);
 
 /// The rows, those of a partition together and in order.
 async fn after_each(
     tx: &mut Tx,
     places: &[(Partition, i64)],
     limit: i64,
-) -> Result<Vec<EntryRow>, Error> {
+) -> Result<Vec<NewsRow>, Error> {
     match tx {
         Tx::Postgres(connection) => {
             let find = FindNews {
@@ -74,12 +81,22 @@ async fn after_each(
         Tx::Sqlite(connection) => {
             let mut rows = Vec::new();
             for (partition, offset) in places {
-                let after = history::table
-                    .filter(history::partition.eq(partition.number()))
-                    .filter(history::log_offset.gt(offset))
-                    .order(history::log_offset)
+                let after = schema::history::table
+                    .filter(schema::history::partition.eq(partition.number()))
+                    .filter(schema::history::log_offset.gt(offset))
+                    .order(schema::history::log_offset)
                     .limit(limit);
-                rows.extend(after.load::<EntryRow>(&mut ***connection).await?);
+                let found = after.load::<EntryRow>(&mut ***connection).await?;
+                if found.is_empty() {
+                    continue;
+                }
+                let place = LogPosition {
+                    partition: *partition,
+                    offset: *offset,
+                };
+                let before = history::batch_of(place).first(&mut ***connection).await;
+                let before: Option<Vec<u8>> = before.optional()?;
+                rows.extend(found.into_iter().map(|row| (row, before.clone())));
             }
             Ok(rows)
         }
@@ -100,13 +117,14 @@ impl QueryFragment<Pg> for FindNews {
             "SELECT h.partition, h.log_offset, h.step_offset, h.order_key, h.workflow, h.order_id, h.sequence, h.kind, \
              h.from_state, h.from_status, h.to_state, h.to_status, h.transition, h.comment, h.notify_customer, \
              h.visible_to_customer, h.actor, h.request_id, h.fingerprint, h.caused_by, h.workflow_version, h.metadata, \
-             h.create_time, h.detail, h.batch_id, h.set_off FROM UNNEST(",
+             h.create_time, h.detail, h.batch_id, h.set_off, b.batch_id FROM UNNEST(",
         );
         out.push_bind_param::<Array<Integer>, _>(&self.partitions)?;
         out.push_sql(", ");
         out.push_bind_param::<Array<BigInt>, _>(&self.offsets)?;
         out.push_sql(
-            ") AS k (partition, log_offset) CROSS JOIN LATERAL (SELECT * FROM history WHERE \
+            ") AS k (partition, log_offset) LEFT JOIN history b ON b.partition = k.partition \
+             AND b.log_offset = k.log_offset CROSS JOIN LATERAL (SELECT * FROM history WHERE \
              history.partition = k.partition AND history.log_offset > k.log_offset ORDER BY history.log_offset LIMIT ",
         );
         out.push_bind_param::<BigInt, _>(&self.limit)?;
@@ -121,5 +139,5 @@ impl QueryId for FindNews {
 }
 
 impl Query for FindNews {
-    type SqlType = history::SqlType;
+    type SqlType = (schema::history::SqlType, Nullable<Binary>);
 }

@@ -21,7 +21,7 @@ use waymark_domain::partition::Partition;
 use crate::{
     Error, Settings,
     inline::hop,
-    postgres::{self, Role},
+    postgres::{self, Durability, PgConn, Role},
     settings::Address,
     sqlite::{self, SqliteConn},
     storage::DataFile,
@@ -29,7 +29,7 @@ use crate::{
 
 /// A connection, and on most paths the transaction that is open on it.
 pub(crate) enum Tx {
-    Postgres(Box<Object<AsyncPgConnection>>),
+    Postgres(Box<PgConn>),
     Sqlite(Box<Object<SqliteConn>>),
 }
 
@@ -109,6 +109,8 @@ enum Pools {
     Postgres {
         read: Pool<AsyncPgConnection>,
         write: Pool<AsyncPgConnection>,
+        /// What the server's settings promise of a commit, as the newest connection found them.
+        durability: Durability,
     },
     Sqlite {
         read: Pool<SqliteConn>,
@@ -136,12 +138,18 @@ impl Database {
         let (read, _) = shares(settings);
         let write = settings.write_connections_max.max(1);
         let pools = match &settings.url.0 {
-            Address::Postgres(config) => Pools::Postgres {
-                read: postgres::pool(settings, config, Role::Read, read)
-                    .map_err(Error::unavailable)?,
-                write: postgres::pool(settings, config, writer, write)
-                    .map_err(Error::unavailable)?,
-            },
+            Address::Postgres(config) => {
+                let durability = Durability::default();
+                let pool = |role, size| {
+                    postgres::pool(settings, config, (role, size), &durability)
+                        .map_err(Error::unavailable)
+                };
+                Pools::Postgres {
+                    read: pool(Role::Read, read)?,
+                    write: pool(writer, write)?,
+                    durability,
+                }
+            }
             Address::Sqlite(path) => Pools::Sqlite {
                 read: sqlite::readers(path, read).map_err(Error::unavailable)?,
                 write: sqlite::writer(path).map_err(Error::unavailable)?,
@@ -162,10 +170,16 @@ impl Database {
     pub(crate) fn for_bulk(&self, settings: &Settings) -> Result<Self, Error> {
         let (_, bulk) = shares(settings);
         let pools = match (&self.pools, &settings.url.0) {
-            (Pools::Postgres { write, .. }, Address::Postgres(config)) => Pools::Postgres {
-                read: postgres::pool(settings, config, Role::Read, bulk)
+            (
+                Pools::Postgres {
+                    write, durability, ..
+                },
+                Address::Postgres(config),
+            ) => Pools::Postgres {
+                read: postgres::pool(settings, config, (Role::Read, bulk), durability)
                     .map_err(Error::unavailable)?,
                 write: write.clone(),
+                durability: durability.clone(),
             },
             (Pools::Sqlite { write, .. }, Address::Sqlite(path)) => Pools::Sqlite {
                 read: sqlite::readers(path, bulk).map_err(Error::unavailable)?,
@@ -202,7 +216,7 @@ impl Database {
     /// Closes the pools, after what SQLite keeps beside its file was moved into it.
     pub(crate) async fn close(&self) -> Result<(), Error> {
         match &self.pools {
-            Pools::Postgres { read, write } => {
+            Pools::Postgres { read, write, .. } => {
                 read.close();
                 write.close();
                 Ok(())
@@ -317,7 +331,12 @@ impl Database {
 
     async fn reader(&self) -> Result<Lease, Error> {
         let tx = match &self.pools {
-            Pools::Postgres { read, .. } => Tx::Postgres(Box::new(self.in_time(read.get()).await?)),
+            Pools::Postgres {
+                read, durability, ..
+            } => Tx::Postgres(Box::new(PgConn {
+                object: self.in_time(read.get()).await?,
+                durability: durability.clone(),
+            })),
             Pools::Sqlite { read, .. } => {
                 if let Some(file) = &self.file {
                     // Another file may be there by now, which a new connection would open.
@@ -332,9 +351,12 @@ impl Database {
 
     async fn writer(&self) -> Result<Lease, Error> {
         let tx = match &self.pools {
-            Pools::Postgres { write, .. } => {
-                Tx::Postgres(Box::new(self.in_time(write.get()).await?))
-            }
+            Pools::Postgres {
+                write, durability, ..
+            } => Tx::Postgres(Box::new(PgConn {
+                object: self.in_time(write.get()).await?,
+                durability: durability.clone(),
+            })),
             Pools::Sqlite { write, .. } => {
                 self.file.as_ref().map_or(Ok(()), |file| file.check())?;
                 Tx::Sqlite(Box::new(self.in_time(write.get()).await?))
@@ -454,7 +476,7 @@ impl Lease {
 impl Drop for Lease {
     fn drop(&mut self) {
         match self.0.take() {
-            Some(Tx::Postgres(connection)) => drop(Object::take(*connection)),
+            Some(Tx::Postgres(connection)) => drop(Object::take(connection.object)),
             Some(Tx::Sqlite(connection)) => drop(Object::take(*connection)),
             None => {}
         }
@@ -470,7 +492,7 @@ impl Tx {
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
             }
             (Begin::Write(locks), Self::Postgres(connection)) => {
-                let sql = begin_locked_sql(locks);
+                let sql = begin_locked_sql(locks, &connection.durability);
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, &sql).await?;
             }
             (Begin::Snapshot, Self::Sqlite(connection)) => {
@@ -519,8 +541,10 @@ pub(crate) async fn owning<T>(
     first: &str,
     work: impl FnOnce(AsyncPgConnection) -> (AsyncPgConnection, Result<T, Error>),
 ) -> Result<T, Error> {
-    AnsiTransactionManager::begin_transaction_sql(&mut connection, "BEGIN").await?;
-    connection.batch_execute(first).await?;
+    let durability = Durability::default();
+    postgres::ask(&mut connection, &durability).await?;
+    let begin = format!("BEGIN; {}; {first}", durability.sql());
+    AnsiTransactionManager::begin_transaction_sql(&mut connection, &begin).await?;
     let (mut connection, done) = work(connection);
     // Not committed, the transaction ends with the connection.
     let done = done?;
@@ -544,20 +568,22 @@ async fn end<C: AsyncConnection>(connection: &mut C, end: End) -> diesel::QueryR
 /// before them too, and the server answers in turn: they read what is true under the locks.
 /// Diesel's transaction manager, which wants the connection for itself, knows nothing of it; a
 /// [`Lease`] that ends otherwise than by COMMIT or ROLLBACK closes its connection anyway.
-pub(crate) async fn begin_locked(
-    mut connection: &AsyncPgConnection,
-    locks: &[Partition],
-) -> Result<(), Error> {
-    let sql = begin_locked_sql(locks);
+pub(crate) async fn begin_locked(connection: &PgConn, locks: &[Partition]) -> Result<(), Error> {
+    let sql = begin_locked_sql(locks, &connection.durability);
+    let mut connection: &AsyncPgConnection = connection;
     Ok(connection.batch_execute(&sql).await?)
 }
 
 /// Begins and locks in one message, for the round trip, and as two statements: one that locked
 /// and read at once could read what was true before the lock. The level is set explicitly,
-/// since under another one everything would be read as it was before. On SQLite the
-/// transaction holds the lock of the whole file.
-fn begin_locked_sql(locks: &[Partition]) -> String {
-    let mut sql = "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE".to_owned();
+/// since under another one everything would be read as it was before. So is what a commit waits
+/// for, whatever the session, which a pooler may share with others, was left with. On SQLite
+/// the transaction holds the lock of the whole file.
+fn begin_locked_sql(locks: &[Partition], durability: &Durability) -> String {
+    let mut sql = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}",
+        durability.sql()
+    );
     let numbers = locks.iter().map(|partition| partition.number().to_string());
     let numbers = numbers.collect::<Vec<_>>().join(", ");
     if !numbers.is_empty() {

@@ -183,7 +183,7 @@ impl Server {
             streams_max,
             ..
         } = settings.history;
-        let log = Log::new(store.partition_count(), ring_bytes_max, streams_max);
+        let log = Log::new(&store, ring_bytes_max, streams_max);
         let wake = Wake::default();
         let (committer, workers) = Committer::new(&store, &log, &wake, &vitals, &settings.commits)
             .map_err(StartError::Thread)?;

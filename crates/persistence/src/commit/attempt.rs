@@ -76,6 +76,10 @@ pub(super) type Latecomers<'l> = dyn FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> 
 /// `doubtful` is the same batch of an earlier transaction whose commit was not answered. It
 /// is settled first, under the locks: with them held, that transaction has ended one way or
 /// the other, and the entry at its first offset says which.
+///
+/// What is only read, the proof or what a call did before, is committed too: a restart of the
+/// server makes visible what no standby has, and the locks were written down, so their commit
+/// waits until the standby has everything before it.
 pub(super) async fn attempt(
     store: &Store,
     tx: &mut Tx,
@@ -89,7 +93,7 @@ pub(super) async fn attempt(
     if let Some((position, id)) = doubtful.as_ref().and_then(Batch::proof) {
         let found = history::batch(tx, position).await?;
         if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {
-            return Ok(Ending::RollBack(batch));
+            return Ok(Ending::Commit(batch));
         }
     }
     if let Some(latecomers) = latecomers {
@@ -100,7 +104,7 @@ pub(super) async fn attempt(
     }
     let outcomes = decide(&mut working, group.units, &group.pieces);
     if working.pending.is_empty() {
-        return Ok(Ending::RollBack(Batch {
+        return Ok(Ending::Commit(Batch {
             outcomes,
             entries: Vec::new(),
             marks: Vec::new(),

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     BatchId, Error, catalog,
+    postgres::PgConn,
     rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
     schema::{history, journal_pages},
     tx::{Tx, begin_locked, on_conn},
@@ -44,13 +45,14 @@ pub(super) async fn load(
 ) -> Result<Loaded, Error> {
     let (version, heads, orders) = match tx {
         Tx::Postgres(connection) => {
-            let connection: &AsyncPgConnection = connection;
+            let transaction: &PgConn = connection;
             let begun = async {
                 match purpose {
-                    Purpose::Commit => begin_locked(connection, partitions).await,
+                    Purpose::Commit => begin_locked(transaction, partitions).await,
                     Purpose::Rehearse => Ok(()),
                 }
             };
+            let connection: &AsyncPgConnection = transaction;
             let version = async {
                 let version = catalog::newest().first(&mut &*connection).await;
                 Ok(version.optional()?.unwrap_or(0))

@@ -126,7 +126,7 @@ impl Store {
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();
-                    self.note_written(batch.entries.len());
+                    self.note_written(&batch.entries);
                     return Ok(batch);
                 }
                 Err(WriteFailure::AtCommit { outcome, error }) => {
@@ -164,7 +164,8 @@ enum Trouble {
 }
 
 /// What was refused by a rule was not written whatever became of the commit, but the rule
-/// judged by what its neighbours did, so only what the database lacks is true of it.
+/// judged by what its neighbours did, so only what the database lacks is true of it. What was written
+/// before by the same call was seen, but whether it lasts is not known either.
 fn given_up(group: &[Piece], doubtful: Option<&Batch>, error: &Error) -> Vec<CommitError> {
     let lacking = match CommitError::from(error) {
         // A refusal that was put down to no step, while a commit was not answered.
@@ -177,7 +178,7 @@ fn given_up(group: &[Piece], doubtful: Option<&Batch>, error: &Error) -> Vec<Com
     let wrote = |outcome: &PieceOutcome| {
         outcome
             .as_ref()
-            .is_ok_and(|steps| steps.iter().flatten().any(|step| !step.replayed))
+            .is_ok_and(|steps| steps.iter().any(Result::is_ok))
     };
     let errors = batch.outcomes.iter().map(|outcome| {
         if wrote(outcome) {

@@ -13,7 +13,7 @@ use super::{
     lookup::{Head, OrderKey},
 };
 use crate::{
-    Error, Store,
+    BatchId, Error, Store,
     rows::{journal::Journal, order::OrderRow},
 };
 
@@ -50,6 +50,8 @@ pub(super) struct Log {
     pub(super) next: i64,
     /// When the batch happens, in the partition and by the clock.
     pub(super) moment: Moment,
+    /// Which transaction wrote the last entry before the batch, if there is any.
+    pub(super) before: Option<BatchId>,
 }
 
 /// The orders of a batch, none of which was looked for yet.
@@ -110,10 +112,12 @@ pub(super) fn logs(
                     time: clock.max(head.create_time),
                     clock,
                 },
+                before: Some(head.batch),
             },
             None => Log {
                 next: 1,
                 moment: clock.into(),
+                before: None,
             },
         };
         (*partition, log)

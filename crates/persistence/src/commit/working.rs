@@ -64,7 +64,7 @@ pub(super) struct Working {
     pub(super) graphs: HashMap<WorkflowCode, Cached>,
     pub(super) slots: HashMap<OrderRef, Slot>,
     pub(super) pending: Vec<Pending>,
-    logs: BTreeMap<Partition, Log>,
+    pub(super) logs: BTreeMap<Partition, Log>,
     remembered: HashMap<RequestRef, Remembered>,
 }
 
@@ -86,6 +86,9 @@ impl Working {
     ) -> Result<Self, Error> {
         let slots = slots::empty(store, steps);
         let loaded = lookup::load(tx, purpose, partitions, &slots::keys(&slots)).await?;
+        if purpose == Purpose::Commit {
+            store.compare_locked(partitions, &loaded.heads);
+        }
         let mut working = Self {
             purpose,
             catalog_version: loaded.catalog_version,

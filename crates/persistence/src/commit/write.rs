@@ -102,9 +102,13 @@ pub(super) async fn all(
     insert_pages(tx, pages).await?;
     write_customers(tx, customers).await?;
     write_marks(tx, &marks).await?;
-    let entries = decided.entries.into_iter().map(|pending| Batched {
-        logged: pending.logged,
-        batch,
+    let entries = decided.entries.into_iter().map(|pending| {
+        let log = working.logs.get_mut(&pending.logged.position.partition);
+        Batched {
+            before: log.and_then(|log| log.before.replace(batch)),
+            logged: pending.logged,
+            batch,
+        }
     });
     Ok(Written {
         entries: entries.collect(),

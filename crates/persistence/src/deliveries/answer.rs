@@ -78,11 +78,12 @@ impl Store {
     ) -> Result<Answered<W::Done>, ChangeError<W::Refusal>> {
         let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<(W::Done, Vec<u8>)> = None;
-        let mut refused_before = false;
+        let (mut in_doubt, mut refused_before) = (false, false);
         loop {
             let written = self.database().write(locks, async |tx| {
                 if let Some(decision) = earlier(tx, call, &mut doubtful).await? {
-                    return Ok(Ending::RollBack(decision));
+                    // Waits for the standby, which may not have yet what a restart made visible.
+                    return Ok(Ending::Commit(decision));
                 }
                 let now = self.clock().now();
                 let done = match work.carry_out(tx, now).await? {
@@ -107,41 +108,51 @@ impl Store {
                         report(&error, "the commit of a decision was not answered");
                         return Err(ChangeError::Failed(CommitError::OutcomeUnknown));
                     }
-                    doubtful = match outcome {
-                        Decision::Done(done, answer) => Some((done, answer)),
-                        Decision::Replayed(_)
-                        | Decision::Refused(_)
-                        | Decision::RequestIdReused => None,
-                    };
+                    in_doubt = true;
+                    if let Decision::Done(done, answer) = outcome {
+                        doubtful = Some((done, answer));
+                    }
                     error
                 }
                 Err(WriteFailure::Before(error)) => error,
             };
-            let passing = error.is_passing() || doubtful.is_some();
+            let passing = error.is_passing() || in_doubt;
             if error.is_of_storage()
                 || (!passing && std::mem::replace(&mut refused_before, true))
                 || !patience.wait().await
             {
                 report(&error, "a decision was given up");
-                return Err(ChangeError::Failed(match doubtful {
-                    Some(_) => CommitError::OutcomeUnknown,
-                    None => CommitError::from(&error),
+                return Err(ChangeError::Failed(if in_doubt {
+                    CommitError::OutcomeUnknown
+                } else {
+                    CommitError::from(&error)
                 }));
             }
         }
     }
 
-    /// Finds the answer to a call that was carried out before.
+    /// Finds the answer to a call that was carried out before, and makes sure that it lasts.
     pub(super) async fn answered_before<T, E>(
         &self,
         call: &LedgerCall,
     ) -> Result<Option<Answered<T>>, ChangeError<E>> {
-        let found = self
-            .database()
-            .read(async |tx| earlier::<T, E>(tx, call, &mut None).await);
+        if call.remembered().is_none() {
+            return Ok(None);
+        }
+        let found = self.database().write(&[], async |tx| {
+            let found = earlier::<T, E>(tx, call, &mut None).await?;
+            Ok(match found {
+                Some(decision) => Ending::Commit(Some(decision)),
+                None => Ending::RollBack(None),
+            })
+        });
         match found.await {
             Ok(decision) => decision.map(Decision::answer).transpose(),
-            Err(error) => Err(ChangeError::Failed(failure(&error))),
+            Err(WriteFailure::Before(error)) => Err(ChangeError::Failed(failure(&error))),
+            Err(WriteFailure::AtCommit { error, .. }) => {
+                report(&error, "the commit of a repeated answer was not answered");
+                Err(ChangeError::Failed(CommitError::OutcomeUnknown))
+            }
         }
     }
 }

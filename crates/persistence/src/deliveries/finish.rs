@@ -167,6 +167,7 @@ impl<'f> Note<'f> {
                 code: attempt.code.map(i32::from),
                 problem: attempt.problem.clone(),
                 answer: attempt.answer.iter().copied().take(ANSWER_MAX).collect(),
+                made: delivery.create_time.micros(),
             })
         });
         let (state, problem, due_time) = match &finished.next {

@@ -81,19 +81,21 @@ pub(super) async fn due(
 }
 
 array_statement! {
-    /// Adds one attempt to each of several deliveries, unless it is among theirs, and says to which.
+    /// Adds one attempt to each of several deliveries that are there, unless it is among theirs, and says to which.
     InsertAttempts {
         partition: i32 => Integer, log_offset: i64 => BigInt, number: i32 => Integer, start_time: i64 => BigInt,
         duration_micros: i64 => BigInt, outcome: &'a str => Text, code: Option<i32> => Nullable<Integer>,
-        problem: &'a str => Text, answer: &'a [u8] => Binary,
+        problem: &'a str => Text, answer: &'a [u8] => Binary, made: i64 => BigInt,
     }
     "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
      problem, answer) SELECT a.partition, a.log_offset, a.number, (SELECT coalesce(max(b.attempt), 0) + 1 \
      FROM delivery_attempts b WHERE b.partition = a.partition AND b.log_offset = a.log_offset \
      AND b.number = a.number), a.start_time, a.duration_micros, a.outcome, a.code, a.problem, a.answer FROM",
-    ") AS a (partition, log_offset, number, start_time, duration_micros, outcome, code, problem, answer) \
+    ") AS a (partition, log_offset, number, start_time, duration_micros, outcome, code, problem, answer, made) \
      WHERE NOT EXISTS (SELECT 1 FROM delivery_attempts b WHERE b.partition = a.partition \
      AND b.log_offset = a.log_offset AND b.number = a.number AND b.start_time = a.start_time) \
+     AND EXISTS (SELECT 1 FROM deliveries d WHERE d.partition = a.partition AND d.log_offset = a.log_offset \
+     AND d.number = a.number AND d.create_time = a.made) \
      RETURNING partition, log_offset, number"
 }
 
@@ -113,6 +115,7 @@ impl<'a> InsertAttempts<'a> {
             code: rows.iter().map(|row| row.code).collect(),
             problem: rows.iter().map(|row| row.problem.as_str()).collect(),
             answer: rows.iter().map(|row| row.answer.as_slice()).collect(),
+            made: rows.iter().map(|row| row.made).collect(),
             marker: std::marker::PhantomData,
         }
     }

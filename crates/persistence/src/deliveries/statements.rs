@@ -147,11 +147,13 @@ pub(super) struct AttemptRow {
     pub(super) code: Option<i32>,
     pub(super) problem: String,
     pub(super) answer: Vec<u8>,
+    /// When the delivery was made: after a failover that lost it, another one may have its id.
+    pub(super) made: i64,
 }
 
 row_statement! {
     /// Adds an attempt to those that a delivery has, unless it is among them: where the commit of a
-    /// note was not answered, it is noted again.
+    /// note was not answered, it is noted again. Nothing is added where the delivery is not there.
     InsertAttempt(AttemptRow)
     "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
      problem, answer) SELECT " partition: Integer, ", " log_offset: BigInt, ", " number: Integer,
@@ -163,6 +165,10 @@ row_statement! {
     " WHERE NOT EXISTS (SELECT 1 FROM delivery_attempts WHERE partition = " partition: Integer,
     " AND log_offset = " log_offset: BigInt,
     " AND number = " number: Integer,
-    " AND start_time = " start_time: BigInt;
+    " AND start_time = " start_time: BigInt,
+    ") AND EXISTS (SELECT 1 FROM deliveries WHERE partition = " partition: Integer,
+    " AND log_offset = " log_offset: BigInt,
+    " AND number = " number: Integer,
+    " AND create_time = " made: BigInt;
     ")"
 }

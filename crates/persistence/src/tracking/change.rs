@@ -141,7 +141,8 @@ impl Store {
         let place = (id.partition, &new.workflow, &new.order_id);
         match remembered(tx, place, call).await? {
             Ok(None) => {}
-            Ok(Some(deed)) => return Ok(Ending::RollBack(created(tx, id, deed).await?)),
+            // Repeated only once the standby has it too: committed, the lock of the row waits.
+            Ok(Some(deed)) => return Ok(Ending::Commit(created(tx, id, deed).await?)),
             Err(refusal) => return Ok(Ending::RollBack(Err(refusal))),
         }
         let now = self.clock().now();
@@ -184,7 +185,7 @@ impl Store {
         );
         match remembered(tx, place, call).await? {
             Ok(None) => {}
-            Ok(Some(deed)) => return Ok(Ending::RollBack(revoked(deed))),
+            Ok(Some(deed)) => return Ok(Ending::Commit(revoked(deed))),
             Err(refusal) => return Ok(Ending::RollBack(Err(refusal))),
         }
         if let Some(refusal) = missing(tx, place).await? {

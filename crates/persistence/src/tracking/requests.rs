@@ -1,7 +1,7 @@
 //! The calls that are answered when they come again.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use waymark_domain::{
     partition::Partition,
     value::{OrderId, RequestId, Timestamp, WorkflowCode},
@@ -30,7 +30,8 @@ pub(super) type Place<'p> = (Partition, &'p WorkflowCode, &'p OrderId);
 type RequestRow = (Vec<u8>, Option<Vec<u8>>, Option<i32>);
 
 /// Finds what a call did when it came before; the inner error says that its id was used for
-/// another call.
+/// another call. The row is locked, so that the commit of who repeats the answer waits for the
+/// standby, see `crate::requests`.
 pub(super) async fn find(
     tx: &mut Tx,
     (partition, workflow, order_id): Place<'_>,
@@ -48,7 +49,13 @@ pub(super) async fn find(
             tracking_requests::token_id,
             tracking_requests::revoked,
         ));
-    let row = on_conn!(tx, |c| row.first::<RequestRow>(c).await).optional()?;
+    let row = match tx {
+        Tx::Postgres(connection) => {
+            let connection: &mut AsyncPgConnection = connection;
+            row.for_update().load::<RequestRow>(connection).await?.pop()
+        }
+        Tx::Sqlite(_) => on_conn!(tx, |c| row.first::<RequestRow>(c).await).optional()?,
+    };
     let Some((fingerprint, token, revoked)) = row else {
         return Ok(Ok(None));
     };

@@ -1,7 +1,7 @@
 //! The table of tokens.
 
 use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use waymark_domain::{
     actor::Actor,
     partition::Partition,
@@ -70,7 +70,7 @@ pub(super) async fn find(
 }
 
 /// Inserts a token. Its id is chosen at random for one call, so where it is there already, an
-/// earlier attempt of the same call was committed.
+/// earlier attempt of the same call was committed, which is then settled by this one.
 pub(super) async fn insert(tx: &mut Tx, token: &TrackingToken, actor: &Actor) -> Result<(), Error> {
     let row = (
         tracking_tokens::partition.eq(token.id.partition.number()),
@@ -84,7 +84,37 @@ pub(super) async fn insert(tx: &mut Tx, token: &TrackingToken, actor: &Actor) ->
     let insert = diesel::insert_into(tracking_tokens::table)
         .values(row)
         .on_conflict_do_nothing();
-    on_conn!(tx, |c| insert.execute(c).await)?;
+    if on_conn!(tx, |c| insert.execute(c).await)? == 0 {
+        let place = (token.id.partition, &token.workflow, &token.order_id);
+        lock(tx, place, Some(token.id)).await?;
+    }
+    Ok(())
+}
+
+/// Locks one token of an order, or all, where nothing had to be changed: the lock is written down,
+/// so that the commit waits for the standby, which may not have yet what was found.
+async fn lock(
+    tx: &mut Tx,
+    (partition, workflow, order_id): (Partition, &WorkflowCode, &OrderId),
+    only: Option<TrackingTokenId>,
+) -> Result<(), Error> {
+    // One file has no standby.
+    let Tx::Postgres(connection) = tx else {
+        return Ok(());
+    };
+    let connection: &mut AsyncPgConnection = connection;
+    let all = tracking_tokens::table
+        .filter(tracking_tokens::partition.eq(partition.number()))
+        .filter(tracking_tokens::workflow.eq(workflow.as_str()))
+        .filter(tracking_tokens::order_id.eq(order_id.as_str()))
+        .select(tracking_tokens::id);
+    let _: Vec<Vec<u8>> = match only {
+        Some(token) => {
+            let one = all.filter(tracking_tokens::id.eq(token.id.as_slice()));
+            one.for_update().load(connection).await?
+        }
+        None => all.for_update().load(connection).await?,
+    };
     Ok(())
 }
 
@@ -114,6 +144,9 @@ pub(super) async fn revoke(
         let update = diesel::update(all).set(revoked);
         on_conn!(tx, |c| update.execute(c).await)?
     };
+    if count == 0 {
+        lock(tx, (partition, workflow, order_id), only).await?;
+    }
     Ok(count)
 }
 

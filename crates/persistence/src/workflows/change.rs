@@ -111,7 +111,8 @@ impl Store {
         loop {
             let written = self.database().write(&all, async |tx| {
                 if let Some(settled) = settle(tx, &mut doubtful).await? {
-                    return Ok(Ending::RollBack(settled));
+                    // Waits for the standby, which may not have yet what a restart made visible.
+                    return Ok(Ending::Commit(settled));
                 }
                 self.attempt_change(tx, change, &mut edit, &mut encode)
                     .await
@@ -152,7 +153,11 @@ impl Store {
             }))
         };
         if let Some(decision) = remembered(tx, change).await? {
-            return unwritten(decision);
+            // As what was settled: the call that it repeats may not have been.
+            return Ok(Ending::Commit(Attempted {
+                decision,
+                proof: None,
+            }));
         }
         let Judged {
             before,
@@ -164,7 +169,7 @@ impl Store {
         };
         let after = outcome.record.as_ref().map(|published| &published.record);
         let is_changed = before.as_ref() != after;
-        if change.mode == ChangeMode::Rehearse || (!is_changed && change.request.is_none()) {
+        if change.mode == ChangeMode::Rehearse {
             return unwritten(Decision::Changed(Changed::Done(outcome)));
         }
         let mut proof = None;

@@ -26,7 +26,7 @@ impl Bench {
         crate::preset::load(&store, "magento", &workflow())
             .await
             .unwrap();
-        let log = Log::new(store.partition_count(), 0, 1);
+        let log = Log::new(&store, 0, 1);
         let settings = CommitSettings {
             committers: 1,
             queue_units_max,

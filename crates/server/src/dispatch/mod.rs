@@ -165,12 +165,14 @@ impl Dispatcher {
         let timers = tokio::spawn(timers);
         let mut failing = Failing::default();
         let wake = self.app.wake.clone();
+        let mut timeline = self.store.timeline();
         loop {
             let mut done = Vec::new();
             let resume = self.paused.values().chain(&self.look_again).min().copied();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
+                Ok(()) = timeline.changed() => self.forget(),
                 _ = renew.tick() => {
                     failing.note("leases cannot be renewed", self.renew().await);
                     tell.send_replace(self.tenure.owned());
@@ -249,6 +251,16 @@ impl Dispatcher {
             self.taken_up.extend(new);
         }
         renewed
+    }
+
+    /// Lets go of all that is in hand: it was found in a database that went on otherwise since, where
+    /// other deliveries may have the same ids. What is still due is found due again.
+    fn forget(&mut self) {
+        self.in_hand = InHand::default();
+        self.unnoted.clear();
+        self.taken_up.clear();
+        self.suspects = Suspects::default();
+        self.survivors.clear();
     }
 
     async fn read_endpoints(&mut self) -> Result<(), Error> {

@@ -4,13 +4,19 @@
 use std::sync::Arc;
 
 use waymark_domain::{
+    history::LogPosition,
     partition::Partition,
     value::{OrderId, WorkflowCode},
 };
-use waymark_persistence::{Batched, Error};
+use waymark_persistence::Error;
 
 use super::{
-    collector::Collector, cursor::Bookmark, entry::LogEntry, interest::Due, parcel::Parcel, resume,
+    ahead::Ahead,
+    collector::Collector,
+    cursor::{Bookmark, Cursor},
+    interest::Due,
+    parcel::Parcel,
+    resume,
 };
 
 impl Collector {
@@ -32,7 +38,8 @@ impl Collector {
         Some(order)
     }
 
-    /// Reads a chunk of the order's history; at its end the reader stands where the log ended when it began.
+    /// Takes what was read of the order's history before, or reads more; at its end the reader stands where the log ended
+    /// when it began.
     pub(super) async fn catch_up(
         &mut self,
         (workflow, order_id): (WorkflowCode, OrderId),
@@ -47,41 +54,68 @@ impl Collector {
             None => resume::from_now(&self.store).await?,
         };
         let partition = self.store.partition_of(&workflow, &order_id);
-        let chunk = if self.view.partitions.contains(&partition) {
-            let (after, limit) = (self.sequence, self.chunk_entries);
+        if !self.view.partitions.contains(&partition) {
+            self.jump(&end);
+            return Ok(());
+        }
+        if self.is_lost(partition, end.cursor(partition)).await? {
+            self.lose(partition, self.bookmark.cursor(partition));
+            self.due = Due::default();
+            return Ok(());
+        }
+        let last = end.cursor(partition).offset;
+        if self.of_order.is_empty() {
+            // More may have been written since nothing followed.
+            self.of_order = Ahead::default();
+        }
+        while !self.take_of_order(partition, last, parcel) {
+            let first = self.of_order.first();
+            if self.of_order.is_last() || first.is_some_and(|first| first.offset() > last) {
+                self.of_order = Ahead::default();
+                self.jump(&end);
+                return Ok(());
+            }
+            let from = self.of_order.last().map(|last| last.sequence);
+            let from = from.unwrap_or(self.sequence);
+            let limit = self.limit();
             let chunk = self
                 .store
-                .order_history_after(&workflow, &order_id, after, limit);
-            chunk.await?
-        } else {
-            Vec::new()
-        };
-        let last = end.cursor(partition).offset;
-        let is_left = |batched: &Batched| batched.logged.position.offset <= last;
-        if chunk.first().is_some_and(is_left) {
-            self.take_of_order(partition, chunk, last, parcel);
-        } else {
-            self.jump(&end);
+                .order_history_chunk(&workflow, &order_id, from, limit)
+                .await?;
+            let (is_last, is_whole) = (chunk.is_last, chunk.is_whole);
+            let entries = self.encode(chunk);
+            self.of_order.add(entries, is_last, is_whole);
         }
         Ok(())
     }
 
-    /// Takes what the reader has not passed yet.
-    fn take_of_order(
-        &mut self,
-        partition: Partition,
-        chunk: Vec<Batched>,
-        last: i64,
-        parcel: &mut Parcel,
-    ) {
+    /// Whether the database has another entry than the reader had, or none.
+    async fn is_lost(&self, partition: Partition, end: Cursor) -> Result<bool, Error> {
+        let reader = self.bookmark.cursor(partition);
+        if reader.check == 0 || reader.offset >= end.offset {
+            return Ok(reader.offset > end.offset || reader.contradicts(end));
+        }
+        let position = LogPosition {
+            partition,
+            offset: reader.offset,
+        };
+        let there = self.store.batch_at(position).await?;
+        let there = there.map(|batch| Cursor::after(reader.offset, &batch));
+        Ok(there.is_some_and(|there| there.contradicts(reader)))
+    }
+
+    /// Takes what the reader has not passed yet; says whether it got any further, or the message is full.
+    fn take_of_order(&mut self, partition: Partition, last: i64, parcel: &mut Parcel) -> bool {
         let passed = self.bookmark.cursor(partition).offset;
-        let entries: Vec<LogEntry> = chunk.into_iter().map(LogEntry::from).collect();
-        self.adapt(&entries);
-        let new = entries.iter().filter(|entry| entry.offset() > passed);
-        self.take(partition, new, last, parcel);
-        let reached = self.bookmark.cursor(partition).offset;
-        let looked_at = entries.iter().rfind(|entry| entry.offset() <= reached);
-        self.sequence = looked_at.map_or(self.sequence, |entry| entry.sequence);
+        if let Some(passed) = self.of_order.pass(passed) {
+            self.sequence = passed.sequence;
+        }
+        if let Some(taken) = self.of_order.take(&self.view.filter, last, parcel) {
+            self.sequence = taken.sequence;
+            self.reach(partition, taken.cursor);
+            return true;
+        }
+        parcel.full
     }
 
     /// Goes to `end`, up to which nothing is left; where the reader is there already, there is nothing to look at.

@@ -1,15 +1,17 @@
 //! How a reader gets at entries: from the rings, or from the database where the
-//! rings do not reach back far enough. It keeps how far the reader is, and where
-//! it has yet to look.
+//! rings do not reach back far enough. It keeps how far the reader is, where it has
+//! yet to look, and what it has read and not sent yet. Where the database has another
+//! entry than the reader had, the timeline ends, and with it every reader.
 
 use std::sync::Arc;
 
-use waymark_domain::partition::Partition;
-use waymark_persistence::{Error, Store};
+use waymark_domain::{history::LogPosition, partition::Partition};
+use waymark_persistence::{Chunk, ChunkLimit, Error, Store};
 
 use super::{
-    Log,
-    cursor::Bookmark,
+    Log, Place,
+    ahead::Ahead,
+    cursor::{Bookmark, Cursor},
     entry::LogEntry,
     interest::{Due, Interest},
     parcel::Parcel,
@@ -18,9 +20,9 @@ use super::{
 };
 use crate::limits::STREAM_BYTES_SOFT_MAX;
 
-/// The smallest and the largest number of entries that a chunk may have; between them it follows their size.
-const CHUNK_ENTRIES_MIN: usize = 8;
+/// How many entries a chunk may have at most, and has at first; between one and that it follows their size.
 const CHUNK_ENTRIES_MAX: usize = 256;
+const CHUNK_ENTRIES_FIRST: usize = 16;
 
 /// How far a reader is, and where it has yet to look.
 #[derive(Debug)]
@@ -34,7 +36,13 @@ pub(super) struct Collector {
     pub(super) due: Due,
     /// The partition whose turn it is to be read first.
     first: Partition,
-    pub(super) chunk_entries: usize,
+    chunk_entries: usize,
+    /// What was read of a partition and did not fit.
+    ahead: Ahead,
+    /// What was read of the one order and did not fit, where one is asked for.
+    pub(super) of_order: Ahead,
+    /// The timeline of the store on which the reader began.
+    pub(super) timeline: u64,
     /// The sequence up to which the history of the one order was looked at, where one is asked for.
     pub(super) sequence: i64,
 }
@@ -43,20 +51,23 @@ impl Collector {
     /// For a reader that goes on after `bookmark`.
     pub(super) fn new(
         store: &Store,
-        log: &Arc<Log>,
+        place: &Place,
         view: Arc<View>,
         bookmark: Bookmark,
         until: Option<Bookmark>,
     ) -> Self {
         Self {
             store: store.clone(),
-            log: Arc::clone(log),
+            log: Arc::clone(place.log()),
+            timeline: place.timeline(),
             due: Due::everything(&view.partitions),
             view,
             until,
             bookmark: Arc::new(bookmark),
             first: Partition::new(0),
-            chunk_entries: CHUNK_ENTRIES_MAX,
+            chunk_entries: CHUNK_ENTRIES_FIRST,
+            ahead: Ahead::default(),
+            of_order: Ahead::default(),
             sequence: 0,
         }
     }
@@ -98,7 +109,8 @@ impl Collector {
 
     /// What another reader was sent that asked for the same and stood here, or else what can be collected now.
     pub(super) async fn collect_shared(&mut self) -> Result<Option<Arc<Made>>, Error> {
-        if let Some(made) = self.log.shelf.find(&self.view, &self.bookmark) {
+        let shelf = &self.log.shelf;
+        if let Some(made) = shelf.find(self.timeline, &self.view, &self.bookmark) {
             self.bookmark = Arc::clone(&made.to);
             return Ok(Some(made));
         }
@@ -108,6 +120,7 @@ impl Collector {
             return Ok(None);
         }
         let made = Arc::new(Made {
+            timeline: self.timeline,
             view: Arc::clone(&self.view),
             from,
             to: Arc::clone(&self.bookmark),
@@ -127,6 +140,11 @@ impl Collector {
         }
         for (partition, after) in self.due.beginning_with(self.first) {
             let at_end = self.read(partition, after, &mut parcel).await?;
+            if self.ahead.is_of(partition) {
+                // What was read is sent before more is.
+                self.first = partition;
+                break;
+            }
             if parcel.full {
                 // The others come first next time.
                 self.first = Partition::new(partition.number() + 1);
@@ -146,65 +164,111 @@ impl Collector {
         after: i64,
         parcel: &mut Parcel,
     ) -> Result<bool, Error> {
-        let offset = self.bookmark.cursor(partition).offset;
+        let reader = self.bookmark.cursor(partition);
+        let after = after.max(reader.offset);
+        if self.ahead.is_of(partition) && !self.ahead.follows(partition, after) {
+            self.ahead = Ahead::default();
+        }
         let until = self.until.as_ref();
-        let end = until.map_or(i64::MAX, |until| until.cursor(partition).offset);
-        if offset >= end {
+        let end = until.map(|until| until.cursor(partition));
+        if let Some(end) = end.filter(|end| reader.offset >= end.offset) {
+            self.ahead = Ahead::default();
+            if reader.contradicts(end) {
+                self.lose(partition, reader);
+            }
             return Ok(true);
         }
-        let after = after.max(offset);
-        match self.log.after(partition, after, CHUNK_ENTRIES_MAX) {
+        let last = end.map_or(i64::MAX, |end| end.offset);
+        if self.ahead.follows(partition, after) {
+            return self.read_database(partition, after, last, parcel).await;
+        }
+        match self.log.after(partition, after, reader, CHUNK_ENTRIES_MAX) {
             // A ring may lag behind the end of a stream, which was asked of the database.
-            Some(entries) if until.is_none() || !entries.is_empty() => {
-                let at_end = until.is_none() && entries.len() < CHUNK_ENTRIES_MAX;
-                self.take(partition, entries.iter().map(AsRef::as_ref), end, parcel);
+            Some(entries) if end.is_none() || !entries.is_empty() => {
+                let at_end = end.is_none() && entries.len() < CHUNK_ENTRIES_MAX;
+                let entries = entries.iter().map(AsRef::as_ref);
+                if let Some(reached) = parcel.take(&self.view.filter, entries, last) {
+                    self.reach(partition, reached);
+                }
                 Ok(at_end)
             }
-            Some(_) | None => self.read_database(partition, after, end, parcel).await,
+            Some(_) | None => self.read_database(partition, after, last, parcel).await,
         }
     }
 
+    /// Takes what was read before, or reads more where that has no whole step.
     async fn read_database(
         &mut self,
         partition: Partition,
         after: i64,
-        end: i64,
+        last: i64,
         parcel: &mut Parcel,
     ) -> Result<bool, Error> {
-        let log = Arc::clone(&self.log);
-        // The semaphore is never closed; without a permit the read only loses its bound.
-        let _permit = log.chunks.acquire().await.ok();
-        let chunk = self
-            .store
-            .history_after(partition, after, self.chunk_entries)
-            .await?;
-        let entries: Vec<LogEntry> = chunk.into_iter().map(LogEntry::from).collect();
-        self.adapt(&entries);
-        Ok(!self.take(partition, entries.iter(), end, parcel))
+        if !self.ahead.follows(partition, after) {
+            self.ahead = Ahead::after(partition, after);
+        }
+        // That nothing followed counts only where it was found just now: more may have been written since the last call.
+        let mut is_fresh = false;
+        loop {
+            let taken = self.ahead.take(&self.view.filter, last, parcel);
+            if let Some(taken) = &taken {
+                self.reach(partition, taken.cursor);
+            }
+            if taken.is_some() || parcel.full || self.ahead.is_last() {
+                return Ok(is_fresh && self.ahead.is_exhausted());
+            }
+            let log = Arc::clone(&self.log);
+            // The semaphore is never closed; without a permit the read only loses its bound.
+            let _permit = log.chunks.acquire().await.ok();
+            let reader = self.bookmark.cursor(partition);
+            let from = self.ahead.last().map_or(reader, |last| last.cursor);
+            let offset = from.offset.max(after);
+            let chunk = self.store.history_chunk(partition, offset, self.limit());
+            let chunk = chunk.await?;
+            let (is_last, is_whole) = (chunk.is_last, chunk.is_whole);
+            let entries = self.encode(chunk);
+            let first = entries.first().map(|first| first.before);
+            self.ahead.add(entries, is_last, is_whole);
+            is_fresh = true;
+            // The log does not reach the end any more that it had when the stream began.
+            let is_short = self.ahead.is_empty() && last < i64::MAX;
+            if is_short || first.is_some_and(|before| before.contradicts(from)) {
+                self.ahead = Ahead::default();
+                self.lose(partition, reader);
+                return Ok(true);
+            }
+        }
     }
 
-    /// Aims at chunks of half a message, so that large entries come in small numbers.
-    pub(super) fn adapt(&mut self, entries: &[LogEntry]) {
+    /// Ends the timeline, since the database has not what this reader had.
+    pub(super) fn lose(&self, partition: Partition, reader: Cursor) {
+        let lost = LogPosition {
+            partition,
+            offset: reader.offset,
+        };
+        self.store.lose_timeline(self.timeline, lost);
+    }
+
+    pub(super) fn reach(&mut self, partition: Partition, cursor: Cursor) {
+        Arc::make_mut(&mut self.bookmark).set(partition, cursor);
+    }
+
+    /// Encodes what was read, and aims at chunks of a message, so that large entries come in small numbers.
+    pub(super) fn encode(&mut self, chunk: Chunk) -> Vec<LogEntry> {
+        let entries: Vec<_> = chunk.entries.into_iter().map(LogEntry::from).collect();
         let bytes: usize = entries.iter().map(|entry| entry.encoded.len()).sum();
-        if bytes > STREAM_BYTES_SOFT_MAX / 2 {
-            self.chunk_entries = (self.chunk_entries / 2).max(CHUNK_ENTRIES_MIN);
-        } else if bytes < STREAM_BYTES_SOFT_MAX / 8 && !entries.is_empty() {
-            self.chunk_entries = (self.chunk_entries * 2).min(CHUNK_ENTRIES_MAX);
+        if let Some(fitting) = (STREAM_BYTES_SOFT_MAX * entries.len()).checked_div(bytes) {
+            let most = CHUNK_ENTRIES_MAX.min(self.chunk_entries * 4);
+            self.chunk_entries = fitting.clamp(1, most);
         }
+        entries
     }
 
-    /// Moves whole steps into the parcel; says whether the reader got any further.
-    pub(super) fn take<'a>(
-        &mut self,
-        partition: Partition,
-        entries: impl Iterator<Item = &'a LogEntry>,
-        end: i64,
-        parcel: &mut Parcel,
-    ) -> bool {
-        let reached = parcel.take(&self.view.filter, entries, end);
-        if let Some(cursor) = reached {
-            Arc::make_mut(&mut self.bookmark).set(partition, cursor);
+    /// How much to read at once: about a message.
+    pub(super) fn limit(&self) -> ChunkLimit {
+        ChunkLimit {
+            entries: self.chunk_entries,
+            bytes: STREAM_BYTES_SOFT_MAX,
         }
-        reached.is_some()
     }
 }

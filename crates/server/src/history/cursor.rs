@@ -9,7 +9,7 @@ use waymark_persistence::BatchId;
 pub struct Cursor {
     /// The offset of the last entry read; 0 before the first one.
     pub offset: i64,
-    /// The check of that entry; 0 where there is none.
+    /// The check of that entry; 0 where there is none, or it is not known.
     pub check: u32,
 }
 
@@ -20,6 +20,16 @@ impl Cursor {
             offset,
             check: check(batch),
         }
+    }
+}
+
+impl Cursor {
+    /// Whether another entry stands at the same offset. Where one of the two checks is not known, that cannot be told.
+    pub(super) fn contradicts(self, other: Self) -> bool {
+        self.offset == other.offset
+            && self.check != other.check
+            && self.check != 0
+            && other.check != 0
     }
 }
 

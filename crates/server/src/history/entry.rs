@@ -7,7 +7,7 @@ use prost::Message as _;
 use waymark_persistence::Batched;
 use waymark_proto::{convert::history::Facets, v1};
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, check};
 
 /// What an entry takes in memory beyond its encoded bytes, roughly.
 const WEIGHT_BYTES: usize = 512;
@@ -17,6 +17,8 @@ const WEIGHT_BYTES: usize = 512;
 pub(super) struct LogEntry {
     /// Where a reader stands that has read it.
     pub(super) cursor: Cursor,
+    /// Where a reader stands that has all before it; the check is 0 where it is not known.
+    pub(super) before: Cursor,
     /// The offset of the first entry of its step.
     pub(super) step_offset: i64,
     /// Its number in the history of its order.
@@ -38,9 +40,20 @@ impl LogEntry {
 }
 
 impl From<Batched> for LogEntry {
-    fn from(Batched { logged, batch }: Batched) -> Self {
+    fn from(
+        Batched {
+            logged,
+            batch,
+            before,
+        }: Batched,
+    ) -> Self {
+        let offset = logged.position.offset;
         Self {
-            cursor: Cursor::after(logged.position.offset, &batch),
+            cursor: Cursor::after(offset, &batch),
+            before: Cursor {
+                offset: offset - 1,
+                check: before.as_ref().map_or(0, check),
+            },
             step_offset: logged.step_offset,
             sequence: logged.entry.sequence,
             facets: Facets::from(&logged),

@@ -5,20 +5,20 @@ use std::{
     mem,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
 
 use tokio::sync::{Notify, Semaphore, watch};
 use waymark_domain::partition::{Partition, PartitionCount};
-use waymark_persistence::Batched;
+use waymark_persistence::{Batched, Store};
 
 use super::{
     cursor::{Cursor, index},
     entry::LogEntry,
     interest::{Interest, Interests},
     news::News,
-    ring::Ring,
+    ring::{Pushed, Ring},
     shelf::Shelf,
 };
 
@@ -30,6 +30,9 @@ const CHUNKS_AT_ONCE: usize = 4;
 pub struct Log {
     count: PartitionCount,
     rings: Vec<Mutex<Ring>>,
+    /// The timeline of the store as it is, and the one that the rings are of.
+    timeline: watch::Receiver<u64>,
+    current: AtomicU64,
     grown: watch::Sender<u64>,
     news: Mutex<News>,
     wake: Notify,
@@ -42,7 +45,12 @@ pub struct Log {
 
 /// The place of one reader of the log; while there is none, the tailer rests.
 #[derive(Debug)]
-pub struct Place(Arc<Log>);
+pub struct Place {
+    log: Arc<Log>,
+    timeline: watch::Receiver<u64>,
+    /// The timeline on which the reader began.
+    began: u64,
+}
 
 /// As many streams are open as may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -54,24 +62,40 @@ pub struct StreamLimit {
 
 impl Place {
     pub(super) fn log(&self) -> &Arc<Log> {
-        &self.0
+        &self.log
+    }
+
+    pub(super) fn timeline(&self) -> u64 {
+        self.began
+    }
+
+    /// Whether entries that the reader may have had are not in the database any more.
+    pub(super) fn is_lost(&self) -> bool {
+        *self.timeline.borrow() != self.began
+    }
+
+    /// Waits until that may be so.
+    pub(super) async fn lost(&mut self) {
+        // An error would mean that the store is gone, which the reader holds.
+        let _ = self.timeline.changed().await;
     }
 }
 
 impl Log {
-    /// A log without readers, of which there may be `readers_max`; its rings share `ring_bytes_max`.
-    pub(crate) fn new(
-        count: PartitionCount,
-        ring_bytes_max: usize,
-        readers_max: usize,
-    ) -> Arc<Self> {
+    /// The log of a store, without readers, of which there may be `readers_max`; its rings share `ring_bytes_max`.
+    pub(crate) fn new(store: &Store, ring_bytes_max: usize, readers_max: usize) -> Arc<Self> {
+        let count = store.partition_count();
+        let timeline = store.timeline();
         let partitions = usize::try_from(count.get()).unwrap_or(1).max(1);
         let rings = count
             .all()
             .map(|_| Mutex::new(Ring::new(ring_bytes_max / partitions)));
+        let current = AtomicU64::new(*timeline.borrow());
         Arc::new(Self {
             count,
             rings: rings.collect(),
+            current,
+            timeline,
             grown: watch::Sender::new(0),
             news: Mutex::default(),
             wake: Notify::new(),
@@ -139,7 +163,13 @@ impl Log {
         if before == 0 {
             self.wake_all();
         }
-        Ok(Place(Arc::clone(self)))
+        let mut timeline = self.timeline.clone();
+        let began = *timeline.borrow_and_update();
+        Ok(Place {
+            log: Arc::clone(self),
+            timeline,
+            began,
+        })
     }
 
     /// How many readers there are.
@@ -152,10 +182,9 @@ impl Log {
         self.grown.subscribe()
     }
 
-    /// The offset up to which the ring of a partition has entries; none when it is not anchored.
-    pub(super) fn head(&self, partition: Partition) -> Option<i64> {
-        let head = self.ring(partition).and_then(|ring| ring.head());
-        head.map(|head| head.offset)
+    /// After the last entry that the ring of a partition has; none when it is not anchored.
+    pub(super) fn head(&self, partition: Partition) -> Option<Cursor> {
+        self.ring(partition).and_then(|ring| ring.head())
     }
 
     /// The end of the ring of a partition, where none of what it got is yet to be told to a reader. What a ring gets is
@@ -182,21 +211,36 @@ impl Log {
     }
 
     /// Adds entries to the ring of a partition, and tells the readers of their orders. The others are told by [`tell`](Self::tell).
-    pub(super) fn push(&self, partition: Partition, entries: &[Arc<LogEntry>]) {
+    pub(super) fn push(&self, partition: Partition, entries: &[Arc<LogEntry>]) -> Pushed {
         let Some(mut ring) = self.ring(partition) else {
-            return;
+            return Pushed::Followed;
         };
-        if ring.push(entries.iter().cloned()) {
-            self.interests.doubt(partition);
-        } else {
-            self.interests.tell(partition, entries);
+        let pushed = ring.push(entries.iter().cloned());
+        match pushed {
+            Pushed::Followed => self.interests.tell(partition, entries),
+            Pushed::Gap => self.interests.doubt(partition),
+            // The tailer asks the database.
+            Pushed::Foreign => {}
         }
+        pushed
     }
 
     /// Tells the readers of all orders that rings grew.
     pub(super) fn tell(&self) {
         self.grown
             .send_modify(|generation| *generation = generation.wrapping_add(1));
+    }
+
+    /// Empties all rings where the timeline of the store has changed; until then nothing can be got out of them or put
+    /// into them. Gives the timeline that they are of now.
+    pub(super) fn renew(&self) -> u64 {
+        let timeline = *self.timeline.borrow();
+        if self.current.load(Ordering::SeqCst) != timeline {
+            self.forget();
+            lock(&self.news).written.clear();
+            self.current.store(timeline, Ordering::SeqCst);
+        }
+        timeline
     }
 
     /// Empties all rings.
@@ -211,17 +255,22 @@ impl Log {
         self.ring(partition).is_some_and(|ring| ring.covers(offset))
     }
 
-    /// Up to `limit` entries after an offset; none when the ring does not reach back so far.
+    /// Up to `limit` entries after an offset, for a reader that has read to `reader`; none when the ring does not reach
+    /// back so far, or has another entry there.
     pub(super) fn after(
         &self,
         partition: Partition,
         offset: i64,
+        reader: Cursor,
         limit: usize,
     ) -> Option<Vec<Arc<LogEntry>>> {
-        self.ring(partition)?.after(offset, limit)
+        self.ring(partition)?.after(offset, reader, limit)
     }
 
     fn ring(&self, partition: Partition) -> Option<MutexGuard<'_, Ring>> {
+        if *self.timeline.borrow() != self.current.load(Ordering::SeqCst) {
+            return None;
+        }
         index(partition)
             .and_then(|index| self.rings.get(index))
             .map(lock)
@@ -230,7 +279,7 @@ impl Log {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.readers.fetch_sub(1, Ordering::SeqCst);
+        self.log.readers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 

@@ -9,6 +9,7 @@
 //! their order (`interest`). No watcher polls, none is dropped, and each holds at
 //! most one message and the chunk it is made from, see `watch`.
 
+mod ahead;
 mod catch_up;
 mod collector;
 mod cursor;

@@ -10,7 +10,20 @@ pub(super) struct Ring {
     bytes_max: usize,
     bytes: usize,
     entries: VecDeque<Arc<LogEntry>>,
+    /// After the entry before the oldest one, where that is known.
+    base: Option<Cursor>,
     head: Option<Cursor>,
+}
+
+/// What became of entries that were pushed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Pushed {
+    /// The ring has them, or had them before.
+    Followed,
+    /// Something is missing before them; the ring has what comes after.
+    Gap,
+    /// They do not follow the entry that the ring ends with, but another one at its offset. None was added from there on.
+    Foreign,
 }
 
 impl Ring {
@@ -19,6 +32,7 @@ impl Ring {
             bytes_max,
             bytes: 0,
             entries: VecDeque::new(),
+            base: None,
             head: None,
         }
     }
@@ -31,6 +45,7 @@ impl Ring {
     /// Empties the ring; it goes on after `head`.
     pub(super) fn anchor(&mut self, head: Cursor) {
         self.forget();
+        self.base = Some(head);
         self.head = Some(head);
     }
 
@@ -38,21 +53,26 @@ impl Ring {
     pub(super) fn forget(&mut self) {
         self.entries = VecDeque::new();
         self.bytes = 0;
+        self.base = None;
         self.head = None;
     }
 
     /// Adds the entries that follow; the oldest ones make room. Entries that the ring has had are passed over, and a
-    /// gap empties it, since readers must never miss an entry. Says whether there was a gap.
-    pub(super) fn push(&mut self, entries: impl IntoIterator<Item = Arc<LogEntry>>) -> bool {
-        let mut gap = false;
+    /// gap empties it, since readers must never miss an entry.
+    pub(super) fn push(&mut self, entries: impl IntoIterator<Item = Arc<LogEntry>>) -> Pushed {
+        let mut pushed = Pushed::Followed;
         for entry in entries {
-            let Some(head) = self.head else { return gap };
+            let Some(head) = self.head else { return pushed };
             if entry.offset() <= head.offset {
                 continue;
             }
+            if entry.before.contradicts(head) {
+                pushed = Pushed::Foreign;
+                break;
+            }
             if entry.offset() > head.offset + 1 {
                 self.forget();
-                gap = true;
+                pushed = Pushed::Gap;
             }
             self.head = Some(entry.cursor);
             self.bytes += entry.weight();
@@ -60,11 +80,25 @@ impl Ring {
         }
         while self.bytes > self.bytes_max {
             let Some(oldest) = self.entries.pop_front() else {
-                return gap;
+                return pushed;
             };
             self.bytes -= oldest.weight();
+            self.base = Some(oldest.cursor);
         }
-        gap
+        pushed
+    }
+
+    /// Whether another entry stands in the ring where this reader has read to. Of what the ring does not have, it cannot
+    /// tell.
+    fn contradicts(&self, reader: Cursor) -> bool {
+        let first = self.entries.front().map(|entry| entry.offset());
+        let index = first.and_then(|first| usize::try_from(reader.offset - first).ok());
+        let entry = index.and_then(|index| self.entries.get(index));
+        let known = [self.base, entry.map(|entry| entry.cursor), self.head];
+        known
+            .into_iter()
+            .flatten()
+            .any(|known| known.contradicts(reader))
     }
 
     /// Whether the ring has everything after an offset.
@@ -74,10 +108,18 @@ impl Ring {
             || first.is_some_and(|first| offset + 1 >= first)
     }
 
-    /// Up to `limit` entries after an offset, and the rest of the last one's step; none when the ring does not reach
-    /// back so far.
-    pub(super) fn after(&self, offset: i64, limit: usize) -> Option<Vec<Arc<LogEntry>>> {
+    /// Up to `limit` entries after an offset, and the rest of the last one's step, for a reader that has read to `reader`;
+    /// none when the ring does not reach back so far, or has another entry there than the reader had.
+    pub(super) fn after(
+        &self,
+        offset: i64,
+        reader: Cursor,
+        limit: usize,
+    ) -> Option<Vec<Arc<LogEntry>>> {
         let head = self.head?;
+        if self.contradicts(reader) {
+            return None;
+        }
         if offset >= head.offset {
             return Some(Vec::new());
         }
@@ -148,6 +190,7 @@ mod tests {
         Arc::new(LogEntry::from(Batched {
             logged: logged(offset, step_offset),
             batch: BatchId([1; 16]),
+            before: Some(BatchId([1; 16])),
         }))
     }
 
@@ -165,9 +208,9 @@ mod tests {
     }
 
     fn offsets(ring: &Ring, after: i64, limit: usize) -> Option<Vec<i64>> {
-        assert_eq!(ring.covers(after), ring.after(after, limit).is_some());
-        ring.after(after, limit)
-            .map(|entries| entries.iter().map(|entry| entry.offset()).collect())
+        let found = ring.after(after, at(after), limit);
+        assert_eq!(ring.covers(after), found.is_some());
+        found.map(|entries| entries.iter().map(|entry| entry.offset()).collect())
     }
 
     #[test]
@@ -218,12 +261,34 @@ mod tests {
     fn nothing_comes_twice_and_a_gap_is_not_bridged() {
         let mut ring = ring(9);
         ring.anchor(at(0));
-        assert!(!ring.push((1..=3).map(entry)));
-        assert!(!ring.push((2..=4).map(entry)));
+        assert_eq!(ring.push((1..=3).map(entry)), Pushed::Followed);
+        assert_eq!(ring.push((2..=4).map(entry)), Pushed::Followed);
         assert_eq!(offsets(&ring, 0, 9), Some(vec![1, 2, 3, 4]));
-        assert!(ring.push([entry(6)]), "readers of single orders must look");
+        let pushed = ring.push([entry(6)]);
+        assert_eq!(pushed, Pushed::Gap, "readers of single orders must look");
         assert_eq!(offsets(&ring, 4, 9), None);
         assert_eq!(offsets(&ring, 5, 9), Some(vec![6]));
+    }
+
+    #[test]
+    fn entries_of_another_timeline_are_not_taken() {
+        let head = |check| Cursor { offset: 3, check };
+        let mut ring = ring(2);
+        ring.anchor(head(7));
+        assert_eq!(ring.push((4..=6).map(entry)), Pushed::Foreign);
+        assert_eq!(ring.head(), Some(head(7)));
+        ring.anchor(at(3));
+        assert_eq!(
+            ring.push((4..=6).map(entry)),
+            Pushed::Followed,
+            "an unknown check says nothing"
+        );
+        let known = u32::from_be_bytes([1; 4]);
+        for offset in 4..=6 {
+            let reader = |check| Cursor { offset, check };
+            assert!(ring.after(offset, reader(7), 9).is_none(), "{offset}");
+            assert!(ring.after(offset, reader(known), 9).is_some(), "{offset}");
+        }
     }
 
     #[test]

@@ -25,6 +25,8 @@ pub(super) struct View {
 /// What every reader of `view` who stands at `from` may be sent.
 #[derive(Debug)]
 pub(super) struct Made {
+    /// The timeline of the store on which it was read.
+    pub(super) timeline: u64,
     pub(super) view: Arc<View>,
     pub(super) from: Arc<Bookmark>,
     pub(super) to: Arc<Bookmark>,
@@ -38,9 +40,16 @@ pub(super) struct Made {
 pub(super) struct Shelf(Mutex<VecDeque<Arc<Made>>>);
 
 impl Shelf {
-    pub(super) fn find(&self, view: &Arc<View>, from: &Arc<Bookmark>) -> Option<Arc<Made>> {
+    pub(super) fn find(
+        &self,
+        timeline: u64,
+        view: &Arc<View>,
+        from: &Arc<Bookmark>,
+    ) -> Option<Arc<Made>> {
         let made = lock(&self.0);
-        let fits = |made: &&Arc<Made>| same(&made.from, from) && same(&made.view, view);
+        let fits = |made: &&Arc<Made>| {
+            made.timeline == timeline && same(&made.from, from) && same(&made.view, view)
+        };
         made.iter().rev().find(fits).map(Arc::clone)
     }
 

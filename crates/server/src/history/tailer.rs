@@ -3,7 +3,8 @@
 //! over saves reading where it follows a ring's head exactly, and counts for nothing
 //! elsewhere, so that only the log itself decides what comes next. The tailer is woken
 //! by commits and hints, but looks only so often while the log keeps growing; a short
-//! poll of the heads is the backstop. Without readers it rests, and only pings.
+//! poll of the heads is the backstop. Without readers it rests, and only asks for the heads,
+//! which are a sign of life and tell whether the database still has what was known of it.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -13,10 +14,10 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use waymark_domain::partition::Partition;
+use waymark_domain::{history::LogPosition, partition::Partition};
 use waymark_persistence::{Batched, Error, Store};
 
-use super::{Cursor, Log, entry::LogEntry, news::News};
+use super::{Cursor, Log, entry::LogEntry, news::News, ring::Pushed};
 use crate::{dispatch::Wake, error::chain, vitals::Vitals};
 
 /// How many entries are read at once.
@@ -68,10 +69,12 @@ impl Tailer {
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut failing = false;
         let mut next_look = Instant::now();
+        let mut timeline = self.store.timeline();
         loop {
             let mut news = tokio::select! {
                 news = self.log.woken() => news,
                 _ = tick.tick() => News::everywhere(),
+                Ok(()) = timeline.changed() => News::everywhere(),
             };
             // The first entry after a rest is pushed at once; those on its heels wait for company.
             sleep_until(next_look).await;
@@ -96,6 +99,7 @@ impl Tailer {
 
     /// Brings the rings up to the news. What fails is found again by the next poll.
     pub(super) async fn look(&self, news: News) -> Result<(), Error> {
+        let timeline = self.log.renew();
         if self.log.readers() == 0 {
             self.log.forget();
             return if news.all {
@@ -105,22 +109,25 @@ impl Tailer {
             };
         }
         let mut behind = news.partitions;
-        behind.extend(self.take_over(news.written));
+        let (left, in_doubt) = self.take_over(news.written);
+        behind.extend(left);
         let unanchored = behind
             .iter()
             .any(|partition| self.log.head(*partition).is_none());
-        if news.all || unanchored {
-            behind = self.find_behind().await?;
+        if news.all || in_doubt || unanchored {
+            behind = self.find_behind(timeline).await?;
         }
         while !behind.is_empty() {
-            behind = self.read(&behind).await?;
+            behind = self.read(&behind, timeline).await?;
         }
         Ok(())
     }
 
-    /// Puts into the rings what was handed over, as far as it follows; gives the partitions where something does not.
-    fn take_over(&self, written: Vec<Vec<Batched>>) -> BTreeSet<Partition> {
+    /// Puts into the rings what was handed over, as far as it follows; gives the partitions where something does not, and
+    /// whether something stands where the rings have another entry: one of the two is not in the log any more.
+    fn take_over(&self, written: Vec<Vec<Batched>>) -> (BTreeSet<Partition>, bool) {
         let mut behind = BTreeSet::new();
+        let mut in_doubt = false;
         let mut following: BTreeMap<Partition, Vec<Arc<LogEntry>>> = BTreeMap::new();
         for batched in written.into_iter().flatten() {
             let position = batched.logged.position;
@@ -129,25 +136,28 @@ impl Tailer {
                 continue;
             };
             let entries = following.entry(position.partition).or_default();
-            let last = entries.last().map_or(head, |last| last.offset());
-            if position.offset == last + 1 {
+            let last = entries.last().map_or(head, |last| last.cursor);
+            if position.offset == last.offset + 1 {
                 entries.push(Arc::new(LogEntry::from(batched)));
-            } else if position.offset > last {
+            } else if position.offset > last.offset {
                 behind.insert(position.partition);
+            } else {
+                in_doubt |= Cursor::after(position.offset, &batched.batch).contradicts(last);
             }
         }
         following.retain(|_, entries| !entries.is_empty());
         for (partition, entries) in &following {
-            self.log.push(*partition, entries);
+            in_doubt |= self.log.push(*partition, entries) == Pushed::Foreign;
         }
         if !following.is_empty() {
             self.log.tell();
         }
-        behind
+        (behind, in_doubt)
     }
 
-    /// Compares the rings with the heads in the database, and anchors those that know nothing or are far behind.
-    async fn find_behind(&self) -> Result<BTreeSet<Partition>, Error> {
+    /// Compares the rings with the heads in the database, and anchors those that know nothing or are far behind. A ring
+    /// that has what the database has not ends the timeline.
+    async fn find_behind(&self, timeline: u64) -> Result<BTreeSet<Partition>, Error> {
         let heads = self.store.history_heads().await?;
         let heads: BTreeMap<Partition, Cursor> = heads
             .into_iter()
@@ -160,23 +170,49 @@ impl Tailer {
         let mut behind = BTreeSet::new();
         for partition in self.log.partition_count().all() {
             let head = heads.get(&partition).copied().unwrap_or_default();
-            match self.log.head(partition) {
-                Some(known) if head.offset - known <= BEHIND_MAX => {
-                    if head.offset > known {
-                        behind.insert(partition);
-                    }
+            let Some(known) = self.log.head(partition) else {
+                self.log.anchor(partition, head);
+                continue;
+            };
+            let passed = head.offset - known.offset;
+            if passed < 0 || head.contradicts(known) {
+                self.lose(timeline, partition, known);
+                return Ok(BTreeSet::new());
+            }
+            if passed > BEHIND_MAX {
+                let position = LogPosition {
+                    partition,
+                    offset: known.offset,
+                };
+                let batch = self.store.batch_at(position).await?;
+                let there = batch.map(|batch| Cursor::after(known.offset, &batch));
+                if there.is_some_and(|there| there.contradicts(known)) {
+                    self.lose(timeline, partition, known);
+                    return Ok(BTreeSet::new());
                 }
-                Some(_) | None => self.log.anchor(partition, head),
+                self.log.anchor(partition, head);
+            } else if passed > 0 {
+                behind.insert(partition);
             }
         }
         Ok(behind)
     }
 
+    /// Gives up a timeline that has an entry which the database has not; the next look begins anew.
+    fn lose(&self, timeline: u64, partition: Partition, Cursor { offset, .. }: Cursor) {
+        let lost = LogPosition { partition, offset };
+        self.store.lose_timeline(timeline, lost);
+    }
+
     /// Reads a chunk of each partition into its ring; gives the partitions where there may be more.
-    async fn read(&self, behind: &BTreeSet<Partition>) -> Result<BTreeSet<Partition>, Error> {
+    async fn read(
+        &self,
+        behind: &BTreeSet<Partition>,
+        timeline: u64,
+    ) -> Result<BTreeSet<Partition>, Error> {
         let places: Vec<(Partition, i64)> = behind
             .iter()
-            .filter_map(|partition| Some((*partition, self.log.head(*partition)?)))
+            .filter_map(|partition| Some((*partition, self.log.head(*partition)?.offset)))
             .collect();
         let mut more = BTreeSet::new();
         for places in places.chunks(PARTITIONS_AT_ONCE) {
@@ -191,7 +227,11 @@ impl Tailer {
                     .into_iter()
                     .map(|batched| Arc::new(LogEntry::from(batched)))
                     .collect();
-                self.log.push(partition, &entries);
+                if self.log.push(partition, &entries) == Pushed::Foreign {
+                    let head = self.log.head(partition).unwrap_or_default();
+                    self.lose(timeline, partition, head);
+                    return Ok(BTreeSet::new());
+                }
             }
             if grown {
                 self.log.tell();

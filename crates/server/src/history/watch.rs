@@ -28,6 +28,9 @@ pub enum StreamError {
     /// The server stops; the message before said how far the reader is.
     #[error("the server is stopping")]
     ShuttingDown,
+    /// Entries that the reader may have had are not in the database any more.
+    #[error("the database goes on from an earlier state than the stream")]
+    TimelineLost,
     /// The database does not answer.
     #[error("the log cannot be read")]
     Store(#[from] Error),
@@ -101,7 +104,7 @@ impl Watcher {
             }
         };
         Self {
-            collector: Collector::new(store, log, Arc::clone(&view), bookmark, until),
+            collector: Collector::new(store, &place, Arc::clone(&view), bookmark, until),
             place,
             view,
             growth,
@@ -140,7 +143,11 @@ impl Watcher {
                 self.phase = Phase::Stopping;
                 return Ok(self.checkpoint());
             }
-            if let Some(message) = self.collect().await? {
+            let message = self.collect().await?;
+            if self.place.is_lost() {
+                return Err(StreamError::TimelineLost);
+            }
+            if let Some(message) = message {
                 return Ok(message);
             }
             if !self.collector.is_done() {
@@ -181,7 +188,7 @@ impl Watcher {
         Ok(Some(self.message(parcel.entries, token)))
     }
 
-    /// Waits for growth or for the server to stop; says whether a checkpoint came first.
+    /// Waits for growth, for the server to stop, or for the loss of what was read; says whether a checkpoint came first.
     async fn wait(&mut self) -> bool {
         let growth = async {
             match &mut self.growth {
@@ -194,6 +201,7 @@ impl Watcher {
         tokio::select! {
             () = self.stopping.cancelled() => false,
             () = growth => false,
+            () = self.place.lost() => false,
             () = sleep_until(self.checkpoint_due) => true,
         }
     }

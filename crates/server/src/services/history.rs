@@ -15,7 +15,7 @@ use waymark_proto::{
 use crate::{
     App, Error,
     committer::SubmitError,
-    history::{self, Place, Reading, ResumeError, StreamError, Watcher},
+    history::{self, Place, Reading, ResumeError, StreamError, TokenError, Watcher},
     page, telemetry,
 };
 
@@ -208,6 +208,7 @@ impl From<StreamError> for Error {
     fn from(error: StreamError) -> Self {
         match error {
             StreamError::ShuttingDown => SubmitError::ShuttingDown.into(),
+            StreamError::TimelineLost => TokenError::Foreign.into(),
             StreamError::Store(error) => error.into(),
         }
     }
