@@ -77,5 +77,6 @@ mod tokens;
 mod tour;
 mod tracking;
 mod transitions;
+mod turns;
 mod updating;
 mod watching;

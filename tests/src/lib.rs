@@ -19,6 +19,7 @@ pub mod binary;
 pub mod clients;
 pub mod documented;
 pub mod feed_reader;
+pub mod large;
 pub mod ledger;
 pub mod load;
 pub mod log;

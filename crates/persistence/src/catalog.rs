@@ -1,6 +1,7 @@
-//! The workflows that this process has read, compiled and kept. The version of
-//! the catalog says whether they are still true; it is read inside every write
-//! transaction, after the lock, so no step is judged by an old workflow.
+//! The workflows that this process has read, compiled and kept. The edition of the
+//! catalog says whether they are still true; it is read inside every write
+//! transaction, after the lock, so no step is judged by an old workflow. Nothing is
+//! compiled there: what is not kept is loaded by [`Store::load_workflows`] first.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -16,10 +17,16 @@ use waymark_domain::{
 
 use crate::{
     Error, Store,
+    commit::retry::{Patience, report},
+    compute,
+    rows::Reading,
     schema::catalog,
     tx::{Tx, on_conn},
     workflows,
 };
+
+/// Behind more changes than these, everything is read anew.
+const CHANGES_MAX: i64 = 1_000;
 
 /// A workflow as it is stored, and made ready for orders.
 #[derive(Debug)]
@@ -39,6 +46,35 @@ impl PartialEq for Published {
 
 impl Eq for Published {}
 
+/// The newest change of any workflow: its number, and the id that only it has. Another id under
+/// the same number is of another past, as after a failover to a standby that lacked a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Edition {
+    /// Counts changes from 1; 0 before the first.
+    pub(crate) version: i64,
+    pub(crate) change_id: [u8; 16],
+}
+
+/// The version and the id of a change.
+pub(crate) type EditionRow = (i64, Vec<u8>);
+
+impl Edition {
+    /// Reads the row of the newest change; none before the first.
+    pub(crate) fn read(row: Option<EditionRow>) -> Result<Self, Error> {
+        let Some((version, id)) = row else {
+            return Ok(Self::default());
+        };
+        let reading = Reading {
+            table: "catalog",
+            row: &version,
+        };
+        let change_id: [u8; 16] = id
+            .try_into()
+            .map_err(|_| reading.corrupt("change_id", "it does not have 16 bytes"))?;
+        Ok(Self { version, change_id })
+    }
+}
+
 /// A workflow in the cache, with what the process knows about the use of its statuses.
 #[derive(Debug, Clone)]
 pub(crate) struct Cached {
@@ -46,68 +82,203 @@ pub(crate) struct Cached {
     used: Arc<Mutex<BTreeSet<StatusCode>>>,
 }
 
+/// What is known of a workflow at an edition.
+#[derive(Debug, Clone)]
+pub(crate) enum Known {
+    /// It is there, as here.
+    Ready(Cached),
+    /// There is none.
+    Absent,
+    /// It is there and cannot be read, as the log said when that was tried.
+    Unreadable,
+    /// It has to be loaded.
+    Unloaded,
+}
+
+/// How far the edition that somebody has read can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Reliance {
+    /// It was read under locks, so it is the newest one.
+    Locked,
+    /// It was read in a snapshot, and may be older than what another task has seen since.
+    Unlocked,
+}
+
 #[derive(Debug, Default)]
-pub(crate) struct Catalog(Mutex<Cache>);
+pub(crate) struct Catalog {
+    cache: Mutex<Cache>,
+    /// Held by who loads, so that one compiles what several wait for.
+    loading: tokio::sync::Mutex<()>,
+}
 
 #[derive(Debug, Default)]
 struct Cache {
-    version: i64,
-    workflows: HashMap<WorkflowCode, Cached>,
+    edition: Edition,
+    /// Which workflows there are, perhaps with some that are gone by now; none when that was not
+    /// read yet.
+    codes: Option<BTreeSet<WorkflowCode>>,
+    workflows: HashMap<WorkflowCode, Entry>,
 }
 
-/// The query for the version of the catalog; no row before the first change.
+#[derive(Debug, Clone)]
+enum Entry {
+    Ready(Cached),
+    Unreadable,
+}
+
+/// The query for the newest change of the catalog; no row before the first.
 #[diesel::dsl::auto_type(no_type_alias)]
 pub(crate) fn newest() -> _ {
     catalog::table
-        .select(catalog::version)
+        .select((catalog::version, catalog::change_id))
         .order(catalog::version.desc())
 }
 
-/// Reads the version of the catalog; 0 before the first change.
-pub(crate) async fn version(tx: &mut Tx) -> Result<i64, Error> {
-    let version = on_conn!(tx, |c| newest().first::<i64>(c).await).optional()?;
-    Ok(version.unwrap_or(0))
+/// Reads the edition of the catalog.
+pub(crate) async fn edition(tx: &mut Tx) -> Result<Edition, Error> {
+    let row = on_conn!(tx, |c| newest().first::<EditionRow>(c).await).optional()?;
+    Edition::read(row)
+}
+
+/// What happened to the catalog since an edition.
+pub(crate) enum Since {
+    /// These workflows were changed, each named as often as that happened.
+    Changed(Vec<WorkflowCode>),
+    /// The edition is not in the past of this database, or too long ago.
+    Foreign,
+}
+
+/// Reads what was changed since an edition.
+pub(crate) async fn since(tx: &mut Tx, edition: Edition) -> Result<Since, Error> {
+    let rows = catalog::table
+        .filter(catalog::version.ge(edition.version))
+        .order(catalog::version)
+        .limit(CHANGES_MAX)
+        .select((catalog::version, catalog::change_id, catalog::workflow));
+    let rows: Vec<(i64, Vec<u8>, String)> = on_conn!(tx, |c| rows.load(c).await)?;
+    if i64::try_from(rows.len()).is_ok_and(|found| found >= CHANGES_MAX) {
+        return Ok(Since::Foreign);
+    }
+    let mut changed = Vec::with_capacity(rows.len());
+    // Before the first change there is no row to hold the edition against.
+    let mut is_ours = edition.version == 0;
+    for (version, id, workflow) in rows {
+        if version == edition.version {
+            is_ours = id.as_slice() == edition.change_id;
+            continue;
+        }
+        let reading = Reading {
+            table: "catalog",
+            row: &version,
+        };
+        changed.push(reading.text("workflow", &workflow)?);
+    }
+    Ok(if is_ours {
+        Since::Changed(changed)
+    } else {
+        Since::Foreign
+    })
 }
 
 impl Catalog {
-    /// Finds a workflow that is true at this version of the catalog, which the caller has
-    /// read in the same transaction.
+    /// Brings the cache to an edition that was read in this transaction: forgets what was changed
+    /// since, and everything where the cache is of another past. An edition that is older than
+    /// the cache and was not read under locks leaves it alone.
+    pub(crate) async fn reach(
+        &self,
+        tx: &mut Tx,
+        edition: Edition,
+        reliance: Reliance,
+    ) -> Result<(), Error> {
+        let before = self.lock().edition;
+        let is_older = edition.version < before.version;
+        if before == edition || (is_older && reliance == Reliance::Unlocked) {
+            return Ok(());
+        }
+        let since = if is_older {
+            Since::Foreign
+        } else {
+            since(tx, before).await?
+        };
+        let mut cache = self.lock();
+        // Another task may have been quicker; whoever asks finds out by the edition.
+        if cache.edition == before {
+            cache.advance(edition, since);
+        }
+        Ok(())
+    }
+
+    /// What is known of a workflow at an edition. Of another edition than that of the cache,
+    /// nothing is.
+    pub(crate) fn known(&self, edition: Edition, code: &WorkflowCode) -> Known {
+        let cache = self.lock();
+        if cache.edition != edition {
+            return Known::Unloaded;
+        }
+        match (cache.workflows.get(code), &cache.codes) {
+            (Some(Entry::Ready(cached)), _) => Known::Ready(cached.clone()),
+            (Some(Entry::Unreadable), _) => Known::Unreadable,
+            (None, Some(codes)) if !codes.contains(code) => Known::Absent,
+            (None, _) => Known::Unloaded,
+        }
+    }
+
+    /// Finds a workflow that is true at this edition of the catalog, which the caller has read in
+    /// the same snapshot; loads it there if need be.
     pub(crate) async fn find(
         &self,
         tx: &mut Tx,
-        version: i64,
+        edition: Edition,
         code: &WorkflowCode,
     ) -> Result<Option<Cached>, Error> {
-        if let Some(cached) = self.cached(version, code) {
-            return Ok(Some(cached));
+        self.reach(tx, edition, Reliance::Unlocked).await?;
+        match self.known(edition, code) {
+            Known::Ready(cached) => return Ok(Some(cached)),
+            Known::Absent => return Ok(None),
+            Known::Unreadable | Known::Unloaded => {}
         }
-        let Some((record, used)) = workflows::load(tx, code).await? else {
+        let Some(loaded) = workflows::load(tx, code).await? else {
             return Ok(None);
         };
-        let cached = Cached {
-            published: Arc::new(publish(record)),
-            used: Arc::new(Mutex::new(used)),
-        };
-        let mut cache = self.lock();
-        // A snapshot may be older than what another task has cached since.
-        if cache.version == version {
-            cache.workflows.insert(code.clone(), cached.clone());
-        }
+        let cached = publish_apart(loaded).await?;
+        self.keep(edition, code, Some(Entry::Ready(cached.clone())));
         Ok(Some(cached))
     }
 
-    fn cached(&self, version: i64, code: &WorkflowCode) -> Option<Cached> {
-        let mut cache = self.lock();
-        if version > cache.version {
-            *cache = Cache {
-                version,
-                workflows: HashMap::new(),
-            };
+    /// Notes what a change of a workflow made of it, which is none when it was deleted. The change
+    /// came right after `before`, and led to `after`.
+    pub(crate) fn changed(
+        &self,
+        (before, after): (Edition, Edition),
+        code: &WorkflowCode,
+        published: Option<(Arc<Published>, BTreeSet<StatusCode>)>,
+    ) {
+        {
+            let mut cache = self.lock();
+            if cache.edition == before {
+                cache.advance(after, Since::Changed(vec![code.clone()]));
+            }
         }
-        if version == cache.version {
-            cache.workflows.get(code).cloned()
+        let entry = published.map(|(published, used)| {
+            let used = Arc::new(Mutex::new(used));
+            Entry::Ready(Cached { published, used })
+        });
+        self.keep(after, code, entry);
+    }
+
+    /// Keeps what was read of a workflow at an edition, unless the cache has left it.
+    fn keep(&self, edition: Edition, code: &WorkflowCode, entry: Option<Entry>) {
+        let mut cache = self.lock();
+        if cache.edition != edition {
+            return;
+        }
+        if let Some(entry) = entry {
+            cache.workflows.insert(code.clone(), entry);
         } else {
-            None
+            cache.workflows.remove(code);
+            if let Some(codes) = &mut cache.codes {
+                codes.remove(code);
+            }
         }
     }
 
@@ -117,7 +288,25 @@ impl Catalog {
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.cache.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Cache {
+    fn advance(&mut self, edition: Edition, since: Since) {
+        match since {
+            Since::Foreign => *self = Self::default(),
+            Since::Changed(changed) => {
+                for code in changed {
+                    self.workflows.remove(&code);
+                    // Whether it is still there is found out when it is loaded.
+                    if let Some(codes) = &mut self.codes {
+                        codes.insert(code);
+                    }
+                }
+            }
+        }
+        self.edition = edition;
     }
 }
 
@@ -137,6 +326,14 @@ impl Cached {
             .unwrap_or_else(PoisonError::into_inner)
             .insert(status);
     }
+
+    /// The statuses that an order is known to have been in.
+    pub(crate) fn used(&self) -> BTreeSet<StatusCode> {
+        self.used
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
 }
 
 /// Compiles a stored workflow. A guard that can no longer be used keeps nothing else from
@@ -153,31 +350,125 @@ pub(crate) fn publish(record: Record) -> Published {
     Published { record, graph }
 }
 
+/// A workflow as it is stored, with the statuses that orders were in.
+type Stored = (Record, BTreeSet<StatusCode>);
+
+/// What was read at an edition: workflows, and why others could not be read.
+type Read = (Edition, Vec<Stored>, Vec<(WorkflowCode, Error)>);
+
+/// Compiles a stored workflow on a thread for that, since a large one takes a second.
+async fn publish_apart((record, used): Stored) -> Result<Cached, Error> {
+    let code = record.workflow.code.clone();
+    let published = compute::on_a_thread(move || publish(record)).await;
+    let published = published.map_err(|panic| Error::Corrupt {
+        table: "workflows",
+        column: "code",
+        row: code.to_string(),
+        source: panic.into(),
+    })?;
+    Ok(Cached {
+        published: Arc::new(published),
+        used: Arc::new(Mutex::new(used)),
+    })
+}
+
 impl Store {
     /// Finds a workflow as it is now.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn workflow(&self, code: &WorkflowCode) -> Result<Option<Arc<Published>>, Error> {
-        let version = self.database().read(async |tx| version(tx).await).await?;
-        self.workflow_at(version, code).await
+        let edition = self.database().read(async |tx| edition(tx).await).await?;
+        self.workflow_at(edition, code).await
     }
 
-    /// Finds a workflow as it is at this version of the catalog, or at a newer one.
+    /// Finds a workflow as it is at this edition of the catalog, or at a newer one.
     pub(crate) async fn workflow_at(
         &self,
-        version: i64,
+        edition: Edition,
         code: &WorkflowCode,
     ) -> Result<Option<Arc<Published>>, Error> {
-        if let Some(cached) = self.catalog().cached(version, code) {
+        match self.catalog().known(edition, code) {
+            Known::Ready(cached) => return Ok(Some(cached.published)),
+            Known::Absent => return Ok(None),
+            Known::Unreadable | Known::Unloaded => {}
+        }
+        let _loading = self.catalog().loading.lock().await;
+        if let Known::Ready(cached) = self.catalog().known(edition, code) {
             return Ok(Some(cached.published));
         }
         // Several tables are read, so all at one instant.
         let loaded = self.database().snapshot(async |tx| {
-            let version = self::version(tx).await?;
-            self.catalog().find(tx, version, code).await
+            let edition = self::edition(tx).await?;
+            self.catalog().find(tx, edition, code).await
         });
         Ok(loaded.await?.map(|cached| cached.published))
+    }
+
+    /// Reads and compiles workflows as they are now and keeps them, so that steps find them ready.
+    /// One that cannot be read is logged and kept as such. A passing failure of the database is
+    /// waited for as long as a commit would wait.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn load_workflows(&self, codes: &BTreeSet<WorkflowCode>) -> Result<(), Error> {
+        let _loading = self.catalog().loading.lock().await;
+        let mut patience = Patience::new(self.settings().commit_patience);
+        let (edition, loaded, mut unreadable) = loop {
+            match self.read_workflows(codes).await {
+                Ok(read) => break read,
+                Err(error) => {
+                    if !error.is_passing() || !patience.wait().await {
+                        return Err(error);
+                    }
+                }
+            }
+        };
+        for stored in loaded {
+            let code = stored.0.workflow.code.clone();
+            match publish_apart(stored).await {
+                Ok(cached) => {
+                    let ready = Some(Entry::Ready(cached));
+                    self.catalog().keep(edition, &code, ready);
+                }
+                Err(error) => unreadable.push((code, error)),
+            }
+        }
+        for (code, error) in unreadable {
+            report(&error, "a workflow cannot be read");
+            let entry = Some(Entry::Unreadable);
+            self.catalog().keep(edition, &code, entry);
+        }
+        Ok(())
+    }
+
+    /// Reads those of some workflows that are not in the cache, and which ones there are.
+    async fn read_workflows(&self, codes: &BTreeSet<WorkflowCode>) -> Result<Read, Error> {
+        let catalog = self.catalog();
+        let read = self.database().snapshot(async |tx| {
+            let edition = edition(tx).await?;
+            catalog.reach(tx, edition, Reliance::Unlocked).await?;
+            let all: BTreeSet<_> = workflows::codes(tx).await?.into_iter().collect();
+            let (mut loaded, mut unreadable) = (Vec::new(), Vec::new());
+            for code in codes.intersection(&all) {
+                if let Known::Ready(_) = catalog.known(edition, code) {
+                    continue;
+                }
+                match workflows::load(tx, code).await {
+                    Ok(found) => loaded.extend(found),
+                    Err(error @ Error::Corrupt { .. }) => unreadable.push((code.clone(), error)),
+                    Err(error) => return Err(error),
+                }
+            }
+            Ok((all, (edition, loaded, unreadable)))
+        });
+        let (all, read) = read.await?;
+        let mut cache = catalog.lock();
+        if cache.edition == read.0 {
+            cache.codes = Some(all);
+        }
+        drop(cache);
+        Ok(read)
     }
 
     /// Lists all workflows as they are now, by code.
@@ -186,10 +477,10 @@ impl Store {
     /// Returns [`Error`] when the database cannot be read.
     pub async fn workflows(&self) -> Result<Vec<Arc<Published>>, Error> {
         let all = self.database().snapshot(async |tx| {
-            let version = version(tx).await?;
+            let edition = edition(tx).await?;
             let mut all = Vec::new();
             for code in workflows::codes(tx).await? {
-                all.extend(self.catalog().find(tx, version, &code).await?);
+                all.extend(self.catalog().find(tx, edition, &code).await?);
             }
             Ok(all)
         });

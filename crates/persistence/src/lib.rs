@@ -15,6 +15,7 @@ mod checkpoint;
 mod chunk;
 mod clock;
 mod commit;
+mod compute;
 mod deliveries;
 mod error;
 mod hints;
@@ -46,8 +47,8 @@ pub use catalog::Published;
 pub use chunk::{Chunk, ChunkLimit};
 pub use clock::{Clock, ManualClock};
 pub use commit::{
-    BatchOutcome, CommitError, Committed, Refusal, Request, Step, StepChange, StepError, Unit,
-    UnitMode, UnitOutcome, lookup::Head,
+    BatchOutcome, CommitError, CommitRound, Committed, Refusal, Request, Step, StepChange,
+    StepError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState, lookup::Head,
 };
 pub use deliveries::{
     Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,

@@ -26,7 +26,9 @@ use diesel_async::{
 use futures::FutureExt;
 use tokio_postgres::{Config, NoTls, config::SslMode};
 
-use crate::Settings;
+use waymark_domain::partition::Partition;
+
+use crate::{Error, Settings};
 
 /// Lookups of a set of keys go through the index of the keys, one by one, however little the
 /// server knows about a table: one that has just grown has no statistics, and a plan that reads
@@ -110,6 +112,36 @@ pub(crate) async fn ask(
         .0
         .store(setting == "remote_apply", Ordering::Relaxed);
     Ok(())
+}
+
+/// Begins a batch on PostgreSQL. Polled before other queries of the same connection, it is sent
+/// before them too, and the server answers in turn: they read what is true under the locks.
+/// Diesel's transaction manager, which wants the connection for itself, knows nothing of it; a
+/// `Lease` of `tx` that ends otherwise than by COMMIT or ROLLBACK closes its connection anyway.
+pub(crate) async fn begin_locked(connection: &PgConn, locks: &[Partition]) -> Result<(), Error> {
+    let sql = begin_locked_sql(locks, &connection.durability);
+    let mut connection: &AsyncPgConnection = connection;
+    Ok(connection.batch_execute(&sql).await?)
+}
+
+/// Begins and locks in one message, for the round trip, and as two statements: one that locked
+/// and read at once could read what was true before the lock. The level is set explicitly,
+/// since under another one everything would be read as it was before. So is what a commit waits
+/// for, whatever the session, which a pooler may share with others, was left with. On SQLite
+/// the transaction holds the lock of the whole file.
+pub(crate) fn begin_locked_sql(locks: &[Partition], durability: &Durability) -> String {
+    let mut sql = format!(
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}",
+        durability.sql()
+    );
+    let numbers = locks.iter().map(|partition| partition.number().to_string());
+    let numbers = numbers.collect::<Vec<_>>().join(", ");
+    if !numbers.is_empty() {
+        sql.push_str("; EXECUTE waymark_lock ('{");
+        sql.push_str(&numbers);
+        sql.push_str("}')");
+    }
+    sql
 }
 
 /// Makes a pool of connections of one role; none is opened yet. What those that write find the

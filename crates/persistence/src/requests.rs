@@ -35,6 +35,20 @@ pub(crate) async fn find(
     }
 }
 
+/// Says whether an answer was remembered under a request id. What it is, and that it lasts, is found
+/// out under locks, by [`find`].
+pub(crate) async fn is_remembered(
+    tx: &mut Tx,
+    scope: &str,
+    request: &Request,
+) -> Result<bool, Error> {
+    let row = definition_requests::table
+        .find((scope, request.id.as_str()))
+        .select(definition_requests::create_time);
+    let found: Option<i64> = on_conn!(tx, |c| row.first(c).await).optional()?;
+    Ok(found.is_some())
+}
+
 /// Remembers the answer to a call.
 pub(crate) async fn remember(
     tx: &mut Tx,

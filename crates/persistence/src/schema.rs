@@ -337,3 +337,12 @@ diesel::table! {
         create_time -> BigInt,
     }
 }
+
+diesel::table! {
+    timer_refreshes (partition, workflow) {
+        partition -> Integer,
+        workflow -> Text,
+        catalog_version -> BigInt,
+        after_key -> BigInt,
+    }
+}

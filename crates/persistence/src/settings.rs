@@ -112,6 +112,12 @@ pub struct Settings {
     pub idle_in_transaction_timeout: Duration,
     /// How long one commit is tried before its callers are told.
     pub commit_patience: Duration,
+    /// How long the steps of one transaction are decided before it is committed and others get
+    /// their turn.
+    pub batch_budget: Duration,
+    /// How long deciding an atomic unit, which cannot be cut, may take; one that takes longer is
+    /// refused.
+    pub atomic_budget: Duration,
     /// The name that PostgreSQL lists the connections under.
     pub application_name: String,
 }
@@ -130,6 +136,8 @@ impl Settings {
             statement_timeout: Duration::from_secs(30),
             idle_in_transaction_timeout: Duration::from_secs(3),
             commit_patience: Duration::from_secs(5),
+            batch_budget: Duration::from_millis(25),
+            atomic_budget: Duration::from_millis(100),
             application_name: "waymark".to_owned(),
         }
     }

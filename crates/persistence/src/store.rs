@@ -13,6 +13,7 @@ use crate::{
     catalog::Catalog,
     checkpoint::Checkpointer,
     clock::AheadWarning,
+    compute::Edits,
     hints::Notifier,
     migrate::{check, migrate},
     postgres::Role,
@@ -56,6 +57,7 @@ struct Inner {
     partitions: PartitionCount,
     tracking_key: TrackingKey,
     catalog: Catalog,
+    edits: Edits,
     timeline: Timeline,
     settings: Settings,
     notifier: Notifier,
@@ -98,6 +100,7 @@ impl Store {
             _watcher: watcher,
             is_new,
             catalog: Catalog::default(),
+            edits: Edits::new(),
             timeline: Timeline::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
@@ -219,6 +222,10 @@ impl Store {
 
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.inner.catalog
+    }
+
+    pub(crate) fn edits(&self) -> &Edits {
+        &self.inner.edits
     }
 
     pub(crate) fn settings(&self) -> &Settings {

@@ -21,7 +21,7 @@ use waymark_domain::partition::Partition;
 use crate::{
     Error, Settings,
     inline::hop,
-    postgres::{self, Durability, PgConn, Role},
+    postgres::{self, Durability, PgConn, Role, begin_locked_sql},
     settings::Address,
     sqlite::{self, SqliteConn},
     storage::DataFile,
@@ -124,7 +124,7 @@ enum Begin<'l> {
     Snapshot,
     /// With the locks of these partitions.
     Write(&'l [Partition]),
-    /// On PostgreSQL the work itself begins, by [`begin_locked`] beside its first reads.
+    /// On PostgreSQL the work itself begins, by [`postgres::begin_locked`] beside its first reads.
     Batch,
 }
 
@@ -281,7 +281,7 @@ impl Database {
     }
 
     /// Runs a batch, which may write. On PostgreSQL it is the work that begins the transaction
-    /// and takes the locks, see [`begin_locked`], so that its first reads need no round trip of
+    /// and takes the locks, see [`postgres::begin_locked`], so that its first reads need no round trip of
     /// their own.
     pub(crate) async fn batch<T>(
         &self,
@@ -562,36 +562,6 @@ async fn end<C: AsyncConnection>(connection: &mut C, end: End) -> diesel::QueryR
         End::Commit => C::TransactionManager::commit_transaction(connection).await,
         End::RollBack => C::TransactionManager::rollback_transaction(connection).await,
     }
-}
-
-/// Begins a batch on PostgreSQL. Polled before other queries of the same connection, it is sent
-/// before them too, and the server answers in turn: they read what is true under the locks.
-/// Diesel's transaction manager, which wants the connection for itself, knows nothing of it; a
-/// [`Lease`] that ends otherwise than by COMMIT or ROLLBACK closes its connection anyway.
-pub(crate) async fn begin_locked(connection: &PgConn, locks: &[Partition]) -> Result<(), Error> {
-    let sql = begin_locked_sql(locks, &connection.durability);
-    let mut connection: &AsyncPgConnection = connection;
-    Ok(connection.batch_execute(&sql).await?)
-}
-
-/// Begins and locks in one message, for the round trip, and as two statements: one that locked
-/// and read at once could read what was true before the lock. The level is set explicitly,
-/// since under another one everything would be read as it was before. So is what a commit waits
-/// for, whatever the session, which a pooler may share with others, was left with. On SQLite
-/// the transaction holds the lock of the whole file.
-fn begin_locked_sql(locks: &[Partition], durability: &Durability) -> String {
-    let mut sql = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}",
-        durability.sql()
-    );
-    let numbers = locks.iter().map(|partition| partition.number().to_string());
-    let numbers = numbers.collect::<Vec<_>>().join(", ");
-    if !numbers.is_empty() {
-        sql.push_str("; EXECUTE waymark_lock ('{");
-        sql.push_str(&numbers);
-        sql.push_str("}')");
-    }
-    sql
 }
 
 async fn begin_sqlite(connection: &mut SqliteConn, sql: &'static str) -> diesel::QueryResult<()> {

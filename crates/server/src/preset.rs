@@ -56,10 +56,11 @@ pub(crate) async fn load(
     };
     let changed = store.change_workflow(
         &change,
-        |present, _| {
+        move |present, _| {
             let wanted = present.map_or(&workflow, |record| &record.workflow);
             Ok::<_, Refusal>((Some(wanted.clone()), ()))
         },
+        |outcome| outcome,
         |_| Vec::new(),
     );
     let changed = changed

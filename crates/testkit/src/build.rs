@@ -121,6 +121,14 @@ pub fn create_for(id: &str, customer: &str, channel: &str) -> Step {
     })
 }
 
+/// Comments on an order of a workflow that does not exist.
+pub fn unknown_workflow(id: &str) -> Step {
+    Step {
+        workflow: workflow_code("unknown"),
+        ..comment(id, "x")
+    }
+}
+
 /// Does something with an order of the workflow `order`.
 pub fn act(id: &str, action: Action) -> Step {
     let command = Command {

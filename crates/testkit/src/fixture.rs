@@ -4,6 +4,7 @@
 use std::{path::PathBuf, time::Duration};
 
 use tempfile::TempDir;
+use tokio::sync::mpsc;
 use waymark_domain::{
     partition::PartitionCount,
     preset,
@@ -90,6 +91,9 @@ impl Fixture {
             write_connections_max: 4,
             connect_timeout: Duration::from_secs(10),
             commit_patience: Duration::from_secs(20),
+            // How long something takes on a busy machine decides nothing here.
+            batch_budget: Duration::from_secs(60),
+            atomic_budget: Duration::from_secs(60),
             ..Settings::new(DatabaseUrl::parse(url).unwrap())
         }
     }
@@ -142,7 +146,7 @@ impl Fixture {
         mode: ChangeMode,
         request: Option<Request>,
         edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
-    ) -> Result<Changed<()>, ChangeError<Refusal>> {
+    ) -> Result<Changed<Outcome<()>>, ChangeError<Refusal>> {
         change_as(&self.store, code, mode, request, edit).await
     }
 
@@ -173,7 +177,8 @@ impl Fixture {
     }
 }
 
-/// Changes a workflow in a store; the bytes remembered are the version, as text.
+/// Changes a workflow in a store; the bytes remembered are the version, as text. The edit may
+/// borrow: the store calls it on a thread of its own, which is answered from here.
 ///
 /// # Errors
 /// Returns what the store answers.
@@ -183,14 +188,20 @@ pub async fn change_as(
     mode: ChangeMode,
     request: Option<Request>,
     edit: impl Fn(Option<&Workflow>) -> Result<Option<Workflow>, Refusal> + Send + Sync,
-) -> Result<Changed<()>, ChangeError<Refusal>> {
+) -> Result<Changed<Outcome<()>>, ChangeError<Refusal>> {
     let change = WorkflowChange {
         workflow: WorkflowCode::new(code).unwrap(),
         request,
         actor: build::actor(),
         mode,
     };
-    let edit = |record: Option<&Record>, _| Ok((edit(record.map(|record| &record.workflow))?, ()));
+    let (ask, mut asked) = mpsc::unbounded_channel();
+    let remote = move |record: Option<&Record>, _| {
+        let (answer, answered) = std::sync::mpsc::channel();
+        let workflow: Option<Workflow> = record.map(|record| record.workflow.clone());
+        ask.send((workflow, answer)).unwrap();
+        Ok::<_, Refusal>((answered.recv().unwrap()?, ()))
+    };
     let version = |outcome: &Outcome<()>| {
         let version = outcome
             .record
@@ -198,7 +209,14 @@ pub async fn change_as(
             .map_or(0, |published| published.record.stamp.version);
         version.to_string().into_bytes()
     };
-    store.change_workflow(&change, edit, version).await
+    let answering = async {
+        while let Some((workflow, answer)) = asked.recv().await {
+            // Nobody listens any more where the change was given up.
+            let _ = answer.send(edit(workflow.as_ref()));
+        }
+    };
+    let changing = store.change_workflow(&change, remote, |outcome| outcome, version);
+    tokio::join!(changing, answering).0
 }
 
 /// Runs statements with SQL on the database at an address, whose server is stopped.

@@ -3,10 +3,12 @@
 use std::{collections::BTreeSet, ops::Range};
 
 use uuid::Uuid;
-use waymark_domain::{history::LogPosition, partition::Partition};
+use waymark_domain::{history::LogPosition, partition::Partition, value::WorkflowCode};
 
 use super::{
     Committed, Refusal, Step, Unit, UnitMode,
+    budget::Budget,
+    turns::{Decided, Turn, Turns, read_ahead, turns_of},
     working::{Purpose, Working},
     write::{self, Mark, Written},
 };
@@ -39,7 +41,11 @@ pub(super) type PieceOutcome = Result<Vec<Result<Committed, Refusal>>, (usize, R
 
 /// A batch that was decided and, but for the commit itself, written.
 pub(super) struct Batch {
-    pub(super) outcomes: Vec<PieceOutcome>,
+    /// What was decided, each piece with the steps that were.
+    pub(super) outcomes: Vec<(Piece, PieceOutcome)>,
+    /// What was left undecided, in the order of units, and the workflows that it waits for.
+    pub(super) rest: Vec<Piece>,
+    pub(super) unloaded: BTreeSet<WorkflowCode>,
     /// Its entries.
     pub(super) entries: Vec<Batched>,
     marks: Vec<(Cached, Mark)>,
@@ -67,7 +73,7 @@ pub(super) struct Group<'u> {
     pub(super) pieces: Vec<Piece>,
 }
 
-/// Gives units that may join a batch, as far as a test admits them: those whose partitions are
+/// Gives units of which nothing was done and that may join a batch, as far as a test admits them: those whose partitions are
 /// locked.
 pub(super) type Latecomers<'l> = dyn FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> + Send + 'l;
 
@@ -88,8 +94,9 @@ pub(super) async fn attempt(
     latecomers: Option<&mut Latecomers<'_>>,
     doubtful: &mut Option<Batch>,
 ) -> Result<Ending<Batch>, Error> {
-    let known = steps(group.units, &group.pieces);
-    let mut working = Working::load(store, tx, locked, &known, Purpose::Commit).await?;
+    let mut turns = turns_of(&group.pieces);
+    let first = read_ahead(group.units, &mut turns);
+    let mut working = Working::load(store, tx, locked, &first, Purpose::Commit).await?;
     if let Some((position, id)) = doubtful.as_ref().and_then(Batch::proof) {
         let found = history::batch(tx, position).await?;
         if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {
@@ -99,16 +106,27 @@ pub(super) async fn attempt(
     if let Some(latecomers) = latecomers {
         let came = group.join(latecomers(&|unit| is_covered(store, locked, unit)));
         if !came.is_empty() {
-            working.join(store, tx, &steps(group.units, &came)).await?;
+            turns.extend(turns_of(&came));
+            let more = read_ahead(group.units, &mut turns);
+            working.join(tx, &more).await?;
         }
     }
-    let outcomes = decide(&mut working, group.units, &group.pieces);
+    let decided = decide(store, tx, &mut working, (group.units.as_slice(), turns)).await?;
+    let batch = Batch {
+        outcomes: decided.outcomes,
+        rest: decided.rest,
+        unloaded: decided.unloaded,
+        entries: Vec::new(),
+        marks: Vec::new(),
+    };
     if working.pending.is_empty() {
-        return Ok(Ending::Commit(Batch {
-            outcomes,
-            entries: Vec::new(),
-            marks: Vec::new(),
-        }));
+        // Where nothing was decided, nobody relies on what was read.
+        let is_empty = batch.outcomes.is_empty();
+        return Ok(if is_empty {
+            Ending::RollBack(batch)
+        } else {
+            Ending::Commit(batch)
+        });
     }
     if let Some((partition, ahead_micros)) = working.ahead() {
         store.warn_ahead(partition, ahead_micros);
@@ -117,13 +135,26 @@ pub(super) async fn attempt(
     let Written { entries, marks } = write::all(tx, &mut working, id).await?;
     let marks = marks
         .into_iter()
-        .filter_map(|mark| Some((working.graphs.get(&mark.0)?.clone(), mark)))
-        .collect();
+        .filter_map(|mark| Some((working.cached(&mark.0)?.clone(), mark)));
     Ok(Ending::Commit(Batch {
-        outcomes,
         entries,
-        marks,
+        marks: marks.collect(),
+        ..batch
     }))
+}
+
+/// Decides what the time suffices for, and reads what that needs.
+async fn decide(
+    store: &Store,
+    tx: &mut Tx,
+    working: &mut Working,
+    (units, turns): (&[Unit], Vec<Turn>),
+) -> Result<Decided, Error> {
+    let mut turns = Turns::new(units, turns, Budget::of(store.settings()));
+    while let Some(unread) = turns.run(working)? {
+        working.join(tx, &unread).await?;
+    }
+    Ok(turns.finish())
 }
 
 impl Group<'_> {
@@ -131,21 +162,21 @@ impl Group<'_> {
     fn join(&mut self, units: Vec<Unit>) -> Vec<Piece> {
         let first = self.units.len();
         self.units.extend(units);
-        let came = pieces(self.units, first);
+        let came = pieces(self.units, |_| 0, first);
         self.pieces.extend_from_slice(&came);
         came
     }
 }
 
-/// The pieces of all units from the one at `first` on.
-pub(super) fn pieces(units: &[Unit], first: usize) -> Vec<Piece> {
+/// The pieces of all units from the one at `first` on, as far as they are not done.
+pub(super) fn pieces(units: &[Unit], done: impl Fn(usize) -> usize, first: usize) -> Vec<Piece> {
     let pieces = units
         .iter()
         .enumerate()
         .skip(first)
         .map(|(index, unit)| Piece {
             unit: index,
-            steps: 0..unit.steps.len(),
+            steps: done(index)..unit.steps.len(),
         });
     pieces.filter(|piece| !piece.steps.is_empty()).collect()
 }
@@ -155,32 +186,6 @@ fn is_covered(store: &Store, locked: &[Partition], unit: &Unit) -> bool {
         let partition = store.partition_of(&step.workflow, &step.order_id);
         locked.binary_search(&partition).is_ok()
     })
-}
-
-/// Runs a batch that shall not be written, in an open snapshot.
-pub(super) async fn rehearse(
-    store: &Store,
-    tx: &mut Tx,
-    units: &[Unit],
-    pieces: &[Piece],
-) -> Result<Vec<PieceOutcome>, Error> {
-    let steps = steps(units, pieces);
-    let partitions = partitions(store, units, pieces);
-    let mut working = Working::load(store, tx, &partitions, &steps, Purpose::Rehearse).await?;
-    Ok(decide(&mut working, units, pieces))
-}
-
-fn decide(working: &mut Working, units: &[Unit], pieces: &[Piece]) -> Vec<PieceOutcome> {
-    let outcomes = pieces.iter().map(|piece| {
-        let (steps, mode) = piece.of(units);
-        working.unit(steps, mode)
-    });
-    outcomes.collect()
-}
-
-fn steps<'u>(units: &'u [Unit], pieces: &[Piece]) -> Vec<&'u Step> {
-    let steps = pieces.iter().flat_map(|piece| piece.of(units).0);
-    steps.collect()
 }
 
 /// The partitions of a batch, in ascending order.

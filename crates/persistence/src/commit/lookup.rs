@@ -1,10 +1,10 @@
 //! What a batch reads after it holds its locks, each as one set.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures::try_join;
+use futures::{future::try_join_all, try_join};
 use waymark_domain::{history::LogPosition, partition::Partition, value::Timestamp};
 
 use super::{
@@ -12,11 +12,12 @@ use super::{
     working::{Purpose, Remembered, RequestRef},
 };
 use crate::{
-    BatchId, Error, catalog,
-    postgres::PgConn,
+    BatchId, Error,
+    catalog::{self, Edition, EditionRow},
+    postgres::{PgConn, begin_locked},
     rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
     schema::{history, journal_pages},
-    tx::{Tx, begin_locked, on_conn},
+    tx::{Tx, on_conn},
 };
 
 /// The longest step: the entry of the call and a hundred automatic ones.
@@ -27,8 +28,8 @@ pub(super) type OrderKey<'k> = (&'k str, &'k str);
 
 /// What every batch begins with.
 pub(super) struct Loaded {
-    /// The version of the catalog.
-    pub(super) catalog_version: i64,
+    /// The edition of the catalog.
+    pub(super) edition: Edition,
     /// The last entry of each partition that has any.
     pub(super) heads: BTreeMap<Partition, Head>,
     /// The orders that there are.
@@ -43,7 +44,7 @@ pub(super) async fn load(
     partitions: &[Partition],
     keys: &[OrderKey<'_>],
 ) -> Result<Loaded, Error> {
-    let (version, heads, orders) = match tx {
+    let (edition, heads, orders) = match tx {
         Tx::Postgres(connection) => {
             let transaction: &PgConn = connection;
             let begun = async {
@@ -53,21 +54,23 @@ pub(super) async fn load(
                 }
             };
             let connection: &AsyncPgConnection = transaction;
-            let version = async {
-                let version = catalog::newest().first(&mut &*connection).await;
-                Ok(version.optional()?.unwrap_or(0))
+            let edition = async {
+                let row = catalog::newest()
+                    .first::<EditionRow>(&mut &*connection)
+                    .await;
+                Edition::read(row.optional()?)
             };
-            let ((), version, heads, orders) = try_join!(
+            let ((), edition, heads, orders) = try_join!(
                 begun,
-                version,
+                edition,
                 read(on_postgres::heads(connection, partitions)),
                 read(on_postgres::orders(connection, keys))
             )?;
             let heads = heads.into_iter().map(head).collect::<Result<_, _>>()?;
-            (version, heads, orders)
+            (edition, heads, orders)
         }
         Tx::Sqlite(_) => (
-            catalog::version(tx).await?,
+            catalog::edition(tx).await?,
             heads(tx, partitions).await?,
             orders_of(tx, keys).await?,
         ),
@@ -76,7 +79,7 @@ pub(super) async fn load(
         .into_iter()
         .map(|head| (head.position.partition, head));
     Ok(Loaded {
-        catalog_version: version,
+        edition,
         heads: heads.collect(),
         orders,
     })
@@ -180,6 +183,35 @@ pub(crate) async fn pages(
     read_pages(partition, order_key, &rows)
 }
 
+/// Finds the older pages of the journals of orders; on PostgreSQL in one round trip.
+pub(super) async fn pages_of_each(
+    tx: &mut Tx,
+    orders: Vec<(Partition, i64)>,
+) -> Result<HashMap<(Partition, i64), Vec<Journal>>, Error> {
+    let mut found = HashMap::with_capacity(orders.len());
+    match tx {
+        Tx::Postgres(connection) => {
+            let connection: &AsyncPgConnection = connection;
+            let read = orders.iter().map(|(partition, order_key)| async move {
+                let pages = pages_of(*partition, *order_key).order(journal_pages::first_sequence);
+                pages.load(&mut &*connection).await
+            });
+            let read: Vec<Vec<(i64, Vec<u8>)>> = try_join_all(read).await?;
+            for ((partition, order_key), rows) in orders.into_iter().zip(read) {
+                let pages = read_pages(partition, order_key, &rows)?;
+                found.insert((partition, order_key), pages);
+            }
+        }
+        Tx::Sqlite(_) => {
+            for (partition, order_key) in orders {
+                let pages = pages(tx, partition, order_key).await?;
+                found.insert((partition, order_key), pages);
+            }
+        }
+    }
+    Ok(found)
+}
+
 /// Reads pages of a journal, each with its first sequence.
 pub(crate) fn read_pages(
     partition: Partition,
@@ -196,15 +228,34 @@ pub(crate) fn read_pages(
     read.collect()
 }
 
-/// Finds the step that was remembered under a request id among the entries at some offsets,
-/// which are those of one order that may have been written by it.
+/// Finds the steps that were remembered under request ids. Each id comes with the offset of an
+/// entry of its order that may have been written by it; on PostgreSQL all are read in one round
+/// trip.
 pub(super) async fn remembered(
     tx: &mut Tx,
-    (partition, order_key, request_id): &RequestRef,
-    offsets: Vec<i64>,
-) -> Result<Option<Remembered>, Error> {
-    for offset in offsets {
-        let mut rows = step(tx, partition.number(), offset).await?;
+    maybe: Vec<(RequestRef, i64)>,
+) -> Result<Vec<(RequestRef, Remembered)>, Error> {
+    let steps: Vec<Vec<EntryRow>> = match tx {
+        Tx::Postgres(connection) => {
+            let connection: &AsyncPgConnection = connection;
+            let read = maybe.iter().map(|((partition, ..), offset)| async move {
+                let step = step_at(partition.number(), *offset).order(history::log_offset);
+                step.load(&mut &*connection).await
+            });
+            try_join_all(read).await?
+        }
+        Tx::Sqlite(connection) => {
+            let mut steps = Vec::with_capacity(maybe.len());
+            for ((partition, ..), offset) in &maybe {
+                let step = step_at(partition.number(), *offset).order(history::log_offset);
+                steps.push(step.load(&mut ***connection).await?);
+            }
+            steps
+        }
+    };
+    let mut remembered = Vec::new();
+    for ((key, _), mut rows) in maybe.into_iter().zip(steps) {
+        let (_, order_key, request_id) = &key;
         let is_it = |row: &EntryRow| {
             row.order_key == *order_key && row.request_id.as_deref() == Some(request_id.as_str())
         };
@@ -213,21 +264,22 @@ pub(super) async fn remembered(
         };
         let fingerprint = first.fingerprint.take().unwrap_or_default();
         let entries = rows.iter().map(EntryRow::logged);
-        return Ok(Some(Remembered::Stored {
+        let stored = Remembered::Stored {
             fingerprint,
             entries: entries.collect::<Result<_, _>>()?,
-        }));
+        };
+        remembered.push((key, stored));
     }
-    Ok(None)
+    Ok(remembered)
 }
 
-/// All entries of the step that begins at an offset.
-async fn step(tx: &mut Tx, partition: i32, offset: i64) -> Result<Vec<EntryRow>, Error> {
-    let rows = history::table
-        .filter(history::partition.eq(partition))
+/// The query for all entries of the step that begins at an offset.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn step_at(number: i32, offset: i64) -> _ {
+    let end: i64 = offset + STEP_ENTRIES_MAX;
+    history::table
+        .filter(history::partition.eq(number))
         .filter(history::log_offset.ge(offset))
-        .filter(history::log_offset.lt(offset + STEP_ENTRIES_MAX))
+        .filter(history::log_offset.lt(end))
         .filter(history::step_offset.eq(offset))
-        .order(history::log_offset);
-    Ok(on_conn!(tx, |c| rows.load::<EntryRow>(c).await)?)
 }

@@ -1,21 +1,26 @@
 //! Committing steps: the one way in which orders change.
 //!
 //! [`Store::commit`](crate::Store::commit) takes many units of steps and writes
-//! all that is not refused in one transaction. `attempt` is that transaction,
-//! `working` the part of it that happens in memory, `retry` what happens when
-//! the database refuses or the connection dies.
+//! all that is not refused, a transaction at a time. `attempt` is such a transaction,
+//! `working` the part of it that happens in memory, `turns` who has its turn there
+//! and for how long, `retry` what happens when the database refuses or the
+//! connection dies.
 
+mod answers;
 mod attempt;
+mod budget;
 pub(crate) mod lookup;
 mod on_postgres;
 mod on_sqlite;
+mod rehearse;
 pub(crate) mod retry;
 mod slots;
 mod statements;
+mod turns;
 mod working;
 mod write;
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use waymark_domain::{
     history::Logged,
@@ -83,6 +88,73 @@ pub struct BatchOutcome {
     /// What is known to be in the log now, those of a partition in its order and in whole steps. Entries whose commit
     /// may or may not have happened are not among it.
     pub written: Vec<Batched>,
+}
+
+/// A unit on its way: what became of its first steps, and the others that wait.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct UnitProgress {
+    unit: Unit,
+    done: Vec<Result<Committed, StepError>>,
+}
+
+impl UnitProgress {
+    /// A unit of which nothing was done.
+    pub fn new(unit: Unit) -> Self {
+        Self {
+            unit,
+            done: Vec::new(),
+        }
+    }
+
+    /// The unit.
+    pub fn unit(&self) -> &Unit {
+        &self.unit
+    }
+
+    /// The unit, whatever was done of it.
+    pub fn into_unit(self) -> Unit {
+        self.unit
+    }
+
+    /// What became of its first steps.
+    pub fn done(&self) -> &[Result<Committed, StepError>] {
+        &self.done
+    }
+
+    /// Ends the unit with an error for every step that was not done.
+    ///
+    /// # Errors
+    /// Returns the error when none was done.
+    pub fn give_up(self, error: CommitError) -> Result<UnitOutcome, CommitError> {
+        let Self { unit, mut done } = self;
+        if done.is_empty() {
+            return Err(error);
+        }
+        done.resize(unit.steps.len(), Err(StepError::Failed(error)));
+        Ok(UnitOutcome::Done(done))
+    }
+}
+
+/// How far a unit has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum UnitState {
+    /// It has ended.
+    Ended(Result<UnitOutcome, CommitError>),
+    /// Others shall have their turn before it goes on.
+    Unfinished(UnitProgress),
+}
+
+/// What became of one turn at the database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CommitRound {
+    /// How far each unit has come, in turn. Those that are not finished must come again in this
+    /// order, and before any unit that came later and is about one of their orders.
+    pub units: Vec<UnitState>,
+    /// As in [`BatchOutcome`].
+    pub written: Vec<Batched>,
+    /// The workflows that steps wait for; see
+    /// [`Store::load_workflows`](crate::Store::load_workflows).
+    pub unloaded: BTreeSet<WorkflowCode>,
 }
 
 /// What became of a unit.
@@ -155,6 +227,12 @@ pub enum Refusal {
         /// Its id.
         order_id: OrderId,
     },
+    /// Deciding it takes longer than others may be made to wait.
+    #[error("deciding it takes longer than the {} ms that others may be made to wait", budget.as_millis())]
+    TooCostly {
+        /// How long it may take.
+        budget: Duration,
+    },
     /// A rule of the workflow forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -168,6 +246,7 @@ impl Refusal {
             Self::WorkflowNotFound { .. } => "WORKFLOW_NOT_FOUND",
             Self::OrderNotFound { .. } => "ORDER_NOT_FOUND",
             Self::OrderExists { .. } => "ORDER_EXISTS",
+            Self::TooCostly { .. } => "TOO_COSTLY",
             Self::Rejected(rejection) => rejection.reason(),
         }
     }
@@ -179,6 +258,9 @@ pub enum CommitError {
     /// The database could not be reached or was too busy. Nothing was written.
     #[error("the database is not available; nothing was written")]
     Unavailable,
+    /// Too much is waiting to be computed. Nothing was written.
+    #[error("too much is waiting already; nothing was written")]
+    Overloaded,
     /// There is no room for it on the disk. Nothing was written.
     #[error("the disk of the database is full; nothing was written")]
     StorageFull,

@@ -2,48 +2,87 @@
 //! whole; another one is put down to a single step, found by splitting; a commit
 //! that was not answered is looked up.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::time::Instant;
 use uuid::Uuid;
 use waymark_domain::partition::Partition;
 
 use super::{
-    BatchOutcome, CommitError, Refusal, StepError, Unit, UnitMode, UnitOutcome,
-    attempt::{
-        Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces, rehearse,
-    },
+    BatchOutcome, CommitError, CommitRound, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
+    answers::Answers,
+    attempt::{Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces},
+    rehearse::rehearse,
 };
-use crate::{Batched, Error, Store, tx::WriteFailure};
+use crate::{Error, Store, tx::WriteFailure};
 
 const ATTEMPTS_MAX: u32 = 100;
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
 
 impl Store {
-    /// Commits all steps that are not refused, in one transaction, and says what became of
-    /// each unit and what is in the log now.
+    /// Commits all steps that are not refused, in as many transactions as that takes, and says
+    /// what became of each unit and what is in the log now.
     ///
     /// The future may only be dropped where nobody needs the answer: what it was about to
     /// commit may be committed all the same. So run it in a task of its own.
     pub async fn commit(&self, units: Vec<Unit>) -> BatchOutcome {
-        self.commit_joined(units, &[], |_| Vec::new()).await
+        let mut ended: Vec<_> = units.iter().map(|_| None).collect();
+        let mut written = Vec::new();
+        let (mut places, mut waiting): (Vec<_>, Vec<_>) =
+            units.into_iter().map(UnitProgress::new).enumerate().unzip();
+        while !waiting.is_empty() {
+            let round = self.commit_round(waiting, &[], |_| Vec::new()).await;
+            written.extend(round.written);
+            let cannot_load = if round.unloaded.is_empty() {
+                None
+            } else {
+                self.load_workflows(&round.unloaded).await.err()
+            };
+            waiting = Vec::new();
+            let mut still = Vec::new();
+            for (place, state) in places.into_iter().zip(round.units) {
+                let outcome = match (state, &cannot_load) {
+                    (UnitState::Ended(outcome), _) => outcome,
+                    (UnitState::Unfinished(progress), Some(error)) => {
+                        report(error, "workflows cannot be loaded");
+                        progress.give_up(CommitError::from(error))
+                    }
+                    (UnitState::Unfinished(progress), None) => {
+                        waiting.push(progress);
+                        still.push(place);
+                        continue;
+                    }
+                };
+                if let Some(ended) = ended.get_mut(place) {
+                    *ended = Some(outcome);
+                }
+            }
+            places = still;
+        }
+        let units = ended
+            .into_iter()
+            .map(|ended| ended.unwrap_or(Err(CommitError::Database)));
+        BatchOutcome {
+            units: units.collect(),
+            written,
+        }
     }
 
-    /// Commits as [`Store::commit`] does, with the locks of more partitions. Once all locks are
-    /// held it asks once for more units, those that came meanwhile; it gives a test that tells
-    /// whether a unit lies in the locked partitions and may join. The answers to these follow
-    /// those to the first ones.
-    pub async fn commit_joined(
+    /// Commits what the time of a transaction suffices for, with the locks of more partitions, and
+    /// says how far each unit has come. Once all locks are held it asks once for more units, those
+    /// that came meanwhile; it gives a test that tells whether a unit lies in the locked partitions
+    /// and may join. The answers to these follow those to the first ones.
+    pub async fn commit_round(
         &self,
-        mut units: Vec<Unit>,
+        units: Vec<UnitProgress>,
         locks: &[Partition],
         mut latecomers: impl FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> + Send,
-    ) -> BatchOutcome {
+    ) -> CommitRound {
         let mut latecomers: Option<&mut Latecomers<'_>> = Some(&mut latecomers);
-        let mut answers = Answers::default();
-        let mut written: Vec<Batched> = Vec::new();
-        let mut waiting = vec![pieces(&units, 0)];
+        let (mut units, mut answers) = Answers::of(units);
+        let (mut written, mut unloaded) = (Vec::new(), BTreeSet::new());
+        let mut waiting = vec![pieces(&units, |unit| answers.done(unit), 0)];
         while let Some(pieces) = waiting.pop().filter(|pieces| !pieces.is_empty()) {
             let mut group = Group {
                 units: &mut units,
@@ -54,53 +93,47 @@ impl Store {
             answers.await_all(&units);
             match done {
                 Ok(batch) => {
-                    answers.put(&pieces, batch.outcomes);
+                    answers.put(batch.outcomes);
                     written.extend(batch.entries);
+                    unloaded.extend(batch.unloaded);
+                    if !batch.rest.is_empty() {
+                        // What waits may come behind what was left.
+                        break;
+                    }
                 }
-                Err(Trouble::GivenUp(errors)) => answers.fail(&pieces, &errors),
+                Err(Trouble::GivenUp(failed)) => answers.fail(&failed),
                 Err(Trouble::Refused(error)) => {
                     if let Some((first, second)) = split(&units, &pieces) {
                         waiting.extend([second, first]);
                     } else {
                         report(&error, "the database refused a step");
-                        answers.fail(&pieces, &[CommitError::Database]);
+                        let failed = pieces
+                            .into_iter()
+                            .map(|piece| (piece, CommitError::Database));
+                        answers.fail(&failed.collect::<Vec<_>>());
                     }
                 }
             }
         }
         answers.await_all(&units);
-        BatchOutcome {
-            units: answers.finish(&units),
+        CommitRound {
+            units: answers.finish(units),
             written,
+            unloaded,
         }
     }
 
     /// Says what a commit of this unit would answer now, and writes nothing. Request ids are
-    /// neither looked up nor remembered, and the entries have offset 0.
+    /// neither looked up nor remembered, and the entries have offset 0. What cannot be decided in
+    /// a second is refused as too costly.
     ///
     /// # Errors
     /// Returns [`CommitError`] when the database cannot be read.
     pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
-        let units = [unit];
-        let group = pieces(&units, 0);
-        let outcomes = self
-            .database()
-            .snapshot(async |tx| rehearse(self, tx, &units, &group).await);
-        match outcomes.await {
-            Ok(outcomes) => {
-                let mut answers = Answers::default();
-                answers.await_all(&units);
-                answers.put(&group, outcomes);
-                answers
-                    .finish(&units)
-                    .pop()
-                    .unwrap_or(Err(CommitError::Database))
-            }
-            Err(error) => {
-                report(&error, "a rehearsal failed");
-                Err(CommitError::from(&error))
-            }
-        }
+        rehearse(self, unit).await.map_err(|error| {
+            report(&error, "a rehearsal failed");
+            CommitError::from(&error)
+        })
     }
 
     async fn commit_group(
@@ -149,8 +182,8 @@ impl Store {
             tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
             if error.is_of_storage() || !patience.wait().await {
                 report(&error, "a commit was given up");
-                let errors = given_up(&group.pieces, doubtful.as_ref(), &error);
-                return Err(Trouble::GivenUp(errors));
+                let failed = given_up(&group.pieces, doubtful, &error);
+                return Err(Trouble::GivenUp(failed));
             }
         }
     }
@@ -159,35 +192,41 @@ impl Store {
 enum Trouble {
     /// The database refuses something in the group.
     Refused(Error),
-    /// Patience is at an end; one answer for each piece.
-    GivenUp(Vec<CommitError>),
+    /// Patience is at an end; what is true of each piece, those of a unit in turn.
+    GivenUp(Vec<(Piece, CommitError)>),
 }
 
 /// What was refused by a rule was not written whatever became of the commit, but the rule
-/// judged by what its neighbours did, so only what the database lacks is true of it. What was written
-/// before by the same call was seen, but whether it lasts is not known either.
-fn given_up(group: &[Piece], doubtful: Option<&Batch>, error: &Error) -> Vec<CommitError> {
+/// judged by what its neighbours did, so only what the database lacks is true of it. What was
+/// written before by the same call was seen, but whether it lasts is not known either.
+fn given_up(group: &[Piece], doubtful: Option<Batch>, error: &Error) -> Vec<(Piece, CommitError)> {
     let lacking = match CommitError::from(error) {
         // A refusal that was put down to no step, while a commit was not answered.
         CommitError::Database => CommitError::Unavailable,
         lacking => lacking,
     };
     let Some(batch) = doubtful else {
-        return vec![lacking; group.len()];
+        return group
+            .iter()
+            .cloned()
+            .map(|piece| (piece, lacking))
+            .collect();
     };
     let wrote = |outcome: &PieceOutcome| {
         outcome
             .as_ref()
             .is_ok_and(|steps| steps.iter().any(Result::is_ok))
     };
-    let errors = batch.outcomes.iter().map(|outcome| {
-        if wrote(outcome) {
+    let decided = batch.outcomes.into_iter().map(|(piece, outcome)| {
+        let error = if wrote(&outcome) {
             CommitError::OutcomeUnknown
         } else {
             lacking
-        }
+        };
+        (piece, error)
     });
-    errors.collect()
+    let rest = batch.rest.into_iter().map(|piece| (piece, lacking));
+    decided.chain(rest).collect()
 }
 
 pub(crate) struct Patience {
@@ -250,86 +289,6 @@ fn split(units: &[Unit], group: &[Piece]) -> Option<(Vec<Piece>, Vec<Piece>)> {
             Some((first.to_vec(), second.to_vec()))
         }
     }
-}
-
-type StepAnswer = Result<super::Committed, StepError>;
-
-enum Answer {
-    Steps(Vec<StepAnswer>),
-    Refused { index: usize, refusal: Refusal },
-}
-
-/// The answers of all units as they come in, each unit's pieces in turn.
-#[derive(Default)]
-struct Answers(Vec<Answer>);
-
-impl Answers {
-    /// Makes room for the units that it does not know yet.
-    fn await_all(&mut self, units: &[Unit]) {
-        let new = units.iter().skip(self.0.len());
-        self.0
-            .extend(new.map(|unit| Answer::Steps(Vec::with_capacity(unit.steps.len()))));
-    }
-
-    fn put(&mut self, group: &[Piece], outcomes: Vec<PieceOutcome>) {
-        for (piece, outcome) in group.iter().zip(outcomes) {
-            let Some(answer) = self.0.get_mut(piece.unit) else {
-                continue;
-            };
-            match (outcome, answer) {
-                (Ok(steps), Answer::Steps(answers)) => {
-                    answers.extend(
-                        steps
-                            .into_iter()
-                            .map(|step| step.map_err(StepError::Refused)),
-                    );
-                }
-                (Err((index, refusal)), answer) => *answer = Answer::Refused { index, refusal },
-                (Ok(_), Answer::Refused { .. }) => {}
-            }
-        }
-    }
-
-    /// Fails the pieces of a group, each with its own error or all with the only one.
-    fn fail(&mut self, group: &[Piece], errors: &[CommitError]) {
-        for (piece, error) in group.iter().zip(errors.iter().cycle()) {
-            if let Some(Answer::Steps(answers)) = self.0.get_mut(piece.unit) {
-                answers.extend(piece.steps.clone().map(|_| Err(StepError::Failed(*error))));
-            }
-        }
-    }
-
-    fn finish(self, units: &[Unit]) -> Vec<Result<UnitOutcome, CommitError>> {
-        let answers = self
-            .0
-            .into_iter()
-            .zip(units)
-            .map(|(answer, unit)| match answer {
-                Answer::Refused { index, refusal } => Ok(UnitOutcome::Refused { index, refusal }),
-                Answer::Steps(steps) => match failure(&steps) {
-                    Some(error) => Err(error),
-                    None if steps.len() == unit.steps.len() => Ok(UnitOutcome::Done(steps)),
-                    None => Err(CommitError::Database),
-                },
-            });
-        answers.collect()
-    }
-}
-
-/// The error of a unit whose steps all failed.
-fn failure(steps: &[StepAnswer]) -> Option<CommitError> {
-    let mut worst = None;
-    for step in steps {
-        match step {
-            Err(StepError::Failed(error)) => {
-                worst = worst
-                    .filter(|e| *e == CommitError::OutcomeUnknown)
-                    .or(Some(*error));
-            }
-            Ok(_) | Err(StepError::Refused(_)) => return None,
-        }
-    }
-    worst
 }
 
 pub(crate) fn report(error: &Error, message: &'static str) {

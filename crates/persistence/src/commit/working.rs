@@ -3,9 +3,10 @@
 //! steps before it left.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     ops::Range,
     sync::Arc,
+    time::Instant,
 };
 
 use waymark_domain::{
@@ -16,10 +17,17 @@ use waymark_domain::{
 };
 
 use super::{
-    Committed, Refusal, Request, Step, StepChange, UnitMode, lookup,
+    Committed, Refusal, Request, Step, StepChange,
+    budget::{self, Stretch},
+    lookup,
     slots::{self, Log, OrderRef, Slot},
 };
-use crate::{Error, Published, Store, catalog::Cached, rows::order::OrderRow, tx::Tx};
+use crate::{
+    Error, Published, Store,
+    catalog::{Cached, Edition, Known, Reliance},
+    rows::order::OrderRow,
+    tx::Tx,
+};
 
 /// Whether the batch is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,9 +67,10 @@ pub(super) type RequestRef = (Partition, i64, RequestId);
 
 /// A batch in progress.
 pub(super) struct Working {
+    store: Store,
     purpose: Purpose,
-    catalog_version: i64,
-    pub(super) graphs: HashMap<WorkflowCode, Cached>,
+    edition: Edition,
+    workflows: HashMap<WorkflowCode, Known>,
     pub(super) slots: HashMap<OrderRef, Slot>,
     pub(super) pending: Vec<Pending>,
     pub(super) logs: BTreeMap<Partition, Log>,
@@ -69,10 +78,10 @@ pub(super) struct Working {
 }
 
 /// What an atomic unit goes back to.
-struct Savepoint {
+pub(super) struct Savepoint {
     pending: usize,
     logs: BTreeMap<Partition, Log>,
-    slots: Vec<(OrderRef, Slot)>,
+    slots: HashMap<OrderRef, Slot>,
 }
 
 impl Working {
@@ -90,36 +99,34 @@ impl Working {
             store.compare_locked(partitions, &loaded.heads);
         }
         let mut working = Self {
+            store: store.clone(),
             purpose,
-            catalog_version: loaded.catalog_version,
-            graphs: HashMap::new(),
+            edition: loaded.edition,
+            workflows: HashMap::new(),
             slots: HashMap::with_capacity(slots.len()),
             pending: Vec::with_capacity(steps.len()),
             logs: slots::logs(store, partitions, &loaded.heads),
             remembered: HashMap::new(),
         };
-        working
-            .admit(store, tx, steps, slots, loaded.orders)
-            .await?;
+        let catalog = store.catalog();
+        match purpose {
+            Purpose::Commit => catalog.reach(tx, loaded.edition, Reliance::Locked).await?,
+            Purpose::Rehearse => working.find_workflows(tx, steps).await?,
+        }
+        working.admit(tx, steps, slots, loaded.orders).await?;
         Ok(working)
     }
 
     /// Reads what more steps need, in partitions whose locks are held.
-    pub(super) async fn join(
-        &mut self,
-        store: &Store,
-        tx: &mut Tx,
-        steps: &[&Step],
-    ) -> Result<(), Error> {
-        let mut slots = slots::empty(store, steps);
+    pub(super) async fn join(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
+        let mut slots = slots::empty(&self.store, steps);
         slots.retain(|order_ref, _| !self.slots.contains_key(order_ref));
         let orders = lookup::orders_of(tx, &slots::keys(&slots)).await?;
-        self.admit(store, tx, steps, slots, orders).await
+        self.admit(tx, steps, slots, orders).await
     }
 
     async fn admit(
         &mut self,
-        store: &Store,
         tx: &mut Tx,
         steps: &[&Step],
         mut slots: HashMap<OrderRef, Slot>,
@@ -127,79 +134,71 @@ impl Working {
     ) -> Result<(), Error> {
         slots::fill(&mut slots, orders)?;
         self.slots.extend(slots);
-        for step in steps {
-            if !self.graphs.contains_key(&step.workflow)
-                && let Some(cached) = store
-                    .catalog()
-                    .find(tx, self.catalog_version, &step.workflow)
-                    .await?
-            {
-                self.graphs.insert(step.workflow.clone(), cached);
-            }
-        }
         match self.purpose {
             Purpose::Commit => self.remember_stored(tx, steps).await,
             Purpose::Rehearse => Ok(()),
         }
     }
 
-    /// Finds what was written under the request ids of the batch before. As a rule nothing
-    /// was, and the journals say so.
+    /// Finds what was written under the request ids of steps before. As a rule nothing was, and
+    /// the journals say so.
     async fn remember_stored(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
-        let mut pages = HashMap::new();
+        let asked = steps.iter().filter_map(|step| {
+            let request = step.request.as_ref()?;
+            let order_ref = (step.workflow.clone(), step.order_id.clone());
+            Some((&request.id, self.slots.get(&order_ref)?))
+        });
+        let asked = asked.collect::<Vec<_>>();
+        let paged = asked
+            .iter()
+            .filter(|(_, slot)| slot.journal.first_sequence() > 1)
+            .map(|(_, slot)| (slot.partition, slot.order_key));
+        let paged: BTreeSet<_> = paged.collect();
+        let pages = lookup::pages_of_each(tx, paged.into_iter().collect()).await?;
+        let maybe = asked.into_iter().flat_map(|(id, slot)| {
+            let older = pages.get(&(slot.partition, slot.order_key));
+            let journals = older.into_iter().flatten().chain([&slot.journal]);
+            let offsets = journals.flat_map(move |journal| journal.maybe_written_by(id));
+            offsets.map(move |offset| ((slot.partition, slot.order_key, id.clone()), offset))
+        });
+        for (key, stored) in lookup::remembered(tx, maybe.collect()).await? {
+            self.remembered.insert(key, stored);
+        }
+        Ok(())
+    }
+
+    /// Finds the workflows of steps as they are in an open snapshot, and loads them if need be.
+    async fn find_workflows(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
         for step in steps {
-            let slot = self
-                .slots
-                .get(&(step.workflow.clone(), step.order_id.clone()));
-            let (Some(request), Some(slot)) = (&step.request, slot) else {
-                continue;
-            };
-            let place = (slot.partition, slot.order_key);
-            // Several steps of a batch may be about one order.
-            if slot.journal.first_sequence() > 1 && !pages.contains_key(&place) {
-                let found = lookup::pages(tx, slot.partition, slot.order_key).await?;
-                pages.insert(place, found);
-            }
-            let offsets = pages
-                .get(&place)
-                .into_iter()
-                .flatten()
-                .chain([&slot.journal])
-                .flat_map(|journal| journal.maybe_written_by(&request.id))
-                .collect();
-            let key = (slot.partition, slot.order_key, request.id.clone());
-            if let Some(stored) = lookup::remembered(tx, &key, offsets).await? {
-                self.remembered.insert(key, stored);
+            if !self.workflows.contains_key(&step.workflow) {
+                let catalog = self.store.catalog();
+                let found = catalog.find(tx, self.edition, &step.workflow).await?;
+                let known = found.map_or(Known::Absent, Known::Ready);
+                self.workflows.insert(step.workflow.clone(), known);
             }
         }
         Ok(())
     }
 
-    /// Decides the steps of one unit in turn. An atomic unit ends at the first refusal, and
-    /// leaves nothing behind.
-    pub(super) fn unit(
-        &mut self,
-        steps: &[Step],
-        mode: UnitMode,
-    ) -> Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)> {
-        if mode == UnitMode::Separate {
-            return Ok(steps.iter().map(|step| self.step(step)).collect());
+    /// What is known of a workflow in this batch; it is asked for once.
+    pub(super) fn known(&mut self, code: &WorkflowCode) -> &Known {
+        if !self.workflows.contains_key(code) {
+            let known = self.store.catalog().known(self.edition, code);
+            self.workflows.insert(code.clone(), known);
         }
-        let savepoint = self.savepoint(steps);
-        let mut done = Vec::with_capacity(steps.len());
-        for (index, step) in steps.iter().enumerate() {
-            match self.step(step) {
-                Ok(committed) => done.push(Ok(committed)),
-                Err(refusal) => {
-                    self.restore(savepoint);
-                    return Err((index, refusal));
-                }
-            }
-        }
-        Ok(done)
+        self.workflows.get(code).unwrap_or(&Known::Absent)
     }
 
-    fn step(&mut self, step: &Step) -> Result<Committed, Refusal> {
+    /// A workflow by which a step was judged.
+    pub(super) fn cached(&self, code: &WorkflowCode) -> Option<&Cached> {
+        match self.workflows.get(code)? {
+            Known::Ready(cached) => Some(cached),
+            Known::Absent | Known::Unreadable | Known::Unloaded => None,
+        }
+    }
+
+    /// Decides a step on what the steps before it left.
+    pub(super) fn step(&mut self, step: &Step, stretch: &Stretch) -> Result<Committed, Refusal> {
         let order_ref = (step.workflow.clone(), step.order_id.clone());
         if let Some(replayed) = self.replay(step, &order_ref)? {
             return Ok(replayed);
@@ -207,11 +206,12 @@ impl Working {
         let not_found = || Refusal::WorkflowNotFound {
             workflow: step.workflow.clone(),
         };
-        let cached = self.graphs.get(&step.workflow).ok_or_else(not_found)?;
+        let cached = self.cached(&step.workflow).ok_or_else(not_found)?;
         let slot = self.slots.get(&order_ref);
         let log = slot.and_then(|slot| self.logs.get(&slot.partition));
         let moment = log.map_or_else(|| Timestamp::default().into(), |log| log.moment);
         let graph = &cached.published.graph;
+        let began = Instant::now();
         let entries = match (&step.change, slot.and_then(|slot| slot.order.as_ref())) {
             (StepChange::Create(new, context), None) => order::create(graph, new, context, moment)?,
             (StepChange::Change(command), Some(order)) => {
@@ -225,6 +225,7 @@ impl Working {
             }
             (StepChange::Change(_), None) => return Err(order_not_found(step)),
         };
+        budget::check_step(stretch, began)?;
         let published = Arc::clone(&cached.published);
         self.accept(step, &order_ref, entries, published)
             .ok_or_else(|| order_not_found(step))
@@ -268,7 +269,7 @@ impl Working {
             });
         }
         // An order has a workflow.
-        let published = self.graphs.get(&step.workflow);
+        let published = self.cached(&step.workflow);
         Ok(published.map(|cached| Committed {
             order: order.clone(),
             entries,
@@ -357,20 +358,26 @@ impl Working {
         })
     }
 
-    fn savepoint(&self, steps: &[Step]) -> Savepoint {
-        let slots = steps.iter().filter_map(|step| {
-            let order_ref = (step.workflow.clone(), step.order_id.clone());
-            let slot = self.slots.get(&order_ref)?.clone();
-            Some((order_ref, slot))
-        });
+    /// What an atomic unit that begins now goes back to.
+    pub(super) fn savepoint(&self) -> Savepoint {
         Savepoint {
             pending: self.pending.len(),
             logs: self.logs.clone(),
-            slots: slots.collect(),
+            slots: HashMap::new(),
         }
     }
 
-    fn restore(&mut self, savepoint: Savepoint) {
+    /// Adds the order of a step that is about to be decided.
+    pub(super) fn protect(&self, savepoint: &mut Savepoint, step: &Step) {
+        let order_ref = (step.workflow.clone(), step.order_id.clone());
+        if let Some(slot) = self.slots.get(&order_ref) {
+            let slots = savepoint.slots.entry(order_ref);
+            slots.or_insert_with(|| slot.clone());
+        }
+    }
+
+    /// Goes back to a savepoint.
+    pub(super) fn restore(&mut self, savepoint: Savepoint) {
         self.pending.truncate(savepoint.pending);
         self.logs = savepoint.logs;
         self.slots.extend(savepoint.slots);

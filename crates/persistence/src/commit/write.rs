@@ -7,7 +7,8 @@ use std::{
 };
 
 use diesel::{ExpressionMethods, QueryDsl};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::future::try_join_all;
 use waymark_domain::value::{ActorId, StatusCode, WorkflowCode};
 
 use super::{
@@ -234,23 +235,41 @@ fn customers(working: &Working) -> Customers {
     customers
 }
 
+/// On PostgreSQL in two round trips, however many there are.
 async fn write_customers(tx: &mut Tx, customers: Customers) -> Result<(), Error> {
     use customer_orders::{customer_id, order_key, partition, table, workflow};
-    for (code, id, number, key) in customers.lost {
-        let row = table.find((code, id, number, key));
-        on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
-    }
-    for (code, id, number, key) in customers.gained {
+    let delete = |row: CustomerRow| diesel::delete(table.find(row));
+    let insert = |(code, id, number, key): CustomerRow| {
         let row = (
             workflow.eq(code),
             customer_id.eq(id),
             partition.eq(number),
             order_key.eq(key),
         );
-        on_conn!(tx, |c| diesel::insert_into(table)
-            .values(row)
-            .execute(c)
-            .await)?;
+        diesel::insert_into(table).values(row)
+    };
+    match tx {
+        Tx::Postgres(connection) => {
+            let connection: &AsyncPgConnection = connection;
+            let lost = customers
+                .lost
+                .into_iter()
+                .map(|row| async move { delete(row).execute(&mut &*connection).await });
+            let _: Vec<usize> = try_join_all(lost).await?;
+            let gained = customers
+                .gained
+                .into_iter()
+                .map(|row| async move { insert(row).execute(&mut &*connection).await });
+            let _: Vec<usize> = try_join_all(gained).await?;
+        }
+        Tx::Sqlite(connection) => {
+            for row in customers.lost {
+                delete(row).execute(&mut ***connection).await?;
+            }
+            for row in customers.gained {
+                insert(row).execute(&mut ***connection).await?;
+            }
+        }
     }
     Ok(())
 }
@@ -261,8 +280,8 @@ fn marks(working: &Working) -> BTreeSet<Mark> {
     let mut marks = BTreeSet::new();
     for pending in &working.pending {
         let (workflow, status) = (&pending.logged.workflow, &pending.logged.entry.to.status);
-        let graph = working.graphs.get(workflow);
-        if !graph.is_some_and(|cached| cached.is_used(status)) {
+        let cached = working.cached(workflow);
+        if !cached.is_some_and(|cached| cached.is_used(status)) {
             marks.insert((workflow.clone(), status.clone()));
         }
     }

@@ -76,12 +76,12 @@ impl Store {
             .iter()
             .map(|(workflow, id)| (workflow.as_str(), id.as_str()))
             .collect();
-        let (rows, version) = self
+        let (rows, edition) = self
             .database()
             .read(async |tx| {
                 let rows = lookup::orders_of(tx, &index).await?;
                 // Later than the orders: a workflow that is newer knows where they stand.
-                Ok((rows, catalog::version(tx).await?))
+                Ok((rows, catalog::edition(tx).await?))
             })
             .await?;
         let rows: HashMap<_, _> = rows
@@ -92,7 +92,7 @@ impl Store {
         let mut found = Vec::with_capacity(keys.len());
         for (workflow, id) in keys {
             if !workflows.contains_key(workflow) {
-                workflows.insert(workflow, self.workflow_at(version, workflow).await?);
+                workflows.insert(workflow, self.workflow_at(edition, workflow).await?);
             }
             let row = rows.get(&(workflow.as_str(), id.as_str()));
             found.push(Found {

@@ -38,8 +38,8 @@ impl Store {
             let Some(row) = lookup::orders_of(tx, &[key]).await?.pop() else {
                 return Ok(None);
             };
-            let version = catalog::version(tx).await?;
-            let cached = self.catalog().find(tx, version, &token.workflow).await?;
+            let edition = catalog::edition(tx).await?;
+            let cached = self.catalog().find(tx, edition, &token.workflow).await?;
             let Some(cached) = cached else {
                 return Ok(None);
             };

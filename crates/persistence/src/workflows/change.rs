@@ -1,21 +1,29 @@
-//! Changing a workflow: one path for every edit. It holds the locks of all
-//! partitions, so no step is decided while it runs and none can land on what
-//! goes away.
+//! Changing a workflow: one path for every edit. The edit and everything that it
+//! entails are computed on a snapshot, while steps go on; then the locks of all
+//! partitions are taken, and it is saved if nobody has changed the workflow
+//! meanwhile. So no step is decided while it is saved, none can land on what goes
+//! away, and none waits for a computation.
 
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 
 use waymark_domain::{
     actor::Actor,
     value::{Timestamp, WorkflowCode},
-    workflow::{Difference, Graph, GraphError, Record, Refusal, Workflow, diff, lint},
+    workflow::{Difference, Record, Refusal, Workflow},
 };
 
-use super::{ledger, load, timers, usage};
+use super::{
+    ledger, load,
+    prepare::{Before, Calls, Prepared, Snapshot, prepare},
+    timers::{self, Timers},
+};
 use crate::{
     CommitError, Error, Published, Request, Store,
+    catalog::{self, Edition, Known, Reliance, Since},
     commit::retry::{Patience, report},
+    compute::on_a_thread,
     requests,
-    tx::{Ending, Tx, WriteFailure},
+    tx::{Ending, Tx, WriteFailure, before},
 };
 
 /// A change of a workflow, apart from what it does.
@@ -42,9 +50,9 @@ pub enum ChangeMode {
 
 /// What a change came to.
 #[derive(Debug)]
-pub enum Changed<A> {
-    /// It was made, or would be.
-    Done(Outcome<A>),
+pub enum Changed<R> {
+    /// It was made, or would be; what is answered.
+    Done(R),
     /// The same call was made before; these are the bytes that were remembered of its answer.
     Replayed(Vec<u8>),
 }
@@ -74,56 +82,89 @@ pub enum ChangeError<E> {
     Failed(CommitError),
 }
 
-/// A change that was written, or will not be.
-enum Decision<A, E> {
-    Changed(Changed<A>),
-    Refused(E),
-    RequestIdReused,
+/// The editions of the catalog before and after a change that was saved.
+type Editions = (Edition, Edition);
+
+/// What a commit was to make true that was not answered.
+enum Doubtful<R> {
+    /// A change, which the catalog tells of.
+    Change(Box<Prepared<R>>, Editions),
+    /// No more than that an answer is remembered; the call is carried out again.
+    Answer,
 }
 
-/// A decision with the proof that its transaction was committed.
-struct Attempted<A, E> {
-    decision: Decision<A, E>,
-    proof: Option<ledger::Proof>,
+/// What a transaction that should save came to.
+enum Saved {
+    Written(Option<Editions>),
+    Refused(Refusal),
+    Replayed(Vec<u8>),
+    RequestIdReused,
+    /// The workflow is not what the edit was made on.
+    Stale,
 }
+
+/// Why a change has to be tried again.
+enum Again {
+    Stale,
+    Failed(Error),
+}
+
+impl From<Error> for Again {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+type Ended<R, E> = Result<Changed<R>, ChangeError<E>>;
 
 impl Store {
     /// Changes a workflow in one transaction.
     ///
     /// `edit` is given the workflow as it is now, or none, and the time; it answers what the
-    /// workflow shall be, or none to delete it. It must be pure: it is called again when the
-    /// transaction is tried again. `encode` makes the bytes that a repeated call is answered
-    /// with; it is called only when the change has a request id.
+    /// workflow shall be, or none to delete it. `answer` makes of the outcome what the caller is
+    /// told, and `encode` of that the bytes that a repeated call is answered with, where the
+    /// change has a request id. All three must be pure and may take long: they run on a thread
+    /// for that, and are called again when somebody else changed the workflow meanwhile.
     ///
     /// # Errors
     /// Returns [`ChangeError::Refused`] when `edit` refuses or the change takes away what
     /// orders use, [`ChangeError::RequestIdReused`], and [`ChangeError::Failed`].
-    pub async fn change_workflow<A, E: From<Refusal>>(
+    pub async fn change_workflow<A, R, E>(
         &self,
         change: &WorkflowChange,
-        mut edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
-        mut encode: impl FnMut(&Outcome<A>) -> Vec<u8>,
-    ) -> Result<Changed<A>, ChangeError<E>> {
+        edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>
+        + Send
+        + 'static,
+        answer: impl FnMut(Outcome<A>) -> R + Send + 'static,
+        encode: impl FnMut(&R) -> Vec<u8> + Send + 'static,
+    ) -> Result<Changed<R>, ChangeError<E>>
+    where
+        R: Send + 'static,
+        E: From<Refusal> + Send + 'static,
+    {
+        let overloaded = ChangeError::Failed(CommitError::Overloaded);
+        let Some(_turn) = self.edits().turn().await else {
+            return Err(overloaded);
+        };
+        let mut calls = Some(Calls {
+            edit,
+            answer,
+            encode,
+        });
         let mut patience = Patience::new(self.settings().commit_patience);
-        let mut doubtful: Option<Attempted<A, E>> = None;
+        let mut doubtful = None;
         let mut refused_before = false;
-        let all = self.partition_count().all().collect::<Vec<_>>();
         loop {
-            let written = self.database().write(&all, async |tx| {
-                if let Some(settled) = settle(tx, &mut doubtful).await? {
-                    // Waits for the standby, which may not have yet what a restart made visible.
-                    return Ok(Ending::Commit(settled));
+            let attempt = self.attempt_change(change, &mut calls, &mut doubtful);
+            let error = match attempt.await {
+                Ok(ended) => return ended,
+                Err(Again::Stale) => {
+                    if patience.wait().await {
+                        continue;
+                    }
+                    return Err(overloaded);
                 }
-                self.attempt_change(tx, change, &mut edit, &mut encode)
-                    .await
-            });
-            let error = match written.await {
-                Ok(attempted) => return attempted.decision.answer(),
-                Err(WriteFailure::AtCommit { outcome, error }) => {
-                    doubtful = Some(outcome);
-                    error
-                }
-                Err(WriteFailure::Before(error)) => error,
+                Err(Again::Failed(error)) => error,
             };
             let passing = error.is_passing() || doubtful.is_some();
             if error.is_of_storage()
@@ -139,205 +180,254 @@ impl Store {
         }
     }
 
-    async fn attempt_change<A, E: From<Refusal>>(
+    async fn attempt_change<A, R, E, F, G, H>(
+        &self,
+        change: &WorkflowChange,
+        calls: &mut Option<Calls<F, G, H>>,
+        doubtful: &mut Option<Doubtful<R>>,
+    ) -> Result<Ended<R, E>, Again>
+    where
+        R: Send + 'static,
+        E: From<Refusal> + Send + 'static,
+        F: FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E> + Send + 'static,
+        G: FnMut(Outcome<A>) -> R + Send + 'static,
+        H: FnMut(&R) -> Vec<u8> + Send + 'static,
+    {
+        if let Some((prepared, editions)) = self.settle(doubtful).await? {
+            return Ok(Ok(self.done(change, *prepared, Some(editions))));
+        }
+        let snapshot = self.snapshot_for(change).await?;
+        if snapshot.is_remembered {
+            return self.replay(change, doubtful).await;
+        }
+        let Some(mut mine) = calls.take() else {
+            return Ok(Err(ChangeError::Failed(CommitError::Database)));
+        };
+        let (what, clock) = (change.clone(), self.clock().now());
+        let computed = on_a_thread(move || {
+            let prepared = prepare(&what, snapshot, &mut mine, clock);
+            (mine, prepared)
+        });
+        let prepared = match computed.await {
+            Ok((mine, prepared)) => {
+                *calls = Some(mine);
+                prepared?
+            }
+            Err(panic) => {
+                tracing::error!(error = %panic, "an edit of a workflow did not end well");
+                return Ok(Err(ChangeError::Failed(CommitError::Database)));
+            }
+        };
+        let prepared = match prepared {
+            Ok(prepared) => prepared,
+            Err(refusal) => return Ok(Err(ChangeError::Refused(refusal))),
+        };
+        if let Some(removed) = &prepared.removed {
+            let use_of_it = self.database().read(async |tx| removed.check(tx).await);
+            if let Some(refusal) = use_of_it.await? {
+                return Ok(Err(ChangeError::Refused(refusal.into())));
+            }
+        }
+        if change.mode == ChangeMode::Rehearse {
+            return Ok(Ok(Changed::Done(prepared.answer)));
+        }
+        self.save(change, prepared, doubtful).await
+    }
+
+    /// Reads what an edit is made on.
+    async fn snapshot_for(&self, change: &WorkflowChange) -> Result<Snapshot, Error> {
+        let code = &change.workflow;
+        let snapshot = self.database().snapshot(async |tx| {
+            let edition = catalog::edition(tx).await?;
+            let is_remembered = match (&change.request, change.mode) {
+                (Some(request), ChangeMode::Apply) => {
+                    requests::is_remembered(tx, code.as_str(), request).await?
+                }
+                (Some(_) | None, ChangeMode::Rehearse) | (None, ChangeMode::Apply) => false,
+            };
+            let (before, used) = match self.catalog().known(edition, code) {
+                Known::Ready(cached) => {
+                    let used = cached.used();
+                    (Before::Kept(cached.published), used)
+                }
+                Known::Absent => (Before::None, BTreeSet::new()),
+                Known::Unloaded | Known::Unreadable => match load(tx, code).await? {
+                    Some((record, used)) => (Before::Loaded(Box::new(record)), used),
+                    None => (Before::None, BTreeSet::new()),
+                },
+            };
+            Ok(Snapshot {
+                edition,
+                before,
+                used,
+                is_remembered,
+            })
+        });
+        snapshot.await
+    }
+
+    /// Saves what was computed.
+    async fn save<R, E: From<Refusal>>(
+        &self,
+        change: &WorkflowChange,
+        prepared: Prepared<R>,
+        doubtful: &mut Option<Doubtful<R>>,
+    ) -> Result<Ended<R, E>, Again> {
+        let all = self.partition_count().all().collect::<Vec<_>>();
+        let saved = self.database().write(&all, async |tx| {
+            let saved = self.write_change(tx, change, &prepared).await?;
+            Ok(match saved {
+                // What is only repeated is committed too, which waits for a standby that may not
+                // have yet what a restart of the server made visible.
+                Saved::Written(_) | Saved::Replayed(_) | Saved::RequestIdReused => {
+                    Ending::Commit(saved)
+                }
+                Saved::Refused(_) | Saved::Stale => Ending::RollBack(saved),
+            })
+        });
+        match saved.await {
+            Ok(Saved::Written(editions)) => Ok(Ok(self.done(change, prepared, editions))),
+            Ok(Saved::Stale) => Err(Again::Stale),
+            Ok(Saved::Refused(refusal)) => Ok(Err(ChangeError::Refused(refusal.into()))),
+            Ok(Saved::Replayed(answer)) => Ok(Ok(Changed::Replayed(answer))),
+            Ok(Saved::RequestIdReused) => Ok(Err(ChangeError::RequestIdReused)),
+            Err(WriteFailure::AtCommit { outcome, error }) => {
+                *doubtful = Some(match outcome {
+                    Saved::Written(Some(editions)) => {
+                        Doubtful::Change(Box::new(prepared), editions)
+                    }
+                    Saved::Written(None)
+                    | Saved::Refused(_)
+                    | Saved::Replayed(_)
+                    | Saved::RequestIdReused
+                    | Saved::Stale => Doubtful::Answer,
+                });
+                Err(Again::Failed(error))
+            }
+            Err(WriteFailure::Before(error)) => Err(Again::Failed(error)),
+        }
+    }
+
+    /// Does under the locks what has to be done there.
+    async fn write_change<R>(
         &self,
         tx: &mut Tx,
         change: &WorkflowChange,
-        edit: &mut impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
-        encode: &mut impl FnMut(&Outcome<A>) -> Vec<u8>,
-    ) -> Result<Ending<Attempted<A, E>>, Error> {
-        let unwritten = |decision| {
-            Ok(Ending::RollBack(Attempted {
-                decision,
-                proof: None,
-            }))
-        };
-        if let Some(decision) = remembered(tx, change).await? {
-            // As what was settled: the call that it repeats may not have been.
-            return Ok(Ending::Commit(Attempted {
-                decision,
-                proof: None,
-            }));
+        prepared: &Prepared<R>,
+    ) -> Result<Saved, Error> {
+        if let Some(remembered) = remembered(tx, change).await? {
+            return Ok(remembered);
         }
-        let Judged {
-            before,
-            outcome,
-            now,
-        } = match self.judge(tx, change, edit).await? {
-            Ok(judged) => judged,
-            Err(refusal) => return unwritten(Decision::Refused(refusal)),
-        };
-        let after = outcome.record.as_ref().map(|published| &published.record);
-        let is_changed = before.as_ref() != after;
-        if change.mode == ChangeMode::Rehearse {
-            return unwritten(Decision::Changed(Changed::Done(outcome)));
-        }
-        let mut proof = None;
-        if is_changed {
-            let changes = &outcome.changes;
-            proof = Some(ledger::save(tx, change, (before.as_ref(), after), changes, now).await?);
-            if let Some(after) = after {
-                let before = before.as_ref().map(|before| &before.workflow);
-                timers::refresh(tx, before, &after.workflow, now).await?;
+        let newest = catalog::edition(tx).await?;
+        // So that the cache follows when this is committed.
+        self.catalog().reach(tx, newest, Reliance::Locked).await?;
+        if newest != prepared.edition {
+            match catalog::since(tx, prepared.edition).await? {
+                Since::Changed(others) if !others.contains(&change.workflow) => {}
+                Since::Changed(_) | Since::Foreign => return Ok(Saved::Stale),
             }
+        }
+        if let Some(removed) = &prepared.removed
+            && let Some(refusal) = removed.check(tx).await?
+        {
+            return Ok(Saved::Refused(refusal));
+        }
+        let mut editions = None;
+        if let Some(page) = &prepared.page {
+            let edition = page.write(tx, newest).await?;
+            if prepared.timers == Timers::Changed {
+                let all = self.partition_count().all();
+                timers::note(tx, all, &change.workflow, edition).await?;
+            }
+            editions = Some((newest, edition));
         }
         if let Some(request) = &change.request {
             let scope = change.workflow.as_str();
-            requests::remember(tx, scope, request, &encode(&outcome), now).await?;
+            requests::remember(tx, scope, request, &prepared.encoded, prepared.now).await?;
         }
-        Ok(Ending::Commit(Attempted {
-            decision: Decision::Changed(Changed::Done(outcome)),
-            proof,
-        }))
+        Ok(Saved::Written(editions))
     }
 
-    /// Edits the workflow as it is now, and holds the result against what orders use.
-    async fn judge<A, E: From<Refusal>>(
+    /// Answers from memory, by a transaction that ends as one that wrote would: what it found may
+    /// not have been with the standby yet.
+    async fn replay<R, E>(
         &self,
-        tx: &mut Tx,
         change: &WorkflowChange,
-        edit: &mut impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
-    ) -> Result<Result<Judged<A>, E>, Error> {
-        let (before, used) = load(tx, &change.workflow).await?.unzip();
-        let clock = self.clock().now();
-        let now = before
-            .as_ref()
-            .map_or(clock, |record: &Record| clock.max(record.stamp.update_time));
-        let (edited, answer) = match edit(before.as_ref(), now) {
-            Ok(edited) => edited,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let code = change.workflow.clone();
-        let edited = edited.map(|workflow| Workflow { code, ..workflow }.normalized());
-        if let Some(before) = &before {
-            let used = used.unwrap_or_default();
-            let after = edited.as_ref();
-            if let Some(refusal) = usage::check(tx, &before.workflow, after, &used).await? {
-                return Ok(Err(refusal.into()));
+        doubtful: &mut Option<Doubtful<R>>,
+    ) -> Result<Ended<R, E>, Again> {
+        let all = self.partition_count().all().collect::<Vec<_>>();
+        let found = self.database().write(&all, async |tx| {
+            let found = remembered(tx, change).await?;
+            Ok(match found {
+                Some(_) => Ending::Commit(found),
+                None => Ending::RollBack(found),
+            })
+        });
+        match found.await {
+            Ok(Some(Saved::Replayed(answer))) => Ok(Ok(Changed::Replayed(answer))),
+            Ok(Some(Saved::RequestIdReused)) => Ok(Err(ChangeError::RequestIdReused)),
+            Ok(_) => Err(Again::Stale),
+            Err(WriteFailure::AtCommit { error, .. }) => {
+                *doubtful = Some(Doubtful::Answer);
+                Err(Again::Failed(error))
             }
+            Err(WriteFailure::Before(error)) => Err(Again::Failed(error)),
         }
-        let record = match revise(before.as_ref(), edited, now) {
-            Ok(record) => record,
-            Err(refusal) => return Ok(Err(refusal.into())),
+    }
+
+    /// Finds out, under the locks, whether a change whose commit was not answered was committed,
+    /// and gives it back if so. That ends with a commit as well, see [`Self::replay`].
+    async fn settle<R>(
+        &self,
+        doubtful: &mut Option<Doubtful<R>>,
+    ) -> Result<Option<(Box<Prepared<R>>, Editions)>, Error> {
+        let Some(Doubtful::Change(_, (_, edition))) = doubtful else {
+            return Ok(None);
         };
-        let changes = differences(before.as_ref(), record.as_deref());
-        let outcome = Outcome {
-            record,
-            changes,
-            answer,
-        };
-        Ok(Ok(Judged {
-            before,
-            outcome,
-            now,
-        }))
+        let edition = *edition;
+        let all = self.partition_count().all().collect::<Vec<_>>();
+        let settled = self.database().write(&all, async |tx| {
+            Ok(if ledger::is_saved(tx, edition).await? {
+                Ending::Commit(true)
+            } else {
+                Ending::RollBack(false)
+            })
+        });
+        let is_saved = settled.await.map_err(before)?;
+        Ok(match doubtful.take() {
+            Some(Doubtful::Change(prepared, editions)) if is_saved => Some((prepared, editions)),
+            _ => None,
+        })
+    }
+
+    /// Keeps the workflow as it is now, so that the next step finds it compiled, and answers.
+    fn done<R>(
+        &self,
+        change: &WorkflowChange,
+        prepared: Prepared<R>,
+        editions: Option<Editions>,
+    ) -> Changed<R> {
+        if let Some(editions) = editions {
+            let Prepared { after, used, .. } = prepared;
+            let published = after.map(|published| (published, used));
+            self.catalog()
+                .changed(editions, &change.workflow, published);
+        }
+        Changed::Done(prepared.answer)
     }
 }
 
-/// An edit that nothing stands against.
-struct Judged<A> {
-    before: Option<Record>,
-    outcome: Outcome<A>,
-    now: Timestamp,
-}
-
-impl<A, E> Decision<A, E> {
-    fn answer(self) -> Result<Changed<A>, ChangeError<E>> {
-        match self {
-            Self::Changed(changed) => Ok(changed),
-            Self::Refused(error) => Err(ChangeError::Refused(error)),
-            Self::RequestIdReused => Err(ChangeError::RequestIdReused),
-        }
-    }
-}
-
-/// Finds out, under the locks, whether a transaction whose commit was not answered was
-/// committed. One that only remembered a request id changed nothing else: it runs again.
-async fn settle<A, E>(
-    tx: &mut Tx,
-    doubtful: &mut Option<Attempted<A, E>>,
-) -> Result<Option<Attempted<A, E>>, Error> {
-    let Some(attempted) = doubtful else {
-        return Ok(None);
-    };
-    let happened = match attempted.proof {
-        Some(proof) => ledger::is_saved(tx, proof).await?,
-        None => false,
-    };
-    Ok(doubtful.take().filter(|_| happened))
-}
-
-async fn remembered<A, E>(
-    tx: &mut Tx,
-    change: &WorkflowChange,
-) -> Result<Option<Decision<A, E>>, Error> {
+/// What is remembered of the same call.
+async fn remembered(tx: &mut Tx, change: &WorkflowChange) -> Result<Option<Saved>, Error> {
     let (Some(request), ChangeMode::Apply) = (&change.request, change.mode) else {
         return Ok(None);
     };
     let found = requests::find(tx, change.workflow.as_str(), request).await?;
     Ok(found.map(|(fingerprint, answer)| {
         if fingerprint.as_slice() == request.fingerprint {
-            Decision::Changed(Changed::Replayed(answer))
+            Saved::Replayed(answer)
         } else {
-            Decision::RequestIdReused
+            Saved::RequestIdReused
         }
     }))
-}
-
-/// Makes the next record and compiles it. A guard that cannot be used is refused, unless it
-/// was stored before and could not be used then either.
-fn revise(
-    before: Option<&Record>,
-    edited: Option<Workflow>,
-    now: Timestamp,
-) -> Result<Option<Arc<Published>>, Refusal> {
-    let Some(workflow) = edited else {
-        return Ok(None);
-    };
-    let record = match before {
-        Some(before) => before.revise(workflow, now),
-        None => Record::first(workflow, now),
-    };
-    let graph = Graph::of_stored(record.workflow.clone(), record.stamp.version);
-    let mut problems: Vec<_> = graph.problems().collect();
-    if let (false, Some(before)) = (problems.is_empty(), before) {
-        let stored = Graph::of_stored(before.workflow.clone(), before.stamp.version);
-        let old: Vec<_> = stored.problems().collect();
-        problems.retain(|problem| !old.contains(problem));
-    }
-    match problems.into_iter().next() {
-        None => Ok(Some(Arc::new(Published { record, graph }))),
-        Some(GraphError::Guard { transition, source }) => Err(Refusal::GuardInvalid {
-            transition,
-            problem: source,
-        }),
-        Some(GraphError::EntryGuard { .. } | GraphError::Condition { .. }) => {
-            Err(Refusal::WorkflowInvalid {
-                findings: lint(&record.workflow),
-            })
-        }
-    }
-}
-
-fn differences(before: Option<&Record>, after: Option<&Published>) -> Vec<Difference> {
-    match (before, after) {
-        (Some(before), Some(after)) => diff(&before.workflow, &after.record.workflow),
-        (None, Some(after)) => diff(&hollow(&after.record.workflow), &after.record.workflow),
-        (Some(before), None) => diff(&before.workflow, &hollow(&before.workflow)),
-        (None, None) => Vec::new(),
-    }
-}
-
-/// The workflow without its parts: what a new one is compared with.
-fn hollow(workflow: &Workflow) -> Workflow {
-    Workflow {
-        operations: Vec::new(),
-        states: Vec::new(),
-        statuses: Vec::new(),
-        assignments: Vec::new(),
-        transitions: Vec::new(),
-        on_create: Vec::new(),
-        on_comment: Vec::new(),
-        ..workflow.clone()
-    }
 }

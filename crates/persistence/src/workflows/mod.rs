@@ -3,6 +3,7 @@
 
 mod change;
 mod ledger;
+mod prepare;
 mod save;
 mod timers;
 mod usage;

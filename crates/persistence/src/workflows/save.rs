@@ -1,10 +1,12 @@
 //! Saving a workflow: only the rows that differ are written, so the marks of use
-//! on statuses stay.
+//! on statuses stay. What they are is found out before any lock is taken, and they
+//! are written in few statements, since everybody waits meanwhile.
 
 use std::collections::BTreeMap;
 
-use diesel::{ExpressionMethods, QueryDsl};
-use diesel_async::RunQueryDsl;
+use diesel::{ExpressionMethods, QueryDsl, QueryResult};
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::future::try_join_all;
 use waymark_domain::{
     value::WorkflowCode,
     workflow::{Record, Stamp},
@@ -17,7 +19,40 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
+/// How many rows one statement inserts; both databases bound its parameters.
+const ROWS_AT_ONCE: usize = 200;
+
+/// What saving a workflow writes.
+#[derive(Debug)]
+pub(super) enum Saving {
+    /// Its first version.
+    First(Box<Parts>),
+    /// Another version.
+    Next(Box<Parts>),
+    /// It goes, with all its parts and versions.
+    Delete(WorkflowCode),
+}
+
+/// The rows that are written.
+#[derive(Debug)]
+pub(super) struct Parts {
+    workflow: WorkflowRow,
+    states: Part<StateRow>,
+    statuses: Part<StatusRow>,
+    assignments: Part<AssignmentRow>,
+    transitions: Part<TransitionRow>,
+}
+
+/// The rows of one table that are written.
+#[derive(Debug)]
+struct Part<R> {
+    added: Vec<R>,
+    changed: Vec<R>,
+    gone: Vec<R>,
+}
+
 /// The rows of one record, by key.
+#[derive(Debug)]
 struct Rows {
     workflow: WorkflowRow,
     states: BTreeMap<String, StateRow>,
@@ -61,127 +96,220 @@ impl Rows {
     }
 }
 
-/// What is only in `before`, or there with another value in `after`; and the other way round.
-fn differing<'r, K: Ord, R: PartialEq>(
-    from: &'r BTreeMap<K, R>,
-    to: &BTreeMap<K, R>,
-) -> Vec<&'r R> {
-    from.iter()
-        .filter(|(key, row)| to.get(*key) != Some(*row))
-        .map(|(_, row)| row)
-        .collect()
+impl<R: PartialEq> Part<R> {
+    fn between<K: Ord>(mut before: BTreeMap<K, R>, after: BTreeMap<K, R>) -> Self {
+        let (mut added, mut changed) = (Vec::new(), Vec::new());
+        for (key, row) in after {
+            match before.remove(&key) {
+                None => added.push(row),
+                Some(old) if old != row => changed.push(row),
+                Some(_) => {}
+            }
+        }
+        Self {
+            added,
+            changed,
+            gone: before.into_values().collect(),
+        }
+    }
 }
 
-fn gone<'r, K: Ord, R>(from: &'r BTreeMap<K, R>, to: &BTreeMap<K, R>) -> Vec<&'r R> {
-    from.iter()
-        .filter(|(key, _)| !to.contains_key(*key))
-        .map(|(_, row)| row)
-        .collect()
+impl Saving {
+    /// What leads from one record to another; none where nothing does.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when a part cannot be written.
+    pub(super) fn between(
+        before: Option<&Record>,
+        after: Option<&Record>,
+    ) -> Result<Option<Self>, Error> {
+        let Some(after) = after else {
+            return Ok(before.map(|before| Self::Delete(before.workflow.code.clone())));
+        };
+        if before == Some(after) {
+            return Ok(None);
+        }
+        let rows = Rows::of(after)?;
+        let old = match before {
+            Some(before) => Rows::of(before)?,
+            None => Rows {
+                workflow: rows.workflow.clone(),
+                states: BTreeMap::new(),
+                statuses: BTreeMap::new(),
+                assignments: BTreeMap::new(),
+                transitions: BTreeMap::new(),
+            },
+        };
+        let parts = Box::new(Parts {
+            workflow: rows.workflow,
+            states: Part::between(old.states, rows.states),
+            statuses: Part::between(old.statuses, rows.statuses),
+            assignments: Part::between(old.assignments, rows.assignments),
+            transitions: Part::between(old.transitions, rows.transitions),
+        });
+        Ok(Some(match before {
+            Some(_) => Self::Next(parts),
+            None => Self::First(parts),
+        }))
+    }
+
+    /// Writes it.
+    ///
+    /// # Errors
+    /// Returns what the database refuses.
+    pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
+        match self {
+            Self::First(parts) => {
+                let insert = diesel::insert_into(workflows::table).values(&parts.workflow);
+                on_conn!(tx, |c| insert.execute(c).await)?;
+                write_parts(tx, parts).await
+            }
+            Self::Next(parts) => {
+                let row = &parts.workflow;
+                let target = workflows::table.find(row.code.as_str());
+                on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
+                write_parts(tx, parts).await
+            }
+            Self::Delete(code) => delete(tx, code).await,
+        }
+    }
 }
 
-/// Writes the first version of a workflow.
-pub(super) async fn insert(tx: &mut Tx, record: &Record) -> Result<(), Error> {
-    let after = Rows::of(record)?;
-    let row = &after.workflow;
-    on_conn!(tx, |c| diesel::insert_into(workflows::table)
-        .values(row)
-        .execute(c)
-        .await)?;
-    let before = Rows {
-        workflow: after.workflow.clone(),
-        states: BTreeMap::new(),
-        statuses: BTreeMap::new(),
-        assignments: BTreeMap::new(),
-        transitions: BTreeMap::new(),
+/// Inserts rows into a table: on PostgreSQL many in a statement, for the round trips.
+macro_rules! insert {
+    ($tx:expr, $table:ident, $rows:expr) => {
+        match $tx {
+            Tx::Postgres(connection) => {
+                for rows in $rows.chunks(ROWS_AT_ONCE) {
+                    let insert = diesel::insert_into($table::table).values(rows);
+                    insert.execute(&mut ***connection).await?;
+                }
+            }
+            Tx::Sqlite(connection) => {
+                for row in $rows {
+                    let insert = diesel::insert_into($table::table).values(row);
+                    insert.execute(&mut ***connection).await?;
+                }
+            }
+        }
     };
-    parts(tx, &before, &after).await
 }
 
-/// Writes what differs between two versions of a workflow.
-pub(super) async fn update(tx: &mut Tx, before: &Record, after: &Record) -> Result<(), Error> {
-    let (before, after) = (Rows::of(before)?, Rows::of(after)?);
-    let row = &after.workflow;
-    let target = workflows::table.find(row.code.as_str());
-    on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
-    parts(tx, &before, &after).await
+/// Updates rows of a table: on PostgreSQL in one round trip.
+macro_rules! update {
+    ($tx:expr, $table:ident, $rows:expr) => {
+        match $tx {
+            Tx::Postgres(connection) => {
+                let connection: &AsyncPgConnection = connection;
+                let sent = $rows.iter().map(|row| async move {
+                    let update = diesel::update($table::table.find(key(row))).set(row);
+                    update.execute(&mut &*connection).await
+                });
+                let _: Vec<usize> = try_join_all(sent).await?;
+            }
+            Tx::Sqlite(connection) => {
+                for row in $rows {
+                    let update = diesel::update($table::table.find(key(row))).set(row);
+                    update.execute(&mut ***connection).await?;
+                }
+            }
+        }
+    };
+}
+
+trait Keyed {
+    fn key(&self) -> (&str, &str);
+}
+
+impl Keyed for StateRow {
+    fn key(&self) -> (&str, &str) {
+        (&self.workflow, &self.code)
+    }
+}
+
+impl Keyed for StatusRow {
+    fn key(&self) -> (&str, &str) {
+        (&self.workflow, &self.code)
+    }
+}
+
+impl Keyed for TransitionRow {
+    fn key(&self) -> (&str, &str) {
+        (&self.workflow, &self.code)
+    }
+}
+
+fn key(row: &impl Keyed) -> (&str, &str) {
+    row.key()
+}
+
+fn codes(rows: &[impl Keyed]) -> Vec<&str> {
+    rows.iter().map(|row| row.key().1).collect()
 }
 
 /// Rows that others point to come first and go last; a default goes before its successor comes.
-async fn parts(tx: &mut Tx, before: &Rows, after: &Rows) -> Result<(), Error> {
-    for row in differing(&before.assignments, &after.assignments) {
-        let row = assignments::table.find((
-            row.workflow.as_str(),
-            row.state.as_str(),
-            row.status.as_str(),
-        ));
-        on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+async fn write_parts(tx: &mut Tx, parts: &Parts) -> Result<(), Error> {
+    let code = parts.workflow.code.as_str();
+    let assigned = &parts.assignments;
+    unassign(tx, assigned.gone.iter().chain(&assigned.changed)).await?;
+    let gone = transitions::table
+        .filter(transitions::workflow.eq(code))
+        .filter(transitions::code.eq_any(codes(&parts.transitions.gone)));
+    if !parts.transitions.gone.is_empty() {
+        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
     }
-    for row in gone(&before.transitions, &after.transitions) {
-        let row = transitions::table.find((row.workflow.as_str(), row.code.as_str()));
-        on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+    insert!(tx, states, &parts.states.added);
+    update!(tx, states, &parts.states.changed);
+    insert!(tx, statuses, &parts.statuses.added);
+    update!(tx, statuses, &parts.statuses.changed);
+    insert!(tx, transitions, &parts.transitions.added);
+    update!(tx, transitions, &parts.transitions.changed);
+    insert!(tx, assignments, &assigned.added);
+    insert!(tx, assignments, &assigned.changed);
+    if !parts.statuses.gone.is_empty() {
+        let gone = statuses::table
+            .filter(statuses::workflow.eq(code))
+            .filter(statuses::code.eq_any(codes(&parts.statuses.gone)));
+        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
     }
-    put_states(tx, &differing(&after.states, &before.states)).await?;
-    put_statuses(tx, &differing(&after.statuses, &before.statuses)).await?;
-    put_transitions(tx, &differing(&after.transitions, &before.transitions)).await?;
-    for row in differing(&after.assignments, &before.assignments) {
-        on_conn!(tx, |c| diesel::insert_into(assignments::table)
-            .values(row)
-            .execute(c)
-            .await)?;
-    }
-    for row in gone(&before.statuses, &after.statuses) {
-        let row = statuses::table.find((row.workflow.as_str(), row.code.as_str()));
-        on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
-    }
-    for row in gone(&before.states, &after.states) {
-        let row = states::table.find((row.workflow.as_str(), row.code.as_str()));
-        on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
-    }
-    Ok(())
-}
-
-async fn put_states(tx: &mut Tx, rows: &[&StateRow]) -> Result<(), Error> {
-    for row in rows {
-        on_conn!(tx, |c| {
-            let put = diesel::insert_into(states::table)
-                .values(*row)
-                .on_conflict((states::workflow, states::code));
-            put.do_update().set(*row).execute(c).await
-        })?;
+    if !parts.states.gone.is_empty() {
+        let gone = states::table
+            .filter(states::workflow.eq(code))
+            .filter(states::code.eq_any(codes(&parts.states.gone)));
+        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
     }
     Ok(())
 }
 
-async fn put_statuses(tx: &mut Tx, rows: &[&StatusRow]) -> Result<(), Error> {
-    for row in rows {
-        on_conn!(tx, |c| {
-            let put = diesel::insert_into(statuses::table).values(*row);
-            put.on_conflict((statuses::workflow, statuses::code))
-                .do_update()
-                .set(*row)
-                .execute(c)
-                .await
-        })?;
-    }
-    Ok(())
-}
-
-async fn put_transitions(tx: &mut Tx, rows: &[&TransitionRow]) -> Result<(), Error> {
-    for row in rows {
-        on_conn!(tx, |c| {
-            let put = diesel::insert_into(transitions::table).values(*row);
-            put.on_conflict((transitions::workflow, transitions::code))
-                .do_update()
-                .set(*row)
-                .execute(c)
-                .await
-        })?;
+async fn unassign<'r>(
+    tx: &mut Tx,
+    rows: impl Iterator<Item = &'r AssignmentRow>,
+) -> Result<(), Error> {
+    let delete = |row: &AssignmentRow| {
+        let key = (row.workflow.clone(), row.state.clone(), row.status.clone());
+        diesel::delete(assignments::table.find(key))
+    };
+    match tx {
+        Tx::Postgres(connection) => {
+            let connection: &AsyncPgConnection = connection;
+            let sent = rows.map(|row| {
+                let delete = delete(row);
+                async move { delete.execute(&mut &*connection).await }
+            });
+            let deleted: QueryResult<Vec<usize>> = try_join_all(sent).await;
+            deleted?;
+        }
+        Tx::Sqlite(connection) => {
+            for row in rows {
+                delete(row).execute(&mut ***connection).await?;
+            }
+        }
     }
     Ok(())
 }
 
 /// Deletes a workflow with all its parts and versions.
-pub(super) async fn delete(tx: &mut Tx, code: &WorkflowCode) -> Result<(), Error> {
+async fn delete(tx: &mut Tx, code: &WorkflowCode) -> Result<(), Error> {
     let code = code.as_str();
     let rows = workflow_versions::table.filter(workflow_versions::workflow.eq(code));
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;

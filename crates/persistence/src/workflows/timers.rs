@@ -1,69 +1,208 @@
 //! What a change of a workflow means for orders that wait for time to take them on.
+//! The change only notes that they have to be looked at; that is done a few at a time
+//! afterwards, so that a change of a timer holds up nobody, however many orders wait.
 
-use diesel::{ExpressionMethods, QueryDsl};
+use std::collections::BTreeSet;
+
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    value::Timestamp,
+    partition::Partition,
+    value::WorkflowCode,
     workflow::{Transition, Trigger, Workflow},
 };
 
 use crate::{
-    Error,
-    schema::orders,
-    tx::{Tx, on_conn},
+    Error, Store,
+    catalog::Edition,
+    rows::Reading,
+    schema::{orders, timer_refreshes},
+    tx::{Ending, Tx, before, on_conn},
 };
 
-/// Makes orders due at once that may wait for something else now: the dispatcher looks at each
-/// and finds out when it is really due. Nothing is done where no timer came, went or changed.
-pub(super) async fn refresh(
-    tx: &mut Tx,
-    before: Option<&Workflow>,
-    after: &Workflow,
-    now: Timestamp,
-) -> Result<(), Error> {
-    let timed: Vec<_> = timed(after).collect();
-    if before.is_none_or(|before| timed == self::timed(before).collect::<Vec<_>>()) {
-        return Ok(());
+/// How many orders are looked at in one transaction.
+const ORDERS_AT_ONCE: i64 = 200;
+
+/// Whether timers of a workflow came, went or changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Timers {
+    /// None did.
+    Same,
+    /// Some did, so orders may wait for something else.
+    Changed,
+}
+
+impl Timers {
+    pub(super) fn between(before: Option<&Workflow>, after: Option<&Workflow>) -> Self {
+        match (before, after) {
+            (Some(before), Some(after)) if !timed(after).eq(timed(before)) => Self::Changed,
+            (Some(_) | None, Some(_) | None) => Self::Same,
+        }
     }
-    let now = Some(now.micros());
-    let of_workflow = || orders::table.filter(orders::workflow.eq(after.code.to_string()));
-    let waiting = of_workflow().filter(orders::due_time.is_not_null());
-    on_conn!(tx, |c| diesel::update(waiting)
-        .set(orders::due_time.eq(now))
-        .execute(c)
-        .await)?;
-    for transition in timed {
-        let states: Vec<_> = transition
-            .from_states
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let statuses: Vec<_> = transition
-            .from_statuses
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        let due = orders::due_time.eq(now);
-        let here = of_workflow().filter(orders::due_time.is_null());
-        match (states.is_empty(), statuses.is_empty()) {
-            (true, true) => on_conn!(tx, |c| diesel::update(here).set(due).execute(c).await)?,
-            (false, true) => {
-                let here = here.filter(orders::state.eq_any(states));
-                on_conn!(tx, |c| diesel::update(here).set(due).execute(c).await)?
+}
+
+/// An order, as far as its timers depend on it.
+type Place = (i64, String, String, String, Option<i64>);
+
+/// Notes that the orders of a workflow have to be looked at.
+///
+/// # Errors
+/// Returns what the database refuses.
+pub(super) async fn note(
+    tx: &mut Tx,
+    partitions: impl Iterator<Item = Partition>,
+    workflow: &WorkflowCode,
+    edition: Edition,
+) -> Result<(), Error> {
+    use timer_refreshes::{after_key, catalog_version, partition, table, workflow as code};
+    let old = table.filter(code.eq(workflow.as_str()));
+    on_conn!(tx, |c| diesel::delete(old).execute(c).await)?;
+    let rows = partitions.map(|number| {
+        (
+            partition.eq(number.number()),
+            code.eq(workflow.as_str()),
+            catalog_version.eq(edition.version),
+            after_key.eq(0_i64),
+        )
+    });
+    let rows = rows.collect::<Vec<_>>();
+    match tx {
+        Tx::Postgres(connection) => {
+            let insert = diesel::insert_into(table).values(&rows);
+            insert.execute(&mut ***connection).await?;
+        }
+        Tx::Sqlite(connection) => {
+            for row in rows {
+                let insert = diesel::insert_into(table).values(row);
+                insert.execute(&mut ***connection).await?;
             }
-            (true, false) => {
-                let here = here.filter(orders::status.eq_any(statuses));
-                on_conn!(tx, |c| diesel::update(here).set(due).execute(c).await)?
-            }
-            (false, false) => {
-                let here = here
-                    .filter(orders::state.eq_any(states))
-                    .filter(orders::status.eq_any(statuses));
-                on_conn!(tx, |c| diesel::update(here).set(due).execute(c).await)?
-            }
-        };
+        }
     }
     Ok(())
+}
+
+impl Store {
+    /// The partitions of these in which orders have to be looked at, see
+    /// [`refresh_timers`](Self::refresh_timers).
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn timers_to_refresh(
+        &self,
+        partitions: &BTreeSet<Partition>,
+    ) -> Result<BTreeSet<Partition>, Error> {
+        let noted = timer_refreshes::table.select(timer_refreshes::partition);
+        let noted = self
+            .database()
+            .read(async |tx| Ok(on_conn!(tx, |c| noted.load::<i32>(c).await)?))
+            .await?;
+        let mine = partitions.iter().copied();
+        Ok(mine
+            .filter(|partition| noted.contains(&partition.number()))
+            .collect())
+    }
+
+    /// Makes some orders of a partition due at once whose workflow got other timers: whoever looks
+    /// at them finds out when they are really due. Says whether there may be more.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read or written.
+    pub async fn refresh_timers(&self, partition: Partition) -> Result<bool, Error> {
+        let number = partition.number();
+        let noted = self.database().read(async |tx| next(tx, number).await);
+        let Some((code, version, key)) = noted.await? else {
+            return Ok(false);
+        };
+        let workflow = self.workflow(&read_code(number, &code)?).await?;
+        let workflow = workflow.as_ref().map(|found| found.graph.workflow());
+        let now = Some(self.clock().now().micros());
+        let locks = [partition];
+        let looked = self.database().write(&locks, async |tx| {
+            // The workflow was read before the lock, and may have changed again.
+            if next(tx, number).await? != Some((code.clone(), version, key)) {
+                return Ok(Ending::RollBack(()));
+            }
+            let places = places(tx, number, key).await?;
+            let may_wait = places.iter().filter(|place| {
+                let is_ours = place.1 == code;
+                is_ours && workflow.is_some_and(|workflow| waits(workflow, place))
+            });
+            let keys = may_wait.map(|place| place.0).collect::<Vec<_>>();
+            let due = orders::table
+                .filter(orders::partition.eq(number))
+                .filter(orders::order_key.eq_any(keys));
+            on_conn!(tx, |c| diesel::update(due)
+                .set(orders::due_time.eq(now))
+                .execute(c)
+                .await)?;
+            let is_full = i64::try_from(places.len()).is_ok_and(|found| found >= ORDERS_AT_ONCE);
+            let last = places.last().map(|place| place.0).filter(|_| is_full);
+            go_on(tx, (number, code.as_str()), last).await?;
+            Ok(Ending::Commit(()))
+        });
+        looked.await.map_err(before)?;
+        Ok(true)
+    }
+}
+
+fn read_code(number: i32, code: &str) -> Result<WorkflowCode, Error> {
+    let reading = Reading {
+        table: "timer_refreshes",
+        row: &number,
+    };
+    reading.text("workflow", code)
+}
+
+/// The next workflow whose orders have to be looked at, since which change, and behind which order.
+async fn next(tx: &mut Tx, number: i32) -> Result<Option<(String, i64, i64)>, Error> {
+    let next = timer_refreshes::table
+        .filter(timer_refreshes::partition.eq(number))
+        .order(timer_refreshes::workflow)
+        .select((
+            timer_refreshes::workflow,
+            timer_refreshes::catalog_version,
+            timer_refreshes::after_key,
+        ));
+    Ok(on_conn!(tx, |c| next.first(c).await).optional()?)
+}
+
+async fn places(tx: &mut Tx, number: i32, after: i64) -> Result<Vec<Place>, Error> {
+    let places = orders::table
+        .filter(orders::partition.eq(number))
+        .filter(orders::order_key.gt(after))
+        .order(orders::order_key)
+        .limit(ORDERS_AT_ONCE)
+        .select((
+            orders::order_key,
+            orders::workflow,
+            orders::state,
+            orders::status,
+            orders::due_time,
+        ));
+    Ok(on_conn!(tx, |c| places.load(c).await)?)
+}
+
+/// Notes how far the orders were looked at; none for all.
+async fn go_on(tx: &mut Tx, row: (i32, &str), last: Option<i64>) -> Result<(), Error> {
+    let row = timer_refreshes::table.find(row);
+    match last {
+        Some(key) => {
+            let update = diesel::update(row).set(timer_refreshes::after_key.eq(key));
+            on_conn!(tx, |c| update.execute(c).await)?
+        }
+        None => on_conn!(tx, |c| diesel::delete(row).execute(c).await)?,
+    };
+    Ok(())
+}
+
+/// Whether an order waits for time, or may do so now.
+fn waits(workflow: &Workflow, (_, _, state, status, due_time): &Place) -> bool {
+    due_time.is_some()
+        || timed(workflow).any(|transition| {
+            let (states, statuses) = (&transition.from_states, &transition.from_statuses);
+            (states.is_empty() || states.iter().any(|from| from.as_str() == state))
+                && (statuses.is_empty() || statuses.iter().any(|from| from.as_str() == status))
+        })
 }
 
 fn timed(workflow: &Workflow) -> impl Iterator<Item = &Transition> {

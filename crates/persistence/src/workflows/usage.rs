@@ -1,9 +1,13 @@
-//! What orders use of a workflow. Asked under the locks of all partitions, so no
-//! order can move onto something while it goes.
+//! What orders use of a workflow. It is asked before a change, for a refusal that
+//! says how much, and again under the locks of all partitions, so that no order can
+//! move onto something while it goes. What is asked there is found in an index, and
+//! nothing is counted without bound.
 
-use std::collections::BTreeSet;
-
-use diesel::{ExpressionMethods, QueryDsl, dsl::count_star};
+use diesel::{
+    ExpressionMethods, OptionalExtension, QueryDsl,
+    query_builder::Query,
+    sql_types::{BigInt, Text},
+};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     order::Standing,
@@ -14,106 +18,210 @@ use waymark_domain::{
 use crate::{
     Error,
     rows::Reading,
-    schema::orders,
+    schema::{orders, statuses},
+    statement::array_statement,
     tx::{Tx, on_conn},
 };
 
 /// How many order ids a refusal names.
-const NAMED_MAX: i64 = 10;
+const NAMED_MAX: usize = 10;
 
-/// Refuses a change that takes away what orders use; `after` is none when the workflow goes.
-pub(super) async fn check(
-    tx: &mut Tx,
-    before: &Workflow,
-    after: Option<&Workflow>,
-    used: &BTreeSet<StatusCode>,
-) -> Result<Option<Refusal>, Error> {
-    let Some(after) = after else {
-        let usage = of_workflow(tx, &before.code).await?;
-        let in_use = usage.count > 0;
-        return Ok(in_use.then(|| Refusal::WorkflowInUse {
+/// How many orders are counted at most.
+const COUNT_MAX: i64 = 1_000;
+
+/// What a change takes away.
+#[derive(Debug)]
+pub(super) struct Removed {
+    workflow: WorkflowCode,
+    /// All of it.
+    is_whole: bool,
+    pairs: Vec<Standing>,
+    statuses: Vec<StatusCode>,
+}
+
+impl Removed {
+    /// What a change takes away; `after` is none when the workflow goes.
+    pub(super) fn between(before: &Workflow, after: Option<&Workflow>) -> Self {
+        let mut removed = Self {
             workflow: before.code.clone(),
-            usage,
-        }));
-    };
-    for assignment in &before.assignments {
-        if after
-            .assignment(&assignment.state, &assignment.status)
-            .is_some()
-        {
-            continue;
-        }
-        let standing = Standing {
-            state: assignment.state.clone(),
-            status: assignment.status.clone(),
+            is_whole: after.is_none(),
+            pairs: Vec::new(),
+            statuses: Vec::new(),
         };
-        let usage = of_standing(tx, &before.code, &standing).await?;
-        if usage.count > 0 {
-            let (status, state) = (standing.status, Some(standing.state));
-            return Ok(Some(Refusal::StatusInUse {
-                status,
-                state,
+        let Some(after) = after else {
+            return removed;
+        };
+        let pairs = before.assignments.iter().filter(|assignment| {
+            let stays = after.assignment(&assignment.state, &assignment.status);
+            stays.is_none()
+        });
+        removed.pairs = pairs
+            .map(|assignment| Standing {
+                state: assignment.state.clone(),
+                status: assignment.status.clone(),
+            })
+            .collect();
+        let statuses = before.statuses.iter().map(|status| &status.code);
+        let gone = statuses.filter(|status| after.status(status).is_none());
+        removed.statuses = gone.cloned().collect();
+        removed
+    }
+
+    /// Whether the change takes nothing away.
+    pub(super) fn is_empty(&self) -> bool {
+        !self.is_whole && self.pairs.is_empty() && self.statuses.is_empty()
+    }
+
+    /// Refuses the change when orders use something of it.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub(super) async fn check(&self, tx: &mut Tx) -> Result<Option<Refusal>, Error> {
+        if self.is_whole {
+            let usage = of_workflow(tx, &self.workflow).await?;
+            return Ok((usage.count > 0).then(|| Refusal::WorkflowInUse {
+                workflow: self.workflow.clone(),
                 usage,
             }));
         }
-    }
-    for status in &before.statuses {
-        if after.status(&status.code).is_none() && used.contains(&status.code) {
-            let usage = Usage {
+        if let Some(standing) = self.used_pair(tx).await? {
+            let usage = of_standing(tx, &self.workflow, standing).await?;
+            return Ok(Some(Refusal::StatusInUse {
+                status: standing.status.clone(),
+                state: Some(standing.state.clone()),
+                usage,
+            }));
+        }
+        let used = self.used_status(tx).await?;
+        Ok(used.map(|status| Refusal::StatusInUse {
+            status: status.clone(),
+            state: None,
+            usage: Usage {
                 count: 0,
                 order_ids: Vec::new(),
-            };
-            return Ok(Some(Refusal::StatusInUse {
-                status: status.code.clone(),
-                state: None,
-                usage,
-            }));
-        }
+            },
+        }))
     }
-    Ok(None)
+
+    /// The first pair that an order stands on, or will return to when it is released.
+    async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&Standing>, Error> {
+        if self.pairs.is_empty() {
+            return Ok(None);
+        }
+        let places: Vec<i64> = match tx {
+            Tx::Postgres(connection) => {
+                let mut find = FindUsed::default();
+                for (place, pair) in (0..).zip(&self.pairs) {
+                    find.workflow.push(self.workflow.as_str());
+                    find.state.push(pair.state.as_str());
+                    find.status.push(pair.status.as_str());
+                    find.place.push(place);
+                }
+                find.load(&mut ***connection).await?
+            }
+            Tx::Sqlite(_) => {
+                let mut used = Vec::new();
+                for (place, pair) in (0..).zip(&self.pairs) {
+                    if is_used(tx, &self.workflow, pair).await? {
+                        used.push(place);
+                        break;
+                    }
+                }
+                used
+            }
+        };
+        let first = places.into_iter().min();
+        Ok(first.and_then(|place| self.pairs.get(usize::try_from(place).ok()?)))
+    }
+
+    /// The first status that an order was ever in.
+    async fn used_status(&self, tx: &mut Tx) -> Result<Option<&StatusCode>, Error> {
+        if self.statuses.is_empty() {
+            return Ok(None);
+        }
+        let codes = self.statuses.iter().map(StatusCode::as_str);
+        let used = statuses::table
+            .filter(statuses::workflow.eq(self.workflow.as_str()))
+            .filter(statuses::ever_used.eq(true))
+            .filter(statuses::code.eq_any(codes.collect::<Vec<_>>()))
+            .select(statuses::code);
+        let used: Vec<String> = on_conn!(tx, |c| used.load(c).await)?;
+        let is_used = |status: &&StatusCode| used.iter().any(|used| used == status.as_str());
+        Ok(self.statuses.iter().find(is_used))
+    }
+}
+
+array_statement! {
+    /// Finds the places of pairs that orders stand on, or will return to.
+    FindUsed { workflow: &'a str => Text, state: &'a str => Text, status: &'a str => Text, place: i64 => BigInt }
+    "SELECT k.place FROM",
+    ") AS k (workflow, state, status, place) WHERE EXISTS (SELECT 1 FROM orders o WHERE o.state = k.state \
+     AND o.status = k.status AND o.workflow = k.workflow) OR EXISTS (SELECT 1 FROM orders o \
+     WHERE o.return_state = k.state AND o.return_status = k.status AND o.workflow = k.workflow)"
+}
+
+impl Query for FindUsed<'_> {
+    type SqlType = BigInt;
+}
+
+/// The query for orders that stand on a pair.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn here<'q>(workflow: &'q str, state: &'q str, status: &'q str) -> _ {
+    orders::table
+        .filter(orders::state.eq(state))
+        .filter(orders::status.eq(status))
+        .filter(orders::workflow.eq(workflow))
+}
+
+/// The query for orders that will return to a pair when they are released.
+#[diesel::dsl::auto_type(no_type_alias)]
+fn back<'q>(workflow: &'q str, state: &'q str, status: &'q str) -> _ {
+    orders::table
+        .filter(orders::return_state.eq(state))
+        .filter(orders::return_status.eq(status))
+        .filter(orders::workflow.eq(workflow))
+}
+
+async fn is_used(
+    tx: &mut Tx,
+    workflow: &WorkflowCode,
+    Standing { state, status }: &Standing,
+) -> Result<bool, Error> {
+    let (workflow, state, status) = (workflow.as_str(), state.as_str(), status.as_str());
+    let here = here(workflow, state, status).select(orders::order_key);
+    let found: Option<i64> = on_conn!(tx, |c| here.first(c).await).optional()?;
+    if found.is_some() {
+        return Ok(true);
+    }
+    let back = back(workflow, state, status).select(orders::order_key);
+    let found: Option<i64> = on_conn!(tx, |c| back.first(c).await).optional()?;
+    Ok(found.is_some())
 }
 
 async fn of_workflow(tx: &mut Tx, workflow: &WorkflowCode) -> Result<Usage, Error> {
     let of_workflow = orders::table.filter(orders::workflow.eq(workflow.as_str()));
-    let count = of_workflow.select(count_star());
-    let count: i64 = on_conn!(tx, |c| count.first(c).await)?;
-    let ids = of_workflow.select(orders::id).limit(NAMED_MAX);
-    let ids: Vec<String> = on_conn!(tx, |c| ids.load(c).await)?;
-    usage(count, &ids)
+    let some = of_workflow.select(orders::id).limit(COUNT_MAX);
+    let ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
+    usage(&ids)
 }
 
-/// The orders that stand on a pair, and those that will return to it when they are released.
 async fn of_standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
-    standing: &Standing,
+    Standing { state, status }: &Standing,
 ) -> Result<Usage, Error> {
-    let here = orders::table
-        .filter(orders::workflow.eq(workflow.as_str()))
-        .filter(orders::state.eq(standing.state.as_str()))
-        .filter(orders::status.eq(standing.status.as_str()));
-    let back = orders::table
-        .filter(orders::workflow.eq(workflow.as_str()))
-        .filter(orders::return_state.eq(standing.state.as_str()))
-        .filter(orders::return_status.eq(standing.status.as_str()));
-    let (count_here, count_back) = (here.select(count_star()), back.select(count_star()));
-    let mut count: i64 = on_conn!(tx, |c| count_here.first(c).await)?;
-    count += on_conn!(tx, |c| count_back.first::<i64>(c).await)?;
-    if count == 0 {
-        return usage(0, &[]);
-    }
-    let (ids_here, ids_back) = (
-        here.select(orders::id).limit(NAMED_MAX),
-        back.select(orders::id).limit(NAMED_MAX),
-    );
-    let mut ids: Vec<String> = on_conn!(tx, |c| ids_here.load(c).await)?;
-    ids.extend(on_conn!(tx, |c| ids_back.load::<String>(c).await)?);
-    ids.truncate(usize::try_from(NAMED_MAX).unwrap_or_default());
-    usage(count, &ids)
+    let (workflow, state, status) = (workflow.as_str(), state.as_str(), status.as_str());
+    let here = here(workflow, state, status);
+    let some = here.select(orders::id).limit(COUNT_MAX);
+    let mut ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
+    let back = back(workflow, state, status);
+    let some = back.select(orders::id).limit(COUNT_MAX);
+    ids.extend(on_conn!(tx, |c| some.load::<String>(c).await)?);
+    usage(&ids)
 }
 
-fn usage(count: i64, ids: &[String]) -> Result<Usage, Error> {
-    let ids = ids.iter().map(|id| {
+fn usage(found: &[String]) -> Result<Usage, Error> {
+    let ids = found.iter().take(NAMED_MAX).map(|id| {
         Reading {
             table: "orders",
             row: id,
@@ -122,8 +230,9 @@ fn usage(count: i64, ids: &[String]) -> Result<Usage, Error> {
     });
     let mut order_ids = ids.collect::<Result<Vec<_>, _>>()?;
     order_ids.sort_unstable();
+    let most = u64::try_from(COUNT_MAX).unwrap_or_default();
     Ok(Usage {
-        count: u64::try_from(count).unwrap_or_default(),
+        count: u64::try_from(found.len()).unwrap_or(most).min(most),
         order_ids,
     })
 }

@@ -1,21 +1,39 @@
 //! The one way to write orders: handlers queue units, a few committers take all
 //! that wait and commit them together. One step alone never waits for company,
-//! and a full queue refuses at once.
+//! and a full queue refuses at once. What takes long is committed in several
+//! transactions, in which others have their turn too.
 
-use std::{collections::BTreeSet, io, panic::AssertUnwindSafe, sync::Arc};
+mod weight;
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    io,
+    panic::AssertUnwindSafe,
+    sync::Arc,
+};
 
 use futures::FutureExt;
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
+use tokio::{
+    runtime::Handle,
+    sync::{
+        OwnedSemaphorePermit, Semaphore,
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
+    task::{JoinError, JoinSet},
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use waymark_domain::partition::Partition;
-use waymark_persistence::{BatchOutcome, Batched, CommitError, Store, Unit, UnitOutcome};
+use waymark_domain::{partition::Partition, value::WorkflowCode};
+use waymark_persistence::{
+    Batched, CommitError, CommitRound, Error, Store, Unit, UnitOutcome, UnitProgress, UnitState,
+};
 
 use crate::{
     dispatch::Wake, error, history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals,
 };
+
+/// How many steps of one unit count for the size of a batch.
+const UNIT_STEPS_MAX: usize = 64;
 
 /// Why a unit was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -48,10 +66,22 @@ impl Ticket {
     }
 }
 
+type Answer = oneshot::Sender<Result<UnitOutcome, CommitError>>;
+
+/// A unit on its way, and who waits for it.
 #[derive(Debug)]
 struct Waiting {
-    unit: Unit,
-    answer: oneshot::Sender<Result<UnitOutcome, CommitError>>,
+    progress: UnitProgress,
+    answer: Answer,
+    room: OwnedSemaphorePermit,
+}
+
+impl Waiting {
+    /// A unit that nobody waits for any more, since its caller went away or its deadline has
+    /// passed, is not begun.
+    fn is_given_up(&self) -> bool {
+        self.answer.is_closed() && self.progress.done().is_empty()
+    }
 }
 
 /// The queues in front of the committers. Every partition belongs to one of them.
@@ -59,6 +89,8 @@ struct Waiting {
 pub struct Committer {
     store: Store,
     queues: Vec<mpsc::Sender<Waiting>>,
+    /// What all units may weigh that wait or are under way.
+    room: Arc<Semaphore>,
     closing: CancellationToken,
     workers: TaskTracker,
     lane: Lane,
@@ -79,8 +111,13 @@ struct Worker {
     batch_steps_max: usize,
     /// The partitions of this worker.
     partitions: Vec<Partition>,
-    /// What could not join the last batch, and begins the next.
-    next: Option<Waiting>,
+    /// What the last batch left for the next, and what could not join it, in the order in which
+    /// it was handed over.
+    left: VecDeque<Waiting>,
+    /// Whether nothing of that can be decided before a workflow is loaded.
+    is_stalled: bool,
+    /// The workflows that are being loaded.
+    loading: JoinSet<Result<(), Error>>,
     /// How many steps the last batch had.
     last_steps: usize,
 }
@@ -112,7 +149,9 @@ impl Committer {
                 .all()
                 .filter(|partition| index_of(*partition, count) == index)
                 .collect(),
-            next: None,
+            left: VecDeque::new(),
+            is_stalled: false,
+            loading: JoinSet::new(),
             last_steps: 0,
         };
         let (queues, workers) = (0..count)
@@ -124,6 +163,7 @@ impl Committer {
         let committer = Self {
             store: store.clone(),
             queues,
+            room: Arc::new(Semaphore::new(weight::WEIGHT_MAX)),
             closing,
             workers: TaskTracker::new(),
             lane: Lane::open("commits")?,
@@ -134,7 +174,8 @@ impl Committer {
     /// Starts the workers.
     pub(crate) fn start(&self, workers: Workers) {
         for worker in workers.0 {
-            self.workers.spawn_on(worker.run(), self.lane.handle());
+            let calls = Handle::current();
+            self.workers.spawn_on(worker.run(calls), self.lane.handle());
         }
         self.workers.close();
     }
@@ -144,10 +185,12 @@ impl Committer {
     /// # Errors
     /// Returns [`SubmitError::Overloaded`] or [`SubmitError::ShuttingDown`].
     pub(crate) fn hand_over(&self, unit: Unit) -> Result<Ticket, SubmitError> {
-        let (answer, ticket) = oneshot::channel();
         let queue = self.queue_of(&unit)?;
-        match queue.try_send(Waiting { unit, answer }) {
-            Ok(()) => Ok(Ticket(ticket)),
+        let room = Arc::clone(&self.room).try_acquire_many_owned(weight::of_unit(&unit));
+        let room = room.map_err(|_| SubmitError::Overloaded)?;
+        let (waiting, ticket) = wait(unit, room);
+        match queue.try_send(waiting) {
+            Ok(()) => Ok(ticket),
             Err(TrySendError::Full(_)) => Err(SubmitError::Overloaded),
             Err(TrySendError::Closed(_)) => Err(SubmitError::ShuttingDown),
         }
@@ -158,11 +201,12 @@ impl Committer {
     /// # Errors
     /// Returns [`SubmitError::ShuttingDown`].
     pub(crate) async fn hand_over_when_room(&self, unit: Unit) -> Result<Ticket, SubmitError> {
-        let (answer, ticket) = oneshot::channel();
         let queue = self.queue_of(&unit)?;
-        let sent = queue.send(Waiting { unit, answer }).await;
-        sent.map(|()| Ticket(ticket))
-            .map_err(|_| SubmitError::ShuttingDown)
+        let room = Arc::clone(&self.room).acquire_many_owned(weight::of_unit(&unit));
+        let room = room.await.map_err(|_| SubmitError::ShuttingDown)?;
+        let (waiting, ticket) = wait(unit, room);
+        let sent = queue.send(waiting).await;
+        sent.map(|()| ticket).map_err(|_| SubmitError::ShuttingDown)
     }
 
     /// Takes nothing more, and waits until everything that was taken is answered.
@@ -181,13 +225,26 @@ impl Committer {
     }
 }
 
+/// A unit that waits, and where its outcome will be told.
+fn wait(unit: Unit, room: OwnedSemaphorePermit) -> (Waiting, Ticket) {
+    let (answer, ticket) = oneshot::channel();
+    let progress = UnitProgress::new(unit);
+    let waiting = Waiting {
+        progress,
+        answer,
+        room,
+    };
+    (waiting, Ticket(ticket))
+}
+
 /// Which of so many committers a partition belongs to.
 fn index_of(partition: Partition, committers: usize) -> usize {
     usize::try_from(partition.number()).unwrap_or(0) % committers.max(1)
 }
 
 impl Worker {
-    async fn run(mut self) {
+    /// `calls` is the runtime of the calls, where workflows are loaded: this one has other work.
+    async fn run(mut self, calls: Handle) {
         if let Err(error) = self.store.warm_up().await {
             // The first commit tries again, with patience.
             tracing::warn!(
@@ -196,10 +253,10 @@ impl Worker {
             );
         }
         let closing = self.closing.clone();
-        let mut open = true;
-        loop {
-            if let Some(first) = self.next.take() {
-                self.commit(first).await;
+        let (mut open, mut drained) = (true, false);
+        while !drained || !self.left.is_empty() {
+            if !self.left.is_empty() && !self.is_stalled {
+                self.commit(None, &calls).await;
                 continue;
             }
             tokio::select! {
@@ -207,18 +264,21 @@ impl Worker {
                     open = false;
                     self.queue.close();
                 }
-                first = self.queue.recv() => match first {
-                    Some(first) => self.commit(first).await,
-                    None => return,
+                Some(loaded) = self.loading.join_next() => self.note_loaded(loaded),
+                first = self.queue.recv(), if !drained => match first {
+                    Some(first) => self.commit(Some(first), &calls).await,
+                    None => drained = true,
                 }
             }
         }
     }
 
-    /// Commits the unit and all others that wait.
-    async fn commit(&mut self, first: Waiting) {
+    /// Commits what was left, the unit, and all others that wait, or a part of that.
+    async fn commit(&mut self, first: Option<Waiting>, calls: &Handle) {
         let mut batch = Batch::default();
-        batch.take(first);
+        for waiting in std::mem::take(&mut self.left).into_iter().chain(first) {
+            batch.take(waiting);
+        }
         self.gather(&mut batch, |_| true);
         let units = std::mem::take(&mut batch.units);
         if units.is_empty() {
@@ -231,49 +291,107 @@ impl Worker {
             Vec::new()
         };
         let store = self.store.clone();
-        let committed = store.commit_joined(units, &locks, |fits| {
+        let committed = store.commit_round(units, &locks, |fits| {
             self.gather(&mut batch, fits);
-            std::mem::take(&mut batch.units)
+            let came = std::mem::take(&mut batch.units);
+            came.into_iter().map(UnitProgress::into_unit).collect()
         });
         // A panic costs one batch and not the committer.
         let committed = AssertUnwindSafe(committed).catch_unwind().await;
         self.last_steps = batch.steps;
-        let BatchOutcome { units, written } = committed.unwrap_or_else(|_| {
+        let round = committed.unwrap_or_else(|_| {
             tracing::error!("a batch did not end well");
-            BatchOutcome {
-                units: vec![Err(CommitError::OutcomeUnknown); batch.answers.len()],
+            CommitRound {
+                units: vec![
+                    UnitState::Ended(Err(CommitError::OutcomeUnknown));
+                    batch.answers.len()
+                ],
                 written: Vec::new(),
+                unloaded: BTreeSet::new(),
             }
         });
-        self.tell(&units, written);
-        for (answer, outcome) in batch.answers.into_iter().zip(units) {
-            // A caller that went away misses only the answer.
-            let _ = answer.send(outcome);
+        self.tell(&round.units, round.written);
+        let went_on = has_gone_on(&round.units, batch.done);
+        self.answer(round.units, batch.answers);
+        if !round.unloaded.is_empty() {
+            self.load(round.unloaded, calls);
+        }
+        self.is_stalled = !went_on && !self.loading.is_empty();
+    }
+
+    /// Answers the units that have ended, and keeps the others for the next batch, before those
+    /// that could not join this one.
+    fn answer(&mut self, states: Vec<UnitState>, answers: Vec<(Answer, OwnedSemaphorePermit)>) {
+        let mut unfinished = VecDeque::new();
+        for ((answer, room), state) in answers.into_iter().zip(states) {
+            match state {
+                UnitState::Ended(outcome) => {
+                    // A caller that went away misses only the answer.
+                    let _ = answer.send(outcome);
+                }
+                UnitState::Unfinished(progress) => unfinished.push_back(Waiting {
+                    progress,
+                    answer,
+                    room,
+                }),
+            }
+        }
+        unfinished.append(&mut self.left);
+        self.left = unfinished;
+    }
+
+    /// Loads workflows that steps wait for, while other steps go on. What is not loaded yet when
+    /// this is done is asked for again.
+    fn load(&mut self, codes: BTreeSet<WorkflowCode>, calls: &Handle) {
+        if self.loading.is_empty() {
+            let store = self.store.clone();
+            let load = async move { store.load_workflows(&codes).await };
+            self.loading.spawn_on(load, calls);
+        }
+    }
+
+    /// Goes on with what waited for workflows; where they cannot be loaded, that is its end.
+    fn note_loaded(&mut self, loaded: Result<Result<(), Error>, JoinError>) {
+        let was_stalled = std::mem::take(&mut self.is_stalled);
+        let error = match loaded {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error::chain(&error),
+            Err(error) => error::chain(&error),
+        };
+        tracing::error!(error, "workflows that steps wait for cannot be loaded");
+        self.vitals.report(false);
+        if was_stalled {
+            for waiting in std::mem::take(&mut self.left) {
+                let outcome = waiting.progress.give_up(CommitError::Unavailable);
+                let _ = waiting.answer.send(outcome);
+            }
         }
     }
 
     /// Takes what waits, up to a full batch, or to a unit that does not fit, which begins the next.
     fn gather(&mut self, batch: &mut Batch, fits: impl Fn(&Unit) -> bool) {
-        while self.next.is_none()
+        while self.left.is_empty()
             && batch.steps < self.batch_steps_max
             && let Ok(waiting) = self.queue.try_recv()
         {
-            if fits(&waiting.unit) {
+            if fits(waiting.progress.unit()) {
                 batch.take(waiting);
             } else {
-                self.next = Some(waiting);
+                self.left.push_back(waiting);
             }
         }
     }
 
     /// Hands what was written to the readers, here and, as a hint, in other replicas, and notes how the database fares.
-    fn tell(&self, outcomes: &[Result<UnitOutcome, CommitError>], written: Vec<Batched>) {
+    fn tell(&self, states: &[UnitState], written: Vec<Batched>) {
         let partitions = written.iter().map(|entry| entry.logged.position.partition);
         let grown: BTreeSet<Partition> = partitions.collect();
-        let unknown = outcomes
-            .iter()
-            .any(|outcome| matches!(outcome, Err(CommitError::OutcomeUnknown)));
-        if unknown {
+        let failures = states.iter().filter_map(|state| match state {
+            UnitState::Ended(Err(error)) => Some(*error),
+            UnitState::Ended(Ok(_)) | UnitState::Unfinished(_) => None,
+        });
+        let failures: Vec<CommitError> = failures.collect();
+        if failures.contains(&CommitError::OutcomeUnknown) {
             self.log.wake_all();
         }
         if !grown.is_empty() {
@@ -281,33 +399,57 @@ impl Worker {
             self.log.hand_over(written);
             self.store.notify(&grown.into_iter().collect::<Vec<_>>());
         }
-        let lost = outcomes.iter().any(|outcome| {
+        let lost = failures.iter().any(|error| {
             matches!(
-                outcome,
-                Err(CommitError::Unavailable | CommitError::OutcomeUnknown)
+                error,
+                CommitError::Unavailable | CommitError::OutcomeUnknown
             )
         });
         self.vitals.report(!lost);
     }
 }
 
+/// Whether any step of these units was decided in a round before which so many were.
+fn has_gone_on(states: &[UnitState], done_before: usize) -> bool {
+    let mut done = 0;
+    for state in states {
+        match state {
+            UnitState::Ended(_) => return true,
+            UnitState::Unfinished(progress) => done += progress.done().len(),
+        }
+    }
+    done > done_before
+}
+
 /// Units that are committed together, and who waits for them.
 #[derive(Debug, Default)]
 struct Batch {
-    units: Vec<Unit>,
-    answers: Vec<oneshot::Sender<Result<UnitOutcome, CommitError>>>,
+    units: Vec<UnitProgress>,
+    answers: Vec<(Answer, OwnedSemaphorePermit)>,
+    /// How many steps it has, as far as they count for its size.
     steps: usize,
+    /// How many steps of its units were done before.
+    done: usize,
 }
 
 impl Batch {
-    /// Adds a unit, unless nobody waits for it any more: its caller went away, or its deadline
-    /// has passed.
+    /// Adds a unit, unless it is not worth beginning.
     fn take(&mut self, waiting: Waiting) {
-        if !waiting.answer.is_closed() {
-            self.steps += waiting.unit.steps.len();
-            self.units.push(waiting.unit);
-            self.answers.push(waiting.answer);
+        if waiting.is_given_up() {
+            return;
         }
+        let Waiting {
+            progress,
+            answer,
+            room,
+        } = waiting;
+        // A large unit is cut anyway, and one that was begun must not keep others out.
+        if progress.done().is_empty() {
+            self.steps += progress.unit().steps.len().min(UNIT_STEPS_MAX);
+        }
+        self.done += progress.done().len();
+        self.units.push(progress);
+        self.answers.push((answer, room));
     }
 }
 

@@ -183,3 +183,34 @@ async fn closing_answers_what_was_taken_and_refuses_the_rest() {
         assert!(is_done(ticket.outcome().await));
     }
 }
+
+#[tokio::test]
+async fn what_waits_is_bounded_by_what_it_weighs() {
+    let mut bench = Bench::new(4_096, 256).await;
+    let mut heavy = unit("heavy").steps.remove(0);
+    if let StepChange::Create(_, context) = &mut heavy.change {
+        context.comment = Comment::new(&"x".repeat(4_000)).unwrap();
+    }
+    let heavy = Unit {
+        steps: vec![heavy; 1_000],
+        mode: UnitMode::Separate,
+    };
+    let mut tickets = Vec::new();
+    let refused = loop {
+        match bench.committer.hand_over(heavy.clone()) {
+            Ok(ticket) => tickets.push(ticket),
+            Err(error) => break error,
+        }
+    };
+    assert_eq!(refused, SubmitError::Overloaded);
+    assert!((4..32).contains(&tickets.len()), "{} units", tickets.len());
+    // Room comes back with what is given up, as with what is answered.
+    drop(tickets);
+    bench.start();
+    let light = bench
+        .committer
+        .hand_over_when_room(unit("1"))
+        .await
+        .unwrap();
+    assert!(is_done(light.outcome().await));
+}

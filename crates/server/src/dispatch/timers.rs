@@ -70,10 +70,21 @@ impl Timers {
                 .extend(self.app.store.lost_timers(&new).await?);
             self.known.extend(new);
         }
-        for partition in partitions {
-            while self.fire(*partition).await? {}
+        let mut to_refresh = self.app.store.timers_to_refresh(partitions).await?;
+        loop {
+            for partition in partitions {
+                while self.fire(*partition).await? {}
+            }
+            if to_refresh.is_empty() {
+                return Ok(());
+            }
+            // In turn, since there may be very many orders to look at.
+            for partition in std::mem::take(&mut to_refresh) {
+                if self.app.store.refresh_timers(partition).await? {
+                    to_refresh.insert(partition);
+                }
+            }
         }
-        Ok(())
     }
 
     /// Lets time do what is due in a partition. Says whether there may be more.

@@ -381,7 +381,7 @@ fn of_resume_token(error: TokenError) -> Problem {
 
 fn of_submit(error: SubmitError) -> Problem {
     match error {
-        SubmitError::Overloaded => Problem::new(
+        SubmitError::Overloaded | SubmitError::Commit(CommitError::Overloaded) => Problem::new(
             Reason::Overloaded,
             "more waits to be written than the server takes; nothing was written",
         ),

@@ -136,6 +136,8 @@ impl From<&persistence::Refusal> for Problem {
                 let message = format!("workflow {workflow} has no order {order_id}");
                 of_order(Reason::OrderNotFound, message, workflow, order_id)
             }
+            R::TooCostly { budget } => Self::new(Reason::TooCostly, refusal.to_string())
+                .with("max_ms", &budget.as_millis()),
             R::OrderExists { workflow, order_id } => {
                 let message = format!("workflow {workflow} has an order {order_id} already");
                 of_order(Reason::OrderExists, message, workflow, order_id)

@@ -339,6 +339,9 @@ fn errors() -> Vec<Error> {
             workflow: workflow(),
             order_id: order_id(),
         }),
+        Error::Refused(persistence::Refusal::TooCostly {
+            budget: std::time::Duration::from_millis(100),
+        }),
         Error::RequestIdReused,
         Error::Document(document(&format!("{}: 1", "%".repeat(3_000)))),
         Error::Document(DocumentError::NoExport),
@@ -351,6 +354,7 @@ fn errors() -> Vec<Error> {
         },
         Error::Submit(SubmitError::Overloaded),
         Error::Submit(SubmitError::ShuttingDown),
+        Error::from(CommitError::Overloaded),
         Error::from(CommitError::Unavailable),
         Error::from(CommitError::OutcomeUnknown),
         Error::from(CommitError::Database),

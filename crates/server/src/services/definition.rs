@@ -62,10 +62,11 @@ where
         },
     };
     let store = app.store().clone();
+    let answer = move |outcome: Outcome<A>| answer(&outcome);
     let work = async move {
-        let encode = |outcome: &Outcome<A>| answer(outcome).encode_to_vec();
-        match store.change_workflow(&change, edit, encode).await? {
-            Changed::Done(outcome) => Ok((answer(&outcome), false)),
+        let changed = store.change_workflow(&change, edit, answer, R::encode_to_vec);
+        match changed.await? {
+            Changed::Done(answer) => Ok((answer, false)),
             Changed::Replayed(stored) => {
                 let what = "a stored answer cannot be read";
                 let stored = R::decode(stored.as_slice()).map_err(|_| Error::Internal { what })?;

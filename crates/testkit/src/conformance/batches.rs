@@ -3,7 +3,9 @@
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
 use waymark_domain::order::Rejection;
-use waymark_persistence::{CommitError, Error, Refusal, StepError, UnitOutcome};
+use waymark_persistence::{
+    CommitError, CommitRound, Error, Refusal, StepError, UnitOutcome, UnitProgress, UnitState,
+};
 
 use super::commits::{history, order};
 use crate::{
@@ -255,6 +257,15 @@ pub async fn a_poisoned_step_fails_its_atomic_unit_alone(fixture: &Fixture) {
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 2);
 }
 
+/// The outcomes of a round in which everything ended.
+fn ended(round: CommitRound) -> Vec<Result<UnitOutcome, CommitError>> {
+    let outcomes = round.units.into_iter().map(|state| match state {
+        UnitState::Ended(outcome) => outcome,
+        UnitState::Unfinished(progress) => panic!("not finished: {progress:?}"),
+    });
+    outcomes.collect()
+}
+
 /// What came while a batch waited for its locks is committed with it, as far as it lies in the
 /// locked partitions, and is judged and tried again like the rest.
 pub async fn units_that_came_late_join_the_batch(fixture: &Fixture) {
@@ -269,13 +280,13 @@ pub async fn units_that_came_late_join_the_batch(fixture: &Fixture) {
         atomic(vec![requested(comment("A-2", "x"), "r-1", 1)]),
     ];
     let mut asked = 0;
-    let outcomes =
-        store.commit_joined(vec![separate(vec![hold("A-1")])], &all_partitions, |fits| {
-            asked += 1;
-            assert!(late.iter().all(fits));
-            late.clone()
-        });
-    let outcomes = outcomes.await.units;
+    let first = vec![UnitProgress::new(separate(vec![hold("A-1")]))];
+    let round = store.commit_round(first, &all_partitions, |fits| {
+        asked += 1;
+        assert!(late.iter().all(fits));
+        late.clone()
+    });
+    let outcomes = ended(round.await);
     assert_eq!((asked, outcomes.len()), (1, 5));
     let done = |outcome: &_| matches!(outcome, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok));
     assert!(
@@ -297,8 +308,8 @@ pub async fn units_of_other_partitions_do_not_join(fixture: &Fixture) {
     let partition = |id: &str| store.partition_of(&order_workflow(), &order_id(id));
     let ids = (2..100).map(|number| format!("A-{number}"));
     let (here, there): (Vec<_>, Vec<_>) = ids.partition(|id| partition(id) == partition("A-1"));
-    let batch = vec![separate(vec![create("A-1")])];
-    let outcomes = store.commit_joined(batch, &[], |fits| {
+    let batch = vec![UnitProgress::new(separate(vec![create("A-1")]))];
+    let round = store.commit_round(batch, &[], |fits| {
         let unit = |id: &String| separate(vec![create(id)]);
         assert!(here.iter().all(|id| fits(&unit(id))));
         assert!(there.iter().all(|id| !fits(&unit(id))));
@@ -309,7 +320,7 @@ pub async fn units_of_other_partitions_do_not_join(fixture: &Fixture) {
         );
         here.iter().map(unit).collect()
     });
-    assert_eq!(outcomes.await.units.len(), 1 + here.len());
+    assert_eq!(ended(round.await).len(), 1 + here.len());
     let batches = fixture.number("SELECT count(DISTINCT batch_id) FROM history");
     assert_eq!(batches.await, 1);
 }

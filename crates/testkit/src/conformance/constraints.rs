@@ -118,6 +118,7 @@ pub async fn every_table_can_be_read(fixture: &Fixture) {
         ("tracking_key", 1),
         ("tracking_tokens", 0),
         ("tracking_requests", 0),
+        ("timer_refreshes", 0),
     ];
     for (table, count) in rows {
         assert_eq!(

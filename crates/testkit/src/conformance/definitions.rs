@@ -4,16 +4,17 @@
 
 use std::time::Duration;
 
+use tokio::sync::mpsc;
 use waymark_domain::{
     guard::Expression,
     value::{Color, Label, StatusCode, TransitionCode},
     workflow::{
-        self as edit, AssignmentPatch, DifferenceKind, Refusal, Status, StatusPatch, Transition,
-        TransitionPatch, Trigger, Workflow,
+        self as edit, AssignmentPatch, DifferenceKind, Record, Refusal, Status, StatusPatch,
+        Transition, TransitionPatch, Trigger, Workflow,
         document::{Format, Mode, apply, parse},
     },
 };
-use waymark_persistence::{ChangeError, ChangeMode, Changed};
+use waymark_persistence::{ChangeError, ChangeMode, Changed, WorkflowChange};
 
 use crate::{
     Fixture,
@@ -481,4 +482,90 @@ pub async fn a_deleted_workflow_can_come_again(fixture: &Fixture) {
             .unwrap()
             .is_some()
     );
+}
+
+/// A change of the workflow `order`, whose edit waits for a word.
+fn waiting_change() -> WorkflowChange {
+    WorkflowChange {
+        workflow: order_workflow(),
+        request: None,
+        actor: build::actor(),
+        mode: ChangeMode::Apply,
+    }
+}
+
+/// Nothing is locked while an edit is computed, and its neighbours change other workflows.
+pub async fn steps_go_on_while_a_change_is_computed(fixture: &Fixture) {
+    let (begun, mut has_begun) = mpsc::unbounded_channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let edit = move |record: Option<&Record>, _| {
+        begun.send(()).unwrap();
+        wait.recv().unwrap();
+        let workflow = record.unwrap().workflow.clone();
+        Ok::<_, Refusal>((Some(edit::create_status(&workflow, packed())?), ()))
+    };
+    let store = fixture.store.clone();
+    let changing = tokio::spawn(async move {
+        let change = waiting_change();
+        let changed = store.change_workflow(&change, edit, |outcome| outcome, |_| Vec::new());
+        changed.await
+    });
+    has_begun.recv().await.unwrap();
+    done(&fixture.store, create("A-1")).await;
+    let replica = fixture.replica().await;
+    done(&replica, create("A-2")).await;
+    let other = build::workflow("magento", "other");
+    let other = change_as(&replica, "other", ChangeMode::Apply, None, |_| {
+        Ok(Some(other.clone()))
+    });
+    other.await.unwrap();
+    go.send(()).unwrap();
+    drop(go);
+    let changed = changing.await.unwrap().unwrap();
+    let Changed::Done(outcome) = changed else {
+        panic!("replayed")
+    };
+    assert_eq!(outcome.record.unwrap().record.stamp.version, 2);
+    // The change of another workflow was none of its business.
+    assert!(has_begun.recv().await.is_none());
+}
+
+/// An edit whose workflow was changed while it was computed is computed again.
+pub async fn a_change_is_made_on_the_newest_workflow(fixture: &Fixture) {
+    let (begun, mut has_begun) = mpsc::unbounded_channel();
+    let (go, wait) = std::sync::mpsc::channel::<()>();
+    let edit = move |record: Option<&Record>, _| {
+        let record = record.unwrap();
+        begun.send(record.stamp.version).unwrap();
+        wait.recv().unwrap();
+        let after = edit::create_status(&record.workflow, packed())?;
+        Ok::<_, Refusal>((Some(after), ()))
+    };
+    let store = fixture.store.clone();
+    let changing = tokio::spawn(async move {
+        let change = waiting_change();
+        let changed = store.change_workflow(&change, edit, |outcome| outcome, |_| Vec::new());
+        changed.await
+    });
+    assert_eq!(has_begun.recv().await, Some(1));
+    let relabel = |workflow: Option<&Workflow>| {
+        let mut workflow = workflow.unwrap().clone();
+        workflow.label = Label::new("Meanwhile").unwrap();
+        Ok(Some(workflow))
+    };
+    let replica = fixture.replica().await;
+    let meanwhile = change_as(&replica, "order", ChangeMode::Apply, None, relabel);
+    meanwhile.await.unwrap();
+    go.send(()).unwrap();
+    assert_eq!(has_begun.recv().await, Some(2));
+    go.send(()).unwrap();
+    let Changed::Done(outcome) = changing.await.unwrap().unwrap() else {
+        panic!("replayed")
+    };
+    let record = outcome.record.unwrap().record.clone();
+    assert_eq!(record.stamp.version, 3);
+    assert_eq!(record.workflow.label.as_str(), "Meanwhile");
+    assert!(record.workflow.status(&status("packed")).is_some());
+    let kept = fixture.store.workflow(&order_workflow()).await.unwrap();
+    assert_eq!(kept.unwrap().record, record);
 }

@@ -12,6 +12,7 @@ pub mod constraints;
 pub mod copies;
 pub mod definitions;
 pub mod dispatching;
+pub mod editions;
 pub mod endpoints;
 pub mod histories;
 pub mod interleaving;
@@ -23,6 +24,7 @@ pub mod retention;
 pub mod sharing;
 pub mod timers;
 pub mod tracking;
+pub mod turns;
 pub mod usage;
 
 /// Expands every conformance case into a test on one backend.
@@ -119,6 +121,8 @@ macro_rules! conformance_suite {
                 a_guard_that_does_not_compile_is_not_saved,
                 a_stored_guard_that_no_longer_passes_refuses_alone,
                 a_deleted_workflow_can_come_again,
+                steps_go_on_while_a_change_is_computed,
+                a_change_is_made_on_the_newest_workflow,
             ],
             dispatching: [
                 what_is_due_comes_by_time,
@@ -131,6 +135,13 @@ macro_rules! conformance_suite {
                 what_somebody_decided_meanwhile_stands,
                 nothing_is_noted_twice,
                 a_batch_with_foreign_deliveries_is_noted_in_part,
+            ],
+            editions: [
+                steps_are_judged_by_the_change_that_is_there,
+                steps_are_judged_without_the_change_that_is_lost,
+                readers_see_the_change_that_is_there,
+                readers_see_no_change_that_is_lost,
+                an_edit_is_made_on_the_change_that_is_there,
             ],
             endpoints: [
                 endpoints_come_back_as_they_were_saved,
@@ -217,6 +228,7 @@ macro_rules! conformance_suite {
                 a_hold_expires,
                 an_order_is_put_off,
                 a_changed_timer_counts_for_orders_that_wait,
+                many_orders_get_another_timer,
                 two_processes_fire_a_timer_once,
             ],
             tracking: [
@@ -235,6 +247,15 @@ macro_rules! conformance_suite {
                 an_older_database_gets_a_key,
                 a_migration_that_was_cut_off_is_finished,
                 a_corrupt_token_is_said_to_be_so,
+            ],
+            turns: [
+                a_costly_unit_is_cut_between_its_steps,
+                a_cut_atomic_unit_does_not_exist,
+                an_atomic_unit_that_takes_too_long_is_refused_as_a_whole,
+                steps_on_one_order_keep_the_order_of_their_units,
+                steps_wait_for_their_workflow_alone,
+                a_change_elsewhere_makes_one_workflow_be_loaded,
+                a_rehearsal_is_not_cut,
             ],
             usage: [
                 a_pair_with_orders_stays,

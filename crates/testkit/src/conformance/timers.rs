@@ -15,7 +15,7 @@ use super::carrying::{all_of, later};
 use crate::{
     Fixture,
     build::{
-        act, comment, commit, create_as, done, expecting, hold, move_to, new_order, order_id,
+        act, all, comment, commit, create_as, done, expecting, hold, move_to, new_order, order_id,
         order_workflow, record, release, state, transition,
     },
 };
@@ -66,19 +66,30 @@ async fn status_of(store: &Store, id: &str) -> String {
     order.standing.status.to_string()
 }
 
+/// The workflow with another timer `expire`, or without it.
+fn with_timer(workflow: &Workflow, after: Option<Duration>) -> Workflow {
+    let mut workflow = workflow.clone();
+    let mut transitions = workflow.transitions.iter_mut();
+    let expire = transitions.find(|transition| transition.code.as_str() == "expire");
+    expire.unwrap().trigger = match after {
+        Some(after) => Trigger::After(Period::new(after).unwrap()),
+        None => Trigger::Manual,
+    };
+    workflow
+}
+
 /// Changes the timer `expire` of the workflow, or takes it away.
 async fn set_timer(fixture: &Fixture, after: Option<Duration>) {
-    let edit = |workflow: Option<&Workflow>| {
-        let mut workflow = workflow.unwrap().clone();
-        let mut transitions = workflow.transitions.iter_mut();
-        let expire = transitions.find(|transition| transition.code.as_str() == "expire");
-        expire.unwrap().trigger = match after {
-            Some(after) => Trigger::After(Period::new(after).unwrap()),
-            None => Trigger::Manual,
-        };
-        Ok(Some(workflow))
-    };
+    let edit = |workflow: Option<&Workflow>| Ok(Some(with_timer(workflow.unwrap(), after)));
     fixture.change("order", edit).await.unwrap();
+    refresh(&fixture.store).await;
+}
+
+/// Looks at all orders whose timers changed.
+async fn refresh(store: &Store) {
+    for partition in all_of(store) {
+        while store.refresh_timers(partition).await.unwrap() {}
+    }
 }
 
 pub async fn an_order_that_nobody_pays_is_due(fixture: &Fixture) {
@@ -286,7 +297,39 @@ pub async fn a_changed_timer_counts_for_orders_that_wait(fixture: &Fixture) {
         Ok(Some(workflow))
     };
     fixture.change("order", relabel).await.unwrap();
+    refresh(store).await;
     assert_eq!(due_ids(store).await, Vec::<String>::new());
+}
+
+/// A change of a timer touches no order; they are looked at afterwards, a few at a time, and a
+/// process that ends meanwhile is followed by another.
+pub async fn many_orders_get_another_timer(fixture: &Fixture) {
+    const ORDERS: usize = 1_200;
+    let store = &fixture.store;
+    let ids = (0..ORDERS).map(|number| format!("T-{number}"));
+    let placed = all(store, ids.map(|id| unpaid(&id)).collect()).await;
+    assert!(placed.iter().all(Result::is_ok));
+    fixture.time.advance(Duration::from_hours(1));
+    let edit = |workflow: Option<&Workflow>| Ok(Some(with_timer(workflow.unwrap(), None)));
+    fixture.change("order", edit).await.unwrap();
+    let due = "SELECT count(*) FROM orders WHERE due_time <= ";
+    let due = format!("{due}{}", fixture.clock().now().micros());
+    assert_eq!(fixture.number(&due).await, 0);
+    let partition = *all_of(store).first().unwrap();
+    assert!(store.refresh_timers(partition).await.unwrap());
+    let first = fixture.number(&due).await;
+    assert!((1..=200).contains(&first), "{first} orders at once");
+    // Another change begins anew.
+    let edit = |workflow: Option<&Workflow>| {
+        let after = Some(Duration::from_hours(1));
+        Ok(Some(with_timer(workflow.unwrap(), after)))
+    };
+    fixture.change("order", edit).await.unwrap();
+    let replica = fixture.replica().await;
+    refresh(&replica).await;
+    assert_eq!(fixture.number(&due).await, i64::try_from(ORDERS).unwrap());
+    let left = "SELECT count(*) FROM timer_refreshes";
+    assert_eq!(fixture.number(left).await, 0);
 }
 
 pub async fn two_processes_fire_a_timer_once(fixture: &Fixture) {

@@ -361,7 +361,12 @@ pub async fn the_key_lasts(fixture: &Fixture) {
 }
 
 pub async fn an_older_database_gets_a_key(fixture: &Fixture) {
-    let later = ["delivery_decisions", "lost_deliveries", "lost_timers"];
+    let later = [
+        "delivery_decisions",
+        "lost_deliveries",
+        "lost_timers",
+        "timer_refreshes",
+    ];
     for table in ["tracking_requests", "tracking_tokens", "tracking_key"]
         .iter()
         .chain(&later)
@@ -373,7 +378,12 @@ pub async fn an_older_database_gets_a_key(fixture: &Fixture) {
             .execute(&format!("ALTER TABLE dispatchers DROP COLUMN {column}"))
             .await;
     }
-    let versions = ["20261122200000", "20261122300000", "20261122400000"];
+    let versions = [
+        "20261122200000",
+        "20261122300000",
+        "20261122400000",
+        "20261122500000",
+    ];
     let forget = format!(
         "DELETE FROM __diesel_schema_migrations WHERE version >= '{}'",
         versions[0]

@@ -1,0 +1,93 @@
+//! How long steps may be decided while others wait. Turns are measured by the clock;
+//! what is refused for its length is measured by the time of the thread, so that
+//! a machine that is busy with other things refuses nothing.
+
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::Refusal;
+use crate::Settings;
+
+/// How long one piece is decided before it is the turn of the next.
+const SLICE: Duration = Duration::from_millis(2);
+
+/// How long one step may be decided, whatever its guards were reckoned to cost.
+const STEP_MAX: Duration = Duration::from_millis(500);
+
+/// How long steps may be decided.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Budget {
+    /// The steps of a transaction, those of atomic units apart.
+    pub(super) batch: Duration,
+    /// One piece before it is the turn of the next.
+    pub(super) slice: Duration,
+    /// The steps of an atomic unit together.
+    pub(super) whole: Duration,
+}
+
+impl Budget {
+    /// The budget of a transaction.
+    pub(super) fn of(settings: &Settings) -> Self {
+        Self {
+            batch: settings.batch_budget,
+            slice: SLICE.min(settings.batch_budget),
+            whole: settings.atomic_budget,
+        }
+    }
+
+    /// The refusal of an atomic unit that takes longer.
+    pub(super) fn refusal(&self) -> Refusal {
+        Refusal::TooCostly { budget: self.whole }
+    }
+}
+
+/// Refuses a step that was decided from an instant of the stretch on, and took too long.
+pub(super) fn check_step(stretch: &Stretch, began: Instant) -> Result<(), Refusal> {
+    if stretch.is_longer(began, STEP_MAX) {
+        return Err(Refusal::TooCostly { budget: STEP_MAX });
+    }
+    Ok(())
+}
+
+/// A stretch of deciding on one thread.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Stretch {
+    began: Instant,
+    spent_before: Duration,
+}
+
+impl Stretch {
+    /// Begins now.
+    pub(super) fn begin() -> Self {
+        Self {
+            began: Instant::now(),
+            spent_before: time_of_thread(),
+        }
+    }
+
+    /// When it began.
+    pub(super) fn began(&self) -> Instant {
+        self.began
+    }
+
+    /// How much time the thread has spent in it.
+    pub(super) fn spent(&self) -> Duration {
+        time_of_thread().saturating_sub(self.spent_before)
+    }
+
+    /// Whether what began at an instant within the stretch, and ends now, took longer than a limit.
+    pub(super) fn is_longer(&self, since: Instant, limit: Duration) -> bool {
+        // What came before spent at most the time that passed.
+        since.elapsed() > limit
+            && self
+                .spent()
+                .saturating_sub(since.saturating_duration_since(self.began))
+                > limit
+    }
+}
+
+fn time_of_thread() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::try_from(time).unwrap_or_default()
+}

@@ -1,0 +1,416 @@
+//! Who has its turn while a batch is decided, and for how long. Locks are held
+//! meanwhile, so a batch ends when its time is up: what is not decided by then, or
+//! waits for a workflow, is left for the next one. Pieces are decided in slices, so a
+//! unit of a thousand costly steps holds up the others of its batch for one of them.
+//!
+//! Steps on one order keep the order of their units: a step waits as long as an
+//! earlier unit has a step on its order left.
+
+use std::{
+    collections::{BTreeSet, HashMap, HashSet, VecDeque},
+    time::{Duration, Instant},
+};
+
+use waymark_domain::value::{OrderId, WorkflowCode};
+
+use super::{
+    Step, Unit, UnitMode,
+    attempt::{Piece, PieceOutcome},
+    budget::{Budget, Stretch},
+    working::{Savepoint, Working},
+};
+use crate::{Error, catalog::Known};
+
+/// How many steps are read ahead in one round trip.
+const READ_AHEAD: usize = 128;
+
+/// A piece on its way through a transaction.
+pub(super) struct Turn {
+    /// The piece as it came.
+    piece: Piece,
+    /// The step that is next.
+    next: usize,
+    /// The first step whose order was not read yet.
+    unread: usize,
+    answers: PieceOutcome,
+    /// An atomic piece that was begun.
+    whole: Option<Whole>,
+    /// Whether later units have their turn before its end.
+    is_overtaken: bool,
+}
+
+/// An atomic piece that was begun: what it goes back to, and the time it has spent.
+struct Whole {
+    savepoint: Savepoint,
+    spent: Duration,
+}
+
+/// Where the turn of a piece ended.
+enum Stop {
+    /// All its steps are decided, or it was refused as a whole.
+    Done,
+    /// It is the turn of the next piece.
+    Cut,
+    /// Its next step waits for an earlier unit.
+    Behind,
+    /// Its next step waits for a workflow.
+    Unloaded(WorkflowCode),
+    /// The order of its next step was not read.
+    Unread,
+}
+
+/// What a transaction came to.
+#[derive(Default)]
+pub(super) struct Decided {
+    /// What was decided, each piece with the steps that were.
+    pub(super) outcomes: Vec<(Piece, PieceOutcome)>,
+    /// What was not, in the order of units.
+    pub(super) rest: Vec<Piece>,
+    /// The workflows that steps of the rest wait for.
+    pub(super) unloaded: BTreeSet<WorkflowCode>,
+}
+
+/// The pieces of a transaction.
+pub(super) struct Turns<'u> {
+    units: &'u [Unit],
+    budget: Budget,
+    began: Instant,
+    waiting: VecDeque<Turn>,
+    left: Vec<Turn>,
+    ended: Vec<Turn>,
+    unloaded: BTreeSet<WorkflowCode>,
+    overtaken: Overtaken<'u>,
+    has_decided: bool,
+}
+
+/// The orders of steps that are overtaken by later units, each with the earliest of their units.
+type Overtaken<'u> = HashMap<(&'u WorkflowCode, &'u OrderId), usize>;
+
+/// The turns of pieces, in the order in which they get them: first a unit that others have
+/// overtaken, so that it comes to its end, then the new ones, then the other overtaken ones.
+pub(super) fn turns_of(pieces: &[Piece]) -> Vec<Turn> {
+    let is_new = |piece: &&Piece| piece.steps.start == 0;
+    let (new, mut begun): (Vec<_>, Vec<_>) = pieces.iter().partition(is_new);
+    let others = begun.split_off(begun.len().min(1));
+    let all = begun.into_iter().chain(new).chain(others);
+    all.map(Turn::new).collect()
+}
+
+/// The next steps whose orders shall be read, in the order of turns; they are taken as read.
+pub(super) fn read_ahead<'u, 't>(
+    units: &'u [Unit],
+    turns: impl IntoIterator<Item = &'t mut Turn>,
+) -> Vec<&'u Step> {
+    let mut steps = Vec::new();
+    for turn in turns {
+        let room = READ_AHEAD.saturating_sub(steps.len());
+        if room == 0 {
+            break;
+        }
+        let unread = turn.unread..turn.piece.steps.end.min(turn.unread + room);
+        turn.unread = unread.end;
+        let unread = Piece {
+            unit: turn.piece.unit,
+            steps: unread,
+        };
+        steps.extend(of_piece(units, &unread));
+    }
+    steps
+}
+
+/// The turns of pieces whose steps shall all be read at once, and these steps.
+pub(super) fn all_read<'u>(units: &'u [Unit], pieces: &[Piece]) -> (Vec<Turn>, Vec<&'u Step>) {
+    let mut turns = turns_of(pieces);
+    let mut steps = Vec::new();
+    for turn in &mut turns {
+        turn.unread = turn.piece.steps.end;
+        steps.extend(of_piece(units, &turn.piece));
+    }
+    (turns, steps)
+}
+
+impl Turn {
+    fn new(piece: &Piece) -> Self {
+        Self {
+            next: piece.steps.start,
+            unread: piece.steps.start,
+            piece: piece.clone(),
+            answers: Ok(Vec::new()),
+            whole: None,
+            is_overtaken: false,
+        }
+    }
+
+    fn rest(&self) -> Piece {
+        Piece {
+            unit: self.piece.unit,
+            steps: self.next..self.piece.steps.end,
+        }
+    }
+}
+
+impl<'u> Turns<'u> {
+    /// Begins, with the locks held.
+    pub(super) fn new(units: &'u [Unit], mut turns: Vec<Turn>, budget: Budget) -> Self {
+        let mut newest = 0;
+        for turn in &mut turns {
+            newest = newest.max(turn.piece.unit);
+            turn.is_overtaken = turn.piece.unit < newest;
+        }
+        let mut all = Self {
+            units,
+            budget,
+            began: Instant::now(),
+            waiting: turns.into(),
+            left: Vec::new(),
+            ended: Vec::new(),
+            unloaded: BTreeSet::new(),
+            overtaken: HashMap::new(),
+            has_decided: false,
+        };
+        all.note_overtaken();
+        all
+    }
+
+    /// Decides until the time is up, which it says by none, or until the orders of these steps
+    /// have to be read.
+    ///
+    /// # Errors
+    /// Returns [`Error::Corrupt`] for a step whose workflow cannot be read.
+    pub(super) fn run(&mut self, working: &mut Working) -> Result<Option<Vec<&'u Step>>, Error> {
+        let stretch = Stretch::begin();
+        while let Some(mut turn) = self.waiting.pop_front() {
+            if turn.whole.is_none() && self.has_decided && self.is_over() {
+                self.waiting.push_front(turn);
+                break;
+            }
+            match self.take(working, &mut turn, &stretch)? {
+                Stop::Done => {
+                    let was_overtaken = turn.is_overtaken;
+                    self.ended.push(turn);
+                    if was_overtaken {
+                        self.note_overtaken();
+                    }
+                }
+                Stop::Unread => {
+                    self.waiting.push_front(turn);
+                    return Ok(Some(read_ahead(self.units, self.waiting.iter_mut())));
+                }
+                Stop::Behind if self.is_behind_what_is_left(&turn) => self.leave(turn),
+                Stop::Cut | Stop::Behind => {
+                    turn.is_overtaken = true;
+                    overtake(&mut self.overtaken, self.units, &turn);
+                    self.waiting.push_back(turn);
+                }
+                Stop::Unloaded(code) => {
+                    self.unloaded.insert(code);
+                    self.leave(turn);
+                }
+            }
+        }
+        Ok(None)
+    }
+
+    /// Begins anew to measure the time of the batch. Says whether there is anything left that can
+    /// be decided.
+    pub(super) fn go_on(&mut self) -> bool {
+        self.began = Instant::now();
+        self.has_decided = false;
+        !self.waiting.is_empty()
+    }
+
+    /// What was decided, and what is left.
+    pub(super) fn finish(self) -> Decided {
+        let mut decided = Decided {
+            unloaded: self.unloaded,
+            ..Decided::default()
+        };
+        for turn in self.ended.into_iter().chain(self.waiting).chain(self.left) {
+            let (rest, Piece { unit, steps }) = (turn.rest(), turn.piece);
+            if steps.start < turn.next {
+                let steps = steps.start..turn.next;
+                decided.outcomes.push((Piece { unit, steps }, turn.answers));
+            }
+            decided
+                .rest
+                .extend(Some(rest).filter(|rest| !rest.steps.is_empty()));
+        }
+        decided.rest.sort_by_key(|piece| piece.unit);
+        decided
+    }
+
+    fn is_over(&self) -> bool {
+        self.began.elapsed() >= self.budget.batch
+    }
+
+    fn take(
+        &mut self,
+        working: &mut Working,
+        turn: &mut Turn,
+        stretch: &Stretch,
+    ) -> Result<Stop, Error> {
+        let Some(unit) = self.units.get(turn.piece.unit) else {
+            turn.next = turn.piece.steps.end;
+            return Ok(Stop::Done);
+        };
+        match unit.mode {
+            UnitMode::Separate => self.separate(working, turn, &unit.steps, stretch),
+            UnitMode::Atomic => self.whole(working, turn, &unit.steps),
+        }
+    }
+
+    fn separate(
+        &mut self,
+        working: &mut Working,
+        turn: &mut Turn,
+        steps: &[Step],
+        stretch: &Stretch,
+    ) -> Result<Stop, Error> {
+        let began = Instant::now();
+        while turn.next < turn.piece.steps.end
+            && let Some(step) = steps.get(turn.next)
+        {
+            if let Some(stop) = self.obstacle(working, turn, step)? {
+                return Ok(stop);
+            }
+            if turn.next == turn.unread {
+                return Ok(Stop::Unread);
+            }
+            let answer = working.step(step, stretch);
+            if let Ok(answers) = &mut turn.answers {
+                answers.push(answer);
+            }
+            turn.next += 1;
+            self.has_decided = true;
+            let is_sliced = !self.waiting.is_empty() && began.elapsed() >= self.budget.slice;
+            if turn.next < turn.piece.steps.end && (is_sliced || self.is_over()) {
+                return Ok(Stop::Cut);
+            }
+        }
+        Ok(Stop::Done)
+    }
+
+    /// Decides an atomic piece. Between its beginning and its end nothing else is decided.
+    fn whole(
+        &mut self,
+        working: &mut Working,
+        turn: &mut Turn,
+        steps: &[Step],
+    ) -> Result<Stop, Error> {
+        let stretch = Stretch::begin();
+        let mut whole = match turn.whole.take() {
+            Some(whole) => whole,
+            None => {
+                for step in steps {
+                    if let Some(stop) = self.obstacle(working, turn, step)? {
+                        return Ok(stop);
+                    }
+                }
+                Whole {
+                    savepoint: working.savepoint(),
+                    spent: Duration::ZERO,
+                }
+            }
+        };
+        while turn.next < turn.piece.steps.end
+            && let Some(step) = steps.get(turn.next)
+        {
+            if turn.next == turn.unread {
+                whole.spent += stretch.spent();
+                turn.whole = Some(whole);
+                return Ok(Stop::Unread);
+            }
+            working.protect(&mut whole.savepoint, step);
+            let mut answer = working.step(step, &stretch);
+            let left = self.budget.whole.saturating_sub(whole.spent);
+            if stretch.is_longer(stretch.began(), left) {
+                answer = Err(self.budget.refusal());
+            }
+            match (answer, &mut turn.answers) {
+                (Ok(committed), Ok(answers)) => answers.push(Ok(committed)),
+                (Ok(_), Err(_)) => {}
+                (Err(refusal), _) => {
+                    working.restore(whole.savepoint);
+                    turn.answers = Err((turn.next, refusal));
+                    turn.next = turn.piece.steps.end;
+                    break;
+                }
+            }
+            turn.next += 1;
+        }
+        self.has_decided = true;
+        Ok(Stop::Done)
+    }
+
+    /// What keeps a step from being decided now.
+    fn obstacle(
+        &self,
+        working: &mut Working,
+        turn: &Turn,
+        step: &Step,
+    ) -> Result<Option<Stop>, Error> {
+        let earliest = self.overtaken.get(&(&step.workflow, &step.order_id));
+        if earliest.is_some_and(|unit| *unit < turn.piece.unit) {
+            return Ok(Some(Stop::Behind));
+        }
+        match working.known(&step.workflow) {
+            Known::Ready(_) | Known::Absent => Ok(None),
+            Known::Unloaded => Ok(Some(Stop::Unloaded(step.workflow.clone()))),
+            Known::Unreadable => Err(Error::Corrupt {
+                table: "workflows",
+                column: "code",
+                row: step.workflow.to_string(),
+                source: "what is wrong was logged when it was read".into(),
+            }),
+        }
+    }
+
+    fn leave(&mut self, turn: Turn) {
+        self.left.push(turn);
+        self.note_overtaken();
+    }
+
+    /// Whether the step that a piece stopped at waits for one that is left for another batch.
+    fn is_behind_what_is_left(&self, turn: &Turn) -> bool {
+        let steps = of_piece(self.units, &turn.rest());
+        // An atomic piece stops at any of its steps.
+        let first = match self.units.get(turn.piece.unit).map(|unit| unit.mode) {
+            Some(UnitMode::Atomic) => steps,
+            Some(UnitMode::Separate) | None => steps.get(..1).unwrap_or_default(),
+        };
+        let orders: HashSet<_> = first.iter().map(order_of).collect();
+        let earlier = self
+            .left
+            .iter()
+            .filter(|left| left.piece.unit < turn.piece.unit);
+        let mut left = earlier.flat_map(|left| of_piece(self.units, &left.rest()));
+        left.any(|step| orders.contains(&order_of(step)))
+    }
+
+    /// Finds the steps that later units overtake, as it is now.
+    fn note_overtaken(&mut self) {
+        self.overtaken.clear();
+        let waiting = self.waiting.iter().filter(|turn| turn.is_overtaken);
+        for turn in waiting.chain(&self.left) {
+            overtake(&mut self.overtaken, self.units, turn);
+        }
+    }
+}
+
+/// Notes the steps of a piece as overtaken.
+fn overtake<'u>(overtaken: &mut Overtaken<'u>, units: &'u [Unit], turn: &Turn) {
+    for step in of_piece(units, &turn.rest()) {
+        let earliest = overtaken.entry(order_of(step)).or_insert(turn.piece.unit);
+        *earliest = turn.piece.unit.min(*earliest);
+    }
+}
+
+fn of_piece<'u>(units: &'u [Unit], piece: &Piece) -> &'u [Step] {
+    let unit = units.get(piece.unit);
+    let steps = unit.and_then(|unit| unit.steps.get(piece.steps.clone()));
+    steps.unwrap_or_default()
+}
+
+fn order_of(step: &Step) -> (&WorkflowCode, &OrderId) {
+    (&step.workflow, &step.order_id)
+}
