@@ -1,6 +1,8 @@
 //! What takes long is done in turns: while one caller's costly steps are decided, or a large
 //! workflow is changed, the steps of others go on.
 
+#![expect(clippy::print_stderr, reason = "the figures are worth a look")]
+
 use std::time::{Duration, Instant};
 
 use tonic::Code;
@@ -38,7 +40,7 @@ transitions:
 "#;
 
 async fn costly_shop(world: &World) -> Shop {
-    let comparisons = vec!["l.quantity_ordered > 0.0"; 11];
+    let comparisons = ["l.quantity_ordered > 0.0"; 11];
     let guard = format!("order.lines.all(l, {})", comparisons.join(" && "));
     let document = DOCUMENT.replace("GUARD", &guard);
     let shop = world::apply(world, &world::fresh_code(), &document).await;

@@ -92,8 +92,8 @@ impl Fixture {
             connect_timeout: Duration::from_secs(10),
             commit_patience: Duration::from_secs(20),
             // How long something takes on a busy machine decides nothing here.
-            batch_budget: Duration::from_secs(60),
-            atomic_budget: Duration::from_secs(60),
+            batch_budget: Duration::from_mins(1),
+            atomic_budget: Duration::from_mins(1),
             ..Settings::new(DatabaseUrl::parse(url).unwrap())
         }
     }

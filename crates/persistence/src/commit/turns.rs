@@ -298,18 +298,17 @@ impl<'u> Turns<'u> {
         steps: &[Step],
     ) -> Result<Stop, Error> {
         let stretch = Stretch::begin();
-        let mut whole = match turn.whole.take() {
-            Some(whole) => whole,
-            None => {
-                for step in steps {
-                    if let Some(stop) = self.obstacle(working, turn, step)? {
-                        return Ok(stop);
-                    }
+        let mut whole = if let Some(whole) = turn.whole.take() {
+            whole
+        } else {
+            for step in steps {
+                if let Some(stop) = self.obstacle(working, turn, step)? {
+                    return Ok(stop);
                 }
-                Whole {
-                    savepoint: working.savepoint(),
-                    spent: Duration::ZERO,
-                }
+            }
+            Whole {
+                savepoint: working.savepoint(),
+                spent: Duration::ZERO,
             }
         };
         while turn.next < turn.piece.steps.end

@@ -149,12 +149,12 @@ impl Working {
             Some((&request.id, self.slots.get(&order_ref)?))
         });
         let asked = asked.collect::<Vec<_>>();
-        let paged = asked
+        let with_pages: BTreeSet<_> = asked
             .iter()
             .filter(|(_, slot)| slot.journal.first_sequence() > 1)
-            .map(|(_, slot)| (slot.partition, slot.order_key));
-        let paged: BTreeSet<_> = paged.collect();
-        let pages = lookup::pages_of_each(tx, paged.into_iter().collect()).await?;
+            .map(|(_, slot)| (slot.partition, slot.order_key))
+            .collect();
+        let pages = lookup::pages_of_each(tx, with_pages.into_iter().collect()).await?;
         let maybe = asked.into_iter().flat_map(|(id, slot)| {
             let older = pages.get(&(slot.partition, slot.order_key));
             let journals = older.into_iter().flatten().chain([&slot.journal]);

@@ -199,9 +199,9 @@ async fn go_on(tx: &mut Tx, row: (i32, &str), last: Option<i64>) -> Result<(), E
 fn waits(workflow: &Workflow, (_, _, state, status, due_time): &Place) -> bool {
     due_time.is_some()
         || timed(workflow).any(|transition| {
-            let (states, statuses) = (&transition.from_states, &transition.from_statuses);
-            (states.is_empty() || states.iter().any(|from| from.as_str() == state))
-                && (statuses.is_empty() || statuses.iter().any(|from| from.as_str() == status))
+            let (from, in_status) = (&transition.from_states, &transition.from_statuses);
+            (from.is_empty() || from.iter().any(|from| from.as_str() == state))
+                && (in_status.is_empty() || in_status.iter().any(|from| from.as_str() == status))
         })
 }
 

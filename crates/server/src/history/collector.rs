@@ -109,8 +109,11 @@ impl Collector {
 
     /// What another reader was sent that asked for the same and stood here, or else what can be collected now.
     pub(super) async fn collect_shared(&mut self) -> Result<Option<Arc<Made>>, Error> {
-        let shelf = &self.log.shelf;
-        if let Some(made) = shelf.find(self.timeline, &self.view, &self.bookmark) {
+        let found = self
+            .log
+            .shelf
+            .find(self.timeline, &self.view, &self.bookmark);
+        if let Some(made) = found {
             self.bookmark = Arc::clone(&made.to);
             return Ok(Some(made));
         }
