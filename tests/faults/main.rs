@@ -10,12 +10,16 @@
     reason = "a test fails by panicking"
 )]
 
+mod callers;
 mod commits;
 mod database;
 mod decisions;
 mod deliveries;
+mod failover;
+mod followers;
 mod freezing;
 mod killing;
+mod pair;
 mod poison;
 mod replica;
 mod replicas;

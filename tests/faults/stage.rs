@@ -1,6 +1,7 @@
 //! What the scenarios have in common: who works and watches, how patient to be, and a database of either kind.
 
 use std::{
+    ffi::OsString,
     sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
@@ -56,12 +57,23 @@ pub(crate) async fn fresh_database(postgres: &Server) -> String {
 
 /// A session of the superuser.
 pub(crate) async fn superuser(postgres: &Server) -> Client {
-    let (client, connection) = tokio_postgres::connect(&postgres.url("postgres"), NoTls)
-        .await
-        .unwrap();
+    session(&postgres.url("postgres")).await
+}
+
+/// A session at an address.
+pub(crate) async fn session(url: &str) -> Client {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await.unwrap();
     // Ends with the client.
     tokio::spawn(connection);
     client
+}
+
+/// A number that whoever runs the tests may give in the environment.
+pub(crate) fn given(name: &str, otherwise: usize) -> usize {
+    let read = |text: OsString| -> Option<usize> { text.to_str()?.parse().ok() };
+    std::env::var_os(name).map_or(otherwise, |text| {
+        read(text).unwrap_or_else(|| panic!("{name} must be a number"))
+    })
 }
 
 /// A fresh database, which goes when this is dropped.

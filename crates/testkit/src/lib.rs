@@ -1,7 +1,8 @@
 //! What tests of several crates share: throwaway databases, builders with
-//! sensible defaults, a proxy that cuts connections, servers for mails and events
-//! in processes of their own, receivers' libraries in other languages, and the
-//! conformance suite that every database must pass.
+//! sensible defaults, a proxy that cuts connections and a switch that leads them
+//! elsewhere, servers for mails and events in processes of their own, receivers'
+//! libraries in other languages, and the conformance suite that every database
+//! must pass.
 //!
 //! It deliberately lacks tests of its own and is never part of the program.
 //! Start at [`Fixture`], a store on a database of its own, and at
@@ -25,5 +26,6 @@ pub mod proxy;
 pub mod python;
 pub mod smtp;
 pub mod standard_webhooks;
+pub mod switch;
 
 pub use fixture::{Backend, Fixture, change_as, execute_at};

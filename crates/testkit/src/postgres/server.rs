@@ -1,5 +1,5 @@
-//! One server with a data directory of its own. It ends with the process that
-//! started it, however that ends.
+//! One server with a data directory of its own, and standbys of it. It ends with
+//! the process that started it, however that ends.
 
 use std::{
     io::Write,
@@ -41,6 +41,8 @@ pub struct Server {
     directory: PathBuf,
     owner: Option<(u32, u32)>,
     durability: Durability,
+    /// Settings of its own, each `name=value`.
+    settings: Vec<String>,
     port: u16,
     watchdog: Option<Child>,
 }
@@ -48,6 +50,45 @@ pub struct Server {
 impl Server {
     /// Makes a data directory and starts a server on it, on a free port of the loopback.
     pub fn start(durability: Durability) -> Self {
+        Self::start_with(durability, &[])
+    }
+
+    /// Does the same with settings of the server's own, each `name=value`.
+    pub fn start_with(durability: Durability, settings: &[&str]) -> Self {
+        let mut server = Self::in_fresh_directory(durability, settings);
+        server.initialize();
+        server.resume();
+        server
+    }
+
+    /// Copies a server while it runs, and starts the copy as its standby, which it knows by `name`.
+    /// The copy has none of the settings that the primary was started with.
+    pub fn standby_of(primary: &Self, name: &str) -> Self {
+        // How long it waits for the primary once more before it is promoted.
+        let settings = ["wal_retrieve_retry_interval=100ms"];
+        let mut standby = Self::in_fresh_directory(primary.durability, &settings);
+        let from = format!(
+            "host=127.0.0.1 port={} user=postgres application_name={name}",
+            primary.port
+        );
+        let mut command = standby.program(standby.programs.join("pg_basebackup"));
+        command
+            .args(["-d", &from, "-R", "-X", "stream", "-c", "fast"])
+            .args(["--no-sync", "-D"])
+            .arg(&standby.directory);
+        let output = command.output().expect(NEEDED);
+        assert!(
+            output.status.success(),
+            "the server is not copied: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        // That of the primary.
+        let _ = std::fs::remove_file(standby.directory.join("log"));
+        standby.resume();
+        standby
+    }
+
+    fn in_fresh_directory(durability: Durability, settings: &[&str]) -> Self {
         let programs = programs();
         let directory = tempfile::Builder::new()
             .prefix("waymark-postgres-")
@@ -58,17 +99,15 @@ impl Server {
         if let Some((user, group)) = owner {
             chown(&directory, Some(user), Some(group)).unwrap();
         }
-        let mut server = Self {
+        Self {
             programs,
             directory,
             owner,
             durability,
+            settings: settings.iter().map(ToString::to_string).collect(),
             port: free_port(),
             watchdog: None,
-        };
-        server.initialize();
-        server.resume();
-        server
+        }
     }
 
     /// The address of a database on this server.
@@ -112,6 +151,9 @@ impl Server {
         if self.durability == Durability::Fast {
             command.args(["-c", "fsync=off", "-c", "full_page_writes=off"]);
         }
+        for setting in &self.settings {
+            command.args(["-c", setting]);
+        }
         // A process group of its own: Ctrl-C reaches the test, whose end stops the server.
         let watchdog = command
             .process_group(0)
@@ -120,6 +162,20 @@ impl Server {
             .expect(NEEDED);
         self.watchdog = Some(watchdog);
         self.wait_until_ready();
+    }
+
+    /// Makes a standby take writes; it follows nobody from then on.
+    pub fn promote(&self) {
+        let mut command = self.program(self.programs.join("pg_ctl"));
+        command
+            .args(["promote", "-w", "-D"])
+            .arg(&self.directory)
+            .stdout(Stdio::null());
+        assert!(
+            command.status().unwrap().success(),
+            "the standby is not promoted: {}",
+            self.log()
+        );
     }
 
     fn control(&mut self, mode: &str) {
