@@ -143,11 +143,12 @@ impl Watcher {
                 self.phase = Phase::Stopping;
                 return Ok(self.checkpoint());
             }
-            let message = self.collect().await?;
+            let collected = self.collect().await;
+            // A read that fails beside the loss is no answer: the reader must not come back with its token.
             if self.place.is_lost() {
                 return Err(StreamError::TimelineLost);
             }
-            if let Some(message) = message {
+            if let Some(message) = collected? {
                 return Ok(message);
             }
             if !self.collector.is_done() {

@@ -2,9 +2,13 @@
 //! the process that started it, however that ends.
 
 use std::{
+    fs::Permissions,
     io::Write,
     net::TcpListener,
-    os::unix::{fs::chown, process::CommandExt},
+    os::unix::{
+        fs::{PermissionsExt, chown},
+        process::CommandExt,
+    },
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
@@ -92,6 +96,7 @@ impl Server {
         let programs = programs();
         let directory = tempfile::Builder::new()
             .prefix("waymark-postgres-")
+            .permissions(Permissions::from_mode(0o700))
             .tempdir()
             .unwrap()
             .keep();
