@@ -51,7 +51,7 @@ bench-quick: bench-build ## The same rows in short rounds on small databases, in
 
 attack: ## Attack a server of 512 MiB with others at work beside it, for ten minutes
 	$(CARGO) build --release -p waymark-cli
-	TEST_WAYMARK=target/release/waymark $(CARGO) run -p waymark-tests --bin attack
+	TEST_WAYMARK=$(CURDIR)/target/release/waymark $(CARGO) run --release -p waymark-tests --bin attack
 
 .PHONY: bench-build buf grpcurl nats python deny
 bench-build: postgres

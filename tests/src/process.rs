@@ -97,6 +97,16 @@ impl Process {
         }
     }
 
+    /// How much memory was resident at most, in MiB; none when it has ended.
+    pub fn peak_mib(&self) -> Option<u64> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id())).ok()?;
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmHWM:"))?;
+        let kib: u64 = line.trim().trim_end_matches(" kB").parse().ok()?;
+        Some(kib / 1024)
+    }
+
     /// A size in KiB from `/proc/<pid>/status`, such as `VmRSS` or `VmHWM`.
     pub fn memory_kib(&self, key: &str) -> u64 {
         let path = PathBuf::from(format!("/proc/{}/status", self.id()));

@@ -10,12 +10,20 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 
-use crate::{Clients, Server, Shop, binary, load::Dice, world};
+use super::journal::Journal;
+use crate::{Server, Shop, binary, load::Dice, shop::Answer, world};
+
+/// The longest that anybody may be held up by an input of somebody else.
+pub const HELD_UP_MAX: Duration = Duration::from_millis(250);
 
 /// How long a caller rests between two calls; so many callers are a busy shop and no overload.
 const REST: Duration = Duration::from_millis(150);
 /// When a caller gives a call up.
 const GIVEN_UP: Duration = Duration::from_secs(30);
+/// How many callers share a connection, as the processes of a shop do.
+const ON_A_CONNECTION: usize = 8;
+/// How many calls that were held up or failed are kept with what was under way beside them.
+const COMPLAINTS_MAX: usize = 200;
 
 /// A call of somebody else.
 #[derive(Debug, Clone, Copy)]
@@ -25,10 +33,27 @@ struct Call {
     failed: bool,
 }
 
+/// A call that took longer than [`HELD_UP_MAX`], or failed.
+#[derive(Debug, Clone)]
+pub struct Complaint {
+    /// How long it took.
+    pub took: Duration,
+    /// With what it failed; empty = it did not.
+    pub failure: String,
+    /// The inputs of attackers that were under way meanwhile.
+    pub beside: Vec<String>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    all: Vec<Call>,
+    complaints: Vec<Complaint>,
+}
+
 /// Callers at work until dropped.
 #[derive(Debug)]
 pub struct Bystanders {
-    calls: Arc<Mutex<Vec<Call>>>,
+    calls: Arc<Mutex<Calls>>,
     _tasks: JoinSet<()>,
 }
 
@@ -39,6 +64,8 @@ pub struct Noticed {
     pub calls: usize,
     /// How many of them failed.
     pub failed: usize,
+    /// How many of them took longer than [`HELD_UP_MAX`].
+    pub held_up: usize,
     /// Of ten calls, five took at most that long.
     pub median: Duration,
     /// Of a hundred calls, 99 took at most that long.
@@ -49,21 +76,20 @@ pub struct Noticed {
 
 impl Bystanders {
     /// Lets so many callers work on a server, in a workflow of theirs: half of what they do is reading.
-    pub async fn at_work(server: &Server, callers: usize) -> Self {
-        let clients = server.clients();
+    /// What attackers send meanwhile is read from a journal.
+    pub async fn at_work(server: &Server, callers: usize, journal: &Journal) -> Self {
+        let mut clients = server.clients();
         let shop = world::apply(&clients, "calm", &binary::preset("magento")).await;
-        let calls = Arc::new(Mutex::new(Vec::new()));
+        let calls = Arc::<Mutex<Calls>>::default();
         let mut tasks = JoinSet::new();
         for caller in 0..callers {
             let id = format!("calm-{caller}");
             shop.place(&id, &[("1", "2")]).await;
-            // Eight share a connection, as the processes of a shop do.
-            let clients = if caller % 8 == 0 {
-                server.clients()
-            } else {
-                clients.clone()
-            };
-            tasks.spawn(work(shop.over(clients), id, Arc::clone(&calls)));
+            if caller % ON_A_CONNECTION == 0 {
+                clients = server.clients();
+            }
+            let shop = shop.over(clients.clone());
+            tasks.spawn(work(shop, id, Arc::clone(&calls), journal.clone()));
         }
         Self {
             calls,
@@ -75,6 +101,7 @@ impl Bystanders {
     pub fn noticed(&self, since: Instant, until: Instant) -> Noticed {
         let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         let within = calls
+            .all
             .iter()
             .filter(|call| call.began >= since && call.began < until);
         let mut took: Vec<Duration> = within.clone().map(|call| call.took).collect();
@@ -87,46 +114,60 @@ impl Bystanders {
         Noticed {
             calls: took.len(),
             failed: within.filter(|call| call.failed).count(),
+            held_up: took.iter().filter(|took| **took > HELD_UP_MAX).count(),
             median: at(500),
             p99: at(990),
             longest: took.last().copied().unwrap_or_default(),
         }
     }
+
+    /// The calls that were held up or failed, as many as are kept, the longest first.
+    pub fn complaints(&self) -> Vec<Complaint> {
+        let calls = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut complaints = calls.complaints.clone();
+        complaints.sort_by_key(|complaint| std::cmp::Reverse(complaint.took));
+        complaints
+    }
 }
 
-async fn work(shop: Shop, id: String, calls: Arc<Mutex<Vec<Call>>>) {
+async fn work(shop: Shop, id: String, calls: Arc<Mutex<Calls>>, journal: Journal) {
     let mut dice = Dice::new(id.bytes().map(u64::from).sum());
     loop {
         // Not in step with each other.
         sleep(REST.mul_f64(0.5 + f64::from(u32::try_from(dice.below(100)).unwrap_or(0)) / 100.0))
             .await;
         let began = Instant::now();
-        let done = if dice.chance(50) {
-            timeout(GIVEN_UP, shop.find(&id))
-                .await
-                .map(|found| found.is_ok())
-        } else {
-            timeout(GIVEN_UP, shop.comment(&id, "going on", ""))
-                .await
-                .map(|done| done.is_ok())
+        let reads = dice.chance(50);
+        let done = timeout(GIVEN_UP, one(&shop, &id, reads)).await;
+        let took = began.elapsed();
+        let failure = match done {
+            Ok(Ok(())) => String::new(),
+            Ok(Err(status)) => format!("{:?} {}", status.code(), status.message()),
+            Err(_) => "no answer".to_owned(),
         };
-        let call = Call {
+        let failed = !failure.is_empty();
+        let complaint = (failed || took > HELD_UP_MAX).then(|| Complaint {
+            took,
+            failure,
+            beside: journal.between(began, began + took),
+        });
+        let mut calls = calls.lock().unwrap_or_else(PoisonError::into_inner);
+        calls.all.push(Call {
             began,
-            took: began.elapsed(),
-            failed: !done.unwrap_or(false),
-        };
-        calls
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(call);
+            took,
+            failed,
+        });
+        if calls.complaints.len() < COMPLAINTS_MAX {
+            calls.complaints.extend(complaint);
+        }
     }
 }
 
-/// Whether a server answers a stranger on a new connection.
-pub async fn answers(clients: &Clients) -> bool {
-    let call = clients
-        .health()
-        .check(tonic_health::pb::HealthCheckRequest::default())
-        .await;
-    call.is_ok()
+/// One call of a caller with its order.
+async fn one(shop: &Shop, id: &str, reads: bool) -> Answer<()> {
+    if reads {
+        shop.find(id).await.map(drop)
+    } else {
+        shop.comment(id, "going on", "").await.map(drop)
+    }
 }

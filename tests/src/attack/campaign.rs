@@ -1,33 +1,25 @@
 //! A campaign of generated inputs against one server: each kind in turn, and what came of it.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
-use tonic::{Code, Status};
+use tonic::Status;
 use waymark_proto::v1::{self, WorkflowFormat};
 
-use super::{document, guard::guard, request, template::template};
-use crate::{Clients, Server, Shop, load::Dice, raw};
+use super::{
+    account::Account, document, guard::guard, journal::Journal, request, template::template,
+};
+use crate::{Clients, Server, Shop, load::Dice, raw, shop::Answer};
 
 /// How long the answer to an input may take before its caller gives up.
 const PATIENCE: Duration = Duration::from_secs(20);
-/// The workflow that is attacked, and its one large order.
-const WORKFLOW: &str = "attacked";
+/// How long a stream is listened to, which may rightly say nothing.
+const MOMENT: Duration = Duration::from_millis(200);
+/// The large order of the workflow that is attacked.
 const ORDER: &str = "large";
 const LINES: usize = 500;
-
-/// What came of inputs.
-#[derive(Debug, Default)]
-pub struct Account {
-    /// How many inputs of a kind there were, and how many of them were taken.
-    pub kinds: BTreeMap<&'static str, (usize, usize)>,
-    /// How often an answer had a code.
-    pub codes: BTreeMap<String, usize>,
-    /// The input that took longest, and how long.
-    pub slowest: (Duration, String),
-    /// Inputs that got no answer, or one that no input should get.
-    pub strange: Vec<String>,
-}
+/// How many texts that were taken one by one are tried together.
+const TEXTS_TOGETHER: usize = 12;
 
 /// A campaign against one server.
 #[derive(Debug)]
@@ -36,25 +28,34 @@ pub struct Campaign {
     shop: Shop,
     dice: Dice,
     methods: Vec<request::Method>,
+    journal: Journal,
     account: Account,
-    /// Texts and guards that the server takes, to be used together.
+    /// Texts that the server takes, to be used together.
     taken: Vec<String>,
 }
 
 impl Campaign {
-    /// Prepares a workflow and an order with many lines and long texts.
+    /// Prepares a workflow of its own, and in it an order with many lines and long texts. What is sent later is noted
+    /// in the journal.
     ///
     /// # Panics
     /// Panics where the server does not take them.
-    pub async fn against(server: &Server, seed: u64) -> Self {
+    pub async fn against(server: &Server, workflow: &str, seed: u64, journal: &Journal) -> Self {
         let clients = server.clients();
-        let shop = Shop::new(clients.clone(), WORKFLOW);
-        apply(
-            &clients,
-            &document::workflow(WORKFLOW, "true", &document::written(&[])),
-        )
-        .await
-        .expect("a plain workflow is taken");
+        let shop = Shop::new(clients.clone(), workflow);
+        let campaign = Self {
+            clients,
+            shop: shop.clone(),
+            dice: Dice::new(seed),
+            methods: request::methods(),
+            journal: journal.clone(),
+            account: Account::default(),
+            taken: Vec::new(),
+        };
+        let plain = campaign.workflow("true", &[]);
+        applying(&shop, plain, WorkflowFormat::Json, false)
+            .await
+            .expect("a plain workflow is taken");
         let line = |number: usize| v1::OrderLine {
             id: format!("{number:0>120}"),
             sku: "a".repeat(120),
@@ -68,14 +69,7 @@ impl Campaign {
             ..shop.draft(ORDER, &[])
         };
         shop.create(order).await.expect("a large order is taken");
-        Self {
-            clients,
-            shop,
-            dice: Dice::new(seed),
-            methods: request::methods(),
-            account: Account::default(),
-            taken: Vec::new(),
-        }
+        campaign
     }
 
     /// Sends one input, or some that belong together. Documents, templates and guards are judged, and what is taken is
@@ -84,34 +78,34 @@ impl Campaign {
         match self.dice.below(20) {
             0..=6 => self.template().await,
             7..=11 => self.guard().await,
-            12 => self.document().await,
+            12 | 13 => self.document().await,
             _ => self.request().await,
         }
     }
 
-    /// How many inputs there were.
-    pub fn inputs(&self) -> usize {
-        self.account.kinds.values().map(|(all, _)| all).sum()
-    }
-
-    /// What came of them.
+    /// What came of the inputs.
     pub fn account(&self) -> &Account {
         &self.account
     }
 
+    /// Ends it with what came of the inputs.
+    pub fn into_account(self) -> Account {
+        self.account
+    }
+
+    fn workflow(&self, guard: &str, texts: &[String]) -> String {
+        document::workflow(&self.shop.workflow(), guard, &document::written(texts))
+    }
+
     async fn template(&mut self) {
         let text = template(&mut self.dice);
-        let document = document::workflow(
-            WORKFLOW,
-            "true",
-            &document::written(std::slice::from_ref(&text)),
-        );
+        let document = self.workflow("true", std::slice::from_ref(&text));
         let is_taken = self
             .judge("template", &text, document, WorkflowFormat::Json)
             .await;
         if is_taken {
             self.taken.push(text);
-            if self.taken.len() >= 12 {
+            if self.taken.len() >= TEXTS_TOGETHER {
                 self.carry_out().await;
             }
         }
@@ -120,52 +114,61 @@ impl Campaign {
     /// Applies a workflow with all texts that were taken, and takes its step. A test of one of the actions comes with it.
     async fn carry_out(&mut self) {
         let texts = std::mem::take(&mut self.taken);
-        let document = document::workflow(WORKFLOW, "true", &document::written(&texts));
+        let document = self.workflow("true", &texts);
         let input = texts.join("\n---\n");
-        let applied = apply(&self.clients, &document).await;
-        self.note("applied texts", &input, Instant::now(), applied);
+        self.applied("applied texts", &input, document, WorkflowFormat::Json)
+            .await;
         self.step("step with texts", &input).await;
-        let began = Instant::now();
         let test = v1::TestActionRequest {
-            workflow: WORKFLOW.to_owned(),
+            workflow: self.shop.workflow(),
             order_id: ORDER.to_owned(),
             action: format!("transition.{}.a0", document::TRANSITION),
             ignore_condition: true,
             ..Default::default()
         };
         let mut client = self.clients.actions();
-        let tested = waiting(client.test_action(test)).await;
-        self.note("tested text", &input, began, tested.map(|_| ()));
+        // What came of it is in the account.
+        let _ = self
+            .send("tested text", &input, client.test_action(test))
+            .await;
     }
 
     async fn guard(&mut self) {
         let text = guard(&mut self.dice);
-        let document = document::workflow(WORKFLOW, &text, &document::written(&[]));
+        let document = self.workflow(&text, &[]);
         let is_taken = self
             .judge("guard", &text, document.clone(), WorkflowFormat::Json)
             .await;
         if !is_taken {
             return;
         }
-        let applied = apply(&self.clients, &document).await;
-        self.note("applied guard", &text, Instant::now(), applied);
+        self.applied("applied guard", &text, document, WorkflowFormat::Json)
+            .await;
         self.step("step with guard", &text).await;
-        let began = Instant::now();
         let ask = v1::ListAvailableTransitionsRequest {
-            workflow: WORKFLOW.to_owned(),
+            workflow: self.shop.workflow(),
             order_id: ORDER.to_owned(),
             include_blocked: true,
             ..Default::default()
         };
         let mut client = self.clients.orders();
-        let asked = waiting(client.list_available_transitions(ask)).await;
-        self.note("listed guard", &text, began, asked.map(|_| ()));
+        let _ = self
+            .send(
+                "listed guard",
+                &text,
+                client.list_available_transitions(ask),
+            )
+            .await;
     }
 
     async fn document(&mut self) {
-        let (text, format) = document::document(&mut self.dice);
+        let (text, format) = document::document(&mut self.dice, &self.shop.workflow());
         let shown: String = text.chars().take(2_000).collect();
-        self.judge("document", &shown, text, format).await;
+        let is_taken = self.judge("document", &shown, text.clone(), format).await;
+        // Some are stored too; the plain workflow comes back with the next guard or text.
+        if is_taken && self.dice.chance(30) {
+            self.applied("applied document", &shown, text, format).await;
+        }
     }
 
     /// Lints, or asks what applying would do; says whether there was nothing against it.
@@ -176,43 +179,40 @@ impl Campaign {
         document: String,
         format: WorkflowFormat,
     ) -> bool {
-        let began = Instant::now();
         if self.dice.chance(50) {
-            let mut client = self.clients.workflows();
-            let lint = v1::LintWorkflowRequest {
-                workflow: String::new(),
-                document,
-                format: format.into(),
-            };
-            let answer = waiting(client.lint_workflow(lint)).await;
-            let is_clean = answer.as_ref().is_ok_and(|answer| {
-                let findings = &answer.get_ref().findings;
-                findings
-                    .iter()
-                    .all(|finding| finding.severity() != v1::LintSeverity::Error)
-            });
-            self.note(kind, input, began, answer.map(|_| ()));
-            return is_clean;
+            let call = applying(&self.shop, document, format, true);
+            return self.send(kind, input, call).await.is_ok();
         }
-        let mut client = self.clients.workflows();
-        let apply = v1::ApplyWorkflowRequest {
-            workflow: WORKFLOW.to_owned(),
+        let lint = v1::LintWorkflowRequest {
+            workflow: String::new(),
             document,
             format: format.into(),
-            validate_only: true,
-            ..Default::default()
         };
-        let answer = waiting(client.apply_workflow(apply)).await;
-        let is_clean = answer.is_ok();
-        self.note(kind, input, began, answer.map(|_| ()));
-        is_clean
+        let mut client = self.clients.workflows();
+        let answer = self.send(kind, input, client.lint_workflow(lint)).await;
+        answer.is_ok_and(|answer| {
+            let findings = answer.into_inner().findings;
+            findings
+                .iter()
+                .all(|finding| finding.severity() != v1::LintSeverity::Error)
+        })
+    }
+
+    async fn applied(
+        &mut self,
+        kind: &'static str,
+        input: &str,
+        document: String,
+        format: WorkflowFormat,
+    ) {
+        let call = applying(&self.shop, document, format, false);
+        let _ = self.send(kind, input, call).await;
     }
 
     async fn step(&mut self, kind: &'static str, input: &str) {
-        let began = Instant::now();
         let shop = self.shop.clone();
-        let taken = waiting(shop.take(ORDER, document::TRANSITION)).await;
-        self.note(kind, input, began, taken.map(|_| ()));
+        let call = shop.take(ORDER, document::TRANSITION);
+        let _ = self.send(kind, input, call).await;
     }
 
     async fn request(&mut self) {
@@ -231,69 +231,54 @@ impl Campaign {
             message.len(),
             message.get(..message.len().min(120)).unwrap_or_default()
         );
-        let began = Instant::now();
-        let answer = if method.streams_answers {
-            waiting(raw::first(&self.clients, &method.name, message)).await
+        let clients = self.clients.clone();
+        if method.streams_answers {
+            let call = raw::first(&clients, &method.name, message);
+            let _ = self.send("stream", &shown, for_a_moment(call)).await;
         } else {
-            waiting(raw::call(&self.clients, &method.name, message))
-                .await
-                .map(Some)
-        };
-        self.note("request", &shown, began, answer.map(|_| ()));
+            let call = raw::call(&clients, &method.name, message);
+            let _ = self.send("request", &shown, call).await;
+        }
     }
 
-    fn note(
+    /// Sends one input, and notes what came of it.
+    async fn send<T>(
         &mut self,
         kind: &'static str,
         input: &str,
-        began: Instant,
-        answer: Result<(), Status>,
-    ) {
-        let took = began.elapsed();
-        let count = self.account.kinds.entry(kind).or_default();
-        count.0 += 1;
-        count.1 += usize::from(answer.is_ok());
-        if took > self.account.slowest.0 {
-            self.account.slowest = (took, format!("{kind}: {input}"));
-        }
-        let code = answer.as_ref().map_or_else(
-            |status| format!("{:?}", status.code()),
-            |()| "Ok".to_owned(),
-        );
-        *self.account.codes.entry(code).or_default() += 1;
-        if let Err(status) = answer
-            && matches!(
-                status.code(),
-                Code::Internal
-                    | Code::Unknown
-                    | Code::Unavailable
-                    | Code::DeadlineExceeded
-                    | Code::DataLoss
-            )
-        {
-            self.account.strange.push(format!(
-                "{kind}: {:?} {}: {input}",
-                status.code(),
-                status.message()
-            ));
-        }
+        call: impl Future<Output = Answer<T>>,
+    ) -> Answer<T> {
+        let under_way = self.journal.begin(kind, input);
+        let began = Instant::now();
+        let answer = timeout(PATIENCE, call)
+            .await
+            .unwrap_or_else(|_| Err(Status::deadline_exceeded("the caller gave up")));
+        drop(under_way);
+        let refusal = answer.as_ref().err();
+        self.account.note(kind, input, began.elapsed(), refusal);
+        answer
     }
 }
 
-/// Applies a document as it is.
-async fn apply(clients: &Clients, document: &str) -> Result<(), Status> {
+/// Applies a document as it is, or asks what that would do.
+fn applying(
+    shop: &Shop,
+    document: String,
+    format: WorkflowFormat,
+    validate_only: bool,
+) -> impl Future<Output = Answer<()>> + use<> {
     let request = v1::ApplyWorkflowRequest {
-        workflow: WORKFLOW.to_owned(),
-        document: document.to_owned(),
-        format: WorkflowFormat::Json.into(),
+        workflow: shop.workflow(),
+        document,
+        format: format.into(),
+        validate_only,
         ..Default::default()
     };
-    let mut client = clients.workflows();
-    waiting(client.apply_workflow(request)).await.map(|_| ())
+    let mut client = shop.workflows();
+    async move { client.apply_workflow(request).await.map(drop) }
 }
 
-async fn waiting<T>(call: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
-    timeout(PATIENCE, call)
-        .await
-        .unwrap_or_else(|_| Err(Status::deadline_exceeded("the caller gave up")))
+/// Waits for the first message of a stream.
+async fn for_a_moment<T>(call: impl Future<Output = Answer<Option<T>>>) -> Answer<Option<T>> {
+    timeout(MOMENT, call).await.unwrap_or(Ok(None))
 }

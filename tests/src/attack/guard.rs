@@ -2,20 +2,34 @@
 
 use crate::load::Dice;
 
-const VALUES: [&str; 34] = [
+const VALUES: [&str; 52] = [
     "true",
     "0",
     "9223372036854775807",
     "-9223372036854775808",
     "18446744073709551615u",
+    "0x7fffffffffffffff",
     "1e308",
+    "1e999",
+    "99999999999999999999999999999999",
     "'aaaaaaaaaaaaaaaa'",
+    "'\\u0390\\U0001f469\\000'",
+    "r'\\'",
+    "\"\"\"a\nb\"\"\"",
     "b'abc'",
+    "b'\\xff'",
     "null",
+    "[]",
+    "{}",
+    "{1: 1, 1u: 2, 1.0: 3}",
+    "order",
     "order.lines",
     "order.lines[0]",
+    "order.lines[9223372036854775807]",
+    "order.lines[0].name",
     "order.attributes",
     "order.attributes['a']",
+    "order.attributes.a",
     "order.customer",
     "order.customer.email",
     "order.holds",
@@ -36,15 +50,23 @@ const VALUES: [&str; 34] = [
     "l.sku",
     "l.quantity_ordered",
     "duration('1h')",
+    "duration('315576000000s')",
+    "duration('-9223372036s')",
     "timestamp('2026-01-01T00:00:00Z')",
+    "timestamp('9999-12-31T23:59:59.999999999Z')",
+    "timestamp('0001-01-01T00:00:00Z')",
 ];
 
 /// An expression of at most a thousand characters, most of the time.
 pub fn guard(dice: &mut Dice) -> String {
-    match dice.below(10) {
+    match dice.below(16) {
         0 => sums(dice),
         1 => nested_brackets(dice),
-        2 => over_lines(dice),
+        2 | 3 => over_lines(dice),
+        4 => loops_in_loops(dice),
+        5 => patterns(dice),
+        6 => times(dice),
+        7 => long(dice),
         _ => {
             let depth = 1 + dice.below(5);
             expression(dice, depth)
@@ -107,6 +129,121 @@ fn over_lines(dice: &mut Dice) -> String {
     let text = format!("{range}.{call}(l, {body})");
     let end = *dice.pick(&["", "", ".size() > 0", " == order.lines"]);
     format!("{text}{end}").chars().take(1_000).collect()
+}
+
+/// Loops in loops, each over what the outer one is at or over all lines, with names of their own.
+fn loops_in_loops(dice: &mut Dice) -> String {
+    let depth = 2 + dice.below(8);
+    let innermost = *dice.pick(&[
+        "true",
+        "l0.sku == l1.sku",
+        "l0 == l1",
+        "size(l0.name + l1.name) > 0",
+        "request.comment.contains(l0.name)",
+        "l1.sku in order.attributes",
+        "has(l0.sku) && has(l1.sku)",
+        "now > now",
+    ]);
+    (0..depth).rev().fold(innermost.to_owned(), |inner, level| {
+        let range = *dice.pick(&[
+            "order.lines",
+            "order.lines",
+            "order.lines.map(m, m.sku)",
+            "order.lines.filter(m, m.quantity_ordered > 0.0)",
+            "[1, 2, 3, 4, 5, 6, 7, 8, 9]",
+            "actor.roles",
+            "order.attributes",
+        ]);
+        match dice.below(5) {
+            0 => format!("{range}.filter(l{level}, {inner}).size() >= 0"),
+            1 => format!("size({range}.map(l{level}, {inner})) >= 0"),
+            2 => format!("{range}.exists_one(l{level}, {inner})"),
+            3 => format!("!{range}.exists(l{level}, !({inner}))"),
+            _ => format!("{range}.all(l{level}, {inner})"),
+        }
+    })
+}
+
+/// Patterns at which a search that goes back takes for ever, and those that are large when compiled.
+fn patterns(dice: &mut Dice) -> String {
+    let pattern = *dice.pick(&[
+        "(a*)*b",
+        "(a|a)*b",
+        "(a+)+$",
+        "(.*a){30}",
+        "(((a{50}){50}){50}){50}",
+        "a{1000000000}",
+        "[\\\\p{L}--a]{999}",
+        "(?i)\\\\w{1000}",
+        "^(([a-z])+.)+[A-Z]([a-z])+$",
+        "(?:(?:(?:(?:(?:a))))))",
+        "\\\\1",
+        "(?=a)",
+    ]);
+    let of = *dice.pick(&[
+        "order.attributes['a']",
+        "order.lines[0].name",
+        "order.id",
+        "request.comment",
+        "'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa'",
+    ]);
+    let one = match dice.below(3) {
+        0 => format!("matches({of}, '{pattern}')"),
+        _ => format!("{of}.matches('{pattern}')"),
+    };
+    if dice.chance(30) {
+        format!("order.lines.all(l, l.name.matches('{pattern}') || {one})")
+    } else {
+        one
+    }
+}
+
+/// Instants and durations at their edges.
+fn times(dice: &mut Dice) -> String {
+    const SOME: [&str; 12] = [
+        "now",
+        "(now - now)",
+        "timestamp('9999-12-31T23:59:59.999999999Z')",
+        "timestamp('0001-01-01T00:00:00Z')",
+        "timestamp('2026-02-30T00:00:00Z')",
+        "timestamp(253402300799)",
+        "timestamp(9223372036854775807)",
+        "duration('315576000000s')",
+        "duration('-9223372036s')",
+        "duration('1ns')",
+        "duration('9999999999999999999999h')",
+        "duration('1.0000000000000000000000001s')",
+    ];
+    let mut text = (*dice.pick(&SOME)).to_owned();
+    for _ in 0..=dice.below(12) {
+        text += *dice.pick(&[" + ", " - ", " < ", " == "]);
+        text += *dice.pick(&SOME);
+    }
+    let call = *dice.pick(&[
+        "",
+        ".getFullYear() > 0",
+        ".getMonth('Europe/Berlin') > 0",
+        ".getHours('+99:99') > 0",
+        ".getDayOfYear('x') > 0",
+        ".getMilliseconds() > 0",
+        ".getSeconds() > 0",
+    ]);
+    format!("({text}){call}")
+}
+
+/// What is long where other things are short.
+fn long(dice: &mut Dice) -> String {
+    let times = *dice.pick(&[10, 100, 300, 900]);
+    match dice.below(8) {
+        0 => format!("order.id == '{}'", "a".repeat(times)),
+        1 => format!("order.{} == 1", "a.".repeat(times) + "a"),
+        2 => format!("{} > 0", "9".repeat(times)),
+        3 => format!("[{}].size() > 0", vec!["1"; times / 2].join(",")),
+        4 => format!("order.id in [{}]", vec!["'a'"; times / 4].join(",")),
+        5 => format!("order.lines{}", "[0]".repeat(times / 3)),
+        6 => format!("a.b.C{{{}}} == null", vec!["f: 1"; times / 5].join(",")),
+        _ => format!("true // {}", "\u{202e}".repeat(times)),
+    }
 }
 
 fn nested_brackets(dice: &mut Dice) -> String {
@@ -189,5 +326,26 @@ fn expression(dice: &mut Dice, depth: usize) -> String {
         ),
         10 => format!("[{one}, {one}, {}]", expression(dice, depth - 1)),
         _ => format!("{{'a': {one}, 'b': {one}}}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_shape_is_made() {
+        let mut dice = Dice::new(1);
+        let all: String = (0..2_000).map(|_| guard(&mut dice) + "\n").collect();
+        for shape in [
+            ".matches('(a|a)*b')",
+            ".all(l7,",
+            "order.lines.filter(l0,",
+            "getDayOfYear",
+            "99999999999999999999",
+            "true // ",
+        ] {
+            assert!(all.contains(shape), "{shape}");
+        }
     }
 }

@@ -3,15 +3,21 @@
 use std::{future::pending, time::Duration};
 
 use futures::{StreamExt, future::join_all, stream};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tonic::Code;
 use waymark_proto::v1::{self, WorkflowFormat, step::Command};
 
-use super::document::{self, TRANSITION};
+use super::{
+    document::{self, TRANSITION},
+    request::dense,
+    texts::texts,
+};
 use crate::{
     Clients, Server, Shop, ledger,
     peer::{Peer, answer},
-    raw, world,
+    raw,
+    shop::Answer,
+    world,
 };
 
 /// The settings that a server needs for all of them.
@@ -20,6 +26,8 @@ pub const SETTINGS: [&str; 2] = ["--set", "webhooks_allowed=127.0.0.0/8"];
 /// How many orders with many lines there are to be listed, streamed and moved.
 const ORDERS: usize = 1_000;
 const LINES: usize = 500;
+/// How many of them there are whose lines have the longest ids.
+const LONG_ORDERS: usize = 70;
 const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an attack finds on the server.
@@ -31,28 +39,42 @@ pub struct Stage<'s> {
     shop: Shop,
 }
 
-/// The attacks, each with its name.
-pub const NAMES: [&str; 19] = [
-    "texts that double",
-    "constants to be folded by lint",
-    "lists in lists",
+/// The attacks beside [`texts`], each with its name.
+const NAMES: [&str; 27] = [
     "a guard that adds lists",
+    "a guard that repeats lists in a loop",
+    "lists and maps compared by a guard",
+    "a pattern that goes back, in a guard",
     "1,000 steps with a costly guard",
+    "2,097,120 empty steps, once",
     "2,097,120 empty steps, four times",
     "an order of empty lines",
     "a transition of empty actions",
+    "a list by empty ids",
+    "aliases of aliases",
     "a large workflow, applied and changed",
+    "two lints of a large workflow",
     "eight lints of a large workflow",
     "eight drawings of a large workflow",
+    "eight drawings with counts",
     "eight exports of a large workflow",
     "twelve lists that find nothing",
     "two streams of large orders",
     "bursts of canceled calls",
     "10,000 deadlines of a millisecond",
     "260 shipments in one call",
+    "70 shipments of lines with long ids",
     "1,100 tests of a target that hangs",
+    "two targets that hang",
     "ten targets that hang",
+    "100 timers with a costly text",
 ];
+
+/// The names of all attacks.
+pub fn names() -> Vec<&'static str> {
+    let texts = texts().into_iter().map(|(name, _)| name);
+    texts.chain(NAMES).collect()
+}
 
 impl<'s> Stage<'s> {
     /// Places the orders.
@@ -74,6 +96,17 @@ impl<'s> Stage<'s> {
                 async move { drop(shop.create(order).await.expect("the order is placed")) }
             })
             .await;
+        for number in 0..LONG_ORDERS {
+            let long = |line: v1::OrderLine| v1::OrderLine {
+                id: format!("{:0>128}", line.id),
+                ..line
+            };
+            let order = v1::Order {
+                lines: lines.iter().cloned().map(long).collect(),
+                ..shop.draft(&format!("long-{number}"), &[])
+            };
+            shop.create(order).await.expect("the order is placed");
+        }
         let large = document::large("large", 190, 4, 1_990);
         world::apply(&clients, "large", &large).await;
         Self {
@@ -86,95 +119,175 @@ impl<'s> Stage<'s> {
     /// Makes one of the attacks, and says what came of it.
     ///
     /// # Panics
-    /// Panics for a name that is none of [`NAMES`].
+    /// Panics for a name that is none of [`names`].
     pub async fn attack(&self, name: &str) -> String {
+        if let Some((_, text)) = texts().into_iter().find(|text| text.0 == name) {
+            return self.text(&text).await;
+        }
         match name {
-            "texts that double" => {
-                let doubling = "{% set x = x ~ x %}".repeat(36);
-                let text = format!("{{% set x = \"aaaaaaaa\" %}}{doubling}{{{{ x|length }}}}");
-                self.text(text).await
-            }
-            "constants to be folded by lint" => {
-                let sum = ["\"a\"*99000000"; 60].join("~");
-                self.lint(&format!("{{{{ {sum} }}}}")).await
-            }
-            "lists in lists" => {
-                let doubling = "{% set x = [x,x] %}".repeat(30);
-                self.text(format!("{{% set x = [1] %}}{doubling}{{{{ x }}}}"))
-                    .await
-            }
             "a guard that adds lists" => {
                 let sum = ["order.lines"; 20].join(" + ");
-                self.guarded(&format!("order.lines.all(l, size({sum}) > 0)"), 30)
-                    .await
+                let guard = format!("order.lines.all(l, size({sum}) > 0)");
+                self.guarded(&guard, 30).await
+            }
+            "a guard that repeats lists in a loop" => {
+                let guard = "order.lines.map(a, order.lines.map(b, order.lines)).size() > 0";
+                self.guarded(guard, 30).await
+            }
+            "lists and maps compared by a guard" => {
+                let guard = "order.lines.all(l, order.lines == order.lines && order == order)";
+                self.guarded(guard, 30).await
+            }
+            "a pattern that goes back, in a guard" => {
+                let guard = "order.lines.all(l, l.name.matches('(((a|.)*)*)*!'))";
+                self.guarded(guard, 30).await
             }
             "1,000 steps with a costly guard" => {
                 let each = ["l.quantity_ordered > 0.0"; 11].join(" && ");
-                self.guarded(&format!("order.lines.all(l, {each})"), 1_000)
-                    .await
+                let guard = format!("order.lines.all(l, {each})");
+                self.guarded(&guard, 1_000).await
+            }
+            "2,097,120 empty steps, once" => {
+                self.raw("OrderService/ExecuteSteps", "steps", 1).await
             }
             "2,097,120 empty steps, four times" => {
-                let method = "OrderService/ExecuteSteps";
-                self.raw(method, &[10, 0], None, 4).await
+                self.raw("OrderService/ExecuteSteps", "steps", 4).await
             }
             "an order of empty lines" => {
-                let method = "OrderService/CreateOrder";
-                self.raw(method, &[26, 0], Some(1), 1).await
+                self.raw("OrderService/CreateOrder", "order.lines", 1).await
             }
             "a transition of empty actions" => {
                 let method = "TransitionService/CreateTransition";
-                self.raw(method, &[114, 0], Some(2), 1).await
+                self.raw(method, "transition.actions", 1).await
             }
+            "a list by empty ids" => self.raw("OrderService/ListOrders", "filter.ids", 4).await,
+            "aliases of aliases" => self.aliases().await,
             "a large workflow, applied and changed" => self.edits().await,
-            "eight lints of a large workflow" => self.eight(lint_large).await,
-            "eight drawings of a large workflow" => self.eight(draw_large).await,
-            "eight exports of a large workflow" => self.eight(export_large).await,
+            _ => self.load(name).await,
+        }
+    }
+
+    /// Makes one of the attacks that are many calls at once.
+    async fn load(&self, name: &str) -> String {
+        match name {
+            "two lints of a large workflow" => self.several(2, lint_large).await,
+            "eight lints of a large workflow" => self.several(8, lint_large).await,
+            "eight drawings of a large workflow" => {
+                let svg = |clients| draw_large(clients, v1::DiagramFormat::Svg, false);
+                self.several(8, svg).await
+            }
+            "eight drawings with counts" => {
+                let counted = |clients| draw_large(clients, v1::DiagramFormat::Mermaid, true);
+                self.several(8, counted).await
+            }
+            "eight exports of a large workflow" => self.several(8, export_large).await,
             "twelve lists that find nothing" => self.lists().await,
             "two streams of large orders" => self.streams().await,
             "bursts of canceled calls" => self.bursts(10, 60, Duration::ZERO).await,
             "10,000 deadlines of a millisecond" => {
                 self.bursts(10, 1_000, Duration::from_millis(1)).await
             }
-            "260 shipments in one call" => self.shipments().await,
+            "260 shipments in one call" => self.shipments("bulk", 260).await,
+            "70 shipments of lines with long ids" => self.shipments("long", 70).await,
             "1,100 tests of a target that hangs" => self.tests().await,
-            "ten targets that hang" => self.hanging().await,
+            "two targets that hang" => self.hanging("two", 2).await,
+            "ten targets that hang" => self.hanging("ten", 10).await,
+            "100 timers with a costly text" => self.timers().await,
             _ => panic!("there is no attack {name}"),
         }
     }
 
-    /// Applies a workflow with a text, and takes its step where the text is taken.
-    async fn text(&self, text: String) -> String {
-        let document = document::workflow("texts", "true", &document::written(&[text]));
-        if let Err(status) = self.apply("texts", &document).await {
-            return refused(&status);
+    /// Has a text judged in both ways; where a workflow with it is taken as a comment and as an attribute, takes its
+    /// step on an order with many lines and tests the action.
+    async fn text(&self, text: &str) -> String {
+        let texts = [text.to_owned(), text.to_owned()];
+        let document = document::workflow("texts", "true", &document::written(&texts));
+        let linted = self.lint(&document).await;
+        let validated = self.apply("texts", &document, true).await;
+        let applied = self.apply("texts", &document, false).await;
+        let judged = format!("lint {linted}, dry {}", told(validated));
+        if applied.is_err() {
+            return format!("{judged}, {}", told(applied));
         }
         let shop = Shop::new(self.clients.clone(), "texts");
-        shop.place("1", &[]).await;
-        told(
-            timeout(PATIENCE, shop.take("1", TRANSITION))
-                .await
-                .map(|taken| taken.map(|_| ())),
-        )
+        let order = v1::Order {
+            lines: (0..LINES).map(line).collect(),
+            ..shop.draft("1", &[])
+        };
+        // It is there from the second text on.
+        let _ = shop.create(order).await;
+        let taken = shop.take("1", TRANSITION).await.map(drop);
+        let request = v1::TestActionRequest {
+            workflow: "texts".to_owned(),
+            order_id: "1".to_owned(),
+            action: format!("transition.{TRANSITION}.a0"),
+            ignore_condition: true,
+            ..Default::default()
+        };
+        let tested = self.clients.actions().test_action(request).await.map(drop);
+        format!("{judged}, step {}, test {}", told(taken), told(tested))
     }
 
-    async fn lint(&self, text: &str) -> String {
-        let document = document::workflow("texts", "true", &document::written(&[text.to_owned()]));
+    async fn lint(&self, document: &str) -> String {
         let request = v1::LintWorkflowRequest {
-            document,
+            document: document.to_owned(),
             format: WorkflowFormat::Json.into(),
             ..Default::default()
         };
-        told(
-            timeout(PATIENCE, self.clients.workflows().lint_workflow(request))
-                .await
-                .map(|done| done.map(|_| ())),
-        )
+        match self.clients.workflows().lint_workflow(request).await {
+            Ok(answer) => format!("{} findings", answer.into_inner().findings.len()),
+            Err(status) => refused(&status),
+        }
+    }
+
+    /// Ten levels of lists, each ten times the one below.
+    async fn aliases(&self) -> String {
+        let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
+        for level in 1..10 {
+            let below = vec![format!("*a{}", level - 1); 10].join(", ");
+            bomb += &format!("a{level}: &a{level} [{below}]\n");
+        }
+        let request = v1::ApplyWorkflowRequest {
+            workflow: "texts".to_owned(),
+            document: bomb,
+            format: WorkflowFormat::Yaml.into(),
+            ..Default::default()
+        };
+        let applied = self.clients.workflows().apply_workflow(request).await;
+        told(applied.map(drop))
+    }
+
+    /// Orders that time takes on again and again, with the largest text that is taken.
+    async fn timers(&self) -> String {
+        let loops = "{% for l in order.lines %}{{ l.name|upper|lower|title|trim }}{% endfor %}";
+        if let Err(status) = self
+            .apply("timed", &document::timed("timed", loops), false)
+            .await
+        {
+            return refused(&status);
+        }
+        let shop = Shop::new(self.clients.clone(), "timed");
+        for number in 0..100 {
+            let order = v1::Order {
+                lines: (0..LINES).map(line).collect(),
+                ..shop.draft(&number.to_string(), &[])
+            };
+            if let Err(status) = shop.create(order).await {
+                return refused(&status);
+            }
+        }
+        sleep(Duration::from_secs(10)).await;
+        let version = shop.find("0").await.map(|order| order.version);
+        // Time would go on, beside the next attacks as well.
+        let calm = document::workflow("timed", "true", &document::written(&[]));
+        let ended = self.apply("timed", &calm, false).await;
+        format!("order 0 is at version {version:?}, ended: {}", told(ended))
     }
 
     /// Applies a guard to the workflow of the large orders, and lets one order take so many steps in one call.
     async fn guarded(&self, guard: &str, steps: usize) -> String {
         let document = document::workflow("bulk", guard, &document::written(&[]));
-        if let Err(status) = self.apply("bulk", &document).await {
+        if let Err(status) = self.apply("bulk", &document, false).await {
             return refused(&status);
         }
         let step = |_| v1::Step {
@@ -187,9 +300,8 @@ impl<'s> Stage<'s> {
             steps: (0..steps).map(step).collect(),
             ..Default::default()
         };
-        let done = timeout(PATIENCE, self.clients.orders().execute_steps(request)).await;
-        match done {
-            Ok(Ok(done)) => {
+        match self.clients.orders().execute_steps(request).await {
+            Ok(done) => {
                 let results = done.into_inner().results;
                 let failed = results
                     .iter()
@@ -197,49 +309,30 @@ impl<'s> Stage<'s> {
                     .count();
                 format!("{} steps, {failed} failed", results.len())
             }
-            Ok(Err(status)) => refused(&status),
-            Err(_) => "no answer in a minute".to_owned(),
+            Err(status) => refused(&status),
         }
     }
 
-    /// Sends 4 MiB of one element again and again, inside a field where one is given, on connections of their own.
-    async fn raw(&self, method: &str, element: &[u8], field: Option<u32>, times: usize) -> String {
-        let body = element.repeat(4 * 1024 * 1024 / element.len() - 16);
-        let message = match field {
-            None => body,
-            Some(number) => {
-                let mut message = vec![u8::try_from(number << 3 | 2).unwrap_or(0)];
-                prost::encode_length_delimiter(body.len(), &mut message).expect("there is room");
-                message.extend(body);
-                message
-            }
-        };
+    /// Sends 4 MiB of one repeated field with nothing in it, so many times on connections of their own.
+    async fn raw(&self, method: &str, path: &str, times: usize) -> String {
+        let message = dense(method, path, 4 * 1024 * 1024 - 64);
         let calls = (0..times).map(|_| async {
             let clients = self.server.clients();
             raw::call(&clients, method, message.clone()).await
         });
         let answers = join_all(calls).await;
-        answers
-            .into_iter()
-            .next()
-            .map_or_else(String::new, |answer| {
-                answer.map_or_else(|status| refused(&status), |_| "done".to_owned())
-            })
+        let first = answers.into_iter().next();
+        first.map_or_else(String::new, |answer| told(answer.map(drop)))
     }
 
     async fn edits(&self) -> String {
         let began = Instant::now();
         let large = document::large("large", 190, 4, 1_989);
-        let mut said = vec![
-            self.apply("large", &large)
-                .await
-                .map_or_else(|status| refused(&status), |()| "applied".to_owned()),
-        ];
-        said.push(
-            self.apply("large", &large)
-                .await
-                .map_or_else(|status| refused(&status), |()| "applied again".to_owned()),
-        );
+        let mut said = Vec::new();
+        // The second time nothing changes.
+        for _ in 0..2 {
+            said.push(told(self.apply("large", &large, false).await));
+        }
         for status in ["t1", "t2", "t3"] {
             let request = v1::AssignStatusRequest {
                 workflow: "large".to_owned(),
@@ -248,24 +341,25 @@ impl<'s> Stage<'s> {
                 ..Default::default()
             };
             let done = self.clients.states().assign_status(request).await;
-            said.push(done.map_or_else(|status| refused(&status), |_| "assigned".to_owned()));
+            said.push(told(done.map(drop)));
         }
         format!("{}, {:.1?}", said.join(", "), began.elapsed())
     }
 
-    async fn eight<F: Future<Output = Result<(), tonic::Status>>>(
+    async fn several<F: Future<Output = Answer<()>>>(
         &self,
+        times: usize,
         call: impl Fn(Clients) -> F,
     ) -> String {
         let began = Instant::now();
-        let answers = join_all((0..8).map(|_| call(self.server.clients()))).await;
+        let answers = join_all((0..times).map(|_| call(self.server.clients()))).await;
         let first = answers
             .iter()
             .find_map(|answer| answer.as_ref().err())
             .map(refused);
         let done = answers.iter().filter(|answer| answer.is_ok()).count();
         format!(
-            "{done} of 8 answered, {:.1?} {}",
+            "{done} of {times} answered, {:.1?} {}",
             began.elapsed(),
             first.unwrap_or_default()
         )
@@ -327,12 +421,10 @@ impl<'s> Stage<'s> {
     async fn bursts(&self, bursts: usize, calls: usize, after: Duration) -> String {
         let clients = self.server.clients();
         let request = v1::WatchHistoryRequest::default();
-        let mut watch = clients
-            .history()
-            .watch_history(request)
-            .await
-            .expect("a watch")
-            .into_inner();
+        let mut watch = match clients.history().watch_history(request).await {
+            Ok(watch) => watch.into_inner(),
+            Err(status) => return refused(&status),
+        };
         let mut foreign = 0;
         for _ in 0..bursts {
             let burst = (0..calls).map(|_| {
@@ -379,16 +471,17 @@ impl<'s> Stage<'s> {
         )
     }
 
-    async fn shipments(&self) -> String {
+    /// Ships all of so many orders, whose ids begin like that, in one call.
+    async fn shipments(&self, orders: &str, count: usize) -> String {
         let step = |number: usize| v1::Step {
             command: Some(Command::RecordOperation(self.shop.operation(
-                &format!("bulk-{number}"),
+                &format!("{orders}-{number}"),
                 "ship",
                 &[],
             ))),
         };
         let request = v1::ExecuteStepsRequest {
-            steps: (0..260).map(step).collect(),
+            steps: (0..count).map(step).collect(),
             return_orders: true,
             ..Default::default()
         };
@@ -411,7 +504,11 @@ impl<'s> Stage<'s> {
         let actions = serde_json::json!({"tell": {"webhook": {"endpoint": "silent"}, "timeout": "5m", "active": false}});
         let made = ledger::create_endpoint(&self.clients, "silent", &peer.url("x")).await;
         let applied = self
-            .apply("tested", &document::workflow("tested", "true", &actions))
+            .apply(
+                "tested",
+                &document::workflow("tested", "true", &actions),
+                false,
+            )
             .await;
         if made.is_err() || applied.is_err() {
             return format!("not prepared: {made:?} {applied:?}");
@@ -445,18 +542,18 @@ impl<'s> Stage<'s> {
         )
     }
 
-    async fn hanging(&self) -> String {
+    /// Sends to so many targets that do not answer, and then to one that does.
+    async fn hanging(&self, name: &str, targets: usize) -> String {
         let peer = silent().await;
         let good = Peer::start(|mut stream, _| async move {
             answer(&mut stream, 200, "").await;
         })
         .await;
         let mut actions = serde_json::Map::new();
-        for number in 0..10 {
-            let code = format!("hang{number}");
-            if let Err(status) =
-                ledger::create_endpoint(&self.clients, &code, &peer.url(&code)).await
-            {
+        for number in 0..targets {
+            let code = format!("hang_{name}{number}");
+            let made = ledger::create_endpoint(&self.clients, &code, &peer.url(&code)).await;
+            if let Err(status) = made {
                 return refused(&status);
             }
             actions.insert(
@@ -464,36 +561,27 @@ impl<'s> Stage<'s> {
                 serde_json::json!({"webhook": {"endpoint": code}, "timeout": "30s"}),
             );
         }
-        let applied = self
-            .apply(
-                "hanging",
-                &document::workflow("hanging", "true", &actions.into()),
-            )
-            .await;
-        let made = ledger::create_endpoint(&self.clients, "good", &good.url("good")).await;
-        let tell = serde_json::json!({"tell": {"webhook": {"endpoint": "good"}}});
-        let also = self
-            .apply("good", &document::workflow("good", "true", &tell))
-            .await;
+        let (bad, well) = (format!("hanging_{name}"), format!("good_{name}"));
+        let document = document::workflow(&bad, "true", &actions.into());
+        let applied = self.apply(&bad, &document, false).await;
+        let made = ledger::create_endpoint(&self.clients, &well, &good.url(&well)).await;
+        let tell = serde_json::json!({"tell": {"webhook": {"endpoint": well}}});
+        let document = document::workflow(&well, "true", &tell);
+        let also = self.apply(&well, &document, false).await;
         if applied.is_err() || made.is_err() || also.is_err() {
             return format!("not prepared: {applied:?} {made:?} {also:?}");
         }
-        let (bad, good_shop) = (
-            Shop::new(self.clients.clone(), "hanging"),
-            Shop::new(self.clients.clone(), "good"),
-        );
+        let bad = Shop::new(self.clients.clone(), &bad);
+        let well = Shop::new(self.clients.clone(), &well);
         for order in 0..40 {
-            bad.place(&order.to_string(), &[]).await;
-            bad.take(&order.to_string(), TRANSITION)
-                .await
-                .expect("the step is taken");
+            if let Err(status) = turn(&bad, &order.to_string()).await {
+                return refused(&status);
+            }
         }
-        good_shop.place("1", &[]).await;
         let began = Instant::now();
-        good_shop
-            .take("1", TRANSITION)
-            .await
-            .expect("the step is taken");
+        if let Err(status) = turn(&well, "1").await {
+            return refused(&status);
+        }
         let arrived = timeout(PATIENCE, good.until(1)).await.is_ok();
         format!(
             "a good target hears after {:.2?}, arrived: {arrived}",
@@ -501,18 +589,22 @@ impl<'s> Stage<'s> {
         )
     }
 
-    async fn apply(&self, code: &str, document: &str) -> Result<(), tonic::Status> {
+    async fn apply(&self, code: &str, document: &str, validate_only: bool) -> Answer<()> {
         let request = v1::ApplyWorkflowRequest {
             workflow: code.to_owned(),
             document: document.to_owned(),
+            validate_only,
             ..Default::default()
         };
-        self.clients
-            .workflows()
-            .apply_workflow(request)
-            .await
-            .map(|_| ())
+        let applied = self.clients.workflows().apply_workflow(request).await;
+        applied.map(drop)
     }
+}
+
+/// Places an order and takes its step.
+async fn turn(shop: &Shop, id: &str) -> Answer<()> {
+    shop.create(shop.draft(id, &[])).await?;
+    shop.take(id, TRANSITION).await.map(drop)
 }
 
 fn line(number: usize) -> v1::OrderLine {
@@ -525,7 +617,7 @@ fn line(number: usize) -> v1::OrderLine {
     }
 }
 
-async fn lint_large(clients: Clients) -> Result<(), tonic::Status> {
+async fn lint_large(clients: Clients) -> Answer<()> {
     let request = v1::LintWorkflowRequest {
         document: document::large("drawn", 190, 4, 1_990),
         format: WorkflowFormat::Json.into(),
@@ -535,17 +627,18 @@ async fn lint_large(clients: Clients) -> Result<(), tonic::Status> {
     done.map(drop)
 }
 
-async fn draw_large(clients: Clients) -> Result<(), tonic::Status> {
+async fn draw_large(clients: Clients, format: v1::DiagramFormat, counts: bool) -> Answer<()> {
     let request = v1::DiagramWorkflowRequest {
         workflow: "large".to_owned(),
-        format: v1::DiagramFormat::Svg.into(),
+        format: format.into(),
+        counts,
         ..Default::default()
     };
     let done = clients.workflows().diagram_workflow(request).await;
     done.map(drop)
 }
 
-async fn export_large(clients: Clients) -> Result<(), tonic::Status> {
+async fn export_large(clients: Clients) -> Answer<()> {
     let request = v1::ExportWorkflowRequest {
         workflow: "large".to_owned(),
         ..Default::default()
@@ -563,15 +656,24 @@ async fn silent() -> Peer {
     .await
 }
 
-fn told(done: Result<Result<(), tonic::Status>, tokio::time::error::Elapsed>) -> String {
-    match done {
-        Ok(Ok(())) => "done".to_owned(),
-        Ok(Err(status)) => refused(&status),
-        Err(_) => "no answer in a minute".to_owned(),
-    }
+fn told(done: Answer<()>) -> String {
+    done.map_or_else(|status| refused(&status), |()| "done".to_owned())
 }
 
 fn refused(status: &tonic::Status) -> String {
     let text: String = status.message().chars().take(90).collect();
     format!("{:?}: {text}", status.code())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn names_are_there_once() {
+        let names = names();
+        assert_eq!(names.iter().collect::<BTreeSet<_>>().len(), names.len());
+    }
 }

@@ -41,10 +41,12 @@ pub fn methods() -> Vec<Method> {
 impl Method {
     /// A message for it, of at most some hundred kilobytes unless `size` says more: how often something is repeated.
     pub fn message(&self, dice: &mut Dice, size: usize) -> Vec<u8> {
-        let mut bytes = match dice.below(5) {
-            0 => bomb(&self.input, dice, size),
-            1 => groups(dice),
-            2 => scalars(dice),
+        let mut bytes = match dice.below(10) {
+            0 | 1 => bomb(&self.input, dice, size),
+            2 => groups(dice),
+            3 => scalars(dice),
+            4 => mixture(&self.input, dice, size),
+            5 => nested(&self.input, dice),
             _ => likely(&self.input, dice, 4),
         };
         if dice.chance(15) && !bytes.is_empty() {
@@ -89,6 +91,77 @@ pub fn bomb(message: &MessageDescriptor, dice: &mut Dice, count: usize) -> Vec<u
         bytes.truncate(8 * 1024 * 1024);
     }
     bytes
+}
+
+/// A message of so many bytes: one repeated field, given by its path, again and again with nothing in it.
+///
+/// # Panics
+/// Panics where the contract has no such method or field.
+pub fn dense(method: &str, path: &str, bytes: usize) -> Vec<u8> {
+    let method = methods().into_iter().find(|known| known.name == method);
+    let mut fields = Vec::new();
+    let mut message = Some(method.expect("a method of the contract").input);
+    for name in path.split('.') {
+        let outer = message.take().expect("a message has the field");
+        let field = outer.get_field_by_name(name).expect("a field of it");
+        if let Kind::Message(inner) = field.kind() {
+            message = Some(inner);
+        }
+        fields.push(field);
+    }
+    let last = fields.pop().expect("a path");
+    let mut one = Vec::new();
+    length_delimited(&mut one, last.number(), &[]);
+    // Room for the heads of the outer fields.
+    let mut dense = one.repeat((bytes - 8 * fields.len()) / one.len());
+    for field in fields.iter().rev() {
+        let inside = std::mem::take(&mut dense);
+        length_delimited(&mut dense, field.number(), &inside);
+    }
+    dense
+}
+
+/// Small elements of several repeated fields by turns, so that none of them comes twice in a row.
+fn mixture(message: &MessageDescriptor, dice: &mut Dice, count: usize) -> Vec<u8> {
+    let fields: Vec<_> = message.fields().collect();
+    let mut bytes = Vec::new();
+    if fields.is_empty() {
+        return bytes;
+    }
+    for _ in 0..count.min(200_000) {
+        let field = dice.pick(&fields);
+        match field.kind() {
+            Kind::Message(_) | Kind::String | Kind::Bytes => {
+                length_delimited(&mut bytes, field.number(), &[]);
+            }
+            _ => {
+                tag(&mut bytes, field.number(), 0);
+                bytes.push(1);
+            }
+        }
+    }
+    bytes
+}
+
+/// One field in itself again and again, whether or not it may be.
+fn nested(message: &MessageDescriptor, dice: &mut Dice) -> Vec<u8> {
+    let times = *dice.pick(&[5, 50, 99, 101, 1_000, 20_000]);
+    let numbers: Vec<u32> = message.fields().map(|field| field.number()).collect();
+    let number = if numbers.is_empty() || dice.chance(20) {
+        9_999
+    } else {
+        *dice.pick(&numbers)
+    };
+    // From the inside; the bytes are turned around at the end.
+    let mut turned = Vec::new();
+    for _ in 0..times {
+        let mut head = Vec::new();
+        tag(&mut head, number, 2);
+        varint(&mut head, turned.len() as u64);
+        turned.extend(head.iter().rev());
+    }
+    turned.reverse();
+    turned
 }
 
 /// The ways to repeated fields.
@@ -172,7 +245,7 @@ fn likely(message: &MessageDescriptor, dice: &mut Dice, depth: usize) -> Vec<u8>
 }
 
 fn value(bytes: &mut Vec<u8>, field: &FieldDescriptor, dice: &mut Dice, depth: usize) {
-    const TEXTS: [&str; 14] = [
+    const TEXTS: [&str; 24] = [
         "",
         "a",
         "order",
@@ -187,6 +260,23 @@ fn value(bytes: &mut Vec<u8>, field: &FieldDescriptor, dice: &mut Dice, depth: u
         "a\u{0}b",
         "9999999999999999999",
         "*",
+        "large",
+        "order.lines.0.sku",
+        "a.b.c.d.e.f.g.h",
+        ".",
+        "lines,lines",
+        "transition.go.a0",
+        "https://user@[::1]:0/%00?#",
+        "\u{1f469}\u{200d}\u{1f469}",
+        "a\r\nb: c",
+        "%s%n{}\'--",
+    ];
+    // No text, and text that is cut in a letter.
+    const BROKEN: [&[u8]; 4] = [
+        &[0xff],
+        &[0xc3],
+        &[0xed, 0xa0, 0x80],
+        &[0xf4, 0x90, 0x80, 0x80],
     ];
     match field.kind() {
         Kind::Message(inner) => {
@@ -198,12 +288,13 @@ fn value(bytes: &mut Vec<u8>, field: &FieldDescriptor, dice: &mut Dice, depth: u
             length_delimited(bytes, field.number(), &inside);
         }
         Kind::String | Kind::Bytes => {
-            let text = if dice.chance(4) {
-                "x".repeat(dice.below(100_000))
-            } else {
-                (*dice.pick(&TEXTS)).to_owned()
+            let text = match dice.below(100) {
+                0..=3 => b"x".repeat(dice.below(100_000)),
+                4 | 5 => "\u{fdfa}".repeat(dice.below(2_000)).into_bytes(),
+                6..=8 => dice.pick(&BROKEN).to_vec(),
+                _ => dice.pick(&TEXTS).as_bytes().to_vec(),
             };
-            length_delimited(bytes, field.number(), text.as_bytes());
+            length_delimited(bytes, field.number(), &text);
         }
         Kind::Double | Kind::Fixed64 | Kind::Sfixed64 => {
             tag(bytes, field.number(), 1);
@@ -214,7 +305,18 @@ fn value(bytes: &mut Vec<u8>, field: &FieldDescriptor, dice: &mut Dice, depth: u
             bytes.extend([0xff; 4]);
         }
         _ => {
-            let edges = [0, 1, 2, 50, 1_000, 1_001, i64::MAX.unsigned_abs(), u64::MAX];
+            let edges = [
+                0,
+                1,
+                2,
+                50,
+                1_000,
+                1_001,
+                253_402_300_800,
+                i64::MAX.unsigned_abs(),
+                i64::MIN.unsigned_abs(),
+                u64::MAX,
+            ];
             tag(bytes, field.number(), 0);
             varint(bytes, *dice.pick(&edges));
         }
@@ -241,6 +343,8 @@ fn varint(bytes: &mut Vec<u8>, mut number: u64) {
 
 #[cfg(test)]
 mod tests {
+    use prost::Message;
+
     use super::*;
 
     #[test]
@@ -254,6 +358,40 @@ mod tests {
                 "{}",
                 method.name
             );
+        }
+    }
+
+    #[test]
+    fn dense_messages_are_of_the_field_that_is_named() {
+        let steps = dense("OrderService/ExecuteSteps", "steps", 10);
+        assert_eq!(steps, [10, 0].repeat(5));
+        let lines = dense("OrderService/CreateOrder", "order.lines", 4_096);
+        let request = waymark_proto::v1::CreateOrderRequest::decode(&*lines).unwrap();
+        assert!(request.order.unwrap().lines.len() > 2_000);
+        let actions = dense(
+            "TransitionService/CreateTransition",
+            "transition.actions",
+            4_096,
+        );
+        let request = waymark_proto::v1::CreateTransitionRequest::decode(&*actions).unwrap();
+        assert!(request.transition.unwrap().actions.len() > 2_000);
+    }
+
+    #[test]
+    fn nested_fields_are_well_formed() {
+        let method = methods().remove(0);
+        for seed in 0..20 {
+            let bytes = nested(&method.input, &mut Dice::new(seed));
+            let mut rest = &*bytes;
+            let mut depth = 0;
+            while !rest.is_empty() {
+                let (_, kind) = prost::encoding::decode_key(&mut rest).unwrap();
+                assert_eq!(kind, prost::encoding::WireType::LengthDelimited);
+                let length = prost::encoding::decode_varint(&mut rest).unwrap();
+                assert_eq!(length, rest.len() as u64, "seed {seed}");
+                depth += 1;
+            }
+            assert!([5, 50, 99, 101, 1_000, 20_000].contains(&depth));
         }
     }
 

@@ -1,18 +1,33 @@
-//! Attacks a server that may have 512 MiB, with 64 others at work beside it, and prints what they noticed: first the
-//! attacks that once worked, each by itself, then generated ones for as many seconds as the first argument says.
-//! `make attack` runs it. It ends with an error where the server ended, where somebody was held up for longer than
-//! 250 ms by a generated input, or where one was answered as none should be.
+//! Attacks a server that may have 512 MiB, with 64 others at work beside it, and prints what they noticed as tables:
+//! first the attacks that once worked, each by itself, then generated ones for as many seconds as the first argument
+//! says (600). A second argument picks of the known attacks those whose names contain it. `make attack` runs it.
+//!
+//! It ends with an error where the server ended, where somebody was held up for longer than 250 ms or refused beside a
+//! generated input, where an input was answered as none should be, or where there were fewer inputs than 100,000 in ten
+//! minutes.
 
-#![expect(clippy::print_stdout, reason = "a program that prints a table")]
+#![expect(clippy::print_stdout, reason = "a program that prints tables")]
 
-use std::{process::ExitCode, time::Duration};
+use std::{
+    process::ExitCode,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
 
-use tokio::time::{Instant, sleep};
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
 use waymark_tests::{
     Backend, Server,
     attack::{
-        bystander::{Bystanders, Noticed},
+        account::Account,
+        bystander::{Bystanders, Complaint, HELD_UP_MAX, Noticed},
         campaign::Campaign,
+        journal::Journal,
         known::{self, Stage},
     },
     load::Dice,
@@ -20,22 +35,25 @@ use waymark_tests::{
 
 /// How much memory the server may have.
 const MEMORY_MIB: u64 = 512;
-/// The longest that anybody else may be held up.
-const HELD_UP_MAX: Duration = Duration::from_millis(250);
 /// How many others there are.
 const CALLERS: usize = 64;
 /// How long others are watched before and after an attack.
 const STRETCH: Duration = Duration::from_secs(5);
+/// How long a known attack may take; then its caller goes away.
+const ATTACK_MAX: Duration = Duration::from_mins(3);
+/// How many send generated inputs at once: one of them waits for answers most of the time.
+const ATTACKERS: usize = 4;
+/// How many inputs there must be in ten minutes.
+const INPUTS_MIN: usize = 100_000;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let seconds = std::env::args()
-        .nth(1)
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(600);
-    println!("{MEMORY_MIB} MiB, {CALLERS} others at work");
-    let known = known().await;
-    let generated = generated(Duration::from_secs(seconds)).await;
+    let mut arguments = std::env::args().skip(1);
+    let seconds = arguments.next().and_then(|text| text.parse().ok());
+    let wanted = arguments.next().unwrap_or_default();
+    println!("{MEMORY_MIB} MiB, {CALLERS} others at work\n");
+    let known = known(&wanted).await;
+    let generated = generated(Duration::from_secs(seconds.unwrap_or(600))).await;
     if known && generated {
         ExitCode::SUCCESS
     } else {
@@ -43,92 +61,190 @@ async fn main() -> ExitCode {
     }
 }
 
-/// Makes the attacks that once worked; says whether the server outlived them.
-async fn known() -> bool {
+/// Makes the attacks that once worked, of which the names contain a text; says whether the server outlived them.
+async fn known(wanted: &str) -> bool {
     let mut server = Server::start_within(Backend::Sqlite, &known::SETTINGS, MEMORY_MIB).await;
-    let wanted = std::env::args().nth(2);
-    let names = known::NAMES.iter().filter(|name| {
-        wanted
-            .as_ref()
-            .is_none_or(|wanted| name.contains(wanted.as_str()))
-    });
-    let stage = Stage::set(&server).await;
-    let others = Bystanders::at_work(&server, CALLERS).await;
+    let process = server.process().id();
     println!(
         "| attack | p99 before | p99 meanwhile | longest | p99 after | failed | memory, MiB | what came of it |"
     );
     println!("|---|---|---|---|---|---|---|---|");
-    for name in names {
-        let before = Instant::now();
+    let others = Bystanders::at_work(&server, CALLERS, &Journal::default()).await;
+    let stage = Stage::set(&server).await;
+    let mut has_ended = false;
+    for name in known::names() {
+        if !name.contains(wanted) {
+            continue;
+        }
+        let quiet = Instant::now();
         sleep(STRETCH).await;
         let began = Instant::now();
-        let came = stage.attack(name).await;
+        let came = timeout(ATTACK_MAX, stage.attack(name))
+            .await
+            .unwrap_or_else(|_| format!("no end within {ATTACK_MAX:?}"));
         let ended = Instant::now();
         sleep(STRETCH).await;
-        let told = |since, until| -> Noticed { others.noticed(since, until) };
-        let (before, meanwhile, after) = (
-            told(before, began),
-            told(began, ended),
-            told(ended, Instant::now()),
-        );
-        let memory = server.process().memory_kib("VmHWM:") / 1024;
+        let before = others.noticed(quiet, began);
+        let meanwhile = others.noticed(began, ended);
+        let after = others.noticed(ended, Instant::now());
         let failed = before.failed + meanwhile.failed + after.failed;
+        let longest = meanwhile.longest.max(after.longest);
+        let memory = server.process().peak_mib();
         println!(
-            "| {name} | {:.0?} | {:.0?} | {:.0?} | {:.0?} | {failed} | {memory} | {came} |",
+            "| {name} | {:.0?} | {:.0?} | {longest:.0?} | {:.0?} | {failed} | {} | {} |",
             before.p99,
             meanwhile.p99,
-            meanwhile.longest.max(after.longest),
-            after.p99
+            after.p99,
+            memory.map_or_else(|| "ended".to_owned(), |mib| mib.to_string()),
+            in_a_cell(&came)
         );
+        if memory.is_none() {
+            has_ended = true;
+            break;
+        }
     }
     drop((stage, others));
-    let is_running = server.is_running();
-    if !is_running {
-        println!("THE SERVER ENDED");
-        server.log().show(0);
-    }
-    is_running
+    let is_running = outlived(&mut server, process);
+    is_running && !has_ended
 }
 
 /// Sends generated inputs for a while; says whether all was well.
 async fn generated(limit: Duration) -> bool {
     let seed = Dice::seed();
-    println!("generated inputs for {limit:?}, seed {seed} (WAYMARK_TEST_SEED)");
+    println!("\nGenerated inputs for {limit:?}, seed {seed} (WAYMARK_TEST_SEED)\n");
     let mut server = Server::start_within(Backend::Sqlite, &[], MEMORY_MIB).await;
-    let others = Bystanders::at_work(&server, CALLERS).await;
-    let mut campaign = Campaign::against(&server, seed).await;
-    let began = Instant::now();
+    let process = server.process().id();
+    let journal = Journal::default();
+    let others = Bystanders::at_work(&server, CALLERS, &journal).await;
+    let quiet = Instant::now();
     sleep(STRETCH).await;
-    println!("others before: {:?}", others.noticed(began, Instant::now()));
+    let before = others.noticed(quiet, Instant::now());
 
+    let has_ended = Arc::new(AtomicBool::new(false));
+    let mut attackers = JoinSet::new();
     let began = Instant::now();
-    while began.elapsed() < limit && server.is_running() {
-        campaign.one().await;
+    for number in 0..ATTACKERS {
+        let workflow = format!("attacked{number}");
+        let seed = seed.wrapping_add(u64::try_from(number).unwrap_or(0));
+        let mut campaign = Campaign::against(&server, &workflow, seed, &journal).await;
+        let has_ended = Arc::clone(&has_ended);
+        attackers.spawn(async move {
+            while began.elapsed() < limit && !has_ended.load(Ordering::Relaxed) {
+                campaign.one().await;
+            }
+            campaign.into_account()
+        });
     }
-    let noticed = others.noticed(began, Instant::now());
-    let account = campaign.account();
-    println!("{} inputs in {:.0?}", campaign.inputs(), began.elapsed());
-    for (kind, (all, taken)) in &account.kinds {
-        println!("  {kind}: {all}, {taken} taken");
+    let mut account = Account::default();
+    while !attackers.is_empty() {
+        tokio::select! {
+            Some(ended) = attackers.join_next() => match ended {
+                Ok(more) => account.add(more),
+                Err(error) => account.strange.push(format!("an attacker broke off: {error}")),
+            },
+            () = sleep(Duration::from_secs(1)) => {
+                has_ended.store(!server.is_running(), Ordering::Relaxed);
+            }
+        }
     }
-    println!("codes: {:?}", account.codes);
-    println!("slowest: {:?} {}", account.slowest.0, account.slowest.1);
-    println!("others meanwhile: {noticed:?}");
-    for strange in account.strange.iter().take(20) {
-        println!("strange: {strange}");
-    }
-    let is_running = server.is_running();
-    if is_running {
-        println!(
-            "memory at most {} MiB",
-            server.process().memory_kib("VmHWM:") / 1024
-        );
-    } else {
-        println!("THE SERVER ENDED");
-        server.log().show(0);
+    let ended = Instant::now();
+    // Calls that are held up now are counted when they have ended.
+    sleep(STRETCH).await;
+    let meanwhile = others.noticed(began, ended);
+    tell(&account, ended - began);
+    tell_others(before, meanwhile);
+    complain(&others.complaints());
+    let is_running = outlived(&mut server, process);
+    let needed = INPUTS_MIN * usize::try_from(limit.as_secs()).unwrap_or(0) / 600;
+    let inputs = account.inputs();
+    if inputs < needed {
+        println!("too few inputs: {inputs} of {needed}");
     }
     is_running
-        && noticed.longest <= HELD_UP_MAX
-        && noticed.failed == 0
+        && inputs >= needed
+        && meanwhile.held_up == 0
+        && meanwhile.failed == 0
         && account.strange.is_empty()
+}
+
+/// Prints what came of the inputs.
+fn tell(account: &Account, took: Duration) {
+    let inputs = account.inputs();
+    println!("{inputs} inputs in {took:.0?}\n");
+    println!("| kind | sent | taken | mean | slowest | which that was |");
+    println!("|---|---|---|---|---|---|");
+    for (name, kind) in &account.kinds {
+        let mean = kind.took / u32::try_from(kind.sent.max(1)).unwrap_or(u32::MAX);
+        let (slowest, which) = &kind.slowest;
+        println!(
+            "| {name} | {} | {} | {mean:.1?} | {slowest:.1?} | `{}` |",
+            kind.sent,
+            kind.taken,
+            in_a_cell(which)
+        );
+    }
+    println!("\n| refused with | times |");
+    println!("|---|---|");
+    for (what, times) in &account.refusals {
+        println!("| {what} | {times} |");
+    }
+    println!();
+    for strange in account.strange.iter().take(20) {
+        println!("strange: {strange:?}");
+    }
+}
+
+/// Prints what others noticed.
+fn tell_others(before: Noticed, meanwhile: Noticed) {
+    println!("\n| others | calls | failed | over {HELD_UP_MAX:?} | median | p99 | longest |");
+    println!("|---|---|---|---|---|---|---|");
+    for (when, noticed) in [("before", before), ("meanwhile", meanwhile)] {
+        println!(
+            "| {when} | {} | {} | {} | {:.1?} | {:.1?} | {:.1?} |",
+            noticed.calls,
+            noticed.failed,
+            noticed.held_up,
+            noticed.median,
+            noticed.p99,
+            noticed.longest
+        );
+    }
+    println!();
+}
+
+/// Prints the calls of others that were held up longest or failed, and beside which inputs.
+fn complain(complaints: &[Complaint]) {
+    for complaint in complaints.iter().take(20) {
+        println!("held up for {:.0?} {}", complaint.took, complaint.failure);
+        for input in &complaint.beside {
+            println!("    beside {input:?}");
+        }
+    }
+}
+
+/// Says whether the process is still the one that was started, and prints how much memory it had at most.
+fn outlived(server: &mut Server, process: u32) -> bool {
+    let is_running = server.is_running() && server.process().id() == process;
+    match server.process().peak_mib() {
+        Some(memory) if is_running => {
+            println!("\nprocess {process} still runs; resident at most {memory} MiB");
+        }
+        _ => {
+            println!("\nTHE SERVER ENDED");
+            server.log().show(0);
+        }
+    }
+    is_running
+}
+
+/// The beginning of a text, in one line and without what ends a cell.
+fn in_a_cell(text: &str) -> String {
+    let shown = text.chars().take(160);
+    let plain = shown.map(|letter| match letter {
+        '|' => '¦',
+        '`' => '\'',
+        letter if letter.is_control() => ' ',
+        letter => letter,
+    });
+    plain.collect()
 }
