@@ -38,6 +38,7 @@ macro_rules! on_each_database {
 
 mod applying;
 mod assignments;
+mod attacks;
 mod availability;
 mod bad_documents;
 mod bad_requests;

@@ -29,6 +29,7 @@ pub struct Server {
     database: Database,
     address: SocketAddr,
     arguments: Vec<String>,
+    memory_mib: Option<u64>,
 }
 
 impl Server {
@@ -39,6 +40,15 @@ impl Server {
 
     /// Starts a server on a fresh database with more arguments to `serve`.
     pub async fn start_with(backend: Backend, arguments: &[&str]) -> Self {
+        Self::start_in(backend, arguments, None).await
+    }
+
+    /// Starts a server on a fresh database that may have so much memory, in MiB; it ends where it wants more.
+    pub async fn start_within(backend: Backend, arguments: &[&str], memory_mib: u64) -> Self {
+        Self::start_in(backend, arguments, Some(memory_mib)).await
+    }
+
+    async fn start_in(backend: Backend, arguments: &[&str], memory_mib: Option<u64>) -> Self {
         let database = Database::empty(backend).await;
         if backend == Backend::Postgres {
             migrate(&database);
@@ -46,29 +56,14 @@ impl Server {
         let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let log = Log::default();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (process, address) = launch(&database, any, &arguments, &log).await;
+        let (process, address) = launch(&database, any, &arguments, memory_mib, &log).await;
         Self {
             process,
             database,
             address,
             arguments,
+            memory_mib,
         }
-    }
-
-    /// Starts a server on a fresh database that may have so much memory, in MiB: of what it allocates, by a limit of
-    /// the system, so that it is ended where it wants more.
-    pub async fn start_within(backend: Backend, arguments: &[&str], memory_mib: u64) -> Self {
-        let server = Self::start_with(backend, arguments).await;
-        let id = server.process.id().to_string();
-        let limit = format!("--data={}", memory_mib * 1024 * 1024);
-        let limited = std::process::Command::new("prlimit")
-            .args(["--pid", &id, &limit])
-            .status();
-        assert!(
-            limited.is_ok_and(|status| status.success()),
-            "prlimit sets the limit"
-        );
-        server
     }
 
     /// Starts it again on the same database and port, after it ended.
@@ -78,8 +73,14 @@ impl Server {
             "a running server is not started again"
         );
         let log = self.log().clone();
-        (self.process, self.address) =
-            launch(&self.database, self.address, &self.arguments, &log).await;
+        (self.process, self.address) = launch(
+            &self.database,
+            self.address,
+            &self.arguments,
+            self.memory_mib,
+            &log,
+        )
+        .await;
     }
 
     /// Ends it as a power failure would.
@@ -155,10 +156,15 @@ async fn launch(
     database: &Database,
     listen: SocketAddr,
     arguments: &[String],
+    memory_mib: Option<u64>,
     log: &Log,
 ) -> (Process, SocketAddr) {
     let since = log.len();
-    let mut command = binary::command(&["serve", "--database-url", database.url()]);
+    let serve = ["serve", "--database-url", database.url()];
+    let mut command = match memory_mib {
+        None => binary::command(&serve),
+        Some(memory_mib) => binary::command_within(memory_mib, &serve),
+    };
     command
         .arg("--listen")
         .arg(listen.to_string())

@@ -10,7 +10,7 @@ use tokio::{
 };
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::Error;
+use crate::{Error, threads};
 
 /// How many computations may wait or be under way.
 const COMPUTATIONS_MAX: usize = 32;
@@ -52,6 +52,7 @@ impl Background {
             .on_thread_start(give_way)
             .enable_all()
             .build()?;
+        threads::keep_one(runtime.handle());
         Ok(Self {
             runtime: Some(runtime),
             places: Semaphore::new(computations),

@@ -9,6 +9,8 @@ use tokio::{
     sync::oneshot,
 };
 
+use crate::threads;
+
 /// A thread with a runtime; its tasks end when it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lane {
@@ -24,6 +26,7 @@ impl Lane {
     pub(crate) fn open(name: &str) -> io::Result<Self> {
         let runtime = Builder::new_current_thread().enable_all().build()?;
         let handle = runtime.handle().clone();
+        threads::keep_one(&handle);
         let (open, closed) = oneshot::channel::<()>();
         thread::Builder::new()
             .name(name.to_owned())

@@ -30,6 +30,7 @@ pub mod services;
 pub mod settings;
 pub mod signals;
 pub mod telemetry;
+mod threads;
 mod tracking;
 mod vitals;
 

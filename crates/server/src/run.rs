@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, task::JoinHandle, time::sleep};
+use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{body::Body, service::Routes, transport};
 use tonic_web::GrpcWebLayer;
@@ -27,6 +27,7 @@ use crate::{
     settings::{FeedSettings, HistorySettings},
     signals::Stop,
     telemetry::CallLog,
+    threads,
     vitals::Vitals,
 };
 
@@ -151,6 +152,7 @@ impl Server {
     /// # Errors
     /// Returns [`StartError`] when one of these fails.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
+        threads::keep_one(&Handle::current());
         let url = settings.database.url.clone();
         let store = Store::open(settings.database, clock)
             .await

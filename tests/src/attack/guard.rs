@@ -59,7 +59,7 @@ const VALUES: [&str; 52] = [
 
 /// An expression of at most a thousand characters, most of the time.
 pub fn guard(dice: &mut Dice) -> String {
-    match dice.below(16) {
+    match dice.below(20) {
         0 => sums(dice),
         1 => nested_brackets(dice),
         2 | 3 => over_lines(dice),
@@ -67,11 +67,41 @@ pub fn guard(dice: &mut Dice) -> String {
         5 => patterns(dice),
         6 => times(dice),
         7 => long(dice),
+        8..=10 => legal(dice),
         _ => {
             let depth = 1 + dice.below(5);
             expression(dice, depth)
         }
     }
+}
+
+/// What a shop may write, in long chains.
+fn legal(dice: &mut Dice) -> String {
+    const TERMS: [&str; 12] = [
+        "order.grand_total > 1000",
+        "order.fully_shipped",
+        "'boss' in actor.roles",
+        "size(order.lines) > 3",
+        "'a' in order.attributes",
+        "request.comment.contains('x')",
+        "order.id.startsWith('l')",
+        "order.lines.all(l, l.quantity_ordered > 0.0)",
+        "order.lines.exists(l, l.sku == l.name)",
+        "order.lines.exists(l, l.name.contains(l.sku))",
+        "order.lines.filter(l, l.quantity_canceled == l.quantity_ordered).size() == 0",
+        "now > timestamp('2026-01-01T00:00:00Z')",
+    ];
+    let mut text = (*dice.pick(&TERMS)).to_owned();
+    for _ in 0..dice.below(16) {
+        let term = *dice.pick(&TERMS);
+        text = match dice.below(5) {
+            0 => format!("!({text})"),
+            1 => format!("({text}) ? {term} : true"),
+            2 | 3 => format!("{text} && {term}"),
+            _ => format!("({text}) || {term}"),
+        };
+    }
+    text
 }
 
 /// Sums, comparisons and chains that repeat for as long as there is room.
