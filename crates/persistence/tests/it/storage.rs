@@ -291,8 +291,23 @@ async fn no_room_is_said_at_once_and_passes() {
     done(store, create("small")).await;
 }
 
-/// What the log or the cache still hold hides it from the next write, and not for long.
+/// A file that nobody else has written before is examined at once.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn noise_in_the_middle_is_noticed() {
+async fn noise_in_the_middle_is_noticed_by_the_next_write() {
+    let (fixture, file) = stocked().await;
+    // The last connection that is closed moves the whole log into the file.
+    fixture.store.close().await.unwrap();
+    let store = fixture.replica().await;
+    done(&store, create("early")).await;
+    overwrite(&file, 9_000, 60_000);
+    let refused = commit(&store, create("late")).await;
+    assert_eq!(refused, Err(StepError::Failed(CommitError::StorageDamaged)));
+    is_broken(&store).await;
+}
+
+/// Where somebody else has just moved the log into the file, it was examined a moment ago, and the
+/// watcher examines it again soon.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_in_the_middle_soon_after_an_examination_is_noticed() {
     is_noticed_by_nobody(|file| overwrite(file, 9_000, 60_000)).await;
 }
