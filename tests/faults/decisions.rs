@@ -11,7 +11,7 @@ use waymark_proto::v1::{AttemptOutcome, Delivery, DeliveryAttempt, DeliveryState
 use waymark_tests::{
     Backend, Clients, Shop, ledger,
     peer::{Peer, answer},
-    refused,
+    refused, turning,
     world::apply,
 };
 
@@ -23,26 +23,17 @@ const SETTINGS: [&str; 3] = [
     "dispatch_poll_ms=50",
 ];
 
-/// Orders that tell an endpoint when they turn.
-const DOCUMENT: &str = "
-label: Shop
-initial_state: new
-statuses: {new: {label: New}}
-states: {new: {label: New, category: initial, can_start: true, statuses: [new]}}
-transitions:
-  turn:
-    label: Turn
-    from_statuses: [new]
-    to_state: new
-    to_status: new
-    actions: {tell: {webhook: {endpoint: erp}, attempts: 5, backoff: 1ms, timeout: 1m}}
-  turn_once:
-    label: Turn, and say it once
-    from_statuses: [new]
-    to_state: new
-    to_status: new
-    actions: {tell: {webhook: {endpoint: erp}, attempts: 1, timeout: 1m}}
-";
+/// What tells an endpoint when an order turns, and what tells it with one attempt.
+const ACTIONS: [(&str, &str); 2] = [
+    (
+        "turn",
+        "{tell: {webhook: {endpoint: erp}, attempts: 5, backoff: 1ms, timeout: 1m}}",
+    ),
+    (
+        "turn_once",
+        "{tell: {webhook: {endpoint: erp}, attempts: 1, timeout: 1m}}",
+    ),
+];
 
 /// A receiver that holds every answer until it is told which, and a server that has it as an endpoint.
 struct Scene {
@@ -71,7 +62,7 @@ impl Scene {
         let clients = replica.clients();
         let created = ledger::create_endpoint(&clients, "erp", &peer.url("erp")).await;
         created.unwrap();
-        let shop = apply(&clients, "w", DOCUMENT).await;
+        let shop = apply(&clients, "w", &turning::document(ACTIONS)).await;
         for id in ["1", "2"] {
             shop.place(id, &[]).await;
         }

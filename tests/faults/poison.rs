@@ -15,6 +15,7 @@ use waymark_proto::v1::DeliveryState;
 use waymark_tests::{
     Backend, Clients, Shop, ledger,
     receiver::{Hook, Receiver},
+    turning,
     world::apply,
 };
 
@@ -28,21 +29,9 @@ const SETTINGS: [&str; 3] = [
 const PROBLEM: &str = "the service ended three times while this was being delivered";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-const DOCUMENT: &str = "
-label: Shop
-initial_state: new
-statuses: {new: {label: New}}
-states: {new: {label: New, category: initial, can_start: true, statuses: [new]}}
-transitions:
-  turn:
-    label: Turn
-    from_statuses: [new]
-    to_state: new
-    to_status: new
-    actions:
-      tell: {webhook: {endpoint: erp}, attempts: 50, backoff: 10ms}
-      crm: {webhook: {endpoint: crm}, attempts: 50, backoff: 10ms}
-";
+/// What an order tells when it turns.
+const ACTIONS: &str = "{tell: {webhook: {endpoint: erp}, attempts: 50, backoff: 10ms}, \
+                       crm: {webhook: {endpoint: crm}, attempts: 50, backoff: 10ms}}";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_delivery_that_ends_the_service_is_given_up_by_name_on_sqlite() {
@@ -99,7 +88,8 @@ async fn a_delivery_that_ends_the_service_is_given_up_by_name(backend: Backend) 
     .await;
     let mut replica = Replica::start(place.url(), &SETTINGS).await;
     endpoints(&replica.clients(), &receiver).await;
-    let shop = apply(&replica.clients(), "w", DOCUMENT).await;
+    let document = turning::document([("turn", ACTIONS)]);
+    let shop = apply(&replica.clients(), "w", &document).await;
     let mut others = BTreeSet::new();
     for number in 0..5 {
         others.insert(turn(&shop, &format!("a{number}")).await);

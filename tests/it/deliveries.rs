@@ -15,7 +15,7 @@ use waymark_testkit::execute_at;
 use waymark_tests::{
     Backend, Server, Shop, ledger,
     receiver::{Hook, Receiver},
-    refused,
+    refused, turning,
     world::{apply, fresh_code},
 };
 
@@ -54,20 +54,8 @@ pub(crate) async fn server(backend: Backend) -> &'static Server {
 
 /// A workflow whose orders tell an endpoint each time they turn.
 async fn shop(server: &Server, endpoint: &str, policy: &str) -> Shop {
-    let document = format!(
-        "label: Shop
-initial_state: new
-statuses: {{new: {{label: New}}}}
-states: {{new: {{label: New, category: initial, can_start: true, statuses: [new]}}}}
-transitions:
-  turn:
-    label: Turn
-    from_statuses: [new]
-    to_state: new
-    to_status: new
-    actions: {{tell: {{webhook: {{endpoint: {endpoint}}}, {policy}}}}}
-"
-    );
+    let tell = format!("{{tell: {{webhook: {{endpoint: {endpoint}}}, {policy}}}}}");
+    let document = turning::document([("turn", tell)]);
     apply(&server.clients(), &fresh_code(), &document).await
 }
 

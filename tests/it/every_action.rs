@@ -11,6 +11,7 @@ use waymark_testkit::{nats::Nats, smtp::Smtp, standard_webhooks};
 use waymark_tests::{
     Backend, Server, Shop, ledger,
     receiver::{Hook, Receiver},
+    turning,
     world::apply,
 };
 
@@ -361,28 +362,15 @@ async fn every_action_at_every_place(backend: Backend) {
     }
 }
 
-/// Orders that publish each time they turn.
-const TURNING: &str = "
-label: Shop
-initial_state: new
-statuses: {new: {label: New}}
-states: {new: {label: New, category: initial, can_start: true, statuses: [new]}}
-transitions:
-  turn:
-    label: Turn
-    from_statuses: [new]
-    to_state: new
-    to_status: new
-    actions: {tell: {publish: {subject: 'orders.{{ order.id }}'}, attempts: 50, backoff: 10ms}}
-";
-
 async fn events_are_stored_once_although_the_server_is_killed(backend: Backend) {
     let folder = TempDir::new().unwrap();
     let nats = Nats::start(&folder, 0, &[]);
     let mut stream = stream(&nats).await;
     let settings = [format!("nats_servers={}", nats.address())];
     let mut server = server(backend, &settings).await;
-    let mut shop = apply(&server.clients(), "w", TURNING).await;
+    let tell = "{tell: {publish: {subject: 'orders.{{ order.id }}'}, attempts: 50, backoff: 10ms}}";
+    let document = turning::document([("turn", tell)]);
+    let mut shop = apply(&server.clients(), "w", &document).await;
     let mut ids = Vec::new();
     for kill in 0..4 {
         for number in 0..5 {

@@ -1,6 +1,6 @@
 //! Targets that hang, any number of them: deliveries to good ones come all the same.
 
-use std::{fmt::Write, future::pending, time::Duration};
+use std::{future::pending, time::Duration};
 
 use tokio::time::{Instant, timeout};
 use waymark_proto::v1::DeliveryState;
@@ -8,6 +8,7 @@ use waymark_tests::{
     Backend, Server, Shop, ledger,
     peer::Peer,
     receiver::Receiver,
+    turning,
     world::{apply, fresh_code},
 };
 
@@ -22,24 +23,13 @@ const COMES_WITHIN: Duration = Duration::from_secs(20);
 
 /// A workflow with a step for each target.
 fn document(code: &str) -> String {
-    let mut document = "label: Shop
-initial_state: new
-statuses: {new: {label: New}}
-states: {new: {label: New, category: initial, can_start: true, statuses: [new]}}
-transitions:
-"
-    .to_owned();
     let targets = (0..HANGING).map(|number| format!("hang_{number}"));
-    for target in targets.chain(["good_1".to_owned(), "good_2".to_owned()]) {
+    let targets = targets.chain(["good_1".to_owned(), "good_2".to_owned()]);
+    turning::document(targets.map(|target| {
         let policy = format!("timeout: {}s", HANGS_FOR.as_secs());
-        writeln!(
-            document,
-            "  {target}: {{label: T, from_statuses: [new], to_state: new, to_status: new, \
-             actions: {{tell: {{webhook: {{endpoint: {target}_{code}}}, {policy}}}}}}}"
-        )
-        .unwrap();
-    }
-    document
+        let tell = format!("{{tell: {{webhook: {{endpoint: {target}_{code}}}, {policy}}}}}");
+        (target, tell)
+    }))
 }
 
 async fn tell(shop: &Shop, id: &str, target: &str) -> String {

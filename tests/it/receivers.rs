@@ -7,6 +7,7 @@ use waymark_proto::v1::{self, AttemptOutcome, DeliveryState};
 use waymark_tests::{
     Backend, Server, Shop, ledger,
     peer::{Peer, answer, pour},
+    turning,
     world::{apply, fresh_code},
 };
 
@@ -46,20 +47,8 @@ async fn shop(server: &Server, url: &str, policy: &str) -> Shop {
     let endpoint = format!("peer_{code}");
     let created = ledger::create_endpoint(&clients, &endpoint, url).await;
     created.unwrap();
-    let document = format!(
-        "label: Shop
-initial_state: new
-statuses: {{new: {{label: New}}}}
-states: {{new: {{label: New, category: initial, can_start: true, statuses: [new]}}}}
-transitions:
-  turn:
-    label: Turn
-    from_statuses: [new]
-    to_state: new
-    to_status: new
-    actions: {{tell: {{webhook: {{endpoint: {endpoint}}}, {policy}}}}}
-"
-    );
+    let tell = format!("{{tell: {{webhook: {{endpoint: {endpoint}}}, {policy}}}}}");
+    let document = turning::document([("turn", tell)]);
     apply(&clients, &code, &document).await
 }
 

@@ -32,6 +32,7 @@ pub mod refusal;
 pub mod replay;
 pub mod server;
 pub mod shop;
+pub mod turning;
 pub mod validator;
 pub mod watcher;
 pub mod web;
