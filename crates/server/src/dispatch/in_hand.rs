@@ -215,37 +215,8 @@ fn panicked(delivery: Delivery, now: Timestamp, took: Duration) -> Carried {
 mod tests {
     use std::future::pending;
 
-    use waymark_domain::{
-        delivery::DeliveryState,
-        history::{Destination, LogPosition},
-        value::{EndpointCode, OrderId, WorkflowCode},
-    };
-
     use super::*;
-
-    fn delivery(endpoint: &str, offset: i64, attempts: u32) -> Delivery {
-        let partition = Partition::new(0);
-        let time = Timestamp::from_micros(offset);
-        Delivery {
-            id: DeliveryId {
-                position: LogPosition { partition, offset },
-                number: 0,
-            },
-            workflow: WorkflowCode::new("w").unwrap(),
-            order_id: OrderId::new("1").unwrap(),
-            sequence: 1,
-            order_version: 1,
-            transition: None,
-            action: "create.tell".parse().unwrap(),
-            to: Destination::Endpoint(EndpointCode::new(endpoint).unwrap()),
-            state: DeliveryState::Pending,
-            attempts,
-            problem: String::new(),
-            due_time: Some(time),
-            create_time: time,
-            update_time: time,
-        }
-    }
+    use crate::dispatch::sample::delivery;
 
     #[tokio::test(start_paused = true)]
     async fn lanes_with_most_late_attempts_make_room_and_the_oldest_of_them() {
@@ -254,7 +225,7 @@ mod tests {
         for (offset, endpoint) in [(1, "b"), (2, "a"), (3, "a"), (4, "a")] {
             let token = CancellationToken::new();
             tokens.push(token.clone());
-            let delivery = delivery(endpoint, offset, 0);
+            let delivery = delivery(endpoint, offset);
             assert!(in_hand.take(&delivery) && !in_hand.take(&delivery));
             in_hand.spawn(delivery, token, pending());
             tokio::time::advance(Duration::from_millis(10)).await;
@@ -282,7 +253,10 @@ mod tests {
     async fn an_attempt_that_panics_is_counted_and_given_up_in_the_end() {
         for (attempts, gives_up) in [(0, false), (1, false), (2, true)] {
             let mut in_hand = InHand::default();
-            let delivery = delivery("a", 1, attempts);
+            let delivery = Delivery {
+                attempts,
+                ..delivery("a", 1)
+            };
             in_hand.take(&delivery);
             in_hand.spawn(delivery, CancellationToken::new(), async {
                 panic!("a fault")

@@ -253,14 +253,8 @@ fn shared(load: &Load) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use waymark_domain::{
-        delivery::{DeliveryId, DeliveryState},
-        history::{Destination, LogPosition},
-        partition::Partition,
-        value::{EndpointCode, OrderId, Timestamp, WorkflowCode},
-    };
-
     use super::*;
+    use crate::dispatch::sample::delivery;
 
     const ROOM: usize = 10_000;
 
@@ -298,32 +292,6 @@ mod tests {
         let names = [lane.to_owned()];
         let plan = lanes.plan(&names, &HashMap::new(), ROOM, |_| false);
         plan.most.get(lane).copied().unwrap_or(0)
-    }
-
-    fn delivery(lane: &str, offset: i64) -> Delivery {
-        let code = lane.strip_prefix("webhook.").unwrap();
-        Delivery {
-            id: DeliveryId {
-                position: LogPosition {
-                    partition: Partition::new(0),
-                    offset,
-                },
-                number: 0,
-            },
-            workflow: WorkflowCode::new("w").unwrap(),
-            order_id: OrderId::new("1").unwrap(),
-            sequence: 1,
-            order_version: 1,
-            transition: None,
-            action: "create.tell".parse().unwrap(),
-            to: Destination::Endpoint(EndpointCode::new(code).unwrap()),
-            state: DeliveryState::Pending,
-            attempts: 0,
-            problem: String::new(),
-            due_time: Some(Timestamp::from_micros(offset)),
-            create_time: Timestamp::from_micros(offset),
-            update_time: Timestamp::from_micros(offset),
-        }
     }
 
     #[test]
@@ -438,7 +406,8 @@ mod tests {
         for lane in &busy {
             for _ in 0..40 {
                 offset += 1;
-                found.push(delivery(lane, offset));
+                let endpoint = lane.strip_prefix("webhook.").unwrap();
+                found.push(delivery(endpoint, offset));
             }
         }
         let chosen = lanes.choose(&mut plan, found, &HashMap::new());

@@ -12,6 +12,8 @@ mod in_hand;
 mod lanes;
 mod occasions;
 mod retention;
+#[cfg(test)]
+mod sample;
 mod suspects;
 mod tenure;
 mod timers;
