@@ -28,6 +28,26 @@ pub(crate) enum Scope {
 }
 
 impl Uses {
+    /// What they take on the heap, at most.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let Self {
+            order,
+            line,
+            actor,
+            request,
+            entry,
+            now: _,
+        } = self;
+        let sets = [order, line, actor, request, entry].into_iter();
+        let bytes = sets.map(|set| match set.len() {
+            0 => 0,
+            // A leaf has room for eleven names.
+            1..=11 => 200,
+            more => 400 + 40 * more,
+        });
+        bytes.sum()
+    }
+
     /// Adds what a path such as `order.customer.name` names.
     pub(crate) fn add_path(&mut self, path: &str) -> Result<(), GuardError> {
         let mut parts = path.split('.');

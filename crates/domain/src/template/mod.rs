@@ -60,8 +60,11 @@ struct Checked {
     uses: Uses,
     /// An engine that has compiled it; made when it is needed first, and not changed again,
     /// so that a panic elsewhere leaves it whole.
-    engine: AssertUnwindSafe<OnceLock<Result<Environment<'static>, TemplateError>>>,
+    engine: AssertUnwindSafe<OnceLock<Box<Compiled>>>,
 }
+
+/// An engine that has compiled a template.
+type Compiled = Result<Environment<'static>, TemplateError>;
 
 /// Why a template could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -125,6 +128,16 @@ impl Template {
         &self.text
     }
 
+    /// What it takes on the heap besides its text, before it is compiled.
+    pub(crate) fn heap_bytes(&self) -> usize {
+        let counts = 2 * size_of::<usize>();
+        let checked = match self.checked.as_ref() {
+            Ok(checked) => checked.uses.heap_bytes(),
+            Err(problem) => problem.len(),
+        };
+        counts + size_of::<Result<Checked, String>>() + checked
+    }
+
     /// What is wrong with one that was stored by an older version, such as `it uses the filter
     /// replace; there are upper, lower`; none where nothing is.
     pub fn problem(&self) -> Option<&str> {
@@ -158,7 +171,8 @@ impl Template {
                 "the texts of this step take too long together".to_owned(),
             ));
         }
-        let engine = checked.engine.get_or_init(|| compile(&self.text));
+        let engine = || Box::new(compile(&self.text));
+        let engine: &Compiled = checked.engine.get_or_init(engine);
         let engine = engine.as_ref().map_err(TemplateError::clone)?;
         let mut seen = 0;
         let variables = bind(facts, &checked.uses).into_iter();
@@ -195,7 +209,7 @@ fn uses(text: &str) -> Result<Uses, String> {
 }
 
 /// An engine of its own, which keeps what it compiles.
-fn compile(text: &str) -> Result<Environment<'static>, TemplateError> {
+fn compile(text: &str) -> Compiled {
     let mut engine = ENVIRONMENT.clone();
     let added = engine.add_template_owned(NAME, text.to_owned());
     added.map_err(|error| wrong(&error))?;

@@ -7,6 +7,7 @@
 )]
 
 mod dense;
+mod documents;
 mod requests;
 
 use std::sync::Mutex;
@@ -67,7 +68,40 @@ fn mixtures_may_be_given() {
     mix(20);
 }
 
+#[test]
+#[ignore = "takes minutes: 100,000 mixtures of fields"]
+fn many_mixtures_may_be_given() {
+    let _turn = TURN.lock().unwrap();
+    mix(100_000 / REQUESTS.len());
+}
+
+/// A document is read as a whole, so its parts are what may be given often.
+#[test]
+fn documents_may_be_dense() {
+    let _turn = TURN.lock().unwrap();
+    for bytes in [16 * KIB, 200 * KIB, 1_000 * KIB] {
+        for (what, request) in documents::dense(bytes) {
+            check_document(&what, request);
+        }
+    }
+}
+
+fn check_document(what: &str, request: v1::ApplyWorkflowRequest) {
+    let found = REQUESTS
+        .iter()
+        .find(|request| request.name == "ApplyWorkflowRequest");
+    let message = request.encode_to_vec();
+    drop(request);
+    check(found.expect("a request"), what, &message);
+}
+
 fn mix(rounds: usize) {
+    let mut mixture = Mixture::new("documents");
+    for round in 0..rounds {
+        let bytes = [2 * KIB, 20 * KIB, 100 * KIB, 500 * KIB][round % 4];
+        let (what, request) = documents::mixture(&mut mixture, bytes);
+        check_document(&format!("{what} {round}"), request);
+    }
     let shapes = Shapes::new();
     for request in REQUESTS {
         let mut mixture = Mixture::new(request.name);

@@ -6,8 +6,8 @@ use super::{
     DocumentError,
     apply::{put_all, required, set, set_some},
     export::{Place, codes, text},
-    keyed::Keyed,
-    layout::{Actions, Codes, WorkflowPart, part},
+    keyed::{Codes, Keyed, Part},
+    layout::{Actions, WorkflowPart, part},
 };
 use crate::{
     guard::Expression,
@@ -45,6 +45,20 @@ part! {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct TextPart(Template);
+
+impl Part for TextPart {
+    fn heap_bytes(&self) -> usize {
+        self.0.heap_bytes()
+    }
+}
+
+impl Part for ActionPart {
+    fn heap_bytes(&self) -> usize {
+        let subject = self.publish.as_ref().map(|publish| &publish.subject);
+        let text = self.comment.as_ref().map(|comment| &comment.text);
+        subject.into_iter().chain(text).map(Part::heap_bytes).sum()
+    }
+}
 
 impl TryFrom<String> for TextPart {
     type Error = Invalid;
@@ -254,7 +268,7 @@ pub(super) fn action_parts(actions: &[Action]) -> Actions {
             },
         )
     });
-    Keyed(parts.collect())
+    parts.collect()
 }
 
 /// What an action says, on one line.
@@ -309,11 +323,9 @@ fn action_part(action: &Action) -> ActionPart {
         }
         Work::Write(Writing::SetAttributes(attributes)) => {
             let attributes = attributes.iter();
-            part.set_attributes = Keyed(
-                attributes
-                    .map(|(key, text)| (key.clone(), TextPart(text.clone())))
-                    .collect(),
-            );
+            part.set_attributes = attributes
+                .map(|(key, text)| (key.clone(), TextPart(text.clone())))
+                .collect();
         }
         Work::Write(Writing::Transition(code)) => part.transition = Some(code.clone()),
     }

@@ -5,10 +5,10 @@ use std::collections::BTreeMap;
 use super::{
     Content, Document, action,
     export::POSITION_STEP,
-    keyed::Keyed,
+    keyed::{Codes, Keyed},
     layout::{
-        AssignmentFlags, AssignmentPart, Codes, OperationPart, StatePart, StatusPart,
-        TransitionPart, TriggerPart, WorkflowPart,
+        AssignmentFlags, AssignmentPart, OperationPart, StatePart, StatusPart, TransitionPart,
+        TriggerPart, WorkflowPart,
     },
     magento,
 };
@@ -190,6 +190,8 @@ pub(super) fn put_all<K: PartialEq, P, T>(
     make: impl Fn(&K, &P, Option<&T>, i32) -> Result<T, Refusal>,
 ) -> Result<(), Refusal> {
     let mut last = parts.iter().map(|part| place(part).1).max().unwrap_or(0);
+    // They are all there at once, so the list is made as long as it becomes.
+    parts.reserve_exact(named.len());
     for (key, part) in named.iter() {
         let present = parts.iter().position(|present| place(present).0 == key);
         if let Some(present) = present.and_then(|index| parts.get_mut(index)) {
@@ -246,9 +248,9 @@ fn status(
         },
     };
     set(&mut status.label, part.label.as_ref());
-    status
-        .store_view_labels
-        .extend(part.store_view_labels.iter().cloned());
+    let labels = part.store_view_labels.iter();
+    let labels = labels.map(|(view, label)| (view.clone(), label.clone()));
+    status.store_view_labels.extend(labels);
     set(&mut status.description, part.description.as_ref());
     set_some(&mut status.color, part.color.as_ref());
     set(&mut status.position, part.position.as_ref());

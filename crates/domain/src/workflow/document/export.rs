@@ -1,14 +1,12 @@
 //! Writing a workflow as a document that reads well and loses nothing.
 
-use serde_saphyr::FlowSeq;
-
 use super::{
     DocumentError, Format,
     action::action_parts,
-    keyed::Keyed,
+    keyed::Codes,
     layout::{
-        AssignmentFlags, AssignmentPart, Codes, OperationPart, StatePart, StatusPart,
-        TransitionPart, TriggerPart, WorkflowPart,
+        AssignmentFlags, AssignmentPart, OperationPart, StatePart, StatusPart, TransitionPart,
+        TriggerPart, WorkflowPart,
     },
 };
 use crate::{
@@ -68,13 +66,13 @@ fn workflow_part(workflow: &Workflow) -> WorkflowPart {
     let mut place = Place::default();
     let statuses = statuses
         .iter()
-        .map(|status| (status.code.clone(), status_part(status, &mut place)));
-    let statuses = Keyed(statuses.collect());
+        .map(|status| (status.code.clone(), status_part(status, &mut place)))
+        .collect();
     let mut place = Place::default();
     let states = states
         .iter()
-        .map(|state| (state.code.clone(), state_part(workflow, state, &mut place)));
-    let states = Keyed(states.collect());
+        .map(|state| (state.code.clone(), state_part(workflow, state, &mut place)))
+        .collect();
     let mut place = Place::default();
     let transitions = transitions
         .iter()
@@ -89,10 +87,10 @@ fn workflow_part(workflow: &Workflow) -> WorkflowPart {
         status_sharing: Some(*status_sharing),
         refunded_units: Some(*refunded_units),
         max_cascade: Some(*max_cascade).filter(|max| *max != super::apply::MAX_CASCADE_DEFAULT),
-        operations: Keyed(operations.collect()),
+        operations: operations.collect(),
         statuses,
         states,
-        transitions: Keyed(transitions.collect()),
+        transitions: transitions.collect(),
         on_create: action_parts(on_create),
         on_comment: action_parts(on_comment),
     }
@@ -126,12 +124,10 @@ fn status_part(status: &Status, place: &mut Place) -> StatusPart {
         color: color.clone(),
         position: place.written(*position),
         retired: flag(*retired),
-        store_view_labels: Keyed(
-            store_view_labels
-                .iter()
-                .map(|(view, label)| (view.clone(), label.clone()))
-                .collect(),
-        ),
+        store_view_labels: store_view_labels
+            .iter()
+            .map(|(view, label)| (view.clone(), label.clone()))
+            .collect(),
     }
 }
 
@@ -210,7 +206,7 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
             Trigger::Automatic => Some(TriggerPart::Automatic),
             Trigger::After(period) => Some(TriggerPart::After(*period)),
             Trigger::OnOperations(operations) => {
-                Some(TriggerPart::OnOperations(FlowSeq(operations.clone())))
+                Some(TriggerPart::OnOperations(Codes(operations.clone())))
             }
         },
         operation: operation.clone(),
@@ -221,7 +217,7 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
 }
 
 pub(super) fn codes<T: Clone>(items: &[T]) -> Option<Codes<T>> {
-    (!items.is_empty()).then(|| FlowSeq(items.to_vec()))
+    (!items.is_empty()).then(|| Codes(items.to_vec()))
 }
 
 pub(super) fn flag(set: bool) -> Option<bool> {

@@ -5,28 +5,31 @@ use std::fmt;
 
 use serde::{
     Deserialize, Deserializer, Serialize,
-    de::{MapAccess, Visitor, value::MapAccessDeserializer},
+    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
 };
-use serde_saphyr::FlowSeq;
 
-use super::{action::ActionPart, keyed::Keyed};
+use super::{
+    action::ActionPart,
+    budget,
+    keyed::{Codes, Item, Keyed, Part},
+};
 use crate::{
     guard::Expression,
     value::{
-        ActionCode, Color, Description, Label, OperationCode, Period, Role, StateCode, StatusCode,
-        StoreView, TransitionCode, WorkflowCode,
+        ActionCode, Color, Description, EmailAddress, Label, OperationCode, Period, Role,
+        StateCode, StatusCode, StoreView, TransitionCode, WorkflowCode,
     },
     workflow::{Category, CommentStatus, Effect, RefundedUnits, StatusSharing},
 };
 
-/// A short list, written on one line in YAML.
-pub(super) type Codes<T> = FlowSeq<Vec<T>>;
-
 /// Reads a field that may be left out but not be null: a colour without quotes is a
-/// comment in YAML, and must not pass for no colour.
+/// comment in YAML, and must not pass for no colour. What is as large as a text counts as one.
 pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
     deserializer: D,
 ) -> Result<Option<T>, D::Error> {
+    if size_of::<T>() >= size_of::<Label>() {
+        budget::take(budget::text_bytes(1)).map_err(D::Error::custom)?;
+    }
     T::deserialize(deserializer).map(Some)
 }
 
@@ -127,6 +130,38 @@ part! {
         position: i32,
     }
     maps { actions: Actions }
+}
+
+impl Part for OperationPart {}
+impl Part for StatusPart {}
+impl Part for StatePart {}
+impl Part for TransitionPart {}
+
+impl Part for Label {
+    fn heap_bytes(&self) -> usize {
+        budget::text_bytes(self.as_str().len())
+    }
+}
+
+macro_rules! items {
+    ($($name:ident),+) => {
+        $(impl Item for $name {
+            fn as_text(&self) -> &str {
+                self.as_str()
+            }
+        })+
+    };
+}
+
+items!(StateCode, StatusCode, OperationCode, Role, EmailAddress);
+
+impl Item for AssignmentPart {
+    fn as_text(&self) -> &str {
+        match self {
+            Self::Code(status) => status.as_str(),
+            Self::Flags(flags) => flags.status.as_str(),
+        }
+    }
 }
 
 /// What starts a transition: a word, or a map with one key.

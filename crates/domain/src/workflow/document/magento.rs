@@ -3,14 +3,22 @@
 
 use roxmltree::{Document as Xml, Node, ParsingOptions};
 
-use super::DocumentError;
+use super::{DocumentError, budget, parse::refused_at};
 use crate::{
     value::{Description, Label, StateCode, StatusCode},
     workflow::{Assignment, Refusal, Status, Workflow, edit},
 };
 
-/// A document of 1 MiB has fewer nodes than this, unless it is nothing but brackets.
-const NODES_MAX: u32 = 200_000;
+/// What a node takes. The tree begins with room for as many as there are opening brackets, may come to have twice as
+/// many, and is there twice while it grows; so is the list of elements that are open. A text may be one of its own.
+const BRACKET_BYTES: usize = 3 * (80 + 20) + 24;
+/// What an attribute takes: in the tree, which begins with room for as many as there are equal signs, while its element
+/// is read, and as a text of its own.
+const EQUAL_SIGN_BYTES: usize = 72 + 3 * 90 + 24;
+/// An entry of a list that grows, and is copied to one that grows.
+const ENTRY_FACTOR: usize = 5;
+/// The most namespaces. An element gets those of the elements around it, and no configuration has any.
+const NAMESPACES_MAX: usize = 16;
 
 /// What a configuration says.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -31,9 +39,9 @@ struct StateConfig {
 /// Reads a configuration. Declarations of document types are refused, and with them
 /// entities of the document's own; keys that belong to other modules are passed over.
 pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
+    weigh(text)?;
     let options = ParsingOptions {
         allow_dtd: false,
-        nodes_limit: NODES_MAX,
         ..ParsingOptions::default()
     };
     let xml = Xml::parse_with_options(text, options).map_err(|error| {
@@ -72,8 +80,30 @@ pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
     Ok(config)
 }
 
+/// Takes what the tree of a text may take, which makes room for it before it has read anything.
+fn weigh(text: &str) -> Result<(), DocumentError> {
+    let mut namespaces = text.match_indices("xmlns");
+    if let Some((index, _)) = namespaces.nth(NAMESPACES_MAX) {
+        let problem = format!("has more than {NAMESPACES_MAX} namespaces");
+        return Err(refused_at(text, index, &problem));
+    }
+    for (sign, bytes) in [('<', BRACKET_BYTES), ('=', EQUAL_SIGN_BYTES)] {
+        for (index, _) in text.match_indices(sign) {
+            budget::take(bytes).map_err(|dense| refused_at(text, index, &dense))?;
+        }
+    }
+    Ok(())
+}
+
+/// Takes what an entry of a list takes, with its two texts.
+fn take<T>(node: Node<'_, '_>, path: &str) -> Result<(), DocumentError> {
+    let bytes = ENTRY_FACTOR * size_of::<T>() + 2 * budget::text_bytes(1);
+    budget::take(bytes).map_err(|dense| refused(node, path, &dense))
+}
+
 fn statuses(group: Node<'_, '_>) -> Result<Vec<(StatusCode, Option<Label>)>, DocumentError> {
     let read = |node: Node<'_, '_>| {
+        take::<(StatusCode, Option<Label>)>(node, "statuses")?;
         let code = StatusCode::new(node.tag_name().name())
             .map_err(|problem| refused(node, "statuses", &problem))?;
         Ok((code, label(node)?))
@@ -86,15 +116,17 @@ fn states(group: Node<'_, '_>) -> Result<Vec<StateConfig>, DocumentError> {
 }
 
 fn state(node: Node<'_, '_>) -> Result<StateConfig, DocumentError> {
+    take::<StateConfig>(node, "states")?;
     let state = StateCode::new(node.tag_name().name())
         .map_err(|problem| refused(node, "states", &problem))?;
     let links = children(node)
         .filter(|child| child.has_tag_name("statuses"))
         .flat_map(children);
     let link = |link: Node<'_, '_>| {
+        let path = format!("states.{state}.statuses");
+        take::<(StatusCode, bool)>(link, &path)?;
         let code = StatusCode::new(link.tag_name().name());
-        let code =
-            code.map_err(|problem| refused(link, &format!("states.{state}.statuses"), &problem))?;
+        let code = code.map_err(|problem| refused(link, &path, &problem))?;
         Ok((code, link.attribute("default") == Some("1")))
     };
     let statuses = links.map(link).collect::<Result<_, _>>()?;

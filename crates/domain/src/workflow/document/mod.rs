@@ -35,11 +35,13 @@
 
 mod action;
 mod apply;
+mod budget;
 mod export;
 mod keyed;
 mod layout;
 mod magento;
 mod parse;
+mod yaml;
 
 pub(super) use action::said;
 pub use apply::{Mode, apply, draft};

@@ -1,15 +1,21 @@
 //! Reading documents, with bounds: nothing that a document says makes Waymark use more
-//! than a small multiple of its size.
+//! than eight times its size and 1 MiB.
 
 use std::fmt::Display;
 
-use serde::Deserialize;
-use serde_saphyr::{Error, budget::BudgetBreach};
+use super::{
+    Content, DOCUMENT_BYTES_MAX, Document, Format, action, budget, layout::WorkflowPart, magento,
+    yaml::yaml,
+};
 
-use super::{Content, DOCUMENT_BYTES_MAX, Document, Format, action, layout::WorkflowPart, magento};
+/// How long a text may be, as it is written: longer than any value, even where each character is escaped. Readers copy
+/// what they read, a key into their errors too.
+pub(super) const TEXT_BYTES_MAX: usize = 32 * 1024;
 
-/// How deep a document may be nested; the layout needs eight levels.
-const DEPTH_MAX: usize = 24;
+/// What the parts of a YAML or JSON document may take for each of its bytes, besides its text and the texts in it.
+const PART_BYTES_PER_BYTE: usize = 6;
+/// What the tree of an XML document may take for each of its bytes; a text that is not cut is there up to four times.
+const XML_BYTES_PER_BYTE: usize = 3;
 
 /// Why a document cannot be read.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -68,12 +74,12 @@ impl DocumentError {
         } else {
             path.trim_end_matches(".?")
         };
-        let problem: String = problem.to_string().chars().take(500).collect();
+        let cut = |text: &str| text.chars().take(500).collect();
         Self::Text {
             line,
             column,
-            path: path.to_owned(),
-            problem,
+            path: cut(path),
+            problem: cut(&problem.to_string()),
         }
     }
 }
@@ -82,7 +88,8 @@ impl DocumentError {
 ///
 /// # Errors
 /// Returns [`DocumentError`] for a document over [`DOCUMENT_BYTES_MAX`], text that is not
-/// well-formed, unknown keys and values that break a rule.
+/// well-formed, unknown keys, values that break a rule, and so many short entries that they take
+/// far more memory than bytes.
 pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
     if text.len() > DOCUMENT_BYTES_MAX {
         return Err(DocumentError::TooLarge {
@@ -90,11 +97,16 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
             actual: text.len(),
         });
     }
+    let within = |per_byte, read: fn(&str) -> Result<WorkflowPart, DocumentError>| {
+        budget::within(text.len(), per_byte, || read(text))
+    };
     let part = match format {
-        Format::Yaml => yaml(text)?,
-        Format::Json => json(text)?,
+        Format::Yaml => within(PART_BYTES_PER_BYTE, yaml)?,
+        Format::Json => within(PART_BYTES_PER_BYTE, json)?,
         Format::MagentoConfigXml => {
-            return magento::parse(text).map(|config| Document(Content::MagentoConfig(config)));
+            let read = || magento::parse(text);
+            let config = budget::within(text.len(), XML_BYTES_PER_BYTE, read)?;
+            return Ok(Document(Content::MagentoConfig(config)));
         }
     };
     if part == WorkflowPart::default() {
@@ -105,6 +117,10 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
 }
 
 fn json(text: &str) -> Result<WorkflowPart, DocumentError> {
+    if let Some(begin) = long_text(text) {
+        let problem = format!("a text has more than {TEXT_BYTES_MAX} bytes");
+        return Err(refused_at(text, begin, &problem));
+    }
     let mut deserializer = serde_json::Deserializer::from_str(text);
     let part = serde_path_to_error::deserialize(&mut deserializer)
         .map_err(|error| json_error(error.inner(), &error.path().to_string()))?;
@@ -118,57 +134,35 @@ fn json_error(error: &serde_json::Error, path: &str) -> DocumentError {
     let problem = text
         .strip_suffix(&format!(" at line {line} column {column}"))
         .unwrap_or(&text);
-    let wide = |number: usize| u64::try_from(number).unwrap_or(u64::MAX);
     DocumentError::text(wide(line), wide(column), path, &problem)
 }
 
-fn yaml(text: &str) -> Result<WorkflowPart, DocumentError> {
-    let options = serde_saphyr::options! {
-        budget: serde_saphyr::budget! {
-            max_depth: DEPTH_MAX,
-            max_documents: 1,
-            max_aliases: 0,
-            max_anchors: 0,
-        },
-        merge_keys: serde_saphyr::options::MergeKeyPolicy::Error,
-        strict_booleans: true,
-        with_snippet: false,
-    };
-    let mut path = String::new();
-    let read =
-        serde_saphyr::with_deserializer_from_str_with_options(text, options, |deserializer| {
-            let mut track = serde_path_to_error::Track::new();
-            let tracked = serde_path_to_error::Deserializer::new(deserializer, &mut track);
-            let part = WorkflowPart::deserialize(tracked);
-            if part.is_err() {
-                path = track.path().to_string();
-            }
-            part
-        });
-    read.map_err(|error| yaml_error(&error, &path))
+/// Where a text of a JSON document begins that is too long.
+fn long_text(document: &str) -> Option<usize> {
+    let mut begin = None;
+    let mut is_escaped = false;
+    for (index, byte) in document.bytes().enumerate() {
+        match (begin, byte) {
+            (None, b'"') => begin = Some(index),
+            (None, _) => {}
+            (Some(begun), _) if index - begun > TEXT_BYTES_MAX => return begin,
+            (Some(_), _) if is_escaped => is_escaped = false,
+            (Some(_), b'\\') => is_escaped = true,
+            (Some(_), b'"') => begin = None,
+            (Some(_), _) => {}
+        }
+    }
+    None
 }
 
-fn yaml_error(error: &Error, path: &str) -> DocumentError {
-    let location = error.location();
-    let (line, column) = location.map_or((0, 0), |location| (location.line(), location.column()));
-    let text = error.render_with_formatter(&serde_saphyr::UserMessageFormatter);
-    let text = text
-        .strip_suffix(&format!(" at line {line}, column {column}"))
-        .unwrap_or(&text);
-    let problem = match error.without_snippet() {
-        Error::Budget {
-            breach: BudgetBreach::Anchors { .. } | BudgetBreach::Aliases { .. },
-            ..
-        } => "anchors and aliases are not allowed",
-        Error::Budget {
-            breach: BudgetBreach::Documents { .. },
-            ..
-        } => "only one document is allowed",
-        Error::Budget {
-            breach: BudgetBreach::Depth { .. },
-            ..
-        } => "is nested too deeply",
-        _ => text,
-    };
-    DocumentError::text(line, column, path, &problem)
+/// Refuses what stands at a byte of a document.
+pub(super) fn refused_at(document: &str, index: usize, problem: &dyn Display) -> DocumentError {
+    let before = document.get(..index).unwrap_or_default();
+    let line = before.rsplit('\n').next().unwrap_or_default();
+    let lines = before.matches('\n').count();
+    DocumentError::text(wide(lines + 1), wide(line.chars().count() + 1), "", problem)
+}
+
+pub(super) fn wide(number: usize) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }

@@ -31,14 +31,14 @@ pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Arc<[Finding]>
         }
         LintSubject::Document(text, format) => {
             let code = app.default_workflow().clone();
-            let draft = app.compute(move || draft(None, &code, &text, format));
+            let draft = app.compute(move || draft(None, &code, text, format));
             draft.await?
         }
         LintSubject::Applied(code, text, format) => {
             let published = definition::find(app, &code).await?;
             let draft = app.compute(move || {
                 let base = &published.record.workflow;
-                draft(Some(base), &code, &text, format)
+                draft(Some(base), &code, text, format)
             });
             draft.await?
         }
@@ -67,14 +67,16 @@ async fn stored(app: &App, published: Arc<Published>) -> Result<Arc<[Finding]>, 
 fn draft(
     base: Option<&Workflow>,
     code: &WorkflowCode,
-    text: &str,
+    text: String,
     format: Format,
 ) -> Result<Arc<[Finding]>, Error> {
-    let document = document::parse(text, format)?;
+    let document = document::parse(&text, format)?;
+    drop(text);
     let mode = match format {
         Format::Yaml | Format::Json => Mode::Replace,
         Format::MagentoConfigXml => Mode::Merge,
     };
     let draft = document::draft(base, &document, mode, Some(code))?;
+    drop(document);
     Ok(workflow::lint(&draft).into())
 }
