@@ -158,6 +158,9 @@ pub enum Category {
     Canceled,
 }
 
+/// How many store views may have a label of their own for a status.
+pub const LABELS_MAX: usize = 1_000;
+
 /// A status: what merchants and customers read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Status {

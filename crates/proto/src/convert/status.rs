@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use waymark_domain::{
     value::{Label, StateCode, StatusCode, StoreView, WorkflowCode},
-    workflow::{LabelsPatch, Record, Stamp, Status, StatusPatch},
+    workflow::{LABELS_MAX, LabelsPatch, Record, Stamp, Status, StatusPatch},
 };
 
 use super::{
@@ -18,9 +18,6 @@ use crate::{
     invalid::{InvalidRequest, MaskProblem},
     v1,
 };
-
-/// How many store views may have a label of their own for a status.
-const LABELS_MAX: usize = 1_000;
 
 const PATHS: Paths = Paths {
     updatable: &[

@@ -59,6 +59,12 @@ pub enum Error {
     /// The diagram would be too large for an answer.
     #[error(transparent)]
     DiagramTooLarge(#[from] diagram::TooLarge),
+    /// The document of a workflow is larger than clients take.
+    #[error("the document would have more than {max} bytes")]
+    ExportTooLarge {
+        /// How many bytes it may have.
+        max: usize,
+    },
     /// There is no such token, or nothing that it may show. Which of these, nobody is told.
     #[error("the token shows nothing")]
     TrackingNotFound,
@@ -206,6 +212,7 @@ impl Error {
             | Self::ReadLimit
             | Self::TrialLimit(_)
             | Self::DiagramTooLarge(_)
+            | Self::ExportTooLarge { .. }
             | Self::TrackingNotFound
             | Self::Refused(_)
             | Self::StepRefused { .. }
@@ -285,6 +292,9 @@ impl From<Error> for Problem {
                 Self::new(Reason::TestLimit, limit.to_string()).with("max", &limit.max)
             }
             Error::DiagramTooLarge(error) => of_diagram(error),
+            Error::ExportTooLarge { max } => {
+                Self::new(Reason::ExportTooLarge, error.to_string()).with("max", &max)
+            }
             Error::TrackingNotFound => Self::new(
                 Reason::TrackingNotFound,
                 "there is nothing to see with this token",

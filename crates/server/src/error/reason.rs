@@ -165,6 +165,8 @@ reasons! {
 
     /// The diagram is too large for an answer.
     DiagramTooLarge "DIAGRAM_TOO_LARGE" FailedPrecondition ["max"];
+    /// The document of a workflow is too large for an answer.
+    ExportTooLarge "EXPORT_TOO_LARGE" FailedPrecondition ["max"];
 
     /// The resume token is ahead of history.
     ResumeTokenAhead "RESUME_TOKEN_AHEAD" OutOfRange ["partition", "offset", "head"];

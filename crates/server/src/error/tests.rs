@@ -372,6 +372,7 @@ fn errors() -> Vec<Error> {
         Error::ReadLimit,
         Error::TrialLimit(TrialLimit { max: usize::MAX }),
         Error::DiagramTooLarge(TooLarge { max: usize::MAX }),
+        Error::ExportTooLarge { max: usize::MAX },
         Error::Internal { what: "secret" },
         Error::Definition(Refusal::WorkflowInvalid {
             findings: findings(2_000),

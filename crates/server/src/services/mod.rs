@@ -2,6 +2,7 @@
 
 pub mod action;
 mod definition;
+mod fit;
 pub mod history;
 pub mod order;
 pub mod state;

@@ -16,7 +16,7 @@ use waymark_proto::{
     v1::{self, state_service_server::StateService},
 };
 
-use super::definition;
+use super::{definition, fit};
 use crate::{App, Error, page};
 
 /// Answers the calls of `StateService`.
@@ -48,7 +48,7 @@ impl StateService for Service {
         let workflow = &published.record.workflow;
         let state = workflow
             .state(&call.code)
-            .map(|state| state_to_wire(workflow, state));
+            .map(|state| fit::state(state_to_wire(workflow, state)));
         let state =
             state.ok_or_else(|| Error::from(Refusal::StateNotFound { state: call.code }))?;
         Ok(Response::new(v1::GetStateResponse { state: Some(state) }))
@@ -66,7 +66,7 @@ impl StateService for Service {
             .states
             .iter()
             .map(|state| ((state.position, state.code.clone()), state));
-        let message = |state: &State| state_to_wire(workflow, state);
+        let message = |state: &State| fit::state(state_to_wire(workflow, state));
         let (states, next_page_token) =
             page::of("states", &call.page, items, message).map_err(Error::from)?;
         Ok(Response::new(v1::ListStatesResponse {

@@ -16,7 +16,7 @@ use waymark_proto::{
     v1::{self, transition_service_server::TransitionService},
 };
 
-use super::definition;
+use super::{definition, fit};
 use crate::{App, Error, page};
 
 /// Answers the calls of `TransitionService`.
@@ -118,7 +118,7 @@ impl TransitionService for Service {
         let listed = workflow.transitions.iter().filter(wanted);
         let items =
             listed.map(|transition| ((transition.position, transition.code.clone()), transition));
-        let message = |transition: &Transition| transition_to_wire(&published.record, transition);
+        let message = |transition: &Transition| shown(&published.record, transition);
         let (transitions, next_page_token) =
             page::of("transitions", &call.page, items, message).map_err(Error::from)?;
         Ok(Response::new(v1::ListTransitionsResponse {
@@ -202,7 +202,11 @@ fn wire(record: &Record, code: &TransitionCode) -> Option<v1::Transition> {
     record
         .workflow
         .transition(code)
-        .map(|transition| transition_to_wire(record, transition))
+        .map(|transition| shown(record, transition))
+}
+
+fn shown(record: &Record, transition: &Transition) -> v1::Transition {
+    fit::transition(transition_to_wire(record, transition))
 }
 
 /// Whether an order of this status may stand where the transition starts: it names the

@@ -14,7 +14,7 @@ pub use finding::{Finding, Rule, Severity};
 
 use std::collections::BTreeSet;
 
-use super::{Subject, Workflow};
+use super::{LABELS_MAX, Subject, Workflow};
 use ways::{Places, Ways};
 
 /// The most states of a workflow.
@@ -63,6 +63,22 @@ fn limits(workflow: &Workflow) -> Vec<Finding> {
             Finding::new(Rule::LimitExceeded, Subject::Workflow, message)
         })
         .collect();
+    let labels = workflow.statuses.iter();
+    let labels = labels.map(|status| (&status.code, status.store_view_labels.len()));
+    findings.extend(
+        labels
+            .filter(|(_, actual)| *actual > LABELS_MAX)
+            .map(|(status, actual)| {
+                let message = format!(
+                    "has labels for {actual} store views, at most {LABELS_MAX} are allowed"
+                );
+                Finding::new(
+                    Rule::LimitExceeded,
+                    Subject::Status(status.clone()),
+                    message,
+                )
+            }),
+    );
     if !(1..=CASCADE_MAX).contains(&workflow.max_cascade) {
         let message = format!(
             "max_cascade is {}, allowed are 1 to {CASCADE_MAX}",

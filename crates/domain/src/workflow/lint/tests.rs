@@ -539,3 +539,25 @@ fn the_largest_workflow_is_judged_quickly() {
         [Rule::LimitExceeded]
     );
 }
+
+/// Labels come one call after the other, so a limit of one call is none.
+#[test]
+fn the_labels_of_a_status_have_a_limit() {
+    let mut workflow = sound();
+    let mut put = |count: usize| {
+        let status = &mut workflow.statuses[0];
+        let view = |number| crate::value::StoreView::new(&format!("v{number}")).unwrap();
+        let labels = (0..count).map(|number| (view(number), status.label.clone()));
+        status.store_view_labels = labels.collect();
+        lint(&workflow)
+    };
+    let is_over = |findings: &[Finding]| findings.iter().any(|f| f.rule == Rule::LimitExceeded);
+    assert!(!is_over(&put(LABELS_MAX)));
+    let findings = put(LABELS_MAX + 1);
+    assert!(is_over(&findings));
+    assert!(
+        findings[0]
+            .to_string()
+            .ends_with("has labels for 1001 store views, at most 1000 are allowed")
+    );
+}

@@ -112,6 +112,7 @@ pub fn version_to_wire(
         actor: Some(actor_to_wire(actor)),
         create_time: Some(timestamp_to_wire(create_time)),
         changes: changes.iter().map(change_to_wire).collect(),
+        truncated: false,
     }
 }
 

@@ -8,7 +8,7 @@ use waymark_proto::{
     v1,
 };
 
-use super::super::definition;
+use super::super::{definition, fit};
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
 /// Applies a document, in one transaction.
@@ -58,7 +58,7 @@ fn answer(outcome: &Outcome<()>) -> v1::ApplyWorkflowResponse {
     let findings = findings
         .iter()
         .filter(|finding| finding.severity() != Severity::Error);
-    fit(v1::ApplyWorkflowResponse {
+    fitted(v1::ApplyWorkflowResponse {
         workflow: record.map(v1::Workflow::from),
         changes: outcome.changes.iter().map(change_to_wire).collect(),
         findings: findings.map(finding_to_wire).collect(),
@@ -67,9 +67,9 @@ fn answer(outcome: &Outcome<()>) -> v1::ApplyWorkflowResponse {
 }
 
 /// The workflow has changed, so the answer must arrive: what clients would not take is left out.
-fn fit(mut answer: v1::ApplyWorkflowResponse) -> v1::ApplyWorkflowResponse {
+fn fitted(mut answer: v1::ApplyWorkflowResponse) -> v1::ApplyWorkflowResponse {
     let whole = answer.workflow.take();
-    let workflow = whole.clone().map(fit_workflow);
+    let workflow = whole.clone().map(fit::workflow);
     let mut room =
         ANSWER_BYTES_SOFT_MAX.saturating_sub(workflow.as_ref().map_or(0, Message::encoded_len));
     let changes = page::fitting_in(&mut room, &answer.changes);
@@ -79,19 +79,6 @@ fn fit(mut answer: v1::ApplyWorkflowResponse) -> v1::ApplyWorkflowResponse {
     answer.changes.truncate(changes);
     answer.findings.truncate(findings);
     v1::ApplyWorkflowResponse { workflow, ..answer }
-}
-
-/// Leaves out the lists of a workflow that is larger than clients take.
-pub(super) fn fit_workflow(workflow: v1::Workflow) -> v1::Workflow {
-    if workflow.encoded_len() <= ANSWER_BYTES_SOFT_MAX {
-        return workflow;
-    }
-    v1::Workflow {
-        operations: Vec::new(),
-        on_create: Vec::new(),
-        on_comment: Vec::new(),
-        ..workflow
-    }
 }
 
 #[cfg(test)]
@@ -120,7 +107,7 @@ mod tests {
             findings: vec![finding(10); 1_000],
             ..v1::ApplyWorkflowResponse::default()
         };
-        assert_eq!(fit(answer.clone()), answer);
+        assert_eq!(fitted(answer.clone()), answer);
     }
 
     #[test]
@@ -135,7 +122,7 @@ mod tests {
             ..v1::Workflow::default()
         };
         for (changes, findings) in [(100, 3_000), (3_000, 3_000)] {
-            let answer = fit(v1::ApplyWorkflowResponse {
+            let answer = fitted(v1::ApplyWorkflowResponse {
                 workflow: Some(v1::Workflow::default()),
                 changes: vec![change(1_000); changes],
                 findings: vec![finding(1_000); findings],
@@ -145,7 +132,7 @@ mod tests {
             assert_eq!(answer.changes.len() < changes, answer.findings.is_empty());
             assert!(!answer.changes.is_empty() && answer.findings.len() < findings);
         }
-        let answer = fit(v1::ApplyWorkflowResponse {
+        let answer = fitted(v1::ApplyWorkflowResponse {
             workflow: Some(huge),
             ..v1::ApplyWorkflowResponse::default()
         });

@@ -23,8 +23,8 @@ use waymark_proto::{
     v1::{self, workflow_service_server::WorkflowService},
 };
 
-use super::definition;
-use crate::{App, Error, page};
+use super::{definition, fit};
+use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
 /// Answers the calls of `WorkflowService`.
 #[derive(Debug, Clone)]
@@ -67,6 +67,10 @@ impl WorkflowService for Service {
             }
             Some(version) => export_version(&self.app, call.workflow, version, call.format).await?,
         };
+        if document.len() > ANSWER_BYTES_SOFT_MAX {
+            let max = ANSWER_BYTES_SOFT_MAX;
+            return Err(Error::ExportTooLarge { max }.into());
+        }
         Ok(Response::new(v1::ExportWorkflowResponse { document }))
     }
 
@@ -78,7 +82,7 @@ impl WorkflowService for Service {
             .map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
         Ok(Response::new(v1::GetWorkflowResponse {
-            workflow: Some((&published.record).into()),
+            workflow: Some(fit::workflow((&published.record).into())),
         }))
     }
 
@@ -103,7 +107,7 @@ impl WorkflowService for Service {
         let change = move |record: Option<&Record>, _| {
             let record = definition::present(record, &target)?;
             definition::check_etag(etag.as_ref(), Some(&record.stamp))?;
-            Ok((None, apply::fit_workflow(v1::Workflow::from(record))))
+            Ok((None, fit::workflow(v1::Workflow::from(record))))
         };
         let answer = |outcome: &Outcome<v1::Workflow>| v1::DeleteWorkflowResponse {
             workflow: Some(outcome.answer.clone()),
@@ -136,7 +140,7 @@ impl WorkflowService for Service {
             .map_err(Error::from)?;
         let findings = lint::lint(&self.app, call).await?;
         let findings = findings.iter().map(finding_to_wire).collect();
-        Ok(Response::new(v1::LintWorkflowResponse { findings }))
+        Ok(Response::new(fit::findings(findings)))
     }
 
     async fn diagram_workflow(
@@ -156,8 +160,8 @@ async fn workflows(app: &App, call: &ListWorkflows) -> Result<v1::ListWorkflowsR
     let items = all
         .iter()
         .map(|published| (published.record.workflow.code.clone(), &published.record));
-    let (workflows, next_page_token) =
-        page::of("workflows", &call.page, items, v1::Workflow::from)?;
+    let message = |record: &Record| fit::workflow(v1::Workflow::from(record));
+    let (workflows, next_page_token) = page::of("workflows", &call.page, items, message)?;
     Ok(v1::ListWorkflowsResponse {
         workflows,
         next_page_token,
@@ -210,7 +214,12 @@ async fn versions(
         .workflow_versions(&workflow, before, page.size)
         .await?;
     let wire = |v: &waymark_persistence::WorkflowVersion| {
-        version_to_wire(v.version, &v.actor, v.create_time, &v.changes)
+        fit::version(version_to_wire(
+            v.version,
+            &v.actor,
+            v.create_time,
+            &v.changes,
+        ))
     };
     let mut versions: Vec<_> = found.versions.iter().map(wire).collect();
     let count = page::fitting(&versions);
