@@ -93,7 +93,9 @@ fn look_over(text: &str) -> Result<(), DocumentError> {
         }
         let is_key = match around.last_mut() {
             Some(Around::Map { is_key_next }) if event.is_node() => {
-                std::mem::replace(is_key_next, !*is_key_next)
+                let is_key = *is_key_next;
+                *is_key_next = !is_key;
+                is_key
             }
             _ => false,
         };
