@@ -11,7 +11,9 @@ use prost::Message;
 use tonic::Code;
 use waymark_proto::v1::{self, transition_order_request::Target};
 use waymark_tests::{
-    Backend, Refusal, Server, Shop, World, raw,
+    Backend, Refusal, Server, Shop, World,
+    attack::request::dense,
+    raw,
     refusal::invalid,
     refused,
     shop::{line, person, transition},
@@ -527,47 +529,17 @@ async fn dense_messages_cost_what_they_weigh(backend: Backend) {
     let shop = world::apply(&server.clients(), "bench", bench::DOCUMENT).await;
     shop.place("1", &[]).await;
     let before = server.process().memory_kib("VmHWM:");
-    let within = |tag: u8, entry: [u8; 2]| {
-        let inner = entry.repeat(BYTES / 2 - 8);
-        let mut message = vec![tag];
-        prost::encoding::encode_varint(inner.len() as u64, &mut message);
-        message.extend(inner);
-        message
-    };
-    let dense = [
-        (
-            "OrderService/ExecuteSteps",
-            [0x0a, 0].repeat(BYTES / 2),
-            "steps",
-        ),
-        (
-            "OrderService/CreateOrder",
-            within(0x0a, [0x42, 0]),
-            "order.lines",
-        ),
-        (
-            "OrderService/RecordOperation",
-            [0x22, 0].repeat(BYTES / 2),
-            "lines",
-        ),
-        (
-            "TransitionService/CreateTransition",
-            within(0x12, [0x62, 0]),
-            "transition.actions",
-        ),
-        (
-            "OrderService/ListOrders",
-            within(0x12, [0x0a, 0]),
-            "filter.ids",
-        ),
-        (
-            "HistoryService/WatchHistory",
-            [0x12, 0].repeat(BYTES / 2),
-            "order_ids",
-        ),
-    ];
+    let messages = [
+        ("OrderService/ExecuteSteps", "steps"),
+        ("OrderService/CreateOrder", "order.lines"),
+        ("OrderService/RecordOperation", "lines"),
+        ("TransitionService/CreateTransition", "transition.actions"),
+        ("OrderService/ListOrders", "filter.ids"),
+        ("HistoryService/WatchHistory", "order_ids"),
+    ]
+    .map(|(method, field)| (method, field, dense(method, field, BYTES - 16)));
     for _ in 0..3 {
-        let storm = dense.iter().map(|(method, message, field)| {
+        let storm = messages.iter().map(|(method, field, message)| {
             let shop = shop.over(server.clients());
             async move {
                 let refused = raw::call(&shop, method, message.clone()).await;
