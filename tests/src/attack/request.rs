@@ -245,11 +245,12 @@ fn likely(message: &MessageDescriptor, dice: &mut Dice, depth: usize) -> Vec<u8>
 }
 
 fn value(bytes: &mut Vec<u8>, field: &FieldDescriptor, dice: &mut Dice, depth: usize) {
-    const TEXTS: [&str; 24] = [
+    const TEXTS: [&str; 25] = [
         "",
         "a",
         "order",
         "attacked",
+        "attacked0",
         "open",
         "here",
         "go",
