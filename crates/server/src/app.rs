@@ -62,8 +62,8 @@ impl App {
         self.background.compute(work).await
     }
 
-    /// Reads many bodies on threads that give way to those that serve calls. `work` reads from
-    /// [`bulk`](Self::bulk) alone, and ends with its caller.
+    /// Reads many bodies, or judges what was read, on threads that give way to those that serve
+    /// calls. `work` reads from [`bulk`](Self::bulk) alone, and ends with its caller.
     ///
     /// # Errors
     /// Returns [`Error::ReadLimit`] when too many are under way, and what `work` returns.

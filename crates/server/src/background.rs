@@ -1,6 +1,7 @@
 //! Work that only reads and may take long: computations, such as lint and drawings, and reads of
-//! many bodies, such as lists. It runs on threads of its own, which give way to those that serve
-//! calls, and only so much of it at once.
+//! many bodies, such as lists, among them what asks guards without a step, such as rehearsals. It
+//! runs on threads of its own, which give way to those that serve calls, and only so much of it at
+//! once.
 
 use std::{io, sync::Arc, thread};
 

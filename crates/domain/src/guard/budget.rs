@@ -8,10 +8,17 @@ use super::EvaluationError;
 ///
 /// A step may ask thousands of them. Each of them is bounded, all of them are bounded by this:
 /// beyond it none is evaluated any more, and what was to be decided is refused.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct CostBudget {
+    max: u64,
     spent: Cell<u64>,
     exhausted: Cell<bool>,
+}
+
+impl Default for CostBudget {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl CostBudget {
@@ -20,10 +27,19 @@ impl CostBudget {
 
     /// The budget of one step, nothing spent.
     pub fn new() -> Self {
-        Self::default()
+        Self::of(Self::STEPS_MAX)
     }
 
-    /// The steps of evaluation that were spent, of some 50 ns each; at most [`Self::STEPS_MAX`].
+    /// A budget of so many steps of evaluation, to find out whether they suffice.
+    pub fn of(max: u64) -> Self {
+        Self {
+            max,
+            spent: Cell::new(0),
+            exhausted: Cell::new(false),
+        }
+    }
+
+    /// The steps of evaluation that were spent, of some 50 ns each.
     pub fn spent(&self) -> u64 {
         self.spent.get()
     }
@@ -36,12 +52,12 @@ impl CostBudget {
     /// Takes off what is about to be spent. Once it does not suffice, nothing is had any more.
     pub(crate) fn spend(&self, steps: u64) -> Result<(), EvaluationError> {
         let spent = self.spent.get().saturating_add(steps);
-        if self.is_exhausted() || spent > Self::STEPS_MAX {
+        if self.is_exhausted() || spent > self.max {
             self.exhausted.set(true);
             return Err(EvaluationError {
                 message: format!(
                     "the guards of one step take more than {} steps together",
-                    Self::STEPS_MAX
+                    self.max
                 ),
             });
         }

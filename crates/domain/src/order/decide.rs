@@ -156,6 +156,18 @@ pub fn available(
     actor: &Actor,
     now: Timestamp,
 ) -> Vec<(TransitionCode, Result<Standing, Rejection>)> {
+    available_within(&CostBudget::new(), graph, order, actor, now)
+}
+
+/// Judges as [`available`] does, within a budget of the caller's. What it answers once that is
+/// exhausted is not what a call would hear.
+pub fn available_within(
+    budget: &CostBudget,
+    graph: &Graph,
+    order: &Order,
+    actor: &Actor,
+    now: Timestamp,
+) -> Vec<(TransitionCode, Result<Standing, Rejection>)> {
     let context = Context {
         actor: actor.clone(),
         comment: Comment::default(),
@@ -164,8 +176,7 @@ pub fn available(
         metadata: Metadata::default(),
         request_id: None,
     };
-    let budget = CostBudget::new();
-    let draft = Draft::new(graph, &context, order.clone(), now.into(), &budget);
+    let draft = Draft::new(graph, &context, order.clone(), now.into(), budget);
     let movable = transition::movable(&draft);
     let judged: Vec<_> = graph
         .manual_transitions()

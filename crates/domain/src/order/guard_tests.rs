@@ -1,8 +1,8 @@
 //! Guards of steps: what all of one step may cost, and those that can no longer be used.
 
 use super::{
-    Action, Command, Order, Rejection, Target, available, create, create_within, decide,
-    decide_within, evolve, replay,
+    Action, Command, Order, Rejection, Target, available, available_within, create, create_within,
+    decide, decide_within, evolve, replay,
 };
 use crate::{
     guard::{CostBudget, Expression},
@@ -171,11 +171,19 @@ fn what_is_available_is_told_within_the_budget_of_a_step() {
     );
     assert!(count("GUARD_LIMIT") > 1_000);
 
+    // A smaller budget says whether it suffices.
+    let short = CostBudget::of(1_000);
+    available_within(&short, &graph, &order, &actor, NOW);
+    assert!(short.is_exhausted() && short.spent() <= 1_000);
+    let small = order_of(&graph, 1);
+    let enough = CostBudget::of(CostBudget::STEPS_MAX);
+    let open = available_within(&enough, &graph, &small, &actor, NOW);
+    assert!(!enough.is_exhausted());
+    assert_eq!(open, available(&graph, &small, &actor, NOW));
+
     // A call that names none of them would have to ask them all to say what is allowed.
     let refused = decide(&graph, &order, &take("close"), NOW).unwrap_err();
     assert_eq!(refused.reason(), "GUARD_LIMIT");
-    let small = order_of(&graph, 1);
-    let open = available(&graph, &small, &actor, NOW);
     assert!(open.iter().filter(|(_, answer)| answer.is_ok()).count() >= 1_900);
 }
 

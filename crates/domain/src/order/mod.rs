@@ -34,7 +34,7 @@ pub use command::{
     OperationLines, Patch, Target,
 };
 pub use customer::Customer;
-pub use decide::{available, create, create_within, decide, decide_within};
+pub use decide::{available, available_within, create, create_within, decide, decide_within};
 pub use evolve::{evolve, replay};
 pub use hold::Hold;
 pub use line::{Line, NewLine};

@@ -20,6 +20,8 @@ mod turns;
 mod working;
 mod write;
 
+pub use rehearse::Rehearsal;
+
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use waymark_domain::{

@@ -12,7 +12,7 @@ use super::{
     BatchOutcome, CommitError, CommitRound, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
     answers::Answers,
     attempt::{Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces},
-    rehearse::rehearse,
+    rehearse::Rehearsal,
 };
 use crate::{Error, Store, tx::WriteFailure};
 
@@ -130,7 +130,16 @@ impl Store {
     /// # Errors
     /// Returns [`CommitError`] when the database cannot be read.
     pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
-        rehearse(self, unit).await.map_err(|error| {
+        self.rehearsal(unit).await?.decide().await
+    }
+
+    /// Reads what [`Self::rehearse`] needs. It is decided apart, so that this may happen on
+    /// another thread.
+    ///
+    /// # Errors
+    /// Returns [`CommitError`] when the database cannot be read.
+    pub async fn rehearsal(&self, unit: Unit) -> Result<Rehearsal, CommitError> {
+        Rehearsal::load(self, unit).await.map_err(|error| {
             report(&error, "a rehearsal failed");
             CommitError::from(&error)
         })

@@ -15,8 +15,8 @@ use super::{
 use crate::{
     value::{Description, OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode},
     workflow::{
-        Assignment, CommentStatus, Operation, RefundedUnits, Refusal, State, Status, StatusSharing,
-        Transition, Trigger, Workflow, edit,
+        Assignment, CommentStatus, Finding, Operation, RefundedUnits, Refusal, State, Status,
+        StatusSharing, Transition, Trigger, Workflow, edit,
     },
 };
 
@@ -47,12 +47,26 @@ pub fn apply(
     mode: Mode,
     code: Option<&WorkflowCode>,
 ) -> Result<Workflow, Refusal> {
+    judge(base, document, mode, code).map(|(workflow, _)| workflow)
+}
+
+/// Makes a workflow of a document as [`apply`] does, and gives everything that lint has to say of
+/// it, which has been asked anyway.
+///
+/// # Errors
+/// As [`apply`].
+pub fn judge(
+    base: Option<&Workflow>,
+    document: &Document,
+    mode: Mode,
+    code: Option<&WorkflowCode>,
+) -> Result<(Workflow, Vec<Finding>), Refusal> {
     let draft = draft(base, document, mode, code)?;
     let before = match mode {
         Mode::Replace => None,
         Mode::Merge => base,
     };
-    edit::finish(before, draft)
+    edit::judge(before, draft)
 }
 
 /// Makes a workflow of a document as [`apply`] does, whatever lint has to say about it.

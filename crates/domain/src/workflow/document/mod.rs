@@ -44,7 +44,7 @@ mod parse;
 mod yaml;
 
 pub(super) use action::said;
-pub use apply::{Mode, apply, draft};
+pub use apply::{Mode, apply, draft, judge};
 pub use export::export;
 pub use parse::{DocumentError, parse};
 

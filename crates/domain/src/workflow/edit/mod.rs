@@ -15,23 +15,32 @@ use super::{Finding, Refusal, Severity, Workflow, lint};
 /// Puts the changed workflow into its one order and refuses it where it breaks rules
 /// that `before` kept. What was broken before does not stand in the way of other changes.
 pub(super) fn finish(before: Option<&Workflow>, after: Workflow) -> Result<Workflow, Refusal> {
-    let after = after.normalized();
-    let mut findings = errors(&after);
-    if let (false, Some(before)) = (findings.is_empty(), before) {
-        let old = errors(before);
-        findings.retain(|finding| !old.contains(finding));
-    }
-    if findings.is_empty() {
-        return Ok(after);
-    }
-    Err(Refusal::WorkflowInvalid { findings })
+    judge(before, after).map(|(after, _)| after)
 }
 
-fn errors(workflow: &Workflow) -> Vec<Finding> {
-    let findings = lint(workflow).into_iter();
-    findings
-        .filter(|finding| finding.severity() == Severity::Error)
-        .collect()
+/// Does what [`finish`] does, and gives everything that lint has to say of the result.
+pub(super) fn judge(
+    before: Option<&Workflow>,
+    after: Workflow,
+) -> Result<(Workflow, Vec<Finding>), Refusal> {
+    let after = after.normalized();
+    let findings = lint(&after);
+    let mut broken = errors(&findings);
+    if let (false, Some(before)) = (broken.is_empty(), before) {
+        let old = errors(&lint(before));
+        broken.retain(|finding| !old.contains(finding));
+    }
+    if broken.is_empty() {
+        return Ok((after, findings));
+    }
+    Err(Refusal::WorkflowInvalid { findings: broken })
+}
+
+fn errors(findings: &[Finding]) -> Vec<Finding> {
+    let errors = findings
+        .iter()
+        .filter(|finding| finding.severity() == Severity::Error);
+    errors.cloned().collect()
 }
 
 fn set<T>(field: &mut T, value: Option<T>) {

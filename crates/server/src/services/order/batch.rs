@@ -89,7 +89,7 @@ async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<Un
     }
     Ok(match validate_only {
         ValidateOnly::No => app.submit(unit).await?,
-        ValidateOnly::Yes => app.store().rehearse(unit).await?,
+        ValidateOnly::Yes => single::rehearse(app, unit).await?,
     })
 }
 

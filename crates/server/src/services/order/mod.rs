@@ -1,5 +1,6 @@
 //! `OrderService`: placing, moving and reading orders.
 
+mod available;
 mod batch;
 mod list;
 mod single;
@@ -10,12 +11,10 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
-use waymark_domain::{order, value::WorkflowCode};
+use waymark_domain::value::WorkflowCode;
 use waymark_proto::{
     convert::{
-        order::{
-            GetOrder, ListAvailableTransitions, OrderListRequest, available_to_wire, order_to_wire,
-        },
+        order::{GetOrder, ListAvailableTransitions, OrderListRequest, order_to_wire},
         step::{ExecuteSteps, ParsedStep},
     },
     encoded::StepsMessage,
@@ -103,29 +102,8 @@ impl OrderService for Service {
         request: Request<v1::ListAvailableTransitionsRequest>,
     ) -> Result<Response<v1::ListAvailableTransitionsResponse>, Status> {
         let call = ListAvailableTransitions::read(request.into_inner(), self.default_workflow());
-        let ListAvailableTransitions {
-            workflow,
-            order_id,
-            actor,
-            include_blocked,
-        } = call.map_err(Error::from)?;
-        telemetry::note_order(&order_id);
-        let (published, order) = view::find(&self.app, &workflow, &order_id).await?;
-        let judged = order::available(
-            &published.graph,
-            &order,
-            &actor,
-            self.app.store().clock().now(),
-        );
-        let listed = judged
-            .iter()
-            .filter(|(_, judgement)| view::is_listed(judgement, include_blocked));
-        let transitions = listed.filter_map(|(code, judgement)| {
-            let transition = published.graph.workflow().transition(code)?;
-            Some(available_to_wire(&published.record, transition, judgement))
-        });
-        let mut transitions: Vec<_> = transitions.collect();
-        view::fit_available(&mut transitions);
+        let call = call.map_err(Error::from)?;
+        let transitions = available::list(&self.app, call).await?;
         Ok(Response::new(v1::ListAvailableTransitionsResponse {
             transitions,
         }))

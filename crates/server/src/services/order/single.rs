@@ -28,9 +28,17 @@ pub(super) async fn carry_out(
     };
     let outcome = match validate_only {
         ValidateOnly::No => app.submit(unit).await?,
-        ValidateOnly::Yes => app.store().rehearse(unit).await?,
+        ValidateOnly::Yes => rehearse(app, unit).await?,
     };
     Ok(view::done(&only(outcome)?, asked.as_ref()))
+}
+
+/// Says what steps would come to. They are decided on threads that give way to those that serve
+/// calls: guards may take long.
+pub(super) async fn rehearse(app: &App, unit: Unit) -> Result<UnitOutcome, Error> {
+    let rehearsal = app.store().rehearsal(unit).await?;
+    app.read_many(async move { Ok(rehearsal.decide().await?) })
+        .await
 }
 
 /// What the store shall do for a step.

@@ -1,7 +1,7 @@
 //! Making a workflow what a document says.
 
 use prost::Message;
-use waymark_domain::workflow::{self, Record, Refusal, Severity, document};
+use waymark_domain::workflow::{Finding, Record, Refusal, Severity, document};
 use waymark_persistence::Outcome;
 use waymark_proto::{
     convert::workflow::{ApplyWorkflow, change_to_wire, finding_to_wire},
@@ -37,10 +37,8 @@ pub(super) async fn apply(
         }
         definition::check_etag(etag.as_ref(), record.map(|record| &record.stamp))?;
         let before = record.map(|record| &record.workflow);
-        Ok((
-            Some(document::apply(before, &document, mode, Some(&target))?),
-            (),
-        ))
+        let (workflow, findings) = document::judge(before, &document, mode, Some(&target))?;
+        Ok((Some(workflow), findings))
     };
     let (response, replayed) =
         definition::change(app, code, edit, "document", change, answer).await?;
@@ -50,12 +48,10 @@ pub(super) async fn apply(
     })
 }
 
-fn answer(outcome: &Outcome<()>) -> v1::ApplyWorkflowResponse {
+fn answer(outcome: &Outcome<Vec<Finding>>) -> v1::ApplyWorkflowResponse {
     let record = outcome.record.as_ref().map(|published| &published.record);
-    let findings = record
-        .map(|record| workflow::lint(&record.workflow))
-        .unwrap_or_default();
-    let findings = findings
+    let findings = outcome
+        .answer
         .iter()
         .filter(|finding| finding.severity() != Severity::Error);
     fitted(v1::ApplyWorkflowResponse {
