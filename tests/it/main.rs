@@ -43,6 +43,7 @@ mod availability;
 mod bad_documents;
 mod bad_requests;
 mod bench;
+mod connections;
 mod database_files;
 mod deliveries;
 mod drawing;

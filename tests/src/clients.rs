@@ -28,6 +28,11 @@ impl Clients {
         }
     }
 
+    /// Clients over a connection that is made elsewhere.
+    pub fn of_channel(channel: Channel) -> Self {
+        Self { channel }
+    }
+
     /// The connection.
     pub fn channel(&self) -> Channel {
         self.channel.clone()

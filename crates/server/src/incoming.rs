@@ -1,9 +1,16 @@
 //! Connections as they are accepted. When the system has none to give, such as for want of file descriptors, that is
-//! said and tried again after a pause: those that are open are served meanwhile.
+//! said and tried again after a pause: those that are open are served meanwhile, for which some files are left.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    os::fd::{AsFd, AsRawFd},
+    time::Duration,
+};
 
-use futures::{Stream, stream};
+use rustix::{
+    io::Errno,
+    process::{Resource, getrlimit},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     time::{Instant, sleep},
@@ -13,6 +20,9 @@ use tokio::{
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often that is said.
 const SAID_EVERY: Duration = Duration::from_secs(10);
+/// How many files connections leave to everything else, such as connections to the database; a quarter where the process
+/// may open few.
+const FILES_LEFT: u64 = 32;
 
 /// Accepts connections.
 #[derive(Debug)]
@@ -20,6 +30,8 @@ pub(crate) struct Acceptor {
     listener: TcpListener,
     /// What the connections are for, as the log calls it.
     purpose: &'static str,
+    /// Whether the connections took all files that they may.
+    is_full: bool,
     said: Option<Instant>,
     failures: u64,
 }
@@ -29,6 +41,7 @@ impl Acceptor {
         Self {
             listener,
             purpose,
+            is_full: false,
             said: None,
             failures: 0,
         }
@@ -37,16 +50,19 @@ impl Acceptor {
     /// The next connection, which sends what is written at once.
     pub(crate) async fn accept(&mut self) -> TcpStream {
         loop {
+            self.wait_for_files().await;
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     if let Err(error) = stream.set_nodelay(true) {
                         tracing::debug!(%error, "a connection may send late");
                     }
+                    self.is_full = takes_the_rest(&stream);
                     return stream;
                 }
                 // The peer was gone before its turn came.
                 Err(error) if is_of_the_peer(&error) => {}
                 Err(error) => {
+                    self.is_full = error.raw_os_error() == Some(Errno::MFILE.raw_os_error());
                     self.note(&error);
                     sleep(PAUSE).await;
                 }
@@ -54,12 +70,17 @@ impl Acceptor {
         }
     }
 
-    /// The connections, one after the other.
-    pub(crate) fn connections(self) -> impl Stream<Item = io::Result<TcpStream>> {
-        stream::unfold(self, async |mut acceptor| {
-            let stream = acceptor.accept().await;
-            Some((Ok(stream), acceptor))
-        })
+    /// Waits until there are files for connections again.
+    async fn wait_for_files(&mut self) {
+        while self.is_full {
+            let next = self.listener.as_fd().try_clone_to_owned();
+            let has_files = next.is_ok_and(|next| !takes_the_rest(&next));
+            self.is_full = !has_files;
+            if self.is_full {
+                self.note(&Errno::MFILE.into());
+                sleep(PAUSE).await;
+            }
+        }
     }
 
     fn note(&mut self, error: &io::Error) {
@@ -75,6 +96,16 @@ impl Acceptor {
             "a connection could not be accepted: clients wait; look at the limit of open files"
         );
     }
+}
+
+/// Whether a file that was just opened leaves fewer than everything else may need: it has the lowest number that was
+/// free, so at least as many are open.
+fn takes_the_rest(latest: &impl AsRawFd) -> bool {
+    let Some(most) = getrlimit(Resource::Nofile).current else {
+        return false;
+    };
+    let ours = most - FILES_LEFT.min(most / 4);
+    u64::try_from(latest.as_raw_fd()).is_ok_and(|number| number >= ours)
 }
 
 fn is_of_the_peer(error: &io::Error) -> bool {

@@ -12,6 +12,7 @@
 mod app;
 mod background;
 pub mod committer;
+mod connections;
 mod dispatch;
 mod error;
 mod feeds;

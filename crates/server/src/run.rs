@@ -4,9 +4,9 @@ use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
 use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{body::Body, service::Routes, transport};
+use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
-use tower::util::MapResponseLayer;
+use tower::{Layer, util::MapResponseLayer};
 use waymark_persistence::{Clock, Error, StorageState, Store};
 use waymark_proto::v1;
 
@@ -14,6 +14,7 @@ use crate::{
     App, Settings,
     background::Background,
     committer::{Committer, Workers},
+    connections,
     dispatch::{Carrier, CarrierError, Dispatcher, Trials, Wake},
     error, feeds,
     health::Health,
@@ -30,19 +31,6 @@ use crate::{
     threads,
     vitals::Vitals,
 };
-
-/// What one connection may ask for at once; a stream of history counts as one call.
-const CALLS_PER_CONNECTION_MAX: u32 = 4_096;
-/// How much a client may send on one call, and on one connection, before it is read: what a connection costs whose
-/// calls wait, and how fast one is over a long way.
-const CALL_WINDOW_BYTES: u32 = 128 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
-/// The largest headers that are read, so that a call with too large ones is told so; beyond these HTTP/2 answers itself,
-/// with a status that is not gRPC's.
-const HEADER_BYTES_READ_MAX: u32 = 64 * 1024;
-/// How often a silent connection is asked for a sign of life, and how long it may take.
-const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
-const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A server that has its database and its address, and does not serve yet.
 #[derive(Debug)]
@@ -94,9 +82,6 @@ pub enum StartError {
     /// The descriptors that were compiled in cannot be read.
     #[error("the descriptors of the services cannot be read")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The connections cannot be served any more.
-    #[error("the server broke off")]
-    Transport(#[from] transport::Error),
     /// The task that serves the connections panicked.
     #[error("the server broke off")]
     Task(#[from] tokio::task::JoinError),
@@ -114,7 +99,6 @@ impl StartError {
             | Self::Thread(_)
             | Self::Carrier(_)
             | Self::Reflection(_)
-            | Self::Transport(_)
             | Self::Task(_) => false,
         }
     }
@@ -248,14 +232,11 @@ impl Server {
         let refusing = CancellationToken::new();
         let (health, health_service) = Health::new().await;
         let routes = routes(&app)?.add_service(health_service);
-        let incoming = Acceptor::new(listener, "calls").connections();
-        let serving = connections(cancelled_calls_max)
-            .layer(GrpcWebLayer::new())
-            .layer(CallLog)
-            .layer(MapResponseLayer::new(error::explained::<Body>))
-            .layer(Intake::new())
-            .add_routes(routes)
-            .serve_with_incoming_shutdown(incoming, refusing.clone().cancelled_owned());
+        let acceptor = Acceptor::new(listener, "calls");
+        let explained = MapResponseLayer::new(error::explained::<Body>);
+        let service = explained.layer(Intake::new().layer(routes.prepare()));
+        let service = GrpcWebLayer::new().layer(CallLog.layer(service));
+        let serving = connections::serve(acceptor, cancelled_calls_max, service, refusing.clone());
         app.committer.start(workers);
         let tailer = tailer(&app, &vitals, history);
         let dispatching = CancellationToken::new();
@@ -271,7 +252,7 @@ impl Server {
         tokio::select! {
             ended = &mut serving => {
                 tailing.cancel();
-                ended??;
+                ended?;
                 return Ok(Stopped::AtOnce);
             }
             () = health.follow(vitals.watch(), app.store.storage()) => {}
@@ -340,20 +321,13 @@ async fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Port>, 
 }
 
 /// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.
-async fn drain(
-    app: &App,
-    health: Health,
-    refusing: CancellationToken,
-    serving: JoinHandle<Result<(), transport::Error>>,
-) {
+async fn drain(app: &App, health: Health, refusing: CancellationToken, serving: JoinHandle<()>) {
     health.retire().await;
     app.stopping.cancel();
     refusing.cancel();
     health.release().await;
-    match serving.await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => tracing::error!(error = error::chain(&error), "the server broke off"),
-        Err(error) => tracing::error!(error = error::chain(&error), "the server broke off"),
+    if let Err(error) = serving.await {
+        tracing::error!(error = error::chain(&error), "the server broke off");
     }
     app.detached.close();
     app.detached.wait().await;
@@ -367,20 +341,6 @@ async fn close(app: &App) {
             "the database was not closed well"
         );
     }
-}
-
-/// Limits of connections; tonic leaves most of them open. `cancelled_max` is how many calls of one connection may have
-/// been cancelled before the server takes note of them.
-fn connections(cancelled_max: usize) -> transport::Server {
-    transport::Server::builder()
-        .accept_http1(true)
-        .max_concurrent_streams(CALLS_PER_CONNECTION_MAX)
-        .initial_stream_window_size(CALL_WINDOW_BYTES)
-        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
-        .http2_max_header_list_size(HEADER_BYTES_READ_MAX)
-        .http2_max_pending_accept_reset_streams(Some(cancelled_max))
-        .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
-        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
 }
 
 fn routes(app: &Arc<App>) -> Result<Routes, StartError> {

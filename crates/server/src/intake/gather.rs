@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tonic::{Status, body::Body};
 
-use super::pool::{Held, NoRoom, Pools};
+use super::pool::{Held, Line, NoRoom, Pools, REST_MAX};
 use crate::error::{Problem, Reason};
 
 /// What stands before a message: whether it is compressed, and its length.
@@ -23,10 +23,9 @@ const FRAME_BYTES: usize = 5;
 const PIECE_BYTES: usize = 1024;
 /// How much of them is copied together.
 const TAIL_BYTES: usize = 64 * 1024;
-/// How long a message may stand still while others wait for room, and how fast it counts as moving: each of so many
-/// bytes puts that off by a second.
-const REST_MAX: Duration = Duration::from_secs(2);
-const BYTES_PER_SECOND_MIN: u32 = 64 * 1024;
+/// How fast a message counts as moving while others wait for room: so many bytes put off by a second that it stands
+/// still. Over the longest ways, what may be sent at once on a call comes faster.
+const BYTES_PER_SECOND_MIN: u32 = 512 * 1024;
 
 /// Takes messages from a body.
 pub(super) struct Gatherer {
@@ -49,13 +48,13 @@ pub(super) struct Arrived {
 }
 
 impl Gatherer {
-    pub(super) fn new(pools: Arc<Pools>, body: Body, bytes_max: usize) -> Self {
+    pub(super) fn new(pools: Arc<Pools>, line: Line, body: Body, bytes_max: usize) -> Self {
         Self {
             pools,
             body,
             bytes_max,
             rest: Bytes::new(),
-            held: Held::default(),
+            held: Held::nothing(line),
             idle_at: Instant::now() + REST_MAX,
         }
     }
@@ -91,7 +90,7 @@ impl Gatherer {
 
     /// Gives the room of the last message back.
     pub(super) fn let_go(&mut self) {
-        self.held = Held::default();
+        self.held.let_go();
     }
 
     /// A message that is cut off by the end of the body is given as it is: who decodes it says what is wrong.
@@ -120,8 +119,7 @@ impl Gatherer {
                 }
             };
             let taken = (wanted - message.bytes).min(self.rest.len());
-            let room = self.pools.take(&mut self.held, taken).await;
-            room.map_err(|NoRoom| overloaded())?;
+            self.take_room(taken, wanted).await?;
             message.add(self.rest.split_to(taken));
             if length == Some(message.bytes) {
                 return Ok(Some(message.end()));
@@ -145,7 +143,7 @@ impl Gatherer {
             let frame = tokio::select! {
                 biased;
                 frame = self.body.frame() => frame,
-                () = self.pools.wants_it_back(self.idle_at), if holds => return Err(overloaded()),
+                () = self.pools.wants_it_back(&self.held, self.idle_at), if holds => return Err(overloaded()),
             };
             let Some(frame) = frame else {
                 return Ok(None);
@@ -173,6 +171,16 @@ impl Gatherer {
         } else {
             latest.min(self.idle_at + gained)
         };
+    }
+
+    /// Takes room for so many bytes of a message of this length.
+    async fn take_room(&mut self, bytes: usize, length: usize) -> Result<(), Status> {
+        let begun = Instant::now();
+        let room = self.pools.take(&mut self.held, bytes, length).await;
+        room.map_err(|NoRoom| overloaded())?;
+        // Meanwhile it was not the peer that stood still.
+        self.idle_at += begun.elapsed();
+        Ok(())
     }
 
     async fn take_turn(&mut self) -> Result<(), Status> {

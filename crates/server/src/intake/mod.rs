@@ -2,7 +2,8 @@
 //!
 //! A message is decoded when all of it is there, so a peer that sends half of one costs what it sent and nobody
 //! else's time. Bytes take room in a pool while they arrive and until their call is answered; a message that
-//! stands still gives its room up as soon as others wait for it. Large messages are decoded a few at a time.
+//! stands still gives its room up as soon as others wait for it. Of each connection, one call at a time waits beside
+//! those of others, however many it has begun. Large messages are decoded a few at a time.
 
 mod gather;
 mod pool;
@@ -21,6 +22,7 @@ use http_body_util::StreamBody;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
+pub(crate) use self::pool::Line;
 use self::{
     gather::{Arrived, Gatherer},
     pool::Pools,
@@ -100,7 +102,9 @@ where
                 MESSAGE_BYTES_MAX
             };
             let is_streamed = STREAMED.contains(&path);
-            let gatherer = Gatherer::new(pools, body, bytes_max);
+            // A call that came over no connection, as in tests, waits for itself.
+            let line = head.extensions.get::<Line>().cloned().unwrap_or_default();
+            let gatherer = Gatherer::new(pools, line, body, bytes_max);
             if is_streamed {
                 let request = Request::from_parts(head, messages(gatherer));
                 return inner.call(request).await;

@@ -23,17 +23,37 @@ const LARGE_ROOM_BYTES: usize = 64 * 1024 * 1024;
 const TURN_BYTES: usize = 8 * 1024 * 1024;
 /// How long a call waits for room or for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// How long a message keeps room while it does not grow and others wait: because its peer sends nothing, or because it
+/// waits for more room itself.
+pub(super) const REST_MAX: Duration = Duration::from_secs(1);
 
 /// The room for requests of a whole process.
 #[derive(Debug)]
 pub(super) struct Pools {
-    small: Arc<Semaphore>,
-    large: Arc<Semaphore>,
+    small: Room,
+    large: Room,
     turns: Arc<Semaphore>,
-    /// How many wait for room.
+}
+
+/// Room for so many bytes.
+#[derive(Debug)]
+struct Room {
+    bytes: Arc<Semaphore>,
+    /// How many wait for it.
     waiting: AtomicUsize,
     /// Tells those who stand still that somebody waits.
     pressed: Notify,
+}
+
+/// The places of a connection among those who wait for room: one in each line, however many calls it has. So others
+/// wait for one call of each connection, and not for thousands that one of them has begun.
+#[derive(Debug, Clone)]
+pub(crate) struct Line(Arc<Places>);
+
+#[derive(Debug)]
+struct Places {
+    small: Semaphore,
+    large: Semaphore,
 }
 
 /// Nothing became free in time.
@@ -41,8 +61,9 @@ pub(super) struct Pools {
 pub(super) struct NoRoom;
 
 /// What a call holds, and lets go when it is dropped.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Held {
+    line: Line,
     small: Option<OwnedSemaphorePermit>,
     large: Option<OwnedSemaphorePermit>,
     turn: Option<OwnedSemaphorePermit>,
@@ -56,24 +77,60 @@ impl Pools {
 
     pub(super) fn with_room(small: usize, large: usize) -> Self {
         Self {
-            small: Arc::new(Semaphore::new(small)),
-            large: Arc::new(Semaphore::new(large)),
+            small: Room::new(small),
+            large: Room::new(large),
             turns: Arc::new(Semaphore::new(TURN_BYTES)),
-            waiting: AtomicUsize::new(0),
-            pressed: Notify::new(),
         }
     }
 
-    /// Takes room for bytes that arrived, besides what `held` has.
+    /// Takes room for bytes that arrived of a message of this length, besides what `held` has. Once it turns out to be
+    /// large, room is taken for all of it: otherwise many that come at once would fill the room with their beginnings,
+    /// and wait for each other.
     ///
     /// # Errors
-    /// Returns [`NoRoom`] after ten seconds without any.
-    pub(super) async fn take(&self, held: &mut Held, bytes: usize) -> Result<(), NoRoom> {
+    /// Returns [`NoRoom`] after ten seconds without any, or sooner where what is held already is needed by others.
+    pub(super) async fn take(
+        &self,
+        held: &mut Held,
+        bytes: usize,
+        length: usize,
+    ) -> Result<(), NoRoom> {
         let small = bytes.min(SMALL_BYTES.saturating_sub(held.bytes));
         held.bytes += bytes;
-        self.take_from(&self.small, &mut held.small, small).await?;
-        let large = bytes - small;
-        self.take_from(&self.large, &mut held.large, large).await
+        if small > 0 {
+            self.take_small(held, small).await?;
+        }
+        if held.bytes > SMALL_BYTES && held.large.is_none() {
+            let large = length.max(held.bytes) - SMALL_BYTES;
+            self.take_large(held, large).await?;
+        }
+        Ok(())
+    }
+
+    async fn take_small(&self, held: &mut Held, bytes: usize) -> Result<(), NoRoom> {
+        let patience = if held.small.is_some() {
+            REST_MAX
+        } else {
+            PATIENCE
+        };
+        let more = self.small.take(&held.line.0.small, bytes);
+        let more = timeout(patience, more).await.map_err(|_| NoRoom)??;
+        match &mut held.small {
+            Some(held) => held.merge(more),
+            None => held.small = Some(more),
+        }
+        Ok(())
+    }
+
+    async fn take_large(&self, held: &mut Held, bytes: usize) -> Result<(), NoRoom> {
+        let room = tokio::select! {
+            biased;
+            room = timeout(PATIENCE, self.large.take(&held.line.0.large, bytes)) => room,
+            // Small messages wait for no large one.
+            () = self.small.wanted() => return Err(NoRoom),
+        };
+        held.large = Some(room.map_err(|_| NoRoom)??);
+        Ok(())
     }
 
     /// Waits until a message may be decoded; a small one may at once.
@@ -86,13 +143,46 @@ impl Pools {
         }
         let bytes = permits(held.bytes.min(TURN_BYTES));
         let turn = Arc::clone(&self.turns).acquire_many_owned(bytes);
-        held.turn = Some(in_time(turn).await?);
+        let turn = timeout(PATIENCE, turn).await.map_err(|_| NoRoom)?;
+        // The semaphores are never closed.
+        held.turn = Some(turn.map_err(|_| NoRoom)?);
         Ok(())
     }
 
-    /// Returns when this instant has passed and somebody waits for room.
-    pub(super) async fn wants_it_back(&self, after: Instant) {
+    /// Returns when this instant has passed and somebody waits for room of the kind that is held.
+    pub(super) async fn wants_it_back(&self, held: &Held, after: Instant) {
         sleep_until(after).await;
+        tokio::select! {
+            () = self.small.wanted() => {}
+            () = self.large.wanted(), if held.large.is_some() => {}
+        }
+    }
+}
+
+impl Room {
+    fn new(bytes: usize) -> Self {
+        Self {
+            bytes: Arc::new(Semaphore::new(bytes)),
+            waiting: AtomicUsize::new(0),
+            pressed: Notify::new(),
+        }
+    }
+
+    /// Waits for room, behind others of its connection and then behind one of each other connection.
+    async fn take(&self, place: &Semaphore, bytes: usize) -> Result<OwnedSemaphorePermit, NoRoom> {
+        let bytes = permits(bytes);
+        if let Ok(room) = Arc::clone(&self.bytes).try_acquire_many_owned(bytes) {
+            return Ok(room);
+        }
+        let _waiting = Waiting::at(self);
+        // The semaphores are never closed.
+        let _first = place.acquire().await.map_err(|_| NoRoom)?;
+        let room = Arc::clone(&self.bytes).acquire_many_owned(bytes).await;
+        room.map_err(|_| NoRoom)
+    }
+
+    /// Returns when somebody waits for room.
+    async fn wanted(&self) {
         loop {
             let pressed = self.pressed.notified();
             if self.waiting.load(Ordering::SeqCst) > 0 {
@@ -101,46 +191,48 @@ impl Pools {
             pressed.await;
         }
     }
+}
 
-    async fn take_from(
-        &self,
-        room: &Arc<Semaphore>,
-        held: &mut Option<OwnedSemaphorePermit>,
-        bytes: usize,
-    ) -> Result<(), NoRoom> {
-        if bytes == 0 {
-            return Ok(());
-        }
-        let bytes = permits(bytes);
-        let more = if let Ok(more) = Arc::clone(room).try_acquire_many_owned(bytes) {
-            more
-        } else {
-            let _waiting = Waiting::at(self);
-            in_time(Arc::clone(room).acquire_many_owned(bytes)).await?
-        };
-        match held {
-            Some(held) => held.merge(more),
-            None => *held = Some(more),
-        }
-        Ok(())
+impl Default for Line {
+    fn default() -> Self {
+        Self(Arc::new(Places {
+            small: Semaphore::new(1),
+            large: Semaphore::new(1),
+        }))
     }
 }
 
 impl Held {
+    /// Nothing yet, for a call of a connection.
+    pub(super) fn nothing(line: Line) -> Self {
+        Self {
+            line,
+            small: None,
+            large: None,
+            turn: None,
+            bytes: 0,
+        }
+    }
+
     /// Whether it holds nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
+
+    /// Gives everything back.
+    pub(super) fn let_go(&mut self) {
+        *self = Self::nothing(self.line.clone());
+    }
 }
 
 /// One who waits for room.
-struct Waiting<'a>(&'a Pools);
+struct Waiting<'a>(&'a Room);
 
 impl<'a> Waiting<'a> {
-    fn at(pools: &'a Pools) -> Self {
-        pools.waiting.fetch_add(1, Ordering::SeqCst);
-        pools.pressed.notify_waiters();
-        Self(pools)
+    fn at(room: &'a Room) -> Self {
+        room.waiting.fetch_add(1, Ordering::SeqCst);
+        room.pressed.notify_waiters();
+        Self(room)
     }
 }
 
@@ -148,14 +240,6 @@ impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         self.0.waiting.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-async fn in_time<E>(
-    permit: impl Future<Output = Result<OwnedSemaphorePermit, E>>,
-) -> Result<OwnedSemaphorePermit, NoRoom> {
-    // The semaphores are never closed.
-    let permit = timeout(PATIENCE, permit).await.map_err(|_| NoRoom)?;
-    permit.map_err(|_| NoRoom)
 }
 
 /// No message has as many bytes as a permit counts.

@@ -16,7 +16,10 @@ use tonic::Code;
 use tonic_types::StatusExt;
 use tower::{ServiceExt, service_fn};
 
-use super::{pool::SMALL_BYTES, *};
+use super::{
+    pool::{REST_MAX, SMALL_BYTES},
+    *,
+};
 
 /// A call that is sent piece by piece.
 struct Call {
@@ -60,10 +63,16 @@ fn service(
     Intake(Arc::clone(pools)).layer(inner)
 }
 
+/// A call over a connection of its own.
 fn call(pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
+    call_over(&Line::default(), pools, got, path)
+}
+
+fn call_over(line: &Line, pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
     let (pieces, body) = mpsc::channel(1_024);
     let body = Body::new(StreamBody::new(ReceiverStream::new(body)));
-    let request = Request::post(path).body(body).unwrap();
+    let request = Request::post(path).extension(line.clone());
+    let request = request.body(body).unwrap();
     let answer = service(pools, got).oneshot(request);
     Call {
         pieces: Some(pieces),
@@ -208,6 +217,99 @@ async fn half_sent_messages_give_way() {
     for call in stuck {
         let refusal = reason(call.refused().await);
         assert_eq!(refusal, (Code::ResourceExhausted, "OVERLOADED".to_owned()));
+    }
+}
+
+/// Each would have its beginning in the room, and wait for the others.
+#[tokio::test(start_paused = true)]
+async fn large_messages_that_begin_at_once_all_come_through() {
+    let (pools, got) = (narrow(), Got::default());
+    let message = framed(LARGE);
+    let calls: Vec<_> = (0..4).map(|_| call(&pools, &got, UNARY)).collect();
+    let begun = Instant::now();
+    for piece in message.chunks(16 * 1024) {
+        for call in &calls {
+            call.send(piece).await;
+        }
+        // Each takes its piece before the next ones come.
+        tokio::task::yield_now().await;
+    }
+    for call in calls {
+        assert!(call.end().await.is_none());
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(got.0.lock().unwrap().concat(), message.repeat(4));
+}
+
+/// Who begins messages and never ends them keeps others out for the time of one of them.
+#[tokio::test(start_paused = true)]
+async fn others_wait_for_one_call_of_a_connection() {
+    let pools = Arc::new(Pools::with_room(64 * SMALL_BYTES, 2 * LARGE));
+    let got = Got::default();
+    let (theirs, ours) = (Line::default(), Line::default());
+    let mut stuck = Vec::new();
+    for _ in 0..50 {
+        let call = call_over(&theirs, &pools, &got, UNARY);
+        call.send(&framed(LARGE)[..LARGE - 10]).await;
+        stuck.push(call);
+    }
+    tokio::task::yield_now().await;
+    let begun = Instant::now();
+    for _ in 0..3 {
+        let whole = call_over(&ours, &pools, &got, UNARY);
+        whole.send(&framed(LARGE)).await;
+        assert!(whole.end().await.is_none());
+    }
+    assert!(begun.elapsed() <= REST_MAX * 4, "{:?}", begun.elapsed());
+}
+
+/// What waits for room of large messages has its beginning among the small ones.
+#[tokio::test(start_paused = true)]
+async fn waiting_messages_give_way_to_small_ones() {
+    let (pools, got) = (narrow(), Got::default());
+    let mut waiting = Vec::new();
+    for _ in 0..4 {
+        let call = call(&pools, &got, UNARY);
+        call.send(&framed(LARGE)[..LARGE - 10]).await;
+        waiting.push(call);
+    }
+    tokio::task::yield_now().await;
+    let begun = Instant::now();
+    let small = call(&pools, &got, UNARY);
+    small.send(&framed(1_000)).await;
+    assert!(small.end().await.is_none());
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    assert_eq!(got.lengths(), [1_005]);
+}
+
+/// The time that a message waits for room is not held against its peer.
+#[tokio::test(start_paused = true)]
+async fn who_had_to_wait_may_go_on() {
+    let (pools, got) = (narrow(), Got::default());
+    let mut stuck = Vec::new();
+    for _ in 0..2 {
+        let call = call(&pools, &got, UNARY);
+        call.send(&framed(LARGE)[..LARGE - 10]).await;
+        stuck.push(call);
+    }
+    tokio::task::yield_now().await;
+    let message = framed(LARGE);
+    let (first, rest) = message.split_at(LARGE / 2);
+    let late = call(&pools, &got, UNARY);
+    late.send(first).await;
+    for call in stuck {
+        assert_eq!(reason(call.refused().await).1, "OVERLOADED");
+    }
+    // Others wait already when its room is given to it.
+    let others: Vec<_> = (0..2).map(|_| call(&pools, &got, UNARY)).collect();
+    for other in &others {
+        other.send(&message).await;
+    }
+    tokio::time::sleep(REST_MAX / 2).await;
+    late.send(rest).await;
+    assert!(late.end().await.is_none());
+    for other in others {
+        assert!(other.end().await.is_none());
     }
 }
 
