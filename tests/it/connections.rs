@@ -83,7 +83,7 @@ async fn cancelled_calls_end_nobody_elses_stream() {
         .collect();
     assert!(foreign.is_empty(), "{:?}", foreign.first());
     shop.comment("1", "still here", "").await.unwrap();
-    watcher.until(2).await;
+    watcher.until_sequence("1", 2).await;
 }
 
 /// As many calls as a connection may have, all at once: what a burst looks like that nobody cancels.
@@ -97,7 +97,7 @@ async fn many_calls_at_once_end_nobody_elses_stream() {
     });
     assert_eq!(calls.buffer_unordered(4_000).count().await, 12_000);
     shop.comment("1", "still here", "").await.unwrap();
-    watcher.until(2).await;
+    watcher.until_sequence("1", 2).await;
 }
 
 /// Messages that come when their calls were answered already.
