@@ -62,17 +62,12 @@ fn every_field_may_be_given_as_often_as_fits() {
     }
 }
 
+/// A few of each request; `WAYMARK_TEST_MIXTURES` makes it so many.
 #[test]
 fn mixtures_may_be_given() {
     let _turn = TURN.lock().unwrap();
-    mix(20);
-}
-
-#[test]
-#[ignore = "takes minutes: 100,000 mixtures of fields"]
-fn many_mixtures_may_be_given() {
-    let _turn = TURN.lock().unwrap();
-    mix(100_000 / REQUESTS.len());
+    let given = std::env::var("WAYMARK_TEST_MIXTURES");
+    mix(given.map_or(20, |count| count.parse().unwrap()));
 }
 
 /// A document is read as a whole, so its parts are what may be given often.
