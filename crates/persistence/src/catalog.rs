@@ -118,6 +118,10 @@ struct Cache {
     /// read yet.
     codes: Option<BTreeSet<WorkflowCode>>,
     workflows: HashMap<WorkflowCode, Entry>,
+    /// The edition at which a change of a workflow was met last.
+    changed: HashMap<WorkflowCode, i64>,
+    /// Counts how often everything was forgotten.
+    pasts: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -237,11 +241,12 @@ impl Catalog {
             Known::Absent => return Ok(None),
             Known::Unreadable | Known::Unloaded => {}
         }
+        let past = self.lock().pasts;
         let Some(loaded) = workflows::load(tx, code).await? else {
             return Ok(None);
         };
         let cached = publish_apart(loaded).await?;
-        self.keep(edition, code, Some(Entry::Ready(cached.clone())));
+        self.keep((edition, past), code, Entry::Ready(cached.clone()));
         Ok(Some(cached))
     }
 
@@ -259,20 +264,13 @@ impl Catalog {
                 cache.advance(after, Since::Changed(vec![code.clone()]));
             }
         }
-        let entry = published.map(|(published, used)| {
-            let used = Arc::new(Mutex::new(used));
-            Entry::Ready(Cached { published, used })
-        });
-        self.keep(after, code, entry);
-    }
-
-    /// Keeps what was read of a workflow at an edition, unless the cache has left it.
-    fn keep(&self, edition: Edition, code: &WorkflowCode, entry: Option<Entry>) {
         let mut cache = self.lock();
-        if cache.edition != edition {
+        if cache.edition != after {
             return;
         }
-        if let Some(entry) = entry {
+        if let Some((published, used)) = published {
+            let used = Arc::new(Mutex::new(used));
+            let entry = Entry::Ready(Cached { published, used });
             cache.workflows.insert(code.clone(), entry);
         } else {
             cache.workflows.remove(code);
@@ -282,9 +280,23 @@ impl Catalog {
         }
     }
 
+    /// Keeps what was read of a workflow at an edition, unless it was changed since, or the cache is
+    /// of another past. That others were changed while it was compiled does not matter.
+    fn keep(&self, (edition, past): (Edition, u64), code: &WorkflowCode, entry: Entry) {
+        let mut cache = self.lock();
+        let changed = cache.changed.get(code).copied().unwrap_or(0);
+        let is_true = cache.edition == edition
+            || (cache.pasts == past
+                && edition.version < cache.edition.version
+                && changed <= edition.version);
+        if is_true {
+            cache.workflows.insert(code.clone(), entry);
+        }
+    }
+
     /// Forgets all workflows, since the database has another past than they were read from.
     pub(crate) fn forget(&self) {
-        *self.lock() = Cache::default();
+        self.lock().forget();
     }
 
     fn lock(&self) -> MutexGuard<'_, Cache> {
@@ -293,12 +305,20 @@ impl Catalog {
 }
 
 impl Cache {
+    fn forget(&mut self) {
+        *self = Self {
+            pasts: self.pasts.wrapping_add(1),
+            ..Self::default()
+        };
+    }
+
     fn advance(&mut self, edition: Edition, since: Since) {
         match since {
-            Since::Foreign => *self = Self::default(),
+            Since::Foreign => self.forget(),
             Since::Changed(changed) => {
                 for code in changed {
                     self.workflows.remove(&code);
+                    self.changed.insert(code.clone(), edition.version);
                     // Whether it is still there is found out when it is loaded.
                     if let Some(codes) = &mut self.codes {
                         codes.insert(code);
@@ -353,8 +373,8 @@ pub(crate) fn publish(record: Record) -> Published {
 /// A workflow as it is stored, with the statuses that orders were in.
 type Stored = (Record, BTreeSet<StatusCode>);
 
-/// What was read at an edition: workflows, and why others could not be read.
-type Read = (Edition, Vec<Stored>, Vec<(WorkflowCode, Error)>);
+/// What was read at an edition, of which past: workflows, and why others could not be read.
+type Read = ((Edition, u64), Vec<Stored>, Vec<(WorkflowCode, Error)>);
 
 /// Compiles a stored workflow on a thread for that, since a large one takes a second.
 async fn publish_apart((record, used): Stored) -> Result<Cached, Error> {
@@ -414,7 +434,7 @@ impl Store {
     pub async fn load_workflows(&self, codes: &BTreeSet<WorkflowCode>) -> Result<(), Error> {
         let _loading = self.catalog().loading.lock().await;
         let mut patience = Patience::new(self.settings().commit_patience);
-        let (edition, loaded, mut unreadable) = loop {
+        let (place, loaded, mut unreadable) = loop {
             match self.read_workflows(codes).await {
                 Ok(read) => break read,
                 Err(error) => {
@@ -427,17 +447,13 @@ impl Store {
         for stored in loaded {
             let code = stored.0.workflow.code.clone();
             match publish_apart(stored).await {
-                Ok(cached) => {
-                    let ready = Some(Entry::Ready(cached));
-                    self.catalog().keep(edition, &code, ready);
-                }
+                Ok(cached) => self.catalog().keep(place, &code, Entry::Ready(cached)),
                 Err(error) => unreadable.push((code, error)),
             }
         }
         for (code, error) in unreadable {
             report(&error, "a workflow cannot be read");
-            let entry = Some(Entry::Unreadable);
-            self.catalog().keep(edition, &code, entry);
+            self.catalog().keep(place, &code, Entry::Unreadable);
         }
         Ok(())
     }
@@ -448,6 +464,7 @@ impl Store {
         let read = self.database().snapshot(async |tx| {
             let edition = edition(tx).await?;
             catalog.reach(tx, edition, Reliance::Unlocked).await?;
+            let past = catalog.lock().pasts;
             let all: BTreeSet<_> = workflows::codes(tx).await?.into_iter().collect();
             let (mut loaded, mut unreadable) = (Vec::new(), Vec::new());
             for code in codes.intersection(&all) {
@@ -460,11 +477,11 @@ impl Store {
                     Err(error) => return Err(error),
                 }
             }
-            Ok((all, (edition, loaded, unreadable)))
+            Ok((all, ((edition, past), loaded, unreadable)))
         });
         let (all, read) = read.await?;
         let mut cache = catalog.lock();
-        if cache.edition == read.0 {
+        if cache.edition == read.0.0 {
             cache.codes = Some(all);
         }
         drop(cache);

@@ -236,9 +236,9 @@ impl Store {
         &self.inner.timeline
     }
 
-    /// Says that entries were committed.
-    pub(crate) fn note_written(&self, entries: &[Batched]) {
-        self.inner.timeline.follow(entries);
+    /// Says that entries were committed; `number` is that of the timeline before.
+    pub(crate) fn note_written(&self, number: u64, entries: &[Batched]) {
+        self.inner.timeline.follow(number, entries);
         if let Some(checkpointer) = &self.inner.checkpointer {
             checkpointer.note(entries.len());
         }

@@ -55,10 +55,18 @@ impl Timeline {
         }
     }
 
-    /// Notes entries that were committed, as far as they follow what is known. Behind a gap, whatever
-    /// is known stays, so that it can still be compared.
-    pub(crate) fn follow(&self, entries: &[Batched]) {
+    /// How often it was found that entries are lost.
+    pub(crate) fn number(&self) -> u64 {
+        *self.number.borrow()
+    }
+
+    /// Notes entries that were committed under a count, as far as they follow what is known. Behind a
+    /// gap, whatever is known stays, so that it can still be compared.
+    pub(crate) fn follow(&self, number: u64, entries: &[Batched]) {
         let mut all = self.lock();
+        if *self.number.borrow() != number {
+            return;
+        }
         for entry in entries {
             let LogPosition { partition, offset } = entry.logged.position;
             let batch = entry.batch;

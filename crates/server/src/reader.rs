@@ -1,5 +1,6 @@
 //! Reads of single orders that come together share one query. One alone never
-//! waits for company, and none waits for a write.
+//! waits for company, and none waits for a write. Those whose workflow has to be
+//! compiled first, which may take a second, wait apart from the others.
 
 use std::{io, sync::Arc};
 
@@ -68,38 +69,69 @@ fn gone() -> Arc<Error> {
 
 async fn run(store: Store, mut queue: mpsc::Receiver<Waiting>) {
     let turns = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
+    // No more wait here than have calls under way.
+    let (later, uncompiled) = mpsc::unbounded_channel();
+    tokio::spawn(compile(store.clone(), uncompiled));
     // The semaphore is never closed.
     while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
         let mut batch = Vec::new();
         if queue.recv_many(&mut batch, ORDERS_PER_QUERY_MAX).await == 0 {
             return;
         }
-        let store = store.clone();
+        let (store, later) = (store.clone(), later.clone());
         tokio::spawn(async move {
-            read(&store, batch).await;
+            read(&store, batch, &later).await;
             drop(turn);
         });
     }
 }
 
-async fn read(store: &Store, mut batch: Vec<Waiting>) {
+async fn read(store: &Store, batch: Vec<Waiting>, later: &mpsc::UnboundedSender<Waiting>) {
+    let (keys, answers) = taken_apart(batch);
+    match store.find_ready_orders(&keys).await {
+        Ok(found) => {
+            for ((key, answer), found) in keys.into_iter().zip(answers).zip(found) {
+                // Nobody waits for what its caller gave up, and nobody sends when the process ends.
+                let _ = match found {
+                    Some(found) => answer.send(Ok(found)).is_ok(),
+                    None => later.send(Waiting { key, answer }).is_ok(),
+                };
+            }
+        }
+        Err(error) => fail(answers, error),
+    }
+}
+
+/// Reads orders whose workflows have to be compiled.
+async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<Waiting>) {
+    let mut batch = Vec::new();
+    while queue.recv_many(&mut batch, ORDERS_PER_QUERY_MAX).await > 0 {
+        let (keys, answers) = taken_apart(std::mem::take(&mut batch));
+        match store.find_orders(&keys).await {
+            Ok(found) => {
+                for (answer, found) in answers.into_iter().zip(found) {
+                    let _ = answer.send(Ok(found));
+                }
+            }
+            Err(error) => fail(answers, error),
+        }
+    }
+}
+
+fn taken_apart(
+    mut batch: Vec<Waiting>,
+) -> (Vec<(WorkflowCode, OrderId)>, Vec<oneshot::Sender<Answer>>) {
     // Nobody waits for what its caller gave up.
     batch.retain(|waiting| !waiting.answer.is_closed());
-    let (keys, answers): (Vec<_>, Vec<_>) = batch
+    batch
         .into_iter()
         .map(|Waiting { key, answer }| (key, answer))
-        .unzip();
-    match store.find_orders(&keys).await {
-        Ok(found) => {
-            for (answer, found) in answers.into_iter().zip(found) {
-                let _ = answer.send(Ok(found));
-            }
-        }
-        Err(error) => {
-            let error = Arc::new(error);
-            for answer in answers {
-                let _ = answer.send(Err(Arc::clone(&error)));
-            }
-        }
+        .unzip()
+}
+
+fn fail(answers: Vec<oneshot::Sender<Answer>>, error: Error) {
+    let error = Arc::new(error);
+    for answer in answers {
+        let _ = answer.send(Err(Arc::clone(&error)));
     }
 }

@@ -162,13 +162,14 @@ impl Store {
         }
         loop {
             let latecomers = latecomers.take();
+            let timeline = self.timelines().number();
             let written = self.database().batch(async |tx| {
                 attempt(self, tx, &locks, group, latecomers, &mut doubtful).await
             });
             let error = match written.await {
                 Ok(batch) => {
                     batch.committed();
-                    self.note_written(&batch.entries);
+                    self.note_written(timeline, &batch.entries);
                     return Ok(batch);
                 }
                 Err(WriteFailure::AtCommit { outcome, error }) => {

@@ -21,7 +21,8 @@ use waymark_domain::{
 
 use self::list::{Progress, Walk};
 use crate::{
-    Error, Published, Store, catalog,
+    Error, Published, Store,
+    catalog::{self, Edition, Known, Reliance},
     commit::lookup,
     rows::{Reading, order::OrderRow},
     schema::orders,
@@ -51,6 +52,20 @@ impl StoredOrder {
     }
 }
 
+/// Rows of orders by workflow and id.
+type ByKey<'r> = HashMap<(&'r str, &'r str), &'r OrderRow>;
+
+fn by_key(rows: &[OrderRow]) -> ByKey<'_> {
+    rows.iter()
+        .map(|row| ((row.workflow.as_str(), row.id.as_str()), row))
+        .collect()
+}
+
+fn stored(orders: &ByKey<'_>, (workflow, id): &(WorkflowCode, OrderId)) -> Option<StoredOrder> {
+    let row = orders.get(&(workflow.as_str(), id.as_str()));
+    row.map(|row| StoredOrder((*row).clone()))
+}
+
 impl Store {
     /// Finds an order as it stands now.
     ///
@@ -72,35 +87,63 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn find_orders(&self, keys: &[(WorkflowCode, OrderId)]) -> Result<Vec<Found>, Error> {
-        let index: Vec<_> = keys
-            .iter()
-            .map(|(workflow, id)| (workflow.as_str(), id.as_str()))
-            .collect();
-        let (rows, edition) = self
-            .database()
-            .read(async |tx| {
-                let rows = lookup::orders_of(tx, &index).await?;
-                // Later than the orders: a workflow that is newer knows where they stand.
-                Ok((rows, catalog::edition(tx).await?))
-            })
-            .await?;
-        let rows: HashMap<_, _> = rows
-            .iter()
-            .map(|row| ((row.workflow.as_str(), row.id.as_str()), row))
-            .collect();
+        let (rows, edition) = self.stored_orders(keys).await?;
+        let orders = by_key(&rows);
         let mut workflows = HashMap::new();
         let mut found = Vec::with_capacity(keys.len());
-        for (workflow, id) in keys {
+        for key in keys {
+            let workflow = &key.0;
             if !workflows.contains_key(workflow) {
                 workflows.insert(workflow, self.workflow_at(edition, workflow).await?);
             }
-            let row = rows.get(&(workflow.as_str(), id.as_str()));
             found.push(Found {
-                order: row.map(|row| StoredOrder((*row).clone())),
+                order: stored(&orders, key),
                 published: workflows.get(workflow).cloned().flatten(),
             });
         }
         Ok(found)
+    }
+
+    /// Does the same for the orders whose workflows this process has compiled; none for the others.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn find_ready_orders(
+        &self,
+        keys: &[(WorkflowCode, OrderId)],
+    ) -> Result<Vec<Option<Found>>, Error> {
+        let (rows, edition) = self.stored_orders(keys).await?;
+        let orders = by_key(&rows);
+        let found = keys.iter().map(|key| {
+            let published = match self.catalog().known(edition, &key.0) {
+                Known::Ready(cached) => Some(cached.published),
+                Known::Absent => None,
+                Known::Unreadable | Known::Unloaded => return None,
+            };
+            let order = stored(&orders, key);
+            Some(Found { order, published })
+        });
+        Ok(found.collect())
+    }
+
+    /// Reads orders as they are stored, and the edition of the catalog.
+    async fn stored_orders(
+        &self,
+        keys: &[(WorkflowCode, OrderId)],
+    ) -> Result<(Vec<OrderRow>, Edition), Error> {
+        let index: Vec<_> = keys
+            .iter()
+            .map(|(workflow, id)| (workflow.as_str(), id.as_str()))
+            .collect();
+        let read = self.database().read(async |tx| {
+            let rows = lookup::orders_of(tx, &index).await?;
+            // Later than the orders: a workflow that is newer knows where they stand.
+            let edition = catalog::edition(tx).await?;
+            let reliance = Reliance::Unlocked;
+            self.catalog().reach(tx, edition, reliance).await?;
+            Ok((rows, edition))
+        });
+        read.await
     }
 
     /// Lists orders as one page; see [`OrderQuery`]. A page ends at 4 MiB of orders as they are

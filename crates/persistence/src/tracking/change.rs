@@ -146,6 +146,10 @@ impl Store {
             Err(refusal) => return Ok(Ending::RollBack(Err(refusal))),
         }
         let now = self.clock().now();
+        // Where an earlier attempt was committed, this one settles it.
+        if let Some(token) = tokens::find_locked(tx, id).await? {
+            return done(tx, place, call, Deed::Created(id.id), token, now).await;
+        }
         if let Some(refusal) = missing(tx, place).await? {
             return Ok(Ending::RollBack(Err(refusal)));
         }
@@ -160,7 +164,7 @@ impl Store {
             expire_time: new.expire_time,
             revoke_time: None,
         };
-        tokens::insert(tx, &token, &call.actor).await?;
+        let token = tokens::insert(tx, token, &call.actor).await?;
         let deed = Deed::Created(id.id);
         done(tx, place, call, deed, token, now).await
     }

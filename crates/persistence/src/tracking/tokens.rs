@@ -69,9 +69,27 @@ pub(super) async fn find(
     row.map(|row| row.token()).transpose()
 }
 
+/// Finds a token that an earlier attempt of the same call may have made, and locks it.
+pub(super) async fn find_locked(
+    tx: &mut Tx,
+    id: TrackingTokenId,
+) -> Result<Option<TrackingToken>, Error> {
+    let found = find(tx, id).await?;
+    if let Some(token) = &found {
+        let place = (token.id.partition, &token.workflow, &token.order_id);
+        lock(tx, place, Some(id)).await?;
+    }
+    Ok(found)
+}
+
 /// Inserts a token. Its id is chosen at random for one call, so where it is there already, an
-/// earlier attempt of the same call was committed, which is then settled by this one.
-pub(super) async fn insert(tx: &mut Tx, token: &TrackingToken, actor: &Actor) -> Result<(), Error> {
+/// earlier attempt of the same call was committed, which is then settled by this one: gives the
+/// token that is there.
+pub(super) async fn insert(
+    tx: &mut Tx,
+    token: TrackingToken,
+    actor: &Actor,
+) -> Result<TrackingToken, Error> {
     let row = (
         tracking_tokens::partition.eq(token.id.partition.number()),
         tracking_tokens::id.eq(token.id.id.as_slice()),
@@ -85,10 +103,10 @@ pub(super) async fn insert(tx: &mut Tx, token: &TrackingToken, actor: &Actor) ->
         .values(row)
         .on_conflict_do_nothing();
     if on_conn!(tx, |c| insert.execute(c).await)? == 0 {
-        let place = (token.id.partition, &token.workflow, &token.order_id);
-        lock(tx, place, Some(token.id)).await?;
+        let found = find_locked(tx, token.id).await?;
+        return Ok(found.unwrap_or(token));
     }
-    Ok(())
+    Ok(token)
 }
 
 /// Locks one token of an order, or all, where nothing had to be changed: the lock is written down,

@@ -9,7 +9,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore},
+    sync::{AcquireError, Notify, OwnedSemaphorePermit, Semaphore},
     time::{Instant, sleep_until, timeout},
 };
 
@@ -54,6 +54,8 @@ pub(crate) struct Line(Arc<Places>);
 struct Places {
     small: Semaphore,
     large: Semaphore,
+    /// Of the turns, a connection gets half.
+    turns: Arc<Semaphore>,
 }
 
 /// Nothing became free in time.
@@ -66,7 +68,8 @@ pub(super) struct Held {
     line: Line,
     small: Option<OwnedSemaphorePermit>,
     large: Option<OwnedSemaphorePermit>,
-    turn: Option<OwnedSemaphorePermit>,
+    /// Of the turns of the connection, and of all.
+    turn: Option<[OwnedSemaphorePermit; 2]>,
     bytes: usize,
 }
 
@@ -141,8 +144,14 @@ impl Pools {
         if held.bytes <= SMALL_BYTES {
             return Ok(());
         }
-        let bytes = permits(held.bytes.min(TURN_BYTES));
-        let turn = Arc::clone(&self.turns).acquire_many_owned(bytes);
+        let bytes = permits(held.bytes.min(TURN_BYTES / 2));
+        let of_connection = Arc::clone(&held.line.0.turns);
+        let of_all = Arc::clone(&self.turns);
+        // Behind others of its connection first, so that what one connection asks for leaves half to others.
+        let turn = async {
+            let first = of_connection.acquire_many_owned(bytes).await?;
+            Ok::<_, AcquireError>([first, of_all.acquire_many_owned(bytes).await?])
+        };
         let turn = timeout(PATIENCE, turn).await.map_err(|_| NoRoom)?;
         // The semaphores are never closed.
         held.turn = Some(turn.map_err(|_| NoRoom)?);
@@ -198,6 +207,7 @@ impl Default for Line {
         Self(Arc::new(Places {
             small: Semaphore::new(1),
             large: Semaphore::new(1),
+            turns: Arc::new(Semaphore::new(TURN_BYTES / 2)),
         }))
     }
 }
