@@ -70,7 +70,8 @@ impl Id {
 struct Stamp {
     id: Id,
     bytes: u64,
-    /// The blocks that it takes: fewer after it was cut, even where it has grown again since.
+    /// The blocks that it takes: fewer after it was cut, even where it has grown again since, or
+    /// after the file system has taken back what it had kept for it.
     blocks: u64,
     /// When the system last changed its content or its entry, in seconds and nanoseconds.
     changed: (i64, i64),
@@ -86,8 +87,14 @@ impl Stamp {
         }
     }
 
-    fn has_shrunk_since(&self, before: &Self) -> bool {
-        self.bytes < before.bytes || self.blocks < before.blocks
+    fn is_shorter_than(&self, before: &Self) -> bool {
+        self.bytes < before.bytes
+    }
+
+    /// Whether it may have been cut. File systems also take back blocks that they had kept for a
+    /// file to grow into.
+    fn may_have_shrunk_since(&self, before: &Self) -> bool {
+        self.is_shorter_than(before) || self.blocks < before.blocks
     }
 }
 
@@ -129,7 +136,8 @@ impl Files {
         if self.moving || now == self.main {
             return Ok(Look::Same);
         }
-        let shrunk = now.has_shrunk_since(&self.main);
+        // Fewer blocks alone are left to the watcher, see `Stamp`.
+        let shrunk = now.is_shorter_than(&self.main);
         let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
         if shrunk || (now.bytes <= EXAMINED_AT_ONCE_BYTES_MAX && !rests) {
             return Ok(Look::Changed(Changed::Main));
@@ -169,12 +177,12 @@ impl Files {
         self.moving = true;
     }
 
-    /// A file that is shorter than before is left to be examined; this process only lets it grow.
+    /// A file that may have been cut is left to be examined; this process only lets it grow.
     pub(super) fn end_move(&mut self) {
         self.moving = self.is_closing;
         if let Ok(file) = fs::metadata(&self.path) {
             let now = Stamp::of(&file);
-            if !now.has_shrunk_since(&self.main) {
+            if !now.may_have_shrunk_since(&self.main) {
                 self.main = now;
             }
         }
@@ -206,4 +214,34 @@ pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = OsString::from(path);
     name.push(suffix);
     PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use super::*;
+
+    #[test]
+    fn a_large_file_with_fewer_blocks_is_left_to_the_watcher() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waymark.db");
+        for suffix in ["-wal", "-shm"] {
+            fs::write(with_suffix(&path, suffix), []).unwrap();
+        }
+        let file = File::create(&path).unwrap();
+        fs::write(&path, vec![1; 1 << 20]).unwrap();
+        file.set_len(EXAMINED_AT_ONCE_BYTES_MAX + 2).unwrap();
+        let mut files = Files::remember(&path).unwrap();
+        let blocks = files.main.blocks;
+
+        file.set_len(0).unwrap();
+        file.set_len(EXAMINED_AT_ONCE_BYTES_MAX + 2).unwrap();
+        assert!(fs::metadata(&path).unwrap().blocks() < blocks);
+        assert!(matches!(files.look(), Ok(Look::Same)));
+        assert!(files.owes_examination());
+
+        file.set_len(EXAMINED_AT_ONCE_BYTES_MAX + 1).unwrap();
+        assert!(matches!(files.look(), Ok(Look::Changed(Changed::Main))));
+    }
 }

@@ -22,7 +22,7 @@ use diesel::SqliteConnection;
 use tokio::sync::watch;
 
 use self::{
-    files::{Files, Look},
+    files::{Changed, Files, Look},
     obstacle::Obstacle,
 };
 use crate::{
@@ -60,6 +60,8 @@ pub(crate) struct DataFile {
     /// Stays open as long as the store, so that no other connection is the last: that one would
     /// move the log into whatever file is there by then, and remove it.
     guard: Mutex<Option<SqliteConnection>>,
+    /// Held while the main file is examined: one examination at a time is enough.
+    examining: Mutex<()>,
 }
 
 impl DataFile {
@@ -75,6 +77,7 @@ impl DataFile {
             state: watch::Sender::new(StorageState::Sound),
             files: Mutex::new(files),
             guard: Mutex::new(Some(guard)),
+            examining: Mutex::new(()),
         })
     }
 
@@ -104,16 +107,26 @@ impl DataFile {
     /// # Errors
     /// Returns [`Error::Damaged`].
     pub(crate) fn check(&self) -> Result<(), Error> {
-        self.admit()?;
-        let look = self.files().look();
+        let mut look = self.look()?;
+        let is_main = matches!(look, Look::Changed(Changed::Main));
+        // Held to the end: who waited looks again, and finds what the one before has found.
+        let alone = is_main.then(|| lock(&self.examining));
+        if alone.is_some() {
+            look = self.look()?;
+        }
         match look {
-            Ok(Look::Same) => Ok(()),
-            Ok(Look::Changed(changed)) => {
+            Look::Same => Ok(()),
+            Look::Changed(changed) => {
                 let examined = self.examine(changed);
                 examined.map_err(|found| self.break_off(found))
             }
-            Err(found) => Err(self.break_off(found)),
         }
+    }
+
+    fn look(&self) -> Result<Look, Error> {
+        self.admit()?;
+        let look = self.files().look();
+        look.map_err(|found| self.break_off(found))
     }
 
     /// Passes on how a unit of work ended, and notes what that says about the file. What was

@@ -58,7 +58,11 @@ impl DataFile {
         }
         let mut examined = self.examine_log();
         if examined.is_ok() && self.files().owes_examination() {
-            examined = self.examine_main();
+            let _alone = lock(&self.examining);
+            // A call may have done it meanwhile.
+            if self.files().owes_examination() {
+                examined = self.examine_main();
+            }
         }
         if let Err(found) = examined {
             self.break_off(found);
