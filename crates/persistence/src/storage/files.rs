@@ -203,11 +203,15 @@ pub(super) fn same(path: &Path, id: Id, which: &str) -> Result<fs::Metadata, Str
         }
         _ => format!("{which} cannot be looked at: {error}"),
     })?;
-    if Id::of(&found) == id {
-        Ok(found)
-    } else {
-        Err(format!("another file is where {which} was"))
+    if Id::of(&found) != id {
+        return Err(format!("another file is where {which} was"));
     }
+    // A file that is mounted by itself is found here after it was removed or replaced outside.
+    // Other counts are no damage: a backup may hold a link.
+    if found.nlink() == 0 {
+        return Err(format!("{which} was removed: no folder holds it any more"));
+    }
+    Ok(found)
 }
 
 pub(super) fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
@@ -221,6 +225,27 @@ mod tests {
     use std::fs::File;
 
     use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_removed_file_that_still_has_a_path_is_noticed() {
+        use std::os::fd::AsRawFd;
+
+        let file = tempfile::NamedTempFile::new().unwrap();
+        let id = Id::of(&file.as_file().metadata().unwrap());
+        // It leads to the file itself, as a mount does.
+        let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_file().as_raw_fd()));
+        same(&path, id, "the file").unwrap();
+
+        let link = with_suffix(file.path(), "-link");
+        fs::hard_link(file.path(), &link).unwrap();
+        same(&path, id, "the file").unwrap();
+        fs::remove_file(link).unwrap();
+
+        fs::remove_file(file.path()).unwrap();
+        let found = same(&path, id, "the file").unwrap_err();
+        assert!(found.contains("removed"), "{found}");
+    }
 
     #[test]
     fn a_large_file_with_fewer_blocks_is_left_to_the_watcher() {
