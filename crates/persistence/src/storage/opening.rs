@@ -1,7 +1,10 @@
 //! Opening a SQLite file: whether there is one, whether one may be made, and what is wrong
 //! with it in words that name the file.
 
-use std::{fs, io, path::Path};
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+};
 
 use rustix::fs::{Access, access};
 
@@ -11,6 +14,9 @@ use crate::{
     messages::{DISK_ERROR, NOT_A_DATABASE},
     sqlite,
 };
+
+/// The system follows no more links one after the other.
+const LINKS_MAX: usize = 40;
 
 /// Finds the file, or makes it where it may be made.
 ///
@@ -86,13 +92,63 @@ fn make(path: &Path) -> Result<(), Error> {
 
 /// How large the log is that lies beside the file.
 fn log_of(path: &Path) -> u64 {
-    let log = fs::metadata(with_suffix(path, "-wal"));
+    let log = fs::metadata(with_suffix(&behind_links(path), "-wal"));
     log.map_or(0, |entry| entry.len())
+}
+
+/// The file that a name stands for, which need not be there: where the name is a link, SQLite
+/// keeps the log beside the file itself.
+fn behind_links(path: &Path) -> PathBuf {
+    let mut file = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&file) else {
+            break;
+        };
+        file = folder(&file).join(target);
+    }
+    file
 }
 
 fn folder(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => folder,
         Some(_) | None => Path::new("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_log_beside_what_a_link_leads_to_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        fs::create_dir(&data).unwrap();
+        let file = data.join("orders.db");
+        let log = with_suffix(&file, "-wal");
+        fs::write(&log, [1; 64]).unwrap();
+        let direct = folder.path().join("direct.db");
+        symlink(&file, &direct).unwrap();
+        let relative = folder.path().join("relative.db");
+        symlink("data/orders.db", &relative).unwrap();
+        let chained = folder.path().join("chained.db");
+        symlink("relative.db", &chained).unwrap();
+
+        // The file is not there at first, and then empty.
+        for _ in 0..2 {
+            for path in [&file, &direct, &relative, &chained] {
+                let refused = find_or_create(path, true);
+                assert!(
+                    matches!(&refused, Err(Error::CannotOpen { cause, .. }) if cause.contains("-wal")),
+                    "{}: {refused:?}",
+                    path.display()
+                );
+                assert_eq!(fs::metadata(&log).unwrap().len(), 64);
+            }
+            fs::write(&file, []).unwrap();
+        }
     }
 }
