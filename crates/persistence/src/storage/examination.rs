@@ -45,6 +45,7 @@ impl DataFile {
     /// Reads the log up to its last commit.
     pub(super) fn examine_log(&self) -> Result<(), String> {
         for _ in 0..ATTEMPTS {
+            let salt = self.files().log.salt();
             let Some(frames) = self.frames() else {
                 return Ok(());
             };
@@ -55,8 +56,8 @@ impl DataFile {
                 return Ok(());
             }
             drop(files);
-            // A log that begins anew has fewer frames, and no others are what they were.
-            if self.frames() == Some(frames) {
+            // A log that began anew meanwhile has another salt, and may have as many frames again.
+            if self.frames() == Some(frames) && self.files().log.salt() == salt {
                 return found;
             }
         }

@@ -82,6 +82,12 @@ impl Log {
         Ok(())
     }
 
+    /// What is in every frame that was written since the log last began anew; none where its
+    /// beginning is not that of a log.
+    pub(super) fn salt(&self) -> Option<[u8; 8]> {
+        Some(self.header()?.salt)
+    }
+
     /// Notes that the log was read and is whole.
     pub(super) fn is_sound(&mut self) {
         if let Ok(entry) = fs::metadata(&self.path) {
