@@ -44,20 +44,20 @@ impl DataFile {
 
     /// Reads the log up to its last commit.
     pub(super) fn examine_log(&self) -> Result<(), String> {
+        // Without the lock, so that no call waits for it.
+        let log = self.files().log.content();
         for _ in 0..ATTEMPTS {
-            let salt = self.files().log.salt();
+            let salt = log.salt();
             let Some(frames) = self.frames() else {
                 return Ok(());
             };
-            let mut files = self.files();
-            let found = files.log.holds(frames);
+            let found = log.holds(frames);
             if found.is_ok() {
-                files.log.is_sound();
+                self.files().log.is_sound();
                 return Ok(());
             }
-            drop(files);
             // A log that began anew meanwhile has another salt, and may have as many frames again.
-            if self.frames() == Some(frames) && self.files().log.salt() == salt {
+            if self.frames() == Some(frames) && log.salt() == salt {
                 return found;
             }
         }

@@ -6,6 +6,7 @@ use std::{
     io,
     os::unix::fs::FileExt,
     path::PathBuf,
+    sync::Arc,
 };
 
 use super::files::{Id, same};
@@ -18,8 +19,14 @@ const MAGIC: u32 = 0x377f_0682;
 pub(super) struct Log {
     path: PathBuf,
     id: Id,
-    file: File,
+    content: Content,
     bytes: u64,
+}
+
+/// The log as it is, whatever is remembered of it. Reading all of it needs no lock on that.
+#[derive(Clone)]
+pub(super) struct Content {
+    file: Arc<File>,
 }
 
 /// The beginning of the log.
@@ -39,12 +46,14 @@ impl Log {
             id: Id::of(&entry),
             bytes: entry.len(),
             path,
-            file,
+            content: Content {
+                file: Arc::new(file),
+            },
         })
     }
 
     /// Looks whether the log is the same and has at most grown; false where it must be read,
-    /// see [`Log::holds`].
+    /// see [`Content::holds`].
     ///
     /// # Errors
     /// Returns what is wrong where it is another.
@@ -53,6 +62,7 @@ impl Log {
         let sound = bytes >= self.bytes
             && (bytes == 0
                 || self
+                    .content
                     .header()
                     .is_some_and(|header| bytes == self.bytes || self.goes_on(header)));
         if sound {
@@ -61,6 +71,27 @@ impl Log {
         Ok(sound)
     }
 
+    /// What is in the log, to be read without this.
+    pub(super) fn content(&self) -> Content {
+        self.content.clone()
+    }
+
+    /// Notes that the log was read and is whole.
+    pub(super) fn is_sound(&mut self) {
+        if let Ok(entry) = fs::metadata(&self.path) {
+            self.bytes = entry.len();
+        }
+    }
+
+    /// Whether what was the end of the log is still there: what is written later does not fill
+    /// what was cut off before.
+    fn goes_on(&self, header: Header) -> bool {
+        let frames = self.bytes.saturating_sub(HEADER_BYTES) / header.frame_bytes();
+        frames == 0 || self.content.salt_of(header, frames - 1) == Some(header.salt)
+    }
+}
+
+impl Content {
     /// Whether all of the first frames are in the log, as they were written.
     ///
     /// # Errors
@@ -88,13 +119,6 @@ impl Log {
         Some(self.header()?.salt)
     }
 
-    /// Notes that the log was read and is whole.
-    pub(super) fn is_sound(&mut self) {
-        if let Ok(entry) = fs::metadata(&self.path) {
-            self.bytes = entry.len();
-        }
-    }
-
     /// Whether nothing was written after the first frames since the log last began anew.
     pub(super) fn ends_after(&self, frames: u64) -> bool {
         let Some(header) = self.header() else {
@@ -102,13 +126,6 @@ impl Log {
             return frames == 0 && self.file.metadata().is_ok_and(|entry| entry.len() == 0);
         };
         self.salt_of(header, frames) != Some(header.salt)
-    }
-
-    /// Whether what was the end of the log is still there: what is written later does not fill
-    /// what was cut off before.
-    fn goes_on(&self, header: Header) -> bool {
-        let frames = self.bytes.saturating_sub(HEADER_BYTES) / header.frame_bytes();
-        frames == 0 || self.salt_of(header, frames - 1) == Some(header.salt)
     }
 
     fn header(&self) -> Option<Header> {
@@ -137,5 +154,53 @@ impl Log {
 impl Header {
     fn frame_bytes(self) -> u64 {
         FRAME_HEADER_BYTES + u64::from(self.page_bytes)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PAGE: usize = 512;
+
+    /// A log of frames that each carry one of the salts.
+    fn log(begins_with: u8, frames: &[u8]) -> Vec<u8> {
+        let mut bytes = MAGIC.to_be_bytes().to_vec();
+        bytes.extend([0; 4]);
+        bytes.extend(u32::try_from(PAGE).unwrap().to_be_bytes());
+        bytes.extend([0; 4]);
+        bytes.extend([begins_with; 8]);
+        bytes.extend([0; 8]);
+        for salt in frames {
+            bytes.extend([0; 8]);
+            bytes.extend([*salt; 8]);
+            bytes.extend([0; 8]);
+            bytes.extend([0; PAGE]);
+        }
+        bytes
+    }
+
+    #[test]
+    fn a_log_that_began_anew_has_another_salt() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waymark.db-wal");
+        fs::write(&path, log(1, &[1, 1, 1])).unwrap();
+        let content = Log::open(path.clone()).unwrap().content();
+        let before = content.salt();
+        assert_eq!(before, Some([1; 8]));
+        assert_eq!(content.holds(3), Ok(()));
+        assert!(content.ends_after(3));
+
+        // It began anew with two commits; the third frame is one from before.
+        fs::write(&path, log(2, &[2, 2, 1])).unwrap();
+        assert!(content.holds(3).is_err());
+        assert_eq!(content.holds(2), Ok(()));
+        assert_ne!(content.salt(), before);
+        fs::write(&path, log(2, &[2, 2, 2])).unwrap();
+        assert_eq!(content.holds(3), Ok(()));
+
+        fs::write(&path, [0; 32]).unwrap();
+        assert_eq!(content.salt(), None);
+        assert!(content.holds(1).is_err());
     }
 }

@@ -221,7 +221,7 @@ impl DataFile {
     /// come to light after a crash.
     fn log_ends_with_commits(&self) -> bool {
         let frames = self.frames();
-        frames.is_some_and(|frames| self.files().log.ends_after(frames))
+        frames.is_some_and(|frames| self.files().log.content().ends_after(frames))
     }
 
     /// How many frames the log has, up to its last commit.
