@@ -175,8 +175,10 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 enum Left {
     /// Once it is undone, everything that was acknowledged.
     Everything,
-    /// What only a backup brings back.
+    /// What only a backup brings back. A start on it works, or says why it does not.
     Remains,
+    /// A log without its file: no start may take that for a new database, or remove the log.
+    LogAlone,
 }
 
 /// One way to damage a file, how to undo it where that is possible, and what it leaves then.
@@ -209,7 +211,12 @@ const DAMAGES: [Damage; 10] = [
         file.write_all_at(&noise, file.metadata().unwrap().len() / 3)
             .unwrap();
     }),
-    lasting("unlinked", |place| fs::remove_file(place.file()).unwrap()),
+    Damage {
+        name: "unlinked",
+        inflict: |place| fs::remove_file(place.file()).unwrap(),
+        undo: |_| {},
+        left: Left::LogAlone,
+    },
     lasting("log unlinked", |place| {
         fs::remove_file(beside(&place.file(), "-wal")).unwrap();
     }),
@@ -312,11 +319,27 @@ async fn suffers(damage: &Damage) {
     assert_eq!(too_late, 0, "{}: {late} acknowledged after it", damage.name);
 
     (damage.undo)(&place);
-    let found = match damage.left {
+    let found = after_restart(damage, &place, &mut replica, &acknowledged).await;
+    eprintln!(
+        "{}: {} acknowledged, {late} of them in the {:?} after it; ended after {after:?}; after a restart: {found}",
+        damage.name,
+        acknowledged.len(),
+        ON_ITS_WAY,
+    );
+}
+
+/// Starts the service on what is left, and says what is there.
+async fn after_restart(
+    damage: &Damage,
+    place: &Place,
+    replica: &mut Replica,
+    acknowledged: &[(Instant, String)],
+) -> String {
+    match damage.left {
         Left::Everything => {
             replica.restart().await;
             let (clients, mut found) = (replica.clients(), 0);
-            for (_, id) in &acknowledged {
+            for (_, id) in acknowledged {
                 find(&clients, id)
                     .await
                     .unwrap_or_else(|status| panic!("{}: {id}: {status}", damage.name));
@@ -324,17 +347,31 @@ async fn suffers(damage: &Damage) {
             }
             format!("{found}")
         }
-        Left::Remains => match refusal_to_start(&place) {
-            Some(said) => format!("does not start: {said}"),
+        Left::Remains => match refusal_to_start(place) {
+            Some(said) => {
+                assert!(
+                    !said.is_empty() && !said.contains("panicked"),
+                    "{}: {said}",
+                    damage.name
+                );
+                format!("does not start: {said}")
+            }
             None => "starts on what is left".to_owned(),
         },
-    };
-    eprintln!(
-        "{}: {} acknowledged, {late} of them in the {:?} after it; ended after {after:?}; after a restart: {found}",
-        damage.name,
-        acknowledged.len(),
-        ON_ITS_WAY,
-    );
+        Left::LogAlone => {
+            let log = fs::read(beside(&place.file(), "-wal")).unwrap();
+            let said = refusal_to_start(place).expect("it starts without its file");
+            assert!(
+                said.contains("waymark.db") && said.contains("-wal"),
+                "{}: {said}",
+                damage.name
+            );
+            assert!(!place.file().exists(), "{}", damage.name);
+            let kept = fs::read(beside(&place.file(), "-wal")).unwrap();
+            assert!(kept == log, "{}: its -wal was changed", damage.name);
+            format!("does not start: {said}")
+        }
+    }
 }
 
 /// What the service says where it does not start on what is left, with a new database forbidden.
