@@ -59,12 +59,7 @@ impl Tenure {
     /// more than that. What is in `busy` is kept until it is not.
     pub(super) async fn renew(&mut self, busy: &BTreeSet<Partition>) -> Result<(), Error> {
         let began = Instant::now();
-        let is_known = std::mem::replace(&mut self.is_known, true);
-        let leases = if is_known && self.is_alone {
-            self.store.leases().await?
-        } else {
-            self.store.renew_leases(&self.me).await?
-        };
+        let leases = self.leases().await?;
         self.renewed = began;
         self.owned = owners(&leases, &self.me);
         let dead = self.dead(&leases);
@@ -103,6 +98,25 @@ impl Tenure {
             self.owned.retain(|partition| !surplus.contains(partition));
         }
         Ok(())
+    }
+
+    /// Who carries what, after a sign of life where somebody looks for one.
+    async fn leases(&mut self) -> Result<Leases, Error> {
+        if self.is_known && self.is_alone {
+            let leases = self.store.leases().await?;
+            let has_row = leases.dispatchers.contains_key(&self.me);
+            // One that was taken over has lost its partitions too, and must not take them back.
+            if has_row || owners(&leases, &self.me).is_empty() {
+                return Ok(leases);
+            }
+            tracing::warn!(
+                "this process has no row among those that carry deliveries; it gets one"
+            );
+        }
+        let leases = self.store.renew_leases(&self.me).await?;
+        // Not before the row is there: without it nothing may be begun.
+        self.is_known = true;
+        Ok(leases)
     }
 
     /// Gives everything back, so that others need not wait.
@@ -146,4 +160,56 @@ fn owners(leases: &Leases, me: &DispatcherId) -> BTreeSet<Partition> {
         .iter()
         .filter(|(_, owner)| owner.as_ref() == Some(me));
     mine.map(|(partition, _)| *partition).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use tempfile::TempDir;
+    use waymark_persistence::{Clock, DatabaseUrl, Settings, test_access::execute};
+
+    use super::*;
+
+    async fn tenure() -> (TempDir, Tenure) {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
+        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
+        let store = Store::open(settings, Clock::system()).await.unwrap();
+        (directory, Tenure::new(store, Duration::from_secs(10)))
+    }
+
+    async fn has_row(tenure: &Tenure) -> bool {
+        let leases = tenure.store.leases().await.unwrap();
+        leases.dispatchers.contains_key(&tenure.me)
+    }
+
+    #[tokio::test]
+    async fn a_row_that_could_not_be_written_is_written_later() {
+        let (_directory, mut tenure) = tenure().await;
+        let refusing = "CREATE TRIGGER full BEFORE INSERT ON dispatchers \
+                        BEGIN SELECT RAISE(ABORT, 'there is no room'); END";
+        execute(&tenure.store, refusing).await.unwrap();
+        assert!(tenure.renew(&BTreeSet::new()).await.is_err());
+        assert!(!has_row(&tenure).await && tenure.owned().is_empty());
+        execute(&tenure.store, "DROP TRIGGER full").await.unwrap();
+        tenure.renew(&BTreeSet::new()).await.unwrap();
+        assert!(has_row(&tenure).await && !tenure.owned().is_empty());
+        let none = tenure.store.note_timers(&tenure.me, &[]);
+        assert!(none.await.unwrap(), "it may begin something");
+    }
+
+    #[tokio::test]
+    async fn a_row_that_is_gone_is_written_again_unless_another_took_over() {
+        let (_directory, mut tenure) = tenure().await;
+        tenure.renew(&BTreeSet::new()).await.unwrap();
+        let gone = "DELETE FROM dispatchers";
+        execute(&tenure.store, gone).await.unwrap();
+        tenure.renew(&BTreeSet::new()).await.unwrap();
+        assert!(has_row(&tenure).await && !tenure.owned().is_empty());
+
+        let mut heir = Tenure::new(tenure.store.clone(), Duration::from_secs(10));
+        heir.renew(&BTreeSet::new()).await.unwrap();
+        tenure.renew(&BTreeSet::new()).await.unwrap();
+        assert!(!has_row(&tenure).await && tenure.owned().is_empty());
+        assert!(has_row(&heir).await && !heir.owned().is_empty());
+    }
 }
