@@ -359,12 +359,15 @@ impl Dispatcher {
         due.retain(|delivery| self.suspects.admits(delivery.id));
         plan.is_cut |= due.len() < found;
         let due = self.lanes.choose(&mut plan, due, &loads);
-        self.suspects
-            .keep(|id| due.iter().any(|delivery| delivery.id == id));
         if plan.is_cut {
             self.look_again = Some(Instant::now() + LOOK_AGAIN);
         }
-        self.keep_known_endpoints(due).await
+        let due = self.keep_known_endpoints(due).await;
+        // Also where the endpoints cannot be read: one that is not begun must not keep its turn.
+        let begun = due.as_deref().unwrap_or_default();
+        self.suspects
+            .keep(|id| begun.iter().any(|delivery| delivery.id == id));
+        due
     }
 
     /// Whether the settings name what takes deliveries of a lane; once it is said where they do not.

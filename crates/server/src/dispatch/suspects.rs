@@ -216,4 +216,15 @@ mod tests {
         suspects.keep(|_| false);
         assert!(suspects.admits(id(2)));
     }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_at_its_last_try_that_is_not_begun_after_all_has_its_turn_again() {
+        let mut suspects = suspects(&[(1, 2), (2, 1)]);
+        assert!(suspects.admits(id(1)));
+        assert!(!suspects.admits(id(2)), "the last try is made alone");
+        suspects.keep(|_| false);
+        assert!(suspects.admits(id(1)));
+        suspects.keep(|_| false);
+        assert!(suspects.admits(id(2)));
+    }
 }

@@ -185,12 +185,12 @@ mod tests {
     #[tokio::test]
     async fn a_row_that_could_not_be_written_is_written_later() {
         let (_directory, mut tenure) = tenure().await;
-        let refusing = "CREATE TRIGGER full BEFORE INSERT ON dispatchers \
+        let refusing = "CREATE TRIGGER refusing BEFORE INSERT ON dispatchers \
                         BEGIN SELECT RAISE(ABORT, 'there is no room'); END";
         execute(&tenure.store, refusing).await.unwrap();
         assert!(tenure.renew(&BTreeSet::new()).await.is_err());
         assert!(!has_row(&tenure).await && tenure.owned().is_empty());
-        execute(&tenure.store, "DROP TRIGGER full").await.unwrap();
+        execute(&tenure.store, "DROP TRIGGER refusing").await.unwrap();
         tenure.renew(&BTreeSet::new()).await.unwrap();
         assert!(has_row(&tenure).await && !tenure.owned().is_empty());
         let none = tenure.store.note_timers(&tenure.me, &[]);
