@@ -8,6 +8,7 @@ mod breaker;
 mod carrier;
 mod clocks;
 mod content;
+mod failing;
 mod in_hand;
 mod lanes;
 mod occasions;
@@ -43,6 +44,7 @@ use self::{
     breaker::Breakers,
     carrier::{Carried, Endpoints, later, unattempted},
     content::Occasion,
+    failing::Failing,
     in_hand::{Ended, InHand},
     lanes::{Answer, LATE, Lanes},
     suspects::Suspects,
@@ -52,7 +54,7 @@ pub(crate) use self::{
     carrier::{Carrier, CarrierError},
     trial::{Tested, TrialLimit, Trials, test},
 };
-use crate::{App, error::chain, settings::DispatchSettings, tracking};
+use crate::{App, settings::DispatchSettings, tracking};
 
 /// How long attempts that are being made may take to end when the process stops.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -109,6 +111,10 @@ pub(crate) struct Dispatcher {
     suspects: Suspects,
     /// What need not be in doubt any more, which has yet to be noted.
     survivors: BTreeSet<DeliveryId>,
+    /// Whether the row of this process names deliveries as under way.
+    is_marked: bool,
+    /// Whether this process had a row when that was last asked.
+    has_row: bool,
     /// When to look again, though nothing happens.
     look_again: Option<Instant>,
     /// Lanes for which the settings name no server, once that was said.
@@ -140,6 +146,8 @@ impl Dispatcher {
             taken_up: BTreeSet::new(),
             suspects: Suspects::default(),
             survivors: BTreeSet::new(),
+            is_marked: false,
+            has_row: true,
             look_again: None,
             unserved: BTreeSet::new(),
         }
@@ -413,51 +421,82 @@ impl Dispatcher {
         Ok(due)
     }
 
-    /// Notes what came of attempts and which ones are begun now, in one transaction, and begins
-    /// them. What could not be noted is kept, and nothing is begun before it is: a database that
-    /// takes no notes must not make targets hear the same again and again.
+    /// Reads what is due, notes what came of attempts and which ones are begun now, in one
+    /// transaction, and begins them. Nothing is begun before it is noted: a database that takes no
+    /// notes must not make targets hear the same again and again.
     async fn carry_on(&mut self, mut due: Vec<Delivery>) -> Result<(), Error> {
         due.retain(|delivery| self.in_hand.take(delivery));
+        // First, so that nothing is noted as begun that cannot be.
+        let (occasions, read) = match occasions::read(&self.store, &due).await {
+            Ok(occasions) => (occasions, Ok(())),
+            Err(error) => {
+                self.let_go(std::mem::take(&mut due));
+                (HashMap::new(), Err(error))
+            }
+        };
+        match self.note(&due).await {
+            Ok(true) => self.begin(due, occasions),
+            noted => {
+                self.let_go(due);
+                noted?;
+            }
+        }
+        read
+    }
+
+    /// Notes what came of attempts, and what is under way as soon as these are begun. Says whether
+    /// they may be. What could not be noted is kept.
+    async fn note(&mut self, due: &[Delivery]) -> Result<bool, Error> {
         let finished = std::mem::take(&mut self.unnoted);
         let ends = finished.iter().map(|finished| finished.delivery.id);
         let survivors = ends.filter(|id| self.suspects.contains(*id));
         self.survivors.extend(survivors);
-        if finished.is_empty() && due.is_empty() && self.survivors.is_empty() {
-            return Ok(());
-        }
-        let survivors: Vec<_> = self.survivors.iter().copied().collect();
-        let in_flight = self.in_hand.in_flight().chain(&due);
+        let in_flight = self.in_hand.in_flight().chain(due);
         let in_flight = in_flight.filter(|delivery| self.suspects.is_to_blame(delivery.id));
         let in_flight: Vec<_> = in_flight.collect();
+        let is_idle = in_flight.is_empty();
+        let marks = !due.is_empty() || (self.is_marked && is_idle);
+        if finished.is_empty() && self.survivors.is_empty() && !marks {
+            return Ok(true);
+        }
+        let survivors: Vec<_> = self.survivors.iter().copied().collect();
         let round = Round {
             finished: &finished,
             cleared: &survivors,
-            in_flight: (!due.is_empty()).then_some(&in_flight),
+            in_flight: marks.then_some(&in_flight),
         };
-        let noted = self.store.carry_on(self.tenure.me(), round);
-        let (noted, occasions) = tokio::join!(noted, occasions::read(&self.store, &due));
-        if noted.is_err() {
-            self.unnoted = finished;
-        } else {
-            for finished in &finished {
-                self.in_hand.end(&finished.delivery);
-            }
-            for id in std::mem::take(&mut self.survivors) {
-                self.suspects.clear(id);
-            }
+        let noted = self.store.carry_on(self.tenure.me(), round).await;
+        if marks {
+            // What failed may have been written all the same.
+            self.is_marked = !is_idle || noted.is_err();
         }
-        match (noted, occasions) {
-            (Ok(true), Ok(occasions)) => {
-                self.begin(due, occasions);
-                Ok(())
+        let noted = match noted {
+            Ok(noted) => noted,
+            Err(error) => {
+                self.unnoted = finished;
+                return Err(error);
             }
-            (noted, occasions) => {
-                for delivery in due {
-                    self.in_hand.end(&delivery);
-                    self.suspects.ended(delivery.id);
-                }
-                noted.and(occasions).map(|_| ())
+        };
+        for finished in &finished {
+            self.in_hand.end(&finished.delivery);
+        }
+        for id in std::mem::take(&mut self.survivors) {
+            self.suspects.clear(id);
+        }
+        if marks {
+            if self.has_row && !noted {
+                tracing::warn!("nothing is delivered: this process has no row among those that do");
             }
+            self.has_row = noted;
+        }
+        Ok(noted)
+    }
+
+    /// Lets go of deliveries that are not begun after all; they are found again.
+    fn let_go(&mut self, due: Vec<Delivery>) {
+        for delivery in due {
+            self.in_hand.end(&delivery);
+            self.suspects.ended(delivery.id);
         }
     }
 
@@ -541,22 +580,4 @@ async fn carry(
         }
     }
     app.carrier.carry(delivery, occasion, endpoints).await
-}
-
-/// What fails is said once, until it works again.
-#[derive(Default)]
-struct Failing(BTreeSet<&'static str>);
-
-impl Failing {
-    fn note(&mut self, what: &'static str, outcome: Result<(), Error>) {
-        match outcome {
-            Ok(()) => {
-                self.0.remove(what);
-            }
-            Err(error) if self.0.insert(what) => {
-                tracing::warn!(error = chain(&error), "{what}; trying on");
-            }
-            Err(error) => tracing::debug!(error = chain(&error), "{what}"),
-        }
-    }
 }

@@ -190,7 +190,9 @@ mod tests {
         execute(&tenure.store, refusing).await.unwrap();
         assert!(tenure.renew(&BTreeSet::new()).await.is_err());
         assert!(!has_row(&tenure).await && tenure.owned().is_empty());
-        execute(&tenure.store, "DROP TRIGGER refusing").await.unwrap();
+        execute(&tenure.store, "DROP TRIGGER refusing")
+            .await
+            .unwrap();
         tenure.renew(&BTreeSet::new()).await.unwrap();
         assert!(has_row(&tenure).await && !tenure.owned().is_empty());
         let none = tenure.store.note_timers(&tenure.me, &[]);

@@ -43,6 +43,7 @@ pub(super) async fn run(
         me,
         known: BTreeSet::new(),
         suspects: BTreeMap::new(),
+        has_row: true,
     };
     loop {
         tick.tick().await;
@@ -58,6 +59,8 @@ struct Timers {
     known: BTreeSet<Partition>,
     /// Orders during whose timers processes ended, and how often.
     suspects: BTreeMap<TimerKey, u32>,
+    /// Whether this process had a row when that was last asked.
+    has_row: bool,
 }
 
 impl Timers {
@@ -99,7 +102,7 @@ impl Timers {
         let (suspects, others): (Vec<_>, Vec<_>) = due.into_iter().partition(is_suspect);
         if !others.is_empty() {
             let keys: Vec<_> = others.iter().map(DueOrder::key).collect();
-            if !store.note_timers(&self.me, &keys).await? {
+            if !self.note(&keys).await? {
                 return Ok(false);
             }
             // Together, so that they share transactions.
@@ -112,6 +115,16 @@ impl Timers {
         }
         self.app.store.note_timers(&self.me, &[]).await?;
         Ok(is_full)
+    }
+
+    /// Notes which timers are about to fire, and says whether they may.
+    async fn note(&mut self, firing: &[TimerKey]) -> Result<bool, Error> {
+        let noted = self.app.store.note_timers(&self.me, firing).await?;
+        if self.has_row && !noted {
+            tracing::warn!("no timer fires: this process has no row among those that do");
+        }
+        self.has_row = noted;
+        Ok(noted)
     }
 
     /// Fires the timer of an order during which a process ended: alone, so that nothing else is
@@ -132,11 +145,11 @@ impl Timers {
             return Ok(true);
         }
         tracing::warn!(order.id = %due.order.id, tries, "a process ended while time took this order on");
-        if !store.note_timers(&self.me, &[key]).await? {
+        if !self.note(&[key]).await? {
             return Ok(false);
         }
         settle(&self.app, due).await?;
-        store.clear_lost_timer(key).await?;
+        self.app.store.clear_lost_timer(key).await?;
         self.suspects.remove(&key);
         Ok(true)
     }
