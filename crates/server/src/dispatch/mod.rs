@@ -47,6 +47,7 @@ use self::{
     failing::Failing,
     in_hand::{Ended, InHand},
     lanes::{Answer, LATE, Lanes},
+    occasions::{Occasions, unread},
     suspects::Suspects,
     tenure::Tenure,
 };
@@ -500,15 +501,18 @@ impl Dispatcher {
         }
     }
 
-    fn begin(&mut self, due: Vec<Delivery>, mut occasions: HashMap<DeliveryId, Occasion>) {
+    fn begin(&mut self, due: Vec<Delivery>, mut occasions: Occasions) {
         for delivery in due {
             let give_way = CancellationToken::new();
-            let Some(occasion) = occasions.remove(&delivery.id) else {
-                let problem = "its order or its entry is gone".to_owned();
-                let carried = unattempted(delivery.clone(), NextStep::GiveUp { problem });
-                self.in_hand
-                    .spawn(delivery, give_way, future::ready(carried));
-                continue;
+            let occasion = match occasions.remove(&delivery.id) {
+                Some(Ok(occasion)) => occasion,
+                missing => {
+                    let next = unread(missing.and_then(Result::err), self.store.clock().now());
+                    let carried = unattempted(delivery.clone(), next);
+                    self.in_hand
+                        .spawn(delivery, give_way, future::ready(carried));
+                    continue;
+                }
             };
             let (app, endpoints) = (Arc::clone(&self.app), Arc::clone(&self.endpoints));
             let attempt = carry(app, delivery.clone(), occasion, endpoints);

@@ -1,24 +1,69 @@
 //! Reads what deliveries are about: their entries, and the orders as these left them.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, slice, time::Duration};
 
 use waymark_domain::{
     delivery::{Delivery, DeliveryId},
     history::LogPosition,
     order::{self, Order},
+    value::Timestamp,
 };
-use waymark_persistence::{Batched, Error, Store};
+use waymark_persistence::{Batched, Error, NextStep, Store};
 
-use super::content::Occasion;
+use super::{carrier::later, content::Occasion};
+use crate::error::chain;
 
 /// How many entries of an order are read at once to see it as it was.
 const REPLAY_CHUNK: usize = 1_000;
+/// How long a delivery waits of which something cannot be read: until somebody has put it right, or
+/// a newer version of the service, which can, has taken over.
+const UNREADABLE_WAIT: Duration = Duration::from_mins(1);
 
-/// Reads what deliveries are about; those are left out whose order or entry is gone.
-pub(super) async fn read(
-    store: &Store,
-    due: &[Delivery],
-) -> Result<HashMap<DeliveryId, Occasion>, Error> {
+/// What deliveries are about, or why that cannot be read.
+pub(super) type Occasions = HashMap<DeliveryId, Result<Occasion, String>>;
+
+/// Reads what deliveries are about; those are left out whose order or entry is gone. What cannot be
+/// read of one is no matter of the others.
+pub(super) async fn read(store: &Store, due: &[Delivery]) -> Result<Occasions, Error> {
+    match read_all(store, due).await {
+        Err(Error::Corrupt { .. }) => {}
+        read => return Ok(read?.into_iter().map(|(id, read)| (id, Ok(read))).collect()),
+    }
+    let mut occasions = HashMap::with_capacity(due.len());
+    for delivery in due {
+        match read_all(store, slice::from_ref(delivery)).await {
+            Ok(read) => occasions.extend(read.into_iter().map(|(id, read)| (id, Ok(read)))),
+            Err(error @ Error::Corrupt { .. }) => {
+                let problem = chain(&error);
+                tracing::error!(
+                    delivery.id = %delivery.id,
+                    order.id = %delivery.order_id,
+                    error = problem,
+                    "what is to be delivered cannot be read"
+                );
+                occasions.insert(delivery.id, Err(problem));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(occasions)
+}
+
+/// What becomes of a delivery that cannot be carried, since something of it cannot be read, or is
+/// gone.
+pub(super) fn unread(problem: Option<String>, now: Timestamp) -> NextStep {
+    match problem {
+        Some(problem) => NextStep::Retry {
+            at: later(now, UNREADABLE_WAIT),
+            problem,
+        },
+        None => NextStep::GiveUp {
+            problem: "its order or its entry is gone".to_owned(),
+        },
+    }
+}
+
+async fn read_all(store: &Store, due: &[Delivery]) -> Result<HashMap<DeliveryId, Occasion>, Error> {
     if due.is_empty() {
         return Ok(HashMap::new());
     }
@@ -80,4 +125,100 @@ async fn as_it_was(store: &Store, now: Order, version: i64) -> Result<Option<Ord
     Ok(order::replay(
         until.take_while(|entry| entry.sequence <= version),
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::{
+        actor::Actor,
+        order::{Context, Customer, NewOrder},
+        value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
+    };
+    use waymark_persistence::{
+        BatchOutcome, Clock, DatabaseUrl, Settings, Step, StepChange, Unit, UnitMode,
+        test_access::execute,
+    };
+
+    use super::*;
+    use crate::dispatch::sample::delivery;
+
+    fn creation(id: &str) -> Step {
+        let (workflow, id) = (
+            WorkflowCode::new("order").unwrap(),
+            OrderId::new(id).unwrap(),
+        );
+        let order = NewOrder {
+            workflow: workflow.clone(),
+            id: id.clone(),
+            state: None,
+            status: None,
+            lines: Vec::new(),
+            currency: None,
+            grand_total: Money::default(),
+            store_view: None,
+            customer: Customer::default(),
+            attributes: Attributes::default(),
+        };
+        let context = Context {
+            actor: Actor::system(),
+            comment: Comment::default(),
+            notify_customer: false,
+            visible_to_customer: false,
+            metadata: Metadata::default(),
+            request_id: None,
+        };
+        Step {
+            workflow,
+            order_id: id,
+            request: None,
+            change: StepChange::Create(Box::new(order), context),
+        }
+    }
+
+    #[tokio::test]
+    async fn one_that_cannot_be_read_is_no_matter_of_the_others() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
+        let store = Store::open(settings, Clock::system()).await.unwrap();
+        let workflow = WorkflowCode::new("order").unwrap();
+        crate::preset::load(&store, "magento", &workflow)
+            .await
+            .unwrap();
+        let unit = Unit {
+            steps: ["A-1", "A-2", "A-3"].map(creation).to_vec(),
+            mode: UnitMode::Separate,
+        };
+        let BatchOutcome { written, .. } = store.commit(vec![unit]).await;
+        let due = written.iter().map(|batched| Delivery {
+            id: DeliveryId {
+                position: batched.logged.position,
+                number: 0,
+            },
+            workflow: workflow.clone(),
+            order_id: batched.logged.order_id.clone(),
+            ..delivery("erp", 1)
+        });
+        let mut due: Vec<_> = due.collect();
+        due.sort_by(|one, other| one.order_id.as_str().cmp(other.order_id.as_str()));
+        assert_eq!(due.len(), 3);
+        let broken = "UPDATE orders SET body = '{}' WHERE id = 'A-2'";
+        execute(&store, broken).await.unwrap();
+
+        let mut read = read(&store, &due).await.unwrap();
+        for readable in [&due[0], &due[2]] {
+            let occasion = read.remove(&readable.id).unwrap().unwrap();
+            assert_eq!(occasion.order.id, readable.order_id);
+        }
+        let problem = read.remove(&due[1].id).unwrap().unwrap_err();
+        assert!(problem.contains("orders"), "{problem}");
+        let now = Timestamp::from_micros(1_000_000);
+        assert_eq!(
+            unread(Some(problem.clone()), now),
+            NextStep::Retry {
+                at: Timestamp::from_micros(61_000_000),
+                problem,
+            }
+        );
+    }
 }
