@@ -21,6 +21,8 @@ use crate::{
 /// How far the time of a change may be ahead of the clock. Clocks of two replicas always differ a
 /// little.
 const AHEAD_MICROS_MAX: i64 = 1_000_000;
+/// How many deliveries are put right in one transaction.
+const AT_ONCE: i64 = 200;
 
 /// Deliveries of a lane and partition that changed last after an instant.
 #[derive(Debug)]
@@ -29,6 +31,9 @@ pub(super) struct Ahead {
     partition: i32,
     now: i64,
     until: i64,
+    /// From when on they are due.
+    from: i64,
+    limit: i64,
 }
 
 row_statement! {
@@ -38,17 +43,20 @@ row_statement! {
     "UPDATE deliveries SET due_time = CASE WHEN due_time > update_time THEN " now: BigInt,
     " + (due_time - update_time) ELSE " now: BigInt,
     " END, update_time = " now: BigInt,
-    " WHERE lane = " lane: Text,
-    " AND partition = " partition: Integer,
-    " AND due_time > " now: BigInt,
-    " AND update_time > " until: BigInt;
-    ""
+    " WHERE partition = " partition: Integer,
+    " AND (log_offset, number) IN (SELECT d.log_offset, d.number FROM deliveries d WHERE d.lane = " lane: Text,
+    " AND d.partition = " partition: Integer,
+    " AND d.due_time >= " from: BigInt,
+    " AND d.update_time > " until: BigInt,
+    " ORDER BY d.due_time LIMIT " limit: BigInt;
+    ")"
 }
 
 impl Store {
     /// Lets deliveries of some partitions that have last changed more than a second from now wait
     /// for their next attempt from now on, and says how many. An attempt that is under way is left
-    /// alone, and repeated under the same id where it fails.
+    /// alone, and repeated under the same id where it fails. This is done a few at a time, so that
+    /// it holds up nobody.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
@@ -75,25 +83,59 @@ impl Store {
                 ahead.push(lane);
             }
         }
-        if ahead.is_empty() {
-            return Ok(0);
-        }
-        let written = self.database().write(&[], async |tx| {
-            let owned = owned(tx, me, partitions).await?;
-            let mut count = 0;
-            for lane in &ahead {
-                for partition in &owned {
-                    let ahead = Ahead {
-                        lane: lane.clone(),
-                        partition: *partition,
-                        now,
-                        until,
-                    };
-                    count += on_conn!(tx, |c| PutRight(&ahead).execute(c).await)?;
-                }
+        let mut count = 0;
+        for lane in &ahead {
+            for partition in partitions {
+                let ahead = Ahead {
+                    lane: lane.clone(),
+                    partition: partition.number(),
+                    now,
+                    until,
+                    from: now.saturating_add(1),
+                    limit: AT_ONCE,
+                };
+                count += self.put_lane_right(me, *partition, ahead).await?;
             }
-            Ok(Ending::Commit(count))
-        });
-        written.await.map_err(before)
+        }
+        Ok(count)
+    }
+
+    async fn put_lane_right(
+        &self,
+        me: &DispatcherId,
+        partition: Partition,
+        mut ahead: Ahead,
+    ) -> Result<usize, Error> {
+        let here = BTreeSet::from([partition]);
+        let mut count = 0;
+        loop {
+            // Those before the first one need not be looked at again, nor under the lock.
+            let found = self.database().read(async |tx| {
+                let first = deliveries::table
+                    .filter(deliveries::lane.eq(ahead.lane.as_str()))
+                    .filter(deliveries::partition.eq(ahead.partition))
+                    .filter(deliveries::due_time.ge(ahead.from))
+                    .filter(deliveries::update_time.gt(ahead.until))
+                    .order(deliveries::due_time)
+                    .select(deliveries::due_time);
+                Ok(on_conn!(tx, |c| first.first::<Option<i64>>(c).await).optional()?)
+            });
+            let Some(Some(first)) = found.await? else {
+                return Ok(count);
+            };
+            ahead.from = first;
+            let written = self.database().write(&[], async |tx| {
+                if owned(tx, me, &here).await?.is_empty() {
+                    return Ok(Ending::RollBack(0));
+                }
+                let updated = on_conn!(tx, |c| PutRight(&ahead).execute(c).await)?;
+                Ok(Ending::Commit(updated))
+            });
+            let updated = written.await.map_err(before)?;
+            if updated == 0 {
+                return Ok(count);
+            }
+            count += updated;
+        }
     }
 }

@@ -12,6 +12,9 @@ use crate::{
     tx::{Ending, Tx, before, on_conn},
 };
 
+/// How many orders become due in one transaction.
+const ORDERS_AT_ONCE: i64 = 200;
+
 /// An order that is due, as it was found.
 #[derive(Debug, Clone)]
 pub struct DueOrder {
@@ -77,26 +80,50 @@ impl Store {
 
     /// Makes orders of a partition due now that wait for their time and were changed last at an
     /// instant that is yet to come, and says how many: the dispatcher looks at each, and puts right
-    /// what waits since such an instant.
+    /// what waits since such an instant. This is done a few at a time, so that it holds up nobody.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
     pub async fn look_at_orders_of_the_future(&self, partition: Partition) -> Result<usize, Error> {
         let now = self.clock().now().micros();
-        let rows = || {
-            orders::table
-                .filter(orders::partition.eq(partition.number()))
-                .filter(orders::due_time.gt(now))
-                .filter(orders::update_time.gt(now))
-        };
-        let written = self.database().write(&[], async |tx| {
-            let count = on_conn!(tx, |c| diesel::update(rows())
-                .set(orders::due_time.eq(Some(now)))
-                .execute(c)
-                .await)?;
-            Ok(Ending::Commit(count))
-        });
-        written.await.map_err(before)
+        let locks = [partition];
+        let mut count = 0;
+        let mut from = now.saturating_add(1);
+        loop {
+            let waiting = || {
+                orders::table
+                    .filter(orders::partition.eq(partition.number()))
+                    .filter(orders::due_time.ge(from))
+                    .filter(orders::update_time.gt(now))
+            };
+            let found = self.database().read(async |tx| {
+                let rows = waiting()
+                    .select((orders::order_key, orders::due_time))
+                    .order(orders::due_time)
+                    .limit(ORDERS_AT_ONCE);
+                let rows: Vec<(i64, Option<i64>)> = on_conn!(tx, |c| rows.load(c).await)?;
+                Ok(rows)
+            });
+            let found = found.await?;
+            let keys: Vec<i64> = found.iter().map(|(key, _)| *key).collect();
+            let Some((_, Some(last))) = found.last().copied() else {
+                return Ok(count);
+            };
+            let written = self.database().write(&locks, async |tx| {
+                let rows = waiting().filter(orders::order_key.eq_any(keys.clone()));
+                let updated = on_conn!(tx, |c| diesel::update(rows)
+                    .set(orders::due_time.eq(Some(now)))
+                    .execute(c)
+                    .await)?;
+                Ok(Ending::Commit(updated))
+            });
+            count += written.await.map_err(before)?;
+            let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= ORDERS_AT_ONCE);
+            if !is_full {
+                return Ok(count);
+            }
+            from = last;
+        }
     }
 
     /// Sets when an order is due next, as long as nothing happened to it, nor to the timers of its

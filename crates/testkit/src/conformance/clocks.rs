@@ -17,7 +17,7 @@ use super::carrying::{account, all_of, carrier, declare, everything, finish, lan
 use crate::{
     Fixture,
     build::{
-        act, comment, commit, create, create_as, done, expecting, new_order, order_id,
+        act, all, comment, commit, create, create_as, done, expecting, new_order, order_id,
         order_workflow, state,
     },
 };
@@ -231,6 +231,37 @@ pub async fn waits_that_began_under_a_clock_that_was_ahead_are_put_right(fixture
 
 fn later_than(instant: Timestamp, by: Duration) -> Timestamp {
     Timestamp::from_micros(instant.micros() + i64::try_from(by.as_micros()).unwrap())
+}
+
+pub async fn many_that_a_clock_has_put_off_are_put_right(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    let me = carrier(store).await;
+    let right = ahead(fixture);
+    // More than one transaction takes, in each partition.
+    let steps = (0..1_000).map(|number| unpaid(&format!("A-{number}")));
+    let created = all(store, steps.collect()).await;
+    assert!(created.iter().all(Result::is_ok));
+    fixture.time.set(right);
+
+    let partitions = all_of(store);
+    let waiting = everything(store).await.len();
+    assert!(waiting >= 1_000, "{waiting}");
+    let put_right = store.put_deliveries_right(&me, &partitions).await;
+    assert_eq!(put_right.unwrap(), waiting);
+    let again = store.put_deliveries_right(&me, &partitions).await;
+    assert_eq!(again.unwrap(), 0);
+    let all_due = everything(store).await;
+    assert!(all_due.iter().all(|d| d.due_time == Some(right)));
+
+    for expected in [1_000, 0] {
+        let mut count = 0;
+        for partition in &partitions {
+            let looked_at = store.look_at_orders_of_the_future(*partition).await;
+            count += looked_at.unwrap();
+        }
+        assert_eq!(count, expected);
+    }
 }
 
 pub async fn holds_expire_by_the_clock(fixture: &Fixture) {

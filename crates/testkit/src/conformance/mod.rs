@@ -60,6 +60,7 @@ macro_rules! conformance_suite {
                 timers_go_by_the_clock,
                 a_timer_fires_while_the_log_is_ahead,
                 waits_that_began_under_a_clock_that_was_ahead_are_put_right,
+                many_that_a_clock_has_put_off_are_put_right,
                 holds_expire_by_the_clock,
             ],
             commits: [
