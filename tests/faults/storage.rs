@@ -360,7 +360,7 @@ async fn after_restart(
         },
         Left::LogAlone => {
             let log = fs::read(beside(&place.file(), "-wal")).unwrap();
-            let said = refusal_to_start(place).expect("it starts without its file");
+            let said = refusal_to_start(place).unwrap_or_default();
             assert!(
                 said.contains("waymark.db") && said.contains("-wal"),
                 "{}: {said}",

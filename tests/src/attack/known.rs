@@ -245,7 +245,8 @@ impl<'s> Stage<'s> {
         let mut bomb = "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
         for level in 1..10 {
             let below = vec![format!("*a{}", level - 1); 10].join(", ");
-            bomb += &format!("a{level}: &a{level} [{below}]\n");
+            let line = format!("a{level}: &a{level} [{below}]\n");
+            bomb.push_str(&line);
         }
         let request = v1::ApplyWorkflowRequest {
             workflow: "texts".to_owned(),

@@ -244,41 +244,43 @@ fn likely(message: &MessageDescriptor, dice: &mut Dice, depth: usize) -> Vec<u8>
     bytes
 }
 
+/// Texts that a request may have in any place.
+const TEXTS: [&str; 25] = [
+    "",
+    "a",
+    "order",
+    "attacked",
+    "attacked0",
+    "open",
+    "here",
+    "go",
+    "1",
+    "-1",
+    "true",
+    "\u{202e}",
+    "a\u{0}b",
+    "9999999999999999999",
+    "*",
+    "large",
+    "order.lines.0.sku",
+    "a.b.c.d.e.f.g.h",
+    ".",
+    "lines,lines",
+    "transition.go.a0",
+    "https://user@[::1]:0/%00?#",
+    "\u{1f469}\u{200d}\u{1f469}",
+    "a\r\nb: c",
+    "%s%n{}\'--",
+];
+/// No text, and text that is cut in a letter.
+const BROKEN: [&[u8]; 4] = [
+    &[0xff],
+    &[0xc3],
+    &[0xed, 0xa0, 0x80],
+    &[0xf4, 0x90, 0x80, 0x80],
+];
+
 fn value(bytes: &mut Vec<u8>, field: &FieldDescriptor, dice: &mut Dice, depth: usize) {
-    const TEXTS: [&str; 25] = [
-        "",
-        "a",
-        "order",
-        "attacked",
-        "attacked0",
-        "open",
-        "here",
-        "go",
-        "1",
-        "-1",
-        "true",
-        "\u{202e}",
-        "a\u{0}b",
-        "9999999999999999999",
-        "*",
-        "large",
-        "order.lines.0.sku",
-        "a.b.c.d.e.f.g.h",
-        ".",
-        "lines,lines",
-        "transition.go.a0",
-        "https://user@[::1]:0/%00?#",
-        "\u{1f469}\u{200d}\u{1f469}",
-        "a\r\nb: c",
-        "%s%n{}\'--",
-    ];
-    // No text, and text that is cut in a letter.
-    const BROKEN: [&[u8]; 4] = [
-        &[0xff],
-        &[0xc3],
-        &[0xed, 0xa0, 0x80],
-        &[0xf4, 0x90, 0x80, 0x80],
-    ];
     match field.kind() {
         Kind::Message(inner) => {
             let inside = if depth == 0 {

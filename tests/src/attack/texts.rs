@@ -1,5 +1,45 @@
 //! Texts of actions that once ended the server or held everybody up, and their kin.
 
+/// Those that are short.
+const FIXED: [(&str, &str); 14] = [
+    (
+        "a text in which each letter is replaced by a long one",
+        "{{ ('x' * 100000) | replace('x', 'y' * 100000) | length }}",
+    ),
+    (
+        "lines joined by a long text",
+        "{{ order.lines | map(attribute='sku') | join('y' * 50000000) }}",
+    ),
+    ("a text repeated", "{{ 'x' * 100000000 }}"),
+    ("a list repeated", "{{ (['aaaaaaaa'] * 100000000)|join }}"),
+    ("lines in many slices", "{{ order.lines|slice(100000000) }}"),
+    (
+        "lines in many batches",
+        "{{ order.lines|batch(100000000) }}",
+    ),
+    ("a text indented", "{{ order.id|indent(1000000000, true) }}"),
+    ("a text in the middle", "{{ order.id|center(1000000000) }}"),
+    ("a long range", "{{ range(1000000000)|length }}"),
+    (
+        "a range in a range",
+        "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
+    ),
+    (
+        "lines in lines in lines",
+        "{% for a in order.lines %}{% for b in order.lines %}{% for c in order.lines %}{{ c.name }}\
+         {% endfor %}{% endfor %}{% endfor %}",
+    ),
+    (
+        "a loop that calls itself",
+        "{% for a in order.lines recursive %}{{ loop(order.lines) }}{% endfor %}",
+    ),
+    (
+        "a macro that calls itself",
+        "{% macro m(a) %}{{ m(a) }}{{ m(a) }}{% endmacro %}{{ m(1) }}",
+    ),
+    ("a large power", "{{ 10 ** 1000000000 }}"),
+];
+
 /// The texts, each with its name.
 pub fn texts() -> Vec<(&'static str, String)> {
     let doubled = |first: &str, step: &str, times: usize, end: &str| {
@@ -8,45 +48,7 @@ pub fn texts() -> Vec<(&'static str, String)> {
     };
     let letters = "\"aaaaaaaa\"";
     let repeated = |what: &str, times: usize, with: &str| vec![what; times].join(with);
-    let fixed: [(&str, &str); 14] = [
-        (
-            "a text in which each letter is replaced by a long one",
-            "{{ ('x' * 100000) | replace('x', 'y' * 100000) | length }}",
-        ),
-        (
-            "lines joined by a long text",
-            "{{ order.lines | map(attribute='sku') | join('y' * 50000000) }}",
-        ),
-        ("a text repeated", "{{ 'x' * 100000000 }}"),
-        ("a list repeated", "{{ (['aaaaaaaa'] * 100000000)|join }}"),
-        ("lines in many slices", "{{ order.lines|slice(100000000) }}"),
-        (
-            "lines in many batches",
-            "{{ order.lines|batch(100000000) }}",
-        ),
-        ("a text indented", "{{ order.id|indent(1000000000, true) }}"),
-        ("a text in the middle", "{{ order.id|center(1000000000) }}"),
-        ("a long range", "{{ range(1000000000)|length }}"),
-        (
-            "a range in a range",
-            "{% for a in range(100000) %}{% for b in range(100000) %}{% endfor %}{% endfor %}",
-        ),
-        (
-            "lines in lines in lines",
-            "{% for a in order.lines %}{% for b in order.lines %}{% for c in order.lines %}{{ c.name }}\
-             {% endfor %}{% endfor %}{% endfor %}",
-        ),
-        (
-            "a loop that calls itself",
-            "{% for a in order.lines recursive %}{{ loop(order.lines) }}{% endfor %}",
-        ),
-        (
-            "a macro that calls itself",
-            "{% macro m(a) %}{{ m(a) }}{{ m(a) }}{% endmacro %}{{ m(1) }}",
-        ),
-        ("a large power", "{{ 10 ** 1000000000 }}"),
-    ];
-    let mut texts: Vec<_> = fixed.map(|(name, text)| (name, text.to_owned())).into();
+    let mut texts: Vec<_> = FIXED.map(|(name, text)| (name, text.to_owned())).into();
     texts.extend([
         (
             "a text that doubles 36 times",

@@ -64,6 +64,10 @@ fn every_field_may_be_given_as_often_as_fits() {
 
 /// A few of each request; `WAYMARK_TEST_MIXTURES` makes it so many.
 #[test]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "what a test is asked for is no setting"
+)]
 fn mixtures_may_be_given() {
     let _turn = TURN.lock().unwrap();
     let given = std::env::var("WAYMARK_TEST_MIXTURES");

@@ -144,12 +144,11 @@ fn long_text(document: &str) -> Option<usize> {
     for (index, byte) in document.bytes().enumerate() {
         match (begin, byte) {
             (None, b'"') => begin = Some(index),
-            (None, _) => {}
-            (Some(begun), _) if index - begun > TEXT_BYTES_MAX => return begin,
+            (Some(first), _) if index - first > TEXT_BYTES_MAX => return begin,
             (Some(_), _) if is_escaped => is_escaped = false,
             (Some(_), b'\\') => is_escaped = true,
             (Some(_), b'"') => begin = None,
-            (Some(_), _) => {}
+            (None | Some(_), _) => {}
         }
     }
     None

@@ -37,13 +37,12 @@ pub(super) async fn list(
     telemetry::note_order(&order_id);
     let (published, order) = view::find(app, &workflow, &order_id).await?;
     let now = app.store().clock().now();
-    let judged = match judge_here(&published, &order, &actor, now) {
-        Some(judged) => judged,
-        None => {
-            let published = Arc::clone(&published);
-            let judge = async move { Ok(order::available(&published.graph, &order, &actor, now)) };
-            app.read_many(judge).await?
-        }
+    let judged = if let Some(judged) = judge_here(&published, &order, &actor, now) {
+        judged
+    } else {
+        let published = Arc::clone(&published);
+        let judge = async move { Ok(order::available(&published.graph, &order, &actor, now)) };
+        app.read_many(judge).await?
     };
     let listed = judged
         .iter()
