@@ -47,8 +47,8 @@ pub use catalog::Published;
 pub use chunk::{Chunk, ChunkLimit};
 pub use clock::{Clock, ManualClock};
 pub use commit::{
-    BatchOutcome, CommitError, CommitRound, Committed, Refusal, Rehearsal, Request, Step,
-    StepChange, StepError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState, lookup::Head,
+    BatchOutcome, CommitError, CommitRound, Committed, Refusal, Request, Step, StepChange,
+    StepError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState, lookup::Head,
 };
 pub use deliveries::{
     Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,

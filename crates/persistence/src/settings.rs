@@ -118,6 +118,9 @@ pub struct Settings {
     /// How long deciding an atomic unit, which cannot be cut, may take; one that takes longer is
     /// refused.
     pub atomic_budget: Duration,
+    /// How many bytes of orders, as they are stored, a transaction reads before it ends with what it
+    /// has. An atomic unit whose orders take more is refused, and a rehearsal that has to keep more.
+    pub orders_bytes_max: usize,
     /// The name that PostgreSQL lists the connections under.
     pub application_name: String,
 }
@@ -138,6 +141,7 @@ impl Settings {
             commit_patience: Duration::from_secs(5),
             batch_budget: Duration::from_millis(25),
             atomic_budget: Duration::from_millis(100),
+            orders_bytes_max: 16 << 20,
             application_name: "waymark".to_owned(),
         }
     }

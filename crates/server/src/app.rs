@@ -40,7 +40,7 @@ pub struct App {
 }
 
 impl App {
-    /// The store, for reads and rehearsals.
+    /// The store, for single reads.
     pub fn store(&self) -> &Store {
         &self.store
     }

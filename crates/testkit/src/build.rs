@@ -233,6 +233,7 @@ pub fn separate(steps: Vec<Step>) -> Unit {
     Unit {
         steps,
         mode: UnitMode::Separate,
+        return_orders: true,
     }
 }
 
@@ -241,6 +242,7 @@ pub fn atomic(steps: Vec<Step>) -> Unit {
     Unit {
         steps,
         mode: UnitMode::Atomic,
+        return_orders: true,
     }
 }
 

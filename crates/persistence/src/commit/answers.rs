@@ -1,9 +1,46 @@
 //! What units are answered, put together from what became of their pieces.
 
+use waymark_domain::order::Order;
+
 use super::{
     CommitError, Committed, Refusal, StepError, Unit, UnitOutcome, UnitProgress, UnitState,
     attempt::{Piece, PieceOutcome},
 };
+
+/// What the orders of a unit's answers may take together, as reckoned here. It is several times
+/// what an answer to a call may, and what does not fit into that is not shown.
+pub(super) const ORDERS_BYTES_MAX: usize = 8 << 20;
+/// What a line of an order takes, or a hold on it, with its texts.
+const ITEM_BYTES: usize = 512;
+/// What an attribute takes beside its texts.
+const ATTRIBUTE_BYTES: usize = 64;
+
+/// The order as an answer has it: none where there is no room for it, of which it takes its part.
+pub(super) fn shown(order: &Order, room: &mut usize) -> Option<Order> {
+    *room = room.checked_sub(reckoned_bytes(order))?;
+    Some(order.clone())
+}
+
+/// What an order takes in memory. It decides how many are kept, so it need not be exact.
+fn reckoned_bytes(order: &Order) -> usize {
+    let attributes = order.attributes.as_map().iter();
+    let attributes = attributes.map(|(key, value)| key.len() + value.len() + ATTRIBUTE_BYTES);
+    let items = (order.lines.len() + order.holds.len()) * ITEM_BYTES;
+    size_of::<Order>() + items + attributes.sum::<usize>()
+}
+
+/// Drops the orders that came later than there was room for.
+fn fit_orders(answers: &mut [StepAnswer]) {
+    let mut room = ORDERS_BYTES_MAX;
+    for committed in answers.iter_mut().flatten() {
+        if let Some(order) = &committed.order {
+            match room.checked_sub(reckoned_bytes(order)) {
+                Some(left) => room = left,
+                None => committed.order = None,
+            }
+        }
+    }
+}
 
 type StepAnswer = Result<Committed, StepError>;
 
@@ -53,6 +90,7 @@ impl Answers {
                             .into_iter()
                             .map(|step| step.map_err(StepError::Refused)),
                     );
+                    fit_orders(answers);
                 }
                 (Err((index, refusal)), answer) => *answer = Answer::Refused { index, refusal },
                 (Ok(_), Answer::Refused { .. }) => {}

@@ -7,7 +7,7 @@ use waymark_domain::{history::LogPosition, partition::Partition, value::Workflow
 
 use super::{
     Committed, Refusal, Step, Unit, UnitMode,
-    budget::Budget,
+    budget::{Budget, READ_AHEAD},
     turns::{Decided, Turn, Turns, read_ahead, turns_of},
     working::{Purpose, Working},
     write::{self, Mark, Written},
@@ -95,7 +95,7 @@ pub(super) async fn attempt(
     doubtful: &mut Option<Batch>,
 ) -> Result<Ending<Batch>, Error> {
     let mut turns = turns_of(&group.pieces);
-    let first = read_ahead(group.units, &mut turns);
+    let first = read_ahead(group.units, &mut turns, READ_AHEAD);
     let mut working = Working::load(store, tx, locked, &first, Purpose::Commit).await?;
     if let Some((position, id)) = doubtful.as_ref().and_then(Batch::proof) {
         let found = history::batch(tx, position).await?;
@@ -107,8 +107,10 @@ pub(super) async fn attempt(
         let came = group.join(latecomers(&|unit| is_covered(store, locked, unit)));
         if !came.is_empty() {
             turns.extend(turns_of(&came));
-            let more = read_ahead(group.units, &mut turns);
-            working.join(tx, &more).await?;
+            if !working.is_full() {
+                let more = read_ahead(group.units, &mut turns, READ_AHEAD);
+                working.join(tx, &more).await?;
+            }
         }
     }
     let decided = decide(store, tx, &mut working, (group.units.as_slice(), turns)).await?;

@@ -15,7 +15,10 @@ const SLICE: Duration = Duration::from_millis(2);
 /// How long one step may be decided, whatever its guards were reckoned to cost.
 const STEP_MAX: Duration = Duration::from_millis(500);
 
-/// How long steps may be decided.
+/// How many steps are read ahead in one round trip.
+pub(super) const READ_AHEAD: usize = 128;
+
+/// How long steps may be decided, and how much of the orders may be in memory meanwhile.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Budget {
     /// The steps of a transaction, those of atomic units apart.
@@ -24,6 +27,10 @@ pub(super) struct Budget {
     pub(super) slice: Duration,
     /// The steps of an atomic unit together.
     pub(super) whole: Duration,
+    /// How many bytes the orders of an atomic unit may take together, as they are stored.
+    pub(super) orders_bytes: usize,
+    /// How many steps are read ahead in one round trip.
+    pub(super) read_ahead: usize,
 }
 
 impl Budget {
@@ -33,12 +40,21 @@ impl Budget {
             batch: settings.batch_budget,
             slice: SLICE.min(settings.batch_budget),
             whole: settings.atomic_budget,
+            orders_bytes: settings.orders_bytes_max,
+            read_ahead: READ_AHEAD,
         }
     }
 
     /// The refusal of an atomic unit that takes longer.
     pub(super) fn refusal(&self) -> Refusal {
         Refusal::TooCostly { budget: self.whole }
+    }
+
+    /// The refusal of a unit whose orders take more memory.
+    pub(super) fn refusal_of_size(&self) -> Refusal {
+        Refusal::TooLarge {
+            bytes_max: self.orders_bytes,
+        }
     }
 }
 

@@ -20,8 +20,6 @@ mod turns;
 mod working;
 mod write;
 
-pub use rehearse::Rehearsal;
-
 use std::{collections::BTreeSet, sync::Arc, time::Duration};
 
 use waymark_domain::{
@@ -71,6 +69,8 @@ pub struct Unit {
     pub steps: Vec<Step>,
     /// What a refused step means for the others.
     pub mode: UnitMode,
+    /// Whether the orders after the steps are wanted, as many as may be kept until all are answered.
+    pub return_orders: bool,
 }
 
 /// What a refused step means for the other steps of its unit.
@@ -176,8 +176,9 @@ pub enum UnitOutcome {
 /// A step as it was committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Committed {
-    /// The order after the step; after a replay, as it stands now.
-    pub order: Order,
+    /// The order after the step; after a replay, as it stands now. None where the unit does not
+    /// want it, or where its orders are too large to be kept together.
+    pub order: Option<Order>,
     /// The entry of the step and the automatic ones that it set off. Offset 0 means that
     /// the step was only rehearsed.
     pub entries: Vec<Logged>,
@@ -235,6 +236,12 @@ pub enum Refusal {
         /// How long it may take.
         budget: Duration,
     },
+    /// Deciding it takes more of the orders in memory at once than it may have.
+    #[error("deciding it takes more than {bytes_max} bytes of orders in memory at once")]
+    TooLarge {
+        /// How many bytes of orders, as they are stored, it may have.
+        bytes_max: usize,
+    },
     /// A rule of the workflow forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -248,7 +255,7 @@ impl Refusal {
             Self::WorkflowNotFound { .. } => "WORKFLOW_NOT_FOUND",
             Self::OrderNotFound { .. } => "ORDER_NOT_FOUND",
             Self::OrderExists { .. } => "ORDER_EXISTS",
-            Self::TooCostly { .. } => "TOO_COSTLY",
+            Self::TooCostly { .. } | Self::TooLarge { .. } => "TOO_COSTLY",
             Self::Rejected(rejection) => rejection.reason(),
         }
     }

@@ -1,16 +1,16 @@
-//! What a commit would answer. Nothing is locked meanwhile, and the connection is
-//! given back before anything is decided, which may be done elsewhere; what takes long
-//! lets other tasks of its thread have their turn in between.
+//! What a commit would answer. Nothing is locked meanwhile, orders are read a few at a time, and
+//! the connection is given back before anything is decided; what takes long lets other tasks of
+//! its thread have their turn in between. An order is forgotten as soon as no later step is
+//! about it.
 
 use std::time::Duration;
 
 use super::{
-    CommitError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
+    Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
     answers::Answers,
-    attempt::{Piece, PieceOutcome, partitions, pieces},
+    attempt::{PieceOutcome, partitions, pieces},
     budget::{Budget, Stretch},
-    retry::report,
-    turns::{Turns, all_read},
+    turns::{Decided, Turns, read_ahead, turns_of},
     working::{Purpose, Working},
 };
 use crate::{Error, Refusal, Store};
@@ -18,87 +18,77 @@ use crate::{Error, Refusal, Store};
 /// How long deciding a rehearsal may take.
 const REHEARSAL_MAX: Duration = Duration::from_secs(1);
 
-/// A unit that was not decided yet, with what the database has for it now.
-pub struct Rehearsal {
-    units: Vec<Unit>,
-    pieces: Vec<Piece>,
-    answers: Answers,
-    working: Working,
-    budget: Budget,
+/// How many steps are read ahead: many rehearsals may be under way.
+const READ_AHEAD: usize = 16;
+
+/// Says what a commit of a unit would answer.
+pub(super) async fn rehearse(store: &Store, unit: Unit) -> Result<UnitOutcome, Error> {
+    let (units, mut answers) = Answers::of(vec![UnitProgress::new(unit)]);
+    let pieces = pieces(&units, |_| 0, 0);
+    let mut waiting = turns_of(&pieces);
+    let first = read_ahead(&units, &mut waiting, READ_AHEAD);
+    let all: Vec<_> = units.iter().flat_map(|unit| &unit.steps).collect();
+    let partitions = partitions(store, &units, &pieces);
+    let loaded = store.database().snapshot(async |tx| {
+        let mut working = Working::load(store, tx, &partitions, &first, Purpose::Rehearse).await?;
+        working.find_workflows(tx, &all).await?;
+        Ok(working)
+    });
+    let mut working = loaded.await?;
+    let of_batch = Budget::of(store.settings());
+    let budget = Budget {
+        batch: of_batch.slice,
+        read_ahead: READ_AHEAD,
+        ..of_batch
+    };
+    let turns = Turns::new(&units, waiting, budget);
+    let (decided, refusal) = decide(store, &mut working, turns, budget).await?;
+    answers.put(decided.outcomes);
+    for piece in decided.rest {
+        let mode = units.get(piece.unit).map(|unit| unit.mode);
+        let outcome: PieceOutcome = match mode {
+            Some(UnitMode::Atomic) => Err((piece.steps.start, refusal.clone())),
+            Some(UnitMode::Separate) | None => {
+                Ok(piece.steps.clone().map(|_| Err(refusal.clone())).collect())
+            }
+        };
+        answers.put(vec![(piece, outcome)]);
+    }
+    Ok(match answers.finish(units).pop() {
+        Some(UnitState::Ended(Ok(outcome))) => outcome,
+        Some(UnitState::Ended(Err(_)) | UnitState::Unfinished(_)) | None => {
+            UnitOutcome::Done(Vec::new())
+        }
+    })
 }
 
-impl Rehearsal {
-    pub(super) async fn load(store: &Store, unit: Unit) -> Result<Self, Error> {
-        let (units, answers) = Answers::of(vec![UnitProgress::new(unit)]);
-        let pieces = pieces(&units, |_| 0, 0);
-        let (_, steps) = all_read(&units, &pieces);
-        let partitions = partitions(store, &units, &pieces);
-        let loaded = store.database().snapshot(async |tx| {
-            Working::load(store, tx, &partitions, &steps, Purpose::Rehearse).await
-        });
-        let working = loaded.await?;
-        let of_batch = Budget::of(store.settings());
-        let budget = Budget {
-            batch: of_batch.slice,
-            ..of_batch
-        };
-        Ok(Self {
-            units,
-            pieces,
-            answers,
-            working,
-            budget,
-        })
-    }
-
-    /// Says what a commit would answer. It takes up to a second of a processor, and no database.
-    ///
-    /// # Errors
-    /// Returns [`CommitError`] when something that was read is not in order.
-    pub async fn decide(self) -> Result<UnitOutcome, CommitError> {
-        self.decided().await.map_err(|error| {
-            report(&error, "a rehearsal failed");
-            CommitError::from(&error)
-        })
-    }
-
-    async fn decided(self) -> Result<UnitOutcome, Error> {
-        let Self {
-            units,
-            pieces,
-            mut answers,
-            mut working,
-            budget,
-        } = self;
-        let (turns, _) = all_read(&units, &pieces);
-        let mut turns = Turns::new(&units, turns, budget);
-        let mut spent = Duration::ZERO;
-        while turns.go_on() && spent < REHEARSAL_MAX {
-            let stretch = Stretch::begin();
-            turns.run(&mut working)?;
-            spent += stretch.spent();
-            tokio::task::yield_now().await;
-        }
-        let decided = turns.finish();
-        answers.put(decided.outcomes);
-        let refusal = Refusal::TooCostly {
-            budget: REHEARSAL_MAX,
-        };
-        for piece in decided.rest {
-            let mode = units.get(piece.unit).map(|unit| unit.mode);
-            let outcome: PieceOutcome = match mode {
-                Some(UnitMode::Atomic) => Err((piece.steps.start, refusal.clone())),
-                Some(UnitMode::Separate) | None => {
-                    Ok(piece.steps.clone().map(|_| Err(refusal.clone())).collect())
-                }
-            };
-            answers.put(vec![(piece, outcome)]);
-        }
-        Ok(match answers.finish(units).pop() {
-            Some(UnitState::Ended(Ok(outcome))) => outcome,
-            Some(UnitState::Ended(Err(_)) | UnitState::Unfinished(_)) | None => {
-                UnitOutcome::Done(Vec::new())
+/// Decides what time and memory suffice for, and says with what the rest is refused.
+async fn decide(
+    store: &Store,
+    working: &mut Working,
+    mut turns: Turns<'_>,
+    budget: Budget,
+) -> Result<(Decided, Refusal), Error> {
+    let mut refusal = Refusal::TooCostly {
+        budget: REHEARSAL_MAX,
+    };
+    let mut spent = Duration::ZERO;
+    while turns.go_on() && spent < REHEARSAL_MAX {
+        let stretch = Stretch::begin();
+        let unread = turns.run(working)?;
+        working.keep_only(turns.undecided());
+        spent += stretch.spent();
+        if let Some(unread) = unread {
+            if working.is_full() {
+                refusal = budget.refusal_of_size();
+                break;
             }
-        })
+            let read = store
+                .database()
+                .snapshot(async |tx| working.join(tx, &unread).await);
+            read.await?;
+        }
+        tokio::task::yield_now().await;
     }
+    Ok((turns.finish(), refusal))
 }

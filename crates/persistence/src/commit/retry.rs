@@ -12,7 +12,7 @@ use super::{
     BatchOutcome, CommitError, CommitRound, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
     answers::Answers,
     attempt::{Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces},
-    rehearse::Rehearsal,
+    rehearse::rehearse,
 };
 use crate::{Error, Store, tx::WriteFailure};
 
@@ -125,21 +125,15 @@ impl Store {
 
     /// Says what a commit of this unit would answer now, and writes nothing. Request ids are
     /// neither looked up nor remembered, and the entries have offset 0. What cannot be decided in
-    /// a second is refused as too costly.
+    /// a second, or keeps too much of the orders in memory, is refused.
+    ///
+    /// It may read many bodies and take up to a second of a processor, so it belongs onto threads
+    /// that give way, and to a store [for such reads](Self::for_bulk).
     ///
     /// # Errors
-    /// Returns [`CommitError`] when the database cannot be read.
+    /// Returns [`CommitError`] when the database cannot be read, or what was read is not in order.
     pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
-        self.rehearsal(unit).await?.decide().await
-    }
-
-    /// Reads what [`Self::rehearse`] needs. It is decided apart, so that this may happen on
-    /// another thread.
-    ///
-    /// # Errors
-    /// Returns [`CommitError`] when the database cannot be read.
-    pub async fn rehearsal(&self, unit: Unit) -> Result<Rehearsal, CommitError> {
-        Rehearsal::load(self, unit).await.map_err(|error| {
+        rehearse(self, unit).await.map_err(|error| {
             report(&error, "a rehearsal failed");
             CommitError::from(&error)
         })

@@ -31,6 +31,8 @@ pub(super) struct Slot {
     pub(super) due_time: Option<Timestamp>,
     /// Where its entries stand.
     pub(super) journal: Journal,
+    /// How many bytes the order takes in the database; 0 where it was not there.
+    pub(super) bytes: usize,
     /// The version and the customer that the database has, if it has the order.
     pub(super) stored: Option<(i64, ActorId)>,
 }
@@ -65,6 +67,7 @@ pub(super) fn empty(store: &Store, steps: &[&Step]) -> HashMap<OrderRef, Slot> {
             order: None,
             due_time: None,
             journal: Journal::empty(),
+            bytes: 0,
             stored: None,
         });
     }
@@ -88,6 +91,7 @@ pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> 
         if let Some(slot) = slots.get_mut(&(order.workflow.clone(), order.id.clone())) {
             slot.order_key = row.order_key;
             slot.journal = row.journal()?;
+            slot.bytes = row.body.len() + row.journal.len();
             slot.stored = Some((order.version, order.customer.id.clone()));
             slot.order = Some(order);
         }

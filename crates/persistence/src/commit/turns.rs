@@ -3,6 +3,9 @@
 //! waits for a workflow, is left for the next one. Pieces are decided in slices, so a
 //! unit of a thousand costly steps holds up the others of its batch for one of them.
 //!
+//! Orders are read a few at a time. A batch whose orders take much memory ends with what it
+//! has, and an atomic unit whose orders do is refused.
+//!
 //! Steps on one order keep the order of their units: a step waits as long as an
 //! earlier unit has a step on its order left.
 
@@ -15,14 +18,12 @@ use waymark_domain::value::{OrderId, WorkflowCode};
 
 use super::{
     Step, Unit, UnitMode,
+    answers::ORDERS_BYTES_MAX,
     attempt::{Piece, PieceOutcome},
     budget::{Budget, Stretch},
     working::{Savepoint, Working},
 };
 use crate::{Error, catalog::Known};
-
-/// How many steps are read ahead in one round trip.
-const READ_AHEAD: usize = 128;
 
 /// A piece on its way through a transaction.
 pub(super) struct Turn {
@@ -33,16 +34,20 @@ pub(super) struct Turn {
     /// The first step whose order was not read yet.
     unread: usize,
     answers: PieceOutcome,
+    /// What the orders in its answers may still take.
+    room: usize,
     /// An atomic piece that was begun.
     whole: Option<Whole>,
     /// Whether later units have their turn before its end.
     is_overtaken: bool,
 }
 
-/// An atomic piece that was begun: what it goes back to, and the time it has spent.
+/// An atomic piece that was begun: what it goes back to, and what it has spent.
 struct Whole {
     savepoint: Savepoint,
     spent: Duration,
+    /// How many bytes its orders take in the database.
+    bytes: usize,
 }
 
 /// Where the turn of a piece ended.
@@ -100,10 +105,11 @@ pub(super) fn turns_of(pieces: &[Piece]) -> Vec<Turn> {
 pub(super) fn read_ahead<'u, 't>(
     units: &'u [Unit],
     turns: impl IntoIterator<Item = &'t mut Turn>,
+    steps_max: usize,
 ) -> Vec<&'u Step> {
     let mut steps = Vec::new();
     for turn in turns {
-        let room = READ_AHEAD.saturating_sub(steps.len());
+        let room = steps_max.saturating_sub(steps.len());
         if room == 0 {
             break;
         }
@@ -118,17 +124,6 @@ pub(super) fn read_ahead<'u, 't>(
     steps
 }
 
-/// The turns of pieces whose steps shall all be read at once, and these steps.
-pub(super) fn all_read<'u>(units: &'u [Unit], pieces: &[Piece]) -> (Vec<Turn>, Vec<&'u Step>) {
-    let mut turns = turns_of(pieces);
-    let mut steps = Vec::new();
-    for turn in &mut turns {
-        turn.unread = turn.piece.steps.end;
-        steps.extend(of_piece(units, &turn.piece));
-    }
-    (turns, steps)
-}
-
 impl Turn {
     fn new(piece: &Piece) -> Self {
         Self {
@@ -136,6 +131,7 @@ impl Turn {
             unread: piece.steps.start,
             piece: piece.clone(),
             answers: Ok(Vec::new()),
+            room: 0,
             whole: None,
             is_overtaken: false,
         }
@@ -156,6 +152,10 @@ impl<'u> Turns<'u> {
         for turn in &mut turns {
             newest = newest.max(turn.piece.unit);
             turn.is_overtaken = turn.piece.unit < newest;
+            let unit = units.get(turn.piece.unit);
+            if unit.is_some_and(|unit| unit.return_orders) {
+                turn.room = ORDERS_BYTES_MAX;
+            }
         }
         let mut all = Self {
             units,
@@ -193,8 +193,14 @@ impl<'u> Turns<'u> {
                     }
                 }
                 Stop::Unread => {
+                    let may_end = turn.whole.is_none() && self.has_decided && working.is_full();
                     self.waiting.push_front(turn);
-                    return Ok(Some(read_ahead(self.units, self.waiting.iter_mut())));
+                    if may_end {
+                        break;
+                    }
+                    let ahead = self.budget.read_ahead;
+                    let unread = read_ahead(self.units, self.waiting.iter_mut(), ahead);
+                    return Ok(Some(unread));
                 }
                 Stop::Behind if self.is_behind_what_is_left(&turn) => self.leave(turn),
                 Stop::Cut | Stop::Behind => {
@@ -217,6 +223,12 @@ impl<'u> Turns<'u> {
         self.began = Instant::now();
         self.has_decided = false;
         !self.waiting.is_empty()
+    }
+
+    /// The steps of the units that are on their way, as far as they are not decided.
+    pub(super) fn undecided(&self) -> impl Iterator<Item = &'u Step> {
+        let turns = self.waiting.iter();
+        turns.flat_map(|turn| of_piece(self.units, &turn.rest()))
     }
 
     /// What was decided, and what is left.
@@ -276,7 +288,7 @@ impl<'u> Turns<'u> {
             if turn.next == turn.unread {
                 return Ok(Stop::Unread);
             }
-            let answer = working.step(step, stretch);
+            let answer = working.step(step, stretch, &mut turn.room);
             if let Ok(answers) = &mut turn.answers {
                 answers.push(answer);
             }
@@ -306,9 +318,13 @@ impl<'u> Turns<'u> {
                     return Ok(stop);
                 }
             }
+            if turn.unread < turn.piece.steps.end && self.has_decided && working.is_full() {
+                return Ok(Stop::Unread);
+            }
             Whole {
                 savepoint: working.savepoint(),
                 spent: Duration::ZERO,
+                bytes: 0,
             }
         };
         while turn.next < turn.piece.steps.end
@@ -319,11 +335,14 @@ impl<'u> Turns<'u> {
                 turn.whole = Some(whole);
                 return Ok(Stop::Unread);
             }
-            working.protect(&mut whole.savepoint, step);
-            let mut answer = working.step(step, &stretch);
+            whole.bytes += working.protect(&mut whole.savepoint, step);
+            let mut answer = working.step(step, &stretch, &mut turn.room);
             let left = self.budget.whole.saturating_sub(whole.spent);
             if stretch.is_longer(stretch.began(), left) {
                 answer = Err(self.budget.refusal());
+            }
+            if whole.bytes > self.budget.orders_bytes {
+                answer = Err(self.budget.refusal_of_size());
             }
             match (answer, &mut turn.answers) {
                 (Ok(committed), Ok(answers)) => answers.push(Ok(committed)),

@@ -3,7 +3,7 @@
 //! steps before it left.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry as MapEntry},
     ops::Range,
     sync::Arc,
     time::Instant,
@@ -17,7 +17,7 @@ use waymark_domain::{
 };
 
 use super::{
-    Committed, Refusal, Request, Step, StepChange,
+    Committed, Refusal, Request, Step, StepChange, answers,
     budget::{self, Stretch},
     lookup,
     slots::{self, Log, OrderRef, Slot},
@@ -72,6 +72,8 @@ pub(super) struct Working {
     edition: Edition,
     workflows: HashMap<WorkflowCode, Known>,
     pub(super) slots: HashMap<OrderRef, Slot>,
+    /// How many bytes the orders of the slots take in the database.
+    bytes: usize,
     pub(super) pending: Vec<Pending>,
     pub(super) logs: BTreeMap<Partition, Log>,
     remembered: HashMap<RequestRef, Remembered>,
@@ -104,6 +106,7 @@ impl Working {
             edition: loaded.edition,
             workflows: HashMap::new(),
             slots: HashMap::with_capacity(slots.len()),
+            bytes: 0,
             pending: Vec::with_capacity(steps.len()),
             logs: slots::logs(store, partitions, &loaded.heads),
             remembered: HashMap::new(),
@@ -111,7 +114,7 @@ impl Working {
         let catalog = store.catalog();
         match purpose {
             Purpose::Commit => catalog.reach(tx, loaded.edition, Reliance::Locked).await?,
-            Purpose::Rehearse => working.find_workflows(tx, steps).await?,
+            Purpose::Rehearse => {}
         }
         working.admit(tx, steps, slots, loaded.orders).await?;
         Ok(working)
@@ -133,6 +136,7 @@ impl Working {
         orders: Vec<OrderRow>,
     ) -> Result<(), Error> {
         slots::fill(&mut slots, orders)?;
+        self.bytes += slots.values().map(|slot| slot.bytes).sum::<usize>();
         self.slots.extend(slots);
         match self.purpose {
             Purpose::Commit => self.remember_stored(tx, steps).await,
@@ -168,7 +172,11 @@ impl Working {
     }
 
     /// Finds the workflows of steps as they are in an open snapshot, and loads them if need be.
-    async fn find_workflows(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
+    pub(super) async fn find_workflows(
+        &mut self,
+        tx: &mut Tx,
+        steps: &[&Step],
+    ) -> Result<(), Error> {
         for step in steps {
             if !self.workflows.contains_key(&step.workflow) {
                 let catalog = self.store.catalog();
@@ -197,10 +205,30 @@ impl Working {
         }
     }
 
-    /// Decides a step on what the steps before it left.
-    pub(super) fn step(&mut self, step: &Step, stretch: &Stretch) -> Result<Committed, Refusal> {
+    /// Whether no more orders shall be read beside those that it has.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes > self.store.settings().orders_bytes_max
+    }
+
+    /// Forgets all orders but those of some steps.
+    pub(super) fn keep_only<'s>(&mut self, steps: impl Iterator<Item = &'s Step>) {
+        let kept = steps.map(|step| (&step.workflow, &step.order_id));
+        let kept: HashSet<_> = kept.collect();
+        self.slots
+            .retain(|(workflow, order), _| kept.contains(&(workflow, order)));
+        self.bytes = self.slots.values().map(|slot| slot.bytes).sum();
+    }
+
+    /// Decides a step on what the steps before it left. Its order goes into the answer as far as
+    /// there is room for it, of which it takes its part.
+    pub(super) fn step(
+        &mut self,
+        step: &Step,
+        stretch: &Stretch,
+        room: &mut usize,
+    ) -> Result<Committed, Refusal> {
         let order_ref = (step.workflow.clone(), step.order_id.clone());
-        if let Some(replayed) = self.replay(step, &order_ref)? {
+        if let Some(replayed) = self.replay(step, &order_ref, room)? {
             return Ok(replayed);
         }
         let not_found = || Refusal::WorkflowNotFound {
@@ -227,12 +255,17 @@ impl Working {
         };
         budget::check_step(stretch, began)?;
         let published = Arc::clone(&cached.published);
-        self.accept(step, &order_ref, entries, published)
+        self.accept(step, &order_ref, (entries, published), room)
             .ok_or_else(|| order_not_found(step))
     }
 
     /// Repeats the answer to a call that was committed before.
-    fn replay(&self, step: &Step, order_ref: &OrderRef) -> Result<Option<Committed>, Refusal> {
+    fn replay(
+        &self,
+        step: &Step,
+        order_ref: &OrderRef,
+        room: &mut usize,
+    ) -> Result<Option<Committed>, Refusal> {
         let (Some(request), Some(slot)) = (&step.request, self.slots.get(order_ref)) else {
             return Ok(None);
         };
@@ -271,7 +304,7 @@ impl Working {
         // An order has a workflow.
         let published = self.cached(&step.workflow);
         Ok(published.map(|cached| Committed {
-            order: order.clone(),
+            order: answers::shown(order, room),
             entries,
             replayed: true,
             published: Arc::clone(&cached.published),
@@ -283,8 +316,8 @@ impl Working {
         &mut self,
         step: &Step,
         order_ref: &OrderRef,
-        entries: Vec<Entry>,
-        published: Arc<Published>,
+        (entries, published): (Vec<Entry>, Arc<Published>),
+        room: &mut usize,
     ) -> Option<Committed> {
         let slot = self.slots.get_mut(order_ref)?;
         let log = self.logs.get_mut(&slot.partition)?;
@@ -293,7 +326,9 @@ impl Working {
             Some(order) => entries.iter().fold(order, order::evolve),
         };
         slot.due_time = published.graph.due_time(&order);
-        slot.order = Some(order.clone());
+        let order_version = order.version;
+        let shown = answers::shown(&order, room);
+        slot.order = Some(order);
         let first = log.next;
         if slot.order_key == 0 {
             slot.order_key = first;
@@ -303,7 +338,7 @@ impl Working {
         if self.purpose == Purpose::Rehearse {
             let entries = logged.into_iter().map(unlogged).collect();
             return Some(Committed {
-                order,
+                order: shown,
                 entries,
                 replayed: false,
                 published,
@@ -325,7 +360,7 @@ impl Working {
                 .map(|(index, logged)| Pending {
                     logged,
                     clock,
-                    order_version: order.version,
+                    order_version,
                     order_key,
                     fingerprint: fingerprint.filter(|_| index == 0),
                 }),
@@ -339,7 +374,7 @@ impl Working {
                 .insert((slot.partition, order_key, id.clone()), fresh);
         }
         Some(Committed {
-            order,
+            order: shown,
             entries: logged,
             replayed: false,
             published,
@@ -367,12 +402,16 @@ impl Working {
         }
     }
 
-    /// Adds the order of a step that is about to be decided.
-    pub(super) fn protect(&self, savepoint: &mut Savepoint, step: &Step) {
+    /// Adds the order of a step that is about to be decided. Says how many bytes an order that
+    /// was added takes in the database.
+    pub(super) fn protect(&self, savepoint: &mut Savepoint, step: &Step) -> usize {
         let order_ref = (step.workflow.clone(), step.order_id.clone());
-        if let Some(slot) = self.slots.get(&order_ref) {
-            let slots = savepoint.slots.entry(order_ref);
-            slots.or_insert_with(|| slot.clone());
+        let Some(slot) = self.slots.get(&order_ref) else {
+            return 0;
+        };
+        match savepoint.slots.entry(order_ref) {
+            MapEntry::Occupied(_) => 0,
+            MapEntry::Vacant(place) => place.insert(slot.clone()).bytes,
         }
     }
 

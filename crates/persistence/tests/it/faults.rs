@@ -163,7 +163,14 @@ async fn a_stopped_server_is_unavailable_until_it_is_back() {
         Err(Error::Unavailable { .. })
     ));
     server.resume();
-    assert_eq!(done(&store, comment("A-1", "y")).await.order.version, 2);
+    assert_eq!(
+        done(&store, comment("A-1", "y"))
+            .await
+            .order
+            .unwrap()
+            .version,
+        2
+    );
     store.ping().await.unwrap();
 }
 

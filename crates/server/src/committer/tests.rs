@@ -92,6 +92,7 @@ fn unit(id: &str) -> Unit {
             change,
         }],
         mode: UnitMode::Separate,
+        return_orders: false,
     }
 }
 
@@ -194,6 +195,7 @@ async fn what_waits_is_bounded_by_what_it_weighs() {
     let heavy = Unit {
         steps: vec![heavy; 1_000],
         mode: UnitMode::Separate,
+        return_orders: false,
     };
     let mut tickets = Vec::new();
     let refused = loop {

@@ -188,6 +188,7 @@ mod tests {
         let unit = Unit {
             steps: ["A-1", "A-2", "A-3"].map(creation).to_vec(),
             mode: UnitMode::Separate,
+            return_orders: false,
         };
         let BatchOutcome { written, .. } = store.commit(vec![unit]).await;
         let due = written.iter().map(|batched| Delivery {

@@ -239,5 +239,6 @@ fn unit(due: &DueOrder) -> Unit {
     Unit {
         steps: vec![step],
         mode: UnitMode::Separate,
+        return_orders: false,
     }
 }

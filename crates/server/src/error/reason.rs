@@ -180,8 +180,8 @@ reasons! {
 
     /// More waits to be written or computed than the server takes.
     Overloaded "OVERLOADED" ResourceExhausted [];
-    /// Deciding it takes longer than others may be made to wait.
-    TooCostly "TOO_COSTLY" ResourceExhausted ["max_ms"];
+    /// Deciding it takes longer than others may be made to wait, or too much memory.
+    TooCostly "TOO_COSTLY" ResourceExhausted ["max_ms", "max_bytes"];
     /// More lists and other long reads are under way than the server takes.
     TooManyReads "TOO_MANY_READS" ResourceExhausted [];
     /// As many tests of actions are under way as may be.

@@ -138,6 +138,9 @@ impl From<&persistence::Refusal> for Problem {
             }
             R::TooCostly { budget } => Self::new(Reason::TooCostly, refusal.to_string())
                 .with("max_ms", &budget.as_millis()),
+            R::TooLarge { bytes_max } => {
+                Self::new(Reason::TooCostly, refusal.to_string()).with("max_bytes", bytes_max)
+            }
             R::OrderExists { workflow, order_id } => {
                 let message = format!("workflow {workflow} has an order {order_id} already");
                 of_order(Reason::OrderExists, message, workflow, order_id)

@@ -342,6 +342,9 @@ fn errors() -> Vec<Error> {
         Error::Refused(persistence::Refusal::TooCostly {
             budget: std::time::Duration::from_millis(100),
         }),
+        Error::Refused(persistence::Refusal::TooLarge {
+            bytes_max: usize::MAX,
+        }),
         Error::RequestIdReused,
         Error::Document(document(&format!("{}: 1", "%".repeat(3_000)))),
         Error::Document(DocumentError::NoExport),

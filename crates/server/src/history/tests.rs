@@ -326,6 +326,7 @@ impl World {
         let unit = Unit {
             steps: steps.collect(),
             mode: UnitMode::Separate,
+            return_orders: false,
         };
         let BatchOutcome { units, written } = self.store.commit(vec![unit]).await;
         for outcome in units {

@@ -40,7 +40,11 @@ pub async fn a_later_step_sees_what_the_earlier_ones_did(fixture: &Fixture) {
     .await;
     let versions = steps
         .iter()
-        .map(|step| step.as_ref().map(|step| step.order.version).ok())
+        .map(|step| {
+            step.as_ref()
+                .map(|step| step.order.as_ref().unwrap().version)
+                .ok()
+        })
         .collect::<Vec<_>>();
     assert_eq!(versions, [Some(1), Some(2), Some(3), None]);
     // Units of one batch see each other as well, in turn.

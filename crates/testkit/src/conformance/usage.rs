@@ -71,7 +71,7 @@ pub async fn a_pair_that_an_order_returns_to_stays(fixture: &Fixture) {
             order_ids: vec![order_id("A-1")]
         }
     );
-    let released = done(&fixture.store, release("A-1")).await.order;
+    let released = done(&fixture.store, release("A-1")).await.order.unwrap();
     assert_eq!(released.standing.status, status("received"));
 }
 
@@ -155,6 +155,7 @@ pub async fn a_default_is_promoted(fixture: &Fixture) {
         done(&fixture.store, create("A-1"))
             .await
             .order
+            .unwrap()
             .standing
             .status,
         status("received")
@@ -171,6 +172,7 @@ pub async fn a_default_is_promoted(fixture: &Fixture) {
         done(&fixture.store, create("A-2"))
             .await
             .order
+            .unwrap()
             .standing
             .status,
         status("pending")

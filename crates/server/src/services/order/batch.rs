@@ -53,7 +53,12 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
     } else {
         UnitMode::Separate
     };
-    let outcomes = match commit(app, Unit { steps: unit, mode }, validate_only).await? {
+    let unit = Unit {
+        steps: unit,
+        mode,
+        return_orders,
+    };
+    let outcomes = match commit(app, unit, validate_only).await? {
         UnitOutcome::Done(outcomes) => outcomes,
         UnitOutcome::Refused { index, refusal } => return Err(Error::from(refusal).of_step(index)),
     };
@@ -145,7 +150,9 @@ impl Answer {
 
     /// Adds the order of a step, if it fits. All results are there.
     fn add_order(&mut self, index: usize, committed: &Committed, asked: Option<&StoreView>) {
-        let order = view::order_after(committed, asked);
+        let Some(order) = view::order_after(committed, asked) else {
+            return;
+        };
         let bytes = listed_bytes(&order);
         if bytes > self.room() {
             return;

@@ -25,6 +25,7 @@ pub(super) async fn carry_out(
     let unit = Unit {
         steps: vec![to_store(step)?],
         mode: UnitMode::Separate,
+        return_orders: true,
     };
     let outcome = match validate_only {
         ValidateOnly::No => app.submit(unit).await?,
@@ -33,11 +34,11 @@ pub(super) async fn carry_out(
     Ok(view::done(&only(outcome)?, asked.as_ref()))
 }
 
-/// Says what steps would come to. They are decided on threads that give way to those that serve
-/// calls: guards may take long.
+/// Says what steps would come to. They are read and decided on threads that give way to those that
+/// serve calls: a small call may be about many large orders, and guards may take long.
 pub(super) async fn rehearse(app: &App, unit: Unit) -> Result<UnitOutcome, Error> {
-    let rehearsal = app.store().rehearsal(unit).await?;
-    app.read_many(async move { Ok(rehearsal.decide().await?) })
+    let store = app.bulk().clone();
+    app.read_many(async move { Ok(store.rehearse(unit).await?) })
         .await
 }
 

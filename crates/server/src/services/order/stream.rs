@@ -82,6 +82,7 @@ async fn queue(app: &App, step: Result<ParsedStep, InvalidRequest>) -> Result<Qu
     let unit = Unit {
         steps: vec![single::to_store(step)?],
         mode: UnitMode::Separate,
+        return_orders: true,
     };
     let ticket = app.hand_over_when_room(unit).await?;
     Ok(Queued { ticket, asked })

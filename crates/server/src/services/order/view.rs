@@ -160,9 +160,9 @@ fn hold(entries: &[v1::HistoryEntry]) -> Option<v1::Hold> {
 pub(super) fn done(committed: &Committed, asked: Option<&StoreView>) -> Done {
     let written = Written::of(&committed.entries, ANSWER_BYTES_SOFT_MAX);
     let order = order_after(committed, asked);
-    let fits = written.bytes + listed_bytes(&order) <= ANSWER_BYTES_SOFT_MAX;
+    let fits = |order: &v1::Order| written.bytes + listed_bytes(order) <= ANSWER_BYTES_SOFT_MAX;
     Done {
-        order: Some(order).filter(|_| fits),
+        order: order.filter(fits),
         written,
         replayed: committed.replayed,
     }
@@ -201,11 +201,9 @@ fn shortened(available: &v1::AvailableTransition) -> v1::AvailableTransition {
     }
 }
 
-/// The order after a step.
-pub(super) fn order_after(committed: &Committed, asked: Option<&StoreView>) -> v1::Order {
-    order_to_wire(
-        &committed.published.record.workflow,
-        &committed.order,
-        asked,
-    )
+/// The order after a step, if the answer has it.
+pub(super) fn order_after(committed: &Committed, asked: Option<&StoreView>) -> Option<v1::Order> {
+    let workflow = &committed.published.record.workflow;
+    let order = committed.order.as_ref()?;
+    Some(order_to_wire(workflow, order, asked))
 }
