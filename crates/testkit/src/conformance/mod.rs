@@ -257,6 +257,10 @@ macro_rules! conformance_suite {
                 steps_wait_for_their_workflow_alone,
                 a_change_elsewhere_makes_one_workflow_be_loaded,
                 a_rehearsal_is_not_cut,
+                a_batch_ends_when_its_orders_take_much_memory,
+                an_atomic_unit_of_orders_that_take_much_memory_is_refused,
+                orders_are_answered_where_wanted_and_as_many_as_may_be_kept,
+                a_rehearsal_keeps_only_what_later_steps_need,
             ],
             usage: [
                 a_pair_with_orders_stays,

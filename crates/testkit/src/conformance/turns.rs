@@ -4,7 +4,10 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use waymark_domain::order::{Context, NewOrder};
+use waymark_domain::{
+    order::{Context, NewLine, NewOrder},
+    value::LineId,
+};
 use waymark_persistence::{
     CommitRound, Refusal, Settings, Step, StepChange, StepError, Store, Unit, UnitOutcome,
     UnitProgress, UnitState,
@@ -311,4 +314,147 @@ pub async fn a_rehearsal_is_not_cut(fixture: &Fixture) {
     let refused = store.rehearse(atomic(steps)).await.unwrap();
     assert!(matches!(refused, UnitOutcome::Refused { index: 3, .. }));
     assert_eq!(fixture.number("SELECT count(*) FROM history").await, 1);
+}
+
+/// The database with room for no order that it has to read.
+async fn narrow(fixture: &Fixture) -> Store {
+    let settings = Settings {
+        orders_bytes_max: 0,
+        ..fixture.settings.clone()
+    };
+    let store = Store::open(settings, fixture.clock()).await.unwrap();
+    let workflows = BTreeSet::from([order_workflow()]);
+    store.load_workflows(&workflows).await.unwrap();
+    store
+}
+
+/// Whether a unit has ended and no step of it was refused.
+fn is_done(state: &UnitState) -> bool {
+    let UnitState::Ended(Ok(UnitOutcome::Done(steps))) = state else {
+        return false;
+    };
+    steps.iter().all(Result::is_ok)
+}
+
+/// Creates so many orders, and gives a comment on each.
+async fn comments_on(store: &Store, count: usize) -> Vec<Step> {
+    let ids: Vec<_> = (0..count).map(|index| format!("A-{index}")).collect();
+    let created = all(store, ids.iter().map(|id| create(id)).collect()).await;
+    assert!(created.iter().all(Result::is_ok));
+    ids.iter().map(|id| comment(id, "x")).collect()
+}
+
+pub async fn a_batch_ends_when_its_orders_take_much_memory(fixture: &Fixture) {
+    let steps = comments_on(&fixture.store, 150).await;
+    let (_, left) = round(&fixture.store, begin(vec![separate(steps.clone())])).await;
+    assert!(left.is_empty(), "there is room for small orders");
+    let store = narrow(fixture).await;
+    let units = vec![separate(steps), separate(vec![create("B-1")])];
+    let (_, left) = round(&store, begin(units)).await;
+    let done = left[0].done();
+    assert!(!done.is_empty() && done.len() < 150, "{}", done.len());
+    assert!(done.iter().all(Result::is_ok));
+    let (last, left) = round(&store, left).await;
+    assert!(left.is_empty());
+    assert!(last.units.iter().all(is_done));
+    let entries = "SELECT count(*) FROM history WHERE order_id <> 'B-1'";
+    assert_eq!(fixture.number(entries).await, 3 * 150);
+}
+
+pub async fn an_atomic_unit_of_orders_that_take_much_memory_is_refused(fixture: &Fixture) {
+    done(&fixture.store, create("A-1")).await;
+    let store = narrow(fixture).await;
+    let too_large = || atomic(vec![create("B-1"), comment("A-1", "x")]);
+    let refused = UnitOutcome::Refused {
+        index: 1,
+        refusal: Refusal::TooLarge { bytes_max: 0 },
+    };
+    let new = atomic(vec![create("C-1"), comment("C-1", "x")]);
+    let outcomes = store.commit(vec![too_large(), new]).await.units;
+    assert_eq!(outcomes[0], Ok(refused.clone()));
+    assert!(
+        matches!(&outcomes[1], Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok))
+    );
+    assert_eq!(store.rehearse(too_large()).await, Ok(refused));
+    assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 2);
+    let wide = fixture.store.commit(vec![too_large()]).await.units;
+    assert!(matches!(&wide[0], Ok(UnitOutcome::Done(_))));
+}
+
+pub async fn orders_are_answered_where_wanted_and_as_many_as_may_be_kept(fixture: &Fixture) {
+    let line = new_order("A-1").lines.remove(0);
+    let lines = (0..500).map(|index| NewLine {
+        id: LineId::new(&index.to_string()).unwrap(),
+        ..line.clone()
+    });
+    let large = NewOrder {
+        lines: lines.collect(),
+        ..new_order("A-1")
+    };
+    let mut steps = vec![requested(build::create_as(large), "r-1", 1)];
+    steps.extend((0..60).map(|_| comment("A-1", "x")));
+    let store = hasty(fixture).await;
+    let answers = all(&store, steps.clone()).await;
+    let orders: Vec<_> = answers
+        .iter()
+        .map(|answer| answer.as_ref().unwrap().order.is_some())
+        .collect();
+    // The first ones, over all transactions of the unit.
+    let kept = orders.iter().take_while(|has| **has).count();
+    assert!((10..50).contains(&kept), "{kept} orders");
+    assert!(orders[kept..].iter().all(|has| !has));
+    // Nor are they kept within one transaction.
+    let again = all(&fixture.store, steps[1..].to_vec()).await;
+    let again = again
+        .iter()
+        .filter(|step| step.as_ref().unwrap().order.is_some());
+    assert_eq!(again.count(), kept);
+
+    let unwanted = Unit {
+        return_orders: false,
+        ..separate(vec![steps[0].clone(), comment("A-1", "x")])
+    };
+    let rehearsed = store.rehearse(Unit {
+        steps: vec![comment("A-1", "x")],
+        ..unwanted.clone()
+    });
+    let rehearsed = rehearsed.await;
+    let committed = store.commit(vec![unwanted]).await.units.remove(0);
+    for outcome in [rehearsed, committed] {
+        let Ok(UnitOutcome::Done(steps)) = outcome else {
+            panic!("{outcome:?}")
+        };
+        assert!(
+            steps
+                .iter()
+                .all(|step| step.as_ref().unwrap().order.is_none())
+        );
+    }
+}
+
+pub async fn a_rehearsal_keeps_only_what_later_steps_need(fixture: &Fixture) {
+    let mut steps = comments_on(&fixture.store, 40).await;
+    let store = narrow(fixture).await;
+    let rehearsed = store.rehearse(separate(steps.clone())).await;
+    let Ok(UnitOutcome::Done(answers)) = rehearsed else {
+        panic!("{rehearsed:?}")
+    };
+    assert_eq!(answers.len(), 40);
+    assert!(answers.iter().all(Result::is_ok));
+    // The first order has to be kept until the end.
+    steps.push(comment("A-0", "again"));
+    let rehearsed = store.rehearse(separate(steps.clone())).await;
+    let Ok(UnitOutcome::Done(answers)) = rehearsed else {
+        panic!("{rehearsed:?}")
+    };
+    let decided = answers.iter().take_while(|answer| answer.is_ok()).count();
+    assert!((1..40).contains(&decided), "{decided} steps");
+    let too_large = Err(StepError::Refused(Refusal::TooLarge { bytes_max: 0 }));
+    assert_eq!(answers.len(), 41);
+    assert!(answers[decided..].iter().all(|answer| *answer == too_large));
+    let wide = fixture.store.rehearse(separate(steps)).await;
+    assert!(
+        matches!(&wide, Ok(UnitOutcome::Done(steps)) if steps.iter().all(Result::is_ok)),
+        "{wide:?}"
+    );
 }
