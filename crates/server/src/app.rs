@@ -74,6 +74,18 @@ impl App {
         self.background.read(work).await
     }
 
+    /// Reads many bodies to decide on them, as [`read_many`](Self::read_many) does, a few such at a
+    /// time.
+    ///
+    /// # Errors
+    /// As [`read_many`](Self::read_many).
+    pub(crate) async fn rehearse<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        self.background.rehearse(work).await
+    }
+
     /// What was made of versions of workflows.
     pub(crate) fn kept(&self) -> &Arc<Kept> {
         &self.kept

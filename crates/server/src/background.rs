@@ -17,6 +17,8 @@ use crate::{Error, threads};
 const COMPUTATIONS_MAX: usize = 32;
 /// How many reads of many bodies may wait or be under way.
 const READS_MAX: usize = 64;
+/// How many rehearsals are under way at once: each may keep many bodies until its end.
+const REHEARSALS_MAX: usize = 4;
 /// How much these threads give way: of a busy core, one gets a tenth of what a thread that serves
 /// gets, so they come to rest under load but never stand still.
 #[cfg(target_os = "linux")]
@@ -33,6 +35,8 @@ pub(crate) struct Background {
     turns: Arc<Semaphore>,
     /// Reads that may wait.
     reads: Arc<Semaphore>,
+    /// Rehearsals that are under way, among the reads.
+    rehearsals: Arc<Semaphore>,
 }
 
 impl Background {
@@ -59,6 +63,7 @@ impl Background {
             places: Semaphore::new(computations),
             turns: Arc::new(Semaphore::new(threads)),
             reads: Arc::new(Semaphore::new(reads)),
+            rehearsals: Arc::new(Semaphore::new(REHEARSALS_MAX)),
         })
     }
 
@@ -117,6 +122,25 @@ impl Background {
                     what: "a read did not end well",
                 })
             })
+    }
+
+    /// Reads many bodies and keeps them to decide on them, a few such at a time; others wait.
+    ///
+    /// # Errors
+    /// As [`read`](Self::read).
+    pub(crate) async fn rehearse<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, Error>> + Send + 'static,
+    ) -> Result<T, Error> {
+        let turns = Arc::clone(&self.rehearsals);
+        let in_turn = async move {
+            let turn = turns.acquire_owned().await;
+            let _turn = turn.map_err(|_| Error::Internal {
+                what: "there are no turns for rehearsals",
+            })?;
+            work.await
+        };
+        self.read(in_turn).await
     }
 }
 
@@ -239,6 +263,29 @@ mod tests {
             Err(mpsc::RecvTimeoutError::Disconnected)
         );
         assert!(background.read(async { Ok(()) }).await.is_ok());
+    }
+
+    #[tokio::test]
+    async fn a_few_rehearsals_are_under_way_at_once_and_others_wait() {
+        let background = Background::with(1, 1, 3 * REHEARSALS_MAX).unwrap();
+        let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        let one = || {
+            let (under_way, most) = (Arc::clone(&under_way), Arc::clone(&most));
+            background.rehearse(async move {
+                let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
+                most.fetch_max(now, Ordering::SeqCst);
+                for _ in 0..10 {
+                    tokio::task::yield_now().await;
+                }
+                under_way.fetch_sub(1, Ordering::SeqCst);
+                Ok(())
+            })
+        };
+        let all = join_all((0..3 * REHEARSALS_MAX).map(|_| one()));
+        for rehearsed in timeout(PATIENCE, all).await.unwrap() {
+            rehearsed.unwrap();
+        }
+        assert_eq!(most.load(Ordering::SeqCst), REHEARSALS_MAX);
     }
 
     #[cfg(target_os = "linux")]

@@ -38,7 +38,7 @@ pub(super) async fn carry_out(
 /// serve calls: a small call may be about many large orders, and guards may take long.
 pub(super) async fn rehearse(app: &App, unit: Unit) -> Result<UnitOutcome, Error> {
     let store = app.bulk().clone();
-    app.read_many(async move { Ok(store.rehearse(unit).await?) })
+    app.rehearse(async move { Ok(store.rehearse(unit).await?) })
         .await
 }
 
