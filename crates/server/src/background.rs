@@ -269,14 +269,15 @@ mod tests {
     async fn a_few_rehearsals_are_under_way_at_once_and_others_wait() {
         let background = Background::with(1, 1, 3 * REHEARSALS_MAX).unwrap();
         let (under_way, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+        // Passed by as many as are under way at once.
+        let together = Arc::new(tokio::sync::Barrier::new(REHEARSALS_MAX));
         let one = || {
             let (under_way, most) = (Arc::clone(&under_way), Arc::clone(&most));
+            let together = Arc::clone(&together);
             background.rehearse(async move {
                 let now = under_way.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
-                for _ in 0..10 {
-                    tokio::task::yield_now().await;
-                }
+                together.wait().await;
                 under_way.fetch_sub(1, Ordering::SeqCst);
                 Ok(())
             })
