@@ -1,6 +1,6 @@
 //! Which SQLite file is served: one that is made is told, one that cannot be opened is named with the cause.
 
-use std::{fs, path::Path, time::Duration};
+use std::{fs, path::Path, process::Command, time::Duration};
 
 use waymark_tests::{binary, log::Log, process::Process};
 
@@ -67,6 +67,59 @@ fn a_new_file_may_be_forbidden() {
         "create_database=false",
     ];
     assert!(binary::run(&again).status.success(), "it is there now");
+}
+
+/// Runs SQL in a file, as another program does.
+#[track_caller]
+fn sqlite(file: &Path, sql: &str) {
+    let script = "import sqlite3, sys\nfile = sqlite3.connect(sys.argv[1])\nfile.executescript(sys.argv[2])\nfile.close()";
+    let mut python = Command::new("python3");
+    let done = python.args(["-c", script]).arg(file).arg(sql).status();
+    assert!(done.unwrap().success(), "{sql}");
+}
+
+#[test]
+fn the_file_of_another_program_is_left_alone() {
+    let directory = tempfile::tempdir().unwrap();
+    let migrations =
+        "CREATE TABLE __diesel_schema_migrations (version TEXT PRIMARY KEY NOT NULL, run_on TEXT)";
+    for (name, sql) in [
+        ("table.db", "CREATE TABLE foo (a)"),
+        ("named_alike.db", "CREATE TABLE orders (a)"),
+        ("wal.db", "PRAGMA journal_mode = WAL; CREATE TABLE foo (a)"),
+        (
+            "diesel.db",
+            &format!(
+                "{migrations}; INSERT INTO __diesel_schema_migrations (version) VALUES ('20200101000000')"
+            ),
+        ),
+        (
+            "diesel_without_versions.db",
+            &format!("{migrations}; CREATE TABLE foo (a)"),
+        ),
+    ] {
+        let file = directory.path().join(name);
+        sqlite(&file, sql);
+        let before = fs::read(&file).unwrap();
+        for command in ["serve", "migrate"] {
+            for create in ["create_database=true", "create_database=false"] {
+                let said = refused(command, &file, &[create]);
+                assert!(said.contains("another program"), "{said}");
+                assert_eq!(fs::read(&file).unwrap(), before, "{name}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_file_without_tables_is_made_a_database_where_one_may_be_made() {
+    let directory = tempfile::tempdir().unwrap();
+    let file = directory.path().join("waymark.db");
+    sqlite(&file, "CREATE TABLE foo (a); DROP TABLE foo");
+    let said = refused("serve", &file, &["create_database=false"]);
+    assert!(said.contains("no tables"), "{said}");
+    let made = binary::run(&["migrate", "--database-url", &url(&file)]);
+    assert!(made.status.success());
 }
 
 /// Serves a file until it listens, and gives the lines at WARN.

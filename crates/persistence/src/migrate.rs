@@ -12,7 +12,7 @@ use uuid::Uuid;
 use waymark_domain::{partition::PartitionCount, value::Timestamp};
 
 use crate::{
-    Clock, Error, Settings,
+    Clock, Error, Settings, messages,
     postgres::{self, Role},
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
@@ -49,7 +49,7 @@ pub(crate) struct Deployment {
 /// Creates or upgrades a database. Two processes that do it at once take turns.
 ///
 /// # Errors
-/// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened or may not be made,
+/// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened, may not be made or is of another program,
 /// [`Error::Migration`] when a statement fails, and the errors of connecting;
 /// [`Error::PartitionCount`] when the database has another number than the settings ask.
 pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
@@ -59,7 +59,10 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
         ..settings.clone()
     };
     if let Address::Sqlite(path) = &settings.url.0 {
-        opening::find_or_create(path, settings.create_database)
+        let create = settings.create_database;
+        let known = versions::<Sqlite>(&SQLITE)?;
+        opening::find_or_create(path, create)
+            .and_then(|()| opening::check_owner(path, create, &known))
             .map_err(|error| opening::explain(path, error))?;
     }
     let migrated = migrate_existing(&settings, clock).await;
@@ -209,21 +212,22 @@ struct Count {
 
 /// The versions that this program has.
 fn known(tx: &Tx) -> Result<Vec<String>, Error> {
-    fn names<DB: diesel::backend::Backend>(
-        source: &EmbeddedMigrations,
-    ) -> Result<Vec<String>, Error> {
-        let migrations = MigrationSource::<DB>::migrations(source).map_err(failed)?;
-        let mut names = migrations
-            .iter()
-            .map(|m| m.name().version().to_string())
-            .collect::<Vec<_>>();
-        names.sort();
-        Ok(names)
-    }
     match tx {
-        Tx::Postgres(_) => names::<Pg>(&POSTGRES),
-        Tx::Sqlite(_) => names::<Sqlite>(&SQLITE),
+        Tx::Postgres(_) => versions::<Pg>(&POSTGRES),
+        Tx::Sqlite(_) => versions::<Sqlite>(&SQLITE),
     }
+}
+
+fn versions<DB: diesel::backend::Backend>(
+    source: &EmbeddedMigrations,
+) -> Result<Vec<String>, Error> {
+    let migrations = MigrationSource::<DB>::migrations(source).map_err(failed)?;
+    let mut versions = migrations
+        .iter()
+        .map(|m| m.name().version().to_string())
+        .collect::<Vec<_>>();
+    versions.sort();
+    Ok(versions)
 }
 
 /// The versions that the database has and this program does not know.
@@ -265,8 +269,19 @@ async fn run_on_sqlite(tx: &mut Tx) -> Result<Ending<Vec<String>>, Error> {
     ))
 }
 
+/// The error of a migration. Its type is private to Diesel, so what SQLite said is taken from its text.
 fn failed(source: Box<dyn std::error::Error + Send + Sync>) -> Error {
-    Error::Migration { source }
+    let text = source.to_string();
+    if text.ends_with(messages::FULL) {
+        Error::StorageFull { source }
+    } else if text.ends_with(messages::DISK_ERROR) {
+        // A full disk as well, as long as nobody has looked.
+        Error::Damaged {
+            found: messages::DISK_ERROR.to_owned(),
+        }
+    } else {
+        Error::Migration { source }
+    }
 }
 
 async fn find(tx: &mut Tx) -> Result<Option<(DeploymentId, PartitionCount)>, Error> {

@@ -27,6 +27,8 @@ const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAG
                      PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384; \
                      PRAGMA wal_autocheckpoint = 65536;";
 const READ_ONLY: &str = "PRAGMA query_only = ON;";
+/// Nothing that would change a file of another program, as `journal_mode` does.
+const INSPECTION: &str = "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;";
 
 /// Makes the pool of the one connection that writes.
 pub(crate) fn writer(path: &Path) -> Result<Pool<SqliteConn>, BuildError> {
@@ -73,6 +75,54 @@ pub(crate) fn guard(path: &Path) -> ConnectionResult<SqliteConnection> {
     Ok(connection)
 }
 
+/// What a file says about whose it is.
+pub(crate) struct Content {
+    /// Whether it has tables, apart from the one of the migrations.
+    pub(crate) has_tables: bool,
+    /// The versions of its migrations.
+    pub(crate) versions: Vec<String>,
+}
+
+/// Reads whose a file is, and writes nothing to it.
+pub(crate) fn content(path: &Path) -> ConnectionResult<Content> {
+    let read = |mode| {
+        let mut connection = open(path, mode, INSPECTION)?;
+        inspect(&mut connection).map_err(ConnectionError::CouldntSetupConfiguration)
+    };
+    // A transaction that was cut off is first undone, which only a connection that may write does.
+    read(Mode::ReadOnly).or_else(|_| read(Mode::Existing))
+}
+
+fn inspect(connection: &mut SqliteConnection) -> QueryResult<Content> {
+    #[derive(diesel::QueryableByName)]
+    struct Tables {
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        migrations: i64,
+        #[diesel(sql_type = diesel::sql_types::BigInt)]
+        others: i64,
+    }
+    #[derive(diesel::QueryableByName)]
+    struct Applied {
+        #[diesel(sql_type = diesel::sql_types::Text)]
+        version: String,
+    }
+    let tables = sql_query(
+        "SELECT count(*) FILTER (WHERE name = '__diesel_schema_migrations') AS migrations, \
+         count(*) FILTER (WHERE tbl_name <> '__diesel_schema_migrations') AS others FROM sqlite_schema",
+    );
+    let tables = tables.get_result::<Tables>(connection)?;
+    let versions = if tables.migrations == 0 {
+        Vec::new()
+    } else {
+        sql_query("SELECT CAST(version AS TEXT) AS version FROM __diesel_schema_migrations")
+            .load::<Applied>(connection)?
+    };
+    Ok(Content {
+        has_tables: tables.others > 0,
+        versions: versions.into_iter().map(|row| row.version).collect(),
+    })
+}
+
 /// How many frames the log has, up to its last commit.
 pub(crate) fn log_frames(connection: &mut SqliteConnection) -> QueryResult<u64> {
     #[derive(diesel::QueryableByName)]
@@ -109,13 +159,14 @@ pub(crate) fn write_nothing(connection: &mut SqliteConnection) -> QueryResult<()
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Mode {
+    ReadOnly,
     Existing,
     Create,
 }
 
 fn open(path: &Path, mode: Mode, setup: &str) -> ConnectionResult<SqliteConnection> {
     let is_empty = std::fs::metadata(path).is_ok_and(|entry| entry.len() == 0);
-    if mode == Mode::Existing && is_empty {
+    if mode != Mode::Create && is_empty {
         // SQLite would take it for new, and remove the log beside it.
         let said = messages::NOT_A_DATABASE.to_owned();
         return Err(ConnectionError::BadConnection(said));
@@ -135,6 +186,7 @@ fn uri(path: &Path, mode: Mode) -> ConnectionResult<String> {
         return Err(ConnectionError::InvalidConnectionUrl(problem));
     };
     let mode = match mode {
+        Mode::ReadOnly => "ro",
         Mode::Existing => "rw",
         Mode::Create => "rwc",
     };

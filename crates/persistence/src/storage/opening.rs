@@ -71,6 +71,30 @@ pub(crate) fn find_or_create(path: &Path, create: bool) -> Result<(), Error> {
     }
 }
 
+/// Makes sure that the file holds a database of this program, whose migrations have the versions
+/// `known`, or nothing yet. It writes nothing to the file.
+///
+/// # Errors
+/// Returns [`Error::CannotOpen`] where it is the database of something else, or holds nothing and
+/// `create` forbids to make a database of it, and the errors of reading it.
+pub(crate) fn check_owner(path: &Path, create: bool, known: &[String]) -> Result<(), Error> {
+    let content = sqlite::content(path).map_err(Error::not_connected)?;
+    let is_ours = content.versions.iter().any(|it| known.contains(it));
+    let is_blank = !content.has_tables && content.versions.is_empty();
+    let cause = if is_ours || (is_blank && create) {
+        return Ok(());
+    } else if is_blank {
+        "the file has no tables, and create_database is false, so no database is made of it"
+    } else {
+        "it is the database of another program: it holds something, and none of the migrations of Waymark was applied \
+         to it. Nothing was written to it"
+    };
+    Err(Error::CannotOpen {
+        path: path.to_owned(),
+        cause: cause.to_owned(),
+    })
+}
+
 /// Puts an error of opening the file into words that name it.
 pub(crate) fn explain(path: &Path, error: Error) -> Error {
     match error {

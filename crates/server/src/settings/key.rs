@@ -42,7 +42,7 @@ pub const KEYS: &[Key] = &[
     key(
         "create_database",
         "true",
-        "Whether a SQLite file that is not there is made; `false` refuses to start instead.",
+        "Whether a SQLite file that is not there is made; `false` refuses to start instead. A file of another program is always refused.",
     ),
     key(
         "partitions",
