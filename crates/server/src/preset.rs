@@ -9,7 +9,9 @@ use waymark_domain::{
         document::{DocumentError, Mode, apply},
     },
 };
-use waymark_persistence::{ChangeError, ChangeMode, Changed, Error, Store, WorkflowChange};
+use waymark_persistence::{
+    ChangeError, ChangeMode, Changed, CommitError, Error, Store, WorkflowChange,
+};
 
 /// Why the preset could not be loaded.
 #[derive(Debug, thiserror::Error)]
@@ -32,6 +34,36 @@ pub enum PresetError {
     /// The database could not be asked.
     #[error("the workflows cannot be read")]
     Store(#[from] Error),
+}
+
+impl PresetError {
+    /// Whether the same may work later.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Store(error) => error.is_passing(),
+            Self::Change(error) => matches!(
+                **error,
+                ChangeError::Failed(
+                    CommitError::Unavailable
+                        | CommitError::Overloaded
+                        | CommitError::StorageFull
+                        | CommitError::StorageReadOnly
+                )
+            ),
+            Self::Unknown { .. } | Self::Document(_) | Self::Refused(_) => false,
+        }
+    }
+
+    /// Whether the file of the database is damaged.
+    pub(crate) fn is_damage(&self) -> bool {
+        match self {
+            Self::Store(error) => matches!(error, Error::Damaged { .. }),
+            Self::Change(error) => {
+                matches!(**error, ChangeError::Failed(CommitError::StorageDamaged))
+            }
+            Self::Unknown { .. } | Self::Document(_) | Self::Refused(_) => false,
+        }
+    }
 }
 
 /// Stores the preset as workflow `code`, unless there is any workflow, and says whether it did. Of two replicas that start at once, the second
@@ -74,4 +106,26 @@ pub(crate) async fn load(
         tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
     }
     Ok(is_loaded)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::StartError;
+
+    #[test]
+    fn a_start_without_room_for_the_preset_may_succeed_later() {
+        let start = |error| StartError::from(PresetError::Change(Box::new(error)));
+        for error in [
+            CommitError::StorageFull,
+            CommitError::StorageReadOnly,
+            CommitError::Unavailable,
+        ] {
+            let error = start(ChangeError::Failed(error));
+            assert!(error.is_passing() && !error.is_damage(), "{error:?}");
+        }
+        let damaged = start(ChangeError::Failed(CommitError::StorageDamaged));
+        assert!(damaged.is_damage() && !damaged.is_passing());
+        assert!(!start(ChangeError::RequestIdReused).is_passing());
+    }
 }

@@ -91,10 +91,10 @@ impl StartError {
     /// Whether the same may work later, when the database answers.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Store(error) | Self::Preset(PresetError::Store(error)) => error.is_passing(),
+            Self::Store(error) => error.is_passing(),
+            Self::Preset(error) => error.is_passing(),
             Self::MigrationNeeded(_)
             | Self::Damaged
-            | Self::Preset(_)
             | Self::Listen { .. }
             | Self::Thread(_)
             | Self::Carrier(_)
@@ -105,12 +105,11 @@ impl StartError {
 
     /// Whether the file of the database is damaged.
     pub fn is_damage(&self) -> bool {
-        matches!(
-            self,
-            Self::Damaged
-                | Self::Store(Error::Damaged { .. })
-                | Self::Preset(PresetError::Store(Error::Damaged { .. }))
-        )
+        match self {
+            Self::Damaged | Self::Store(Error::Damaged { .. }) => true,
+            Self::Preset(error) => error.is_damage(),
+            _ => false,
+        }
     }
 
     /// Whether the settings name a file that cannot be opened.
