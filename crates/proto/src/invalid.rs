@@ -66,10 +66,16 @@ pub enum Problem {
         /// What was given.
         actual: usize,
     },
-    /// A list has so many short entries that it takes far more memory than bytes on the wire.
-    #[error("has {count} entries, more than a message of its size may have")]
+    /// A list where the message begins to take far more memory than bytes on the wire, as one of many short entries.
+    #[error("has {}; with them the message takes more memory than one of its size may", entries(*count))]
     Dense {
-        /// What was given.
+        /// How many entries it has.
+        count: usize,
+    },
+    /// A field that is no list, where the message begins to take as much.
+    #[error("is given {}; with that the message takes more memory than one of its size may", times(*count))]
+    Given {
+        /// How many times it is given, one after the other.
         count: usize,
     },
     /// Bytes that are no message.
@@ -95,6 +101,20 @@ pub enum Problem {
     /// What a parser or a checker says, such as that of guards or documents.
     #[error("{0}")]
     Text(String),
+}
+
+fn entries(count: usize) -> String {
+    match count {
+        1 => "1 entry".to_owned(),
+        count => format!("{count} entries"),
+    }
+}
+
+fn times(count: usize) -> String {
+    match count {
+        1 => "once".to_owned(),
+        count => format!("{count} times"),
+    }
 }
 
 /// Why an update cannot change a path of its mask.

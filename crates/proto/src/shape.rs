@@ -108,13 +108,30 @@ pub fn weigh(shape: &Shape, message: &[u8]) -> Result<(), Unfit> {
 #[derive(Debug)]
 enum Stop {
     Malformed,
-    /// The path to the field, innermost first, and how many entries it has.
-    Dense(Vec<String>, usize),
+    /// The path to the field, innermost first, and how much of it there is.
+    Dense(Vec<String>, Amount),
 }
 
 impl From<DecodeError> for Stop {
     fn from(_: DecodeError) -> Self {
         Self::Malformed
+    }
+}
+
+/// How much of a field there is.
+#[derive(Debug, Clone, Copy)]
+enum Amount {
+    /// So many entries of a list or a map.
+    Entries(usize),
+    /// A field that is no list, so many times.
+    Times(usize),
+}
+
+impl Amount {
+    fn count(self) -> usize {
+        match self {
+            Self::Entries(count) | Self::Times(count) => count,
+        }
     }
 }
 
@@ -238,21 +255,29 @@ impl Shape {
 
 impl Stop {
     fn dense(count: usize) -> Self {
-        Self::Dense(Vec::new(), count)
+        Self::Dense(Vec::new(), Amount::Entries(count))
     }
 
     /// Adds the field in which it ended, which begins there in its message.
     fn within(self, field: &Field, message: &[u8], begin: usize) -> Self {
-        let (mut path, count) = match self {
-            Self::Dense(path, count) => (path, count),
+        let (mut path, amount) = match self {
+            Self::Dense(path, amount) => (path, amount),
             Self::Malformed => return Self::Malformed,
         };
+        let all = || contents(message).filter(|(number, _)| *number == field.number);
+        let is_list = field.repeated || matches!(field.kind, Kind::Map { .. });
+        if !is_list {
+            // Where it is given again and again, its parts are counted in each of them alone.
+            let times = all().count();
+            if path.is_empty() || times > amount.count() {
+                return Self::Dense(vec![field.name.to_owned()], Amount::Times(times));
+            }
+        }
         if path.is_empty() {
             // The field itself: how many entries it has altogether.
             path.push(field.name.to_owned());
-            let all = contents(message).filter(|(number, _)| *number == field.number);
-            let count = all.map(|(_, content)| content.count(&field.kind)).sum();
-            return Self::Dense(path, count);
+            let count = all().map(|(_, content)| content.count(&field.kind)).sum();
+            return Self::Dense(path, Amount::Entries(count));
         }
         let before = contents(message.get(..begin).unwrap_or_default());
         let index = before.filter(|(number, _)| *number == field.number).count();
@@ -261,7 +286,7 @@ impl Stop {
         } else {
             field.name.to_owned()
         });
-        Self::Dense(path, count)
+        Self::Dense(path, amount)
     }
 }
 
@@ -278,15 +303,16 @@ impl From<Stop> for Unfit {
     fn from(stop: Stop) -> Self {
         match stop {
             Stop::Malformed => Self::Malformed,
-            Stop::Dense(path, count) => {
+            Stop::Dense(path, amount) => {
                 let path: Vec<_> = path.into_iter().rev().collect();
                 let path = path.join(".");
                 let limit = LIMITS.iter().find(|(end, _)| path.ends_with(*end));
-                let problem = match limit {
-                    Some(&(_, max)) if count > max => {
-                        Problem::Value(Invalid::TooMany { max, actual: count })
+                let problem = match (amount, limit) {
+                    (Amount::Entries(actual), Some(&(_, max))) if actual > max => {
+                        Problem::Value(Invalid::TooMany { max, actual })
                     }
-                    _ => Problem::Dense { count },
+                    (Amount::Entries(count), _) => Problem::Dense { count },
+                    (Amount::Times(count), _) => Problem::Given { count },
                 };
                 Self::Dense(InvalidRequest::new(path, problem))
             }
@@ -295,3 +321,47 @@ impl From<Stop> for Unfit {
 }
 
 include!(concat!(env!("OUT_DIR"), "/shapes.rs"));
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::v1::CreateOrderRequest;
+
+    /// A field with a length, below 128 bytes.
+    fn field(number: u8, content: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(content.len()).unwrap();
+        [&[number << 3 | 2, length], content].concat()
+    }
+
+    fn said(message: &[u8]) -> String {
+        match weigh(CreateOrderRequest::shape(), message) {
+            Err(Unfit::Dense(invalid)) => {
+                let [violation] = invalid.violations() else {
+                    panic!("{invalid}");
+                };
+                format!("{} {}", violation.field, violation.problem)
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[test]
+    fn a_message_given_again_and_again_is_named() {
+        let number = |shape: &Shape, name: &str| {
+            let found = shape.fields.iter().find(|field| field.name == name);
+            let field = found.unwrap();
+            (u8::try_from(field.number).unwrap(), &field.kind)
+        };
+        let (order, kind) = number(CreateOrderRequest::shape(), "order");
+        let Kind::Message(shape) = kind else {
+            panic!("{kind:?}");
+        };
+        let (lines, _) = number(shape, "lines");
+        assert!(order < 16 && lines < 16, "a key has one byte");
+
+        let expected = "order is given 1000000 times; with that the message takes more memory than one of its size may";
+        let with_line = field(order, &field(lines, &[])).repeat(1_000_000);
+        assert_eq!(said(&with_line), expected);
+        assert_eq!(said(&field(order, &[]).repeat(1_000_000)), expected);
+    }
+}
