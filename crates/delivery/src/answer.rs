@@ -1,9 +1,14 @@
 //! What the answer of an endpoint means.
 
-use std::time::{Duration, UNIX_EPOCH};
+use std::{
+    pin::Pin,
+    time::{Duration, UNIX_EPOCH},
+};
 
-use http::{HeaderMap, StatusCode, header::RETRY_AFTER};
-use reqwest::Response;
+use http::{HeaderMap, Response, StatusCode, header::RETRY_AFTER};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use tokio::time::Sleep;
 
 use crate::{ANSWER_BYTES_MAX, Attempt, Outcome};
 
@@ -12,12 +17,16 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 
 /// Judges an answer by its status alone, and keeps the beginning of its body.
 /// `now` is in seconds since 1970.
-pub(crate) async fn attempt(response: Response, now: u64) -> Attempt {
+pub(crate) async fn attempt(
+    response: Response<Incoming>,
+    now: u64,
+    deadline: Pin<&mut Sleep>,
+) -> Attempt {
     let status = response.status();
     Attempt {
         outcome: outcome(status, response.headers(), now),
         code: Some(status.as_u16()),
-        answer: beginning(response).await,
+        answer: beginning(response.into_body(), deadline).await,
     }
 }
 
@@ -58,16 +67,25 @@ fn retry_after(headers: &HeaderMap, now: u64) -> Option<Duration> {
 
 /// Reads at most [`ANSWER_BYTES_MAX`] bytes. What comes after is not read: the
 /// connection is dropped, and the peer can send no more.
-async fn beginning(mut response: Response) -> Vec<u8> {
+async fn beginning(mut body: Incoming, mut deadline: Pin<&mut Sleep>) -> Vec<u8> {
     let mut kept = Vec::new();
     // An answer that breaks off or takes too long keeps what came of it: the
     // status has come, so the endpoint has taken the webhook or refused it.
-    while let Ok(Some(mut chunk)) = response.chunk().await {
+    while kept.len() < ANSWER_BYTES_MAX {
+        let frame = tokio::select! {
+            biased;
+            () = deadline.as_mut() => break,
+            frame = body.frame() => frame,
+        };
+        let Some(Ok(frame)) = frame else {
+            break;
+        };
+        // After the body come trailers at most.
+        let Ok(mut chunk) = frame.into_data() else {
+            break;
+        };
         chunk.truncate(ANSWER_BYTES_MAX.saturating_sub(kept.len()));
         kept.extend_from_slice(&chunk);
-        if kept.len() >= ANSWER_BYTES_MAX {
-            break;
-        }
     }
     kept
 }

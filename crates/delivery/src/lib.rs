@@ -10,6 +10,7 @@
 mod address;
 mod answer;
 mod attempt;
+mod client;
 mod cloud_event;
 pub mod mail;
 mod password;
@@ -28,6 +29,7 @@ pub use attempt::{ANSWER_BYTES_MAX, Attempt, Outcome};
 pub use cloud_event::CloudEvent;
 pub use password::Password;
 pub use post::{InvalidMessageId, MessageId, Post};
+pub use resolver::{Addrs, Name, Resolve, Resolving};
 pub use secret::{InvalidSecret, SECRET_BYTES_MAX, SECRET_BYTES_MIN, Secret};
 pub use webhook::{Barred, BuildError, WebhookSettings, Webhooks};
 pub use webhook_url::{InvalidUrl, URL_BYTES_MAX, WebhookUrl};

@@ -3,9 +3,10 @@
 
 use std::{error::Error, io, iter, time::Duration};
 
+use hyper_util::client::legacy;
 use rustls::CertificateError;
 
-use crate::{Barred, Post};
+use crate::{Barred, Post, client::SendError, resolver::Unresolved};
 
 /// Where a webhook went, as far as the words need it.
 pub(crate) struct Destination {
@@ -23,14 +24,25 @@ impl From<&Post> for Destination {
 }
 
 /// Says in one sentence why no answer came.
-pub(crate) fn problem(error: &reqwest::Error, destination: &Destination) -> String {
+pub(crate) fn problem(error: &SendError, destination: &Destination) -> String {
     let Destination { host, timeout } = destination;
+    match error {
+        SendError::Timeout => format!("{host} did not answer within {timeout:?}"),
+        SendError::Interim => {
+            format!("{host} sent one interim response (1xx) after the other, and no answer")
+        }
+        SendError::Client(error) => client_problem(error, host),
+    }
+}
+
+fn client_problem(error: &legacy::Error, host: &str) -> String {
     if let Some(barred) = find::<Barred>(error) {
         barred.to_string()
-    } else if error.is_timeout() {
-        format!("{host} did not answer within {timeout:?}")
-    } else if error.is_dns() {
+    } else if find::<Unresolved>(error).is_some() {
         format!("the name {host} was not found")
+    } else if find::<io::Error>(error).is_some_and(|it| it.kind() == io::ErrorKind::TimedOut) {
+        // The system gave the connection up.
+        format!("{host} did not answer in time")
     } else if let Some(tls) = find::<rustls::Error>(error) {
         tls_problem(tls, host)
     } else if error.is_connect() {
@@ -42,7 +54,7 @@ pub(crate) fn problem(error: &reqwest::Error, destination: &Destination) -> Stri
     }
 }
 
-fn connect_problem(error: &reqwest::Error, host: &str) -> String {
+fn connect_problem(error: &legacy::Error, host: &str) -> String {
     match find::<io::Error>(error).map(io::Error::kind) {
         Some(io::ErrorKind::ConnectionRefused) => format!("{host} refused the connection"),
         _ => format!("no connection to {host} could be made"),

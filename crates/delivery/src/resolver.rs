@@ -6,17 +6,38 @@ use std::{
     error::Error,
     io,
     net::{SocketAddr, ToSocketAddrs},
+    pin::Pin,
     sync::Arc,
+    task::{Context, Poll},
 };
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+pub use hyper_util::client::legacy::connect::dns::Name;
 use tokio::sync::Semaphore;
+use tower::Service;
 
 use crate::{Allowed, Barred};
 
 /// How many names are asked for at once. Each takes a thread until the system answers, also when
 /// nobody waits any more, and other work of the process needs threads as well.
 const ASKED_AT_ONCE: usize = 384;
+
+/// The addresses of a host. Their ports say nothing where they are 0.
+pub type Addrs = Box<dyn Iterator<Item = SocketAddr> + Send>;
+
+/// Addresses that are being looked for.
+pub type Resolving =
+    Pin<Box<dyn Future<Output = Result<Addrs, Box<dyn Error + Send + Sync>>> + Send>>;
+
+/// Finds the addresses of a host.
+pub trait Resolve: Send + Sync {
+    /// Begins to look for them.
+    fn resolve(&self, name: Name) -> Resolving;
+}
+
+/// That no address was found which may be connected to.
+#[derive(Debug, thiserror::Error)]
+#[error("the name leads nowhere")]
+pub(crate) struct Unresolved(#[source] Box<dyn Error + Send + Sync>);
 
 /// Asks the system, as every other program of the machine does.
 #[derive(Debug)]
@@ -45,19 +66,28 @@ impl Resolve for System {
 }
 
 /// Leaves of another resolver's answer what the allow-list permits.
+#[derive(Clone)]
 pub(crate) struct Checked {
     pub(crate) resolver: Arc<dyn Resolve>,
     pub(crate) allowed: Arc<Allowed>,
 }
 
-impl Resolve for Checked {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Checked {
+    type Response = Addrs;
+    type Error = Unresolved;
+    type Future = Pin<Box<dyn Future<Output = Result<Addrs, Unresolved>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Unresolved>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let host = name.as_str().to_owned();
         let resolving = self.resolver.resolve(name);
         let allowed = Arc::clone(&self.allowed);
         Box::pin(async move {
-            let found: Vec<_> = resolving.await?.collect();
-            let open = open(&allowed, host, found)?;
+            let found: Vec<_> = resolving.await.map_err(Unresolved)?.collect();
+            let open = open(&allowed, host, found).map_err(Unresolved)?;
             Ok(Box::new(open.into_iter()) as Addrs)
         })
     }

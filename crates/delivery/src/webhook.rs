@@ -2,20 +2,25 @@
 //! somebody else's machine and may do anything: what it answers is bounded in
 //! time and in size, and its words decide nothing but what its status says.
 
-use std::sync::Arc;
+use std::{pin::pin, sync::Arc};
 
-use reqwest::{Client, dns::Resolve, redirect, retry};
+use http::{
+    HeaderMap, HeaderValue, Request,
+    header::{ACCEPT, USER_AGENT},
+};
+use http_body_util::Full;
+use tokio::time::sleep;
 use url::Host;
 
 use crate::{
-    Allowed, Attempt, Outcome, Post, WebhookUrl, answer,
+    Allowed, Attempt, Outcome, Post, Resolve, WebhookUrl, answer,
+    client::Client,
     problem::{Destination, problem},
     resolver::{Checked, System},
-    tls,
 };
 
 /// What every webhook calls its sender.
-const USER_AGENT: &str = concat!("waymark/", env!("CARGO_PKG_VERSION"));
+const SENDER: &str = concat!("waymark/", env!("CARGO_PKG_VERSION"));
 
 /// Which endpoints may be reached.
 #[derive(Debug, Clone, Default)]
@@ -46,9 +51,6 @@ pub enum BuildError {
     /// TLS could not be set up.
     #[error("TLS for webhooks could not be set up")]
     Tls(#[from] rustls::Error),
-    /// The client refused its settings.
-    #[error("the client for webhooks could not be made")]
-    Client(#[from] reqwest::Error),
 }
 
 impl WebhookSettings {
@@ -99,16 +101,7 @@ impl Webhooks {
         resolver: Arc<dyn Resolve>,
     ) -> Result<Self, BuildError> {
         let allowed = Arc::new(settings.allowed.clone());
-        let client = Client::builder()
-            .tls_backend_preconfigured(tls::client_config()?)
-            .dns_resolver(Checked { resolver, allowed })
-            // A proxy would resolve names itself, behind every check.
-            .no_proxy()
-            .redirect(redirect::Policy::none())
-            .retry(retry::never())
-            .referer(false)
-            .user_agent(USER_AGENT)
-            .build()?;
+        let client = Client::new(Checked { resolver, allowed })?;
         Ok(Self { client, settings })
     }
 
@@ -124,13 +117,24 @@ impl Webhooks {
             return refused("the event cannot be written into headers".to_owned());
         };
         let destination = Destination::from(&post);
-        let request = self.client.post(post.url.into_url()).headers(headers);
-        let sent = request.body(post.body).timeout(post.timeout).send().await;
-        match sent {
-            Ok(response) => answer::attempt(response, post.timestamp).await,
+        let Ok(request) = Request::post(post.url.as_str()).body(Full::new(post.body)) else {
+            return failed("the URL cannot be written into a request".to_owned());
+        };
+        let request = with_headers(request, headers);
+        let mut deadline = pin!(sleep(post.timeout));
+        match self.client.send(request, deadline.as_mut()).await {
+            Ok(response) => answer::attempt(response, post.timestamp, deadline).await,
             Err(error) => failed(problem(&error, &destination)),
         }
     }
+}
+
+/// Adds what every webhook has.
+fn with_headers<B>(mut request: Request<B>, mut headers: HeaderMap) -> Request<B> {
+    headers.insert(USER_AGENT, HeaderValue::from_static(SENDER));
+    headers.insert(ACCEPT, HeaderValue::from_static("*/*"));
+    *request.headers_mut() = headers;
+    request
 }
 
 fn failed(problem: String) -> Attempt {

@@ -78,11 +78,6 @@ impl WebhookUrl {
     pub(crate) fn is_https(&self) -> bool {
         self.url.scheme() == "https"
     }
-
-    /// The URL for the client.
-    pub(crate) fn into_url(self) -> Url {
-        self.url
-    }
 }
 
 impl fmt::Display for WebhookUrl {

@@ -209,8 +209,8 @@ async fn a_name_may_not_be_found() {
 #[tokio::test]
 async fn a_resolver_that_hangs_is_left() {
     struct Silent;
-    impl reqwest::dns::Resolve for Silent {
-        fn resolve(&self, _: reqwest::dns::Name) -> reqwest::dns::Resolving {
+    impl waymark_delivery::Resolve for Silent {
+        fn resolve(&self, _: waymark_delivery::Name) -> waymark_delivery::Resolving {
             Box::pin(std::future::pending())
         }
     }

@@ -150,6 +150,79 @@ async fn an_endless_head_ends_at_once() {
 }
 
 #[tokio::test]
+async fn endless_interim_responses_end_at_once() {
+    for interim in [
+        "HTTP/1.1 100 Continue\r\n\r\n",
+        "HTTP/1.1 103 Early Hints\r\nlink: </style.css>; rel=preload\r\n\r\n",
+    ] {
+        let piece = interim.repeat(1000);
+        let (url, peer) =
+            peer(async move |mut stream: TcpStream| pour(&mut stream, piece.as_bytes()).await)
+                .await;
+        let attempt = webhooks(LOOPBACK).post(post_to(&url)).await;
+        assert_eq!(
+            problem(attempt),
+            "127.0.0.1 sent one interim response (1xx) after the other, and no answer"
+        );
+        let written = peer.await.unwrap();
+        assert!(written < BUFFERED_MAX, "{written} bytes were taken");
+    }
+}
+
+/// The peer has a thread of its own, and always something to read for whoever asks.
+#[tokio::test]
+async fn interim_responses_without_end_leave_others_their_turn() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/", listener.local_addr().unwrap());
+    let peer = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let read = io::Read::read(&mut stream, &mut [0; 4096]).unwrap();
+        assert_ne!(read, 0);
+        let piece = "HTTP/1.1 100 Continue\r\n\r\n".repeat(10_000);
+        while io::Write::write_all(&mut stream, piece.as_bytes()).is_ok() {}
+    });
+    let other = tokio::spawn(async {
+        let mut longest = Duration::ZERO;
+        let mut last = Instant::now();
+        loop {
+            tokio::task::yield_now().await;
+            longest = longest.max(last.elapsed());
+            last = Instant::now();
+            if longest > Duration::from_secs(2) {
+                return longest;
+            }
+        }
+    });
+    let attempt = webhooks(LOOPBACK).post(post_to(&url)).await;
+    assert!(problem(attempt).contains("interim response"));
+    assert!(
+        !other.is_finished(),
+        "others waited for more than two seconds"
+    );
+    other.abort();
+    // The connection is closed by a task of this runtime.
+    let joined = tokio::task::spawn_blocking(move || peer.join());
+    joined.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_few_interim_responses_are_passed_over() {
+    let answer = [
+        "HTTP/1.1 102 Processing\r\n\r\n".repeat(64),
+        "HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nnoted".to_owned(),
+    ];
+    let answer = answer.concat();
+    let (url, peer) = peer(async move |mut stream: TcpStream| {
+        stream.write_all(answer.as_bytes()).await.unwrap();
+    })
+    .await;
+    let attempt = webhooks(LOOPBACK).post(post_to(&url)).await;
+    peer.await.unwrap();
+    assert_eq!(attempt.outcome, Outcome::Accepted);
+    assert_eq!(attempt.answer, b"noted");
+}
+
+#[tokio::test]
 async fn a_peer_may_close_without_an_answer() {
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-"] {
         let expected = "127.0.0.1 closed the connection before it answered";

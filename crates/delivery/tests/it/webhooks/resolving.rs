@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use waymark_delivery::{Addrs, Name, Resolve, Resolving};
 
 #[derive(Default)]
 pub(super) struct Script {
