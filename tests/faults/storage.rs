@@ -198,18 +198,14 @@ const fn lasting(name: &'static str, inflict: fn(&Place)) -> Damage {
     }
 }
 
-const DAMAGES: [Damage; 10] = [
+const DAMAGES: [Damage; 13] = [
     lasting("cut to half", |place| {
         let file = OpenOptions::new().write(true).open(place.file()).unwrap();
         file.set_len(file.metadata().unwrap().len() / 2).unwrap();
     }),
     lasting("overwritten", |place| {
-        let noise: Vec<u8> = (0..60_000_u32)
-            .map(|byte| u8::try_from(byte * 131 % 251).unwrap() | 1)
-            .collect();
-        let file = OpenOptions::new().write(true).open(place.file()).unwrap();
-        file.write_all_at(&noise, file.metadata().unwrap().len() / 3)
-            .unwrap();
+        let third = fs::metadata(place.file()).unwrap().len() / 3;
+        write_at(&place.file(), third, &noise(60_000));
     }),
     Damage {
         name: "unlinked",
@@ -268,7 +264,42 @@ const DAMAGES: [Damage; 10] = [
         undo: |_| {},
         left: Left::Everything,
     },
+    Damage {
+        name: "index of the log overwritten at its head",
+        inflict: |place| write_at(&beside(&place.file(), "-shm"), 0, &noise(8_192)),
+        undo: |_| {},
+        left: Left::Everything,
+    },
+    Damage {
+        name: "index of the log overwritten behind its head",
+        inflict: |place| write_at(&beside(&place.file(), "-shm"), 136, &noise(32_000)),
+        undo: |_| {},
+        left: Left::Everything,
+    },
+    Damage {
+        name: "an older index of the log put back",
+        inflict: |place| {
+            let index = beside(&place.file(), "-shm");
+            let older = fs::read(&index).unwrap();
+            std::thread::sleep(Duration::from_millis(500));
+            write_at(&index, 0, &older);
+        },
+        undo: |_| {},
+        left: Left::Everything,
+    },
 ];
+
+fn noise(bytes: u32) -> Vec<u8> {
+    (0..bytes)
+        .map(|byte| u8::try_from(byte * 131 % 251).unwrap() | 1)
+        .collect()
+}
+
+/// Writes into a file that stays the same.
+fn write_at(path: &Path, offset: u64, bytes: &[u8]) {
+    let file = OpenOptions::new().write(true).open(path).unwrap();
+    file.write_all_at(bytes, offset).unwrap();
+}
 
 /// How late an answer may come that was on its way when the file was damaged.
 const ON_ITS_WAY: Duration = Duration::from_millis(100);

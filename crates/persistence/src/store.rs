@@ -220,6 +220,11 @@ impl Store {
         }
     }
 
+    /// The file, on SQLite.
+    pub(crate) fn file(&self) -> Option<&DataFile> {
+        self.inner.file.as_deref()
+    }
+
     pub(crate) fn catalog(&self) -> &Catalog {
         &self.inner.catalog
     }

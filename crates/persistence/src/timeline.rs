@@ -167,6 +167,10 @@ impl Store {
     /// Notes that an entry which was in the log under this count is not in it any more: forgets
     /// what is cached and counts on. It does so once for each count.
     pub fn lose_timeline(&self, number: u64, lost: LogPosition) {
+        // A file that is damaged may hide what it has, and that is said elsewhere.
+        if self.file().is_some_and(|file| file.check().is_err()) {
+            return;
+        }
         if !self.timelines().forget(number) {
             return;
         }

@@ -235,10 +235,8 @@ impl Database {
                     .await
                     .map_err(before);
                 write.close();
-                if let Some(file) = &self.file {
-                    file.end_close();
-                }
-                moved
+                let closed = self.file.as_ref().map_or(Ok(()), |file| file.end_close());
+                moved.and(closed)
             }
         }
     }
@@ -301,15 +299,20 @@ impl Database {
             Begin::Nothing | Begin::Snapshot => self.limits.read,
             Begin::Write(_) | Begin::Batch => self.limits.write,
         };
-        match self.pools {
-            Pools::Postgres { .. } => lease.run(begin, limit, work).await,
-            Pools::Sqlite { .. } => {
+        match &self.pools {
+            Pools::Postgres { .. } => lease.run(None, begin, limit, work).await,
+            Pools::Sqlite { write, .. } => {
                 let worked = async {
-                    let ended = lease.run(begin, limit, work).await;
-                    match &self.file {
-                        Some(file) => file.judge(begin.may_write(), ended),
-                        None => ended,
+                    let file = self.file.as_deref();
+                    let ended = lease.run(file, begin, limit, work).await;
+                    let Some(file) = file else {
+                        return ended;
+                    };
+                    if file.admit().is_err() {
+                        // Nobody waits for a connection that was left open.
+                        write.close();
                     }
+                    file.judge(begin.may_write(), ended)
                 };
                 hop(worked).await
             }
@@ -359,7 +362,11 @@ impl Database {
             })),
             Pools::Sqlite { write, .. } => {
                 self.file.as_ref().map_or(Ok(()), |file| file.check())?;
-                Tx::Sqlite(Box::new(self.in_time(write.get()).await?))
+                let got = self.in_time(write.get()).await;
+                if let (Err(_), Some(file)) = (&got, &self.file) {
+                    file.admit()?;
+                }
+                Tx::Sqlite(Box::new(got?))
             }
         };
         Ok(Lease(Some(tx)))
@@ -430,6 +437,7 @@ struct Lease(Option<Tx>);
 impl Lease {
     async fn run<T>(
         mut self,
+        file: Option<&DataFile>,
         begin: Begin<'_>,
         limit: Duration,
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
@@ -442,10 +450,16 @@ impl Lease {
         within(limit, tx.begin(begin))
             .await
             .map_err(WriteFailure::Before)?;
+        if let Err(error) = agree(file, begin) {
+            return Err(self.leave_open(error));
+        }
         // Not asked to roll back: it does not answer.
-        let worked = timeout(limit, work(tx))
-            .await
-            .map_err(|elapsed| WriteFailure::Before(Error::unavailable(elapsed)))?;
+        let worked = timeout(limit, work(tx)).await;
+        // What was read may be wrong, and so would be what is written because of it.
+        if let Err(error) = agree(file, begin) {
+            return Err(self.leave_open(error));
+        }
+        let worked = worked.map_err(|elapsed| WriteFailure::Before(Error::unavailable(elapsed)))?;
         let outcome = match worked {
             Ok(Ending::Commit(outcome)) => match within(limit, tx.commit(begin)).await {
                 Ok(()) => outcome,
@@ -468,9 +482,22 @@ impl Lease {
         Ok(outcome)
     }
 
+    /// Gives up a transaction that can be neither committed nor rolled back, see [`agree`].
+    fn leave_open<T>(mut self, error: Error) -> WriteFailure<T> {
+        std::mem::forget(self.0.take());
+        WriteFailure::Before(error)
+    }
+
     fn release(mut self) {
         drop(self.0.take());
     }
+}
+
+/// Checks the index of the log in a transaction that may write. SQLite goes by it to read, to
+/// commit and to roll back.
+fn agree(file: Option<&DataFile>, begin: Begin<'_>) -> Result<(), Error> {
+    let file = file.filter(|_| begin.may_write());
+    file.map_or(Ok(()), DataFile::check_index)
 }
 
 impl Drop for Lease {

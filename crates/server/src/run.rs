@@ -272,13 +272,16 @@ impl Server {
             () = stop.now.cancelled() => Stopped::AtOnce,
         };
         tailing.cancel();
-        if *app.store.storage().borrow() == StorageState::Damaged {
+        if is_damaged(&app.store) {
             // Closing the database would write to it.
             return Err(StartError::Damaged);
         }
         match stopped {
             Stopped::Drained => {
                 close(&app).await;
+                if is_damaged(&app.store) {
+                    return Err(StartError::Damaged);
+                }
                 tracing::info!("stopped");
             }
             Stopped::DeadlinePassed => {
@@ -288,6 +291,10 @@ impl Server {
         }
         Ok(stopped)
     }
+}
+
+fn is_damaged(store: &Store) -> bool {
+    *store.storage().borrow() == StorageState::Damaged
 }
 
 /// Waits until the file of the database is found to be damaged.

@@ -8,7 +8,7 @@ use std::{
     time::Instant,
 };
 
-use super::log::Log;
+use super::{index::Index, log::Log};
 
 /// Up to this size the main file is examined while what was written waits to be acknowledged,
 /// for some 100 ms; a larger one by the watcher, meanwhile.
@@ -21,9 +21,8 @@ const REST: u32 = 10;
 /// Where the files are, and what they were when they were last looked at.
 pub(super) struct Files {
     path: PathBuf,
-    shm_path: PathBuf,
     main: Stamp,
-    shm: Id,
+    index: Index,
     pub(super) log: Log,
     /// Whether this process writes to the main file.
     moving: bool,
@@ -67,7 +66,7 @@ impl Id {
 
 /// A file at some time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Stamp {
+pub(super) struct Stamp {
     id: Id,
     bytes: u64,
     /// The blocks that it takes: fewer after it was cut, even where it has grown again since, or
@@ -78,7 +77,7 @@ struct Stamp {
 }
 
 impl Stamp {
-    fn of(file: &fs::Metadata) -> Self {
+    pub(super) fn of(file: &fs::Metadata) -> Self {
         Self {
             id: Id::of(file),
             bytes: file.len(),
@@ -103,13 +102,11 @@ impl Files {
     pub(super) fn remember(path: &Path) -> io::Result<Self> {
         // Where the name is a link, SQLite keeps the other two beside the file itself.
         let beside = fs::canonicalize(path)?;
-        let shm_path = with_suffix(&beside, "-shm");
         Ok(Self {
             main: Stamp::of(&fs::metadata(path)?),
-            shm: Id::of(&fs::metadata(&shm_path)?),
+            index: Index::open(with_suffix(&beside, "-shm"))?,
             log: Log::open(with_suffix(&beside, "-wal"))?,
             path: path.to_owned(),
-            shm_path,
             moving: false,
             is_closing: false,
             rests_until: None,
@@ -129,7 +126,7 @@ impl Files {
             // Not to be examined: SQLite would remove the log beside it, as that of another file.
             return Err("the file was emptied".to_owned());
         }
-        same(&self.shm_path, self.shm, "its -shm")?;
+        self.index.is_there()?;
         if !self.log.look()? {
             return Ok(Look::Changed(Changed::Log));
         }
@@ -143,6 +140,26 @@ impl Files {
             return Ok(Look::Changed(Changed::Main));
         }
         Ok(Look::Same)
+    }
+
+    /// Looks whether the index of the log tells of what is in the log, which takes microseconds
+    /// where nothing may have written to it but SQLite.
+    ///
+    /// # Errors
+    /// Returns what is wrong with it.
+    pub(super) fn look_at_index(&mut self) -> Result<(), String> {
+        if self.is_closing {
+            return Ok(());
+        }
+        self.index.look(&self.log.content())
+    }
+
+    /// Reads all of the index of the log, which takes up to a millisecond.
+    ///
+    /// # Errors
+    /// Returns what is wrong with it.
+    pub(super) fn examine_index(&mut self) -> Result<(), String> {
+        self.index.examine(&self.log.content())
     }
 
     /// Whether the main file changed and was not examined since.

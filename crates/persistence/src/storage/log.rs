@@ -31,10 +31,21 @@ pub(super) struct Content {
 
 /// The beginning of the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Header {
+pub(super) struct Header {
     page_bytes: u32,
     /// In every frame that was written since the log last began anew.
-    salt: [u8; 8],
+    pub(super) salt: [u8; 8],
+}
+
+/// The beginning of a frame.
+pub(super) struct Frame {
+    /// Which page it holds.
+    pub(super) page: u32,
+    /// In the last frame of a commit, how many pages the database has after it; otherwise zero.
+    pub(super) pages: u32,
+    pub(super) salt: [u8; 8],
+    /// Over this frame and those before it.
+    pub(super) checksum: [u32; 2],
 }
 
 impl Log {
@@ -128,7 +139,8 @@ impl Content {
         self.salt_of(header, frames) != Some(header.salt)
     }
 
-    fn header(&self) -> Option<Header> {
+    /// The beginning; none where it is not that of a log.
+    pub(super) fn header(&self) -> Option<Header> {
         let bytes: [u8; 24] = self.read(0)?;
         let (magic, rest) = bytes.split_first_chunk::<4>()?;
         let (page, salt) = (rest.get(4..8)?, rest.get(12..20)?);
@@ -140,6 +152,19 @@ impl Content {
         (is_log && header.page_bytes.is_power_of_two()).then_some(header)
     }
 
+    /// The beginning of a frame, counted from zero.
+    pub(super) fn frame(&self, header: Header, frame: u64) -> Option<Frame> {
+        let at = HEADER_BYTES + frame * header.frame_bytes();
+        let bytes: [u8; 24] = self.read(at)?;
+        let [page, pages, _, _, first, second] = numbers(&bytes);
+        Some(Frame {
+            page,
+            pages,
+            salt: *bytes.get(8..)?.first_chunk::<8>()?,
+            checksum: [first, second],
+        })
+    }
+
     fn salt_of(&self, header: Header, frame: u64) -> Option<[u8; 8]> {
         self.read(HEADER_BYTES + frame * header.frame_bytes() + 8)
     }
@@ -149,6 +174,16 @@ impl Content {
         self.file.read_exact_at(&mut bytes, offset).ok()?;
         Some(bytes)
     }
+}
+
+/// The numbers of a beginning of a frame.
+fn numbers(bytes: &[u8; 24]) -> [u32; 6] {
+    let mut numbers = [0; 6];
+    let (words, _) = bytes.as_chunks::<4>();
+    for (number, word) in numbers.iter_mut().zip(words) {
+        *number = u32::from_be_bytes(*word);
+    }
+    numbers
 }
 
 impl Header {

@@ -3,11 +3,13 @@
 //! acknowledgement; a thread asks it every second beside that, see [`watcher`].
 //!
 //! SQLite keeps its locks on the main file and on `-shm` for the process, and the system drops
-//! them as soon as the process closes any descriptor of them. So nothing here opens these two:
-//! they are looked at by their names, and their content is read through SQLite.
+//! them as soon as the process closes any descriptor of them. So nothing here opens the main file:
+//! it is looked at by its name, and its content is read through SQLite. `-shm` is opened once, and
+//! stays open, see [`index`].
 
 mod examination;
 mod files;
+mod index;
 mod log;
 mod obstacle;
 pub(crate) mod opening;
@@ -102,11 +104,32 @@ impl DataFile {
         }
     }
 
-    /// Checks that what is written goes, or went, to the file that was opened.
+    /// Checks that what is written goes, or went, to the file that was opened, and is found there.
     ///
     /// # Errors
     /// Returns [`Error::Damaged`].
     pub(crate) fn check(&self) -> Result<(), Error> {
+        self.check_files()?;
+        self.check_index()
+    }
+
+    /// Checks that the index of the log tells of what is in the log, see [`index`].
+    ///
+    /// # Errors
+    /// Returns [`Error::Damaged`].
+    pub(crate) fn check_index(&self) -> Result<(), Error> {
+        self.admit()?;
+        let looked = self.files().look_at_index();
+        looked.map_err(|found| self.break_off_index(&found))
+    }
+
+    /// Reads all of the index of the log.
+    fn examine_index(&self) -> Result<(), Error> {
+        let examined = self.files().examine_index();
+        examined.map_err(|found| self.break_off_index(&found))
+    }
+
+    fn check_files(&self) -> Result<(), Error> {
         let mut look = self.look()?;
         let is_main = matches!(look, Look::Changed(Changed::Main));
         // Held to the end: who waited looks again, and finds what the one before has found.
@@ -166,7 +189,11 @@ impl DataFile {
     pub(crate) fn explain(&self, error: Error) -> Error {
         let error = match error {
             Error::Conflict { .. } | Error::Corrupt { .. } => return error,
-            Error::Damaged { found } if found != DISK_ERROR => return self.break_off(found),
+            // An index that leads SQLite to the wrong pages makes them look malformed.
+            Error::Damaged { found } if found != DISK_ERROR => {
+                let looked = self.check_index();
+                return looked.map_or_else(|damaged| damaged, |()| self.break_off(found));
+            }
             error => error,
         };
         if let Err(damaged) = self.check() {
@@ -193,6 +220,7 @@ impl DataFile {
     /// Returns [`Error::Damaged`] when the file is not what it was: then nothing may be moved.
     pub(crate) fn begin_move(&self) -> Result<(), Error> {
         self.check()?;
+        self.examine_index()?;
         self.files().begin_move();
         Ok(())
     }
@@ -208,13 +236,21 @@ impl DataFile {
     /// Returns [`Error::Damaged`] when the file is not what it was: then nothing may be moved.
     pub(crate) fn begin_close(&self) -> Result<(), Error> {
         self.check()?;
+        self.examine_index()?;
         self.files().begin_close();
         Ok(())
     }
 
-    /// Closes the connection that stays, after all others.
-    pub(crate) fn end_close(&self) {
+    /// Closes the connection that stays, after all others: it moves what is still in the log, and
+    /// removes the log.
+    ///
+    /// # Errors
+    /// Returns [`Error::Damaged`] when the index of the log is not what it was. The connection is
+    /// left open then.
+    pub(crate) fn end_close(&self) -> Result<(), Error> {
+        self.examine_index()?;
         drop(lock(&self.guard).take());
+        Ok(())
     }
 
     /// Whether the log holds nothing after its last commit, so that a commit that failed can not
@@ -238,6 +274,14 @@ impl DataFile {
             _ => {}
         }
         error
+    }
+
+    /// Breaks off because of the index, which is no loss where the rest is whole.
+    fn break_off_index(&self, found: &str) -> Error {
+        self.break_off(format!(
+            "{found}. This is only the index of the log: where the file and its -wal are whole, the next start makes it \
+             anew from them"
+        ))
     }
 
     fn break_off(&self, found: String) -> Error {
@@ -286,9 +330,15 @@ impl DataFile {
 
 impl Drop for DataFile {
     fn drop(&mut self) {
-        if *self.state.borrow() == StorageState::Damaged {
-            // Closed, it might write where another file is now.
-            std::mem::forget(lock(&self.guard).take());
+        let Some(guard) = lock(&self.guard).take() else {
+            return;
+        };
+        if self.admit().is_ok() && self.examine_index().is_ok() {
+            drop(guard);
+        } else {
+            // Closed, it might write where another file is now, or remove a log that it does not
+            // know all of.
+            std::mem::forget(guard);
         }
     }
 }

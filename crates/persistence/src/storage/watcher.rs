@@ -53,7 +53,7 @@ impl DataFile {
     /// are refused.
     fn look_closely(&self) {
         // What is wrong is noted there.
-        if self.check().is_err() {
+        if self.check().is_err() || self.examine_index().is_err() {
             return;
         }
         let mut examined = self.examine_log();

@@ -157,6 +157,67 @@ damages! {
     log_emptied: |file| fs::write(beside(file, "-wal"), []).unwrap();
     beginning_of_the_log_is_noise: |file| overwrite(&beside(file, "-wal"), 0, 200);
     index_of_the_log_removed: |file| fs::remove_file(beside(file, "-shm")).unwrap();
+    beginning_of_the_index_is_noise: |file| overwrite(&beside(file, "-shm"), 0, 8_192);
+    index_is_noise_behind_its_header: |file| overwrite(&beside(file, "-shm"), 136, 32_000);
+    index_is_zeros: |file| put_back(&beside(file, "-shm"), &[0; 32_768]);
+    index_says_that_the_log_was_moved: |file| overwrite(&beside(file, "-shm"), 96, 4);
+}
+
+/// Writes into a file that stays the same.
+fn put_back(file: &Path, content: &[u8]) {
+    let file = OpenOptions::new().write(true).open(file).unwrap();
+    file.write_all_at(content, 0).unwrap();
+}
+
+/// Whether a start on the file and its log alone finds so many orders.
+fn holds_orders(file: &Path, orders: usize) {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().join("copy.db");
+    for suffix in ["", "-wal"] {
+        fs::copy(beside(file, suffix), beside(&copy, suffix)).unwrap();
+    }
+    let count = format!(
+        "CREATE TEMP TABLE found (orders INTEGER CHECK (orders = {orders})); \
+         INSERT INTO found SELECT count(*) FROM orders"
+    );
+    outside(&copy, &count);
+}
+
+/// A copy of a moment ago is whole by itself, and whoever goes by it writes over what came after.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_older_index_loses_nothing() {
+    let (fixture, file) = stocked().await;
+    let store = &fixture.store;
+    let index = beside(&file, "-shm");
+    let older = fs::read(&index).unwrap();
+    for number in 0..10 {
+        done(store, create(&format!("new-{number}"))).await;
+    }
+    put_back(&index, &older);
+    let refused = commit(store, create("late")).await;
+    assert_eq!(refused, Err(StepError::Failed(CommitError::StorageDamaged)));
+    is_broken(store).await;
+    holds_orders(&file, 2 * ORDERS + 10);
+}
+
+/// Closing a store moves the log into the file and removes it, by what the index says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_whose_index_is_noise_leaves_its_log() {
+    let places: [fn(&Path); 3] = [
+        |index| overwrite(index, 0, 8_192),
+        |index| overwrite(index, 96, 4),
+        |index| overwrite(index, 136, 32_000),
+    ];
+    for damage in places {
+        let (fixture, file) = stocked().await;
+        damage(&beside(&file, "-shm"));
+        let closed = fixture.store.close().await;
+        assert!(matches!(closed, Err(Error::Damaged { .. })), "{closed:?}");
+        holds_orders(&file, 2 * ORDERS);
+        is_broken(&fixture.store).await;
+        drop(fixture.store);
+        holds_orders(&file, 2 * ORDERS);
+    }
 }
 
 /// No entry of the folder tells, so it is read every second.
