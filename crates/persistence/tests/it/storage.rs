@@ -159,7 +159,7 @@ damages! {
     index_of_the_log_removed: |file| fs::remove_file(beside(file, "-shm")).unwrap();
     beginning_of_the_index_is_noise: |file| overwrite(&beside(file, "-shm"), 0, 8_192);
     index_is_noise_behind_its_header: |file| overwrite(&beside(file, "-shm"), 136, 32_000);
-    index_is_zeros: |file| put_back(&beside(file, "-shm"), &[0; 32_768]);
+    index_is_zeros: |file| put_back(&beside(file, "-shm"), &vec![0; 32_768]);
     index_says_that_the_log_was_moved: |file| overwrite(&beside(file, "-shm"), 96, 4);
 }
 

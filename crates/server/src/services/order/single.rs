@@ -38,7 +38,8 @@ pub(super) async fn carry_out(
 /// serve calls: a small call may be about many large orders, and guards may take long.
 pub(super) async fn rehearse(app: &App, unit: Unit) -> Result<UnitOutcome, Error> {
     let store = app.bulk().clone();
-    app.rehearse(async move { Ok(store.rehearse(unit).await?) })
+    // In a place of its own, since every call of an order carries what this future takes.
+    app.rehearse(Box::pin(async move { Ok(store.rehearse(unit).await?) }))
         .await
 }
 
