@@ -5,15 +5,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use waymark_domain::{
-    actor::Actor,
-    delivery::{Attempt, Delivery, DeliveryId, DeliveryState, Outcome, Verdict},
+    delivery::{Attempt, Delivery, DeliveryId, DeliveryState, Outcome},
     history::{Destination, LogPosition},
     partition::Partition,
-    value::{ActorId, EndpointCode, Reason, Timestamp},
+    value::{EndpointCode, Reason, Timestamp},
 };
 use waymark_persistence::{
-    Answered, ChangeError, ChangeMode, DeliveryQuery, Finished, LedgerCall, LedgerRefusal,
-    NextStep, Store,
+    ChangeError, ChangeMode, DeliveryQuery, Finished, LedgerCall, LedgerRefusal, NextStep,
 };
 
 use super::carrying::{
@@ -23,8 +21,8 @@ use super::carrying::{
 use crate::{
     Fixture,
     build::{
-        actor, all, comment, create, create_as, done, new_order, order_id, order_workflow, request,
-        transition, workflow_code,
+        all, comment, create, create_as, done, new_order, order_id, order_workflow, transition,
+        workflow_code,
     },
 };
 
@@ -462,71 +460,6 @@ pub async fn many_deliveries_are_retried(fixture: &Fixture) {
     assert_eq!(fulfilled(retried.unwrap()), 30);
 }
 
-pub async fn a_decision_is_answered_once(fixture: &Fixture) {
-    declare(fixture).await;
-    let store = &fixture.store;
-    done(store, create("A-1")).await;
-    let me = carrier(store).await;
-    let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
-    let id = delivery.id;
-    let call = |request_id, fingerprint| LedgerCall {
-        request: Some(request(request_id, fingerprint)),
-        ..CALL.clone()
-    };
-    let encode = |_: &Delivery| b"as it was".to_vec();
-    let first = store.retry_delivery(&call("r-1", 1), id, encode).await;
-    assert!(matches!(first.unwrap(), Answered::Done(_)));
-    finish(fixture, &me, &[delivery], &NextStep::Succeed).await;
-    // Looked up before every other check, and in other processes.
-    let replica = fixture.replica().await;
-    let again = replica.retry_delivery(&call("r-1", 1), id, nothing).await;
-    assert_eq!(again.unwrap(), Answered::Replayed(b"as it was".to_vec()));
-    let reused = store.retry_delivery(&call("r-1", 2), id, nothing).await;
-    assert!(matches!(reused, Err(ChangeError::RequestIdReused)));
-    // A refusal is not remembered.
-    for _ in 0..2 {
-        let answer = store.retry_delivery(&call("r-2", 1), id, nothing).await;
-        assert!(matches!(answer, Err(ChangeError::Refused(_))));
-    }
-    let query = DeliveryQuery {
-        states: vec![DeliveryState::Pending],
-        ..DeliveryQuery::default()
-    };
-    let count = |retried: &usize| retried.to_string().into_bytes();
-    let first = store.retry_deliveries(&call("r-3", 1), &query, count).await;
-    assert_eq!(first.unwrap(), Answered::Done(1));
-    done(store, create("A-2")).await;
-    let again = store.retry_deliveries(&call("r-3", 1), &query, count).await;
-    assert_eq!(again.unwrap(), Answered::Replayed(b"1".to_vec()));
-    let reused = store.retry_deliveries(&call("r-3", 2), &query, count).await;
-    assert!(matches!(reused, Err(ChangeError::RequestIdReused)));
-}
-
-pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
-    declare(fixture).await;
-    let store = &fixture.store;
-    done(store, create("A-1")).await;
-    let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
-    let id = delivery.id;
-    let rehearsal = LedgerCall {
-        request: Some(request("r-1", 1)),
-        mode: ChangeMode::Rehearse,
-        ..CALL.clone()
-    };
-    fixture.time.advance(Duration::from_secs(1));
-    let reason = Reason::new("no").unwrap();
-    let skipped = store.skip_delivery(&rehearsal, id, &reason, nothing).await;
-    assert_eq!(fulfilled(skipped.unwrap()).state, DeliveryState::Skipped);
-    let retried = store.retry_delivery(&rehearsal, id, nothing).await;
-    assert_eq!(
-        fulfilled(retried.unwrap()).update_time,
-        fixture.clock().now()
-    );
-    assert_eq!(account(store, id).await.delivery, delivery);
-    let remembered = "SELECT count(*) FROM definition_requests";
-    assert_eq!(fixture.number(remembered).await, 0);
-}
-
 pub async fn the_newest_attempts_are_shown(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
@@ -549,137 +482,4 @@ pub async fn the_newest_attempts_are_shown(fixture: &Fixture) {
     let account = account(store, delivery.id).await;
     let numbers: Vec<_> = account.attempts.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, (11..=510).collect::<Vec<_>>());
-}
-
-/// A call of somebody.
-fn call_of(id: &str) -> LedgerCall {
-    LedgerCall {
-        actor: Actor {
-            id: ActorId::new(id).unwrap(),
-            on_behalf_of: ActorId::new("shop").unwrap(),
-            ..actor()
-        },
-        ..CALL.clone()
-    }
-}
-
-/// Who decided what about a delivery, and when.
-async fn decided(store: &Store, id: DeliveryId) -> Vec<(String, Verdict, Timestamp)> {
-    let decisions = account(store, id).await.decisions.into_iter();
-    let decided = decisions.map(|decision| {
-        assert_eq!(decision.actor.on_behalf_of.as_str(), "shop");
-        (
-            decision.actor.id.to_string(),
-            decision.verdict,
-            decision.time,
-        )
-    });
-    decided.collect()
-}
-
-async fn skip_as(store: &Store, call: &LedgerCall, id: DeliveryId, reason: &str) {
-    let reason = Reason::new(reason).unwrap();
-    let skipped = store.skip_delivery(call, id, &reason, nothing).await;
-    skipped.unwrap();
-}
-
-async fn retry_as(store: &Store, call: &LedgerCall, id: DeliveryId) {
-    store.retry_delivery(call, id, nothing).await.unwrap();
-}
-
-pub async fn who_decided_is_kept(fixture: &Fixture) {
-    declare(fixture).await;
-    let store = &fixture.store;
-    done(store, create("A-1")).await;
-    let me = carrier(store).await;
-    let id = lane(store, "A-1", "erp").await.remove(0).id;
-    let mut expected = Vec::new();
-    let mut expect = |who: &str, verdict| {
-        fixture.time.advance(Duration::from_secs(1));
-        expected.push((who.to_owned(), verdict, fixture.clock().now()));
-        expected.clone()
-    };
-    assert_eq!(decided(store, id).await, []);
-    let reason = Reason::new("told by telephone").unwrap();
-    let skipped = expect("ann", Verdict::Skipped(reason.clone()));
-    skip_as(store, &call_of("ann"), id, reason.as_str()).await;
-    assert_eq!(decided(store, id).await, skipped);
-    let retried = expect("bob", Verdict::Retried);
-    retry_as(store, &call_of("bob"), id).await;
-    assert_eq!(decided(store, id).await, retried);
-
-    // What becomes of it by itself is no decision.
-    let delivery = lane(store, "A-1", "erp").await.remove(0);
-    finish(fixture, &me, &[delivery], &give_up()).await;
-    assert_eq!(decided(store, id).await, retried);
-    let dead = DeliveryQuery {
-        states: vec![DeliveryState::Dead],
-        ..DeliveryQuery::default()
-    };
-    let retried = expect("cem", Verdict::Retried);
-    let again = store
-        .retry_deliveries(&call_of("cem"), &dead, nothing)
-        .await;
-    assert_eq!(fulfilled(again.unwrap()), 1);
-    assert_eq!(decided(store, id).await, retried);
-    // The other delivery of the same entry is another one.
-    for other in everything(store).await {
-        assert!(other.id == id || decided(store, other.id).await.is_empty());
-    }
-}
-
-pub async fn what_changes_nothing_is_no_decision(fixture: &Fixture) {
-    declare(fixture).await;
-    let store = &fixture.store;
-    done(store, create("A-1")).await;
-    for text in ["1", "2"] {
-        done(store, comment("A-1", text)).await;
-    }
-    let me = carrier(store).await;
-    let queue = lane(store, "A-1", "crm").await;
-    let (first, second) = (queue[0].id, queue[1].id);
-    let partitions = all_of(store);
-    let due = store.due_deliveries(&me, &partitions, "webhook.crm", 9);
-    assert_eq!(due.await.unwrap().len(), 1);
-
-    // Still waiting its turn.
-    retry_as(store, &call_of("bob"), second).await;
-    assert_eq!(decided(store, second).await, []);
-    // Rehearsed.
-    let rehearsal = LedgerCall {
-        mode: ChangeMode::Rehearse,
-        ..call_of("bob")
-    };
-    retry_as(store, &rehearsal, first).await;
-    skip_as(store, &rehearsal, first, "no").await;
-    assert_eq!(decided(store, first).await, []);
-    // Answered before, or skipped already.
-    let call = LedgerCall {
-        request: Some(request("r-1", 1)),
-        ..call_of("ann")
-    };
-    skip_as(store, &call, first, "no").await;
-    skip_as(store, &call, first, "no").await;
-    skip_as(store, &call_of("bob"), first, "again").await;
-    assert_eq!(decided(store, first).await.len(), 1);
-    // Refused.
-    let call = call_of("bob");
-    finish(fixture, &me, &queue[..1], &NextStep::Succeed).await;
-    let refused = store.retry_delivery(&call, first, nothing).await;
-    assert!(matches!(refused, Err(ChangeError::Refused(_))));
-    assert_eq!(decided(store, first).await.len(), 1);
-}
-
-pub async fn the_newest_decisions_are_shown(fixture: &Fixture) {
-    declare(fixture).await;
-    let store = &fixture.store;
-    done(store, create("A-1")).await;
-    let id = lane(store, "A-1", "erp").await[0].id;
-    for number in 1..=505 {
-        let call = call_of(&format!("a-{number}"));
-        store.retry_delivery(&call, id, nothing).await.unwrap();
-    }
-    let decided = decided(store, id).await;
-    let ids = decided.into_iter().map(|(id, ..)| id);
-    assert!(ids.eq((6..=505).map(|number| format!("a-{number}"))));
 }

@@ -10,6 +10,7 @@ pub mod commits;
 pub mod concurrency;
 pub mod constraints;
 pub mod copies;
+pub mod decisions;
 pub mod definitions;
 pub mod dispatching;
 pub mod editions;
@@ -109,6 +110,13 @@ macro_rules! conformance_suite {
                 copies_come_back_with_the_customers_mail,
                 what_somebody_decided_about_a_copy_stands,
             ],
+            decisions: [
+                a_decision_is_answered_once,
+                a_rehearsed_decision_writes_nothing,
+                who_decided_is_kept,
+                what_changes_nothing_is_no_decision,
+                the_newest_decisions_are_shown,
+            ],
             definitions: [
                 a_workflow_comes_back_as_it_was_saved,
                 every_edit_comes_back_as_it_was_saved,
@@ -185,12 +193,7 @@ macro_rules! conformance_suite {
                 what_succeeded_is_done,
                 a_skipped_delivery_lets_the_next_have_its_turn,
                 many_deliveries_are_retried,
-                a_decision_is_answered_once,
-                a_rehearsed_decision_writes_nothing,
                 the_newest_attempts_are_shown,
-                who_decided_is_kept,
-                what_changes_nothing_is_no_decision,
-                the_newest_decisions_are_shown,
             ],
             listing: [
                 every_order_by_every_key,
@@ -293,23 +296,28 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 18] = [
+pub const SOURCES: [&str; 23] = [
     include_str!("batches.rs"),
+    include_str!("clocks.rs"),
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
     include_str!("constraints.rs"),
     include_str!("copies.rs"),
+    include_str!("decisions.rs"),
     include_str!("definitions.rs"),
     include_str!("dispatching.rs"),
+    include_str!("editions.rs"),
     include_str!("endpoints.rs"),
     include_str!("histories.rs"),
     include_str!("interleaving.rs"),
     include_str!("leases.rs"),
     include_str!("ledger.rs"),
     include_str!("listing.rs"),
+    include_str!("lost.rs"),
     include_str!("retention.rs"),
     include_str!("sharing.rs"),
     include_str!("timers.rs"),
     include_str!("tracking.rs"),
+    include_str!("turns.rs"),
     include_str!("usage.rs"),
 ];

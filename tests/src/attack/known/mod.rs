@@ -1,24 +1,21 @@
 //! Attacks that once worked, each with what became of it: the server died, or everybody else waited.
 
-use std::{future::pending, time::Duration};
+mod calls;
+mod targets;
+
+use std::time::Duration;
 
 use futures::{StreamExt, future::join_all, stream};
-use tokio::time::{Instant, sleep, timeout};
-use tonic::Code;
+use tokio::time::{Instant, sleep};
 use waymark_proto::v1::{self, WorkflowFormat, step::Command};
 
+use self::calls::{draw_large, export_large, lint_large};
 use super::{
     document::{self, TRANSITION},
     request::dense,
     texts::texts,
 };
-use crate::{
-    Clients, Server, Shop, ledger,
-    peer::{Peer, answer},
-    raw,
-    shop::Answer,
-    world,
-};
+use crate::{Clients, Server, Shop, raw, shop::Answer, world};
 
 /// The settings that a server needs for all of them.
 pub const SETTINGS: [&str; 2] = ["--set", "webhooks_allowed=127.0.0.0/8"];
@@ -28,7 +25,6 @@ const ORDERS: usize = 1_000;
 const LINES: usize = 500;
 /// How many of them there are whose lines have the longest ids.
 const LONG_ORDERS: usize = 70;
-const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What an attack finds on the server.
 #[derive(Debug)]
@@ -347,249 +343,6 @@ impl<'s> Stage<'s> {
         format!("{}, {:.1?}", said.join(", "), began.elapsed())
     }
 
-    async fn several<F: Future<Output = Answer<()>>>(
-        &self,
-        times: usize,
-        call: impl Fn(Clients) -> F,
-    ) -> String {
-        let began = Instant::now();
-        let answers = join_all((0..times).map(|_| call(self.server.clients()))).await;
-        let first = answers
-            .iter()
-            .find_map(|answer| answer.as_ref().err())
-            .map(refused);
-        let done = answers.iter().filter(|answer| answer.is_ok()).count();
-        format!(
-            "{done} of {times} answered, {:.1?} {}",
-            began.elapsed(),
-            first.unwrap_or_default()
-        )
-    }
-
-    async fn lists(&self) -> String {
-        let began = Instant::now();
-        let calls = (0..12).map(|_| async {
-            let filter = v1::OrderFilter {
-                attributes: [("no".to_owned(), "where".to_owned())].into(),
-                ..Default::default()
-            };
-            let request = v1::ListOrdersRequest {
-                workflows: vec!["bulk".to_owned()],
-                filter: Some(filter),
-                page_size: 1_000,
-                ..Default::default()
-            };
-            self.server.clients().orders().list_orders(request).await
-        });
-        let answers = join_all(calls).await;
-        let done = answers.iter().filter(|answer| answer.is_ok()).count();
-        let first = answers
-            .iter()
-            .find_map(|answer| answer.as_ref().err())
-            .map(refused);
-        format!(
-            "{done} of 12 answered, {:.1?} {}",
-            began.elapsed(),
-            first.unwrap_or_default()
-        )
-    }
-
-    async fn streams(&self) -> String {
-        let began = Instant::now();
-        let read = join_all((0..2).map(|_| async {
-            let request = v1::StreamHistoryRequest {
-                workflows: vec!["bulk".to_owned()],
-                ..Default::default()
-            };
-            let mut entries = 0;
-            let mut stream = self
-                .server
-                .clients()
-                .history()
-                .stream_history(request)
-                .await?
-                .into_inner();
-            while let Some(message) = stream.message().await? {
-                entries += message.entries.len();
-            }
-            Ok::<_, tonic::Status>(entries)
-        }))
-        .await;
-        format!("{read:?} entries, {:.1?}", began.elapsed())
-    }
-
-    /// Bursts of calls that are given up after so long, on a connection with a watch.
-    async fn bursts(&self, bursts: usize, calls: usize, after: Duration) -> String {
-        let clients = self.server.clients();
-        let request = v1::WatchHistoryRequest::default();
-        let mut watch = match clients.history().watch_history(request).await {
-            Ok(watch) => watch.into_inner(),
-            Err(status) => return refused(&status),
-        };
-        let mut foreign = 0;
-        for _ in 0..bursts {
-            let burst = (0..calls).map(|_| {
-                let shop = self.shop.over(clients.clone());
-                async move { timeout(after, shop.find("bulk-0")).await }
-            });
-            let ended = join_all(burst).await.into_iter().flatten();
-            foreign += ended
-                .filter(|answer| {
-                    answer
-                        .as_ref()
-                        .is_err_and(|status| status.code() == Code::Unavailable)
-                })
-                .count();
-        }
-        let marker = self
-            .shop
-            .over(self.server.clients())
-            .comment("bulk-1", "still there", "")
-            .await;
-        let seen = async {
-            loop {
-                match watch.message().await {
-                    Ok(Some(message))
-                        if message
-                            .entries
-                            .iter()
-                            .any(|entry| entry.order_id == "bulk-1") =>
-                    {
-                        return true;
-                    }
-                    Ok(Some(_)) => {}
-                    Ok(None) | Err(_) => return false,
-                }
-            }
-        };
-        let lives = marker.is_ok()
-            && timeout(Duration::from_secs(10), seen)
-                .await
-                .unwrap_or(false);
-        format!(
-            "the watch beside it {}, {foreign} UNAVAILABLE",
-            if lives { "lives" } else { "ENDED" }
-        )
-    }
-
-    /// Ships all of so many orders, whose ids begin like that, in one call.
-    async fn shipments(&self, orders: &str, count: usize) -> String {
-        let step = |number: usize| v1::Step {
-            command: Some(Command::RecordOperation(self.shop.operation(
-                &format!("{orders}-{number}"),
-                "ship",
-                &[],
-            ))),
-        };
-        let request = v1::ExecuteStepsRequest {
-            steps: (0..count).map(step).collect(),
-            return_orders: true,
-            ..Default::default()
-        };
-        let answer = self.clients.orders().execute_steps(request).await;
-        answer.map_or_else(
-            |status| refused(&status),
-            |answer| {
-                let answer = answer.into_inner();
-                format!(
-                    "{} results in {} bytes",
-                    answer.results.len(),
-                    prost::Message::encoded_len(&answer)
-                )
-            },
-        )
-    }
-
-    async fn tests(&self) -> String {
-        let peer = silent().await;
-        let actions = serde_json::json!({"tell": {"webhook": {"endpoint": "silent"}, "timeout": "5m", "active": false}});
-        let made = ledger::create_endpoint(&self.clients, "silent", &peer.url("x")).await;
-        let applied = self
-            .apply(
-                "tested",
-                &document::workflow("tested", "true", &actions),
-                false,
-            )
-            .await;
-        if made.is_err() || applied.is_err() {
-            return format!("not prepared: {made:?} {applied:?}");
-        }
-        let shop = Shop::new(self.clients.clone(), "tested");
-        shop.place("1", &[]).await;
-        let request = v1::TestActionRequest {
-            workflow: "tested".to_owned(),
-            order_id: "1".to_owned(),
-            action: format!("transition.{TRANSITION}.tell"),
-            ignore_condition: true,
-            ..Default::default()
-        };
-        let calls = (0..1_100).map(|_| {
-            timeout(Duration::from_secs(2), async {
-                self.clients.actions().test_action(request.clone()).await
-            })
-        });
-        let answers = join_all(calls).await;
-        let refusals = answers
-            .iter()
-            .flatten()
-            .filter_map(|answer| answer.as_ref().err());
-        let first = refusals.clone().next().map(refused);
-        let sockets = std::fs::read_dir(format!("/proc/{}/fd", self.server.process().id()))
-            .map_or(0, Iterator::count);
-        format!(
-            "{} refused, {sockets} files open then {}",
-            refusals.count(),
-            first.unwrap_or_default()
-        )
-    }
-
-    /// Sends to so many targets that do not answer, and then to one that does.
-    async fn hanging(&self, name: &str, targets: usize) -> String {
-        let peer = silent().await;
-        let good = Peer::start(|mut stream, _| async move {
-            answer(&mut stream, 200, "").await;
-        })
-        .await;
-        let mut actions = serde_json::Map::new();
-        for number in 0..targets {
-            let code = format!("hang_{name}{number}");
-            let made = ledger::create_endpoint(&self.clients, &code, &peer.url(&code)).await;
-            if let Err(status) = made {
-                return refused(&status);
-            }
-            actions.insert(
-                code.clone(),
-                serde_json::json!({"webhook": {"endpoint": code}, "timeout": "30s"}),
-            );
-        }
-        let (bad, well) = (format!("hanging_{name}"), format!("good_{name}"));
-        let document = document::workflow(&bad, "true", &actions.into());
-        let applied = self.apply(&bad, &document, false).await;
-        let made = ledger::create_endpoint(&self.clients, &well, &good.url(&well)).await;
-        let tell = serde_json::json!({"tell": {"webhook": {"endpoint": well}}});
-        let document = document::workflow(&well, "true", &tell);
-        let also = self.apply(&well, &document, false).await;
-        if applied.is_err() || made.is_err() || also.is_err() {
-            return format!("not prepared: {applied:?} {made:?} {also:?}");
-        }
-        let bad = Shop::new(self.clients.clone(), &bad);
-        let well = Shop::new(self.clients.clone(), &well);
-        for order in 0..40 {
-            if let Err(status) = turn(&bad, &order.to_string()).await {
-                return refused(&status);
-            }
-        }
-        let began = Instant::now();
-        if let Err(status) = turn(&well, "1").await {
-            return refused(&status);
-        }
-        let arrived = timeout(PATIENCE, good.until(1)).await.is_ok();
-        format!(
-            "a good target hears after {:.2?}, arrived: {arrived}",
-            began.elapsed()
-        )
-    }
-
     async fn apply(&self, code: &str, document: &str, validate_only: bool) -> Answer<()> {
         let request = v1::ApplyWorkflowRequest {
             workflow: code.to_owned(),
@@ -602,12 +355,6 @@ impl<'s> Stage<'s> {
     }
 }
 
-/// Places an order and takes its step.
-async fn turn(shop: &Shop, id: &str) -> Answer<()> {
-    shop.create(shop.draft(id, &[])).await?;
-    shop.take(id, TRANSITION).await.map(drop)
-}
-
 fn line(number: usize) -> v1::OrderLine {
     v1::OrderLine {
         id: format!("{number:0>36}"),
@@ -616,45 +363,6 @@ fn line(number: usize) -> v1::OrderLine {
         quantity_ordered: "2".to_owned(),
         ..Default::default()
     }
-}
-
-async fn lint_large(clients: Clients) -> Answer<()> {
-    let request = v1::LintWorkflowRequest {
-        document: document::large("drawn", 190, 4, 1_990),
-        format: WorkflowFormat::Json.into(),
-        ..Default::default()
-    };
-    let done = clients.workflows().lint_workflow(request).await;
-    done.map(drop)
-}
-
-async fn draw_large(clients: Clients, format: v1::DiagramFormat, counts: bool) -> Answer<()> {
-    let request = v1::DiagramWorkflowRequest {
-        workflow: "large".to_owned(),
-        format: format.into(),
-        counts,
-        ..Default::default()
-    };
-    let done = clients.workflows().diagram_workflow(request).await;
-    done.map(drop)
-}
-
-async fn export_large(clients: Clients) -> Answer<()> {
-    let request = v1::ExportWorkflowRequest {
-        workflow: "large".to_owned(),
-        ..Default::default()
-    };
-    let done = clients.workflows().export_workflow(request).await;
-    done.map(drop)
-}
-
-/// A target that takes connections and says nothing.
-async fn silent() -> Peer {
-    Peer::start(|stream, _| async {
-        pending::<()>().await;
-        drop(stream);
-    })
-    .await
 }
 
 fn told(done: Answer<()>) -> String {
