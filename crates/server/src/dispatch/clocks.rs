@@ -4,28 +4,17 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
-use tokio::{
-    sync::watch,
-    time::{Instant, MissedTickBehavior},
-};
+use tokio::time::Instant;
 use waymark_domain::{order::Moment, partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error};
 
-use super::Failing;
+use super::{Failing, rounds::Rounds};
 use crate::App;
 
 /// Looks again and again whether the log of a partition that is carried is ahead of the clock.
-pub(super) async fn run(
-    app: Arc<App>,
-    me: DispatcherId,
-    interval: Duration,
-    owned: watch::Receiver<BTreeSet<Partition>>,
-) {
-    let mut tick = tokio::time::interval(interval);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
     let mut failing = Failing::default();
     let mut watch = Watch {
         app,
@@ -34,8 +23,7 @@ pub(super) async fn run(
         last: None,
     };
     loop {
-        tick.tick().await;
-        let partitions = owned.borrow().clone();
+        let partitions = rounds.next().await;
         let looked = watch.look(&partitions).await;
         failing.note("what a clock has put off cannot be found", looked);
     }

@@ -13,6 +13,7 @@ mod in_hand;
 mod lanes;
 mod occasions;
 mod retention;
+mod rounds;
 #[cfg(test)]
 mod sample;
 mod suspects;
@@ -48,6 +49,7 @@ use self::{
     in_hand::{Ended, InHand},
     lanes::{Answer, LATE, Lanes},
     occasions::{Occasions, unread},
+    rounds::Rounds,
     suspects::Suspects,
     tenure::Tenure,
 };
@@ -169,10 +171,11 @@ impl Dispatcher {
             owned.clone(),
         );
         let retention = tokio::spawn(retention);
-        let (app, me, poll_interval) = (&self.app, self.tenure.me(), self.settings.poll_interval);
-        let clocks = clocks::run(Arc::clone(app), me.clone(), poll_interval, owned.clone());
+        let (app, me) = (&self.app, self.tenure.me());
+        let rounds = || Rounds::new(self.settings.poll_interval, owned.clone());
+        let clocks = clocks::run(Arc::clone(app), me.clone(), rounds());
         let clocks = tokio::spawn(clocks);
-        let timers = timers::run(Arc::clone(app), me.clone(), poll_interval, owned);
+        let timers = timers::run(Arc::clone(app), me.clone(), rounds());
         let timers = tokio::spawn(timers);
         let mut failing = Failing::default();
         let wake = self.app.wake.clone();

@@ -4,12 +4,9 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
-    time::Duration,
 };
 
 use futures::future::try_join_all;
-use tokio::{sync::watch, time::MissedTickBehavior};
-
 use waymark_domain::{
     actor::Actor,
     order::{Action, Command, Context, Rejection, wait_start},
@@ -22,21 +19,14 @@ use waymark_persistence::{
     UnitOutcome,
 };
 
-use super::{Failing, suspects::TRIES_MAX};
+use super::{Failing, rounds::Rounds, suspects::TRIES_MAX};
 use crate::{App, error::chain};
 
 /// How many due orders of a partition are taken at once.
 const AT_ONCE: i64 = 200;
 
 /// Lets time do what is due in the partitions that are carried, again and again.
-pub(super) async fn run(
-    app: Arc<App>,
-    me: DispatcherId,
-    interval: Duration,
-    owned: watch::Receiver<BTreeSet<Partition>>,
-) {
-    let mut tick = tokio::time::interval(interval);
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
     let mut failing = Failing::default();
     let mut timers = Timers {
         app,
@@ -46,8 +36,7 @@ pub(super) async fn run(
         has_row: true,
     };
     loop {
-        tick.tick().await;
-        let partitions = owned.borrow().clone();
+        let partitions = rounds.next().await;
         failing.note("timers cannot be fired", timers.fire_all(&partitions).await);
     }
 }

@@ -1,0 +1,29 @@
+//! When the loops beside that of the dispatcher look again, and at which partitions.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior, interval},
+};
+use waymark_domain::partition::Partition;
+
+/// The rounds of a loop over the partitions that are carried.
+pub(super) struct Rounds {
+    tick: Interval,
+    owned: watch::Receiver<BTreeSet<Partition>>,
+}
+
+impl Rounds {
+    pub(super) fn new(period: Duration, owned: watch::Receiver<BTreeSet<Partition>>) -> Self {
+        let mut tick = interval(period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { tick, owned }
+    }
+
+    /// Waits for the next round, and gives the partitions that are carried then.
+    pub(super) async fn next(&mut self) -> BTreeSet<Partition> {
+        self.tick.tick().await;
+        self.owned.borrow().clone()
+    }
+}
