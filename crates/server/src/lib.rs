@@ -27,6 +27,8 @@ mod page;
 mod preset;
 mod reader;
 mod run;
+#[cfg(test)]
+mod sample;
 pub mod services;
 pub mod settings;
 pub mod signals;

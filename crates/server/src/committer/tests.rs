@@ -1,13 +1,12 @@
 use tempfile::TempDir;
-use waymark_domain::{
-    actor::Actor,
-    order::{Context, Customer, NewOrder},
-    value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
-};
-use waymark_persistence::{Clock, DatabaseUrl, Settings, Step, StepChange, UnitMode};
+use waymark_domain::value::{Comment, OrderId};
+use waymark_persistence::{Clock, DatabaseUrl, Settings, StepChange, UnitMode};
 
 use super::*;
-use crate::dispatch::Wake;
+use crate::{
+    dispatch::Wake,
+    sample::{context, creation, workflow},
+};
 
 struct Bench {
     committer: Committer,
@@ -57,40 +56,9 @@ impl Bench {
     }
 }
 
-fn workflow() -> WorkflowCode {
-    WorkflowCode::new("order").unwrap()
-}
-
 fn unit(id: &str) -> Unit {
-    let order_id = OrderId::new(id).unwrap();
-    let order = NewOrder {
-        workflow: workflow(),
-        id: order_id.clone(),
-        state: None,
-        status: None,
-        lines: Vec::new(),
-        currency: None,
-        grand_total: Money::default(),
-        store_view: None,
-        customer: Customer::default(),
-        attributes: Attributes::default(),
-    };
-    let context = Context {
-        actor: Actor::unstated(),
-        comment: Comment::default(),
-        notify_customer: false,
-        visible_to_customer: false,
-        metadata: Metadata::default(),
-        request_id: None,
-    };
-    let change = StepChange::Create(Box::new(order), context);
     Unit {
-        steps: vec![Step {
-            workflow: workflow(),
-            order_id,
-            request: None,
-            change,
-        }],
+        steps: vec![creation(OrderId::new(id).unwrap(), context())],
         mode: UnitMode::Separate,
         return_orders: false,
     }

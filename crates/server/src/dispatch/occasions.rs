@@ -129,51 +129,16 @@ async fn as_it_was(store: &Store, now: Order, version: i64) -> Result<Option<Ord
 
 #[cfg(test)]
 mod tests {
-    use waymark_domain::{
-        actor::Actor,
-        order::{Context, Customer, NewOrder},
-        value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
-    };
+    use waymark_domain::value::OrderId;
     use waymark_persistence::{
-        BatchOutcome, Clock, DatabaseUrl, Settings, Step, StepChange, Unit, UnitMode,
-        test_access::execute,
+        BatchOutcome, Clock, DatabaseUrl, Settings, Unit, UnitMode, test_access::execute,
     };
 
     use super::*;
-    use crate::dispatch::sample::delivery;
-
-    fn creation(id: &str) -> Step {
-        let (workflow, id) = (
-            WorkflowCode::new("order").unwrap(),
-            OrderId::new(id).unwrap(),
-        );
-        let order = NewOrder {
-            workflow: workflow.clone(),
-            id: id.clone(),
-            state: None,
-            status: None,
-            lines: Vec::new(),
-            currency: None,
-            grand_total: Money::default(),
-            store_view: None,
-            customer: Customer::default(),
-            attributes: Attributes::default(),
-        };
-        let context = Context {
-            actor: Actor::system(),
-            comment: Comment::default(),
-            notify_customer: false,
-            visible_to_customer: false,
-            metadata: Metadata::default(),
-            request_id: None,
-        };
-        Step {
-            workflow,
-            order_id: id,
-            request: None,
-            change: StepChange::Create(Box::new(order), context),
-        }
-    }
+    use crate::{
+        dispatch::sample::delivery,
+        sample::{context, creation, workflow},
+    };
 
     #[tokio::test]
     async fn one_that_cannot_be_read_is_no_matter_of_the_others() {
@@ -181,12 +146,12 @@ mod tests {
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
         let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
         let store = Store::open(settings, Clock::system()).await.unwrap();
-        let workflow = WorkflowCode::new("order").unwrap();
-        crate::preset::load(&store, "magento", &workflow)
+        crate::preset::load(&store, "magento", &workflow())
             .await
             .unwrap();
+        let ids = ["A-1", "A-2", "A-3"].map(|id| OrderId::new(id).unwrap());
         let unit = Unit {
-            steps: ["A-1", "A-2", "A-3"].map(creation).to_vec(),
+            steps: ids.map(|id| creation(id, context())).to_vec(),
             mode: UnitMode::Separate,
             return_orders: false,
         };
@@ -196,7 +161,7 @@ mod tests {
                 position: batched.logged.position,
                 number: 0,
             },
-            workflow: workflow.clone(),
+            workflow: workflow(),
             order_id: batched.logged.order_id.clone(),
             ..delivery("erp", 1)
         });

@@ -8,11 +8,10 @@ use prost::Message as _;
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
-    actor::Actor,
     history::Kind,
-    order::{Action, Command, Context, Customer, NewOrder},
+    order::{Action, Command, Context},
     partition::{Partition, PartitionCount},
-    value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
+    value::{Comment, OrderId},
 };
 use waymark_persistence::{
     BatchOutcome, Batched, Clock, DatabaseUrl, Settings, Step, StepChange, Store, Unit, UnitMode,
@@ -25,7 +24,11 @@ use waymark_proto::{
 };
 
 use super::{entry::LogEntry, news::News, *};
-use crate::{dispatch::Wake, vitals::Vitals};
+use crate::{
+    dispatch::Wake,
+    sample::{self, workflow},
+    vitals::Vitals,
+};
 
 const PARTITIONS: i32 = 3;
 const ORDERS: u8 = 6;
@@ -110,57 +113,33 @@ fn views() -> Vec<(Vec<Partition>, HistoryFilter)> {
     views
 }
 
-fn workflow() -> WorkflowCode {
-    WorkflowCode::new("order").unwrap()
-}
-
 fn order(number: u8) -> OrderId {
     OrderId::new(&format!("o{number}")).unwrap()
 }
 
 fn context() -> Context {
     Context {
-        actor: Actor::unstated(),
         comment: Comment::new(&"x".repeat(1_000)).unwrap(),
-        notify_customer: false,
-        visible_to_customer: false,
-        metadata: Metadata::default(),
-        request_id: None,
-    }
-}
-
-fn step(order_id: OrderId, change: StepChange) -> Step {
-    Step {
-        workflow: workflow(),
-        order_id,
-        request: None,
-        change,
+        ..sample::context()
     }
 }
 
 fn creation(id: OrderId) -> Step {
-    let order = NewOrder {
-        workflow: workflow(),
-        id: id.clone(),
-        state: None,
-        status: None,
-        lines: Vec::new(),
-        currency: None,
-        grand_total: Money::default(),
-        store_view: None,
-        customer: Customer::default(),
-        attributes: Attributes::default(),
-    };
-    step(id, StepChange::Create(Box::new(order), context()))
+    sample::creation(id, context())
 }
 
-fn remark(id: OrderId) -> Step {
+fn remark(order_id: OrderId) -> Step {
     let command = Command {
         context: context(),
         expected_version: None,
         action: Action::Comment { status: None },
     };
-    step(id, StepChange::Change(command))
+    Step {
+        workflow: workflow(),
+        order_id,
+        request: None,
+        change: StepChange::Change(command),
+    }
 }
 
 /// One reader, and what it got.
