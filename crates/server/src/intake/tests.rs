@@ -195,15 +195,21 @@ fn narrow() -> Arc<Pools> {
 
 const LARGE: usize = 1024 * 1024;
 
+/// Calls that have sent all of a large message but its end.
+async fn half_sent(count: usize, pools: &Arc<Pools>, got: &Got) -> Vec<Call> {
+    let mut calls = Vec::with_capacity(count);
+    for _ in 0..count {
+        let call = call(pools, got, UNARY);
+        call.send(&framed(LARGE)[..LARGE - 10]).await;
+        calls.push(call);
+    }
+    calls
+}
+
 #[tokio::test(start_paused = true)]
 async fn half_sent_messages_give_way() {
     let (pools, got) = (narrow(), Got::default());
-    let mut stuck = Vec::new();
-    for _ in 0..2 {
-        let call = call(&pools, &got, UNARY);
-        call.send(&framed(LARGE)[..LARGE - 10]).await;
-        stuck.push(call);
-    }
+    let stuck = half_sent(2, &pools, &got).await;
     tokio::time::sleep(Duration::from_mins(10)).await;
     assert!(
         stuck.iter().all(|call| !call.answer.is_finished()),
@@ -267,12 +273,7 @@ async fn others_wait_for_one_call_of_a_connection() {
 #[tokio::test(start_paused = true)]
 async fn waiting_messages_give_way_to_small_ones() {
     let (pools, got) = (narrow(), Got::default());
-    let mut waiting = Vec::new();
-    for _ in 0..4 {
-        let call = call(&pools, &got, UNARY);
-        call.send(&framed(LARGE)[..LARGE - 10]).await;
-        waiting.push(call);
-    }
+    let _waiting = half_sent(4, &pools, &got).await;
     tokio::task::yield_now().await;
     let begun = Instant::now();
     let small = call(&pools, &got, UNARY);
@@ -286,12 +287,7 @@ async fn waiting_messages_give_way_to_small_ones() {
 #[tokio::test(start_paused = true)]
 async fn who_had_to_wait_may_go_on() {
     let (pools, got) = (narrow(), Got::default());
-    let mut stuck = Vec::new();
-    for _ in 0..2 {
-        let call = call(&pools, &got, UNARY);
-        call.send(&framed(LARGE)[..LARGE - 10]).await;
-        stuck.push(call);
-    }
+    let stuck = half_sent(2, &pools, &got).await;
     tokio::task::yield_now().await;
     let message = framed(LARGE);
     let (first, rest) = message.split_at(LARGE / 2);
@@ -339,12 +335,7 @@ async fn dribbling_is_standing_still() {
 #[tokio::test(start_paused = true)]
 async fn small_messages_do_not_wait_for_large_ones() {
     let (pools, got) = (narrow(), Got::default());
-    let mut large = Vec::new();
-    for _ in 0..3 {
-        let call = call(&pools, &got, UNARY);
-        call.send(&framed(LARGE)[..LARGE - 10]).await;
-        large.push(call);
-    }
+    let _large = half_sent(3, &pools, &got).await;
     tokio::task::yield_now().await;
     let begun = Instant::now();
     for _ in 0..100 {
@@ -361,12 +352,7 @@ async fn an_idle_stream_holds_nothing_and_stays() {
     let stream = call(&pools, &got, STREAM);
     stream.send(&framed(10)).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
-    let mut large = Vec::new();
-    for _ in 0..4 {
-        let call = call(&pools, &got, UNARY);
-        call.send(&framed(LARGE)[..LARGE - 10]).await;
-        large.push(call);
-    }
+    let _large = half_sent(4, &pools, &got).await;
     tokio::time::sleep(Duration::from_mins(1)).await;
     stream.send(&framed(20)).await;
     assert!(stream.end().await.is_none());
