@@ -67,6 +67,35 @@ impl Replica {
         self.process = spawn(&self.url, self.address, &self.settings, &log);
     }
 
+    /// Starts it again with one more setting, and waits until it serves; gives how it ended where it does so before.
+    pub(crate) async fn try_again(&mut self, setting: &str) -> Option<ExitStatus> {
+        self.settings.push(setting.to_owned());
+        self.start_again();
+        let mut health = self.clients().health();
+        let deadline = Instant::now() + START_MAX;
+        loop {
+            if let Some(status) = self.process.ended(Duration::ZERO).await {
+                return Some(status);
+            }
+            let answer = health.check(HealthCheckRequest::default()).await;
+            if answer.is_ok_and(|answer| answer.get_ref().status() == ServingStatus::Serving) {
+                return None;
+            }
+            assert!(
+                Instant::now() < deadline,
+                "the replica neither gets to SERVING nor ends"
+            );
+            sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// The first line of its log after so many that has a text, which may be on its way.
+    pub(crate) async fn line_after(&self, since: usize, text: &str) -> Option<String> {
+        let look = |line: &str| line.contains(text).then(|| line.to_owned());
+        let log = self.process.log();
+        log.find(since, Duration::from_secs(5), look).await
+    }
+
     /// Asks it to stop, and waits for its end, which must come in order and within `patience`.
     pub(crate) async fn stop(&mut self, patience: Duration) {
         self.process.signal(Signal::TERM);

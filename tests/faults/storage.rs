@@ -1,6 +1,8 @@
 //! The SQLite file is damaged, moved, replaced, or without room while clients create orders: nothing is acknowledged
 //! that goes nowhere, the process says what is wrong and ends, or goes on by itself when the obstacle is gone.
 
+mod restart;
+
 use std::{
     collections::HashSet,
     fs::{self, OpenOptions},
@@ -23,8 +25,9 @@ use tonic::{Code, Status};
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use tonic_types::StatusExt;
 use waymark_proto::v1::{CreateOrderRequest, GetOrderRequest, Order};
-use waymark_tests::{Clients, binary};
+use waymark_tests::Clients;
 
+use self::restart::after_restart;
 use crate::{replica::Replica, stage::PATIENCE};
 
 const CLIENTS: usize = 8;
@@ -135,7 +138,9 @@ async fn find(clients: &Clients, id: &str) -> Result<(), Status> {
         id: id.to_owned(),
         ..GetOrderRequest::default()
     };
-    clients.orders().get_order(request).await.map(drop)
+    let found = clients.orders().get_order(request).await?.into_inner();
+    assert_eq!(found.order.unwrap().id, id);
+    Ok(())
 }
 
 /// A folder with a database in a folder of its own, which may be moved.
@@ -175,7 +180,7 @@ fn beside(file: &Path, suffix: &str) -> PathBuf {
 enum Left {
     /// Once it is undone, everything that was acknowledged.
     Everything,
-    /// What only a backup brings back. A start on it works, or says why it does not.
+    /// What only a backup brings back. A start on it says why it cannot be, or serves and hides nothing.
     Remains,
     /// A log without its file: no start may take that for a new database, or remove the log.
     LogAlone,
@@ -357,78 +362,6 @@ async fn suffers(damage: &Damage) {
         acknowledged.len(),
         ON_ITS_WAY,
     );
-}
-
-/// Starts the service on what is left, and says what is there.
-async fn after_restart(
-    damage: &Damage,
-    place: &Place,
-    replica: &mut Replica,
-    acknowledged: &[(Instant, String)],
-) -> String {
-    match damage.left {
-        Left::Everything => {
-            replica.restart().await;
-            let (clients, mut found) = (replica.clients(), 0);
-            for (_, id) in acknowledged {
-                find(&clients, id)
-                    .await
-                    .unwrap_or_else(|status| panic!("{}: {id}: {status}", damage.name));
-                found += 1;
-            }
-            format!("{found}")
-        }
-        Left::Remains => match refusal_to_start(place) {
-            Some(said) => {
-                assert!(
-                    !said.is_empty() && !said.contains("panicked"),
-                    "{}: {said}",
-                    damage.name
-                );
-                format!("does not start: {said}")
-            }
-            None => "starts on what is left".to_owned(),
-        },
-        Left::LogAlone => {
-            let log = fs::read(beside(&place.file(), "-wal")).unwrap();
-            let said = refusal_to_start(place).unwrap_or_default();
-            assert!(
-                said.contains("waymark.db") && said.contains("-wal"),
-                "{}: {said}",
-                damage.name
-            );
-            assert!(!place.file().exists(), "{}", damage.name);
-            let kept = fs::read(beside(&place.file(), "-wal")).unwrap();
-            assert!(kept == log, "{}: its -wal was changed", damage.name);
-            format!("does not start: {said}")
-        }
-    }
-}
-
-/// What the service says where it does not start on what is left, with a new database forbidden.
-fn refusal_to_start(place: &Place) -> Option<String> {
-    let mut command =
-        binary::command(&["serve", "--listen", "127.0.0.1:0", "--log-level", "error"]);
-    command.args([
-        "--database-url",
-        &place.url(),
-        "--set",
-        "create_database=false",
-    ]);
-    let mut child = command
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
-    let deadline = std::time::Instant::now() + Duration::from_secs(2);
-    while child.try_wait().unwrap().is_none() && std::time::Instant::now() < deadline {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    let starts = child.try_wait().unwrap().is_none();
-    if starts {
-        child.kill().unwrap();
-    }
-    let output = child.wait_with_output().unwrap();
-    (!starts).then(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())
 }
 
 /// What a client that watches the health is told until the server is gone.
