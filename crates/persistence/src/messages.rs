@@ -61,6 +61,19 @@ pub(crate) fn meaning(text: &str) -> Option<Meaning> {
     found.map(|(_, meaning)| *meaning)
 }
 
+/// Codes of SQLite with which a page is refused for what is in the file: `SQLITE_CORRUPT` and
+/// `SQLITE_NOTADB` (<https://www.sqlite.org/rescode.html>).
+const DAMAGE: [u32; 2] = [11, 26];
+
+/// Whether a check of all pages says that one could not be read for another reason than what is
+/// in the file, such as memory that was short (7): then nothing is known of it.
+pub(crate) fn is_unread(finding: &str) -> bool {
+    let code = finding.rsplit_once("error code").map(|(_, code)| code);
+    let code = code.and_then(|code| code.trim_matches(['=', ' ']).parse::<u32>().ok());
+    // The lowest byte is the sort of error.
+    code.is_some_and(|code| !DAMAGE.contains(&(code & 0xff)))
+}
+
 /// The text of a refusal that Diesel does not know by kind.
 pub(crate) fn text(error: &DieselError) -> Option<&str> {
     match error {

@@ -1,7 +1,11 @@
 //! Reading the files after something else than this process has changed them.
 
 use super::{DataFile, files::Changed};
-use crate::{Error, messages::DISK_ERROR, sqlite};
+use crate::{
+    Error,
+    messages::{self, DISK_ERROR},
+    sqlite,
+};
 
 /// How often the log is read again where it changes while it is read.
 const ATTEMPTS: usize = 5;
@@ -30,6 +34,10 @@ impl DataFile {
         match checked {
             Ok(None) => {
                 self.files().is_sound(&before);
+                Ok(())
+            }
+            Ok(Some(found)) if messages::is_unread(&found) => {
+                tracing::debug!(found, "a page of the database file could not be examined");
                 Ok(())
             }
             Ok(Some(found)) => Err(found),
