@@ -83,13 +83,11 @@ pub fn command(arguments: &[&str]) -> Command {
     without_settings(Command::new(path()), arguments)
 }
 
-/// The same in a process that may have so much memory, in MiB. The system counts what is mapped to be written: so the
-/// allocator must not map a gigabyte in advance, which would leave none for threads and let it have all of the gigabyte.
+/// The same in a process that may have so much memory, in MiB. The system counts what is mapped to be written.
 pub fn command_within(memory_mib: u64, arguments: &[&str]) -> Command {
     let mut command = Command::new("prlimit");
     let bytes = memory_mib * 1024 * 1024;
     command.arg(format!("--data={bytes}")).arg(path());
-    command.env("MIMALLOC_ARENA_EAGER_COMMIT", "0");
     without_settings(command, arguments)
 }
 
