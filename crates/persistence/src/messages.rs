@@ -61,17 +61,17 @@ pub(crate) fn meaning(text: &str) -> Option<Meaning> {
     found.map(|(_, meaning)| *meaning)
 }
 
-/// Codes of SQLite with which a page is refused for what is in the file: `SQLITE_CORRUPT` and
-/// `SQLITE_NOTADB` (<https://www.sqlite.org/rescode.html>).
-const DAMAGE: [u32; 2] = [11, 26];
+/// Codes of SQLite with which a page is refused for what passes: `SQLITE_BUSY`, `SQLITE_LOCKED`,
+/// `SQLITE_NOMEM` and `SQLITE_INTERRUPT` (<https://www.sqlite.org/rescode.html>).
+const OF_THE_MOMENT: [u32; 4] = [5, 6, 7, 9];
 
-/// Whether a check of all pages says that one could not be read for another reason than what is
-/// in the file, such as memory that was short (7): then nothing is known of it.
+/// Whether a check of all pages says that one could not be read for something that passes, such
+/// as memory that was short (7): then nothing is known of the file.
 pub(crate) fn is_unread(finding: &str) -> bool {
     let code = finding.rsplit_once("error code").map(|(_, code)| code);
     let code = code.and_then(|code| code.trim_matches(['=', ' ']).parse::<u32>().ok());
     // The lowest byte is the sort of error.
-    code.is_some_and(|code| !DAMAGE.contains(&(code & 0xff)))
+    code.is_some_and(|code| OF_THE_MOMENT.contains(&(code & 0xff)))
 }
 
 /// The text of a refusal that Diesel does not know by kind.

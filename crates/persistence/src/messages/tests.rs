@@ -240,10 +240,14 @@ fn pages_that_could_not_be_read_say_nothing_of_the_file() {
             "*** in database main ***\nTree 25 page 1149: unable to get the page. error code=7",
             true,
         ),
-        ("Tree 2 page 3: unable to get the page. error code=10", true),
+        ("Tree 2 page 3: unable to get the page. error code=5", true),
+        (
+            "Tree 2 page 3: unable to get the page. error code=10",
+            false,
+        ),
         (
             "Tree 2 page 3: unable to get the page. error code=266",
-            true,
+            false,
         ),
         ("Tree 2 page 3: btreeInitPage() returns error code 7", true),
         (
