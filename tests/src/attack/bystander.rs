@@ -36,6 +36,8 @@ struct Call {
 /// A call that took longer than [`HELD_UP_MAX`], or failed.
 #[derive(Debug, Clone)]
 pub struct Complaint {
+    /// When it began.
+    pub began: Instant,
     /// How long it took.
     pub took: Duration,
     /// With what it failed; empty = it did not.
@@ -147,6 +149,7 @@ async fn work(shop: Shop, id: String, calls: Arc<Mutex<Calls>>, journal: Journal
         };
         let failed = !failure.is_empty();
         let complaint = (failed || took > HELD_UP_MAX).then(|| Complaint {
+            began,
             took,
             failure,
             beside: journal.between(began, began + took),

@@ -27,6 +27,7 @@ use waymark_tests::{
         account::Account,
         bystander::{Bystanders, Complaint, HELD_UP_MAX, Noticed},
         campaign::Campaign,
+        disk::Disk,
         journal::Journal,
         known::{self, Stage},
     },
@@ -115,6 +116,7 @@ async fn generated(limit: Duration) -> bool {
     let mut server = Server::start_within(Backend::Sqlite, &[], MEMORY_MIB).await;
     let process = server.process().id();
     let journal = Journal::default();
+    let disk = Disk::watched().ok();
     let others = Bystanders::at_work(&server, CALLERS, &journal).await;
     let quiet = Instant::now();
     sleep(STRETCH).await;
@@ -153,7 +155,8 @@ async fn generated(limit: Duration) -> bool {
     let meanwhile = others.noticed(began, ended);
     tell(&account, ended - began);
     tell_others(before, meanwhile);
-    complain(&others.complaints());
+    tell_disk(disk.as_ref(), began, ended);
+    complain(&others.complaints(), disk.as_ref());
     let is_running = outlived(&mut server, process);
     let needed = INPUTS_MIN * usize::try_from(limit.as_secs()).unwrap_or(0) / 600;
     let inputs = account.inputs();
@@ -212,10 +215,37 @@ fn tell_others(before: Noticed, meanwhile: Noticed) {
     println!();
 }
 
-/// Prints the calls of others that were held up longest or failed, and beside which inputs.
-fn complain(complaints: &[Complaint]) {
+/// Prints how long the disk took for a sync.
+fn tell_disk(disk: Option<&Disk>, began: Instant, ended: Instant) {
+    let Some(disk) = disk else {
+        println!("how long a sync takes is not known: there is no temporary file");
+        return;
+    };
+    let syncs = disk.between(began, ended);
+    let at = |per_mille: usize| {
+        syncs
+            .get(syncs.len() * per_mille / 1_000)
+            .map_or(Duration::ZERO, |sync| sync.took)
+    };
+    println!(
+        "{} syncs of a page meanwhile: median {:.1?}, p99 {:.1?}, longest {:.1?}\n",
+        syncs.len(),
+        at(500),
+        at(10),
+        at(0)
+    );
+}
+
+/// Prints the calls of others that were held up longest or failed, what the disk took meanwhile, and beside which
+/// inputs.
+fn complain(complaints: &[Complaint], disk: Option<&Disk>) {
     for complaint in complaints.iter().take(20) {
-        println!("held up for {:.0?} {}", complaint.took, complaint.failure);
+        let (began, took) = (complaint.began, complaint.took);
+        println!("held up for {took:.0?} {}", complaint.failure);
+        let syncs = disk.map(|disk| disk.between(began, began + took));
+        if let Some(sync) = syncs.and_then(|syncs| syncs.first().copied()) {
+            println!("    a sync meanwhile took {:.0?}", sync.took);
+        }
         for input in &complaint.beside {
             println!("    beside {input:?}");
         }
