@@ -1,5 +1,7 @@
 //! Reading the files after something else than this process has changed them.
 
+use std::time::Instant;
+
 use super::{DataFile, files::Changed};
 use crate::{
     Error,
@@ -52,24 +54,37 @@ impl DataFile {
 
     /// Reads the log up to its last commit.
     pub(super) fn examine_log(&self) -> Result<(), String> {
+        let began = Instant::now();
+        if self.examine_frames(|| 0)? {
+            self.files().log.is_sound(began);
+        }
+        Ok(())
+    }
+
+    /// Reads what has yet to be moved from the log into the main file.
+    pub(super) fn examine_unmoved(&self) -> Result<(), String> {
+        self.examine_frames(|| self.files().moved()).map(|_| ())
+    }
+
+    /// Reads frames of the log up to its last commit; says whether it could.
+    fn examine_frames(&self, first: impl Fn() -> u64) -> Result<bool, String> {
         // Without the lock, so that no call waits for it.
         let log = self.files().log.content();
         for _ in 0..ATTEMPTS {
-            let salt = log.salt();
+            let (salt, first) = (log.salt(), first());
             let Some(frames) = self.frames() else {
-                return Ok(());
+                return Ok(false);
             };
-            let found = log.holds(frames);
+            let found = log.holds(first..frames);
             if found.is_ok() {
-                self.files().log.is_sound();
-                return Ok(());
+                return Ok(true);
             }
-            // A log that began anew meanwhile has another salt, and may have as many frames again.
-            if self.frames() == Some(frames) && log.salt() == salt {
-                return found;
+            // What was committed stays as it is until the log begins anew, with another salt.
+            if log.salt() == salt && self.frames().is_some_and(|now| now >= frames) {
+                return found.map(|()| true);
             }
         }
         // It is read again soon.
-        Ok(())
+        Ok(false)
     }
 }

@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::{index::Index, log::Log};
@@ -16,7 +16,10 @@ const EXAMINED_AT_ONCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// After an examination that found nothing, the next one waits this many times as long as it
 /// took: another process that serves the same file changes it all the time.
-const REST: u32 = 10;
+pub(super) const REST: u32 = 10;
+
+/// Changes of an entry that are closer to each other may have the same time.
+const TICK: Duration = Duration::from_millis(15);
 
 /// Where the files are, and what they were when they were last looked at.
 pub(super) struct Files {
@@ -97,6 +100,40 @@ impl Stamp {
     }
 }
 
+/// The entry of a file that is read from time to time, by which is known whether it was written
+/// since.
+pub(super) struct Entry {
+    stamp: Stamp,
+    /// When it was first seen as it is.
+    seen: Instant,
+    /// Whether the file was read since it was last changed.
+    is_settled: bool,
+}
+
+impl Entry {
+    pub(super) fn new(stamp: Stamp) -> Self {
+        Self {
+            stamp,
+            seen: Instant::now(),
+            is_settled: false,
+        }
+    }
+
+    /// Whether the file may be another than it was when it was read.
+    pub(super) fn may_differ(&mut self, now: Stamp) -> bool {
+        if now != self.stamp {
+            *self = Self::new(now);
+        }
+        !self.is_settled
+    }
+
+    /// Notes that the file was read from an instant on, after it was looked at. What is written in
+    /// the same tick after that does not change the entry.
+    pub(super) fn was_read(&mut self, began: Instant) {
+        self.is_settled = began.saturating_duration_since(self.seen) > TICK;
+    }
+}
+
 impl Files {
     /// Remembers the files of a database that a connection has read.
     pub(super) fn remember(path: &Path) -> io::Result<Self> {
@@ -160,6 +197,11 @@ impl Files {
     /// Returns what is wrong with it.
     pub(super) fn examine_index(&mut self) -> Result<(), String> {
         self.index.examine(&self.log.content())
+    }
+
+    /// How many frames of the log were moved into the main file.
+    pub(super) fn moved(&self) -> u64 {
+        self.index.moved()
     }
 
     /// Whether the main file changed and was not examined since.

@@ -18,8 +18,8 @@ use std::{
 };
 
 use super::{
-    files::{Id, Stamp, same},
-    log::Content,
+    files::{Entry, Id, Stamp, same},
+    log::{self, Content},
 };
 
 /// One of the two copies of the header.
@@ -45,9 +45,6 @@ const HASH_FACTOR: u32 = 383;
 const ATTEMPTS: usize = 100;
 const PAUSE: Duration = Duration::from_millis(1);
 
-/// Changes of an entry that are closer to each other may have the same time.
-const TICK: Duration = Duration::from_millis(15);
-
 const DIFFERS: &str = "its -shm is not what SQLite wrote there";
 
 /// The index, and what is known of it.
@@ -56,11 +53,8 @@ pub(super) struct Index {
     id: Id,
     /// Always there until this is dropped.
     file: Option<File>,
-    entry: Stamp,
-    /// When the entry was first seen as it is.
-    seen: Instant,
-    /// Whether all was read since the entry was last changed.
-    is_settled: bool,
+    /// When all of it was last read.
+    entry: Entry,
     known: Option<Header>,
     frames: Frames,
 }
@@ -72,6 +66,8 @@ struct Header {
     changes: u32,
     /// Up to the last commit.
     frames: u32,
+    /// How many of them were moved into the main file. It stands behind the header.
+    moved: u32,
     /// How large the database is after it.
     pages: u32,
     /// That of the last frame.
@@ -95,9 +91,7 @@ impl Index {
         Ok(Self {
             id: Id::of(&entry),
             file: Some(file),
-            entry: Stamp::of(&entry),
-            seen: Instant::now(),
-            is_settled: false,
+            entry: Entry::new(Stamp::of(&entry)),
             known: None,
             frames: Frames::default(),
             path,
@@ -118,19 +112,13 @@ impl Index {
     /// # Errors
     /// Returns what is wrong.
     pub(super) fn look(&mut self, log: &Content) -> Result<(), String> {
-        let entry = Stamp::of(&self.is_there()?);
-        if entry != self.entry {
-            self.entry = entry;
-            self.seen = Instant::now();
-            self.is_settled = false;
-        }
-        if self.is_settled {
+        let now = Stamp::of(&self.is_there()?);
+        if !self.entry.may_differ(now) {
             return self.patiently(|index| index.read_header(log).map(|_| ()));
         }
-        // What is written in the same tick after it was read does not change the entry.
-        let settles = self.seen.elapsed() > TICK;
+        let began = Instant::now();
         self.examine(log)?;
-        self.is_settled = settles;
+        self.entry.was_read(began);
         Ok(())
     }
 
@@ -140,6 +128,11 @@ impl Index {
     /// Returns what is wrong.
     pub(super) fn examine(&mut self, log: &Content) -> Result<(), String> {
         self.patiently(|index| index.read_all(log))
+    }
+
+    /// How many frames of the log were moved into the main file, when that was last read.
+    pub(super) fn moved(&self) -> u64 {
+        self.known.map_or(0, |known| u64::from(known.moved))
     }
 
     fn patiently(&mut self, read: impl Fn(&mut Self) -> Result<(), String>) -> Result<(), String> {
@@ -236,15 +229,16 @@ impl Header {
         let is_whole = first == second
             && is_begun
             && word(first, 0) == VERSION
-            && checksum(first.get(..SUMMED_BYTES)?) == sum;
+            && log::sum([0, 0], first.get(..SUMMED_BYTES)?, u32::from_ne_bytes) == sum;
         let header = Self {
             changes: word(first, 8),
             frames: word(first, 16),
+            moved: word(head, MOVED_AT),
             pages: word(first, 20),
             checksum: [word(first, 24), word(first, 28)],
             salt: *first.get(32..)?.first_chunk::<8>()?,
         };
-        (is_whole && word(head, MOVED_AT) <= header.frames).then_some(header)
+        (is_whole && header.moved <= header.frames).then_some(header)
     }
 
     /// Whether this process has seen more already. SQLite makes the index anew from the log, and
@@ -328,15 +322,6 @@ fn hashed(pages: &[u32]) -> Vec<u16> {
         }
     }
     slots
-}
-
-fn checksum(bytes: &[u8]) -> [u32; 2] {
-    let (mut first, mut second) = (0_u32, 0_u32);
-    for pair in bytes.chunks_exact(8) {
-        first = first.wrapping_add(word(pair, 0)).wrapping_add(second);
-        second = second.wrapping_add(word(pair, 4)).wrapping_add(first);
-    }
-    [first, second]
 }
 
 /// A number in the order of this machine; zero where the bytes end before it.

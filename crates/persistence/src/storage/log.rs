@@ -4,23 +4,34 @@
 use std::{
     fs::{self, File},
     io,
+    ops::Range,
     os::unix::fs::FileExt,
     path::PathBuf,
     sync::Arc,
+    time::Instant,
 };
 
-use super::files::{Id, same};
+use super::files::{Entry, Id, REST, Stamp, same};
 
-const HEADER_BYTES: u64 = 32;
-const FRAME_HEADER_BYTES: u64 = 24;
-/// The first bytes, but for the last bit.
+const HEADER_BYTES: usize = 32;
+/// What is before the checksum of the header.
+const SUMMED_BYTES: usize = 24;
+const FRAME_HEADER_BYTES: usize = 24;
+/// What is summed of it.
+const FRAME_SUMMED_BYTES: usize = 8;
+/// The first bytes, but for the last bit, which says in which order the bytes of numbers are summed.
 const MAGIC: u32 = 0x377f_0682;
+const PAGE_BYTES_MIN: u32 = 512;
+const PAGE_BYTES_MAX: u32 = 65_536;
 
 pub(super) struct Log {
     path: PathBuf,
     id: Id,
     content: Content,
     bytes: u64,
+    /// When all of it was last read, and found whole.
+    entry: Entry,
+    rests_until: Option<Instant>,
 }
 
 /// The log as it is, whatever is remembered of it. Reading all of it needs no lock on that.
@@ -33,6 +44,8 @@ pub(super) struct Content {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct Header {
     page_bytes: u32,
+    /// Whether numbers are summed with their highest byte first.
+    is_big_endian: bool,
     /// In every frame that was written since the log last began anew.
     pub(super) salt: [u8; 8],
 }
@@ -56,6 +69,8 @@ impl Log {
         Ok(Self {
             id: Id::of(&entry),
             bytes: entry.len(),
+            entry: Entry::new(Stamp::of(&entry)),
+            rests_until: None,
             path,
             content: Content {
                 file: Arc::new(file),
@@ -87,38 +102,60 @@ impl Log {
         self.content.clone()
     }
 
-    /// Notes that the log was read and is whole.
-    pub(super) fn is_sound(&mut self) {
+    /// Whether something may have been written to it since all of it was read.
+    pub(super) fn owes_examination(&mut self) -> bool {
+        let rests = self.rests_until.is_some_and(|until| Instant::now() < until);
+        let now = fs::metadata(&self.path).map(|entry| Stamp::of(&entry));
+        now.is_ok_and(|now| self.entry.may_differ(now)) && !rests
+    }
+
+    /// Notes that all of the log was read, from an instant on, and is whole.
+    pub(super) fn is_sound(&mut self, began: Instant) {
         if let Ok(entry) = fs::metadata(&self.path) {
             self.bytes = entry.len();
         }
+        self.entry.was_read(began);
+        self.rests_until = Some(Instant::now() + began.elapsed() * REST);
     }
 
     /// Whether what was the end of the log is still there: what is written later does not fill
     /// what was cut off before.
     fn goes_on(&self, header: Header) -> bool {
-        let frames = self.bytes.saturating_sub(HEADER_BYTES) / header.frame_bytes();
+        let frames = self.bytes.saturating_sub(at(header, 0)) / header.frame_bytes();
         frames == 0 || self.content.salt_of(header, frames - 1) == Some(header.salt)
     }
 }
 
 impl Content {
-    /// Whether all of the first frames are in the log, as they were written.
+    /// Whether frames are in the log as they were written. SQLite sums them up to find the end of
+    /// the log at a start, and never while it reads them.
     ///
     /// # Errors
     /// Returns what is wrong where they are not.
-    pub(super) fn holds(&self, frames: u64) -> Result<(), String> {
-        if frames == 0 {
+    pub(super) fn holds(&self, frames: Range<u64>) -> Result<(), String> {
+        if frames.is_empty() {
             return Ok(());
         }
-        let header = self
-            .header()
+        let (header, mut sum) = self
+            .beginning()
             .ok_or("the beginning of its -wal is not what it was")?;
-        for frame in 0..frames {
-            match self.salt_of(header, frame) {
-                Some(salt) if salt == header.salt => {}
-                Some(_) => return Err(format!("frame {frame} of its -wal is not what it was")),
-                None => return Err(format!("its -wal ends before frame {frame} of {frames}")),
+        let end = frames.end;
+        let ends_before = |frame| format!("its -wal ends before frame {frame} of {end}");
+        if let Some(before) = frames.start.checked_sub(1) {
+            let found = self.frame(header, before);
+            sum = found.ok_or_else(|| ends_before(before))?.checksum;
+        }
+        let mut page = vec![0; usize::try_from(header.page_bytes).unwrap_or_default()];
+        for frame in frames {
+            let head: Option<[u8; FRAME_HEADER_BYTES]> = self.read(at(header, frame));
+            let page_at = at(header, frame) + offset(FRAME_HEADER_BYTES);
+            let head = head.filter(|_| self.file.read_exact_at(&mut page, page_at).is_ok());
+            let head = head.ok_or_else(|| ends_before(frame))?;
+            let (summed, _) = head.split_at(FRAME_SUMMED_BYTES);
+            sum = header.sum(header.sum(sum, summed), &page);
+            let found = Frame::parse(&head);
+            if found.is_none_or(|found| found.salt != header.salt || found.checksum != sum) {
+                return Err(format!("frame {frame} of its -wal is not what it was"));
             }
         }
         Ok(())
@@ -141,32 +178,25 @@ impl Content {
 
     /// The beginning; none where it is not that of a log.
     pub(super) fn header(&self) -> Option<Header> {
-        let bytes: [u8; 24] = self.read(0)?;
-        let (magic, rest) = bytes.split_first_chunk::<4>()?;
-        let (page, salt) = (rest.get(4..8)?, rest.get(12..20)?);
-        let header = Header {
-            page_bytes: u32::from_be_bytes(page.try_into().ok()?),
-            salt: salt.try_into().ok()?,
-        };
-        let is_log = u32::from_be_bytes(*magic) & !1 == MAGIC;
-        (is_log && header.page_bytes.is_power_of_two()).then_some(header)
+        Header::parse(&self.read(0)?)
+    }
+
+    /// The beginning, and its checksum; none where it is not what SQLite wrote.
+    fn beginning(&self) -> Option<(Header, [u32; 2])> {
+        let bytes: [u8; HEADER_BYTES] = self.read(0)?;
+        let (summed, sum) = bytes.split_first_chunk::<SUMMED_BYTES>()?;
+        let header = Header::parse(summed)?;
+        let sum = [number(sum, 0), number(sum, 1)];
+        (header.sum([0, 0], summed) == sum).then_some((header, sum))
     }
 
     /// The beginning of a frame, counted from zero.
     pub(super) fn frame(&self, header: Header, frame: u64) -> Option<Frame> {
-        let at = HEADER_BYTES + frame * header.frame_bytes();
-        let bytes: [u8; 24] = self.read(at)?;
-        let [page, pages, _, _, first, second] = numbers(&bytes);
-        Some(Frame {
-            page,
-            pages,
-            salt: *bytes.get(8..)?.first_chunk::<8>()?,
-            checksum: [first, second],
-        })
+        Frame::parse(&self.read(at(header, frame))?)
     }
 
     fn salt_of(&self, header: Header, frame: u64) -> Option<[u8; 8]> {
-        self.read(HEADER_BYTES + frame * header.frame_bytes() + 8)
+        Some(self.frame(header, frame)?.salt)
     }
 
     fn read<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
@@ -176,20 +206,73 @@ impl Content {
     }
 }
 
-/// The numbers of a beginning of a frame.
-fn numbers(bytes: &[u8; 24]) -> [u32; 6] {
-    let mut numbers = [0; 6];
-    let (words, _) = bytes.as_chunks::<4>();
-    for (number, word) in numbers.iter_mut().zip(words) {
-        *number = u32::from_be_bytes(*word);
+impl Header {
+    fn parse(bytes: &[u8; SUMMED_BYTES]) -> Option<Self> {
+        let (magic, page_bytes) = (number(bytes, 0), number(bytes, 2));
+        let is_log = magic & !1 == MAGIC;
+        let is_page = (PAGE_BYTES_MIN..=PAGE_BYTES_MAX).contains(&page_bytes);
+        (is_log && is_page && page_bytes.is_power_of_two()).then_some(Self {
+            page_bytes,
+            is_big_endian: magic & 1 == 1,
+            salt: *bytes.get(16..)?.first_chunk::<8>()?,
+        })
     }
-    numbers
+
+    fn frame_bytes(self) -> u64 {
+        offset(FRAME_HEADER_BYTES) + u64::from(self.page_bytes)
+    }
+
+    /// The checksum that goes on from another.
+    fn sum(self, before: [u32; 2], bytes: &[u8]) -> [u32; 2] {
+        if self.is_big_endian {
+            sum(before, bytes, u32::from_be_bytes)
+        } else {
+            sum(before, bytes, u32::from_le_bytes)
+        }
+    }
 }
 
-impl Header {
-    fn frame_bytes(self) -> u64 {
-        FRAME_HEADER_BYTES + u64::from(self.page_bytes)
+impl Frame {
+    fn parse(bytes: &[u8; FRAME_HEADER_BYTES]) -> Option<Self> {
+        Some(Self {
+            page: number(bytes, 0),
+            pages: number(bytes, 1),
+            salt: *bytes.get(8..)?.first_chunk::<8>()?,
+            checksum: [number(bytes, 4), number(bytes, 5)],
+        })
     }
+}
+
+/// SQLite's checksum, which goes on from another, over numbers in some order of bytes.
+pub(super) fn sum(before: [u32; 2], bytes: &[u8], number: impl Fn([u8; 4]) -> u32) -> [u32; 2] {
+    let [mut first, mut second] = before;
+    let (pairs, _) = bytes.as_chunks::<8>();
+    for &[a, b, c, d, e, f, g, h] in pairs {
+        first = first
+            .wrapping_add(number([a, b, c, d]))
+            .wrapping_add(second);
+        second = second
+            .wrapping_add(number([e, f, g, h]))
+            .wrapping_add(first);
+    }
+    [first, second]
+}
+
+/// The number at a place in a beginning; zero where the bytes end before it.
+fn number(bytes: &[u8], place: usize) -> u32 {
+    let (numbers, _) = bytes.as_chunks::<4>();
+    numbers
+        .get(place)
+        .map_or(0, |number| u32::from_be_bytes(*number))
+}
+
+/// Where a frame begins.
+fn at(header: Header, frame: u64) -> u64 {
+    offset(HEADER_BYTES) + frame * header.frame_bytes()
+}
+
+fn offset(bytes: usize) -> u64 {
+    u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -198,19 +281,23 @@ mod tests {
 
     const PAGE: usize = 512;
 
-    /// A log of frames that each carry one of the salts.
+    /// A log of frames that each carry one of the salts, summed as SQLite does.
     fn log(begins_with: u8, frames: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_be_bytes().to_vec();
         bytes.extend([0; 4]);
         bytes.extend(u32::try_from(PAGE).unwrap().to_be_bytes());
         bytes.extend([0; 4]);
         bytes.extend([begins_with; 8]);
-        bytes.extend([0; 8]);
+        let mut summed = sum([0, 0], &bytes, u32::from_le_bytes);
+        bytes.extend(summed.iter().flat_map(|number| number.to_be_bytes()));
         for salt in frames {
-            bytes.extend([0; 8]);
+            let (head, page) = ([*salt; FRAME_SUMMED_BYTES], [*salt; PAGE]);
+            summed = sum(summed, &head, u32::from_le_bytes);
+            summed = sum(summed, &page, u32::from_le_bytes);
+            bytes.extend(head);
             bytes.extend([*salt; 8]);
-            bytes.extend([0; 8]);
-            bytes.extend([0; PAGE]);
+            bytes.extend(summed.iter().flat_map(|number| number.to_be_bytes()));
+            bytes.extend(page);
         }
         bytes
     }
@@ -223,19 +310,40 @@ mod tests {
         let content = Log::open(path.clone()).unwrap().content();
         let before = content.salt();
         assert_eq!(before, Some([1; 8]));
-        assert_eq!(content.holds(3), Ok(()));
+        assert_eq!(content.holds(0..3), Ok(()));
         assert!(content.ends_after(3));
 
         // It began anew with two commits; the third frame is one from before.
         fs::write(&path, log(2, &[2, 2, 1])).unwrap();
-        assert!(content.holds(3).is_err());
-        assert_eq!(content.holds(2), Ok(()));
+        assert!(content.holds(0..3).is_err());
+        assert_eq!(content.holds(0..2), Ok(()));
         assert_ne!(content.salt(), before);
         fs::write(&path, log(2, &[2, 2, 2])).unwrap();
-        assert_eq!(content.holds(3), Ok(()));
+        assert_eq!(content.holds(0..3), Ok(()));
+        assert_eq!(content.holds(2..3), Ok(()));
 
         fs::write(&path, [0; 32]).unwrap();
         assert_eq!(content.salt(), None);
-        assert!(content.holds(1).is_err());
+        assert!(content.holds(0..1).is_err());
+    }
+
+    #[test]
+    fn every_bit_counts() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waymark.db-wal");
+        let whole = log(1, &[1, 1, 1]);
+        fs::write(&path, &whole).unwrap();
+        let content = Log::open(path.clone()).unwrap().content();
+        for byte in 0..whole.len() {
+            let mut damaged = whole.clone();
+            damaged[byte] ^= 1;
+            fs::write(&path, &damaged).unwrap();
+            assert!(content.holds(0..3).is_err(), "byte {byte}");
+        }
+        // What comes before is left to who reads all.
+        let mut damaged = whole.clone();
+        damaged[HEADER_BYTES + FRAME_HEADER_BYTES] ^= 1;
+        fs::write(&path, &damaged).unwrap();
+        assert_eq!(content.holds(1..3), Ok(()));
     }
 }

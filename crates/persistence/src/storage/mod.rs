@@ -219,10 +219,18 @@ impl DataFile {
     /// # Errors
     /// Returns [`Error::Damaged`] when the file is not what it was: then nothing may be moved.
     pub(crate) fn begin_move(&self) -> Result<(), Error> {
-        self.check()?;
-        self.examine_index()?;
+        self.check_what_is_moved()?;
         self.files().begin_move();
         Ok(())
+    }
+
+    /// SQLite moves what is in the log whether or not it is what was written there, and goes by
+    /// the index.
+    fn check_what_is_moved(&self) -> Result<(), Error> {
+        self.check()?;
+        self.examine_index()?;
+        let examined = self.examine_unmoved();
+        examined.map_err(|found| self.break_off(found))
     }
 
     /// Says that it has ended.
@@ -235,8 +243,7 @@ impl DataFile {
     /// # Errors
     /// Returns [`Error::Damaged`] when the file is not what it was: then nothing may be moved.
     pub(crate) fn begin_close(&self) -> Result<(), Error> {
-        self.check()?;
-        self.examine_index()?;
+        self.check_what_is_moved()?;
         self.files().begin_close();
         Ok(())
     }

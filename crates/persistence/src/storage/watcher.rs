@@ -56,7 +56,8 @@ impl DataFile {
         if self.check().is_err() || self.examine_index().is_err() {
             return;
         }
-        let mut examined = self.examine_log();
+        let owes_log = self.files().log.owes_examination();
+        let mut examined = if owes_log { self.examine_log() } else { Ok(()) };
         if examined.is_ok() && self.files().owes_examination() {
             let _alone = lock(&self.examining);
             // A call may have done it meanwhile.

@@ -226,6 +226,62 @@ async fn noise_in_the_middle_of_the_log() {
     is_noticed_by_nobody(|file| overwrite(&beside(file, "-wal"), 100_000, 60_000)).await;
 }
 
+/// In a page, where SQLite would read it and never look at its checksum.
+fn overwrite_a_page_of_the_log(file: &Path) {
+    let log = beside(file, "-wal");
+    let frame = 4_096 + 24;
+    let frames = (fs::metadata(&log).unwrap().len() - 32) / frame;
+    overwrite(&log, 32 + frames / 2 * frame + 24 + 1_000, 64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_in_a_page_of_the_log() {
+    is_noticed_by_nobody(overwrite_a_page_of_the_log).await;
+}
+
+/// The log changes all the time while it is read.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_in_the_log_is_noticed_amid_writes() {
+    let (fixture, file) = stocked().await;
+    let store = &fixture.store;
+    overwrite_a_page_of_the_log(&file);
+    let refused = timeout(PATIENCE, async {
+        for number in 0.. {
+            let written = commit(store, create(&format!("late-{number}"))).await;
+            if let Err(refused) = written {
+                return Some(refused);
+            }
+        }
+        None
+    });
+    // It is noticed before a commit, or before its acknowledgement.
+    let refused = refused.await.unwrap();
+    assert!(
+        matches!(
+            refused,
+            Some(StepError::Failed(
+                CommitError::StorageDamaged | CommitError::OutcomeUnknown
+            ))
+        ),
+        "{refused:?}"
+    );
+    is_broken(store).await;
+}
+
+/// Closing a store moves the log into the file.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn noise_in_the_log_is_not_moved() {
+    let (fixture, file) = stocked().await;
+    let before = fs::read(&file).unwrap();
+    overwrite_a_page_of_the_log(&file);
+    let closed = fixture.store.close().await;
+    assert!(matches!(closed, Err(Error::Damaged { .. })), "{closed:?}");
+    is_broken(&fixture.store).await;
+    drop(fixture.store);
+    assert!(fs::read(&file).unwrap() == before);
+    assert!(beside(&file, "-wal").is_file());
+}
+
 /// What is written after the cut does not hide it.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_that_grew_again() {
