@@ -69,7 +69,7 @@ impl Client {
         http.set_keepalive_retries(Some(KEEPALIVE_RETRIES));
         #[cfg(target_os = "linux")]
         http.set_tcp_user_timeout(Some(UNACKNOWLEDGED_MAX));
-        let connector = HttpsConnector::from((http, tls::client_config()?));
+        let connector = HttpsConnector::from((http, tls::client_config([])?));
         let pool = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .http1_max_buf_size(HEAD_BYTES_MAX)

@@ -3,20 +3,26 @@
 //! connections themselves are needed here.
 
 use std::{
+    io,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
 use lettre::transport::smtp::{
-    Error,
+    self,
     authentication::{Credentials, DEFAULT_MECHANISMS},
-    client::{AsyncSmtpConnection, TlsParameters},
+    client::{AsyncSmtpConnection, AsyncTokioStream, TlsParameters},
     commands::Rset,
     extension::ClientId,
 };
-use tokio::time::Instant;
+use rustls::{ClientConfig, pki_types::ServerName};
+use tokio::{net::TcpStream, time::Instant};
+use tokio_rustls::TlsConnector;
 
-use super::{Security, Server, SettingsError};
+use super::{
+    Security, Server, SettingsError,
+    stream::{Allowance, Bounded},
+};
 
 /// How many connections wait for another mail.
 const IDLE_MAX: usize = 4;
@@ -29,15 +35,39 @@ pub(super) struct Connections {
     server: Server,
     hello_name: ClientId,
     credentials: Option<Credentials>,
-    tls: Option<TlsParameters>,
+    protection: Protection,
     idle: Arc<Idle>,
+}
+
+/// How a connection is protected, made ready.
+enum Protection {
+    None,
+    StartTls(Box<TlsParameters>),
+    Tls(Arc<ClientConfig>, ServerName<'static>),
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ConnectError {
+    /// The server could not be reached, or TLS not be agreed on.
+    #[error("it cannot be reached: {0}")]
+    Unreached(#[from] io::Error),
+    /// What it said, or did not say.
+    #[error(transparent)]
+    Smtp(#[from] smtp::Error),
+}
+
+/// A connection that is ready for a mail.
+pub(super) struct Ready {
+    pub(super) connection: AsyncSmtpConnection,
+    allowance: Allowance,
 }
 
 #[derive(Default)]
 struct Idle(Mutex<Vec<Waiting>>);
 
 struct Waiting {
-    connection: AsyncSmtpConnection,
+    ready: Ready,
     since: Instant,
 }
 
@@ -48,7 +78,7 @@ impl Connections {
         Ok(Self {
             hello_name: server.hello_name(fallback_name),
             credentials: server.credentials(),
-            tls: server.tls()?,
+            protection: Protection::of(&server)?,
             server,
             idle: Arc::default(),
         })
@@ -59,19 +89,20 @@ impl Connections {
     }
 
     /// A connection that is ready for a mail: one that waits and still answers, or a new one.
-    pub(super) async fn take(&self) -> Result<AsyncSmtpConnection, Error> {
-        while let Some(mut connection) = self.idle.pop() {
-            if connection.command(Rset).await.is_ok() {
-                return Ok(connection);
+    pub(super) async fn take(&self) -> Result<Ready, ConnectError> {
+        while let Some(mut ready) = self.idle.pop() {
+            ready.allowance.renew();
+            if ready.connection.command(Rset).await.is_ok() {
+                return Ok(ready);
             }
         }
         self.open().await
     }
 
-    /// Keeps `connection`, whose mail is done, for another one.
-    pub(super) fn put_back(&self, connection: AsyncSmtpConnection) {
+    /// Keeps a connection, whose mail is done, for another one.
+    pub(super) fn put_back(&self, ready: Ready) {
         let waiting = Waiting {
-            connection,
+            ready,
             since: Instant::now(),
         };
         if self.idle.push(waiting) {
@@ -79,27 +110,48 @@ impl Connections {
         }
     }
 
-    async fn open(&self) -> Result<AsyncSmtpConnection, Error> {
-        let address = (self.server.host(), self.server.port());
-        let wrapped = match self.server.security() {
-            Security::Tls => self.tls.clone(),
-            Security::StartTls | Security::None => None,
+    async fn open(&self) -> Result<Ready, ConnectError> {
+        let tcp = TcpStream::connect((self.server.host(), self.server.port())).await?;
+        tcp.set_nodelay(true)?;
+        let peer = tcp.peer_addr()?;
+        let allowance = Allowance::new();
+        let stream: Box<dyn AsyncTokioStream> = match &self.protection {
+            Protection::None | Protection::StartTls(_) => Box::new(Bounded {
+                inner: tcp,
+                peer,
+                allowance: allowance.clone(),
+            }),
+            Protection::Tls(config, name) => {
+                let tls = TlsConnector::from(Arc::clone(config));
+                Box::new(Bounded {
+                    inner: tls.connect(name.clone(), tcp).await?,
+                    peer,
+                    allowance: allowance.clone(),
+                })
+            }
         };
-        let mut connection = AsyncSmtpConnection::connect_tokio1(
-            address,
-            Some(self.server.timeout()),
-            &self.hello_name,
-            wrapped,
-            None,
-        )
-        .await?;
-        if let (Security::StartTls, Some(tls)) = (self.server.security(), &self.tls) {
-            connection.starttls(tls.clone(), &self.hello_name).await?;
+        let name = &self.hello_name;
+        let mut connection = AsyncSmtpConnection::connect_with_transport(stream, name).await?;
+        if let Protection::StartTls(tls) = &self.protection {
+            connection.starttls((**tls).clone(), name).await?;
         }
         if let Some(credentials) = &self.credentials {
             connection.auth(DEFAULT_MECHANISMS, credentials).await?;
         }
-        Ok(connection)
+        Ok(Ready {
+            connection,
+            allowance,
+        })
+    }
+}
+
+impl Protection {
+    fn of(server: &Server) -> Result<Self, SettingsError> {
+        Ok(match server.security() {
+            Security::None => Self::None,
+            Security::StartTls => Self::StartTls(Box::new(server.starttls()?)),
+            Security::Tls => Self::Tls(Arc::new(server.tls()?), server.tls_name()?),
+        })
     }
 }
 
@@ -108,8 +160,8 @@ impl Idle {
         act(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn pop(&self) -> Option<AsyncSmtpConnection> {
-        self.with(Vec::pop).map(|waiting| waiting.connection)
+    fn pop(&self) -> Option<Ready> {
+        self.with(Vec::pop).map(|waiting| waiting.ready)
     }
 
     /// Answers whether it is the first one that waits. Where enough wait, it is closed.
@@ -124,10 +176,10 @@ impl Idle {
     }
 
     /// Takes out those that waited too long; answers also whether any is left.
-    fn overdue(&self) -> (Vec<AsyncSmtpConnection>, bool) {
+    fn overdue(&self) -> (Vec<Ready>, bool) {
         self.with(|all| {
             let overdue = all.extract_if(.., |waiting| waiting.since.elapsed() >= IDLE_TIME);
-            let overdue = overdue.map(|waiting| waiting.connection).collect();
+            let overdue = overdue.map(|waiting| waiting.ready).collect();
             (overdue, !all.is_empty())
         })
     }
@@ -140,7 +192,12 @@ async fn close_in_time(idle: Weak<Idle>) {
         let Some(idle) = idle.upgrade() else { return };
         let (overdue, are_left) = idle.overdue();
         drop(idle);
-        for mut connection in overdue {
+        for Ready {
+            mut connection,
+            allowance,
+        } in overdue
+        {
+            allowance.renew();
             // Whether the server answers makes no difference: the connection is dropped.
             let _ = tokio::time::timeout(QUIT_TIME, connection.quit()).await;
         }

@@ -2,12 +2,11 @@
 
 use std::{error::Error, sync::Arc};
 
-use lettre::transport::smtp;
 use minijinja::{Value, context, value::Serde};
 
 use super::{
     Identity, Mail, Senders, Server, SettingsError, Templates,
-    connections::Connections,
+    connections::{ConnectError, Connections},
     message::{ComposeError, Letter},
     template::TemplateError,
     transaction,
@@ -94,10 +93,10 @@ impl Mailer {
         }
     }
 
-    async fn exchange(&self, letter: &Letter) -> Result<Attempt, smtp::Error> {
-        let mut connection = self.connections.take().await?;
-        let attempt = transaction::hand_over(&mut connection, letter).await?;
-        self.connections.put_back(connection);
+    async fn exchange(&self, letter: &Letter) -> Result<Attempt, ConnectError> {
+        let mut ready = self.connections.take().await?;
+        let attempt = transaction::hand_over(&mut ready.connection, letter).await?;
+        self.connections.put_back(ready);
         Ok(attempt)
     }
 
@@ -108,10 +107,13 @@ impl Mailer {
 }
 
 /// The attempt that ended where no mail could be named: at the connection, the greeting, STARTTLS or the login.
-fn unreached(name: &str, error: &smtp::Error) -> Attempt {
-    match error.status() {
-        Some(code) => {
-            let code = u16::from(code);
+fn unreached(name: &str, error: &ConnectError) -> Attempt {
+    let answered = match error {
+        ConnectError::Unreached(_) => None,
+        ConnectError::Smtp(error) => error.status().map(|code| (u16::from(code), error)),
+    };
+    match answered {
+        Some((code, error)) => {
             let text = error.source().map(ToString::to_string).unwrap_or_default();
             let problem = format!("the mail server {name} answered {code} before any mail");
             Attempt::failed(problem).with_answer(Some(code), &text)

@@ -7,6 +7,7 @@ mod mailbox;
 mod mailer;
 mod message;
 mod settings;
+mod stream;
 mod template;
 mod transaction;
 

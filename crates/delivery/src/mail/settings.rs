@@ -8,7 +8,15 @@ use lettre::transport::smtp::{
     extension::ClientId,
 };
 
-use crate::Password;
+use rustls::{
+    ClientConfig,
+    pki_types::{
+        CertificateDer, ServerName,
+        pem::{self, PemObject},
+    },
+};
+
+use crate::{Password, tls};
 
 const HOST_BYTES_MAX: usize = 253;
 const TIMEOUT_MIN: Duration = Duration::from_secs(1);
@@ -73,6 +81,12 @@ pub enum SettingsError {
     /// A certificate cannot be read.
     #[error("the certificates of the trusted authority or of this machine cannot be read")]
     Certificate(#[source] lettre::transport::smtp::Error),
+    /// The text of the certificates cannot be read.
+    #[error("the certificates of the trusted authority cannot be read")]
+    Pem(#[source] pem::Error),
+    /// A certificate is none, or TLS cannot be used.
+    #[error("the certificates of the trusted authority cannot be used")]
+    Tls(#[source] rustls::Error),
     /// The time-out is out of range.
     #[error("the time-out of a mail server lies between 1 s and 600 s")]
     Timeout,
@@ -85,9 +99,16 @@ pub struct Server {
     port: u16,
     security: Security,
     login: Option<Login>,
-    authorities: Vec<Certificate>,
+    authorities: Vec<Authority>,
     hello_name: Option<String>,
     timeout: Duration,
+}
+
+/// Certificates of an authority, as lettre wants them and as they are.
+#[derive(Debug, Clone)]
+struct Authority {
+    certificate: Certificate,
+    der: Vec<CertificateDer<'static>>,
 }
 
 #[derive(Debug, Clone)]
@@ -141,7 +162,12 @@ impl Server {
         }
         let certificate =
             Certificate::from_pem(pem.as_bytes()).map_err(SettingsError::Certificate)?;
-        self.authorities.push(certificate);
+        let der = CertificateDer::pem_slice_iter(pem.as_bytes());
+        let der = der.collect::<Result<_, _>>();
+        self.authorities.push(Authority {
+            certificate,
+            der: der.map_err(SettingsError::Pem)?,
+        });
         Ok(self)
     }
 
@@ -195,18 +221,28 @@ impl Server {
         ClientId::Domain(name.to_owned())
     }
 
-    pub(super) fn tls(&self) -> Result<Option<TlsParameters>, SettingsError> {
-        if self.security == Security::None {
-            return Ok(None);
-        }
+    /// What STARTTLS needs.
+    pub(super) fn starttls(&self) -> Result<TlsParameters, SettingsError> {
         let mut builder = TlsParameters::builder(self.host.clone());
         for authority in &self.authorities {
-            builder = builder.add_root_certificate(authority.clone());
+            builder = builder.add_root_certificate(authority.certificate.clone());
         }
-        builder
-            .build()
-            .map(Some)
-            .map_err(SettingsError::Certificate)
+        builder.build().map_err(SettingsError::Certificate)
+    }
+
+    /// What TLS from the first byte needs.
+    pub(super) fn tls(&self) -> Result<ClientConfig, SettingsError> {
+        let authorities = self.authorities.iter();
+        let authorities = authorities.flat_map(|authority| authority.der.iter().cloned());
+        tls::client_config(authorities).map_err(SettingsError::Tls)
+    }
+
+    /// The name that its certificate must have.
+    pub(super) fn tls_name(&self) -> Result<ServerName<'static>, SettingsError> {
+        let host = self.host.clone();
+        ServerName::try_from(host).map_err(|_| SettingsError::Host {
+            host: self.host.clone(),
+        })
     }
 }
 

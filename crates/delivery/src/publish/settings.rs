@@ -1,17 +1,16 @@
 //! Which NATS servers take events, and how we prove who we are.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use async_nats::{
     ConnectOptions, ServerAddr,
     rustls::{
-        ClientConfig, RootCertStore,
-        crypto::ring,
+        ClientConfig,
         pki_types::{CertificateDer, pem::PemObject},
     },
 };
 
-use crate::Password;
+use crate::{Password, tls};
 
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const TIMEOUT_MAX: Duration = Duration::from_mins(10);
@@ -156,18 +155,7 @@ impl Servers {
     }
 
     fn tls(&self) -> Result<ClientConfig, SettingsError> {
-        let mut roots = RootCertStore::empty();
-        // The machine's store may hold certificates that this library cannot read; those are not trusted.
-        roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        for authority in &self.authorities {
-            let added = roots.add(authority.clone());
-            added.map_err(SettingsError::Certificate)?;
-        }
-        let builder = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()));
-        let builder = builder
-            .with_safe_default_protocol_versions()
-            .map_err(SettingsError::Certificate)?;
-        Ok(builder.with_root_certificates(roots).with_no_client_auth())
+        tls::client_config(self.authorities.iter().cloned()).map_err(SettingsError::Certificate)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Mails as a server gets them and as a parser of mails reads them.
 
+mod replies;
+
 use std::{
     collections::BTreeMap,
     net::TcpListener,
