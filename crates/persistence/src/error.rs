@@ -189,10 +189,13 @@ impl From<DieselError> for Error {
 /// Messages of PostgreSQL that pass. The driver hands out no error code for these, so the
 /// texts are compared; a server that speaks another language only loses the quicker
 /// path, since an unknown refusal is tried again before it is blamed on a command.
-const CONFLICTS: [&str; 5] = [
+const CONFLICTS: [&str; 7] = [
     "deadlock detected",
     "due to lock timeout",
     "due to statement timeout",
+    // `pg_cancel_backend`, and what a standby does to reads that hold up its replay.
+    "due to user request",
+    "due to conflict with recovery",
     "could not serialize access",
     "due to idle-in-transaction timeout",
 ];
