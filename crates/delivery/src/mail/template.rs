@@ -4,7 +4,7 @@
 
 use std::{
     error::Error,
-    fs::File,
+    fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
@@ -333,11 +333,14 @@ fn read(path: &Path, shown: &str) -> Result<Option<String>, TemplateError> {
         file: shown.to_owned(),
         source,
     };
-    let file = match File::open(path) {
-        Ok(file) => file,
+    // Anything else may have no end, or none who writes to it.
+    match fs::metadata(path) {
+        Ok(entry) if entry.is_file() => {}
+        Ok(_) => return Err(unreadable(io::Error::other("it is not a file"))),
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(unreadable(error)),
-    };
+    }
+    let file = File::open(path).map_err(unreadable)?;
     let mut source = String::new();
     let bytes_max = PART_BYTES_MAX as u64 + 1;
     let length = file.take(bytes_max).read_to_string(&mut source);

@@ -426,3 +426,23 @@ fn every_embedded_file_is_one_that_can_be_found() {
     let unknown = Templates::embedded().render("a", "", &nothing);
     assert!(matches!(unknown, Err(TemplateError::NoBody { .. })));
 }
+
+/// Who opens a pipe waits for somebody to write to it.
+#[test]
+fn what_is_no_file_is_not_opened() {
+    let shop = Shop::with(&[
+        ("a.txt", "text"),
+        ("b.subject.txt/c", ""),
+        ("b.txt", "text"),
+    ]);
+    let pipe = shop.0.path().join("a.subject.txt");
+    let made = std::process::Command::new("mkfifo").arg(pipe).status();
+    assert!(made.unwrap().success());
+    for name in ["a", "b"] {
+        let refused = shop.render(name, "");
+        assert!(
+            matches!(&refused, Err(TemplateError::Unreadable { .. })),
+            "{refused:?}"
+        );
+    }
+}
