@@ -22,10 +22,10 @@ pub(crate) type SqliteConn = SyncConnectionWrapper<SqliteConnection, Inline>;
 
 /// `synchronous=FULL` makes a commit durable before it is acknowledged. The log of changes is
 /// moved into the database beside the writer, see `checkpoint`; the writer itself finishes that
-/// when the log has 65,536 pages (256 MiB), and begins a new one.
+/// when the log has 16,384 pages (64 MiB), and begins a new one.
 const SETUP: &str = "PRAGMA busy_timeout = 5000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; \
                      PRAGMA foreign_keys = ON; PRAGMA trusted_schema = OFF; PRAGMA cache_size = -16384; \
-                     PRAGMA wal_autocheckpoint = 65536;";
+                     PRAGMA wal_autocheckpoint = 16384;";
 const READ_ONLY: &str = "PRAGMA query_only = ON;";
 /// Nothing that would change a file of another program, as `journal_mode` does.
 const INSPECTION: &str = "PRAGMA busy_timeout = 5000; PRAGMA trusted_schema = OFF;";
