@@ -141,6 +141,16 @@ impl Error {
         )
     }
 
+    /// Whether the next moment changes nothing of it, so that callers are told at once: there is no
+    /// room, or the SQLite file is what is wrong. A PostgreSQL that only reads may become a primary.
+    pub(crate) fn is_lasting(&self) -> bool {
+        let is_full = match self {
+            Self::Unavailable { source } => postgres_storage(&**source) == Some(Meaning::Full),
+            _ => false,
+        };
+        is_full || self.is_of_storage()
+    }
+
     pub(crate) fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         Self::Unavailable {
             source: source.into(),
@@ -257,6 +267,31 @@ pub(crate) fn postgres_storage(
                     .contains(CANNOT_EXECUTE)
                     .then_some(Meaning::ReadOnly)
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_moment_changes_is_waited_for() {
+        for (message, lasts) in [
+            (
+                "could not extend file \"base/5/16435\": No space left on device",
+                true,
+            ),
+            ("deadlock detected", false),
+            ("canceling statement due to user request", false),
+            ("terminating connection due to administrator command", false),
+            ("cannot execute UPDATE in a read-only transaction", false),
+        ] {
+            let said = Box::new(message.to_owned());
+            let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, said);
+            let error = Error::from(error);
+            assert!(error.is_passing(), "{message}: {error:?}");
+            assert_eq!(error.is_lasting(), lasts, "{message}: {error:?}");
         }
     }
 }

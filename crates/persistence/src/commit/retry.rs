@@ -184,7 +184,7 @@ impl Store {
                 Err(WriteFailure::Before(error)) => return Err(Trouble::Refused(error)),
             };
             tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
-            if error.is_of_storage() || !patience.wait().await {
+            if error.is_lasting() || !patience.wait().await {
                 report(&error, "a commit was given up");
                 let failed = given_up(&group.pieces, doubtful, &error);
                 return Err(Trouble::GivenUp(failed));

@@ -117,7 +117,7 @@ impl Store {
                 Err(WriteFailure::Before(error)) => error,
             };
             let passing = error.is_passing() || in_doubt;
-            if error.is_of_storage()
+            if error.is_lasting()
                 || (!passing && std::mem::replace(&mut refused_before, true))
                 || !patience.wait().await
             {

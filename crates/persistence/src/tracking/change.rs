@@ -62,7 +62,7 @@ impl Attempts {
             WriteFailure::Before(error) => error,
         };
         let passing = error.is_passing() || self.in_doubt;
-        let is_over = error.is_of_storage()
+        let is_over = error.is_lasting()
             || (self.in_doubt && self.repeat == Repeat::Doubtful)
             // A refusal that is not known to pass may be the row of the same call, made elsewhere.
             || (!passing && std::mem::replace(&mut self.refused_before, true));

@@ -167,7 +167,7 @@ impl Store {
                 Err(Again::Failed(error)) => error,
             };
             let passing = error.is_passing() || doubtful.is_some();
-            if error.is_of_storage()
+            if error.is_lasting()
                 || (!passing && std::mem::replace(&mut refused_before, true))
                 || !patience.wait().await
             {
