@@ -82,5 +82,6 @@ mod tour;
 mod tracking;
 mod transitions;
 mod turns;
+mod unread_log;
 mod updating;
 mod watching;

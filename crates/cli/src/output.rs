@@ -1,7 +1,12 @@
 //! What the program prints: results to the standard output, complaints to the
 //! standard error output.
 
-use std::io::{Write, stderr, stdout};
+use std::{
+    io::{Write, stderr, stdout},
+    sync::mpsc,
+    thread,
+    time::Duration,
+};
 
 use crate::failure::Failure;
 
@@ -13,7 +18,19 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         .map_err(Failure::Output)
 }
 
-/// Prints a line for people. Nobody is left to hear that this failed.
+/// How long a complaint may wait for whoever reads it.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// Prints a line for people. Nobody is left to hear that this failed, nor waits for a reader who
+/// stands still.
 pub(crate) fn complain(line: &str) {
-    let _ = writeln!(stderr().lock(), "{line}");
+    let line = line.to_owned();
+    let (done, written) = mpsc::channel();
+    let writing = thread::Builder::new().spawn(move || {
+        let _ = writeln!(stderr().lock(), "{line}");
+        let _ = done.send(());
+    });
+    if writing.is_ok() {
+        let _ = written.recv_timeout(PATIENCE);
+    }
 }

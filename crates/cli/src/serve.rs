@@ -28,7 +28,7 @@ pub(crate) async fn serve(arguments: arguments::Serve) -> Result<ExitCode, Failu
         ("preset", preset),
     ];
     let settings = read(settings, flags)?;
-    telemetry::start(&settings.log)?;
+    let _logging = telemetry::start(&settings.log)?;
     let stop = Stop::on_signals().map_err(Failure::Signals)?;
     let server = tokio::select! {
         server = Server::start(settings, Clock::system()) => server?,
@@ -43,7 +43,7 @@ pub(crate) async fn serve(arguments: arguments::Serve) -> Result<ExitCode, Failu
 /// Creates or upgrades the database.
 pub(crate) async fn migrate(arguments: arguments::Settings) -> Result<ExitCode, Failure> {
     let settings = read(arguments, [])?;
-    telemetry::start(&settings.log)?;
+    let _logging = telemetry::start(&settings.log)?;
     let applied = waymark_server::migrate(&settings)
         .await
         .map_err(Failure::Migrate)?;

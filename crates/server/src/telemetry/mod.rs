@@ -4,8 +4,13 @@
 
 mod call;
 
-use std::io::{IsTerminal, stderr};
+use std::{
+    io::{IsTerminal, stderr},
+    time::Duration,
+};
 
+use tokio::{task::AbortHandle, time::sleep};
+use tracing_appender::non_blocking::{ErrorCounter, NonBlockingBuilder, WorkerGuard};
 use tracing_subscriber::{EnvFilter, fmt, layer::SubscriberExt, util::SubscriberInitExt};
 
 pub(crate) use call::{CallLog, note_order, note_request};
@@ -23,11 +28,33 @@ pub enum TelemetryError {
     SetUpBefore(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// Sends log lines of the whole process to the standard error output.
+/// How many lines wait for whoever reads the log; those beyond are dropped.
+const LINES_MAX: usize = 8_192;
+/// How often it is said how many were dropped.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// The log of the process. Dropped, it waits a second for what is not written yet.
+#[derive(Debug)]
+pub struct Logging {
+    _writer: WorkerGuard,
+    counting: AbortHandle,
+}
+
+impl Drop for Logging {
+    fn drop(&mut self) {
+        self.counting.abort();
+    }
+}
+
+/// Sends log lines of the whole process to the standard error output, until what it returns is
+/// dropped. They are written by a thread of its own: whoever reads them may stand still, as a
+/// terminal that was stopped or a pipe to a process that hangs, and keeps nobody waiting.
+///
+/// It is called within a tokio runtime.
 ///
 /// # Errors
 /// Returns [`TelemetryError`] for a filter that cannot be read, and when called twice.
-pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
+pub fn start(settings: &LogSettings) -> Result<Logging, TelemetryError> {
     let registry = tracing_subscriber::registry().with(EnvFilter::try_new(&settings.filter)?);
     let on_terminal = stderr().is_terminal();
     let json = match settings.format {
@@ -35,15 +62,41 @@ pub fn start(settings: &LogSettings) -> Result<(), TelemetryError> {
         LogFormat::Pretty => false,
         LogFormat::Json => true,
     };
+    let writer = NonBlockingBuilder::default()
+        .lossy(true)
+        .buffered_lines_limit(LINES_MAX)
+        .thread_name("log");
+    let (write, writer) = writer.finish(stderr());
+    let dropped = write.error_counter();
     if json {
         let layer = fmt::layer()
             .json()
             .flatten_event(true)
             .with_span_list(false);
-        registry.with(layer.with_writer(stderr)).try_init()?;
+        registry.with(layer.with_writer(write)).try_init()?;
     } else {
         let layer = fmt::layer().with_ansi(on_terminal).with_target(false);
-        registry.with(layer.with_writer(stderr)).try_init()?;
+        registry.with(layer.with_writer(write)).try_init()?;
     }
-    Ok(())
+    Ok(Logging {
+        _writer: writer,
+        counting: tokio::spawn(count(dropped)).abort_handle(),
+    })
+}
+
+/// Says how many lines were dropped, whenever some were.
+async fn count(dropped: ErrorCounter) {
+    let mut told = 0;
+    loop {
+        sleep(INTERVAL).await;
+        let all = dropped.dropped_lines();
+        if all > told {
+            let lines = all - told;
+            tracing::warn!(
+                lines,
+                "log lines were dropped, since they were not read in time"
+            );
+            told = all;
+        }
+    }
 }
