@@ -14,7 +14,7 @@ use diesel_async::{
 };
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
-    time::timeout,
+    time::{error::Elapsed, timeout},
 };
 use waymark_domain::partition::Partition;
 
@@ -83,6 +83,10 @@ fn shares(settings: &Settings) -> (usize, usize) {
     (all - all / 2, (all / 2).max(1))
 }
 
+/// How long a single read may take, however long a statement may: a connection that has died
+/// without a word is found out by nothing else.
+const SINGLE_READ_MAX: Duration = Duration::from_secs(5);
+
 /// How long each stage of a unit of work may take before its connection is given up. The
 /// limits of the sessions do not help where PostgreSQL, or the network to it, stands still.
 #[derive(Clone, Copy)]
@@ -99,7 +103,7 @@ impl Limits {
             Role::Read | Role::Write | Role::Hints => settings.commit_patience,
         };
         Self {
-            read: settings.statement_timeout,
+            read: settings.statement_timeout.min(SINGLE_READ_MAX),
             write,
         }
     }
@@ -194,7 +198,10 @@ impl Database {
             file: self.file.clone(),
             turns: Some(Semaphore::new(bulk)),
             connect_timeout: self.connect_timeout,
-            limits: self.limits,
+            limits: Limits {
+                read: settings.statement_timeout,
+                ..self.limits
+            },
         })
     }
 
@@ -300,7 +307,15 @@ impl Database {
             Begin::Write(_) | Begin::Batch => self.limits.write,
         };
         match &self.pools {
-            Pools::Postgres { .. } => lease.run(None, begin, limit, work).await,
+            Pools::Postgres { read, write, .. } => {
+                let ended = lease.run(None, begin, limit, work).await;
+                if ended.as_ref().is_err_and(was_silent) {
+                    // The others may be as dead, and a new one answers if the server does.
+                    read.retain(|_, _| false);
+                    write.retain(|_, _| false);
+                }
+                ended
+            }
             Pools::Sqlite { write, .. } => {
                 let worked = async {
                     let file = self.file.as_deref();
@@ -417,6 +432,16 @@ impl Begin<'_> {
 pub(crate) fn before<T>(failure: WriteFailure<T>) -> Error {
     match failure {
         WriteFailure::Before(error) | WriteFailure::AtCommit { error, .. } => error,
+    }
+}
+
+/// Whether nothing was heard of a connection for as long as may be.
+fn was_silent<T>(failure: &WriteFailure<T>) -> bool {
+    match failure {
+        WriteFailure::Before(error) | WriteFailure::AtCommit { error, .. } => match error {
+            Error::Unavailable { source } => source.is::<Elapsed>(),
+            _ => false,
+        },
     }
 }
 
