@@ -14,8 +14,9 @@ use diesel::{RunQueryDsl, sql_query};
 
 use crate::{Error, commit::retry::Chain, sqlite, storage::DataFile};
 
-/// After how many entries there is enough to move.
-const ENTRIES: usize = 4_000;
+/// After how many entries there is enough to move: some 20 MiB of the log, so that little is left
+/// for the writer.
+const ENTRIES: usize = 1_000;
 
 /// A thread that moves; it ends when this is dropped.
 pub(crate) struct Checkpointer {
