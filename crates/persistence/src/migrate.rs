@@ -61,9 +61,7 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
     if let Address::Sqlite(path) = &settings.url.0 {
         let create = settings.create_database;
         let known = versions::<Sqlite>(&SQLITE)?;
-        opening::find_or_create(path, create)
-            .and_then(|()| opening::check_owner(path, create, &known))
-            .map_err(|error| opening::explain(path, error))?;
+        opening::prepare(path, create, &known).map_err(|error| opening::explain(path, error))?;
     }
     let migrated = migrate_existing(&settings, clock).await;
     match &settings.url.0 {

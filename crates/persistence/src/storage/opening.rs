@@ -18,12 +18,25 @@ use crate::{
 /// The system follows no more links one after the other.
 const LINKS_MAX: usize = 40;
 
+/// Finds the file, or makes it where it may be made, and makes sure whose it is.
+///
+/// # Errors
+/// Returns those of [`find_or_create`] and [`check_owner`].
+pub(crate) fn prepare(path: &Path, create: bool, known: &[String]) -> Result<(), Error> {
+    let ready = || find_or_create(path, create).and_then(|()| check_owner(path, create, known));
+    ready().or_else(|error| {
+        // A process that was killed while it made the file left what that look has undone.
+        let is_undone = fs::metadata(path).is_ok_and(|entry| entry.len() == 0);
+        if is_undone { ready() } else { Err(error) }
+    })
+}
+
 /// Finds the file, or makes it where it may be made.
 ///
 /// # Errors
 /// Returns [`Error::CannotOpen`] when it is not there and `create` forbids to make it, or when
 /// the system does not let it be read and written.
-pub(crate) fn find_or_create(path: &Path, create: bool) -> Result<(), Error> {
+fn find_or_create(path: &Path, create: bool) -> Result<(), Error> {
     let refused = |cause: &str| Error::CannotOpen {
         path: path.to_owned(),
         cause: cause.to_owned(),
@@ -77,7 +90,7 @@ pub(crate) fn find_or_create(path: &Path, create: bool) -> Result<(), Error> {
 /// # Errors
 /// Returns [`Error::CannotOpen`] where it is the database of something else, or holds nothing and
 /// `create` forbids to make a database of it, and the errors of reading it.
-pub(crate) fn check_owner(path: &Path, create: bool, known: &[String]) -> Result<(), Error> {
+fn check_owner(path: &Path, create: bool, known: &[String]) -> Result<(), Error> {
     let content = sqlite::content(path).map_err(Error::not_connected)?;
     let is_ours = content.versions.iter().any(|it| known.contains(it));
     let is_blank = !content.has_tables && content.versions.is_empty();
