@@ -2,6 +2,7 @@
 
 use std::io;
 
+use rustix::process::Signal;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +24,11 @@ impl Stop {
         let stop = Self::default();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        // Listened to, a file that is too large for `ulimit -f` is an error and not the end.
+        let too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let told = stop.clone();
         tokio::spawn(async move {
+            let _too_large = too_large;
             for token in [told.gently, told.now] {
                 tokio::select! {
                     _ = terminate.recv() => {}

@@ -1,9 +1,17 @@
 //! What keeps a file from being written, as the system says it: SQLite says the same words
 //! for a disk without room, a disk that only reads, and a disk that breaks.
 
-use std::{fs::OpenOptions, io, io::Write, path::Path};
+use std::{
+    fs::{self, OpenOptions},
+    io,
+    io::Write,
+    path::Path,
+};
 
-use rustix::fs::{Access, access};
+use rustix::{
+    fs::{Access, access},
+    process::{Resource, getrlimit},
+};
 
 use super::files::with_suffix;
 
@@ -18,7 +26,22 @@ pub(super) enum Obstacle {
 
 /// Finds what keeps the file from being written; none where the system knows of nothing.
 pub(super) fn find(path: &Path) -> Option<Obstacle> {
-    not_writable(path).or_else(|| no_room(path))
+    not_writable(path)
+        .or_else(|| too_large(path))
+        .or_else(|| no_room(path))
+}
+
+/// Whether one of the files is as large as the system lets this process make one (`ulimit -f`).
+fn too_large(path: &Path) -> Option<Obstacle> {
+    let most = getrlimit(Resource::Fsize).current?;
+    let beside = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    let room = u64::try_from(TRIAL_BYTES).unwrap_or(u64::MAX);
+    let is_too_large = ["", "-wal", "-shm"].iter().any(|suffix| {
+        let entry = fs::metadata(with_suffix(&beside, suffix));
+        entry.is_ok_and(|entry| entry.len().saturating_add(room) > most)
+    });
+    let error = io::Error::from(io::ErrorKind::FileTooLarge);
+    is_too_large.then_some(Obstacle::Full(error))
 }
 
 /// Whether one of the files may not be written. It is not opened for that, see [`super`].
@@ -43,7 +66,7 @@ fn no_room(path: &Path) -> Option<Obstacle> {
     let trial = with_suffix(path, &format!("-room-{}", std::process::id()));
     let written = write(&trial);
     // One that is not there needs no removal.
-    let _ = std::fs::remove_file(&trial);
+    let _ = fs::remove_file(&trial);
     let error = written.err()?;
     match error.kind() {
         io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => Some(Obstacle::Full(error)),
