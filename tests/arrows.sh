@@ -18,11 +18,13 @@ done
 for forbidden in tonic prost waymark-proto waymark-server; do
     refuse waymark-persistence "$forbidden"
 done
-for forbidden in diesel tonic prost waymark-proto waymark-persistence waymark-server; do
+for forbidden in async-nats diesel tonic prost waymark-proto waymark-persistence waymark-server; do
     refuse waymark-delivery "$forbidden"
 done
 for crate in waymark-server waymark-cli; do
     refuse "$crate" waymark-testkit
+    # It reads without bound what a server sends; it is for tests.
+    refuse "$crate" async-nats
 done
 # The benchmark has no way into the server.
 for forbidden in waymark-server waymark-persistence waymark-testkit; do

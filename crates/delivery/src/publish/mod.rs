@@ -1,32 +1,41 @@
 //! Events to NATS: as `CloudEvents` into a stream of `JetStream`, which
 //! acknowledges them. Start at [`Publisher::publish`].
 
+mod acks;
+mod client;
+mod connection;
+mod connector;
 mod link;
+mod login;
+mod protocol;
+mod session;
 mod settings;
 mod subject;
 
-use std::error::Error;
+use std::time::Duration;
 
-use async_nats::{
-    Client, HeaderMap, HeaderValue,
-    connection::State,
-    header::{NATS_MESSAGE_ID, ParseHeaderValueError},
-    jetstream::{
-        self, Context, ErrorCode,
-        context::{ContextBuilder, PublishError, PublishErrorKind},
-        message::PublishMessage,
-        publish::PublishAck,
-    },
-};
 use bytes::Bytes;
-use tokio::sync::watch;
+use tokio::{
+    sync::{Semaphore, mpsc, oneshot, watch},
+    time::timeout,
+};
 
+pub use login::InvalidCredentials;
 pub use settings::{Access, Servers, SettingsError};
 
-use self::link::Link;
+use self::{
+    acks::{Answer, Refusal},
+    client::Client,
+    connector::Connector,
+    link::Link,
+    session::Request,
+};
 use crate::{Attempt, CloudEvent};
 
 const UNACKNOWLEDGED: &str = "NATS did not acknowledge the event in time";
+/// How many attempts are made at once; more wait for their turn within their time. Some hundred
+/// bytes are kept for each that waits for its acknowledgment.
+const ATTEMPTS_MAX: usize = 4_096;
 
 /// One event.
 #[derive(Debug, Clone)]
@@ -45,9 +54,9 @@ pub struct Event {
 /// Publishes events to one cluster of NATS. One for the whole process: it keeps
 /// one connection, which it makes again whenever it is lost.
 pub struct Publisher {
-    servers: Servers,
-    client: Client,
-    stream: Context,
+    timeout: Duration,
+    requests: mpsc::Sender<Request>,
+    attempts: Semaphore,
     link: watch::Receiver<Link>,
 }
 
@@ -57,9 +66,6 @@ pub enum ConnectError {
     /// A setting is wrong.
     #[error(transparent)]
     Settings(#[from] SettingsError),
-    /// The connection cannot even be tried.
-    #[error("NATS cannot be connected to")]
-    Nats(#[from] async_nats::ConnectError),
 }
 
 impl Publisher {
@@ -67,24 +73,24 @@ impl Publisher {
     ///
     /// # Errors
     /// Says which setting is wrong.
+    #[expect(
+        clippy::unused_async,
+        reason = "the connection is kept by a task, so there has to be a runtime"
+    )]
     pub async fn connect(servers: Servers) -> Result<Self, ConnectError> {
         let (tell, link) = watch::channel(Link::default());
-        let options = servers
-            .options()?
-            .name("waymark")
-            .retry_on_initial_connect()
-            .event_callback(move |change| {
-                link::note(&change, &tell);
-                std::future::ready(())
-            });
-        let client = options.connect(servers.addresses()).await?;
-        let stream = ContextBuilder::new()
-            .timeout(servers.timeout())
-            .build(client.clone());
+        // What cannot be sent at once is not queued: whoever has it waits.
+        let (requests, taken) = mpsc::channel(1);
+        let client = Client {
+            addresses: servers.addresses().to_vec(),
+            connector: Connector::new(&servers)?,
+            requests: taken,
+        };
+        tokio::spawn(client.run(tell));
         Ok(Self {
-            servers,
-            client,
-            stream,
+            timeout: servers.timeout(),
+            requests,
+            attempts: Semaphore::new(ATTEMPTS_MAX),
             link,
         })
     }
@@ -97,105 +103,115 @@ impl Publisher {
     /// time and a stream that is full are failures; a subject, an id or a size that
     /// NATS cannot take are refusals. Without a connection nothing is kept back to be
     /// sent later; an event that was sent and not acknowledged in time may be stored.
+    /// One whose connection is lost before it is acknowledged is sent once more.
     pub async fn publish(&self, event: Event) -> Attempt {
         if let Err(invalid) = subject::check(&event.subject) {
             return Attempt::refused(invalid.to_string());
         }
-        let subject = event.subject.clone();
-        let Ok(message) = message(event) else {
+        let Some(headers) = headers(&event) else {
             return Attempt::refused("the id of the delivery cannot stand in a header");
         };
-        let timeout = self.servers.timeout();
-        match tokio::time::timeout(timeout, self.store(subject.clone(), message)).await {
-            Ok(Ok(stored)) => accepted(&stored),
-            Ok(Err(error)) => unstored(&subject, &error),
-            Err(_elapsed) if self.is_connected() => Attempt::failed(UNACKNOWLEDGED),
-            Err(_elapsed) => self.unconnected(),
+        let mut lost = None;
+        let stored = self.store(&event, &headers, &mut lost);
+        match timeout(self.timeout, stored).await {
+            Ok(answer) => attempt(&event.subject, answer),
+            Err(_elapsed) => self.unanswered(lost),
         }
     }
 
-    async fn store(
-        &self,
-        subject: String,
-        message: PublishMessage,
-    ) -> Result<PublishAck, PublishError> {
-        // The client would queue what it cannot send, and send it even after the attempt was given up.
-        if !self.is_connected() {
-            let mut link = self.link.clone();
-            let told = link.wait_for(|link| link.is_connected).await;
-            told.map_err(|_| PublishError::new(PublishErrorKind::BrokenPipe))?;
+    /// Sends an event and waits for what comes of it. `lost` is by what problem the first
+    /// connection was lost that it was sent over; at the second it is given up.
+    async fn store(&self, event: &Event, headers: &Bytes, lost: &mut Option<String>) -> Answer {
+        let ended = || Answer::Lost("nats: the client has ended".to_owned());
+        let Ok(_permit) = self.attempts.acquire().await else {
+            return ended();
+        };
+        loop {
+            let (answer, answered) = oneshot::channel();
+            let request = Request {
+                subject: event.subject.clone(),
+                headers: headers.clone(),
+                body: event.body.clone(),
+                answer,
+            };
+            if self.requests.send(request).await.is_err() {
+                return ended();
+            }
+            match answered.await {
+                Ok(Answer::Lost(problem)) if lost.is_none() => *lost = Some(problem),
+                Ok(answer) => return answer,
+                Err(_) => return ended(),
+            }
         }
-        self.stream.send_publish(subject, message).await?.await
     }
 
-    fn unconnected(&self) -> Attempt {
-        let problem = &self.link.borrow().problem;
-        if problem.is_empty() {
-            Attempt::failed("there is no connection to NATS")
-        } else {
-            Attempt::failed(format!("there is no connection to NATS: {problem}"))
+    /// The time was over.
+    fn unanswered(&self, lost: Option<String>) -> Attempt {
+        let link = self.link.borrow();
+        match lost {
+            Some(problem) if link.is_connected => unacknowledged(&problem),
+            None if link.is_connected => Attempt::failed(UNACKNOWLEDGED),
+            _ if link.problem.is_empty() => Attempt::failed("there is no connection to NATS"),
+            _ => Attempt::failed(format!("there is no connection to NATS: {}", link.problem)),
         }
-    }
-
-    fn is_connected(&self) -> bool {
-        self.client.connection_state() == State::Connected
     }
 }
 
-/// Writes an event in the binary mode of `CloudEvents`: attributes in headers, data as it is.
-fn message(event: Event) -> Result<PublishMessage, ParseHeaderValueError> {
-    let mut headers = HeaderMap::new();
-    for (name, value) in event.attributes.encoded() {
-        headers.insert(format!("ce-{name}"), value.parse::<HeaderValue>()?);
+/// Writes what an event says about itself in the binary mode of `CloudEvents`: attributes in
+/// headers, data as it is. None where the id cannot stand there.
+fn headers(event: &Event) -> Option<Bytes> {
+    if event.id.contains(['\r', '\n']) {
+        return None;
     }
-    headers.insert(NATS_MESSAGE_ID, event.id.parse::<HeaderValue>()?);
-    Ok(PublishMessage::build().payload(event.body).headers(headers))
+    let attributes = event.attributes.encoded();
+    let lines = attributes.map(|(name, value)| format!("ce-{name}: {value}\r\n"));
+    let lines: String = lines.collect();
+    let id = &event.id;
+    Some(Bytes::from(format!(
+        "NATS/1.0\r\n{lines}Nats-Msg-Id: {id}\r\n\r\n"
+    )))
 }
 
-fn accepted(stored: &PublishAck) -> Attempt {
-    let place = format!("stream {}, sequence {}", stored.stream, stored.sequence);
-    if stored.duplicate {
+/// What an answer means for the attempt.
+fn attempt(subject: &str, answer: Answer) -> Attempt {
+    match answer {
+        Answer::Stored {
+            stream,
+            sequence,
+            is_duplicate,
+        } => accepted(&stream, sequence, is_duplicate),
+        Answer::Refused(refusal) => refused(&refusal),
+        Answer::NoStream => {
+            Attempt::failed(format!("no stream of NATS takes the subject {subject}"))
+        }
+        Answer::TooLarge => Attempt::refused("the event is larger than NATS takes"),
+        Answer::Unreadable => Attempt::failed("what NATS answered is no acknowledgment"),
+        Answer::Lost(problem) => unacknowledged(&problem),
+    }
+}
+
+fn accepted(stream: &str, sequence: u64, is_duplicate: bool) -> Attempt {
+    let place = format!("stream {stream}, sequence {sequence}");
+    if is_duplicate {
         Attempt::accepted(None, &format!("duplicate: {place}"))
     } else {
         Attempt::accepted(None, &place)
     }
 }
 
-fn unstored(subject: &str, error: &PublishError) -> Attempt {
-    if let Some(answer) = answer_of(error) {
-        return answered(answer);
-    }
-    match error.kind() {
-        PublishErrorKind::StreamNotFound => {
-            Attempt::failed(format!("no stream of NATS takes the subject {subject}"))
-        }
-        PublishErrorKind::TimedOut => Attempt::failed(UNACKNOWLEDGED),
-        PublishErrorKind::MaxPayloadExceeded => {
-            Attempt::refused("the event is larger than NATS takes")
-        }
-        PublishErrorKind::BrokenPipe
-        | PublishErrorKind::MaxAckPending
-        | PublishErrorKind::WrongLastMessageId
-        | PublishErrorKind::WrongLastSequence
-        | PublishErrorKind::Other => Attempt::failed(format!("the event was not stored: {error}")),
-    }
+fn unacknowledged(problem: &str) -> Attempt {
+    Attempt::failed(format!(
+        "the connection to NATS was lost before it acknowledged the event: {problem}"
+    ))
 }
 
 /// The stream said no.
-fn answered(answer: &jetstream::Error) -> Attempt {
-    let is_too_large = matches!(
-        answer.error_code(),
-        ErrorCode::STREAM_MESSAGE_EXCEEDS_MAXIMUM | ErrorCode::STREAM_HEADER_EXCEEDS_MAXIMUM
-    );
-    let attempt = if is_too_large {
+fn refused(refusal: &Refusal) -> Attempt {
+    let attempt = if refusal.is_too_large() {
         Attempt::refused("the event is larger than the stream takes")
     } else {
         Attempt::failed("the stream did not store the event")
     };
-    let code = u16::try_from(answer.code()).ok();
-    attempt.with_answer(code, &answer.to_string())
-}
-
-fn answer_of(error: &PublishError) -> Option<&jetstream::Error> {
-    error.source()?.downcast_ref()
+    let code = u16::try_from(refusal.code).ok();
+    attempt.with_answer(code, &refusal.to_string())
 }

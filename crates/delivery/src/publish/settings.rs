@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use async_nats::{
-    ConnectOptions, ServerAddr,
-    rustls::{
-        ClientConfig,
-        pki_types::{CertificateDer, pem::PemObject},
-    },
+use rustls::{
+    ClientConfig,
+    pki_types::{CertificateDer, pem::PemObject},
 };
+use url::{Host, Url};
 
+use super::login::{self, InvalidCredentials};
 use crate::{Password, tls};
 
+const PORT_DEFAULT: u16 = 4222;
 const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const TIMEOUT_MAX: Duration = Duration::from_mins(10);
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
@@ -24,19 +24,19 @@ pub enum SettingsError {
     NoServer,
     /// What should be the address of a server is none.
     #[error("a NATS server is written as nats://host:4222 or tls://host:4222")]
-    Server(#[source] std::io::Error),
+    Server(#[source] url::ParseError),
     /// The address of a server is none of `nats` and `tls`, or holds a user.
     #[error("a NATS server is written as nats://host:4222 or tls://host:4222, without a user")]
     ServerForm,
     /// The credentials are not the content of a `.creds` file.
     #[error("the credentials of NATS are not the content of a .creds file")]
-    Credentials(#[source] std::io::Error),
+    Credentials(#[source] InvalidCredentials),
     /// The text of the certificates has none.
     #[error("there is no PEM certificate in the text of the trusted authority")]
     NoCertificate,
     /// The certificates of the authority, or those of this machine, cannot be used.
     #[error("the certificates of the trusted authority or of this machine cannot be used")]
-    Certificate(#[source] async_nats::rustls::Error),
+    Certificate(#[source] rustls::Error),
     /// The time-out is out of range.
     #[error("the time-out of NATS lies between 0.1 s and 600 s")]
     Timeout,
@@ -60,10 +60,19 @@ pub enum Access {
     Credentials(Password),
 }
 
+/// Where one server listens.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Address {
+    pub(super) host: String,
+    pub(super) port: u16,
+    /// Whether the connection is protected or not made.
+    pub(super) is_tls: bool,
+}
+
 /// The NATS servers that events are handed to.
 #[derive(Debug, Clone)]
 pub struct Servers {
-    addresses: Vec<ServerAddr>,
+    addresses: Vec<Address>,
     access: Access,
     authorities: Vec<CertificateDer<'static>>,
     timeout: Duration,
@@ -71,7 +80,8 @@ pub struct Servers {
 
 impl Servers {
     /// The servers of one cluster at `addresses`, without a login, with 10 s for an
-    /// event. With `tls://` the connection is protected or not made.
+    /// event. With `tls://` the connection is protected or not made. They are tried in turn;
+    /// others that they tell of are not used.
     ///
     /// # Errors
     /// Says which form an address has to have.
@@ -97,8 +107,7 @@ impl Servers {
     /// Returns [`SettingsError::Credentials`] where they cannot be read.
     pub fn with_access(mut self, access: Access) -> Result<Self, SettingsError> {
         if let Access::Credentials(credentials) = &access {
-            ConnectOptions::with_credentials(credentials.expose())
-                .map_err(SettingsError::Credentials)?;
+            login::credentials(credentials.expose()).map_err(SettingsError::Credentials)?;
         }
         self.access = access;
         Ok(self)
@@ -131,43 +140,48 @@ impl Servers {
         Ok(self)
     }
 
-    pub(super) fn addresses(&self) -> &[ServerAddr] {
+    pub(super) fn addresses(&self) -> &[Address] {
         &self.addresses
+    }
+
+    pub(super) fn access(&self) -> &Access {
+        &self.access
     }
 
     pub(super) fn timeout(&self) -> Duration {
         self.timeout
     }
 
-    pub(super) fn options(&self) -> Result<ConnectOptions, SettingsError> {
-        let options = match &self.access {
-            Access::Anonymous => ConnectOptions::new(),
-            Access::Token(token) => ConnectOptions::with_token(token.expose().to_owned()),
-            Access::User { name, password } => {
-                ConnectOptions::with_user_and_password(name.clone(), password.expose().to_owned())
-            }
-            Access::Credentials(credentials) => {
-                ConnectOptions::with_credentials(credentials.expose())
-                    .map_err(SettingsError::Credentials)?
-            }
-        };
-        Ok(options.tls_client_config(self.tls()?))
-    }
-
-    fn tls(&self) -> Result<ClientConfig, SettingsError> {
+    pub(super) fn tls(&self) -> Result<ClientConfig, SettingsError> {
         tls::client_config(self.authorities.iter().cloned()).map_err(SettingsError::Certificate)
     }
 }
 
 /// An address may not hold a user: addresses are shown, in logs and in problems.
-fn parsed(address: &str) -> Result<ServerAddr, SettingsError> {
-    let address: ServerAddr = address.parse().map_err(SettingsError::Server)?;
-    let is_known = matches!(address.scheme(), "nats" | "tls");
-    let has_user = address.has_user_pass() || address.password().is_some();
-    if !is_known || has_user || address.host().is_empty() {
+fn parsed(address: &str) -> Result<Address, SettingsError> {
+    let url = if address.contains("://") {
+        Url::parse(address)
+    } else {
+        Url::parse(&format!("nats://{address}"))
+    };
+    let url = url.map_err(SettingsError::Server)?;
+    let is_known = matches!(url.scheme(), "nats" | "tls");
+    let has_user = !url.username().is_empty() || url.password().is_some();
+    if !is_known || has_user {
         return Err(SettingsError::ServerForm);
     }
-    Ok(address)
+    let host = match url.host() {
+        Some(Host::Domain(name)) if !name.is_empty() => name.to_owned(),
+        Some(Host::Ipv4(address)) => address.to_string(),
+        // Without the brackets that it has in a URL.
+        Some(Host::Ipv6(address)) => address.to_string(),
+        Some(Host::Domain(_)) | None => return Err(SettingsError::ServerForm),
+    };
+    Ok(Address {
+        host,
+        port: url.port().unwrap_or(PORT_DEFAULT),
+        is_tls: url.scheme() == "tls",
+    })
 }
 
 #[cfg(test)]
@@ -190,8 +204,19 @@ mod tests {
             let refused = Servers::new([address]);
             assert!(refused.is_err(), "{address} {refused:?}");
         }
-        for address in ["localhost", "nats://127.0.0.1:4222", "tls://[::1]:4222"] {
-            assert!(Servers::new([address]).is_ok(), "{address}");
+        for (text, host, port, is_tls) in [
+            ("localhost", "localhost", 4222, false),
+            ("localhost:4333", "localhost", 4333, false),
+            ("nats://127.0.0.1:4222", "127.0.0.1", 4222, false),
+            ("tls://nats.shop.example", "nats.shop.example", 4222, true),
+            ("tls://[::1]:4222", "::1", 4222, true),
+        ] {
+            let wanted = Address {
+                host: host.to_owned(),
+                port,
+                is_tls,
+            };
+            assert_eq!(Servers::new([text]).unwrap().addresses(), [wanted]);
         }
     }
 

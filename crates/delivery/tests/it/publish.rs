@@ -1,5 +1,9 @@
 //! Events as a stream of NATS stores them.
 
+mod credentials;
+mod hostile;
+mod peer;
+
 use std::{net::TcpListener, time::Duration};
 
 use async_nats::jetstream::{self, message::StreamMessage, stream::Stream};
