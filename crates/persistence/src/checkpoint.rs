@@ -50,24 +50,20 @@ impl Checkpointer {
 }
 
 fn run(file: &DataFile, woken: &Receiver<()>) {
-    let mut connection = None;
     while woken.recv().is_ok() {
         // Nothing is moved into a file that is not what it was.
         if file.begin_move().is_err() {
             return;
         }
-        let moved = match &mut connection {
-            Some(open) => checkpoint(open),
-            None => sqlite::connect(file.path())
-                .map_err(Error::not_connected)
-                .and_then(|open| checkpoint(connection.insert(open))),
-        };
+        // The connection goes at once: one that stayed would keep the log beside a closed database.
+        let moved = sqlite::connect(file.path())
+            .map_err(Error::not_connected)
+            .and_then(|mut connection| checkpoint(&mut connection));
         file.end_move();
         if let Err(error) = moved {
             let error = file.explain(error);
             // The writer still does it itself once the log has grown large.
             tracing::warn!(error = %Chain(&error), "a checkpoint failed");
-            connection = None;
         }
     }
 }
