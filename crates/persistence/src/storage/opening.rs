@@ -24,11 +24,10 @@ const LINKS_MAX: usize = 40;
 /// Returns those of [`find_or_create`] and [`check_owner`].
 pub(crate) fn prepare(path: &Path, create: bool, known: &[String]) -> Result<(), Error> {
     let ready = || find_or_create(path, create).and_then(|()| check_owner(path, create, known));
-    ready().or_else(|error| {
-        // A process that was killed while it made the file left what that look has undone.
-        let is_undone = fs::metadata(path).is_ok_and(|entry| entry.len() == 0);
-        if is_undone { ready() } else { Err(error) }
-    })
+    let found = ready();
+    // A process that was killed while it made the file left what that look has undone.
+    let is_undone = fs::metadata(path).is_ok_and(|entry| entry.len() == 0);
+    if is_undone { ready() } else { found }
 }
 
 /// Finds the file, or makes it where it may be made.
@@ -158,6 +157,28 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    /// The beginning of a journal that says that the file was empty before it, in pages of 4,096
+    /// bytes: <https://sqlite.org/fileformat2.html#the_rollback_journal>.
+    fn journal_of_an_empty_file() -> Vec<u8> {
+        let magic = [0xd9, 0xd5, 0x05, 0xf9, 0x20, 0xa1, 0x63, 0xd7];
+        let numbers = [0, 0x5eed, 0, 512, 4_096_u32];
+        let numbers = numbers.iter().flat_map(|number| number.to_be_bytes());
+        let mut journal: Vec<u8> = magic.into_iter().chain(numbers).collect();
+        journal.resize(512, 0);
+        journal
+    }
+
+    #[test]
+    fn a_file_whose_making_was_cut_off_is_made_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waymark.db");
+        fs::write(&path, vec![0; 4_096]).unwrap();
+        fs::write(with_suffix(&path, "-journal"), journal_of_an_empty_file()).unwrap();
+        prepare(&path, true, &[]).unwrap();
+        assert!(fs::read(&path).unwrap().starts_with(b"SQLite format 3"));
+        sqlite::connect(&path).unwrap();
+    }
 
     #[test]
     fn a_log_beside_what_a_link_leads_to_is_kept() {
