@@ -139,26 +139,26 @@ impl Content {
         let (header, mut sum) = self
             .beginning()
             .ok_or("the beginning of its -wal is not what it was")?;
-        let end = frames.end;
-        let ends_before = |frame| format!("its -wal ends before frame {frame} of {end}");
         if let Some(before) = frames.start.checked_sub(1) {
             let found = self.frame(header, before);
-            sum = found.ok_or_else(|| ends_before(before))?.checksum;
+            sum = found.ok_or_else(|| self.lacks(header, before))?.checksum;
         }
-        let mut page = vec![0; usize::try_from(header.page_bytes).unwrap_or_default()];
+        let mut page = header.page();
         for frame in frames {
-            let head: Option<[u8; FRAME_HEADER_BYTES]> = self.read(at(header, frame));
-            let page_at = at(header, frame) + offset(FRAME_HEADER_BYTES);
-            let head = head.filter(|_| self.file.read_exact_at(&mut page, page_at).is_ok());
-            let head = head.ok_or_else(|| ends_before(frame))?;
-            let (summed, _) = head.split_at(FRAME_SUMMED_BYTES);
-            sum = header.sum(header.sum(sum, summed), &page);
-            let found = Frame::parse(&head);
-            if found.is_none_or(|found| found.salt != header.salt || found.checksum != sum) {
-                return Err(format!("frame {frame} of its -wal is not what it was"));
-            }
+            let found = self.summed(header, frame, &mut page, sum);
+            sum = found.ok_or_else(|| self.lacks(header, frame))?.checksum;
         }
         Ok(())
+    }
+
+    /// What is wrong with a frame that is not there as it was written.
+    fn lacks(&self, header: Header, frame: u64) -> String {
+        let bytes = self.file.metadata().map_or(0, |entry| entry.len());
+        if bytes < at(header, frame + 1) {
+            format!("its -wal ends before frame {frame}, or in it")
+        } else {
+            format!("frame {frame} of its -wal is not what it was")
+        }
     }
 
     /// What is in every frame that was written since the log last began anew; none where its
@@ -167,13 +167,44 @@ impl Content {
         Some(self.header()?.salt)
     }
 
-    /// Whether nothing was written after the first frames since the log last began anew.
+    /// Whether no commit follows the first frames: a start takes what is behind them as far as the
+    /// checksums go on, up to the last frame that ends a commit.
     pub(super) fn ends_after(&self, frames: u64) -> bool {
-        let Some(header) = self.header() else {
+        let Some((header, mut sum)) = self.beginning() else {
             // It was never written.
             return frames == 0 && self.file.metadata().is_ok_and(|entry| entry.len() == 0);
         };
-        self.salt_of(header, frames) != Some(header.salt)
+        if let Some(before) = frames.checked_sub(1) {
+            let Some(found) = self.frame(header, before) else {
+                return false;
+            };
+            sum = found.checksum;
+        }
+        let mut page = header.page();
+        for frame in frames.. {
+            match self.summed(header, frame, &mut page, sum) {
+                Some(found) if found.pages != 0 => return false,
+                Some(found) => sum = found.checksum,
+                None => break,
+            }
+        }
+        true
+    }
+
+    /// Reads a frame into `page`; none where it is not one that goes on from a checksum.
+    fn summed(
+        &self,
+        header: Header,
+        frame: u64,
+        page: &mut [u8],
+        before: [u32; 2],
+    ) -> Option<Frame> {
+        let head: [u8; FRAME_HEADER_BYTES] = self.read(at(header, frame))?;
+        let page_at = at(header, frame) + offset(FRAME_HEADER_BYTES);
+        self.file.read_exact_at(page, page_at).ok()?;
+        let (summed, _) = head.split_at(FRAME_SUMMED_BYTES);
+        let sum = header.sum(header.sum(before, summed), page);
+        Frame::parse(&head).filter(|found| found.salt == header.salt && found.checksum == sum)
     }
 
     /// The beginning; none where it is not that of a log.
@@ -216,6 +247,11 @@ impl Header {
             is_big_endian: magic & 1 == 1,
             salt: *bytes.get(16..)?.first_chunk::<8>()?,
         })
+    }
+
+    /// Room for a page.
+    fn page(self) -> Vec<u8> {
+        vec![0; usize::try_from(self.page_bytes).unwrap_or_default()]
     }
 
     fn frame_bytes(self) -> u64 {
@@ -281,7 +317,7 @@ mod tests {
 
     const PAGE: usize = 512;
 
-    /// A log of frames that each carry one of the salts, summed as SQLite does.
+    /// A log of frames that each carry one of the salts and end a commit, summed as SQLite does.
     fn log(begins_with: u8, frames: &[u8]) -> Vec<u8> {
         let mut bytes = MAGIC.to_be_bytes().to_vec();
         bytes.extend([0; 4]);
@@ -339,6 +375,14 @@ mod tests {
             damaged[byte] ^= 1;
             fs::write(&path, &damaged).unwrap();
             assert!(content.holds(0..3).is_err(), "byte {byte}");
+        }
+        // A frame that is not there as a whole ends no commit.
+        fs::write(&path, &whole).unwrap();
+        assert!(!content.ends_after(2));
+        let last = HEADER_BYTES + 2 * (FRAME_HEADER_BYTES + PAGE);
+        for end in last..whole.len() {
+            fs::write(&path, whole.get(..end).unwrap()).unwrap();
+            assert!(content.ends_after(2), "{end} bytes");
         }
         // What comes before is left to who reads all.
         let mut damaged = whole.clone();
