@@ -202,14 +202,14 @@ impl Store {
         }
     }
 
-    /// Holds the ends of partitions whose locks are held against what is known. An end that others
-    /// have moved is left to the next reading of all.
+    /// Holds the ends of partitions that were read with their locks held against what was known
+    /// before they were read. An end that others have moved is left to the next reading of all.
     pub(crate) fn compare_locked(
         &self,
+        memory: &Memory,
         partitions: &[Partition],
         heads: &BTreeMap<Partition, Head>,
     ) {
-        let memory = self.timelines().remember();
         let end = |partition| heads.get(&partition).map(Known::from);
         if let Some(lost) = memory.lost(partitions.iter().copied(), end, &[]) {
             self.lose_timeline(memory.number, lost);
@@ -223,5 +223,37 @@ impl From<&Head> for Known {
             offset: head.position.offset,
             batch: head.batch,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::value::Timestamp;
+
+    use super::*;
+
+    fn head(offset: i64) -> Head {
+        let position = LogPosition {
+            partition: Partition::new(0),
+            offset,
+        };
+        Head {
+            position,
+            create_time: Timestamp::default(),
+            batch: BatchId([u8::try_from(offset).unwrap(); 16]),
+        }
+    }
+
+    /// As in a process that stood still between the answer of the database and its turn.
+    #[test]
+    fn what_was_noted_while_the_end_was_read_is_not_missed() {
+        let timeline = Timeline::default();
+        timeline.reach(&timeline.remember(), &[head(1)]);
+        let before = timeline.remember();
+        timeline.reach(&before, &[head(2)]);
+        let read = |_| Some(Known::from(&head(1)));
+        let lost = |memory: &Memory| memory.lost([Partition::new(0)], read, &[]);
+        assert_eq!(lost(&before), None);
+        assert_eq!(lost(&timeline.remember()), Some(head(2).position));
     }
 }

@@ -96,9 +96,12 @@ impl Working {
         purpose: Purpose,
     ) -> Result<Self, Error> {
         let slots = slots::empty(store, steps);
+        // Before the locks: a process that stood still may have lost them since, and know by now of
+        // entries that others wrote behind what it reads.
+        let memory = store.timelines().remember();
         let loaded = lookup::load(tx, purpose, partitions, &slots::keys(&slots)).await?;
         if purpose == Purpose::Commit {
-            store.compare_locked(partitions, &loaded.heads);
+            store.compare_locked(&memory, partitions, &loaded.heads);
         }
         let mut working = Self {
             store: store.clone(),
