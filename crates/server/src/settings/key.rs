@@ -97,7 +97,7 @@ pub const KEYS: &[Key] = &[
     key(
         "statement_timeout_ms",
         "30000",
-        "How long one statement may run.",
+        "How long one statement may run; a single read gives up after 5000 at most.",
     ),
     key(
         "idle_in_transaction_timeout_ms",
