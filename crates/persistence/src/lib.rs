@@ -21,6 +21,7 @@ mod error;
 mod hints;
 mod history;
 mod inline;
+mod limits;
 mod messages;
 mod migrate;
 mod orders;

@@ -21,6 +21,7 @@ use waymark_domain::partition::Partition;
 use crate::{
     Error, Settings,
     inline::hop,
+    limits::{Limits, shares},
     postgres::{self, Durability, PgConn, Role, begin_locked_sql},
     settings::Address,
     sqlite::{self, SqliteConn},
@@ -74,39 +75,6 @@ pub(crate) struct Database {
     turns: Option<Semaphore>,
     connect_timeout: Duration,
     limits: Limits,
-}
-
-/// How many connections serve single reads, and how many what reads many bodies. Each side has
-/// at least one, so one asked for becomes two.
-fn shares(settings: &Settings) -> (usize, usize) {
-    let all = settings.read_connections_max.max(1);
-    (all - all / 2, (all / 2).max(1))
-}
-
-/// How long a single read may take, however long a statement may: a connection that has died
-/// without a word is found out by nothing else.
-const SINGLE_READ_MAX: Duration = Duration::from_secs(5);
-
-/// How long each stage of a unit of work may take before its connection is given up. The
-/// limits of the sessions do not help where PostgreSQL, or the network to it, stands still.
-#[derive(Clone, Copy)]
-struct Limits {
-    read: Duration,
-    write: Duration,
-}
-
-impl Limits {
-    fn of(settings: &Settings, writer: Role) -> Self {
-        let write = match writer {
-            // Migrations take their time.
-            Role::Maintenance => Duration::MAX,
-            Role::Read | Role::Write | Role::Hints => settings.commit_patience,
-        };
-        Self {
-            read: settings.statement_timeout.min(SINGLE_READ_MAX),
-            write,
-        }
-    }
 }
 
 enum Pools {
@@ -198,10 +166,7 @@ impl Database {
             file: self.file.clone(),
             turns: Some(Semaphore::new(bulk)),
             connect_timeout: self.connect_timeout,
-            limits: Limits {
-                read: settings.statement_timeout,
-                ..self.limits
-            },
+            limits: self.limits.for_bulk(settings),
         })
     }
 
