@@ -263,8 +263,9 @@ impl DataFile {
     /// Whether the log holds nothing after its last commit, so that a commit that failed can not
     /// come to light after a crash.
     fn log_ends_with_commits(&self) -> bool {
-        let frames = self.frames();
-        frames.is_some_and(|frames| self.files().log.content().ends_after(frames))
+        // Without the lock, so that no call waits for it.
+        let log = self.files().log.content();
+        self.frames().is_some_and(|frames| log.ends_after(frames))
     }
 
     /// How many frames the log has, up to its last commit.

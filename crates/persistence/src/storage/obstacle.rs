@@ -5,7 +5,7 @@ use std::{
     fs::{self, OpenOptions},
     io,
     io::Write,
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use rustix::{
@@ -34,10 +34,9 @@ pub(super) fn find(path: &Path) -> Option<Obstacle> {
 /// Whether one of the files is as large as the system lets this process make one (`ulimit -f`).
 fn too_large(path: &Path) -> Option<Obstacle> {
     let most = getrlimit(Resource::Fsize).current?;
-    let beside = path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let room = u64::try_from(TRIAL_BYTES).unwrap_or(u64::MAX);
-    let is_too_large = ["", "-wal", "-shm"].iter().any(|suffix| {
-        let entry = fs::metadata(with_suffix(&beside, suffix));
+    let is_too_large = of_database(path).iter().any(|path| {
+        let entry = fs::metadata(path);
         entry.is_ok_and(|entry| entry.len().saturating_add(room) > most)
     });
     let error = io::Error::from(io::ErrorKind::FileTooLarge);
@@ -46,10 +45,15 @@ fn too_large(path: &Path) -> Option<Obstacle> {
 
 /// Whether one of the files may not be written. It is not opened for that, see [`super`].
 pub(super) fn not_writable(path: &Path) -> Option<Obstacle> {
-    let beside = path.canonicalize().unwrap_or_else(|_| path.to_owned());
-    let paths = ["", "-wal", "-shm"].map(|suffix| with_suffix(&beside, suffix));
+    let paths = of_database(path);
     let refused = paths.iter().find_map(|path| may_be_written(path).err());
     refused.map(Obstacle::ReadOnly)
+}
+
+/// The three files of a database, behind links.
+fn of_database(path: &Path) -> [PathBuf; 3] {
+    let beside = path.canonicalize().unwrap_or_else(|_| path.to_owned());
+    ["", "-wal", "-shm"].map(|suffix| with_suffix(&beside, suffix))
 }
 
 /// Whether the system would let this process write to a file that is there.
