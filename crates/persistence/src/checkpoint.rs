@@ -14,8 +14,8 @@ use diesel::{RunQueryDsl, sql_query};
 
 use crate::{Error, commit::retry::Chain, sqlite, storage::DataFile};
 
-/// After how many entries there is enough to move: some 20 MiB of the log, so that little is left
-/// for the writer.
+/// After how many entries there is enough to move. Under small steps they take some 10 MiB of the
+/// log, so that little is left for the writer.
 const ENTRIES: usize = 1_000;
 
 /// A thread that moves; it ends when this is dropped.
