@@ -7,7 +7,6 @@ use lettre::transport::smtp::{
     client::{Certificate, TlsParameters},
     extension::ClientId,
 };
-
 use rustls::{
     ClientConfig,
     pki_types::{
