@@ -23,6 +23,8 @@ const FRAME_SUMMED_BYTES: usize = 8;
 const MAGIC: u32 = 0x377f_0682;
 const PAGE_BYTES_MIN: u32 = 512;
 const PAGE_BYTES_MAX: u32 = 65_536;
+/// How many frames are read at once.
+const FRAMES_READ: u64 = 64;
 
 pub(super) struct Log {
     path: PathBuf,
@@ -143,10 +145,18 @@ impl Content {
             let found = self.frame(header, before);
             sum = found.ok_or_else(|| self.lacks(header, before))?.checksum;
         }
-        let mut page = header.page();
-        for frame in frames {
-            let found = self.summed(header, frame, &mut page, sum);
-            sum = found.ok_or_else(|| self.lacks(header, frame))?.checksum;
+        let mut buffer = Vec::new();
+        let mut next = frames.start;
+        while next < frames.end {
+            let piece = next..frames.end.min(next + FRAMES_READ);
+            for bytes in self.frames(header, &piece, &mut buffer) {
+                let found = header.summed(bytes, sum);
+                sum = found.ok_or_else(|| self.lacks(header, next))?.checksum;
+                next += 1;
+            }
+            if next < piece.end {
+                return Err(self.lacks(header, next));
+            }
         }
         Ok(())
     }
@@ -180,9 +190,10 @@ impl Content {
             };
             sum = found.checksum;
         }
-        let mut page = header.page();
+        let mut buffer = Vec::new();
         for frame in frames.. {
-            match self.summed(header, frame, &mut page, sum) {
+            let mut bytes = self.frames(header, &(frame..frame + 1), &mut buffer);
+            match bytes.next().and_then(|bytes| header.summed(bytes, sum)) {
                 Some(found) if found.pages != 0 => return false,
                 Some(found) => sum = found.checksum,
                 None => break,
@@ -191,20 +202,28 @@ impl Content {
         true
     }
 
-    /// Reads a frame into `page`; none where it is not one that goes on from a checksum.
-    fn summed(
+    /// Reads frames as far as they are there as a whole.
+    fn frames<'b>(
         &self,
         header: Header,
-        frame: u64,
-        page: &mut [u8],
-        before: [u32; 2],
-    ) -> Option<Frame> {
-        let head: [u8; FRAME_HEADER_BYTES] = self.read(at(header, frame))?;
-        let page_at = at(header, frame) + offset(FRAME_HEADER_BYTES);
-        self.file.read_exact_at(page, page_at).ok()?;
-        let (summed, _) = head.split_at(FRAME_SUMMED_BYTES);
-        let sum = header.sum(header.sum(before, summed), page);
-        Frame::parse(&head).filter(|found| found.salt == header.salt && found.checksum == sum)
+        frames: &Range<u64>,
+        buffer: &'b mut Vec<u8>,
+    ) -> impl Iterator<Item = &'b [u8]> + use<'b> {
+        let size = header.frame_size();
+        let wanted = frames.end.saturating_sub(frames.start);
+        buffer.resize(size.saturating_mul(usize::try_from(wanted).unwrap_or(0)), 0);
+        let mut read = 0;
+        let begin = at(header, frames.start);
+        while let Some(rest) = buffer.get_mut(read..).filter(|rest| !rest.is_empty()) {
+            match self.file.read_at(rest, begin + offset(read)) {
+                Ok(0) => break,
+                Ok(more) => read += more,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(_) => break,
+            }
+        }
+        buffer.truncate(read);
+        buffer.chunks_exact(size.max(1))
     }
 
     /// The beginning; none where it is not that of a log.
@@ -249,13 +268,21 @@ impl Header {
         })
     }
 
-    /// Room for a page.
-    fn page(self) -> Vec<u8> {
-        vec![0; usize::try_from(self.page_bytes).unwrap_or_default()]
-    }
-
     fn frame_bytes(self) -> u64 {
         offset(FRAME_HEADER_BYTES) + u64::from(self.page_bytes)
+    }
+
+    /// The same, as a size in memory.
+    fn frame_size(self) -> usize {
+        usize::try_from(self.frame_bytes()).unwrap_or_default()
+    }
+
+    /// Reads a frame; none where it is not one that goes on from a checksum.
+    fn summed(self, frame: &[u8], before: [u32; 2]) -> Option<Frame> {
+        let (head, page) = frame.split_first_chunk::<FRAME_HEADER_BYTES>()?;
+        let (summed, _) = head.split_at(FRAME_SUMMED_BYTES);
+        let sum = self.sum(self.sum(before, summed), page);
+        Frame::parse(head).filter(|found| found.salt == self.salt && found.checksum == sum)
     }
 
     /// The checksum that goes on from another.
