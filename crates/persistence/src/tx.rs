@@ -341,7 +341,11 @@ impl Database {
                 durability: durability.clone(),
             })),
             Pools::Sqlite { write, .. } => {
-                self.file.as_ref().map_or(Ok(()), |file| file.check())?;
+                if let Some(file) = &self.file {
+                    // As for readers; what is written is checked before it is committed.
+                    let is_new = write.status().available == 0;
+                    (if is_new { file.check() } else { file.admit() })?;
+                }
                 let got = self.in_time(write.get()).await;
                 if let (Err(_), Some(file)) = (&got, &self.file) {
                     file.admit()?;
@@ -440,9 +444,6 @@ impl Lease {
         within(limit, tx.begin(begin))
             .await
             .map_err(WriteFailure::Before)?;
-        if let Err(error) = agree(file, begin) {
-            return Err(self.leave_open(error));
-        }
         // Not asked to roll back: it does not answer.
         let worked = timeout(limit, work(tx)).await;
         // What was read may be wrong, and so would be what is written because of it.
@@ -483,11 +484,11 @@ impl Lease {
     }
 }
 
-/// Checks the index of the log in a transaction that may write. SQLite goes by it to read, to
-/// commit and to roll back.
+/// Checks the files at the end of a transaction that may write. SQLite goes by the index of the
+/// log to read, to commit and to roll back, and what it once saw there stays seen.
 fn agree(file: Option<&DataFile>, begin: Begin<'_>) -> Result<(), Error> {
     let file = file.filter(|_| begin.may_write());
-    file.map_or(Ok(()), DataFile::check_index)
+    file.map_or(Ok(()), DataFile::check)
 }
 
 impl Drop for Lease {
