@@ -14,9 +14,9 @@ use diesel::{RunQueryDsl, sql_query};
 
 use crate::{Error, commit::retry::Chain, sqlite, storage::DataFile};
 
-/// After how many entries there is enough to move. Under small steps they take some 10 MiB of the
-/// log, so that little is left for the writer.
-const ENTRIES: usize = 1_000;
+/// After how many entries there is enough to move. Under small steps they take some 30 MiB of the
+/// log, half of what it may grow to before the writer moves the rest.
+const ENTRIES: usize = 3_000;
 
 /// A thread that moves; it ends when this is dropped.
 pub(crate) struct Checkpointer {
