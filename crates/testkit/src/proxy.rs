@@ -14,6 +14,8 @@ use tokio::{
 
 /// How a client says COMMIT: a simple query of that one word.
 const COMMIT: &[u8] = b"Q\0\0\0\x0bCOMMIT\0";
+/// How the server says that it is ready and in no transaction.
+const IDLE: &[u8] = b"Z\0\0\0\x05I";
 
 /// Where a connection is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -137,7 +139,7 @@ async fn carry(mut client: TcpStream, to: u16, plan: Arc<Plan>) {
                     return;
                 }
                 if cut == Some(Cut::After) {
-                    let _ = server.read(&mut down).await;
+                    committed(&mut server).await;
                     return;
                 }
             }
@@ -147,6 +149,18 @@ async fn carry(mut client: TcpStream, to: u16, plan: Arc<Plan>) {
                     return;
                 }
             }
+        }
+    }
+}
+
+/// Waits until the server has answered COMMIT: what comes before that may answer an earlier
+/// statement.
+async fn committed(server: &mut TcpStream) {
+    let mut answer = Vec::new();
+    while !answer.windows(IDLE.len()).any(|window| window == IDLE) {
+        match server.read_buf(&mut answer).await {
+            Ok(length) if length > 0 => {}
+            Ok(_) | Err(_) => return,
         }
     }
 }
