@@ -186,6 +186,14 @@ pub enum Refusal {
         /// Where it belongs, such as `statuses.packed.label`.
         path: String,
     },
+    /// A Magento configuration names states or statuses that the workflow does not have.
+    #[error("{}", not_in_workflow(.states, .statuses))]
+    NotInWorkflow {
+        /// All such states.
+        states: Vec<StateCode>,
+        /// All statuses that neither the workflow has nor the document gives a label.
+        statuses: Vec<StatusCode>,
+    },
     /// A Magento configuration can only be merged into a workflow.
     #[error(
         "a Magento config.xml has statuses and links only, so it is merged into a workflow and replaces none"
@@ -228,8 +236,9 @@ impl Refusal {
         match self {
             Self::WorkflowNotFound { .. } => "WORKFLOW_NOT_FOUND",
             Self::WorkflowInUse { .. } => "WORKFLOW_IN_USE",
+            Self::NotInWorkflow { states, .. } if !states.is_empty() => "STATE_NOT_FOUND",
             Self::StateNotFound { .. } => "STATE_NOT_FOUND",
-            Self::StatusNotFound { .. } => "STATUS_NOT_FOUND",
+            Self::StatusNotFound { .. } | Self::NotInWorkflow { .. } => "STATUS_NOT_FOUND",
             Self::StatusExists { .. } => "STATUS_EXISTS",
             Self::StatusRetired { .. } => "STATUS_RETIRED",
             Self::StatusAssignedElsewhere { .. } => "STATUS_ASSIGNED_ELSEWHERE",
@@ -260,6 +269,24 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
         .map(ToString::to_string)
         .collect::<Vec<_>>()
         .join(", ")
+}
+
+/// What to do stands before each list, since the end of a long text is cut.
+fn not_in_workflow(states: &[StateCode], statuses: &[StatusCode]) -> String {
+    let mut parts = Vec::new();
+    if !states.is_empty() {
+        parts.push(format!(
+            "states that the workflow does not have (add them first, or set create_states, --create-states on the command line): {}",
+            list(states)
+        ));
+    }
+    if !statuses.is_empty() {
+        parts.push(format!(
+            "statuses that the workflow does not have (give each a label below config/global/sales/order/statuses): {}",
+            list(statuses)
+        ));
+    }
+    format!("the document names {}", parts.join("; and "))
 }
 
 fn in_state(state: Option<&StateCode>) -> String {
@@ -293,5 +320,30 @@ mod tests {
         assert_eq!(said(0, &[]), "none now, but orders had it before");
         assert_eq!(said(1, &["a"]), "1 order, a");
         assert_eq!(said(12, &["a", "b"]), "12 orders, such as a, b");
+    }
+
+    #[test]
+    fn tells_all_that_a_workflow_does_not_have_and_what_to_do() {
+        let states = ["a", "b"]
+            .map(|code| StateCode::new(code).unwrap())
+            .to_vec();
+        let statuses = vec![StatusCode::new("c").unwrap()];
+        let both = Refusal::NotInWorkflow { states, statuses };
+        let text = both.to_string();
+        assert_eq!(both.reason(), "STATE_NOT_FOUND");
+        for part in [
+            "create_states",
+            ": a, b; and statuses",
+            "a label below",
+            ": c",
+        ] {
+            assert!(text.contains(part), "{text}");
+        }
+        let status = Refusal::NotInWorkflow {
+            states: Vec::new(),
+            statuses: vec![StatusCode::new("c").unwrap()],
+        };
+        assert_eq!(status.reason(), "STATUS_NOT_FOUND");
+        assert!(!status.to_string().contains("create_states"), "{status}");
     }
 }

@@ -69,9 +69,9 @@ reasons! {
     /// The order does not exist.
     OrderNotFound "ORDER_NOT_FOUND" NotFound ["workflow", "order"];
     /// The workflow has no such state.
-    StateNotFound "STATE_NOT_FOUND" NotFound ["state"];
+    StateNotFound "STATE_NOT_FOUND" NotFound ["state", "states", "statuses"];
     /// The workflow has no such status.
-    StatusNotFound "STATUS_NOT_FOUND" NotFound ["status"];
+    StatusNotFound "STATUS_NOT_FOUND" NotFound ["status", "statuses"];
     /// The status does not belong to the state.
     AssignmentNotFound "ASSIGNMENT_NOT_FOUND" NotFound ["state", "status"];
     /// The workflow has no such transition.

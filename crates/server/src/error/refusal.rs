@@ -55,6 +55,10 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
             .with("workflow", workflow)
             .about(format!("workflow {workflow}")),
         R::StateNotFound { state } => problem.with("state", state),
+        R::NotInWorkflow { states, statuses } => {
+            let problem = with_any(problem, "states", states);
+            with_any(problem, "statuses", statuses)
+        }
         R::StatusNotFound { status } | R::StatusExists { status } | R::StatusRetired { status } => {
             problem
                 .with("status", status)
@@ -110,6 +114,15 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
         | R::FieldRequired { .. }
         | R::ModeRefused
         | R::WorkflowInvalid { .. } => problem,
+    }
+}
+
+/// Adds a list, if there is anything in it.
+fn with_any<T: ToString>(problem: Problem, key: &'static str, values: &[T]) -> Problem {
+    if values.is_empty() {
+        problem
+    } else {
+        problem.with_list(key, values)
     }
 }
 

@@ -201,6 +201,14 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::StateNotFound { state: state() },
         Refusal::StatusNotFound { status: status() },
+        Refusal::NotInWorkflow {
+            states: Longest::codes(200),
+            statuses: Longest::codes(1_000),
+        },
+        Refusal::NotInWorkflow {
+            states: Vec::new(),
+            statuses: Longest::codes(1_000),
+        },
         Refusal::StatusExists { status: status() },
         Refusal::StatusRetired { status: status() },
         Refusal::StatusAssignedElsewhere {

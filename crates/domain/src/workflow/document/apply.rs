@@ -40,7 +40,8 @@ pub enum Mode {
 ///
 /// # Errors
 /// Returns [`Refusal`] for a new part that lacks what it needs, a Magento configuration
-/// that shall replace a workflow or names an unknown state, and a workflow with errors.
+/// that shall replace a workflow or names states or statuses that it does not have, and a workflow
+/// with errors.
 pub fn apply(
     base: Option<&Workflow>,
     document: &Document,
@@ -50,8 +51,8 @@ pub fn apply(
     judge(base, document, mode, code).map(|(workflow, _)| workflow)
 }
 
-/// Makes a workflow of a document as [`apply`] does, and gives everything that lint has to say of
-/// it, which has been asked anyway.
+/// Makes a workflow of a document as [`apply`] does, and gives everything that is to be said of
+/// both: the findings of the document, and those of lint, which has been asked anyway.
 ///
 /// # Errors
 /// As [`apply`].
@@ -66,7 +67,10 @@ pub fn judge(
         Mode::Replace => None,
         Mode::Merge => base,
     };
-    edit::judge(before, draft)
+    let (workflow, mut findings) = edit::judge(before, draft)?;
+    findings.extend_from_slice(document.findings());
+    findings.sort();
+    Ok((workflow, findings))
 }
 
 /// Makes a workflow of a document as [`apply`] does, whatever lint has to say about it.

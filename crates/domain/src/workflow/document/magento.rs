@@ -1,12 +1,17 @@
 //! The `config.xml` of a Magento 1 module: statuses with labels, and which of them belong
-//! to which state, below `config/global/sales/order`.
+//! to which state, below `config/global/sales/order`. `merge` makes changes of a workflow of it.
+
+mod merge;
+
+use std::collections::BTreeMap;
 
 use roxmltree::{Document as Xml, Node, ParsingOptions};
 
-use super::{DocumentError, budget, parse::refused_at};
+pub(super) use self::merge::merge;
+use super::{DocumentError, UnknownStates, budget, parse::refused_at};
 use crate::{
-    value::{Description, Label, StateCode, StatusCode},
-    workflow::{Assignment, Refusal, Status, Workflow, edit},
+    value::{Label, StateCode, StatusCode},
+    workflow::{Finding, Rule, Subject},
 };
 
 /// What a node takes. The tree begins with room for as many as there are opening brackets, may come to have twice as
@@ -15,16 +20,27 @@ const BRACKET_BYTES: usize = 3 * (80 + 20) + 24;
 /// What an attribute takes: in the tree, which begins with room for as many as there are equal signs, while its element
 /// is read, and as a text of its own.
 const EQUAL_SIGN_BYTES: usize = 72 + 3 * 90 + 24;
-/// An entry of a list that grows, and is copied to one that grows.
+/// An entry of a list that grows, and what is looked up by it.
 const ENTRY_FACTOR: usize = 5;
+/// What a finding takes, with its text.
+const FINDING_BYTES: usize = 512;
+/// How many elements that are not known are named one by one.
+const UNKNOWN_NAMED_MAX: usize = 20;
+/// How much of the name of such an element is shown, in characters.
+const NAME_CHARACTERS_MAX: usize = 64;
 /// The most namespaces. An element gets those of the elements around it, and no configuration has any.
 const NAMESPACES_MAX: usize = 16;
 
-/// What a configuration says.
+/// What a configuration says, in the order of the document: what comes later counts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(super) struct Config {
     statuses: Vec<(StatusCode, Option<Label>)>,
+    /// One for each time that a state comes up.
     states: Vec<StateConfig>,
+    /// What becomes of states that the workflow does not have.
+    pub(super) unknown_states: UnknownStates,
+    /// What is worth knowing about the document itself.
+    pub(super) findings: Vec<Finding>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -50,7 +66,11 @@ pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
     })?;
     let root = xml.root_element();
     if !root.has_tag_name("config") {
-        return Err(refused(root, "config", &"must be the outermost element"));
+        let problem = format!(
+            "the outermost element is <{}>, but <config> is expected",
+            name(root)
+        );
+        return Err(told(root, "", &problem));
     }
     let sections = ["global", "sales", "order"]
         .iter()
@@ -61,23 +81,96 @@ pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
                 .collect()
         });
     let mut config = Config::default();
+    let mut unknown = Unknown::default();
     for section in sections {
         for group in children(section) {
             match group.tag_name().name() {
-                "statuses" => config.statuses.extend(statuses(group)?),
-                "states" => config.states.extend(states(group)?),
-                _ => {}
+                "statuses" => read_all(group, &mut config.statuses, &mut unknown, status)?,
+                "states" => read_all(group, &mut config.states, &mut unknown, state)?,
+                _ => unknown.note(group, "<statuses> and <states> are"),
             }
         }
     }
-    if config == Config::default() {
-        return Err(refused(
-            root,
-            "config.global.sales.order",
-            &"must have statuses or states",
-        ));
+    config.findings = unknown.findings();
+    if config.statuses.is_empty() && config.states.is_empty() {
+        let found = config.findings.first();
+        let found = found.map_or_else(String::new, |found| format!("; the {found}"));
+        let problem = format!("must have statuses or states{found}");
+        return Err(refused(root, "config.global.sales.order", &problem));
+    }
+    for finding in several_defaults(&config.states) {
+        budget::take(FINDING_BYTES).map_err(|dense| refused(root, "states", &dense))?;
+        config.findings.push(finding);
     }
     Ok(config)
+}
+
+/// Elements that are passed over where something else was probably meant.
+#[derive(Default)]
+struct Unknown {
+    named: Vec<String>,
+    more: usize,
+}
+
+impl Unknown {
+    /// Notes one; `known` says what its parent may have.
+    fn note(&mut self, node: Node<'_, '_>, known: &str) {
+        // A line is found by counting from the first one, so there must not be many.
+        if self.named.len() == UNKNOWN_NAMED_MAX {
+            self.more += 1;
+            return;
+        }
+        let line = node.document().text_pos_at(node.range().start).row;
+        let parent = node.parent_element().map(name).unwrap_or_default();
+        self.named.push(format!(
+            "takes nothing from <{}> in line {line} of the document: only {known} known in <{parent}>",
+            name(node),
+        ));
+    }
+
+    fn findings(self) -> Vec<Finding> {
+        let more = match self.more {
+            0 => None,
+            1 => Some("takes nothing from 1 more element that is not known".to_owned()),
+            more => Some(format!(
+                "takes nothing from {more} more elements that are not known"
+            )),
+        };
+        let messages = self.named.into_iter().chain(more);
+        let finding = |message| Finding {
+            rule: Rule::UnknownElement,
+            subject: Subject::Workflow,
+            message,
+        };
+        messages.map(finding).collect()
+    }
+}
+
+/// The status of each state that is marked as its default, the last one, and whether others are
+/// marked as well.
+fn marked(states: &[StateConfig]) -> BTreeMap<&StateCode, (&StatusCode, bool)> {
+    let mut marks = BTreeMap::new();
+    for config in states {
+        for (status, _) in config.statuses.iter().filter(|(_, is_marked)| *is_marked) {
+            let (last, is_several) = marks.entry(&config.state).or_insert((status, false));
+            *is_several |= *last != status;
+            *last = status;
+        }
+    }
+    marks
+}
+
+/// Says of each state that marks several statuses which one is taken.
+fn several_defaults(states: &[StateConfig]) -> impl Iterator<Item = Finding> {
+    let marks = marked(states).into_iter();
+    let several = marks.filter(|(_, (_, is_several))| *is_several);
+    several.map(|(state, (last, _))| Finding {
+        rule: Rule::SeveralMarkedDefaults,
+        subject: Subject::State(state.clone()),
+        message: format!(
+            "has several statuses that the document marks as default: {last}, the last one, is taken"
+        ),
+    })
 }
 
 /// Takes what the tree of a text may take, which makes room for it before it has read anything.
@@ -101,50 +194,73 @@ fn take<T>(node: Node<'_, '_>, path: &str) -> Result<(), DocumentError> {
     budget::take(bytes).map_err(|dense| refused(node, path, &dense))
 }
 
-fn statuses(group: Node<'_, '_>) -> Result<Vec<(StatusCode, Option<Label>)>, DocumentError> {
-    let read = |node: Node<'_, '_>| {
-        take::<(StatusCode, Option<Label>)>(node, "statuses")?;
-        let code = StatusCode::new(node.tag_name().name())
-            .map_err(|problem| refused(node, "statuses", &problem))?;
-        Ok((code, label(node)?))
-    };
-    children(group).map(read).collect()
+/// Reads the children of a group and appends them.
+fn read_all<'a, 'i, T>(
+    group: Node<'a, 'i>,
+    list: &mut Vec<T>,
+    unknown: &mut Unknown,
+    read: impl Fn(Node<'a, 'i>, &mut Unknown) -> Result<T, DocumentError>,
+) -> Result<(), DocumentError> {
+    for child in children(group) {
+        list.push(read(child, unknown)?);
+    }
+    Ok(())
 }
 
-fn states(group: Node<'_, '_>) -> Result<Vec<StateConfig>, DocumentError> {
-    children(group).map(state).collect()
+fn status(
+    node: Node<'_, '_>,
+    unknown: &mut Unknown,
+) -> Result<(StatusCode, Option<Label>), DocumentError> {
+    take::<(StatusCode, Option<Label>)>(node, "statuses")?;
+    let code = StatusCode::new(node.tag_name().name())
+        .map_err(|problem| refused(node, "statuses", &problem))?;
+    let mut text = None;
+    for child in children(node) {
+        match child.tag_name().name() {
+            "label" => text = Some(label(child)?),
+            _ => unknown.note(child, "<label> is"),
+        }
+    }
+    Ok((code, text))
 }
 
-fn state(node: Node<'_, '_>) -> Result<StateConfig, DocumentError> {
+fn state(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<StateConfig, DocumentError> {
     take::<StateConfig>(node, "states")?;
     let state = StateCode::new(node.tag_name().name())
         .map_err(|problem| refused(node, "states", &problem))?;
-    let links = children(node)
-        .filter(|child| child.has_tag_name("statuses"))
-        .flat_map(children);
-    let link = |link: Node<'_, '_>| {
-        let path = format!("states.{state}.statuses");
-        take::<(StatusCode, bool)>(link, &path)?;
-        let code = StatusCode::new(link.tag_name().name());
-        let code = code.map_err(|problem| refused(link, &path, &problem))?;
-        Ok((code, link.attribute("default") == Some("1")))
-    };
-    let statuses = links.map(link).collect::<Result<_, _>>()?;
-    let visible = children(node).find(|child| child.has_tag_name("visible_on_front"));
-    Ok(StateConfig {
-        label: label(node)?,
-        statuses,
-        visible_on_front: visible.map(|node| content(node) == "1"),
+    let mut config = StateConfig {
         state,
-    })
+        label: None,
+        statuses: Vec::new(),
+        visible_on_front: None,
+    };
+    for child in children(node) {
+        match child.tag_name().name() {
+            "label" => config.label = Some(label(child)?),
+            "statuses" => {
+                for node in children(child) {
+                    config.statuses.push(link(node, &config.state)?);
+                }
+            }
+            // An empty one counts: core files marked visible states so.
+            "visible_on_front" => config.visible_on_front = Some(content(child) != "0"),
+            _ => unknown.note(child, "<label>, <statuses> and <visible_on_front> are"),
+        }
+    }
+    Ok(config)
 }
 
-fn label(node: Node<'_, '_>) -> Result<Option<Label>, DocumentError> {
-    let Some(node) = children(node).find(|child| child.has_tag_name("label")) else {
-        return Ok(None);
-    };
-    let label = Label::new(&content(node)).map_err(|problem| refused(node, "label", &problem))?;
-    Ok(Some(label))
+/// A status of a state. That the attribute is there marks it, whatever its value.
+fn link(node: Node<'_, '_>, state: &StateCode) -> Result<(StatusCode, bool), DocumentError> {
+    let path = format!("states.{state}.statuses");
+    take::<(StatusCode, bool)>(node, &path)?;
+    let code = StatusCode::new(node.tag_name().name());
+    let code = code.map_err(|problem| refused(node, &path, &problem))?;
+    Ok((code, node.has_attribute("default")))
+}
+
+fn label(node: Node<'_, '_>) -> Result<Label, DocumentError> {
+    Label::new(&content(node)).map_err(|problem| refused(node, "label", &problem))
 }
 
 fn children<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
@@ -160,114 +276,19 @@ fn content(node: Node<'_, '_>) -> String {
     texts.collect::<String>().trim().to_owned()
 }
 
+/// The name of an element, cut: it may be as long as the document.
+fn name(node: Node<'_, '_>) -> String {
+    let name = node.tag_name().name().chars();
+    name.take(NAME_CHARACTERS_MAX).collect()
+}
+
+/// Refuses an element, which the text begins with.
 fn refused(node: Node<'_, '_>, path: &str, problem: &dyn std::fmt::Display) -> DocumentError {
+    let problem = format!("<{}> {problem}", name(node));
+    told(node, path, &problem)
+}
+
+fn told(node: Node<'_, '_>, path: &str, problem: &str) -> DocumentError {
     let position = node.document().text_pos_at(node.range().start);
-    let problem = format!("<{}> {problem}", node.tag_name().name());
     DocumentError::text(position.row.into(), position.col.into(), path, &problem)
-}
-
-/// Adds and relabels the statuses, assigns them to states that exist, removes nothing.
-pub(super) fn merge(base: &Workflow, config: &Config) -> Result<Workflow, Refusal> {
-    let mut workflow = base.clone();
-    for (code, label) in &config.statuses {
-        put_status(&mut workflow, code, label.as_ref())?;
-    }
-    for config in &config.states {
-        let Some(state) = workflow
-            .states
-            .iter_mut()
-            .find(|state| state.code == config.state)
-        else {
-            return Err(Refusal::StateNotFound {
-                state: config.state.clone(),
-            });
-        };
-        if let Some(label) = &config.label {
-            state.label = label.clone();
-        }
-        link(&mut workflow, config)?;
-    }
-    Ok(workflow)
-}
-
-fn put_status(
-    workflow: &mut Workflow,
-    code: &StatusCode,
-    label: Option<&Label>,
-) -> Result<(), Refusal> {
-    let last = workflow
-        .statuses
-        .iter()
-        .map(|status| status.position)
-        .max()
-        .unwrap_or(0);
-    let present = workflow
-        .statuses
-        .iter_mut()
-        .find(|status| status.code == *code);
-    match (present, label) {
-        (Some(present), Some(label)) => present.label = label.clone(),
-        (Some(_), None) => {}
-        (None, Some(label)) => workflow.statuses.push(Status {
-            code: code.clone(),
-            label: label.clone(),
-            store_view_labels: std::collections::BTreeMap::new(),
-            description: Description::default(),
-            color: None,
-            position: last.saturating_add(super::export::POSITION_STEP),
-            retired: false,
-        }),
-        (None, None) => {
-            return Err(Refusal::FieldRequired {
-                path: format!("statuses.{code}.label"),
-            });
-        }
-    }
-    Ok(())
-}
-
-/// Magento 1 knows visibility of states only, so a new status is seen where the state's
-/// default is, unless the configuration says otherwise.
-fn link(workflow: &mut Workflow, config: &StateConfig) -> Result<(), Refusal> {
-    let default = workflow
-        .assignments_of(&config.state)
-        .find(|assignment| assignment.is_default);
-    let usual = default.is_some_and(|assignment| assignment.visible_on_storefront);
-    if let Some(visible) = config.visible_on_front {
-        for assignment in workflow
-            .assignments
-            .iter_mut()
-            .filter(|a| a.state == config.state)
-        {
-            assignment.visible_on_storefront = visible;
-        }
-    }
-    for (status, is_default) in &config.statuses {
-        let Some(known) = workflow.status(status) else {
-            return Err(Refusal::StatusNotFound {
-                status: status.clone(),
-            });
-        };
-        if known.retired {
-            return Err(Refusal::StatusRetired {
-                status: status.clone(),
-            });
-        }
-        edit::check_sharing(workflow, &config.state, status)?;
-        let old = workflow.assignment(&config.state, status);
-        let was_default = old.is_some_and(|old| old.is_default);
-        let is_first = workflow.assignments_of(&config.state).next().is_none();
-        let visible = config
-            .visible_on_front
-            .or(old.map(|old| old.visible_on_storefront))
-            .unwrap_or(usual);
-        let assignment = Assignment {
-            state: config.state.clone(),
-            status: status.clone(),
-            is_default: *is_default || was_default || is_first,
-            visible_on_storefront: visible,
-        };
-        edit::put(workflow, assignment);
-    }
-    Ok(())
 }

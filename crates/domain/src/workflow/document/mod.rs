@@ -1,7 +1,8 @@
 //! Workflows as documents: YAML or JSON to write and read a whole workflow or a part
 //! of one, and the `config.xml` of Magento 1 to take statuses from.
 //!
-//! [`parse`] reads a document, [`apply`] makes a workflow of it, [`export`] writes one.
+//! [`decode`] makes a text of the bytes of a file, [`parse`] reads a document, [`apply`] makes a
+//! workflow of it, [`export`] writes one.
 //! In a YAML or JSON document parts are keyed by their codes:
 //!
 //! ```yaml
@@ -36,6 +37,7 @@
 mod action;
 mod apply;
 mod budget;
+mod encoding;
 mod export;
 mod keyed;
 mod layout;
@@ -45,9 +47,11 @@ mod yaml;
 
 pub(super) use action::said;
 pub use apply::{Mode, apply, draft, judge};
+pub use encoding::decode;
 pub use export::export;
 pub use parse::{DocumentError, parse};
 
+use super::Finding;
 use crate::value::WorkflowCode;
 
 /// The largest document, in bytes.
@@ -62,6 +66,17 @@ pub enum Format {
     Json,
     /// The `config.xml` of a Magento 1 module.
     MagentoConfigXml,
+}
+
+/// What becomes of states of a `config.xml` that the workflow does not have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum UnknownStates {
+    /// The document is refused, naming all of them.
+    #[default]
+    Refuse,
+    /// They are made: active and holdable, with the operations of the state `processing`, if there
+    /// is one.
+    Create,
 }
 
 /// A document that was read and is well-formed.
@@ -80,6 +95,26 @@ impl Document {
         match &self.0 {
             Content::Workflow(part) => part.workflow.as_ref(),
             Content::MagentoConfig(_) => None,
+        }
+    }
+
+    /// Says what becomes of states of a `config.xml` that the workflow does not have. Other documents
+    /// say by themselves what their states are.
+    #[must_use]
+    pub fn with_unknown_states(mut self, unknown_states: UnknownStates) -> Self {
+        match &mut self.0 {
+            Content::Workflow(_) => {}
+            Content::MagentoConfig(config) => config.unknown_states = unknown_states,
+        }
+        self
+    }
+
+    /// What is worth knowing about the document itself, whatever workflow it is applied to: elements
+    /// of a `config.xml` that are not known, and which of several defaults is taken.
+    pub fn findings(&self) -> &[Finding] {
+        match &self.0 {
+            Content::Workflow(_) => &[],
+            Content::MagentoConfig(config) => &config.findings,
         }
     }
 }

@@ -12,6 +12,9 @@ use super::{
 /// what they read, a key into their errors too.
 pub(super) const TEXT_BYTES_MAX: usize = 32 * 1024;
 
+/// What some editors put before a text in UTF-8.
+pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
+
 /// What the parts of a YAML or JSON document may take for each of its bytes, besides its text and the texts in it.
 const PART_BYTES_PER_BYTE: usize = 6;
 /// What the tree of an XML document may take for each of its bytes; a text that is not cut is there up to four times.
@@ -84,7 +87,7 @@ impl DocumentError {
     }
 }
 
-/// Reads a document.
+/// Reads a document. A byte-order mark before it is passed over.
 ///
 /// # Errors
 /// Returns [`DocumentError`] for a document over [`DOCUMENT_BYTES_MAX`], text that is not
@@ -97,6 +100,7 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
             actual: text.len(),
         });
     }
+    let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let within = |per_byte, read: fn(&str) -> Result<WorkflowPart, DocumentError>| {
         budget::within(text.len(), per_byte, || read(text))
     };

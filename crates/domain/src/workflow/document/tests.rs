@@ -1,4 +1,5 @@
 mod cost;
+mod magento;
 
 use proptest::prelude::*;
 
@@ -386,111 +387,23 @@ fn the_code_of_the_call_wins() {
     );
 }
 
-const CONFIG_XML: &str = "\
-<?xml version=\"1.0\"?>
-<config>
-  <modules><My_Module><version>1.0</version></My_Module></modules>
-  <global>
-    <sales>
-      <order>
-        <!-- Statuses declaration -->
-        <statuses>
-          <my_processing translate=\"label\"><label>My <![CDATA[& yours]]></label></my_processing>
-          <packing translate=\"label\"><label>Packaging</label></packing>
-        </statuses>
-        <states>
-          <processing translate=\"label\">
-            <label>In work</label>
-            <statuses><my_processing default=\"1\"/></statuses>
-            <visible_on_front>1</visible_on_front>
-          </processing>
-          <new><statuses><pending/></statuses></new>
-        </states>
-      </order>
-    </sales>
-  </global>
-</config>";
-
-fn xml(text: &str, mode: Mode) -> Result<Workflow, Refusal> {
-    apply(
-        Some(&small()),
-        &parse(text, Format::MagentoConfigXml).unwrap(),
-        mode,
-        None,
-    )
-}
-
 #[test]
-fn takes_statuses_and_links_from_a_magento_configuration() {
-    let changes = diff(&small(), &xml(CONFIG_XML, Mode::Merge).unwrap());
-    let told: Vec<_> = changes
-        .iter()
-        .map(|d| format!("{} | {} | {}", d.subject, d.before, d.after))
-        .collect();
-    assert_eq!(
-        told,
-        [
-            "status my_processing |  | label: My & yours; position: 40",
-            "status packing | label: Packing | label: Packaging",
-            "state processing | label: Processing | label: In work",
-            "assignment processing/my_processing |  | is_default: true; visible_on_storefront: true",
-            "assignment processing/packed | visible_on_storefront: false | visible_on_storefront: true",
-            "assignment processing/packing | is_default: true | is_default: false",
-        ]
+fn a_byte_order_mark_is_passed_over_in_every_format() {
+    let small = small();
+    for format in [Format::Yaml, Format::Json] {
+        let text = format!("\u{feff}{}", export(&small, format).unwrap());
+        let document = parse(&text, format).unwrap();
+        assert_eq!(apply(None, &document, Mode::Replace, None).unwrap(), small);
+    }
+    let xml = "\u{feff}<?xml version=\"1.0\"?><config><global><sales><order>\
+               <statuses><a><label>A</label></a></statuses></order></sales></global></config>";
+    assert!(parse(xml, Format::MagentoConfigXml).is_ok());
+    // Elsewhere it is none, and places are counted without it.
+    let error = parse("\u{feff}labels: x", Format::Yaml).unwrap_err();
+    assert!(
+        error.to_string().starts_with("line 1, column 1, labels"),
+        "{error}"
     );
-    assert_eq!(xml(CONFIG_XML, Mode::Replace), Err(Refusal::ModeRefused));
-}
-
-#[test]
-fn refuses_what_a_magento_configuration_may_not_say() {
-    let config = |inner: &str| {
-        format!("<config><global><sales><order>{inner}</order></sales></global></config>")
-    };
-    let links = |state: &str, status: &str| {
-        config(&format!(
-            "<states><{state}><statuses><{status}/></statuses></{state}></states>"
-        ))
-    };
-    let rows = [
-        (links("lost", "pending"), "STATE_NOT_FOUND"),
-        (links("new", "lost"), "STATUS_NOT_FOUND"),
-        (links("new", "packing"), "STATUS_ASSIGNED_ELSEWHERE"),
-        (links("processing", "packed"), "STATUS_RETIRED"),
-        (config("<statuses><lost/></statuses>"), "FIELD_INVALID"),
-    ];
-    for (text, reason) in rows {
-        assert_eq!(
-            xml(&text, Mode::Merge).unwrap_err().reason(),
-            reason,
-            "{text}"
-        );
-    }
-    let rows = [
-        (
-            "<config/>".to_owned(),
-            "line 1, column 1, config.global.sales.order: <config> must have statuses or states",
-        ),
-        (
-            "<conf/>".to_owned(),
-            "line 1, column 1, config: <conf> must be the outermost element",
-        ),
-        (
-            config("<statuses><Big/></statuses>"),
-            "line 1, column 41, statuses: <Big> must be a code",
-        ),
-        (
-            config("<statuses><a><label> </label></a></statuses>"),
-            "line 1, column 44, label: <label> must not be empty",
-        ),
-        ("<config>".to_owned(), "line 1, column "),
-    ];
-    for (text, expected) in rows {
-        let error = parse(&text, Format::MagentoConfigXml)
-            .unwrap_err()
-            .to_string();
-        assert!(
-            error.starts_with(expected),
-            "{text}\n  gives    {error}\n  expected {expected}"
-        );
-    }
+    let nothing = parse("\u{feff}", Format::Yaml).unwrap_err();
+    assert_eq!(nothing, parse("", Format::Yaml).unwrap_err());
 }

@@ -130,6 +130,10 @@ rules! {
         RetiredTarget = "retired_target",
         /// The flags of a state contradict its category.
         CategoryMismatch = "category_mismatch",
+        /// A document has an element that is not known, so nothing is taken from it.
+        UnknownElement = "unknown_element",
+        /// A document marks several statuses of a state as its default.
+        SeveralMarkedDefaults = "several_marked_defaults",
         /// The actions of a transition lead back to it.
         ActionCircle = "action_circle",
         /// Time and an automatic transition take an order from the same place.

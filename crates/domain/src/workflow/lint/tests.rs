@@ -395,7 +395,9 @@ fn every_rule_has_a_workflow_that_breaks_it() {
                 .all(|(told, expected)| told.starts_with(expected));
         assert!(matches, "{rule}: {told:#?}");
     }
-    for rule in Rule::ALL {
+    // What they find is in documents alone, whose tests have them.
+    let of_documents = [Rule::UnknownElement, Rule::SeveralMarkedDefaults];
+    for rule in Rule::ALL.iter().filter(|rule| !of_documents.contains(rule)) {
         assert!(ROWS.iter().any(|(row, _, _)| row == rule), "{rule}");
     }
 }
