@@ -94,6 +94,7 @@ async fn garbage_is_refused(backend: Backend) {
             workflow,
             document: document.into(),
             format: format.into(),
+            ..Default::default()
         };
         if !document.trim().is_empty() {
             invalid(shop.workflows().lint_workflow(lint).await, "document");

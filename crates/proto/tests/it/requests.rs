@@ -9,7 +9,7 @@ use waymark_domain::{
     order::{Action, OperationLines, Target},
     partition::{Partition, PartitionCount},
     value::{Money, Timestamp},
-    workflow::document::{Format, Mode},
+    workflow::document::{Format, Mode, UnknownStates},
 };
 use waymark_proto::{
     convert::{
@@ -417,13 +417,21 @@ fn documents() {
     // That this cannot be is the domain's to say, with a reason of its own.
     let replace = (None, Format::MagentoConfigXml, Mode::Replace);
     assert_eq!(apply(F::MagentoConfigXml, M::Replace), replace);
+    let creating = v1::ApplyWorkflowRequest {
+        document: "<config/>".to_owned(),
+        format: F::MagentoConfigXml.into(),
+        create_states: true,
+        ..Default::default()
+    };
+    let read = ApplyWorkflow::read(creating).unwrap();
+    assert_eq!(read.unknown_states, UnknownStates::Create);
 
     let lint = |workflow: &str, document: &str| {
         let (workflow, document) = (workflow.to_owned(), document.to_owned());
         let request = v1::LintWorkflowRequest {
             workflow,
             document,
-            format: 0,
+            ..Default::default()
         };
         LintWorkflow::read(request, &default_workflow())
             .unwrap()

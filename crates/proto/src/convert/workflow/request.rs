@@ -4,7 +4,7 @@ use waymark_domain::{
     value::{OrderId, WorkflowCode},
     workflow::{
         diagram,
-        document::{Format, Mode},
+        document::{Format, Mode, UnknownStates},
     },
 };
 
@@ -28,6 +28,8 @@ pub struct ApplyWorkflow {
     pub format: Format,
     /// What happens to parts that it does not name.
     pub mode: Mode,
+    /// What happens to states of a Magento configuration that the workflow does not have.
+    pub unknown_states: UnknownStates,
     /// Who asks, and how; the etag is the workflow's.
     pub edit: EditCall,
 }
@@ -80,6 +82,8 @@ pub struct ListWorkflowVersions {
 pub struct LintWorkflow {
     /// What they are to be about.
     pub subject: LintSubject,
+    /// What happens to states of a Magento configuration that the workflow does not have.
+    pub unknown_states: UnknownStates,
 }
 
 /// What remarks are to be about.
@@ -118,6 +122,7 @@ impl ApplyWorkflow {
             document,
             format,
             mode,
+            create_states,
             actor,
             etag,
             request_id,
@@ -136,12 +141,16 @@ impl ApplyWorkflow {
             }
             let format = read_format(found, at.field("format"), format);
             let mode = format.and_then(|format| read_mode(found, at.field("mode"), mode, format));
+            let unknown_states = format.and_then(|format| {
+                read_unknown_states(found, at.field("create_states"), create_states, format)
+            });
             let edit = fields.read(found, (at.field("etag"), etag), fingerprint);
             Ok(Self {
                 workflow: workflow?,
                 document,
                 format: format?,
                 mode: mode?,
+                unknown_states: unknown_states?,
                 edit: edit?,
             })
         })
@@ -291,18 +300,25 @@ impl LintWorkflow {
             workflow,
             document,
             format,
+            create_states,
         } = request;
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let workflow = found.optional(at.field("workflow"), &workflow);
             let format = read_format(found, at.field("format"), format);
+            let unknown_states = format.and_then(|format| {
+                read_unknown_states(found, at.field("create_states"), create_states, format)
+            });
             let subject = match (workflow?, document.is_empty(), format?) {
                 (Some(workflow), false, format) => LintSubject::Applied(workflow, document, format),
                 (None, false, format) => LintSubject::Document(document, format),
                 (Some(workflow), true, _) => LintSubject::Stored(workflow),
                 (None, true, _) => LintSubject::Stored(default.clone()),
             };
-            Ok(Self { subject })
+            Ok(Self {
+                subject,
+                unknown_states: unknown_states?,
+            })
         })
     }
 }
@@ -367,4 +383,21 @@ fn read_mode(
             Mode::Replace
         }
     })
+}
+
+/// Other documents than Magento's say by themselves what their states are.
+fn read_unknown_states(
+    found: &mut Violations,
+    at: Path<'_>,
+    create_states: bool,
+    format: Format,
+) -> Result<UnknownStates, Noted> {
+    match (create_states, format) {
+        (false, _) => Ok(UnknownStates::Refuse),
+        (true, Format::MagentoConfigXml) => Ok(UnknownStates::Create),
+        (true, Format::Yaml | Format::Json) => {
+            let problem = "goes with the format MAGENTO_CONFIG_XML only";
+            Err(found.note(at, Problem::Text(problem.to_owned())))
+        }
+    }
 }

@@ -52,6 +52,18 @@ fn applying_workflows() {
         ApplyWorkflow::read(request),
         &[("mode", "has no value with the number 9")],
     );
+    let request = v1::ApplyWorkflowRequest {
+        document: text("{}"),
+        create_states: true,
+        ..Default::default()
+    };
+    check(
+        ApplyWorkflow::read(request),
+        &[(
+            "create_states",
+            "goes with the format MAGENTO_CONFIG_XML only",
+        )],
+    );
 }
 
 #[test]
@@ -122,6 +134,19 @@ fn reading_workflows() {
             ("workflow", CODE),
             ("format", "has no value with the number 9"),
         ],
+    );
+    let request = v1::LintWorkflowRequest {
+        document: text("{}"),
+        format: v1::WorkflowFormat::Json.into(),
+        create_states: true,
+        ..Default::default()
+    };
+    check(
+        LintWorkflow::read(request, &workflow),
+        &[(
+            "create_states",
+            "goes with the format MAGENTO_CONFIG_XML only",
+        )],
     );
     let request = v1::DiagramWorkflowRequest {
         workflow: text("?"),

@@ -21,11 +21,13 @@ pub(super) async fn apply(
         document,
         format,
         mode,
+        unknown_states,
         edit,
     } = call;
     let document = app
         .compute(move || document::parse(&document, format))
-        .await??;
+        .await??
+        .with_unknown_states(unknown_states);
     let code = workflow.or_else(|| document.workflow().cloned());
     let code = code.unwrap_or_else(|| app.default_workflow().clone());
     let (target, etag) = (code.clone(), edit.etag.clone());

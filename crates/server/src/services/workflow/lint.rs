@@ -6,7 +6,7 @@ use waymark_domain::{
     value::WorkflowCode,
     workflow::{
         self, Finding, Workflow,
-        document::{self, Format, Mode},
+        document::{self, Format, Mode, UnknownStates},
     },
 };
 use waymark_persistence::Published;
@@ -20,6 +20,7 @@ use crate::{App, Error};
 
 /// Says what is to be said, gravest first.
 pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Arc<[Finding]>, Error> {
+    let unknown_states = call.unknown_states;
     match call.subject {
         LintSubject::Stored(code) => {
             let published = definition::find(app, &code).await?;
@@ -31,14 +32,14 @@ pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Arc<[Finding]>
         }
         LintSubject::Document(text, format) => {
             let code = app.default_workflow().clone();
-            let draft = app.compute(move || draft(None, &code, text, format));
+            let draft = app.compute(move || draft(None, &code, text, format, unknown_states));
             draft.await?
         }
         LintSubject::Applied(code, text, format) => {
             let published = definition::find(app, &code).await?;
             let draft = app.compute(move || {
                 let base = &published.record.workflow;
-                draft(Some(base), &code, text, format)
+                draft(Some(base), &code, text, format, unknown_states)
             });
             draft.await?
         }
@@ -69,14 +70,18 @@ fn draft(
     code: &WorkflowCode,
     text: String,
     format: Format,
+    unknown_states: UnknownStates,
 ) -> Result<Arc<[Finding]>, Error> {
-    let document = document::parse(&text, format)?;
+    let document = document::parse(&text, format)?.with_unknown_states(unknown_states);
     drop(text);
     let mode = match format {
         Format::Yaml | Format::Json => Mode::Replace,
         Format::MagentoConfigXml => Mode::Merge,
     };
     let draft = document::draft(base, &document, mode, Some(code))?;
+    let mut findings = document.findings().to_vec();
     drop(document);
-    Ok(workflow::lint(&draft).into())
+    findings.extend(workflow::lint(&draft));
+    findings.sort();
+    Ok(findings.into())
 }
