@@ -66,7 +66,8 @@ pub(crate) enum Command {
     /// Applies, exports, checks, draws and compares workflows.
     ///
     /// Where a SOURCE is asked, it is a file (.yaml, .json, or a Magento 1 config.xml), `-` for the standard input,
-    /// `preset:NAME`, or `workflow:CODE` of a running server, also `workflow:CODE@VERSION`.
+    /// `preset:NAME`, or `workflow:CODE` of a running server, also `workflow:CODE@VERSION`. Files are in UTF-8, a
+    /// config.xml also in ISO-8859-1 or US-ASCII if it declares that.
     #[command(subcommand)]
     Workflow(Workflow),
     /// Passes history on as it is written, one JSON object a line.
@@ -240,6 +241,9 @@ pub(crate) struct Apply {
     /// What happens to parts that the document does not name; else replace, for Magento's XML merge.
     #[arg(long)]
     pub(crate) mode: Option<ApplyMode>,
+    /// Makes the states that a Magento config.xml names and the workflow does not have.
+    #[arg(long)]
+    pub(crate) create_states: bool,
     /// Refuses unless the workflow has this etag.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) etag: String,
@@ -278,6 +282,9 @@ pub(crate) struct Lint {
     /// Checks the document as it would be after being merged into this workflow.
     #[arg(long, value_name = "SOURCE")]
     pub(crate) onto: Option<Source>,
+    /// Checks a Magento config.xml as if the states were made that it names and the workflow does not have.
+    #[arg(long)]
+    pub(crate) create_states: bool,
     /// Exits with 1 on warnings too.
     #[arg(long)]
     pub(crate) strict: bool,

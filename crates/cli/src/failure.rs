@@ -44,6 +44,8 @@ pub(crate) enum Failure {
     UnknownPreset { name: String },
     #[error("{option} needs a workflow of a running server, such as workflow:order")]
     NeedsServer { option: &'static str },
+    #[error("--create-states goes with a Magento config.xml only")]
+    NeedsConfigXml,
     #[error("the code of the workflow {0}")]
     WorkflowCode(Invalid),
     #[error("{name}")]
@@ -129,6 +131,7 @@ impl Failure {
             | Self::NoToken { .. }
             | Self::UnknownPreset { .. }
             | Self::NeedsServer { .. }
+            | Self::NeedsConfigXml
             | Self::WorkflowCode(_)
             | Self::Unacknowledged
             | Self::ServerAddress(_) => USAGE,

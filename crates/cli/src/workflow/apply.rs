@@ -22,13 +22,16 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
         format,
         workflow,
         mode,
+        create_states,
         etag,
         request_id,
         dry_run,
         server,
     } = arguments;
     let path = Some(file.as_path()).filter(|path| *path != Path::new("-"));
-    let format = match document_format(format, path) {
+    let format = document_format(format, path);
+    let document = read(path, format)?;
+    let format = match format {
         DocumentFormat::Yaml => WorkflowFormat::Yaml,
         DocumentFormat::Json => WorkflowFormat::Json,
         DocumentFormat::MagentoXml => WorkflowFormat::MagentoConfigXml,
@@ -40,9 +43,10 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
     };
     let request = ApplyWorkflowRequest {
         workflow,
-        document: read(path)?,
+        document,
         format: format.into(),
         mode: mode.into(),
+        create_states,
         actor: None,
         etag,
         request_id,

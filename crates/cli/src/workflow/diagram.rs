@@ -7,7 +7,7 @@ use waymark_proto::v1::{
     self, DiagramWorkflowRequest, workflow_service_client::WorkflowServiceClient,
 };
 
-use super::Source;
+use super::{Source, source::Reading};
 use crate::{
     arguments::{Diagram, DiagramFormat, Server},
     connection,
@@ -26,7 +26,11 @@ pub(super) async fn diagram(arguments: Diagram) -> Result<ExitCode, Failure> {
         server,
     } = arguments;
     let drawing = if order.is_empty() && !counts {
-        let workflow = source.load(format, None, &server).await?;
+        let reading = Reading {
+            format,
+            ..Reading::default()
+        };
+        let workflow = source.load(reading, None, &server).await?.workflow;
         let language = match language {
             DiagramFormat::Mermaid => diagram::Format::Mermaid,
             DiagramFormat::Dot => diagram::Format::Dot,

@@ -8,6 +8,7 @@ use std::{fmt::Write, process::ExitCode};
 
 use waymark_domain::workflow::{Difference, DifferenceKind, Finding, Severity, diff, lint};
 
+use source::Reading;
 pub(crate) use source::Source;
 
 use crate::{
@@ -47,15 +48,22 @@ async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
         source,
         format,
         onto,
+        create_states,
         strict,
         server,
     } = arguments;
     let base = match onto {
-        Some(onto) => Some(onto.load(None, None, &server).await?),
+        Some(onto) => Some(onto.load(Reading::default(), None, &server).await?.workflow),
         None => None,
     };
-    let workflow = source.load(format, base.as_ref(), &server).await?;
-    let findings = lint(&workflow);
+    let reading = Reading {
+        format,
+        create_states,
+    };
+    let loaded = source.load(reading, base.as_ref(), &server).await?;
+    let mut findings = lint(&loaded.workflow);
+    findings.extend(loaded.findings);
+    findings.sort();
     let mut text = String::new();
     for finding in &findings {
         // Writing to a string cannot fail.
@@ -92,9 +100,9 @@ async fn diff_workflows(arguments: Diff) -> Result<ExitCode, Failure> {
         after,
         server,
     } = arguments;
-    let before = before.load(None, None, &server).await?;
-    let after = after.load(None, None, &server).await?;
-    let differences = diff(&before, &after);
+    let before = before.load(Reading::default(), None, &server).await?;
+    let after = after.load(Reading::default(), None, &server).await?;
+    let differences = diff(&before.workflow, &after.workflow);
     let text: String = differences.iter().map(compared).collect();
     output::print(&text)?;
     Ok(if differences.is_empty() {

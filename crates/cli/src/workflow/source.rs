@@ -11,8 +11,8 @@ use waymark_domain::{
     preset,
     value::WorkflowCode,
     workflow::{
-        Workflow,
-        document::{self, DOCUMENT_BYTES_MAX, Format, Mode},
+        Finding, Workflow,
+        document::{self, DOCUMENT_BYTES_MAX, Document, Format, Mode, UnknownStates},
     },
 };
 use waymark_proto::v1::{
@@ -39,6 +39,30 @@ pub(crate) enum Source {
     Preset(String),
     /// A workflow of a server; version 0 is the present one, an empty code the server's default.
     Stored { code: String, version: i64 },
+}
+
+/// How a document is read.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Reading {
+    /// How it is written; none to tell by the name.
+    pub(super) format: Option<DocumentFormat>,
+    /// Whether the states of a `config.xml` are made that the workflow does not have.
+    pub(super) create_states: bool,
+}
+
+/// A workflow, and what is worth knowing about the document that it comes from.
+pub(super) struct Loaded {
+    pub(super) workflow: Workflow,
+    pub(super) findings: Vec<Finding>,
+}
+
+impl From<Workflow> for Loaded {
+    fn from(workflow: Workflow) -> Self {
+        Self {
+            workflow,
+            findings: Vec::new(),
+        }
+    }
 }
 
 impl FromStr for Source {
@@ -68,43 +92,57 @@ impl FromStr for Source {
 
 impl Source {
     /// Reads the workflow, whatever lint has to say about it; a document is merged into `base` where there is one.
-    pub(crate) async fn load(
+    pub(super) async fn load(
         &self,
-        format: Option<DocumentFormat>,
+        reading: Reading,
         base: Option<&Workflow>,
         server: &Server,
-    ) -> Result<Workflow, Failure> {
-        let (name, text, format) = match self {
-            Self::Preset(name) => return Ok(find_preset(name)?.workflow()?),
+    ) -> Result<Loaded, Failure> {
+        if reading.create_states && !self.is_config_xml(reading.format) {
+            return Err(Failure::NeedsConfigXml);
+        }
+        let path = match self {
+            Self::Preset(name) => return Ok(Loaded::from(find_preset(name)?.workflow()?)),
             Self::Stored { code, version } => {
                 let text = export(server, code.clone(), *version, WorkflowFormat::Yaml).await?;
-                (format!("workflow {code}"), text, Format::Yaml)
+                let name = format!("workflow {code}");
+                let document = parse(&name, &text, Format::Yaml)?;
+                return merged(&name, &document, base);
             }
-            Self::Input => (
-                "the standard input".to_owned(),
-                read(None)?,
-                domain_format(format, None),
-            ),
-            Self::File(path) => (
-                path.display().to_string(),
-                read(Some(path))?,
-                domain_format(format, Some(path)),
-            ),
+            Self::Input => None,
+            Self::File(path) => Some(path.as_path()),
         };
-        workflow(&name, &text, format, base)
+        let format = document_format(reading.format, path);
+        let text = read(path, format)?;
+        let name = shown(path).display().to_string();
+        let unknown_states = if reading.create_states {
+            UnknownStates::Create
+        } else {
+            UnknownStates::Refuse
+        };
+        let document = parse(&name, &text, domain_format(format))?;
+        merged(&name, &document.with_unknown_states(unknown_states), base)
+    }
+
+    fn is_config_xml(&self, format: Option<DocumentFormat>) -> bool {
+        let path = match self {
+            Self::Preset(_) | Self::Stored { .. } => return false,
+            Self::Input => None,
+            Self::File(path) => Some(path.as_path()),
+        };
+        document_format(format, path) == DocumentFormat::MagentoXml
     }
 }
 
-fn workflow(
-    name: &str,
-    text: &str,
-    format: Format,
-    base: Option<&Workflow>,
-) -> Result<Workflow, Failure> {
-    let document = document::parse(text, format).map_err(|source| Failure::Document {
+fn parse(name: &str, text: &str, format: Format) -> Result<Document, Failure> {
+    document::parse(text, format).map_err(|source| Failure::Document {
         name: name.to_owned(),
         source,
-    })?;
+    })
+}
+
+/// Makes a workflow of a document, on top of another one where there is one.
+fn merged(name: &str, document: &Document, base: Option<&Workflow>) -> Result<Loaded, Failure> {
     let fallback = WorkflowCode::new(CODE_DEFAULT).map_err(Failure::WorkflowCode)?;
     let code = document
         .workflow()
@@ -115,9 +153,14 @@ fn workflow(
     } else {
         Mode::Replace
     };
-    document::draft(base, &document, mode, Some(code)).map_err(|source| Failure::Workflow {
+    let draft = document::draft(base, document, mode, Some(code));
+    let workflow = draft.map_err(|source| Failure::Workflow {
         name: name.to_owned(),
         source,
+    })?;
+    Ok(Loaded {
+        workflow,
+        findings: document.findings().to_vec(),
     })
 }
 
@@ -144,20 +187,31 @@ fn find_preset(name: &str) -> Result<&'static preset::Preset, Failure> {
 }
 
 /// Reads a document, and not much more than a document may have; none for the standard input.
-pub(super) fn read(path: Option<&Path>) -> Result<String, Failure> {
+pub(super) fn read(path: Option<&Path>, format: DocumentFormat) -> Result<String, Failure> {
     let limit = u64::try_from(DOCUMENT_BYTES_MAX)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
-    let mut text = String::new();
+    let mut bytes = Vec::new();
     let done = match path {
         Some(path) => {
-            fs::File::open(path).and_then(|file| file.take(limit).read_to_string(&mut text))
+            fs::File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes))
         }
-        None => io::stdin().lock().take(limit).read_to_string(&mut text),
+        None => io::stdin().lock().take(limit).read_to_end(&mut bytes),
     };
-    let path = path.map_or_else(|| PathBuf::from("the standard input"), Path::to_owned);
-    done.map(|_| text)
-        .map_err(|source| Failure::Read { path, source })
+    let path = shown(path);
+    if let Err(source) = done {
+        let path = path.to_owned();
+        return Err(Failure::Read { path, source });
+    }
+    document::decode(bytes, domain_format(format)).map_err(|source| Failure::Document {
+        name: path.display().to_string(),
+        source,
+    })
+}
+
+/// What people are told where a document comes from.
+fn shown(path: Option<&Path>) -> &Path {
+    path.unwrap_or(Path::new("the standard input"))
 }
 
 /// What was asked for, else what the ending of the name says, else YAML.
@@ -175,8 +229,8 @@ pub(super) fn document_format(
     })
 }
 
-fn domain_format(asked: Option<DocumentFormat>, path: Option<&Path>) -> Format {
-    match document_format(asked, path) {
+fn domain_format(format: DocumentFormat) -> Format {
+    match format {
         DocumentFormat::Yaml => Format::Yaml,
         DocumentFormat::Json => Format::Json,
         DocumentFormat::MagentoXml => Format::MagentoConfigXml,

@@ -93,6 +93,80 @@ fn a_document_is_checked_from_a_file_and_from_the_input() {
 }
 
 #[test]
+fn a_config_xml_is_read_as_it_declares_and_checked_on_top_of_a_workflow() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("config.xml");
+    let check = |document: &[u8], more: &[&str]| {
+        fs::write(&path, document).unwrap();
+        let call = [
+            "workflow",
+            "lint",
+            path.to_str().unwrap(),
+            "--onto",
+            "preset:magento",
+        ];
+        run(&[&call[..], more].concat())
+    };
+    let of = |encoding: &str, label: &str| {
+        format!(
+            "<?xml version=\"1.0\" encoding=\"{encoding}\"?>\n<config><global><sales><order>\n<statues/>\
+             <statuses><own><label>{label}</label></own></statuses>\
+             <states><own><statuses><own/></statuses></own></states></order></sales></global></config>"
+        )
+    };
+    let latin = of("ISO-8859-1", "Für");
+    let latin: Vec<u8> = latin.chars().map(|c| u8::try_from(c).unwrap()).collect();
+
+    let unknown = check(&latin, &[]);
+    assert_eq!(code(&unknown), 1);
+    for part in ["config.xml", ": own", "--create-states"] {
+        assert!(err(&unknown).contains(part), "{}", err(&unknown));
+    }
+    let created = check(&latin, &["--create-states"]);
+    assert_eq!(code(&created), 0, "{}", err(&created));
+    let told = out(&created);
+    assert!(told.contains("warning unknown_element: workflow"), "{told}");
+    assert!(told.contains("<statues> in line 3"), "{told}");
+    assert!(
+        told.contains("warning unreachable_state: state own"),
+        "{told}"
+    );
+
+    let mark = [b"\xef\xbb\xbf".as_slice(), of("UTF-8", "Für").as_bytes()].concat();
+    assert_eq!(code(&check(&mark, &["--create-states"])), 0);
+    for (document, problem) in [
+        (
+            of("windows-1252", "Fur").into_bytes(),
+            "the encoding windows-1252 is not read",
+        ),
+        (
+            b"<config>\xfc</config>".to_vec(),
+            "line 1, column 9: the byte 0xFC is not UTF-8",
+        ),
+        (
+            b"<conf/>".to_vec(),
+            "the outermost element is <conf>, but <config> is expected",
+        ),
+    ] {
+        let refused = check(&document, &[]);
+        assert_eq!(code(&refused), 1);
+        assert!(err(&refused).contains(problem), "{}", err(&refused));
+    }
+    for source in [
+        "preset:magento",
+        path.with_extension("yaml").to_str().unwrap(),
+    ] {
+        let misplaced = run(&["workflow", "lint", source, "--create-states"]);
+        assert_eq!(code(&misplaced), 2);
+        assert!(
+            err(&misplaced).contains("--create-states goes with"),
+            "{}",
+            err(&misplaced)
+        );
+    }
+}
+
+#[test]
 fn differences_are_found_without_a_server() {
     let same = run(&["workflow", "diff", "preset:magento", "preset:magento"]);
     assert_eq!((code(&same), out(&same)), (0, String::new()));
