@@ -13,6 +13,7 @@ mod app;
 mod background;
 pub mod committer;
 mod connections;
+mod cross_origin;
 mod dispatch;
 mod error;
 mod feeds;

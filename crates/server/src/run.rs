@@ -6,7 +6,10 @@ use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
-use tower::{Layer, util::MapResponseLayer};
+use tower::{
+    Layer,
+    util::{MapResponseLayer, option_layer},
+};
 use waymark_persistence::{Clock, Error, StorageState, Store};
 use waymark_proto::v1;
 
@@ -14,7 +17,7 @@ use crate::{
     App, Settings,
     background::Background,
     committer::{Committer, Workers},
-    connections,
+    connections, cross_origin,
     dispatch::{Carrier, CarrierError, Dispatcher, Trials, Wake},
     error, feeds,
     health::Health,
@@ -25,7 +28,7 @@ use crate::{
     preset::{self, PresetError},
     reader::Reader,
     services,
-    settings::{FeedSettings, HistorySettings},
+    settings::{FeedSettings, HistorySettings, Origin},
     signals::Stop,
     telemetry::CallLog,
     threads,
@@ -42,6 +45,7 @@ pub struct Server {
     dispatcher: Dispatcher,
     shutdown_deadline: Duration,
     cancelled_calls_max: usize,
+    grpc_web_origins: Vec<Origin>,
     listener: TcpListener,
     address: SocketAddr,
     feeds: Option<feeds::Port>,
@@ -199,6 +203,7 @@ impl Server {
             history: settings.history,
             shutdown_deadline: settings.server.shutdown_deadline,
             cancelled_calls_max: settings.server.cancelled_calls_max,
+            grpc_web_origins: settings.server.grpc_web_origins,
             listener,
             address,
             feeds,
@@ -224,6 +229,7 @@ impl Server {
             dispatcher,
             shutdown_deadline,
             cancelled_calls_max,
+            grpc_web_origins,
             listener,
             address,
             feeds,
@@ -235,6 +241,7 @@ impl Server {
         let explained = MapResponseLayer::new(error::explained::<Body>);
         let service = explained.layer(Intake::new().layer(routes.prepare()));
         let service = GrpcWebLayer::new().layer(CallLog.layer(service));
+        let service = option_layer(cross_origin::layer(&grpc_web_origins)).layer(service);
         let serving = connections::serve(acceptor, cancelled_calls_max, service, refusing.clone());
         app.committer.start(workers);
         let tailer = tailer(&app, &vitals, history);

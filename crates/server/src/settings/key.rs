@@ -35,6 +35,11 @@ pub const KEYS: &[Key] = &[
         "Allows an address that is not loopback, although there is no authentication yet.",
     ),
     key(
+        "grpc_web_origins",
+        "",
+        "The other origins whose pages may call by gRPC-Web from a browser, such as `https://shop.example`, separated by commas; unset: none. Each by name: `*` is refused.",
+    ),
+    key(
         "database_url",
         "sqlite://waymark.db",
         "`sqlite://FILE`, or `postgres://user@host/database`.",

@@ -5,6 +5,7 @@
 mod base_url;
 mod dispatch;
 mod key;
+mod origin;
 mod parse;
 mod source;
 #[cfg(test)]
@@ -18,6 +19,7 @@ use waymark_persistence::DatabaseUrl;
 
 pub use base_url::BaseUrl;
 pub use key::{KEYS, Key, table};
+pub use origin::Origin;
 pub use source::{Problem, SettingsError, Sources};
 
 /// Everything that can be set.
@@ -44,6 +46,8 @@ pub struct Settings {
 pub struct ServerSettings {
     /// The address; port 0 takes a free one.
     pub listen: SocketAddr,
+    /// The origins of pages that may call gRPC-Web from a browser; empty for those of no other origin.
+    pub grpc_web_origins: Vec<Origin>,
     /// The workflow that a request means which names none.
     pub default_workflow: WorkflowCode,
     /// The preset that an empty database gets as default workflow; none for no preset.
@@ -181,6 +185,7 @@ fn server(values: &source::Values) -> Result<ServerSettings, SettingsError> {
     }
     Ok(ServerSettings {
         listen,
+        grpc_web_origins: values.take("grpc_web_origins", parse::origins)?,
         default_workflow: values.take("default_workflow", parse::workflow)?,
         preset: values.take("preset", parse::preset)?,
         shutdown_deadline: values.take("shutdown_deadline_ms", parse::milliseconds(0))?,

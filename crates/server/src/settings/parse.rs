@@ -8,7 +8,7 @@ use waymark_delivery::Allowed;
 use waymark_domain::{partition::PartitionCount, preset, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
 
-use super::{BaseUrl, LogFormat, Problem};
+use super::{BaseUrl, LogFormat, Origin, Problem};
 
 pub(super) fn address(text: &str) -> Result<SocketAddr, Problem> {
     text.parse()
@@ -31,6 +31,15 @@ pub(super) fn base_url(text: &str) -> Result<BaseUrl, Problem> {
     BaseUrl::parse(text).ok_or(Problem::Expected(
         "an address such as https://shop.example or https://shop.example/orders",
     ))
+}
+
+/// Reads origins between commas.
+pub(super) fn origins(text: &str) -> Result<Vec<Origin>, Problem> {
+    let listed = text.split(',').map(str::trim);
+    let origins = listed.filter(|origin| !origin.is_empty()).enumerate();
+    origins
+        .map(|(before, origin)| Origin::parse(origin).ok_or(Problem::Origin { number: before + 1 }))
+        .collect()
 }
 
 pub(super) fn switch(text: &str) -> Result<bool, Problem> {

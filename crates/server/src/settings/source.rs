@@ -131,6 +131,14 @@ pub enum Problem {
     /// It names a file that cannot be read.
     #[error("names a file that cannot be read")]
     File(#[source] std::io::Error),
+    /// One of a list is no origin of pages.
+    #[error(
+        "must be origins such as https://shop.example, separated by commas, each by name without a path; number {number} is none"
+    )]
+    Origin {
+        /// Its place in the list, from 1.
+        number: usize,
+    },
     /// It names no database.
     #[error("is refused: {0}")]
     Database(Box<waymark_persistence::Error>),

@@ -62,8 +62,25 @@ fn a_refusal_names_the_key_and_where_it_came_from() {
     insta::assert_snapshot!(text(&[], &[("committers", "2")]), @"setting committers, from a flag, must be 1 on SQLite");
     insta::assert_snapshot!(text(&[], &[("log_level", "loud")]), @"setting log_level, from a flag, must be a level such as info, or directives such as info,waymark_server=debug");
     insta::assert_snapshot!(text(&[], &[("webhooks_allowed", "10.1.2.3/8")]), @"setting webhooks_allowed, from a flag, must be networks such as 10.1.0.0/16, addresses and names of hosts, separated by commas");
+    insta::assert_snapshot!(text(&[], &[("grpc_web_origins", "https://shop.example, *")]), @"setting grpc_web_origins, from a flag, must be origins such as https://shop.example, separated by commas, each by name without a path; number 2 is none");
     insta::assert_snapshot!(text(&[], &[("preset", "opencart")]), @"setting preset, from a flag, must be none or the name of a preset, see `waymark preset list`");
     insta::assert_snapshot!(text(&[], &[("default_workflow", "Order")]), @"setting default_workflow, from a flag, must be a code: first a letter a-z, then a-z, 0-9 or _");
+}
+
+#[test]
+fn pages_of_no_other_origin_may_call_unless_named() {
+    let origins = |text: &str| {
+        let settings = Settings::read(&sources(&[("WAYMARK_GRPC_WEB_ORIGINS", text)], &[]));
+        let origins = settings.unwrap().server.grpc_web_origins.into_iter();
+        origins
+            .map(|origin| origin.header().to_str().unwrap().to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(origins(""), [""; 0]);
+    assert_eq!(
+        origins(" https://shop.example/ ,http://localhost:5173,"),
+        ["https://shop.example", "http://localhost:5173"]
+    );
 }
 
 #[test]
