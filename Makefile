@@ -18,7 +18,7 @@ help: ## List the targets
 run: ## Serve on 127.0.0.1:50551 with SQLite in ./waymark.db and the preset magento
 	$(CARGO) run -p waymark-cli -- serve
 
-test: postgres grpcurl nats python ## Run every test, on SQLite and on a PostgreSQL of the tests' own
+test: postgres grpcurl nats python chromium ## Run every test, on SQLite and on a PostgreSQL of the tests' own
 	$(CARGO) test --workspace
 
 check: buf deny ## Format, lints, licences, contract, dependency arrows: what CI runs before the tests
@@ -53,7 +53,7 @@ attack: ## Attack a server of 512 MiB with others at work beside it, for ten min
 	$(CARGO) build --release -p waymark-cli
 	TEST_WAYMARK=$(CURDIR)/target/release/waymark $(CARGO) run --release -p waymark-tests --bin attack
 
-.PHONY: bench-build buf grpcurl nats python deny
+.PHONY: bench-build buf grpcurl nats python chromium deny
 bench-build: postgres
 	$(CARGO) build --release -p waymark-cli -p waymark-bench
 
@@ -73,6 +73,9 @@ python:
 	sh tests/python.sh aiosmtpd >/dev/null
 	sh tests/python.sh feedparser >/dev/null
 	sh tests/python.sh standardwebhooks >/dev/null
+
+chromium:
+	sh tests/chromium.sh >/dev/null
 
 deny:
 	@command -v cargo-deny >/dev/null || $(CARGO) install --locked --quiet cargo-deny@$(DENY_VERSION)

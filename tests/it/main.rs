@@ -45,6 +45,7 @@ mod bad_requests;
 mod bench;
 mod connections;
 mod costly_requests;
+mod cross_origin;
 mod database_files;
 mod deliveries;
 mod drawing;

@@ -105,6 +105,11 @@ fn unknown_settings_are_named_with_where_they_came_from() {
     assert!(said.contains("colour"), "{said}");
     let said = refused(&["--listen", "here"], &[]);
     assert!(said.contains("listen"), "{said}");
+    for origins in ["*", "null", "shop.example", "https://*.shop.example"] {
+        let setting = format!("grpc_web_origins={origins}");
+        let said = refused(&["--set", &setting], &[]);
+        assert!(said.contains("grpc_web_origins"), "{said}");
+    }
     let said = refused(&["--preset", "shopify"], &[]);
     assert!(said.contains("preset"), "{said}");
     let said = refused(&["--config", "/no/such/file.toml"], &[]);

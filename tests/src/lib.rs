@@ -16,6 +16,7 @@
 pub mod attack;
 pub mod backend;
 pub mod binary;
+pub mod browser;
 pub mod clients;
 pub mod documented;
 pub mod feed_reader;
