@@ -17,6 +17,7 @@ on_each_database!(
     changes_of_endpoints_are_rehearsed,
     an_endpoint_in_use_is_not_deleted,
     wrong_endpoints_are_refused,
+    a_secret_in_the_wrong_form_is_not_shown,
     settings_say_what_may_be_reached,
 );
 
@@ -499,6 +500,43 @@ async fn wrong_endpoints_are_refused(backend: Backend) {
         ..rotation(&code)
     };
     invalid(rotate(&world, long).await, "grace_period");
+}
+
+/// What somebody pastes in place of a secret may be one all the same.
+async fn a_secret_in_the_wrong_form_is_not_shown(backend: Backend) {
+    let server = Server::start_with(backend, &["--log-level", "debug"]).await;
+    let clients = server.clients();
+    let code = fresh();
+    create(&clients, new(endpoint(&code))).await.unwrap();
+    let mark = "Tr0ub4dor";
+    for secret in [
+        "Tr0ub4dor".to_owned(),
+        "WHSEC_Tr0ub4dorTr0ub4dorTr0ub4dorTr0ub4dor0".to_owned(),
+        " whsec_Tr0ub4dorTr0ub4dorTr0ub4dorTr0ub4dor".to_owned(),
+        "whsec_Tr0ub4dor-_-_Tr0ub4dorTr0ub4dorTr0ub4dor".to_owned(),
+        "whsec_Tr0ub4dor Tr0ub4dor".to_owned(),
+        "whsec_Tr0ub4dor\u{e4}".to_owned(),
+        format!("whsec_{}", "Tr0ub4dor".repeat(12)),
+        "whpk_Tr0ub4dorTr0ub4dorTr0ub4dorTr0ub4dor".to_owned(),
+        "{\"secret\": \"Tr0ub4dor\"}".to_owned(),
+    ] {
+        let creation = v1::CreateEndpointRequest {
+            secret: secret.clone(),
+            ..new(endpoint(&fresh()))
+        };
+        let refusal = invalid(create(&clients, creation).await, "secret");
+        assert!(!format!("{refusal:?}").contains(mark), "{refusal:?}");
+        let rotation = v1::RotateEndpointSecretRequest {
+            secret,
+            ..rotation(&code)
+        };
+        let refusal = invalid(rotate(&clients, rotation).await, "secret");
+        assert!(!format!("{refusal:?}").contains(mark), "{refusal:?}");
+    }
+    let lines = server.log().after(0);
+    assert!(lines.iter().all(|line| !line.contains(mark)));
+    let kept = format!("{:?}", get(&clients, &code).await.unwrap());
+    assert!(!kept.contains(mark), "{kept}");
 }
 
 async fn settings_say_what_may_be_reached(backend: Backend) {
