@@ -10,7 +10,8 @@ on_each_database!(
     a_drawing_and_findings_follow_their_workflow,
 );
 
-async fn draw(
+/// Draws the workflow of a shop, perhaps with where an order stands, or how many stand where.
+pub(crate) async fn draw(
     shop: &Shop,
     format: DiagramFormat,
     order_id: &str,

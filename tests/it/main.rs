@@ -62,6 +62,7 @@ mod labels;
 mod ledger;
 mod listing;
 mod mails;
+mod odd_ids;
 mod operations;
 mod orders;
 mod presets;
