@@ -63,6 +63,7 @@ mod ledger;
 mod listing;
 mod mails;
 mod odd_ids;
+mod odd_moments;
 mod odd_texts;
 mod operations;
 mod orders;

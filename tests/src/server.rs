@@ -28,8 +28,16 @@ pub struct Server {
     process: Process,
     database: Database,
     address: SocketAddr,
+    options: Options,
+}
+
+/// How a server is started, also when it is started again.
+#[derive(Debug, Clone, Default)]
+struct Options {
     arguments: Vec<String>,
     memory_mib: Option<u64>,
+    /// The time zone of its machine, as POSIX writes it; none for that of the tests.
+    zone: Option<String>,
 }
 
 impl Server {
@@ -40,29 +48,40 @@ impl Server {
 
     /// Starts a server on a fresh database with more arguments to `serve`.
     pub async fn start_with(backend: Backend, arguments: &[&str]) -> Self {
-        Self::start_in(backend, arguments, None).await
+        Self::start_as(backend, Options::of(arguments)).await
+    }
+
+    /// Starts a server on a fresh database in a time zone, written as POSIX does so that no table of zones is needed.
+    pub async fn start_in_zone(backend: Backend, arguments: &[&str], zone: &str) -> Self {
+        let options = Options {
+            zone: Some(zone.to_owned()),
+            ..Options::of(arguments)
+        };
+        Self::start_as(backend, options).await
     }
 
     /// Starts a server on a fresh database that may have so much memory, in MiB; it ends where it wants more.
     pub async fn start_within(backend: Backend, arguments: &[&str], memory_mib: u64) -> Self {
-        Self::start_in(backend, arguments, Some(memory_mib)).await
+        let options = Options {
+            memory_mib: Some(memory_mib),
+            ..Options::of(arguments)
+        };
+        Self::start_as(backend, options).await
     }
 
-    async fn start_in(backend: Backend, arguments: &[&str], memory_mib: Option<u64>) -> Self {
+    async fn start_as(backend: Backend, options: Options) -> Self {
         let database = Database::empty(backend).await;
         if backend == Backend::Postgres {
             migrate(&database);
         }
-        let arguments: Vec<String> = arguments.iter().map(ToString::to_string).collect();
         let log = Log::default();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (process, address) = launch(&database, any, &arguments, memory_mib, &log).await;
+        let (process, address) = launch(&database, any, &options, &log).await;
         Self {
             process,
             database,
             address,
-            arguments,
-            memory_mib,
+            options,
         }
     }
 
@@ -73,14 +92,8 @@ impl Server {
             "a running server is not started again"
         );
         let log = self.log().clone();
-        (self.process, self.address) = launch(
-            &self.database,
-            self.address,
-            &self.arguments,
-            self.memory_mib,
-            &log,
-        )
-        .await;
+        (self.process, self.address) =
+            launch(&self.database, self.address, &self.options, &log).await;
     }
 
     /// Ends it as a power failure would.
@@ -142,6 +155,15 @@ impl Server {
     }
 }
 
+impl Options {
+    fn of(arguments: &[&str]) -> Self {
+        Self {
+            arguments: arguments.iter().map(ToString::to_string).collect(),
+            ..Self::default()
+        }
+    }
+}
+
 /// Brings a database up to date with the command for it.
 pub fn migrate(database: &Database) {
     let output = binary::run(&["migrate", "--database-url", database.url()]);
@@ -155,20 +177,22 @@ pub fn migrate(database: &Database) {
 async fn launch(
     database: &Database,
     listen: SocketAddr,
-    arguments: &[String],
-    memory_mib: Option<u64>,
+    options: &Options,
     log: &Log,
 ) -> (Process, SocketAddr) {
     let since = log.len();
     let serve = ["serve", "--database-url", database.url()];
-    let mut command = match memory_mib {
+    let mut command = match options.memory_mib {
         None => binary::command(&serve),
         Some(memory_mib) => binary::command_within(memory_mib, &serve),
     };
     command
         .arg("--listen")
         .arg(listen.to_string())
-        .args(arguments);
+        .args(&options.arguments);
+    if let Some(zone) = &options.zone {
+        command.env("TZ", zone);
+    }
     let mut process = Process::start(command, log, database.directory());
     let Some(address) = log.find(since, START_MAX, bound_address).await else {
         log.show(since);
