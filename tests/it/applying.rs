@@ -92,6 +92,8 @@ async fn an_export_is_applied_elsewhere_without_loss(backend: Backend) {
             })),
         }),
         operation: "note".into(),
+        visible_to_customer: true,
+        notify_customer: true,
         roles: vec!["a-b:c".into()],
         guard: "order.id == 'x' ||\n  order.attributes['y'] == \"z\"".into(),
         description: "d".into(),

@@ -20,6 +20,8 @@ on_each_database!(
     automatic_steps_run_after_release,
     only_holdable_states_are_held,
     a_held_order_takes_comments_and_updates,
+    a_held_order_says_why_and_by_whom,
+    the_newest_hold_that_stands_is_shown,
 );
 
 const FAILED: Code = Code::FailedPrecondition;
@@ -111,7 +113,9 @@ async fn several_holds_stand_at_once(backend: Backend) {
         order.holds.iter().map(|hold| &hold.id).collect::<Vec<_>>(),
         ids.iter().collect::<Vec<_>>()
     );
-    refused(shop.take("1", "begin").await, FAILED, "ORDER_HELD");
+    let refusal = refused(shop.take("1", "begin").await, FAILED, "ORDER_HELD");
+    assert_eq!(refusal.list("holds"), [&ids[2], &ids[1], &ids[0]]);
+    assert_eq!(refusal.particular("reasons"), "fraud; stock");
     let refusal = refused(
         shop.release("1", "no-such-hold").await,
         Code::NotFound,
@@ -243,6 +247,7 @@ async fn a_held_order_takes_comments_and_updates(backend: Backend) {
     );
     let order = v1::Order {
         store_view: "german".into(),
+        grand_total: 9_999,
         ..shop.draft("1", &[])
     };
     let update = |paths: &[&str]| v1::UpdateOrderRequest {
@@ -263,5 +268,57 @@ async fn a_held_order_takes_comments_and_updates(backend: Backend) {
         standing(&shop.release("1", "").await.unwrap().order.unwrap()),
         ("start", "fresh")
     );
+    assert_eq!(replay(&shop.entries("1").await), facts(shop.get("1").await));
+}
+
+async fn a_held_order_says_why_and_by_whom(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    shop.place("1", &[]).await;
+    let request = v1::HoldOrderRequest {
+        workflow: shop.workflow(),
+        order_id: "1".into(),
+        reason: "Address is being checked".into(),
+        actor: Some(person("anna", &[])),
+        ..Default::default()
+    };
+    shop.orders().hold_order(request).await.unwrap();
+    let refusal = refused(shop.take("1", "begin").await, FAILED, "ORDER_HELD");
+    assert_eq!(
+        refusal.message,
+        "the order is on hold: \"Address is being checked\" (hold 2, by anna)"
+    );
+    assert_eq!(
+        (refusal.particular("holds"), refusal.particular("reasons")),
+        ("2", "Address is being checked")
+    );
+}
+
+async fn the_newest_hold_that_stands_is_shown(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    shop.place("1", &[]).await;
+    let hold = async |status: &str| {
+        let request = v1::HoldOrderRequest {
+            workflow: shop.workflow(),
+            order_id: "1".into(),
+            status: status.into(),
+            ..Default::default()
+        };
+        let held = shop.orders().hold_order(request).await.unwrap();
+        held.into_inner().hold.unwrap()
+    };
+    let (older, newer) = (hold("parked").await, hold("inspected").await);
+    assert_eq!(
+        (older.status.as_str(), newer.status.as_str()),
+        ("parked", "inspected")
+    );
+    assert_eq!(shop.get("1").await.status, "inspected");
+    let released = shop.release("1", &newer.id).await.unwrap();
+    assert_eq!(
+        standing(released.order.as_ref().unwrap()),
+        ("held", "parked")
+    );
+    assert!(released.entries[0].status_changed);
     assert_eq!(replay(&shop.entries("1").await), facts(shop.get("1").await));
 }

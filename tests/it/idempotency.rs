@@ -15,6 +15,8 @@ on_each_database!(
     definitions_are_replayed,
     every_mutation_is_replayed,
     wrong_request_ids_are_refused,
+    a_dry_run_with_a_used_id_answers_as_the_call,
+    the_default_workflow_may_be_named_or_not,
 );
 
 const CLIENTS: usize = 50;
@@ -444,4 +446,109 @@ async fn wrong_request_ids_are_refused(backend: Backend) {
         ..shop.remark("1", "x")
     };
     shop.orders().add_comment(longest).await.unwrap();
+}
+
+async fn a_dry_run_with_a_used_id_answers_as_the_call(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    let create = v1::CreateOrderRequest {
+        order: Some(shop.draft("1", &[("a", "2")])),
+        request_id: "made".into(),
+        ..Default::default()
+    };
+    let created = shop.orders().create_order(create.clone()).await.unwrap();
+    let dry = v1::CreateOrderRequest {
+        validate_only: true,
+        ..create
+    };
+    let again = shop.orders().create_order(dry).await.unwrap().into_inner();
+    assert!(again.replayed);
+    assert_eq!(again.entries, created.into_inner().entries);
+
+    let shipment = |quantity: &str, validate_only: bool| v1::RecordOperationRequest {
+        request_id: "zz1".into(),
+        validate_only,
+        ..shop.operation("1", "ship", &[("a", quantity)])
+    };
+    let call = async |request| {
+        let answer = shop.orders().record_operation(request).await;
+        answer.map(tonic::Response::into_inner)
+    };
+    // The id of a dry run alone is not in use.
+    assert!(!call(shipment("2", true)).await.unwrap().replayed);
+    let shipped = call(shipment("1", false)).await.unwrap();
+    let again = call(shipment("1", true)).await.unwrap();
+    let expected = v1::RecordOperationResponse {
+        replayed: true,
+        ..shipped
+    };
+    assert_eq!(again, expected);
+    refused(
+        call(shipment("2", true)).await,
+        Code::AlreadyExists,
+        "REQUEST_ID_REUSED",
+    );
+    let batch = v1::ExecuteStepsRequest {
+        steps: vec![v1::Step {
+            command: Some(v1::step::Command::RecordOperation(shipment("1", false))),
+        }],
+        validate_only: true,
+        ..Default::default()
+    };
+    let results = shop.orders().execute_steps(batch).await.unwrap();
+    assert!(results.into_inner().results[0].replayed);
+    assert_eq!(shop.entries("1").await.len(), 2);
+
+    let status = |label: &str, validate_only: bool| v1::CreateStatusRequest {
+        workflow: shop.workflow(),
+        status: Some(v1::OrderStatus {
+            code: "s".into(),
+            label: label.into(),
+            ..Default::default()
+        }),
+        request_id: "one".into(),
+        validate_only,
+        ..Default::default()
+    };
+    let create = async |request| {
+        let answer = shop.statuses().create_status(request).await;
+        answer.map(tonic::Response::into_inner)
+    };
+    assert!(!create(status("S", true)).await.unwrap().replayed);
+    let first = create(status("S", false)).await.unwrap();
+    let again = create(status("S", true)).await.unwrap();
+    assert_eq!((again.replayed, again.status), (true, first.status));
+    refused(
+        create(status("T", true)).await,
+        Code::AlreadyExists,
+        "REQUEST_ID_REUSED",
+    );
+}
+
+async fn the_default_workflow_may_be_named_or_not(backend: Backend) {
+    let world = World::on(backend).await;
+    let clients = world.server().clients();
+    let id = format!("d-{}", world::fresh_code());
+    let order = |workflow: &str| v1::CreateOrderRequest {
+        order: Some(v1::Order {
+            workflow: workflow.into(),
+            id: id.clone(),
+            ..Default::default()
+        }),
+        request_id: "placed".into(),
+        ..Default::default()
+    };
+    let remark = |workflow: &str| v1::AddCommentRequest {
+        workflow: workflow.into(),
+        order_id: id.clone(),
+        comment: "hello".into(),
+        request_id: "said".into(),
+        ..Default::default()
+    };
+    for (workflow, is_repeated) in [("", false), ("order", true), ("", true)] {
+        let created = clients.orders().create_order(order(workflow)).await;
+        assert_eq!(created.unwrap().into_inner().replayed, is_repeated);
+        let said = clients.orders().add_comment(remark(workflow)).await;
+        assert_eq!(said.unwrap().into_inner().replayed, is_repeated);
+    }
 }

@@ -225,9 +225,9 @@ async fn states_that_are_not_known_are_named_at_once_or_made(backend: Backend) {
         ..lint
     };
     shop.workflows().lint_workflow(lint).await.unwrap();
-    let status = "<states><new><statuses><gone/></statuses></new></states>";
+    let unknown = "<states><new><statuses><gone/></statuses></new></states>";
     let refusal = refused(
-        apply(&shop, xml(&shop, status)).await,
+        apply(&shop, xml(&shop, unknown)).await,
         Code::NotFound,
         "STATUS_NOT_FOUND",
     );
@@ -277,8 +277,8 @@ async fn what_is_odd_in_a_magento_config_is_found(backend: Backend) {
 
     // One status in three states: the first of them has it, and nothing is written.
     let before = shop.definition().await;
-    let link = |state: &str| format!("<{state}><statuses><three/></statuses></{state}>");
-    let links = ["new", "processing", "complete"].map(link).concat();
+    let holder = |state: &str| format!("<{state}><statuses><three/></statuses></{state}>");
+    let links = ["new", "processing", "complete"].map(holder).concat();
     let thrice =
         format!("<statuses><three><label>Three</label></three></statuses><states>{links}</states>");
     let refusal = refused(

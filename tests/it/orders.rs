@@ -79,6 +79,7 @@ async fn an_order_is_kept_as_it_was_placed(backend: Backend) {
         quantity_shipped: "0".into(),
         quantity_refunded: "0".into(),
         quantity_canceled: "0".into(),
+        quantity_returned: "0".into(),
         ..line.clone()
     };
     assert_eq!(

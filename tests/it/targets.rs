@@ -93,15 +93,31 @@ async fn every_kind_of_target_finds_its_way(backend: Backend) {
         ["begin"],
         "finish is guarded, and spin would cascade without end"
     );
-    refused(
+    let refusal = refused(
         shop.take("1", "pause").await,
         FAILED,
         "TRANSITION_NOT_ALLOWED",
     );
-    refused(
+    assert_eq!(
+        refusal.message,
+        "transition pause starts from work, the order stands in start/fresh; allowed now: begin"
+    );
+    assert_eq!(
+        (
+            refusal.particular("transition"),
+            refusal.list("from_states")
+        ),
+        ("pause", vec!["work"])
+    );
+    let refusal = refused(
         shop.take("1", "a_to_b").await,
         FAILED,
         "TRANSITION_NOT_ALLOWED",
+    );
+    assert_eq!(
+        refusal.message,
+        "transition a_to_b is taken automatically and not by calls, \
+         the order stands in start/fresh; allowed now: begin"
     );
     let none = v1::TransitionOrderRequest {
         target: None,
@@ -470,7 +486,7 @@ async fn a_step_that_is_only_checked_writes_nothing(backend: Backend) {
     );
     assert_eq!(shop.get("1").await, placed);
     assert_eq!(shop.entries("1").await.len(), 1);
-    // The id is still free for the real step, and a check does not read what is remembered.
+    // The id is still free for the real step, and a check answers what is remembered of it.
     let real = v1::TransitionOrderRequest {
         validate_only: false,
         ..begin.clone()
@@ -484,8 +500,14 @@ async fn a_step_that_is_only_checked_writes_nothing(backend: Backend) {
             .into_inner()
             .replayed
     );
+    let replayed = shop.orders().transition_order(begin.clone()).await;
+    assert!(replayed.unwrap().into_inner().replayed);
+    let anew = v1::TransitionOrderRequest {
+        request_id: String::new(),
+        ..begin
+    };
     refused(
-        shop.orders().transition_order(begin).await,
+        shop.orders().transition_order(anew).await,
         FAILED,
         "TRANSITION_NOT_ALLOWED",
     );

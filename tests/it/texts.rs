@@ -1,18 +1,20 @@
 //! Texts of actions that would take more than there is: refused by name when they come, and
-//! harmless where an older version stored them.
+//! harmless where an older version stored them. Characters that texts do not take.
 
 use waymark_proto::v1::{self, LintSeverity, WorkflowFormat};
 use waymark_testkit::execute_at;
 use waymark_tests::{
     Backend, Server, Watcher, World,
     refusal::invalid,
-    shop::standing,
+    shop::{line, standing},
     world::{apply, fresh_code},
 };
 
 on_each_database!(
     what_multiplies_is_refused_by_name,
     what_was_stored_before_is_noted_and_can_be_mended,
+    the_character_that_is_refused_is_named,
+    names_that_read_as_others_are_refused,
 );
 
 /// Texts that took a server down, or held up everybody, and what they are refused for.
@@ -257,4 +259,105 @@ async fn what_was_stored_before_is_noted_and_can_be_mended(backend: Backend) {
     let entries = shop.entries("2").await;
     assert!(!entries[1].metadata.contains_key("waymark.action_failed"));
     assert_eq!(shop.get("2").await.attributes["box"], "2");
+}
+
+async fn the_character_that_is_refused_is_named(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = apply(&world.server().clients(), &fresh_code(), &workflow("{}")).await;
+    shop.place("1", &[]).await;
+    let told = "U+000B at character 8 is a control character, which is refused";
+    let refusal = invalid(shop.comment("1", "comment\u{b}", "").await, "comment");
+    assert_eq!(refusal.message, format!("comment: {told}"));
+    assert_eq!(
+        refusal.violations,
+        [("comment".to_owned(), told.to_owned())]
+    );
+    let step = v1::Step {
+        command: Some(v1::step::Command::AddComment(
+            shop.remark("1", "comment\u{b}"),
+        )),
+    };
+    let batch = v1::ExecuteStepsRequest {
+        steps: vec![step],
+        ..Default::default()
+    };
+    let results = shop.orders().execute_steps(batch).await.unwrap();
+    let error = results.into_inner().results[0].error.clone().unwrap();
+    assert_eq!(
+        error.message,
+        format!("steps[0].add_comment.comment: {told}")
+    );
+    let noted = v1::AddCommentRequest {
+        metadata: [("note".into(), "a\u{1b}".into())].into(),
+        ..shop.remark("1", "x")
+    };
+    let refusal = invalid(shop.orders().add_comment(noted).await, "metadata");
+    assert!(
+        refusal.message.contains("`note`") && refusal.message.contains("U+001B at character 2"),
+        "{refusal:?}"
+    );
+    // What nobody would see is no comment; beside something else it is the customer's business.
+    invalid(shop.comment("1", "\u{200b}\u{feff} ", "").await, "comment");
+    let seen = "Zero\u{200b}width, \u{202e}turned, 👩\u{200d}🔧";
+    let commented = shop.comment("1", seen, "").await.unwrap();
+    assert_eq!(commented.entries[0].comment, seen);
+}
+
+async fn names_that_read_as_others_are_refused(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = apply(&world.server().clients(), &fresh_code(), &workflow("{}")).await;
+    let before = shop.definition().await;
+    for hidden in ["\u{202e}", "\u{2066}", "\u{200b}", "\u{2060}", "\u{feff}"] {
+        let name = format!("pay{hidden}exe");
+        let sku = v1::OrderLine {
+            sku: name.clone(),
+            ..line("a", "1")
+        };
+        let named = v1::OrderLine {
+            name: name.clone(),
+            ..line("a", "1")
+        };
+        for (wrong, field) in [(sku, "order.lines[0].sku"), (named, "order.lines[0].name")] {
+            let order = v1::Order {
+                lines: vec![wrong],
+                ..shop.draft("1", &[])
+            };
+            let refusal = invalid(shop.create(order).await, field);
+            assert!(refusal.message.contains("at character 4"), "{refusal:?}");
+        }
+        let label = v1::OrderStatus {
+            code: "s".into(),
+            label: name.clone(),
+            ..Default::default()
+        };
+        invalid(shop.create_status(label).await, "status.label");
+        let described = v1::OrderStatus {
+            code: "s".into(),
+            label: "S".into(),
+            description: name.clone(),
+            ..Default::default()
+        };
+        invalid(shop.create_status(described).await, "status.description");
+        let code = u32::from(hidden.chars().next().unwrap());
+        let said = format!("\"pay\\u{code:04X}exe\"");
+        let yaml = format!("statuses: {{waiting: {{label: {said}}}}}");
+        let json = format!("{{\"statuses\": {{\"waiting\": {{\"label\": {said}}}}}}}");
+        for (document, format) in [(yaml, WorkflowFormat::Yaml), (json, WorkflowFormat::Json)] {
+            let merged = v1::ApplyWorkflowRequest {
+                mode: v1::ApplyMode::Merge.into(),
+                ..shop.document(&document, format)
+            };
+            let refusal = invalid(shop.workflows().apply_workflow(merged).await, "document");
+            let character = format!("U+{code:04X} at character 4");
+            assert!(refusal.message.contains(&character), "{refusal:?}");
+        }
+    }
+    assert_eq!(shop.definition().await, before);
+    // Joiners and marks belong to some scripts.
+    let joined = v1::OrderStatus {
+        code: "s".into(),
+        label: "می\u{200c}خواهم".into(),
+        ..Default::default()
+    };
+    shop.create_status(joined).await.unwrap();
 }

@@ -16,6 +16,7 @@ on_each_database!(
     a_hold_stops_the_clock,
     a_new_timer_counts_for_orders_that_wait_already,
     what_is_due_while_the_server_is_down_happens_once,
+    the_customer_reads_what_time_does,
 );
 
 /// An order that is not paid goes after a moment.
@@ -166,5 +167,53 @@ async fn what_is_due_while_the_server_is_down_happens_once(backend: Backend) {
         }
         let order = shop.get(&id).await;
         assert_eq!((standing(&order), order.version), (("gone", "gone"), 2));
+    }
+}
+
+async fn the_customer_reads_what_time_does(backend: Backend) {
+    let world = World::on(backend).await;
+    let clients = world.server().clients();
+    let told = workflow("300ms").replace(
+        "expire: {label: Expire,",
+        "expire: {label: Expire, visible_to_customer: true, notify_customer: true,",
+    );
+    let shop = apply(&clients, &fresh_code(), &told).await;
+    let mut watcher = Watcher::of(&shop).await;
+    shop.place("left", &[]).await;
+    watcher.until_sequence("left", 2).await;
+    let entry = shop.entries("left").await.pop().unwrap();
+    assert_eq!(
+        (
+            entry.kind(),
+            entry.visible_to_customer,
+            entry.notify_customer
+        ),
+        (EntryKind::Transitioned, true, true)
+    );
+    // A hold that ends by itself tells what its call told.
+    let shop = apply(&clients, &fresh_code(), &workflow("1h")).await;
+    let mut watcher = Watcher::of(&shop).await;
+    for (id, visible) in [("seen", true), ("unseen", false)] {
+        let order = shop.place(id, &[]).await;
+        let hold = v1::HoldOrderRequest {
+            workflow: shop.workflow(),
+            order_id: id.into(),
+            expire_time: Some(soon(time_of(&order) + Duration::from_secs(1))),
+            visible_to_customer: visible,
+            notify_customer: visible,
+            ..Default::default()
+        };
+        shop.orders().hold_order(hold).await.unwrap();
+        watcher.until_sequence(id, 3).await;
+        let entries = shop.entries(id).await;
+        let released = &entries[2];
+        assert_eq!(
+            (
+                released.kind(),
+                released.visible_to_customer,
+                released.notify_customer
+            ),
+            (EntryKind::Released, visible, visible)
+        );
     }
 }

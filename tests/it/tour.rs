@@ -150,7 +150,8 @@ async fn automatic_entries_point_at_their_cause(backend: Backend) {
         recorded.lines,
         [v1::OperationLine {
             line_id: "shirt".into(),
-            quantity: "1".into()
+            quantity: "1".into(),
+            returned: String::new(),
         }]
     );
     assert_eq!(shop.entries("1").await[3..], invoiced.entries);
@@ -163,13 +164,19 @@ async fn nothing_moves_a_closed_order(backend: Backend) {
     shop.record("1", "refund", &[]).await.unwrap();
     let closed = shop.get("1").await;
     assert_eq!(standing(&closed), ("closed", "closed"));
-    for operation in ["invoice", "ship", "refund", "cancel", "pay", "edit"] {
+    for operation in ["invoice", "ship", "cancel", "edit"] {
         refused(
             shop.record("1", operation, &[]).await,
             Code::FailedPrecondition,
             "ORDER_TERMINAL",
         );
     }
+    // Late money may still be recorded there; nothing was paid that could go back.
+    refused(
+        shop.record("1", "refund", &[]).await,
+        Code::FailedPrecondition,
+        "NOTHING_TO_DO",
+    );
     for transition in ["cancel", "accept_payment", "deny_payment", "flag_fraud"] {
         refused(
             shop.take("1", transition).await,
@@ -300,17 +307,15 @@ async fn canceling_closes_what_is_open(backend: Backend) {
     let world = World::on(backend).await;
     let shop = world.shop("magento").await;
     shop.place("1", &[("shirt", "3")]).await;
-    shop.record("1", "invoice", &[("shirt", "1")])
-        .await
-        .unwrap();
     let canceled = shop.take("1", "cancel").await.unwrap();
     let order = canceled.order.unwrap();
     assert_eq!(
         (
             order.state.as_str(),
-            order.lines[0].quantity_canceled.as_str()
+            order.lines[0].quantity_canceled.as_str(),
+            order.total_due
         ),
-        ("canceled", "2")
+        ("canceled", "3", 0)
     );
     assert_eq!(
         canceled.entries.len(),
@@ -321,14 +326,28 @@ async fn canceling_closes_what_is_open(backend: Backend) {
         matches!(&canceled.entries[0].detail, Some(Detail::Recorded(r)) if r.operation == "cancel")
     );
 
-    shop.place("2", &[("shirt", "1")]).await;
-    shop.record("2", "invoice", &[]).await.unwrap();
+    // What is invoiced stands in its way; the rest is canceled by the operation.
+    shop.place("2", &[("shirt", "3")]).await;
+    shop.record("2", "invoice", &[("shirt", "1")])
+        .await
+        .unwrap();
     let refusal = refused(
         shop.take("2", "cancel").await,
         Code::FailedPrecondition,
         "GUARD_REFUSED",
     );
     assert_eq!(refusal.particular("transition"), "cancel");
+    let rest = shop.record("2", "cancel", &[]).await.unwrap();
+    let rest = rest.order.unwrap();
+    assert_eq!(
+        (
+            rest.state.as_str(),
+            rest.lines[0].quantity_canceled.as_str()
+        ),
+        ("processing", "2")
+    );
+    let shipped = shop.record("2", "ship", &[]).await.unwrap();
+    assert_eq!(shipped.order.unwrap().state, "complete");
 
     // Line by line, the last one cancels the order.
     shop.place("3", &[("shirt", "1"), ("mug", "1")]).await;

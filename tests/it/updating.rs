@@ -7,7 +7,7 @@ use waymark_tests::{
     refusal::invalid,
     refused,
     replay::{facts, replay},
-    shop::mask,
+    shop::{mask, person},
 };
 
 use crate::{bench, orders::full};
@@ -16,6 +16,9 @@ on_each_database!(
     fields_are_updated_by_mask,
     maps_are_merged_without_a_mask,
     lines_are_edited_where_the_state_allows,
+    an_order_may_be_read_changed_and_sent_back,
+    what_an_update_cannot_do_is_refused_by_name,
+    an_update_that_changes_nothing_writes_nothing,
 );
 
 const FAILED: Code = Code::FailedPrecondition;
@@ -246,4 +249,179 @@ async fn lines_are_edited_where_the_state_allows(backend: Backend) {
     );
     assert_eq!(refusal.particular("operation"), "edit");
     assert_eq!(replay(&shop.entries("1").await), facts(shop.get("1").await));
+}
+
+/// An order of which something was done, on hold.
+async fn moved(shop: &Shop, id: &str) -> v1::Order {
+    shop.create(full(shop, id)).await.unwrap();
+    shop.record(id, "pay", &[]).await.unwrap();
+    let line = shop.get(id).await.lines[0].id.clone();
+    shop.record(id, "invoice", &[(&line, "1")]).await.unwrap();
+    shop.take(id, "begin").await.unwrap();
+    let hold = v1::HoldOrderRequest {
+        workflow: shop.workflow(),
+        order_id: id.into(),
+        reason: "Address is being checked".into(),
+        actor: Some(person("anna", &["clerk"])),
+        visible_to_customer: true,
+        ..Default::default()
+    };
+    let placed = shop.orders().hold_order(hold).await.unwrap();
+    placed.into_inner().order.unwrap()
+}
+
+async fn send(shop: &Shop, order: v1::Order) -> Result<v1::UpdateOrderResponse, tonic::Status> {
+    let answer = shop.orders().update_order(update(shop, order, &[])).await;
+    answer.map(tonic::Response::into_inner)
+}
+
+async fn an_order_may_be_read_changed_and_sent_back(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    let read = moved(&shop, "1").await;
+    let (state, status) = ("held".to_owned(), "parked".to_owned());
+    assert_eq!((&read.state, &read.status), (&state, &status));
+    // `begin` led to a state that allows no edit; lines and total are sent back with the rest.
+    let mut changed = read.clone();
+    changed.attributes.insert("shelf".into(), "7".into());
+    let answer = send(&shop, changed).await.unwrap();
+    assert_eq!(answer.entries.len(), 1);
+    let after = answer.order.unwrap();
+    let expected = v1::Order {
+        version: read.version + 1,
+        attributes: after.attributes.clone(),
+        update_time: after.update_time,
+        ..read.clone()
+    };
+    assert_eq!(after, expected);
+    assert_eq!(after.attributes["shelf"], "7");
+    // What was read is old by now.
+    let refusal = refused(
+        send(&shop, read.clone()).await,
+        Code::Aborted,
+        "VERSION_MISMATCH",
+    );
+    assert_eq!(refusal.particular("current"), after.version.to_string());
+    let other = v1::UpdateOrderRequest {
+        expected_version: after.version,
+        ..update(&shop, read, &[])
+    };
+    invalid(shop.orders().update_order(other).await, "order.version");
+    // Reckoned fields are never compared.
+    let reckoned = v1::Order {
+        status_label: "anything".into(),
+        visible_on_storefront: !after.visible_on_storefront,
+        allowed_operations: vec!["anything".into()],
+        update_time: after.create_time,
+        status_time: after.create_time,
+        ..after.clone()
+    };
+    assert_eq!(send(&shop, reckoned).await.unwrap().order, Some(after));
+    assert_eq!(replay(&shop.entries("1").await), facts(shop.get("1").await));
+}
+
+type Change = fn(&mut v1::Order);
+
+async fn what_an_update_cannot_do_is_refused_by_name(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    let read = moved(&shop, "1").await;
+    let wrong: [(&str, Change); 10] = [
+        ("order.state", |order| order.state = "finish".into()),
+        ("order.status", |order| order.status = "done".into()),
+        ("order.currency", |order| order.currency = "USD".into()),
+        ("order.total_paid", |order| order.total_paid -= 1),
+        ("order.total_refunded", |order| order.total_refunded = 1),
+        ("order.holds", |order| order.holds[0].reason = "none".into()),
+        ("order.return_state", |order| {
+            order.return_state = "start".into();
+        }),
+        ("order.return_status", |order| {
+            order.return_status = "fresh".into();
+        }),
+        ("order.create_time", |order| {
+            order.create_time = Some(prost_types::Timestamp::default());
+        }),
+        ("order.lines[0].quantity_shipped", |order| {
+            order.lines[0].quantity_shipped = "1".into();
+        }),
+    ];
+    for (field, change) in wrong {
+        let mut order = read.clone();
+        change(&mut order);
+        let refusal = invalid(send(&shop, order).await, field);
+        assert_eq!(refusal.violations.len(), 1, "{refusal:?}");
+        assert!(refusal.message.starts_with(field), "{refusal:?}");
+    }
+    // As a stranger tries to move an order.
+    let first_try = v1::Order {
+        id: "1".into(),
+        state: "finish".into(),
+        status: "done".into(),
+        currency: "USD".into(),
+        total_paid: 100,
+        ..Default::default()
+    };
+    let refusal = invalid(send(&shop, first_try).await, "order.state");
+    let fields: Vec<_> = refusal
+        .violations
+        .iter()
+        .map(|(field, _)| field.as_str())
+        .collect();
+    assert_eq!(
+        fields,
+        [
+            "order.state",
+            "order.status",
+            "order.currency",
+            "order.total_paid"
+        ]
+    );
+    let words = "is changed by steps of the workflow only";
+    assert_eq!(refusal.violations[0].1, words);
+    assert_eq!(shop.get("1").await, read, "nothing happened");
+}
+
+async fn an_update_that_changes_nothing_writes_nothing(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    let before = moved(&shop, "1").await;
+    let entries = shop.entries("1").await;
+    let same = || v1::UpdateOrderRequest {
+        request_id: "sync".into(),
+        ..update(&shop, before.clone(), &[])
+    };
+    let everything = v1::UpdateOrderRequest {
+        update_mask: Some(mask(&["*"])),
+        ..same()
+    };
+    let dry = v1::UpdateOrderRequest {
+        validate_only: true,
+        ..same()
+    };
+    // Its id is free again each time, whatever it is used for.
+    for request in [same(), same(), everything, dry] {
+        let answer = shop
+            .orders()
+            .update_order(request)
+            .await
+            .unwrap()
+            .into_inner();
+        let expected = v1::UpdateOrderResponse {
+            order: Some(before.clone()),
+            ..Default::default()
+        };
+        assert_eq!(answer, expected);
+    }
+    assert_eq!(shop.entries("1").await, entries);
+    let told = v1::UpdateOrderRequest {
+        comment: "looked at it".into(),
+        ..same()
+    };
+    let told = shop.orders().update_order(told).await.unwrap().into_inner();
+    assert_eq!(
+        (told.entries.len(), told.order.unwrap().version),
+        (1, before.version + 1)
+    );
+    assert_eq!(told.entries[0].kind(), v1::EntryKind::Updated);
 }

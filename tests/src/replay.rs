@@ -16,6 +16,7 @@ pub fn replay(entries: &[v1::HistoryEntry]) -> v1::Order {
         panic!("the first entry creates: {first:?}");
     };
     let mut order = facts((**order).clone());
+    let mut credited = 0;
     stamp(&mut order, first);
     order.create_time = first.create_time;
     for (place, entry) in rest.iter().enumerate() {
@@ -25,8 +26,28 @@ pub fn replay(entries: &[v1::HistoryEntry]) -> v1::Order {
             "sequences have no gaps"
         );
         apply(&mut order, entry);
+        credited += credit(entry);
     }
+    let owed = (order.grand_total - order.total_canceled - credited).max(0);
+    let net = order.total_paid - order.total_refunded;
+    order.total_due = (owed - net).max(0);
+    order.total_overpaid = (net - owed).max(0);
     order
+}
+
+/// How much less is owed after the entry, since it was refunded.
+fn credit(entry: &v1::HistoryEntry) -> i64 {
+    match &entry.detail {
+        Some(Detail::Recorded(recorded)) if recorded.effect() == OperationEffect::Refund => {
+            signed(recorded, recorded.counted_amount)
+        }
+        _ => 0,
+    }
+}
+
+/// An amount or quantity of an operation as it counts: less where it was taken back.
+fn signed(recorded: &v1::OperationRecorded, amount: i64) -> i64 {
+    if recorded.reverse { -amount } else { amount }
 }
 
 /// An order without what its history does not tell.
@@ -93,10 +114,13 @@ fn apply(order: &mut v1::Order, entry: &v1::HistoryEntry) {
 
 fn record(order: &mut v1::Order, recorded: &v1::OperationRecorded) {
     let effect = recorded.effect();
+    let counted = signed(recorded, recorded.counted_amount);
     match effect {
-        OperationEffect::Pay => order.total_paid += recorded.amount,
-        OperationEffect::Refund => order.total_refunded += recorded.amount,
-        _ => {}
+        OperationEffect::Pay => order.total_paid += signed(recorded, recorded.amount),
+        OperationEffect::Refund => order.total_refunded += signed(recorded, recorded.amount),
+        OperationEffect::Cancel => order.total_canceled += counted,
+        OperationEffect::Invoice => order.total_invoiced += counted,
+        OperationEffect::None | OperationEffect::Ship | OperationEffect::Unspecified => {}
     }
     for moved in &recorded.lines {
         let line = order
@@ -111,7 +135,9 @@ fn record(order: &mut v1::Order, recorded: &v1::OperationRecorded) {
             OperationEffect::Cancel => &mut line.quantity_canceled,
             OperationEffect::None | OperationEffect::Pay | OperationEffect::Unspecified => continue,
         };
-        *quantity = write(read(quantity) + read(&moved.quantity));
+        *quantity = write(read(quantity) + signed(recorded, read(&moved.quantity)));
+        let returned = signed(recorded, read(&moved.returned));
+        line.quantity_returned = write(read(&line.quantity_returned) + returned);
     }
 }
 
@@ -179,6 +205,12 @@ fn lines(text: &str) -> Vec<v1::OrderLine> {
                     .get("is_virtual")
                     .and_then(Value::as_bool)
                     .unwrap_or_default(),
+                quantity_returned: quantity("quantity_returned"),
+                // Whole numbers of 64 bits are texts in the JSON form of protobuf.
+                total: line
+                    .get("total")
+                    .and_then(Value::as_str)
+                    .map(|total| total.parse().expect("money is a number")),
             }
         })
         .collect()

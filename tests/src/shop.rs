@@ -478,6 +478,7 @@ pub fn moved(line: &str, quantity: &str) -> v1::OperationLine {
     v1::OperationLine {
         line_id: line.to_owned(),
         quantity: quantity.to_owned(),
+        returned: String::new(),
     }
 }
 

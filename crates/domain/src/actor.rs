@@ -45,6 +45,19 @@ impl Actor {
         Self::of_kind(ActorKind::System)
     }
 
+    /// What it is called in a sentence: its id, or what sort of actor it is.
+    pub fn name(&self) -> &str {
+        if !self.id.is_empty() {
+            return self.id.as_str();
+        }
+        match self.kind {
+            ActorKind::User => "a user",
+            ActorKind::Integration => "an integration",
+            ActorKind::Customer => "the customer",
+            ActorKind::System => "the system",
+        }
+    }
+
     fn of_kind(kind: ActorKind) -> Self {
         Self {
             kind,

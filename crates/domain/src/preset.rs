@@ -76,4 +76,6 @@ impl Preset {
 }
 
 #[cfg(test)]
+mod field_tests;
+#[cfg(test)]
 mod tests;

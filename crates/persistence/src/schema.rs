@@ -43,6 +43,7 @@ diesel::table! {
         update_time -> BigInt,
         on_create -> Text,
         on_comment -> Text,
+        overpayment -> Text,
     }
 }
 
@@ -111,6 +112,9 @@ diesel::table! {
         update_time -> BigInt,
         trigger_after -> Nullable<Text>,
         actions -> Text,
+        reverse -> Bool,
+        visible_to_customer -> Bool,
+        notify_customer -> Bool,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use waymark_domain::value::Invalid;
+use waymark_domain::value::{Invalid, sentence};
 
 /// How many violations one answer lists.
 pub(crate) const VIOLATIONS_MAX: usize = 20;
@@ -123,6 +123,9 @@ pub enum MaskProblem {
     /// There is no such path.
     #[error("is unknown")]
     Unknown,
+    /// It is the JSON name of this path.
+    #[error("is spelled `{0}`")]
+    Spelled(&'static str),
     /// It never changes.
     #[error("is immutable")]
     Immutable,
@@ -185,7 +188,7 @@ impl fmt::Display for InvalidRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (index, FieldViolation { field, problem }) in self.violations.iter().enumerate() {
             let separator = if index == 0 { "" } else { "; " };
-            write!(f, "{separator}{field} {problem}")?;
+            write!(f, "{separator}{}", sentence(field, &problem.to_string()))?;
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 
 use std::{future::Future, sync::Arc};
 
+use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_delivery::WebhookSettings;
 use waymark_domain::value::WorkflowCode;
@@ -37,6 +38,8 @@ pub struct App {
     pub(crate) wake: Wake,
     pub(crate) carrier: Arc<Carrier>,
     pub(crate) trials: Trials,
+    /// Held while the first link of an order is made, so that mails that are sent at once share it.
+    pub(crate) linking: Mutex<()>,
 }
 
 impl App {

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, runtime::Handle, task::JoinHandle, time::sleep};
+use tokio::{net::TcpListener, runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
@@ -10,7 +10,7 @@ use tower::{
     Layer,
     util::{MapResponseLayer, option_layer},
 };
-use waymark_persistence::{Clock, Error, StorageState, Store};
+use waymark_persistence::{Clock, DatabaseUrl, Error, StorageState, Store};
 use waymark_proto::v1;
 
 use crate::{
@@ -28,7 +28,7 @@ use crate::{
     preset::{self, PresetError},
     reader::Reader,
     services,
-    settings::{FeedSettings, HistorySettings, Origin},
+    settings::{FeedSettings, HistorySettings, Origin, ServerSettings},
     signals::Stop,
     telemetry::CallLog,
     threads,
@@ -148,19 +148,7 @@ impl Server {
                 error => StartError::Store(error),
             })?;
         tracing::info!(database.url = %url, partitions = store.partition_count().get(), "opened the database");
-        let mut loaded = None;
-        if let Some(name) = &settings.server.preset
-            && preset::load(&store, name, &settings.server.default_workflow).await?
-        {
-            loaded = Some(name.as_str());
-        }
-        if store.is_new() {
-            tracing::warn!(
-                database.url = %url,
-                preset.name = loaded.unwrap_or("none"),
-                "made a new database, since there was none at this place; with create_database=false, none is made"
-            );
-        }
+        load_preset(&store, &settings.server, &url).await?;
         let address = settings.server.listen;
         let refused = |source| StartError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(refused)?;
@@ -184,6 +172,7 @@ impl Server {
             background: Background::start().map_err(StartError::Thread)?,
             kept: Arc::default(),
             trials: Trials::new(settings.dispatch.in_flight_max),
+            linking: Mutex::default(),
             committer,
             log,
             default_workflow: settings.server.default_workflow,
@@ -321,6 +310,28 @@ fn tailer(app: &App, vitals: &Arc<Vitals>, history: HistorySettings) -> Tailer {
         poll_interval: history.poll_interval,
         push_interval: history.push_interval,
     }
+}
+
+/// Loads the preset that the settings name into a store that lacks it, and tells of a new database.
+async fn load_preset(
+    store: &Store,
+    settings: &ServerSettings,
+    url: &DatabaseUrl,
+) -> Result<(), StartError> {
+    let mut loaded = None;
+    if let Some(name) = &settings.preset
+        && preset::load(store, name, &settings.default_workflow).await?
+    {
+        loaded = Some(name.as_str());
+    }
+    if store.is_new() {
+        tracing::warn!(
+            database.url = %url,
+            preset.name = loaded.unwrap_or("none"),
+            "made a new database, since there was none at this place; with create_database=false, none is made"
+        );
+    }
+    Ok(())
 }
 
 /// Takes the port for feeds, where they are on.

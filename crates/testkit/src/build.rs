@@ -78,6 +78,7 @@ pub fn new_order(id: &str) -> NewOrder {
         name: ProductName::new("Mug").unwrap(),
         ordered: Quantity::whole(2).unwrap(),
         is_virtual: false,
+        total: None,
     };
     NewOrder {
         workflow: order_workflow(),
@@ -172,6 +173,7 @@ pub fn record(id: &str, operation: &str) -> Step {
             operation,
             lines: OperationLines::AllLeft,
             amount: None,
+            reverse: false,
         },
     )
 }

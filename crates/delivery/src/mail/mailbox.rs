@@ -16,8 +16,13 @@ pub enum InvalidMailbox {
     #[error("a mail address has at most {ADDRESS_BYTES_MAX} bytes")]
     TooLong,
     /// It has line breaks or other control characters.
-    #[error("a mail address has no control characters")]
-    ControlCharacter,
+    #[error("the mail address has U+{:04X} at character {position}, a control character, which is refused", u32::from(*character))]
+    ControlCharacter {
+        /// The character.
+        character: char,
+        /// Where it stands, in characters from 1.
+        position: usize,
+    },
     /// What follows the `@` is no name of a domain.
     #[error("`{domain}` is no domain")]
     Domain {
@@ -79,8 +84,12 @@ fn parse(address: &str) -> Result<Address, InvalidMailbox> {
     if address.len() > ADDRESS_BYTES_MAX {
         return Err(InvalidMailbox::TooLong);
     }
-    if address.contains(char::is_control) {
-        return Err(InvalidMailbox::ControlCharacter);
+    let mut numbered = address.chars().zip(1_usize..);
+    if let Some((character, position)) = numbered.find(|(character, _)| character.is_control()) {
+        return Err(InvalidMailbox::ControlCharacter {
+            character,
+            position,
+        });
     }
     let syntax = |source| InvalidMailbox::Syntax {
         address: address.to_owned(),
@@ -133,6 +142,11 @@ mod tests {
         }
         let long = format!("{}@shop.example", "a".repeat(250));
         assert_eq!(Mailbox::new("", &long), Err(InvalidMailbox::TooLong));
+        let problem = Mailbox::new("", "anna\r@shop.example").unwrap_err();
+        assert_eq!(
+            problem.to_string(),
+            "the mail address has U+000D at character 5, a control character, which is refused"
+        );
     }
 
     #[test]

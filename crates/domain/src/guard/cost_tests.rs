@@ -51,6 +51,9 @@ impl Largest {
                 placed_by: Actor::system(),
                 place_time: Timestamp::default(),
                 expire_time: None,
+                status: None,
+                visible_to_customer: false,
+                notify_customer: false,
             })
             .collect();
         let roles = (0..64).map(|number| Role::new(&long(64, number)).unwrap());
@@ -302,7 +305,7 @@ fn a_stored_guard_that_no_longer_passes_refuses_with_what_is_wrong() {
     for (text, named) in [
         ("size(order.lines + order.lines) > 0", "must not join lists"),
         ("order.nothing == 1", "knows no field order.nothing"),
-        ("\u{1}", "control characters"),
+        ("\u{1}", "U+0001 at character 1 is a control character"),
         (&"x".repeat(2_000), "at most 1000 characters"),
     ] {
         let guard = Guard::of_stored(&Expression::of_stored(text), Scope::Order);

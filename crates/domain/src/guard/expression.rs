@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Invalid;
+use crate::value::{Invalid, no_controls_in_lines};
 
 const EXPRESSION_CHARACTERS_MAX: usize = 1_000;
 
@@ -24,12 +24,7 @@ impl Expression {
         if text.trim().is_empty() {
             return Err(Invalid::Empty);
         }
-        if text
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-        {
-            return Err(Invalid::ControlCharacter);
-        }
+        no_controls_in_lines(text)?;
         if characters > EXPRESSION_CHARACTERS_MAX {
             return Err(Invalid::TooLong {
                 max: EXPRESSION_CHARACTERS_MAX,

@@ -22,8 +22,8 @@ use super::{
 use crate::{
     actor::{Actor, ActorKind},
     history::Entry,
-    order::{Customer, Hold, Line, Order, Progress},
-    value::{Comment, Metadata, Money, Timestamp},
+    order::{Customer, Hold, Line, Order, Progress, Units},
+    value::{Comment, Metadata, Money, Quantity, Timestamp},
     workflow::Workflow,
 };
 
@@ -42,7 +42,8 @@ pub struct Facts<'a> {
     pub metadata: &'a Metadata,
     /// The instant of the step.
     pub now: Timestamp,
-    /// The entry that sets an action off; none where a step is still to be judged.
+    /// The entry that sets an action off; of a guard, the entry of the call. None where nothing
+    /// is written yet.
     pub entry: Option<&'a Entry>,
 }
 
@@ -66,6 +67,7 @@ pub(crate) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)>
             "request",
             map(&uses.request, |field| match field {
                 "metadata" => texts(facts.metadata.as_map()),
+                "reverse" => Value::Bool(takes_back(facts)),
                 _ => text(facts.comment.as_str()),
             }),
         ));
@@ -109,6 +111,7 @@ pub(super) fn variables<'a>(
         let (comment, metadata) = (facts.comment.as_str(), facts.metadata.as_map());
         let fields = with_fields(&uses.request, |field| match field {
             "metadata" => Box::new(Fields::Texts(metadata)),
+            "reverse" => evaluated(Value::Bool(takes_back(facts))),
             _ => Box::new(CelString::from(comment)),
         });
         variables.push(("request", fields));
@@ -194,7 +197,10 @@ fn order(
         "grand_total" => money(order.grand_total),
         "total_paid" => money(order.total_paid),
         "total_refunded" => money(order.total_refunded),
+        "total_canceled" => money(order.total_canceled),
+        "total_invoiced" => money(order.total_invoiced),
         "total_due" => money(progress.total_due()),
+        "total_overpaid" => money(progress.total_overpaid()),
         "store_view" => text(order.store_view.as_ref().map_or("", |s| s.as_str())),
         "customer" => customer(&order.customer),
         "attributes" => texts(order.attributes.as_map()),
@@ -211,10 +217,30 @@ fn order(
         "fully_invoiced" => Value::Bool(progress.fully_invoiced()),
         "fully_shipped" => Value::Bool(progress.fully_shipped()),
         "fully_refunded" => Value::Bool(progress.fully_refunded()),
+        "fully_canceled" => Value::Bool(progress.fully_canceled()),
+        "fully_paid" => Value::Bool(progress.fully_paid()),
+        "overpaid" => Value::Bool(progress.overpaid()),
+        "units_ordered" => units(progress, |units| units.ordered),
+        "units_invoiced" => units(progress, |units| units.invoiced),
+        "units_shipped" => units(progress, |units| units.shipped),
+        "units_refunded" => units(progress, |units| units.refunded),
+        "units_canceled" => units(progress, |units| units.canceled),
+        "units_returned" => units(progress, |units| units.returned),
         "is_virtual" => Value::Bool(progress.is_virtual()),
         // The check has refused every other name.
         _ => Value::Null,
     }
+}
+
+/// A quantity of all lines together.
+fn units(progress: &Progress<'_>, of: impl Fn(&Units) -> Quantity) -> Value {
+    Value::Float(progress.sum(of).to_f64())
+}
+
+/// Whether the call takes back what an operation recorded.
+fn takes_back(facts: &Facts<'_>) -> bool {
+    let recorded = facts.entry.and_then(|entry| entry.detail.recorded());
+    recorded.is_some_and(|recorded| recorded.reverse)
 }
 
 fn line(line: &Line, field: &str) -> Value {
@@ -320,13 +346,17 @@ pub(super) fn sample(uses: &Uses) -> Vec<(&'static str, Value)> {
     let line = map(&uses.line, |field| match field {
         "is_virtual" => Value::Bool(false),
         "id" | "sku" | "name" => text("sample"),
+        "total" => Value::Int(1),
         _ => Value::Float(1.0),
     });
     let order = map(&uses.order, |field| match field {
         "lines" => Value::List(Arc::new(vec![line.clone()])),
         "holds" => Value::List(Arc::new(Vec::new())),
         "allowed_operations" => Value::List(Arc::new(vec![text("sample")])),
-        "version" | "grand_total" | "total_paid" | "total_refunded" | "total_due" => Value::Int(1),
+        "version" | "grand_total" | "total_paid" | "total_refunded" | "total_canceled"
+        | "total_invoiced" | "total_due" | "total_overpaid" => Value::Int(1),
+        "units_ordered" | "units_invoiced" | "units_shipped" | "units_refunded"
+        | "units_canceled" | "units_returned" => Value::Float(1.0),
         "customer" => customer(&Customer::default()),
         "attributes" => texts(&BTreeMap::new()),
         "create_time" | "update_time" | "status_time" => instant.clone(),
@@ -337,6 +367,7 @@ pub(super) fn sample(uses: &Uses) -> Vec<(&'static str, Value)> {
     let actor = map(&uses.actor, |field| actor(&Actor::system(), field));
     let request = map(&uses.request, |field| match field {
         "metadata" => texts(&BTreeMap::new()),
+        "reverse" => Value::Bool(false),
         _ => text("sample"),
     });
     let entry = map(&uses.entry, |field| match field {

@@ -27,6 +27,7 @@ pub(super) enum Fields<'a> {
 pub(super) enum Field<'a> {
     Text(&'a str),
     Number(f64),
+    Amount(i64),
     Flag(bool),
 }
 
@@ -56,6 +57,9 @@ pub(super) fn line_field<'a>(line: &'a Line, field: &str) -> Option<Field<'a>> {
         "quantity_shipped" => Field::Number(line.shipped.to_f64()),
         "quantity_refunded" => Field::Number(line.refunded.to_f64()),
         "quantity_canceled" => Field::Number(line.canceled.to_f64()),
+        "quantity_returned" => Field::Number(line.returned.to_f64()),
+        // Where it is not known, `has(line.total)` says so.
+        "total" => Field::Amount(line.total?.minor_units()),
         "is_virtual" => Field::Flag(line.is_virtual),
         _ => return None,
     })
@@ -66,6 +70,7 @@ impl From<Field<'_>> for Value {
         match field {
             Field::Text(text) => text.into(),
             Field::Number(number) => Self::Float(number),
+            Field::Amount(amount) => Self::Int(amount),
             Field::Flag(flag) => Self::Bool(flag),
         }
     }
@@ -79,6 +84,7 @@ impl<'a> Field<'a> {
         match self {
             Self::Text(text) => Box::new(CelString::from(text)),
             Self::Number(number) => Box::new(CelDouble::from(number)),
+            Self::Amount(amount) => Box::new(CelInt::from(amount)),
             Self::Flag(flag) => Box::new(CelBool::from(flag)),
         }
     }

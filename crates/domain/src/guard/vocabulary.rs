@@ -145,8 +145,8 @@ const ROLE: u64 = 64;
 /// The most holds on an order.
 const HOLDS: u64 = crate::order::HOLDS_MAX as u64;
 
-/// What is left of a line, and of each line for each operation.
-const LEFT: Amount = Amount::bytes(6);
+/// What is left or done of a line, and what is left of each line for each operation.
+const LEFT: Amount = Amount::bytes(8);
 const LEFT_BY_OPERATION: Amount = Amount::of(Length::Operations).times(3);
 
 /// The work of binding an entry of a list of texts.
@@ -181,7 +181,10 @@ pub(super) const ORDER: &[Field] = &[
     Field::of("grand_total", Kind::Int),
     Field::of("total_paid", Kind::Int),
     Field::of("total_refunded", Kind::Int),
+    Field::of("total_canceled", Kind::Int),
+    Field::of("total_invoiced", Kind::Int),
     Field::of("total_due", Kind::Int),
+    Field::of("total_overpaid", Kind::Int),
     Field::text("store_view", CODE),
     Field::of("customer", Kind::Customer).whole(Amount::steps(40)),
     Field::shaped("attributes", texts(Length::Attributes)),
@@ -200,6 +203,15 @@ pub(super) const ORDER: &[Field] = &[
     Field::of("fully_invoiced", Kind::Bool).per_line(LEFT),
     Field::of("fully_shipped", Kind::Bool).per_line(LEFT),
     Field::of("fully_refunded", Kind::Bool).per_line(LEFT),
+    Field::of("fully_canceled", Kind::Bool).per_line(LEFT),
+    Field::of("fully_paid", Kind::Bool).whole(Amount::steps(8)),
+    Field::of("overpaid", Kind::Bool),
+    Field::of("units_ordered", Kind::Double).per_line(LEFT),
+    Field::of("units_invoiced", Kind::Double).per_line(LEFT),
+    Field::of("units_shipped", Kind::Double).per_line(LEFT),
+    Field::of("units_refunded", Kind::Double).per_line(LEFT),
+    Field::of("units_canceled", Kind::Double).per_line(LEFT),
+    Field::of("units_returned", Kind::Double).per_line(LEFT),
     Field::of("is_virtual", Kind::Bool).per_line(LEFT),
 ];
 
@@ -213,6 +225,8 @@ pub(super) const LINE: &[Field] = &[
     Field::of("quantity_shipped", Kind::Double),
     Field::of("quantity_refunded", Kind::Double),
     Field::of("quantity_canceled", Kind::Double),
+    Field::of("quantity_returned", Kind::Double),
+    Field::of("total", Kind::Int),
     Field::of("is_virtual", Kind::Bool),
 ];
 
@@ -243,6 +257,7 @@ pub(super) const ACTOR: &[Field] = &[
 pub(super) const REQUEST: &[Field] = &[
     Field::shaped("comment", Shape::text(Amount::of(Length::Comment))),
     Field::shaped("metadata", texts(Length::Metadata)),
+    Field::of("reverse", Kind::Bool),
 ];
 
 /// The fields of `entry`, of which only conditions and templates may speak.

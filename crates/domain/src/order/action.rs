@@ -4,16 +4,16 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AttributesPatch, Order, Rejection,
+    AttributesPatch, Order, Rejection, Standing,
     cascade::{Budget, system_with},
-    draft::{Addition, Draft},
-    transition::{Closed, judge, movable},
+    draft::{Addition, Draft, Told},
+    transition::{judge, movable},
     update,
 };
 use crate::{
     history::{Destination, Detail, Entry, Readers, SetOff},
     template::{Budget as TextBudget, Template},
-    value::{Comment, TransitionCode},
+    value::{Comment, TransitionCode, sentence},
     workflow::{
         ActionPath, Channel, CopyMethod, Email, Notify, Occasion, ReadyAction, Work, Writing,
     },
@@ -56,7 +56,8 @@ pub(super) fn carry_out(
 }
 
 /// What an entry is an occasion for. A hold is a pause and no leaving; only a comment that
-/// somebody makes is an occasion, so that comments cannot set off each other.
+/// somebody makes is an occasion, so that comments cannot set off each other. An operation that
+/// is taken back is none either: what it sets off would say the opposite.
 fn occasions(entry: &Entry) -> Vec<Occasion> {
     let from = entry.from.as_ref().map(|from| &from.state);
     let to = &entry.to.state;
@@ -70,7 +71,8 @@ fn occasions(entry: &Entry) -> Vec<Occasion> {
     if let Some(transition) = &entry.transition {
         occasions.push(Occasion::Transition(transition.clone()));
     }
-    if let Some(recorded) = entry.detail.recorded() {
+    let recorded = entry.detail.recorded();
+    if let Some(recorded) = recorded.filter(|recorded| !recorded.reverse) {
         occasions.push(Occasion::Operation(recorded.operation.clone()));
     }
     match entry.detail {
@@ -110,9 +112,11 @@ pub(super) fn holds(draft: &Draft<'_>, index: usize, action: &ReadyAction) -> Re
         .map_err(|error| format!("its condition: {error}"))
 }
 
-/// Where an action sends something, and what keeps it from sending all of it.
+/// Where an action of the entry with this index sends something, and what keeps it from sending
+/// all of it.
 pub(super) fn destinations(
     draft: &Draft<'_>,
+    index: usize,
     channel: &Channel,
 ) -> (Vec<Destination>, Option<&'static str>) {
     match channel {
@@ -120,7 +124,7 @@ pub(super) fn destinations(
         Channel::Publish(_) => (vec![Destination::Subject], None),
         Channel::Email(email) => {
             let asked = email.customer == Notify::Always
-                || email.customer == Notify::OnRequest && draft.context.notify_customer;
+                || email.customer == Notify::OnRequest && draft.asks_to_notify(index);
             let is_unknown = asked && draft.order.customer.email.is_empty();
             let problem = "the order has no e-mail address of its customer";
             (
@@ -132,7 +136,7 @@ pub(super) fn destinations(
 }
 
 fn send(draft: &mut Draft<'_>, index: usize, path: &ActionPath, channel: &Channel) {
-    let (destinations, problem) = destinations(draft, channel);
+    let (destinations, problem) = destinations(draft, index, channel);
     if let Some(problem) = problem {
         draft.note(index, FAILED, &format!("{path}: {problem}"));
     }
@@ -201,7 +205,10 @@ pub(super) fn written(
         } => comment(draft, index, text, texts).map(|comment| {
             Some(Addition {
                 comment,
-                visible_to_customer: *visible_to_customer,
+                told: Told {
+                    visible_to_customer: *visible_to_customer,
+                    ..Told::default()
+                },
                 ..addition(draft, Detail::Commented)
             })
         }),
@@ -224,7 +231,7 @@ fn addition(draft: &Draft<'_>, detail: Detail) -> Addition {
         to: draft.order.standing.clone(),
         transition: None,
         comment: Comment::default(),
-        visible_to_customer: false,
+        told: Told::default(),
         detail,
     }
 }
@@ -249,7 +256,7 @@ fn comment(
     texts: &mut TextBudget,
 ) -> Result<Comment, String> {
     let text = filled(draft, index, text, texts)?;
-    Comment::new(&text).map_err(|problem| format!("the comment {problem}"))
+    Comment::new(&text).map_err(|problem| sentence("the comment", &problem.to_string()))
 }
 
 /// The change of attributes; none where they are so already.
@@ -276,14 +283,14 @@ fn further_step(draft: &Draft<'_>, code: &TransitionCode) -> Result<Addition, St
     let Some(transition) = draft.workflow().transition(code) else {
         return Err(format!("there is no transition {code}"));
     };
-    match judge(draft, transition, None, &system_with(transition)) {
+    let judged = judge(draft, transition, None, &system_with(transition));
+    match judged.map_err(|closed| closed.why(transition)) {
         Ok(way) => Ok(draft.further_step(0, way)),
-        Err(Closed::Refused(refused)) => Err(refused.to_string()),
-        Err(Closed::NotDeclared) => {
-            let standing = &draft.order.standing;
+        Err(Err(refused)) => Err(refused.to_string()),
+        Err(Ok(why)) => {
+            let Standing { state, status } = &draft.order.standing;
             Err(format!(
-                "transition {code} does not start from {}/{}",
-                standing.state, standing.status
+                "transition {code} {why}, the order stands in {state}/{status}"
             ))
         }
     }

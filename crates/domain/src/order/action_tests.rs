@@ -183,7 +183,7 @@ fn an_action_takes_a_further_step_and_one_that_is_not_allowed_is_noted() {
         "{failed}"
     );
     assert!(
-        failed.contains("transition.hurry.again: transition pack does not start from work/packed"),
+        failed.contains("transition.hurry.again: transition pack starts from new, the order stands in work/packed"),
         "{failed}"
     );
 }
@@ -504,7 +504,7 @@ fn a_trial_says_what_is_in_the_way_and_judges_what_is_switched_off() {
     assert_eq!(step.written, None);
     assert_eq!(
         step.problem.as_deref(),
-        Some("transition finish does not start from new/pending")
+        Some("transition finish starts from work, the order stands in new/pending")
     );
     assert_eq!(tried("transition.pack.nothing"), None);
     assert_eq!(tried("enter.nowhere.tell"), None);

@@ -74,10 +74,10 @@ pub(super) fn run(draft: &mut Draft<'_>) -> Result<(), Rejection> {
     }
 }
 
-/// The operation that the entry with this index recorded.
+/// The operation that the entry with this index recorded. What it took back sets nothing off.
 fn recorded(draft: &Draft<'_>, index: usize) -> Option<OperationCode> {
     let recorded = draft.entries.get(index)?.detail.recorded()?;
-    Some(recorded.operation.clone())
+    (!recorded.reverse).then(|| recorded.operation.clone())
 }
 
 /// The entry that set off what follows now: the last one that says more than a comment,
@@ -106,7 +106,7 @@ fn next(draft: &mut Draft<'_>, operation: Option<&OperationCode>) -> Option<(Way
             )) => {
                 draft.note_failed_guard(&transition.code, &source.message);
             }
-            Err(Closed::Refused(_) | Closed::NotDeclared) => {}
+            Err(Closed::Refused(_) | Closed::Elsewhere | Closed::Stays) => {}
         }
     }
     None

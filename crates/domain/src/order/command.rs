@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Customer, NewLine};
+use super::{Customer, NewLine, Stated};
 use crate::{
     actor::Actor,
     value::{
@@ -76,8 +76,13 @@ pub enum Action {
         operation: OperationCode,
         /// How much of which lines.
         lines: OperationLines,
-        /// The amount of money; none for total due (pay) or nothing (others).
+        /// The amount of money; none for what is due (pay), what the lines come to (cancel,
+        /// refund) or nothing (others).
         amount: Option<Money>,
+        /// Whether what was recorded by mistake is taken back. Without lines that is all that
+        /// nothing builds on, and the amount is none for what was paid and not refunded (pay),
+        /// all (invoice) or what the lines come to (cancel, refund).
+        reverse: bool,
     },
     /// Put on hold.
     Hold {
@@ -109,7 +114,7 @@ pub enum Action {
 /// How much of which lines an operation moves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum OperationLines {
-    /// All that is left of all lines.
+    /// All that is left of all lines; an order without lines as one whole.
     AllLeft,
     /// These quantities; not empty, every line at most once, every quantity more than zero.
     Given(Vec<LineQuantity>),
@@ -124,6 +129,9 @@ pub struct LineQuantity {
     pub line_id: LineId,
     /// How much of it.
     pub quantity: Quantity,
+    /// How much of that had been shipped and came back; only of refunds.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    pub returned: Quantity,
 }
 
 /// Where a transition shall lead.
@@ -155,11 +163,14 @@ pub struct Patch {
     pub customer: CustomerPatch,
     /// The store view; `Some(None)` clears it.
     pub store_view: Option<Option<StoreView>>,
-    /// The lines. Lines that exist keep what was done with them; only where the state
-    /// allows the operation `edit`.
+    /// The lines. Lines that exist keep what was done with them. Where they are not as they
+    /// stand, only if the state allows the operation `edit`.
     pub lines: Option<Vec<NewLine>>,
-    /// The grand total; only where the state allows the operation `edit`.
+    /// The grand total. Where it is not as it stands, only if the state allows the operation
+    /// `edit`.
     pub grand_total: Option<Money>,
+    /// What is stated of fields that no update changes; none for nothing.
+    pub stated: Option<Box<Stated>>,
 }
 
 /// How attributes change.

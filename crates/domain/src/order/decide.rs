@@ -2,9 +2,11 @@
 //! says in which order they are asked.
 
 use super::{
-    Action, Command, Context, Moment, NewOrder, Order, Rejection, Standing, Wait, cascade,
+    Action, Command, Context, Credits, Moment, NewOrder, Order, Rejection, Standing, Wait, cascade,
     draft::Draft,
-    holding, operation, timer,
+    holding,
+    operation::{self, Asked},
+    timer,
     transition::{self, Closed},
     update,
 };
@@ -49,11 +51,16 @@ pub fn create_within(
         id: new.id.clone(),
         standing: standing.clone(),
         version: 0,
-        lines: update::new_lines(&new.lines)?,
+        lines: update::created_lines(new)?,
+        whole: None,
         currency: new.currency.clone(),
         grand_total: new.grand_total,
         total_paid: Money::ZERO,
         total_refunded: Money::ZERO,
+        total_canceled: Money::ZERO,
+        total_invoiced: Money::ZERO,
+        credited: Money::ZERO,
+        credits: Credits::default(),
         store_view: new.store_view.clone(),
         customer: new.customer.clone(),
         attributes: new.attributes.clone(),
@@ -80,7 +87,8 @@ pub fn create_within(
 }
 
 /// Decides what a command means for an order: the entry of the call and the
-/// automatic ones that it sets off, never none.
+/// automatic ones that it sets off. There are none only for an update that changes
+/// nothing and says nothing.
 ///
 /// # Errors
 /// Returns [`Rejection`] when a rule of the workflow forbids the command.
@@ -133,7 +141,15 @@ fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> 
             operation,
             lines,
             amount,
-        } => operation::record(draft, operation, lines, *amount),
+            reverse,
+        } => {
+            let asked = Asked {
+                lines,
+                amount: *amount,
+                reverse: *reverse,
+            };
+            operation::record(draft, operation, asked)
+        }
         Action::Hold {
             reason,
             status,
@@ -144,6 +160,9 @@ fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> 
         Action::Update(patch) => update::update(draft, patch),
         Action::TimeUp => timer::fire(draft),
     }?;
+    if draft.entries.is_empty() {
+        return Ok(());
+    }
     cascade::run(draft)
 }
 
@@ -185,18 +204,17 @@ pub fn available_within(
                 Ok(()) => transition::try_out(&draft, transition),
                 Err(rejection) => Err(Closed::Refused(rejection.clone())),
             };
-            (transition.code.clone(), answer)
+            (transition, answer)
         })
         .collect();
     let open = judged.iter().filter(|(_, answer)| answer.is_ok());
-    let allowed = open.map(|(code, _)| code.clone()).collect();
-    let not_allowed = transition::none_leads_there(&draft, allowed);
-    let told = judged.into_iter().map(|(code, answer)| {
-        let answer = answer.map_err(|closed| match closed {
-            Closed::NotDeclared => not_allowed.clone(),
-            Closed::Refused(rejection) => rejection,
-        });
-        (code, answer)
+    let allowed: Vec<_> = open
+        .map(|(transition, _)| transition.code.clone())
+        .collect();
+    let told = judged.into_iter().map(|(transition, answer)| {
+        let answer =
+            answer.map_err(|closed| closed.into_rejection(&draft, transition, || allowed.clone()));
+        (transition.code.clone(), answer)
     });
     told.collect()
 }

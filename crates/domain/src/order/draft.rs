@@ -1,14 +1,32 @@
 //! A step in the making: the order as the step has changed it so far, and the
 //! entries that the step will leave.
 
-use super::{Context, Moment, Order, Rejection, Standing, evolve::apply, transition::Way};
+use super::{
+    Context, Hold, Moment, Order, Rejection, Standing, evolve::apply, shares, transition::Way,
+};
 use crate::{
     actor::Actor,
     guard::{CostBudget, Facts},
     history::{Detail, Entry},
     value::{Comment, Metadata, Timestamp, TransitionCode},
-    workflow::{ActionPath, Graph, State, Workflow},
+    workflow::{ActionPath, Graph, State, Transition, Workflow},
 };
+
+/// Whether the customer may read of something, and whether that asks to tell them.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Told {
+    pub(super) visible_to_customer: bool,
+    pub(super) notify_customer: bool,
+}
+
+/// What makes a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Maker {
+    /// A call, which says for all of the step what the customer is told.
+    Call,
+    /// Time, whose transitions say it for themselves.
+    Time,
+}
 
 /// An entry that Waymark adds by itself.
 pub(super) struct Addition {
@@ -19,7 +37,7 @@ pub(super) struct Addition {
     pub(super) to: Standing,
     pub(super) transition: Option<TransitionCode>,
     pub(super) comment: Comment,
-    pub(super) visible_to_customer: bool,
+    pub(super) told: Told,
     pub(super) detail: Detail,
 }
 
@@ -31,12 +49,33 @@ pub(super) struct Draft<'a> {
     pub(super) entries: Vec<Entry>,
     /// What guards may cost from here on, whatever else is tried beside this draft.
     pub(super) budget: &'a CostBudget,
+    /// What the customer is told of the step as a whole.
+    told: Told,
+    maker: Maker,
     moment: Moment,
 }
 
 /// The work of copying an order, as steps of a guard's evaluation, and of each of its lines.
 const FORK_STEPS: u64 = 50;
 const FORK_STEPS_PER_LINE: u64 = 1;
+
+impl Told {
+    /// What a transition says of a step that no call makes.
+    pub(super) fn of(transition: &Transition) -> Self {
+        Self {
+            visible_to_customer: transition.visible_to_customer,
+            notify_customer: transition.notify_customer,
+        }
+    }
+
+    /// What holds say of their release by time: what any of them says.
+    pub(super) fn of_holds(holds: &[&Hold]) -> Self {
+        Self {
+            visible_to_customer: holds.iter().any(|hold| hold.visible_to_customer),
+            notify_customer: holds.iter().any(|hold| hold.notify_customer),
+        }
+    }
+}
 
 impl<'a> Draft<'a> {
     pub(super) fn new(
@@ -52,8 +91,26 @@ impl<'a> Draft<'a> {
             order,
             entries: Vec::new(),
             budget,
+            told: Told {
+                visible_to_customer: context.visible_to_customer,
+                notify_customer: context.notify_customer,
+            },
+            maker: Maker::Call,
             moment,
         }
+    }
+
+    /// Makes it a step of time, of which the customer is told this.
+    pub(super) fn made_by_time(&mut self, told: Told) {
+        self.told = told;
+        self.maker = Maker::Time;
+    }
+
+    /// Whether an action that writes on request to the customer does so for the entry with this
+    /// index.
+    pub(super) fn asks_to_notify(&self, index: usize) -> bool {
+        let entry = self.entries.get(index);
+        self.told.notify_customer || entry.is_some_and(|entry| entry.notify_customer)
     }
 
     /// The same order with nothing written yet, to try something out; its work comes out of the
@@ -125,7 +182,8 @@ impl<'a> Draft<'a> {
             comment: &self.context.comment,
             metadata: &self.context.metadata,
             now: self.moment.time,
-            entry: None,
+            // What the call did, where it has done something already.
+            entry: self.entries.first(),
         }
     }
 
@@ -155,8 +213,8 @@ impl<'a> Draft<'a> {
             to,
             transition,
             comment: context.comment.clone(),
-            notify_customer: context.notify_customer,
-            visible_to_customer: context.visible_to_customer,
+            notify_customer: self.told.notify_customer,
+            visible_to_customer: self.told.visible_to_customer,
             actor: context.actor.clone(),
             request_id: context.request_id.clone(),
             caused_by: 0,
@@ -180,8 +238,8 @@ impl<'a> Draft<'a> {
             to: addition.to,
             transition: addition.transition,
             comment: addition.comment,
-            notify_customer: false,
-            visible_to_customer: addition.visible_to_customer,
+            notify_customer: addition.told.notify_customer,
+            visible_to_customer: addition.told.visible_to_customer,
             actor: Actor::system(),
             request_id: None,
             caused_by: addition.caused_by,
@@ -194,15 +252,26 @@ impl<'a> Draft<'a> {
     }
 
     /// A further step along a transition. The customer may read it when the customer may
-    /// read the call's own entry.
+    /// read the first entry, and in a step of time where the transition says so.
     pub(super) fn further_step(&self, caused_by: i64, way: Way) -> Addition {
+        let own = match self.maker {
+            Maker::Call => Told::default(),
+            Maker::Time => self
+                .workflow()
+                .transition(&way.transition)
+                .map(Told::of)
+                .unwrap_or_default(),
+        };
         Addition {
             caused_by,
             action: None,
             to: way.to,
             transition: Some(way.transition),
             comment: Comment::default(),
-            visible_to_customer: self.context.visible_to_customer,
+            told: Told {
+                visible_to_customer: self.told.visible_to_customer || own.visible_to_customer,
+                ..own
+            },
             detail: Detail::Transitioned(way.recorded),
         }
     }
@@ -225,6 +294,7 @@ impl<'a> Draft<'a> {
 
     fn push(&mut self, mut entry: Entry) {
         self.moment.note(&mut entry);
+        shares::note(&self.order, &mut entry);
         apply(&mut self.order, &entry);
         self.entries.push(entry);
     }

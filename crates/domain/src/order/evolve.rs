@@ -1,9 +1,9 @@
 //! Applying entries that were already accepted. Nothing here can fail.
 
-use super::{Moment, Order, Standing, Wait, moment::clock_of, timer::put_wait_right};
+use super::{Moment, Order, Standing, Units, Wait, moment::clock_of, timer::put_wait_right};
 use crate::{
     history::{Change, Detail, Entry, Recorded},
-    value::{Attributes, Timestamp},
+    value::{Attributes, Money, Quantity, Timestamp},
     workflow::Effect,
 };
 
@@ -80,18 +80,65 @@ fn stand(order: &mut Order, to: &Standing, entry: &Entry) {
     order.update_time = entry.create_time;
 }
 
-/// Moves the quantities and totals that an operation moves.
+/// Moves the quantities and totals that an operation moves, or moves them back.
 pub(super) fn record(order: &mut Order, recorded: &Recorded) {
+    move_money(order, recorded);
+    move_units(order, recorded);
+}
+
+fn move_units(order: &mut Order, recorded: &Recorded) {
+    let by: fn(Quantity, Quantity) -> Quantity = if recorded.reverse {
+        Quantity::minus
+    } else {
+        Quantity::plus
+    };
     for moved in &recorded.lines {
         if let Some(line) = order.lines.iter_mut().find(|line| line.id == moved.line_id) {
-            *line = line.clone().after(recorded.effect, moved.quantity);
+            let units = line.units();
+            line.set_moved(&units.moved(recorded.effect, moved.quantity, moved.returned, by));
         }
     }
-    match recorded.effect {
-        Effect::Pay => order.total_paid = order.total_paid.plus(recorded.amount),
-        Effect::Refund => order.total_refunded = order.total_refunded.plus(recorded.amount),
-        Effect::None | Effect::Invoice | Effect::Ship | Effect::Cancel => {}
+    if recorded.whole {
+        let units = order.whole_units();
+        let moved = units.moved(recorded.effect, Quantity::ONE, Quantity::ZERO, by);
+        order.whole = Some(moved).filter(|units| *units != Units::WHOLE);
     }
+}
+
+fn move_money(order: &mut Order, recorded: &Recorded) {
+    let Recorded {
+        amount, counted, ..
+    } = *recorded;
+    let by: fn(Money, Money) -> Money = if recorded.reverse {
+        Money::minus
+    } else {
+        Money::plus
+    };
+    match recorded.effect {
+        Effect::Pay => order.total_paid = by(order.total_paid, amount),
+        Effect::Invoice => order.total_invoiced = by(order.total_invoiced, counted),
+        Effect::Cancel => order.total_canceled = by(order.total_canceled, counted),
+        Effect::Refund => {
+            if recorded.lines.is_empty() && !recorded.whole {
+                credit(order, recorded);
+            }
+            order.total_refunded = by(order.total_refunded, amount);
+            order.credited = by(order.credited, counted);
+        }
+        Effect::None | Effect::Ship => {}
+    }
+}
+
+/// Keeps what a refund without lines gave back of an overpayment, for its reversal.
+fn credit(order: &mut Order, recorded: &Recorded) {
+    if recorded.reverse {
+        order.credits.take_back(recorded.amount);
+        return;
+    }
+    // Entries that were written before credits were kept count nothing of their amounts.
+    let overpaid = recorded.amount.minus(recorded.counted);
+    let overpaid = overpaid.min(order.total_overpaid());
+    order.credits.add(overpaid, recorded.counted);
 }
 
 fn update(order: &mut Order, change: &Change) {

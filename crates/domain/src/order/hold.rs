@@ -1,10 +1,12 @@
 //! A hold: why an order may not move.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use crate::{
     actor::Actor,
-    value::{HoldId, Reason, Timestamp},
+    value::{HoldId, Reason, StatusCode, Timestamp},
 };
 
 /// A hold that stands on an order.
@@ -22,4 +24,33 @@ pub struct Hold {
     /// When it is released by itself; none for never.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expire_time: Option<Timestamp>,
+    /// The status that it placed; none for holds that were placed before it was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<StatusCode>,
+    /// Whether the customer may read that time has released it.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub visible_to_customer: bool,
+    /// Whether its release by time asks to tell the customer.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub notify_customer: bool,
+}
+
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "the signature that serde asks for"
+)]
+fn is_false(flag: &bool) -> bool {
+    !flag
+}
+
+/// Why it was placed, which hold it is, and by whom.
+impl fmt::Display for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (id, by) = (&self.id, self.placed_by.name());
+        if self.reason.is_empty() {
+            return write!(f, "hold {id}, by {by}");
+        }
+        let reason = self.reason.as_str().replace(char::is_control, " ");
+        write!(f, "\"{reason}\" (hold {id}, by {by})")
+    }
 }

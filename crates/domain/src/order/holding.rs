@@ -1,7 +1,7 @@
 //! Placing and releasing holds.
 
 use super::{
-    HOLDS_MAX, Hold, Rejection, Standing,
+    HOLDS_MAX, Hold, Order, Rejection, Standing,
     draft::Draft,
     transition::{assigned, enterable, entry_guard},
 };
@@ -35,6 +35,9 @@ pub(super) fn hold(
         placed_by: draft.context.actor.clone(),
         place_time: draft.now(),
         expire_time,
+        status: Some(to.status.clone()),
+        visible_to_customer: draft.context.visible_to_customer,
+        notify_customer: draft.context.notify_customer,
     };
     draft.write(to, None, Detail::Held(hold));
     Ok(())
@@ -55,16 +58,35 @@ pub(super) fn release(draft: &mut Draft<'_>, hold: Option<&HoldId>) -> Result<()
     Ok(())
 }
 
-/// Releases holds that stand on the order, which returns when no other stands.
+/// Releases holds that stand on the order, which returns when no other stands, and else shows the
+/// status of the newest that does.
 pub(super) fn release_these(draft: &mut Draft<'_>, return_to: Standing, released: Vec<HoldId>) {
-    let order = &draft.order;
-    let is_last = released.len() == order.holds.len();
-    let to = if is_last {
-        return_to
-    } else {
-        order.standing.clone()
+    let stands = |hold: &&Hold| !released.contains(&hold.id);
+    let newest = draft.order.holds.iter().rfind(stands);
+    let to = match newest {
+        None => return_to,
+        Some(hold) => standing_of(draft, hold),
     };
     draft.write(to, None, Detail::Released(released));
+}
+
+/// Where an order stands while this is its newest hold. The status may have left the state since,
+/// and old holds do not say it; then the order stays as it is.
+fn standing_of(draft: &Draft<'_>, hold: &Hold) -> Standing {
+    let Standing { state, status } = draft.order.standing.clone();
+    let placed = hold.status.clone();
+    let placed = placed.filter(|placed| draft.workflow().assignment(&state, placed).is_some());
+    Standing {
+        state,
+        status: placed.unwrap_or(status),
+    }
+}
+
+/// The refusal of what a hold stands in the way of.
+pub(super) fn held(order: &Order) -> Rejection {
+    Rejection::OrderHeld {
+        holds: order.holds.iter().rev().cloned().collect(),
+    }
 }
 
 /// Refuses a status that the workflow does not have.

@@ -1,20 +1,18 @@
 //! A line of an order and the quantities that operations move.
-//!
-//! Formulas follow Magento's `Order\Item`, as restated in the project's notes on
-//! Magento, section 4.1.
 
 use serde::{Deserialize, Serialize};
 
+use super::{Counting, Units};
 use crate::{
-    value::{LineId, ProductName, Quantity, Sku},
-    workflow::{Effect, RefundedUnits},
+    value::{LineId, Money, ProductName, Quantity, Sku},
+    workflow::Effect,
 };
 
 /// A line of an order.
 ///
 /// Never more is invoiced, shipped, refunded or cancelled than was ordered:
-/// `invoiced + canceled <= ordered`, `shipped + canceled <= ordered`,
-/// `refunded <= invoiced`.
+/// `invoiced + canceled <= ordered`, `shipped + canceled <= ordered`; `refunded <= invoiced`,
+/// or where the workflow does not invoice `refunded + canceled <= ordered`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Line {
     /// Its id within the order.
@@ -39,9 +37,15 @@ pub struct Line {
     /// How much was cancelled.
     #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
     pub canceled: Quantity,
+    /// How much was shipped and came back.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    pub returned: Quantity,
     /// Whether it is never shipped.
     #[serde(default)]
     pub is_virtual: bool,
+    /// What all of it costs; none where that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub total: Option<Money>,
 }
 
 /// A line as a call states it, before anything was done.
@@ -57,6 +61,9 @@ pub struct NewLine {
     pub ordered: Quantity,
     /// Whether it is never shipped.
     pub is_virtual: bool,
+    /// What all of it costs; none where that is not known. Those of all lines together are at
+    /// most the grand total of the order.
+    pub total: Option<Money>,
 }
 
 impl Line {
@@ -71,41 +78,36 @@ impl Line {
             shipped: Quantity::ZERO,
             refunded: Quantity::ZERO,
             canceled: Quantity::ZERO,
+            returned: Quantity::ZERO,
             is_virtual: line.is_virtual,
+            total: line.total,
+        }
+    }
+
+    /// Its quantities alone.
+    pub fn units(&self) -> Units {
+        Units {
+            ordered: self.ordered,
+            invoiced: self.invoiced,
+            shipped: self.shipped,
+            refunded: self.refunded,
+            canceled: self.canceled,
+            returned: self.returned,
+            is_virtual: self.is_virtual,
         }
     }
 
     /// How much of the line an operation with this effect can still move.
-    pub fn left(&self, effect: Effect, refunded_units: RefundedUnits) -> Quantity {
-        let to_invoice = self.ordered.minus(self.canceled).minus(self.invoiced);
-        match effect {
-            Effect::None | Effect::Pay => Quantity::ZERO,
-            Effect::Invoice => to_invoice,
-            Effect::Ship if self.is_virtual => Quantity::ZERO,
-            Effect::Ship => self.undelivered(refunded_units),
-            Effect::Refund => self.invoiced.minus(self.refunded),
-            Effect::Cancel => to_invoice.min(self.undelivered(refunded_units)),
-        }
+    pub fn left(&self, effect: Effect, counting: Counting) -> Quantity {
+        self.units().left(effect, counting)
     }
 
-    /// The line after an operation with this effect moved this quantity.
-    #[must_use]
-    pub fn after(mut self, effect: Effect, quantity: Quantity) -> Self {
-        match effect {
-            Effect::None | Effect::Pay => {}
-            Effect::Invoice => self.invoiced = self.invoiced.plus(quantity),
-            Effect::Ship => self.shipped = self.shipped.plus(quantity),
-            Effect::Refund => self.refunded = self.refunded.plus(quantity),
-            Effect::Cancel => self.canceled = self.canceled.plus(quantity),
-        }
-        self
-    }
-
-    fn undelivered(&self, refunded_units: RefundedUnits) -> Quantity {
-        let rest = self.ordered.minus(self.canceled).minus(self.shipped);
-        match refunded_units {
-            RefundedUnits::StillShip => rest,
-            RefundedUnits::Fulfilled => rest.minus(self.refunded),
-        }
+    /// Takes over what operations have moved.
+    pub(super) fn set_moved(&mut self, units: &Units) {
+        self.invoiced = units.invoiced;
+        self.shipped = units.shipped;
+        self.refunded = units.refunded;
+        self.canceled = units.canceled;
+        self.returned = units.returned;
     }
 }

@@ -6,8 +6,12 @@
 mod action;
 #[cfg(test)]
 mod action_tests;
+#[cfg(test)]
+mod answer_tests;
+mod balance;
 mod cascade;
 mod command;
+mod credit;
 mod customer;
 mod decide;
 mod draft;
@@ -18,21 +22,31 @@ mod hold;
 mod holding;
 mod line;
 mod moment;
+#[cfg(test)]
+mod money_tests;
 mod operation;
 mod progress;
 mod rejection;
+#[cfg(test)]
+mod reversal_tests;
+mod shares;
 mod standing;
+mod stated;
 #[cfg(test)]
 mod tests;
 mod timer;
+#[cfg(test)]
+pub(crate) mod told;
 mod transition;
 mod trial;
+mod units;
 mod update;
 
 pub use command::{
     Action, AttributesPatch, Command, Context, CustomerPatch, LineQuantity, NewOrder,
     OperationLines, Patch, Target,
 };
+pub use credit::Credits;
 pub use customer::Customer;
 pub use decide::{available, available_within, create, create_within, decide, decide_within};
 pub use evolve::{evolve, replay};
@@ -40,11 +54,13 @@ pub use hold::Hold;
 pub use line::{Line, NewLine};
 pub use moment::Moment;
 pub use progress::Progress;
-pub use rejection::Rejection;
+pub use rejection::{NotHere, Rejection};
 pub use standing::Standing;
+pub use stated::{Fixed, FixedField, Stated, StatedLine};
 pub(crate) use timer::due_times;
 pub use timer::{Wait, due_time, wait_start};
 pub use trial::{Trial, try_action};
+pub use units::{Counting, Refundable, Units};
 
 use serde::{Deserialize, Serialize};
 
@@ -69,6 +85,9 @@ pub struct Order {
     /// What was ordered, 0 to 500 lines.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<Line>,
+    /// Of an order without lines, how far it has come as one whole; none for nowhere yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whole: Option<Units>,
     /// The currency of all its amounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
@@ -81,6 +100,19 @@ pub struct Order {
     /// What was paid back.
     #[serde(default)]
     pub total_refunded: Money,
+    /// How much of what it costs was cancelled and is not owed.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub total_canceled: Money,
+    /// What was invoiced, as far as invoices gave amounts.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub total_invoiced: Money,
+    /// How much less is owed since refunds: all of those with lines, and of those without what
+    /// exceeded an overpayment.
+    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    pub credited: Money,
+    /// What refunds without lines gave back, as far as a reversal has to know.
+    #[serde(default, skip_serializing_if = "Credits::is_empty")]
+    pub credits: Credits,
     /// Where it was placed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_view: Option<StoreView>,

@@ -1,7 +1,8 @@
 //! Recording operations: what moves, and how much of it is left.
 
 use super::{
-    Line, LineQuantity, OperationLines, Progress, Rejection, draft::Draft, transition::movable,
+    Line, LineQuantity, OperationLines, Order, Progress, Rejection, draft::Draft, shares,
+    transition::movable,
 };
 use crate::{
     history::{Detail, Recorded},
@@ -9,23 +10,38 @@ use crate::{
     workflow::{Effect, Operation},
 };
 
-/// Records an operation on an order.
+/// What a call asks to record of an operation.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Asked<'a> {
+    pub(super) lines: &'a OperationLines,
+    pub(super) amount: Option<Money>,
+    /// Whether it is taken back.
+    pub(super) reverse: bool,
+}
+
+/// The units that an operation moves.
+#[derive(Debug, Default)]
+struct Moved {
+    lines: Vec<LineQuantity>,
+    /// Whether an order without lines moves as one whole.
+    whole: bool,
+}
+
+/// Records an operation on an order, or takes back what was recorded of it.
 pub(super) fn record(
     draft: &mut Draft<'_>,
     code: &OperationCode,
-    lines: &OperationLines,
-    amount: Option<Money>,
+    asked: Asked<'_>,
 ) -> Result<(), Rejection> {
-    movable(draft)?;
-    let operation = allowed(draft, code)?;
-    let recorded = Recorded {
-        operation: operation.code.clone(),
-        effect: operation.effect,
-        lines: moved(draft, operation.effect, lines)?,
-        amount: moved_amount(draft, operation.effect, amount)?,
+    listed(draft, code)?;
+    let Some(operation) = draft.workflow().operation(code) else {
+        return Err(Rejection::OperationNotFound {
+            operation: code.clone(),
+        });
     };
-    let moves_nothing = recorded.lines.is_empty() && recorded.amount == Money::ZERO;
-    if moves_nothing && operation.effect != Effect::None {
+    stated_rightly(operation.effect, asked)?;
+    let recorded = Recording::new(draft, operation, asked).recorded()?;
+    if moves_nothing(&recorded) && operation.effect != Effect::None {
         return Err(Rejection::NothingToDo {
             operation: code.clone(),
         });
@@ -48,116 +64,305 @@ pub(super) fn known(draft: &Draft<'_>, code: &OperationCode) -> Result<(), Rejec
     }
 }
 
-/// All that is left for an operation.
-pub(super) fn all_left(draft: &Draft<'_>, operation: &Operation) -> Recorded {
+/// Refuses an operation that the present state does not list: the held one and terminal ones say
+/// what may be recorded all the same.
+pub(super) fn listed(draft: &Draft<'_>, code: &OperationCode) -> Result<(), Rejection> {
     let progress = Progress::new(draft.workflow(), &draft.order);
-    Recorded {
-        operation: operation.code.clone(),
-        effect: operation.effect,
-        lines: every_line(draft, operation.effect),
-        amount: match operation.effect {
-            Effect::Pay => progress.total_due(),
-            Effect::None | Effect::Invoice | Effect::Ship | Effect::Refund | Effect::Cancel => {
-                Money::ZERO
-            }
-        },
+    if progress.lists(code) {
+        return Ok(());
     }
+    movable(draft)?;
+    Err(Rejection::OperationNotAllowed {
+        operation: code.clone(),
+        state: draft.order.standing.state.clone(),
+        allowed: progress.allowed_operations(),
+    })
 }
 
-fn allowed<'a>(draft: &Draft<'a>, code: &OperationCode) -> Result<&'a Operation, Rejection> {
-    let state = draft
-        .state()
-        .filter(|state| state.operations.contains(code));
-    match draft.workflow().operation(code) {
-        Some(operation) if state.is_some() => Ok(operation),
-        _ => Err(Rejection::OperationNotAllowed {
-            operation: code.clone(),
-            state: draft.order.standing.state.clone(),
-            allowed: Progress::new(draft.workflow(), &draft.order).allowed_operations(),
-        }),
-    }
-}
-
-fn moved(
+/// What a transition records with its step: all that is left for an operation, or taken back all
+/// that was recorded of it; none where that is nothing.
+///
+/// # Errors
+/// Returns [`Rejection::NothingToDo`] for a cancellation that finds nothing to cancel on an order
+/// with lines, of which not all is cancelled already.
+pub(super) fn with_step(
     draft: &Draft<'_>,
-    effect: Effect,
-    lines: &OperationLines,
-) -> Result<Vec<LineQuantity>, Rejection> {
-    match lines {
-        OperationLines::AmountOnly => Ok(Vec::new()),
-        OperationLines::AllLeft => Ok(every_line(draft, effect)),
-        OperationLines::Given(_) if effect == Effect::Pay => Err(Rejection::Field {
-            field: "lines",
-            problem: Invalid::Malformed {
-                expected: "empty: a payment moves money only",
-            },
-        }),
-        OperationLines::Given(given) => {
-            given
-                .iter()
-                .try_for_each(|asked| fits(draft, effect, asked))?;
-            Ok(given.clone())
-        }
+    operation: &Operation,
+    reverse: bool,
+) -> Result<Option<Recorded>, Rejection> {
+    let effect = operation.effect;
+    if reverse && effect == Effect::None {
+        return Ok(None);
     }
-}
-
-fn every_line(draft: &Draft<'_>, effect: Effect) -> Vec<LineQuantity> {
-    let lines = draft.order.lines.iter().map(|line| LineQuantity {
-        line_id: line.id.clone(),
-        quantity: left(draft, line, effect),
-    });
-    lines.filter(|moved| !moved.quantity.is_zero()).collect()
-}
-
-/// What is left of a line when all shall be moved: nothing for operations without effect.
-fn left(draft: &Draft<'_>, line: &Line, effect: Effect) -> Quantity {
-    line.left(effect, draft.workflow().refunded_units)
-}
-
-fn fits(draft: &Draft<'_>, effect: Effect, asked: &LineQuantity) -> Result<(), Rejection> {
-    let Some(line) = draft
-        .order
-        .lines
-        .iter()
-        .find(|line| line.id == asked.line_id)
-    else {
-        return Err(Rejection::LineNotFound {
-            line: asked.line_id.clone(),
-        });
+    let progress = Progress::new(draft.workflow(), &draft.order);
+    let amount = match effect {
+        Effect::Refund if !reverse => Some(progress.total_refundable()),
+        Effect::None
+        | Effect::Invoice
+        | Effect::Ship
+        | Effect::Refund
+        | Effect::Cancel
+        | Effect::Pay => reverse.then(|| progress.money_reversible(effect)),
     };
-    let left = match effect {
-        // The quantities of an operation without effect are a note.
-        Effect::None => line.ordered,
-        Effect::Invoice | Effect::Ship | Effect::Refund | Effect::Cancel | Effect::Pay => {
-            left(draft, line, effect)
-        }
+    let asked = Asked {
+        lines: &OperationLines::AllLeft,
+        amount,
+        reverse,
     };
-    if asked.quantity > left {
-        return Err(Rejection::QuantityExceeded {
-            line: line.id.clone(),
-            left,
-            asked: asked.quantity,
+    let recorded = Recording::new(draft, operation, asked).recorded()?;
+    if effect == Effect::None || !moves_nothing(&recorded) {
+        return Ok(Some(recorded));
+    }
+    let has_lines = !draft.order.lines.is_empty();
+    if effect == Effect::Cancel && !reverse && has_lines && !progress.fully_canceled() {
+        return Err(Rejection::NothingToDo {
+            operation: operation.code.clone(),
         });
+    }
+    Ok(None)
+}
+
+fn moves_nothing(recorded: &Recorded) -> bool {
+    recorded.lines.is_empty() && !recorded.whole && recorded.amount.is_zero()
+}
+
+/// Refuses what makes no sense for an operation with this effect, whatever order it is.
+fn stated_rightly(effect: Effect, asked: Asked<'_>) -> Result<(), Rejection> {
+    let refuse = |field, expected| {
+        let problem = Invalid::Malformed { expected };
+        Err(Rejection::Field { field, problem })
+    };
+    let given: &[LineQuantity] = match asked.lines {
+        OperationLines::Given(given) => given.as_slice(),
+        OperationLines::AllLeft | OperationLines::AmountOnly => &[],
+    };
+    if effect == Effect::None && asked.reverse {
+        return refuse(
+            "reverse",
+            "false: an operation without effect moves nothing that could be taken back",
+        );
+    }
+    if effect == Effect::Pay && !given.is_empty() {
+        return refuse("lines", "empty: a payment moves money only");
+    }
+    if effect != Effect::Refund && given.iter().any(|line| !line.returned.is_zero()) {
+        return refuse(
+            "lines",
+            "without returned: only a refund has units come back",
+        );
+    }
+    if effect == Effect::Ship && asked.amount.is_some_and(|amount| !amount.is_zero()) {
+        return refuse("amount", "absent: a shipment moves no money");
     }
     Ok(())
 }
 
-fn moved_amount(
-    draft: &Draft<'_>,
-    effect: Effect,
-    amount: Option<Money>,
-) -> Result<Money, Rejection> {
-    let progress = Progress::new(draft.workflow(), &draft.order);
-    let (asked, left) = match effect {
-        Effect::Pay => (amount.unwrap_or(progress.total_due()), progress.total_due()),
-        Effect::Refund => (amount.unwrap_or_default(), progress.total_refundable()),
-        // The amount of any other operation is a note.
-        Effect::None | Effect::Invoice | Effect::Ship | Effect::Cancel => {
-            return Ok(amount.unwrap_or_default());
+/// What is about to be recorded of an operation.
+struct Recording<'a> {
+    order: &'a Order,
+    progress: Progress<'a>,
+    operation: &'a Operation,
+    asked: Asked<'a>,
+}
+
+impl<'a> Recording<'a> {
+    fn new(draft: &'a Draft<'_>, operation: &'a Operation, asked: Asked<'a>) -> Self {
+        Self {
+            order: &draft.order,
+            progress: Progress::new(draft.workflow(), &draft.order),
+            operation,
+            asked,
         }
-    };
-    if asked > left {
-        return Err(Rejection::AmountExceeded { left, asked });
     }
-    Ok(asked)
+
+    fn recorded(&self) -> Result<Recorded, Rejection> {
+        let moved = self.moved()?;
+        let amount = self.amount(&moved)?;
+        Ok(Recorded {
+            operation: self.operation.code.clone(),
+            effect: self.operation.effect,
+            reverse: self.asked.reverse,
+            counted: self.counted(&moved, amount),
+            whole: moved.whole,
+            lines: moved.lines,
+            amount,
+        })
+    }
+
+    fn moved(&self) -> Result<Moved, Rejection> {
+        match self.asked.lines {
+            OperationLines::AmountOnly => Ok(Moved::default()),
+            OperationLines::AllLeft => Ok(Moved {
+                lines: self.every_line(),
+                whole: self.order.lines.is_empty() && self.moves_the_whole(),
+            }),
+            OperationLines::Given(given) => {
+                given.iter().try_for_each(|asked| self.fits(asked))?;
+                Ok(Moved {
+                    lines: given.clone(),
+                    whole: false,
+                })
+            }
+        }
+    }
+
+    fn every_line(&self) -> Vec<LineQuantity> {
+        let takes_refunds_back = self.asked.reverse && self.operation.effect == Effect::Refund;
+        let lines = self.order.lines.iter().map(|line| LineQuantity {
+            line_id: line.id.clone(),
+            quantity: self.movable(line),
+            returned: if takes_refunds_back {
+                line.returned
+            } else {
+                Quantity::ZERO
+            },
+        });
+        lines
+            .filter(|moved| !moved.quantity.is_zero() || !moved.returned.is_zero())
+            .collect()
+    }
+
+    fn moves_the_whole(&self) -> bool {
+        let (effect, reverse) = (self.operation.effect, self.asked.reverse);
+        let units = self.order.whole_units();
+        !self.progress.movable(&units, effect, reverse).is_zero()
+    }
+
+    fn movable(&self, line: &Line) -> Quantity {
+        let (effect, reverse) = (self.operation.effect, self.asked.reverse);
+        self.progress.movable(&line.units(), effect, reverse)
+    }
+
+    fn fits(&self, asked: &LineQuantity) -> Result<(), Rejection> {
+        let mut lines = self.order.lines.iter();
+        let Some(line) = lines.find(|line| line.id == asked.line_id) else {
+            return Err(Rejection::LineNotFound {
+                line: asked.line_id.clone(),
+            });
+        };
+        let within = |asked: Quantity, left: Quantity| {
+            if asked > left {
+                return Err(Rejection::QuantityExceeded {
+                    line: line.id.clone(),
+                    left,
+                    asked,
+                });
+            }
+            Ok(())
+        };
+        let left = match self.operation.effect {
+            // The quantities of an operation without effect are a note.
+            Effect::None => line.ordered,
+            Effect::Invoice | Effect::Ship | Effect::Refund | Effect::Cancel | Effect::Pay => {
+                self.movable(line)
+            }
+        };
+        within(asked.quantity, left)?;
+        let may_return = if self.asked.reverse {
+            line.returned
+        } else {
+            line.shipped.minus(line.returned).min(asked.quantity)
+        };
+        within(asked.returned, may_return)
+    }
+
+    fn amount(&self, moved: &Moved) -> Result<Money, Rejection> {
+        let effect = self.operation.effect;
+        let left = if self.asked.reverse {
+            Some(self.progress.money_reversible(effect))
+        } else {
+            self.progress.money_left(effect)
+        };
+        let Some(left) = left else {
+            return Ok(self.asked.amount.unwrap_or_default());
+        };
+        let amount = match self.asked.amount {
+            Some(asked) if asked > left => return Err(Rejection::AmountExceeded { left, asked }),
+            Some(asked) => asked,
+            None => self.absent_amount(moved, left)?,
+        };
+        if effect == Effect::Refund && !self.asked.reverse {
+            self.is_clear(amount, left)?;
+        }
+        Ok(amount)
+    }
+
+    /// The amount where the call names none, of so much that is left.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::AmountExceeded`] where all that is due is more than can still be paid.
+    fn absent_amount(&self, moved: &Moved, left: Money) -> Result<Money, Rejection> {
+        let reverse = self.asked.reverse;
+        match self.operation.effect {
+            Effect::Invoice | Effect::Pay if reverse => Ok(left),
+            Effect::None | Effect::Invoice | Effect::Ship => Ok(Money::ZERO),
+            Effect::Pay => {
+                let asked = self.order.total_due();
+                if asked > left {
+                    return Err(Rejection::AmountExceeded { left, asked });
+                }
+                Ok(asked)
+            }
+            Effect::Refund | Effect::Cancel => Ok(self.reckoned(moved, left)),
+        }
+    }
+
+    /// What a cancellation or refund comes to, at most what is left; nothing where the total of a
+    /// line is not known.
+    fn reckoned(&self, moved: &Moved, left: Money) -> Money {
+        let (effect, reverse) = (self.operation.effect, self.asked.reverse);
+        if moved.whole {
+            let all = effect == Effect::Refund || reverse;
+            return if all {
+                left
+            } else {
+                self.order.total_due().min(left)
+            };
+        }
+        let has_lines = !self.order.lines.is_empty();
+        match self.asked.lines {
+            OperationLines::AmountOnly => Money::ZERO,
+            // Money that was moved without units.
+            OperationLines::AllLeft if reverse && moved.lines.is_empty() => left,
+            OperationLines::AllLeft if !has_lines => Money::ZERO,
+            OperationLines::AllLeft | OperationLines::Given(_) => {
+                let reckoned = shares::reckoned(self.order, effect, &moved.lines, reverse);
+                reckoned.unwrap_or_default().min(left)
+            }
+        }
+    }
+
+    /// Refuses a refund of which it cannot be told what it is for: it would close an order of
+    /// which money is still owed to the customer.
+    fn is_clear(&self, amount: Money, left: Money) -> Result<(), Rejection> {
+        let is_clear = match self.asked.lines {
+            OperationLines::Given(_) => true,
+            OperationLines::AllLeft => amount == left,
+            OperationLines::AmountOnly => self.asked.amount.is_some() || left.is_zero(),
+        };
+        if is_clear {
+            return Ok(());
+        }
+        Err(Rejection::RefundUnclear { left })
+    }
+
+    /// How much of the amount moves what is cancelled, invoiced or credited.
+    fn counted(&self, moved: &Moved, amount: Money) -> Money {
+        let has_units = moved.whole || !moved.lines.is_empty();
+        let order = self.order;
+        match self.operation.effect {
+            Effect::None | Effect::Ship | Effect::Pay => Money::ZERO,
+            Effect::Invoice | Effect::Cancel => amount,
+            Effect::Refund if self.asked.reverse => {
+                let credited = if has_units {
+                    amount
+                } else {
+                    order.credits.credited(amount)
+                };
+                credited.min(order.credited)
+            }
+            Effect::Refund if has_units => amount,
+            Effect::Refund => amount.minus(order.total_overpaid()),
+        }
+    }
 }

@@ -1,13 +1,18 @@
 //! Why a command was refused. Every variant is one reason of the contract.
 
-use super::Standing;
+use std::sync::Arc;
+
+use super::{FixedField, Hold, Standing};
 use crate::{
     guard::EvaluationError,
     value::{
         HoldId, Invalid, LineId, Money, OperationCode, Quantity, Role, StateCode, StatusCode,
-        TransitionCode,
+        TransitionCode, sentence,
     },
 };
+
+/// How many bytes of a message tell of holds, but for the newest, which is always told.
+const HOLDS_BYTES_MAX: usize = 600;
 
 /// Why a command was refused; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -30,6 +35,21 @@ pub enum Rejection {
         /// The codes of the transitions that a call may take now.
         allowed: Vec<TransitionCode>,
     },
+    /// A transition that was named, or is the one that leads there, cannot be taken from here.
+    #[error(
+        "transition {transition} {why}, the order stands in {}/{}; allowed now: {}",
+        .standing.state, .standing.status, list(.allowed)
+    )]
+    TransitionNotHere {
+        /// The transition.
+        transition: TransitionCode,
+        /// What keeps it from being taken.
+        why: Box<NotHere>,
+        /// Where the order stands.
+        standing: Standing,
+        /// The codes of the transitions that a call may take now.
+        allowed: Vec<TransitionCode>,
+    },
     /// Several declared ways lead there.
     #[error("several transitions lead there, name one: {}", list(.candidates))]
     TransitionAmbiguous {
@@ -37,12 +57,14 @@ pub enum Rejection {
         candidates: Vec<TransitionCode>,
     },
     /// The guard of the transition says no.
-    #[error("the guard of transition {transition} says no: {expression}")]
+    #[error("the guard of transition {transition} says no: {expression}{}", told(.description))]
     GuardRefused {
         /// The transition.
         transition: TransitionCode,
         /// Its guard.
         expression: String,
+        /// Its description, which may say what to do instead; may be empty.
+        description: String,
     },
     /// The guard of the transition could not be evaluated.
     #[error("the guard of transition {transition} could not be evaluated: {source}")]
@@ -84,10 +106,10 @@ pub enum Rejection {
     #[error("nothing is due")]
     NothingDue,
     /// The order is on hold.
-    #[error("the order is on hold: {}", list(.holds))]
+    #[error("the order is on hold: {}", newest(.holds))]
     OrderHeld {
-        /// The holds that stand on it.
-        holds: Vec<HoldId>,
+        /// The holds that stand on it, the newest first.
+        holds: Arc<[Hold]>,
     },
     /// The order is not on hold.
     #[error("the order is not on hold")]
@@ -182,6 +204,14 @@ pub enum Rejection {
         /// What was asked, in minor units.
         asked: Money,
     },
+    /// A refund of which it cannot be told what it is for.
+    #[error(
+        "it cannot be told what is refunded; {left} can be: name lines, or give an amount with amount_only"
+    )]
+    RefundUnclear {
+        /// What can be refunded, in minor units.
+        left: Money,
+    },
     /// The step would change nothing.
     #[error("there is nothing left to do for operation {operation}")]
     NothingToDo {
@@ -239,24 +269,89 @@ pub enum Rejection {
         line: LineId,
     },
     /// A value that only makes no sense for this order or workflow.
-    #[error("{field} {problem}")]
+    #[error("{}", sentence(field, &problem.to_string()))]
     Field {
         /// The field, in `snake_case`.
         field: &'static str,
         /// What is wrong with it.
         problem: Invalid,
     },
+    /// An update states fields that it cannot change, and not as they are.
+    #[error("{}", list_of(.fields, "; "))]
+    FieldsFixed {
+        /// The fields, at least one.
+        fields: Vec<FixedField>,
+    },
+}
+
+/// Why a transition cannot be taken from where an order stands, whoever asks; completes
+/// "the transition … ".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NotHere {
+    /// It starts elsewhere.
+    #[error("starts from {}", places(.states, .statuses))]
+    Elsewhere {
+        /// The states that it leaves; empty for any.
+        states: Vec<StateCode>,
+        /// The statuses that it leaves; empty for any.
+        statuses: Vec<StatusCode>,
+    },
+    /// It leads to where the order stands, and names this status not as one that it leaves.
+    #[error(
+        "would leave the order where it is, for which its from_statuses have to name the status"
+    )]
+    Stays,
+    /// No call takes it.
+    #[error("is taken {setter} and not by calls")]
+    SetOff {
+        /// What takes it, such as `by time`.
+        setter: &'static str,
+    },
+}
+
+/// A description behind what it describes.
+fn told(description: &str) -> String {
+    if description.is_empty() {
+        return String::new();
+    }
+    format!(" ({description})")
 }
 
 fn list<T: std::fmt::Display>(items: &[T]) -> String {
     if items.is_empty() {
         return "none".to_owned();
     }
-    items
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    list_of(items, ", ")
+}
+
+fn list_of<T: std::fmt::Display>(items: &[T], separator: &str) -> String {
+    let texts: Vec<String> = items.iter().map(ToString::to_string).collect();
+    texts.join(separator)
+}
+
+/// Where a transition starts.
+fn places(states: &[StateCode], statuses: &[StatusCode]) -> String {
+    match (states, statuses) {
+        (states, []) => list(states),
+        ([], statuses) => list(statuses),
+        (states, statuses) => format!("{} in {}", list(statuses), list(states)),
+    }
+}
+
+/// The holds for people, as many as a message has room for.
+fn newest(holds: &[Hold]) -> String {
+    let mut texts: Vec<String> = Vec::new();
+    let mut bytes = 0;
+    for hold in holds {
+        let text = hold.to_string();
+        bytes += text.len();
+        if bytes > HOLDS_BYTES_MAX && !texts.is_empty() {
+            texts.push(format!("and {} more", holds.len() - texts.len()));
+            break;
+        }
+        texts.push(text);
+    }
+    texts.join(", ")
 }
 
 impl Rejection {
@@ -264,9 +359,9 @@ impl Rejection {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
-            Self::TransitionNotAllowed { .. } | Self::CommentStatusNever { .. } => {
-                "TRANSITION_NOT_ALLOWED"
-            }
+            Self::TransitionNotAllowed { .. }
+            | Self::TransitionNotHere { .. }
+            | Self::CommentStatusNever { .. } => "TRANSITION_NOT_ALLOWED",
             Self::TransitionAmbiguous { .. } => "TRANSITION_AMBIGUOUS",
             Self::GuardRefused { .. } | Self::GuardFailed { .. } => "GUARD_REFUSED",
             Self::EntryGuardRefused { .. } | Self::EntryGuardFailed { .. } => "ENTRY_GUARD_REFUSED",
@@ -293,7 +388,9 @@ impl Rejection {
             Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
             Self::HoldNotFound { .. } => "HOLD_NOT_FOUND",
             Self::LineNotFound { .. } => "LINE_NOT_FOUND",
-            Self::Field { .. } => "FIELD_INVALID",
+            Self::RefundUnclear { .. } | Self::Field { .. } | Self::FieldsFixed { .. } => {
+                "FIELD_INVALID"
+            }
         }
     }
 }

@@ -4,8 +4,8 @@ use super::*;
 use crate::{
     actor::{Actor, ActorKind},
     history::{Detail, Entry},
-    value::{Comment, HoldId, LineId, OperationCode, Reason, Role, TransitionCode},
-    workflow::{CommentStatus, Effect, Graph, StatusSharing, Trigger, Workflow, sample},
+    value::{Comment, HoldId, LineId, OperationCode, Quantity, Reason, Role, TransitionCode},
+    workflow::{CommentStatus, Graph, StatusSharing, Trigger, Workflow, sample},
 };
 
 const NOW: Timestamp = Timestamp::from_micros(2_000_000);
@@ -23,6 +23,7 @@ fn operation(code: &str, lines: OperationLines) -> Command {
         operation: OperationCode::new(code).unwrap(),
         lines,
         amount: None,
+        reverse: false,
     })
 }
 
@@ -30,6 +31,7 @@ fn given(lines: &[(&str, &str)]) -> OperationLines {
     let lines = lines.iter().map(|(id, quantity)| LineQuantity {
         line_id: LineId::new(id).unwrap(),
         quantity: quantity.parse().unwrap(),
+        returned: Quantity::ZERO,
     });
     OperationLines::Given(lines.collect())
 }
@@ -172,6 +174,7 @@ fn payment_moves_money_and_refunds_are_bounded_by_it() {
             operation: OperationCode::new("pay").unwrap(),
             lines: OperationLines::AllLeft,
             amount: amount.map(|amount| Money::new(amount).unwrap()),
+            reverse: false,
         })
     };
     let refund = |amount: i64| {
@@ -179,10 +182,13 @@ fn payment_moves_money_and_refunds_are_bounded_by_it() {
             operation: OperationCode::new("refund").unwrap(),
             lines: OperationLines::AmountOnly,
             amount: Some(Money::new(amount).unwrap()),
+            reverse: false,
         })
     };
+    let refused =
+        |workflow: &mut Workflow| workflow.overpayment = crate::workflow::Overpayment::Refuse;
     let order = check(
-        |_| {},
+        refused,
         &[
             refund(1),
             pay(Some(10_001)),
@@ -603,40 +609,6 @@ fn what_would_cascade_without_end_is_not_available() {
         .map(|(_, answer)| answer.as_ref().unwrap_err().reason())
         .collect();
     assert_eq!(reasons, ["CASCADE_LIMIT"]);
-}
-
-#[test]
-fn virtual_lines_do_not_ship_and_refunded_units_follow_the_workflow() {
-    let mut line = Line::new(sample::line("1", "4"));
-    assert_eq!(
-        line.left(Effect::Cancel, crate::workflow::RefundedUnits::StillShip)
-            .to_string(),
-        "4"
-    );
-    line = line
-        .after(Effect::Invoice, "3".parse().unwrap())
-        .after(Effect::Refund, "2".parse().unwrap());
-    assert_eq!(
-        line.left(Effect::Ship, crate::workflow::RefundedUnits::StillShip)
-            .to_string(),
-        "4"
-    );
-    assert_eq!(
-        line.left(Effect::Ship, crate::workflow::RefundedUnits::Fulfilled)
-            .to_string(),
-        "2"
-    );
-    assert_eq!(
-        line.left(Effect::Cancel, crate::workflow::RefundedUnits::StillShip)
-            .to_string(),
-        "1"
-    );
-    line.is_virtual = true;
-    assert_eq!(
-        line.left(Effect::Ship, crate::workflow::RefundedUnits::StillShip)
-            .to_string(),
-        "0"
-    );
 }
 
 #[test]

@@ -3,10 +3,15 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Moment, Order, Rejection, cascade::system_with, draft::Draft, holding, transition};
+use super::{
+    Hold, Moment, Order, Rejection,
+    cascade::system_with,
+    draft::{Draft, Told},
+    holding, transition,
+};
 use crate::{
     history::Detail,
-    value::{HoldId, Timestamp},
+    value::Timestamp,
     workflow::{Transition, Trigger, Workflow},
 };
 
@@ -110,10 +115,13 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         let holds = draft.order.holds.iter();
         let is_over = |at: Timestamp| at <= moment.clock;
         let expired = holds.filter(|hold| hold.expire_time.is_some_and(is_over));
-        let expired: Vec<HoldId> = expired.map(|hold| hold.id.clone()).collect();
+        let expired: Vec<&Hold> = expired.collect();
         if expired.is_empty() {
             return Err(Rejection::NothingDue);
         }
+        let told = Told::of_holds(&expired);
+        let expired = expired.iter().map(|hold| hold.id.clone()).collect();
+        draft.made_by_time(told);
         holding::release_these(draft, return_to, expired);
         return Ok(());
     }
@@ -134,6 +142,8 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         return Err(Rejection::NothingDue);
     };
     drop(ways);
+    let transition = draft.workflow().transition(&way.transition);
+    draft.made_by_time(transition.map(Told::of).unwrap_or_default());
     draft.write(
         way.to,
         Some(way.transition),

@@ -1,7 +1,8 @@
 //! Which declared ways lead where, and whether one may be taken now.
 
 use super::{
-    Order, Rejection, Standing, Target, cascade, draft::Draft, evolve::record, operation::all_left,
+    NotHere, Order, Rejection, Standing, Target, cascade, draft::Draft, evolve::record, holding,
+    operation::with_step,
 };
 use crate::{
     actor::Actor,
@@ -61,9 +62,7 @@ pub(super) fn known(graph: &Graph, target: &Target) -> Result<(), Rejection> {
 pub(super) fn movable(draft: &Draft<'_>) -> Result<(), Rejection> {
     let order = &draft.order;
     if order.return_to.is_some() {
-        return Err(Rejection::OrderHeld {
-            holds: order.holds.iter().map(|hold| hold.id.clone()).collect(),
-        });
+        return Err(holding::held(order));
     }
     if draft.state().is_some_and(|state| state.terminal) {
         return Err(Rejection::OrderTerminal {
@@ -75,8 +74,10 @@ pub(super) fn movable(draft: &Draft<'_>) -> Result<(), Rejection> {
 
 /// Why a way is not open.
 pub(super) enum Closed {
-    /// No declared way starts here, or it leads to where the order stands already.
-    NotDeclared,
+    /// It does not start where the order stands.
+    Elsewhere,
+    /// It leads to where the order stands and does not name that as a place that it leaves.
+    Stays,
     /// A rule refuses it.
     Refused(Rejection),
 }
@@ -88,10 +89,28 @@ impl From<Rejection> for Closed {
 }
 
 impl Closed {
-    fn into_rejection(self, draft: &Draft<'_>) -> Rejection {
+    /// The refusal, with what is allowed where that is told.
+    pub(super) fn into_rejection(
+        self,
+        draft: &Draft<'_>,
+        transition: &Transition,
+        allowed: impl FnOnce() -> Vec<TransitionCode>,
+    ) -> Rejection {
+        match self.why(transition) {
+            Ok(why) => not_here(draft, transition, why, allowed()),
+            Err(rejection) => rejection,
+        }
+    }
+
+    /// Why the transition cannot be taken from here, or what refuses it.
+    pub(super) fn why(self, transition: &Transition) -> Result<NotHere, Rejection> {
         match self {
-            Self::NotDeclared => not_allowed(draft),
-            Self::Refused(rejection) => rejection,
+            Self::Elsewhere => Ok(NotHere::Elsewhere {
+                states: transition.from_states.clone(),
+                statuses: transition.from_statuses.clone(),
+            }),
+            Self::Stays => Ok(NotHere::Stays),
+            Self::Refused(rejection) => Err(rejection),
         }
     }
 }
@@ -146,7 +165,7 @@ fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
     for candidate in candidates.filter(|candidate| leaves(candidate, standing)) {
         match judge(draft, candidate, status, &draft.context.actor) {
             Ok(way) => ways.push(way),
-            Err(closed) => refusal = refusal.or(Some(closed)),
+            Err(closed) => refusal = refusal.or(Some((closed, candidate))),
         }
     }
     match (ways.len(), ways.pop()) {
@@ -156,7 +175,10 @@ fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
             candidates.push(last.transition);
             Err(Rejection::TransitionAmbiguous { candidates })
         }
-        (_, None) => Err(refusal.unwrap_or(Closed::NotDeclared).into_rejection(draft)),
+        (_, None) => Err(match refusal {
+            Some((closed, candidate)) => closed.into_rejection(draft, candidate, || allowed(draft)),
+            None => not_allowed(draft),
+        }),
     }
 }
 
@@ -170,8 +192,9 @@ fn by_code(
             transition: code.clone(),
         });
     };
-    if !matches!(transition.trigger, Trigger::Manual) {
-        return Err(not_allowed(draft));
+    if let Some(setter) = set_off_by(&transition.trigger) {
+        let why = NotHere::SetOff { setter };
+        return Err(not_here(draft, transition, why, allowed(draft)));
     }
     if let Some(status) = land_on {
         let is_open = transition
@@ -188,7 +211,7 @@ fn by_code(
         }
     }
     judge(draft, transition, land_on, &draft.context.actor)
-        .map_err(|closed| closed.into_rejection(draft))
+        .map_err(|closed| closed.into_rejection(draft, transition, || allowed(draft)))
 }
 
 /// Whether a transition may be taken now by this actor, and where it lands.
@@ -200,15 +223,15 @@ pub(super) fn judge(
 ) -> Result<Way, Closed> {
     let standing = &draft.order.standing;
     if !leaves(transition, standing) {
-        return Err(Closed::NotDeclared);
+        return Err(Closed::Elsewhere);
     }
     let to = landing(draft, transition, land_on)?;
     if to == *standing && !transition.from_statuses.contains(&to.status) {
-        return Err(Closed::NotDeclared);
+        return Err(Closed::Stays);
     }
     role(transition, actor)?;
     guard(draft, transition, actor)?;
-    let recorded = recorded(draft, transition);
+    let recorded = recorded(draft, transition)?;
     entry_guard(draft, &to.state, recorded.as_ref(), actor)?;
     Ok(Way {
         transition: transition.code.clone(),
@@ -306,6 +329,7 @@ fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<()
         Ok(false) => Err(Rejection::GuardRefused {
             transition: code(),
             expression: expression(),
+            description: transition.description.to_string(),
         }),
         Err(source) => Err(Rejection::GuardFailed {
             transition: code(),
@@ -316,9 +340,12 @@ fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<()
 }
 
 /// What the step records with its transition: all that is left for its operation.
-fn recorded(draft: &Draft<'_>, transition: &Transition) -> Option<Recorded> {
-    let operation = draft.workflow().operation(transition.operation.as_ref()?)?;
-    Some(all_left(draft, operation))
+fn recorded(draft: &Draft<'_>, transition: &Transition) -> Result<Option<Recorded>, Rejection> {
+    let code = transition.operation.as_ref();
+    match code.and_then(|code| draft.workflow().operation(code)) {
+        Some(operation) => with_step(draft, operation, transition.reverse),
+        None => Ok(None),
+    }
 }
 
 /// Asks the entry guard of a state about the order after the step's own operation.
@@ -354,18 +381,38 @@ pub(super) fn entry_guard(
     }
 }
 
+/// What takes a transition instead of a call; none where a call does.
+fn set_off_by(trigger: &Trigger) -> Option<&'static str> {
+    match trigger {
+        Trigger::Manual => None,
+        Trigger::Automatic => Some("automatically"),
+        Trigger::OnOperations(_) => Some("when one of its operations is recorded"),
+        Trigger::After(_) => Some("by time"),
+    }
+}
+
+/// The refusal for a transition that was named, or meant, and cannot be taken from here.
+fn not_here(
+    draft: &Draft<'_>,
+    transition: &Transition,
+    why: NotHere,
+    allowed: Vec<TransitionCode>,
+) -> Rejection {
+    Rejection::TransitionNotHere {
+        transition: transition.code.clone(),
+        why: Box::new(why),
+        standing: draft.order.standing.clone(),
+        allowed,
+    }
+}
+
 /// The refusal for a target that no declared way leads to. It asks every guard for the
 /// list of what is allowed, so it is made only where it is told.
 fn not_allowed(draft: &Draft<'_>) -> Rejection {
-    none_leads_there(draft, allowed(draft))
-}
-
-/// The refusal for a target that no declared way leads to, where it is known what is allowed.
-pub(super) fn none_leads_there(draft: &Draft<'_>, allowed: Vec<TransitionCode>) -> Rejection {
     let standing = &draft.order.standing;
     Rejection::TransitionNotAllowed {
         from_state: standing.state.clone(),
         from_status: standing.status.clone(),
-        allowed,
+        allowed: allowed(draft),
     }
 }

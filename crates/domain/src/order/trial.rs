@@ -57,7 +57,7 @@ pub fn try_action(
     };
     match &action.work {
         Work::Send(channel, _) => {
-            let (destinations, problem) = destinations(&draft, channel);
+            let (destinations, problem) = destinations(&draft, 0, channel);
             trial.destinations = destinations;
             trial.problem = trial.problem.or(problem.map(str::to_owned));
         }

@@ -3,21 +3,25 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AttributesPatch, Customer, CustomerPatch, LINES_MAX, Line, NewLine, Patch, Rejection,
-    draft::Draft, transition::movable,
+    AttributesPatch, Context, Customer, CustomerPatch, LINES_MAX, Line, NewLine, NewOrder, Order,
+    Patch, Rejection, draft::Draft, operation,
 };
 use crate::{
     history::{Change, Detail},
-    value::{Attributes, Invalid, LineId, OperationCode},
+    value::{Attributes, Invalid, LineId, Money, OperationCode},
 };
 
 /// The operation that a state must allow for lines and grand total to change.
 const EDIT: &str = "edit";
 
-/// Changes an order; what is already so leaves no change in the entry.
+/// Changes an order; what is already so leaves no change in the entry. Where nothing changes and
+/// the call says nothing else, there is no entry.
 pub(super) fn update(draft: &mut Draft<'_>, patch: &Patch) -> Result<(), Rejection> {
-    if patch.lines.is_some() || patch.grand_total.is_some() {
-        editable(draft)?;
+    if let Some(stated) = &patch.stated {
+        let fields = stated.differing(&draft.order);
+        if !fields.is_empty() {
+            return Err(Rejection::FieldsFixed { fields });
+        }
     }
     let mut changes = Vec::new();
     attributes(draft, patch.attributes.as_ref(), &mut changes)?;
@@ -33,12 +37,29 @@ pub(super) fn update(draft: &mut Draft<'_>, patch: &Patch) -> Result<(), Rejecti
             after: after.clone(),
         });
     }
+    edits(draft, patch, &mut changes)?;
+    if !changes.is_empty() || says_something(draft.context) {
+        draft.write(draft.order.standing.clone(), None, Detail::Updated(changes));
+    }
+    Ok(())
+}
+
+/// Whether a call has something to say beside what it changes.
+fn says_something(context: &Context) -> bool {
+    let is_silent = context.comment.is_empty() && context.metadata.is_empty();
+    !is_silent || context.notify_customer || context.visible_to_customer
+}
+
+/// What changes where the state allows it; lines and grand total may always be given as they stand.
+fn edits(draft: &Draft<'_>, patch: &Patch, changes: &mut Vec<Change>) -> Result<(), Rejection> {
+    let order = &draft.order;
     if let Some(new) = &patch.lines {
-        let after = merge_lines(&order.lines, new)?;
-        if after != order.lines {
+        let after = merge_lines(order, new);
+        if after.as_ref() != Ok(&order.lines) {
+            editable(draft)?;
             changes.push(Change::Lines {
                 before: order.lines.clone(),
-                after,
+                after: after?,
             });
         }
     }
@@ -46,17 +67,69 @@ pub(super) fn update(draft: &mut Draft<'_>, patch: &Patch) -> Result<(), Rejecti
         .grand_total
         .filter(|after| *after != order.grand_total)
     {
+        editable(draft)?;
         changes.push(Change::GrandTotal {
             before: order.grand_total,
             after,
         });
     }
-    draft.write(draft.order.standing.clone(), None, Detail::Updated(changes));
-    Ok(())
+    costs_fit(order, changes)
 }
 
 /// Makes the lines of a new order.
-pub(super) fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
+pub(super) fn created_lines(new: &NewOrder) -> Result<Vec<Line>, Rejection> {
+    let lines = new_lines(&new.lines)?;
+    if cost(&lines) > new.grand_total.minor_units() {
+        return Err(too_dear());
+    }
+    Ok(lines)
+}
+
+/// The refusal of lines that cost more than their order does.
+fn too_dear() -> Rejection {
+    Rejection::Field {
+        field: "order.lines",
+        problem: Invalid::Malformed {
+            expected: "lines whose totals together are at most grand_total",
+        },
+    }
+}
+
+/// Refuses a change after which the lines would cost more than the order.
+fn costs_fit(order: &Order, changes: &[Change]) -> Result<(), Rejection> {
+    let (mut new_lines, mut new_total) = (None, None);
+    for change in changes {
+        match change {
+            Change::Lines { after, .. } => new_lines = Some(after),
+            Change::GrandTotal { after, .. } => new_total = Some(*after),
+            Change::Attribute { .. } | Change::Customer { .. } | Change::StoreView { .. } => {}
+        }
+    }
+    let has_changed = new_lines.is_some() || new_total.is_some();
+    let lines = new_lines.unwrap_or(&order.lines);
+    let grand_total = new_total.unwrap_or(order.grand_total);
+    if !has_changed || cost(lines) <= grand_total.minor_units() {
+        return Ok(());
+    }
+    if new_lines.is_some() {
+        return Err(too_dear());
+    }
+    Err(Rejection::Field {
+        field: "order.grand_total",
+        problem: Invalid::Malformed {
+            expected: "at least what the totals of the lines come to",
+        },
+    })
+}
+
+/// What lines cost together in minor units, as far as that is known. 500 times the largest
+/// amount is far below the largest number.
+fn cost(lines: &[Line]) -> i64 {
+    let totals = lines.iter().filter_map(|line| line.total);
+    totals.map(Money::minor_units).sum()
+}
+
+fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
     let refuse = |problem| {
         Err(Rejection::Field {
             field: "order.lines",
@@ -84,19 +157,10 @@ pub(super) fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
 }
 
 fn editable(draft: &Draft<'_>) -> Result<(), Rejection> {
-    movable(draft)?;
-    let state = draft.state();
-    if state.is_some_and(|state| state.operations.iter().any(|code| code.as_str() == EDIT)) {
-        return Ok(());
+    match OperationCode::new(EDIT) {
+        Ok(edit) => operation::listed(draft, &edit),
+        Err(_) => Ok(()),
     }
-    let Ok(operation) = OperationCode::new(EDIT) else {
-        return Ok(());
-    };
-    Err(Rejection::OperationNotAllowed {
-        operation,
-        state: draft.order.standing.state.clone(),
-        allowed: super::Progress::new(draft.workflow(), &draft.order).allowed_operations(),
-    })
 }
 
 pub(super) fn attributes(
@@ -154,13 +218,25 @@ fn customer(draft: &Draft<'_>, patch: &CustomerPatch, changes: &mut Vec<Change>)
 }
 
 /// Lines that exist keep what was done with them.
-fn merge_lines(old: &[Line], new: &[NewLine]) -> Result<Vec<Line>, Rejection> {
-    let fresh = new_lines(new)?;
+fn merge_lines(order: &Order, new: &[NewLine]) -> Result<Vec<Line>, Rejection> {
+    let (old, fresh) = (&order.lines, new_lines(new)?);
+    if order.whole.is_some() && !fresh.is_empty() {
+        return Err(Rejection::Field {
+            field: "order.lines",
+            problem: Invalid::Malformed {
+                expected: "empty: the order was invoiced, shipped, refunded or canceled as one whole",
+            },
+        });
+    }
+    let done = |line: &Line| {
+        let moved = line.invoiced.max(line.shipped).max(line.refunded);
+        moved.plus(line.canceled)
+    };
     let in_use = |line: &Line| Rejection::LineInUse {
         line: line.id.clone(),
-        done: line.invoiced.max(line.shipped).plus(line.canceled),
+        done: done(line),
     };
-    let is_touched = |line: &&Line| !line.invoiced.max(line.shipped).max(line.canceled).is_zero();
+    let is_touched = |line: &&Line| !done(line).is_zero();
     let stays = |line: &Line| fresh.iter().any(|other| other.id == line.id);
     if let Some(line) = old.iter().filter(is_touched).find(|line| !stays(line)) {
         return Err(in_use(line));
@@ -171,9 +247,8 @@ fn merge_lines(old: &[Line], new: &[NewLine]) -> Result<Vec<Line>, Rejection> {
             let Some(before) = old.iter().find(|before| before.id == line.id) else {
                 return Ok(line.clone());
             };
-            let done = before.invoiced.max(before.shipped).plus(before.canceled);
             let was_shipped = !before.shipped.is_zero() && line.is_virtual;
-            if line.ordered < done || was_shipped {
+            if line.ordered < done(before) || was_shipped {
                 return Err(in_use(before));
             }
             Ok(Line {
@@ -181,6 +256,7 @@ fn merge_lines(old: &[Line], new: &[NewLine]) -> Result<Vec<Line>, Rejection> {
                 shipped: before.shipped,
                 refunded: before.refunded,
                 canceled: before.canceled,
+                returned: before.returned,
                 ..line.clone()
             })
         })

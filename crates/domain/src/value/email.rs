@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, no_controls};
 
 /// An address of mails such as `warehouse@example.com`, by the grammar of RFC 5321.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -15,12 +15,13 @@ impl EmailAddress {
     /// Checks a text against the grammar; spaces around it are left out.
     ///
     /// # Errors
-    /// Returns [`Invalid`] for an empty text and for one that is no address.
+    /// Returns [`Invalid`] for an empty text, for control characters and for what is no address.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let text = text.trim();
         if text.is_empty() {
             return Err(Invalid::Empty);
         }
+        no_controls(text)?;
         let options = email_address::Options::default()
             .without_display_text()
             .with_domain_literal();

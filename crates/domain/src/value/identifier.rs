@@ -5,12 +5,13 @@ use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, Money, no_controls};
 
 fn visible_ascii(text: &str, max: usize) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::Empty);
     }
+    no_controls(text)?;
     if !text.bytes().all(|b| b.is_ascii_graphic()) {
         return Err(Invalid::Malformed {
             expected: "visible ASCII characters without spaces",
@@ -38,9 +39,7 @@ fn request_id(text: &str) -> Result<(), Invalid> {
     if text.is_empty() {
         return Err(Invalid::Empty);
     }
-    if text.chars().any(char::is_control) {
-        return Err(Invalid::ControlCharacter);
-    }
+    no_controls(text)?;
     if characters > 128 {
         return Err(Invalid::TooLong {
             max: 128,
@@ -176,9 +175,40 @@ identifier! {
     Currency, currency
 }
 
+impl Currency {
+    /// One whole unit in minor units, by the digits of ISO 4217: 100 for EUR, 1 for JPY, 1,000
+    /// for KWD. None where ISO 4217 does not know the currency or gives it no digits, as for gold.
+    pub fn whole_unit(&self) -> Option<Money> {
+        let digits = iso_currency::Currency::from_code(self.as_str())?.exponent()?;
+        let minor_units = 10_i64.checked_pow(u32::from(digits))?;
+        Money::new(minor_units).ok()
+    }
+}
+
 impl HoldId {
     /// The id of the hold that the entry with this sequence places.
     pub fn of_entry(sequence: i64) -> Self {
         Self(Arc::from(sequence.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_whole_unit_has_as_many_minor_units_as_iso_4217_says() {
+        for (code, expected) in [
+            ("EUR", Some(100)),
+            ("JPY", Some(1)),
+            ("KWD", Some(1_000)),
+            ("CLF", Some(10_000)),
+            ("XAU", None),
+            ("XXX", None),
+            ("QQQ", None),
+        ] {
+            let unit = Currency::new(code).unwrap().whole_unit();
+            assert_eq!(unit.map(Money::minor_units), expected, "{code}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, no_controls, no_controls_in_lines};
 
 const KEY_CHARACTERS_MAX: usize = 128;
 const BYTES_MAX: usize = 4096;
@@ -36,12 +36,11 @@ fn check(map: &BTreeMap<String, String>, entries_max: usize) -> Result<(), Inval
                 actual: characters,
             });
         }
-        let value_is_plain = !value
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'));
-        if key.chars().any(char::is_control) || !value_is_plain {
-            return Err(Invalid::ControlCharacter);
-        }
+        let checked = no_controls(key).and_then(|()| no_controls_in_lines(value));
+        checked.map_err(|problem| Invalid::Entry {
+            key: key.replace(char::is_control, " "),
+            problem: Box::new(problem),
+        })?;
     }
     Ok(())
 }

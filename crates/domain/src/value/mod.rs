@@ -1,6 +1,7 @@
 //! Values with a rule: each is checked once, where it is made, and trusted from
 //! then on. Limits come from the contract, section "Conventions".
 
+mod character;
 mod code;
 mod email;
 mod identifier;
@@ -11,6 +12,8 @@ mod quantity;
 mod text;
 mod timestamp;
 
+pub use character::{Fault, is_hidden};
+pub(crate) use character::{no_controls, no_controls_in_lines};
 pub use code::{
     ActionCode, EndpointCode, OperationCode, StateCode, StatusCode, TemplateName, TransitionCode,
     WorkflowCode,
@@ -24,7 +27,7 @@ pub use quantity::Quantity;
 pub use text::{ActorId, Comment, Description, Label, ProductName, Reason, Sku, Text};
 pub use timestamp::Timestamp;
 
-/// Why a value was refused; the text completes "the field … ".
+/// Why a value was refused; [`sentence`] makes a sentence of it and the field.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Invalid {
     /// A value is needed and none was given.
@@ -60,9 +63,24 @@ pub enum Invalid {
         /// The form in words, such as `a colour like #3697cd`.
         expected: &'static str,
     },
-    /// A control character where none may be.
-    #[error("must not contain control characters")]
-    ControlCharacter,
+    /// A character that may not stand where it does.
+    #[error("U+{:04X} at character {position} {fault}", u32::from(*character))]
+    Character {
+        /// The character.
+        character: char,
+        /// Where it stands, in characters from 1.
+        position: usize,
+        /// What is wrong with it.
+        fault: Fault,
+    },
+    /// An entry of a map whose key or value is wrong.
+    #[error("has an entry `{key}` that is refused: {problem}")]
+    Entry {
+        /// Its key, with a space in place of each control character.
+        key: String,
+        /// What is wrong.
+        problem: Box<Self>,
+    },
     /// A number outside its range.
     #[error("must lie between {min} and {max}")]
     OutOfRange {
@@ -80,4 +98,11 @@ pub enum Invalid {
     /// Something that may appear once appears again.
     #[error("must not be given twice")]
     Duplicate,
+}
+
+/// A field and what is wrong with it as one sentence. A problem that begins with the character at
+/// fault stands after a colon.
+pub fn sentence(field: &str, problem: &str) -> String {
+    let colon = if problem.starts_with("U+") { ":" } else { "" };
+    format!("{field}{colon} {problem}")
 }

@@ -28,6 +28,8 @@ pub struct Quantity(i64);
 impl Quantity {
     /// Nothing.
     pub const ZERO: Self = Self(0);
+    /// One whole unit.
+    pub const ONE: Self = Self(SCALE);
 
     /// A whole number of units.
     ///
@@ -60,6 +62,11 @@ impl Quantity {
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
         Self(self.0.saturating_add(other.0))
+    }
+
+    /// The quantity in ten-thousandths of a unit.
+    pub(super) fn ten_thousandths(self) -> i64 {
+        self.0
     }
 
     /// The nearest floating-point number, as guards see it.

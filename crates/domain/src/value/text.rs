@@ -1,35 +1,41 @@
-//! Free text with a limit: labels, comments, reasons, descriptions.
+//! Free text with a limit: labels, names, comments, reasons, descriptions.
 
 use std::{fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, character};
 
 /// Text of at most `MAX` bytes that may be empty. Line breaks and tabs are
-/// allowed, other control characters are not.
+/// allowed, other control characters are not. What is a `NAME` has no characters
+/// that would make it read as another one; other texts may have them beside
+/// something that can be seen.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
-pub struct Text<const MAX: usize>(Arc<str>);
+pub struct Text<const MAX: usize, const NAME: bool = false>(Arc<str>);
+
+/// Marks texts by which people tell one thing from another.
+const AS_NAME: bool = true;
 
 /// A comment on a step: at most 4 KiB.
 pub type Comment = Text<4096>;
 /// A description of a part of a workflow: at most 4 KiB.
-pub type Description = Text<4096>;
+pub type Description = Text<4096, AS_NAME>;
 /// Why an order is held: at most 512 bytes.
 pub type Reason = Text<512>;
 /// The id of an actor or customer: at most 128 bytes.
 pub type ActorId = Text<128>;
 /// A stock keeping unit: at most 128 bytes.
-pub type Sku = Text<128>;
+pub type Sku = Text<128, AS_NAME>;
 /// The name of a product or customer: at most 256 bytes.
-pub type ProductName = Text<256>;
+pub type ProductName = Text<256, AS_NAME>;
 
-impl<const MAX: usize> Text<MAX> {
+impl<const MAX: usize, const NAME: bool> Text<MAX, NAME> {
     /// Checks a text against the limit.
     ///
     /// # Errors
-    /// Returns [`Invalid`] for a text that is too large or has control characters.
+    /// Returns [`Invalid`] for a text that is too large, has control characters, or characters that
+    /// nobody sees: in a name anywhere, else where nothing else stands.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         if text.len() > MAX {
             return Err(Invalid::TooLarge {
@@ -37,11 +43,11 @@ impl<const MAX: usize> Text<MAX> {
                 actual: text.len(),
             });
         }
-        if text
-            .chars()
-            .any(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t'))
-        {
-            return Err(Invalid::ControlCharacter);
+        character::no_controls_in_lines(text)?;
+        if NAME {
+            character::legible(text)?;
+        } else {
+            character::not_alone(text)?;
         }
         Ok(Self(Arc::from(text)))
     }
@@ -57,40 +63,40 @@ impl<const MAX: usize> Text<MAX> {
     }
 }
 
-impl<const MAX: usize> Default for Text<MAX> {
+impl<const MAX: usize, const NAME: bool> Default for Text<MAX, NAME> {
     fn default() -> Self {
         Self(Arc::from(""))
     }
 }
 
-impl<const MAX: usize> fmt::Display for Text<MAX> {
+impl<const MAX: usize, const NAME: bool> fmt::Display for Text<MAX, NAME> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
 }
 
-impl<const MAX: usize> fmt::Debug for Text<MAX> {
+impl<const MAX: usize, const NAME: bool> fmt::Debug for Text<MAX, NAME> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&*self.0, f)
     }
 }
 
-impl<const MAX: usize> FromStr for Text<MAX> {
+impl<const MAX: usize, const NAME: bool> FromStr for Text<MAX, NAME> {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
         Self::new(text)
     }
 }
 
-impl<const MAX: usize> TryFrom<String> for Text<MAX> {
+impl<const MAX: usize, const NAME: bool> TryFrom<String> for Text<MAX, NAME> {
     type Error = Invalid;
     fn try_from(text: String) -> Result<Self, Invalid> {
         Self::new(&text)
     }
 }
 
-impl<const MAX: usize> From<Text<MAX>> for String {
-    fn from(text: Text<MAX>) -> Self {
+impl<const MAX: usize, const NAME: bool> From<Text<MAX, NAME>> for String {
+    fn from(text: Text<MAX, NAME>) -> Self {
         text.0.as_ref().to_owned()
     }
 }
@@ -104,15 +110,15 @@ impl Label {
     /// Checks a text against the rule of labels.
     ///
     /// # Errors
-    /// Returns [`Invalid`] for a blank or too long text, or control characters.
+    /// Returns [`Invalid`] for a blank or too long text, and for control characters and those that
+    /// would make it read as another label.
     pub fn new(text: &str) -> Result<Self, Invalid> {
         let characters = text.chars().count();
         if text.trim().is_empty() {
             return Err(Invalid::Empty);
         }
-        if text.chars().any(char::is_control) {
-            return Err(Invalid::ControlCharacter);
-        }
+        character::no_controls(text)?;
+        character::legible(text)?;
         if characters > 128 {
             return Err(Invalid::TooLong {
                 max: 128,

@@ -33,6 +33,8 @@ pub struct Workflow {
     pub status_sharing: StatusSharing,
     /// Whether refunded units have yet to be shipped.
     pub refunded_units: RefundedUnits,
+    /// What becomes of a payment beyond what is due.
+    pub overpayment: Overpayment,
     /// What may be recorded on its orders.
     pub operations: Vec<Operation>,
     /// How many automatic steps one step may set off: 1 to 100, usually 16.
@@ -81,6 +83,17 @@ pub enum RefundedUnits {
     Fulfilled,
 }
 
+/// What becomes of a payment beyond what is due.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overpayment {
+    /// It is recorded: money that arrived is a fact.
+    #[default]
+    Record,
+    /// It is refused.
+    Refuse,
+}
+
 /// Something that may be recorded on an order, such as an invoice.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Operation {
@@ -101,13 +114,13 @@ pub struct Operation {
 pub enum Effect {
     /// Nothing: the entry itself is the record.
     None,
-    /// Raises the invoiced quantity.
+    /// Raises the invoiced quantity and the total invoiced.
     Invoice,
     /// Raises the shipped quantity of lines that are not virtual.
     Ship,
     /// Raises the refunded quantity and the total refunded.
     Refund,
-    /// Raises the cancelled quantity.
+    /// Raises the cancelled quantity and the total cancelled.
     Cancel,
     /// Raises the total paid.
     Pay,
@@ -124,7 +137,8 @@ pub struct State {
     pub category: Category,
     /// Whether an order may be created here.
     pub can_start: bool,
-    /// The operations that may be recorded here.
+    /// The operations that may be recorded here. Of the held state: those that a hold lets
+    /// through. Of a terminal one: those that may be recorded late, which leave it as it is.
     pub operations: Vec<OperationCode>,
     /// Whether an order may be put on hold from here.
     pub holdable: bool,
@@ -216,6 +230,12 @@ pub struct Transition {
     pub trigger: Trigger,
     /// The operation that it records for all that is left.
     pub operation: Option<OperationCode>,
+    /// Whether it takes back what was recorded of the operation, instead of recording it.
+    pub reverse: bool,
+    /// Whether the customer may read the entry of a step that no call makes.
+    pub visible_to_customer: bool,
+    /// Whether a step that no call makes asks to tell the customer.
+    pub notify_customer: bool,
     /// The roles of which the actor needs one; empty means anybody.
     pub roles: Vec<Role>,
     /// What an order sets off that takes it.

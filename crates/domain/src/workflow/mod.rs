@@ -22,8 +22,8 @@ pub use action::{
     Occasion, Policy, Publish, Webhook, Work, Writing,
 };
 pub use definition::{
-    Assignment, Category, CommentStatus, Effect, LABELS_MAX, Operation, RefundedUnits, State,
-    Status, StatusSharing, Transition, Trigger, Workflow,
+    Assignment, Category, CommentStatus, Effect, LABELS_MAX, Operation, Overpayment, RefundedUnits,
+    State, Status, StatusSharing, Transition, Trigger, Workflow,
 };
 pub use diff::{Difference, DifferenceKind, diff};
 pub use edit::{

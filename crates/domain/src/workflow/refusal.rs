@@ -339,11 +339,11 @@ mod tests {
         ] {
             assert!(text.contains(part), "{text}");
         }
-        let status = Refusal::NotInWorkflow {
+        let link = Refusal::NotInWorkflow {
             states: Vec::new(),
             statuses: vec![StatusCode::new("c").unwrap()],
         };
-        assert_eq!(status.reason(), "STATUS_NOT_FOUND");
-        assert!(!status.to_string().contains("create_states"), "{status}");
+        assert_eq!(link.reason(), "STATUS_NOT_FOUND");
+        assert!(!link.to_string().contains("create_states"), "{link}");
     }
 }

@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Action, Assignment, Category, CommentStatus, Effect, Graph, Operation, RefundedUnits, State,
-    Status, StatusSharing, Transition, Trigger, Work, Workflow,
+    Action, Assignment, Category, CommentStatus, Effect, Graph, Operation, Overpayment,
+    RefundedUnits, State, Status, StatusSharing, Transition, Trigger, Work, Workflow,
 };
 use crate::{
     actor::Actor,
@@ -40,6 +40,9 @@ pub(crate) fn transition(code: &str, from: &[&str], to: &str, trigger: Trigger) 
         guard: None,
         trigger,
         operation: None,
+        reverse: false,
+        visible_to_customer: false,
+        notify_customer: false,
         roles: Vec::new(),
         actions: Vec::new(),
         position: 0,
@@ -87,7 +90,13 @@ pub(crate) fn workflow() -> Workflow {
         label: Label::new(code).unwrap(),
         category,
         can_start: category == Category::Initial,
-        operations: codes.clone(),
+        operations: match category {
+            // Neither a hold nor the end lets anything through.
+            Category::Held | Category::Closed => Vec::new(),
+            Category::Initial | Category::Active | Category::Completed | Category::Canceled => {
+                codes.clone()
+            }
+        },
         holdable: category != Category::Held,
         terminal: category == Category::Closed,
         entry_guard: None,
@@ -127,6 +136,7 @@ pub(crate) fn workflow() -> Workflow {
         comment_status: CommentStatus::AnyInState,
         status_sharing: StatusSharing::Exclusive,
         refunded_units: RefundedUnits::StillShip,
+        overpayment: Overpayment::Record,
         operations,
         max_cascade: 16,
         states: vec![
@@ -178,6 +188,7 @@ pub(crate) fn line(id: &str, quantity: &str) -> NewLine {
         name: ProductName::default(),
         ordered: quantity.parse::<Quantity>().unwrap(),
         is_virtual: false,
+        total: None,
     }
 }
 

@@ -179,8 +179,8 @@ pub struct Committed {
     /// The order after the step; after a replay, as it stands now. None where the unit does not
     /// want it, or where its orders are too large to be kept together.
     pub order: Option<Order>,
-    /// The entry of the step and the automatic ones that it set off. Offset 0 means that
-    /// the step was only rehearsed.
+    /// The entry of the step and the automatic ones that it set off; none for an update that
+    /// changes nothing. Offset 0 means that the step was only rehearsed.
     pub entries: Vec<Logged>,
     /// Whether the same call was committed before, and only its answer is repeated.
     pub replayed: bool,

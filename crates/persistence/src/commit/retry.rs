@@ -123,9 +123,9 @@ impl Store {
         }
     }
 
-    /// Says what a commit of this unit would answer now, and writes nothing. Request ids are
-    /// neither looked up nor remembered, and the entries have offset 0. What cannot be decided in
-    /// a second, or keeps too much of the orders in memory, is refused.
+    /// Says what a commit of this unit would answer now, and writes nothing. A request id that was
+    /// used is answered with what was remembered; all other entries have offset 0. What cannot be
+    /// decided in a second, or keeps too much of the orders in memory, is refused.
     ///
     /// It may read many bodies and take up to a second of a processor, so it belongs onto threads
     /// that give way, and to a store [for such reads](Self::for_bulk).

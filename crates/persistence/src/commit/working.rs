@@ -34,7 +34,7 @@ use crate::{
 pub(super) enum Purpose {
     /// Its entries are written and its request ids count.
     Commit,
-    /// Nothing is written, and request ids are neither looked up nor remembered.
+    /// Nothing is written. Request ids are looked up, and remembered for the steps that follow.
     Rehearse,
 }
 
@@ -52,10 +52,12 @@ pub(super) struct Pending {
 
 /// A step under a request id.
 pub(super) enum Remembered {
+    /// As the database has it, or as a rehearsal would have written it.
     Stored {
         fingerprint: Vec<u8>,
         entries: Vec<Logged>,
     },
+    /// Among the entries that wait to be written.
     Fresh {
         fingerprint: [u8; 16],
         entries: Range<usize>,
@@ -141,10 +143,7 @@ impl Working {
         slots::fill(&mut slots, orders)?;
         self.bytes += slots.values().map(|slot| slot.bytes).sum::<usize>();
         self.slots.extend(slots);
-        match self.purpose {
-            Purpose::Commit => self.remember_stored(tx, steps).await,
-            Purpose::Rehearse => Ok(()),
-        }
+        self.remember_stored(tx, steps).await
     }
 
     /// Finds what was written under the request ids of steps before. As a rule nothing was, and
@@ -213,13 +212,17 @@ impl Working {
         self.bytes > self.store.settings().orders_bytes_max
     }
 
-    /// Forgets all orders but those of some steps.
+    /// Forgets all orders but those of some steps, and what was remembered of the others.
     pub(super) fn keep_only<'s>(&mut self, steps: impl Iterator<Item = &'s Step>) {
         let kept = steps.map(|step| (&step.workflow, &step.order_id));
         let kept: HashSet<_> = kept.collect();
         self.slots
             .retain(|(workflow, order), _| kept.contains(&(workflow, order)));
         self.bytes = self.slots.values().map(|slot| slot.bytes).sum();
+        let slots = self.slots.values();
+        let kept: HashSet<_> = slots.map(|slot| (slot.partition, slot.order_key)).collect();
+        self.remembered
+            .retain(|(partition, order_key, _), _| kept.contains(&(*partition, *order_key)));
     }
 
     /// Decides a step on what the steps before it left. Its order goes into the answer as far as
@@ -339,7 +342,9 @@ impl Working {
         let logged = place(step, entries, slot.partition, first);
         log.next += i64::try_from(logged.len()).unwrap_or_default();
         if self.purpose == Purpose::Rehearse {
-            let entries = logged.into_iter().map(unlogged).collect();
+            let place = (slot.partition, slot.order_key);
+            let entries: Vec<_> = logged.into_iter().map(unlogged).collect();
+            self.remember_rehearsed(step, place, &entries);
             return Some(Committed {
                 order: shown,
                 entries,
@@ -368,7 +373,9 @@ impl Working {
                     fingerprint: fingerprint.filter(|_| index == 0),
                 }),
         );
-        if let Some(Request { id, fingerprint }) = &step.request {
+        // What changes nothing is not remembered: it would change nothing again.
+        let request = step.request.as_ref().filter(|_| !logged.is_empty());
+        if let Some(Request { id, fingerprint }) = request {
             let fresh = Remembered::Fresh {
                 fingerprint: *fingerprint,
                 entries: start..self.pending.len(),
@@ -382,6 +389,25 @@ impl Working {
             replayed: false,
             published,
         })
+    }
+
+    /// Remembers what a rehearsed step would have written, for the steps after it.
+    fn remember_rehearsed(
+        &mut self,
+        step: &Step,
+        (partition, order_key): (Partition, i64),
+        entries: &[Logged],
+    ) {
+        let request = step.request.as_ref().filter(|_| !entries.is_empty());
+        let Some(Request { id, fingerprint }) = request else {
+            return;
+        };
+        let stored = Remembered::Stored {
+            fingerprint: fingerprint.to_vec(),
+            entries: entries.to_vec(),
+        };
+        self.remembered
+            .insert((partition, order_key, id.clone()), stored);
     }
 
     /// A partition whose entries are stamped ahead of the clock, and by how many microseconds.

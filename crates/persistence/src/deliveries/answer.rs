@@ -58,14 +58,6 @@ enum Decision<T, E> {
     RequestIdReused,
 }
 
-impl LedgerCall {
-    /// The request that is looked up and remembered.
-    fn remembered(&self) -> Option<&Request> {
-        let request = self.request.as_ref();
-        request.filter(|_| self.mode == ChangeMode::Apply)
-    }
-}
-
 impl Store {
     /// Carries a call out in one transaction, with the locks of some partitions. `encode` makes
     /// the bytes that a repeated call is answered with.
@@ -94,7 +86,7 @@ impl Store {
                     return Ok(Ending::RollBack(Decision::Done(done, Vec::new())));
                 }
                 let mut answer = Vec::new();
-                if let Some(request) = call.remembered() {
+                if let Some(request) = &call.request {
                     answer = encode(&done);
                     requests::remember(tx, SCOPE, request, &answer, now).await?;
                 }
@@ -104,7 +96,7 @@ impl Store {
                 Ok(decision) => return decision.answer(),
                 Err(WriteFailure::AtCommit { outcome, error }) => {
                     // Without a request id, nothing tells whether it happened.
-                    if call.remembered().is_none() {
+                    if call.request.is_none() {
                         report(&error, "the commit of a decision was not answered");
                         return Err(ChangeError::Failed(CommitError::OutcomeUnknown));
                     }
@@ -136,7 +128,7 @@ impl Store {
         &self,
         call: &LedgerCall,
     ) -> Result<Option<Answered<T>>, ChangeError<E>> {
-        if call.remembered().is_none() {
+        if call.request.is_none() {
             return Ok(None);
         }
         let found = self.database().write(&[], async |tx| {
@@ -170,7 +162,7 @@ async fn earlier<T, E>(
     call: &LedgerCall,
     doubtful: &mut Option<(T, Vec<u8>)>,
 ) -> Result<Option<Decision<T, E>>, Error> {
-    let Some(request) = call.remembered() else {
+    let Some(request) = &call.request else {
         return Ok(None);
     };
     let Some((fingerprint, answer)) = requests::find(tx, SCOPE, request).await? else {

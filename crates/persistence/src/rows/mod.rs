@@ -10,6 +10,7 @@ pub(crate) mod workflow;
 use std::str::FromStr;
 
 use serde::{Serialize, de::DeserializeOwned};
+use waymark_domain::value::is_hidden;
 
 use crate::Error;
 
@@ -25,7 +26,10 @@ impl Reading<'_> {
     where
         T: FromStr<Err: std::error::Error + Send + Sync + 'static>,
     {
-        text.parse().map_err(|source| self.corrupt(column, source))
+        text.parse().or_else(|source| {
+            let read = with_signs(text).and_then(|text| text.parse().ok());
+            read.ok_or_else(|| self.corrupt(column, source))
+        })
     }
 
     /// Reads a text that has a rule, where there is one.
@@ -46,7 +50,10 @@ impl Reading<'_> {
         column: &'static str,
         text: &str,
     ) -> Result<T, Error> {
-        serde_json::from_str(text).map_err(|source| self.corrupt(column, source))
+        serde_json::from_str(text).or_else(|source| {
+            let read = with_signs(text).and_then(|text| serde_json::from_str(&text).ok());
+            read.ok_or_else(|| self.corrupt(column, source))
+        })
     }
 
     /// Reads a column that holds one of a few words, as serde writes them.
@@ -74,6 +81,13 @@ impl Reading<'_> {
     }
 }
 
+/// A text with a sign in place of each character that nobody sees; none where it has none. Labels
+/// and names could have them once, and what was stored then is read all the same.
+fn with_signs(text: &str) -> Option<String> {
+    let has_any = text.contains(is_hidden);
+    has_any.then(|| text.replace(is_hidden, "\u{FFFD}"))
+}
+
 /// Writes a JSON column.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(unwritable)
@@ -92,5 +106,36 @@ pub(crate) fn word<T: Serialize>(value: &T) -> Result<String, Error> {
 fn unwritable(source: serde_json::Error) -> Error {
     Error::Database {
         source: diesel::result::Error::SerializationError(Box::new(source)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::{
+        order::Line,
+        value::{Comment, Label},
+    };
+
+    use super::*;
+
+    const READING: Reading<'static> = Reading {
+        table: "statuses",
+        row: &"order/pending",
+    };
+
+    #[test]
+    fn what_was_stored_before_some_characters_were_refused_is_read() {
+        let label: Label = READING.text("label", "pay\u{202E}exe").unwrap();
+        assert_eq!(label.as_str(), "pay\u{FFFD}exe");
+        let label: Label = READING.text("label", "\u{200B}").unwrap();
+        assert_eq!(label.as_str(), "\u{FFFD}");
+        let line = "{\"id\": \"1\", \"ordered\": \"2\", \"name\": \"shirt\u{FEFF}\"}";
+        let line: Line = READING.json("body", line).unwrap();
+        assert_eq!(line.name.as_str(), "shirt\u{FFFD}");
+        // What is taken is left as it is, and what no rule ever took stays unreadable.
+        let comment: Comment = READING.text("comment", "a\u{200B}").unwrap();
+        assert_eq!(comment.as_str(), "a\u{200B}");
+        assert!(READING.text::<Label>("label", "a\u{0}\u{200B}").is_err());
+        assert!(READING.text::<Label>("label", "").is_err());
     }
 }

@@ -32,6 +32,7 @@ pub(crate) struct WorkflowRow {
     pub(crate) update_time: i64,
     pub(crate) on_create: String,
     pub(crate) on_comment: String,
+    pub(crate) overpayment: String,
 }
 
 impl WorkflowRow {
@@ -55,6 +56,7 @@ impl WorkflowRow {
             update_time: stamp.update_time.micros(),
             on_create: json(&workflow.on_create)?,
             on_comment: json(&workflow.on_comment)?,
+            overpayment: word(&workflow.overpayment)?,
         })
     }
 
@@ -74,6 +76,7 @@ impl WorkflowRow {
             comment_status: reading.word("comment_status", &self.comment_status)?,
             status_sharing: reading.word("status_sharing", &self.status_sharing)?,
             refunded_units: reading.word("refunded_units", &self.refunded_units)?,
+            overpayment: reading.word("overpayment", &self.overpayment)?,
             operations: reading.json("operations", &self.operations)?,
             max_cascade: u32::try_from(self.max_cascade)
                 .map_err(|e| reading.corrupt("max_cascade", e))?,
@@ -284,6 +287,9 @@ pub(crate) struct TransitionRow {
     pub(crate) update_time: i64,
     pub(crate) trigger_after: Option<String>,
     pub(crate) actions: String,
+    pub(crate) reverse: bool,
+    pub(crate) visible_to_customer: bool,
+    pub(crate) notify_customer: bool,
 }
 
 impl TransitionRow {
@@ -318,6 +324,9 @@ impl TransitionRow {
             update_time: stamp.update_time.micros(),
             trigger_after: after,
             actions: json(&transition.actions)?,
+            reverse: transition.reverse,
+            visible_to_customer: transition.visible_to_customer,
+            notify_customer: transition.notify_customer,
         })
     }
 
@@ -350,6 +359,9 @@ impl TransitionRow {
             guard: self.guard.as_deref().map(Expression::of_stored),
             trigger,
             operation: reading.optional("operation", self.operation.as_deref())?,
+            reverse: self.reverse,
+            visible_to_customer: self.visible_to_customer,
+            notify_customer: self.notify_customer,
             roles: reading.json("roles", &self.roles)?,
             actions: reading.json("actions", &self.actions)?,
             position: self.position,

@@ -81,7 +81,7 @@ impl Attempts {
 impl Store {
     /// Creates a token of an order.
     ///
-    /// A rehearsal answers with a token that does not exist.
+    /// A rehearsal answers with a token that does not exist, unless the same call made one before.
     ///
     /// # Errors
     /// Returns [`TrackingError`] when there is no such order, when the token would have ended
@@ -202,18 +202,18 @@ impl Store {
     }
 }
 
-/// Finds what the same call did before. A rehearsal does not ask.
+/// Finds what the same call did before.
 async fn remembered(
     tx: &mut Tx,
     place: Place<'_>,
     call: &TrackingCall,
 ) -> Result<Result<Option<Deed>, TrackingError>, Error> {
-    match (&call.request, call.mode) {
-        (Some(request), ChangeMode::Apply) => {
+    match &call.request {
+        Some(request) => {
             let found = requests::find(tx, place, request).await?;
             Ok(found.map_err(TrackingError::from))
         }
-        (None, _) | (Some(_), ChangeMode::Rehearse) => Ok(Ok(None)),
+        None => Ok(Ok(None)),
     }
 }
 

@@ -44,7 +44,8 @@ pub struct WorkflowChange {
 pub enum ChangeMode {
     /// It is saved.
     Apply,
-    /// It is only checked, and its request id is neither looked up nor remembered.
+    /// It is only checked. Where its request id was used, that is answered as to a call that is
+    /// meant; it is not remembered.
     Rehearse,
 }
 
@@ -239,11 +240,9 @@ impl Store {
         let code = &change.workflow;
         let snapshot = self.database().snapshot(async |tx| {
             let edition = catalog::edition(tx).await?;
-            let is_remembered = match (&change.request, change.mode) {
-                (Some(request), ChangeMode::Apply) => {
-                    requests::is_remembered(tx, code.as_str(), request).await?
-                }
-                (Some(_) | None, ChangeMode::Rehearse) | (None, ChangeMode::Apply) => false,
+            let is_remembered = match &change.request {
+                Some(request) => requests::is_remembered(tx, code.as_str(), request).await?,
+                None => false,
             };
             let (before, used) = match self.catalog().known(edition, code) {
                 Known::Ready(cached) => {
@@ -419,7 +418,7 @@ impl Store {
 
 /// What is remembered of the same call.
 async fn remembered(tx: &mut Tx, change: &WorkflowChange) -> Result<Option<Saved>, Error> {
-    let (Some(request), ChangeMode::Apply) = (&change.request, change.mode) else {
+    let Some(request) = &change.request else {
         return Ok(None);
     };
     let found = requests::find(tx, change.workflow.as_str(), request).await?;

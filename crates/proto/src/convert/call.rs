@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use waymark_domain::{
     actor::Actor,
     order::Context,
-    value::{Invalid, Metadata, RequestId, StoreView},
+    value::{Invalid, Metadata, RequestId, StoreView, WorkflowCode},
 };
 
 use super::{
@@ -38,7 +38,8 @@ pub enum ValidateOnly {
 pub struct RequestKey {
     /// The id that the caller chose.
     pub id: RequestId,
-    /// A hash of what was asked, without `request_id`, `validate_only` and `store_view`.
+    /// A hash of what was asked, without `request_id`, `validate_only` and `store_view`, and with
+    /// the default workflow filled in.
     pub fingerprint: [u8; 16],
 }
 
@@ -72,9 +73,31 @@ impl From<bool> for ValidateOnly {
     }
 }
 
+/// Writes the code of the default workflow where none is named, so that a call which begins to name
+/// it stays the same call.
+pub(crate) fn fill_in(workflow: &mut String, default: &WorkflowCode) {
+    if workflow.is_empty() {
+        default.as_str().clone_into(workflow);
+    }
+}
+
 /// Hashes a request without some of its fields. The name of the call goes in as well, since
-/// requests of two kinds may encode to the same bytes.
+/// requests of two kinds may encode to the same bytes. `in $default` first fills in the workflow;
+/// `step` is for mutations of orders.
 macro_rules! fingerprint {
+    ($call:literal, step $request:ident in $default:ident) => {{
+        $crate::convert::call::fill_in(&mut $request.workflow, $default);
+        $crate::convert::call::fingerprint!($call, step $request)
+    }};
+    ($call:literal, step $request:ident) => {
+        $crate::convert::call::fingerprint!(
+            $call, $request, without request_id, store_view, validate_only
+        )
+    };
+    ($call:literal, $request:ident in $default:ident, without $($field:ident),+) => {{
+        $crate::convert::call::fill_in(&mut $request.workflow, $default);
+        $crate::convert::call::fingerprint!($call, $request, without $($field),+)
+    }};
     ($call:literal, $request:ident, without $($field:ident),+) => {{
         let kept = ($(std::mem::take(&mut $request.$field),)+);
         let fingerprint = $crate::convert::call::fingerprint_of($call, &$request);

@@ -25,8 +25,7 @@ pub(crate) fn transition(
     mut request: v1::TransitionOrderRequest,
     default: &WorkflowCode,
 ) -> Result<ParsedStep, Noted> {
-    let fingerprint =
-        fingerprint!("TransitionOrder", request, without request_id, store_view, validate_only);
+    let fingerprint = fingerprint!("TransitionOrder", step request in default);
     let v1::TransitionOrderRequest {
         workflow,
         order_id,
@@ -70,8 +69,7 @@ pub(crate) fn operation(
     mut request: v1::RecordOperationRequest,
     default: &WorkflowCode,
 ) -> Result<ParsedStep, Noted> {
-    let fingerprint =
-        fingerprint!("RecordOperation", request, without request_id, store_view, validate_only);
+    let fingerprint = fingerprint!("RecordOperation", step request in default);
     let v1::RecordOperationRequest {
         workflow,
         order_id,
@@ -79,6 +77,7 @@ pub(crate) fn operation(
         lines,
         amount_only,
         amount,
+        reverse,
         comment,
         notify_customer,
         visible_to_customer,
@@ -117,6 +116,7 @@ pub(crate) fn operation(
         operation: operation?,
         lines: lines?,
         amount: amount.transpose()?,
+        reverse,
     };
     Ok(ParsedStep::change(order?, call?, action))
 }
@@ -128,8 +128,7 @@ pub(crate) fn hold(
     mut request: v1::HoldOrderRequest,
     default: &WorkflowCode,
 ) -> Result<ParsedStep, Noted> {
-    let fingerprint =
-        fingerprint!("HoldOrder", request, without request_id, store_view, validate_only);
+    let fingerprint = fingerprint!("HoldOrder", step request in default);
     let v1::HoldOrderRequest {
         workflow,
         order_id,
@@ -177,8 +176,7 @@ pub(crate) fn release(
     mut request: v1::ReleaseOrderRequest,
     default: &WorkflowCode,
 ) -> Result<ParsedStep, Noted> {
-    let fingerprint =
-        fingerprint!("ReleaseOrder", request, without request_id, store_view, validate_only);
+    let fingerprint = fingerprint!("ReleaseOrder", step request in default);
     let v1::ReleaseOrderRequest {
         workflow,
         order_id,
@@ -221,8 +219,7 @@ pub(crate) fn comment(
     mut request: v1::AddCommentRequest,
     default: &WorkflowCode,
 ) -> Result<ParsedStep, Noted> {
-    let fingerprint =
-        fingerprint!("AddComment", request, without request_id, store_view, validate_only);
+    let fingerprint = fingerprint!("AddComment", step request in default);
     let v1::AddCommentRequest {
         workflow,
         order_id,
@@ -327,21 +324,34 @@ fn quantities(
     found.count(at, lines.len(), LINES_MAX)?;
     let mut seen = BTreeSet::new();
     let mut read = Vec::with_capacity(lines.len());
-    for (index, v1::OperationLine { line_id, quantity }) in lines.into_iter().enumerate() {
+    for (index, line) in lines.into_iter().enumerate() {
         let at = at.index(index);
-        let id = found.text(at.field("line_id"), &line_id);
-        let quantity = above_zero(found, at.field("quantity"), &quantity);
-        if !seen.insert(line_id) {
+        read.push(moved(found, at, &line));
+        if !seen.insert(line.line_id) {
             found.note(at.field("line_id"), Invalid::Duplicate);
         }
-        read.push(id.and_then(|line_id| {
-            Ok(LineQuantity {
-                line_id,
-                quantity: quantity?,
-            })
-        }));
     }
     read.into_iter().collect()
+}
+
+fn moved(
+    found: &mut Violations,
+    at: Path<'_>,
+    line: &v1::OperationLine,
+) -> Result<LineQuantity, Noted> {
+    let v1::OperationLine {
+        line_id,
+        quantity,
+        returned,
+    } = line;
+    let line_id = found.text(at.field("line_id"), line_id);
+    let quantity = above_zero(found, at.field("quantity"), quantity);
+    let returned = found.optional::<Quantity>(at.field("returned"), returned);
+    Ok(LineQuantity {
+        line_id: line_id?,
+        quantity: quantity?,
+        returned: returned?.unwrap_or(Quantity::ZERO),
+    })
 }
 
 /// Reads a quantity that must be more than nothing.

@@ -8,7 +8,7 @@ use waymark_domain::{
 };
 
 use super::{
-    call::{StepCall, StepFields, fingerprint},
+    call::{StepCall, StepFields, fill_in, fingerprint},
     command::above_zero,
     step::{ParsedChange, ParsedStep},
     violations::{Noted, Path, Violations},
@@ -22,8 +22,10 @@ pub(crate) fn read(
     mut request: v1::CreateOrderRequest,
     default: &WorkflowCode,
 ) -> Result<ParsedStep, Noted> {
-    let fingerprint =
-        fingerprint!("CreateOrder", request, without request_id, store_view, validate_only);
+    if let Some(order) = &mut request.order {
+        fill_in(&mut order.workflow, default);
+    }
+    let fingerprint = fingerprint!("CreateOrder", step request);
     let v1::CreateOrderRequest {
         order,
         comment,
@@ -73,7 +75,7 @@ pub(crate) fn read(
 }
 
 /// Fields that only the server sets are ignored, as long as they do not say that something was
-/// done already: an order cannot be placed as paid or held.
+/// done already: an order cannot be placed as paid or held. All of it is due, and may be said to be.
 fn new_order(
     found: &mut Violations,
     at: Path<'_>,
@@ -105,10 +107,18 @@ fn new_order(
         status_time: _,
         due_time: _,
         feed_url: _,
+        total_canceled,
+        total_invoiced,
+        total_due,
+        total_overpaid,
     } = order;
     let done_already = [
         ("total_paid", total_paid != 0),
         ("total_refunded", total_refunded != 0),
+        ("total_canceled", total_canceled != 0),
+        ("total_invoiced", total_invoiced != 0),
+        ("total_due", total_due != 0 && total_due != grand_total),
+        ("total_overpaid", total_overpaid != 0),
         ("holds", !holds.is_empty()),
         ("return_state", !return_state.is_empty()),
         ("return_status", !return_status.is_empty()),
@@ -173,12 +183,15 @@ fn new_line(found: &mut Violations, at: Path<'_>, line: v1::OrderLine) -> Result
         quantity_refunded,
         quantity_canceled,
         is_virtual,
+        quantity_returned,
+        total,
     } = line;
     let done_already = [
         ("quantity_invoiced", quantity_invoiced),
         ("quantity_shipped", quantity_shipped),
         ("quantity_refunded", quantity_refunded),
         ("quantity_canceled", quantity_canceled),
+        ("quantity_returned", quantity_returned),
     ];
     for (field, quantity) in done_already {
         if !quantity.is_empty() && quantity.parse() != Ok(Quantity::ZERO) {
@@ -189,12 +202,14 @@ fn new_line(found: &mut Violations, at: Path<'_>, line: v1::OrderLine) -> Result
     let sku = found.text(at.field("sku"), &sku);
     let name = found.text(at.field("name"), &name);
     let ordered = above_zero(found, at.field("quantity_ordered"), &quantity_ordered);
+    let total = total.map(|total| found.check(at.field("total"), Money::new(total)));
     Ok(NewLine {
         id: id?,
         sku: sku?,
         name: name?,
         ordered: ordered?,
         is_virtual,
+        total: total.transpose()?,
     })
 }
 

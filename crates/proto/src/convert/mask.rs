@@ -91,8 +91,40 @@ impl Paths {
             return Some(MaskProblem::NotAlone);
         }
         let fixed = self.fixed.iter().find(|(name, _)| *name == path);
-        Some(fixed.map_or(MaskProblem::Unknown, |(_, problem)| *problem))
+        let unknown = || match self.spelled(path) {
+            Some(name) => MaskProblem::Spelled(name),
+            None => MaskProblem::Unknown,
+        };
+        Some(fixed.map_or_else(unknown, |(_, problem)| *problem))
     }
+
+    /// The path that is meant by one in `lowerCamelCase`; of a key of a map, the map.
+    fn spelled(&self, path: &str) -> Option<&'static str> {
+        let fixed = self.fixed.iter().map(|(name, _)| *name);
+        let mut names = self.updatable.iter().copied().chain(fixed);
+        let is_meant = |name: &&'static str| {
+            let camel = lower_camel(name);
+            let is_key = self.maps.contains(name) && key_of(path, &camel).is_some();
+            camel == path || is_key
+        };
+        names.find(is_meant)
+    }
+}
+
+/// A name as JSON masks have it.
+fn lower_camel(name: &str) -> String {
+    let mut camel = String::with_capacity(name.len());
+    let mut is_first = false;
+    for letter in name.chars() {
+        if letter == '_' {
+            is_first = true;
+        } else if std::mem::take(&mut is_first) {
+            camel.push(letter.to_ascii_uppercase());
+        } else {
+            camel.push(letter);
+        }
+    }
+    camel
 }
 
 fn key_of<'a>(path: &'a str, map: &str) -> Option<&'a str> {

@@ -16,6 +16,7 @@ mod mask;
 pub mod order;
 mod patch;
 pub mod state;
+mod stated;
 pub mod status;
 pub mod step;
 pub mod tracking;

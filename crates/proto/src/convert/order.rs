@@ -3,7 +3,7 @@
 use waymark_domain::{
     actor::Actor,
     order::{Customer, Hold, Line, Order, Progress, Rejection, Standing, due_time},
-    value::{OrderId, StoreView, WorkflowCode},
+    value::{Money, OrderId, StoreView, WorkflowCode},
     workflow::{Record, Transition, Workflow},
 };
 
@@ -127,6 +127,8 @@ pub(crate) fn bare_order_to_wire(order: &Order) -> v1::Order {
         grand_total,
         total_paid,
         total_refunded,
+        total_canceled,
+        total_invoiced,
         store_view,
         customer,
         attributes,
@@ -136,6 +138,9 @@ pub(crate) fn bare_order_to_wire(order: &Order) -> v1::Order {
         update_time,
         status_time,
         wait: _,
+        whole: _,
+        credited: _,
+        credits: _,
     } = order;
     let return_to = return_to.as_ref();
     v1::Order {
@@ -163,6 +168,10 @@ pub(crate) fn bare_order_to_wire(order: &Order) -> v1::Order {
         status_time: Some(timestamp_to_wire(*status_time)),
         due_time: None,
         feed_url: String::new(),
+        total_canceled: total_canceled.minor_units(),
+        total_invoiced: total_invoiced.minor_units(),
+        total_due: order.total_due().minor_units(),
+        total_overpaid: order.total_overpaid().minor_units(),
     }
 }
 
@@ -174,6 +183,10 @@ pub fn hold_to_wire(hold: &Hold) -> v1::Hold {
         placed_by,
         place_time,
         expire_time,
+        status,
+        // What becomes of its release by time; the call that placed it has said so.
+        visible_to_customer: _,
+        notify_customer: _,
     } = hold;
     v1::Hold {
         id: id.to_string(),
@@ -181,6 +194,7 @@ pub fn hold_to_wire(hold: &Hold) -> v1::Hold {
         placed_by: Some(actor_to_wire(placed_by)),
         place_time: Some(timestamp_to_wire(*place_time)),
         expire_time: expire_time.map(timestamp_to_wire),
+        status: text(status.as_ref()),
     }
 }
 
@@ -212,7 +226,9 @@ pub(crate) fn line_to_wire(line: &Line) -> v1::OrderLine {
         shipped,
         refunded,
         canceled,
+        returned,
         is_virtual,
+        total,
     } = line;
     v1::OrderLine {
         id: id.to_string(),
@@ -224,6 +240,8 @@ pub(crate) fn line_to_wire(line: &Line) -> v1::OrderLine {
         quantity_refunded: refunded.to_string(),
         quantity_canceled: canceled.to_string(),
         is_virtual: *is_virtual,
+        quantity_returned: returned.to_string(),
+        total: total.map(Money::minor_units),
     }
 }
 

@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 
 use waymark_domain::{
     order::{Action, AttributesPatch, CustomerPatch, Patch},
-    value::{Attributes, Money, WorkflowCode},
+    value::{Attributes, Invalid, Money, WorkflowCode},
 };
 
 use super::{
-    call::{StepFields, fingerprint},
+    call::{StepFields, fill_in, fingerprint},
     created::new_lines,
     mask::{Mask, Paths},
+    stated::{self, Said},
     step::ParsedStep,
     violations::{Noted, Path, Violations},
 };
@@ -37,6 +38,8 @@ const PATHS: Paths = Paths {
         ("status", MaskProblem::Stepwise),
         ("total_paid", MaskProblem::Stepwise),
         ("total_refunded", MaskProblem::Stepwise),
+        ("total_canceled", MaskProblem::Stepwise),
+        ("total_invoiced", MaskProblem::Stepwise),
         ("holds", MaskProblem::Stepwise),
         ("status_label", MaskProblem::OutputOnly),
         ("visible_on_storefront", MaskProblem::OutputOnly),
@@ -49,6 +52,8 @@ const PATHS: Paths = Paths {
         ("status_time", MaskProblem::OutputOnly),
         ("due_time", MaskProblem::OutputOnly),
         ("feed_url", MaskProblem::OutputOnly),
+        ("total_due", MaskProblem::OutputOnly),
+        ("total_overpaid", MaskProblem::OutputOnly),
     ],
 };
 
@@ -59,8 +64,10 @@ pub(crate) fn read(
     mut request: v1::UpdateOrderRequest,
     default: &WorkflowCode,
 ) -> Result<ParsedStep, Noted> {
-    let fingerprint =
-        fingerprint!("UpdateOrder", request, without request_id, store_view, validate_only);
+    if let Some(order) = &mut request.order {
+        fill_in(&mut order.workflow, default);
+    }
+    let fingerprint = fingerprint!("UpdateOrder", step request);
     let v1::UpdateOrderRequest {
         order,
         update_mask,
@@ -88,19 +95,29 @@ pub(crate) fn read(
     let call = fields.read(found, at, fingerprint);
     let mask = Mask::read(found, update_mask, &PATHS);
     let at = at.field("order");
-    let order = found.required(at, order)?;
+    let mut order = found.required(at, order)?;
     let workflow = found.workflow(at, &order.workflow, default);
     let id = found.text(at.field("id"), &order.id);
+    let version = stated::version(found, at, &order, &mask);
+    let said = Said::read(found, at, &mut order, &mask);
     let patch = patch(found, at, order, &mask);
+    let mut call = call?;
+    if let Some(version) = version? {
+        if call.expected_version.is_some_and(|other| other != version) {
+            let expected = "what `expected_version` says";
+            return Err(found.note(at.field("version"), Invalid::Malformed { expected }));
+        }
+        call.expected_version = Some(version);
+    }
+    let patch = said?.add_to(patch?);
     Ok(ParsedStep::change(
         (workflow?, id?),
-        call?,
-        Action::Update(patch?),
+        call,
+        Action::Update(patch),
     ))
 }
 
-/// What only steps or the server change may be sent back as it was read: it is ignored unless the
-/// mask names it.
+/// What only steps or the server change may be sent back as it was read: [`Said`] has it.
 fn patch(
     found: &mut Violations,
     at: Path<'_>,
@@ -132,6 +149,10 @@ fn patch(
         status_time: _,
         due_time: _,
         feed_url: _,
+        total_canceled: _,
+        total_invoiced: _,
+        total_due: _,
+        total_overpaid: _,
     } = order;
     let attributes = attributes_patch(found, at.field("attributes"), attributes, mask);
     let customer = customer_patch(
@@ -153,6 +174,7 @@ fn patch(
         store_view: store_view.transpose()?,
         lines: lines.transpose()?,
         grand_total: grand_total.transpose()?,
+        stated: None,
     })
 }
 

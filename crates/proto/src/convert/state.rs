@@ -162,7 +162,8 @@ impl AssignStatus {
         mut request: v1::AssignStatusRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
-        let fingerprint = fingerprint!("AssignStatus", request, without request_id, validate_only);
+        let fingerprint =
+            fingerprint!("AssignStatus", request in default, without request_id, validate_only);
         let v1::AssignStatusRequest {
             workflow,
             state,
@@ -209,7 +210,7 @@ impl UnassignStatus {
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
         let fingerprint =
-            fingerprint!("UnassignStatus", request, without request_id, validate_only);
+            fingerprint!("UnassignStatus", request in default, without request_id, validate_only);
         let v1::UnassignStatusRequest {
             workflow,
             state,

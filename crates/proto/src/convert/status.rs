@@ -103,7 +103,8 @@ impl CreateStatus {
         mut request: v1::CreateStatusRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
-        let fingerprint = fingerprint!("CreateStatus", request, without request_id, validate_only);
+        let fingerprint =
+            fingerprint!("CreateStatus", request in default, without request_id, validate_only);
         let v1::CreateStatusRequest {
             workflow,
             status,
@@ -195,7 +196,8 @@ impl UpdateStatus {
         mut request: v1::UpdateStatusRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
-        let fingerprint = fingerprint!("UpdateStatus", request, without request_id, validate_only);
+        let fingerprint =
+            fingerprint!("UpdateStatus", request in default, without request_id, validate_only);
         let v1::UpdateStatusRequest {
             workflow,
             status,
@@ -243,7 +245,8 @@ impl DeleteStatus {
         mut request: v1::DeleteStatusRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
-        let fingerprint = fingerprint!("DeleteStatus", request, without request_id, validate_only);
+        let fingerprint =
+            fingerprint!("DeleteStatus", request in default, without request_id, validate_only);
         let v1::DeleteStatusRequest {
             workflow,
             code,

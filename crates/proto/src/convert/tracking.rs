@@ -8,7 +8,7 @@ use waymark_domain::{
 
 use super::{
     actor::read_actor,
-    call::{RequestKey, ValidateOnly, fingerprint, read_request_key},
+    call::{RequestKey, ValidateOnly, fill_in, fingerprint, read_request_key},
     instant::{lower_bound, timestamp_to_wire},
     violations::{Noted, Path, Violations},
 };
@@ -77,6 +77,7 @@ impl CreateTrackingToken {
         mut request: v1::CreateTrackingTokenRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
+        fill_in(&mut request.workflow, default);
         let hash = fingerprint!("CreateTrackingToken", request, without request_id, validate_only);
         let v1::CreateTrackingTokenRequest {
             workflow,
@@ -111,6 +112,10 @@ impl RevokeTrackingToken {
         mut request: v1::RevokeTrackingTokenRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
+        // With a token no workflow may be named.
+        if request.token.is_empty() {
+            fill_in(&mut request.workflow, default);
+        }
         let hash = fingerprint!("RevokeTrackingToken", request, without request_id, validate_only);
         let v1::RevokeTrackingTokenRequest {
             workflow,

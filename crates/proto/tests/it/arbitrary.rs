@@ -184,7 +184,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
     let conduct = (
         option::of(guard),
         trigger(),
-        option::of(code()),
+        (option::of(code()), any::<[bool; 3]>()),
         collection::vec(text(ASCII), 0..4),
         actions(),
         any::<i32>(),
@@ -192,7 +192,8 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
     (names, ways, conduct).prop_map(|(names, ways, conduct)| {
         let (code, label, description) = names;
         let (from_statuses, from_states, to_state, to_status) = ways;
-        let (guard, trigger, operation, roles, actions, position) = conduct;
+        let (guard, trigger, recorded, roles, actions, position) = conduct;
+        let (operation, [reverse, visible_to_customer, notify_customer]) = recorded;
         Transition {
             code,
             label,
@@ -204,6 +205,9 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
             guard,
             trigger,
             operation,
+            reverse,
+            visible_to_customer,
+            notify_customer,
             roles,
             actions,
             position,
@@ -225,21 +229,27 @@ fn customer() -> impl Strategy<Value = Customer> {
     })
 }
 
+fn money() -> impl Strategy<Value = Money> {
+    (0_i64..=1_000_000_000_000_000).prop_map(|minor_units| Money::new(minor_units).unwrap())
+}
+
 fn lines() -> impl Strategy<Value = Vec<NewLine>> {
     let line = (
         text(LINES_OF_TEXT),
         text(LINES_OF_TEXT),
         text("[1-9][0-9]{0,11}(\\.[0-9]{1,4})?"),
         any::<bool>(),
+        option::of(money()),
     );
     collection::btree_map(text(ASCII), line, 0..5).prop_map(|lines| {
         let lines = lines.into_iter();
-        let line = |(id, (sku, name, ordered, is_virtual))| NewLine {
+        let line = |(id, (sku, name, ordered, is_virtual, total))| NewLine {
             id,
             sku,
             name,
             ordered,
             is_virtual,
+            total,
         };
         lines.map(line).collect()
     })
@@ -248,15 +258,15 @@ fn lines() -> impl Strategy<Value = Vec<NewLine>> {
 /// Orders that name where they start.
 pub(crate) fn new_order() -> impl Strategy<Value = NewOrder> {
     let names = (code(), text(ASCII), code(), code());
-    let money = (option::of(text("[A-Z]{3}")), 0_i64..=1_000_000_000_000_000);
+    let price = (option::of(text("[A-Z]{3}")), money());
     let shop = (
         option::of(text(STORE_VIEW)),
         customer(),
         collection::btree_map("[ -~äöü]{1,20}", LINES_OF_TEXT, 0..5),
     );
-    (names, money, shop, lines()).prop_map(|(names, money, shop, lines)| {
+    (names, price, shop, lines()).prop_map(|(names, price, shop, lines)| {
         let (workflow, id, state, status) = names;
-        let (currency, grand_total) = money;
+        let (currency, grand_total) = price;
         let (store_view, customer, attributes) = shop;
         NewOrder {
             workflow,
@@ -265,7 +275,7 @@ pub(crate) fn new_order() -> impl Strategy<Value = NewOrder> {
             status: Some(status),
             lines,
             currency,
-            grand_total: Money::new(grand_total).unwrap(),
+            grand_total,
             store_view,
             customer,
             attributes: Attributes::new(attributes).unwrap(),

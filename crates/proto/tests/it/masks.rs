@@ -2,7 +2,7 @@
 
 use prost_types::FieldMask;
 use waymark_domain::{
-    order::{Action, AttributesPatch, CustomerPatch, Patch},
+    order::{Action, AttributesPatch, CustomerPatch, Hold, Order, Patch, Stated, StatedLine},
     value::{Attributes, Money},
     workflow::{LabelsPatch, StatusPatch, TransitionPatch, Trigger},
 };
@@ -16,7 +16,7 @@ use waymark_proto::{
     v1,
 };
 
-use crate::sample::{default_workflow, order, value, workflow};
+use crate::sample::{CREATED, clerk, default_workflow, order, value, workflow};
 
 fn named(paths: &[&str]) -> FieldMask {
     let paths = paths.iter().map(|path| (*path).to_owned()).collect();
@@ -59,8 +59,6 @@ fn without_a_mask_what_is_set_changes() {
             ..Default::default()
         }),
         grand_total: 5,
-        total_paid: 7,
-        state: "elsewhere".to_owned(),
         ..Default::default()
     };
     let merged = [("colour".to_owned(), Some("red".to_owned()))];
@@ -77,8 +75,96 @@ fn without_a_mask_what_is_set_changes() {
     assert_eq!(update(given, Some(named(&[]))), expected);
 }
 
+fn stated(patch: Patch) -> Stated {
+    *patch.stated.expect("something is stated")
+}
+
 #[test]
 fn an_order_that_was_read_can_be_sent_back() {
+    let held = Order {
+        holds: vec![Hold {
+            id: value("2"),
+            reason: value("fraud"),
+            placed_by: clerk(),
+            place_time: CREATED,
+            expire_time: Some(CREATED),
+            status: Some(value("held")),
+            visible_to_customer: false,
+            notify_customer: false,
+        }],
+        return_to: Some(order().standing),
+        total_paid: Money::new(5).unwrap(),
+        ..order()
+    };
+    let mut wire = order_to_wire(&workflow(), &held, None);
+    wire.lines[1].quantity_shipped = "0.25".to_owned();
+    let said = stated(update(wire.clone(), None));
+    assert_eq!(said.holds, held.holds);
+    let done = StatedLine {
+        index: 1,
+        id: value("2"),
+        invoiced: None,
+        shipped: Some(value("0.25")),
+        refunded: None,
+        canceled: None,
+        returned: None,
+    };
+    let expected = Stated {
+        state: Some(held.standing.state.clone()),
+        status: Some(held.standing.status.clone()),
+        currency: held.currency.clone(),
+        total_paid: Some(held.total_paid),
+        holds: held.holds.clone(),
+        return_state: Some(held.standing.state.clone()),
+        return_status: Some(held.standing.status.clone()),
+        create_time: Some(CREATED),
+        lines: vec![done.clone()],
+        ..Stated::default()
+    };
+    assert_eq!(said, expected);
+    // With a mask only what it names counts; of lines, what is said to be done with them.
+    let patch = update(wire.clone(), Some(named(&["store_view"])));
+    assert_eq!(patch.stated, None);
+    let said = stated(update(wire, Some(named(&["lines"]))));
+    let expected = Stated {
+        lines: vec![done],
+        ..Stated::default()
+    };
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn the_version_that_an_order_is_said_to_have_is_expected() {
+    let expected = |version: i64, expected_version: i64, paths: &[&str]| {
+        let request = v1::UpdateOrderRequest {
+            order: Some(v1::Order {
+                id: "1".to_owned(),
+                version,
+                ..Default::default()
+            }),
+            update_mask: Some(named(paths)),
+            expected_version,
+            ..Default::default()
+        };
+        let step = ParsedStep::update_order(request, &default_workflow());
+        step.map(|step| match step.change {
+            ParsedChange::Change(command) => command.expected_version,
+            ParsedChange::Create { .. } => panic!("an update creates nothing"),
+        })
+    };
+    assert_eq!(expected(0, 0, &[]), Ok(None));
+    assert_eq!(expected(7, 0, &[]), Ok(Some(7)));
+    assert_eq!(expected(7, 7, &[]), Ok(Some(7)));
+    assert_eq!(expected(7, 3, &["store_view"]), Ok(Some(3)));
+    let invalid = expected(7, 3, &[]).unwrap_err();
+    assert_eq!(
+        invalid.to_string(),
+        "order.version must be what `expected_version` says"
+    );
+}
+
+#[test]
+fn a_mask_names_what_an_order_has() {
     let order = v1::Order {
         total_paid: 5,
         ..order_to_wire(&workflow(), &order(), None)
@@ -135,6 +221,7 @@ fn a_mask_replaces_and_clears() {
         store_view: Some(None),
         lines: Some(Vec::new()),
         grand_total: Some(Money::ZERO),
+        stated: None,
     };
     assert_eq!(patch, expected);
     let everything = update(v1::Order::default(), Some(named(&["*"])));
@@ -235,6 +322,9 @@ fn transitions() {
         to_status: Some(None),
         trigger: Some(Trigger::Manual),
         operation: Some(None),
+        reverse: Some(false),
+        visible_to_customer: Some(false),
+        notify_customer: Some(false),
         roles: Some(Vec::new()),
         actions: Some(Vec::new()),
         position: Some(0),
@@ -246,6 +336,9 @@ fn transitions() {
         "to_status",
         "trigger",
         "operation",
+        "reverse",
+        "visible_to_customer",
+        "notify_customer",
         "roles",
         "actions",
         "position",

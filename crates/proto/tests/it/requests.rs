@@ -147,6 +147,52 @@ fn fingerprints_tell_payloads_apart() {
 }
 
 #[test]
+fn the_default_workflow_may_be_named_or_not() {
+    let named = v1::HoldOrderRequest {
+        workflow: default_workflow().to_string(),
+        ..Default::default()
+    };
+    let other = v1::HoldOrderRequest {
+        workflow: "returns".to_owned(),
+        ..Default::default()
+    };
+    let of = |request: v1::HoldOrderRequest| {
+        let request = v1::HoldOrderRequest {
+            request_id: "once".to_owned(),
+            ..request
+        };
+        hold(request).request.unwrap().fingerprint
+    };
+    assert_eq!(of(named.clone()), of(v1::HoldOrderRequest::default()));
+    assert_ne!(of(named), of(other));
+    let [unnamed, named] = ["", "order"].map(|workflow| v1::Order {
+        workflow: workflow.to_owned(),
+        id: "1".to_owned(),
+        ..Default::default()
+    });
+    let created = |order: &v1::Order| {
+        let request = v1::CreateOrderRequest {
+            order: Some(order.clone()),
+            request_id: "once".to_owned(),
+            ..Default::default()
+        };
+        let step = ParsedStep::create_order(request, &default_workflow()).unwrap();
+        step.request.unwrap().fingerprint
+    };
+    assert_eq!(created(&unnamed), created(&named));
+    let updated = |order: &v1::Order| {
+        let request = v1::UpdateOrderRequest {
+            order: Some(order.clone()),
+            request_id: "once".to_owned(),
+            ..Default::default()
+        };
+        let step = ParsedStep::update_order(request, &default_workflow()).unwrap();
+        step.request.unwrap().fingerprint
+    };
+    assert_eq!(updated(&unnamed), updated(&named));
+}
+
+#[test]
 fn a_step_of_a_batch_is_the_call_of_its_own() {
     let request = v1::HoldOrderRequest {
         order_id: "1".to_owned(),
@@ -257,12 +303,42 @@ fn quantities_of_an_operation() {
     let line = v1::OperationLine {
         line_id: "1".to_owned(),
         quantity: "0.50".to_owned(),
+        returned: String::new(),
     };
-    let (OperationLines::Given(lines), None) = read(vec![line], false, None) else {
+    let back = v1::OperationLine {
+        line_id: "2".to_owned(),
+        quantity: "2".to_owned(),
+        returned: "2.0".to_owned(),
+    };
+    let (OperationLines::Given(lines), None) = read(vec![line, back], false, None) else {
         panic!("lines are given, an amount is not");
     };
-    let texts: Vec<_> = lines.iter().map(|line| line.quantity.to_string()).collect();
-    assert_eq!(texts, ["0.5"]);
+    let texts: Vec<_> = lines
+        .iter()
+        .map(|line| (line.quantity.to_string(), line.returned.to_string()))
+        .collect();
+    assert_eq!(
+        texts,
+        [("0.5", "0"), ("2", "2")].map(|(moved, back)| (moved.to_owned(), back.to_owned()))
+    );
+}
+
+#[test]
+fn an_operation_is_taken_back() {
+    for reverse in [false, true] {
+        let request = v1::RecordOperationRequest {
+            order_id: "1".to_owned(),
+            operation: "ship".to_owned(),
+            reverse,
+            ..Default::default()
+        };
+        let step = ParsedStep::record_operation(request, &default_workflow()).unwrap();
+        let read = match action(step) {
+            Action::RecordOperation { reverse, .. } => reverse,
+            other => panic!("an operation is read as one, not as {other:?}"),
+        };
+        assert_eq!(read, reverse);
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 use waymark_domain::{
-    order::{Line, NewOrder, Order, Standing},
+    order::{Credits, Line, NewOrder, Order, Standing},
     value::Money,
     workflow::Record,
 };
@@ -37,6 +37,11 @@ fn placed(new: NewOrder) -> Order {
         grand_total: new.grand_total,
         total_paid: Money::ZERO,
         total_refunded: Money::ZERO,
+        total_canceled: Money::ZERO,
+        total_invoiced: Money::ZERO,
+        credited: Money::ZERO,
+        credits: Credits::default(),
+        whole: None,
         store_view: new.store_view,
         customer: new.customer,
         attributes: new.attributes,

@@ -4,7 +4,7 @@ use std::{fmt::Debug, str::FromStr};
 
 use waymark_domain::{
     actor::Actor,
-    order::{Customer, Line, NewLine, Order, Standing},
+    order::{Credits, Customer, Line, NewLine, Order, Standing},
     value::{Attributes, Money, Quantity, Timestamp, WorkflowCode},
     workflow::{
         Record, Workflow,
@@ -74,6 +74,7 @@ pub(crate) fn line(id: &str, quantity: &str) -> Line {
         name: value(""),
         ordered: value::<Quantity>(quantity),
         is_virtual: false,
+        total: None,
     })
 }
 
@@ -92,6 +93,11 @@ pub(crate) fn order() -> Order {
         grand_total: Money::new(1_999).unwrap(),
         total_paid: Money::ZERO,
         total_refunded: Money::ZERO,
+        total_canceled: Money::ZERO,
+        total_invoiced: Money::ZERO,
+        credited: Money::ZERO,
+        credits: Credits::default(),
+        whole: None,
         store_view: Some(value("de")),
         customer: Customer::default(),
         attributes: Attributes::default(),

@@ -14,7 +14,7 @@ use waymark_proto::{
 };
 
 use crate::{
-    refused::{CODE, INSTANT, STORE_VIEW, check, text},
+    refused::{CODE, INSTANT, LINE_BREAK, STORE_VIEW, check, text},
     sample::{CREATED, default_workflow, value},
 };
 
@@ -67,6 +67,7 @@ fn repeated_calls_are_recognised() {
     let first = hash(|_| {});
     assert_eq!(first, hash(|request| request.request_id = text("twice")));
     assert_eq!(first, hash(|request| request.validate_only = true));
+    assert_eq!(first, hash(|request| request.workflow = text("order")));
     assert_ne!(first, hash(|request| request.order_id = text("2")));
     assert_ne!(
         first,
@@ -112,7 +113,7 @@ fn fields_that_are_wrong() {
     };
     let call = [
         ("actor.kind", "has no value with the number -1"),
-        ("request_id", "must not contain control characters"),
+        ("request_id", LINE_BREAK),
     ];
     let own = [
         ("workflow", CODE),

@@ -101,8 +101,12 @@ fn recorded() -> Recorded {
         lines: vec![LineQuantity {
             line_id: value("1"),
             quantity: value("1.5"),
+            returned: value("0"),
         }],
         amount: Money::new(7).unwrap(),
+        reverse: false,
+        whole: false,
+        counted: Money::new(7).unwrap(),
     }
 }
 
@@ -113,6 +117,9 @@ fn hold() -> Hold {
         placed_by: clerk(),
         place_time: CREATED,
         expire_time: Some(CREATED),
+        status: Some(value("held")),
+        visible_to_customer: false,
+        notify_customer: false,
     }
 }
 
@@ -153,6 +160,7 @@ fn orders() {
     let placed = wire.holds.first().unwrap();
     assert_eq!((placed.id.as_str(), placed.reason.as_str()), ("4", "fraud"));
     assert_eq!(placed.expire_time, placed.place_time);
+    assert_eq!(placed.status, "held");
     let second = wire.lines.get(1).unwrap();
     assert_eq!(
         (
@@ -242,8 +250,59 @@ fn entries() {
     let moved = v1::OperationLine {
         line_id: "1".to_owned(),
         quantity: "1.5".to_owned(),
+        returned: String::new(),
     };
     assert_eq!(recorded.lines, [moved]);
+    assert_eq!(
+        (recorded.reverse, recorded.whole, recorded.counted_amount),
+        (false, false, 7)
+    );
+}
+
+#[test]
+fn what_was_taken_back_and_what_came_back() {
+    let mut refund = recorded();
+    refund.effect = Effect::Refund;
+    refund.reverse = true;
+    refund.counted = Money::ZERO;
+    refund.lines[0].returned = value("0.5");
+    let wire = v1::HistoryEntry::from(&logged(Detail::Recorded(refund)));
+    let Some(WireDetail::Recorded(recorded)) = wire.detail else {
+        panic!("an operation was recorded");
+    };
+    assert!(recorded.reverse);
+    assert_eq!((recorded.amount, recorded.counted_amount), (7, 0));
+    assert_eq!(recorded.lines[0].returned, "0.5");
+}
+
+/// A cancelled line is not owed, and what is paid beyond what is owed shows.
+#[test]
+fn the_money_of_an_order() {
+    let mut order = order();
+    order.total_canceled = Money::new(999).unwrap();
+    order.total_invoiced = Money::new(100).unwrap();
+    order.lines[0].total = Some(Money::new(1_000).unwrap());
+    order.lines[0].returned = value("0.5");
+    let told = |order: &Order| {
+        let wire = order_to_wire(&workflow(), order, None);
+        let totals = (wire.total_canceled, wire.total_invoiced);
+        (totals, wire.total_due, wire.total_overpaid)
+    };
+    assert_eq!(told(&order), ((999, 100), 1_000, 0));
+    order.total_paid = Money::new(1_200).unwrap();
+    assert_eq!(told(&order), ((999, 100), 0, 200));
+    let wire = order_to_wire(&workflow(), &order, None);
+    let [first, second] = wire.lines.as_slice() else {
+        panic!("the order has two lines");
+    };
+    assert_eq!(
+        (first.quantity_returned.as_str(), first.total),
+        ("0.5", Some(1_000))
+    );
+    assert_eq!(
+        (second.quantity_returned.as_str(), second.total),
+        ("0", None)
+    );
 }
 
 #[test]
@@ -268,6 +327,7 @@ fn the_first_entry_holds_the_bare_order() {
         ),
         ("", 1_999, 2)
     );
+    assert_eq!((order.total_due, order.total_overpaid), (1_999, 0));
     assert_eq!(order.allowed_operations, Vec::<String>::new());
 }
 
@@ -376,6 +436,7 @@ fn changes_of_an_order() {
     };
     let mut virtual_line = line("1", "2");
     virtual_line.is_virtual = true;
+    virtual_line.total = Some(Money::new(5).unwrap());
     let changes = vec![
         Change::Attribute {
             key: "colour".to_owned(),
@@ -413,7 +474,7 @@ fn changes_of_an_order() {
             )
         })
         .collect();
-    let lines = r#"[{"id":"1","is_virtual":true,"quantity_canceled":"0","quantity_invoiced":"0","quantity_ordered":"2","quantity_refunded":"0","quantity_shipped":"0","sku":"sku"}]"#;
+    let lines = r#"[{"id":"1","is_virtual":true,"quantity_canceled":"0","quantity_invoiced":"0","quantity_ordered":"2","quantity_refunded":"0","quantity_returned":"0","quantity_shipped":"0","sku":"sku","total":"5"}]"#;
     let expected = [
         ("attributes.colour", None, Some("red")),
         ("customer.email", None, Some("ada@example.org")),
@@ -499,6 +560,7 @@ fn workflows() {
     assert_ne!(wire.comment_status(), v1::CommentStatus::Unspecified);
     assert_ne!(wire.status_sharing(), v1::StatusSharing::Unspecified);
     assert_ne!(wire.refunded_units(), v1::RefundedUnits::Unspecified);
+    assert_eq!(wire.overpayment(), v1::Overpayment::Record);
     let operations: Vec<_> = wire
         .operations
         .iter()

@@ -162,6 +162,7 @@ fn the_largest_batches_fit() {
     let lines = (0..500).map(|number| v1::OperationLine {
         line_id: number.to_string(),
         quantity: "1".to_owned(),
+        returned: String::new(),
     });
     let shipped = v1::RecordOperationRequest {
         order_id: "1".to_owned(),

@@ -11,6 +11,8 @@ pub(super) const WEIGHT_MAX: usize = 64 * 1024;
 const LINE_BYTES: usize = 512;
 /// What the quantity of a line takes, with the line's id.
 const QUANTITY_BYTES: usize = 160;
+/// What a hold takes, with its reason and who placed it.
+const HOLD_BYTES: usize = 2_048;
 /// What an entry of a map takes beside its texts.
 const ENTRY_BYTES: usize = 64;
 
@@ -47,7 +49,10 @@ fn of_action(action: &Action) -> usize {
             OperationLines::AllLeft | OperationLines::AmountOnly => 0,
         },
         Action::Update(Patch {
-            attributes, lines, ..
+            attributes,
+            lines,
+            stated,
+            ..
         }) => {
             let attributes = match attributes {
                 Some(AttributesPatch::Replace(attributes)) => of_map(attributes.as_map()),
@@ -57,7 +62,10 @@ fn of_action(action: &Action) -> usize {
                     .sum(),
                 None => 0,
             };
-            attributes + lines.as_ref().map_or(0, Vec::len) * LINE_BYTES
+            let stated = stated.as_ref().map_or(0, |stated| {
+                stated.holds.len() * HOLD_BYTES + stated.lines.len() * QUANTITY_BYTES
+            });
+            attributes + lines.as_ref().map_or(0, Vec::len) * LINE_BYTES + stated
         }
         Action::Hold { reason, .. } => reason.as_str().len(),
         Action::Transition(_)

@@ -118,6 +118,10 @@ impl Occasion {
             ("grand_total_decimal", order.grand_total),
             ("total_paid_decimal", order.total_paid),
             ("total_refunded_decimal", order.total_refunded),
+            ("total_canceled_decimal", order.total_canceled),
+            ("total_invoiced_decimal", order.total_invoiced),
+            ("total_due_decimal", order.total_due()),
+            ("total_overpaid_decimal", order.total_overpaid()),
         ];
         if let Some(fields) = shown.as_object_mut() {
             for (name, amount) in amounts {

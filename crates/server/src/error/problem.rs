@@ -8,6 +8,7 @@ use std::{
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt};
+use waymark_domain::value::sentence;
 use waymark_proto::v1;
 
 use super::{Reason, budget};
@@ -45,7 +46,7 @@ impl Problem {
         problem: impl Into<String>,
     ) -> Self {
         let (field, problem) = (field.into(), problem.into());
-        Self::new(reason, format!("{field} {problem}")).violating([(field, problem)])
+        Self::new(reason, sentence(&field, &problem)).violating([(field, problem)])
     }
 
     /// That a message has more bytes than it may.
@@ -141,7 +142,7 @@ impl Problem {
             let fields = self
                 .violations
                 .iter()
-                .map(|(field, problem)| format!("{field} {problem}"));
+                .map(|(field, problem)| sentence(field, problem));
             self.message = fields.collect::<Vec<_>>().join("; ");
         }
         self

@@ -48,7 +48,7 @@ macro_rules! reasons {
 
 reasons! {
     /// A field of the request has a value that it may not have.
-    FieldInvalid "FIELD_INVALID" InvalidArgument [];
+    FieldInvalid "FIELD_INVALID" InvalidArgument ["left"];
     /// The page token is damaged, or belongs to other arguments.
     PageTokenInvalid "PAGE_TOKEN_INVALID" InvalidArgument [];
     /// The resume token cannot be read.
@@ -109,18 +109,18 @@ reasons! {
     RoleRequired "ROLE_REQUIRED" PermissionDenied ["transition", "roles"];
 
     /// No declared way leads there from here.
-    TransitionNotAllowed "TRANSITION_NOT_ALLOWED" FailedPrecondition ["allowed", "state", "status"];
+    TransitionNotAllowed "TRANSITION_NOT_ALLOWED" FailedPrecondition ["allowed", "state", "status", "transition", "from_states", "from_statuses"];
     /// Several declared ways lead there.
     TransitionAmbiguous "TRANSITION_AMBIGUOUS" FailedPrecondition ["candidates"];
     /// The guard of the transition says no, or cannot be evaluated.
-    GuardRefused "GUARD_REFUSED" FailedPrecondition ["transition", "guard", "failure"];
+    GuardRefused "GUARD_REFUSED" FailedPrecondition ["transition", "guard", "failure", "description"];
     /// The entry guard of the target state says no, or cannot be evaluated.
     EntryGuardRefused "ENTRY_GUARD_REFUSED" FailedPrecondition ["state", "guard", "failure"];
     /// The order is on hold.
-    OrderHeld "ORDER_HELD" FailedPrecondition ["holds"];
+    OrderHeld "ORDER_HELD" FailedPrecondition ["holds", "reasons"];
     /// The order is not on hold.
     OrderNotHeld "ORDER_NOT_HELD" FailedPrecondition [];
-    /// No step leaves the state.
+    /// No step leaves the state, and it does not list the operation.
     OrderTerminal "ORDER_TERMINAL" FailedPrecondition ["state"];
     /// The state may not be put on hold.
     StateNotHoldable "STATE_NOT_HOLDABLE" FailedPrecondition ["state"];

@@ -1,17 +1,36 @@
 //! What clients are told about a step that the rules refuse.
 
-use waymark_domain::order::{Rejection, Standing};
+use waymark_domain::order::{Hold, NotHere, Rejection, Standing};
 
 use super::{Problem, Reason};
 
 impl From<&Rejection> for Problem {
     fn from(rejection: &Rejection) -> Self {
+        if let Rejection::RefundUnclear { left } = rejection {
+            let lines = ("lines".to_owned(), rejection.to_string());
+            return Self::new(Reason::FieldInvalid, rejection.to_string())
+                .with("left", left)
+                .violating([lines]);
+        }
         if let Rejection::Field { field, problem } = rejection {
             return Self::of_field(Reason::FieldInvalid, *field, problem.to_string());
         }
         let problem = Self::new(Reason::named(rejection.reason()), rejection.to_string());
+        if let Rejection::FieldsFixed { fields } = rejection {
+            let fields = fields.iter();
+            return problem
+                .violating(fields.map(|field| (field.path.clone(), field.why.to_string())));
+        }
         particulars(problem, rejection).about("order")
     }
+}
+
+/// What the transition says of itself, which may be what to do instead.
+fn described(problem: Problem, description: &str) -> Problem {
+    if description.is_empty() {
+        return problem;
+    }
+    problem.with("description", &description)
 }
 
 /// The one table of what a refused step carries along.
@@ -29,6 +48,16 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
             .with_list("allowed", allowed)
             .with("state", from_state)
             .with("status", from_status),
+        Rejection::TransitionNotHere {
+            transition,
+            why,
+            standing: Standing { state, status },
+            allowed,
+        } => where_it_starts(problem, why)
+            .with("transition", transition)
+            .with_list("allowed", allowed)
+            .with("state", state)
+            .with("status", status),
         Rejection::CommentStatusNever {
             standing: Standing { state, status },
             allowed,
@@ -42,7 +71,8 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::GuardRefused {
             transition,
             expression,
-        } => problem
+            description,
+        } => described(problem, description)
             .with("transition", transition)
             .with("guard", expression),
         Rejection::GuardFailed {
@@ -67,7 +97,7 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::RoleRequired { transition, roles } => problem
             .with("transition", transition)
             .with_list("roles", roles),
-        Rejection::OrderHeld { holds } => problem.with_list("holds", holds),
+        Rejection::OrderHeld { holds } => held(problem, holds),
         Rejection::HoldLimit { max } => problem.with("max", max),
         Rejection::StatusNotInState { state, status } => {
             problem.with("state", state).with("status", status)
@@ -91,6 +121,7 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::AmountExceeded { left, asked } => {
             problem.with("left", left).with("asked", asked)
         }
+        Rejection::RefundUnclear { left } => problem.with("left", left),
         Rejection::CascadeLimit { limit, transitions } => problem
             .with("limit", limit)
             .with_list("transitions", transitions),
@@ -108,6 +139,30 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::TransitionNotFound { transition } => problem.with("transition", transition),
         Rejection::HoldNotFound { hold } => problem.with("hold", hold),
         Rejection::LineNotFound { line } => problem.with("line", line),
-        Rejection::OrderNotHeld | Rejection::NothingDue | Rejection::Field { .. } => problem,
+        Rejection::OrderNotHeld
+        | Rejection::NothingDue
+        | Rejection::Field { .. }
+        | Rejection::FieldsFixed { .. } => problem,
     }
+}
+
+/// Where a transition starts that was named.
+fn where_it_starts(problem: Problem, why: &NotHere) -> Problem {
+    match why {
+        NotHere::Elsewhere { states, statuses } => problem
+            .with_list("from_states", states)
+            .with_list("from_statuses", statuses),
+        NotHere::Stays | NotHere::SetOff { .. } => problem,
+    }
+}
+
+/// The holds that stand in the way and why they were placed, the newest first, so that what is cut
+/// are the oldest.
+fn held(problem: Problem, holds: &[Hold]) -> Problem {
+    let ids: Vec<_> = holds.iter().map(|hold| &hold.id).collect();
+    let reasons = holds.iter().filter(|hold| !hold.reason.is_empty());
+    let reasons: Vec<&str> = reasons.map(|hold| hold.reason.as_str()).collect();
+    problem
+        .with_list("holds", &ids)
+        .with("reasons", &reasons.join("; "))
 }

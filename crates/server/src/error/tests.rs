@@ -7,10 +7,13 @@ use std::collections::BTreeSet;
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use waymark_domain::{
+    actor::Actor,
     delivery::DeliveryId,
     guard::EvaluationError,
-    order::{Rejection, Standing},
-    value::{HoldId, Invalid, LineId, Money, OrderId, Quantity, RequestId, Role},
+    order::{Fixed, FixedField, Hold, NotHere, Rejection, Standing},
+    value::{
+        Invalid, LineId, Money, OrderId, Quantity, Reason as HoldReason, RequestId, Role, Timestamp,
+    },
     workflow::{ActionPath, Occasion, Refusal, Usage, diagram::TooLarge},
 };
 use waymark_persistence::{EndpointInUse, LedgerRefusal};
@@ -45,6 +48,22 @@ impl Longest {
     /// 1,000 characters that grow most: four bytes each, three times that in a message.
     fn expression() -> String {
         "\u{1F980}".repeat(1_000)
+    }
+
+    fn hold() -> Hold {
+        Hold {
+            id: Self::id(),
+            reason: HoldReason::new(&"\u{1F980}".repeat(128)).unwrap(),
+            placed_by: Actor {
+                id: "%".repeat(128).parse().unwrap(),
+                ..Actor::unstated()
+            },
+            place_time: Timestamp::default(),
+            expire_time: None,
+            status: None,
+            visible_to_customer: false,
+            notify_customer: false,
+        }
     }
 
     fn failure() -> EvaluationError {
@@ -83,6 +102,7 @@ fn rejections() -> Vec<Rejection> {
         Rejection::GuardRefused {
             transition: Longest::code(),
             expression: Longest::expression(),
+            description: "\u{1F980}".repeat(1_024),
         },
         Rejection::GuardFailed {
             transition: Longest::code(),
@@ -102,8 +122,20 @@ fn rejections() -> Vec<Rejection> {
             transition: Longest::code(),
             roles: vec![Role::new(&"%".repeat(64)).unwrap(); 500],
         },
+        Rejection::TransitionNotHere {
+            transition: Longest::code(),
+            why: Box::new(NotHere::Elsewhere {
+                states: Longest::codes(200),
+                statuses: Longest::codes(1_000),
+            }),
+            standing: Standing {
+                state: state(),
+                status: status(),
+            },
+            allowed: Longest::codes(2_000),
+        },
         Rejection::OrderHeld {
-            holds: vec![Longest::id::<HoldId>(); 16],
+            holds: vec![Longest::hold(); 16].into(),
         },
         Rejection::OrderNotHeld,
         Rejection::OrderTerminal { state: state() },
@@ -144,6 +176,7 @@ fn rejections() -> Vec<Rejection> {
             left: money,
             asked: money,
         },
+        Rejection::RefundUnclear { left: money },
         Rejection::NothingToDo {
             operation: Longest::code(),
         },
@@ -167,6 +200,15 @@ fn rejections() -> Vec<Rejection> {
         Rejection::Field {
             field: "order.lines",
             problem: Invalid::Duplicate,
+        },
+        Rejection::FieldsFixed {
+            fields: vec![
+                FixedField {
+                    path: "order.lines[499].quantity_canceled".to_owned(),
+                    why: Fixed::Stepwise,
+                };
+                2_000
+            ],
         },
     ]
 }
@@ -439,17 +481,109 @@ fn what_is_cut_is_said() {
 }
 
 #[test]
+fn a_held_order_says_why_the_newest_first() {
+    let hold = |id: &str, reason: &str| Hold {
+        id: id.parse().unwrap(),
+        reason: HoldReason::new(reason).unwrap(),
+        ..Longest::hold()
+    };
+    let holds = vec![
+        hold("9", "Address is being checked"),
+        hold("7", ""),
+        hold("2", "fraud"),
+    ];
+    let refused = Rejection::OrderHeld {
+        holds: holds.into(),
+    };
+    let status = Status::from(Error::rejected(refused));
+    let metadata = status.get_details_error_info().unwrap().metadata;
+    assert_eq!(metadata["holds"], "9,7,2");
+    assert_eq!(metadata["reasons"], "Address is being checked; fraud");
+
+    let many = Rejection::OrderHeld {
+        holds: vec![Longest::hold(); 16].into(),
+    };
+    let status = Status::from(Error::rejected(many));
+    let metadata = status.get_details_error_info().unwrap().metadata;
+    assert_eq!(metadata["details_truncated"], "true");
+    assert!(metadata["reasons"].starts_with("\u{1F980}"));
+}
+
+#[test]
+fn fields_that_cannot_change_are_violations_by_name() {
+    let fixed = |path: &str, why| FixedField {
+        path: path.to_owned(),
+        why,
+    };
+    let status = Status::from(Error::rejected(Rejection::FieldsFixed {
+        fields: vec![
+            fixed("order.state", Fixed::Stepwise),
+            fixed("order.currency", Fixed::Immutable),
+        ],
+    }));
+    let details = status.get_error_details();
+    let bad = &details.bad_request().unwrap().field_violations;
+    let said = bad
+        .iter()
+        .map(|wrong| (wrong.field.as_str(), wrong.description.as_str()));
+    let said: Vec<_> = said.collect();
+    assert_eq!(
+        said,
+        [
+            ("order.state", "is changed by steps of the workflow only"),
+            ("order.currency", "is immutable"),
+        ]
+    );
+    assert_eq!(
+        status.message(),
+        "order.state is changed by steps of the workflow only; order.currency is immutable"
+    );
+}
+
+#[test]
 fn a_guard_of_plain_characters_is_told_whole() {
     let expression = "x".repeat(1_000);
     let refused = Rejection::GuardRefused {
         transition: Longest::code(),
         expression: expression.clone(),
+        description: String::new(),
     };
     let status = Status::from(Error::rejected(refused));
     assert_eq!(
         status.get_details_error_info().unwrap().metadata["guard"],
         expression
     );
+}
+
+#[test]
+fn a_refused_guard_says_what_to_do_instead() {
+    let refused = Rejection::GuardRefused {
+        transition: "cancel".parse().unwrap(),
+        expression: "order.can_ship".to_owned(),
+        description: "Record the operation cancel for the rest.".to_owned(),
+    };
+    let status = Status::from(Error::rejected(refused));
+    assert_eq!(
+        status.get_details_error_info().unwrap().metadata["description"],
+        "Record the operation cancel for the rest."
+    );
+    assert!(status.message().contains("for the rest"), "{status:?}");
+}
+
+#[test]
+fn an_unclear_refund_says_how_much_is_left() {
+    let left = Money::new(700).unwrap();
+    let status = Status::from(Error::rejected(Rejection::RefundUnclear { left }));
+    assert_eq!(status.code(), Code::InvalidArgument);
+    let details = status.get_error_details();
+    let info = details.error_info().unwrap();
+    assert_eq!(
+        (info.reason.as_str(), info.metadata["left"].as_str()),
+        ("FIELD_INVALID", "700")
+    );
+    let wrong = &details.bad_request().unwrap().field_violations[0];
+    assert_eq!(wrong.field, "lines");
+    assert!(wrong.description.contains("700"), "{wrong:?}");
 }
 
 #[test]
@@ -534,7 +668,7 @@ fn nothing_inside_gets_out() {
 fn a_step_is_refused_as_a_call_of_its_own() {
     let refused = || {
         Error::rejected(Rejection::OrderHeld {
-            holds: vec![HoldId::new("3").unwrap()],
+            holds: vec![Longest::hold()].into(),
         })
     };
     let (status, step) = (Status::from(refused()), refused().into_step_error(4_096));

@@ -59,10 +59,12 @@ impl Service {
         let store = self.app.store().clone();
         let created = async move { store.create_tracking_token(&new, &call).await };
         let created = self.app.detached(created).await??;
-        let text = match mode {
-            ChangeMode::Apply => Seal::of(self.app.store()).token(created.answer.id),
+        let text = match (mode, created.replayed) {
+            (ChangeMode::Apply, _) | (ChangeMode::Rehearse, true) => {
+                Seal::of(self.app.store()).token(created.answer.id)
+            }
             // There is no such token.
-            ChangeMode::Rehearse => String::new(),
+            (ChangeMode::Rehearse, false) => String::new(),
         };
         let feeds = self.app.feeds().filter(|_| !text.is_empty());
         Ok(v1::CreateTrackingTokenResponse {

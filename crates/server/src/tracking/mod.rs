@@ -12,6 +12,7 @@ use waymark_domain::{
 };
 use waymark_persistence::{
     ChangeMode, CommitError, Error, NewTrackingToken, Store, Tracked, TrackingCall, TrackingError,
+    TrackingTokenId,
 };
 
 use crate::App;
@@ -61,24 +62,44 @@ pub(crate) async fn link(
     let Some(feeds) = app.feeds() else {
         return Ok(String::new());
     };
-    let newest = app.store().newest_tracking_token(workflow, id).await;
-    let token = if let Some(token) = newest.map_err(|error| CommitError::from(&error))? {
-        token
-    } else {
-        let new = NewTrackingToken {
-            workflow: workflow.clone(),
-            order_id: id.clone(),
-            expire_time: None,
-        };
-        let call = TrackingCall {
-            request: None,
-            actor: Actor::system(),
-            mode: ChangeMode::Apply,
-        };
-        let created = app.store().create_tracking_token(&new, &call).await?;
-        created.answer.id
+    let token = match newest(app, workflow, id).await? {
+        Some(token) => token,
+        None => first_token(app, workflow, id).await?,
     };
     Ok(feeds.of_token(&Seal::of(app.store()).token(token)))
+}
+
+/// Makes the first token of an order, once for mails that are sent at the same time.
+async fn first_token(
+    app: &App,
+    workflow: &WorkflowCode,
+    id: &OrderId,
+) -> Result<TrackingTokenId, TrackingError> {
+    let _alone = app.linking.lock().await;
+    if let Some(token) = newest(app, workflow, id).await? {
+        return Ok(token);
+    }
+    let new = NewTrackingToken {
+        workflow: workflow.clone(),
+        order_id: id.clone(),
+        expire_time: None,
+    };
+    let call = TrackingCall {
+        request: None,
+        actor: Actor::system(),
+        mode: ChangeMode::Apply,
+    };
+    let created = app.store().create_tracking_token(&new, &call).await?;
+    Ok(created.answer.id)
+}
+
+async fn newest(
+    app: &App,
+    workflow: &WorkflowCode,
+    id: &OrderId,
+) -> Result<Option<TrackingTokenId>, TrackingError> {
+    let newest = app.store().newest_tracking_token(workflow, id).await;
+    Ok(newest.map_err(|error| CommitError::from(&error))?)
 }
 
 /// Follows a token; none when it is no token of this deployment, was revoked or has ended, and

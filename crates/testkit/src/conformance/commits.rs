@@ -6,19 +6,20 @@ use std::time::Duration;
 
 use waymark_domain::{
     history::{Kind, Logged},
-    order::{Order, Rejection, replay},
+    order::{Action, AttributesPatch, Order, Patch, Rejection, replay},
     value::{Comment, Metadata, Timestamp},
 };
 use waymark_persistence::{
-    Direction, HistoryQuery, Refusal, StepChange, StepError, Store, UnitOutcome, Visibility,
+    Direction, HistoryQuery, Refusal, Step, StepChange, StepError, Store, UnitOutcome, Visibility,
     test_access,
 };
 
 use crate::{
     Fixture,
     build::{
-        all, comment, commit, create, create_as, done, expecting, hold, move_to, new_order,
-        order_id, order_workflow, record, refused, release, requested, separate, workflow_code,
+        act, all, atomic, comment, commit, create, create_as, done, expecting, hold, move_to,
+        new_order, order_id, order_workflow, record, refused, release, request, requested,
+        separate, workflow_code,
     },
 };
 
@@ -272,9 +273,8 @@ pub async fn a_refused_history_leaves_the_order_as_it_was(fixture: &Fixture) {
 pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     done(&fixture.store, requested(comment("A-1", "x"), "r-1", 1)).await;
-    // The remembered request id neither answers the rehearsal nor stands in its way.
     let unit = separate(vec![
-        requested(record("A-1", "invoice"), "r-1", 2),
+        requested(record("A-1", "invoice"), "r-2", 2),
         record("A-1", "ship"),
     ]);
     let Ok(UnitOutcome::Done(steps)) = fixture.store.rehearse(unit).await else {
@@ -310,6 +310,119 @@ pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
     assert!(steps[1].is_ok());
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 1);
     assert!(!done(&fixture.store, create("A-2")).await.replayed);
+    // The id of a rehearsal is still free.
+    let meant = requested(record("A-1", "invoice"), "r-2", 7);
+    assert!(!done(&fixture.store, meant).await.replayed);
+}
+
+pub async fn a_rehearsal_answers_a_used_request_id_as_the_call_would(fixture: &Fixture) {
+    let created = done(&fixture.store, requested(create("A-1"), "r-0", 1)).await;
+    let first = done(&fixture.store, requested(comment("A-1", "x"), "r-1", 1)).await;
+    done(&fixture.store, comment("A-1", "y")).await;
+    let replica = fixture.replica().await;
+    let unit = separate(vec![
+        requested(create("A-1"), "r-0", 1),
+        requested(comment("A-1", "x"), "r-1", 1),
+        requested(comment("A-1", "z"), "r-1", 2),
+        // Within one rehearsal, as within one call.
+        requested(comment("A-1", "new"), "r-2", 1),
+        requested(comment("A-1", "new"), "r-2", 1),
+        requested(comment("A-1", "newer"), "r-2", 2),
+    ]);
+    for store in [&fixture.store, &replica] {
+        let Ok(UnitOutcome::Done(steps)) = store.rehearse(unit.clone()).await else {
+            panic!("refused")
+        };
+        let told = steps.iter().map(|step| match step {
+            Ok(done) => Ok((done.replayed, done.entries.len())),
+            Err(error) => Err(error.clone()),
+        });
+        let reused = |id: &str| {
+            let request_id = request(id, 0).id;
+            Err(StepError::Refused(Refusal::RequestIdReused { request_id }))
+        };
+        let expected = [
+            Ok((true, 1)),
+            Ok((true, 1)),
+            reused("r-1"),
+            Ok((false, 1)),
+            Ok((true, 1)),
+            reused("r-2"),
+        ];
+        assert_eq!(told.collect::<Vec<_>>(), expected);
+        let entries = |index: usize| steps[index].as_ref().unwrap().entries.clone();
+        assert_eq!(
+            (entries(0), entries(1)),
+            (created.entries.clone(), first.entries.clone())
+        );
+        assert_eq!(entries(3), entries(4));
+        assert_eq!(entries(3)[0].position.offset, 0);
+        let order = steps[1].as_ref().unwrap().order.as_ref();
+        assert_eq!(order.unwrap().version, 3, "as it is now");
+    }
+    // Nothing is stored: neither an entry nor an id.
+    assert_eq!(history(&fixture.store, "A-1").await.len(), 3);
+    let meant = requested(comment("A-1", "other"), "r-2", 9);
+    assert!(!done(&fixture.store, meant).await.replayed);
+}
+
+/// An update of an attribute, or of nothing.
+fn update(id: &str, attribute: Option<&str>) -> Step {
+    let attributes = attribute.map(|value| {
+        let value = Some(value.to_owned());
+        AttributesPatch::Merge([("shelf".to_owned(), value)].into())
+    });
+    act(
+        id,
+        Action::Update(Patch {
+            attributes,
+            ..Patch::default()
+        }),
+    )
+}
+
+pub async fn an_update_that_changes_nothing_writes_nothing(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, create("A-1")).await;
+    done(store, update("A-1", Some("7"))).await;
+    let before = order(store, "A-1").await;
+    // Alone, beside others, and as a whole unit: no entry, the same version, and no id in use.
+    for attribute in [Some("7"), None] {
+        for _ in 0..2 {
+            let same = done(store, requested(update("A-1", attribute), "r-1", 1)).await;
+            assert_eq!((same.replayed, same.entries), (false, Vec::new()));
+            assert_eq!(same.order.as_ref(), Some(&before));
+        }
+    }
+    let steps = vec![
+        requested(update("A-1", None), "r-1", 1),
+        requested(comment("A-1", "x"), "r-1", 2),
+        requested(update("A-1", None), "r-2", 1),
+        requested(update("A-1", Some("8")), "r-2", 3),
+    ];
+    let written = all(store, steps.clone()).await;
+    let entries = written
+        .iter()
+        .map(|step| step.as_ref().unwrap().entries.len());
+    assert_eq!(entries.collect::<Vec<_>>(), [0, 1, 0, 1]);
+    let again = all(store, vec![steps[0].clone(), steps[1].clone()]).await;
+    let reused = Refusal::RequestIdReused {
+        request_id: request("r-1", 0).id,
+    };
+    assert_eq!(again[0], Err(StepError::Refused(reused)));
+    assert!(again[1].as_ref().unwrap().replayed);
+    let whole = store.commit(vec![atomic(vec![update("A-1", None)])]).await;
+    let Ok(UnitOutcome::Done(steps)) = &whole.units[0] else {
+        panic!("{whole:?}")
+    };
+    assert!(steps[0].as_ref().unwrap().entries.is_empty() && whole.written.is_empty());
+    assert_eq!(order(store, "A-1").await.version, before.version + 2);
+    assert_eq!(history(store, "A-1").await.len(), 4);
+    let stale = expecting(update("A-1", None), 1);
+    assert!(matches!(
+        refused(store, stale).await,
+        Refusal::Rejected(Rejection::VersionMismatch { .. })
+    ));
 }
 
 pub async fn time_never_goes_back(fixture: &Fixture) {

@@ -84,6 +84,22 @@ pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
     assert_eq!(account(store, id).await.delivery, delivery);
     let remembered = "SELECT count(*) FROM definition_requests";
     assert_eq!(fixture.number(remembered).await, 0);
+    // A used id is answered as to a call that is meant.
+    let call = LedgerCall {
+        mode: ChangeMode::Apply,
+        ..rehearsal.clone()
+    };
+    let encode = |_: &Delivery| b"as it was".to_vec();
+    store.retry_delivery(&call, id, encode).await.unwrap();
+    let again = store.retry_delivery(&rehearsal, id, nothing).await;
+    assert_eq!(again.unwrap(), Answered::Replayed(b"as it was".to_vec()));
+    let other = LedgerCall {
+        request: Some(request("r-1", 2)),
+        ..rehearsal
+    };
+    let all = DeliveryQuery::default();
+    let reused = store.retry_deliveries(&other, &all, nothing).await;
+    assert!(matches!(reused, Err(ChangeError::RequestIdReused)));
 }
 
 /// A call of somebody.

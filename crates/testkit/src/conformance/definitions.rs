@@ -9,8 +9,8 @@ use waymark_domain::{
     guard::Expression,
     value::{Color, Label, StatusCode, TransitionCode},
     workflow::{
-        self as edit, AssignmentPatch, DifferenceKind, Record, Refusal, Status, StatusPatch,
-        Transition, TransitionPatch, Trigger, Workflow,
+        self as edit, AssignmentPatch, DifferenceKind, Overpayment, Record, Refusal, Status,
+        StatusPatch, Transition, TransitionPatch, Trigger, Workflow,
         document::{Format, Mode, apply, parse},
     },
 };
@@ -69,10 +69,10 @@ pub async fn a_workflow_comes_back_as_it_was_saved(fixture: &Fixture) {
 
 type Edit = Box<dyn Fn(&Workflow) -> Result<Workflow, Refusal> + Send + Sync>;
 
-fn edits() -> Vec<Edit> {
-    let repack = TransitionCode::new("repack").unwrap();
-    let transition = Transition {
-        code: repack.clone(),
+/// A transition that says everything a transition can say.
+fn repack() -> Transition {
+    Transition {
+        code: TransitionCode::new("repack").unwrap(),
         label: Label::new("Repack").unwrap(),
         description: "Again.".parse().unwrap(),
         from_statuses: vec![status("processing"), status("packed")],
@@ -81,11 +81,19 @@ fn edits() -> Vec<Edit> {
         to_status: Some(status("packed")),
         guard: Some(Expression::new("order.grand_total >= 0").unwrap()),
         trigger: Trigger::Manual,
-        operation: None,
+        operation: Some("ship".parse().unwrap()),
+        reverse: true,
+        visible_to_customer: true,
+        notify_customer: true,
         roles: vec!["packer".parse().unwrap()],
         actions: Vec::new(),
         position: 7,
-    };
+    }
+}
+
+fn edits() -> Vec<Edit> {
+    let transition = repack();
+    let repack = transition.code.clone();
     let (update, delete) = (repack.clone(), repack);
     let default = AssignmentPatch {
         is_default: Some(true),
@@ -98,6 +106,8 @@ fn edits() -> Vec<Edit> {
     };
     let unguard = TransitionPatch {
         guard: Some(None),
+        reverse: Some(false),
+        visible_to_customer: Some(false),
         position: Some(1),
         ..TransitionPatch::default()
     };
@@ -112,6 +122,7 @@ fn edits() -> Vec<Edit> {
         Box::new(|workflow| {
             Ok(Workflow {
                 max_cascade: 3,
+                overpayment: Overpayment::Refuse,
                 default_store_view: Some("de".parse().unwrap()),
                 ..workflow.clone()
             })
@@ -271,15 +282,16 @@ pub async fn a_change_is_answered_once(fixture: &Fixture) {
         .change_as("order", ChangeMode::Apply, Some(request("r-1", 2)), create)
         .await;
     assert!(matches!(other, Err(ChangeError::RequestIdReused)));
-    // A rehearsal does not ask, and is refused for what it is.
-    let rehearsed = fixture
-        .change_as(
-            "order",
-            ChangeMode::Rehearse,
-            Some(request("r-1", 1)),
-            create,
-        )
-        .await;
+    // A rehearsal answers as the call would.
+    let rehearse = |request| fixture.change_as("order", ChangeMode::Rehearse, request, create);
+    let rehearsed = rehearse(Some(request("r-1", 1))).await.unwrap();
+    assert!(
+        matches!(&rehearsed, Changed::Replayed(answer) if answer == b"2"),
+        "{rehearsed:?}"
+    );
+    let rehearsed = rehearse(Some(request("r-1", 2))).await;
+    assert!(matches!(rehearsed, Err(ChangeError::RequestIdReused)));
+    let rehearsed = rehearse(Some(request("r-3", 1))).await;
     assert!(matches!(
         rehearsed,
         Err(ChangeError::Refused(Refusal::StatusExists { .. }))

@@ -209,9 +209,13 @@ pub async fn an_endpoint_is_answered_once(fixture: &Fixture) {
     delete(store).await.unwrap();
     let again = change(store, &first, &erp(), |_, _| Err(None)).await;
     assert_eq!(again.unwrap(), Answered::Replayed(b"1".to_vec()));
-    let other = call("r-1", 2, ChangeMode::Apply);
-    let reused = create_as(store, &other, "erp").await;
-    assert!(matches!(reused, Err(ChangeError::RequestIdReused)));
+    let rehearsed = change(store, &rehearsal, &erp(), |_, _| Err(None)).await;
+    assert_eq!(rehearsed.unwrap(), Answered::Replayed(b"1".to_vec()));
+    for mode in [ChangeMode::Apply, ChangeMode::Rehearse] {
+        let other = call("r-1", 2, mode);
+        let reused = create_as(store, &other, "erp").await;
+        assert!(matches!(reused, Err(ChangeError::RequestIdReused)));
+    }
 }
 
 pub async fn two_callers_create_one_endpoint(fixture: &Fixture) {

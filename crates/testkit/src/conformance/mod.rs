@@ -26,6 +26,7 @@ pub mod sharing;
 pub mod timers;
 pub mod tracking;
 pub mod turns;
+pub mod upgrading;
 pub mod usage;
 
 /// Expands every conformance case into a test on one backend.
@@ -78,6 +79,8 @@ macro_rules! conformance_suite {
                 a_step_takes_its_automatic_steps_along,
                 a_refused_history_leaves_the_order_as_it_was,
                 rehearsing_writes_nothing,
+                a_rehearsal_answers_a_used_request_id_as_the_call_would,
+                an_update_that_changes_nothing_writes_nothing,
                 time_never_goes_back,
                 replaying_the_history_gives_the_order,
                 two_holds_and_one_release,
@@ -265,6 +268,10 @@ macro_rules! conformance_suite {
                 orders_are_answered_where_wanted_and_as_many_as_may_be_kept,
                 a_rehearsal_keeps_only_what_later_steps_need,
             ],
+            upgrading: [
+                orders_of_the_first_schema_go_on,
+                workflows_of_an_older_schema_keep_their_rules,
+            ],
             usage: [
                 a_pair_with_orders_stays,
                 a_pair_that_an_order_returns_to_stays,
@@ -296,7 +303,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 23] = [
+pub const SOURCES: [&str; 24] = [
     include_str!("batches.rs"),
     include_str!("clocks.rs"),
     include_str!("commits.rs"),
@@ -319,5 +326,6 @@ pub const SOURCES: [&str; 23] = [
     include_str!("timers.rs"),
     include_str!("tracking.rs"),
     include_str!("turns.rs"),
+    include_str!("upgrading.rs"),
     include_str!("usage.rs"),
 ];

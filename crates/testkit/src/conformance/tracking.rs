@@ -14,6 +14,7 @@ use waymark_persistence::{
     TrackingTokenId, migrate,
 };
 
+use super::upgrading::downgrade;
 use crate::{
     Fixture,
     build::{
@@ -340,7 +341,19 @@ pub async fn rehearsing_tokens_writes_nothing(fixture: &Fixture) {
     assert_eq!(newest(store, "A-1").await, None);
     // The id of a rehearsal is still free.
     let token = requested(store, "A-1", "r-1", 1).await.unwrap().answer;
-    let revoked = revoke(store, all_of("A-1"), rehearsed());
+    let again = ask(store, token_of("A-1", None), rehearsed()).await;
+    let again = again.unwrap();
+    assert_eq!((again.answer.id, again.replayed), (token.id, true));
+    let rehearsal = |id: &str, fingerprint| TrackingCall {
+        request: Some(request(id, fingerprint)),
+        ..rehearsed()
+    };
+    let reused = ask(store, token_of("A-1", None), rehearsal("r-1", 2)).await;
+    assert!(matches!(
+        reused,
+        Err(TrackingError::Refused(Refusal::RequestIdReused { .. }))
+    ));
+    let revoked = revoke(store, all_of("A-1"), rehearsal("r-2", 1));
     assert_eq!(revoked.await.unwrap().answer, 1);
     assert!(tracked(store, &token).await.is_some());
     let nowhere = ask(store, token_of("B-1", None), rehearsed());
@@ -361,34 +374,7 @@ pub async fn the_key_lasts(fixture: &Fixture) {
 }
 
 pub async fn an_older_database_gets_a_key(fixture: &Fixture) {
-    let later = [
-        "delivery_decisions",
-        "lost_deliveries",
-        "lost_timers",
-        "timer_refreshes",
-    ];
-    for table in ["tracking_requests", "tracking_tokens", "tracking_key"]
-        .iter()
-        .chain(&later)
-    {
-        fixture.execute(&format!("DROP TABLE {table}")).await;
-    }
-    for column in ["deliveries_in_flight", "timers_in_flight"] {
-        fixture
-            .execute(&format!("ALTER TABLE dispatchers DROP COLUMN {column}"))
-            .await;
-    }
-    let versions = [
-        "20261122200000",
-        "20261122300000",
-        "20261122400000",
-        "20261122500000",
-    ];
-    let forget = format!(
-        "DELETE FROM __diesel_schema_migrations WHERE version >= '{}'",
-        versions[0]
-    );
-    fixture.execute(&forget).await;
+    let versions = downgrade(fixture, "2026-11-22-200000_tracking").await;
     let clock = fixture.clock();
     // Two processes upgrade it at once.
     let (one, other) = tokio::join!(

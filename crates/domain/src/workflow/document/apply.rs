@@ -15,8 +15,8 @@ use super::{
 use crate::{
     value::{Description, OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode},
     workflow::{
-        Assignment, CommentStatus, Finding, Operation, RefundedUnits, Refusal, State, Status,
-        StatusSharing, Transition, Trigger, Workflow, edit,
+        Assignment, CommentStatus, Finding, Operation, Overpayment, RefundedUnits, Refusal, State,
+        Status, StatusSharing, Transition, Trigger, Workflow, edit,
     },
 };
 
@@ -127,6 +127,7 @@ fn build(
     set(&mut workflow.comment_status, part.comment_status.as_ref());
     set(&mut workflow.status_sharing, part.status_sharing.as_ref());
     set(&mut workflow.refunded_units, part.refunded_units.as_ref());
+    set(&mut workflow.overpayment, part.overpayment.as_ref());
     set(&mut workflow.max_cascade, part.max_cascade.as_ref());
     put_all(
         &mut workflow.operations,
@@ -173,6 +174,7 @@ fn blank(part: &WorkflowPart, code: &WorkflowCode) -> Result<Workflow, Refusal> 
         comment_status: CommentStatus::AnyInState,
         status_sharing: StatusSharing::Exclusive,
         refunded_units: RefundedUnits::StillShip,
+        overpayment: Overpayment::Record,
         operations: Vec::new(),
         max_cascade: MAX_CASCADE_DEFAULT,
         states: Vec::new(),
@@ -333,6 +335,9 @@ fn transition(
             guard: None,
             trigger: Trigger::Manual,
             operation: None,
+            reverse: false,
+            visible_to_customer: false,
+            notify_customer: false,
             roles: Vec::new(),
             actions: Vec::new(),
             position,
@@ -350,6 +355,15 @@ fn transition(
         part.trigger.as_ref().map(trigger).as_ref(),
     );
     set_some(&mut transition.operation, part.operation.as_ref());
+    set(&mut transition.reverse, part.reverse.as_ref());
+    set(
+        &mut transition.visible_to_customer,
+        part.visible_to_customer.as_ref(),
+    );
+    set(
+        &mut transition.notify_customer,
+        part.notify_customer.as_ref(),
+    );
     set_codes(&mut transition.roles, part.roles.as_ref());
     set(&mut transition.position, part.position.as_ref());
     action::put(

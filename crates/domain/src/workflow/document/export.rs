@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     value::Description,
-    workflow::{Assignment, State, Status, Transition, Trigger, Workflow},
+    workflow::{Assignment, Overpayment, State, Status, Transition, Trigger, Workflow},
 };
 
 /// How far apart parts stand that give no position.
@@ -46,6 +46,7 @@ fn workflow_part(workflow: &Workflow) -> WorkflowPart {
         comment_status,
         status_sharing,
         refunded_units,
+        overpayment,
         operations,
         max_cascade,
         states,
@@ -86,6 +87,7 @@ fn workflow_part(workflow: &Workflow) -> WorkflowPart {
         comment_status: Some(*comment_status),
         status_sharing: Some(*status_sharing),
         refunded_units: Some(*refunded_units),
+        overpayment: Some(*overpayment).filter(|rule| *rule != Overpayment::default()),
         max_cascade: Some(*max_cascade).filter(|max| *max != super::apply::MAX_CASCADE_DEFAULT),
         operations: operations.collect(),
         statuses,
@@ -189,6 +191,9 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
         guard,
         trigger,
         operation,
+        reverse,
+        visible_to_customer,
+        notify_customer,
         roles,
         actions,
         position,
@@ -210,6 +215,9 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
             }
         },
         operation: operation.clone(),
+        reverse: flag(*reverse),
+        visible_to_customer: flag(*visible_to_customer),
+        notify_customer: flag(*notify_customer),
         roles: codes(roles),
         position: place.written(*position),
         actions: action_parts(actions),

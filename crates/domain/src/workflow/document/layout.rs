@@ -19,7 +19,7 @@ use crate::{
         ActionCode, Color, Description, EmailAddress, Label, OperationCode, Period, Role,
         StateCode, StatusCode, StoreView, TransitionCode, WorkflowCode,
     },
-    workflow::{Category, CommentStatus, Effect, RefundedUnits, StatusSharing},
+    workflow::{Category, CommentStatus, Effect, Overpayment, RefundedUnits, StatusSharing},
 };
 
 /// Reads a field that may be left out but not be null: a colour without quotes is a
@@ -66,6 +66,7 @@ part! {
         comment_status: CommentStatus,
         status_sharing: StatusSharing,
         refunded_units: RefundedUnits,
+        overpayment: Overpayment,
         max_cascade: u32,
     }
     maps {
@@ -126,6 +127,9 @@ part! {
         guard: Expression,
         trigger: TriggerPart,
         operation: OperationCode,
+        reverse: bool,
+        visible_to_customer: bool,
+        notify_customer: bool,
         roles: Codes<Role>,
         position: i32,
     }

@@ -30,6 +30,10 @@
 //!   mail: {email: {template: shipped, customer: always}}
 //! ```
 //!
+//! `overpayment: refuse` beside `label` refuses what is paid beyond what is due. A transition with
+//! `{operation: cancel, reverse: true}` takes back what was cancelled; `visible_to_customer` and
+//! `notify_customer` say what one that no call makes tells the customer.
+//!
 //! The statuses of a state are listed default first; one that customers shall not see
 //! is written `{status: packing, visible_on_storefront: false}`. Parts come in the order
 //! of the document, each ten positions after the one before, unless they give a `position`.

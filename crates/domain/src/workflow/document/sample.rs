@@ -13,8 +13,8 @@ use crate::{
         TransitionCode, WorkflowCode,
     },
     workflow::{
-        Assignment, Category, CommentStatus, Effect, Operation, RefundedUnits, State, Status,
-        StatusSharing, Transition, Trigger, Workflow,
+        Assignment, Category, CommentStatus, Effect, Operation, Overpayment, RefundedUnits, State,
+        Status, StatusSharing, Transition, Trigger, Workflow,
     },
 };
 
@@ -202,18 +202,21 @@ fn state(
         )
 }
 
+fn trigger(operations: &[OperationCode]) -> impl Strategy<Value = Trigger> + use<> {
+    prop_oneof![
+        Just(Trigger::Manual),
+        Just(Trigger::Automatic),
+        period().prop_map(Trigger::After),
+        subsequence(operations.to_vec(), 1..=operations.len()).prop_map(Trigger::OnOperations),
+    ]
+}
+
 fn transition(
     code: TransitionCode,
     operations: &[OperationCode],
     states: &[StateCode],
     statuses: &[StatusCode],
 ) -> impl Strategy<Value = Transition> + use<> {
-    let trigger = prop_oneof![
-        Just(Trigger::Manual),
-        Just(Trigger::Automatic),
-        period().prop_map(Trigger::After),
-        subsequence(operations.to_vec(), 1..=operations.len()).prop_map(Trigger::OnOperations),
-    ];
     let from = (
         subsequence(states.to_vec(), 0..=states.len()),
         subsequence(statuses.to_vec(), 0..=statuses.len()),
@@ -222,7 +225,11 @@ fn transition(
         proptest::sample::select(states.to_vec()),
         option::of(proptest::sample::select(statuses.to_vec())),
     );
-    let operation = option::of(proptest::sample::select(operations.to_vec()));
+    let operation = (
+        option::of(proptest::sample::select(operations.to_vec())),
+        any::<bool>(),
+    );
+    let flags = (any::<bool>(), any::<bool>());
     let roles = collection::vec(
         "[!-~]{1,6}".prop_map(|role| Role::new(&role).unwrap()),
         0..3,
@@ -233,9 +240,9 @@ fn transition(
         from,
         to,
         guard(),
-        trigger,
+        trigger(operations),
         operation,
-        (roles, actions()),
+        (roles, actions(), flags),
         position(),
     )
         .prop_map(
@@ -246,8 +253,8 @@ fn transition(
                 (to_state, to_status),
                 guard,
                 trigger,
-                operation,
-                (roles, actions),
+                (operation, reverse),
+                (roles, actions, (visible_to_customer, notify_customer)),
                 position,
             )| {
                 Transition {
@@ -261,6 +268,9 @@ fn transition(
                     guard,
                     trigger,
                     operation,
+                    reverse,
+                    visible_to_customer,
+                    notify_customer,
                     roles,
                     actions,
                     position,
@@ -351,6 +361,7 @@ fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {
         any::<bool>(),
         any::<bool>(),
         any::<bool>(),
+        any::<bool>(),
         prop_oneof![Just(16), any::<u32>()],
     );
     let view = option::of("[A-Za-z0-9_-]{1,5}".prop_map(|view| StoreView::new(&view).unwrap()));
@@ -367,7 +378,7 @@ fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {
                 label,
                 description,
                 default_store_view,
-                (never, shared, fulfilled, max_cascade),
+                (never, shared, fulfilled, refuse, max_cascade),
                 initial_state,
                 (on_create, on_comment),
             )| Workflow {
@@ -390,6 +401,11 @@ fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {
                     RefundedUnits::Fulfilled
                 } else {
                     RefundedUnits::StillShip
+                },
+                overpayment: if refuse {
+                    Overpayment::Refuse
+                } else {
+                    Overpayment::Record
                 },
                 operations: Vec::new(),
                 max_cascade,

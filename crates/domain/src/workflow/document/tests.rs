@@ -175,6 +175,10 @@ const REFUSED: &[(&str, &str)] = &[
         "line 2, column 16, transitions.a.trigger: unknown variant `sometimes`",
     ),
     (
+        "overpayment: keep",
+        "line 1, column 14, overpayment: unknown variant `keep`",
+    ),
+    (
         "transitions:\n  a: {expire_time: 8h}",
         "unknown field `expire_time`",
     ),
@@ -317,6 +321,17 @@ fn merge_adds_and_changes_what_the_document_names() {
         (
             "transitions: {start: {guard: order.can_ship}}\nstates: {processing: {statuses: [packed]}}",
             vec!["transition start | guard: none | guard: order.can_ship"],
+        ),
+        (
+            "overpayment: refuse\ntransitions: {start: {operation: pay, reverse: true, notify_customer: true}}",
+            vec![
+                "workflow | overpayment: record | overpayment: refuse",
+                "transition start | operation: none; reverse: none; notify_customer: none | operation: pay; reverse: true; notify_customer: true",
+            ],
+        ),
+        (
+            "overpayment: record\ntransitions: {start: {reverse: false, visible_to_customer: false}}",
+            vec![],
         ),
     ];
     for (text, expected) in rows {

@@ -28,6 +28,12 @@ pub struct TransitionPatch {
     pub trigger: Option<Trigger>,
     /// The operation that it records; `Some(None)` for none.
     pub operation: Option<Option<OperationCode>>,
+    /// Whether it takes back what was recorded of the operation.
+    pub reverse: Option<bool>,
+    /// Whether the customer may read the entry of a step that no call makes.
+    pub visible_to_customer: Option<bool>,
+    /// Whether a step that no call makes asks to tell the customer.
+    pub notify_customer: Option<bool>,
     /// The roles of which the actor needs one.
     pub roles: Option<Vec<Role>>,
     /// What an order sets off that takes it.
@@ -187,6 +193,9 @@ impl TransitionPatch {
             guard,
             trigger,
             operation,
+            reverse,
+            visible_to_customer,
+            notify_customer,
             roles,
             actions,
             position,
@@ -200,6 +209,9 @@ impl TransitionPatch {
         set(&mut transition.guard, guard);
         set(&mut transition.trigger, trigger);
         set(&mut transition.operation, operation);
+        set(&mut transition.reverse, reverse);
+        set(&mut transition.visible_to_customer, visible_to_customer);
+        set(&mut transition.notify_customer, notify_customer);
         set(&mut transition.roles, roles);
         set(&mut transition.actions, actions);
         set(&mut transition.position, position);

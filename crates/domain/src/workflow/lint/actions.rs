@@ -199,7 +199,8 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
             other.transition.trigger == Trigger::Automatic && from_there
         });
         let racing = listed(automatic.map(|other| &other.transition.code));
-        if !racing.is_empty() {
+        // Where the timer has a guard, that says which of them it leaves alone.
+        if !racing.is_empty() && way.transition.guard.is_none() {
             let message = format!(
                 "starts by time where automatic transitions start as well, and they come first: {racing}"
             );

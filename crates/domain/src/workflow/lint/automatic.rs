@@ -16,12 +16,12 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
         .copied()
         .filter(|way| !is_guarded(ways, way.transition))
         .collect();
-    let endless = circle(&unguarded);
+    let endless = circle(ways, &unguarded);
     if endless.is_empty() {
         let message = "belongs to a circle of automatic transitions, which only guards stop";
         findings.extend(cycle(
             Rule::GuardedAutomaticCycle,
-            &circle(&automatic),
+            &circle(ways, &automatic),
             message,
         ));
     } else {
@@ -91,7 +91,7 @@ enum Mark {
 }
 
 /// The first circle that is found by walking from each transition to those that may follow it.
-fn circle<'a>(ways: &[&Way<'a>]) -> Vec<&'a Transition> {
+fn circle<'a>(all: &Ways<'a>, ways: &[&Way<'a>]) -> Vec<&'a Transition> {
     let mut marks = vec![Mark::Unseen; ways.len()];
     for root in 0..ways.len() {
         let mut path = vec![(root, 0)];
@@ -105,13 +105,13 @@ fn circle<'a>(ways: &[&Way<'a>]) -> Vec<&'a Transition> {
             };
             mark(&mut marks, from, Mark::OnPath);
             match marks.get(candidate) {
-                Some(Mark::OnPath) if follows(way, other) => {
+                Some(Mark::OnPath) if follows(all, way, other) => {
                     let circle = path.iter().skip_while(|(node, _)| *node != candidate);
                     return circle
                         .filter_map(|(node, _)| Some(ways.get(*node)?.transition))
                         .collect();
                 }
-                Some(Mark::Unseen) if follows(way, other) => path.push((candidate, 0)),
+                Some(Mark::Unseen) if follows(all, way, other) => path.push((candidate, 0)),
                 Some(Mark::Unseen | Mark::OnPath | Mark::Done) | None => {}
             }
         }
@@ -125,6 +125,41 @@ fn mark(marks: &mut [Mark], node: usize, mark: Mark) {
     }
 }
 
-fn follows(way: &Way<'_>, next: &Way<'_>) -> bool {
-    way.targets.iter().any(|place| next.sources.has(*place))
+fn follows(ways: &Ways<'_>, way: &Way<'_>, next: &Way<'_>) -> bool {
+    let meets = way.targets.iter().any(|place| next.sources.has(*place));
+    meets && !is_stopped(ways, way.transition, next.transition)
+}
+
+/// What of an order no step changes that records nothing, whatever state it enters.
+const STEADY: &[&str] = &[
+    "order",
+    "fully_canceled",
+    "fully_invoiced",
+    "fully_paid",
+    "fully_refunded",
+    "fully_shipped",
+    "is_virtual",
+    "overpaid",
+];
+
+/// Whether a transition cannot be taken in the step that has just entered a state: it asks that
+/// what let the order in does not hold, as in `!(order.fully_shipped)`, alone or after `&&`.
+fn is_stopped(ways: &Ways<'_>, way: &Transition, next: &Transition) -> bool {
+    let entered = ways.workflow.state(&way.to_state);
+    let entry_guard = entered.and_then(|state| state.entry_guard.as_ref());
+    let (Some(known), Some(asked)) = (entry_guard, next.guard.as_ref()) else {
+        return false;
+    };
+    let mut words = known
+        .as_str()
+        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
+        .filter(|word| !word.is_empty());
+    if !words.all(|word| STEADY.contains(&word)) {
+        return false;
+    }
+    let before = asked.as_str().strip_suffix(&format!("!({known})"));
+    before.map(str::trim_end).is_some_and(|before| {
+        let is_last = before.is_empty() || before.ends_with("&&");
+        is_last && !before.contains("||") && !before.contains('?')
+    })
 }

@@ -106,6 +106,8 @@ rules! {
         HeldStateTransition = "held_state_transition",
         /// A transition leads to a status that does not belong to its state.
         TargetNotAssigned = "target_not_assigned",
+        /// A transition reverses, but names no operation that could be taken back.
+        InvalidReverse = "invalid_reverse",
         /// An automatic rule would touch the status inside a state.
         AutomaticInsideState = "automatic_inside_state",
         /// Automatic transitions without guards lead back to where they began.
@@ -140,12 +142,14 @@ rules! {
         TimerRace = "timer_race",
         /// Time would take an order to the status that it has already.
         TimerKeepsStatus = "timer_keeps_status",
-        /// A terminal state lists operations that can never be recorded.
-        TerminalOperations = "terminal_operations",
+        /// A transition has flags that only matter for steps that no call makes.
+        CallSays = "call_says",
     }
     Info {
         /// A status belongs to no state.
         UnassignedStatus = "unassigned_status",
+        /// A transition names no place that it leaves, so it starts anywhere.
+        FromAnywhere = "from_anywhere",
     }
 }
 

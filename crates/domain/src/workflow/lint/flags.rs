@@ -1,7 +1,8 @@
-//! Flags of a state that contradict its category or each other.
+//! Flags of a state that contradict its category or each other, and flags of a transition
+//! that say nothing.
 
 use super::{Finding, Rule, listed};
-use crate::workflow::{Category, State, Subject, Workflow};
+use crate::workflow::{Category, Effect, State, Subject, Transition, Trigger, Workflow};
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = held_states(workflow);
@@ -17,15 +18,53 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
             let message = "is holdable, but no state of the workflow is of the category held";
             findings.push(Finding::new(Rule::CategoryMismatch, subject(), message));
         }
-        if state.terminal && !state.operations.is_empty() {
-            let message = format!(
-                "is terminal, so these operations can never be recorded: {}",
-                listed(&state.operations)
-            );
-            findings.push(Finding::new(Rule::TerminalOperations, subject(), message));
-        }
+    }
+    for transition in &workflow.transitions {
+        findings.extend(reverse(workflow, transition));
+        findings.extend(call_says(transition));
     }
     findings
+}
+
+/// An unknown operation is another rule's business.
+fn reverse(workflow: &Workflow, transition: &Transition) -> Option<Finding> {
+    if !transition.reverse {
+        return None;
+    }
+    let message = match &transition.operation {
+        None => "reverses, but names no operation".to_owned(),
+        Some(code) => match workflow.operation(code)?.effect {
+            Effect::None => format!("reverses {code}, whose effect is none"),
+            Effect::Invoice | Effect::Ship | Effect::Refund | Effect::Cancel | Effect::Pay => {
+                return None;
+            }
+        },
+    };
+    let subject = Subject::Transition(transition.code.clone());
+    Some(Finding::new(Rule::InvalidReverse, subject, message))
+}
+
+/// What sets an automatic step off may be time, so its flags can matter.
+fn call_says(transition: &Transition) -> Option<Finding> {
+    if transition.trigger != Trigger::Manual {
+        return None;
+    }
+    let flags = [
+        ("visible_to_customer", transition.visible_to_customer),
+        ("notify_customer", transition.notify_customer),
+    ];
+    let set = listed(
+        flags
+            .into_iter()
+            .filter(|(_, set)| *set)
+            .map(|(flag, _)| flag),
+    );
+    if set.is_empty() {
+        return None;
+    }
+    let message = format!("starts by a call, and the call says it, not the transition: {set}");
+    let subject = Subject::Transition(transition.code.clone());
+    Some(Finding::new(Rule::CallSays, subject, message))
 }
 
 fn held_states(workflow: &Workflow) -> Vec<Finding> {

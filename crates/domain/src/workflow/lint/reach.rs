@@ -10,7 +10,22 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = unreachable(ways, &reached);
     findings.extend(dead_ends(ways));
     findings.extend(never_taken(ways));
+    findings.extend(from_anywhere(&ways.workflow.transitions));
     findings
+}
+
+/// Transitions that may start wherever an order stands, as where the key of the document was
+/// misspelled or forgotten.
+fn from_anywhere(transitions: &[Transition]) -> impl Iterator<Item = Finding> {
+    let is_open = |transition: &&Transition| {
+        transition.from_states.is_empty() && transition.from_statuses.is_empty()
+    };
+    let open = transitions.iter().filter(is_open);
+    open.map(|transition| {
+        let message = "leads from anywhere that is not terminal: it names neither from_states nor from_statuses";
+        let subject = Subject::Transition(transition.code.clone());
+        Finding::new(Rule::FromAnywhere, subject, message)
+    })
 }
 
 fn reached(ways: &Ways<'_>) -> Places {

@@ -1,9 +1,9 @@
 use super::*;
 use crate::{
-    value::TransitionCode,
+    value::{OperationCode, TransitionCode},
     workflow::{
-        Assignment, Category, CommentStatus, State, Status, StatusSharing, Transition, Trigger,
-        Work, Writing,
+        Assignment, Category, CommentStatus, Effect, State, Status, StatusSharing, Transition,
+        Trigger, Work, Writing,
         document::{Format, Mode, draft, parse},
         sample::{self, expression, state, status},
     },
@@ -200,6 +200,23 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         ],
     ),
     (
+        Rule::InvalidReverse,
+        |w| {
+            let mut note = w.operations[0].clone();
+            note.code = OperationCode::new("note").unwrap();
+            note.effect = Effect::None;
+            let start = transition_mut(w, "start");
+            start.operation = Some(note.code.clone());
+            start.reverse = true;
+            w.operations.push(note);
+            transition_mut(w, "finish").reverse = true;
+        },
+        &[
+            "transition finish reverses, but names no operation",
+            "transition start reverses note, whose effect is none",
+        ],
+    ),
+    (
         Rule::AutomaticInsideState,
         |w| {
             add(w, "rest", &["work"], "work", Trigger::Automatic);
@@ -311,12 +328,16 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         ],
     ),
     (
-        Rule::TerminalOperations,
+        Rule::CallSays,
         |w| {
-            let codes = w.states[0].operations.clone();
-            state_mut(w, "done").operations = codes;
+            let finish = transition_mut(w, "finish");
+            finish.visible_to_customer = true;
+            finish.notify_customer = true;
+            transition_mut(w, "start").notify_customer = true;
         },
-        &["state done is terminal, so these operations can never be recorded: pay"],
+        &[
+            "transition finish starts by a call, and the call says it, not the transition: notify_customer, visible_to_customer",
+        ],
     ),
     (
         Rule::ActionCircle,
@@ -369,6 +390,11 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         Rule::UnassignedStatus,
         |w| w.assignments.retain(|a| a.status.as_str() != "resting"),
         &["status resting belongs to no state"],
+    ),
+    (
+        Rule::FromAnywhere,
+        |w| transition_mut(w, "start").from_states.clear(),
+        &["transition start leads from anywhere that is not terminal"],
     ),
 ];
 
@@ -481,6 +507,26 @@ fn a_status_of_the_held_state_is_left_by_release_only() {
     );
 }
 
+/// What may be recorded at the end, and what a hold lets through, is the workflow's own choice.
+#[test]
+fn terminal_and_held_states_may_list_operations() {
+    let mut workflow = sound();
+    let codes = state_mut(&mut workflow, "new").operations.clone();
+    state_mut(&mut workflow, "done").operations = codes.clone();
+    state_mut(&mut workflow, "held").operations = codes;
+    assert_eq!(lint(&workflow), []);
+}
+
+/// Every effect but none can be taken back.
+#[test]
+fn a_transition_may_take_back_what_was_recorded() {
+    let mut workflow = sound();
+    let finish = transition_mut(&mut workflow, "finish");
+    finish.operation = Some(OperationCode::new("pay").unwrap());
+    finish.reverse = true;
+    assert_eq!(lint(&workflow), []);
+}
+
 #[test]
 fn holdable_needs_a_held_state() {
     let mut workflow = sound();
@@ -562,4 +608,45 @@ fn the_labels_of_a_status_have_a_limit() {
             .to_string()
             .ends_with("has labels for 1001 store views, at most 1000 are allowed")
     );
+}
+
+#[test]
+fn a_way_back_that_asks_for_the_opposite_of_the_entry_guard_is_no_circle() {
+    let told = |guard: &str| {
+        let mut workflow = sound();
+        state_mut(&mut workflow, "work").entry_guard = Some(expression("order.fully_paid"));
+        add(&mut workflow, "there", &["new"], "work", Trigger::Automatic);
+        add(&mut workflow, "back", &["work"], "new", Trigger::Automatic);
+        transition_mut(&mut workflow, "back").guard = Some(expression(guard));
+        let findings = lint(&workflow);
+        findings
+            .iter()
+            .any(|f| f.rule == Rule::GuardedAutomaticCycle)
+    };
+    assert!(!told("!(order.fully_paid)"));
+    assert!(!told("request.reverse && !(order.fully_paid)"));
+    assert!(told("order.overpaid || !(order.fully_paid)"));
+    assert!(told("!(order.fully_shipped)"));
+}
+
+#[test]
+fn a_timer_with_a_guard_says_itself_what_it_leaves_alone() {
+    let told = |guard: Option<&str>| {
+        let mut workflow = sound();
+        let period = "1h".parse().unwrap();
+        add(
+            &mut workflow,
+            "later",
+            &["new"],
+            "done",
+            Trigger::After(period),
+        );
+        add(&mut workflow, "skip", &["new"], "work", Trigger::Automatic);
+        transition_mut(&mut workflow, "skip").guard = Some(expression("order.fully_paid"));
+        transition_mut(&mut workflow, "later").guard = guard.map(expression);
+        let findings = lint(&workflow);
+        findings.iter().any(|f| f.rule == Rule::TimerRace)
+    };
+    assert!(told(None));
+    assert!(!told(Some("order.total_paid == 0")));
 }

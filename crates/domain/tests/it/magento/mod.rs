@@ -14,13 +14,13 @@ use serde_json::Value;
 use waymark_domain::{
     actor::Actor,
     order::{
-        self, Action, Command, Context, Customer, Line, NewLine, OperationLines, Order, Standing,
-        Target,
+        self, Action, Command, Context, Credits, Customer, Line, NewLine, OperationLines, Order,
+        Standing, Target,
     },
     preset,
     value::{
-        Attributes, Comment, LineId, Metadata, Money, OperationCode, OrderId, ProductName,
-        Quantity, Reason, Sku, StateCode, StatusCode, Timestamp, TransitionCode,
+        Attributes, Comment, Currency, LineId, Metadata, Money, OperationCode, OrderId,
+        ProductName, Quantity, Reason, Sku, StateCode, StatusCode, Timestamp, TransitionCode,
     },
     workflow::Graph,
 };
@@ -63,6 +63,7 @@ fn line(id: usize, ordered: Quantity) -> Line {
         name: ProductName::default(),
         ordered,
         is_virtual: false,
+        total: None,
     })
 }
 
@@ -108,10 +109,15 @@ fn order_in(
         standing,
         version: 5,
         lines,
-        currency: None,
+        whole: None,
+        currency: Some(Currency::new("EUR").unwrap()),
         grand_total: money(10_000),
         total_paid: money(10_000),
         total_refunded: Money::ZERO,
+        total_canceled: Money::ZERO,
+        total_invoiced: Money::ZERO,
+        credited: Money::ZERO,
+        credits: Credits::default(),
         store_view: None,
         customer: Customer::default(),
         attributes: Attributes::default(),
@@ -129,6 +135,9 @@ fn placed() -> order::Hold {
         placed_by: Actor::unstated(),
         place_time: NOW,
         expire_time: None,
+        status: None,
+        visible_to_customer: false,
+        notify_customer: false,
     }
 }
 
@@ -164,6 +173,7 @@ fn record(graph: &Graph, order: &Order, code: &str) -> Result<Order, order::Reje
             operation,
             lines: OperationLines::AllLeft,
             amount: None,
+            reverse: false,
         },
     )
 }

@@ -51,7 +51,7 @@ fn customer(before: &Customer, after: &Customer) -> Vec<v1::FieldChange> {
 }
 
 /// The text of a field of a customer; an empty one was not there.
-fn text<const MAX: usize>(text: &Text<MAX>) -> Option<String> {
+fn text<const MAX: usize, const NAME: bool>(text: &Text<MAX, NAME>) -> Option<String> {
     (!text.is_empty()).then(|| text.to_string())
 }
 
@@ -84,7 +84,11 @@ fn line(line: &Line) -> Value {
         quantity_refunded,
         quantity_canceled,
         is_virtual,
+        quantity_returned,
+        total,
     } = line_to_wire(line);
+    // Whole numbers of 64 bits are texts in the JSON form of protobuf.
+    let total = total.map(|total| total.to_string()).unwrap_or_default();
     let texts = [
         ("id", id),
         ("sku", sku),
@@ -94,6 +98,8 @@ fn line(line: &Line) -> Value {
         ("quantity_shipped", quantity_shipped),
         ("quantity_refunded", quantity_refunded),
         ("quantity_canceled", quantity_canceled),
+        ("quantity_returned", quantity_returned),
+        ("total", total),
     ];
     let given = texts.into_iter().filter(|(_, text)| !text.is_empty());
     let mut object: Map<String, Value> = given

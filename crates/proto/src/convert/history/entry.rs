@@ -4,6 +4,7 @@ use waymark_domain::{
     delivery::DeliveryId,
     history::{Detail, Entry, Kind, LogPosition, Logged, Recorded, SetOff},
     order::LineQuantity,
+    value::Quantity,
 };
 
 use super::change::change_to_wire;
@@ -123,16 +124,40 @@ fn recorded_to_wire(recorded: &Recorded) -> v1::OperationRecorded {
         effect,
         lines,
         amount,
+        reverse,
+        whole,
+        counted,
     } = recorded;
-    let line_to_wire = |LineQuantity { line_id, quantity }: &LineQuantity| v1::OperationLine {
-        line_id: line_id.to_string(),
-        quantity: quantity.to_string(),
-    };
     v1::OperationRecorded {
         operation: operation.to_string(),
-        lines: lines.iter().map(line_to_wire).collect(),
+        lines: lines.iter().map(moved_to_wire).collect(),
         amount: amount.minor_units(),
         effect: effect_to_wire(*effect).into(),
+        reverse: *reverse,
+        whole: *whole,
+        counted_amount: counted.minor_units(),
+    }
+}
+
+fn moved_to_wire(moved: &LineQuantity) -> v1::OperationLine {
+    let LineQuantity {
+        line_id,
+        quantity,
+        returned,
+    } = moved;
+    v1::OperationLine {
+        line_id: line_id.to_string(),
+        quantity: quantity.to_string(),
+        returned: returned_to_wire(*returned),
+    }
+}
+
+/// Most operations have nothing come back, and say nothing of it.
+fn returned_to_wire(returned: Quantity) -> String {
+    if returned.is_zero() {
+        String::new()
+    } else {
+        returned.to_string()
     }
 }
 

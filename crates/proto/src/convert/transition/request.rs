@@ -81,7 +81,7 @@ impl CreateTransition {
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
         let fingerprint =
-            fingerprint!("CreateTransition", request, without request_id, validate_only);
+            fingerprint!("CreateTransition", request in default, without request_id, validate_only);
         let v1::CreateTransitionRequest {
             workflow,
             transition,
@@ -172,7 +172,7 @@ impl UpdateTransition {
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
         let fingerprint =
-            fingerprint!("UpdateTransition", request, without request_id, validate_only);
+            fingerprint!("UpdateTransition", request in default, without request_id, validate_only);
         let v1::UpdateTransitionRequest {
             workflow,
             transition,
@@ -223,7 +223,7 @@ impl DeleteTransition {
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
         let fingerprint =
-            fingerprint!("DeleteTransition", request, without request_id, validate_only);
+            fingerprint!("DeleteTransition", request in default, without request_id, validate_only);
         let v1::DeleteTransitionRequest {
             workflow,
             code,

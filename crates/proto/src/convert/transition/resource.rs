@@ -33,6 +33,9 @@ pub(super) const PATHS: Paths = Paths {
         "guard",
         "trigger",
         "operation",
+        "reverse",
+        "visible_to_customer",
+        "notify_customer",
         "roles",
         "actions",
         "position",
@@ -65,6 +68,9 @@ pub(super) fn read_transition(
         actions,
         position,
         etag: _,
+        reverse,
+        visible_to_customer,
+        notify_customer,
     } = transition;
     let code = found.text(at.field("code"), &code);
     let label = found.text(at.field("label"), &label);
@@ -89,6 +95,9 @@ pub(super) fn read_transition(
         guard: guard?,
         trigger: trigger?,
         operation: operation?,
+        reverse,
+        visible_to_customer,
+        notify_customer,
         roles: roles?,
         actions: actions?,
         position,
@@ -117,6 +126,9 @@ pub(super) fn read_patch(
         actions,
         position,
         etag: _,
+        reverse,
+        visible_to_customer,
+        notify_customer,
     } = transition;
     let label = mask.take("label", label);
     let label = label.map(|text| found.text(at.field("label"), &text));
@@ -152,6 +164,9 @@ pub(super) fn read_patch(
         guard: guard.transpose()?,
         trigger: trigger.transpose()?,
         operation: operation.transpose()?,
+        reverse: mask.take("reverse", reverse),
+        visible_to_customer: mask.take("visible_to_customer", visible_to_customer),
+        notify_customer: mask.take("notify_customer", notify_customer),
         roles: roles.transpose()?,
         actions: actions.transpose()?,
         position: mask.take("position", position),
@@ -209,6 +224,9 @@ pub fn transition_to_wire(record: &Record, transition: &Transition) -> v1::Trans
         guard,
         trigger,
         operation,
+        reverse,
+        visible_to_customer,
+        notify_customer,
         roles,
         actions,
         position,
@@ -229,6 +247,9 @@ pub fn transition_to_wire(record: &Record, transition: &Transition) -> v1::Trans
         actions: actions_to_wire(actions),
         position: *position,
         etag: stamp.map(Stamp::etag).unwrap_or_default(),
+        reverse: *reverse,
+        visible_to_customer: *visible_to_customer,
+        notify_customer: *notify_customer,
     }
 }
 

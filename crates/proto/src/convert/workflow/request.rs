@@ -116,7 +116,9 @@ impl ApplyWorkflow {
     /// # Errors
     /// Returns [`InvalidRequest`] with every field that breaks a rule.
     pub fn read(mut request: v1::ApplyWorkflowRequest) -> Result<Self, InvalidRequest> {
-        let fingerprint = fingerprint!("ApplyWorkflow", request, without request_id, validate_only);
+        // Which workflow it is may be left to the document, and request ids are kept for each anyway.
+        let fingerprint =
+            fingerprint!("ApplyWorkflow", request, without workflow, request_id, validate_only);
         let v1::ApplyWorkflowRequest {
             workflow,
             document,
@@ -235,7 +237,7 @@ impl DeleteWorkflow {
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
         let fingerprint =
-            fingerprint!("DeleteWorkflow", request, without request_id, validate_only);
+            fingerprint!("DeleteWorkflow", request in default, without request_id, validate_only);
         let v1::DeleteWorkflowRequest {
             workflow,
             actor,

@@ -4,7 +4,7 @@ use waymark_domain::{
     actor::Actor,
     value::Timestamp,
     workflow::{
-        CommentStatus, Difference, DifferenceKind, Effect, Finding, Operation, Record,
+        CommentStatus, Difference, DifferenceKind, Effect, Finding, Operation, Overpayment, Record,
         RefundedUnits, Severity, StatusSharing, Workflow,
     },
 };
@@ -27,6 +27,7 @@ impl From<&Record> for v1::Workflow {
             comment_status,
             status_sharing,
             refunded_units,
+            overpayment,
             operations,
             max_cascade,
             states: _,
@@ -55,6 +56,7 @@ impl From<&Record> for v1::Workflow {
             update_time: Some(timestamp_to_wire(stamp.update_time)),
             on_create: actions_to_wire(on_create),
             on_comment: actions_to_wire(on_comment),
+            overpayment: overpayment_to_wire(*overpayment).into(),
         }
     }
 }
@@ -160,5 +162,12 @@ fn refunded_units_to_wire(refunded_units: RefundedUnits) -> v1::RefundedUnits {
     match refunded_units {
         RefundedUnits::StillShip => v1::RefundedUnits::StillShip,
         RefundedUnits::Fulfilled => v1::RefundedUnits::Fulfilled,
+    }
+}
+
+fn overpayment_to_wire(overpayment: Overpayment) -> v1::Overpayment {
+    match overpayment {
+        Overpayment::Record => v1::Overpayment::Record,
+        Overpayment::Refuse => v1::Overpayment::Refuse,
     }
 }

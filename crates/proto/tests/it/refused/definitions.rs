@@ -16,7 +16,7 @@ use waymark_proto::{
     v1,
 };
 
-use super::{CODE, STORE_VIEW, VISIBLE, check, text, texts};
+use super::{CODE, NUL, STORE_VIEW, VISIBLE, check, text, texts};
 use crate::sample::default_workflow;
 
 #[test]
@@ -353,10 +353,7 @@ fn wrong_transition() -> v1::Transition {
 }
 
 const WRONG_TRANSITION: [(&str, &str); 11] = [
-    (
-        "transition.description",
-        "must not contain control characters",
-    ),
+    ("transition.description", NUL),
     ("transition.from_statuses[0]", CODE),
     ("transition.from_states[1]", CODE),
     ("transition.to_state", "must not be empty"),

@@ -9,7 +9,7 @@ use waymark_proto::{
     v1,
 };
 
-use super::{CODE, MONEY, QUANTITY, STORE_VIEW, VISIBLE, check, text, texts};
+use super::{CODE, INSTANT, MONEY, NUL, QUANTITY, STORE_VIEW, VISIBLE, check, text, texts};
 use crate::sample::default_workflow;
 
 fn create(order: v1::Order) -> Result<ParsedStep, InvalidRequest> {
@@ -69,21 +69,27 @@ fn common_fields_of_mutations() {
         hold(request),
         &[
             ("workflow", CODE),
-            ("comment", "must not contain control characters"),
+            ("comment", NUL),
             (
                 "metadata",
                 "must be a map without keys that begin with `waymark.`",
             ),
             ("actor.kind", "has no value with the number 9"),
             ("actor.id", "must have at most 128 bytes in all, has 129"),
-            ("actor.on_behalf_of", "must not contain control characters"),
+            (
+                "actor.on_behalf_of",
+                "U+0007 at character 1 is a control character, which is refused",
+            ),
             ("actor.roles[1]", VISIBLE),
             ("store_view", STORE_VIEW),
             (
                 "expected_version",
                 "must lie between 0 and 9223372036854775807",
             ),
-            ("request_id", "must not contain control characters"),
+            (
+                "request_id",
+                "U+000A at character 2 is a control character, which is refused",
+            ),
         ],
     );
     let metadata = [(text("key"), "x".repeat(4_094))].into();
@@ -121,6 +127,10 @@ fn create_order() {
         grand_total: -1,
         total_paid: 1,
         total_refunded: 1,
+        total_canceled: 1,
+        total_invoiced: 1,
+        total_due: 1,
+        total_overpaid: 1,
         store_view: text("x y"),
         customer: Some(v1::Customer {
             id: text("\0"),
@@ -143,6 +153,10 @@ fn create_order() {
         &[
             ("order.total_paid", "is output only"),
             ("order.total_refunded", "is output only"),
+            ("order.total_canceled", "is output only"),
+            ("order.total_invoiced", "is output only"),
+            ("order.total_due", "is output only"),
+            ("order.total_overpaid", "is output only"),
             ("order.holds", "is output only"),
             ("order.return_state", "is output only"),
             ("order.return_status", "is output only"),
@@ -156,7 +170,7 @@ fn create_order() {
             ),
             ("order.grand_total", MONEY),
             ("order.store_view", STORE_VIEW),
-            ("order.customer.id", "must not contain control characters"),
+            ("order.customer.id", NUL),
             (
                 "order.customer.email",
                 "must have at most 320 bytes in all, has 321",
@@ -182,11 +196,13 @@ fn lines_of_an_order() {
         quantity_shipped: text("0.0"),
         quantity_refunded: text("none"),
         quantity_canceled: text("0.5"),
+        quantity_returned: text("1"),
         ..line("3", "1")
     };
     let odd = v1::OrderLine {
         sku: "x".repeat(129),
         name: "x".repeat(257),
+        total: Some(-1),
         ..line("4", "1")
     };
     let lines = vec![
@@ -209,6 +225,7 @@ fn lines_of_an_order() {
             ("order.lines[3].quantity_invoiced", "is output only"),
             ("order.lines[3].quantity_refunded", "is output only"),
             ("order.lines[3].quantity_canceled", "is output only"),
+            ("order.lines[3].quantity_returned", "is output only"),
             ("order.lines[4].id", "must not be given twice"),
             (
                 "order.lines[5].sku",
@@ -218,6 +235,7 @@ fn lines_of_an_order() {
                 "order.lines[5].name",
                 "must have at most 256 bytes in all, has 257",
             ),
+            ("order.lines[5].total", MONEY),
         ],
     );
     let lines = vec![line("1", "1"); 501];
@@ -259,7 +277,15 @@ fn update_order() {
         update(Some(order), &["id"; 1_001]),
         &[("update_mask", "must have at most 1000 entries, has 1001")],
     );
-    let order = v1::Order {
+    check(
+        update(Some(unpriced()), &[]),
+        &[("order.grand_total", MONEY)],
+    );
+}
+
+/// An order whose grand total is refused wherever it is looked at.
+fn unpriced() -> v1::Order {
+    v1::Order {
         id: text("1"),
         grand_total: -1,
         lines: vec![v1::OrderLine {
@@ -269,14 +295,82 @@ fn update_order() {
             ..Default::default()
         }],
         ..Default::default()
+    }
+}
+
+#[test]
+fn what_an_update_states_as_it_stands() {
+    let said = v1::Order {
+        id: text("1"),
+        version: -1,
+        state: text("New"),
+        currency: text("Euro"),
+        total_paid: -1,
+        holds: vec![v1::Hold::default(); 17],
+        create_time: Some(Timestamp {
+            seconds: 0,
+            nanos: -1,
+        }),
+        lines: vec![v1::OrderLine {
+            id: text("1"),
+            quantity_ordered: text("1"),
+            quantity_shipped: text("none"),
+            ..Default::default()
+        }],
+        ..Default::default()
     };
     check(
-        update(Some(order.clone()), &[]),
+        update(Some(said), &[]),
         &[
-            ("order.lines[0].quantity_shipped", "is output only"),
-            ("order.grand_total", MONEY),
+            (
+                "order.version",
+                "must lie between 0 and 9223372036854775807",
+            ),
+            ("order.state", CODE),
+            (
+                "order.currency",
+                "must be a currency of three letters such as EUR",
+            ),
+            ("order.total_paid", MONEY),
+            ("order.holds", "must have at most 16 entries, has 17"),
+            ("order.create_time", INSTANT),
+            ("order.lines[0].quantity_shipped", QUANTITY),
         ],
     );
+}
+
+#[test]
+fn masks_of_updates() {
+    let camel = [
+        "storeView",
+        "grandTotal",
+        "totalPaid",
+        "Lines",
+        "customer.Id",
+    ];
+    check(
+        update(Some(unpriced()), &camel),
+        &[
+            (
+                "update_mask",
+                "names `storeView`, which is spelled `store_view`",
+            ),
+            (
+                "update_mask",
+                "names `grandTotal`, which is spelled `grand_total`",
+            ),
+            (
+                "update_mask",
+                "names `totalPaid`, which is spelled `total_paid`",
+            ),
+            ("update_mask", "names `Lines`, which is unknown"),
+            ("update_mask", "names `customer.Id`, which is unknown"),
+        ],
+    );
+}
+
+#[test]
+fn masks_of_what_no_update_changes() {
     let paths = [
         "id",
         "state",
@@ -289,7 +383,7 @@ fn update_order() {
         "*",
     ];
     check(
-        update(Some(order), &paths),
+        update(Some(unpriced()), &paths),
         &[
             ("update_mask", "names `id`, which is immutable"),
             (
@@ -316,7 +410,10 @@ fn update_order() {
         update(Some(order), &["store_view", "attributes.a"]),
         &[
             ("order.id", "must not be empty"),
-            ("order.attributes", "must not contain control characters"),
+            (
+                "order.attributes",
+                "has an entry `a` that is refused: U+0000 at character 1 is a control character, which is refused",
+            ),
             ("order.store_view", STORE_VIEW),
         ],
     );
@@ -387,9 +484,19 @@ fn record_operation() {
     let line = |id: &str, quantity: &str| v1::OperationLine {
         line_id: text(id),
         quantity: text(quantity),
+        returned: String::new(),
+    };
+    let back = |quantity: &str, returned: &str| v1::OperationLine {
+        returned: text(returned),
+        ..line("2", quantity)
     };
     let request = v1::RecordOperationRequest {
-        lines: vec![line("", "1"), line("1", "0"), line("1", "x")],
+        lines: vec![
+            line("", "1"),
+            line("1", "0"),
+            line("1", "x"),
+            back("1", "-1"),
+        ],
         amount: Some(-1),
         ..Default::default()
     };
@@ -400,6 +507,7 @@ fn record_operation() {
             ("lines[1].quantity", "must be more than 0"),
             ("lines[2].quantity", QUANTITY),
             ("lines[2].line_id", "must not be given twice"),
+            ("lines[3].returned", QUANTITY),
             ("amount", MONEY),
         ],
     );

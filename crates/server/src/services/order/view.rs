@@ -142,7 +142,7 @@ pub(in crate::services) async fn find(
 pub(super) fn is_listed(judgement: &Result<Standing, Rejection>, include_blocked: bool) -> bool {
     match judgement {
         Ok(_) => true,
-        Err(Rejection::TransitionNotAllowed { .. }) => false,
+        Err(Rejection::TransitionNotAllowed { .. } | Rejection::TransitionNotHere { .. }) => false,
         Err(_) => include_blocked,
     }
 }

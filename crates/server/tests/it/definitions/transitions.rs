@@ -125,3 +125,53 @@ async fn a_transition_lives_from_creation_to_deletion() {
     );
     server.stop().await;
 }
+
+#[tokio::test]
+async fn a_transition_may_take_back_what_was_recorded() {
+    let (
+        _directory,
+        server,
+        Clients {
+            mut transitions, ..
+        },
+    ) = server().await;
+    let reopen = |operation: &str| v1::Transition {
+        code: "reopen".to_owned(),
+        label: "Re-open".to_owned(),
+        from_statuses: vec!["pending".to_owned()],
+        to_state: "processing".to_owned(),
+        operation: operation.to_owned(),
+        reverse: true,
+        ..v1::Transition::default()
+    };
+    // Without an operation, and with one that moves nothing, there is nothing to take back.
+    for operation in ["", "edit"] {
+        let create = v1::CreateTransitionRequest {
+            transition: Some(reopen(operation)),
+            ..Default::default()
+        };
+        let refused = transitions.create_transition(create).await.unwrap_err();
+        assert_eq!(reason(&refused), "WORKFLOW_INVALID", "{operation}");
+    }
+    let create = v1::CreateTransitionRequest {
+        transition: Some(reopen("cancel")),
+        ..Default::default()
+    };
+    let made = transitions.create_transition(create).await.unwrap();
+    let made = made.into_inner().transition.unwrap();
+    assert_eq!((made.operation.as_str(), made.reverse), ("cancel", true));
+    let update = v1::UpdateTransitionRequest {
+        transition: Some(v1::Transition {
+            notify_customer: true,
+            ..reopen("")
+        }),
+        update_mask: Some(prost_types::FieldMask {
+            paths: vec!["notify_customer".to_owned()],
+        }),
+        ..Default::default()
+    };
+    let updated = transitions.update_transition(update).await.unwrap();
+    let updated = updated.into_inner().transition.unwrap();
+    assert!(updated.notify_customer && updated.reverse && !updated.visible_to_customer);
+    server.stop().await;
+}

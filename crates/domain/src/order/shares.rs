@@ -1,0 +1,135 @@
+//! What units cost: the amount of a cancellation or a refund, reckoned from the totals of the
+//! lines that it touches.
+//!
+//! A line's share of what was cancelled or refunded of it so far is rounded once, and a step
+//! costs the share after it less the share before it. So steps add up to the minor unit, and
+//! taking one back gives the same again.
+
+use std::collections::BTreeMap;
+
+use super::{Line, LineQuantity, Order};
+use crate::{
+    history::{Entry, Recorded},
+    value::{LineId, Money, Quantity},
+    workflow::Effect,
+};
+
+/// The note of an entry whose amount could not be reckoned: why.
+const NOT_RECKONED: &str = "waymark.not_reckoned";
+
+/// What the shares of lines come to before and after a step.
+#[derive(Debug, Clone, Copy, Default)]
+struct Shares {
+    before: Money,
+    after: Money,
+}
+
+/// What a cancellation or refund of these quantities costs; taken back, what is given back.
+///
+/// # Errors
+/// Returns the first line whose total is not known.
+pub(super) fn reckoned(
+    order: &Order,
+    effect: Effect,
+    moved: &[LineQuantity],
+    reverse: bool,
+) -> Result<Money, LineId> {
+    if reverse && effect == Effect::Cancel && open(order).is_zero() {
+        // The step that cancelled the last of it cancelled all else of the grand total too.
+        let remaining = remaining(order, moved)?;
+        return Ok(order.total_canceled.minus(remaining));
+    }
+    if !reverse && effect == Effect::Cancel && open(order) == sum(moved) {
+        return Ok(order.grand_total.minus(order.total_canceled));
+    }
+    let Shares { before, after } = shares(order, effect, moved, reverse)?;
+    Ok(if reverse {
+        before.minus(after)
+    } else {
+        after.minus(before)
+    })
+}
+
+/// Notes on an entry that is about to be written that its amount could not be reckoned.
+pub(super) fn note(order: &Order, entry: &mut Entry) {
+    let Some(recorded) = entry.detail.recorded() else {
+        return;
+    };
+    let Recorded {
+        operation: _,
+        effect,
+        lines,
+        amount,
+        reverse,
+        whole: _,
+        counted: _,
+    } = recorded;
+    let is_reckoned = match effect {
+        Effect::Refund | Effect::Cancel => true,
+        Effect::None | Effect::Invoice | Effect::Ship | Effect::Pay => false,
+    };
+    if !is_reckoned || lines.is_empty() || !amount.is_zero() || order.grand_total.is_zero() {
+        return;
+    }
+    if let Err(line) = reckoned(order, *effect, lines, *reverse) {
+        let why = format!("line {line} has no total");
+        entry.metadata.note(NOT_RECKONED, &why);
+    }
+}
+
+fn shares(
+    order: &Order,
+    effect: Effect,
+    moved: &[LineQuantity],
+    reverse: bool,
+) -> Result<Shares, LineId> {
+    let lines: BTreeMap<_, _> = order.lines.iter().map(|line| (&line.id, line)).collect();
+    let mut shares = Shares::default();
+    for moved in moved {
+        let Some(line) = lines.get(&moved.line_id) else {
+            continue;
+        };
+        let total = total(order, line)?;
+        let before = line.units().done(effect);
+        let after = if reverse {
+            before.minus(moved.quantity)
+        } else {
+            before.plus(moved.quantity)
+        };
+        shares.before = shares.before.plus(total.share(before, line.ordered));
+        shares.after = shares.after.plus(total.share(after, line.ordered));
+    }
+    Ok(shares)
+}
+
+/// What the units cost that stay cancelled when these are taken back.
+fn remaining(order: &Order, moved: &[LineQuantity]) -> Result<Money, LineId> {
+    let back = moved.iter().map(|moved| (&moved.line_id, moved.quantity));
+    let back: BTreeMap<_, _> = back.collect();
+    let mut remaining = Money::ZERO;
+    for line in &order.lines {
+        let back = back.get(&line.id).copied().unwrap_or_default();
+        let canceled = line.canceled.minus(back);
+        if !canceled.is_zero() {
+            remaining = remaining.plus(total(order, line)?.share(canceled, line.ordered));
+        }
+    }
+    Ok(remaining)
+}
+
+/// What a line costs. The single line of an order costs all of it where nothing else is said.
+fn total(order: &Order, line: &Line) -> Result<Money, LineId> {
+    let single = (order.lines.len() == 1).then_some(order.grand_total);
+    line.total.or(single).ok_or_else(|| line.id.clone())
+}
+
+/// How much is not cancelled yet.
+fn open(order: &Order) -> Quantity {
+    let open = order.lines.iter().map(|l| l.ordered.minus(l.canceled));
+    open.fold(Quantity::ZERO, Quantity::plus)
+}
+
+fn sum(moved: &[LineQuantity]) -> Quantity {
+    let quantities = moved.iter().map(|moved| moved.quantity);
+    quantities.fold(Quantity::ZERO, Quantity::plus)
+}

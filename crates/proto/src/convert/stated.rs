@@ -1,0 +1,202 @@
+//! Reading what an update says of fields that no update changes: an order may be read, changed and
+//! sent back. Whether it is as it stands, only the order itself tells.
+
+use std::mem;
+
+use waymark_domain::{
+    order::{HOLDS_MAX, Hold, LINES_MAX, NewLine, Patch, Stated, StatedLine},
+    value::{Money, Quantity},
+};
+
+use super::{
+    actor::read_actor,
+    instant::lower_bound,
+    mask::Mask,
+    violations::{Noted, Path, Violations},
+};
+use crate::v1;
+
+/// What an update says of fields that it cannot change.
+pub(super) struct Said {
+    fields: Stated,
+    /// The lines of which something is said to be done, by their places.
+    done: Vec<(usize, Done)>,
+}
+
+/// What is invoiced, shipped, refunded, canceled and returned of a line, as far as it is said.
+type Done = [Option<Quantity>; 5];
+
+impl Said {
+    /// Reads it, and takes it out of the order. With a mask only quantities of lines count, and only
+    /// where the mask names the lines.
+    pub(super) fn read(
+        found: &mut Violations,
+        at: Path<'_>,
+        order: &mut v1::Order,
+        mask: &Mask,
+    ) -> Result<Self, Noted> {
+        let fields = match mask {
+            Mask::Set => fields(found, at, order),
+            Mask::Named(_) => Ok(Stated::default()),
+        };
+        let has_lines = matches!(mask, Mask::Set) || mask.names("lines");
+        let done = if has_lines {
+            done(found, at.field("lines"), &mut order.lines)
+        } else {
+            Ok(Vec::new())
+        };
+        Ok(Self {
+            fields: fields?,
+            done: done?,
+        })
+    }
+
+    /// Adds it to what shall change.
+    pub(super) fn add_to(self, patch: Patch) -> Patch {
+        let Self { mut fields, done } = self;
+        let lines = patch.lines.as_deref().unwrap_or_default();
+        let of_line =
+            |(index, done): (usize, Done)| Some(stated_line(index, lines.get(index)?, done));
+        fields.lines = done.into_iter().filter_map(of_line).collect();
+        let is_silent = fields == Stated::default();
+        Patch {
+            stated: (!is_silent).then(|| Box::new(fields)),
+            ..patch
+        }
+    }
+}
+
+/// The version that an order without a mask is said to have, which is the one that is expected.
+pub(super) fn version(
+    found: &mut Violations,
+    at: Path<'_>,
+    order: &v1::Order,
+    mask: &Mask,
+) -> Result<Option<i64>, Noted> {
+    match mask {
+        Mask::Set => found.positive(at.field("version"), order.version),
+        Mask::Named(_) => Ok(None),
+    }
+}
+
+/// What the server reckons anew for each answer is ignored: labels, what is due, what is allowed,
+/// and the times of the last entry and of the status.
+fn fields(found: &mut Violations, at: Path<'_>, order: &mut v1::Order) -> Result<Stated, Noted> {
+    let state = found.optional(at.field("state"), &order.state);
+    let status = found.optional(at.field("status"), &order.status);
+    let currency = found.optional(at.field("currency"), &order.currency);
+    let total_paid = money(found, at.field("total_paid"), order.total_paid);
+    let total_refunded = money(found, at.field("total_refunded"), order.total_refunded);
+    let total_canceled = money(found, at.field("total_canceled"), order.total_canceled);
+    let total_invoiced = money(found, at.field("total_invoiced"), order.total_invoiced);
+    let holds = holds(found, at.field("holds"), mem::take(&mut order.holds));
+    let return_state = found.optional(at.field("return_state"), &order.return_state);
+    let return_status = found.optional(at.field("return_status"), &order.return_status);
+    let create_time = lower_bound(found, at.field("create_time"), order.create_time.take());
+    Ok(Stated {
+        state: state?,
+        status: status?,
+        currency: currency?,
+        total_paid: total_paid?,
+        total_refunded: total_refunded?,
+        total_canceled: total_canceled?,
+        total_invoiced: total_invoiced?,
+        holds: holds?,
+        return_state: return_state?,
+        return_status: return_status?,
+        create_time: create_time?,
+        lines: Vec::new(),
+    })
+}
+
+/// Reads an amount where 0 says nothing.
+fn money(found: &mut Violations, at: Path<'_>, units: i64) -> Result<Option<Money>, Noted> {
+    let amount = found.check(at, Money::new(units))?;
+    Ok(Some(amount).filter(|amount| *amount != Money::ZERO))
+}
+
+fn holds(found: &mut Violations, at: Path<'_>, holds: Vec<v1::Hold>) -> Result<Vec<Hold>, Noted> {
+    found.count(at, holds.len(), HOLDS_MAX)?;
+    let holds = holds.into_iter().enumerate();
+    let read: Vec<_> = holds
+        .map(|(index, placed)| hold(found, at.index(index), placed))
+        .collect();
+    read.into_iter().collect()
+}
+
+fn hold(found: &mut Violations, at: Path<'_>, hold: v1::Hold) -> Result<Hold, Noted> {
+    let v1::Hold {
+        id,
+        reason,
+        placed_by,
+        place_time,
+        expire_time,
+        status,
+    } = hold;
+    let id = found.text(at.field("id"), &id);
+    let reason = found.text(at.field("reason"), &reason);
+    let placed_by = read_actor(found, at.field("placed_by"), placed_by);
+    let place_time = lower_bound(found, at.field("place_time"), place_time);
+    let expire_time = lower_bound(found, at.field("expire_time"), expire_time);
+    let status = found.optional(at.field("status"), &status);
+    Ok(Hold {
+        id: id?,
+        reason: reason?,
+        placed_by: placed_by?,
+        place_time: place_time?.unwrap_or_default(),
+        expire_time: expire_time?,
+        status: status?,
+        // No order shows them.
+        visible_to_customer: false,
+        notify_customer: false,
+    })
+}
+
+/// Takes out of lines what is said to be done with them. Lists that are too long are refused where
+/// the lines themselves are read.
+fn done(
+    found: &mut Violations,
+    at: Path<'_>,
+    lines: &mut [v1::OrderLine],
+) -> Result<Vec<(usize, Done)>, Noted> {
+    let mut read = Vec::new();
+    for (index, line) in lines.iter_mut().enumerate().take(LINES_MAX) {
+        read.push(done_with(found, at.index(index), line).map(|done| (index, done)));
+    }
+    let read: Vec<(usize, Done)> = read.into_iter().collect::<Result<_, _>>()?;
+    let says_something = |(_, done): &(usize, Done)| done.iter().any(Option::is_some);
+    Ok(read.into_iter().filter(says_something).collect())
+}
+
+fn done_with(
+    found: &mut Violations,
+    at: Path<'_>,
+    line: &mut v1::OrderLine,
+) -> Result<Done, Noted> {
+    let mut take = |field, text: &mut String| quantity(found, at.field(field), &mem::take(text));
+    let invoiced = take("quantity_invoiced", &mut line.quantity_invoiced);
+    let shipped = take("quantity_shipped", &mut line.quantity_shipped);
+    let refunded = take("quantity_refunded", &mut line.quantity_refunded);
+    let canceled = take("quantity_canceled", &mut line.quantity_canceled);
+    let returned = take("quantity_returned", &mut line.quantity_returned);
+    Ok([invoiced?, shipped?, refunded?, canceled?, returned?])
+}
+
+/// Reads a quantity where nothing and 0 say nothing.
+fn quantity(found: &mut Violations, at: Path<'_>, text: &str) -> Result<Option<Quantity>, Noted> {
+    let quantity: Option<Quantity> = found.optional(at, text)?;
+    Ok(quantity.filter(|quantity| !quantity.is_zero()))
+}
+
+fn stated_line(index: usize, line: &NewLine, done: Done) -> StatedLine {
+    let [invoiced, shipped, refunded, canceled, returned] = done;
+    StatedLine {
+        index,
+        id: line.id.clone(),
+        invoiced,
+        shipped,
+        refunded,
+        canceled,
+        returned,
+    }
+}
