@@ -27,6 +27,7 @@ pub(crate) async fn attempt(
         outcome: outcome(status, response.headers(), now),
         code: Some(status.as_u16()),
         answer: beginning(response.into_body(), deadline).await,
+        addressee_refused: false,
     }
 }
 

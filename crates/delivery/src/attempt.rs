@@ -14,6 +14,9 @@ pub struct Attempt {
     pub code: Option<u16>,
     /// The beginning of the answer, at most [`ANSWER_BYTES_MAX`] bytes; empty where no answer came.
     pub answer: Vec<u8>,
+    /// Whether it was the address of a mail's addressee that was not taken. Nobody got the mail
+    /// then, and those who were to get blind copies may be reached without the addressee.
+    pub addressee_refused: bool,
 }
 
 /// Whether the target took a delivery.
@@ -44,6 +47,7 @@ impl Attempt {
             outcome: Outcome::Accepted,
             code,
             answer: beginning(answer),
+            addressee_refused: false,
         }
     }
 
@@ -69,11 +73,18 @@ impl Attempt {
         self
     }
 
+    /// The same attempt, of which the address of the addressee was the reason.
+    pub(crate) fn for_its_addressee(mut self) -> Self {
+        self.addressee_refused = true;
+        self
+    }
+
     fn unanswered(outcome: Outcome) -> Self {
         Self {
             outcome,
             code: None,
             answer: Vec::new(),
+            addressee_refused: false,
         }
     }
 }

@@ -153,5 +153,6 @@ fn unanswered(outcome: Outcome) -> Attempt {
         outcome,
         code: None,
         answer: Vec::new(),
+        addressee_refused: false,
     }
 }

@@ -12,8 +12,13 @@ use crate::{
     workflow::ActionPath,
 };
 
+/// By how much the number of copies that go by themselves differs from that of their mail. An entry
+/// sets off fewer deliveries than that: it is an occasion for the actions of five places at most,
+/// each with 16 actions, of which each sends a mail and ten copies.
+const COPIES_APART: u32 = 1_000;
+
 /// The name of a delivery: the place of its entry in the log, and its number among what
-/// the entry set off, from 0. Its text is such as `3-1532-0`.
+/// the entry set off, from 0; see [`Self::of_copies`] for others. Its text is such as `3-1532-0`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DeliveryId {
     /// Where the entry stands.
@@ -41,6 +46,9 @@ pub struct Delivery {
     pub action: ActionPath,
     /// Where it goes.
     pub to: Destination,
+    /// What it goes in turn with, among the deliveries of its order: [`Destination::lane`] as it
+    /// was when it was written.
+    pub lane: String,
     /// How far it has come.
     pub state: DeliveryState,
     /// How many attempts were made, since it was last retried by hand.
@@ -118,6 +126,19 @@ pub enum DeliveryState {
     Skipped,
 }
 
+impl DeliveryId {
+    /// The name of the delivery of a mail's blind copies, once they go by themselves since the
+    /// address of the customer was refused: 1,000 is added to the number of the mail, such as
+    /// `3-1532-1000`.
+    #[must_use]
+    pub fn of_copies(self) -> Self {
+        Self {
+            number: self.number.saturating_add(COPIES_APART),
+            ..self
+        }
+    }
+}
+
 impl DeliveryState {
     /// The word of the state, in `snake_case`.
     pub fn word(self) -> &'static str {
@@ -171,6 +192,41 @@ impl FromStr for DeliveryId {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::{history::Readers, value::EmailAddress};
+
+    #[test]
+    fn destinations_are_read_back_as_they_are_stored() {
+        let copy = Readers::Copy(EmailAddress::new("a@example.com").unwrap());
+        for (readers, shown, stored, lane) in [
+            (Readers::Customer, "customer", "customer", "email"),
+            (
+                Readers::CustomerAlone,
+                "customer",
+                "customer_alone",
+                "email",
+            ),
+            (
+                Readers::CustomerRefused,
+                "customer",
+                "customer_refused",
+                "email",
+            ),
+            (Readers::Copies, "copies", "copies", "email.copies"),
+            (copy, "a@example.com", "a@example.com", "email.copies"),
+        ] {
+            let to = Destination::Readers(readers);
+            assert_eq!(to.to_string(), shown);
+            assert_eq!(to.stored(), stored);
+            assert_eq!(to.lane(), lane);
+            assert_eq!(Destination::parse(to.kind(), stored), Ok(to));
+        }
+    }
+
+    #[test]
+    fn copies_that_go_by_themselves_are_named_after_their_mail() {
+        let mail: DeliveryId = "3-1532-2".parse().unwrap();
+        assert_eq!(mail.of_copies().to_string(), "3-1532-1002");
+    }
 
     #[test]
     fn ids_are_read_back_and_nothing_else_is() {

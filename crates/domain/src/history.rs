@@ -77,6 +77,11 @@ pub enum Destination {
 pub enum Readers {
     /// The customer, and the others as blind copies where the action says so.
     Customer,
+    /// The customer alone.
+    CustomerAlone,
+    /// The customer alone, whose address the mail server has refused. The copies of later mails of
+    /// the order do not wait for this one.
+    CustomerRefused,
     /// The others alone, as blind copies.
     Copies,
     /// One other, in a mail of its own.
@@ -209,16 +214,32 @@ impl Destination {
         }
     }
 
-    /// What deliveries of one order go in turn for: one endpoint, mails, or NATS.
+    /// What deliveries of one order go in turn for: one endpoint, mails to the customer, mails to
+    /// others alone, or NATS.
     pub fn lane(&self) -> String {
         match self {
             Self::Endpoint(code) => format!("webhook.{code}"),
-            Self::Readers(_) => "email".to_owned(),
+            Self::Readers(
+                Readers::Customer | Readers::CustomerAlone | Readers::CustomerRefused,
+            ) => "email".to_owned(),
+            Self::Readers(Readers::Copies | Readers::Copy(_)) => "email.copies".to_owned(),
             Self::Subject => "publish".to_owned(),
         }
     }
 
-    /// Reads what [`Self::kind`] and the text of a destination say.
+    /// The text under which it is stored: as it is shown, but with what is to be known of a mail
+    /// to the customer.
+    pub fn stored(&self) -> String {
+        match self {
+            Self::Readers(Readers::CustomerAlone) => "customer_alone".to_owned(),
+            Self::Readers(Readers::CustomerRefused) => "customer_refused".to_owned(),
+            Self::Readers(Readers::Customer | Readers::Copies | Readers::Copy(_))
+            | Self::Endpoint(_)
+            | Self::Subject => self.to_string(),
+        }
+    }
+
+    /// Reads what [`Self::kind`] and [`Self::stored`] say.
     ///
     /// # Errors
     /// Returns [`Invalid`] for what no destination says.
@@ -226,6 +247,8 @@ impl Destination {
         match (kind, text) {
             ("webhook", code) => EndpointCode::new(code).map(Self::Endpoint),
             ("email", "customer") => Ok(Self::Readers(Readers::Customer)),
+            ("email", "customer_alone") => Ok(Self::Readers(Readers::CustomerAlone)),
+            ("email", "customer_refused") => Ok(Self::Readers(Readers::CustomerRefused)),
             ("email", "copies") => Ok(Self::Readers(Readers::Copies)),
             ("email", address) => {
                 EmailAddress::new(address).map(|address| Self::Readers(Readers::Copy(address)))
@@ -243,7 +266,9 @@ impl fmt::Display for Destination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Endpoint(code) => code.fmt(f),
-            Self::Readers(Readers::Customer) => f.write_str("customer"),
+            Self::Readers(
+                Readers::Customer | Readers::CustomerAlone | Readers::CustomerRefused,
+            ) => f.write_str("customer"),
             Self::Readers(Readers::Copies) => f.write_str("copies"),
             Self::Readers(Readers::Copy(address)) => address.fmt(f),
             Self::Subject => Ok(()),

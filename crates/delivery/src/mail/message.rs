@@ -43,7 +43,7 @@ pub struct Mail {
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) from: Address,
-    /// The one without whom the letter is not sent.
+    /// The one without whom the letter is sent to nobody.
     pub(super) to: Option<Address>,
     pub(super) copies: Vec<Address>,
     pub(super) content: Vec<u8>,
@@ -92,8 +92,14 @@ impl Letter {
 
     /// Whether an address needs a server that takes more than ASCII in addresses.
     pub(super) fn needs_utf8(&self) -> bool {
-        let mut all = self.to.iter().chain(&self.copies).chain([&self.from]);
-        all.any(|address| !AsRef::<str>::as_ref(address).is_ascii())
+        let is_ascii = |to: &Address| AsRef::<str>::as_ref(to).is_ascii();
+        !self.is_ascii_but_for_its_addressee() || !self.to.iter().all(is_ascii)
+    }
+
+    /// Whether no address but that of the addressee needs one.
+    pub(super) fn is_ascii_but_for_its_addressee(&self) -> bool {
+        let mut others = self.copies.iter().chain([&self.from]);
+        others.all(|address| AsRef::<str>::as_ref(address).is_ascii())
     }
 }
 

@@ -21,9 +21,10 @@ const LOGIN_REQUIRED: u16 = 530;
 
 /// Hands `letter` over and says what came of it.
 ///
-/// Without the customer there are no copies. A copy that is refused keeps nobody
-/// else from the mail: it is named in the answer, and not tried again, since a
-/// repeat would go to the others a second time.
+/// An addressee who is refused ends it before anybody got the mail, so that the
+/// copies can go by themselves and the addressee be tried again alone. A copy that
+/// is refused keeps nobody else from the mail: it is named in the answer, and not
+/// tried again, since a repeat would go to the others a second time.
 ///
 /// # Errors
 /// Returns the error of a connection that is of no more use.
@@ -35,8 +36,12 @@ pub(super) async fn hand_over(
     let mut parameters = Vec::new();
     if letter.needs_utf8() {
         if !connection.server_info().supports_feature(takes_utf8) {
-            let problem = "the mail server takes only addresses in ASCII";
-            return Ok(Attempt::refused(problem));
+            let attempt = Attempt::refused("the mail server takes only addresses in ASCII");
+            return Ok(if letter.is_ascii_but_for_its_addressee() {
+                attempt.for_its_addressee()
+            } else {
+                attempt
+            });
         }
         parameters.push(MailParameter::SmtpUtfEight);
     }
@@ -47,7 +52,13 @@ pub(super) async fn hand_over(
     if let Some(to) = &letter.to
         && let Err(no) = recipient(connection, to).await?
     {
-        return Ok(no.attempt(to.as_ref()));
+        let attempt = no.attempt(to.as_ref());
+        // A server that wants a login says so of any address.
+        return Ok(if no.code == LOGIN_REQUIRED {
+            attempt
+        } else {
+            attempt.for_its_addressee()
+        });
     }
     let mut refused = Vec::new();
     for copy in &letter.copies {

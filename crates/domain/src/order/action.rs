@@ -156,7 +156,10 @@ fn readers(email: &Email, asked: bool, order: &Order) -> Vec<Destination> {
     let customer = asked && !order.customer.email.is_empty();
     let mut readers = Vec::new();
     if customer {
-        readers.push(Readers::Customer);
+        readers.push(match email.copy_method {
+            CopyMethod::Bcc if !email.copy_to.is_empty() => Readers::Customer,
+            CopyMethod::Bcc | CopyMethod::Separate => Readers::CustomerAlone,
+        });
     }
     match email.copy_method {
         CopyMethod::Bcc if !customer && !email.copy_to.is_empty() => readers.push(Readers::Copies),

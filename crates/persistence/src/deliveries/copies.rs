@@ -1,83 +1,135 @@
-//! Copies of a mail as mails of their own: as in Magento, nobody gets one of a mail that the
-//! customer could not be sent.
+//! Blind copies that go by themselves. A mail to the customer and its blind copies are one envelope,
+//! until the server refuses the address of the customer: from then on the copies are a delivery of
+//! their own, and so are those of the mails that wait behind that one.
 
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{
+    BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, dsl::sql,
+    sql_types::Bool,
+};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    delivery::{Delivery, DeliveryState},
+    delivery::{DeliveryId, DeliveryState},
     history::{Destination, Readers},
     value::Timestamp,
 };
 
-use super::key;
+use super::{key, statements::WaitingKey};
 use crate::{
     Error,
+    rows::delivery::DeliveryRow,
     schema::deliveries,
     tx::{Tx, on_conn},
 };
 
-/// Why such a copy is not sent.
-const GIVEN_UP: &str = "the mail to the customer was given up";
-
-/// The other mails of the entry and action of a delivery, in one state.
-macro_rules! copies {
-    ($delivery:expr, $state:expr) => {{
-        let (partition, log_offset, number) = key($delivery.id);
+/// What is pending in the lane of an order and goes to these readers.
+macro_rules! pending {
+    ($order:expr, $readers:expr) => {
         deliveries::table
-            .filter(deliveries::partition.eq(partition))
-            .filter(deliveries::log_offset.eq(log_offset))
-            .filter(deliveries::number.gt(number))
-            .filter(deliveries::action.eq($delivery.action.to_string()))
-            .filter(deliveries::state.eq($state.word()))
-    }};
+            .filter(deliveries::order_key.eq($order.order_key))
+            .filter(deliveries::lane.eq($order.lane.clone()))
+            .filter(deliveries::partition.eq($order.partition))
+            // In the words of the index, or it would not be taken.
+            .filter(sql::<Bool>("state = 'pending'"))
+            .filter(deliveries::destination.eq(Destination::Readers($readers).stored()))
+    };
 }
 
-/// Skips the copies of a customer's mail that was given up. They come after it in its lane, so
-/// none of them is under way.
-pub(super) async fn skip(tx: &mut Tx, delivery: &Delivery, now: Timestamp) -> Result<(), Error> {
-    if !is_of_customer(delivery) {
+/// Notes that the address of the customer was refused, to whom a delivery goes. Its copies are due
+/// at once, as a delivery of their own, and where it is tried again, so are the copies of those that
+/// wait behind it.
+pub(super) async fn part(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<(), Error> {
+    let row = deliveries::table.find(key(id));
+    let row = on_conn!(tx, |c| row.first::<DeliveryRow>(c).await).optional()?;
+    let Some(row) = row else {
+        return Ok(());
+    };
+    set_apart(tx, &row, Readers::CustomerRefused, now).await?;
+    if row.state != DeliveryState::Pending.word() {
         return Ok(());
     }
-    let change = (
-        deliveries::state.eq(DeliveryState::Skipped.word()),
-        deliveries::problem.eq(GIVEN_UP),
-        deliveries::due_time.eq(None::<i64>),
-        deliveries::update_time.eq(now.micros()),
-    );
-    on_conn!(tx, |c| {
-        diesel::update(copies!(delivery, DeliveryState::Pending))
-            .set(change)
-            .execute(c)
-            .await
-    })?;
+    let order = WaitingKey {
+        partition: row.partition,
+        order_key: row.order_key,
+        lane: row.lane,
+        now: now.micros(),
+    };
+    part_behind(tx, &order, (row.log_offset, row.number)).await
+}
+
+/// Lets the copies of those mails of an order go that wait behind one to a customer whose address
+/// was refused.
+pub(super) async fn part_waiting(tx: &mut Tx, order: &WaitingKey) -> Result<(), Error> {
+    let refused = pending!(order, Readers::CustomerRefused)
+        .order((deliveries::log_offset, deliveries::number))
+        .select((deliveries::log_offset, deliveries::number));
+    let refused = on_conn!(tx, |c| refused.first::<(i64, i32)>(c).await).optional()?;
+    match refused {
+        Some(place) => part_behind(tx, order, place).await,
+        None => Ok(()),
+    }
+}
+
+/// The same of those behind this offset and number.
+async fn part_behind(
+    tx: &mut Tx,
+    order: &WaitingKey,
+    (log_offset, number): (i64, i32),
+) -> Result<(), Error> {
+    let here = deliveries::log_offset.eq(log_offset);
+    let later = deliveries::log_offset
+        .gt(log_offset)
+        .or(here.and(deliveries::number.gt(number)));
+    let rows = pending!(order, Readers::Customer).filter(later);
+    let rows: Vec<DeliveryRow> = on_conn!(tx, |c| rows.load(c).await)?;
+    let now = Timestamp::from_micros(order.now);
+    for row in &rows {
+        set_apart(tx, row, Readers::CustomerAlone, now).await?;
+    }
     Ok(())
 }
 
-/// Takes up again the copies that were skipped with a customer's mail, which is tried again
-/// itself, and says how many. They have their turn after it.
-pub(super) async fn take_up(
+/// Leaves a mail to the customer alone, who is one of these readers; its copies are a delivery of
+/// their own from then on, unless they are already or there are none.
+async fn set_apart(
     tx: &mut Tx,
-    delivery: &Delivery,
+    row: &DeliveryRow,
+    customer: Readers,
     now: Timestamp,
-) -> Result<usize, Error> {
-    if !is_of_customer(delivery) || delivery.state != DeliveryState::Dead {
-        return Ok(0);
+) -> Result<(), Error> {
+    if row.destination == Destination::Readers(Readers::Customer).stored() {
+        insert_copies(tx, row, now).await?;
     }
-    let now = now.micros();
-    let change = (
-        deliveries::state.eq(DeliveryState::Pending.word()),
-        deliveries::problem.eq(""),
-        deliveries::due_time.eq(Some(now)),
-        deliveries::update_time.eq(now),
-    );
-    let skipped =
-        copies!(delivery, DeliveryState::Skipped).filter(deliveries::problem.eq(GIVEN_UP));
-    Ok(on_conn!(tx, |c| diesel::update(skipped)
-        .set(change)
-        .execute(c)
-        .await)?)
+    let itself = deliveries::table.find((row.partition, row.log_offset, row.number));
+    let change = deliveries::destination.eq(Destination::Readers(customer).stored());
+    on_conn!(tx, |c| diesel::update(itself).set(change).execute(c).await)?;
+    Ok(())
 }
 
-fn is_of_customer(delivery: &Delivery) -> bool {
-    delivery.to == Destination::Readers(Readers::Customer)
+async fn insert_copies(tx: &mut Tx, row: &DeliveryRow, now: Timestamp) -> Result<(), Error> {
+    let to = Destination::Readers(Readers::Copies);
+    let (partition, log_offset, number) = key(row.delivery()?.id.of_copies());
+    let copies = (
+        deliveries::partition.eq(partition),
+        deliveries::log_offset.eq(log_offset),
+        deliveries::number.eq(number),
+        deliveries::order_key.eq(row.order_key),
+        deliveries::lane.eq(to.lane()),
+        deliveries::workflow.eq(row.workflow.as_str()),
+        deliveries::order_id.eq(row.order_id.as_str()),
+        deliveries::sequence.eq(row.sequence),
+        deliveries::order_version.eq(row.order_version),
+        deliveries::transition.eq(row.transition.as_deref()),
+        deliveries::action.eq(row.action.as_str()),
+        deliveries::kind.eq(to.kind()),
+        deliveries::destination.eq(to.stored()),
+        deliveries::state.eq(DeliveryState::Pending.word()),
+        deliveries::attempts.eq(0),
+        deliveries::problem.eq(""),
+        deliveries::due_time.eq(Some(now.micros())),
+        deliveries::create_time.eq(row.create_time),
+        deliveries::update_time.eq(now.micros()),
+    );
+    let insert = diesel::insert_into(deliveries::table).values(copies);
+    on_conn!(tx, |c| insert.execute(c).await)?;
+    Ok(())
 }

@@ -3,10 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use diesel_async::RunQueryDsl;
-use waymark_domain::{delivery::Delivery, partition::Partition};
+use waymark_domain::{
+    delivery::Delivery,
+    history::{Destination, Readers},
+    partition::Partition,
+};
 
 use super::{
-    DispatcherId, on_postgres, owned,
+    DispatcherId, copies, on_postgres, owned,
     statements::{DueKey, FindDue, FindLanes, LanesAfter, PutAside, WaitingKey},
 };
 use crate::{
@@ -127,7 +131,8 @@ impl Store {
 
     /// Takes the due time of all that is due and waits for an earlier delivery, of the orders of
     /// these, and says of how many. The leases are held, so none of the earlier ones is finished
-    /// meanwhile by somebody who would look for them.
+    /// meanwhile by somebody who would look for them. Copies of mails do not wait for a customer
+    /// whose address was refused: they are due by themselves then.
     async fn put_aside(
         &self,
         me: &DispatcherId,
@@ -143,11 +148,15 @@ impl Store {
             now,
         });
         let orders: BTreeSet<_> = orders.collect();
+        let mails = Destination::Readers(Readers::Customer).lane();
         let written = self.database().write(&[], async |tx| {
             let owned = owned(tx, me, &partitions).await?;
             let mut aside = 0;
             for order in orders.iter().filter(|key| owned.contains(&key.partition)) {
                 aside += on_conn!(tx, |c| PutAside(order).execute(c).await)?;
+                if order.lane == mails {
+                    copies::part_waiting(tx, order).await?;
+                }
             }
             Ok(Ending::Commit(aside))
         });

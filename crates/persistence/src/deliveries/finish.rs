@@ -6,6 +6,7 @@ use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     delivery::{Attempt, Delivery, DeliveryId, DeliveryState},
+    history::{Destination, Readers},
     value::Timestamp,
 };
 
@@ -26,7 +27,8 @@ const ANSWER_MAX: usize = 1_024;
 /// A delivery that was carried, or cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
-    /// The delivery, as it was found.
+    /// The delivery, as it was found; where the address of its customer was refused, it goes to
+    /// [`Readers::CustomerRefused`], and its copies are a delivery of their own from then on.
     pub delivery: Delivery,
     /// The attempt that was made; none where there was nothing to attempt.
     pub attempt: Option<Attempt>,
@@ -202,6 +204,12 @@ impl<'f> Note<'f> {
         key(self.delivery.id)
     }
 
+    /// Whether it is a mail whose customer it did not reach, since the address was refused.
+    fn has_no_customer(&self) -> bool {
+        self.delivery.to == Destination::Readers(Readers::CustomerRefused)
+            && self.update.state != DeliveryState::Succeeded.word()
+    }
+
     fn is_final(&self) -> bool {
         self.update.state != DeliveryState::Pending.word()
     }
@@ -215,9 +223,9 @@ async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(),
     let is_new = |note: &&Note| note.attempt.is_none() || inserted.contains(&note.key());
     let notes: Vec<_> = notes.into_iter().filter(is_new).collect();
     let updated = update(tx, notes.iter().map(|note| &note.update).collect()).await?;
-    for note in &notes {
-        if note.update.state == DeliveryState::Dead.word() && updated.contains(&note.key()) {
-            copies::skip(tx, note.delivery, now).await?;
+    for note in notes.iter().filter(|note| note.has_no_customer()) {
+        if updated.contains(&note.key()) {
+            copies::part(tx, note.delivery.id, now).await?;
         }
     }
     let ended = notes.into_iter().filter(|note| note.is_final());

@@ -14,7 +14,7 @@ use waymark_domain::{
 use super::{
     Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall,
     answer::{Transact, failure},
-    copies, decisions,
+    decisions,
     finish::promote,
     key,
     list::{Progress, Walk},
@@ -370,9 +370,6 @@ async fn retry(
         lost::forget_all(tx, (partition, number), &offsets).await?;
         let rows = here().filter(deliveries::log_offset.eq_any(offsets));
         retried += on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
-    }
-    for delivery in found {
-        retried += copies::take_up(tx, delivery, now).await?;
     }
     Ok(retried)
 }

@@ -55,7 +55,7 @@ impl<'e> NewDeliveryRow<'e> {
             transition: logged.entry.transition.as_ref().map(TransitionCode::as_str),
             action: set_off.action.to_string(),
             kind: set_off.to.kind(),
-            destination: set_off.to.to_string(),
+            destination: set_off.to.stored(),
             create_time: logged.entry.create_time.micros(),
             due_time: clock.micros(),
         }
@@ -111,6 +111,7 @@ impl DeliveryRow {
             transition: reading.optional("transition", self.transition.as_deref())?,
             action: reading.text("action", &self.action)?,
             to,
+            lane: self.lane.clone(),
             state: reading.word("state", &self.state)?,
             attempts: u32::try_from(self.attempts).map_err(|e| reading.corrupt("attempts", e))?,
             problem: self.problem.clone(),

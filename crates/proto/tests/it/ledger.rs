@@ -32,6 +32,7 @@ fn delivery(to: Destination, state: DeliveryState) -> Delivery {
         order_version: 7,
         transition: Some(value("start")),
         action: "transition.start.tell_erp".parse().unwrap(),
+        lane: to.lane(),
         to,
         state,
         attempts: 2,
@@ -80,8 +81,14 @@ fn every_target_and_state_has_its_words() {
         (Destination::Subject, "publish", ""),
         (Destination::Readers(Readers::Customer), "email", "customer"),
         (Destination::Readers(Readers::Copies), "email", "copies"),
+        (
+            Destination::Readers(Readers::CustomerRefused),
+            "email",
+            "customer",
+        ),
     ];
     let states = [
+        (DeliveryState::Pending, v1::DeliveryState::Pending),
         (DeliveryState::Succeeded, v1::DeliveryState::Succeeded),
         (DeliveryState::Dead, v1::DeliveryState::Dead),
         (DeliveryState::Skipped, v1::DeliveryState::Skipped),

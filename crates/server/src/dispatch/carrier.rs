@@ -10,7 +10,7 @@ use waymark_delivery::{
 };
 use waymark_domain::{
     delivery::{self, Delivery},
-    history::{Destination, SetOff},
+    history::{Destination, Readers, SetOff},
     value::{EndpointCode, Period, Timestamp},
     workflow::{Channel, Email, Identity, Policy, Publish, Work},
 };
@@ -29,6 +29,8 @@ const NO_MAIL_SERVER: &str = "there is no mail server in the settings";
 const NO_NATS_SERVER: &str = "there is no NATS server in the settings";
 /// What is said where an action no longer sends what it sent.
 const CHANGED: &str = "the action does something else now";
+/// What is said where an action no longer sends copies.
+const NO_COPIES: &str = "the action sends no copies any more";
 
 /// The endpoints by their codes.
 pub(super) type Endpoints = HashMap<EndpointCode, Endpoint>;
@@ -82,6 +84,8 @@ pub(super) struct Carried {
     pub(super) gone: Option<String>,
     /// Whether it was broken off to make room for others.
     pub(super) gave_way: bool,
+    /// Whether the address of a mail's addressee was not taken, which says nothing of the others.
+    pub(super) addressee_refused: bool,
 }
 
 impl Carrier {
@@ -116,7 +120,7 @@ impl Carrier {
     /// Why deliveries of a lane cannot be carried at all; none where they can.
     pub(crate) fn problem(&self, lane: &str) -> Option<&'static str> {
         match lane {
-            "email" if self.mailer.is_none() => Some(NO_MAIL_SERVER),
+            "email" | "email.copies" if self.mailer.is_none() => Some(NO_MAIL_SERVER),
             "publish" if self.publisher.is_none() => Some(NO_NATS_SERVER),
             _ => None,
         }
@@ -142,6 +146,12 @@ impl Carrier {
             Work::Send(channel, policy) => (channel, *policy),
             Work::Write(_) => return unattempted(delivery, changed()),
         };
+        if delivery.to == Destination::Readers(Readers::Copies)
+            && matches!(channel, Channel::Email(email) if email.copy_to.is_empty())
+        {
+            let problem = NO_COPIES.to_owned();
+            return unattempted(delivery, NextStep::Skip { problem });
+        }
         let began = (Instant::now(), self.clock.now());
         let parcel = Parcel::of(&delivery, &occasion);
         let attempt = self.attempt(&parcel, &occasion, (channel, policy), &endpoints);
@@ -157,13 +167,14 @@ impl Carrier {
 
     /// Carries something once, whether or not its action and its endpoint are switched on, and
     /// leaves it at that; not beyond an instant, even where the policy of the action waits longer.
+    /// It also says whether the address of a mail's addressee was not taken.
     pub(super) async fn test(
         &self,
         set_off: SetOff,
         occasion: &Occasion,
         endpoints: &Endpoints,
         until: Instant,
-    ) -> delivery::Attempt {
+    ) -> (delivery::Attempt, bool) {
         let began = (Instant::now(), self.clock.now());
         let workflow = occasion.published.graph.workflow();
         let attempt = match workflow.action(&set_off.action).map(|action| &action.work) {
@@ -178,7 +189,8 @@ impl Carrier {
             Some(Work::Write(_)) | None => None,
         };
         let attempt = attempt.unwrap_or_else(|| failed(CHANGED.to_owned()));
-        recorded(attempt, began).0
+        let addressee_refused = attempt.addressee_refused;
+        (recorded(attempt, began).0, addressee_refused)
     }
 
     /// Makes an attempt; none where the channel does not lead to the destination.
@@ -255,7 +267,7 @@ impl Carrier {
         };
         let letter = match letter(parcel, occasion, email) {
             Ok(letter) => letter,
-            Err(problem) => return refused(problem),
+            Err(attempt) => return attempt,
         };
         within(policy.timeout, mailer.send(letter)).await
     }
@@ -290,7 +302,7 @@ impl Carrier {
     /// Decides what becomes of a delivery after an attempt.
     fn judge(
         &self,
-        delivery: Delivery,
+        mut delivery: Delivery,
         policy: Policy,
         attempt: Attempt,
         began: (Instant, Timestamp),
@@ -298,6 +310,10 @@ impl Carrier {
     ) -> Carried {
         let now = self.clock.now();
         let is_gone = matches!(attempt.outcome, Outcome::Gone);
+        let addressee_refused = attempt.addressee_refused;
+        if addressee_refused && is_of_customer(&delivery.to) {
+            delivery.to = Destination::Readers(Readers::CustomerRefused);
+        }
         let (attempt, pause) = recorded(attempt, began);
         let problem = attempt.problem.clone();
         let failed = delivery.attempts.saturating_add(1);
@@ -325,7 +341,19 @@ impl Carrier {
             pause,
             gone: url.filter(|_| is_gone),
             gave_way: false,
+            addressee_refused,
         }
+    }
+}
+
+fn is_of_customer(to: &Destination) -> bool {
+    match to {
+        Destination::Readers(
+            Readers::Customer | Readers::CustomerAlone | Readers::CustomerRefused,
+        ) => true,
+        Destination::Readers(Readers::Copies | Readers::Copy(_))
+        | Destination::Endpoint(_)
+        | Destination::Subject => false,
     }
 }
 
@@ -338,6 +366,7 @@ fn recorded(
         outcome,
         code,
         answer,
+        addressee_refused: _,
     } = attempt;
     let (outcome, problem, pause) = match outcome {
         Outcome::Accepted => (delivery::Outcome::Accepted, String::new(), None),
@@ -373,6 +402,7 @@ pub(super) fn unattempted(delivery: Delivery, next: NextStep) -> Carried {
         pause: None,
         gone: None,
         gave_way: false,
+        addressee_refused: false,
     }
 }
 
@@ -382,7 +412,8 @@ fn changed() -> NextStep {
     }
 }
 
-fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, String> {
+/// Writes a mail, or says what comes of an attempt with one that cannot be written.
+fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, Attempt> {
     let order = &occasion.order;
     let template = email
         .guest_template
@@ -397,13 +428,19 @@ fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, S
         _ => "",
     };
     let mailbox = |name: &str, address: &str| {
-        Mailbox::new(name, address).map_err(|error| format!("{address}: {error}"))
+        Mailbox::new(name, address).map_err(|error| refused(format!("{address}: {error}")))
     };
+    let to = to.map(|address| mailbox(name, address)).transpose();
+    let to = to.map_err(|attempt| Attempt {
+        addressee_refused: true,
+        ..attempt
+    })?;
     let copies = copies.into_iter().map(|address| mailbox("", address));
+    let context = occasion.context();
     Ok(Mail {
         id: parcel.message_id.clone(),
         identity: identity(email.identity),
-        to: to.map(|address| mailbox(name, address)).transpose()?,
+        to,
         bcc: copies.collect::<Result<_, _>>()?,
         template: template.to_string(),
         store_view: order
@@ -412,7 +449,7 @@ fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, S
             .map(ToString::to_string)
             .unwrap_or_default(),
         date: occasion.time(),
-        context: occasion.context().map_err(|error| error.to_string())?,
+        context: context.map_err(|error| refused(error.to_string()))?,
     })
 }
 
@@ -450,6 +487,7 @@ fn unanswered(outcome: Outcome) -> Attempt {
         outcome,
         code: None,
         answer: Vec::new(),
+        addressee_refused: false,
     }
 }
 

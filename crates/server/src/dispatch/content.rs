@@ -171,6 +171,9 @@ impl Occasion {
                 };
                 (Some(self.order.customer.email.as_str()), copies)
             }
+            Destination::Readers(Readers::CustomerAlone | Readers::CustomerRefused) => {
+                (Some(self.order.customer.email.as_str()), Vec::new())
+            }
             Destination::Readers(Readers::Copies) => (None, copies()),
             Destination::Readers(Readers::Copy(address)) => (Some(address.as_str()), Vec::new()),
             Destination::Endpoint(_) | Destination::Subject => (None, Vec::new()),

@@ -60,7 +60,7 @@ impl InHand {
     ) {
         let id = self.tasks.spawn(attempt).id();
         let attempting = Attempting {
-            lane: delivery.to.lane(),
+            lane: delivery.lane.clone(),
             delivery,
             began: Instant::now(),
             give_way,
@@ -92,7 +92,7 @@ impl InHand {
     pub(super) fn take(&mut self, delivery: &Delivery) -> bool {
         let is_new = self.ids.insert(delivery.id);
         if is_new {
-            *self.lanes.entry(delivery.to.lane()).or_default() += 1;
+            *self.lanes.entry(delivery.lane.clone()).or_default() += 1;
         }
         is_new
     }
@@ -102,11 +102,10 @@ impl InHand {
         if !self.ids.remove(&delivery.id) {
             return;
         }
-        let lane = delivery.to.lane();
-        if let Some(known) = self.lanes.get_mut(&lane) {
+        if let Some(known) = self.lanes.get_mut(&delivery.lane) {
             *known = known.saturating_sub(1);
             if *known == 0 {
-                self.lanes.remove(&lane);
+                self.lanes.remove(&delivery.lane);
             }
         }
     }
@@ -208,6 +207,7 @@ fn panicked(delivery: Delivery, now: Timestamp, took: Duration) -> Carried {
         pause: None,
         gone: None,
         gave_way: false,
+        addressee_refused: false,
     }
 }
 

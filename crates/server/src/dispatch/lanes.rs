@@ -201,7 +201,7 @@ impl Lanes {
         let mut counts: HashMap<String, usize> = HashMap::new();
         let (mut chosen, mut further) = (Vec::new(), Vec::new());
         for delivery in found {
-            let lane = delivery.to.lane();
+            let lane = delivery.lane.clone();
             let most = plan.most.get(&lane).copied().unwrap_or(0);
             let is_idle = loads.get(lane.as_str()).is_none_or(|load| load.tried == 0);
             let count = counts.entry(lane).or_default();
@@ -413,7 +413,7 @@ mod tests {
         let chosen = lanes.choose(&mut plan, found, &HashMap::new());
         assert_eq!((chosen.len(), plan.is_cut), (4 + 64, true));
         for lane in &busy {
-            assert!(chosen.iter().any(|delivery| delivery.to.lane() == *lane));
+            assert!(chosen.iter().any(|delivery| delivery.lane == *lane));
         }
         let plan = lanes.plan(&busy, &HashMap::new(), ROOM, |_| false);
         assert!(plan.most.values().all(|most| *most == 1 + 16), "{plan:?}");

@@ -35,7 +35,7 @@ use tokio::{
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
     delivery::{Delivery, DeliveryId, Outcome},
-    history::Destination,
+    history::{Destination, Readers},
     partition::Partition,
     value::EndpointCode,
 };
@@ -292,12 +292,15 @@ impl Dispatcher {
                 continue;
             };
             let delivery = &carried.finished.delivery;
-            let lane = delivery.to.lane();
+            let lane = delivery.lane.clone();
             self.suspects.ended(delivery.id);
             if let Some(answer) = answer(&carried, took) {
                 self.lanes.ended(&lane, answer);
             }
-            if let Some(attempt) = &carried.finished.attempt {
+            // What is said of one address says nothing about the server.
+            if let Some(attempt) = &carried.finished.attempt
+                && !carried.addressee_refused
+            {
                 self.breakers.count(&lane, attempt.outcome);
             }
             let probe = self.breakers.pause(&lane);
@@ -420,7 +423,7 @@ impl Dispatcher {
         if due.iter().any(is_wanting) {
             self.read_endpoints().await?;
             // One may have been switched off, or made so, since they were read last.
-            due.retain(|delivery| !self.is_switched_off(&delivery.to.lane()));
+            due.retain(|delivery| !self.is_switched_off(&delivery.lane));
         }
         Ok(due)
     }
@@ -483,6 +486,10 @@ impl Dispatcher {
         };
         for finished in &finished {
             self.in_hand.end(&finished.delivery);
+            if finished.delivery.to == Destination::Readers(Readers::CustomerRefused) {
+                // Its copies may go now.
+                self.look_again = Some(Instant::now());
+            }
         }
         for id in std::mem::take(&mut self.survivors) {
             self.suspects.clear(id);

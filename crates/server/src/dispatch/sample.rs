@@ -23,6 +23,7 @@ pub(super) fn delivery(endpoint: &str, offset: i64) -> Delivery {
         transition: None,
         action: "create.tell".parse().unwrap(),
         to: Destination::Endpoint(EndpointCode::new(endpoint).unwrap()),
+        lane: format!("webhook.{endpoint}"),
         state: DeliveryState::Pending,
         attempts: 0,
         problem: String::new(),

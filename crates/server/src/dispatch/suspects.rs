@@ -56,7 +56,7 @@ impl Suspects {
                 done.push(id);
                 continue;
             };
-            let lane = delivery.to.lane();
+            let lane = delivery.lane.clone();
             self.known.insert(id, Suspect { lane, tries });
             if tries >= TRIES_MAX {
                 tracing::error!(delivery.id = %id, order.id = %delivery.order_id, "{PROBLEM}; it is a dead letter now");

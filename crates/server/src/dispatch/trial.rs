@@ -1,7 +1,7 @@
 //! One action, run without a step: so many at once, for so long, and no longer than its caller
 //! waits.
 
-use std::{sync::Arc, time::Duration};
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Semaphore, SemaphorePermit},
@@ -9,7 +9,7 @@ use tokio::{
 };
 use waymark_domain::{
     delivery::Attempt,
-    history::{Destination, SetOff},
+    history::{Destination, Readers, SetOff},
     order::Order,
     workflow::ActionPath,
 };
@@ -99,13 +99,19 @@ pub(crate) async fn test(
         published,
     };
     let mut carried = Vec::with_capacity(destinations.len());
-    for to in destinations {
+    let mut left = VecDeque::from(destinations);
+    while let Some(to) = left.pop_front() {
         let set_off = SetOff {
             action: action.clone(),
             to: to.clone(),
         };
         let attempt = app.carrier.test(set_off, &occasion, &endpoints, until);
-        carried.push((to, attempt.await));
+        let (attempt, addressee_refused) = attempt.await;
+        if addressee_refused && to == Destination::Readers(Readers::Customer) {
+            // As after a step, the copies go by themselves then.
+            left.push_front(Destination::Readers(Readers::Copies));
+        }
+        carried.push((to, attempt));
     }
     Ok(carried)
 }

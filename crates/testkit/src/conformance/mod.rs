@@ -108,10 +108,14 @@ macro_rules! conformance_suite {
                 the_number_of_partitions_is_fixed,
             ],
             copies: [
-                a_copy_waits_for_the_customers_mail,
-                without_the_customers_mail_there_are_no_copies,
-                copies_come_back_with_the_customers_mail,
-                what_somebody_decided_about_a_copy_stands,
+                copies_are_set_off_in_a_lane_of_their_own,
+                copies_go_at_once_where_the_customer_is_refused,
+                an_attempt_that_is_noted_twice_parts_a_mail_once,
+                what_was_decided_meanwhile_parts_nothing,
+                copies_of_later_mails_do_not_wait_for_a_refused_customer,
+                copies_of_a_mail_set_off_later_do_not_wait_either,
+                a_customer_given_up_leaves_later_mails_whole,
+                mails_of_an_older_version_go_on_as_they_were_set_off,
             ],
             decisions: [
                 a_decision_is_answered_once,

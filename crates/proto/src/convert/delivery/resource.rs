@@ -20,6 +20,7 @@ pub fn delivery_to_wire(delivery: &Delivery) -> v1::Delivery {
         transition,
         action,
         to,
+        lane: _,
         state,
         attempts,
         problem,

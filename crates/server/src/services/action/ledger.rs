@@ -89,7 +89,7 @@ async fn explain(
             continue;
         }
         let Destination::Endpoint(code) = &delivery.to else {
-            let problem = app.carrier.problem(&delivery.to.lane());
+            let problem = app.carrier.problem(&delivery.lane);
             delivery.problem.push_str(problem.unwrap_or_default());
             continue;
         };
