@@ -55,6 +55,21 @@ pub async fn delivery(clients: &Clients, id: &str) -> v1::Delivery {
         .expect("a delivery")
 }
 
+/// Waits until there is a delivery that an attempt makes.
+///
+/// # Panics
+/// Panics where it is not there in time.
+pub async fn until_there(clients: &Clients, id: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    let request = v1::GetDeliveryRequest {
+        delivery_id: id.to_owned(),
+    };
+    while let Err(status) = clients.actions().get_delivery(request.clone()).await {
+        assert!(Instant::now() < deadline, "it is not there: {status}");
+        sleep(Duration::from_millis(5)).await;
+    }
+}
+
 /// Waits until a delivery is as a test wants it.
 ///
 /// # Panics

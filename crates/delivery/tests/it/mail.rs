@@ -339,14 +339,35 @@ async fn a_refused_copy_keeps_the_mail_from_nobody() {
 }
 
 #[tokio::test]
-async fn a_refused_customer_means_no_copies() {
+async fn where_the_addressee_is_refused_nobody_gets_the_mail_and_the_attempt_says_so() {
     let smtp = Smtp::start(&[]);
-    let asked = Mail {
+    let mailer = mailer(&smtp);
+    let with_copy = |address: &str| Mail {
         bcc: copies(&["copy@shop.example"]),
-        ..to("rcpt-550@home.example")
+        ..to(address)
     };
-    let attempt = mailer(&smtp).send(asked).await;
-    assert_refused(&attempt, Some(550), "rcpt-550@home.example");
+    let refused = mailer.send(with_copy("rcpt-550@home.example")).await;
+    assert_refused(&refused, Some(550), "rcpt-550@home.example");
+    let failed = mailer.send(with_copy("rcpt-451@home.example")).await;
+    assert_failed(&failed, Some(451), "rcpt-451@home.example");
+    let not_ascii = mailer.send(with_copy("j\u{f6}rg@home.example")).await;
+    assert_refused(&not_ascii, None, "only addresses in ASCII");
+    for attempt in [refused, failed, not_ascii] {
+        assert!(attempt.addressee_refused, "{attempt:?}");
+    }
+    // The whole mail, a server that wants a login and a copy are no matter of the addressee.
+    for (address, code) in [("data-550", 550), ("data-451", 451), ("rcpt-530", 530)] {
+        let address = format!("{address}@home.example");
+        let attempt = mailer.send(with_copy(&address)).await;
+        assert_eq!(attempt.code, Some(code));
+        assert!(!attempt.addressee_refused, "{attempt:?}");
+    }
+    let only = Mail {
+        to: None,
+        bcc: copies(&["rcpt-550@shop.example"]),
+        ..mail("new_order")
+    };
+    assert!(!mailer.send(only).await.addressee_refused);
     assert!(smtp.has_no_more());
 }
 
