@@ -15,7 +15,7 @@ use waymark_domain::{
     history::{Destination, Readers, SetOff},
     order::Order,
     template::TemplateError,
-    value::{EmailAddress, Money, Timestamp},
+    value::{Currency, EmailAddress, Money, Timestamp},
     workflow::{CopyMethod, Email, Publish},
 };
 use waymark_persistence::{Batched, DeploymentId, Published};
@@ -190,25 +190,19 @@ impl Occasion {
         order_to_wire(self.published.graph.workflow(), &self.order, None)
     }
 
-    /// An amount in units of its currency, most of which have a hundred parts; by ISO 4217 some
-    /// have none and some a thousand.
+    /// An amount in units of its currency, with the decimals that ISO 4217 gives it; with two where
+    /// there is no currency, or one to which it gives none.
     fn decimal(&self, amount: Money) -> String {
-        let currency = self.order.currency.as_ref().map(ToString::to_string);
-        let digits = match currency.as_deref() {
-            Some(
-                "BIF" | "CLP" | "DJF" | "GNF" | "ISK" | "JPY" | "KMF" | "KRW" | "PYG" | "RWF"
-                | "UGX" | "VND" | "VUV" | "XAF" | "XOF" | "XPF",
-            ) => 0,
-            Some("BHD" | "IQD" | "JOD" | "KWD" | "LYD" | "OMR" | "TND") => 3,
-            Some(_) | None => 2,
-        };
-        let units = amount.minor_units();
-        let parts = 10_i64.pow(digits);
-        if digits == 0 {
-            return units.to_string();
+        let currency = self.order.currency.as_ref();
+        let unit = currency.and_then(Currency::whole_unit);
+        let unit = unit.map_or(100, Money::minor_units);
+        let decimals = unit.checked_ilog10().unwrap_or_default();
+        let amount = amount.minor_units();
+        if decimals == 0 {
+            return amount.to_string();
         }
-        let width = usize::try_from(digits).unwrap_or(2);
-        format!("{}.{:0width$}", units / parts, units % parts)
+        let width = usize::try_from(decimals).unwrap_or_default();
+        format!("{}.{:0width$}", amount / unit, amount % unit)
     }
 }
 
