@@ -223,10 +223,11 @@ async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(),
     let is_new = |note: &&Note| note.attempt.is_none() || inserted.contains(&note.key());
     let notes: Vec<_> = notes.into_iter().filter(is_new).collect();
     let updated = update(tx, notes.iter().map(|note| &note.update).collect()).await?;
-    for note in notes.iter().filter(|note| note.has_no_customer()) {
-        if updated.contains(&note.key()) {
-            copies::part(tx, note.delivery.id, now).await?;
-        }
+    let refused = notes.iter().filter(|note| note.has_no_customer());
+    let refused = refused.filter(|note| updated.contains(&note.key()));
+    let refused: Vec<_> = refused.map(|note| note.delivery.id).collect();
+    for id in refused {
+        copies::part(tx, id, now).await?;
     }
     let ended = notes.into_iter().filter(|note| note.is_final());
     let ended: Vec<_> = ended.map(|note| note.delivery.id).collect();
