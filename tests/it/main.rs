@@ -52,6 +52,7 @@ mod drawing;
 mod endpoints;
 mod every_action;
 mod feeds;
+mod field_cases;
 mod grpc_surface;
 mod guards;
 mod hanging;

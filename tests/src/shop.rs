@@ -159,6 +159,30 @@ impl Shop {
             .map(Response::into_inner)
     }
 
+    /// A request to take back what was recorded of an operation, all of it where no lines are given.
+    pub fn reversal(
+        &self,
+        id: &str,
+        operation: &str,
+        lines: &[(&str, &str)],
+    ) -> v1::RecordOperationRequest {
+        v1::RecordOperationRequest {
+            reverse: true,
+            ..self.operation(id, operation, lines)
+        }
+    }
+
+    /// Sends a request to record an operation.
+    pub async fn send(
+        &self,
+        request: v1::RecordOperationRequest,
+    ) -> Answer<v1::RecordOperationResponse> {
+        self.orders()
+            .record_operation(request)
+            .await
+            .map(Response::into_inner)
+    }
+
     /// A request to take a transition.
     pub fn step(&self, id: &str, target: Target) -> v1::TransitionOrderRequest {
         v1::TransitionOrderRequest {
