@@ -76,7 +76,7 @@ fn recorded(entry: &v1::HistoryEntry) -> &v1::OperationRecorded {
     }
 }
 
-/// Paid, refunded, canceled, due, overpaid.
+/// Paid, refunded, cancelled, due, overpaid.
 fn totals(order: &v1::Order) -> [i64; 5] {
     [
         order.total_paid,
@@ -87,7 +87,7 @@ fn totals(order: &v1::Order) -> [i64; 5] {
     ]
 }
 
-/// Invoiced, shipped, refunded, canceled, returned.
+/// Invoiced, shipped, refunded, cancelled, returned.
 fn quantities(line: &v1::OrderLine) -> [&str; 5] {
     [
         &line.quantity_invoiced,

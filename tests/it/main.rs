@@ -74,6 +74,7 @@ mod races;
 mod reading;
 mod readme_tour;
 mod receivers;
+mod recipes;
 mod starting;
 mod statuses;
 mod steps;

@@ -1,44 +1,12 @@
 //! The README's tour, command by command, as a reader would type it.
 
-use std::{
-    env,
-    fs::{self, File},
-    process::{Command, Stdio},
-};
-
-use waymark_tests::{Backend, Server, binary, readme};
-
-/// The address that the tour is written for.
-const WRITTEN: &str = "127.0.0.1:50551";
+use waymark_tests::{Backend, Server, readme, script};
 
 /// Runs the tour against a server of its own, as one script, and gives what it printed.
 async fn walk(backend: Backend) -> String {
     let server = Server::start(backend).await;
-    let mut path = vec![
-        readme::grpcurl().parent().unwrap().to_owned(),
-        binary::path().parent().unwrap().to_owned(),
-    ];
-    path.extend(env::split_paths(&env::var_os("PATH").unwrap_or_default()));
-    let script = readme::tour()
-        .join("\n")
-        .replace(WRITTEN, &server.address().to_string());
     let directory = tempfile::tempdir().unwrap();
-    let file = |name: &str| directory.path().join(name);
-    fs::write(file("tour.sh"), format!("set -eu\n{script}\n")).unwrap();
-    // Into files: a command that the tour leaves running would keep a pipe open.
-    let status = Command::new("sh")
-        .args(["-x", "tour.sh"])
-        .current_dir(directory.path())
-        .env("PATH", env::join_paths(path).unwrap())
-        .env("WAYMARK_SERVER", format!("http://{}", server.address()))
-        .stdin(Stdio::null())
-        .stdout(File::create(file("printed")).unwrap())
-        .stderr(File::create(file("complaints")).unwrap())
-        .status()
-        .unwrap();
-    let printed = fs::read_to_string(file("printed")).unwrap();
-    let complaints = fs::read_to_string(file("complaints")).unwrap();
-    assert!(status.success(), "{backend:?}\n{printed}\n{complaints}");
+    let printed = script::run(&server, directory.path(), &readme::tour().join("\n"));
     stable(&printed)
 }
 

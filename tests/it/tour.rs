@@ -326,7 +326,7 @@ async fn canceling_closes_what_is_open(backend: Backend) {
         matches!(&canceled.entries[0].detail, Some(Detail::Recorded(r)) if r.operation == "cancel")
     );
 
-    // What is invoiced stands in its way; the rest is canceled by the operation.
+    // What is invoiced stands in its way; the rest is cancelled by the operation.
     shop.place("2", &[("shirt", "3")]).await;
     shop.record("2", "invoice", &[("shirt", "1")])
         .await

@@ -103,7 +103,7 @@ async fn refunded_units_do_not_stand_in_the_way(backend: Backend) {
         let canceled = shop.take("1", "cancel").await.unwrap().order.unwrap();
         assert_eq!(canceled.state, "canceled", "{preset}");
         assert_eq!(quantities(&canceled.lines[0]), ["1", "0", "1", "1", "0"]);
-        // The money of the canceled unit can go back.
+        // The money of the cancelled unit can go back.
         assert_eq!(totals(&canceled), [2_000, 1_000, 1_000, 0, 1_000]);
         let back = shop.record_amount("1", "refund", 1_000).await.unwrap();
         assert_eq!(
@@ -123,7 +123,7 @@ async fn a_cancel_that_finds_nothing_is_told(backend: Backend) {
         ..transition("give_up", &["start"], "paused")
     };
     shop.create_transition(give_up).await.unwrap();
-    // All is invoiced, so none of it can be canceled.
+    // All is invoiced, so none of it can be cancelled.
     shop.place("invoiced", &[("a", "1")]).await;
     shop.record("invoiced", "invoice", &[]).await.unwrap();
     let refusal = refused(
@@ -138,7 +138,7 @@ async fn a_cancel_that_finds_nothing_is_told(backend: Backend) {
             .await
             .contains(&"give_up".to_owned())
     );
-    // All is canceled already, which is what the transition wants.
+    // All is cancelled already, which is what the transition wants.
     shop.place("canceled", &[("a", "1")]).await;
     shop.record("canceled", "cancel", &[]).await.unwrap();
     let dropped = shop.take("canceled", "give_up").await.unwrap();

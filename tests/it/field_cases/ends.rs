@@ -191,7 +191,7 @@ async fn an_edit_may_end_an_order(backend: Backend) {
             let answer = shop.orders().update_order(request).await;
             answer.unwrap().into_inner()
         };
-        // What is not canceled is ordered no more.
+        // What is not cancelled is ordered no more.
         place(&shop, "fewer", 3_000, &[("a", "3")]).await;
         shop.record("fewer", "cancel", &[("a", "2")]).await.unwrap();
         assert_eq!(shop.get("fewer").await.state, "new");
@@ -204,7 +204,7 @@ async fn an_edit_may_end_an_order(backend: Backend) {
             (update.kind(), end.kind(), end.caused_by),
             (EntryKind::Updated, EntryKind::Transitioned, update.sequence)
         );
-        // The only line that is not canceled goes.
+        // The only line that is not cancelled goes.
         place(&shop, "one", 3_000, &[("a", "1"), ("b", "1")]).await;
         shop.record("one", "cancel", &[("b", "1")]).await.unwrap();
         let edited = edit("one", vec![line("b", "1")]).await;

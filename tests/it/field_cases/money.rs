@@ -75,7 +75,7 @@ async fn less_than_one_whole_unit_may_be_due(backend: Backend) {
     }
 }
 
-/// Three units for 3,000 minor units: two are delivered, one is canceled, and everything goes back at the end.
+/// Three units for 3,000 minor units: two are delivered, one is cancelled, and everything goes back at the end.
 async fn every_currency_comes_to_its_end(backend: Backend) {
     let world = World::on(backend).await;
     for preset in MAGENTO {

@@ -222,7 +222,7 @@ async fn a_parcel_that_comes_back_uses_up_no_other(backend: Backend) {
         assert_eq!(quantities(&order.lines[0]), ["3", "2", "2", "0", "1"]);
         consistent(&shop, "2").await;
     }
-    // Or canceled, where it is not invoiced.
+    // Or cancelled, where it is not invoiced.
     let shop = world.shop("magento_2_4").await;
     place(&shop, "3", 3_000, &[("a", "3")]).await;
     shop.record("3", "pay", &[]).await.unwrap();
