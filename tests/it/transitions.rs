@@ -197,6 +197,7 @@ async fn transitions_are_listed(backend: Backend) {
     let all = [
         "all_canceled",
         "start_processing",
+        "take_back",
         "close",
         "complete",
         "expire",
