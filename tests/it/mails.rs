@@ -20,6 +20,7 @@ on_each_database!(
     separate_copies_are_mails_of_their_own,
     a_customer_who_is_refused_keeps_nobody_else_from_the_mail,
     copies_of_a_later_mail_do_not_wait_for_the_customer,
+    mails_of_one_order_follow_each_other_at_once,
     a_test_sends_to_those_whom_the_server_takes,
     amounts_have_the_digits_of_their_currency,
     a_copy_that_fails_is_noted_and_keeps_nobody_from_the_mail,
@@ -53,13 +54,13 @@ async fn office(backend: Backend) -> &'static Office {
     };
     let open = async || {
         let smtp = Smtp::start(&[]);
-        let server = server(backend, smtp.port).await;
+        let server = server(backend, smtp.port, 50).await;
         Office { smtp, server }
     };
     cell.get_or_init(open).await
 }
 
-async fn server(backend: Backend, smtp_port: u16) -> Server {
+async fn server(backend: Backend, smtp_port: u16, poll_ms: u32) -> Server {
     let settings = [
         "smtp_host=127.0.0.1",
         &format!("smtp_port={smtp_port}"),
@@ -70,7 +71,7 @@ async fn server(backend: Backend, smtp_port: u16) -> Server {
         "mail_custom2=Custom Email 2 <two@shop.example>",
         "feeds_listen=127.0.0.1:0",
         "dispatch_lease_ms=500",
-        "dispatch_poll_ms=50",
+        &format!("dispatch_poll_ms={poll_ms}"),
     ];
     let arguments: Vec<&str> = settings.iter().flat_map(|it| ["--set", it]).collect();
     Server::start_with(backend, &arguments).await
@@ -440,6 +441,30 @@ async fn a_copy_that_fails_is_noted_and_keeps_nobody_from_the_mail(backend: Back
 }
 
 /// Mails about comments, with blind copies and with separate ones.
+/// What waits in a lane goes when what was before it has ended, and not with the next look for what is due.
+async fn mails_of_one_order_follow_each_other_at_once(backend: Backend) {
+    let smtp = Smtp::start(&[]);
+    let server = server(backend, smtp.port, 10_000).await;
+    let actions = "on_comment:
+  bcc: {email: {template: order_update, customer: always, copy_to: [boss@@]}, backoff: 1m, position: 1}
+  merchant: {email: {template: order_update, customer: never, copy_to: [shop@@]}, position: 2}";
+    let post = Post::of(&server.clients(), &smtp, actions).await;
+    post.place(post.draft_of("1", "rcpt-451")).await;
+    let mut others = Vec::new();
+    for number in 0..10 {
+        let entry = post.say(post.news("1", &format!("News {number}"))).await;
+        let [customer, merchant] = entry.set_off.as_slice() else {
+            panic!("{:?}", entry.set_off);
+        };
+        others.extend([copies_of(customer), merchant.delivery_id.clone()]);
+    }
+    for id in &others {
+        ledger::until_there(&post.shop, id).await;
+        let sent = ledger::until(&post.shop, id, DeliveryState::Succeeded).await;
+        assert!(waited(&sent) < Duration::from_secs(2), "{sent:?}");
+    }
+}
+
 fn about_comments(copy_method: &str) -> String {
     format!(
         "on_comment: {{mail: {{email: {{template: order_update, copy_to: [boss@@], copy_method: {copy_method}}}}}}}"
@@ -514,7 +539,7 @@ async fn spaces_around_addresses_do_not_count(backend: Backend) {
 
 async fn mails_wait_while_the_server_for_them_is_down(backend: Backend) {
     let port = Smtp::start(&[]).port;
-    let server = server(backend, port).await;
+    let server = server(backend, port, 50).await;
     let clients = server.clients();
     let actions = "on_create:
   patient: {email: {template: new_order, customer: always}, condition: order.id == 'patient', attempts: 50, backoff: 30ms}

@@ -486,8 +486,9 @@ impl Dispatcher {
         };
         for finished in &finished {
             self.in_hand.end(&finished.delivery);
-            if finished.delivery.to == Destination::Readers(Readers::CustomerRefused) {
-                // Its copies may go now.
+            let is_over = !matches!(finished.next, NextStep::Retry { .. });
+            if is_over || finished.delivery.to == Destination::Readers(Readers::CustomerRefused) {
+                // The next in its lane may go now, and the copies of whom it did not reach.
                 self.look_again = Some(Instant::now());
             }
         }
