@@ -160,6 +160,10 @@ impl RetryDeliveries {
         mut request: v1::RetryDeliveriesRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
+        let names_orders = |filter: &v1::DeliveryFilter| !filter.order_ids.is_empty();
+        if request.workflows.is_empty() && request.filter.as_ref().is_some_and(names_orders) {
+            request.workflows.push(default.to_string());
+        }
         let fingerprint =
             fingerprint!("RetryDeliveries", request, without request_id, validate_only);
         let v1::RetryDeliveriesRequest {
