@@ -9,6 +9,9 @@ use crate::{
     value::{HoldId, Reason, StatusCode, Timestamp},
 };
 
+/// How much of a reason a message shows, so that it has room for who placed the hold.
+const SHOWN_BYTES_MAX: usize = 120;
+
 /// A hold that stands on an order.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hold {
@@ -50,7 +53,10 @@ impl fmt::Display for Hold {
         if self.reason.is_empty() {
             return write!(f, "hold {id}, by {by}");
         }
-        let reason = self.reason.as_str().replace(char::is_control, " ");
-        write!(f, "\"{reason}\" (hold {id}, by {by})")
+        let reason = self.reason.as_str();
+        let (shown, rest) = reason.split_at(reason.floor_char_boundary(SHOWN_BYTES_MAX));
+        let cut = if rest.is_empty() { "" } else { "..." };
+        let shown = shown.replace(char::is_control, " ");
+        write!(f, "\"{shown}{cut}\" (hold {id}, by {by})")
     }
 }
