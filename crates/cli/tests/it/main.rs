@@ -119,7 +119,7 @@ fn a_config_xml_is_read_as_it_declares_and_checked_on_top_of_a_workflow() {
 
     let unknown = check(&latin, &[]);
     assert_eq!(code(&unknown), 1);
-    for part in ["config.xml", ": own", "--create-states"] {
+    for part in ["config.xml", ": states own", "--create-states"] {
         assert!(err(&unknown).contains(part), "{}", err(&unknown));
     }
     let created = check(&latin, &["--create-states"]);

@@ -271,22 +271,30 @@ fn list<T: fmt::Display>(items: &[T]) -> String {
         .join(", ")
 }
 
-/// What to do stands before each list, since the end of a long text is cut.
+/// What to do stands before the lists, since the end of a long text is cut.
 fn not_in_workflow(states: &[StateCode], statuses: &[StatusCode]) -> String {
-    let mut parts = Vec::new();
+    let (mut counts, mut advice, mut lists) = (Vec::new(), Vec::new(), Vec::new());
     if !states.is_empty() {
-        parts.push(format!(
-            "states that the workflow does not have (add them first, or set create_states, --create-states on the command line): {}",
-            list(states)
-        ));
+        counts.push(counted(states.len(), "state", "states"));
+        advice.push("add unknown states first, or set create_states (--create-states)");
+        lists.push(format!("states {}", list(states)));
     }
     if !statuses.is_empty() {
-        parts.push(format!(
-            "statuses that the workflow does not have (give each a label below config/global/sales/order/statuses): {}",
-            list(statuses)
-        ));
+        counts.push(counted(statuses.len(), "status", "statuses"));
+        advice.push(
+            "of unknown statuses, give each a label below config/global/sales/order/statuses",
+        );
+        lists.push(format!("statuses {}", list(statuses)));
     }
-    format!("the document names {}", parts.join("; and "))
+    let [counts, advice] = [counts.join(" and "), advice.join("; ")];
+    format!(
+        "the document names {counts} ({advice}): {}",
+        lists.join("; ")
+    )
+}
+
+fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{count} unknown {}", if count == 1 { one } else { many })
 }
 
 fn in_state(state: Option<&StateCode>) -> String {
@@ -333,9 +341,9 @@ mod tests {
         assert_eq!(both.reason(), "STATE_NOT_FOUND");
         for part in [
             "create_states",
-            ": a, b; and statuses",
+            "2 unknown states and 1 unknown status (",
             "a label below",
-            ": c",
+            ": states a, b; statuses c",
         ] {
             assert!(text.contains(part), "{text}");
         }

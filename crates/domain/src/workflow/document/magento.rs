@@ -217,7 +217,7 @@ fn status(
     let mut text = None;
     for child in children(node) {
         match child.tag_name().name() {
-            "label" => text = Some(label(child)?),
+            "label" => text = Some(label(child, unknown)?),
             _ => unknown.note(child, "<label> is"),
         }
     }
@@ -236,14 +236,16 @@ fn state(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<StateConfig, Docum
     };
     for child in children(node) {
         match child.tag_name().name() {
-            "label" => config.label = Some(label(child)?),
+            "label" => config.label = Some(label(child, unknown)?),
             "statuses" => {
                 for node in children(child) {
-                    config.statuses.push(link(node, &config.state)?);
+                    config.statuses.push(link(node, &config.state, unknown)?);
                 }
             }
             // An empty one counts: core files marked visible states so.
-            "visible_on_front" => config.visible_on_front = Some(content(child) != "0"),
+            "visible_on_front" => {
+                config.visible_on_front = Some(content(child, unknown) != "0");
+            }
             _ => unknown.note(child, "<label>, <statuses> and <visible_on_front> are"),
         }
     }
@@ -251,24 +253,37 @@ fn state(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<StateConfig, Docum
 }
 
 /// A status of a state. That the attribute is there marks it, whatever its value.
-fn link(node: Node<'_, '_>, state: &StateCode) -> Result<(StatusCode, bool), DocumentError> {
+fn link(
+    node: Node<'_, '_>,
+    state: &StateCode,
+    unknown: &mut Unknown,
+) -> Result<(StatusCode, bool), DocumentError> {
     let path = format!("states.{state}.statuses");
     take::<(StatusCode, bool)>(node, &path)?;
     let code = StatusCode::new(node.tag_name().name());
     let code = code.map_err(|problem| refused(node, &path, &problem))?;
+    nothing_in(node, "the attribute `default` is", unknown);
     Ok((code, node.has_attribute("default")))
 }
 
-fn label(node: Node<'_, '_>) -> Result<Label, DocumentError> {
-    Label::new(&content(node)).map_err(|problem| refused(node, "label", &problem))
+fn label(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<Label, DocumentError> {
+    Label::new(&content(node, unknown)).map_err(|problem| refused(node, "label", &problem))
 }
 
 fn children<'a, 'i>(node: Node<'a, 'i>) -> impl Iterator<Item = Node<'a, 'i>> {
     node.children().filter(Node::is_element)
 }
 
+/// Notes the elements in one that has none, but what is known.
+fn nothing_in(node: Node<'_, '_>, known: &str, unknown: &mut Unknown) {
+    for child in children(node) {
+        unknown.note(child, known);
+    }
+}
+
 /// The text of an element, also where comments or CDATA cut it.
-fn content(node: Node<'_, '_>) -> String {
+fn content(node: Node<'_, '_>, unknown: &mut Unknown) -> String {
+    nothing_in(node, "text is", unknown);
     let texts = node
         .children()
         .filter(Node::is_text)

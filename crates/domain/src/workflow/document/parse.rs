@@ -87,6 +87,19 @@ impl DocumentError {
     }
 }
 
+/// Refuses control characters that no format takes, but for line breaks and tabs.
+fn no_controls(text: &str) -> Result<(), DocumentError> {
+    let is_wrong = |c: char| c < ' ' && !matches!(c, '\n' | '\r' | '\t');
+    for (line, text) in (1..).zip(text.split('\n')) {
+        if let Some((column, wrong)) = (1..).zip(text.chars()).find(|(_, c)| is_wrong(*c)) {
+            let code = u32::from(wrong);
+            let problem = format!("U+{code:04X} is a control character, which is refused");
+            return Err(DocumentError::text(line, column, "", &problem));
+        }
+    }
+    Ok(())
+}
+
 /// Reads a document. A byte-order mark before it is passed over.
 ///
 /// # Errors
@@ -101,6 +114,7 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
         });
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
+    no_controls(text)?;
     let within = |per_byte, read: fn(&str) -> Result<WorkflowPart, DocumentError>| {
         budget::within(text.len(), per_byte, || read(text))
     };

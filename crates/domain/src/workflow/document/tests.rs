@@ -50,6 +50,21 @@ fn merged(text: &str) -> Result<Vec<String>, Refusal> {
         .collect())
 }
 
+#[test]
+fn control_characters_are_named_with_their_place() {
+    for (text, format) in [
+        ("label: Order\ncode: \u{b}", Format::Yaml),
+        ("{\"label\":\n\"\tab\u{b}\"}", Format::Json),
+        ("<config>\n      \u{b}</config>", Format::MagentoConfigXml),
+    ] {
+        let refusal = parse(text, format).unwrap_err().to_string();
+        let column = if format == Format::Json { 5 } else { 7 };
+        let expected =
+            format!("line 2, column {column}: U+000B is a control character, which is refused");
+        assert_eq!(refusal, expected);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, ..ProptestConfig::default() })]
     #[test]

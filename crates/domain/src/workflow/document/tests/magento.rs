@@ -424,6 +424,21 @@ fn elements_that_are_not_known_are_found_with_their_lines() {
         assert!(all.contains(finding), "{finding}");
     }
 
+    // Below those that take no other elements as well.
+    let deep = order(
+        "<statuses><a><label>A<b>B</b></label></a></statuses><states><new><statuses><a><c/></a></statuses>\
+         <visible_on_front><d/></visible_on_front></new></states>",
+    );
+    let deep = findings(&read(&deep));
+    for (finding, expected) in deep.iter().zip([
+        "<b> in line 1 of the document: only text is known in <label>",
+        "<c> in line 1 of the document: only the attribute `default` is known in <a>",
+        "<d> in line 1 of the document: only text is known in <visible_on_front>",
+    ]) {
+        assert!(finding.ends_with(expected), "{finding}");
+    }
+    assert_eq!(deep.len(), 3);
+
     let many = order(&format!("{}<states><new/></states>", "<x/>".repeat(30)));
     let many = findings(&read(&many));
     assert_eq!(many.len(), 21);
