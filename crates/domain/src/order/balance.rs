@@ -2,7 +2,7 @@
 //! what was paid less what was paid back.
 
 use super::{Line, Order, Units};
-use crate::value::Money;
+use crate::{value::Money, workflow::Effect};
 
 impl Order {
     /// What has yet to be paid.
@@ -18,6 +18,17 @@ impl Order {
     /// What was paid and not paid back.
     pub fn total_refundable(&self) -> Money {
         self.kept()
+    }
+
+    /// How much money can be taken back of what operations with this effect moved.
+    pub(super) fn money_reversible(&self, effect: Effect) -> Money {
+        match effect {
+            Effect::None | Effect::Ship => Money::ZERO,
+            Effect::Invoice => self.total_invoiced,
+            Effect::Refund => self.total_refunded,
+            Effect::Cancel => self.total_canceled,
+            Effect::Pay => self.total_refundable(),
+        }
     }
 
     /// The quantities of its lines; those of the whole where it has none.

@@ -61,6 +61,7 @@ pub fn create_within(
         total_invoiced: Money::ZERO,
         credited: Money::ZERO,
         credits: Credits::default(),
+        unreckoned: None,
         store_view: new.store_view.clone(),
         customer: new.customer.clone(),
         attributes: new.attributes.clone(),

@@ -1,6 +1,8 @@
 //! Applying entries that were already accepted. Nothing here can fail.
 
-use super::{Moment, Order, Standing, Units, Wait, moment::clock_of, timer::put_wait_right};
+use super::{
+    Credits, Moment, Order, Standing, Units, Wait, moment::clock_of, shares, timer::put_wait_right,
+};
 use crate::{
     history::{Change, Detail, Entry, Recorded},
     value::{Attributes, Money, Quantity, Timestamp},
@@ -84,6 +86,7 @@ fn stand(order: &mut Order, to: &Standing, entry: &Entry) {
 pub(super) fn record(order: &mut Order, recorded: &Recorded) {
     move_money(order, recorded);
     move_units(order, recorded);
+    shares::keep(order, recorded);
 }
 
 fn move_units(order: &mut Order, recorded: &Recorded) {
@@ -123,6 +126,9 @@ fn move_money(order: &mut Order, recorded: &Recorded) {
                 credit(order, recorded);
             }
             order.total_refunded = by(order.total_refunded, amount);
+            if order.total_refunded.is_zero() {
+                order.credits = Credits::default();
+            }
             order.credited = by(order.credited, counted);
         }
         Effect::None | Effect::Ship => {}

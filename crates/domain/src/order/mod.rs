@@ -55,6 +55,7 @@ pub use line::{Line, NewLine};
 pub use moment::Moment;
 pub use progress::Progress;
 pub use rejection::{NotHere, Rejection};
+pub use shares::Unreckoned;
 pub use standing::Standing;
 pub use stated::{Fixed, FixedField, Stated, StatedLine};
 pub(crate) use timer::due_times;
@@ -113,6 +114,10 @@ pub struct Order {
     /// What refunds without lines gave back, as far as a reversal has to know.
     #[serde(default, skip_serializing_if = "Credits::is_empty")]
     pub credits: Credits,
+    /// The newest step of an effect whose amount does not follow from the totals, as far as a
+    /// reversal has to know; none for most orders.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unreckoned: Option<Box<Unreckoned>>,
     /// Where it was placed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub store_view: Option<StoreView>,

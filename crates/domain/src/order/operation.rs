@@ -7,7 +7,7 @@ use super::{
 use crate::{
     history::{Detail, Recorded},
     value::{Invalid, Money, OperationCode, Quantity},
-    workflow::{Effect, Operation},
+    workflow::{Effect, Operation, Transition},
 };
 
 /// What a call asks to record of an operation.
@@ -44,6 +44,7 @@ pub(super) fn record(
     if moves_nothing(&recorded) && operation.effect != Effect::None {
         return Err(Rejection::NothingToDo {
             operation: code.clone(),
+            transition: None,
         });
     }
     draft.write(
@@ -88,8 +89,9 @@ pub(super) fn listed(draft: &Draft<'_>, code: &OperationCode) -> Result<(), Reje
 pub(super) fn with_step(
     draft: &Draft<'_>,
     operation: &Operation,
-    reverse: bool,
+    transition: &Transition,
 ) -> Result<Option<Recorded>, Rejection> {
+    let reverse = transition.reverse;
     let effect = operation.effect;
     if reverse && effect == Effect::None {
         return Ok(None);
@@ -102,7 +104,7 @@ pub(super) fn with_step(
         | Effect::Ship
         | Effect::Refund
         | Effect::Cancel
-        | Effect::Pay => reverse.then(|| progress.money_reversible(effect)),
+        | Effect::Pay => reverse.then(|| draft.order.money_reversible(effect)),
     };
     let asked = Asked {
         lines: &OperationLines::AllLeft,
@@ -117,6 +119,7 @@ pub(super) fn with_step(
     if effect == Effect::Cancel && !reverse && has_lines && !progress.fully_canceled() {
         return Err(Rejection::NothingToDo {
             operation: operation.code.clone(),
+            transition: Some(transition.code.clone()),
         });
     }
     Ok(None)
@@ -197,9 +200,9 @@ impl<'a> Recording<'a> {
                 whole: self.order.lines.is_empty() && self.moves_the_whole(),
             }),
             OperationLines::Given(given) => {
-                given.iter().try_for_each(|asked| self.fits(asked))?;
+                let lines = given.iter().map(|asked| self.fitting(asked));
                 Ok(Moved {
-                    lines: given.clone(),
+                    lines: lines.collect::<Result<_, _>>()?,
                     whole: false,
                 })
             }
@@ -233,7 +236,9 @@ impl<'a> Recording<'a> {
         self.progress.movable(&line.units(), effect, reverse)
     }
 
-    fn fits(&self, asked: &LineQuantity) -> Result<(), Rejection> {
+    /// What is asked of a line, where that much is left. Where a refund is taken back, units that
+    /// came back with it go too, as far as no others were refunded.
+    fn fitting(&self, asked: &LineQuantity) -> Result<LineQuantity, Rejection> {
         let mut lines = self.order.lines.iter();
         let Some(line) = lines.find(|line| line.id == asked.line_id) else {
             return Err(Rejection::LineNotFound {
@@ -257,19 +262,36 @@ impl<'a> Recording<'a> {
                 self.movable(line)
             }
         };
+        self.is_about_units()?;
         within(asked.quantity, left)?;
         let may_return = if self.asked.reverse {
             line.returned
         } else {
-            line.shipped.minus(line.returned).min(asked.quantity)
+            line.shipped.minus(line.returned)
         };
-        within(asked.returned, may_return)
+        within(asked.returned, may_return.min(asked.quantity))?;
+        let mut fitting = asked.clone();
+        if self.asked.reverse && self.operation.effect == Effect::Refund {
+            let never_back = line.refunded.minus(line.returned);
+            fitting.returned = asked.returned.max(asked.quantity.minus(never_back));
+        }
+        Ok(fitting)
+    }
+
+    /// Refuses a refund of units where none can be refunded, but money can.
+    fn is_about_units(&self) -> Result<(), Rejection> {
+        let left = self.order.total_refundable();
+        let is_refund = self.operation.effect == Effect::Refund && !self.asked.reverse;
+        if is_refund && !left.is_zero() && !self.progress.has_left(Effect::Refund) {
+            return Err(Rejection::RefundUnclear { left });
+        }
+        Ok(())
     }
 
     fn amount(&self, moved: &Moved) -> Result<Money, Rejection> {
         let effect = self.operation.effect;
         let left = if self.asked.reverse {
-            Some(self.progress.money_reversible(effect))
+            Some(self.order.money_reversible(effect))
         } else {
             self.progress.money_left(effect)
         };
@@ -292,9 +314,10 @@ impl<'a> Recording<'a> {
     /// # Errors
     /// Returns [`Rejection::AmountExceeded`] where all that is due is more than can still be paid.
     fn absent_amount(&self, moved: &Moved, left: Money) -> Result<Money, Rejection> {
-        let reverse = self.asked.reverse;
+        if self.asked.reverse {
+            return Ok(self.given_back(moved, left));
+        }
         match self.operation.effect {
-            Effect::Invoice | Effect::Pay if reverse => Ok(left),
             Effect::None | Effect::Invoice | Effect::Ship => Ok(Money::ZERO),
             Effect::Pay => {
                 let asked = self.order.total_due();
@@ -310,24 +333,33 @@ impl<'a> Recording<'a> {
     /// What a cancellation or refund comes to, at most what is left; nothing where the total of a
     /// line is not known.
     fn reckoned(&self, moved: &Moved, left: Money) -> Money {
-        let (effect, reverse) = (self.operation.effect, self.asked.reverse);
-        if moved.whole {
-            let all = effect == Effect::Refund || reverse;
-            return if all {
-                left
-            } else {
-                self.order.total_due().min(left)
-            };
-        }
+        let effect = self.operation.effect;
         let has_lines = !self.order.lines.is_empty();
         match self.asked.lines {
             OperationLines::AmountOnly => Money::ZERO,
-            // Money that was moved without units.
-            OperationLines::AllLeft if reverse && moved.lines.is_empty() => left,
+            // All of a whole, and all that is left of its money where it was cancelled.
+            OperationLines::AllLeft if !has_lines && effect == Effect::Refund => left,
+            OperationLines::AllLeft if moved.whole => self.order.total_due().min(left),
             OperationLines::AllLeft if !has_lines => Money::ZERO,
             OperationLines::AllLeft | OperationLines::Given(_) => {
-                let reckoned = shares::reckoned(self.order, effect, &moved.lines, reverse);
+                let reckoned = shares::reckoned(self.order, effect, &moved.lines, false);
                 reckoned.unwrap_or_default().min(left)
+            }
+        }
+    }
+
+    /// What a reversal gives back where the call names no amount, of so much that can be.
+    fn given_back(&self, moved: &Moved, left: Money) -> Money {
+        let effect = self.operation.effect;
+        match self.asked.lines {
+            OperationLines::AmountOnly => match effect {
+                Effect::Pay | Effect::Invoice => left,
+                Effect::None | Effect::Ship | Effect::Refund | Effect::Cancel => Money::ZERO,
+            },
+            // Money that was moved without units.
+            OperationLines::AllLeft if moved.lines.is_empty() && !moved.whole => left,
+            OperationLines::AllLeft | OperationLines::Given(_) => {
+                shares::given_back(self.order, effect, &moved.lines, moved.whole)
             }
         }
     }

@@ -69,17 +69,6 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// How much money can be taken back of what operations with this effect moved.
-    pub(super) fn money_reversible(&self, effect: Effect) -> Money {
-        match effect {
-            Effect::None | Effect::Ship => Money::ZERO,
-            Effect::Invoice => self.order.total_invoiced,
-            Effect::Refund => self.order.total_refunded,
-            Effect::Cancel => self.order.total_canceled,
-            Effect::Pay => self.order.total_refundable(),
-        }
-    }
-
     /// What has yet to be paid.
     pub fn total_due(&self) -> Money {
         self.order.total_due()
@@ -188,7 +177,7 @@ impl<'a> Progress<'a> {
         self.workflow.state(&self.order.standing.state)
     }
 
-    fn has_left(&self, effect: Effect) -> bool {
+    pub(super) fn has_left(&self, effect: Effect) -> bool {
         let left = |units: Units| !units.left(effect, self.counting).is_zero();
         self.order.units().any(left)
     }

@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// How many bytes of a message tell of holds, but for the newest, which is always told.
-const HOLDS_BYTES_MAX: usize = 600;
+const HOLDS_BYTES_MAX: usize = 240;
 
 /// Why a command was refused; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -213,10 +213,12 @@ pub enum Rejection {
         left: Money,
     },
     /// The step would change nothing.
-    #[error("there is nothing left to do for operation {operation}")]
+    #[error("{}there is nothing left to do for operation {operation}", taking(.transition.as_ref()))]
     NothingToDo {
         /// The operation.
         operation: OperationCode,
+        /// The transition that records it, which was not taken; none where a call does.
+        transition: Option<TransitionCode>,
     },
     /// Automatic steps set each other off without end.
     #[error("the step sets off more than {limit} automatic steps")]
@@ -307,6 +309,12 @@ pub enum NotHere {
         /// What takes it, such as `by time`.
         setter: &'static str,
     },
+}
+
+/// The transition that was to be taken, if any.
+fn taking(transition: Option<&TransitionCode>) -> String {
+    let taking = |code| format!("transition {code} is not taken: ");
+    transition.map_or_else(String::new, taking)
 }
 
 /// A description behind what it describes.

@@ -6,7 +6,7 @@ use super::{
     told::{Shop, balance, command, money, still, units},
 };
 use crate::{
-    value::OperationCode,
+    value::{OperationCode, TransitionCode},
     workflow::{RefundedUnits, Transition, Trigger, Workflow, sample},
 };
 
@@ -27,6 +27,8 @@ fn what_nothing_builds_on_is_taken_back() {
             ("back ship a*2", "QUANTITY_EXCEEDED"),
             ("back ship", "1 1 1 1 0"),
             ("back refund a*1<1", "1 1 0 0 0"),
+            ("refund a*1<1", "1 1 1 1 0"),
+            ("back refund a*1", "1 1 0 0 0"),
             ("cancel a", "1 1 0 0 1"),
             ("back cancel", "1 1 0 0 0"),
         ],
@@ -267,8 +269,11 @@ fn a_transition_that_finds_nothing_to_do_is_taken_unless_it_cancels() {
             }
             Err(refusal) => {
                 assert!(!taken, "{of}");
-                let operation = operation(of);
-                assert_eq!(refusal, Rejection::NothingToDo { operation });
+                let expected = Rejection::NothingToDo {
+                    operation: operation(of),
+                    transition: Some(TransitionCode::new("go").unwrap()),
+                };
+                assert_eq!(refusal, expected);
             }
         }
     }
@@ -336,4 +341,37 @@ fn amounts_of_old_entries_stay_notes() {
     for word in ["credits", "whole", "returned", "total_canceled"] {
         assert!(!stored.contains(word), "{word}: {stored}");
     }
+}
+
+#[test]
+fn the_newest_units_give_back_what_they_moved() {
+    let mut shop = Shop::new(still(), 2000, "a*2");
+    for done in ["pay =1200", "invoice", "refund only =300"] {
+        shop.done(done);
+    }
+    let before = balance(&shop.order);
+    // 1,000 are cut to the 900 that can be refunded, and 1,000 would be reckoned to come back.
+    shop.done("refund a");
+    shop.done("back refund a");
+    assert_eq!(balance(&shop.order), before);
+    // Given amounts as well, and those of lines whose total is not known.
+    let mut shop = Shop::new(still(), 3000, "a b");
+    let before = balance(&shop.order);
+    for (done, back) in [
+        ("cancel a =2500", "back cancel a"),
+        ("invoice a =90", "back invoice a"),
+    ] {
+        shop.done(done);
+        shop.done(back);
+        assert_eq!(balance(&shop.order), before, "{done}");
+    }
+    shop.done("cancel a");
+    let before = balance(&shop.order);
+    shop.done("cancel b");
+    shop.done("back cancel b");
+    assert_eq!(
+        balance(&shop.order),
+        before,
+        "what is not known of a stays with b"
+    );
 }

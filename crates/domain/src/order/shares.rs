@@ -7,6 +7,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 use super::{Line, LineQuantity, Order};
 use crate::{
     history::{Entry, Recorded},
@@ -48,6 +50,81 @@ pub(super) fn reckoned(
     } else {
         after.minus(before)
     })
+}
+
+/// A step whose amount is not what taking it back would be reckoned to give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreckoned {
+    /// What it did.
+    effect: Effect,
+    /// The quantities that it moved; empty for an order without lines as one whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    lines: Vec<LineQuantity>,
+    /// The amount that it moved.
+    amount: Money,
+}
+
+/// What a reversal of these units, or of the whole, gives back: what the newest step moved where
+/// it moved just them, else what is reckoned, of invoices all.
+pub(super) fn given_back(
+    order: &Order,
+    effect: Effect,
+    moved: &[LineQuantity],
+    whole: bool,
+) -> Money {
+    let left = order.money_reversible(effect);
+    let newest = order.unreckoned.as_deref();
+    let newest = newest.filter(|newest| newest.effect == effect && same(&newest.lines, moved));
+    if let Some(newest) = newest {
+        return newest.amount.min(left);
+    }
+    match effect {
+        Effect::None | Effect::Ship => Money::ZERO,
+        Effect::Invoice | Effect::Pay => left,
+        Effect::Refund | Effect::Cancel if whole => left,
+        Effect::Refund | Effect::Cancel => {
+            let reckoned = reckoned(order, effect, moved, true);
+            reckoned.unwrap_or_default().min(left)
+        }
+    }
+}
+
+/// Keeps of a step that was just applied what a reversal has to know. In entries of old, amounts
+/// of units were notes.
+pub(super) fn keep(order: &mut Order, recorded: &Recorded) {
+    let effect = recorded.effect;
+    let is_kept = match effect {
+        Effect::None | Effect::Ship | Effect::Pay => return,
+        Effect::Invoice | Effect::Refund | Effect::Cancel => {
+            let has_units = recorded.whole || !recorded.lines.is_empty();
+            !recorded.reverse && has_units && recorded.counted == recorded.amount
+        }
+    };
+    if order
+        .unreckoned
+        .as_ref()
+        .is_some_and(|u| u.effect == effect)
+    {
+        order.unreckoned = None;
+    }
+    if is_kept && given_back(order, effect, &recorded.lines, recorded.whole) != recorded.amount {
+        order.unreckoned = Some(Box::new(Unreckoned {
+            effect,
+            lines: recorded.lines.clone(),
+            amount: recorded.amount,
+        }));
+    }
+}
+
+/// Whether the same is moved of the same lines.
+fn same(one: &[LineQuantity], other: &[LineQuantity]) -> bool {
+    let quantities = |moved: &[LineQuantity]| -> BTreeMap<_, _> {
+        let moved = moved
+            .iter()
+            .map(|moved| (moved.line_id.clone(), moved.quantity));
+        moved.collect()
+    };
+    one.len() == other.len() && quantities(one) == quantities(other)
 }
 
 /// Notes on an entry that is about to be written that its amount could not be reckoned.

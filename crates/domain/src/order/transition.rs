@@ -343,7 +343,7 @@ fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<()
 fn recorded(draft: &Draft<'_>, transition: &Transition) -> Result<Option<Recorded>, Rejection> {
     let code = transition.operation.as_ref();
     match code.and_then(|code| draft.workflow().operation(code)) {
-        Some(operation) => with_step(draft, operation, transition.reverse),
+        Some(operation) => with_step(draft, operation, transition),
         None => Ok(None),
     }
 }

@@ -141,6 +141,7 @@ pub(crate) fn bare_order_to_wire(order: &Order) -> v1::Order {
         whole: _,
         credited: _,
         credits: _,
+        unreckoned: _,
     } = order;
     let return_to = return_to.as_ref();
     v1::Order {

@@ -41,6 +41,7 @@ fn placed(new: NewOrder) -> Order {
         total_invoiced: Money::ZERO,
         credited: Money::ZERO,
         credits: Credits::default(),
+        unreckoned: None,
         whole: None,
         store_view: new.store_view,
         customer: new.customer,

@@ -97,6 +97,7 @@ pub(crate) fn order() -> Order {
         total_invoiced: Money::ZERO,
         credited: Money::ZERO,
         credits: Credits::default(),
+        unreckoned: None,
         whole: None,
         store_view: Some(value("de")),
         customer: Customer::default(),

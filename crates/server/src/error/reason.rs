@@ -139,7 +139,7 @@ reasons! {
     /// More money is asked than is left.
     AmountExceeded "AMOUNT_EXCEEDED" FailedPrecondition ["left", "asked"];
     /// The operation would change nothing.
-    NothingToDo "NOTHING_TO_DO" FailedPrecondition ["operation"];
+    NothingToDo "NOTHING_TO_DO" FailedPrecondition ["operation", "transition"];
     /// Automatic steps set each other off without end.
     CascadeLimit "CASCADE_LIMIT" FailedPrecondition ["limit", "transitions"];
     /// The guards of the step take too long together.

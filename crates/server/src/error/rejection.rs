@@ -133,9 +133,17 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::StatusRetired { status } | Rejection::StatusNotFound { status } => {
             problem.with("status", status)
         }
-        Rejection::NothingToDo { operation } | Rejection::OperationNotFound { operation } => {
-            problem.with("operation", operation)
+        Rejection::NothingToDo {
+            operation,
+            transition,
+        } => {
+            let problem = problem.with("operation", operation);
+            match transition {
+                Some(transition) => problem.with("transition", transition),
+                None => problem,
+            }
         }
+        Rejection::OperationNotFound { operation } => problem.with("operation", operation),
         Rejection::TransitionNotFound { transition } => problem.with("transition", transition),
         Rejection::HoldNotFound { hold } => problem.with("hold", hold),
         Rejection::LineNotFound { line } => problem.with("line", line),

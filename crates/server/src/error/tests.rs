@@ -179,6 +179,7 @@ fn rejections() -> Vec<Rejection> {
         Rejection::RefundUnclear { left: money },
         Rejection::NothingToDo {
             operation: Longest::code(),
+            transition: Some(Longest::code()),
         },
         Rejection::GuardLimit { limit: u64::MAX },
         Rejection::CascadeLimit {

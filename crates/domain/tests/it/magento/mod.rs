@@ -118,6 +118,7 @@ fn order_in(
         total_invoiced: Money::ZERO,
         credited: Money::ZERO,
         credits: Credits::default(),
+        unreckoned: None,
         store_view: None,
         customer: Customer::default(),
         attributes: Attributes::default(),
