@@ -58,6 +58,8 @@ pub(super) struct Draft<'a> {
 /// The work of copying an order, as steps of a guard's evaluation, and of each of its lines.
 const FORK_STEPS: u64 = 50;
 const FORK_STEPS_PER_LINE: u64 = 1;
+/// The work of reckoning what an operation moves of each line, and of moving it.
+const RECORDING_STEPS_PER_LINE: u64 = 10;
 
 impl Told {
     /// What a transition says of a step that no call makes.
@@ -119,11 +121,7 @@ impl<'a> Draft<'a> {
     /// # Errors
     /// Returns [`Rejection::GuardLimit`] where nothing is left of that.
     pub(super) fn fork(&self) -> Result<Self, Rejection> {
-        let lines = u64::try_from(self.order.lines.len()).unwrap_or(u64::MAX);
-        let steps = lines.saturating_mul(FORK_STEPS_PER_LINE);
-        // What it says is said by the rejection.
-        let _ = self.budget.spend(steps.saturating_add(FORK_STEPS));
-        self.within_budget()?;
+        self.spend(FORK_STEPS, FORK_STEPS_PER_LINE)?;
         Ok(Self::new(
             self.graph,
             self.context,
@@ -131,6 +129,22 @@ impl<'a> Draft<'a> {
             self.moment,
             self.budget,
         ))
+    }
+
+    /// Takes the work of finding out what an operation of a transition moves off the budget.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::GuardLimit`] where nothing is left of that.
+    pub(super) fn spend_on_recording(&self) -> Result<(), Rejection> {
+        self.spend(0, RECORDING_STEPS_PER_LINE)
+    }
+
+    fn spend(&self, once: u64, per_line: u64) -> Result<(), Rejection> {
+        let lines = u64::try_from(self.order.lines.len()).unwrap_or(u64::MAX);
+        let steps = lines.saturating_mul(per_line).saturating_add(once);
+        // What it says is said by the rejection.
+        let _ = self.budget.spend(steps);
+        self.within_budget()
     }
 
     /// Refuses what was decided with guards that were not asked any more.

@@ -1,5 +1,7 @@
 //! Applying entries that were already accepted. Nothing here can fail.
 
+use std::collections::BTreeMap;
+
 use super::{
     Credits, Moment, Order, Standing, Units, Wait, moment::clock_of, shares, timer::put_wait_right,
 };
@@ -95,8 +97,9 @@ fn move_units(order: &mut Order, recorded: &Recorded) {
     } else {
         Quantity::plus
     };
-    for moved in &recorded.lines {
-        if let Some(line) = order.lines.iter_mut().find(|line| line.id == moved.line_id) {
+    let moved: BTreeMap<_, _> = recorded.lines.iter().map(|m| (&m.line_id, m)).collect();
+    for line in &mut order.lines {
+        if let Some(moved) = moved.get(&line.id) {
             let units = line.units();
             line.set_moved(&units.moved(recorded.effect, moved.quantity, moved.returned, by));
         }

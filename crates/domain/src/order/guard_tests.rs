@@ -149,6 +149,25 @@ fn conditions_of_actions_count_as_well() {
 }
 
 #[test]
+fn what_transitions_record_counts_as_well() {
+    let graph = stored(|workflow| {
+        let many = (0..1_900).map(|n| Transition {
+            operation: Some("ship".parse().unwrap()),
+            ..sample::transition(&format!("t{n}"), &["new"], "processing", Trigger::Manual)
+        });
+        workflow.transitions.extend(many);
+    });
+    let actor = sample::context().actor;
+    let told = |lines| {
+        let budget = CostBudget::new();
+        available_within(&budget, &graph, &order_of(&graph, lines), &actor, NOW);
+        budget.is_exhausted()
+    };
+    assert!(!told(10));
+    assert!(told(500));
+}
+
+#[test]
 fn what_is_available_is_told_within_the_budget_of_a_step() {
     let graph = stored(|workflow| {
         let many = (0..1_900).map(|n| guarded(&format!("t{n}"), Trigger::Manual, COSTLY));

@@ -343,7 +343,10 @@ fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<()
 fn recorded(draft: &Draft<'_>, transition: &Transition) -> Result<Option<Recorded>, Rejection> {
     let code = transition.operation.as_ref();
     match code.and_then(|code| draft.workflow().operation(code)) {
-        Some(operation) => with_step(draft, operation, transition),
+        Some(operation) => {
+            draft.spend_on_recording()?;
+            with_step(draft, operation, transition)
+        }
         None => Ok(None),
     }
 }
