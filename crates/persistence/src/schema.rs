@@ -78,6 +78,7 @@ diesel::table! {
         version -> BigInt,
         create_time -> BigInt,
         update_time -> BigInt,
+        on_enter -> Text,
     }
 }
 
@@ -115,6 +116,7 @@ diesel::table! {
         reverse -> Bool,
         visible_to_customer -> Bool,
         notify_customer -> Bool,
+        trigger_at -> Nullable<Text>,
     }
 }
 

@@ -88,6 +88,9 @@ fn occasions(entry: &Entry) -> Vec<Occasion> {
     if enters {
         occasions.push(Occasion::Enter(to.clone()));
     }
+    if entry.status_changed() && !matches!(entry.detail, Detail::Released(_)) {
+        occasions.push(Occasion::Status(entry.to.status.clone()));
+    }
     occasions
 }
 

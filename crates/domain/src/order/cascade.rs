@@ -115,7 +115,7 @@ fn next(draft: &mut Draft<'_>, operation: Option<&OperationCode>) -> Option<(Way
 /// Whether the transition is set off, and if so, whether by the operation.
 fn set_off(transition: &Transition, operation: Option<&OperationCode>) -> Option<bool> {
     match &transition.trigger {
-        Trigger::Manual | Trigger::After(_) => None,
+        Trigger::Manual | Trigger::After(_) | Trigger::At(_) => None,
         Trigger::Automatic => Some(false),
         Trigger::OnOperations(codes) => operation
             .is_some_and(|operation| codes.contains(operation))

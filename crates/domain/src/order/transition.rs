@@ -390,7 +390,7 @@ fn set_off_by(trigger: &Trigger) -> Option<&'static str> {
         Trigger::Manual => None,
         Trigger::Automatic => Some("automatically"),
         Trigger::OnOperations(_) => Some("when one of its operations is recorded"),
-        Trigger::After(_) => Some("by time"),
+        Trigger::After(_) | Trigger::At(_) => Some("by time"),
     }
 }
 

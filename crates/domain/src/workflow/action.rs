@@ -10,7 +10,7 @@ use crate::{
     template::Template,
     value::{
         ActionCode, Description, EmailAddress, EndpointCode, Invalid, OperationCode, Period,
-        StateCode, TemplateName, TransitionCode,
+        StateCode, StatusCode, TemplateName, TransitionCode,
     },
 };
 
@@ -179,6 +179,9 @@ pub enum Occasion {
     Comment,
     /// An order enters the state, also by being created there. A release is no entering.
     Enter(StateCode),
+    /// An order comes to the status, also by being created on it, by a comment or by a hold. A
+    /// release is no coming.
+    Status(StatusCode),
 }
 
 /// The name of an action in its workflow: its occasion and its code, such as
@@ -269,6 +272,7 @@ impl fmt::Display for Occasion {
             Self::Create => f.write_str("create"),
             Self::Comment => f.write_str("comment"),
             Self::Enter(code) => write!(f, "enter.{code}"),
+            Self::Status(code) => write!(f, "status.{code}"),
         }
     }
 }
@@ -292,6 +296,7 @@ impl FromStr for ActionPath {
             None if occasion == "comment" => Occasion::Comment,
             Some(("leave", state)) => Occasion::Leave(StateCode::new(state)?),
             Some(("enter", state)) => Occasion::Enter(StateCode::new(state)?),
+            Some(("status", code)) => Occasion::Status(StatusCode::new(code)?),
             Some(("transition", code)) => Occasion::Transition(TransitionCode::new(code)?),
             Some(("operation", code)) => Occasion::Operation(OperationCode::new(code)?),
             None | Some(_) => return Err(malformed()),
@@ -349,6 +354,7 @@ mod tests {
             "comment.mail",
             "enter.processing.tell_erp",
             "leave.new.note",
+            "status.packing.mail",
             "transition.ship.mail",
             "operation.invoice.mail",
         ] {

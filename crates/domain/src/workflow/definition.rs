@@ -103,6 +103,16 @@ pub struct Operation {
     pub label: Label,
     /// What recording it does to quantities and amounts.
     pub effect: Effect,
+    /// The roles of which the actor needs one; empty means anybody.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub roles: Vec<Role>,
+    /// What must hold for it to be recorded; it sees what the call moves.
+    #[serde(
+        default,
+        deserialize_with = "crate::guard::stored",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub guard: Option<Expression>,
     /// What recording it sets off.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub actions: Vec<Action>,
@@ -192,6 +202,8 @@ pub struct Status {
     pub position: i32,
     /// Whether it is no longer entered, except by release.
     pub retired: bool,
+    /// What an order sets off that comes to it, whatever the way, but a release.
+    pub on_enter: Vec<Action>,
 }
 
 /// That a status belongs to a state.
@@ -256,6 +268,9 @@ pub enum Trigger {
     /// Time: the order has been in its status for this long, holds not counted. The guard is
     /// asked when it is due, and where it refuses, again after every change of the order.
     After(Period),
+    /// Time: the instant has come that this reckons from the order. It is reckoned anew after every
+    /// change of the order; where it cannot be, the order waits.
+    At(Expression),
 }
 
 impl Trigger {
@@ -263,7 +278,15 @@ impl Trigger {
     pub fn is_automatic(&self) -> bool {
         match self {
             Self::Automatic | Self::OnOperations(_) => true,
-            Self::Manual | Self::After(_) => false,
+            Self::Manual | Self::After(_) | Self::At(_) => false,
+        }
+    }
+
+    /// Whether time sets it off.
+    pub fn is_timed(&self) -> bool {
+        match self {
+            Self::After(_) | Self::At(_) => true,
+            Self::Manual | Self::OnOperations(_) | Self::Automatic => false,
         }
     }
 
@@ -271,7 +294,7 @@ impl Trigger {
     pub fn operations(&self) -> &[OperationCode] {
         match self {
             Self::OnOperations(operations) => operations,
-            Self::Manual | Self::Automatic | Self::After(_) => &[],
+            Self::Manual | Self::Automatic | Self::After(_) | Self::At(_) => &[],
         }
     }
 }

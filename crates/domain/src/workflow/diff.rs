@@ -175,11 +175,15 @@ fn operation(operation: &Operation) -> Fields {
         code: _,
         label,
         effect,
+        roles,
+        guard,
         actions: own,
     } = operation;
     vec![
         ("label", some(label)),
         ("effect", word(effect)),
+        ("roles", list(roles)),
+        ("guard", guard.as_ref().and_then(some)),
         ("actions", actions(own)),
     ]
 }
@@ -193,6 +197,7 @@ fn status(status: &Status) -> Fields {
         color,
         position,
         retired,
+        on_enter,
     } = status;
     let labels = store_view_labels
         .iter()
@@ -204,6 +209,7 @@ fn status(status: &Status) -> Fields {
         ("color", color.as_ref().and_then(some)),
         ("position", some(position)),
         ("retired", flag(*retired)),
+        ("on_enter", actions(on_enter)),
     ]
 }
 
@@ -271,6 +277,7 @@ fn transition(transition: &Transition) -> Fields {
         Trigger::Manual => "manual".to_owned(),
         Trigger::Automatic => "automatic".to_owned(),
         Trigger::After(period) => format!("after {period}"),
+        Trigger::At(expression) => format!("at {expression}"),
         Trigger::OnOperations(operations) => {
             format!("on_operations {}", list(operations).unwrap_or_default())
         }

@@ -101,7 +101,7 @@ impl Graph {
             is_without_timers: !workflow
                 .transitions
                 .iter()
-                .any(|transition| matches!(transition.trigger, Trigger::After(_))),
+                .any(|transition| transition.trigger.is_timed()),
             workflow,
             version,
         }

@@ -79,7 +79,9 @@ impl Workflow {
         });
         let transitions = self.transitions.iter();
         let operations = self.operations.iter();
+        let statuses = self.statuses.iter();
         states
+            .chain(statuses.flat_map(|s| at(Occasion::Status(s.code.clone()), &s.on_enter)))
             .chain(transitions.flat_map(|t| at(Occasion::Transition(t.code.clone()), &t.actions)))
             .chain(operations.flat_map(|o| at(Occasion::Operation(o.code.clone()), &o.actions)))
             .chain(at(Occasion::Create, &self.on_create))
@@ -91,6 +93,7 @@ impl Workflow {
         let declared = match &path.occasion {
             Occasion::Leave(code) => &self.state(code)?.on_leave,
             Occasion::Enter(code) => &self.state(code)?.on_enter,
+            Occasion::Status(code) => &self.status(code)?.on_enter,
             Occasion::Transition(code) => &self.transition(code)?.actions,
             Occasion::Operation(code) => &self.operation(code)?.actions,
             Occasion::Create => &self.on_create,

@@ -20,7 +20,11 @@ impl Workflow {
         self.transitions
             .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
         for operation in &mut self.operations {
+            sort_set(&mut operation.roles);
             sort_actions(&mut operation.actions);
+        }
+        for status in &mut self.statuses {
+            sort_actions(&mut status.on_enter);
         }
         sort_actions(&mut self.on_create);
         sort_actions(&mut self.on_comment);

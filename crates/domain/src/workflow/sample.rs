@@ -71,6 +71,8 @@ pub(crate) fn workflow() -> Workflow {
         code: OperationCode::new(code).unwrap(),
         label: Label::new(code).unwrap(),
         effect,
+        roles: Vec::new(),
+        guard: None,
         actions: Vec::new(),
     };
     let operations = vec![
@@ -121,6 +123,7 @@ pub(crate) fn workflow() -> Workflow {
         color: None,
         position: 0,
         retired: false,
+        on_enter: Vec::new(),
     };
     let mut complete = transition("complete", &["processing"], "complete", Trigger::Automatic);
     complete.guard = Some(expression("order.fully_invoiced && order.fully_shipped"));

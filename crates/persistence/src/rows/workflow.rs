@@ -182,6 +182,7 @@ pub(crate) struct StatusRow {
     pub(crate) version: i64,
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
+    pub(crate) on_enter: String,
 }
 
 impl StatusRow {
@@ -202,6 +203,7 @@ impl StatusRow {
             version: stamp.version,
             create_time: stamp.create_time.micros(),
             update_time: stamp.update_time.micros(),
+            on_enter: json(&status.on_enter)?,
         })
     }
 
@@ -221,6 +223,7 @@ impl StatusRow {
             color: reading.optional("color", self.color.as_deref())?,
             position: self.position,
             retired: self.retired,
+            on_enter: reading.json("on_enter", &self.on_enter)?,
         };
         Ok((
             status,
@@ -290,6 +293,7 @@ pub(crate) struct TransitionRow {
     pub(crate) reverse: bool,
     pub(crate) visible_to_customer: bool,
     pub(crate) notify_customer: bool,
+    pub(crate) trigger_at: Option<String>,
 }
 
 impl TransitionRow {
@@ -298,11 +302,12 @@ impl TransitionRow {
         transition: &Transition,
         stamp: &Stamp,
     ) -> Result<Self, Error> {
-        let (kind, after) = match &transition.trigger {
-            Trigger::Manual => ("manual", None),
-            Trigger::OnOperations(_) => ("on_operations", None),
-            Trigger::Automatic => ("automatic", None),
-            Trigger::After(period) => ("after", Some(period.to_string())),
+        let (kind, after, at) = match &transition.trigger {
+            Trigger::Manual => ("manual", None, None),
+            Trigger::OnOperations(_) => ("on_operations", None, None),
+            Trigger::Automatic => ("automatic", None, None),
+            Trigger::After(period) => ("after", Some(period.to_string()), None),
+            Trigger::At(expression) => ("at", None, Some(expression.to_string())),
         };
         Ok(Self {
             workflow: workflow.to_string(),
@@ -323,6 +328,7 @@ impl TransitionRow {
             create_time: stamp.create_time.micros(),
             update_time: stamp.update_time.micros(),
             trigger_after: after,
+            trigger_at: at,
             actions: json(&transition.actions)?,
             reverse: transition.reverse,
             visible_to_customer: transition.visible_to_customer,
@@ -345,6 +351,10 @@ impl TransitionRow {
             "after" => {
                 let period = self.trigger_after.as_deref().unwrap_or_default();
                 Trigger::After(reading.text("trigger_after", period)?)
+            }
+            "at" => {
+                let expression = self.trigger_at.as_deref().unwrap_or_default();
+                Trigger::At(Expression::of_stored(expression))
             }
             other => return Err(reading.corrupt("trigger_kind", format!("unknown kind {other}"))),
         };

@@ -9,7 +9,7 @@ use diesel_async::RunQueryDsl;
 use waymark_domain::{
     partition::Partition,
     value::WorkflowCode,
-    workflow::{Transition, Trigger, Workflow},
+    workflow::{Transition, Workflow},
 };
 
 use crate::{
@@ -209,5 +209,5 @@ fn timed(workflow: &Workflow) -> impl Iterator<Item = &Transition> {
     workflow
         .transitions
         .iter()
-        .filter(|transition| matches!(transition.trigger, Trigger::After(_)))
+        .filter(|transition| transition.trigger.is_timed())
 }

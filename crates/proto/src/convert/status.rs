@@ -8,6 +8,7 @@ use waymark_domain::{
 };
 
 use super::{
+    action::{actions_to_wire, read_actions},
     call::{EditCall, EditFields, PageRequest, fingerprint, read_page},
     instant::timestamp_to_wire,
     mask::{Mask, Paths},
@@ -27,6 +28,7 @@ const PATHS: Paths = Paths {
         "color",
         "position",
         "retired",
+        "on_enter",
     ],
     maps: &[],
     fixed: &[
@@ -290,12 +292,14 @@ fn read_status(
         etag: _,
         create_time: _,
         update_time: _,
+        on_enter,
     } = status;
     let code = found.text(at.field("code"), &code);
     let label = found.text(at.field("label"), &label);
     let store_view_labels = labels(found, at.field("store_view_labels"), &store_view_labels);
     let description = found.text(at.field("description"), &description);
     let color = found.optional(at.field("color"), &color);
+    let on_enter = read_actions(found, at.field("on_enter"), on_enter);
     Ok(Status {
         code: code?,
         label: label?,
@@ -304,6 +308,7 @@ fn read_status(
         color: color?,
         position,
         retired,
+        on_enter: on_enter?,
     })
 }
 
@@ -324,6 +329,7 @@ fn patch(
         etag: _,
         create_time: _,
         update_time: _,
+        on_enter,
     } = status;
     let label = mask.take("label", label);
     let label = label.map(|text| found.text(at.field("label"), &text));
@@ -333,6 +339,8 @@ fn patch(
     let description = description.map(|text| found.text(at.field("description"), &text));
     let color = mask.take("color", color);
     let color = color.map(|text| found.optional(at.field("color"), &text));
+    let on_enter = mask.take("on_enter", on_enter);
+    let on_enter = on_enter.map(|given| read_actions(found, at.field("on_enter"), given));
     let merge_or_replace = match mask {
         Mask::Set => LabelsPatch::Merge,
         Mask::Named(_) => LabelsPatch::Replace,
@@ -344,6 +352,7 @@ fn patch(
         color: color.transpose()?,
         position: mask.take("position", position),
         retired: mask.take("retired", retired),
+        on_enter: on_enter.transpose()?,
     })
 }
 
@@ -372,6 +381,7 @@ pub fn status_to_wire(record: &Record, status: &Status) -> v1::OrderStatus {
         color,
         position,
         retired,
+        on_enter,
     } = status;
     let stamp = record.statuses.get(code);
     let labels = store_view_labels.iter();
@@ -388,5 +398,6 @@ pub fn status_to_wire(record: &Record, status: &Status) -> v1::OrderStatus {
         etag: stamp.map(Stamp::etag).unwrap_or_default(),
         create_time: stamp.map(|stamp| timestamp_to_wire(stamp.create_time)),
         update_time: stamp.map(|stamp| timestamp_to_wire(stamp.update_time)),
+        on_enter: actions_to_wire(on_enter),
     }
 }

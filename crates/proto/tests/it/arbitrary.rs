@@ -77,6 +77,7 @@ pub(crate) fn status() -> impl Strategy<Value = Status> {
                 color,
                 position,
                 retired,
+                on_enter: Vec::new(),
             },
         )
 }

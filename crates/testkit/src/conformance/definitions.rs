@@ -36,6 +36,7 @@ fn packed() -> Status {
         color: Some(Color::new("#3697cd").unwrap()),
         position: -5,
         retired: false,
+        on_enter: Vec::new(),
     }
 }
 

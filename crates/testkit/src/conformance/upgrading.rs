@@ -41,6 +41,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "2026-11-22-400000_in_flight",
     "2026-11-22-500000_timer_refreshes",
     "2026-11-28-000000_rules",
+    "2026-11-29-000000_language",
 ];
 
 impl Migration {

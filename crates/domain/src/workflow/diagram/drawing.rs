@@ -197,6 +197,7 @@ fn way_text(workflow: &Workflow, transition: &Transition) -> String {
         Trigger::Manual => label.to_owned(),
         Trigger::Automatic => format!("{label} (automatic)"),
         Trigger::After(period) => format!("{label} (after {period})"),
+        Trigger::At(_) => format!("{label} (at its date)"),
         Trigger::OnOperations(codes) => format!("{label} (on {})", operations(codes)),
     }
 }

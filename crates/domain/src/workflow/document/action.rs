@@ -113,6 +113,9 @@ pub(super) fn check(part: &WorkflowPart) -> Result<(), DocumentError> {
     for (code, operation) in part.operations.iter() {
         check_all(&format!("operations.{code}.actions"), &operation.actions)?;
     }
+    for (code, status) in part.statuses.iter() {
+        check_all(&format!("statuses.{code}.on_enter"), &status.on_enter)?;
+    }
     for (code, state) in part.states.iter() {
         check_all(&format!("states.{code}.on_enter"), &state.on_enter)?;
         check_all(&format!("states.{code}.on_leave"), &state.on_leave)?;

@@ -234,6 +234,10 @@ fn operation(
     let missing = |field: &str| required(format!("operations.{code}.{field}"));
     let label = part.label.clone().or(old.map(|old| old.label.clone()));
     let effect = part.effect.or(old.map(|old| old.effect));
+    let mut roles = old.map_or_else(Vec::new, |old| old.roles.clone());
+    set_codes(&mut roles, part.roles.as_ref());
+    let mut guard = old.and_then(|old| old.guard.clone());
+    set_some(&mut guard, part.guard.as_ref());
     let mut actions = old.map_or_else(Vec::new, |old| old.actions.clone());
     action::put(
         &mut actions,
@@ -244,6 +248,8 @@ fn operation(
         code: code.clone(),
         label: label.ok_or_else(|| missing("label"))?,
         effect: effect.ok_or_else(|| missing("effect"))?,
+        roles,
+        guard,
         actions,
     })
 }
@@ -265,6 +271,7 @@ fn status(
             color: None,
             position,
             retired: false,
+            on_enter: Vec::new(),
         },
     };
     set(&mut status.label, part.label.as_ref());
@@ -275,6 +282,8 @@ fn status(
     set_some(&mut status.color, part.color.as_ref());
     set(&mut status.position, part.position.as_ref());
     set(&mut status.retired, part.retired.as_ref());
+    let place = format!("statuses.{code}.on_enter");
+    action::put(&mut status.on_enter, &part.on_enter, &place)?;
     Ok(status)
 }
 
@@ -380,6 +389,7 @@ fn trigger(part: &TriggerPart) -> Trigger {
         TriggerPart::Automatic => Trigger::Automatic,
         TriggerPart::OnOperations(operations) => Trigger::OnOperations(operations.0.clone()),
         TriggerPart::After(period) => Trigger::After(*period),
+        TriggerPart::At(expression) => Trigger::At(expression.clone()),
     }
 }
 

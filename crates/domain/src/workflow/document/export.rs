@@ -60,6 +60,8 @@ fn workflow_part(workflow: &Workflow) -> WorkflowPart {
         let part = OperationPart {
             label: Some(operation.label.clone()),
             effect: Some(operation.effect),
+            roles: codes(&operation.roles),
+            guard: operation.guard.clone(),
             actions: action_parts(&operation.actions),
         };
         (operation.code.clone(), part)
@@ -119,6 +121,7 @@ fn status_part(status: &Status, place: &mut Place) -> StatusPart {
         color,
         position,
         retired,
+        on_enter,
     } = status;
     StatusPart {
         label: Some(label.clone()),
@@ -130,6 +133,7 @@ fn status_part(status: &Status, place: &mut Place) -> StatusPart {
             .iter()
             .map(|(view, label)| (view.clone(), label.clone()))
             .collect(),
+        on_enter: action_parts(on_enter),
     }
 }
 
@@ -210,6 +214,7 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
             Trigger::Manual => None,
             Trigger::Automatic => Some(TriggerPart::Automatic),
             Trigger::After(period) => Some(TriggerPart::After(*period)),
+            Trigger::At(expression) => Some(TriggerPart::At(expression.clone())),
             Trigger::OnOperations(operations) => {
                 Some(TriggerPart::OnOperations(Codes(operations.clone())))
             }

@@ -81,7 +81,13 @@ part! {
 
 part! {
     /// An operation.
-    OperationPart { label: Label, effect: Effect } maps { actions: Actions }
+    OperationPart {
+        label: Label,
+        effect: Effect,
+        roles: Codes<Role>,
+        guard: Expression,
+    }
+    maps { actions: Actions }
 }
 
 part! {
@@ -93,7 +99,10 @@ part! {
         position: i32,
         retired: bool,
     }
-    maps { store_view_labels: Keyed<StoreView, Label> }
+    maps {
+        store_view_labels: Keyed<StoreView, Label>,
+        on_enter: Actions,
+    }
 }
 
 part! {
@@ -180,6 +189,8 @@ pub(super) enum TriggerPart {
     OnOperations(Codes<OperationCode>),
     /// So much time in the status that it leaves.
     After(Period),
+    /// The instant that this reckons from the order.
+    At(Expression),
 }
 
 /// A status of a state: its code alone, or a map that says more.

@@ -117,16 +117,20 @@ fn status(code: StatusCode) -> impl Strategy<Value = Status> {
         color,
         position(),
         any::<bool>(),
+        actions(),
     )
         .prop_map(
-            move |(label, store_view_labels, description, color, position, retired)| Status {
-                code: code.clone(),
-                label,
-                store_view_labels,
-                description,
-                color,
-                position,
-                retired,
+            move |(label, store_view_labels, description, color, position, retired, on_enter)| {
+                Status {
+                    code: code.clone(),
+                    label,
+                    store_view_labels,
+                    description,
+                    color,
+                    position,
+                    retired,
+                    on_enter,
+                }
             },
         )
 }
@@ -207,6 +211,7 @@ fn trigger(operations: &[OperationCode]) -> impl Strategy<Value = Trigger> + use
         Just(Trigger::Manual),
         Just(Trigger::Automatic),
         period().prop_map(Trigger::After),
+        Just(Trigger::At(Expression::new("order.create_time").unwrap())),
         subsequence(operations.to_vec(), 1..=operations.len()).prop_map(Trigger::OnOperations),
     ]
 }
@@ -348,12 +353,20 @@ fn operation(code: OperationCode) -> impl Strategy<Value = Operation> {
         Just(Effect::Cancel),
         Just(Effect::Pay),
     ];
-    (label(), effect, actions()).prop_map(move |(label, effect, actions)| Operation {
-        code: code.clone(),
-        label,
-        effect,
-        actions,
-    })
+    let roles = collection::btree_set("[a-z]{1,4}", 0..3).prop_map(|roles| {
+        let roles = roles.iter();
+        roles.map(|role| Role::new(role).unwrap()).collect()
+    });
+    (label(), effect, roles, guard(), actions()).prop_map(
+        move |(label, effect, roles, guard, actions)| Operation {
+            code: code.clone(),
+            label,
+            effect,
+            roles,
+            guard,
+            actions,
+        },
+    )
 }
 
 fn own_fields(states: Vec<StateCode>) -> impl Strategy<Value = Workflow> {

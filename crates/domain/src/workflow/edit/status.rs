@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{assignment, finish, set};
 use crate::{
     value::{Color, Description, Label, StateCode, StatusCode, StoreView},
-    workflow::{Refusal, Status, Workflow},
+    workflow::{Action, Refusal, Status, Workflow},
 };
 
 /// What shall change of a status; parts that are none stay.
@@ -23,6 +23,8 @@ pub struct StatusPatch {
     pub position: Option<i32>,
     /// Whether it is no longer entered.
     pub retired: Option<bool>,
+    /// What an order sets off that comes to it.
+    pub on_enter: Option<Vec<Action>>,
 }
 
 /// How the labels by store view change.
@@ -128,12 +130,14 @@ impl StatusPatch {
             color,
             position,
             retired,
+            on_enter,
         } = self;
         set(&mut status.label, label);
         set(&mut status.description, description);
         set(&mut status.color, color);
         set(&mut status.position, position);
         set(&mut status.retired, retired);
+        set(&mut status.on_enter, on_enter);
         match store_view_labels {
             None => {}
             Some(LabelsPatch::Replace(labels)) => status.store_view_labels = labels,

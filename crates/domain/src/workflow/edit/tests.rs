@@ -18,6 +18,7 @@ fn new_status(code: &str) -> Status {
         color: None,
         position: 0,
         retired: false,
+        on_enter: Vec::new(),
     }
 }
 
@@ -34,6 +35,7 @@ fn workflow() -> Workflow {
     workflow.statuses.push(new_status("lost"));
     workflow.statuses.push(Status {
         retired: true,
+        on_enter: Vec::new(),
         ..new_status("old")
     });
     workflow.normalized()
@@ -352,6 +354,7 @@ fn a_patch_changes_what_it_gives() {
         color: Some(Some(Color::new("#ff0000").unwrap())),
         position: Some(7),
         retired: None,
+        on_enter: None,
     };
     let first = update_status(&before, &status("lost"), patch).unwrap();
     let lost = first.status(&status("lost")).unwrap();

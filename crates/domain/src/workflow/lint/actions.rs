@@ -34,6 +34,7 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
 fn subject(occasion: &Occasion) -> Subject {
     match occasion {
         Occasion::Leave(state) | Occasion::Enter(state) => Subject::State(state.clone()),
+        Occasion::Status(code) => Subject::Status(code.clone()),
         Occasion::Transition(code) => Subject::Transition(code.clone()),
         Occasion::Operation(code) => Subject::Operation(code.clone()),
         Occasion::Create | Occasion::Comment => Subject::Workflow,
@@ -178,7 +179,7 @@ fn taken_by<'w>(workflow: &'w Workflow, transition: &'w Transition) -> Vec<&'w T
 /// Timers that keep the status, and timers beside an automatic transition from the same place.
 fn timers(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let timed = |way: &&super::ways::Way<'_>| matches!(way.transition.trigger, Trigger::After(_));
+    let timed = |way: &&super::ways::Way<'_>| way.transition.trigger.is_timed();
     for way in ways.list.iter().filter(timed) {
         let subject = || Subject::Transition(way.transition.code.clone());
         let lands_on = way

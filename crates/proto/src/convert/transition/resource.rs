@@ -198,6 +198,13 @@ fn read_trigger(
             let duration = found.required(at, duration)?;
             period_from_wire(found, at, duration).map(Trigger::After)
         }
+        Some(Kind::At(v1::AtTrigger { expression })) => {
+            let at = at.field("at");
+            let at = at.field("expression");
+            found
+                .check(at, Expression::new(&expression))
+                .map(Trigger::At)
+        }
         Some(Kind::OnOperations(v1::OperationTrigger { operations })) => {
             let at = at.field("on_operations");
             let at = at.field("operations");
@@ -262,6 +269,9 @@ fn trigger_to_wire(trigger: &Trigger) -> v1::Trigger {
         Trigger::Automatic => Kind::Automatic(v1::AutomaticTrigger {}),
         Trigger::After(period) => Kind::After(v1::AfterTrigger {
             duration: Some(period_to_wire(*period)),
+        }),
+        Trigger::At(expression) => Kind::At(v1::AtTrigger {
+            expression: expression.to_string(),
         }),
     };
     v1::Trigger { kind: Some(kind) }

@@ -123,6 +123,8 @@ fn operation_to_wire(operation: &Operation) -> v1::OrderOperation {
         code,
         label,
         effect,
+        roles,
+        guard,
         actions,
     } = operation;
     v1::OrderOperation {
@@ -130,6 +132,8 @@ fn operation_to_wire(operation: &Operation) -> v1::OrderOperation {
         label: label.to_string(),
         effect: effect_to_wire(*effect).into(),
         actions: actions_to_wire(actions),
+        roles: roles.iter().map(ToString::to_string).collect(),
+        guard: text(guard.as_ref()),
     }
 }
 

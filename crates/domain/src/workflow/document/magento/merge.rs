@@ -66,6 +66,7 @@ fn put_statuses<'a>(
         last = last.saturating_add(POSITION_STEP);
         places.insert(code.clone(), statuses.len());
         statuses.push(Status {
+            on_enter: Vec::new(),
             code: code.clone(),
             label: label.clone(),
             store_view_labels: BTreeMap::new(),
