@@ -25,6 +25,14 @@ pub(super) fn state(whole: v1::OrderState) -> v1::OrderState {
     })
 }
 
+/// A status; without actions where it is too large with them.
+pub(super) fn status(whole: v1::OrderStatus) -> v1::OrderStatus {
+    unless_fits(whole, |whole| v1::OrderStatus {
+        on_enter: Vec::new(),
+        ..whole
+    })
+}
+
 /// A transition; without actions where it is too large with them.
 pub(super) fn transition(whole: v1::Transition) -> v1::Transition {
     unless_fits(whole, |whole| v1::Transition {
@@ -109,6 +117,12 @@ mod tests {
             ..v1::OrderState::default()
         });
         assert_eq!((shown.code.as_str(), shown.on_leave.len()), ("new", 0));
+        let shown = status(v1::OrderStatus {
+            code: "packing".to_owned(),
+            on_enter: large.clone(),
+            ..v1::OrderStatus::default()
+        });
+        assert_eq!((shown.code.as_str(), shown.on_enter.len()), ("packing", 0));
         let shown = workflow(v1::Workflow {
             code: "order".to_owned(),
             on_comment: large,

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tonic::{Request, Response, Status};
 use waymark_domain::{
     value::{StatusCode, WorkflowCode},
-    workflow::{self, Record, Refusal},
+    workflow::{self, Record, Refusal, Status as OrderStatus},
 };
 use waymark_persistence::Outcome;
 use waymark_proto::{
@@ -15,7 +15,7 @@ use waymark_proto::{
     v1::{self, status_service_server::StatusService},
 };
 
-use super::definition;
+use super::{definition, fit};
 use crate::{App, Error, page};
 
 /// Answers the calls of `StatusService`.
@@ -116,7 +116,7 @@ impl StatusService for Service {
         let listed = listed.filter(|status| in_state(&status.code));
         let items = listed.map(|status| ((status.position, status.code.clone()), status));
         let (statuses, next_page_token) = page::of("statuses", &call.page, items, |status| {
-            status_to_wire(&published.record, status)
+            shown(&published.record, status)
         })
         .map_err(Error::from)?;
         Ok(Response::new(v1::ListStatusesResponse {
@@ -200,5 +200,9 @@ fn wire(record: &Record, code: &StatusCode) -> Option<v1::OrderStatus> {
     record
         .workflow
         .status(code)
-        .map(|status| status_to_wire(record, status))
+        .map(|status| shown(record, status))
+}
+
+fn shown(record: &Record, status: &OrderStatus) -> v1::OrderStatus {
+    fit::status(status_to_wire(record, status))
 }
