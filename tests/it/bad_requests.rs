@@ -342,6 +342,14 @@ async fn actors_have_limits(backend: Backend) {
             },
             "actor.on_behalf_of",
         ),
+        (person("ann\nbob", &[]), "actor.id"),
+        (
+            v1::Actor {
+                on_behalf_of: "ann\r\n".into(),
+                ..person("ann", &[])
+            },
+            "actor.on_behalf_of",
+        ),
         (person("ann", &["ok", ""]), "actor.roles[1]"),
         (person("ann", &["two words"]), "actor.roles[0]"),
         (

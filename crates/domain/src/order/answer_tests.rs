@@ -207,6 +207,32 @@ fn an_update_that_changes_nothing_writes_nothing() {
 }
 
 #[test]
+fn an_address_that_stands_may_be_sent_back_and_no_other_that_mails_cannot_go_to() {
+    let (graph, mut order) = sample::graph_and_order();
+    // As calls could bring it before it was looked at.
+    order.customer.email = "a@b.example, c@d.example".parse().unwrap();
+    let email = |text: &str| {
+        update(Patch {
+            customer: CustomerPatch {
+                email: Some(text.parse().unwrap()),
+                ..CustomerPatch::default()
+            },
+            ..Patch::default()
+        })
+    };
+    let same = email("a@b.example, c@d.example");
+    assert_eq!(decide(&graph, &order, &same, NOW), Ok(Vec::new()));
+    assert_eq!(
+        refusal(&graph, &order, &email("postmaster")).to_string(),
+        "order.customer.email must be an address such as warehouse@example.com"
+    );
+    for good in ["", "a@b.example"] {
+        let mended = after(&graph, order.clone(), &email(good));
+        assert_eq!(mended.customer.email.as_str(), good);
+    }
+}
+
+#[test]
 fn lines_and_total_as_they_stand_need_no_edit() {
     let mut workflow = sample::workflow();
     for state in &mut workflow.states {

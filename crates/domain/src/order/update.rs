@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     history::{Change, Detail},
-    value::{Attributes, Invalid, LineId, Money, OperationCode},
+    value::{Attributes, EmailAddress, Invalid, LineId, Money, OperationCode},
 };
 
 /// The operation that a state must allow for lines and grand total to change.
@@ -25,7 +25,7 @@ pub(super) fn update(draft: &mut Draft<'_>, patch: &Patch) -> Result<(), Rejecti
     }
     let mut changes = Vec::new();
     attributes(draft, patch.attributes.as_ref(), &mut changes)?;
-    customer(draft, &patch.customer, &mut changes);
+    customer(draft, &patch.customer, &mut changes)?;
     let order = &draft.order;
     if let Some(after) = patch
         .store_view
@@ -201,8 +201,18 @@ pub(super) fn attributes(
     Ok(())
 }
 
-fn customer(draft: &Draft<'_>, patch: &CustomerPatch, changes: &mut Vec<Change>) {
+/// An address that stands already may be sent back as it was read, whatever it is.
+fn customer(
+    draft: &Draft<'_>,
+    patch: &CustomerPatch,
+    changes: &mut Vec<Change>,
+) -> Result<(), Rejection> {
     let before = &draft.order.customer;
+    if let Some(email) = patch.email.as_ref().filter(|email| **email != before.email) {
+        let field = "order.customer.email";
+        EmailAddress::check(email.as_str())
+            .map_err(|problem| Rejection::Field { field, problem })?;
+    }
     let after = Customer {
         id: patch.id.clone().unwrap_or_else(|| before.id.clone()),
         email: patch.email.clone().unwrap_or_else(|| before.email.clone()),
@@ -215,6 +225,7 @@ fn customer(draft: &Draft<'_>, patch: &CustomerPatch, changes: &mut Vec<Change>)
             after,
         });
     }
+    Ok(())
 }
 
 /// Lines that exist keep what was done with them.

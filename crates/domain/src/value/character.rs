@@ -19,8 +19,11 @@ pub enum Fault {
     Alone,
 }
 
-/// Refuses control characters.
-pub(crate) fn no_controls(text: &str) -> Result<(), Invalid> {
+/// Refuses control characters, line breaks among them.
+///
+/// # Errors
+/// Returns [`Invalid::Character`] for the first of them.
+pub fn no_controls(text: &str) -> Result<(), Invalid> {
     refuse(text, Fault::Control, char::is_control)
 }
 

@@ -6,6 +6,11 @@ use serde::{Deserialize, Serialize};
 
 use super::{Invalid, no_controls};
 
+/// What mail servers have to take of an address, in bytes (RFC 5321, 4.5.3.1.3).
+const BYTES_MAX: usize = 254;
+/// What an address looks like, for messages.
+const EXPECTED: &str = "an address such as warehouse@example.com";
+
 /// An address of mails such as `warehouse@example.com`, by the grammar of RFC 5321.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -27,10 +32,31 @@ impl EmailAddress {
             .with_domain_literal();
         match email_address::EmailAddress::parse_with_options(text, options) {
             Ok(_) => Ok(Self(Arc::from(text))),
-            Err(_) => Err(Invalid::Malformed {
-                expected: "an address such as warehouse@example.com",
-            }),
+            Err(_) => Err(Invalid::Malformed { expected: EXPECTED }),
         }
+    }
+
+    /// Checks that a text names nobody or is one address that a mail can go to. Orders keep what they were given before
+    /// this was asked, so it is asked where a call brings an address, and not where an order is read.
+    ///
+    /// # Errors
+    /// Returns [`Invalid`] for what is no address, for several, and for one of more than 254 bytes.
+    pub fn check(text: &str) -> Result<(), Invalid> {
+        if text.is_empty() {
+            return Ok(());
+        }
+        no_controls(text)?;
+        let address = Self::new(text).map_err(|problem| match problem {
+            // Of spaces alone.
+            Invalid::Empty => Invalid::Malformed { expected: EXPECTED },
+            problem => problem,
+        })?;
+        let actual = address.as_str().len();
+        if actual > BYTES_MAX {
+            let max = BYTES_MAX;
+            return Err(Invalid::TooLarge { max, actual });
+        }
+        Ok(())
     }
 
     /// The address as text.
@@ -90,6 +116,35 @@ mod tests {
             "a@b.c,d@e.f",
         ] {
             assert!(EmailAddress::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_call_brings_no_address_or_one_that_mails_can_go_to() {
+        let longest = format!("{}@{}.example", "a".repeat(64), "b.".repeat(90) + "b");
+        assert_eq!(longest.len(), 254);
+        for good in [
+            "",
+            "ada@example.com",
+            "ada+1@mail.example.com",
+            "ada@m\u{fc}ller.example",
+            &longest,
+        ] {
+            assert_eq!(EmailAddress::check(good), Ok(()), "{good}");
+        }
+        let too_long = longest.replace(".example", ".examples");
+        for bad in [
+            " ",
+            "postmaster",
+            "ada@example.com.",
+            "ada@example.com\nBcc: eve@example.com",
+            "ada@example.com\r\n",
+            "ada@example.com, eve@example.com",
+            "ada@example.com;eve@example.com",
+            "Ada <ada@example.com>",
+            &too_long,
+        ] {
+            assert!(EmailAddress::check(bad).is_err(), "{bad:?}");
         }
     }
 }

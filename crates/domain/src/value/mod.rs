@@ -12,8 +12,8 @@ mod quantity;
 mod text;
 mod timestamp;
 
-pub use character::{Fault, is_hidden};
-pub(crate) use character::{no_controls, no_controls_in_lines};
+pub(crate) use character::no_controls_in_lines;
+pub use character::{Fault, is_hidden, no_controls};
 pub use code::{
     ActionCode, EndpointCode, OperationCode, StateCode, StatusCode, TemplateName, TransitionCode,
     WorkflowCode,

@@ -1,6 +1,9 @@
 //! Who asks for something.
 
-use waymark_domain::actor::{Actor, ActorKind};
+use waymark_domain::{
+    actor::{Actor, ActorKind},
+    value::{ActorId, Invalid, no_controls},
+};
 
 use super::violations::{Noted, Path, Violations};
 use crate::v1;
@@ -30,8 +33,29 @@ pub fn actor_to_wire(actor: &Actor) -> v1::Actor {
     }
 }
 
-/// Reads an actor; a call that states none is an integration's.
+/// Reads the actor of a call; one that states none is an integration's. No caller is Waymark itself, and an id stands on
+/// one line.
 pub(crate) fn read_actor(
+    found: &mut Violations,
+    at: Path<'_>,
+    actor: Option<v1::Actor>,
+) -> Result<Actor, Noted> {
+    let is_system = |actor: &v1::Actor| actor.kind() == v1::ActorKind::System;
+    let kind = if actor.as_ref().is_some_and(is_system) {
+        let expected = "a user, an integration or a customer: the system is Waymark itself";
+        Err(found.note(at.field("kind"), Invalid::Malformed { expected }))
+    } else {
+        Ok(())
+    };
+    let actor = read_recorded_actor(found, at, actor)?;
+    let id = one_line(found, at.field("id"), &actor.id);
+    let on_behalf_of = one_line(found, at.field("on_behalf_of"), &actor.on_behalf_of);
+    kind.and(id).and(on_behalf_of)?;
+    Ok(actor)
+}
+
+/// Reads an actor as it was recorded, perhaps by an older version, and is sent back.
+pub(crate) fn read_recorded_actor(
     found: &mut Violations,
     at: Path<'_>,
     actor: Option<v1::Actor>,
@@ -60,4 +84,8 @@ pub(crate) fn read_actor(
         on_behalf_of: on_behalf_of?,
         roles: roles?,
     })
+}
+
+fn one_line(found: &mut Violations, at: Path<'_>, id: &ActorId) -> Result<(), Noted> {
+    found.check(at, no_controls(id.as_str()))
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use waymark_domain::{
     order::{Customer, LINES_MAX, NewLine, NewOrder},
-    value::{Attributes, Invalid, Money, Quantity, WorkflowCode},
+    value::{Attributes, EmailAddress, Invalid, Money, Quantity, Text, WorkflowCode},
 };
 
 use super::{
@@ -225,8 +225,13 @@ fn read_customer(
         guest,
     } = customer;
     let id = found.text(at.field("id"), &id);
-    let email = found.text(at.field("email"), &email);
+    let email: Result<Text<320>, _> = found.text(at.field("email"), &email);
+    // What is no text has been noted already.
+    let address = email.as_ref().map_or(Ok(()), |email| {
+        found.check(at.field("email"), EmailAddress::check(email.as_str()))
+    });
     let name = found.text(at.field("name"), &name);
+    address?;
     Ok(Customer {
         id: id?,
         email: email?,

@@ -9,7 +9,7 @@ use waymark_domain::{
 };
 
 use super::{
-    actor::read_actor,
+    actor::read_recorded_actor,
     instant::lower_bound,
     mask::Mask,
     violations::{Noted, Path, Violations},
@@ -135,7 +135,7 @@ fn hold(found: &mut Violations, at: Path<'_>, hold: v1::Hold) -> Result<Hold, No
     } = hold;
     let id = found.text(at.field("id"), &id);
     let reason = found.text(at.field("reason"), &reason);
-    let placed_by = read_actor(found, at.field("placed_by"), placed_by);
+    let placed_by = read_recorded_actor(found, at.field("placed_by"), placed_by);
     let place_time = lower_bound(found, at.field("place_time"), place_time);
     let expire_time = lower_bound(found, at.field("expire_time"), expire_time);
     let status = found.optional(at.field("status"), &status);

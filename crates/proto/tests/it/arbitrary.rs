@@ -33,21 +33,18 @@ where
 }
 
 const LABEL: &str = "[A-Za-zäöü][ -~äöü]{0,30}";
+const ONE_LINE: &str = "[ -~äöü€]{0,40}";
 const LINES_OF_TEXT: &str = "[ -~äöü€\n\t]{0,40}";
 const ASCII: &str = "[!-~]{1,40}";
 const STORE_VIEW: &str = "[A-Za-z0-9_-]{1,32}";
 
+/// Somebody who may call.
 pub(crate) fn actor() -> impl Strategy<Value = Actor> {
-    let kinds = [
-        ActorKind::User,
-        ActorKind::Integration,
-        ActorKind::Customer,
-        ActorKind::System,
-    ];
+    let kinds = [ActorKind::User, ActorKind::Integration, ActorKind::Customer];
     (
         prop::sample::select(kinds.to_vec()),
-        text(LINES_OF_TEXT),
-        text(LINES_OF_TEXT),
+        text(ONE_LINE),
+        text(ONE_LINE),
         collection::vec(text(ASCII), 0..4),
     )
         .prop_map(|(kind, id, on_behalf_of, roles)| Actor {
@@ -219,7 +216,7 @@ pub(crate) fn transition() -> impl Strategy<Value = Transition> {
 fn customer() -> impl Strategy<Value = Customer> {
     let texts = (
         text(LINES_OF_TEXT),
-        text(LINES_OF_TEXT),
+        text("([a-z]{1,9}@[a-z]{1,9}\\.example)?"),
         text(LINES_OF_TEXT),
     );
     (texts, any::<bool>()).prop_map(|((id, email, name), guest)| Customer {

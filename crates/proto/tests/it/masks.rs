@@ -125,6 +125,15 @@ fn an_order_that_was_read_can_be_sent_back() {
     // With a mask only what it names counts; of lines, what is said to be done with them.
     let patch = update(wire.clone(), Some(named(&["store_view"])));
     assert_eq!(patch.stated, None);
+    // Who placed a hold may be somebody who could not call today.
+    let mut older = wire.clone();
+    older.holds[0].placed_by = Some(v1::Actor {
+        kind: v1::ActorKind::System.into(),
+        id: "two\nlines".to_owned(),
+        ..Default::default()
+    });
+    let said = stated(update(older, None));
+    assert_eq!(said.holds[0].placed_by.id.as_str(), "two\nlines");
     let said = stated(update(wire, Some(named(&["lines"]))));
     let expected = Stated {
         lines: vec![done],

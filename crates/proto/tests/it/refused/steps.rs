@@ -9,7 +9,9 @@ use waymark_proto::{
     v1,
 };
 
-use super::{CODE, INSTANT, MONEY, NUL, QUANTITY, STORE_VIEW, VISIBLE, check, text, texts};
+use super::{
+    CODE, INSTANT, LINE_BREAK, MONEY, NUL, QUANTITY, STORE_VIEW, VISIBLE, check, text, texts,
+};
 use crate::sample::default_workflow;
 
 fn create(order: v1::Order) -> Result<ParsedStep, InvalidRequest> {
@@ -107,6 +109,60 @@ fn common_fields_of_mutations() {
             ("metadata", "must have at most 4096 bytes in all, has 4097"),
             ("actor.roles", "must have at most 64 entries, has 65"),
         ],
+    );
+}
+
+#[test]
+fn no_caller_is_the_system_or_has_lines_for_a_name() {
+    let by = |actor: v1::Actor| {
+        hold(v1::HoldOrderRequest {
+            actor: Some(actor),
+            ..Default::default()
+        })
+    };
+    let system = "must be a user, an integration or a customer: the system is Waymark itself";
+    check(
+        by(v1::Actor {
+            kind: v1::ActorKind::System.into(),
+            id: "x".repeat(129),
+            ..Default::default()
+        }),
+        &[
+            ("actor.kind", system),
+            ("actor.id", "must have at most 128 bytes in all, has 129"),
+        ],
+    );
+    check(
+        by(v1::Actor {
+            id: text("\nann"),
+            on_behalf_of: text("\nbob"),
+            ..Default::default()
+        }),
+        &[("actor.id", LINE_BREAK), ("actor.on_behalf_of", LINE_BREAK)],
+    );
+}
+
+#[test]
+fn customers_have_no_address_or_one_that_mails_can_go_to() {
+    let with = |email: &str| {
+        create(v1::Order {
+            customer: Some(v1::Customer {
+                email: text(email),
+                ..Default::default()
+            }),
+            ..Default::default()
+        })
+    };
+    for email in ["", "ada@example.org"] {
+        assert!(with(email).is_ok(), "{email}");
+    }
+    let address = "must be an address such as warehouse@example.com";
+    for email in ["postmaster", "ada@example.org.", "a@b.example, c@d.example"] {
+        check(with(email), &[("order.customer.email", address)]);
+    }
+    check(
+        with("\nada@example.org"),
+        &[("order.customer.email", LINE_BREAK)],
     );
 }
 
