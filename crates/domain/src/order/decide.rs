@@ -4,7 +4,7 @@
 use super::{
     Action, Command, Context, Credits, Moment, NewOrder, Order, Rejection, Standing, Wait, cascade,
     draft::Draft,
-    holding,
+    hint, holding,
     operation::{self, Asked},
     timer,
     transition::{self, Closed},
@@ -45,7 +45,8 @@ pub fn create_within(
 ) -> Result<Vec<Entry>, Rejection> {
     let moment = moment.into();
     let now = moment.time;
-    let standing = start(graph.workflow(), new)?;
+    let standing = start(graph.workflow(), new)
+        .map_err(|rejection| hint::at_start(graph.workflow(), new, rejection))?;
     let order = Order {
         workflow: new.workflow.clone(),
         id: new.id.clone(),
@@ -123,7 +124,7 @@ pub fn decide_within(
     );
     let decided = carry_out(&mut draft, command);
     draft.within_budget()?;
-    decided?;
+    decided.map_err(|rejection| hint::on_step(&draft, &command.action, rejection))?;
     Ok(draft.entries)
 }
 

@@ -18,6 +18,9 @@ mod draft;
 mod evolve;
 #[cfg(test)]
 mod guard_tests;
+mod hint;
+#[cfg(test)]
+mod hint_tests;
 mod hold;
 mod holding;
 mod line;
@@ -50,6 +53,7 @@ pub use credit::Credits;
 pub use customer::Customer;
 pub use decide::{available, available_within, create, create_within, decide, decide_within};
 pub use evolve::{evolve, replay};
+pub use hint::{Hint, When};
 pub use hold::Hold;
 pub use line::{Line, NewLine};
 pub use moment::Moment;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{FixedField, Hold, Standing};
+use super::{FixedField, Hint, Hold, Standing};
 use crate::{
     guard::EvaluationError,
     value::{
@@ -278,6 +278,14 @@ pub enum Rejection {
         /// What is wrong with it.
         problem: Invalid,
     },
+    /// A refusal with where the caller should have gone instead.
+    #[error("{rejection}; {hint}")]
+    Hinting {
+        /// The refusal.
+        rejection: Box<Self>,
+        /// Where to go.
+        hint: Hint,
+    },
     /// An update states fields that it cannot change, and not as they are.
     #[error("{}", list_of(.fields, "; "))]
     FieldsFixed {
@@ -363,6 +371,17 @@ fn newest(holds: &[Hold]) -> String {
 }
 
 impl Rejection {
+    /// The same refusal with where the caller should have gone, if that is known.
+    pub(super) fn hinting(self, hint: Option<Hint>) -> Self {
+        match hint {
+            Some(hint) => Self::Hinting {
+                rejection: Box::new(self),
+                hint,
+            },
+            None => self,
+        }
+    }
+
     /// The reason as the contract writes it.
     pub fn reason(&self) -> &'static str {
         match self {
@@ -399,6 +418,7 @@ impl Rejection {
             Self::RefundUnclear { .. } | Self::Field { .. } | Self::FieldsFixed { .. } => {
                 "FIELD_INVALID"
             }
+            Self::Hinting { rejection, .. } => rejection.reason(),
         }
     }
 }

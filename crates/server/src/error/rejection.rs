@@ -147,6 +147,7 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::TransitionNotFound { transition } => problem.with("transition", transition),
         Rejection::HoldNotFound { hold } => problem.with("hold", hold),
         Rejection::LineNotFound { line } => problem.with("line", line),
+        Rejection::Hinting { rejection, .. } => particulars(problem, rejection),
         Rejection::OrderNotHeld
         | Rejection::NothingDue
         | Rejection::Field { .. }

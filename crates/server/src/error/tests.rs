@@ -10,7 +10,7 @@ use waymark_domain::{
     actor::Actor,
     delivery::DeliveryId,
     guard::EvaluationError,
-    order::{Fixed, FixedField, Hold, NotHere, Rejection, Standing},
+    order::{Fixed, FixedField, Hint, Hold, NotHere, Rejection, Standing, When},
     value::{
         Invalid, LineId, Money, OrderId, Quantity, Reason as HoldReason, RequestId, Role, Timestamp,
     },
@@ -193,6 +193,17 @@ fn rejections() -> Vec<Rejection> {
         Rejection::StatusNotFound { status: status() },
         Rejection::OperationNotFound {
             operation: Longest::code(),
+        },
+        Rejection::Hinting {
+            rejection: Box::new(Rejection::TransitionNotAllowed {
+                from_state: state(),
+                from_status: status(),
+                allowed: Longest::codes(2_000),
+            }),
+            hint: Hint::NoCall {
+                transition: Longest::code(),
+                when: When::Recorded(Longest::codes(100)),
+            },
         },
         Rejection::HoldNotFound {
             hold: Longest::id(),

@@ -1,0 +1,280 @@
+//! Where a caller should have gone instead: a clause behind the refusal of a name that is something else, or of a target
+//! that no call reaches.
+
+use std::fmt::Display;
+
+use super::{Action, NewOrder, Rejection, Standing, Target, draft::Draft, transition::leaves};
+use crate::{
+    value::{OperationCode, StateCode, StatusCode, TransitionCode, nearest},
+    workflow::{Category, Transition, Trigger, Workflow},
+};
+
+/// How many codes a clause lists.
+const LISTED_MAX: usize = 8;
+/// How much of a guard a clause shows, in characters.
+const GUARD_CHARACTERS_MAX: usize = 100;
+
+/// Where a caller should have gone.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Hint {
+    /// An operation was named as something else.
+    #[error("{0} is an operation: use RecordOperation")]
+    Operation(OperationCode),
+    /// A transition was named as an operation.
+    #[error("{0} is a transition: use TransitionOrder")]
+    Transition(TransitionCode),
+    /// A state was named as a transition, or as a status.
+    #[error("{0} is a state")]
+    State(StateCode),
+    /// A status was named as a transition, or as a state.
+    #[error("{status} is a status{}", of(.states))]
+    Status {
+        /// The status.
+        status: StatusCode,
+        /// The states that it belongs to.
+        states: Vec<StateCode>,
+    },
+    /// Orders are put on hold by a call of its own.
+    #[error("use HoldOrder to put an order on hold")]
+    Hold,
+    /// Holds end by a call of its own.
+    #[error("use ReleaseOrder to end a hold")]
+    Release,
+    /// Another code is nearly the same.
+    #[error("did you mean {0}?")]
+    Nearest(String),
+    /// What can be recorded, the nearest code first.
+    #[error("the operations are {}", some(.0))]
+    Operations(Vec<OperationCode>),
+    /// The status belongs to these states.
+    #[error("it belongs to {}", some(.0))]
+    BelongsTo(Vec<StateCode>),
+    /// The status of a new order belongs to these states, and none was named.
+    #[error("an order without a state begins in the initial one, and the status belongs to {}", some(.0))]
+    NoState(Vec<StateCode>),
+    /// A transition leads there that no call takes.
+    #[error("{transition} leads there {when}")]
+    NoCall {
+        /// The transition.
+        transition: TransitionCode,
+        /// When it is taken.
+        when: When,
+    },
+}
+
+/// When a transition is taken that no call takes.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum When {
+    /// As soon as one of these operations is recorded.
+    #[error("when one of these is recorded: {}", some(.0))]
+    Recorded(Vec<OperationCode>),
+    /// As soon as the guard holds; empty for at once.
+    #[error("by itself{}", as_soon_as(.0))]
+    Holds(String),
+    /// When its time has come.
+    #[error("by time")]
+    Due,
+}
+
+/// Adds to the refusal of a new order where its caller should have gone.
+pub(super) fn at_start(workflow: &Workflow, new: &NewOrder, rejection: Rejection) -> Rejection {
+    let hint = match &rejection {
+        Rejection::StatusNotInState { status, .. } if new.state.is_none() => {
+            belongs_to(workflow, status).map(Hint::NoState)
+        }
+        rejection => of_name(workflow, rejection),
+    };
+    rejection.hinting(hint)
+}
+
+/// Adds to the refusal of a step where its caller should have gone.
+pub(super) fn on_step(draft: &Draft<'_>, action: &Action, rejection: Rejection) -> Rejection {
+    let hint = match (&rejection, action) {
+        (Rejection::TransitionNotAllowed { .. }, Action::Transition(target)) => {
+            of_target(draft.workflow(), &draft.order.standing, target)
+        }
+        (rejection, _) => of_name(draft.workflow(), rejection),
+    };
+    rejection.hinting(hint)
+}
+
+/// What is to be said about a name that is not there, or not where it was looked for.
+fn of_name(workflow: &Workflow, rejection: &Rejection) -> Option<Hint> {
+    match rejection {
+        Rejection::TransitionNotFound { transition } => {
+            no_transition(workflow, transition.as_str())
+        }
+        Rejection::OperationNotFound { operation } => no_operation(workflow, operation.as_str()),
+        Rejection::StateNotFound { state } => {
+            let states = workflow.states.iter().map(|state| state.code.as_str());
+            status(workflow, state.as_str()).or_else(|| near(state.as_str(), states))
+        }
+        Rejection::StatusNotFound { status } => {
+            let statuses = workflow.statuses.iter().map(|status| status.code.as_str());
+            state(workflow, status.as_str()).or_else(|| near(status.as_str(), statuses))
+        }
+        Rejection::StatusNotInState { status, .. } => {
+            belongs_to(workflow, status).map(Hint::BelongsTo)
+        }
+        // Others say themselves what stands in the way.
+        _ => None,
+    }
+}
+
+fn no_transition(workflow: &Workflow, code: &str) -> Option<Hint> {
+    let mut operations = workflow.operations.iter();
+    let operation = operations.find(|operation| operation.code.as_str() == code);
+    let transitions = workflow.transitions.iter();
+    let transitions = transitions.map(|transition| transition.code.as_str());
+    hold(workflow, code)
+        .or_else(|| operation.map(|operation| Hint::Operation(operation.code.clone())))
+        .or_else(|| state(workflow, code))
+        .or_else(|| status(workflow, code))
+        .or_else(|| near(code, transitions))
+}
+
+fn no_operation(workflow: &Workflow, code: &str) -> Option<Hint> {
+    let mut transitions = workflow.transitions.iter();
+    let transition = transitions.find(|transition| transition.code.as_str() == code);
+    let operations = workflow.operations.iter();
+    let mut codes: Vec<_> = operations.map(|operation| operation.code.clone()).collect();
+    let near = nearest(code, codes.iter().map(OperationCode::as_str)).map(str::to_owned);
+    // The order of the others stays.
+    codes.sort_by_key(|code| Some(code.as_str()) != near.as_deref());
+    hold(workflow, code)
+        .or_else(|| transition.map(|transition| Hint::Transition(transition.code.clone())))
+        .or_else(|| (!codes.is_empty()).then_some(Hint::Operations(codes)))
+}
+
+/// What is meant by words that other systems have for holds.
+fn hold(workflow: &Workflow, code: &str) -> Option<Hint> {
+    workflow.held_state()?;
+    match code {
+        "hold" | "on_hold" => Some(Hint::Hold),
+        "release" | "unhold" => Some(Hint::Release),
+        _ => None,
+    }
+}
+
+fn state(workflow: &Workflow, code: &str) -> Option<Hint> {
+    let mut states = workflow.states.iter();
+    let state = states.find(|state| state.code.as_str() == code)?;
+    Some(Hint::State(state.code.clone()))
+}
+
+fn status(workflow: &Workflow, code: &str) -> Option<Hint> {
+    let mut statuses = workflow.statuses.iter();
+    let status = statuses.find(|status| status.code.as_str() == code)?;
+    Some(Hint::Status {
+        status: status.code.clone(),
+        states: workflow.states_of(&status.code).cloned().collect(),
+    })
+}
+
+fn near<'a>(code: &str, codes: impl Iterator<Item = &'a str>) -> Option<Hint> {
+    nearest(code, codes).map(|code| Hint::Nearest(code.to_owned()))
+}
+
+fn belongs_to(workflow: &Workflow, status: &StatusCode) -> Option<Vec<StateCode>> {
+    let owners: Vec<_> = workflow.states_of(status).cloned().collect();
+    (!owners.is_empty()).then_some(owners)
+}
+
+/// What is to be said about a target that no call reaches from here.
+fn of_target(workflow: &Workflow, from: &Standing, target: &Target) -> Option<Hint> {
+    let (state, status) = match target {
+        Target::Transition { .. } => return None,
+        Target::Status(status) => (None, Some(status)),
+        Target::State(state) => (Some(state), None),
+        Target::Standing(state, status) => (Some(state), Some(status)),
+        Target::KeepStatus(state) => (Some(state), Some(&from.status)),
+    };
+    if is_for_holds(workflow, state, status) {
+        return Some(Hint::Hold);
+    }
+    let leads = |transition: &&Transition| {
+        let default = || workflow.default_status(&transition.to_state);
+        let lands = transition.to_status.as_ref().or_else(default);
+        let stays = transition.to_state == from.state && lands == Some(&from.status);
+        let fits = state.is_none_or(|state| transition.to_state == *state)
+            && status.is_none_or(|status| lands == Some(status));
+        fits && !stays && leaves(transition, from)
+    };
+    workflow.transitions.iter().filter(leads).find_map(no_call)
+}
+
+/// Whether only a hold leads to the target.
+fn is_for_holds(
+    workflow: &Workflow,
+    state: Option<&StateCode>,
+    status: Option<&StatusCode>,
+) -> bool {
+    let is_held = |code: &StateCode| {
+        workflow
+            .state(code)
+            .is_some_and(|state| state.category == Category::Held)
+    };
+    match (state, status) {
+        (Some(state), _) => is_held(state),
+        (None, Some(status)) => {
+            let mut owners = workflow.states_of(status).peekable();
+            owners.peek().is_some() && owners.all(is_held)
+        }
+        (None, None) => false,
+    }
+}
+
+/// When a transition is taken that no call takes; none for those that calls take.
+fn no_call(transition: &Transition) -> Option<Hint> {
+    let when = match &transition.trigger {
+        Trigger::Manual => return None,
+        Trigger::OnOperations(operations) => When::Recorded(operations.clone()),
+        Trigger::Automatic => When::Holds(match &transition.guard {
+            Some(guard) => cut(&guard.to_string()),
+            None => String::new(),
+        }),
+        Trigger::After(_) | Trigger::At(_) => When::Due,
+    };
+    Some(Hint::NoCall {
+        transition: transition.code.clone(),
+        when,
+    })
+}
+
+/// The beginning of a guard, on one line.
+fn cut(guard: &str) -> String {
+    let mut characters = guard.chars().map(|c| if c.is_control() { ' ' } else { c });
+    let mut text: String = characters.by_ref().take(GUARD_CHARACTERS_MAX).collect();
+    if characters.next().is_some() {
+        text.push_str("...");
+    }
+    text
+}
+
+fn as_soon_as(guard: &str) -> String {
+    if guard.is_empty() {
+        return String::new();
+    }
+    format!(", as soon as {guard}")
+}
+
+fn of(states: &[StateCode]) -> String {
+    if states.is_empty() {
+        return String::new();
+    }
+    format!(", of {}", some(states))
+}
+
+/// A list of codes, as many as a clause has room for.
+fn some<T: Display>(codes: &[T]) -> String {
+    let listed: Vec<String> = codes
+        .iter()
+        .take(LISTED_MAX)
+        .map(ToString::to_string)
+        .collect();
+    let mut text = listed.join(", ");
+    if codes.len() > LISTED_MAX {
+        text.push_str(", ...");
+    }
+    text
+}
