@@ -202,13 +202,6 @@ async fn every_filter_picks_its_orders(backend: Backend) {
             },
             "",
         ),
-        (
-            v1::OrderFilter {
-                statuses: list(&["no_such_status"]),
-                ..none()
-            },
-            "",
-        ),
     ] {
         assert_eq!(
             ids(&shop, request(&shop, filter.clone())).await.join(" "),

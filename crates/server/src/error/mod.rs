@@ -9,6 +9,7 @@ mod problem;
 mod reason;
 mod refusal;
 mod rejection;
+mod unknown;
 
 use std::sync::Arc;
 
@@ -24,6 +25,7 @@ use waymark_proto::{invalid::InvalidRequest, v1};
 pub(crate) use foreign::{explain, explained};
 pub(crate) use problem::Problem;
 pub use reason::Reason;
+pub use unknown::{NameKind, UnknownName};
 
 use crate::{
     committer::SubmitError,
@@ -44,6 +46,9 @@ pub enum Error {
     /// The resume token cannot be followed.
     #[error("the resume token cannot be followed")]
     ResumeToken(#[from] TokenError),
+    /// A filter names what is not there.
+    #[error(transparent)]
+    UnknownName(#[from] UnknownName),
     /// No stream can be added.
     #[error(transparent)]
     StreamLimit(#[from] StreamLimit),
@@ -207,6 +212,7 @@ impl Error {
             Self::Invalid(_)
             | Self::PageToken(_)
             | Self::ResumeToken(_)
+            | Self::UnknownName(_)
             | Self::StreamLimit(_)
             | Self::ComputationLimit
             | Self::ReadLimit
@@ -280,6 +286,7 @@ impl From<Error> for Problem {
                 Self::of_field(Reason::PageTokenInvalid, "page_token", invalid.to_string())
             }
             Error::ResumeToken(error) => of_resume_token(error),
+            Error::UnknownName(name) => unknown::problem(&name),
             Error::StreamLimit(limit) => {
                 Self::new(Reason::StreamLimit, limit.to_string()).with("max", &limit.max)
             }

@@ -435,6 +435,11 @@ fn errors() -> Vec<Error> {
             pending: vec!["secret".to_owned()],
         }),
         Error::from(persistence::Error::Busy),
+        Error::UnknownName(UnknownName {
+            kind: NameKind::Status,
+            code: "c".repeat(32),
+            nearest: Some("c".repeat(32)),
+        }),
         Error::ComputationLimit,
         Error::ReadLimit,
         Error::TrialLimit(TrialLimit { max: usize::MAX }),

@@ -12,6 +12,7 @@ use waymark_proto::{
     v1::{self, history_service_server::HistoryService},
 };
 
+use super::names;
 use crate::{
     App, Error,
     committer::SubmitError,
@@ -86,6 +87,9 @@ impl Service {
 
     async fn stream(&self, call: StreamHistory) -> Result<Watcher, Error> {
         let (place, store) = (self.app.log().enter()?, self.app.store());
+        if call.resume_token.is_none() {
+            self.check(&call.filter).await?;
+        }
         // The end first: what is written while the beginning is looked up comes after it.
         let end = history::from_now(store).await?;
         let start = match call.resume_token {
@@ -98,6 +102,10 @@ impl Service {
 
     async fn watch(&self, call: WatchHistory) -> Result<Watcher, Error> {
         let (place, store) = (self.app.log().enter()?, self.app.store());
+        match call.start {
+            WatchFrom::Now | WatchFrom::Beginning => self.check(&call.filter).await?,
+            WatchFrom::Token(_) => {}
+        }
         let start = match call.start {
             WatchFrom::Now => history::from_now(store).await?,
             WatchFrom::Beginning => history::from_beginning(store).await?,
@@ -110,6 +118,17 @@ impl Service {
         };
         let reading = Reading::Following(call.checkpoint_interval);
         Ok(self.watcher(place, start, (partitions, call.filter), reading))
+    }
+
+    /// Refuses names that nothing has. Streams that go on with a token are not asked: what their filter names may have
+    /// gone since they began, and that ends no stream.
+    async fn check(&self, filter: &HistoryFilter) -> Result<(), Error> {
+        if filter.workflows.is_empty() && filter.statuses.is_empty() {
+            return Ok(());
+        }
+        let named: Vec<_> = filter.workflows.iter().cloned().collect();
+        let searched = names::workflows(self.app.bulk(), &named).await?;
+        names::statuses(&searched, &filter.statuses)
     }
 
     fn watcher(

@@ -4,6 +4,7 @@ pub mod action;
 mod definition;
 mod fit;
 pub mod history;
+mod names;
 pub mod order;
 pub mod state;
 pub mod status;

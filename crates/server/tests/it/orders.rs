@@ -503,11 +503,14 @@ async fn lists_are_filtered_and_paged() {
         ..Default::default()
     };
     assert_eq!(ids(&mut orders, list(returning)).await, ["2"]);
-    let nothing = v1::OrderFilter {
+    let nowhere = v1::OrderFilter {
         states: vec!["no_such_state".to_owned()],
         ..Default::default()
     };
-    assert_eq!(ids(&mut orders, list(nothing)).await, Vec::<String>::new());
+    assert_eq!(
+        reason(&orders.list_orders(list(nowhere)).await.unwrap_err()),
+        "STATE_NOT_FOUND"
+    );
     let newest = v1::ListOrdersRequest {
         order_by: "update_time desc".to_owned(),
         ..list(v1::OrderFilter::default())

@@ -4,8 +4,7 @@ use prost::Message;
 use waymark_domain::{
     delivery::{Delivery, DeliveryState},
     history::Destination,
-    value::{ActorId, WorkflowCode},
-    workflow::Refusal,
+    value::ActorId,
 };
 use waymark_persistence::{
     Account, Answered, ChangeMode, DeliveryCursor, DeliveryQuery, LedgerCall, LedgerRefusal,
@@ -19,7 +18,7 @@ use waymark_proto::{
 };
 
 use super::{answer, ledger_call};
-use crate::{App, Error, page};
+use crate::{App, Error, page, services::names};
 
 /// What the tokens of this list are made for.
 const KIND: &str = "deliveries";
@@ -207,7 +206,9 @@ async fn query(app: &App, filter: DeliveryFilter) -> Result<DeliveryQuery, Error
         actions,
         endpoints,
     } = filter;
-    check(app, &workflows).await?;
+    if !workflows.is_empty() {
+        names::workflows(app.bulk(), &workflows).await?;
+    }
     // Where orders are given, one workflow is.
     let orders = workflows.iter().flat_map(|workflow| {
         let ids = order_ids.iter();
@@ -222,21 +223,4 @@ async fn query(app: &App, filter: DeliveryFilter) -> Result<DeliveryQuery, Error
         actions,
         endpoints,
     })
-}
-
-async fn check(app: &App, workflows: &[WorkflowCode]) -> Result<(), Error> {
-    if workflows.is_empty() {
-        return Ok(());
-    }
-    let all = app.bulk().workflows().await?;
-    let known = |code: &&WorkflowCode| {
-        all.iter()
-            .any(|published| published.record.workflow.code == **code)
-    };
-    match workflows.iter().find(|code| !known(code)) {
-        None => Ok(()),
-        Some(unknown) => Err(Error::from(Refusal::WorkflowNotFound {
-            workflow: unknown.clone(),
-        })),
-    }
 }

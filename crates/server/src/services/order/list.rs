@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, btree_map::Entry};
 use waymark_domain::{
     order::{Order, Standing},
     value::{StoreView, WorkflowCode},
-    workflow::{Assignment, Category, Refusal, Workflow},
+    workflow::{Assignment, Category, Workflow},
 };
 use waymark_persistence::{Direction, OrderCursor, OrderQuery, OrderSort, SortKey};
 use waymark_proto::{
@@ -13,7 +13,7 @@ use waymark_proto::{
     v1,
 };
 
-use super::super::definition;
+use super::super::{definition, names};
 use crate::{App, Error, page};
 
 /// What the tokens of this list are made for.
@@ -132,22 +132,19 @@ async fn standings(
         || !filter.statuses.is_empty()
         || filter.held.is_some()
         || filter.visible_on_storefront.is_some();
-    if workflows.is_empty() && !asks {
+    if workflows.is_empty() && filter.return_statuses.is_empty() && !asks {
         return Ok(None);
     }
-    let all = app.bulk().workflows().await?;
-    let known = |code: &WorkflowCode| {
-        all.iter()
-            .any(|published| published.record.workflow.code == *code)
-    };
-    if let Some(unknown) = workflows.iter().find(|code| !known(code)) {
-        return Err(Error::from(Refusal::WorkflowNotFound {
-            workflow: unknown.clone(),
-        }));
+    let searched = names::workflows(app.bulk(), workflows).await?;
+    names::states(&searched, &filter.states)?;
+    names::statuses(
+        &searched,
+        filter.statuses.iter().chain(&filter.return_statuses),
+    )?;
+    if !asks {
+        return Ok(None);
     }
-    let searched = all.iter().map(|published| &published.record.workflow);
-    let searched =
-        searched.filter(|workflow| workflows.is_empty() || workflows.contains(&workflow.code));
+    let searched = searched.iter().map(|published| &published.record.workflow);
     let pairs = searched.flat_map(|workflow| {
         let wanted = workflow
             .assignments
@@ -161,7 +158,7 @@ async fn standings(
             (workflow.code.clone(), standing)
         })
     });
-    Ok(asks.then(|| pairs.collect()))
+    Ok(Some(pairs.collect()))
 }
 
 fn wants(filter: &OrderFilter, workflow: &Workflow, pair: &Assignment) -> bool {

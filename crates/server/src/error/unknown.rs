@@ -1,0 +1,48 @@
+//! What clients are told about a filter that names what is not there.
+
+use super::{Problem, Reason};
+
+/// What a filter names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// A workflow.
+    Workflow,
+    /// A state of the workflows asked for.
+    State,
+    /// A status of the workflows asked for.
+    Status,
+}
+
+/// A name in a filter that none of the workflows asked for has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}", absent(*kind, code), meant(nearest.as_deref()))]
+pub struct UnknownName {
+    /// What it should be the name of.
+    pub kind: NameKind,
+    /// The name.
+    pub code: String,
+    /// The name that is there and most like it, if any is.
+    pub nearest: Option<String>,
+}
+
+fn absent(kind: NameKind, code: &str) -> String {
+    match kind {
+        NameKind::Workflow => format!("there is no workflow {code}"),
+        NameKind::State => format!("no workflow asked for has a state {code}"),
+        NameKind::Status => format!("no workflow asked for has a status {code}"),
+    }
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+}
+
+/// Why the filter is refused.
+pub(super) fn problem(unknown: &UnknownName) -> Problem {
+    let (reason, key) = match unknown.kind {
+        NameKind::Workflow => (Reason::WorkflowNotFound, "workflow"),
+        NameKind::State => (Reason::StateNotFound, "state"),
+        NameKind::Status => (Reason::StatusNotFound, "status"),
+    };
+    Problem::new(reason, unknown.to_string()).with(key, &unknown.code)
+}
