@@ -1,6 +1,6 @@
 //! Settings of what leads out of the house.
 
-use std::{error::Error, fs};
+use std::{error::Error, fs, io, path::PathBuf};
 
 use waymark_delivery::{
     Password, WebhookSettings,
@@ -10,8 +10,11 @@ use waymark_delivery::{
 
 use super::{
     DispatchSettings, MailSettings, parse,
-    source::{Problem, SettingsError, Values},
+    source::{Noted, Problem, Values},
 };
+
+/// Stands for the server that is not named where what is said about one is checked all the same.
+const ANY_HOST: &str = "localhost";
 
 /// The senders besides the general one, with the keys that name them.
 const SENDERS: [(&str, Identity); 4] = [
@@ -22,18 +25,26 @@ const SENDERS: [(&str, Identity); 4] = [
 ];
 
 /// Reads the settings of deliveries.
-pub(super) fn read(values: &Values) -> Result<DispatchSettings, SettingsError> {
+pub(super) fn read(values: &mut Values) -> Result<DispatchSettings, Noted> {
+    let lease = values.take("dispatch_lease_ms", parse::milliseconds(100));
+    let poll_interval = values.take("dispatch_poll_ms", parse::milliseconds(10));
+    let in_flight_max = values.take("deliveries_in_flight_max", parse::count(1, 10_000));
+    let keep = values.take("deliveries_keep_days", parse::days(36_500));
+    let allowed = values.take("webhooks_allowed", parse::allowed);
+    let https_only = values.take("webhooks_https_only", parse::switch);
+    let mail = mail(values);
+    let nats = nats(values);
     Ok(DispatchSettings {
-        lease: values.take("dispatch_lease_ms", parse::milliseconds(100))?,
-        poll_interval: values.take("dispatch_poll_ms", parse::milliseconds(10))?,
-        in_flight_max: values.take("deliveries_in_flight_max", parse::count(1, 10_000))?,
-        keep: values.take("deliveries_keep_days", parse::days(36_500))?,
+        lease: lease?,
+        poll_interval: poll_interval?,
+        in_flight_max: in_flight_max?,
+        keep: keep?,
         webhooks: WebhookSettings {
-            allowed: values.take("webhooks_allowed", parse::allowed)?,
-            https_only: values.take("webhooks_https_only", parse::switch)?,
+            allowed: allowed?,
+            https_only: https_only?,
         },
-        mail: mail(values)?,
-        nats: nats(values)?,
+        mail: mail?,
+        nats: nats?,
     })
 }
 
@@ -42,69 +53,117 @@ fn refused(error: impl Error + Send + Sync + 'static) -> Problem {
 }
 
 /// A text where empty means none.
-fn given(values: &Values, key: &'static str) -> Result<Option<String>, SettingsError> {
-    values.take(key, |text| {
-        Ok(Some(text.to_owned()).filter(|text| !text.is_empty()))
-    })
+fn given(values: &mut Values, key: &'static str) -> Result<Option<String>, Noted> {
+    values.take(key, parse::optional(|text| Ok(text.to_owned())))
 }
 
 /// The content of a file that a key names, if it does.
-fn file(values: &Values, key: &'static str) -> Result<Option<String>, SettingsError> {
-    let Some(path) = given(values, key)? else {
-        return Ok(None);
-    };
-    let content =
-        fs::read_to_string(path).map_err(|error| values.refuse(key, Problem::File(error)));
-    content.map(Some)
+fn file(values: &mut Values, key: &'static str) -> Result<Option<String>, Noted> {
+    let content = |path: &str| fs::read_to_string(path).map_err(Problem::File);
+    values.take(key, parse::optional(content))
 }
 
-fn mail(values: &Values) -> Result<Option<MailSettings>, SettingsError> {
-    let Some(host) = given(values, "smtp_host")? else {
+/// Changes what is set up so far; where that is refused, notes it and leaves all as it was.
+fn change<T: Clone, E: Error + Send + Sync + 'static>(
+    values: &mut Values,
+    key: &'static str,
+    before: T,
+    change: impl FnOnce(T) -> Result<T, E>,
+) -> T {
+    change(before.clone()).unwrap_or_else(|error| {
+        values.note(key, refused(error));
+        before
+    })
+}
+
+fn mail(values: &mut Values) -> Result<Option<MailSettings>, Noted> {
+    let host = given(values, "smtp_host");
+    let named = host.as_ref().ok().and_then(Option::as_deref);
+    let server = mail_server(values, named);
+    let senders = senders(values, named.is_some());
+    let templates = values.take("mail_templates", parse::optional(directory));
+    let is_on = host?.is_some();
+    let (server, senders, templates) = (server?, senders?, templates?);
+    let settings = senders.map(|senders| MailSettings {
+        server,
+        senders,
+        templates,
+    });
+    Ok(settings.filter(|_| is_on))
+}
+
+/// The server of mails, perhaps without a name.
+fn mail_server(values: &mut Values, host: Option<&str>) -> Result<Server, Noted> {
+    let security = values.take("smtp_security", |text| {
+        text.parse::<Security>().map_err(refused)
+    });
+    let port = values.take("smtp_port", parse::optional(port));
+    let user = given(values, "smtp_user");
+    let password = given(values, "smtp_password");
+    let authorities = file(values, "smtp_ca_file");
+    let name = given(values, "smtp_hello_name");
+    let security = security?;
+    let port = port?.unwrap_or_else(|| security.usual_port());
+    let unnamed = Server::new(ANY_HOST, port, security);
+    let mut server = unnamed.map_err(|error| values.note("smtp_host", refused(error)))?;
+    if let Some(host) = host {
+        server = change(values, "smtp_host", server, |_| {
+            Server::new(host, port, security)
+        });
+    }
+    if let Some(user) = user? {
+        let password = Password::new(password?.unwrap_or_default());
+        server = change(values, "smtp_user", server, |server| {
+            server.with_login(&user, password)
+        });
+    }
+    if let Some(pem) = authorities? {
+        server = change(values, "smtp_ca_file", server, |server| {
+            server.with_authorities(&pem)
+        });
+    }
+    if let Some(name) = name? {
+        server = change(values, "smtp_hello_name", server, |server| {
+            server.with_hello_name(&name)
+        });
+    }
+    Ok(server)
+}
+
+/// Who mails are from; none where no general sender is named, as where mail is off.
+fn senders(values: &mut Values, is_on: bool) -> Result<Option<Senders>, Noted> {
+    let general = values.take("mail_general", mailbox);
+    let others = SENDERS.map(|(key, identity)| (identity, values.take(key, mailbox)));
+    let Some(general) = general? else {
+        if is_on {
+            let expected = "a sender such as `Shop <shop@example.com>`, since mail is on";
+            values.note("mail_general", Problem::Expected(expected));
+        }
         return Ok(None);
     };
-    let security: Security = values.take("smtp_security", |text| text.parse().map_err(refused))?;
-    let port = values.take("smtp_port", |text| match text {
-        "" => Ok(security.usual_port()),
-        text => {
-            let port = parse::count(1, u64::from(u16::MAX))(text)?;
-            Ok(u16::try_from(port).unwrap_or(u16::MAX))
-        }
-    })?;
-    let refuse = |key, error| values.refuse(key, refused(error));
-    let mut server = Server::new(&host, port, security).map_err(|e| refuse("smtp_host", e))?;
-    if let Some(user) = given(values, "smtp_user")? {
-        let password = Password::new(given(values, "smtp_password")?.unwrap_or_default());
-        server = server
-            .with_login(&user, password)
-            .map_err(|e| refuse("smtp_user", e))?;
-    }
-    if let Some(pem) = file(values, "smtp_ca_file")? {
-        server = server
-            .with_authorities(&pem)
-            .map_err(|e| refuse("smtp_ca_file", e))?;
-    }
-    if let Some(name) = given(values, "smtp_hello_name")? {
-        server = server
-            .with_hello_name(&name)
-            .map_err(|e| refuse("smtp_hello_name", e))?;
-    }
-    let general = values.take("mail_general", mailbox)?;
-    let Some(general) = general else {
-        let problem =
-            Problem::Expected("a sender such as `Shop <shop@example.com>`, since mail is on");
-        return Err(values.refuse("mail_general", problem));
-    };
     let mut senders = Senders::new(general);
-    for (key, identity) in SENDERS {
-        if let Some(mailbox) = values.take(key, mailbox)? {
+    for (identity, mailbox) in others {
+        if let Some(mailbox) = mailbox? {
             senders = senders.with(identity, mailbox);
         }
     }
-    Ok(Some(MailSettings {
-        server,
-        senders,
-        templates: given(values, "mail_templates")?.map(Into::into),
-    }))
+    Ok(Some(senders))
+}
+
+fn port(text: &str) -> Result<u16, Problem> {
+    let port = parse::count(1, u64::from(u16::MAX))(text)?;
+    Ok(u16::try_from(port).unwrap_or(u16::MAX))
+}
+
+/// Reads the path of a directory that is there.
+fn directory(text: &str) -> Result<PathBuf, Problem> {
+    let entry = fs::metadata(text).map_err(Problem::Directory)?;
+    if entry.is_dir() {
+        Ok(PathBuf::from(text))
+    } else {
+        let error = io::Error::from(io::ErrorKind::NotADirectory);
+        Err(Problem::Directory(error))
+    }
 }
 
 /// Reads `Name <address>` or an address alone; empty means none.
@@ -120,31 +179,43 @@ fn mailbox(text: &str) -> Result<Option<Mailbox>, Problem> {
     Mailbox::new(name, address).map(Some).map_err(refused)
 }
 
-fn nats(values: &Values) -> Result<Option<Servers>, SettingsError> {
-    let Some(addresses) = given(values, "nats_servers")? else {
-        return Ok(None);
-    };
-    let refuse = |key, error| values.refuse(key, refused(error));
-    let addresses = addresses.split(',').map(str::trim);
-    let mut servers = Servers::new(addresses).map_err(|e| refuse("nats_servers", e))?;
-    let password = |text: Option<String>| Password::new(text.unwrap_or_default());
-    let access = if let Some(credentials) = file(values, "nats_credentials_file")? {
+fn nats(values: &mut Values) -> Result<Option<Servers>, Noted> {
+    let addresses = given(values, "nats_servers");
+    let access = nats_access(values);
+    let authorities = file(values, "nats_ca_file");
+    let addresses = addresses?;
+    let unnamed = Servers::new([ANY_HOST]);
+    let mut servers = unnamed.map_err(|error| values.note("nats_servers", refused(error)))?;
+    if let Some(addresses) = &addresses {
+        servers = change(values, "nats_servers", servers, |_| {
+            Servers::new(addresses.split(',').map(str::trim))
+        });
+    }
+    let access = access?;
+    servers = change(values, "nats_credentials_file", servers, |servers| {
+        servers.with_access(access)
+    });
+    if let Some(pem) = authorities? {
+        servers = change(values, "nats_ca_file", servers, |servers| {
+            servers.with_authorities(&pem)
+        });
+    }
+    Ok(addresses.map(|_| servers))
+}
+
+fn nats_access(values: &mut Values) -> Result<Access, Noted> {
+    let credentials = file(values, "nats_credentials_file");
+    let token = given(values, "nats_token");
+    let name = given(values, "nats_user");
+    let password = given(values, "nats_password");
+    Ok(if let Some(credentials) = credentials? {
         Access::Credentials(Password::new(credentials))
-    } else if let Some(token) = given(values, "nats_token")? {
+    } else if let Some(token) = token? {
         Access::Token(Password::new(token))
-    } else if let Some(name) = given(values, "nats_user")? {
-        let password = password(given(values, "nats_password")?);
+    } else if let Some(name) = name? {
+        let password = Password::new(password?.unwrap_or_default());
         Access::User { name, password }
     } else {
         Access::Anonymous
-    };
-    servers = servers
-        .with_access(access)
-        .map_err(|e| refuse("nats_credentials_file", e))?;
-    if let Some(pem) = file(values, "nats_ca_file")? {
-        servers = servers
-            .with_authorities(&pem)
-            .map_err(|e| refuse("nats_ca_file", e))?;
-    }
-    Ok(Some(servers))
+    })
 }

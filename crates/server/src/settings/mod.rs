@@ -20,7 +20,8 @@ use waymark_persistence::DatabaseUrl;
 pub use base_url::BaseUrl;
 pub use key::{KEYS, Key, table};
 pub use origin::Origin;
-pub use source::{Problem, SettingsError, Sources};
+use source::{Noted, Values};
+pub use source::{Problem, SettingsError, Sources, Wrong};
 
 /// Everything that can be set.
 #[derive(Debug, Clone)]
@@ -142,94 +143,145 @@ pub enum LogFormat {
 }
 
 impl Settings {
-    /// Reads the settings from their sources.
+    /// Reads the settings from their sources. Those of a part that is off are read as well.
     ///
     /// # Errors
-    /// Returns [`SettingsError`] for a file that cannot be read, a key that is not known, or a value that is not valid.
+    /// Returns [`SettingsError`] for a file that cannot be read, and for keys that are not known and values that are not
+    /// valid: all of them at once.
     pub fn read(sources: &Sources) -> Result<Self, SettingsError> {
-        let values = source::Values::collect(sources)?;
-        let database = database(&values)?;
-        let committers = committers(&values, &database)?;
-        Ok(Self {
-            server: server(&values)?,
-            commits: CommitSettings {
-                committers,
-                queue_units_max: values.take("queue_units_max", parse::count(1, 1_000_000))?,
-                batch_steps_max: values.take("batch_steps_max", parse::count(1, 10_000))?,
-            },
-            history: HistorySettings {
-                ring_bytes_max: values.take("history_ring_bytes_max", parse::count(0, 1 << 40))?,
-                poll_interval: values.take("history_poll_ms", parse::milliseconds(10))?,
-                push_interval: values.take("history_push_interval_ms", parse::milliseconds(0))?,
-                streams_max: values.take("history_streams_max", parse::count(1, 1_000_000))?,
-            },
-            dispatch: dispatch::read(&values)?,
-            feeds: FeedSettings {
-                listen: values.take("feeds_listen", parse::optional(parse::address))?,
-                base_url: values.take("feeds_base_url", parse::optional(parse::base_url))?,
-            },
-            log: LogSettings {
-                filter: values.take("log_level", parse::log_filter)?,
-                format: values.take("log_format", parse::log_format)?,
-            },
-            database,
+        Values::read(sources, |values| {
+            let server = server(values);
+            let database = database(values);
+            let commits = commits(values, database.as_ref().ok());
+            let history = history(values);
+            let feeds = feeds(values);
+            let dispatch = dispatch::read(values);
+            let log = log(values);
+            Ok(Self {
+                server: server?,
+                database: database?,
+                commits: commits?,
+                history: history?,
+                dispatch: dispatch?,
+                feeds: feeds?,
+                log: log?,
+            })
         })
     }
 }
 
-fn server(values: &source::Values) -> Result<ServerSettings, SettingsError> {
-    let listen = values.take("listen", parse::address)?;
-    let insecure = values.take("insecure", parse::switch)?;
-    if !listen.ip().is_loopback() && !insecure {
-        return Err(values.refuse("listen", Problem::NotLoopback));
+fn server(values: &mut Values) -> Result<ServerSettings, Noted> {
+    let listen = values.take("listen", parse::address);
+    let insecure = values.take("insecure", parse::switch);
+    if let (Ok(listen), Ok(false)) = (&listen, insecure)
+        && !listen.ip().is_loopback()
+    {
+        values.note("listen", Problem::NotLoopback);
     }
+    let grpc_web_origins = values.take("grpc_web_origins", parse::origins);
+    let default_workflow = values.take("default_workflow", parse::workflow);
+    let preset = values.take("preset", parse::preset);
+    let shutdown_deadline = values.take("shutdown_deadline_ms", parse::milliseconds(0));
+    let cancelled_calls_max = values.take("cancelled_calls_max", parse::count(1, 1_000_000));
     Ok(ServerSettings {
-        listen,
-        grpc_web_origins: values.take("grpc_web_origins", parse::origins)?,
-        default_workflow: values.take("default_workflow", parse::workflow)?,
-        preset: values.take("preset", parse::preset)?,
-        shutdown_deadline: values.take("shutdown_deadline_ms", parse::milliseconds(0))?,
-        cancelled_calls_max: values.take("cancelled_calls_max", parse::count(1, 1_000_000))?,
+        listen: listen?,
+        grpc_web_origins: grpc_web_origins?,
+        default_workflow: default_workflow?,
+        preset: preset?,
+        shutdown_deadline: shutdown_deadline?,
+        cancelled_calls_max: cancelled_calls_max?,
     })
 }
 
-fn database(values: &source::Values) -> Result<waymark_persistence::Settings, SettingsError> {
-    let url: DatabaseUrl = values.take("database_url", parse::database_url)?;
-    let partitions: Option<PartitionCount> = values.take("partitions", parse::partitions)?;
+fn database(values: &mut Values) -> Result<waymark_persistence::Settings, Noted> {
+    let url: Result<DatabaseUrl, _> = values.take("database_url", parse::database_url);
+    let partitions: Result<Option<PartitionCount>, _> =
+        values.take("partitions", parse::partitions);
+    let create_database = values.take("create_database", parse::switch);
+    let read_connections_max = values.take("read_connections_max", parse::count(1, 1000));
+    let write_connections_max = values.take("write_connections_max", parse::count(1, 1000));
+    let mut patience = |key| values.take(key, parse::milliseconds(1));
+    let connect_timeout = patience("connect_timeout_ms");
+    let lock_timeout = patience("lock_timeout_ms");
+    let statement_timeout = patience("statement_timeout_ms");
+    let idle_in_transaction_timeout = patience("idle_in_transaction_timeout_ms");
+    let commit_patience = patience("commit_patience_ms");
     Ok(waymark_persistence::Settings {
-        partitions,
-        create_database: values.take("create_database", parse::switch)?,
-        read_connections_max: values.take("read_connections_max", parse::count(1, 1000))?,
-        write_connections_max: values.take("write_connections_max", parse::count(1, 1000))?,
-        connect_timeout: values.take("connect_timeout_ms", parse::milliseconds(1))?,
-        lock_timeout: values.take("lock_timeout_ms", parse::milliseconds(1))?,
-        statement_timeout: values.take("statement_timeout_ms", parse::milliseconds(1))?,
-        idle_in_transaction_timeout: values
-            .take("idle_in_transaction_timeout_ms", parse::milliseconds(1))?,
-        commit_patience: values.take("commit_patience_ms", parse::milliseconds(1))?,
-        ..waymark_persistence::Settings::new(url)
+        partitions: partitions?,
+        create_database: create_database?,
+        read_connections_max: read_connections_max?,
+        write_connections_max: write_connections_max?,
+        connect_timeout: connect_timeout?,
+        lock_timeout: lock_timeout?,
+        statement_timeout: statement_timeout?,
+        idle_in_transaction_timeout: idle_in_transaction_timeout?,
+        commit_patience: commit_patience?,
+        ..waymark_persistence::Settings::new(url?)
+    })
+}
+
+fn commits(
+    values: &mut Values,
+    database: Option<&waymark_persistence::Settings>,
+) -> Result<CommitSettings, Noted> {
+    let committers = values.take("committers", parse::count(1, 64));
+    if let (Ok(committers), Some(database)) = (committers, database) {
+        check_committers(values, committers, database);
+    }
+    let queue_units_max = values.take("queue_units_max", parse::count(1, 1_000_000));
+    let batch_steps_max = values.take("batch_steps_max", parse::count(1, 10_000));
+    Ok(CommitSettings {
+        committers: committers?,
+        queue_units_max: queue_units_max?,
+        batch_steps_max: batch_steps_max?,
     })
 }
 
 /// One committer makes the fullest batches. Where the database is far away, more overlap what they wait for. SQLite has
 /// one writer.
-fn committers(
-    values: &source::Values,
+fn check_committers(
+    values: &mut Values,
+    committers: usize,
     database: &waymark_persistence::Settings,
-) -> Result<usize, SettingsError> {
-    let committers = values.take("committers", parse::count(1, 64))?;
+) {
     if database.url.is_sqlite() {
-        return match committers {
-            1 => Ok(1),
-            _ => Err(values.refuse("committers", Problem::OneWriter)),
-        };
+        if committers != 1 {
+            values.note("committers", Problem::OneWriter);
+        }
+    } else if committers >= database.write_connections_max {
+        // One connection stays free for changes of workflows.
+        let problem = Problem::TooFewConnections { committers };
+        values.note("write_connections_max", problem);
     }
-    // One connection stays free for changes of workflows.
-    if committers >= database.write_connections_max {
-        return Err(values.refuse(
-            "write_connections_max",
-            Problem::TooFewConnections { committers },
-        ));
-    }
-    Ok(committers)
+}
+
+fn history(values: &mut Values) -> Result<HistorySettings, Noted> {
+    let ring_bytes_max = values.take("history_ring_bytes_max", parse::count(0, 1 << 40));
+    let poll_interval = values.take("history_poll_ms", parse::milliseconds(10));
+    let push_interval = values.take("history_push_interval_ms", parse::milliseconds(0));
+    let streams_max = values.take("history_streams_max", parse::count(1, 1_000_000));
+    Ok(HistorySettings {
+        ring_bytes_max: ring_bytes_max?,
+        poll_interval: poll_interval?,
+        push_interval: push_interval?,
+        streams_max: streams_max?,
+    })
+}
+
+fn feeds(values: &mut Values) -> Result<FeedSettings, Noted> {
+    let listen = values.take("feeds_listen", parse::optional(parse::address));
+    let base_url = values.take("feeds_base_url", parse::optional(parse::base_url));
+    Ok(FeedSettings {
+        listen: listen?,
+        base_url: base_url?,
+    })
+}
+
+fn log(values: &mut Values) -> Result<LogSettings, Noted> {
+    let filter = values.take("log_level", parse::log_filter);
+    let format = values.take("log_format", parse::log_format);
+    Ok(LogSettings {
+        filter: filter?,
+        format: format?,
+    })
 }

@@ -64,6 +64,22 @@ pub enum SettingsError {
     /// The sources could not be put together.
     #[error("the settings cannot be read")]
     Sources(#[source] Box<ConfigError>),
+    /// Some are wrong: all that are, at least one.
+    #[error("{}", listed(.0))]
+    Wrong(Vec<Wrong>),
+}
+
+fn listed(wrong: &[Wrong]) -> String {
+    if let [wrong] = wrong {
+        return wrong.to_string();
+    }
+    let lines: Vec<String> = wrong.iter().map(|wrong| format!("\n  {wrong}")).collect();
+    format!("{} settings are wrong:{}", lines.len(), lines.concat())
+}
+
+/// A setting that is wrong.
+#[derive(Debug, thiserror::Error)]
+pub enum Wrong {
     /// There is no such key.
     #[error("unknown setting {key}, from {origin}; `waymark serve --help` lists the settings")]
     Unknown {
@@ -129,8 +145,11 @@ pub enum Problem {
     #[error("is refused: {0}")]
     Refused(Box<dyn std::error::Error + Send + Sync>),
     /// It names a file that cannot be read.
-    #[error("names a file that cannot be read")]
-    File(#[source] std::io::Error),
+    #[error("names a file that cannot be read: {0}")]
+    File(std::io::Error),
+    /// It names a directory that is not there, or cannot be looked at.
+    #[error("names a directory that cannot be used: {0}")]
+    Directory(std::io::Error),
     /// One of a list is no origin of pages.
     #[error(
         "must be origins such as https://shop.example, separated by commas, each by name without a path; number {number} is none"
@@ -158,49 +177,81 @@ pub enum Problem {
     },
 }
 
-/// The value of each key, with where it came from.
-pub(super) struct Values(HashMap<&'static str, (String, Origin)>);
+/// The value of each key, with where it came from, and what was found to be wrong while they are read.
+pub(super) struct Values {
+    values: HashMap<&'static str, (Result<String, Noted>, Origin)>,
+    wrong: Vec<Wrong>,
+}
+
+/// That a setting was noted as wrong, in place of its value.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Noted(());
 
 impl Values {
-    pub(super) fn collect(sources: &Sources) -> Result<Self, SettingsError> {
-        let collected = merge(sources)?;
-        let mut values = HashMap::new();
+    /// Reads settings with `read`, which notes what is wrong.
+    pub(super) fn read<T>(
+        sources: &Sources,
+        read: impl FnOnce(&mut Self) -> Result<T, Noted>,
+    ) -> Result<T, SettingsError> {
+        let mut values = Self::collect(sources)?;
+        match read(&mut values) {
+            Ok(settings) if values.wrong.is_empty() => Ok(settings),
+            Ok(_) | Err(Noted(())) => Err(SettingsError::Wrong(values.wrong)),
+        }
+    }
+
+    fn collect(sources: &Sources) -> Result<Self, SettingsError> {
+        let mut collected: Vec<_> = merge(sources)?.into_iter().collect();
+        collected.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let mut values = Self {
+            values: HashMap::new(),
+            wrong: Vec::new(),
+        };
         for (name, value) in collected {
             let origin = origin(&name, &value, sources);
             let Some(key) = KEYS.iter().find(|key| key.name == name) else {
-                return Err(SettingsError::Unknown { key: name, origin });
+                values.wrong.push(Wrong::Unknown { key: name, origin });
+                continue;
             };
-            let text = value.into_string().map_err(|_| SettingsError::Invalid {
-                key: key.name,
-                origin: origin.clone(),
-                problem: Problem::Expected("one value, not a table or a list"),
-            })?;
-            values.insert(key.name, (text, origin));
+            let text = value.into_string().map_err(|_| {
+                values.wrong.push(Wrong::Invalid {
+                    key: key.name,
+                    origin: origin.clone(),
+                    problem: Problem::Expected("one value, not a table or a list"),
+                });
+                Noted(())
+            });
+            values.values.insert(key.name, (text, origin));
         }
-        Ok(Self(values))
+        Ok(values)
     }
 
     /// Reads the value of a key.
     pub(super) fn take<T>(
-        &self,
+        &mut self,
         key: &'static str,
         parse: impl Fn(&str) -> Result<T, Problem>,
-    ) -> Result<T, SettingsError> {
-        let text = self.0.get(key).map_or("", |(text, _)| text.as_str());
-        parse(text).map_err(|problem| self.refuse(key, problem))
+    ) -> Result<T, Noted> {
+        let parsed = match self.values.get(key) {
+            Some((Ok(text), _)) => parse(text),
+            Some((Err(noted), _)) => return Err(*noted),
+            None => parse(""),
+        };
+        parsed.map_err(|problem| self.note(key, problem))
     }
 
-    /// Says what is wrong with the value of a key.
-    pub(super) fn refuse(&self, key: &'static str, problem: Problem) -> SettingsError {
+    /// Notes what is wrong with the value of a key.
+    pub(super) fn note(&mut self, key: &'static str, problem: Problem) -> Noted {
         let origin = self
-            .0
+            .values
             .get(key)
             .map_or(Origin::Default, |(_, origin)| origin.clone());
-        SettingsError::Invalid {
+        self.wrong.push(Wrong::Invalid {
             key,
             origin,
             problem,
-        }
+        });
+        Noted(())
     }
 }
 

@@ -22,6 +22,13 @@ fn file(text: &str) -> tempfile::NamedTempFile {
     file
 }
 
+fn wrong(error: SettingsError) -> Vec<Wrong> {
+    match error {
+        SettingsError::Wrong(wrong) => wrong,
+        other => panic!("{other}"),
+    }
+}
+
 #[test]
 fn every_default_is_valid() {
     let settings = Settings::read(&Sources::default()).unwrap();
@@ -84,6 +91,77 @@ fn pages_of_no_other_origin_may_call_unless_named() {
 }
 
 #[test]
+fn all_that_is_wrong_is_told_at_once_also_of_what_is_off() {
+    let file = file("smtp_port = 70000\nsmtp_security = \"ssl\"\nlisten = [1]\ncolour = \"red\"\n");
+    let mut sources = sources(
+        &[
+            ("WAYMARK_MAIL_GENERAL", "not a mail"),
+            ("WAYMARK_SMTP_CA_FILE", "/nowhere/ca.pem"),
+            ("WAYMARK_NATS_CA_FILE", "/nowhere/ca.pem"),
+        ],
+        &[
+            ("mail_templates", "/nowhere/templates"),
+            ("feeds_base_url", "shop.example"),
+            ("partitions", "0"),
+        ],
+    );
+    sources.file = Some(file.path().to_owned());
+    let error = Settings::read(&sources).unwrap_err().to_string();
+    let path = file.path().display();
+    let gone = "No such file or directory (os error 2)";
+    let expected = format!(
+        "10 settings are wrong:
+  unknown setting colour, from file {path}; `waymark serve --help` lists the settings
+  setting listen, from file {path}, must be one value, not a table or a list
+  setting partitions, from a flag, must be a whole number from 1 to 1024
+  setting feeds_base_url, from a flag, must be an address such as https://shop.example or https://shop.example/orders
+  setting smtp_security, from file {path}, is refused: the security of a mail server is none, starttls or tls
+  setting smtp_port, from file {path}, must be a whole number from 1 to 65535
+  setting smtp_ca_file, from environment variable WAYMARK_SMTP_CA_FILE, names a file that cannot be read: {gone}
+  setting mail_general, from environment variable WAYMARK_MAIL_GENERAL, is refused: `not a mail` is no mail address
+  setting mail_templates, from a flag, names a directory that cannot be used: {gone}
+  setting nats_ca_file, from environment variable WAYMARK_NATS_CA_FILE, names a file that cannot be read: {gone}"
+    );
+    assert_eq!(error, expected);
+}
+
+#[test]
+fn what_is_said_of_a_server_that_is_not_named_is_checked() {
+    let pem = file("no certificate");
+    let pem = pem.path().to_str().unwrap();
+    for (key, value) in [
+        ("smtp_hello_name", "two words"),
+        ("smtp_ca_file", pem),
+        ("nats_ca_file", pem),
+        ("nats_credentials_file", pem),
+        ("mail_custom2", "nobody"),
+        ("mail_templates", pem),
+    ] {
+        let error = Settings::read(&sources(&[], &[(key, value)])).unwrap_err();
+        assert!(error.to_string().contains(key), "{error}");
+    }
+    let clear = [("smtp_security", "none"), ("smtp_user", "shop")];
+    assert!(Settings::read(&sources(&[], &clear)).is_err());
+    // Without a server, none of it is used.
+    let directory = tempfile::tempdir().unwrap();
+    let templates = directory.path().to_str().unwrap();
+    let given = [
+        ("smtp_port", "25"),
+        ("mail_general", "Shop <shop@example.com>"),
+        ("mail_templates", templates),
+        ("nats_token", "s3cret"),
+    ];
+    let settings = Settings::read(&sources(&[], &given)).unwrap();
+    assert!(settings.dispatch.mail.is_none() && settings.dispatch.nats.is_none());
+    let named = [given.as_slice(), &[("smtp_host", "mail.example")]].concat();
+    let settings = Settings::read(&sources(&[], &named)).unwrap();
+    let mail = settings.dispatch.mail.unwrap();
+    assert_eq!(mail.templates.as_deref(), Some(directory.path()));
+    let error = Settings::read(&sources(&[], &[("smtp_host", "mail.example")])).unwrap_err();
+    assert!(error.to_string().contains("mail_general"), "{error}");
+}
+
+#[test]
 fn a_refusal_never_repeats_a_secret() {
     let secret = "mysql://shop:hunter2@db/waymark";
     let error = Settings::read(&sources(&[("WAYMARK_DATABASE_URL", secret)], &[])).unwrap_err();
@@ -126,12 +204,12 @@ fn a_file_is_refused_by_name() {
 fn only_loopback_is_safe_without_authentication() {
     let error = Settings::read(&sources(&[], &[("listen", "0.0.0.0:50551")])).unwrap_err();
     assert!(matches!(
-        error,
-        SettingsError::Invalid {
+        wrong(error).as_slice(),
+        [Wrong::Invalid {
             key: "listen",
             problem: Problem::NotLoopback,
             ..
-        }
+        }]
     ));
     let allowed = sources(&[], &[("listen", "0.0.0.0:50551"), ("insecure", "true")]);
     assert!(Settings::read(&allowed).is_ok());
@@ -149,11 +227,11 @@ fn committers_leave_a_connection_free() {
     );
     let error = Settings::read(&sources(&[], &[postgres, ("committers", "4")])).unwrap_err();
     assert!(matches!(
-        error,
-        SettingsError::Invalid {
+        wrong(error).as_slice(),
+        [Wrong::Invalid {
             key: "write_connections_max",
             ..
-        }
+        }]
     ));
 }
 
