@@ -25,7 +25,7 @@ pub use definition::{
     Assignment, Category, CommentStatus, Effect, LABELS_MAX, Operation, Overpayment, RefundedUnits,
     State, Status, StatusSharing, Transition, Trigger, Workflow,
 };
-pub use diff::{Difference, DifferenceKind, diff};
+pub use diff::{Difference, DifferenceKind, diff, diff_shortened};
 pub use edit::{
     AssignmentPatch, LabelsPatch, StatusPatch, TransitionPatch, assign, create_status,
     create_transition, delete_status, delete_transition, unassign, update_status,

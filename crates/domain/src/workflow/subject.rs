@@ -4,10 +4,11 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::ActionPath;
 use crate::value::{OperationCode, StateCode, StatusCode, TransitionCode};
 
-/// A part of a workflow; its text is a word and a code, such as `status pending_paypal`
-/// or `assignment new/pending`.
+/// A part of a workflow; its text is a word and a code, such as `status pending_paypal`,
+/// `assignment new/pending` or `action transition.ship.tell_erp`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Subject {
@@ -23,6 +24,8 @@ pub enum Subject {
     Assignment(StateCode, StatusCode),
     /// A transition.
     Transition(TransitionCode),
+    /// An action, at whatever place.
+    Action(ActionPath),
 }
 
 impl fmt::Display for Subject {
@@ -34,6 +37,7 @@ impl fmt::Display for Subject {
             Self::State(code) => write!(f, "state {code}"),
             Self::Assignment(state, status) => write!(f, "assignment {state}/{status}"),
             Self::Transition(code) => write!(f, "transition {code}"),
+            Self::Action(path) => write!(f, "action {path}"),
         }
     }
 }

@@ -274,11 +274,6 @@ pub(super) fn action_parts(actions: &[Action]) -> Actions {
     parts.collect()
 }
 
-/// What an action says, on one line.
-pub(in crate::workflow) fn said(action: &Action) -> String {
-    serde_json::to_string(&action_part(action)).unwrap_or_default()
-}
-
 /// An action without its position.
 fn action_part(action: &Action) -> ActionPart {
     let Action {

@@ -49,7 +49,6 @@ mod magento;
 mod parse;
 mod yaml;
 
-pub(super) use action::said;
 pub use apply::{Mode, apply, draft, judge};
 pub use encoding::decode;
 pub use export::export;
@@ -124,6 +123,6 @@ impl Document {
 }
 
 #[cfg(test)]
-mod sample;
+pub(super) mod sample;
 #[cfg(test)]
 mod tests;

@@ -285,7 +285,7 @@ fn transition(
 }
 
 /// Workflows with everything a document can say; lint would refuse most of them.
-pub(super) fn workflows() -> impl Strategy<Value = Workflow> {
+pub(in crate::workflow) fn workflows() -> impl Strategy<Value = Workflow> {
     (codes(), codes(), codes(), codes()).prop_flat_map(
         |(operations, statuses, states, transitions)| {
             let operations: Vec<_> = operations

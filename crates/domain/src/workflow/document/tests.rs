@@ -321,7 +321,7 @@ fn merge_adds_and_changes_what_the_document_names() {
             "statuses: {packing: {store_view_labels: {de: Gepackt}}, lost: {label: Lost}}\nstates: {processing: {statuses: [lost]}}",
             vec![
                 "status lost |  | label: Lost; position: 40",
-                "status packing | store_view_labels: none | store_view_labels: [de: Gepackt]",
+                "status packing | store_view_labels.de: none | store_view_labels.de: Gepackt",
                 "assignment processing/lost |  | is_default: false; visible_on_storefront: true",
             ],
         ),
