@@ -2,6 +2,7 @@
 //! to which state, and the transitions between them. All of it is data.
 
 mod action;
+mod affected;
 mod definition;
 pub mod diagram;
 mod diff;
@@ -21,6 +22,7 @@ pub use action::{
     ACTIONS_MAX, Action, ActionPath, COPIES_MAX, Channel, CopyMethod, Email, Identity, Notify,
     Occasion, Policy, Publish, Webhook, Work, Writing,
 };
+pub use affected::{Affected, Count, Fate, automatic_places};
 pub use definition::{
     Assignment, Category, CommentStatus, Effect, LABELS_MAX, Operation, Overpayment, RefundedUnits,
     State, Status, StatusSharing, Transition, Trigger, Workflow,

@@ -27,7 +27,8 @@ pub struct Finding {
 }
 
 impl Finding {
-    pub(super) fn new(rule: Rule, subject: Subject, message: impl Into<String>) -> Self {
+    /// A finding; the message is read after the subject.
+    pub fn new(rule: Rule, subject: Subject, message: impl Into<String>) -> Self {
         Self {
             rule,
             subject,
@@ -114,6 +115,12 @@ rules! {
         AutomaticCycle = "automatic_cycle",
     }
     Warning {
+        /// Orders stand in a state that becomes terminal.
+        OrdersBecomeTerminal = "orders_become_terminal",
+        /// Orders would take an automatic transition, were they asked.
+        OrdersWouldMove = "orders_would_move",
+        /// Deliveries wait for an action that goes, or does something else, or is switched off.
+        DeliveriesWait = "deliveries_wait",
         /// Automatic transitions lead back to where they began, if their guards let them.
         GuardedAutomaticCycle = "guarded_automatic_cycle",
         /// No order can come into the state.
