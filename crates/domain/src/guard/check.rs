@@ -6,6 +6,7 @@ use super::{
     GuardError,
     vocabulary::{ACTOR, ENTRY, Field, LINE, ORDER, REQUEST},
 };
+use crate::value::nearest;
 
 /// The fields that an expression or a template names, so that only these are bound.
 #[derive(Debug, Clone, Default)]
@@ -25,6 +26,17 @@ pub(crate) enum Scope {
     Order,
     /// Also the entry that was written.
     OrderAndEntry,
+}
+
+impl Scope {
+    /// The variables that there are.
+    fn variables(self) -> &'static [&'static str] {
+        const ALL: &[&str] = &["order", "actor", "now", "request", "entry"];
+        match self {
+            Self::Order => ALL.split_last().map_or(ALL, |(_, before)| before),
+            Self::OrderAndEntry => ALL,
+        }
+    }
 }
 
 impl Uses {
@@ -80,6 +92,7 @@ impl Uses {
             )),
             _ => Err(GuardError::Unknown {
                 name: format!("variable {name}"),
+                meant: nearest(name, scope.variables().iter().copied()),
                 hint: match scope {
                     Scope::Order => "there are order, actor, now and request",
                     Scope::OrderAndEntry => "there are order, actor, now, request and entry",
@@ -110,6 +123,7 @@ pub(super) fn known(
     let found = vocabulary.iter().find(|known| known.name == field);
     found.ok_or_else(|| GuardError::Unknown {
         name: format!("field {of}.{field}"),
+        meant: nearest(field, vocabulary.iter().map(|known| known.name)),
         hint: "the documentation of guards lists the fields",
     })
 }

@@ -63,10 +63,12 @@ pub enum GuardError {
         message: String,
     },
     /// It names something that does not exist.
-    #[error("knows no {name}; {hint}")]
+    #[error("knows no {name}; {}", advice(*meant, hint))]
     Unknown {
         /// What it names.
         name: String,
+        /// What was probably meant.
+        meant: Option<&'static str>,
         /// What there is.
         hint: &'static str,
     },
@@ -230,6 +232,13 @@ impl Ready {
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.expression, f)
+    }
+}
+
+fn advice(meant: Option<&str>, hint: &str) -> String {
+    match meant {
+        Some(meant) => format!("did you mean {meant}?"),
+        None => hint.to_owned(),
     }
 }
 

@@ -171,6 +171,22 @@ fn says_what_is_wrong_in_words_for_readers() {
         ),
         (deep.as_str(), "must not be nested that deeply"),
         (
+            "order.grand_totl > 1",
+            "knows no field order.grand_totl; did you mean grand_total?",
+        ),
+        (
+            "ordre.state == 'new'",
+            "knows no variable ordre; did you mean order?",
+        ),
+        (
+            "order.state.startWith('n')",
+            "knows no function startWith; did you mean startsWith?",
+        ),
+        (
+            "order.frobnicated",
+            "knows no field order.frobnicated; the documentation of guards lists the fields",
+        ),
+        (
             "1 + 1",
             "must answer true or false, its answer is of type int",
         ),

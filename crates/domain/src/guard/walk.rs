@@ -12,6 +12,7 @@ use super::{
         self, ACTOR, CUSTOMER, ENTRY, FUNCTIONS, Field, HOLD, Kind, ORDER, REQUEST, Shape,
     },
 };
+use crate::value::nearest;
 
 /// How deep an expression may be nested: the evaluator needs stack for each level.
 const DEPTH_MAX: usize = 100;
@@ -197,6 +198,7 @@ impl<'e> Walk<'e> {
             Kind::Texts => Ok(Shape::text(of.bytes)),
             _ => Err(GuardError::Unknown {
                 name: format!("field {field} of what is no map"),
+                meant: None,
                 hint: "the documentation of guards lists the fields",
             }),
         }
@@ -207,6 +209,7 @@ impl<'e> Walk<'e> {
         if !FUNCTIONS.contains(&name) {
             return Err(GuardError::Unknown {
                 name: format!("function {name}"),
+                meant: nearest(name, named(FUNCTIONS)),
                 hint: "there are size, contains, startsWith, endsWith, int, double, string, bool, duration, timestamp and getFullYear to getSeconds",
             });
         }
@@ -318,6 +321,12 @@ impl<'e> Walk<'e> {
             _ => Err(GuardError::NotAllowed("must not use map")),
         }
     }
+}
+
+/// The functions that are called by a name, and not by a sign.
+fn named(functions: &'static [&'static str]) -> impl Iterator<Item = &'static str> {
+    let is_name = |name: &&str| name.starts_with(|c: char| c.is_ascii_alphabetic());
+    functions.iter().copied().filter(is_name)
 }
 
 /// The kind of a literal.

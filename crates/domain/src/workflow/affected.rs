@@ -334,7 +334,8 @@ mod tests {
             ),
             (
                 |w| {
-                    w.states[1].entry_guard = Some(Expression::new("order.total_due == 0").unwrap())
+                    w.states[1].entry_guard =
+                        Some(Expression::new("order.total_due == 0").unwrap());
                 },
                 &["complete"],
                 &["processing/processing", "processing/packing"],

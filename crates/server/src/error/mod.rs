@@ -25,7 +25,7 @@ use waymark_proto::{invalid::InvalidRequest, v1};
 pub(crate) use foreign::{explain, explained};
 pub(crate) use problem::Problem;
 pub use reason::Reason;
-pub use unknown::{NameKind, UnknownName};
+pub(crate) use unknown::{NameKind, UnknownName};
 
 use crate::{
     committer::SubmitError,
