@@ -49,7 +49,7 @@ impl Eq for Published {}
 /// The newest change of any workflow: its number, and the id that only it has. Another id under
 /// the same number is of another past, as after a failover to a standby that lacked a change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(crate) struct Edition {
+pub struct Edition {
     /// Counts changes from 1; 0 before the first.
     pub(crate) version: i64,
     pub(crate) change_id: [u8; 16],
@@ -393,12 +393,20 @@ async fn publish_apart((record, used): Stored) -> Result<Cached, Error> {
 }
 
 impl Store {
+    /// The edition of the catalog, which is another one after every change of a workflow.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn edition(&self) -> Result<Edition, Error> {
+        self.database().read(async |tx| edition(tx).await).await
+    }
+
     /// Finds a workflow as it is now.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn workflow(&self, code: &WorkflowCode) -> Result<Option<Arc<Published>>, Error> {
-        let edition = self.database().read(async |tx| edition(tx).await).await?;
+        let edition = self.edition().await?;
         self.workflow_at(edition, code).await
     }
 

@@ -44,7 +44,7 @@ mod tx;
 mod visits;
 mod workflows;
 
-pub use catalog::Published;
+pub use catalog::{Edition, Published};
 pub use chunk::{Chunk, ChunkLimit};
 pub use clock::{Clock, ManualClock};
 pub use commit::{
@@ -54,7 +54,7 @@ pub use commit::{
 pub use deliveries::{
     Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,
     EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LedgerCall,
-    LedgerRefusal, LostDelivery, NextStep, Removed, RetentionCursor, Round,
+    LedgerRefusal, LostDelivery, NextStep, Removed, RetentionCursor, Round, Waiting, WaitingCursor,
 };
 pub use error::Error;
 pub use hints::{Hint, Hints};

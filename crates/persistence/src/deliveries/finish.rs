@@ -231,13 +231,7 @@ async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(),
     }
     let ended = notes.into_iter().filter(|note| note.is_final());
     let ended: Vec<_> = ended.map(|note| note.delivery.id).collect();
-    if let Tx::Postgres(connection) = tx {
-        return Ok(on_postgres::promote(connection, &ended, now).await?);
-    }
-    for id in ended {
-        promote(tx, id, now).await?;
-    }
-    Ok(())
+    promote(tx, &ended, now).await
 }
 
 /// Adds attempts, and says to which deliveries.
@@ -268,15 +262,24 @@ async fn update(tx: &mut Tx, rows: Vec<&Update>) -> Result<HashSet<RowKey>, Erro
     Ok(updated)
 }
 
-/// Lets the first that waits in the lane of a delivery have its turn.
-pub(super) async fn promote(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<(), Error> {
-    let (partition, log_offset, number) = key(id);
-    let key = FinishedKey {
-        partition,
-        log_offset,
-        number,
-        now: now.micros(),
-    };
-    on_conn!(tx, |c| PromoteNext(&key).execute(c).await)?;
+/// Lets the first that waits in the lane of each of these deliveries have its turn.
+pub(super) async fn promote(
+    tx: &mut Tx,
+    ended: &[DeliveryId],
+    now: Timestamp,
+) -> Result<(), Error> {
+    if let Tx::Postgres(connection) = tx {
+        return Ok(on_postgres::promote(connection, ended, now).await?);
+    }
+    for id in ended {
+        let (partition, log_offset, number) = key(*id);
+        let key = FinishedKey {
+            partition,
+            log_offset,
+            number,
+            now: now.micros(),
+        };
+        on_conn!(tx, |c| PromoteNext(&key).execute(c).await)?;
+    }
     Ok(())
 }

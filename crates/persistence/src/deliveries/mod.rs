@@ -14,11 +14,13 @@ mod lease;
 mod ledger;
 mod list;
 pub(crate) mod lost;
+mod many;
 mod on_postgres;
 mod put_right;
 mod query;
 mod retention;
 mod statements;
+mod waiting;
 
 pub use answer::{Answered, LedgerCall};
 pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};
@@ -28,6 +30,7 @@ pub use ledger::{Account, LedgerRefusal};
 pub use lost::LostDelivery;
 pub use query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
 pub use retention::{Removed, RetentionCursor};
+pub use waiting::{Waiting, WaitingCursor};
 
 use std::collections::BTreeSet;
 

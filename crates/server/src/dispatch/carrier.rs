@@ -16,7 +16,10 @@ use waymark_domain::{
 };
 use waymark_persistence::{Clock, DeploymentId, Endpoint, Error, Finished, NextStep, Store};
 
-use super::content::{Occasion, Parcel};
+use super::{
+    content::{Occasion, Parcel},
+    unsent::{CHANGED, way},
+};
 use crate::settings::DispatchSettings;
 
 /// How much waits vary, so that what failed together is not tried together.
@@ -27,10 +30,6 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// What is said where the settings lack a server.
 const NO_MAIL_SERVER: &str = "there is no mail server in the settings";
 const NO_NATS_SERVER: &str = "there is no NATS server in the settings";
-/// What is said where an action no longer sends what it sent.
-const CHANGED: &str = "the action does something else now";
-/// What is said where an action no longer sends copies.
-const NO_COPIES: &str = "the action sends no copies any more";
 
 /// The endpoints by their codes.
 pub(super) type Endpoints = HashMap<EndpointCode, Endpoint>;
@@ -134,24 +133,13 @@ impl Carrier {
         endpoints: Arc<Endpoints>,
     ) -> Carried {
         let published = Arc::clone(&occasion.published);
-        let Some(action) = published.graph.workflow().action(&delivery.action) else {
-            let problem = format!("the workflow has no action {} any more", delivery.action);
-            return unattempted(delivery, NextStep::GiveUp { problem });
+        let (channel, policy) = match way(published.graph.workflow(), &delivery) {
+            Ok(found) => found,
+            Err(unsent) => {
+                let next = unsent.next(self.clock.now());
+                return unattempted(delivery, next);
+            }
         };
-        if !action.active {
-            let problem = "the action is switched off".to_owned();
-            return unattempted(delivery, NextStep::Skip { problem });
-        }
-        let (channel, policy) = match &action.work {
-            Work::Send(channel, policy) => (channel, *policy),
-            Work::Write(_) => return unattempted(delivery, changed()),
-        };
-        if delivery.to == Destination::Readers(Readers::Copies)
-            && matches!(channel, Channel::Email(email) if email.copy_to.is_empty())
-        {
-            let problem = NO_COPIES.to_owned();
-            return unattempted(delivery, NextStep::Skip { problem });
-        }
         let began = (Instant::now(), self.clock.now());
         let parcel = Parcel::of(&delivery, &occasion);
         let attempt = self.attempt(&parcel, &occasion, (channel, policy), &endpoints);

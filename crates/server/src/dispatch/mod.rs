@@ -6,6 +6,7 @@
 
 mod breaker;
 mod carrier;
+mod changes;
 mod clocks;
 mod content;
 mod failing;
@@ -20,6 +21,8 @@ mod suspects;
 mod tenure;
 mod timers;
 mod trial;
+mod unsent;
+mod wake;
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -29,7 +32,7 @@ use std::{
 };
 
 use tokio::{
-    sync::{Notify, watch},
+    sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
 use tokio_util::sync::CancellationToken;
@@ -39,7 +42,7 @@ use waymark_domain::{
     partition::Partition,
     value::EndpointCode,
 };
-use waymark_persistence::{Batched, Clock, Error, Finished, NextStep, Round, Store};
+use waymark_persistence::{Clock, Error, Finished, NextStep, Round, Store};
 
 use self::{
     breaker::Breakers,
@@ -56,6 +59,8 @@ use self::{
 pub(crate) use self::{
     carrier::{Carrier, CarrierError},
     trial::{Tested, TrialLimit, Trials, test},
+    unsent::{says_off, way},
+    wake::Wake,
 };
 use crate::{App, settings::DispatchSettings, tracking};
 
@@ -73,25 +78,6 @@ const LOOK_AGAIN: Duration = Duration::from_millis(100);
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long attempts that have just begun have at least to end together.
 const GATHERING_MIN: Duration = Duration::from_millis(3);
-
-/// Says that there may be something to carry.
-#[derive(Debug, Clone, Default)]
-pub(crate) struct Wake(Arc<Notify>);
-
-impl Wake {
-    /// Wakes the dispatcher where something was set off.
-    pub(crate) fn written(&self, written: &[Batched]) {
-        let sets_off = |batched: &Batched| !batched.logged.entry.set_off.is_empty();
-        if written.iter().any(sets_off) {
-            self.now();
-        }
-    }
-
-    /// Wakes the dispatcher: somebody decided something about deliveries or endpoints.
-    pub(crate) fn now(&self) {
-        self.0.notify_one();
-    }
-}
 
 /// Carries deliveries until it is stopped.
 pub(crate) struct Dispatcher {
@@ -177,6 +163,8 @@ impl Dispatcher {
         let clocks = tokio::spawn(clocks);
         let timers = timers::run(Arc::clone(app), me.clone(), rounds());
         let timers = tokio::spawn(timers);
+        let changes = changes::run(Arc::clone(app), me.clone(), rounds());
+        let changes = tokio::spawn(changes);
         let mut failing = Failing::default();
         let wake = self.app.wake.clone();
         let mut timeline = self.store.timeline();
@@ -195,7 +183,7 @@ impl Dispatcher {
                 _ = poll.tick() => {
                     failing.note("endpoints cannot be read", self.read_endpoints().await);
                 }
-                () = wake.0.notified() => {}
+                () = wake.woken() => {}
                 () = reached(resume) => {}
             }
             let began = Instant::now();
@@ -215,6 +203,7 @@ impl Dispatcher {
             let gathered = Instant::now() + GATHERING_MIN;
             sleep_until(gathered.max(began + LOOK_INTERVAL)).await;
         }
+        changes.abort();
         timers.abort();
         clocks.abort();
         retention.abort();

@@ -128,6 +128,65 @@ pub async fn lanes_with_something_due_are_told(fixture: &Fixture) {
     assert_eq!(store.busy_lanes().await.unwrap(), Vec::<String>::new());
 }
 
+pub async fn all_that_waits_is_walked(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    let orders: Vec<_> = (0..600).map(|number| format!("W-{number}")).collect();
+    let created = all(store, orders.iter().map(|id| create(id)).collect()).await;
+    assert!(created.iter().all(Result::is_ok));
+    let me = carrier(store).await;
+    let mut whole = everything(store).await;
+    whole.sort_by_key(|delivery| delivery.id);
+    let ended = whole.iter().step_by(7).cloned().collect::<Vec<_>>();
+    finish(fixture, &me, &ended, &NextStep::Succeed).await;
+    whole.retain(|delivery| !ended.contains(delivery));
+
+    let mut walked = Vec::new();
+    let mut calls = 0;
+    for partition in all_of(store) {
+        let mut after = None;
+        loop {
+            let waiting = store.waiting_deliveries(partition, after).await.unwrap();
+            walked.extend(waiting.deliveries);
+            calls += 1;
+            after = waiting.next;
+            if after.is_none() {
+                break;
+            }
+        }
+    }
+    assert_eq!(walked, whole);
+    assert!(calls > all_of(store).len(), "{calls}");
+    // One that cannot be read does not hide the others.
+    let spoilt = "UPDATE deliveries SET action = '?' WHERE order_id = 'W-1'";
+    fixture.execute(spoilt).await;
+    let partition = store.partition_of(&order_workflow(), &order_id("W-1"));
+    let waiting = store.waiting_deliveries(partition, None).await.unwrap();
+    let is_spoilt = |delivery: &Delivery| delivery.order_id == order_id("W-1");
+    assert!(!waiting.deliveries.is_empty() && !waiting.deliveries.iter().any(is_spoilt));
+}
+
+pub async fn what_keeps_a_lane_is_told_by_those_that_wait(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    let first = commented(store, "A-1", 1).await;
+    let second = commented(store, "A-2", 1).await;
+    let me = carrier(store).await;
+    let problems = async || store.problems_in_lane(CRM).await.unwrap();
+    assert_eq!(problems().await, Vec::<String>::new());
+    let at = later(fixture, Duration::from_secs(5));
+    finish(fixture, &me, &first, &retry_at(at)).await;
+    assert_eq!(problems().await, ["busy"]);
+    assert_eq!(
+        store.problems_in_lane(ERP).await.unwrap(),
+        Vec::<String>::new()
+    );
+    // One that is due waits for nothing but its turn.
+    fixture.time.advance(Duration::from_secs(5));
+    finish(fixture, &me, &second, &give_up()).await;
+    assert_eq!(problems().await, Vec::<String>::new());
+}
+
 pub async fn deliveries_of_an_order_go_in_turn(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;

@@ -5,13 +5,13 @@
 use std::{collections::BTreeMap, time::Duration};
 
 use waymark_domain::{
-    delivery::{Attempt, Delivery, DeliveryId, DeliveryState, Outcome},
+    delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Outcome, Verdict},
     history::{Destination, LogPosition},
     partition::Partition,
     value::{EndpointCode, Reason, Timestamp},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, DeliveryQuery, Finished, LedgerCall, LedgerRefusal, NextStep,
+    ChangeError, ChangeMode, DeliveryQuery, Finished, LedgerCall, LedgerRefusal, NextStep, Store,
 };
 
 use super::carrying::{
@@ -395,26 +395,28 @@ pub async fn a_skipped_delivery_lets_the_next_have_its_turn(fixture: &Fixture) {
     assert_eq!(due().await, [ids[2]]);
 }
 
-pub async fn many_deliveries_are_retried(fixture: &Fixture) {
-    declare(fixture).await;
-    let store = &fixture.store;
+/// Thirty orders with twenty comments each: the deliveries of the comments, and the others.
+async fn many(store: &Store) -> (Vec<Delivery>, Vec<Delivery>) {
     let ids: Vec<_> = (0..30).map(|number| format!("M-{number}")).collect();
+    let created = all(store, ids.iter().map(|id| create(id)).collect()).await;
+    assert!(created.iter().all(Result::is_ok));
     for _ in 0..20 {
-        let steps = ids.iter().map(|id| comment(id, "x"));
-        let steps: Vec<_> = steps.collect();
-        if everything(store).await.is_empty() {
-            let created = all(store, ids.iter().map(|id| create(id)).collect()).await;
-            assert!(created.iter().all(Result::is_ok));
-        }
-        let committed = all(store, steps).await;
+        let committed = all(store, ids.iter().map(|id| comment(id, "x")).collect()).await;
         assert!(committed.iter().all(Result::is_ok));
     }
-    let me = carrier(store).await;
     let whole = everything(store).await;
     let (comments, others): (Vec<_>, Vec<_>) = whole
         .into_iter()
         .partition(|d| d.action.to_string() == "comment.tell_crm");
     assert_eq!((comments.len(), others.len()), (600, 60));
+    (comments, others)
+}
+
+pub async fn many_deliveries_are_retried(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    let (comments, others) = many(store).await;
+    let me = carrier(store).await;
     finish(fixture, &me, &comments, &give_up()).await;
     finish(
         fixture,
@@ -458,6 +460,75 @@ pub async fn many_deliveries_are_retried(fixture: &Fixture) {
     };
     let retried = store.retry_deliveries(&CALL, &skipped, nothing).await;
     assert_eq!(fulfilled(retried.unwrap()), 30);
+}
+
+pub async fn many_deliveries_are_skipped(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    let (comments, others) = many(store).await;
+    let me = carrier(store).await;
+    let [taken, dead, under_way, failing] = &comments[..4] else {
+        panic!("{comments:?}")
+    };
+    for (delivery, next) in [(taken, NextStep::Succeed), (dead, give_up())] {
+        finish(fixture, &me, std::slice::from_ref(delivery), &next).await;
+    }
+    let of_comments = DeliveryQuery {
+        endpoints: vec![EndpointCode::new("crm").unwrap()],
+        states: vec![DeliveryState::Pending, DeliveryState::Dead],
+        ..DeliveryQuery::default()
+    };
+    let reason = Reason::new("nobody listens there").unwrap();
+    let skip_all = async |mode: ChangeMode| {
+        let call = LedgerCall {
+            mode,
+            ..CALL.clone()
+        };
+        let skipped = store.skip_deliveries(&call, &of_comments, &reason, nothing);
+        fulfilled(skipped.await.unwrap())
+    };
+    assert_eq!(skip_all(ChangeMode::Rehearse).await, 599);
+    assert_eq!(list(store, &of_comments, 1_000).await.len(), 599);
+    fixture.time.advance(Duration::from_secs(1));
+    assert_eq!(skip_all(ChangeMode::Apply).await, 599);
+    assert_eq!(skip_all(ChangeMode::Apply).await, 0);
+    let now = fixture.clock().now();
+    for before in &comments[1..] {
+        let skipped = account(store, before.id).await;
+        let expected = Delivery {
+            state: DeliveryState::Skipped,
+            problem: reason.to_string(),
+            due_time: None,
+            update_time: now,
+            attempts: u32::from(before.id == dead.id),
+            ..before.clone()
+        };
+        assert_eq!(skipped.delivery, expected);
+        let decision = Decision {
+            verdict: Verdict::Skipped(reason.clone()),
+            actor: CALL.actor.clone(),
+            time: now,
+        };
+        assert_eq!(skipped.decisions, [decision]);
+    }
+    assert_eq!(account(store, taken.id).await.decisions, []);
+    for other in &others {
+        assert_eq!(account(store, other.id).await.delivery, *other);
+    }
+
+    // Of those that were under way, what the target took it has.
+    let ends = [(under_way, NextStep::Succeed), (failing, give_up())];
+    for (delivery, next) in ends {
+        finish(fixture, &me, std::slice::from_ref(delivery), &next).await;
+    }
+    let state = async |delivery: &Delivery| account(store, delivery.id).await.delivery.state;
+    assert_eq!(state(under_way).await, DeliveryState::Succeeded);
+    assert_eq!(state(failing).await, DeliveryState::Skipped);
+    // Nothing waits behind what was skipped.
+    done(store, comment("M-1", "later")).await;
+    let partitions = all_of(store);
+    let due = store.due_deliveries(&me, &partitions, "webhook.crm", 10);
+    assert_eq!(due.await.unwrap().len(), 1);
 }
 
 pub async fn the_newest_attempts_are_shown(fixture: &Fixture) {

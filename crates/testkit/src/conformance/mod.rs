@@ -143,6 +143,8 @@ macro_rules! conformance_suite {
             dispatching: [
                 what_is_due_comes_by_time,
                 lanes_with_something_due_are_told,
+                all_that_waits_is_walked,
+                what_keeps_a_lane_is_told_by_those_that_wait,
                 deliveries_of_an_order_go_in_turn,
                 what_is_retried_goes_before_later_ones,
                 a_stuck_order_holds_up_no_other,
@@ -200,6 +202,7 @@ macro_rules! conformance_suite {
                 what_succeeded_is_done,
                 a_skipped_delivery_lets_the_next_have_its_turn,
                 many_deliveries_are_retried,
+                many_deliveries_are_skipped,
                 the_newest_attempts_are_shown,
             ],
             listing: [

@@ -1,0 +1,295 @@
+//! Decisions about many deliveries: what a page of the list has is decided in one transaction, so
+//! that no lease is locked for long, and the call goes on until the list ends.
+
+use std::collections::BTreeMap;
+
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel_async::RunQueryDsl;
+use waymark_domain::{
+    actor::Actor,
+    delivery::{Decision, Delivery, DeliveryId, DeliveryState, Verdict},
+    history::LogPosition,
+    partition::Partition,
+    value::{Reason, Timestamp},
+};
+
+use super::{
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, LedgerRefusal,
+    answer::{Transact, failure},
+    decisions,
+    finish::promote,
+    key, lock, lost,
+};
+use crate::{
+    ChangeError, ChangeMode, CommitError, Error, Store,
+    schema::deliveries,
+    tx::{Tx, on_conn},
+};
+
+/// How many deliveries are decided about in one transaction.
+const AT_ONCE: usize = 500;
+
+/// The deliveries of a partition with this number.
+type Place = (Partition, i32);
+
+impl Store {
+    /// Makes all deliveries due now that match, which must name states other than that of those
+    /// that succeeded, and says how many. They are written a few hundred at a time.
+    ///
+    /// # Errors
+    /// Returns [`ChangeError::Failed`]; with [`CommitError::OutcomeUnknown`], some were retried.
+    pub async fn retry_deliveries(
+        &self,
+        call: &LedgerCall,
+        query: &DeliveryQuery,
+        encode: impl FnMut(&usize) -> Vec<u8>,
+    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+        let verdict = Verdict::Retried;
+        self.decide_about_all(call, query, &verdict, encode).await
+    }
+
+    /// Decides that all deliveries are not sent that match and are pending or dead, and says how
+    /// many; those behind them have their turn. They are written a few hundred at a time. An
+    /// attempt that is under way may still succeed.
+    ///
+    /// # Errors
+    /// Returns [`ChangeError::Failed`]; with [`CommitError::OutcomeUnknown`], some were skipped.
+    pub async fn skip_deliveries(
+        &self,
+        call: &LedgerCall,
+        query: &DeliveryQuery,
+        reason: &Reason,
+        encode: impl FnMut(&usize) -> Vec<u8>,
+    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+        let verdict = Verdict::Skipped(reason.clone());
+        self.decide_about_all(call, query, &verdict, encode).await
+    }
+
+    async fn decide_about_all(
+        &self,
+        call: &LedgerCall,
+        query: &DeliveryQuery,
+        verdict: &Verdict,
+        encode: impl FnMut(&usize) -> Vec<u8>,
+    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+        if let Some(answered) = self.answered_before(call).await? {
+            return Ok(answered);
+        }
+        let mut decided = 0;
+        let mut cursor = None;
+        loop {
+            match self
+                .decide_about_page(call, (query, cursor.as_ref()), verdict)
+                .await
+            {
+                Ok((count, next)) => {
+                    decided += count;
+                    cursor = next;
+                }
+                // What was decided before stays decided.
+                Err(_) if decided > 0 && call.mode == ChangeMode::Apply => {
+                    return Err(ChangeError::Failed(CommitError::OutcomeUnknown));
+                }
+                Err(error) => return Err(error),
+            }
+            if cursor.is_none() {
+                break;
+            }
+        }
+        let answered = self.answer_once(call, &[], Total(decided), encode).await;
+        match answered {
+            Err(ChangeError::Failed(_)) if decided > 0 && call.mode == ChangeMode::Apply => {
+                Err(ChangeError::Failed(CommitError::OutcomeUnknown))
+            }
+            answered => answered,
+        }
+    }
+
+    /// Decides about what one page of the list has, and says about how many and where to go on.
+    async fn decide_about_page(
+        &self,
+        call: &LedgerCall,
+        (query, after): (&DeliveryQuery, Option<&DeliveryCursor>),
+        verdict: &Verdict,
+    ) -> Result<(usize, Option<DeliveryCursor>), ChangeError<LedgerRefusal>> {
+        let page = self.list_deliveries(query, after, AT_ONCE).await;
+        let DeliveryPage { deliveries, next } =
+            page.map_err(|error| ChangeError::Failed(failure(&error)))?;
+        // Each page is a transaction; the request id belongs to the whole call.
+        let part = LedgerCall {
+            request: None,
+            ..call.clone()
+        };
+        let work = DecideAll {
+            found: &deliveries,
+            verdict,
+            actor: &call.actor,
+        };
+        let decided = self.answer_once(&part, &[], work, |_| Vec::new());
+        match decided.await? {
+            Answered::Done(decided) => Ok((decided, next)),
+            Answered::Replayed(_) => Ok((0, next)),
+        }
+    }
+}
+
+/// Decides about those of some deliveries that are as they were found, and says about how many.
+struct DecideAll<'c> {
+    found: &'c [Delivery],
+    verdict: &'c Verdict,
+    actor: &'c Actor,
+}
+
+/// Does nothing, after all was done; says about how many deliveries was decided.
+struct Total(usize);
+
+impl Transact for DecideAll<'_> {
+    type Done = usize;
+    type Refusal = LedgerRefusal;
+
+    async fn carry_out(
+        &mut self,
+        tx: &mut Tx,
+        now: Timestamp,
+    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+        let found = self.found.iter();
+        let partitions = found.map(|delivery| delivery.id.position.partition);
+        lock(tx, &partitions.collect()).await?;
+        let decision = Decision {
+            verdict: self.verdict.clone(),
+            actor: self.actor.clone(),
+            time: now,
+        };
+        Ok(Ok(decide(tx, self.found, &decision).await?))
+    }
+}
+
+impl Transact for Total {
+    type Done = usize;
+    type Refusal = LedgerRefusal;
+
+    async fn carry_out(
+        &mut self,
+        _: &mut Tx,
+        _: Timestamp,
+    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+        Ok(Ok(self.0))
+    }
+}
+
+/// Carries a decision out about those of some deliveries that are still in the state in which they
+/// were found and about which it can be made, and says about how many. Their leases are locked.
+pub(super) async fn decide(
+    tx: &mut Tx,
+    found: &[Delivery],
+    decision: &Decision,
+) -> Result<usize, Error> {
+    let mut groups: BTreeMap<(Partition, i32, DeliveryState), Vec<i64>> = BTreeMap::new();
+    for Delivery { id, state, .. } in found {
+        let (_, log_offset, number) = key(*id);
+        let group = (id.position.partition, number, *state);
+        groups.entry(group).or_default().push(log_offset);
+    }
+    let mut decided = 0;
+    for ((partition, number, state), offsets) in groups {
+        let place = (partition, number);
+        let offsets = decidable(tx, (place, state), offsets, &decision.verdict).await?;
+        if offsets.is_empty() {
+            continue;
+        }
+        decisions::record(tx, place, &offsets, decision).await?;
+        // Whoever decides by hand means it, however often a process ended before.
+        lost::forget_all(tx, place, &offsets).await?;
+        decided += match &decision.verdict {
+            Verdict::Retried => retry(tx, place, offsets, decision.time).await?,
+            Verdict::Skipped(reason) => skip(tx, place, offsets, (reason, decision.time)).await?,
+        };
+    }
+    Ok(decided)
+}
+
+/// Of some deliveries that were found in a state, those that are in it still, and about which this
+/// can be decided.
+async fn decidable(
+    tx: &mut Tx,
+    ((partition, number), state): (Place, DeliveryState),
+    offsets: Vec<i64>,
+    verdict: &Verdict,
+) -> Result<Vec<i64>, Error> {
+    let rows = deliveries::table
+        .filter(deliveries::partition.eq(partition.number()))
+        .filter(deliveries::number.eq(number))
+        .filter(deliveries::log_offset.eq_any(offsets))
+        .filter(deliveries::state.eq(state.word()))
+        .select(deliveries::log_offset);
+    match verdict {
+        Verdict::Retried => {
+            // One that waits for an earlier one is put aside until that one is finished.
+            let rows = rows.filter(
+                deliveries::state
+                    .ne(DeliveryState::Pending.word())
+                    .or(deliveries::due_time.is_not_null()),
+            );
+            Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
+        }
+        Verdict::Skipped(_) => {
+            let unsent = [DeliveryState::Pending, DeliveryState::Dead];
+            let rows = rows.filter(deliveries::state.eq_any(unsent.map(DeliveryState::word)));
+            Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
+        }
+    }
+}
+
+/// Makes deliveries due now, with no attempt counted.
+async fn retry(
+    tx: &mut Tx,
+    (partition, number): Place,
+    offsets: Vec<i64>,
+    now: Timestamp,
+) -> Result<usize, Error> {
+    let rows = deliveries::table
+        .filter(deliveries::partition.eq(partition.number()))
+        .filter(deliveries::number.eq(number))
+        .filter(deliveries::log_offset.eq_any(offsets));
+    let change = (
+        deliveries::state.eq(DeliveryState::Pending.word()),
+        deliveries::attempts.eq(0),
+        deliveries::problem.eq(""),
+        deliveries::due_time.eq(Some(now.micros())),
+        deliveries::update_time.eq(now.micros()),
+    );
+    Ok(on_conn!(tx, |c| diesel::update(rows)
+        .set(change)
+        .execute(c)
+        .await)?)
+}
+
+/// Notes that deliveries are not sent, and lets those behind them have their turn.
+async fn skip(
+    tx: &mut Tx,
+    (partition, number): Place,
+    offsets: Vec<i64>,
+    (reason, now): (&Reason, Timestamp),
+) -> Result<usize, Error> {
+    let ids = offsets.iter().map(|offset| DeliveryId {
+        position: LogPosition {
+            partition,
+            offset: *offset,
+        },
+        number: u32::try_from(number).unwrap_or(0),
+    });
+    let ids: Vec<_> = ids.collect();
+    let rows = deliveries::table
+        .filter(deliveries::partition.eq(partition.number()))
+        .filter(deliveries::number.eq(number))
+        .filter(deliveries::log_offset.eq_any(offsets));
+    let change = (
+        deliveries::state.eq(DeliveryState::Skipped.word()),
+        deliveries::problem.eq(reason.as_str()),
+        deliveries::due_time.eq(None::<i64>),
+        deliveries::update_time.eq(now.micros()),
+    );
+    let skipped = on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
+    promote(tx, &ids, now).await?;
+    Ok(skipped)
+}

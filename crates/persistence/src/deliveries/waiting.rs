@@ -1,0 +1,87 @@
+//! What waits to be sent, as it is looked at without being tried: all of a partition, in small
+//! parts, and what keeps the deliveries of a lane.
+
+use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, dsl::sql, sql_types::Bool};
+use diesel_async::RunQueryDsl;
+use waymark_domain::{
+    delivery::{Delivery, DeliveryState},
+    partition::Partition,
+};
+
+use crate::{Error, Store, rows::delivery::DeliveryRow, schema::deliveries, tx::on_conn};
+
+/// How many deliveries one call looks at: what comes of them is written in one transaction.
+const AT_ONCE: i64 = 200;
+/// How many deliveries of a lane are asked what they wait for.
+const ASKED: i64 = 8;
+
+/// Where a walk over what waits in a partition goes on: behind this offset and number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WaitingCursor(i64, i32);
+
+/// A part of what waits in a partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Waiting {
+    /// The pending deliveries in the order of the log, without those that cannot be read.
+    pub deliveries: Vec<Delivery>,
+    /// Where the walk goes on; none at its end.
+    pub next: Option<WaitingCursor>,
+}
+
+impl Store {
+    /// Finds pending deliveries of a partition, whether or not they are due: 200 at a time, in the
+    /// order of the log.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn waiting_deliveries(
+        &self,
+        partition: Partition,
+        after: Option<WaitingCursor>,
+    ) -> Result<Waiting, Error> {
+        let WaitingCursor(log_offset, number) = after.unwrap_or(WaitingCursor(0, -1));
+        let rows = deliveries::table
+            .filter(deliveries::partition.eq(partition.number()))
+            .filter(deliveries::state.eq(DeliveryState::Pending.word()))
+            // In the words of the index, or it would not be taken.
+            .filter(sql::<Bool>("state <> 'succeeded'"))
+            // The first condition alone is a stretch of the index; the second makes it exact.
+            .filter(deliveries::log_offset.ge(log_offset))
+            .filter(
+                deliveries::log_offset
+                    .gt(log_offset)
+                    .or(deliveries::number.gt(number)),
+            )
+            .order((deliveries::log_offset, deliveries::number))
+            .limit(AT_ONCE);
+        let rows = self
+            .database()
+            .read(async |tx| Ok(on_conn!(tx, |c| rows.load::<DeliveryRow>(c).await)?));
+        let rows = rows.await?;
+        let is_full = i64::try_from(rows.len()).is_ok_and(|found| found >= AT_ONCE);
+        let last = rows.last().filter(|_| is_full);
+        Ok(Waiting {
+            next: last.map(|row| WaitingCursor(row.log_offset, row.number)),
+            // What cannot be read is told when it is due.
+            deliveries: rows.iter().filter_map(|row| row.delivery().ok()).collect(),
+        })
+    }
+
+    /// What some deliveries of a lane say that wait for another attempt; empty where none does.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn problems_in_lane(&self, lane: &str) -> Result<Vec<String>, Error> {
+        let everywhere: Vec<_> = self.partition_count().all().map(|p| p.number()).collect();
+        let rows = deliveries::table
+            .filter(deliveries::lane.eq(lane.to_owned()))
+            .filter(deliveries::partition.eq_any(everywhere))
+            .filter(deliveries::due_time.gt(self.clock().now().micros()))
+            .select(deliveries::problem)
+            .limit(ASKED);
+        let problems = self
+            .database()
+            .read(async |tx| Ok(on_conn!(tx, |c| rows.load::<String>(c).await)?));
+        problems.await
+    }
+}

@@ -1,0 +1,295 @@
+//! What waits while its action changes: deliveries of an action that is gone, or does something
+//! else by now, are given up; those of one that is switched off rest, and go again when it is
+//! switched on. Nothing of that is an attempt, so neither a target nor its circuit breaker is
+//! asked. All that waits in the partitions that are carried is looked at, a little at a time, when
+//! actions have changed, when a partition was taken over, and every half an hour.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use waymark_domain::{
+    delivery::Delivery,
+    partition::Partition,
+    value::{Timestamp, WorkflowCode},
+    workflow::{ActionPath, Workflow},
+};
+use waymark_persistence::{DispatcherId, Edition, Error, Finished, NextStep, Published, Store};
+
+use super::{
+    Failing,
+    carrier::later,
+    rounds::Rounds,
+    unsent::{REST, Unsent, says_off, way},
+};
+use crate::App;
+
+/// How long after one walk over what waits in a partition the next one begins at the latest, so
+/// that what rests never comes to an end of its rest.
+const INTERVAL: Duration = Duration::from_mins(30);
+/// The pause after each part of a walk, which leaves the database to steps.
+const PAUSE: Duration = Duration::from_millis(5);
+
+/// An action of a workflow, what it does, and whether it is switched on.
+type Declared = (WorkflowCode, ActionPath, &'static str, bool);
+
+/// Looks again and again whether actions have changed, and what becomes of their deliveries.
+pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
+    let mut failing = Failing::default();
+    let mut changes = Changes {
+        bulk: app.store.for_bulk(),
+        app,
+        me,
+        edition: None,
+        actions: None,
+        walked: BTreeMap::new(),
+    };
+    loop {
+        let partitions = rounds.next().await;
+        let looked = changes.look(&partitions).await;
+        failing.note("what waits for changed actions cannot be found", looked);
+    }
+}
+
+struct Changes {
+    app: Arc<App>,
+    /// Reads what waits.
+    bulk: Store,
+    me: DispatcherId,
+    /// The edition of the catalog whose actions these are.
+    edition: Option<Edition>,
+    /// None where a workflow cannot be read.
+    actions: Option<BTreeSet<Declared>>,
+    /// When what waits in a partition was looked at last.
+    walked: BTreeMap<Partition, Instant>,
+}
+
+impl Changes {
+    async fn look(&mut self, owned: &BTreeSet<Partition>) -> Result<(), Error> {
+        // One that comes back may have been left in the middle.
+        self.walked
+            .retain(|partition, at| owned.contains(partition) && at.elapsed() < INTERVAL);
+        if owned.is_empty() {
+            return Ok(());
+        }
+        let store = &self.app.store;
+        let edition = store.edition().await?;
+        if self.edition != Some(edition) {
+            let actions = readable(store.workflows().await)?;
+            let actions = actions.map(|workflows| declared(&workflows));
+            if actions.is_none() || actions != self.actions {
+                self.walked.clear();
+            }
+            self.actions = actions;
+            self.edition = Some(edition);
+        }
+        let left = owned
+            .iter()
+            .filter(|partition| !self.walked.contains_key(partition));
+        let left: Vec<_> = left.copied().collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        let waits = !store.busy_lanes().await?.is_empty();
+        for partition in left {
+            if waits {
+                self.walk(partition).await?;
+            }
+            self.walked.insert(partition, Instant::now());
+        }
+        Ok(())
+    }
+
+    async fn walk(&self, partition: Partition) -> Result<(), Error> {
+        let (mut after, mut count) = (None, 0);
+        loop {
+            let waiting = self.bulk.waiting_deliveries(partition, after).await?;
+            after = waiting.next;
+            let judged = self.judge(waiting.deliveries).await?;
+            if !judged.is_empty() {
+                self.app.store.finish_deliveries(&self.me, &judged).await?;
+                self.app.wake.now();
+                count += judged.len();
+            }
+            if after.is_none() {
+                break;
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        if count > 0 {
+            tracing::info!(
+                partition = partition.number(),
+                deliveries = count,
+                "deliveries follow what became of their actions"
+            );
+        }
+        Ok(())
+    }
+
+    /// What becomes of deliveries that wait, where it is something else than before.
+    async fn judge(&self, waiting: Vec<Delivery>) -> Result<Vec<Finished>, Error> {
+        let codes = waiting.iter().map(|delivery| delivery.workflow.clone());
+        let codes: BTreeSet<_> = codes.collect();
+        // Read after the deliveries, so that no action is missing which set one of them off.
+        let mut workflows = BTreeMap::new();
+        for code in codes {
+            if let Some(Some(published)) = readable(self.app.store.workflow(&code).await)? {
+                workflows.insert(code, published);
+            }
+        }
+        let now = self.app.store.clock().now();
+        let judged = waiting.into_iter().filter_map(|delivery| {
+            let workflow = workflows.get(&delivery.workflow)?.graph.workflow();
+            let next = next_step(workflow, &delivery, now)?;
+            Some(Finished {
+                delivery,
+                attempt: None,
+                next,
+            })
+        });
+        Ok(judged.collect())
+    }
+}
+
+/// What was read; none where it is stored in a way that nobody can read.
+fn readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
+    match read {
+        Ok(read) => Ok(Some(read)),
+        Err(Error::Corrupt { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+fn declared(workflows: &[Arc<Published>]) -> BTreeSet<Declared> {
+    let each = workflows.iter().flat_map(|published| {
+        let workflow = published.graph.workflow();
+        workflow.actions().map(move |(occasion, action)| {
+            let code = action.code.clone();
+            let path = ActionPath { occasion, code };
+            let kind = action.work.kind();
+            (workflow.code.clone(), path, kind, action.active)
+        })
+    });
+    each.collect()
+}
+
+/// What becomes of a delivery that waits; none where it goes on waiting as it does.
+fn next_step(workflow: &Workflow, delivery: &Delivery, now: Timestamp) -> Option<NextStep> {
+    let rests = says_off(&delivery.problem);
+    match way(workflow, delivery) {
+        // One behind another comes when its turn does.
+        Ok(_) => delivery
+            .due_time
+            .filter(|_| rests)
+            .map(|_| NextStep::Retry {
+                at: now,
+                problem: String::new(),
+            }),
+        Err(off @ Unsent::Off(_)) => {
+            let soon = later(now, REST / 2);
+            let ends = |due: &Timestamp| !rests || *due <= soon;
+            delivery.due_time.filter(ends).map(|_| off.next(now))
+        }
+        Err(unsent @ (Unsent::Lost(_) | Unsent::Needless(_))) => Some(unsent.next(now)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::{
+        preset,
+        value::{Description, EndpointCode},
+        workflow::{Action, Channel, Policy, Publish, Webhook, Work},
+    };
+
+    use super::*;
+    use crate::dispatch::{sample::delivery, unsent::CHANGED};
+
+    const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
+    const OFF: &str = "its action create.tell is switched off";
+
+    /// A workflow whose action `create.tell` does this, if it has one.
+    fn workflow(tell: Option<(Channel, bool)>) -> Workflow {
+        let mut workflow = preset::find("magento").unwrap().workflow().unwrap();
+        let action = tell.map(|(channel, active)| Action {
+            code: "tell".parse().unwrap(),
+            description: Description::default(),
+            work: Work::Send(channel, Policy::default()),
+            condition: None,
+            position: 0,
+            active,
+        });
+        workflow.on_create = action.into_iter().collect();
+        workflow
+    }
+
+    fn webhook() -> Channel {
+        let endpoint = EndpointCode::new("crm").unwrap();
+        Channel::Webhook(Webhook { endpoint })
+    }
+
+    fn publish() -> Channel {
+        let subject = "orders".parse().unwrap();
+        Channel::Publish(Publish { subject })
+    }
+
+    #[test]
+    fn deliveries_follow_what_becomes_of_their_action() {
+        let soon = Some(later(NOW, Duration::from_secs(5)));
+        let rest = Some(later(NOW, REST));
+        let ending = Some(later(NOW, REST / 2));
+        let retry = |at, problem: &str| {
+            let problem = problem.to_owned();
+            Some(NextStep::Retry { at, problem })
+        };
+        let give_up = |problem: &str| {
+            let problem = problem.to_owned();
+            Some(NextStep::GiveUp { problem })
+        };
+        let gone = "the workflow has no action create.tell any more";
+        for (tell, problem, due_time, expected) in [
+            // It is sent as it was, or to an endpoint that the action names no more.
+            (Some((webhook(), true)), "", soon, None),
+            (Some((webhook(), true)), "busy", None, None),
+            // Switched off.
+            (
+                Some((webhook(), false)),
+                "busy",
+                soon,
+                retry(later(NOW, REST), OFF),
+            ),
+            (Some((webhook(), false)), "", None, None),
+            (Some((webhook(), false)), OFF, rest, None),
+            (
+                Some((webhook(), false)),
+                OFF,
+                ending,
+                retry(later(NOW, REST), OFF),
+            ),
+            // Switched on again.
+            (Some((webhook(), true)), OFF, rest, retry(NOW, "")),
+            (Some((webhook(), true)), OFF, None, None),
+            // Gone, or of another kind, whether or not it waits behind another delivery.
+            (None, "busy", soon, give_up(gone)),
+            (None, "", None, give_up(gone)),
+            (None, OFF, rest, give_up(gone)),
+            (Some((publish(), true)), "", soon, give_up(CHANGED)),
+            (Some((publish(), false)), "", soon, give_up(CHANGED)),
+        ] {
+            let waiting = Delivery {
+                problem: problem.to_owned(),
+                due_time,
+                ..delivery("erp", 1)
+            };
+            let told = format!("{tell:?} {problem} {due_time:?}");
+            assert_eq!(
+                next_step(&workflow(tell), &waiting, NOW),
+                expected,
+                "{told}"
+            );
+        }
+    }
+}
