@@ -87,6 +87,14 @@ pub enum Problem {
     /// A state in which nothing is tried again.
     #[error("is the state of deliveries that are done, which are not tried again")]
     NotRetryable,
+    /// A state in which nothing is skipped.
+    #[error("is the state of deliveries that are done with, which are not skipped")]
+    NotSkippable,
+    /// A filter that lets everything through, where that may be a mistake.
+    #[error(
+        "must name orders, kinds, transitions, actions or endpoints where `workflows` is empty"
+    )]
+    Unfiltered,
     /// A format in which documents are read and not written.
     #[error("is a format that is read only")]
     ReadOnlyFormat,

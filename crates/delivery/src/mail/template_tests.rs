@@ -78,7 +78,7 @@ fn an_included_template_is_named_when_it_is_broken() {
     ]);
     let problem = shop.problem("a", "de");
     assert!(
-        problem.starts_with("the template de/b.txt, line 2: undefined value"),
+        problem.starts_with("the template de/b.txt, line 2: there is no nothing; `default('')`"),
         "{problem}"
     );
     let problem = shop.problem("a", "");
@@ -174,7 +174,7 @@ fn what_is_not_there_may_be_asked_for_but_not_printed() {
     assert_eq!(shop.render("a", "").unwrap().text.as_deref(), Some("none"));
     assert!(
         shop.problem("b", "")
-            .contains("b.txt, line 1: undefined value")
+            .contains("b.txt, line 1: order has no gift; `default('')` gives a text")
     );
 }
 

@@ -53,6 +53,8 @@ on_create:
   mail: {email: {template: new_order, customer: always}}
 on_comment:
   mail: {email: {template: comment, copy_to: [a@example.com, b@example.com], copy_method: separate}}
+  ask: {email: {template: comment}, active: false}
+  nobody: {email: {template: comment, customer: never}, active: false}
 transitions:
   pack:
     label: Pack
@@ -455,7 +457,7 @@ fn a_trial_says_what_the_step_itself_sets_off() {
     for set_off in &first.set_off {
         let trial = tried(&set_off.action.to_string());
         assert_eq!(trial.destinations, std::slice::from_ref(&set_off.to));
-        assert!(trial.applies && trial.problem.is_none());
+        assert!(trial.applies() && trial.problem.is_none());
     }
     let boxed = tried("transition.pack.box").written.unwrap();
     assert_eq!(boxed.detail, packed[1].detail);
@@ -474,6 +476,46 @@ fn a_trial_says_what_the_step_itself_sets_off() {
     );
     let boxed = try_it(&graph, &order, first, "transition.pack.box").unwrap();
     assert_eq!(boxed.written, None, "the attribute is so already");
+    assert_eq!(
+        boxed.problem.as_deref(),
+        Some("the attributes of the order are so already")
+    );
+}
+
+#[test]
+fn a_trial_that_sends_nothing_says_why() {
+    const UNASKED: &str = "the customer is written to only where the call says `notify_customer`";
+    let graph = graph();
+    let (order, entries) = new_order(&graph, "ada@example.com");
+    let first = entries.first().unwrap();
+    let asked = Entry {
+        notify_customer: true,
+        ..first.clone()
+    };
+    // Two copies go whether or not the customer is written to.
+    for (action, entry, count, problem) in [
+        ("comment.mail", first, 2, Some(UNASKED)),
+        ("comment.mail", &asked, 3, None),
+        ("comment.ask", first, 0, Some(UNASKED)),
+        ("comment.ask", &asked, 1, None),
+        ("create.mail", first, 1, None),
+        (
+            "comment.nobody",
+            &asked,
+            0,
+            Some("it goes to nobody: the customer is never written to, and there are no copies"),
+        ),
+    ] {
+        let trial = try_it(&graph, &order, entry, action).unwrap();
+        assert_eq!(trial.destinations.len(), count, "{action}");
+        assert_eq!(trial.problem.as_deref(), problem, "{action}");
+    }
+    let (order, _) = new_order(&graph, "");
+    let trial = try_it(&graph, &order, &asked, "comment.ask").unwrap();
+    assert_eq!(
+        trial.problem.as_deref(),
+        Some("the order has no e-mail address of its customer")
+    );
 }
 
 #[test]
@@ -484,17 +526,21 @@ fn a_trial_says_what_is_in_the_way_and_judges_what_is_switched_off() {
     let tried = |action| try_it(&graph, &order, first, action);
 
     let dear = tried("transition.pack.dear").unwrap();
-    assert!(!dear.applies && dear.problem.is_none());
+    assert!(!dear.applies() && dear.problem.is_none());
+    assert_eq!(
+        dear.unmet.as_deref(),
+        Some("its condition does not hold for the last entry of the order")
+    );
     assert_eq!(
         dear.destinations.len(),
         1,
         "who ignores the condition may send it"
     );
     let broken = tried("transition.pack.broken").unwrap();
-    assert!(!broken.applies);
-    assert!(broken.problem.unwrap().starts_with("its condition: "));
+    assert!(!broken.applies());
+    assert!(broken.unmet.unwrap().starts_with("its condition: "));
     let off = tried("transition.pack.off").unwrap();
-    assert!(off.applies && off.destinations.len() == 1);
+    assert!(off.applies() && off.destinations.len() == 1);
     let mail = tried("create.mail").unwrap();
     assert_eq!(
         mail.problem.as_deref(),

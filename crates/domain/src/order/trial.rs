@@ -10,20 +10,34 @@ use crate::{
     history::{Destination, Entry},
     template::Budget,
     value::Timestamp,
-    workflow::{ActionPath, Graph, ReadyAction, Work},
+    workflow::{ActionPath, Channel, Graph, Notify, ReadyAction, Work},
 };
+
+/// What is said of an action whose condition says no.
+const UNMET: &str = "its condition does not hold for the last entry of the order";
+/// What is said of an action that would change nothing.
+const UNCHANGED: &str = "the attributes of the order are so already";
 
 /// What an action would do for an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
-    /// Whether its condition holds; true where it has none.
-    pub applies: bool,
+    /// Why its condition does not hold, in words for the merchant; none where it holds, or there is
+    /// none.
+    pub unmet: Option<String>,
     /// Where it would send something, whatever its condition says.
     pub destinations: Vec<Destination>,
     /// What it would write with the step, whatever its condition says; none for nothing.
     pub written: Option<Entry>,
-    /// What is in its way, in words for the merchant; none for nothing.
+    /// What else is in its way, or why it would do nothing, in words for the merchant; none for
+    /// nothing.
     pub problem: Option<String>,
+}
+
+impl Trial {
+    /// Whether the condition of the action holds; true where it has none.
+    pub fn applies(&self) -> bool {
+        self.unmet.is_none()
+    }
 }
 
 /// Tries an action, active or not, as if `entry` set it off, with the order as it stands.
@@ -48,27 +62,48 @@ pub fn try_action(
     };
     let mut draft = Draft::new(graph, &context, order, now.into(), &budget);
     draft.entries.push(entry);
-    let applies = holds(&draft, 0, &ready);
+    let unmet = match holds(&draft, 0, &ready) {
+        Ok(true) => None,
+        Ok(false) => Some(UNMET.to_owned()),
+        Err(problem) => Some(problem),
+    };
     let mut trial = Trial {
-        applies: applies == Ok(true),
+        unmet,
         destinations: Vec::new(),
         written: None,
-        problem: applies.err(),
+        problem: None,
     };
     match &action.work {
         Work::Send(channel, _) => {
             let (destinations, problem) = destinations(&draft, 0, channel);
+            let problem = problem.or_else(|| left_out(channel, draft.asks_to_notify(0)));
             trial.destinations = destinations;
-            trial.problem = trial.problem.or(problem.map(str::to_owned));
+            trial.problem = problem.map(str::to_owned);
         }
         Work::Write(writing) => match written(&draft, 0, path, writing, &mut Budget::default()) {
-            Ok(None) => {}
+            Ok(None) => trial.problem = Some(UNCHANGED.to_owned()),
             Ok(Some(addition)) => {
                 draft.write_automatic(addition);
                 trial.written = draft.entries.pop();
             }
-            Err(problem) => trial.problem = trial.problem.or(Some(problem)),
+            Err(problem) => trial.problem = Some(problem),
         },
     }
     Some(trial)
+}
+
+/// Why a mail does not go to the customer, though nothing is wrong with the order.
+fn left_out(channel: &Channel, asked: bool) -> Option<&'static str> {
+    let Channel::Email(email) = channel else {
+        return None;
+    };
+    match email.customer {
+        Notify::OnRequest if !asked => {
+            Some("the customer is written to only where the call says `notify_customer`")
+        }
+        Notify::Never if email.copy_to.is_empty() => {
+            Some("it goes to nobody: the customer is never written to, and there are no copies")
+        }
+        Notify::OnRequest | Notify::Always | Notify::Never => None,
+    }
 }

@@ -94,8 +94,33 @@ pub fn problem(error: &minijinja::Error, language: Language) -> Problem {
             Problem::new(line, format!("it takes more than {max} instructions"))
         }
         (ErrorKind::InvalidOperation, Some(detail)) => Problem::new(line, detail),
+        (ErrorKind::UndefinedError, detail) => {
+            let what = missing(detail.unwrap_or_default()).or_else(|| {
+                let written = error.template_source()?.get(error.range()?)?;
+                Some(format!("there is no value for {written}"))
+            });
+            let what = what.unwrap_or_else(|| "a value is missing".to_owned());
+            let help = "`default('')` gives a text for what is missing";
+            Problem::new(line, format!("{what}; {help}"))
+        }
         _ => Problem::from(error),
     }
+}
+
+/// Names what is not there, of which the engine says such as `` `order.attributes.box` is undefined
+/// (from line 1) ``; none where it does not know what that is called.
+fn missing(detail: &str) -> Option<String> {
+    let (path, rest) = detail.strip_prefix('`')?.split_once('`')?;
+    let place = rest.strip_prefix(" is undefined").unwrap_or(rest);
+    // What it cannot name, it writes like this.
+    if path.contains("(...)") || path.contains("[...]") {
+        return None;
+    }
+    let is_name = |name: &str| name.chars().all(|c| c.is_alphanumeric() || c == '_');
+    Some(match path.rsplit_once('.') {
+        Some((parent, name)) if is_name(name) => format!("{parent} has no {name}{place}"),
+        Some(_) | None => format!("there is no {path}{place}"),
+    })
 }
 
 /// What a template writes to, up to its limit.

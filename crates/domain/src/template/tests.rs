@@ -135,20 +135,49 @@ fn refuses_what_is_not_there() {
     ] {
         assert!(Template::new(bad).is_err(), "{bad}");
     }
-    let problem = filled("{{ order.attributes.carrier }}")
-        .unwrap_err()
-        .message;
-    assert!(
-        problem.contains("`order.attributes.carrier` is undefined"),
-        "{problem}"
-    );
-    let problem = filled("a\n{{ order.attributes.carrier | upper }}")
-        .unwrap_err()
-        .message;
-    assert!(
-        problem.contains("`order.attributes.carrier` is undefined (line 2)"),
-        "{problem}"
-    );
+}
+
+#[test]
+fn what_an_order_has_not_is_named_with_a_way_out() {
+    const HELP: &str = "; `default('')` gives a text for what is missing";
+    for (text, missing, line) in [
+        (
+            "{{ order.attributes.carrier }}",
+            "order.attributes has no carrier",
+            "",
+        ),
+        (
+            "a\n{{ order.attributes.carrier | upper }}",
+            "order.attributes has no carrier",
+            " (line 2)",
+        ),
+        (
+            "{{ order.attributes.carrier.name }}",
+            "order.attributes has no carrier",
+            "",
+        ),
+        (
+            "{{ order.attributes['box no'] }}",
+            "there is no order.attributes['box no']",
+            "",
+        ),
+        ("{{ order.lines[7].sku }}", "there is no order.lines[7]", ""),
+        (
+            "{% for l in order.lines %}{{ l.attributes.box }}{% endfor %}",
+            "l has no attributes",
+            "",
+        ),
+        (
+            "{% set box = order.attributes.box %}\n{{ box }}",
+            "order.attributes has no box (from line 1)",
+            " (line 2)",
+        ),
+    ] {
+        let problem = filled(text).unwrap_err().message;
+        assert_eq!(problem, format!("{missing}{HELP}{line}"), "{text}");
+    }
+    let with_way_out = "{{ order.attributes.carrier | default('') }}";
+    assert_eq!(filled(with_way_out).as_deref(), Ok(""));
 }
 
 /// Everything that Jinja has and texts have not, with the word that the refusal names it by.

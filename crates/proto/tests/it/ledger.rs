@@ -12,8 +12,8 @@ use waymark_domain::{
 use waymark_proto::{
     convert::{
         delivery::{
-            DeliveryFilter, ListDeliveries, RetryDeliveries, RetryDelivery, attempt_to_wire,
-            decision_to_wire, delivery_to_wire,
+            DeliveryFilter, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDeliveries,
+            attempt_to_wire, decision_to_wire, delivery_to_wire,
         },
         endpoint::{CreateEndpoint, EndpointPatch, RotateEndpointSecret, UpdateEndpoint},
         timestamp_to_wire,
@@ -201,6 +201,55 @@ fn dead_deliveries_are_retried_unless_states_are_named() {
         ..DeliveryFilter::default()
     };
     assert_eq!(call.unwrap().filter, expected);
+}
+
+#[test]
+fn pending_deliveries_are_skipped_unless_states_are_named() {
+    let read = |states: Vec<i32>| {
+        let request = v1::SkipDeliveriesRequest {
+            filter: Some(v1::DeliveryFilter {
+                endpoints: vec!["erp".to_owned()],
+                states,
+                ..Default::default()
+            }),
+            reason: "nobody listens there".to_owned(),
+            ..Default::default()
+        };
+        SkipDeliveries::read(request, &default_workflow()).unwrap()
+    };
+    let usual = read(Vec::new());
+    assert_eq!(usual.reason.as_str(), "nobody listens there");
+    let expected = DeliveryFilter {
+        states: vec![DeliveryState::Pending],
+        endpoints: vec![value("erp")],
+        ..DeliveryFilter::default()
+    };
+    assert_eq!(usual.filter, expected);
+    assert_eq!(
+        read(vec![3, 1]).filter.states,
+        [DeliveryState::Dead, DeliveryState::Pending]
+    );
+}
+
+#[test]
+fn the_default_workflow_is_filled_in_before_skips_are_compared() {
+    let print = |workflows: Vec<String>| {
+        let request = v1::SkipDeliveriesRequest {
+            workflows,
+            filter: Some(v1::DeliveryFilter {
+                order_ids: vec!["1".to_owned()],
+                ..Default::default()
+            }),
+            reason: "x".to_owned(),
+            request_id: "r-1".to_owned(),
+            ..Default::default()
+        };
+        let call = SkipDeliveries::read(request, &default_workflow()).unwrap();
+        call.edit.request.unwrap().fingerprint
+    };
+    let default = default_workflow().to_string();
+    assert_eq!(print(Vec::new()), print(vec![default]));
+    assert_ne!(print(Vec::new()), print(vec!["other".to_owned()]));
 }
 
 #[test]

@@ -114,6 +114,7 @@ requests! {
     RetryDeliveryRequest: v1::RetryDeliveryRequest => |r| delivery::RetryDelivery::read(r);
     RetryDeliveriesRequest: v1::RetryDeliveriesRequest => |r| delivery::RetryDeliveries::read(r, &default());
     SkipDeliveryRequest: v1::SkipDeliveryRequest => |r| delivery::SkipDelivery::read(r);
+    SkipDeliveriesRequest: v1::SkipDeliveriesRequest => |r| delivery::SkipDeliveries::read(r, &default());
     TestActionRequest: v1::TestActionRequest => |r| delivery::TestAction::read(r, &default());
     CreateEndpointRequest: v1::CreateEndpointRequest => |r| endpoint::CreateEndpoint::read(r);
     GetEndpointRequest: v1::GetEndpointRequest => |r| endpoint::GetEndpoint::read(&r);

@@ -83,19 +83,53 @@ impl DeliveryFilter {
     }
 
     /// The filter of what shall be tried again: dead ones where no states are named.
-    pub(super) fn retryable(mut self, found: &mut Violations) -> Result<Self, Noted> {
-        let succeeded = self
-            .states
-            .iter()
-            .position(|state| *state == DeliveryState::Succeeded);
-        if let Some(index) = succeeded {
+    pub(super) fn retryable(self, found: &mut Violations) -> Result<Self, Noted> {
+        let done = [DeliveryState::Succeeded];
+        self.of_states(found, &done, Problem::NotRetryable, DeliveryState::Dead)
+    }
+
+    /// The filter of what shall not be sent: pending ones where no states are named. It must say
+    /// more than that.
+    pub(super) fn skippable(self, found: &mut Violations) -> Result<Self, Noted> {
+        let Self {
+            workflows,
+            order_ids,
+            states: _,
+            kinds,
+            transitions,
+            actions,
+            endpoints,
+        } = &self;
+        let is_narrow = !workflows.is_empty()
+            || !order_ids.is_empty()
+            || !kinds.is_empty()
+            || !transitions.is_empty()
+            || !actions.is_empty()
+            || !endpoints.is_empty();
+        if !is_narrow {
+            return Err(found.note(Path::REQUEST.field("filter"), Problem::Unfiltered));
+        }
+        let done = [DeliveryState::Succeeded, DeliveryState::Skipped];
+        self.of_states(found, &done, Problem::NotSkippable, DeliveryState::Pending)
+    }
+
+    /// The same without these states, and of another one where no states are named.
+    fn of_states(
+        mut self,
+        found: &mut Violations,
+        refused: &[DeliveryState],
+        problem: Problem,
+        usual: DeliveryState,
+    ) -> Result<Self, Noted> {
+        let wrong = self.states.iter().position(|state| refused.contains(state));
+        if let Some(index) = wrong {
             let at = Path::REQUEST;
             let at = at.field("filter");
             let at = at.field("states");
-            return Err(found.note(at.index(index), Problem::NotRetryable));
+            return Err(found.note(at.index(index), problem));
         }
         if self.states.is_empty() {
-            self.states.push(DeliveryState::Dead);
+            self.states.push(usual);
         }
         Ok(self)
     }

@@ -6,6 +6,7 @@ mod resource;
 
 pub use filter::DeliveryFilter;
 pub use request::{
-    GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery, TestAction,
+    GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDeliveries, SkipDelivery,
+    TestAction,
 };
 pub use resource::{attempt_to_wire, decision_to_wire, delivery_to_wire};

@@ -12,7 +12,7 @@ use crate::{
     convert::{
         actor::read_actor,
         call::{EditCall, EditFields, PageRequest, ValidateOnly, fingerprint, read_page},
-        violations::{Path, Violations},
+        violations::{Noted, Path, Violations},
     },
     invalid::InvalidRequest,
     v1,
@@ -63,6 +63,18 @@ pub struct SkipDelivery {
     pub edit: EditCall,
 }
 
+/// Asks that many deliveries be not sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SkipDeliveries {
+    /// Which deliveries; it names at least one state, and something besides, but neither that of
+    /// those that succeeded nor that of those that are skipped.
+    pub filter: DeliveryFilter,
+    /// Why; not empty.
+    pub reason: Reason,
+    /// Who asks, and how; there is no etag.
+    pub edit: EditCall,
+}
+
 /// Asks that one action be run without a step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TestAction {
@@ -74,6 +86,8 @@ pub struct TestAction {
     pub action: ActionPath,
     /// Whether its condition counts.
     pub ignore_condition: bool,
+    /// Whether it is run as if the call had said so.
+    pub notify_customer: bool,
     /// Who asks.
     pub actor: Actor,
     /// Whether the call only asks what would happen.
@@ -160,10 +174,7 @@ impl RetryDeliveries {
         mut request: v1::RetryDeliveriesRequest,
         default: &WorkflowCode,
     ) -> Result<Self, InvalidRequest> {
-        let names_orders = |filter: &v1::DeliveryFilter| !filter.order_ids.is_empty();
-        if request.workflows.is_empty() && request.filter.as_ref().is_some_and(names_orders) {
-            request.workflows.push(default.to_string());
-        }
+        name_default(&mut request.workflows, request.filter.as_ref(), default);
         let fingerprint =
             fingerprint!("RetryDeliveries", request, without request_id, validate_only);
         let v1::RetryDeliveriesRequest {
@@ -212,11 +223,7 @@ impl SkipDelivery {
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let id = found.text(at.field("delivery_id"), &delivery_id);
-            let reason = if reason.trim().is_empty() {
-                Err(found.note(at.field("reason"), Invalid::Empty))
-            } else {
-                found.text(at.field("reason"), &reason)
-            };
+            let reason = why(found, &reason);
             let edit = fields.read_without_etag(found, fingerprint);
             Ok(Self {
                 id: id?,
@@ -224,6 +231,68 @@ impl SkipDelivery {
                 edit: edit?,
             })
         })
+    }
+}
+
+impl SkipDeliveries {
+    /// Reads the request.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRequest`] with every field that breaks a rule.
+    pub fn read(
+        mut request: v1::SkipDeliveriesRequest,
+        default: &WorkflowCode,
+    ) -> Result<Self, InvalidRequest> {
+        name_default(&mut request.workflows, request.filter.as_ref(), default);
+        let fingerprint =
+            fingerprint!("SkipDeliveries", request, without request_id, validate_only);
+        let v1::SkipDeliveriesRequest {
+            workflows,
+            filter,
+            reason,
+            actor,
+            request_id,
+            validate_only,
+        } = request;
+        let fields = EditFields {
+            actor,
+            request_id,
+            validate_only,
+        };
+        Violations::collect(|found| {
+            let filter = DeliveryFilter::read(found, &workflows, filter, default);
+            let filter = filter.and_then(|filter| filter.skippable(found));
+            let reason = why(found, &reason);
+            let edit = fields.read_without_etag(found, fingerprint);
+            Ok(Self {
+                filter: filter?,
+                reason: reason?,
+                edit: edit?,
+            })
+        })
+    }
+}
+
+/// Why something is not sent, which has to be said.
+fn why(found: &mut Violations, reason: &str) -> Result<Reason, Noted> {
+    let at = Path::REQUEST;
+    let at = at.field("reason");
+    if reason.trim().is_empty() {
+        return Err(found.note(at, Invalid::Empty));
+    }
+    found.text(at, reason)
+}
+
+/// Writes the default workflow where orders are named and no workflow is, so that a call which
+/// begins to name it stays the same call.
+fn name_default(
+    workflows: &mut Vec<String>,
+    filter: Option<&v1::DeliveryFilter>,
+    default: &WorkflowCode,
+) {
+    let names_orders = |filter: &v1::DeliveryFilter| !filter.order_ids.is_empty();
+    if workflows.is_empty() && filter.is_some_and(names_orders) {
+        workflows.push(default.to_string());
     }
 }
 
@@ -241,6 +310,7 @@ impl TestAction {
             order_id,
             action,
             ignore_condition,
+            notify_customer,
             actor,
             validate_only,
         } = request;
@@ -255,6 +325,7 @@ impl TestAction {
                 order_id: order_id?,
                 action: action?,
                 ignore_condition,
+                notify_customer,
                 actor: actor?,
                 validate_only: validate_only.into(),
             })

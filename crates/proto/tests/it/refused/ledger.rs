@@ -3,7 +3,10 @@
 use prost_types::{Duration, FieldMask};
 use waymark_proto::{
     convert::{
-        delivery::{GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery},
+        delivery::{
+            GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDeliveries,
+            SkipDelivery,
+        },
         endpoint::{
             CreateEndpoint, DeleteEndpoint, GetEndpoint, ListEndpoints, RotateEndpointSecret,
             UpdateEndpoint,
@@ -159,6 +162,75 @@ fn retrying_many_deliveries() {
             "is the state of deliveries that are done, which are not tried again",
         )],
     );
+}
+
+#[test]
+fn skipping_many_deliveries() {
+    let workflow = default_workflow();
+    check(
+        SkipDeliveries::read(v1::SkipDeliveriesRequest::default(), &workflow),
+        &[
+            (
+                "filter",
+                "must name orders, kinds, transitions, actions or endpoints where `workflows` is empty",
+            ),
+            ("reason", "must not be empty"),
+        ],
+    );
+    for state in [2, 4] {
+        let filter = v1::DeliveryFilter {
+            states: vec![1, state],
+            ..Default::default()
+        };
+        let request = v1::SkipDeliveriesRequest {
+            workflows: texts(&["order"]),
+            filter: Some(filter),
+            reason: "x".repeat(513),
+            request_id: text("\0"),
+            ..Default::default()
+        };
+        check(
+            SkipDeliveries::read(request, &workflow),
+            &[
+                (
+                    "filter.states[1]",
+                    "is the state of deliveries that are done with, which are not skipped",
+                ),
+                ("reason", "must have at most 512 bytes in all, has 513"),
+                ("request_id", NUL),
+            ],
+        );
+    }
+    let filters = [
+        v1::DeliveryFilter {
+            order_ids: texts(&["1"]),
+            ..Default::default()
+        },
+        v1::DeliveryFilter {
+            kinds: texts(&["email"]),
+            ..Default::default()
+        },
+        v1::DeliveryFilter {
+            transitions: texts(&["ship"]),
+            ..Default::default()
+        },
+        v1::DeliveryFilter {
+            actions: texts(&["create.mail"]),
+            ..Default::default()
+        },
+        v1::DeliveryFilter {
+            endpoints: texts(&["erp"]),
+            ..Default::default()
+        },
+    ];
+    for filter in filters {
+        let request = v1::SkipDeliveriesRequest {
+            filter: Some(filter),
+            reason: text("x"),
+            ..Default::default()
+        };
+        assert!(SkipDeliveries::read(request, &workflow).is_ok());
+    }
 }
 
 #[test]

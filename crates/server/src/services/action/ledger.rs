@@ -1,23 +1,21 @@
 //! Deliveries: listed, shown, retried and skipped.
 
+use std::slice;
+
 use prost::Message;
-use waymark_domain::{
-    delivery::{Delivery, DeliveryState},
-    history::Destination,
-    value::ActorId,
-};
+use waymark_domain::{delivery::Delivery, value::ActorId};
 use waymark_persistence::{
     Account, Answered, ChangeMode, DeliveryCursor, DeliveryQuery, LedgerCall, LedgerRefusal,
 };
 use waymark_proto::{
     convert::delivery::{
-        DeliveryFilter, GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery,
-        attempt_to_wire, decision_to_wire, delivery_to_wire,
+        DeliveryFilter, GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery,
+        SkipDeliveries, SkipDelivery, attempt_to_wire, decision_to_wire, delivery_to_wire,
     },
     v1,
 };
 
-use super::{answer, ledger_call};
+use super::{answer, ledger_call, waiting};
 use crate::{App, Error, page, services::names};
 
 /// What the tokens of this list are made for.
@@ -38,7 +36,7 @@ pub(super) async fn page(
             .bulk()
             .list_deliveries(&query, after.as_ref(), limit)
             .await?;
-        explain(app, found.deliveries.iter_mut()).await?;
+        waiting::explain(app, app.bulk(), &mut found.deliveries).await?;
         let deliveries: Vec<_> = found.deliveries.iter().map(delivery_to_wire).collect();
         let count = page::fitting(&deliveries);
         if count >= deliveries.len() {
@@ -63,7 +61,7 @@ pub(super) async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryR
         attempts,
         decisions,
     } = found.ok_or(LedgerRefusal::DeliveryNotFound { id })?;
-    explain(app, [&mut delivery]).await?;
+    waiting::explain(app, app.store(), slice::from_mut(&mut delivery)).await?;
     let attempts = attempts
         .iter()
         .map(|(number, attempt)| attempt_to_wire(*number, attempt));
@@ -74,34 +72,6 @@ pub(super) async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryR
             ..delivery_to_wire(&delivery)
         }),
     })
-}
-
-/// Says of deliveries that wait, and of which nothing else is to be said, what keeps their whole
-/// lanes.
-async fn explain(
-    app: &App,
-    deliveries: impl IntoIterator<Item = &mut Delivery>,
-) -> Result<(), Error> {
-    let mut endpoints = None;
-    for delivery in deliveries {
-        if delivery.state != DeliveryState::Pending || !delivery.problem.is_empty() {
-            continue;
-        }
-        let Destination::Endpoint(code) = &delivery.to else {
-            let problem = app.carrier.problem(&delivery.lane);
-            delivery.problem.push_str(problem.unwrap_or_default());
-            continue;
-        };
-        let endpoints = match &mut endpoints {
-            Some(endpoints) => endpoints,
-            none => none.insert(app.store().endpoints().await?),
-        };
-        let endpoint = endpoints.iter().find(|endpoint| endpoint.code == *code);
-        if endpoint.is_some_and(|endpoint| !endpoint.active) {
-            delivery.problem = format!("the endpoint {code} is switched off");
-        }
-    }
-    Ok(())
 }
 
 /// Has a delivery tried again.
@@ -182,6 +152,44 @@ pub(super) async fn skip(app: &App, call: SkipDelivery) -> Result<v1::SkipDelive
     };
     let (response, replayed) = app.detached(work).await??;
     Ok(v1::SkipDeliveryResponse {
+        replayed,
+        ..response
+    })
+}
+
+/// Decides that all deliveries are not sent that match.
+pub(super) async fn skip_all(
+    app: &App,
+    call: SkipDeliveries,
+) -> Result<v1::SkipDeliveriesResponse, Error> {
+    let SkipDeliveries {
+        filter,
+        reason,
+        edit,
+    } = call;
+    let query = query(app, filter).await?;
+    let (call, store, wake) = (ledger_call(&edit), app.bulk().clone(), app.wake.clone());
+    let shown = |skipped: &usize| v1::SkipDeliveriesResponse {
+        skipped: i64::try_from(*skipped).unwrap_or(i64::MAX),
+        replayed: false,
+    };
+    let work = async move {
+        let encode = |skipped: &usize| shown(skipped).encode_to_vec();
+        let answered = store
+            .skip_deliveries(&call, &query, &reason, encode)
+            .await?;
+        if let (Answered::Done(skipped), true) = (&answered, is_news(&call, &answered)) {
+            wake.now();
+            tracing::info!(
+                skipped,
+                actor.id = who(&edit.actor.id),
+                "deliveries were skipped by hand"
+            );
+        }
+        answer(&answered, shown)
+    };
+    let (response, replayed) = app.detached(work).await??;
+    Ok(v1::SkipDeliveriesResponse {
         replayed,
         ..response
     })

@@ -4,6 +4,7 @@ mod endpoint;
 mod ledger;
 mod shown;
 mod trial;
+mod waiting;
 
 use std::sync::Arc;
 
@@ -14,7 +15,8 @@ use waymark_proto::{
     convert::{
         call::{EditCall, ValidateOnly},
         delivery::{
-            GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDelivery, TestAction,
+            GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDeliveries,
+            SkipDelivery, TestAction,
         },
         endpoint::{
             CreateEndpoint, DeleteEndpoint, GetEndpoint, ListEndpoints, RotateEndpointSecret,
@@ -115,6 +117,15 @@ impl ActionService for Service {
     ) -> Result<Response<v1::SkipDeliveryResponse>, Status> {
         let call = SkipDelivery::read(request.into_inner()).map_err(Error::from)?;
         Ok(Response::new(ledger::skip(&self.app, call).await?))
+    }
+
+    async fn skip_deliveries(
+        &self,
+        request: Request<v1::SkipDeliveriesRequest>,
+    ) -> Result<Response<v1::SkipDeliveriesResponse>, Status> {
+        let call = SkipDeliveries::read(request.into_inner(), self.app.default_workflow())
+            .map_err(Error::from)?;
+        Ok(Response::new(ledger::skip_all(&self.app, call).await?))
     }
 
     async fn test_action(

@@ -30,6 +30,7 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
         order_id,
         action,
         ignore_condition,
+        notify_customer,
         actor,
         validate_only,
     } = call;
@@ -43,10 +44,11 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
     let last = app
         .store()
         .order_history_after(&workflow, &order_id, before, 1);
-    let Some(entry) = last.await?.into_iter().next() else {
+    let Some(mut entry) = last.await?.into_iter().next() else {
         let what = "an order has no last entry";
         return Err(Error::Internal { what });
     };
+    entry.logged.entry.notify_customer |= notify_customer;
     let now = app.store().clock().now();
     let tried = {
         let (published, order) = (Arc::clone(&published), order.clone());
@@ -57,13 +59,15 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
     let trial = trial.ok_or_else(|| Refusal::ActionNotFound {
         action: action.clone(),
     })?;
+    let applies = trial.applies();
     let Trial {
-        applies,
+        unmet,
         destinations,
         written,
         problem,
     } = trial;
     let is_run = applies || ignore_condition;
+    let problem = if is_run { problem } else { unmet };
     let destinations: Vec<_> = destinations.into_iter().filter(|_| is_run).collect();
     let written = written
         .filter(|_| is_run)

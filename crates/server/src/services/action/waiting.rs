@@ -1,0 +1,153 @@
+//! Why deliveries wait, told where they are read: from the settings, the workflows, the endpoints
+//! and the ledger as they are then. So each replica says the same, what is put right is not told
+//! any more, and nothing is written about what only waits.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use waymark_domain::{
+    delivery::{Delivery, DeliveryState},
+    history::Destination,
+    value::{EndpointCode, Timestamp, WorkflowCode},
+};
+use waymark_persistence::{Error as DatabaseError, Published, Store};
+
+use crate::{
+    App, Error,
+    dispatch::{says_off, way},
+};
+
+/// How long a delivery is due before it is worth a word that it still waits.
+const OVERDUE: Duration = Duration::from_secs(2);
+/// Of how many targets one answer finds out whether others to them fail.
+const LANES_MAX: usize = 8;
+/// What is said of one that is not due before another one is finished.
+const BEHIND: &str = "it waits for an earlier delivery of its order to the same target";
+
+/// Says of deliveries that wait what keeps them, before what their last attempts came to.
+pub(super) async fn explain(
+    app: &App,
+    store: &Store,
+    deliveries: &mut [Delivery],
+) -> Result<(), Error> {
+    let mut known = Known::new(app, store);
+    let waiting = deliveries.iter_mut();
+    for delivery in waiting.filter(|delivery| delivery.state == DeliveryState::Pending) {
+        let keeping = known.keeping(delivery).await?;
+        // It may have been switched on since, and the delivery behind another one.
+        if says_off(&delivery.problem) {
+            delivery.problem.clear();
+        }
+        delivery.problem = match keeping {
+            None => continue,
+            Some(keeping) if delivery.problem.is_empty() || delivery.problem == keeping => keeping,
+            Some(keeping) => format!("{keeping}; before that: {}", delivery.problem),
+        };
+    }
+    Ok(())
+}
+
+/// What was asked for the deliveries before.
+struct Known<'a> {
+    app: &'a App,
+    store: &'a Store,
+    now: Timestamp,
+    /// None for what cannot be read.
+    workflows: HashMap<WorkflowCode, Option<Arc<Published>>>,
+    /// Whether each endpoint is switched on.
+    endpoints: Option<HashMap<EndpointCode, bool>>,
+    /// What others say that wait for another attempt in a lane.
+    failures: BTreeMap<String, Option<String>>,
+}
+
+impl<'a> Known<'a> {
+    fn new(app: &'a App, store: &'a Store) -> Self {
+        Self {
+            app,
+            store,
+            now: store.clock().now(),
+            workflows: HashMap::new(),
+            endpoints: None,
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// What keeps a delivery; none where it is only tried later, or in a moment.
+    async fn keeping(&mut self, delivery: &Delivery) -> Result<Option<String>, Error> {
+        if let Some(published) = self.workflow(&delivery.workflow).await?
+            && let Err(unsent) = way(published.graph.workflow(), delivery)
+        {
+            return Ok(Some(unsent.problem().to_owned()));
+        }
+        if let Some(problem) = self.app.carrier.problem(&delivery.lane) {
+            return Ok(Some(problem.to_owned()));
+        }
+        if let Destination::Endpoint(code) = &delivery.to {
+            match self.is_on(code).await? {
+                None => return Ok(Some(format!("there is no endpoint {code}"))),
+                Some(false) => return Ok(Some(format!("the endpoint {code} is switched off"))),
+                Some(true) => {}
+            }
+        }
+        let Some(due) = delivery.due_time else {
+            return Ok(Some(BEHIND.to_owned()));
+        };
+        let late = self.now.micros().saturating_sub(due.micros());
+        let is_late = u128::try_from(late).is_ok_and(|late| late >= OVERDUE.as_micros());
+        if !is_late || !delivery.problem.is_empty() {
+            return Ok(None);
+        }
+        let failure = self.failure(&delivery.lane).await?;
+        Ok(failure.map(|failure| {
+            format!(
+                "it waits for its turn, since another delivery to the same target failed: {failure}"
+            )
+        }))
+    }
+
+    async fn workflow(&mut self, code: &WorkflowCode) -> Result<Option<Arc<Published>>, Error> {
+        if let Some(known) = self.workflows.get(code) {
+            return Ok(known.clone());
+        }
+        // Read after the deliveries, so that no action is missing which set one of them off.
+        let found = match self.store.workflow(code).await {
+            Ok(found) => found,
+            // That is told where it matters, and deliveries are listed all the same.
+            Err(DatabaseError::Corrupt { .. }) => None,
+            Err(error) => return Err(Error::from(error)),
+        };
+        self.workflows.insert(code.clone(), found.clone());
+        Ok(found)
+    }
+
+    /// Whether an endpoint is switched on; none where there is none.
+    async fn is_on(&mut self, code: &EndpointCode) -> Result<Option<bool>, Error> {
+        let endpoints = match &mut self.endpoints {
+            Some(endpoints) => endpoints,
+            none => {
+                let all = self.store.endpoints().await?.into_iter();
+                let all = all.map(|endpoint| (endpoint.code, endpoint.active));
+                none.insert(all.collect())
+            }
+        };
+        Ok(endpoints.get(code).copied())
+    }
+
+    /// What went wrong with others in a lane, if that was found out.
+    async fn failure(&mut self, lane: &str) -> Result<Option<String>, Error> {
+        if let Some(known) = self.failures.get(lane) {
+            return Ok(known.clone());
+        }
+        if self.failures.len() >= LANES_MAX {
+            return Ok(None);
+        }
+        let problems = self.store.problems_in_lane(lane).await?.into_iter();
+        let mut failures = problems.filter(|problem| !problem.is_empty() && !says_off(problem));
+        let failure = failures.next();
+        self.failures.insert(lane.to_owned(), failure.clone());
+        Ok(failure)
+    }
+}
