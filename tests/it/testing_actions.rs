@@ -27,6 +27,7 @@ on_each_database!(
     what_is_sent_is_sent_once_and_noted_nowhere,
     a_condition_counts_unless_it_is_ignored,
     what_would_be_written_is_shown,
+    a_test_that_does_nothing_says_why,
     wrong_tests_are_refused,
     tests_have_a_bound_and_end_with_their_calls,
 );
@@ -52,6 +53,8 @@ transitions:
       wrong: {webhook: {endpoint: {endpoint}}, condition: "order.attributes.carrier == 'x'"}
       nowhere: {webhook: {endpoint: {endpoint}_other}}
       mail: {email: {template: new_order, customer: always, copy_to: [a@example.com], copy_method: separate}}
+      asked: {email: {template: new_order}}
+      bare: {comment: {text: "by {{ order.attributes.carrier }}"}}
       note: {comment: {text: "{{ order.id }} by {{ actor.kind }}"}}
       box: {set_attributes: {box: "B{{ order.id }}"}}
       again: {transition: finish}
@@ -210,6 +213,52 @@ async fn what_would_be_written_is_shown(backend: Backend) {
     let closed = tried.run("transition.finish.again").await;
     assert_eq!(closed.entry, None);
     assert_eq!(closed.problem, "no step leaves the terminal state done");
+}
+
+async fn a_test_that_does_nothing_says_why(backend: Backend) {
+    const UNASKED: &str = "the customer is written to only where the call says `notify_customer`";
+    let tried = Tried::start(backend, |_, _| 200).await;
+    let reachable = v1::Order {
+        customer: Some(v1::Customer {
+            email: "ada@example.com".into(),
+            ..Default::default()
+        }),
+        ..tried.shop.draft("2", &[])
+    };
+    tried.shop.create(reachable).await.unwrap();
+    let ask = async |order_id: &str, action: &str, notify_customer: bool| {
+        let request = v1::TestActionRequest {
+            order_id: order_id.into(),
+            notify_customer,
+            ..tried.request(&format!("transition.finish.{action}"))
+        };
+        let answer = tried.ask(request).await.unwrap();
+        (answer.deliveries.len(), answer.entry, answer.problem)
+    };
+    let unreachable = "the order has no e-mail address of its customer";
+    let unmet = "its condition does not hold for the last entry of the order";
+    let bare = "its text cannot be filled in: order.attributes has no carrier; \
+                `default('')` gives a text for what is missing";
+    for (order_id, action, notify_customer, count, problem) in [
+        ("2", "asked", false, 0, UNASKED),
+        ("2", "asked", true, 1, ""),
+        ("1", "asked", true, 0, unreachable),
+        ("2", "mail", false, 2, ""),
+        ("2", "dear", false, 0, unmet),
+        ("2", "bare", false, 0, bare),
+    ] {
+        let expected = (count, None, problem.to_owned());
+        let answer = ask(order_id, action, notify_customer).await;
+        assert_eq!(answer, expected, "{order_id} {action} {notify_customer}");
+    }
+    // What is so already is not written again.
+    let boxed = v1::Order {
+        attributes: [("box".into(), "B3".into())].into(),
+        ..tried.shop.draft("3", &[])
+    };
+    tried.shop.create(boxed).await.unwrap();
+    let unchanged = "the attributes of the order are so already".to_owned();
+    assert_eq!(ask("3", "box", false).await, (0, None, unchanged));
 }
 
 async fn wrong_tests_are_refused(backend: Backend) {

@@ -6,7 +6,10 @@ use tokio::time::{Instant, sleep};
 use tonic::{Response, Status};
 use waymark_proto::v1::{self, DeliveryState};
 
-use crate::{Clients, shop::Answer};
+use crate::{
+    Clients,
+    shop::{Answer, mask},
+};
 
 /// How long something may take to happen, on a machine that compiles as well.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -40,6 +43,75 @@ pub async fn endpoint(clients: &Clients, code: &str) -> v1::Endpoint {
         .into_inner()
         .endpoint
         .expect("an endpoint")
+}
+
+/// Switches an endpoint on or off.
+///
+/// # Panics
+/// Panics where that is refused.
+pub async fn switch(clients: &Clients, code: &str, active: bool) {
+    let endpoint = v1::Endpoint {
+        code: code.to_owned(),
+        active: Some(active),
+        ..Default::default()
+    };
+    let request = v1::UpdateEndpointRequest {
+        endpoint: Some(endpoint),
+        update_mask: Some(mask(&["active"])),
+        ..Default::default()
+    };
+    let updated = clients.actions().update_endpoint(request).await;
+    updated.expect("the endpoint is switched");
+}
+
+/// Asks that an endpoint be deleted.
+///
+/// # Errors
+/// Returns the status of the call.
+pub async fn delete_endpoint(clients: &Clients, code: &str) -> Answer<()> {
+    let request = v1::DeleteEndpointRequest {
+        code: code.to_owned(),
+        ..Default::default()
+    };
+    let deleted = clients.actions().delete_endpoint(request).await;
+    deleted.map(|_| ())
+}
+
+/// Waits until nothing is in the way of deleting an endpoint.
+///
+/// # Panics
+/// Panics where it cannot be deleted in time.
+pub async fn until_deleted(clients: &Clients, code: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while let Err(status) = delete_endpoint(clients, code).await {
+        assert!(Instant::now() < deadline, "it is in use: {status}");
+        sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Lists all deliveries to an endpoint.
+///
+/// # Panics
+/// Panics where they cannot be listed.
+pub async fn to_endpoint(clients: &Clients, code: &str) -> Vec<v1::Delivery> {
+    let mut request = v1::ListDeliveriesRequest {
+        filter: Some(v1::DeliveryFilter {
+            endpoints: vec![code.to_owned()],
+            ..Default::default()
+        }),
+        page_size: 1_000,
+        ..Default::default()
+    };
+    let mut deliveries = Vec::new();
+    loop {
+        let page = clients.actions().list_deliveries(request.clone()).await;
+        let page = page.expect("deliveries are listed").into_inner();
+        deliveries.extend(page.deliveries);
+        if page.next_page_token.is_empty() {
+            return deliveries;
+        }
+        request.page_token = page.next_page_token;
+    }
 }
 
 /// Reads a delivery that exists, with its attempts.
