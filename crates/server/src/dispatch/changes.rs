@@ -61,7 +61,7 @@ struct Changes {
     me: DispatcherId,
     /// The edition of the catalog whose actions these are.
     edition: Option<Edition>,
-    /// None where a workflow cannot be read.
+    /// None where a workflow could not be read, or nothing waited.
     actions: Option<BTreeSet<Declared>>,
     /// When what waits in a partition was looked at last.
     walked: BTreeMap<Partition, Instant>,
@@ -77,8 +77,19 @@ impl Changes {
         }
         let store = &self.app.store;
         let edition = store.edition().await?;
-        if self.edition != Some(edition) {
-            let actions = readable(store.workflows().await)?;
+        let is_known = self.edition == Some(edition);
+        let is_walked = |partition: &Partition| self.walked.contains_key(partition);
+        if is_known && owned.iter().all(is_walked) {
+            return Ok(());
+        }
+        // Workflows are not read for nothing.
+        let waits = !store.busy_lanes().await?.is_empty();
+        if !is_known {
+            let actions = if waits {
+                readable(store.workflows().await)?
+            } else {
+                None
+            };
             let actions = actions.map(|workflows| declared(&workflows));
             if actions.is_none() || actions != self.actions {
                 self.walked.clear();
@@ -90,10 +101,6 @@ impl Changes {
             .iter()
             .filter(|partition| !self.walked.contains_key(partition));
         let left: Vec<_> = left.copied().collect();
-        if left.is_empty() {
-            return Ok(());
-        }
-        let waits = !store.busy_lanes().await?.is_empty();
         for partition in left {
             if waits {
                 self.walk(partition).await?;

@@ -100,13 +100,13 @@ impl DeliveryFilter {
             actions,
             endpoints,
         } = &self;
-        let is_narrow = !workflows.is_empty()
-            || !order_ids.is_empty()
-            || !kinds.is_empty()
-            || !transitions.is_empty()
-            || !actions.is_empty()
-            || !endpoints.is_empty();
-        if !is_narrow {
+        let is_open = workflows.is_empty()
+            && order_ids.is_empty()
+            && kinds.is_empty()
+            && transitions.is_empty()
+            && actions.is_empty()
+            && endpoints.is_empty();
+        if is_open {
             return Err(found.note(Path::REQUEST.field("filter"), Problem::Unfiltered));
         }
         let done = [DeliveryState::Succeeded, DeliveryState::Skipped];
