@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use waymark_proto::v1;
 
 use crate::workflow::Source;
 
@@ -11,7 +12,7 @@ Exit codes:
   0  done
   1  refused, or something was found: findings of lint, differences of diff
   2  wrong arguments, settings or files
-  3  the server or the database cannot be reached or takes no writes, or is stopping; try again later
+  3  the server or the database cannot be reached or takes no writes, or is stopping, or a port is taken; try again later
   4  anything else, such as an outcome that is not known
   5  the SQLite file of the server is damaged, replaced or gone
   6  a consumer of `watch` did not take a message";
@@ -51,8 +52,8 @@ pub(crate) enum Command {
     /// Settings come from defaults, then a TOML file, then WAYMARK_... environment variables, then flags; the last one
     /// wins. SQLite databases are created and migrated; PostgreSQL databases need `waymark migrate` first.
     ///
-    /// SIGTERM and SIGINT stop the server gently: calls in flight finish, streams end with a token from which to go on.
-    /// A second signal stops it at once.
+    /// SIGTERM, SIGINT and SIGHUP stop the server gently: calls in flight finish, streams end with a token from which to
+    /// go on. A second SIGTERM or SIGINT stops it at once. Where SIGHUP is ignored, as below `nohup`, it stays so.
     #[command(after_long_help = settings_help())]
     Serve(Serve),
     /// Creates or upgrades the database, and says what it did.
@@ -165,6 +166,31 @@ fn server_url(text: &str) -> Result<String, &'static str> {
     }
 }
 
+/// Who changes something.
+#[derive(Debug, Args)]
+pub(crate) struct Caller {
+    /// Who does it, as the server keeps it; empty for a program without a name.
+    #[arg(
+        long = "actor",
+        env = "USER",
+        value_name = "ID",
+        hide_env_values = true
+    )]
+    id: Option<String>,
+}
+
+impl Caller {
+    /// The actor of a call; none for a program without a name.
+    pub(crate) fn actor(self) -> Option<v1::Actor> {
+        let id = self.id.filter(|id| !id.is_empty())?;
+        Some(v1::Actor {
+            kind: v1::ActorKind::User.into(),
+            id,
+            ..v1::Actor::default()
+        })
+    }
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum Preset {
     /// Lists the presets.
@@ -244,7 +270,7 @@ pub(crate) struct Apply {
     /// Makes the states that a Magento config.xml names and the workflow does not have.
     #[arg(long)]
     pub(crate) create_states: bool,
-    /// Refuses unless the workflow has this etag.
+    /// Refuses unless the workflow has this etag, which each apply prints.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) etag: String,
     /// Makes the call safe to repeat.
@@ -253,6 +279,8 @@ pub(crate) struct Apply {
     /// Says what would change, and changes nothing.
     #[arg(long)]
     pub(crate) dry_run: bool,
+    #[command(flatten)]
+    pub(crate) caller: Caller,
     #[command(flatten)]
     pub(crate) server: Server,
 }

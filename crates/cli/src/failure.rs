@@ -123,9 +123,9 @@ impl Failure {
         ExitCode::from(match self {
             Self::Start(error) if error.is_damage() => DAMAGED,
             Self::Migrate(waymark_server::DatabaseError::Damaged { .. }) => DAMAGED,
-            Self::Start(error) if error.is_misplaced() => USAGE,
-            Self::Migrate(waymark_server::DatabaseError::CannotOpen { .. })
-            | Self::Settings(_)
+            Self::Start(error) if error.is_of_settings() => USAGE,
+            Self::Migrate(error) if error.is_of_settings() => USAGE,
+            Self::Settings(_)
             | Self::Read { .. }
             | Self::Write { .. }
             | Self::NoToken { .. }

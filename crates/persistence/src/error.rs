@@ -58,12 +58,28 @@ pub enum Error {
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// A SQLite file cannot be opened, and will not be without somebody's doing.
-    #[error("{}: {cause}", path.display())]
+    #[error("cannot open {}: {cause}", path.display())]
     CannotOpen {
         /// The file.
         path: PathBuf,
         /// Why.
         cause: String,
+    },
+    /// Another process keeps a SQLite file to itself while it is opened.
+    #[error("cannot open {}: another process has locked it", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// A PostgreSQL server takes no connection.
+    #[error("cannot reach PostgreSQL at {server}: {cause}")]
+    CannotReach {
+        /// Its host and port.
+        server: String,
+        /// Why.
+        cause: String,
+        /// Whether that lasts until somebody changes something.
+        lasts: bool,
     },
     /// All connections for reads of this kind are busy, and stayed so. The database is well.
     #[error("all connections for long reads are busy")]
@@ -128,7 +144,17 @@ impl Error {
                 | Self::Unavailable { .. }
                 | Self::StorageFull { .. }
                 | Self::StorageReadOnly { .. }
+                | Self::Locked { .. }
+                | Self::CannotReach { lasts: false, .. }
                 | Self::Busy
+        )
+    }
+
+    /// Whether the settings lead to a database that cannot be used, whenever that is tried.
+    pub fn is_of_settings(&self) -> bool {
+        matches!(
+            self,
+            Self::CannotOpen { .. } | Self::CannotReach { lasts: true, .. }
         )
     }
 

@@ -26,6 +26,7 @@ mod messages;
 mod migrate;
 mod orders;
 mod postgres;
+mod reach;
 mod requests;
 mod rows;
 mod schema;

@@ -61,6 +61,11 @@ pub(crate) fn meaning(text: &str) -> Option<Meaning> {
     found.map(|(_, meaning)| *meaning)
 }
 
+/// Whether a text of SQLite says that another process has the file to itself.
+pub(crate) fn is_locked(text: &str) -> bool {
+    matches!(meaning(text), Some(Meaning::Conflict))
+}
+
 /// Codes of SQLite with which a page is refused for what passes: `SQLITE_BUSY`, `SQLITE_LOCKED`,
 /// `SQLITE_NOMEM` and `SQLITE_INTERRUPT` (<https://www.sqlite.org/rescode.html>).
 const OF_THE_MOMENT: [u32; 4] = [5, 6, 7, 9];

@@ -14,6 +14,7 @@ use waymark_domain::{partition::PartitionCount, value::Timestamp};
 use crate::{
     Clock, Error, Settings, messages,
     postgres::{self, Role},
+    reach,
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
     storage::opening,
@@ -50,7 +51,7 @@ pub(crate) struct Deployment {
 ///
 /// # Errors
 /// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened, may not be made or is of another program,
-/// [`Error::Migration`] when a statement fails, and the errors of connecting;
+/// [`Error::CannotReach`] when a PostgreSQL server takes no connection, [`Error::Migration`] when a statement fails, and
 /// [`Error::PartitionCount`] when the database has another number than the settings ask.
 pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
     let settings = Settings {
@@ -63,10 +64,9 @@ pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Err
         let known = versions::<Sqlite>(&SQLITE)?;
         opening::prepare(path, create, &known).map_err(|error| opening::explain(path, error))?;
     }
-    let migrated = migrate_existing(&settings, clock).await;
-    match &settings.url.0 {
-        Address::Sqlite(path) => migrated.map_err(|error| opening::explain(path, error)),
-        Address::Postgres(_) => migrated,
+    match migrate_existing(&settings, clock).await {
+        Ok(migrated) => Ok(migrated),
+        Err(error) => Err(reach::explain(&settings, error).await),
     }
 }
 

@@ -188,7 +188,7 @@ pub(crate) async fn connect(
 }
 
 /// What the address leaves open is filled in; what it says stands.
-fn tuned(settings: &Settings, config: &Config) -> Config {
+pub(crate) fn tuned(settings: &Settings, config: &Config) -> Config {
     let mut config = config.clone();
     if config.get_application_name().is_none() {
         config.application_name(&settings.application_name);

@@ -17,6 +17,7 @@ use crate::{
     hints::Notifier,
     migrate::{check, migrate},
     postgres::Role,
+    reach,
     settings::Address,
     storage::{DataFile, StorageState, Watcher, opening},
     timeline::Timeline,
@@ -77,7 +78,8 @@ impl Store {
     /// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened or may not be made,
     /// [`Error::SchemaOlder`] or [`Error::SchemaNewer`] when the program and the
     /// database do not fit, [`Error::PartitionCount`] when the settings ask for another
-    /// number than the database has, and [`Error::Unavailable`] when it cannot be reached.
+    /// number than the database has, and [`Error::Locked`] or [`Error::CannotReach`] when it cannot
+    /// be reached.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, Error> {
         let (mut is_new, mut file) = (false, None);
         if let Address::Sqlite(path) = &settings.url.0 {
@@ -86,9 +88,11 @@ impl Store {
             file = Some(Arc::new(opened));
         }
         let database = Database::new(&settings, Role::Write, file.clone())?;
-        let deployment = database
-            .snapshot(async |tx| check(tx, &settings).await)
-            .await?;
+        let checked = database.snapshot(async |tx| check(tx, &settings).await);
+        let deployment = match checked.await {
+            Ok(deployment) => deployment,
+            Err(error) => return Err(reach::explain(&settings, error).await),
+        };
         let bulk = database.for_bulk(&settings)?;
         let checkpointer = file.as_ref().map(Checkpointer::start).transpose()?;
         let watcher = file.as_ref().map(Watcher::start).transpose()?;

@@ -25,6 +25,7 @@ mod kept;
 mod lane;
 mod limits;
 mod page;
+mod ports;
 mod preset;
 mod reader;
 mod run;

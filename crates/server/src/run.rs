@@ -10,6 +10,7 @@ use tower::{
     Layer,
     util::{MapResponseLayer, option_layer},
 };
+use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{Clock, DatabaseUrl, Error, StorageState, Store};
 use waymark_proto::v1;
 
@@ -25,6 +26,7 @@ use crate::{
     incoming::Acceptor,
     intake::Intake,
     limits::MESSAGE_BYTES_MAX,
+    ports::{ListenError, TakenPort},
     preset::{self, PresetError},
     reader::Reader,
     services,
@@ -35,7 +37,7 @@ use crate::{
     vitals::Vitals,
 };
 
-/// A server that has its database and its address, and does not serve yet.
+/// A server that has its database and lets connections come, and does not serve them yet.
 #[derive(Debug)]
 pub struct Server {
     app: Arc<App>,
@@ -59,21 +61,18 @@ pub enum StartError {
         "the database is older than this program: run `waymark migrate` with the same database_url, then start again"
     )]
     MigrationNeeded(#[source] Error),
+    /// The settings lead to no database, or to one that takes nobody.
+    #[error(transparent)]
+    NoDatabase(Error),
     /// The database cannot be opened.
     #[error("the database cannot be opened")]
     Store(#[source] Error),
     /// The preset could not be loaded.
     #[error("the preset cannot be loaded into the empty database")]
     Preset(#[from] PresetError),
-    /// The address cannot be listened on.
-    #[error("cannot listen on {address}")]
-    Listen {
-        /// The address.
-        address: SocketAddr,
-        /// What the operating system says.
-        #[source]
-        source: io::Error,
-    },
+    /// An address cannot be listened on.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
     /// The system has no thread for commits or reads.
     #[error("a thread cannot be started")]
     Thread(#[source] io::Error),
@@ -92,14 +91,14 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// Whether the same may work later, when the database answers.
+    /// Whether the same may work later, when the database answers or a port is free.
     pub fn is_passing(&self) -> bool {
         match self {
-            Self::Store(error) => error.is_passing(),
+            Self::Store(error) | Self::NoDatabase(error) => error.is_passing(),
             Self::Preset(error) => error.is_passing(),
+            Self::Listen(error) => error.is_taken(),
             Self::MigrationNeeded(_)
             | Self::Damaged
-            | Self::Listen { .. }
             | Self::Thread(_)
             | Self::Carrier(_)
             | Self::Reflection(_)
@@ -116,9 +115,13 @@ impl StartError {
         }
     }
 
-    /// Whether the settings name a file that cannot be opened.
-    pub fn is_misplaced(&self) -> bool {
-        matches!(self, Self::Store(Error::CannotOpen { .. }))
+    /// Whether the settings name a database or an address that cannot be used, whenever that is tried.
+    pub fn is_of_settings(&self) -> bool {
+        match self {
+            Self::NoDatabase(error) => error.is_of_settings(),
+            Self::Listen(error) => !error.is_taken(),
+            _ => false,
+        }
     }
 }
 
@@ -134,26 +137,22 @@ pub enum Stopped {
 }
 
 impl Server {
-    /// Opens the database, loads the preset into an empty one, and takes the address.
+    /// Takes the ports, opens the database, and loads the preset into an empty one. Connections may come once all is
+    /// ready.
     ///
     /// # Errors
     /// Returns [`StartError`] when one of these fails.
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         threads::keep_one(&Handle::current());
+        let port = TakenPort::take("listen", settings.server.listen)?;
+        let feeds = take_feeds_port(settings.feeds)?;
         let url = settings.database.url.clone();
         let store = Store::open(settings.database, clock)
             .await
-            .map_err(|error| match error {
-                Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
-                error => StartError::Store(error),
-            })?;
+            .map_err(not_opened)?;
         tracing::info!(database.url = %url, partitions = store.partition_count().get(), "opened the database");
         load_preset(&store, &settings.server, &url).await?;
-        let address = settings.server.listen;
-        let refused = |source| StartError::Listen { address, source };
-        let listener = TcpListener::bind(address).await.map_err(refused)?;
-        let address = listener.local_addr().map_err(refused)?;
-        let feeds = take_feeds_port(settings.feeds).await?;
+        warn_of_no_default(&store, &settings.server.default_workflow).await;
         let vitals = Arc::new(Vitals::opened());
         let HistorySettings {
             ring_bytes_max,
@@ -176,7 +175,7 @@ impl Server {
             committer,
             log,
             default_workflow: settings.server.default_workflow,
-            feeds: feeds.as_ref().map(|port| port.links().clone()),
+            feeds: feeds.as_ref().map(|taken| taken.links().clone()),
             webhooks: settings.dispatch.webhooks.clone(),
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
@@ -193,9 +192,9 @@ impl Server {
             shutdown_deadline: settings.server.shutdown_deadline,
             cancelled_calls_max: settings.server.cancelled_calls_max,
             grpc_web_origins: settings.server.grpc_web_origins,
-            listener,
-            address,
-            feeds,
+            address: port.address(),
+            listener: port.listen()?,
+            feeds: feeds.map(feeds::Taken::open).transpose()?,
         })
     }
 
@@ -334,14 +333,32 @@ async fn load_preset(
     Ok(())
 }
 
+/// Says that calls which name no workflow will find none. An operator may make it yet, so the server starts.
+async fn warn_of_no_default(store: &Store, code: &WorkflowCode) {
+    // What cannot be read is said by whoever needs it.
+    if let Ok(None) = store.workflow(code).await {
+        tracing::warn!(
+            workflow.code = %code,
+            "default_workflow names a workflow that does not exist: calls that name none are answered WORKFLOW_NOT_FOUND"
+        );
+    }
+}
+
+fn not_opened(error: Error) -> StartError {
+    match error {
+        Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
+        Error::CannotOpen { .. } | Error::CannotReach { .. } | Error::Locked { .. } => {
+            StartError::NoDatabase(error)
+        }
+        error => StartError::Store(error),
+    }
+}
+
 /// Takes the port for feeds, where they are on.
-async fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Port>, StartError> {
-    let Some(address) = settings.listen else {
-        return Ok(None);
-    };
-    let taken = feeds::Port::take(address, settings.base_url).await;
-    let refused = |source| StartError::Listen { address, source };
-    taken.map(Some).map_err(refused)
+fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Taken>, ListenError> {
+    let FeedSettings { listen, base_url } = settings;
+    let taken = listen.map(|address| feeds::Taken::take(address, base_url));
+    taken.transpose()
 }
 
 /// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.

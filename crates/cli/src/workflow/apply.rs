@@ -26,6 +26,7 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
         etag,
         request_id,
         dry_run,
+        caller,
         server,
     } = arguments;
     let path = Some(file.as_path()).filter(|path| *path != Path::new("-"));
@@ -47,7 +48,7 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
         format: format.into(),
         mode: mode.into(),
         create_states,
-        actor: None,
+        actor: caller.actor(),
         etag,
         request_id,
         validate_only: dry_run,
@@ -99,8 +100,12 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
             "there is more than fits into an answer: `waymark workflow lint` and `diff` show all of it"
         );
     }
-    let (code, version) = workflow.as_ref().map_or(("", 0), |workflow| {
-        (workflow.code.as_str(), workflow.version)
+    let (code, version, etag) = workflow.as_ref().map_or(("", 0, ""), |workflow| {
+        (
+            workflow.code.as_str(),
+            workflow.version,
+            workflow.etag.as_str(),
+        )
     });
     let what = match (dry_run, replayed, changes.len()) {
         (_, true, _) => "was applied by an earlier call with this request id".to_owned(),
@@ -109,5 +114,8 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
         (false, false, count) => format!("changed in {count} parts"),
     };
     let _ = writeln!(text, "workflow {code} {what}, version {version}");
+    if !dry_run && !etag.is_empty() {
+        let _ = writeln!(text, "etag: {etag}");
+    }
     text
 }

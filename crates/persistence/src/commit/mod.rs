@@ -304,7 +304,10 @@ impl From<&Error> for CommitError {
                     Self::Unavailable
                 }
             },
-            Error::Conflict { .. } | Error::Busy => Self::Unavailable,
+            Error::Conflict { .. }
+            | Error::Busy
+            | Error::Locked { .. }
+            | Error::CannotReach { .. } => Self::Unavailable,
             Error::Corrupt { .. }
             | Error::CannotOpen { .. }
             | Error::SchemaOlder { .. }

@@ -11,7 +11,7 @@ use rustix::fs::{Access, access};
 use super::{files::with_suffix, obstacle};
 use crate::{
     Error,
-    messages::{DISK_ERROR, NOT_A_DATABASE},
+    messages::{self, DISK_ERROR, NOT_A_DATABASE},
     sqlite,
 };
 
@@ -57,6 +57,10 @@ fn find_or_create(path: &Path, create: bool) -> Result<(), Error> {
             access(path, Access::READ_OK).map_err(|_| refused("the file may not be read"))?;
             obstacle::may_be_written(path)
                 .map_err(|error| refused(&format!("the file may not be written: {error}")))?;
+            beside_may_be_written(path).map_err(|error| {
+                let cause = "SQLite may not keep its log beside the file";
+                refused(&format!("{cause}: {error}"))
+            })?;
             if entry.len() == 0 {
                 make(path)?;
             }
@@ -118,12 +122,30 @@ pub(crate) fn explain(path: &Path, error: Error) -> Error {
             Some(obstacle) => obstacle.into(),
             None => Error::Damaged { found },
         },
+        Error::Conflict { .. } => Error::Locked {
+            path: path.to_owned(),
+        },
+        Error::Unavailable { source } if messages::is_locked(&source.to_string()) => {
+            Error::Locked {
+                path: path.to_owned(),
+            }
+        }
         error => error,
     }
 }
 
 fn make(path: &Path) -> Result<(), Error> {
     sqlite::create(path).map_err(Error::not_connected)
+}
+
+/// Whether SQLite may make the files that it keeps beside the main one, or has them.
+fn beside_may_be_written(path: &Path) -> io::Result<()> {
+    let file = behind_links(path);
+    let mut others = ["-wal", "-shm"].iter();
+    if others.all(|suffix| with_suffix(&file, suffix).exists()) {
+        return Ok(());
+    }
+    obstacle::may_be_written(folder(&file))
 }
 
 /// How large the log is that lies beside the file.

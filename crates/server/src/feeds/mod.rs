@@ -7,18 +7,29 @@ mod document;
 mod freshness;
 mod listener;
 
-use std::{io, net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
-use crate::{App, settings::BaseUrl};
+use crate::{
+    App,
+    ports::{ListenError, TakenPort},
+    settings::BaseUrl,
+};
 
 /// Where feeds are, as the world knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Links(BaseUrl);
 
-/// A port for feeds that is taken, and not served yet.
+/// A port for feeds that is taken, and lets nobody in yet.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    port: TakenPort,
+    links: Links,
+}
+
+/// A port for feeds that is open, and not served yet.
 #[derive(Debug)]
 pub(crate) struct Port {
     listener: TcpListener,
@@ -38,18 +49,17 @@ impl Links {
     }
 }
 
-impl Port {
+impl Taken {
     /// Takes an address; `base` is where the world finds it, unless that is the address itself.
     ///
     /// # Errors
-    /// Returns what the operating system says.
-    pub(crate) async fn take(address: SocketAddr, base: Option<BaseUrl>) -> io::Result<Self> {
-        let listener = TcpListener::bind(address).await?;
-        let address = listener.local_addr()?;
+    /// Returns [`ListenError`] when the operating system does not give it.
+    pub(crate) fn take(address: SocketAddr, base: Option<BaseUrl>) -> Result<Self, ListenError> {
+        let port = TakenPort::take("feeds_listen", address)?;
+        let base = base.unwrap_or_else(|| BaseUrl::of_address(port.address()));
         Ok(Self {
-            listener,
-            address,
-            links: Links(base.unwrap_or_else(|| BaseUrl::of_address(address))),
+            port,
+            links: Links(base),
         })
     }
 
@@ -58,6 +68,22 @@ impl Port {
         &self.links
     }
 
+    /// Lets connections come.
+    ///
+    /// # Errors
+    /// As [`TakenPort::listen`].
+    pub(crate) fn open(self) -> Result<Port, ListenError> {
+        let Self { port, links } = self;
+        let address = port.address();
+        Ok(Port {
+            listener: port.listen()?,
+            address,
+            links,
+        })
+    }
+}
+
+impl Port {
     /// Serves feeds until told to stop, and then finishes what was begun.
     pub(crate) async fn serve(self, app: Arc<App>, stopping: CancellationToken) {
         tracing::info!("serving feeds on {}", self.address);
