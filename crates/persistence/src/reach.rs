@@ -69,7 +69,11 @@ fn of_error(error: &tokio_postgres::Error, config: &Config) -> Cause {
     if let Some(said) = error.as_db_error() {
         return of_server(said, config);
     }
-    let causes = std::iter::successors(StdError::source(error), |cause| cause.source());
+    let first = StdError::source(error);
+    let causes = std::iter::successors(first, |cause: &&(dyn StdError + 'static)| {
+        let cause: &(dyn StdError + 'static) = *cause;
+        cause.source()
+    });
     let mut system = causes
         .clone()
         .filter_map(|cause| cause.downcast_ref::<io::Error>());

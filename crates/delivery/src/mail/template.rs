@@ -7,7 +7,10 @@ use std::{
     fs::{self, File},
     io::{self, Read},
     path::{Path, PathBuf},
-    sync::{Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use minijinja::{
@@ -63,7 +66,14 @@ const EMBEDDED: &[(&str, &str)] = embedded![
 /// more than its bounds.
 #[derive(Debug, Clone)]
 pub struct Templates {
-    directory: Option<PathBuf>,
+    directory: Option<Directory>,
+}
+
+/// A directory of templates, and whether it was gone when it was looked at last.
+#[derive(Debug, Clone)]
+struct Directory {
+    path: PathBuf,
+    is_gone: Arc<AtomicBool>,
 }
 
 /// The parts of a mail; at least one of `text` and `html` is there.
@@ -109,7 +119,10 @@ impl Templates {
     /// The templates in `directory`, and the embedded ones for what it lacks.
     pub fn in_directory(directory: impl Into<PathBuf>) -> Self {
         Self {
-            directory: Some(directory.into()),
+            directory: Some(Directory {
+                path: directory.into(),
+                is_gone: Arc::default(),
+            }),
         }
     }
 
@@ -122,7 +135,12 @@ impl Templates {
         context: &Value,
     ) -> Result<Rendered, TemplateError> {
         let name = checked_name(name)?;
-        let search = Search::new(self.directory.clone(), store_view)?;
+        if let Some(directory) = &self.directory {
+            directory.tell();
+        }
+        let directory = self.directory.as_ref();
+        let directory = directory.map(|directory| directory.path.clone());
+        let search = Search::new(directory, store_view)?;
         let environment = search.environment()?;
         let context = template::sealed(context);
         let part = |ending| search.part(&environment, &format!("{name}{ending}"), &context);
@@ -138,6 +156,30 @@ impl Templates {
             text,
             html,
         })
+    }
+}
+
+impl Directory {
+    /// Says in the log when the directory goes away, and when it is there again.
+    fn tell(&self) {
+        let path = self.path.display();
+        match self.change() {
+            Some(true) => tracing::warn!(
+                mail.templates = %path,
+                "the directory of mail_templates is gone: mails are written with the templates that are built in"
+            ),
+            Some(false) => {
+                tracing::info!(mail.templates = %path, "the directory of mail_templates is there again");
+            }
+            None => {}
+        }
+    }
+
+    /// Whether it is gone, where that has changed since the last look.
+    fn change(&self) -> Option<bool> {
+        let is_gone = !self.path.is_dir();
+        let was_gone = self.is_gone.swap(is_gone, Ordering::Relaxed);
+        (is_gone != was_gone).then_some(is_gone)
     }
 }
 

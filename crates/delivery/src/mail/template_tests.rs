@@ -51,6 +51,23 @@ fn a_file_is_looked_for_in_three_places() {
 }
 
 #[test]
+fn a_directory_that_goes_away_is_told_once_and_again_when_it_is_back() {
+    let shop = Shop::with(&[("a.txt", "a")]);
+    let path = shop.0.path().to_owned();
+    let templates = Templates::in_directory(&path);
+    let directory = templates.directory.as_ref().unwrap();
+    assert_eq!(directory.change(), None);
+    fs::remove_dir_all(&path).unwrap();
+    // What is cloned looks at the same directory.
+    let clone = templates.clone().directory.unwrap();
+    assert_eq!(clone.change(), Some(true));
+    assert_eq!(directory.change(), None);
+    fs::create_dir(&path).unwrap();
+    assert_eq!(directory.change(), Some(false));
+    assert_eq!(clone.change(), None);
+}
+
+#[test]
 fn what_the_shop_lacks_is_built_in() {
     let own = "Order {{ order.id }} {% include \"new_order.subject.txt\" %}";
     let shop = Shop::with(&[("new_order.subject.txt", "own\n"), ("mine.txt", own)]);
