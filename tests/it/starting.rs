@@ -200,17 +200,3 @@ fn the_version_and_the_help_are_printed() {
     assert!(help.status.success() && said_of(&help).contains("--listen"));
     assert_eq!(binary::run(&["fly"]).status.code(), Some(2));
 }
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_port_that_is_taken_is_named() {
-    let server = Server::start(Backend::Sqlite).await;
-    let directory = tempfile::tempdir().unwrap();
-    let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
-    let address = server.address().to_string();
-    let output = binary::run(&["serve", "--listen", &address, "--database-url", &url]);
-    assert!(
-        !output.status.success() && said_of(&output).contains(&address),
-        "{}",
-        said_of(&output)
-    );
-}

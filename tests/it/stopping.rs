@@ -1,4 +1,4 @@
-//! SIGTERM and SIGINT: calls in flight finish, streams end with a token, health says so, and then the process ends.
+//! SIGTERM, SIGINT and SIGHUP: calls in flight finish, streams end with a token, health says so, and then the process ends.
 
 use std::time::Duration;
 
@@ -7,7 +7,10 @@ use rustix::process::Signal;
 use tonic::Code;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
 use waymark_proto::v1::{self, step::Command};
-use waymark_tests::{Backend, Refusal, Server, Shop, Watcher, refused, world};
+use waymark_tests::{
+    Backend, Refusal, Server, Shop, Watcher, backend::Database, binary, log::Log, process::Process,
+    refused, server::migrate, world,
+};
 
 use crate::bench;
 
@@ -16,6 +19,8 @@ on_each_database!(
     health_says_that_it_stops,
     calls_in_flight_finish,
     an_interrupt_stops_too,
+    a_hangup_stops_gently_however_often_it_comes,
+    a_hangup_that_was_ignored_stays_so,
     a_client_that_does_not_read_is_not_waited_for,
     streamed_steps_are_answered_before_the_end,
 );
@@ -132,6 +137,49 @@ async fn an_interrupt_stops_too(backend: Backend) {
     assert!(server.ended(END_MAX).await.success());
     server.restart().await;
     assert_eq!(shop.over(server.clients()).get("1").await.version, 1);
+}
+
+async fn a_hangup_stops_gently_however_often_it_comes(backend: Backend) {
+    let (mut server, shop) = start(backend).await;
+    let mut watcher = Watcher::of(&shop).await;
+    shop.place("1", &[]).await;
+    watcher.until(1).await;
+    for _ in 0..3 {
+        server.process().signal(Signal::HUP);
+    }
+    let refusal = Refusal::of(&watcher.ended().await);
+    assert_eq!(refusal.reason, "SHUTTING_DOWN");
+    assert!(server.ended(END_MAX).await.success());
+}
+
+async fn a_hangup_that_was_ignored_stays_so(backend: Backend) {
+    let database = Database::empty(backend).await;
+    if backend == Backend::Postgres {
+        migrate(&database);
+    }
+    let serve = [
+        "serve",
+        "--listen",
+        "127.0.0.1:0",
+        "--database-url",
+        database.url(),
+    ];
+    let waymark = binary::command(&serve);
+    // As `nohup` does, which writes to a file of its own.
+    let mut command = std::process::Command::new("sh");
+    command
+        .args(["-c", "trap '' HUP; exec \"$@\"", "sh"])
+        .arg(waymark.get_program())
+        .args(waymark.get_args());
+    let log = Log::default();
+    let mut process = Process::start(command, &log, database.directory());
+    let listens = |line: &str| line.contains("listening on").then_some(());
+    log.find(0, END_MAX, listens).await.expect("it listens");
+    process.signal(Signal::HUP);
+    process.signal(Signal::TERM);
+    assert!(process.ended(END_MAX).await.unwrap().success());
+    let stopped = log.after(0).into_iter();
+    assert_eq!(stopped.filter(|line| line.contains("at once")).count(), 0);
 }
 
 async fn a_client_that_does_not_read_is_not_waited_for(backend: Backend) {

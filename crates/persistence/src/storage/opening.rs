@@ -192,6 +192,19 @@ mod tests {
     }
 
     #[test]
+    fn what_another_process_has_locked_is_named_and_may_be_free_later() {
+        let path = Path::new("/data/w.db");
+        let refused = explain(path, Error::unavailable("database is locked"));
+        assert_eq!(
+            refused.to_string(),
+            "cannot open /data/w.db: another process has locked it"
+        );
+        assert!(refused.is_passing() && !refused.is_of_settings());
+        let other = explain(path, Error::unavailable("out of memory"));
+        assert!(matches!(other, Error::Unavailable { .. }), "{other:?}");
+    }
+
+    #[test]
     fn a_file_whose_making_was_cut_off_is_made_anew() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("waymark.db");
