@@ -298,12 +298,12 @@ async fn first_tries_are_told_where_to_go(backend: Backend) {
         assert_eq!(told, message);
     }
     let here = "no transition leads there from new/pending; allowed now: cancel, flag_fraud; ";
-    let hold = "use HoldOrder to put an order on hold";
+    let by_hold = "use HoldOrder to put an order on hold";
     let itself = "start_processing leads there by itself, as soon as \
                   order.total_paid > 0 || order.units_invoiced > 0.0 || order.units_shipped > 0.0";
     for (target, hint) in [
-        (to("holded", ""), hold),
-        (Target::ToStatus("holded".into()), hold),
+        (to("holded", ""), by_hold),
+        (Target::ToStatus("holded".into()), by_hold),
         (Target::ToStatus("processing".into()), itself),
         (to("processing", ""), itself),
     ] {

@@ -87,7 +87,7 @@ fn of_error(error: &tokio_postgres::Error, config: &Config) -> Cause {
 
 /// What the server itself says.
 fn of_server(said: &DbError, config: &Config) -> Cause {
-    let user = config.get_user().unwrap_or("of this process");
+    let user = config.get_user().unwrap_or("(unnamed)");
     let code = said.code();
     if *code == SqlState::INVALID_PASSWORD {
         return lasting(format!("the password of user {user} was refused"));

@@ -295,7 +295,7 @@ async fn tls_is_not_given_up() {
         let url = format!("{}?sslmode={mode}", fixture.database().unwrap().url());
         let refused = Store::open(Fixture::settings(&url), fixture.clock()).await;
         assert!(
-            matches!(refused, Err(Error::Unavailable { .. })),
+            matches!(refused, Err(Error::CannotReach { lasts: true, .. })),
             "{refused:?}"
         );
     }

@@ -1,6 +1,6 @@
 //! `StateService`: the states of a workflow, and which status belongs to which.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use tonic::{Request, Response, Status};
 use waymark_domain::{
@@ -16,7 +16,7 @@ use waymark_proto::{
     v1::{self, state_service_server::StateService},
 };
 
-use super::{definition, fit};
+use super::{definition, fit, names};
 use crate::{App, Error, page};
 
 /// Answers the calls of `StateService`.
@@ -82,7 +82,9 @@ impl StateService for Service {
         let call = ListAssignments::read(request.into_inner(), self.default_workflow())
             .map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
-        let listed = listed(&published.record.workflow, &call)?;
+        names::states(slice::from_ref(&published), &call.state)?;
+        names::statuses(slice::from_ref(&published), &call.status)?;
+        let listed = listed(&published.record.workflow, &call);
         let (assignments, next_page_token) =
             page::of("assignments", &call.page, listed, assignment_to_wire).map_err(Error::from)?;
         Ok(Response::new(v1::ListAssignmentsResponse {
@@ -163,28 +165,7 @@ impl StateService for Service {
 /// Where an assignment stands in the list: position and code of its state, then of its status.
 type Place = (i32, waymark_domain::value::StateCode, i32, StatusCode);
 
-fn listed<'a>(
-    workflow: &'a Workflow,
-    call: &ListAssignments,
-) -> Result<Vec<(Place, &'a Assignment)>, Error> {
-    if let Some(state) = call
-        .state
-        .as_ref()
-        .filter(|state| workflow.state(state).is_none())
-    {
-        return Err(Error::from(Refusal::StateNotFound {
-            state: state.clone(),
-        }));
-    }
-    if let Some(status) = call
-        .status
-        .as_ref()
-        .filter(|status| workflow.status(status).is_none())
-    {
-        return Err(Error::from(Refusal::StatusNotFound {
-            status: status.clone(),
-        }));
-    }
+fn listed<'a>(workflow: &'a Workflow, call: &ListAssignments) -> Vec<(Place, &'a Assignment)> {
     let wanted = |assignment: &&Assignment| {
         call.state
             .as_ref()
@@ -213,5 +194,5 @@ fn listed<'a>(
         .map(|assignment| (place(assignment), assignment))
         .collect();
     listed.sort_by(|(a, _), (b, _)| a.cmp(b));
-    Ok(listed)
+    listed
 }

@@ -1,6 +1,6 @@
 //! `StatusService`: the statuses of a workflow.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use tonic::{Request, Response, Status};
 use waymark_domain::{
@@ -15,7 +15,7 @@ use waymark_proto::{
     v1::{self, status_service_server::StatusService},
 };
 
-use super::{definition, fit};
+use super::{definition, fit, names};
 use crate::{App, Error, page};
 
 /// Answers the calls of `StatusService`.
@@ -93,17 +93,8 @@ impl StatusService for Service {
         let call = ListStatuses::read(request.into_inner(), self.default_workflow())
             .map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
+        names::states(slice::from_ref(&published), &call.state)?;
         let workflow = &published.record.workflow;
-        if let Some(state) = call
-            .state
-            .as_ref()
-            .filter(|state| workflow.state(state).is_none())
-        {
-            return Err(Error::from(Refusal::StateNotFound {
-                state: state.clone(),
-            })
-            .into());
-        }
         let in_state = |code: &StatusCode| {
             call.state
                 .as_ref()

@@ -1,6 +1,6 @@
 //! `TransitionService`: the declared ways of a workflow.
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
 use tonic::{Request, Response, Status};
 use waymark_domain::{
@@ -16,7 +16,7 @@ use waymark_proto::{
     v1::{self, transition_service_server::TransitionService},
 };
 
-use super::{definition, fit};
+use super::{definition, fit, names};
 use crate::{App, Error, page};
 
 /// Answers the calls of `TransitionService`.
@@ -99,17 +99,8 @@ impl TransitionService for Service {
         let call = ListTransitions::read(request.into_inner(), self.default_workflow())
             .map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
+        names::statuses(slice::from_ref(&published), &call.from_status)?;
         let workflow = &published.record.workflow;
-        if let Some(status) = call
-            .from_status
-            .as_ref()
-            .filter(|status| workflow.status(status).is_none())
-        {
-            return Err(Error::from(Refusal::StatusNotFound {
-                status: status.clone(),
-            })
-            .into());
-        }
         let wanted = |transition: &&Transition| {
             call.from_status
                 .as_ref()
