@@ -272,8 +272,10 @@ fn a_port_that_is_taken_and_a_database_that_is_none_are_told_apart() {
         taken.local_addr().unwrap().to_string(),
     );
     let busy = run(&["serve", "--database-url", &url, "--listen", &listen]);
-    assert_eq!(code(&busy), 4, "{}", err(&busy));
-    assert!(err(&busy).contains(&listen), "{}", err(&busy));
+    assert_eq!(code(&busy), 3, "{}", err(&busy));
+    let told = format!("setting listen: cannot listen on {listen}");
+    assert!(err(&busy).contains(&told), "{}", err(&busy));
+    assert!(!directory.path().join("test.db").exists());
     let gone = run(&[
         "serve",
         "--listen",
@@ -282,4 +284,6 @@ fn a_port_that_is_taken_and_a_database_that_is_none_are_told_apart() {
         "postgres://nobody@127.0.0.1:9/none",
     ]);
     assert_eq!(code(&gone), 3, "{}", err(&gone));
+    let told = "cannot reach PostgreSQL at 127.0.0.1:9: connection refused";
+    assert!(err(&gone).contains(told), "{}", err(&gone));
 }
