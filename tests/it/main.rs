@@ -51,6 +51,7 @@ mod deliveries;
 mod drawing;
 mod endpoints;
 mod every_action;
+mod examples;
 mod feeds;
 mod field_cases;
 mod grpc_surface;
