@@ -7,12 +7,17 @@
 //! [`CostBudget`]. It sees `order`, `actor`, `now` and `request`, and only the fields that it
 //! names are bound. The condition of an action is a guard that sees the `entry` as well.
 
+mod atoms;
 mod budget;
 mod check;
 mod cost;
 mod expression;
 mod facts;
+mod names;
 mod operators;
+mod outcomes;
+mod samples;
+mod trial;
 mod values;
 mod vocabulary;
 mod walk;
@@ -31,6 +36,9 @@ pub use facts::Facts;
 pub(crate) use check::{Scope, Uses};
 pub(crate) use expression::stored;
 pub(crate) use facts::bind;
+pub(crate) use names::Names;
+pub(crate) use outcomes::Outcomes;
+pub(crate) use trial::Trial;
 
 use crate::value::Invalid;
 use walk::Reading;
@@ -283,3 +291,5 @@ mod cost_tests;
 mod random_tests;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod trial_tests;

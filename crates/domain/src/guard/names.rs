@@ -1,0 +1,143 @@
+//! What an expression names, and what it compares that with, read off its tree.
+
+use std::collections::BTreeSet;
+
+use cel::common::ast::{CallExpr, Expr, LiteralValue};
+
+use super::Guard;
+
+/// What an expression names.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Names {
+    /// Paths such as `order.state`, `order.attributes.box`, `line.sku` and `now`.
+    paths: BTreeSet<String>,
+    /// Paths with the texts that they are compared with.
+    compared: BTreeSet<(String, String)>,
+}
+
+impl Guard {
+    /// What the expression names; nothing of one that cannot be used.
+    pub(crate) fn names(&self) -> Names {
+        let mut walk = Walk::default();
+        if let Ok(ready) = &self.ready {
+            walk.expr(&ready.program.expression().expr);
+        }
+        walk.names
+    }
+}
+
+impl Names {
+    /// Whether the expression names this, or a part of it.
+    pub(crate) fn has(&self, path: &str) -> bool {
+        let is_part = |named: &String| {
+            let rest = named.strip_prefix(path);
+            rest.is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+        };
+        self.paths.iter().any(is_part)
+    }
+
+    /// The texts that the expression compares this with, or seeks in it.
+    pub(crate) fn compared_with<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a str> {
+        let pairs = self.compared.iter().filter(move |(of, _)| of == path);
+        pairs.map(|(_, text)| text.as_str())
+    }
+}
+
+/// Goes through a tree whose depth was bounded when it was compiled.
+#[derive(Default)]
+struct Walk<'e> {
+    names: Names,
+    /// What a comprehension calls the line of the present turn.
+    line: Option<&'e str>,
+}
+
+impl<'e> Walk<'e> {
+    fn expr(&mut self, expr: &'e Expr) {
+        if let Some(path) = self.path(expr) {
+            self.names.paths.insert(path);
+            return;
+        }
+        match expr {
+            Expr::Select(select) => self.expr(&select.operand.expr),
+            Expr::Call(call) => self.call(call),
+            Expr::List(list) => {
+                for element in &list.elements {
+                    self.expr(&element.expr);
+                }
+            }
+            Expr::Comprehension(loops) => {
+                self.expr(&loops.iter_range.expr);
+                self.line = Some(&loops.iter_var);
+                self.expr(&loops.loop_step.expr);
+                self.line = None;
+            }
+            // What is compiled neither builds maps and messages nor has empty parts.
+            Expr::Ident(_)
+            | Expr::Literal(_)
+            | Expr::Map(_)
+            | Expr::Struct(_)
+            | Expr::Unspecified => {}
+        }
+    }
+
+    fn call(&mut self, call: &'e CallExpr) {
+        match (call.func_name.as_str(), call.args.as_slice()) {
+            ("_==_" | "_!=_", [left, right]) => {
+                self.compare(&left.expr, &right.expr);
+                self.compare(&right.expr, &left.expr);
+            }
+            ("@in", [wanted, list]) => {
+                self.compare(&list.expr, &wanted.expr);
+                if let Expr::List(list) = &list.expr {
+                    for element in &list.elements {
+                        self.compare(&wanted.expr, &element.expr);
+                    }
+                }
+            }
+            _ => {}
+        }
+        for operand in call.target.as_deref().into_iter().chain(&call.args) {
+            self.expr(&operand.expr);
+        }
+    }
+
+    /// Notes a path that is compared with a text.
+    fn compare(&mut self, path: &'e Expr, text: &'e Expr) {
+        if let (Some(path), Some(text)) = (self.path(path), text_of(text)) {
+            self.names.compared.insert((path, text.to_owned()));
+        }
+    }
+
+    /// The path that this is, if it is one.
+    fn path(&self, expr: &'e Expr) -> Option<String> {
+        match expr {
+            Expr::Ident(name) if self.line == Some(name.as_str()) => Some("line".to_owned()),
+            // What a comprehension gathers begins with @.
+            Expr::Ident(name) => (!name.starts_with('@')).then(|| name.clone()),
+            Expr::Select(select) => {
+                let of = self.path(&select.operand.expr)?;
+                Some(format!("{of}.{}", select.field))
+            }
+            Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+                ("_[_]", [of, key]) => {
+                    let (of, key) = (self.path(&of.expr)?, text_of(&key.expr)?);
+                    Some(format!("{of}.{key}"))
+                }
+                _ => None,
+            },
+            Expr::Comprehension(_)
+            | Expr::List(_)
+            | Expr::Literal(_)
+            | Expr::Map(_)
+            | Expr::Struct(_)
+            | Expr::Unspecified => None,
+        }
+    }
+}
+
+fn text_of(expr: &Expr) -> Option<&str> {
+    match expr {
+        Expr::Literal(LiteralValue::String(text)) => Some(text.inner()),
+        _ => None,
+    }
+}

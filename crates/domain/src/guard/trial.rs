@@ -1,0 +1,210 @@
+//! Tries expressions on sample orders, to find those that come to the same whatever happens.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use cel::{
+    Context, IdedExpr, Value,
+    common::ast::{Expr, LiteralValue},
+};
+
+use super::{
+    CostBudget, ENVIRONMENT, Facts, Guard, Ready,
+    atoms::{Atom, Topic},
+    facts,
+    outcomes::Outcomes,
+    samples::{self, Samples},
+};
+use crate::{
+    actor::Actor,
+    order::{Order, Standing},
+    value::{Comment, Metadata, Money, Timestamp},
+    workflow::Workflow,
+};
+
+/// What asking a sample takes beside the expression itself.
+const ASKING_STEPS: u64 = 50;
+
+/// Tries the expressions of one workflow, all of them within one budget.
+#[derive(Debug)]
+pub(crate) struct Trial<'w> {
+    workflow: &'w Workflow,
+    samples: Samples,
+    budget: CostBudget,
+    actor: Actor,
+    comment: Comment,
+    metadata: Metadata,
+}
+
+/// One expression that is tried.
+struct Asked<'t> {
+    trial: &'t Trial<'t>,
+    ready: &'t Ready,
+    /// Where the order stands; none where that is not known.
+    place: Option<&'t Standing>,
+    /// What was found of parts that do not depend on the place, by their ids.
+    known: BTreeMap<u64, Outcomes>,
+}
+
+impl<'w> Trial<'w> {
+    /// Samples for a workflow; none where its initial state has no status.
+    pub(crate) fn new(workflow: &'w Workflow) -> Option<Self> {
+        Some(Self {
+            workflow,
+            samples: Samples::new(workflow)?,
+            budget: CostBudget::new(),
+            actor: Actor::unstated(),
+            comment: Comment::default(),
+            metadata: Metadata::default(),
+        })
+    }
+
+    /// What may come of an expression that is asked of orders at these places; without places,
+    /// wherever they stand. Parts of it are judged by themselves, so what only a contradiction of
+    /// two of them shows is not found. What samples do not vary may come to anything.
+    ///
+    /// Returns none for an expression that cannot be used, and where the budget does not suffice.
+    pub(crate) fn outcomes(&self, guard: &Guard, places: &[Standing]) -> Option<Outcomes> {
+        let ready = guard.ready.as_ref().ok()?;
+        let tree = ready.program.expression();
+        let mut asked = Asked {
+            trial: self,
+            ready,
+            place: None,
+            known: BTreeMap::new(),
+        };
+        let mut outcomes = Outcomes::default();
+        if places.is_empty() {
+            outcomes = asked.expr(tree);
+        }
+        for place in places {
+            asked.place = Some(place);
+            outcomes = outcomes.either(asked.expr(tree));
+            if outcomes.is_settled() {
+                break;
+            }
+        }
+        (!self.budget.is_exhausted()).then_some(outcomes)
+    }
+}
+
+impl Asked<'_> {
+    fn expr(&mut self, expr: &IdedExpr) -> Outcomes {
+        match &expr.expr {
+            Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
+                ("_&&_", [a, b]) => self.expr(a).and(self.expr(b)),
+                ("_||_", [a, b]) => self.expr(a).or(self.expr(b)),
+                ("!_", [a]) => self.expr(a).negated(),
+                ("_?_:_", [a, yes, no]) => self.expr(a).choice(self.expr(yes), self.expr(no)),
+                _ => self.atom(expr),
+            },
+            Expr::Literal(LiteralValue::Boolean(is)) => {
+                let mut outcomes = Outcomes::default();
+                outcomes.note(Some(*is.inner()));
+                outcomes
+            }
+            _ => self.atom(expr),
+        }
+    }
+
+    fn atom(&mut self, expr: &IdedExpr) -> Outcomes {
+        let atom = Atom::read(expr);
+        let at_place = atom.topics.contains(&Topic::Place);
+        if atom.is_free() || at_place && self.place.is_none() {
+            return Outcomes::ANY;
+        }
+        if let Some(known) = self.known.get(&expr.id).filter(|_| !at_place) {
+            return *known;
+        }
+        let mut outcomes = self.tried(expr, &atom);
+        if atom.is_reckoned() && !outcomes.always_fails() {
+            outcomes = Outcomes::ANY;
+        }
+        if !at_place {
+            self.known.insert(expr.id, outcomes);
+        }
+        outcomes
+    }
+
+    /// Asks a part of the expression of as many samples as it takes.
+    fn tried(&self, expr: &IdedExpr, atom: &Atom) -> Outcomes {
+        let samples = &self.trial.samples;
+        let mut outcomes = Outcomes::default();
+        let common = [
+            (Topic::Amounts, &samples.amounts),
+            (Topic::Units, &samples.units),
+            (Topic::Lines, &samples.lines),
+        ];
+        let common = common.into_iter().filter(|(t, _)| atom.topics.contains(t));
+        let common = common.flat_map(|(_, orders)| orders);
+        for order in [&samples.base].into_iter().chain(common) {
+            if outcomes.is_settled() || !self.ask(expr, order, &mut outcomes) {
+                return outcomes;
+            }
+        }
+        for order in self.near(atom) {
+            if outcomes.is_settled() || !self.ask(expr, &order, &mut outcomes) {
+                return outcomes;
+            }
+        }
+        outcomes
+    }
+
+    /// Samples in the magnitudes of the numbers that the part names.
+    fn near(&self, atom: &Atom) -> Vec<Order> {
+        let base = &self.trial.samples.base;
+        let mut orders = Vec::new();
+        for number in &atom.numbers {
+            let (amount, quantity) = (number.amount(), number.quantity());
+            if let (Some(scale), true) = (amount, atom.topics.contains(&Topic::Amounts)) {
+                orders.extend(samples::amounts_of(base, scale));
+            }
+            if let (Some(scale), true) = (quantity, atom.topics.contains(&Topic::Units)) {
+                orders.extend(samples::units_of(base, scale));
+            }
+            if atom.topics.contains(&Topic::Lines) {
+                let (scale, total) = (quantity.unwrap_or_default(), amount.unwrap_or(Money::ZERO));
+                orders.extend(samples::lines_of(base, scale, total));
+            }
+        }
+        orders
+    }
+
+    /// Notes what a sample answers. Says whether the budget suffices; where it does not, whatever
+    /// was found is not known.
+    fn ask(&self, expr: &IdedExpr, order: &Order, outcomes: &mut Outcomes) -> bool {
+        let moved;
+        let order = match self.place {
+            Some(place) if *place != order.standing => {
+                moved = Order {
+                    standing: place.clone(),
+                    ..order.clone()
+                };
+                &moved
+            }
+            Some(_) | None => order,
+        };
+        let trial = self.trial;
+        let facts = Facts {
+            workflow: trial.workflow,
+            order,
+            actor: &trial.actor,
+            comment: &trial.comment,
+            metadata: &trial.metadata,
+            now: Timestamp::default(),
+            entry: None,
+        };
+        let steps = self.ready.cost(&facts).saturating_add(ASKING_STEPS);
+        if trial.budget.spend(steps).is_err() {
+            return false;
+        }
+        let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
+        for (name, value) in facts::variables(&facts, &self.ready.reading.uses) {
+            context.add_variable_as_val(name, value);
+        }
+        outcomes.note(match Value::resolve(expr, &context) {
+            Ok(Value::Bool(holds)) => Some(holds),
+            Ok(_) | Err(_) => None,
+        });
+        true
+    }
+}
