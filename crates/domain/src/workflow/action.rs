@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, fmt, str::FromStr};
 
 use serde::{Deserialize, Serialize};
 
+use super::Subject;
 use crate::{
     guard::Expression,
     template::Template,
@@ -259,6 +260,19 @@ impl Channel {
             Self::Webhook(_) => "webhook",
             Self::Email(_) => "email",
             Self::Publish(_) => "publish",
+        }
+    }
+}
+
+impl Occasion {
+    /// The part of the workflow that its actions belong to.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Leave(state) | Self::Enter(state) => Subject::State(state.clone()),
+            Self::Status(code) => Subject::Status(code.clone()),
+            Self::Transition(code) => Subject::Transition(code.clone()),
+            Self::Operation(code) => Subject::Operation(code.clone()),
+            Self::Create | Self::Comment => Subject::Workflow,
         }
     }
 }

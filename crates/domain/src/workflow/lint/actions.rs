@@ -1,20 +1,24 @@
-//! Actions that cannot be carried out, and timers that never get their turn.
+//! Actions that cannot be carried out, or lead back to where they began.
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Rule, Ways, listed};
+use super::{Finding, Rule, listed};
 use crate::{
     guard::Guard,
     template::Template,
-    value::TransitionCode,
+    value::{Attributes, Invalid, TransitionCode},
     workflow::{
-        ACTIONS_MAX, Action, COPIES_MAX, Channel, Occasion, Policy, Subject, Transition, Trigger,
-        Work, Workflow, Writing,
+        ACTIONS_MAX, Action, COPIES_MAX, Channel, Occasion, Policy, Subject, Transition, Work,
+        Workflow, Writing,
     },
 };
 
-pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
-    let workflow = ways.workflow;
+/// What keys begin with that Waymark notes things under.
+const RESERVED: &str = "waymark.";
+/// How much of a key is shown that no order can have.
+const KEY_SHOWN_MAX: usize = 60;
+
+pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = places(workflow);
     let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
     for (occasion, action) in workflow.actions() {
@@ -22,23 +26,11 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
         problems.extend(texts(&occasion, action));
         findings.extend(problems.into_iter().map(|(rule, message)| {
             let message = format!("has the action {} that {message}", action.code);
-            Finding::new(rule, subject(&occasion), message)
+            Finding::new(rule, occasion.subject(), message)
         }));
     }
     findings.extend(circles(workflow));
-    findings.extend(timers(ways));
     findings
-}
-
-/// The part of the workflow that actions of an occasion belong to.
-fn subject(occasion: &Occasion) -> Subject {
-    match occasion {
-        Occasion::Leave(state) | Occasion::Enter(state) => Subject::State(state.clone()),
-        Occasion::Status(code) => Subject::Status(code.clone()),
-        Occasion::Transition(code) => Subject::Transition(code.clone()),
-        Occasion::Operation(code) => Subject::Operation(code.clone()),
-        Occasion::Create | Occasion::Comment => Subject::Workflow,
-    }
 }
 
 /// Places with too many actions, or two of one code.
@@ -56,7 +48,7 @@ fn places(workflow: &Workflow) -> Vec<Finding> {
             );
             findings.push(Finding::new(
                 Rule::LimitExceeded,
-                subject(occasion),
+                occasion.subject(),
                 message,
             ));
         }
@@ -67,7 +59,7 @@ fn places(workflow: &Workflow) -> Vec<Finding> {
             let message = format!("has several actions for {occasion} with the code {twice}");
             findings.push(Finding::new(
                 Rule::DuplicateCode,
-                subject(occasion),
+                occasion.subject(),
                 message,
             ));
         }
@@ -99,7 +91,10 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
             let message = format!("takes transition {code}, which does not exist");
             problems.push((Rule::UnknownReference, message));
         }
-        Work::Write(_) => {}
+        Work::Write(Writing::SetAttributes(attributes)) => {
+            problems.extend(attribute_problems(attributes));
+        }
+        Work::Write(Writing::Transition(_) | Writing::Comment { .. }) => {}
     }
     problems
 }
@@ -131,6 +126,44 @@ fn texts(occasion: &Occasion, action: &Action) -> Vec<(Rule, String)> {
     }
 }
 
+/// Attributes that no order can have, and those that are not for shops.
+fn attribute_problems(attributes: &BTreeMap<String, Template>) -> Vec<(Rule, String)> {
+    let mut problems: Vec<String> = attributes
+        .keys()
+        .filter_map(|key| {
+            let problem = key_problem(key)?;
+            let shown: String = key.chars().take(KEY_SHOWN_MAX).collect();
+            Some(format!("sets the attribute {shown:?}: {problem}"))
+        })
+        .collect();
+    let empty = |key: &String| (key.clone(), String::new());
+    let together = Attributes::new(attributes.keys().map(empty).collect());
+    if let (true, Err(problem)) = (problems.is_empty(), together) {
+        problems.push(format!(
+            "sets attributes that no order has room for: they {problem}"
+        ));
+    }
+    let problems = problems.into_iter();
+    problems
+        .map(|message| (Rule::AttributeNeverSet, message))
+        .collect()
+}
+
+/// Why an attribute with this key is not set.
+fn key_problem(key: &str) -> Option<String> {
+    if key.is_empty() {
+        return Some("a key must not be empty".to_owned());
+    }
+    if key.starts_with(RESERVED) {
+        return Some(format!("keys that begin with {RESERVED} are Waymark's own"));
+    }
+    match Attributes::new(BTreeMap::from([(key.to_owned(), String::new())])) {
+        Ok(_) => None,
+        Err(Invalid::Entry { problem, .. }) => Some(format!("of its key, {problem}")),
+        Err(problem) => Some(format!("its key {problem}")),
+    }
+}
+
 fn policy_problem(policy: Policy) -> Option<(Rule, String)> {
     let problem = policy.problem()?;
     Some((Rule::LimitExceeded, problem.to_owned()))
@@ -139,74 +172,44 @@ fn policy_problem(policy: Policy) -> Option<(Rule, String)> {
 /// Transitions whose actions lead back to themselves: taking one would never end, but for
 /// guards, conditions and the limit of the cascade.
 fn circles(workflow: &Workflow) -> Vec<Finding> {
-    let by_code: BTreeMap<_, _> = workflow.transitions.iter().map(|t| (&t.code, t)).collect();
+    let transitions = workflow.transitions.iter();
+    let taken: BTreeMap<_, _> = transitions
+        .map(|transition| (&transition.code, taken_by(workflow, transition)))
+        .collect();
     let mut findings = Vec::new();
     for start in &workflow.transitions {
         let mut seen = BTreeSet::new();
-        let mut next = taken_by(workflow, start);
+        let mut next: Vec<_> = taken.get(&start.code).into_iter().flatten().collect();
         while let Some(code) = next.pop() {
-            if *code == start.code {
+            if **code == start.code {
                 let message =
                     "sets itself off by its actions, which only guards and conditions stop";
                 let subject = Subject::Transition(start.code.clone());
                 findings.push(Finding::new(Rule::ActionCircle, subject, message));
                 break;
             }
-            if seen.insert(code)
-                && let Some(transition) = by_code.get(code)
-            {
-                next.extend(taken_by(workflow, transition));
+            if seen.insert(*code) {
+                next.extend(taken.get(code).into_iter().flatten());
             }
         }
     }
     findings
 }
 
-/// The transitions that the active actions of a transition take, and those of the state it enters.
+/// The transitions that the active actions of a transition take, and those of the state and the
+/// status that it enters.
 fn taken_by<'w>(workflow: &'w Workflow, transition: &'w Transition) -> Vec<&'w TransitionCode> {
-    let on_enter = workflow.state(&transition.to_state).map(|s| &s.on_enter);
-    let actions = transition
-        .actions
-        .iter()
-        .chain(on_enter.into_iter().flatten());
+    let state = workflow.state(&transition.to_state);
+    let lands_on = transition.to_status.as_ref();
+    let lands_on = lands_on.or_else(|| workflow.default_status(&transition.to_state));
+    let status = lands_on.and_then(|code| workflow.status(code));
+    let own = transition.actions.iter();
+    let actions = own
+        .chain(state.into_iter().flat_map(|state| &state.on_enter))
+        .chain(status.into_iter().flat_map(|status| &status.on_enter));
     let taken = actions.filter_map(|action| match &action.work {
         Work::Write(Writing::Transition(code)) if action.active => Some(code),
         Work::Write(_) | Work::Send(..) => None,
     });
     taken.collect()
-}
-
-/// Timers that keep the status, and timers beside an automatic transition from the same place.
-fn timers(ways: &Ways<'_>) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    let timed = |way: &&super::ways::Way<'_>| way.transition.trigger.is_timed();
-    for way in ways.list.iter().filter(timed) {
-        let subject = || Subject::Transition(way.transition.code.clone());
-        let lands_on = way
-            .targets
-            .first()
-            .and_then(|place| ways.places.get(*place));
-        if let Some(place) = lands_on
-            && way.transition.from_statuses.contains(&place.status.code)
-        {
-            let message = format!(
-                "keeps status {} where it starts from it, so time never takes it there",
-                place.status.code
-            );
-            findings.push(Finding::new(Rule::TimerKeepsStatus, subject(), message));
-        }
-        let automatic = ways.list.iter().filter(|other| {
-            let from_there = other.sources.common(&way.sources).is_some();
-            other.transition.trigger == Trigger::Automatic && from_there
-        });
-        let racing = listed(automatic.map(|other| &other.transition.code));
-        // Where the timer has a guard, that says which of them it leaves alone.
-        if !racing.is_empty() && way.transition.guard.is_none() {
-            let message = format!(
-                "starts by time where automatic transitions start as well, and they come first: {racing}"
-            );
-            findings.push(Finding::new(Rule::TimerRace, subject(), message));
-        }
-    }
-    findings
 }

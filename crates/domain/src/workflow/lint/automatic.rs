@@ -1,11 +1,15 @@
-//! Steps that nobody asks for: they neither move the status inside a state nor may they
-//! run in circles.
+//! Steps that nobody asks for: inside a state they need a guard, they may not run in circles, and
+//! an order should rest where it starts.
 
 use super::{Finding, Rule, Ways, ways::Way};
-use crate::workflow::{Subject, Transition, Trigger};
+use crate::{
+    guard::Expression,
+    workflow::{Subject, Transition, Trigger},
+};
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = inside_state(ways);
+    findings.extend(leaves_start(ways));
     let automatic: Vec<&Way<'_>> = ways
         .list
         .iter()
@@ -14,16 +18,13 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let unguarded: Vec<&Way<'_>> = automatic
         .iter()
         .copied()
-        .filter(|way| !is_guarded(ways, way.transition))
+        .filter(|way| !ways.is_guarded(way.transition))
         .collect();
-    let endless = circle(ways, &unguarded);
+    let endless = circle(&unguarded, |way, next| follows(ways, way, next));
     if endless.is_empty() {
         let message = "belongs to a circle of automatic transitions, which only guards stop";
-        findings.extend(cycle(
-            Rule::GuardedAutomaticCycle,
-            &circle(ways, &automatic),
-            message,
-        ));
+        let circle = circle(&automatic, |way, next| follows(ways, way, next));
+        findings.extend(cycle(Rule::GuardedAutomaticCycle, &circle, message));
     } else {
         let message = "belongs to a circle of automatic transitions, which nothing stops";
         findings.extend(cycle(Rule::AutomaticCycle, &endless, message));
@@ -32,40 +33,57 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
 }
 
 fn inside_state(ways: &Ways<'_>) -> Vec<Finding> {
-    let unasked = ways
-        .workflow
-        .transitions
-        .iter()
-        .filter(|transition| transition.trigger.is_automatic());
-    let inside = unasked.filter(|transition| {
-        let by_state = transition.from_states.contains(&transition.to_state);
-        let by_status = transition.from_states.is_empty()
-            && transition
-                .from_statuses
-                .iter()
-                .any(|status| ways.states_of(status) == [&transition.to_state]);
-        by_state || by_status
-    });
-    let findings = inside.map(|transition| {
+    let transitions = ways.workflow.transitions.iter();
+    let bare = transitions.filter(|transition| lacks_guard(ways, transition));
+    let findings = bare.map(|transition| {
         let message = format!(
-            "would move the status inside state {}, which only calls may do",
+            "would move the status inside state {} at any step: give it a guard that says when, or take the state out of the places that it leaves",
             transition.to_state
         );
-        Finding::new(
-            Rule::AutomaticInsideState,
-            Subject::Transition(transition.code.clone()),
-            message,
-        )
+        let subject = Subject::Transition(transition.code.clone());
+        Finding::new(Rule::AutomaticInsideState, subject, message)
     });
     findings.collect()
 }
 
-fn is_guarded(ways: &Ways<'_>, transition: &Transition) -> bool {
-    let entry_guard = ways
-        .workflow
-        .state(&transition.to_state)
-        .and_then(|state| state.entry_guard.as_ref());
-    transition.guard.is_some() || entry_guard.is_some()
+/// Whether nobody asks for a transition that names places inside the state that it enters, and it
+/// has no guard that says when.
+pub(super) fn lacks_guard(ways: &Ways<'_>, transition: &Transition) -> bool {
+    if !transition.trigger.is_automatic() || transition.guard.is_some() {
+        return false;
+    }
+    let by_state = transition.from_states.contains(&transition.to_state);
+    let mut statuses = transition.from_statuses.iter();
+    let by_status = transition.from_states.is_empty()
+        && statuses.any(|status| ways.states_of(status) == [&transition.to_state]);
+    by_state || by_status
+}
+
+/// Automatic transitions that take every new order on before anybody has seen it.
+fn leaves_start(ways: &Ways<'_>) -> Vec<Finding> {
+    let state = &ways.workflow.initial_state;
+    let is_start = |index: &&usize| {
+        let place = ways.places.get(**index);
+        place.is_some_and(|place| place.assignment.is_default)
+    };
+    let Some(start) = ways.of_state(state).iter().find(is_start) else {
+        return Vec::new();
+    };
+    let at_once = ways.list.iter().filter(|way| {
+        way.transition.trigger == Trigger::Automatic
+            && way.sources.has(*start)
+            && way.transition.to_state != *state
+            && ways.is_open(way)
+    });
+    let findings = at_once.map(|way| {
+        let message = format!(
+            "leaves the initial state {state} as soon as an order is created, so none ever rests there: give it a guard, or let orders start in state {}",
+            way.transition.to_state
+        );
+        let subject = Subject::Transition(way.transition.code.clone());
+        Finding::new(Rule::LeavesStartAtOnce, subject, message)
+    });
+    findings.collect()
 }
 
 fn cycle(rule: Rule, circle: &[&Transition], message: &str) -> Option<Finding> {
@@ -91,27 +109,31 @@ enum Mark {
 }
 
 /// The first circle that is found by walking from each transition to those that may follow it.
-fn circle<'a>(all: &Ways<'a>, ways: &[&Way<'a>]) -> Vec<&'a Transition> {
+pub(super) fn circle<'a>(
+    ways: &[&Way<'a>],
+    follows: impl Fn(&Way<'a>, &Way<'a>) -> bool,
+) -> Vec<&'a Transition> {
     let mut marks = vec![Mark::Unseen; ways.len()];
     for root in 0..ways.len() {
         let mut path = vec![(root, 0)];
         while let Some((node, next)) = path.last_mut() {
             let (from, candidate) = (*node, *next);
             *next += 1;
-            let (Some(way), Some(other)) = (ways.get(from), ways.get(candidate)) else {
+            let found = (ways.get(from).copied(), ways.get(candidate).copied());
+            let (Some(way), Some(other)) = found else {
                 mark(&mut marks, from, Mark::Done);
                 path.pop();
                 continue;
             };
             mark(&mut marks, from, Mark::OnPath);
             match marks.get(candidate) {
-                Some(Mark::OnPath) if follows(all, way, other) => {
+                Some(Mark::OnPath) if follows(way, other) => {
                     let circle = path.iter().skip_while(|(node, _)| *node != candidate);
                     return circle
                         .filter_map(|(node, _)| Some(ways.get(*node)?.transition))
                         .collect();
                 }
-                Some(Mark::Unseen) if follows(all, way, other) => path.push((candidate, 0)),
+                Some(Mark::Unseen) if follows(way, other) => path.push((candidate, 0)),
                 Some(Mark::Unseen | Mark::OnPath | Mark::Done) | None => {}
             }
         }
@@ -138,26 +160,56 @@ const STEADY: &[&str] = &[
     "fully_paid",
     "fully_refunded",
     "fully_shipped",
+    "grand_total",
     "is_virtual",
     "overpaid",
+    "total_canceled",
+    "total_due",
+    "total_invoiced",
+    "total_overpaid",
+    "total_paid",
+    "total_refunded",
+    "units_canceled",
+    "units_invoiced",
+    "units_open",
+    "units_ordered",
+    "units_refunded",
+    "units_returned",
+    "units_shipped",
 ];
 
-/// Whether a transition cannot be taken in the step that has just entered a state: it asks that
-/// what let the order in does not hold, as in `!(order.fully_shipped)`, alone or after `&&`.
+/// Whether a transition cannot be taken in the step that has just taken another one: it asks that
+/// what let the order through does not hold, as in `!(order.fully_shipped)`, alone or after `&&`.
 fn is_stopped(ways: &Ways<'_>, way: &Transition, next: &Transition) -> bool {
-    let entered = ways.workflow.state(&way.to_state);
-    let entry_guard = entered.and_then(|state| state.entry_guard.as_ref());
-    let (Some(known), Some(asked)) = (entry_guard, next.guard.as_ref()) else {
+    let Some(asked) = next.guard.as_ref().map(Expression::as_str) else {
         return false;
     };
-    let mut words = known
-        .as_str()
-        .split(|c: char| !c.is_ascii_alphanumeric() && c != '_')
-        .filter(|word| !word.is_empty());
-    if !words.all(|word| STEADY.contains(&word)) {
-        return false;
-    }
-    let before = asked.as_str().strip_suffix(&format!("!({known})"));
+    let entered = ways.workflow.state(&way.to_state);
+    let entry_guard = entered.and_then(|state| state.entry_guard.as_ref());
+    // A guard is asked before the step records something, an entry guard after it.
+    let own = way.guard.as_ref().filter(|_| way.operation.is_none());
+    let known = entry_guard.into_iter().chain(own).map(Expression::as_str);
+    known
+        .filter(|known| is_steady(known))
+        .any(|known| denies(asked, known))
+}
+
+/// Whether an expression speaks only of what no step changes that records nothing.
+fn is_steady(expression: &str) -> bool {
+    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    let mut words = words.filter(|word| !word.is_empty());
+    words.all(|word| STEADY.contains(&word) || word.bytes().all(|byte| byte.is_ascii_digit()))
+}
+
+/// Whether an expression ends in the opposite of another one, alone or after `&&`.
+fn denies(asked: &str, known: &str) -> bool {
+    let is_plain = known
+        .bytes()
+        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
+    let bare = is_plain.then(|| asked.strip_suffix(known)?.strip_suffix('!'));
+    let before = asked
+        .strip_suffix(&format!("!({known})"))
+        .or(bare.flatten());
     before.map(str::trim_end).is_some_and(|before| {
         let is_last = before.is_empty() || before.ends_with("&&");
         is_last && !before.contains("||") && !before.contains('?')

@@ -109,10 +109,12 @@ rules! {
         TargetNotAssigned = "target_not_assigned",
         /// A transition reverses, but names no operation that could be taken back.
         InvalidReverse = "invalid_reverse",
-        /// An automatic rule would touch the status inside a state.
+        /// A step that nobody asks for would move the status inside a state and has no guard.
         AutomaticInsideState = "automatic_inside_state",
         /// Automatic transitions without guards lead back to where they began.
         AutomaticCycle = "automatic_cycle",
+        /// A transition has roles that nobody can be asked for.
+        RolesWithoutCaller = "roles_without_caller",
     }
     Warning {
         /// Orders stand in a state that becomes terminal.
@@ -151,12 +153,44 @@ rules! {
         TimerKeepsStatus = "timer_keeps_status",
         /// A transition has flags that only matter for steps that no call makes.
         CallSays = "call_says",
+        /// The roles, the guard or the actions of a transition can be gone round.
+        GoneRound = "gone_round",
+        /// What time sets off asks for the actor or the request of a call.
+        ActorOfTime = "actor_of_time",
+        /// What time sets off takes a transition that has roles.
+        NeverByTime = "never_by_time",
+        /// A guard names the instant, but is asked only when something happens.
+        NowInGuard = "now_in_guard",
+        /// An expression comes to the same on every order.
+        ConstantGuard = "constant_guard",
+        /// An expression can be evaluated on no order.
+        FailingGuard = "failing_guard",
+        /// An expression compares with a code or word that does not exist.
+        UnknownCode = "unknown_code",
+        /// Orders leave the initial state as soon as they are created.
+        LeavesStartAtOnce = "leaves_start_at_once",
+        /// Nothing can record the operation.
+        OperationNeverAllowed = "operation_never_allowed",
+        /// A refund finds nothing that it could refund.
+        RefundNeverPossible = "refund_never_possible",
+        /// An action sets an attribute that orders cannot have.
+        AttributeNeverSet = "attribute_never_set",
+        /// Time leads orders back to where they began, for ever.
+        TimerCircle = "timer_circle",
+        /// Another transition always goes first.
+        Shadowed = "shadowed",
     }
     Info {
         /// A status belongs to no state.
         UnassignedStatus = "unassigned_status",
         /// A transition names no place that it leaves, so it starts anywhere.
         FromAnywhere = "from_anywhere",
+        /// An action names an endpoint that the server does not have.
+        UnknownEndpoint = "unknown_endpoint",
+        /// An action names a template of mails that the server does not have.
+        UnknownTemplate = "unknown_template",
+        /// An action publishes where the server cannot.
+        UnmatchedSubject = "unmatched_subject",
     }
 }
 

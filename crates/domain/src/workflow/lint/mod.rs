@@ -3,12 +3,20 @@
 
 mod actions;
 mod automatic;
+mod callers;
 mod choice;
+mod constant;
+mod expressions;
 mod finding;
 mod flags;
+mod operations;
 mod reach;
 mod references;
+mod round;
+mod shadows;
+mod timers;
 mod ways;
+mod words;
 
 pub use finding::{Finding, Rule, Severity};
 
@@ -36,14 +44,30 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
     if findings.is_empty() {
         findings.extend(references::find(workflow));
         findings.extend(flags::find(workflow));
+        findings.extend(operations::find(workflow));
+        findings.extend(actions::find(workflow));
         let ways = Ways::new(workflow);
         findings.extend(reach::find(&ways));
         findings.extend(choice::find(&ways));
         findings.extend(automatic::find(&ways));
-        findings.extend(actions::find(&ways));
+        findings.extend(timers::find(&ways));
+        findings.extend(shadows::find(&ways));
+        findings.extend(round::find(&ways));
+        findings.extend(spoken(&ways));
     }
     findings.sort();
     findings.dedup();
+    findings
+}
+
+/// What guards, entry guards and conditions say.
+fn spoken(ways: &Ways<'_>) -> Vec<Finding> {
+    let spoken = expressions::all(ways);
+    let unknown = words::find(ways.workflow, &spoken);
+    let told: BTreeSet<usize> = unknown.iter().map(|(number, _)| *number).collect();
+    let mut findings: Vec<_> = unknown.into_iter().map(|(_, finding)| finding).collect();
+    findings.extend(callers::find(ways, &spoken));
+    findings.extend(constant::find(ways, &spoken, &told));
     findings
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::{Finding, Places, Rule, Ways};
+use super::{Finding, Places, Rule, Ways, automatic};
 use crate::workflow::{Category, CommentStatus, State, Subject, Transition, Trigger};
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -150,6 +150,10 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
     for way in &ways.list {
         let transition = way.transition;
         let message = if way.sources.is_empty() {
+            if automatic::lacks_guard(ways, transition) {
+                // That is told, and has another cause.
+                continue;
+            }
             "can never be taken: it leaves no place but terminal ones and its own target"
         } else if !set_off(ways, way.transition, &way.sources) {
             "can never be taken: none of its operations is allowed where it begins"

@@ -38,6 +38,24 @@ impl Places {
         self.0.iter().all(|word| *word == 0)
     }
 
+    /// Adds all places of another set.
+    pub(super) fn add_all(&mut self, other: &Self) {
+        for (word, more) in self.0.iter_mut().zip(&other.0) {
+            *word |= more;
+        }
+    }
+
+    /// Whether all places of another set are in this one.
+    pub(super) fn has_all(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
+    }
+
+    /// The places, one after the other.
+    pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
+        let places = 0..self.0.len() * 64;
+        places.filter(|place| self.has(*place))
+    }
+
     pub(super) fn common(&self, other: &Self) -> Option<usize> {
         let words = self.0.iter().zip(&other.0).map(|(a, b)| a & b);
         let (index, word) = words.enumerate().find(|(_, word)| *word != 0)?;
@@ -60,6 +78,8 @@ pub(super) struct Way<'a> {
     pub(super) transition: &'a Transition,
     pub(super) sources: Places,
     pub(super) targets: Vec<usize>,
+    /// Where it leads by itself: to its status, or the default of its state.
+    pub(super) landing: Option<usize>,
 }
 
 /// All places and ways of a workflow. Parts with unknown references are left out: they
@@ -130,6 +150,14 @@ impl<'a> Ways<'a> {
 
     fn way(&self, transition: &'a Transition) -> Way<'a> {
         let targets = self.targets(transition);
+        let is_default = |index: &usize| {
+            let place = self.places.get(*index);
+            place.is_some_and(|place| place.assignment.is_default)
+        };
+        let landing = match &transition.to_status {
+            Some(_) => targets.first().copied(),
+            None => targets.iter().copied().find(is_default),
+        };
         let from_states: BTreeSet<_> = transition.from_states.iter().collect();
         let from_statuses: BTreeSet<_> = transition.from_statuses.iter().collect();
         let lands_on = transition
@@ -145,7 +173,13 @@ impl<'a> Ways<'a> {
             let is_inside = *state == transition.to_state;
             let is_same = is_inside && lands_on == Some(status) && !from_statuses.contains(status);
             let only_itself = is_same && (transition.to_status.is_some() || targets.len() < 2);
-            let forbidden = place.state.terminal || only_itself || is_inside && is_automatic;
+            // One that nobody asks for moves the status inside a state only where it has a guard,
+            // names the place and leaves it.
+            let is_named = from_states.contains(state)
+                || from_states.is_empty() && from_statuses.contains(status);
+            let may_move = transition.guard.is_some() && is_named && lands_on != Some(status);
+            let is_barred = is_inside && is_automatic && !may_move;
+            let forbidden = place.state.terminal || only_itself || is_barred;
             if matches && !forbidden {
                 sources.add(index);
             }
@@ -154,7 +188,25 @@ impl<'a> Ways<'a> {
             transition,
             sources,
             targets,
+            landing,
         }
+    }
+
+    /// The place that a way leads to by itself.
+    pub(super) fn landing(&self, way: &Way<'_>) -> Option<&Place<'a>> {
+        self.places.get(way.landing?)
+    }
+
+    /// Whether something may refuse a transition by a guard, its own or that of its state.
+    pub(super) fn is_guarded(&self, transition: &Transition) -> bool {
+        let entered = self.workflow.state(&transition.to_state);
+        transition.guard.is_some() || entered.is_some_and(|state| state.entry_guard.is_some())
+    }
+
+    /// Whether neither a guard nor a retired status refuses a way.
+    pub(super) fn is_open(&self, way: &Way<'_>) -> bool {
+        let landing = self.landing(way);
+        !self.is_guarded(way.transition) && landing.is_some_and(|place| !place.status.retired)
     }
 
     fn default_of(&self, state: &StateCode) -> Option<&'a StatusCode> {

@@ -1,0 +1,60 @@
+//! Operations that nothing can record, and refunds that find nothing to refund.
+
+use super::{Finding, Rule, listed};
+use crate::workflow::{Effect, Operation, Subject, Workflow};
+
+pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for operation in &workflow.operations {
+        if is_recorded(workflow, operation) {
+            continue;
+        }
+        let message = "is allowed in no state and recorded by no transition, so nobody can record it: list it under the operations of a state";
+        let subject = Subject::Operation(operation.code.clone());
+        findings.push(Finding::new(Rule::OperationNeverAllowed, subject, message));
+    }
+    findings.extend(refunds(workflow));
+    findings
+}
+
+/// Whether a state allows an operation, or a transition records it.
+fn is_recorded(workflow: &Workflow, operation: &Operation) -> bool {
+    let code = &operation.code;
+    let mut states = workflow.states.iter();
+    let mut transitions = workflow.transitions.iter();
+    states.any(|state| state.operations.contains(code))
+        || transitions.any(|it| it.operation.as_ref() == Some(code) && !it.reverse)
+}
+
+/// Money is given back that was paid. Units are refunded that were invoiced, and in a workflow
+/// without invoices those that were shipped, or ordered and paid.
+fn refunds(workflow: &Workflow) -> Vec<Finding> {
+    let of = |effect: Effect| {
+        workflow
+            .operations
+            .iter()
+            .filter(move |o| o.effect == effect)
+    };
+    let happens = |effect: Effect| of(effect).any(|operation| is_recorded(workflow, operation));
+    let invoices = listed(of(Effect::Invoice).map(|operation| &operation.code));
+    let problem = if !invoices.is_empty() && !happens(Effect::Invoice) {
+        let money = if happens(Effect::Pay) {
+            "only amounts without lines"
+        } else {
+            "nothing"
+        };
+        format!(
+            "can refund {money}: with operations of effect invoice ({invoices}), only units are refunded that were invoiced, and nothing records one; allow it in a state, or remove it"
+        )
+    } else if invoices.is_empty() && !happens(Effect::Ship) && !happens(Effect::Pay) {
+        "can refund nothing: nothing records an operation of effect pay or ship, so nothing was paid or sent that could go back".to_owned()
+    } else {
+        return Vec::new();
+    };
+    let refunds = of(Effect::Refund).filter(|operation| is_recorded(workflow, operation));
+    let findings = refunds.map(|operation| {
+        let subject = Subject::Operation(operation.code.clone());
+        Finding::new(Rule::RefundNeverPossible, subject, problem.clone())
+    });
+    findings.collect()
+}

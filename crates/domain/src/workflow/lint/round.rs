@@ -1,0 +1,197 @@
+//! Transitions whose roles, guard or actions can be gone round: by a comment, by another transition
+//! to the same place, or by one that leaves the status open.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Finding, Places, Rule, Ways,
+    ways::{Place, Way},
+};
+use crate::{
+    value::StateCode,
+    workflow::{CommentStatus, Subject, Transition, Trigger},
+};
+
+pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
+    let leads = Leads::new(ways);
+    let manual = ways.list.iter().filter(|way| is_manual(way));
+    let watched = manual.filter_map(|way| Watched::new(ways, way));
+    let rounds = watched.flat_map(|watched| leads.rounds(&watched));
+    rounds.collect()
+}
+
+/// A transition of which somebody relies on its being taken.
+struct Watched<'w, 'a> {
+    way: &'w Way<'a>,
+    /// Where it leads.
+    to: usize,
+    place: &'w Place<'a>,
+}
+
+/// Which ways lead where.
+struct Leads<'w, 'a> {
+    ways: &'w Ways<'a>,
+    /// The manual ways that lead to a place by themselves.
+    manual: BTreeMap<usize, Vec<&'w Way<'a>>>,
+    /// The places from which a way leads to a place that is taken, or asked, instead of what would
+    /// go round it.
+    judged: BTreeMap<usize, Places>,
+    /// The manual ways that leave the status open, by the state that they enter.
+    open: BTreeMap<&'a StateCode, Vec<&'w Way<'a>>>,
+}
+
+impl<'w, 'a> Watched<'w, 'a> {
+    fn new(ways: &'w Ways<'a>, way: &'w Way<'a>) -> Option<Self> {
+        let transition = way.transition;
+        let acts = transition.actions.iter().any(|action| action.active);
+        let is_guarded = !transition.roles.is_empty() || transition.guard.is_some() || acts;
+        let to = way.landing.filter(|_| is_guarded)?;
+        let place = ways.places.get(to)?;
+        let mut in_state = ways.of_state(&place.state.code).iter();
+        // Whoever enters a state without naming a status lands on its default.
+        let is_inside = in_state.any(|source| way.sources.has(*source));
+        let is_watched = is_inside || !place.assignment.is_default;
+        (is_watched && !place.status.retired).then_some(Self { way, to, place })
+    }
+
+    fn finding(&self, message: &str) -> Finding {
+        let subject = Subject::Transition(self.way.transition.code.clone());
+        let message = format!("can be gone round {message}");
+        Finding::new(Rule::GoneRound, subject, message)
+    }
+}
+
+impl<'w, 'a> Leads<'w, 'a> {
+    fn new(ways: &'w Ways<'a>) -> Self {
+        let mut leads = Self {
+            ways,
+            manual: BTreeMap::new(),
+            judged: BTreeMap::new(),
+            open: BTreeMap::new(),
+        };
+        for way in &ways.list {
+            let transition = way.transition;
+            let is_asked = !transition.roles.is_empty() || transition.guard.is_some();
+            if let Some(to) = way.landing {
+                if is_manual(way) {
+                    leads.manual.entry(to).or_default().push(way);
+                }
+                if is_manual(way) || is_asked {
+                    let judged = leads.judged.entry(to);
+                    judged
+                        .or_insert_with(|| ways.no_places())
+                        .add_all(&way.sources);
+                }
+            }
+            if is_manual(way) && transition.to_status.is_none() {
+                let open = leads.open.entry(&transition.to_state);
+                open.or_default().push(way);
+            }
+        }
+        leads
+    }
+
+    fn rounds(&self, watched: &Watched<'w, 'a>) -> Vec<Finding> {
+        let rounds = [
+            self.by_comment(watched),
+            self.by_transition(watched),
+            self.by_landing(watched),
+        ];
+        rounds.into_iter().flatten().collect()
+    }
+
+    /// Whether a way to a place is judged where a call tries to get there from another one.
+    fn is_judged(&self, from: usize, to: usize) -> bool {
+        let judged = self.judged.get(&to);
+        judged.is_some_and(|places| places.has(from))
+    }
+
+    /// A comment sets any status of the state, but where a transition leads to it.
+    fn by_comment(&self, watched: &Watched<'w, 'a>) -> Option<Finding> {
+        if self.ways.workflow.comment_status == CommentStatus::Never {
+            return None;
+        }
+        let in_state = self.ways.of_state(&watched.place.state.code).iter();
+        let mut others = in_state
+            .filter(|from| **from != watched.to && !self.is_judged(**from, watched.to))
+            .filter_map(|from| self.ways.places.get(*from));
+        let from = others.find(|place| !place.status.retired)?;
+        Some(watched.finding(&format!(
+            "by a comment that sets status {} where no transition leads from {} to {}: declare one, or set comment_status: never",
+            watched.place.status.code,
+            named(from),
+            named(watched.place),
+        )))
+    }
+
+    /// Another transition leads there and asks for less.
+    fn by_transition(&self, watched: &Watched<'w, 'a>) -> Option<Finding> {
+        let others = self.manual.get(&watched.to)?.iter();
+        let weaker = others.filter(|other| asks_less(other.transition, watched.way.transition));
+        let mut meeting =
+            weaker.filter_map(|other| Some((other, watched.way.sources.common(&other.sources)?)));
+        let (other, from) = meeting.next()?;
+        Some(watched.finding(&format!(
+            "by transition {}, which leads from {} to {} as well and asks for {}",
+            other.transition.code,
+            named(self.ways.places.get(from)?),
+            named(watched.place),
+            lacking(other.transition, watched.way.transition),
+        )))
+    }
+
+    /// A call of a transition that leaves the status open may choose it, from where no transition
+    /// leads to it.
+    fn by_landing(&self, watched: &Watched<'w, 'a>) -> Option<Finding> {
+        if watched.place.assignment.is_default {
+            return None;
+        }
+        let transition = watched.way.transition;
+        let has_actions_only = transition.roles.is_empty() && transition.guard.is_none();
+        let open = self.open.get(&transition.to_state)?.iter();
+        let weaker =
+            open.filter(|other| has_actions_only || asks_less(other.transition, transition));
+        let mut landing = weaker.filter_map(|other| {
+            let mut sources = other.sources.iter();
+            let free = |from: &usize| *from != watched.to && !self.is_judged(*from, watched.to);
+            Some((other, sources.find(free)?))
+        });
+        let (other, from) = landing.next()?;
+        Some(watched.finding(&format!(
+            "by transition {}, which may land on {} from {}, where no transition leads there (land_on_status): give it a to_status, or declare one",
+            other.transition.code,
+            named(watched.place),
+            named(self.ways.places.get(from)?),
+        )))
+    }
+}
+
+fn is_manual(way: &Way<'_>) -> bool {
+    way.transition.trigger == Trigger::Manual
+}
+
+/// Whether a transition lets everybody through whom another one lets through, and more.
+fn asks_less(other: &Transition, than: &Transition) -> bool {
+    let has_no_roles = other.roles.is_empty();
+    let roles_fit = has_no_roles
+        || !than.roles.is_empty() && than.roles.iter().all(|role| other.roles.contains(role));
+    let guard_fits = other.guard.is_none() || other.guard == than.guard;
+    let lacks_roles = has_no_roles && !than.roles.is_empty();
+    let lacks_guard = other.guard.is_none() && than.guard.is_some();
+    roles_fit && guard_fits && (lacks_roles || lacks_guard)
+}
+
+/// What a transition does not ask for that another one does.
+fn lacking(other: &Transition, than: &Transition) -> &'static str {
+    let lacks_roles = other.roles.is_empty() && !than.roles.is_empty();
+    let lacks_guard = other.guard.is_none() && than.guard.is_some();
+    match (lacks_roles, lacks_guard) {
+        (true, true) => "neither roles nor a guard",
+        (true, false) => "no roles",
+        (false, _) => "no guard",
+    }
+}
+
+fn named(place: &Place<'_>) -> String {
+    format!("{}/{}", place.state.code, place.status.code)
+}

@@ -1,0 +1,136 @@
+//! Codes and words that expressions compare with and that do not exist, so that they never hold,
+//! or always.
+
+use std::collections::BTreeSet;
+
+use super::{Finding, Rule, expressions::Spoken};
+use crate::{history::Kind, value::nearest, workflow::Workflow};
+
+/// What an entry may be.
+const KINDS: [Kind; 7] = [
+    Kind::Created,
+    Kind::Transitioned,
+    Kind::Commented,
+    Kind::Held,
+    Kind::Released,
+    Kind::OperationRecorded,
+    Kind::Updated,
+];
+/// What an actor may be.
+const ACTORS: [&str; 4] = ["user", "integration", "customer", "system"];
+
+/// For how many findings the nearest word is looked for, which takes a while among many.
+const NEAREST_MAX: usize = 100;
+
+/// What a text may be that an expression compares with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    State,
+    Status,
+    Transition,
+    Operation,
+    EntryKind,
+    ActorKind,
+}
+
+/// What is compared with codes and words, and whether that may be nothing.
+const COMPARED: &[(&str, Sort, bool)] = &[
+    ("order.state", Sort::State, false),
+    ("order.return_state", Sort::State, true),
+    ("entry.from_state", Sort::State, true),
+    ("entry.to_state", Sort::State, false),
+    ("order.status", Sort::Status, false),
+    ("order.return_status", Sort::Status, true),
+    ("entry.from_status", Sort::Status, true),
+    ("entry.to_status", Sort::Status, false),
+    ("entry.transition", Sort::Transition, true),
+    ("entry.operation", Sort::Operation, true),
+    ("request.operation", Sort::Operation, true),
+    ("order.allowed_operations", Sort::Operation, false),
+    ("entry.kind", Sort::EntryKind, false),
+    ("actor.kind", Sort::ActorKind, false),
+];
+
+/// The words of each sort.
+struct Words<'a> {
+    states: BTreeSet<&'a str>,
+    statuses: BTreeSet<&'a str>,
+    transitions: BTreeSet<&'a str>,
+    operations: BTreeSet<&'a str>,
+    kinds: BTreeSet<&'a str>,
+    actors: BTreeSet<&'a str>,
+}
+
+/// The findings, each with the number of its expression.
+pub(super) fn find(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<(usize, Finding)> {
+    let words = Words::new(workflow);
+    let mut findings = Vec::new();
+    for (number, spoken) in spoken.iter().enumerate() {
+        for (path, sort, may_be_empty) in COMPARED {
+            for word in spoken.names().compared_with(path) {
+                let is_known = words.of(*sort).contains(word) || word.is_empty() && *may_be_empty;
+                if !is_known {
+                    let is_looked_for = findings.len() < NEAREST_MAX;
+                    let message = words.message(path, (*sort, word), is_looked_for);
+                    findings.push((number, spoken.finding(Rule::UnknownCode, &message)));
+                }
+            }
+        }
+    }
+    findings
+}
+
+impl Sort {
+    fn name(self) -> &'static str {
+        match self {
+            Self::State => "state",
+            Self::Status => "status",
+            Self::Transition => "transition",
+            Self::Operation => "operation",
+            Self::EntryKind => "kind of entry",
+            Self::ActorKind => "kind of actor",
+        }
+    }
+}
+
+impl<'a> Words<'a> {
+    fn new(workflow: &'a Workflow) -> Self {
+        let transitions = workflow.transitions.iter();
+        let operations = workflow.operations.iter();
+        Self {
+            states: workflow.states.iter().map(|s| s.code.as_str()).collect(),
+            statuses: workflow.statuses.iter().map(|s| s.code.as_str()).collect(),
+            transitions: transitions.map(|t| t.code.as_str()).collect(),
+            operations: operations.map(|o| o.code.as_str()).collect(),
+            kinds: KINDS.map(Kind::word).into_iter().collect(),
+            actors: ACTORS.into_iter().collect(),
+        }
+    }
+
+    fn of(&self, sort: Sort) -> &BTreeSet<&'a str> {
+        match sort {
+            Sort::State => &self.states,
+            Sort::Status => &self.statuses,
+            Sort::Transition => &self.transitions,
+            Sort::Operation => &self.operations,
+            Sort::EntryKind => &self.kinds,
+            Sort::ActorKind => &self.actors,
+        }
+    }
+
+    /// What is wrong, and what was probably meant: the same word of another sort, or one like it
+    /// where that is looked for.
+    fn message(&self, path: &str, (sort, word): (Sort, &str), is_looked_for: bool) -> String {
+        let name = sort.name();
+        let codes = [Sort::State, Sort::Status, Sort::Transition, Sort::Operation];
+        let of_other_sort = codes.into_iter().find(|sort| self.of(*sort).contains(word));
+        let candidates = self.of(sort).iter().copied().filter(|_| is_looked_for);
+        let meant = match of_other_sort {
+            Some(other) => format!("; there is the {} {word}", other.name()),
+            None => nearest(word, candidates)
+                .map(|near| format!("; did you mean {near}?"))
+                .unwrap_or_default(),
+        };
+        format!("compares {path} with {word:?}, but there is no such {name}{meant}")
+    }
+}
