@@ -282,7 +282,7 @@ async fn what_orders_use_is_not_removed(backend: Backend) {
     let shop = bench::shop(&world).await;
     shop.place("1", &[]).await;
     shop.take("1", "begin").await.unwrap();
-    shop.comment("1", "", "waiting").await.unwrap();
+    shop.comment("1", "for parts", "waiting").await.unwrap();
     shop.hold("1", "").await.unwrap();
     let before = shop.definition().await;
     let unassigned = bench::DOCUMENT.replace("flagged, {status: waiting, visible_on_storefront: false}]", "flagged]").replace("  wait: {label: Wait, from_states: [work], to_state: work, to_status: waiting, guard: request.comment != \"\"}\n", "");

@@ -65,7 +65,7 @@ async fn stock(shop: &Shop) {
     for id in ["4", "5", "6", "8"] {
         shop.take(id, "begin").await.unwrap();
     }
-    shop.comment("6", "", "waiting").await.unwrap();
+    shop.comment("6", "for parts", "waiting").await.unwrap();
     shop.hold("7", "").await.unwrap();
     shop.hold("8", "").await.unwrap();
     shop.record("9", "pay", &[]).await.unwrap();

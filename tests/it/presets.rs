@@ -133,13 +133,21 @@ async fn declared_changes_alone_move_modmore(backend: Backend) {
         &allowed,
     )
     .await;
+    // A comment takes the change that is declared, and jumps nowhere else.
+    let moved = shop.comment("1", "no paper", "in_backorder").await.unwrap();
+    let entry = &moved.entries[0];
+    assert_eq!(
+        (entry.transition.as_str(), entry.comment.as_str()),
+        ("put_in_backorder", "no paper")
+    );
     let refusal = refused(
-        shop.comment("1", "jump", "in_backorder").await,
+        shop.comment("1", "jump", "awaiting_pickup").await,
         Code::FailedPrecondition,
         "TRANSITION_NOT_ALLOWED",
     );
-    assert_eq!(refusal.list("allowed"), allowed);
+    assert_eq!(refusal.list("allowed"), ["back_in_stock", "cancel"]);
     shop.comment("1", "no jump", "").await.unwrap();
+    shop.take("1", "back_in_stock").await.unwrap();
     shop.go("1", Target::ToStatus("awaiting_pickup".into()))
         .await
         .unwrap();

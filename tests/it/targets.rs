@@ -204,7 +204,7 @@ async fn a_kept_status_must_be_assigned_in_the_target(backend: Backend) {
         FAILED,
         "STATUS_NOT_IN_STATE",
     );
-    shop.comment("1", "", "waiting").await.unwrap();
+    shop.comment("1", "for parts", "waiting").await.unwrap();
     assert_eq!(
         go(&shop, "1", keep("paused")).await,
         ("paused".into(), "waiting".into())

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 use tonic::Code;
 use waymark_proto::v1::{self, EntryKind, WatchStart};
 use waymark_tests::{
-    Backend, Shop, Watcher, World, refusal::invalid, refused, watcher::everything_of,
+    Backend, Shop, Watcher, World, refusal::invalid, refused, shop::person, watcher::everything_of,
 };
 
 use crate::bench;
@@ -37,13 +37,23 @@ fn often(request: v1::WatchHistoryRequest) -> v1::WatchHistoryRequest {
     }
 }
 
+/// Flags an order at work, as those may who may take the transition that leads there.
+async fn flag(shop: &Shop, id: &str) {
+    let request = v1::AddCommentRequest {
+        status: "flagged".into(),
+        actor: Some(person("ann", &["auditor"])),
+        ..shop.remark(id, "hello")
+    };
+    shop.orders().add_comment(request).await.unwrap();
+}
+
 /// A few orders with some steps each.
 async fn trade(shop: &Shop, orders: usize) {
     for number in 0..orders {
         let id = format!("o{number}");
         shop.place(&id, &[("a", "1")]).await;
         shop.take(&id, "begin").await.unwrap();
-        shop.comment(&id, "hello", "flagged").await.unwrap();
+        flag(shop, &id).await;
         shop.record(&id, "ship", &[]).await.unwrap();
     }
 }
@@ -431,7 +441,7 @@ async fn a_crowd_gets_what_each_asked_for(backend: Backend) {
         if number >= ORDERS / 2 {
             shop.place(&id(number), &[("a", "1")]).await;
             shop.take(&id(number), "begin").await.unwrap();
-            shop.comment(&id(number), "hello", "flagged").await.unwrap();
+            flag(&shop, &id(number)).await;
             shop.record(&id(number), "ship", &[]).await.unwrap();
         }
         shop.comment(&id(number), "the last", "").await.unwrap();

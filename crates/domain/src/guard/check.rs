@@ -26,18 +26,25 @@ pub(crate) enum Scope {
     Order,
     /// Also the entry that was written.
     OrderAndEntry,
+    /// The order alone: what it comes to must not depend on who asks, nor on when.
+    OrderAlone,
 }
 
 impl Scope {
     /// The variables that there are.
     fn variables(self) -> &'static [&'static str] {
-        const ALL: &[&str] = &["order", "actor", "now", "request", "entry"];
         match self {
-            Self::Order => ALL.split_last().map_or(ALL, |(_, before)| before),
-            Self::OrderAndEntry => ALL,
+            Self::Order => &["order", "actor", "now", "request"],
+            Self::OrderAndEntry => &["order", "actor", "now", "request", "entry"],
+            Self::OrderAlone => &["order"],
         }
     }
 }
+
+/// What is wrong with an expression about the order alone that speaks of something else.
+pub(super) const ORDER_ALONE: GuardError = GuardError::NotAllowed(
+    "may use order only: when it is due must not depend on the call or on now",
+);
 
 impl Uses {
     /// What they take on the heap, at most.
@@ -83,6 +90,7 @@ impl Uses {
     /// A variable that stands alone.
     pub(super) fn variable(&mut self, name: &str, scope: Scope) -> Result<(), GuardError> {
         match name {
+            "now" | "actor" | "request" | "entry" if scope == Scope::OrderAlone => Err(ORDER_ALONE),
             "now" => {
                 self.now = true;
                 Ok(())
@@ -96,6 +104,7 @@ impl Uses {
                 hint: match scope {
                     Scope::Order => "there are order, actor, now and request",
                     Scope::OrderAndEntry => "there are order, actor, now, request and entry",
+                    Scope::OrderAlone => "there is order alone",
                 },
             }),
         }

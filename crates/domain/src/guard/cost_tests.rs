@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 use super::*;
 use crate::{
     actor::Actor,
-    order::{Hold, LINES_MAX, Line, Order},
+    history::Recorded,
+    order::{Hold, LINES_MAX, Line, LineQuantity, Order},
     value::{
-        Attributes, Comment, HoldId, LineId, Metadata, ProductName, Quantity, Reason, Role, Sku,
-        Timestamp,
+        Attributes, Comment, HoldId, LineId, Metadata, Money, ProductName, Quantity, Reason, Role,
+        Sku, Timestamp,
     },
-    workflow::{Workflow, sample},
+    workflow::{Effect, Workflow, sample},
 };
 
 /// An order as large as one may be, with a call that is.
@@ -20,6 +21,7 @@ pub(super) struct Largest {
     actor: Actor,
     comment: Comment,
     metadata: Metadata,
+    recorded: Recorded,
 }
 
 impl Largest {
@@ -57,6 +59,20 @@ impl Largest {
             })
             .collect();
         let roles = (0..64).map(|number| Role::new(&long(64, number)).unwrap());
+        let moved = order.lines.iter().map(|line| LineQuantity {
+            line_id: line.id.clone(),
+            quantity: line.ordered,
+            returned: Quantity::ZERO,
+        });
+        let recorded = Recorded {
+            operation: "ship".parse().unwrap(),
+            effect: Effect::Ship,
+            lines: moved.collect(),
+            amount: Money::ZERO,
+            reverse: false,
+            whole: false,
+            counted: Money::ZERO,
+        };
         Self {
             workflow: graph.workflow().clone(),
             order,
@@ -66,6 +82,7 @@ impl Largest {
             },
             comment: Comment::new(&"a".repeat(4_096)).unwrap(),
             metadata: Metadata::new(map(800, 5)).unwrap(),
+            recorded,
         }
     }
 
@@ -77,6 +94,7 @@ impl Largest {
             comment: &self.comment,
             metadata: &self.metadata,
             now: Timestamp::from_micros(86_400_000_000),
+            recorded: Some(&self.recorded),
             entry: None,
         }
     }
@@ -129,7 +147,29 @@ const HONEST: &[(&str, u64)] = &[
         "order.lines.filter(l, l.is_virtual).size() < order.lines.size()",
         10_000,
     ),
+    (
+        "order.lines.all(l, l.quantity_moving == 0.0 || l.sku.startsWith('a-'))",
+        25_000,
+    ),
+    (
+        "request.operation == 'refund' && request.amount < 5000",
+        100,
+    ),
 ];
+
+/// What moves is found once for all lines, and that is counted for each.
+#[test]
+fn asking_what_moves_costs_more_for_each_line() {
+    let largest = Largest::new();
+    let cost = |field: &str| {
+        let guard = compile(&format!("order.lines.all(l, l.{field} > 0.0)")).unwrap();
+        ask(&guard, &largest).0
+    };
+    let (moving, ordered) = (cost("quantity_moving"), cost("quantity_ordered"));
+    let lines = u64::try_from(LINES_MAX).unwrap();
+    assert!(moving >= ordered + 5 * lines, "{moving}, {ordered}");
+    assert!(moving <= ordered + 20 * lines, "{moving}, {ordered}");
+}
 
 #[test]
 fn what_guards_are_for_is_accepted() {

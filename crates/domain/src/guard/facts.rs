@@ -18,12 +18,13 @@ use super::{
     check::Uses,
     cost::Length,
     values::{Fields, line_field},
+    vocabulary::QUANTITY_MOVING,
 };
 use crate::{
     actor::{Actor, ActorKind},
-    history::Entry,
-    order::{Customer, Hold, Line, Order, Progress, Units},
-    value::{Comment, Metadata, Money, Quantity, Timestamp},
+    history::{Entry, Recorded},
+    order::{Customer, Hold, Line, LineQuantity, Order, Progress, Units},
+    value::{Comment, LineId, Metadata, Money, Quantity, Timestamp},
     workflow::Workflow,
 };
 
@@ -34,7 +35,7 @@ pub struct Facts<'a> {
     pub workflow: &'a Workflow,
     /// The order.
     pub order: &'a Order,
-    /// Who asks.
+    /// Who made the call; of what time does, the system.
     pub actor: &'a Actor,
     /// What the call says.
     pub comment: &'a Comment,
@@ -42,8 +43,10 @@ pub struct Facts<'a> {
     pub metadata: &'a Metadata,
     /// The instant of the step.
     pub now: Timestamp,
-    /// The entry that sets an action off; of a guard, the entry of the call. None where nothing
-    /// is written yet.
+    /// What the call has recorded of an operation; of an operation's own guard, what is about to
+    /// be recorded. None for nothing.
+    pub recorded: Option<&'a Recorded>,
+    /// The entry that sets an action off; none for guards.
     pub entry: Option<&'a Entry>,
 }
 
@@ -54,23 +57,14 @@ pub(crate) fn bind(facts: &Facts<'_>, uses: &Uses) -> Vec<(&'static str, Value)>
         let progress = Progress::new(facts.workflow, facts.order);
         variables.push((
             "order",
-            map(&uses.order, |field| {
-                order(facts, &progress, field, &uses.line)
-            }),
+            map(&uses.order, |field| order(facts, &progress, field, uses)),
         ));
     }
     if !uses.actor.is_empty() {
         variables.push(("actor", map(&uses.actor, |field| actor(facts.actor, field))));
     }
     if !uses.request.is_empty() {
-        variables.push((
-            "request",
-            map(&uses.request, |field| match field {
-                "metadata" => texts(facts.metadata.as_map()),
-                "reverse" => Value::Bool(takes_back(facts)),
-                _ => text(facts.comment.as_str()),
-            }),
-        ));
+        variables.push(("request", map(&uses.request, |field| request(facts, field))));
     }
     if let Some(written) = facts.entry.filter(|_| !uses.entry.is_empty()) {
         variables.push(("entry", map(&uses.entry, |field| entry(written, field))));
@@ -91,15 +85,17 @@ pub(super) fn variables<'a>(
     if !uses.order.is_empty() {
         let found = facts.order;
         let progress = Progress::new(facts.workflow, found);
-        let none = BTreeSet::new();
         let fields = with_fields(&uses.order, |field| match field {
             "lines" => {
-                let lines = found.lines.iter();
-                let lines = lines.map(|line| Box::new(Fields::Line(line)) as Box<dyn Val + 'a>);
+                let moving = moving(facts, uses);
+                let lines = found.lines.iter().map(|line| {
+                    let fields = Fields::Line(line, moved(&moving, line));
+                    Box::new(fields) as Box<dyn Val + 'a>
+                });
                 Box::new(CelList::from(lines.collect::<Vec<_>>()))
             }
             "attributes" => Box::new(Fields::Texts(found.attributes.as_map())),
-            _ => evaluated(order(facts, &progress, field, &none)),
+            _ => evaluated(order(facts, &progress, field, uses)),
         });
         variables.push(("order", fields));
     }
@@ -111,8 +107,8 @@ pub(super) fn variables<'a>(
         let (comment, metadata) = (facts.comment.as_str(), facts.metadata.as_map());
         let fields = with_fields(&uses.request, |field| match field {
             "metadata" => Box::new(Fields::Texts(metadata)),
-            "reverse" => evaluated(Value::Bool(takes_back(facts))),
-            _ => Box::new(CelString::from(comment)),
+            "comment" => Box::new(CelString::from(comment)),
+            _ => evaluated(request(facts, field)),
         });
         variables.push(("request", fields));
     }
@@ -165,12 +161,7 @@ pub(super) fn length(facts: &Facts<'_>, length: Length) -> u64 {
     u64::try_from(found).unwrap_or(u64::MAX)
 }
 
-fn order(
-    facts: &Facts<'_>,
-    progress: &Progress<'_>,
-    field: &str,
-    line_fields: &BTreeSet<&'static str>,
-) -> Value {
+fn order(facts: &Facts<'_>, progress: &Progress<'_>, field: &str, uses: &Uses) -> Value {
     let order = facts.order;
     let assignment = || {
         facts
@@ -192,7 +183,13 @@ fn order(
             Value::Bool(assignment().is_some_and(|a| a.visible_on_storefront))
         }
         "version" => Value::Int(order.version),
-        "lines" => list(&order.lines, |l| map(line_fields, |field| line(l, field))),
+        "lines" => {
+            let moving = moving(facts, uses);
+            list(&order.lines, |found| {
+                let moved = moved(&moving, found);
+                map(&uses.line, |field| line(found, moved, field))
+            })
+        }
         "currency" => text(order.currency.as_ref().map_or("", |c| c.as_str())),
         "grand_total" => money(order.grand_total),
         "total_paid" => money(order.total_paid),
@@ -226,6 +223,7 @@ fn order(
         "units_refunded" => units(progress, |units| units.refunded),
         "units_canceled" => units(progress, |units| units.canceled),
         "units_returned" => units(progress, |units| units.returned),
+        "units_open" => Value::Float(progress.units_open().to_f64()),
         "is_virtual" => Value::Bool(progress.is_virtual()),
         // The check has refused every other name.
         _ => Value::Null,
@@ -237,15 +235,38 @@ fn units(progress: &Progress<'_>, of: impl Fn(&Units) -> Quantity) -> Value {
     Value::Float(progress.sum(of).to_f64())
 }
 
-/// Whether the call takes back what an operation recorded.
-fn takes_back(facts: &Facts<'_>) -> bool {
-    let recorded = facts.entry.and_then(|entry| entry.detail.recorded());
-    recorded.is_some_and(|recorded| recorded.reverse)
+/// How much an operation moves of each line, where an expression asks for it: found once, since
+/// it is looked up for every line.
+fn moving<'a>(facts: &Facts<'a>, uses: &Uses) -> BTreeMap<&'a LineId, Quantity> {
+    let is_asked = uses.line.contains(QUANTITY_MOVING);
+    let recorded = facts.recorded.filter(|_| is_asked);
+    let lines: &'a [LineQuantity] = recorded.map_or(&[], |recorded| recorded.lines.as_slice());
+    let lines = lines.iter();
+    lines
+        .map(|moved| (&moved.line_id, moved.quantity))
+        .collect()
 }
 
-fn line(line: &Line, field: &str) -> Value {
+fn moved(moving: &BTreeMap<&LineId, Quantity>, line: &Line) -> Quantity {
+    moving.get(&line.id).copied().unwrap_or(Quantity::ZERO)
+}
+
+fn line(line: &Line, moved: Quantity, field: &str) -> Value {
     // The check has refused every other name.
-    line_field(line, field).map_or(Value::Null, Value::from)
+    line_field(line, moved, field).map_or(Value::Null, Value::from)
+}
+
+fn request(facts: &Facts<'_>, field: &str) -> Value {
+    let recorded = facts.recorded;
+    match field {
+        "comment" => text(facts.comment.as_str()),
+        "metadata" => texts(facts.metadata.as_map()),
+        "operation" => text(recorded.map_or("", |recorded| recorded.operation.as_str())),
+        "amount" => money(recorded.map_or(Money::ZERO, |recorded| recorded.amount)),
+        "reverse" => Value::Bool(recorded.is_some_and(|recorded| recorded.reverse)),
+        // The check has refused every other name.
+        _ => Value::Null,
+    }
 }
 
 fn actor(actor: &Actor, field: &str) -> Value {
@@ -356,7 +377,7 @@ pub(super) fn sample(uses: &Uses) -> Vec<(&'static str, Value)> {
         "version" | "grand_total" | "total_paid" | "total_refunded" | "total_canceled"
         | "total_invoiced" | "total_due" | "total_overpaid" => Value::Int(1),
         "units_ordered" | "units_invoiced" | "units_shipped" | "units_refunded"
-        | "units_canceled" | "units_returned" => Value::Float(1.0),
+        | "units_canceled" | "units_returned" | "units_open" => Value::Float(1.0),
         "customer" => customer(&Customer::default()),
         "attributes" => texts(&BTreeMap::new()),
         "create_time" | "update_time" | "status_time" => instant.clone(),
@@ -367,6 +388,7 @@ pub(super) fn sample(uses: &Uses) -> Vec<(&'static str, Value)> {
     let actor = map(&uses.actor, |field| actor(&Actor::system(), field));
     let request = map(&uses.request, |field| match field {
         "metadata" => texts(&BTreeMap::new()),
+        "amount" => Value::Int(1),
         "reverse" => Value::Bool(false),
         _ => text("sample"),
     });

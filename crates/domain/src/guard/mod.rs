@@ -5,7 +5,8 @@
 //! a short list, and what they do to lists and texts is counted with the largest lengths when
 //! it is compiled, with the real ones before it runs, and over all guards of a step by a
 //! [`CostBudget`]. It sees `order`, `actor`, `now` and `request`, and only the fields that it
-//! names are bound. The condition of an action is a guard that sees the `entry` as well.
+//! names are bound. The condition of an action is a guard that sees the `entry` as well. An
+//! [`Instant`] is an expression under the same bounds that sees the order alone.
 
 mod atoms;
 mod budget;
@@ -13,6 +14,7 @@ mod check;
 mod cost;
 mod expression;
 mod facts;
+mod instant;
 mod names;
 mod operators;
 mod outcomes;
@@ -32,6 +34,7 @@ use cel::{Context, Env, ExecutionError, ParseErrors, Program, Value, common::val
 pub use budget::CostBudget;
 pub use expression::Expression;
 pub use facts::Facts;
+pub use instant::Instant;
 
 pub(crate) use check::{Scope, Uses};
 pub(crate) use expression::stored;
@@ -91,7 +94,7 @@ pub enum GuardError {
         /// The limit.
         max: u64,
     },
-    /// It mixes types, or does not answer yes or no.
+    /// It mixes types, or does not answer what is asked: yes or no, or an instant.
     #[error("{message}")]
     Type {
         /// What the evaluator says.
@@ -157,29 +160,41 @@ impl Guard {
     /// facts, such as an attribute that the order does not have, when it would take too long
     /// or the budget does not suffice, and when it can no longer be used.
     pub fn holds(&self, facts: &Facts<'_>, budget: &CostBudget) -> Result<bool, EvaluationError> {
-        let ready = self.ready.as_ref().map_err(|problem| EvaluationError {
-            message: format!("it cannot be used any more: it {problem}"),
-        })?;
-        let cost = ready.cost(facts);
-        if cost > cost::STEPS_MAX {
-            return Err(EvaluationError {
-                message: format!(
-                    "it takes {cost} steps on this order, at most {} are allowed",
-                    cost::STEPS_MAX
-                ),
-            });
-        }
-        budget.spend(cost)?;
-        match ready.evaluate(facts::variables(facts, &ready.reading.uses)) {
-            Ok(Value::Bool(holds)) => Ok(holds),
-            Ok(other) => Err(EvaluationError {
-                message: not_bool(&other),
-            }),
-            Err(error) => Err(EvaluationError {
-                message: first_line(&error.to_string()),
+        match answer(&self.ready, facts, budget)? {
+            Value::Bool(holds) => Ok(holds),
+            other => Err(EvaluationError {
+                message: wrong_type(NOT_BOOL, &other),
             }),
         }
     }
+}
+
+const NOT_BOOL: &str = "must answer true or false";
+const NOT_INSTANT: &str = "must answer a timestamp";
+
+/// What an expression comes to for these facts, whose cost is taken off the budget.
+fn answer(
+    ready: &Result<Ready, GuardError>,
+    facts: &Facts<'_>,
+    budget: &CostBudget,
+) -> Result<Value, EvaluationError> {
+    let ready = ready.as_ref().map_err(|problem| EvaluationError {
+        message: format!("it cannot be used any more: it {problem}"),
+    })?;
+    let cost = ready.cost(facts);
+    if cost > cost::STEPS_MAX {
+        return Err(EvaluationError {
+            message: format!(
+                "it takes {cost} steps on this order, at most {} are allowed",
+                cost::STEPS_MAX
+            ),
+        });
+    }
+    budget.spend(cost)?;
+    let answer = ready.evaluate(facts::variables(facts, &ready.reading.uses));
+    answer.map_err(|error| EvaluationError {
+        message: first_line(&error.to_string()),
+    })
 }
 
 impl Ready {
@@ -187,8 +202,13 @@ impl Ready {
         Expression::new(expression.as_str())?;
         let program = Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
         let reading = walk::read(program.expression(), scope)?;
+        if scope == Scope::OrderAlone && !reading.kind.may_be_instant() {
+            return Err(GuardError::Type {
+                message: NOT_INSTANT.to_owned(),
+            });
+        }
         let ready = Self { program, reading };
-        ready.try_types()?;
+        ready.try_types(scope)?;
         Ok(ready)
     }
 
@@ -213,14 +233,11 @@ impl Ready {
 
     /// Evaluates against an invented order, to find mixed types before an order
     /// meets them. What depends on data, such as a missing attribute, passes.
-    fn try_types(&self) -> Result<(), GuardError> {
+    fn try_types(&self, scope: Scope) -> Result<(), GuardError> {
         let sample = facts::sample(&self.reading.uses).into_iter();
         let sample = sample.map(|(name, value)| (name, facts::evaluated(value)));
         match self.evaluate(sample.collect()) {
-            Ok(Value::Bool(_)) => Ok(()),
-            Ok(other) => Err(GuardError::Type {
-                message: not_bool(&other),
-            }),
+            Ok(answer) => answers(scope, &answer),
             Err(
                 error @ (ExecutionError::NoSuchOverload(_)
                 | ExecutionError::UnsupportedTargetType { .. }
@@ -237,6 +254,20 @@ impl Ready {
     }
 }
 
+/// Refuses an answer that is not of the type that is asked for.
+fn answers(scope: Scope, answer: &Value) -> Result<(), GuardError> {
+    let (is_right, wanted) = match scope {
+        Scope::Order | Scope::OrderAndEntry => (matches!(answer, Value::Bool(_)), NOT_BOOL),
+        Scope::OrderAlone => (matches!(answer, Value::Timestamp(_)), NOT_INSTANT),
+    };
+    if is_right {
+        return Ok(());
+    }
+    Err(GuardError::Type {
+        message: wrong_type(wanted, answer),
+    })
+}
+
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Debug::fmt(&self.expression, f)
@@ -250,11 +281,8 @@ fn advice(meant: Option<&str>, hint: &str) -> String {
     }
 }
 
-fn not_bool(value: &Value) -> String {
-    format!(
-        "must answer true or false, its answer is of type {}",
-        value.type_of()
-    )
+fn wrong_type(wanted: &str, value: &Value) -> String {
+    format!("{wanted}, its answer is of type {}", value.type_of())
 }
 
 /// What the parser stumbled over first. It reports its own limit of nesting as a fault of its

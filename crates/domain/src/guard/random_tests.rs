@@ -137,6 +137,9 @@ impl Writer<'_> {
                 "order.grand_total",
                 "order.version",
                 "l.quantity_ordered",
+                "l.quantity_moving",
+                "request.amount",
+                "order.units_open",
                 "size(order.lines)",
             ]);
         }
@@ -160,6 +163,7 @@ impl Writer<'_> {
                 "''",
                 "'aaaaaaaaaaaaaaaaaaaaaaab'",
                 "request.comment",
+                "request.operation",
                 "order.id",
                 "order.status_label",
                 "order.attributes.k0001",

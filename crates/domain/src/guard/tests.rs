@@ -1,8 +1,10 @@
 use super::*;
 use crate::{
     actor::Actor,
-    value::{Comment, Metadata, Money, Timestamp},
-    workflow::sample,
+    history::Recorded,
+    order::LineQuantity,
+    value::{Comment, Metadata, Money, Quantity, Timestamp},
+    workflow::{Effect, sample},
 };
 
 fn compile(text: &str) -> Result<Guard, GuardError> {
@@ -10,6 +12,11 @@ fn compile(text: &str) -> Result<Guard, GuardError> {
 }
 
 fn holds(text: &str) -> Result<bool, EvaluationError> {
+    holds_for(text, None)
+}
+
+/// Asks a guard while this is recorded.
+fn holds_for(text: &str, recorded: Option<&Recorded>) -> Result<bool, EvaluationError> {
     let (graph, mut order) = sample::graph_and_order();
     order.lines[0].total = Some(Money::new(900).unwrap());
     let guard = compile(text).unwrap_or_else(|error| panic!("{text}: {error}"));
@@ -20,6 +27,7 @@ fn holds(text: &str) -> Result<bool, EvaluationError> {
         comment: &Comment::new("please").unwrap(),
         metadata: &Metadata::default(),
         now: Timestamp::from_micros(86_400_000_000),
+        recorded,
         entry: None,
     };
     guard.holds(&facts, &CostBudget::new())
@@ -74,9 +82,49 @@ fn sees_order_actor_now_and_request() {
         ),
         ("order.lines.all(l, has(l.total))", false),
         ("order.lines.all(l, l.quantity_returned == 0.0)", true),
-        ("request.reverse", false),
+        ("order.units_open == 3.5", true),
+        ("order.lines.all(l, l.quantity_moving == 0.0)", true),
+        (
+            "request.operation == '' && request.amount == 0 && !request.reverse",
+            true,
+        ),
     ] {
         assert_eq!(holds(text), Ok(expected), "{text}");
+    }
+}
+
+#[test]
+fn sees_what_an_operation_moves() {
+    let recorded = Recorded {
+        operation: "refund".parse().unwrap(),
+        effect: Effect::Refund,
+        lines: vec![LineQuantity {
+            line_id: "2".parse().unwrap(),
+            quantity: "0.5".parse().unwrap(),
+            returned: Quantity::ZERO,
+        }],
+        amount: Money::new(700).unwrap(),
+        reverse: true,
+        whole: false,
+        counted: Money::ZERO,
+    };
+    for (text, expected) in [
+        (
+            "request.operation == 'refund' && request.amount == 700 && request.reverse",
+            true,
+        ),
+        (
+            "order.lines.all(l, l.quantity_moving == 0.0 || l.sku.startsWith('sku-2'))",
+            true,
+        ),
+        (
+            "order.lines.all(l, l.quantity_moving == 0.0 || l.sku.startsWith('sku-1'))",
+            false,
+        ),
+        ("order.lines[1].quantity_moving == 0.5", true),
+        ("order.lines[1]['quantity_moving'] == 0.5", true),
+    ] {
+        assert_eq!(holds_for(text, Some(&recorded)), Ok(expected), "{text}");
     }
 }
 

@@ -13,12 +13,14 @@ use cel::{
     },
 };
 
-use crate::order::Line;
+use super::vocabulary::QUANTITY_MOVING;
+use crate::{order::Line, value::Quantity};
 
 /// Something with fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Fields<'a> {
-    Line(&'a Line),
+    /// A line, and how much an operation moves of it.
+    Line(&'a Line, Quantity),
     Texts(&'a BTreeMap<String, String>),
 }
 
@@ -40,14 +42,14 @@ impl<'a> Fields<'a> {
             });
         };
         Ok(match self {
-            Self::Line(line) => line_field(line, key.inner()),
+            Self::Line(line, moving) => line_field(line, moving, key.inner()),
             Self::Texts(map) => map.get(key.inner()).map(|text| Field::Text(text)),
         })
     }
 }
 
 /// A field of a line; none where lines have no such field.
-pub(super) fn line_field<'a>(line: &'a Line, field: &str) -> Option<Field<'a>> {
+pub(super) fn line_field<'a>(line: &'a Line, moving: Quantity, field: &str) -> Option<Field<'a>> {
     Some(match field {
         "id" => Field::Text(line.id.as_str()),
         "sku" => Field::Text(line.sku.as_str()),
@@ -61,6 +63,7 @@ pub(super) fn line_field<'a>(line: &'a Line, field: &str) -> Option<Field<'a>> {
         // Where it is not known, `has(line.total)` says so.
         "total" => Field::Amount(line.total?.minor_units()),
         "is_virtual" => Field::Flag(line.is_virtual),
+        QUANTITY_MOVING => Field::Number(moving.to_f64()),
         _ => return None,
     })
 }
@@ -152,7 +155,7 @@ impl Container for Fields<'_> {
 impl Sizer for Fields<'_> {
     fn size(&self) -> CelInt {
         let size = match self {
-            Self::Line(_) => super::vocabulary::LINE.len(),
+            Self::Line(..) => super::vocabulary::LINE.len(),
             Self::Texts(map) => map.len(),
         };
         CelInt::from(i64::try_from(size).unwrap_or(i64::MAX))

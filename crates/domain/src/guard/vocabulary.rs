@@ -52,6 +52,28 @@ impl Kind {
             | Self::Texts => true,
         }
     }
+
+    /// Whether it may turn out to be an instant.
+    pub(super) fn may_be_instant(self) -> bool {
+        match self {
+            Self::Instant | Self::Scalar => true,
+            Self::Bool
+            | Self::Int
+            | Self::Uint
+            | Self::Double
+            | Self::Text
+            | Self::Bytes
+            | Self::Null
+            | Self::Duration
+            | Self::Scalars
+            | Self::Lines
+            | Self::Line
+            | Self::Holds
+            | Self::Hold
+            | Self::Customer
+            | Self::Texts => false,
+        }
+    }
 }
 
 /// A value that an expression comes to.
@@ -212,6 +234,7 @@ pub(super) const ORDER: &[Field] = &[
     Field::of("units_refunded", Kind::Double).per_line(LEFT),
     Field::of("units_canceled", Kind::Double).per_line(LEFT),
     Field::of("units_returned", Kind::Double).per_line(LEFT),
+    Field::of("units_open", Kind::Double).per_line(LEFT),
     Field::of("is_virtual", Kind::Bool).per_line(LEFT),
 ];
 
@@ -228,7 +251,13 @@ pub(super) const LINE: &[Field] = &[
     Field::of("quantity_returned", Kind::Double),
     Field::of("total", Kind::Int),
     Field::of("is_virtual", Kind::Bool),
+    Field::of(QUANTITY_MOVING, Kind::Double),
 ];
+
+/// The field of a line that tells what an operation moves of it. It is found for all lines at
+/// once, which is work for each.
+pub(super) const QUANTITY_MOVING: &str = "quantity_moving";
+pub(super) const MOVING: Amount = Amount::steps(8);
 
 /// The fields of `order.customer`.
 pub(super) const CUSTOMER: &[Field] = &[
@@ -257,6 +286,8 @@ pub(super) const ACTOR: &[Field] = &[
 pub(super) const REQUEST: &[Field] = &[
     Field::shaped("comment", Shape::text(Amount::of(Length::Comment))),
     Field::shaped("metadata", texts(Length::Metadata)),
+    Field::text("operation", CODE),
+    Field::of("amount", Kind::Int),
     Field::of("reverse", Kind::Bool),
 ];
 

@@ -5,11 +5,12 @@ use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue
 
 use super::{
     GuardError,
-    check::{Scope, Uses, insert, known},
+    check::{ORDER_ALONE, Scope, Uses, insert, known},
     cost::{Amount, Formula, STEPS_MAX},
     operators,
     vocabulary::{
-        self, ACTOR, CUSTOMER, ENTRY, FUNCTIONS, Field, HOLD, Kind, ORDER, REQUEST, Shape,
+        self, ACTOR, CUSTOMER, ENTRY, FUNCTIONS, Field, HOLD, Kind, MOVING, ORDER, QUANTITY_MOVING,
+        REQUEST, Shape,
     },
 };
 use crate::value::nearest;
@@ -29,6 +30,8 @@ const APPEND: Amount = Amount::steps(2);
 pub(super) struct Reading {
     pub(super) uses: Uses,
     pub(super) cost: Formula,
+    /// The kind of what it comes to, as far as that is known.
+    pub(super) kind: Kind,
 }
 
 /// Reads an expression.
@@ -44,8 +47,8 @@ pub(super) fn read(expression: &cel::IdedExpr, scope: Scope) -> Result<Reading, 
         turn: None,
         depth: 0,
     };
-    walk.expr(&expression.expr)?;
-    let reading = walk.finish();
+    let shape = walk.expr(&expression.expr)?;
+    let reading = walk.finish(shape.kind);
     let cost = reading.cost.steps_at_most();
     if cost > STEPS_MAX {
         return Err(GuardError::TooCostly {
@@ -74,7 +77,7 @@ struct Turn<'e> {
 
 impl<'e> Walk<'e> {
     /// Adds the work of binding what is named, now that it is known.
-    fn finish(mut self) -> Reading {
+    fn finish(mut self, kind: Kind) -> Reading {
         self.spend(Amount::steps(8));
         let facts = [
             (ORDER, &self.uses.order),
@@ -94,9 +97,13 @@ impl<'e> Walk<'e> {
         if self.uses.order.contains("lines") {
             cost.per_line = cost.per_line + LINE;
         }
+        if self.uses.line.contains(QUANTITY_MOVING) {
+            cost.per_line = cost.per_line + MOVING;
+        }
         Reading {
             uses: self.uses,
             cost,
+            kind,
         }
     }
 
@@ -173,6 +180,9 @@ impl<'e> Walk<'e> {
     fn fact(&mut self, name: &str, field: &str) -> Result<Shape, GuardError> {
         let uses = &mut self.uses;
         match name {
+            "actor" | "request" | "entry" if self.scope == Scope::OrderAlone => {
+                return Err(ORDER_ALONE);
+            }
             "order" => insert(&mut uses.order, ORDER, field, "order"),
             "actor" => insert(&mut uses.actor, ACTOR, field, "actor"),
             "request" => insert(&mut uses.request, REQUEST, field, "request"),
@@ -190,6 +200,9 @@ impl<'e> Walk<'e> {
     /// A field of a value.
     fn part(&mut self, of: Shape, field: &str) -> Result<Shape, GuardError> {
         match of.kind {
+            Kind::Line if field == QUANTITY_MOVING && self.scope == Scope::OrderAlone => {
+                Err(ORDER_ALONE)
+            }
             Kind::Line => {
                 insert(&mut self.uses.line, vocabulary::LINE, field, "line").map(|f| f.shape)
             }

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 
 use super::{
     AttributesPatch, Order, Rejection, Standing,
-    cascade::{Budget, system_with},
+    cascade::Budget,
     draft::{Addition, Draft, Told},
-    transition::{judge, movable},
+    transition::{Taker, judge, movable},
     update,
 };
 use crate::{
@@ -289,7 +289,7 @@ fn further_step(draft: &Draft<'_>, code: &TransitionCode) -> Result<Addition, St
     let Some(transition) = draft.workflow().transition(code) else {
         return Err(format!("there is no transition {code}"));
     };
-    let judged = judge(draft, transition, None, &system_with(transition));
+    let judged = judge(draft, transition, None, Taker::Call);
     match judged.map_err(|closed| closed.why(transition)) {
         Ok(way) => Ok(draft.further_step(0, way)),
         Err(Err(refused)) => Err(refused.to_string()),

@@ -1,15 +1,16 @@
-//! What one step sets off at once: the actions of its entries, and automatic steps.
+//! What one step sets off at once: automatic steps, and the actions of its entries.
+
+use std::collections::BTreeSet;
 
 use super::{
-    Rejection, action,
+    Guarded, Rejection, Standing, action,
     draft::Draft,
-    transition::{Closed, Way, judge, movable},
+    transition::{Closed, Taker, Way, judge, movable},
 };
 use crate::{
-    actor::Actor,
     history::Detail,
     template,
-    value::{OperationCode, TransitionCode},
+    value::{OperationCode, Role, TransitionCode},
     workflow::{Transition, Trigger},
 };
 
@@ -40,10 +41,11 @@ impl Budget {
     }
 }
 
-/// Carries out the actions of every entry and takes automatic transitions until none applies.
+/// Takes the transitions that follow by themselves until none applies, then carries out the
+/// actions of the entries so far in turn, and again both of what these wrote. So actions see what
+/// the step has left.
 ///
-/// The actions of an entry come before the automatic transitions after it. An operation sets
-/// off at most one transition. Automatic rules never touch the status inside a state.
+/// An operation sets off at most one transition.
 ///
 /// # Errors
 /// Returns [`Rejection::CascadeLimit`] when a step adds more than the workflow allows.
@@ -54,30 +56,106 @@ pub(super) fn run(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         taken: Vec::new(),
         texts: template::Budget::default(),
     };
+    let mut chain = Chain::default();
     let mut settled = 0;
-    let mut operation = None;
     loop {
-        while settled < draft.entries.len() {
-            operation = recorded(draft, settled).or(operation);
+        while let Some(way) = chain.next(draft) {
+            budget.spend(Some(&way.transition))?;
+            let step = draft.further_step(cause(draft), way);
+            draft.write_automatic(step);
+        }
+        let written = draft.entries.len();
+        while settled < written {
             action::carry_out(draft, settled, &mut budget)?;
             settled += 1;
         }
-        let Some((way, consumes_operation)) = next(draft, operation.as_ref()) else {
+        // Where they wrote nothing, no transition applies now that did not before.
+        if draft.entries.len() == written {
             return Ok(());
-        };
-        budget.spend(Some(&way.transition))?;
-        if consumes_operation {
-            operation = None;
         }
-        let step = draft.further_step(cause(draft), way);
-        draft.write_automatic(step);
     }
 }
 
-/// The operation that the entry with this index recorded. What it took back sets nothing off.
-fn recorded(draft: &Draft<'_>, index: usize) -> Option<OperationCode> {
-    let recorded = draft.entries.get(index)?.detail.recorded()?;
-    (!recorded.reverse).then(|| recorded.operation.clone())
+/// Takes the first automatic transition that applies, as the call itself.
+pub(super) fn settle(draft: &mut Draft<'_>) {
+    if let Some(way) = settling(draft) {
+        draft.take(way);
+    }
+}
+
+/// The first automatic transition that applies as the order stands.
+pub(super) fn settling(draft: &Draft<'_>) -> Option<Way> {
+    following(draft, None).way.map(|(way, _)| way)
+}
+
+/// The transitions that follow by themselves in one step.
+#[derive(Default)]
+struct Chain {
+    /// The operation that may still set one off. What is taken back sets nothing off.
+    operation: Option<OperationCode>,
+    /// How many entries were looked at for operations.
+    seen: usize,
+    /// Those of which it is noted already that a role refuses them.
+    refused: BTreeSet<TransitionCode>,
+}
+
+impl Chain {
+    /// The transition that follows now. Why others are not taken that might be is noted on the
+    /// last entry.
+    fn next(&mut self, draft: &mut Draft<'_>) -> Option<Way> {
+        while let Some(entry) = draft.entries.get(self.seen) {
+            let recorded = entry.detail.recorded();
+            if let Some(recorded) = recorded.filter(|recorded| !recorded.reverse) {
+                self.operation = Some(recorded.operation.clone());
+            }
+            self.seen += 1;
+        }
+        let following = following(draft, self.operation.as_ref());
+        for untaken in following.untaken {
+            self.note(draft, untaken);
+        }
+        let (way, consumes_operation) = following.way?;
+        if consumes_operation {
+            self.operation = None;
+        }
+        Some(way)
+    }
+
+    fn note(&mut self, draft: &mut Draft<'_>, untaken: Untaken) {
+        match untaken {
+            Untaken::Failed { transition, why } => {
+                draft.note_last("waymark.guard_failed", &format!("{transition}: {why}"));
+            }
+            Untaken::Refused { transition, why } => {
+                if self.refused.insert(transition) {
+                    draft.note_last("waymark.role_refused", &why);
+                }
+            }
+        }
+    }
+}
+
+/// What follows by itself.
+#[derive(Default)]
+struct Following {
+    /// The transition, and whether the operation sets it off.
+    way: Option<(Way, bool)>,
+    /// Those before it that might have been taken.
+    untaken: Vec<Untaken>,
+}
+
+/// A transition that is not taken for a reason that people should know.
+enum Untaken {
+    /// A guard could not be evaluated.
+    Failed {
+        transition: TransitionCode,
+        why: String,
+    },
+    /// The actor has none of the roles, and nothing else is in the way.
+    Refused {
+        transition: TransitionCode,
+        why: String,
+    },
 }
 
 /// The entry that set off what follows now: the last one that says more than a comment,
@@ -89,27 +167,32 @@ fn cause(draft: &Draft<'_>) -> i64 {
         .map_or(draft.order.version, |entry| entry.sequence)
 }
 
-fn next(draft: &mut Draft<'_>, operation: Option<&OperationCode>) -> Option<(Way, bool)> {
-    movable(draft).ok()?;
-    let graph = draft.graph;
-    for transition in &graph.workflow().transitions {
+/// Looks for the first transition that follows by itself.
+fn following(draft: &Draft<'_>, operation: Option<&OperationCode>) -> Following {
+    let mut following = Following::default();
+    if movable(draft).is_err() {
+        return following;
+    }
+    for transition in &draft.workflow().transitions {
         let Some(consumes_operation) = set_off(transition, operation) else {
             continue;
         };
-        if transition.to_state == draft.order.standing.state {
+        if is_kept_away(draft, transition) {
             continue;
         }
-        match judge(draft, transition, None, &system_with(transition)) {
-            Ok(way) => return Some((way, consumes_operation)),
-            Err(Closed::Refused(
-                Rejection::GuardFailed { source, .. } | Rejection::EntryGuardFailed { source, .. },
-            )) => {
-                draft.note_failed_guard(&transition.code, &source.message);
+        match judge(draft, transition, None, Taker::Call) {
+            Ok(way) => {
+                following.way = Some((way, consumes_operation));
+                break;
             }
-            Err(Closed::Refused(_) | Closed::Elsewhere | Closed::Stays) => {}
+            Err(Closed::Refused(refusal)) => {
+                let untaken = untaken(draft, transition, &refusal);
+                following.untaken.extend(untaken);
+            }
+            Err(Closed::Elsewhere | Closed::Stays) => {}
         }
     }
-    None
+    following
 }
 
 /// Whether the transition is set off, and if so, whether by the operation.
@@ -123,10 +206,42 @@ fn set_off(transition: &Transition, operation: Option<&OperationCode>) -> Option
     }
 }
 
-/// Roles are asked of callers; Waymark itself has every role.
-pub(super) fn system_with(transition: &Transition) -> Actor {
-    Actor {
-        roles: transition.roles.clone(),
-        ..Actor::system()
+/// Whether a transition would touch the status inside the present state without being made for it,
+/// or would change nothing at all.
+fn is_kept_away(draft: &Draft<'_>, transition: &Transition) -> bool {
+    let Standing { state, status } = &draft.order.standing;
+    let is_inside = transition.to_state == *state;
+    let stays = draft.graph.leads_to(transition) == Some(status);
+    is_inside && (stays || !transition.may_follow_inside(state, status))
+}
+
+/// What is to be told of a transition that is refused. A role is only where the transition would
+/// be taken but for that: everything else is asked again as if there were none.
+fn untaken(draft: &Draft<'_>, transition: &Transition, refusal: &Rejection) -> Option<Untaken> {
+    let code = || transition.code.clone();
+    if let Rejection::GuardFailed { source, .. } | Rejection::EntryGuardFailed { source, .. } =
+        refusal
+    {
+        return Some(Untaken::Failed {
+            transition: code(),
+            why: source.message.clone(),
+        });
     }
+    let Rejection::RoleRequired { of, roles } = refusal else {
+        return None;
+    };
+    let roles: Vec<&str> = roles.iter().map(Role::as_str).collect();
+    let roles = roles.join(", ");
+    let why = match of {
+        Guarded::Transition(code) => format!("{code} needs one of the roles: {roles}"),
+        Guarded::Operation(operation) => format!(
+            "{}: operation {operation} needs one of the roles: {roles}",
+            transition.code
+        ),
+    };
+    let would_be_taken = judge(draft, transition, None, Taker::Time).is_ok();
+    would_be_taken.then(|| Untaken::Refused {
+        transition: code(),
+        why,
+    })
 }

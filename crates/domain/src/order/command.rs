@@ -105,6 +105,9 @@ pub enum Action {
     },
     /// Change what the shop knows about the order.
     Update(Patch),
+    /// Take the automatic transitions that apply as the order stands: the first as the call's own
+    /// entry, the others as ever. Where none applies, nothing is written.
+    Settle,
     /// Do what has become due by time alone; Waymark itself asks for it. Where the order waits
     /// since an instant that is yet to come, as after a clock that was ahead, and nothing is due,
     /// an entry without changes says so and puts its wait right.

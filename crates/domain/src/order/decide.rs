@@ -3,19 +3,17 @@
 
 use super::{
     Action, Command, Context, Credits, Moment, NewOrder, Order, Rejection, Standing, Wait, cascade,
+    comment,
     draft::Draft,
     hint, holding,
     operation::{self, Asked},
-    timer,
-    transition::{self, Closed},
-    update,
+    target, timer, transition, update,
 };
 use crate::{
-    actor::Actor,
     guard::CostBudget,
     history::{Detail, Entry},
-    value::{Comment, Invalid, Metadata, Money, StateCode, StatusCode, Timestamp, TransitionCode},
-    workflow::{Category, CommentStatus, Graph, State, Workflow},
+    value::{Money, StateCode, StatusCode},
+    workflow::{Category, Graph, State, Workflow},
 };
 
 /// Decides how a new order starts: its first entry and the automatic ones after it.
@@ -76,7 +74,8 @@ pub fn create_within(
     };
     let mut draft = Draft::new(graph, context, order, moment, budget);
     transition::enterable(&draft, &standing.status)?;
-    transition::entry_guard(&draft, &standing.state, None, &context.actor)?;
+    target::may_start(&draft)?;
+    transition::entry_guard(&draft, &standing.state, None)?;
     let created = Order {
         version: 1,
         ..draft.order.clone()
@@ -90,7 +89,8 @@ pub fn create_within(
 
 /// Decides what a command means for an order: the entry of the call and the
 /// automatic ones that it sets off. There are none only for an update that changes
-/// nothing and says nothing.
+/// nothing and says nothing, and for a settling of an order of which no automatic
+/// transition applies.
 ///
 /// # Errors
 /// Returns [`Rejection`] when a rule of the workflow forbids the command.
@@ -158,67 +158,18 @@ fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> 
             expire_time,
         } => holding::hold(draft, reason, status.as_ref(), *expire_time),
         Action::Release { hold } => holding::release(draft, hold.as_ref()),
-        Action::Comment { status } => comment(draft, status.as_ref()),
+        Action::Comment { status } => comment::comment(draft, status.as_ref()),
         Action::Update(patch) => update::update(draft, patch),
+        Action::Settle => {
+            cascade::settle(draft);
+            Ok(())
+        }
         Action::TimeUp => timer::fire(draft),
     }?;
     if draft.entries.is_empty() {
         return Ok(());
     }
     cascade::run(draft)
-}
-
-/// Judges every transition that a call might take, by the code that takes them:
-/// where it would lead, or why it may not be taken now. All of them share the budget of one
-/// step for their guards; those that it does not suffice for are refused by that.
-pub fn available(
-    graph: &Graph,
-    order: &Order,
-    actor: &Actor,
-    now: Timestamp,
-) -> Vec<(TransitionCode, Result<Standing, Rejection>)> {
-    available_within(&CostBudget::new(), graph, order, actor, now)
-}
-
-/// Judges as [`available`] does, within a budget of the caller's. What it answers once that is
-/// exhausted is not what a call would hear.
-pub fn available_within(
-    budget: &CostBudget,
-    graph: &Graph,
-    order: &Order,
-    actor: &Actor,
-    now: Timestamp,
-) -> Vec<(TransitionCode, Result<Standing, Rejection>)> {
-    let context = Context {
-        actor: actor.clone(),
-        comment: Comment::default(),
-        notify_customer: false,
-        visible_to_customer: false,
-        metadata: Metadata::default(),
-        request_id: None,
-    };
-    let draft = Draft::new(graph, &context, order.clone(), now.into(), budget);
-    let movable = transition::movable(&draft);
-    let judged: Vec<_> = graph
-        .manual_transitions()
-        .map(|transition| {
-            let answer = match &movable {
-                Ok(()) => transition::try_out(&draft, transition),
-                Err(rejection) => Err(Closed::Refused(rejection.clone())),
-            };
-            (transition, answer)
-        })
-        .collect();
-    let open = judged.iter().filter(|(_, answer)| answer.is_ok());
-    let allowed: Vec<_> = open
-        .map(|(transition, _)| transition.code.clone())
-        .collect();
-    let told = judged.into_iter().map(|(transition, answer)| {
-        let answer =
-            answer.map_err(|closed| closed.into_rejection(&draft, transition, || allowed.clone()));
-        (transition.code.clone(), answer)
-    });
-    told.collect()
 }
 
 /// Refuses names that the workflow does not have, before the version is compared.
@@ -229,7 +180,7 @@ fn names(draft: &Draft<'_>, action: &Action) -> Result<(), Rejection> {
         Action::Hold { status, .. } | Action::Comment { status } => {
             holding::known(draft, status.as_ref())
         }
-        Action::Release { .. } | Action::Update(_) | Action::TimeUp => Ok(()),
+        Action::Release { .. } | Action::Update(_) | Action::Settle | Action::TimeUp => Ok(()),
     }
 }
 
@@ -281,29 +232,4 @@ fn starting_status(
         }
         Some(status) => Ok(status.clone()),
     }
-}
-
-/// Comments on an order and perhaps moves it to another status of its state.
-fn comment(draft: &mut Draft<'_>, status: Option<&StatusCode>) -> Result<(), Rejection> {
-    let mut to = draft.order.standing.clone();
-    let other = status.filter(|status| **status != to.status);
-    if other.is_none() && draft.context.comment.is_empty() {
-        return Err(Rejection::Field {
-            field: "comment",
-            problem: Invalid::Empty,
-        });
-    }
-    if let Some(status) = other {
-        if draft.workflow().comment_status == CommentStatus::Never {
-            return Err(Rejection::CommentStatusNever {
-                standing: draft.order.standing.clone(),
-                allowed: transition::allowed(draft),
-            });
-        }
-        transition::assigned(draft, &to.state, status)?;
-        transition::enterable(draft, status)?;
-        to.status = status.clone();
-    }
-    draft.write(to, None, Detail::Commented);
-    Ok(())
 }

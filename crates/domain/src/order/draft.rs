@@ -7,7 +7,7 @@ use super::{
 use crate::{
     actor::Actor,
     guard::{CostBudget, Facts},
-    history::{Detail, Entry},
+    history::{Detail, Entry, Recorded},
     value::{Comment, Metadata, Timestamp, TransitionCode},
     workflow::{ActionPath, Graph, State, Transition, Workflow},
 };
@@ -187,17 +187,26 @@ impl<'a> Draft<'a> {
         self.order.version + 1
     }
 
-    /// What a guard sees when `actor` asks about `order`.
-    pub(super) fn facts<'f>(&'f self, order: &'f Order, actor: &'f Actor) -> Facts<'f> {
+    /// What a guard sees that is asked about `order`: with it, what the call says and has recorded.
+    pub(super) fn facts<'f>(&'f self, order: &'f Order) -> Facts<'f> {
+        let call = self.entries.first();
         Facts {
             workflow: self.graph.workflow(),
             order,
-            actor,
+            actor: &self.context.actor,
             comment: &self.context.comment,
             metadata: &self.context.metadata,
             now: self.moment.time,
-            // What the call did, where it has done something already.
-            entry: self.entries.first(),
+            recorded: call.and_then(|entry| entry.detail.recorded()),
+            entry: None,
+        }
+    }
+
+    /// What the guard of an operation sees, of which this is about to be recorded.
+    pub(super) fn facts_recording<'f>(&'f self, recorded: &'f Recorded) -> Facts<'f> {
+        Facts {
+            recorded: Some(recorded),
+            ..self.facts(&self.order)
         }
     }
 
@@ -205,8 +214,14 @@ impl<'a> Draft<'a> {
     pub(super) fn facts_after<'f>(&'f self, entry: &'f Entry) -> Facts<'f> {
         Facts {
             entry: Some(entry),
-            ..self.facts(&self.order, &entry.actor)
+            ..self.facts(&self.order)
         }
+    }
+
+    /// Takes a transition as the call itself.
+    pub(super) fn take(&mut self, way: Way) {
+        let detail = Detail::Transitioned(way.recorded);
+        self.write(way.to, Some(way.transition), detail);
     }
 
     /// Writes the entry of the call itself.
@@ -297,12 +312,10 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Notes on the last entry that a guard could not be evaluated.
-    pub(super) fn note_failed_guard(&mut self, transition: &TransitionCode, message: &str) {
+    /// Notes something on the last entry, where there is one.
+    pub(super) fn note_last(&mut self, key: &str, text: &str) {
         if let Some(entry) = self.entries.last_mut() {
-            entry
-                .metadata
-                .note("waymark.guard_failed", &format!("{transition}: {message}"));
+            entry.metadata.note(key, text);
         }
     }
 

@@ -127,7 +127,7 @@ fn landing(draft: &Draft<'_>, status: Option<&StatusCode>) -> Result<Standing, R
         enterable(draft, status)?;
     }
     if !is_held {
-        entry_guard(draft, &to.state, None, &draft.context.actor)?;
+        entry_guard(draft, &to.state, None)?;
     }
     Ok(to)
 }

@@ -8,11 +8,15 @@ mod action;
 mod action_tests;
 #[cfg(test)]
 mod answer_tests;
+mod available;
 mod balance;
 mod cascade;
 mod command;
+mod comment;
 mod credit;
 mod customer;
+#[cfg(test)]
+mod date_tests;
 mod decide;
 mod draft;
 mod evolve;
@@ -23,6 +27,8 @@ mod hint;
 mod hint_tests;
 mod hold;
 mod holding;
+#[cfg(test)]
+mod inside_tests;
 mod line;
 mod moment;
 #[cfg(test)]
@@ -32,9 +38,15 @@ mod progress;
 mod rejection;
 #[cfg(test)]
 mod reversal_tests;
+mod rights;
+#[cfg(test)]
+mod rights_tests;
 mod shares;
+#[cfg(test)]
+mod stage;
 mod standing;
 mod stated;
+mod target;
 #[cfg(test)]
 mod tests;
 mod timer;
@@ -44,26 +56,29 @@ mod transition;
 mod trial;
 mod units;
 mod update;
+#[cfg(test)]
+mod way_tests;
 
+pub use available::{available, available_within, comment_statuses_within, settles_by};
 pub use command::{
     Action, AttributesPatch, Command, Context, CustomerPatch, LineQuantity, NewOrder,
     OperationLines, Patch, Target,
 };
 pub use credit::Credits;
 pub use customer::Customer;
-pub use decide::{available, available_within, create, create_within, decide, decide_within};
+pub use decide::{create, create_within, decide, decide_within};
 pub use evolve::{evolve, replay};
 pub use hint::{Hint, When};
 pub use hold::Hold;
 pub use line::{Line, NewLine};
 pub use moment::Moment;
 pub use progress::Progress;
-pub use rejection::{NotHere, Rejection};
+pub use rejection::{Guarded, NotHere, Rejection};
 pub use shares::Unreckoned;
 pub use standing::Standing;
 pub use stated::{Fixed, FixedField, Stated, StatedLine};
 pub(crate) use timer::due_times;
-pub use timer::{Wait, due_time, wait_start};
+pub use timer::{Wait, wait_start};
 pub use trial::{Trial, try_action};
 pub use units::{Counting, Refundable, Units};
 

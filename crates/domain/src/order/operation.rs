@@ -1,7 +1,7 @@
 //! Recording operations: what moves, and how much of it is left.
 
 use super::{
-    Line, LineQuantity, OperationLines, Order, Progress, Rejection, draft::Draft, shares,
+    Line, LineQuantity, OperationLines, Order, Progress, Rejection, draft::Draft, rights, shares,
     transition::movable,
 };
 use crate::{
@@ -39,6 +39,7 @@ pub(super) fn record(
             operation: code.clone(),
         });
     };
+    rights::operation_role(draft, operation)?;
     stated_rightly(operation.effect, asked)?;
     let recorded = Recording::new(draft, operation, asked).recorded()?;
     if moves_nothing(&recorded) && operation.effect != Effect::None {
@@ -47,6 +48,7 @@ pub(super) fn record(
             transition: None,
         });
     }
+    rights::operation_guard(draft, operation, &recorded)?;
     draft.write(
         draft.order.standing.clone(),
         None,

@@ -173,6 +173,11 @@ impl<'a> Progress<'a> {
         units.fold(Quantity::ZERO, |sum, units| sum.plus(of(&units)))
     }
 
+    /// How many units can still be shipped in all; those of virtual lines never are.
+    pub(crate) fn units_open(&self) -> Quantity {
+        self.sum(|units| units.left(Effect::Ship, self.counting))
+    }
+
     fn state(&self) -> Option<&'a State> {
         self.workflow.state(&self.order.standing.state)
     }

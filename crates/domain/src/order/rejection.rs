@@ -56,21 +56,21 @@ pub enum Rejection {
         /// Their codes.
         candidates: Vec<TransitionCode>,
     },
-    /// The guard of the transition says no.
-    #[error("the guard of transition {transition} says no: {expression}{}", told(.description))]
+    /// The guard of a transition or of an operation says no.
+    #[error("the guard of {of} says no: {expression}{}", told(.description))]
     GuardRefused {
-        /// The transition.
-        transition: TransitionCode,
+        /// Whose guard it is.
+        of: Guarded,
         /// Its guard.
         expression: String,
-        /// Its description, which may say what to do instead; may be empty.
+        /// The description of the transition, which may say what to do instead; may be empty.
         description: String,
     },
-    /// The guard of the transition could not be evaluated.
-    #[error("the guard of transition {transition} could not be evaluated: {source}")]
+    /// The guard of a transition or of an operation could not be evaluated.
+    #[error("the guard of {of} could not be evaluated: {source}")]
     GuardFailed {
-        /// The transition.
-        transition: TransitionCode,
+        /// Whose guard it is.
+        of: Guarded,
         /// Its guard.
         expression: String,
         /// What went wrong.
@@ -94,11 +94,11 @@ pub enum Rejection {
         /// What went wrong.
         source: EvaluationError,
     },
-    /// The actor has none of the roles that the transition asks for.
-    #[error("transition {transition} needs one of the roles: {}", list(.roles))]
+    /// The actor has none of the roles that a transition or an operation asks for.
+    #[error("{of} needs one of the roles: {}", list(.roles))]
     RoleRequired {
-        /// The transition.
-        transition: TransitionCode,
+        /// What asks for them.
+        of: Guarded,
         /// The roles of which one is needed.
         roles: Vec<Role>,
     },
@@ -292,6 +292,17 @@ pub enum Rejection {
         /// The fields, at least one.
         fields: Vec<FixedField>,
     },
+}
+
+/// What has roles and a guard of its own.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Guarded {
+    /// A transition.
+    #[error("transition {0}")]
+    Transition(TransitionCode),
+    /// An operation, recorded by itself or with a transition.
+    #[error("operation {0}")]
+    Operation(OperationCode),
 }
 
 /// Why a transition cannot be taken from where an order stands, whoever asks; completes

@@ -1,19 +1,25 @@
-//! What time alone does: steps that come some time after a status was entered, and holds
-//! that expire. While an order is on hold, the clock of its status stands still.
+//! What time alone does: steps that come some time after a status was entered or on a date of the
+//! order's own, and holds that expire. While an order is on hold, the clock of its status stands
+//! still.
 
 use serde::{Deserialize, Serialize};
 
 use super::{
     Hold, Moment, Order, Rejection,
-    cascade::system_with,
     draft::{Draft, Told},
-    holding, transition,
+    holding,
+    transition::{Taker, Way, judge, leaves},
 };
 use crate::{
+    guard::CostBudget,
     history::Detail,
     value::Timestamp,
-    workflow::{Transition, Trigger, Workflow},
+    workflow::{Graph, Transition, Trigger},
 };
+
+/// What reckoning the dates of one order may cost together, in steps of evaluation: as much as a
+/// single guard may. Those that it does not suffice for are none.
+const DATES_STEPS_MAX: u64 = 100_000;
 
 /// How long an order has waited in its status, where a hold came between.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,38 +61,35 @@ pub fn wait_start(order: &Order) -> Timestamp {
     }
 }
 
-/// When time alone will next do something with the order, perhaps in the past; none for never.
-pub fn due_time(workflow: &Workflow, order: &Order) -> Option<Timestamp> {
-    due_times(workflow, order).into_iter().min()
-}
-
 /// Every instant at which time alone does something with the order, as it stands now.
-pub(crate) fn due_times(workflow: &Workflow, order: &Order) -> Vec<Timestamp> {
+pub(crate) fn due_times(graph: &Graph, order: &Order) -> Vec<Timestamp> {
     if order.return_to.is_some() {
         let holds = order.holds.iter();
         return holds.filter_map(|hold| hold.expire_time).collect();
     }
-    timed(workflow, order).map(|(_, due)| due).collect()
+    let timed = timed(graph, order).into_iter();
+    timed.map(|(_, due)| due).collect()
 }
 
 /// The transitions that time takes from where the order stands, with when.
-fn timed<'w>(
-    workflow: &'w Workflow,
-    order: &Order,
-) -> impl Iterator<Item = (&'w Transition, Timestamp)> {
-    let standing = order.standing.clone();
-    let start = wait_start(order);
-    let is_terminal = workflow
-        .state(&standing.state)
-        .is_some_and(|state| state.terminal);
-    let transitions = workflow.transitions.iter().filter(move |_| !is_terminal);
-    transitions.filter_map(move |transition| {
-        let Trigger::After(period) = transition.trigger else {
-            return None;
-        };
-        let starts_here = transition::leaves(transition, &standing);
-        starts_here.then(|| (transition, period.after(start)))
-    })
+fn timed<'g>(graph: &'g Graph, order: &Order) -> Vec<(&'g Transition, Timestamp)> {
+    let (workflow, standing) = (graph.workflow(), &order.standing);
+    let state = workflow.state(&standing.state);
+    if state.is_some_and(|state| state.terminal) {
+        return Vec::new();
+    }
+    let budget = CostBudget::of(DATES_STEPS_MAX);
+    let due = |transition: &Transition| match &transition.trigger {
+        Trigger::After(period) => Some(period.after(wait_start(order))),
+        Trigger::At(_) => {
+            let date = graph.instant(&transition.code)?;
+            date.reckon(workflow, order, &budget).ok().flatten()
+        }
+        Trigger::Manual | Trigger::OnOperations(_) | Trigger::Automatic => None,
+    };
+    let timed = workflow.transitions.iter();
+    let timed = timed.filter(|it| it.trigger.is_timed() && leaves(it, standing));
+    timed.filter_map(|it| Some((it, due(it)?))).collect()
 }
 
 /// Moves the wait of an order back that began under a clock that was ahead, at an instant that is
@@ -126,28 +129,27 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         return Ok(());
     }
     let is_put_right = put_wait_right(&mut draft.order, &moment);
-    let due = timed(draft.workflow(), &draft.order).filter(|(_, due)| *due <= moment.clock);
-    let mut ways = due.filter_map(|(transition, _)| {
-        transition::judge(draft, transition, None, &system_with(transition)).ok()
-    });
-    // A step that keeps the status keeps its clock as well, and would be due at once again.
+    if let Some(way) = due_way(draft) {
+        let transition = draft.workflow().transition(&way.transition);
+        draft.made_by_time(transition.map(Told::of).unwrap_or_default());
+        draft.take(way);
+        return Ok(());
+    }
+    if is_put_right {
+        let standing = draft.order.standing.clone();
+        draft.write(standing, None, Detail::Updated(Vec::new()));
+        return Ok(());
+    }
+    Err(Rejection::NothingDue)
+}
+
+/// The first way that is due and open. A step that keeps the status keeps its clock as well, and
+/// would be due at once again.
+fn due_way(draft: &Draft<'_>) -> Option<Way> {
+    let clock = draft.clock();
     let status = &draft.order.standing.status;
-    let Some(way) = ways.find(|way| way.to.status != *status) else {
-        drop(ways);
-        if is_put_right {
-            let standing = draft.order.standing.clone();
-            draft.write(standing, None, Detail::Updated(Vec::new()));
-            return Ok(());
-        }
-        return Err(Rejection::NothingDue);
-    };
-    drop(ways);
-    let transition = draft.workflow().transition(&way.transition);
-    draft.made_by_time(transition.map(Told::of).unwrap_or_default());
-    draft.write(
-        way.to,
-        Some(way.transition),
-        Detail::Transitioned(way.recorded),
-    );
-    Ok(())
+    let due = timed(draft.graph, &draft.order).into_iter();
+    let due = due.filter(|(_, due)| *due <= clock);
+    let mut ways = due.filter_map(|(it, _)| judge(draft, it, None, Taker::Time).ok());
+    ways.find(|way| way.to.status != *status)
 }

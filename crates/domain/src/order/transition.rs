@@ -1,15 +1,23 @@
-//! Which declared ways lead where, and whether one may be taken now.
+//! Whether a declared way may be taken now, and where it leads.
 
 use super::{
     NotHere, Order, Rejection, Standing, Target, cascade, draft::Draft, evolve::record, holding,
-    operation::with_step,
+    operation::with_step, rights, target::find,
 };
 use crate::{
-    actor::Actor,
-    history::{Detail, Recorded},
-    value::{Invalid, StateCode, StatusCode, TransitionCode},
-    workflow::{Graph, Transition, Trigger},
+    history::Recorded,
+    value::{StateCode, StatusCode, TransitionCode},
+    workflow::{Graph, Transition},
 };
+
+/// Who takes a transition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Taker {
+    /// A call: it names the transition, or has done what sets it off.
+    Call,
+    /// Time, which has every role: the workflow itself says so.
+    Time,
+}
 
 /// A transition that may be taken, with where it lands and what it records.
 pub(super) struct Way {
@@ -23,11 +31,7 @@ pub(super) fn take(draft: &mut Draft<'_>, target: &Target) -> Result<(), Rejecti
     known(draft.graph, target)?;
     movable(draft)?;
     let way = find(draft, target)?;
-    draft.write(
-        way.to,
-        Some(way.transition),
-        Detail::Transitioned(way.recorded),
-    );
+    draft.take(way);
     Ok(())
 }
 
@@ -128,98 +132,24 @@ pub(super) fn allowed(draft: &Draft<'_>) -> Vec<TransitionCode> {
 /// Takes a transition on a copy of the order, with all that it sets off, and says where
 /// the call itself lands. Where the guards take too long together, that is the refusal.
 pub(super) fn try_out(draft: &Draft<'_>, transition: &Transition) -> Result<Standing, Closed> {
-    let judged = judge(draft, transition, None, &draft.context.actor);
+    let judged = judge(draft, transition, None, Taker::Call);
     draft.within_budget()?;
     let way = judged?;
     let to = way.to.clone();
     let mut trial = draft.fork()?;
-    trial.write(
-        way.to,
-        Some(way.transition),
-        Detail::Transitioned(way.recorded),
-    );
+    trial.take(way);
     let settled = cascade::run(&mut trial);
     trial.within_budget()?;
     settled?;
     Ok(to)
 }
 
-fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
-    let standing = &draft.order.standing;
-    let (state, status) = match target {
-        Target::Transition { code, land_on } => return by_code(draft, code, land_on.as_ref()),
-        Target::Status(status) => (None, Some(status)),
-        Target::State(state) => (Some(state), None),
-        Target::Standing(state, status) => (Some(state), Some(status)),
-        Target::KeepStatus(state) => (Some(state), Some(&standing.status)),
-    };
-    if let (Some(state), Some(status)) = (state, status) {
-        assigned(draft, state, status)?;
-    }
-    let candidates = draft.graph.manual_transitions().filter(|transition| {
-        let state_fits = state.is_none_or(|state| transition.to_state == *state);
-        state_fits && status.is_none_or(|status| can_land_on(draft, transition, status))
-    });
-    let mut refusal = None;
-    let mut ways = Vec::new();
-    for candidate in candidates.filter(|candidate| leaves(candidate, standing)) {
-        match judge(draft, candidate, status, &draft.context.actor) {
-            Ok(way) => ways.push(way),
-            Err(closed) => refusal = refusal.or(Some((closed, candidate))),
-        }
-    }
-    match (ways.len(), ways.pop()) {
-        (0 | 1, Some(way)) => Ok(way),
-        (_, Some(last)) => {
-            let mut candidates: Vec<_> = ways.into_iter().map(|way| way.transition).collect();
-            candidates.push(last.transition);
-            Err(Rejection::TransitionAmbiguous { candidates })
-        }
-        (_, None) => Err(match refusal {
-            Some((closed, candidate)) => closed.into_rejection(draft, candidate, || allowed(draft)),
-            None => not_allowed(draft),
-        }),
-    }
-}
-
-fn by_code(
-    draft: &Draft<'_>,
-    code: &TransitionCode,
-    land_on: Option<&StatusCode>,
-) -> Result<Way, Rejection> {
-    let Some(transition) = draft.workflow().transition(code) else {
-        return Err(Rejection::TransitionNotFound {
-            transition: code.clone(),
-        });
-    };
-    if let Some(setter) = set_off_by(&transition.trigger) {
-        let why = NotHere::SetOff { setter };
-        return Err(not_here(draft, transition, why, allowed(draft)));
-    }
-    if let Some(status) = land_on {
-        let is_open = transition
-            .to_status
-            .as_ref()
-            .is_none_or(|fixed| fixed == status);
-        if !is_open {
-            return Err(Rejection::Field {
-                field: "land_on_status",
-                problem: Invalid::Malformed {
-                    expected: "empty: the transition names its status",
-                },
-            });
-        }
-    }
-    judge(draft, transition, land_on, &draft.context.actor)
-        .map_err(|closed| closed.into_rejection(draft, transition, || allowed(draft)))
-}
-
-/// Whether a transition may be taken now by this actor, and where it lands.
+/// Whether a transition may be taken now, and where it lands.
 pub(super) fn judge(
     draft: &Draft<'_>,
     transition: &Transition,
     land_on: Option<&StatusCode>,
-    actor: &Actor,
+    taker: Taker,
 ) -> Result<Way, Closed> {
     let standing = &draft.order.standing;
     if !leaves(transition, standing) {
@@ -229,10 +159,12 @@ pub(super) fn judge(
     if to == *standing && !transition.from_statuses.contains(&to.status) {
         return Err(Closed::Stays);
     }
-    role(transition, actor)?;
-    guard(draft, transition, actor)?;
-    let recorded = recorded(draft, transition)?;
-    entry_guard(draft, &to.state, recorded.as_ref(), actor)?;
+    if taker == Taker::Call {
+        rights::transition_role(draft, transition)?;
+    }
+    rights::transition_guard(draft, transition)?;
+    let recorded = recorded(draft, transition, taker)?;
+    entry_guard(draft, &to.state, recorded.as_ref())?;
     Ok(Way {
         transition: transition.code.clone(),
         to,
@@ -246,16 +178,6 @@ pub(super) fn leaves(transition: &Transition, from: &Standing) -> bool {
     let state_fits =
         transition.from_states.is_empty() || transition.from_states.contains(&from.state);
     status_fits && state_fits
-}
-
-fn can_land_on(draft: &Draft<'_>, transition: &Transition, status: &StatusCode) -> bool {
-    match &transition.to_status {
-        Some(fixed) => fixed == status,
-        None => draft
-            .workflow()
-            .assignment(&transition.to_state, status)
-            .is_some(),
-    }
 }
 
 fn landing(
@@ -307,48 +229,26 @@ pub(super) fn enterable(draft: &Draft<'_>, status: &StatusCode) -> Result<(), Re
     Ok(())
 }
 
-fn role(transition: &Transition, actor: &Actor) -> Result<(), Rejection> {
-    let roles = &transition.roles;
-    if roles.is_empty() || roles.iter().any(|role| actor.roles.contains(role)) {
-        return Ok(());
-    }
-    Err(Rejection::RoleRequired {
-        transition: transition.code.clone(),
-        roles: roles.clone(),
-    })
-}
-
-fn guard(draft: &Draft<'_>, transition: &Transition, actor: &Actor) -> Result<(), Rejection> {
-    let Some(guard) = draft.graph.guard(&transition.code) else {
-        return Ok(());
-    };
-    let code = || transition.code.clone();
-    let expression = || guard.expression().to_string();
-    match guard.holds(&draft.facts(&draft.order, actor), draft.budget) {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(Rejection::GuardRefused {
-            transition: code(),
-            expression: expression(),
-            description: transition.description.to_string(),
-        }),
-        Err(source) => Err(Rejection::GuardFailed {
-            transition: code(),
-            expression: expression(),
-            source,
-        }),
-    }
-}
-
-/// What the step records with its transition: all that is left for its operation.
-fn recorded(draft: &Draft<'_>, transition: &Transition) -> Result<Option<Recorded>, Rejection> {
+/// What the step records with its transition: all that is left for its operation, which is
+/// judged as if the call recorded it. Time is asked for no role.
+fn recorded(
+    draft: &Draft<'_>,
+    transition: &Transition,
+    taker: Taker,
+) -> Result<Option<Recorded>, Rejection> {
     let code = transition.operation.as_ref();
-    match code.and_then(|code| draft.workflow().operation(code)) {
-        Some(operation) => {
-            draft.spend_on_recording()?;
-            with_step(draft, operation, transition)
+    let Some(operation) = code.and_then(|code| draft.workflow().operation(code)) else {
+        return Ok(None);
+    };
+    draft.spend_on_recording()?;
+    let recorded = with_step(draft, operation, transition)?;
+    if let Some(recorded) = &recorded {
+        if taker == Taker::Call {
+            rights::operation_role(draft, operation)?;
         }
-        None => Ok(None),
+        rights::operation_guard(draft, operation, recorded)?;
     }
+    Ok(recorded)
 }
 
 /// Asks the entry guard of a state about the order after the step's own operation.
@@ -356,7 +256,6 @@ pub(super) fn entry_guard(
     draft: &Draft<'_>,
     state: &StateCode,
     recorded: Option<&Recorded>,
-    actor: &Actor,
 ) -> Result<(), Rejection> {
     let Some(guard) = draft.graph.entry_guard(state) else {
         return Ok(());
@@ -366,9 +265,9 @@ pub(super) fn entry_guard(
         Some(recorded) => {
             let mut order: Order = draft.order.clone();
             record(&mut order, recorded);
-            guard.holds(&draft.facts(&order, actor), draft.budget)
+            guard.holds(&draft.facts(&order), draft.budget)
         }
-        None => guard.holds(&draft.facts(&draft.order, actor), draft.budget),
+        None => guard.holds(&draft.facts(&draft.order), draft.budget),
     };
     match answer {
         Ok(true) => Ok(()),
@@ -384,18 +283,8 @@ pub(super) fn entry_guard(
     }
 }
 
-/// What takes a transition instead of a call; none where a call does.
-fn set_off_by(trigger: &Trigger) -> Option<&'static str> {
-    match trigger {
-        Trigger::Manual => None,
-        Trigger::Automatic => Some("automatically"),
-        Trigger::OnOperations(_) => Some("when one of its operations is recorded"),
-        Trigger::After(_) | Trigger::At(_) => Some("by time"),
-    }
-}
-
 /// The refusal for a transition that was named, or meant, and cannot be taken from here.
-fn not_here(
+pub(super) fn not_here(
     draft: &Draft<'_>,
     transition: &Transition,
     why: NotHere,
@@ -411,7 +300,7 @@ fn not_here(
 
 /// The refusal for a target that no declared way leads to. It asks every guard for the
 /// list of what is allowed, so it is made only where it is told.
-fn not_allowed(draft: &Draft<'_>) -> Rejection {
+pub(super) fn not_allowed(draft: &Draft<'_>) -> Rejection {
     let standing = &draft.order.standing;
     Rejection::TransitionNotAllowed {
         from_state: standing.state.clone(),

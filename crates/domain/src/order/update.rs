@@ -4,14 +4,15 @@ use std::collections::BTreeMap;
 
 use super::{
     AttributesPatch, Context, Customer, CustomerPatch, LINES_MAX, Line, NewLine, NewOrder, Order,
-    Patch, Rejection, draft::Draft, operation,
+    Patch, Rejection, draft::Draft, operation, rights,
 };
 use crate::{
-    history::{Change, Detail},
+    history::{Change, Detail, Recorded},
     value::{Attributes, EmailAddress, Invalid, LineId, Money, OperationCode},
 };
 
-/// The operation that a state must allow for lines and grand total to change.
+/// The operation that a state must allow for lines and grand total to change, and whose role and
+/// guard are asked for it.
 const EDIT: &str = "edit";
 
 /// Changes an order; what is already so leaves no change in the entry. Where nothing changes and
@@ -157,10 +158,24 @@ fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
 }
 
 fn editable(draft: &Draft<'_>) -> Result<(), Rejection> {
-    match OperationCode::new(EDIT) {
-        Ok(edit) => operation::listed(draft, &edit),
-        Err(_) => Ok(()),
-    }
+    let Ok(edit) = OperationCode::new(EDIT) else {
+        return Ok(());
+    };
+    operation::listed(draft, &edit)?;
+    let Some(edit) = draft.workflow().operation(&edit) else {
+        return Ok(());
+    };
+    rights::operation_role(draft, edit)?;
+    let nothing = Recorded {
+        operation: edit.code.clone(),
+        effect: edit.effect,
+        lines: Vec::new(),
+        amount: Money::ZERO,
+        reverse: false,
+        whole: false,
+        counted: Money::ZERO,
+    };
+    rights::operation_guard(draft, edit, &nothing)
 }
 
 pub(super) fn attributes(

@@ -30,6 +30,7 @@ fn filled_for(
         comment: &Comment::new("please\nhurry").unwrap(),
         metadata: &Metadata::default(),
         now: Timestamp::from_micros(86_400_000_000),
+        recorded: None,
         entry: None,
     };
     template.fill_in_within(&facts, budget)

@@ -273,6 +273,16 @@ pub enum Trigger {
     At(Expression),
 }
 
+impl Transition {
+    /// Whether a step may set it off that stays in this state and leaves this status: it has a
+    /// guard and names the place. A rule from anywhere never touches a status inside a state,
+    /// which may be the shop's own.
+    pub(crate) fn may_follow_inside(&self, state: &StateCode, status: &StatusCode) -> bool {
+        let by_status = self.from_states.is_empty() && self.from_statuses.contains(status);
+        self.guard.is_some() && (self.from_states.contains(state) || by_status)
+    }
+}
+
 impl Trigger {
     /// Whether a step sets it off, and neither a call nor time.
     pub fn is_automatic(&self) -> bool {
@@ -287,6 +297,14 @@ impl Trigger {
         match self {
             Self::After(_) | Self::At(_) => true,
             Self::Manual | Self::OnOperations(_) | Self::Automatic => false,
+        }
+    }
+
+    /// The date that it waits for, if any.
+    pub fn date(&self) -> Option<&Expression> {
+        match self {
+            Self::At(date) => Some(date),
+            Self::Manual | Self::OnOperations(_) | Self::Automatic | Self::After(_) => None,
         }
     }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 
 use super::{Action, ActionPath, Occasion, Transition, Trigger, Work, Workflow};
 use crate::{
-    guard::{Guard, GuardError, Scope},
-    order::{Order, due_time, due_times},
-    value::{StateCode, Timestamp, TransitionCode},
+    guard::{Guard, GuardError, Instant, Scope},
+    order::{Order, due_times},
+    value::{OperationCode, StateCode, StatusCode, Timestamp, TransitionCode},
 };
 
 /// A workflow at one version, ready to judge commands.
@@ -15,7 +15,12 @@ pub struct Graph {
     workflow: Workflow,
     version: i64,
     guards: HashMap<TransitionCode, Guard>,
+    operation_guards: HashMap<OperationCode, Guard>,
     entry_guards: HashMap<StateCode, Guard>,
+    /// When transitions are due that wait for a date.
+    instants: HashMap<TransitionCode, Instant>,
+    /// The status of each state on which an order lands that names none.
+    defaults: HashMap<StateCode, StatusCode>,
     actions: HashMap<Occasion, Vec<ReadyAction>>,
     is_without_timers: bool,
 }
@@ -48,6 +53,22 @@ pub enum GraphError {
     Guard {
         /// The transition.
         transition: TransitionCode,
+        /// What is wrong.
+        source: GuardError,
+    },
+    /// The date for which a transition waits is wrong.
+    #[error("the date of transition {transition} {source}")]
+    Instant {
+        /// The transition.
+        transition: TransitionCode,
+        /// What is wrong.
+        source: GuardError,
+    },
+    /// The guard of an operation is wrong.
+    #[error("the guard of operation {operation} {source}")]
+    OperationGuard {
+        /// The operation.
+        operation: OperationCode,
         /// What is wrong.
         source: GuardError,
     },
@@ -94,9 +115,22 @@ impl Graph {
             let guard = Guard::of_stored(state.entry_guard.as_ref()?, Scope::Order);
             Some((state.code.clone(), guard))
         });
+        let operation_guards = workflow.operations.iter().filter_map(|operation| {
+            let guard = Guard::of_stored(operation.guard.as_ref()?, Scope::Order);
+            Some((operation.code.clone(), guard))
+        });
+        let instants = workflow.transitions.iter().filter_map(|transition| {
+            let instant = Instant::of_stored(transition.trigger.date()?);
+            Some((transition.code.clone(), instant))
+        });
+        let defaults = workflow.assignments.iter().filter(|pair| pair.is_default);
+        let defaults = defaults.map(|pair| (pair.state.clone(), pair.status.clone()));
         Self {
             guards: guards.collect(),
+            operation_guards: operation_guards.collect(),
             entry_guards: entry_guards.collect(),
+            instants: instants.collect(),
+            defaults: defaults.collect(),
             actions: ready_actions(&workflow),
             is_without_timers: !workflow
                 .transitions
@@ -107,13 +141,25 @@ impl Graph {
         }
     }
 
-    /// The guards and conditions that cannot be used: those of transitions by position, then
-    /// of states, then of active actions.
+    /// The guards, dates and conditions that cannot be used: those of transitions by position,
+    /// then of operations, states and active actions.
     pub fn problems(&self) -> impl Iterator<Item = GraphError> {
         let transitions = self.workflow.transitions.iter().filter_map(|transition| {
             Some(GraphError::Guard {
                 source: self.guard(&transition.code)?.problem()?.clone(),
                 transition: transition.code.clone(),
+            })
+        });
+        let dates = self.workflow.transitions.iter().filter_map(|transition| {
+            Some(GraphError::Instant {
+                source: self.instant(&transition.code)?.problem()?.clone(),
+                transition: transition.code.clone(),
+            })
+        });
+        let operations = self.workflow.operations.iter().filter_map(|operation| {
+            Some(GraphError::OperationGuard {
+                source: self.operation_guard(&operation.code)?.problem()?.clone(),
+                operation: operation.code.clone(),
             })
         });
         let states = self.workflow.states.iter().filter_map(|state| {
@@ -128,7 +174,11 @@ impl Graph {
                 action: action.path.clone(),
             })
         });
-        transitions.chain(states).chain(actions)
+        transitions
+            .chain(dates)
+            .chain(operations)
+            .chain(states)
+            .chain(actions)
     }
 
     /// The definition.
@@ -153,8 +203,24 @@ impl Graph {
         self.guards.get(transition)
     }
 
+    pub(crate) fn operation_guard(&self, operation: &OperationCode) -> Option<&Guard> {
+        self.operation_guards.get(operation)
+    }
+
     pub(crate) fn entry_guard(&self, state: &StateCode) -> Option<&Guard> {
         self.entry_guards.get(state)
+    }
+
+    /// When a transition is due that waits for a date.
+    pub(crate) fn instant(&self, transition: &TransitionCode) -> Option<&Instant> {
+        self.instants.get(transition)
+    }
+
+    /// The status that a transition leads to where nothing else is named: its own, or the default
+    /// of its state.
+    pub(crate) fn leads_to<'g>(&'g self, transition: &'g Transition) -> Option<&'g StatusCode> {
+        let default = || self.defaults.get(&transition.to_state);
+        transition.to_status.as_ref().or_else(default)
     }
 
     /// When time alone will next do something with an order, perhaps in the past; none for never.
@@ -162,15 +228,13 @@ impl Graph {
         if self.is_without_timers && order.return_to.is_none() {
             return None;
         }
-        due_time(&self.workflow, order)
+        due_times(self, order).into_iter().min()
     }
 
     /// When time alone will next do something with an order after an instant; none for never.
     pub fn due_after(&self, order: &Order, instant: Timestamp) -> Option<Timestamp> {
-        due_times(&self.workflow, order)
-            .into_iter()
-            .filter(|due| *due > instant)
-            .min()
+        let due = due_times(self, order).into_iter();
+        due.filter(|due| *due > instant).min()
     }
 
     /// Whether no step sets off anything.

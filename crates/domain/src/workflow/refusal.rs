@@ -164,6 +164,14 @@ pub enum Refusal {
         /// What is wrong with it.
         problem: GuardError,
     },
+    /// The expression cannot be the date that a transition waits for.
+    #[error("the date of transition {transition} {problem}")]
+    DateInvalid {
+        /// The transition.
+        transition: TransitionCode,
+        /// What is wrong with it.
+        problem: GuardError,
+    },
     /// The expression cannot be the condition of an action.
     #[error("the condition of action {action} of transition {transition} {problem}")]
     ConditionInvalid {
@@ -257,6 +265,7 @@ impl Refusal {
             Self::ModeRefused => "MODE_REFUSED",
             Self::VersionMismatch { .. } => "VERSION_MISMATCH",
             Self::GuardInvalid { .. }
+            | Self::DateInvalid { .. }
             | Self::ConditionInvalid { .. }
             | Self::FieldRequired { .. } => "FIELD_INVALID",
         }

@@ -12,4 +12,5 @@
 
 mod magento;
 mod properties;
+mod rights;
 mod templates;

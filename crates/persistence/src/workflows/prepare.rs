@@ -152,11 +152,17 @@ fn revise(
             transition,
             problem: source,
         }),
-        Some(GraphError::EntryGuard { .. } | GraphError::Condition { .. }) => {
-            Err(Refusal::WorkflowInvalid {
-                findings: lint(&record.workflow),
-            })
-        }
+        Some(GraphError::Instant { transition, source }) => Err(Refusal::DateInvalid {
+            transition,
+            problem: source,
+        }),
+        Some(
+            GraphError::OperationGuard { .. }
+            | GraphError::EntryGuard { .. }
+            | GraphError::Condition { .. },
+        ) => Err(Refusal::WorkflowInvalid {
+            findings: lint(&record.workflow),
+        }),
     }
 }
 

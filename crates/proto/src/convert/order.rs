@@ -2,9 +2,9 @@
 
 use waymark_domain::{
     actor::Actor,
-    order::{Customer, Hold, Line, Order, Progress, Rejection, Standing, due_time},
-    value::{Money, OrderId, StoreView, WorkflowCode},
-    workflow::{Record, Transition, Workflow},
+    order::{Customer, Hold, Line, Order, Progress, Rejection, Standing},
+    value::{Money, OrderId, StatusCode, StoreView, TransitionCode, WorkflowCode},
+    workflow::{Graph, Record, Transition},
 };
 
 pub use super::listing::{Direction, OrderBy, OrderFilter, OrderListRequest, SortKey};
@@ -100,7 +100,8 @@ impl ListAvailableTransitions {
 
 /// Writes an order as a reader in the store view `asked` sees it. Where its feed is, the order
 /// itself does not know.
-pub fn order_to_wire(workflow: &Workflow, order: &Order, asked: Option<&StoreView>) -> v1::Order {
+pub fn order_to_wire(graph: &Graph, order: &Order, asked: Option<&StoreView>) -> v1::Order {
+    let workflow = graph.workflow();
     let Standing { state, status } = &order.standing;
     let assignment = workflow.assignment(state, status);
     let allowed = Progress::new(workflow, order).allowed_operations();
@@ -110,7 +111,7 @@ pub fn order_to_wire(workflow: &Workflow, order: &Order, asked: Option<&StoreVie
             .to_owned(),
         visible_on_storefront: assignment.is_some_and(|pair| pair.visible_on_storefront),
         allowed_operations: allowed.iter().map(ToString::to_string).collect(),
-        due_time: due_time(workflow, order).map(timestamp_to_wire),
+        due_time: graph.due_time(order).map(timestamp_to_wire),
         ..bare_order_to_wire(order)
     }
 }
@@ -205,15 +206,35 @@ pub fn available_to_wire(
     transition: &Transition,
     judged: &Result<Standing, Rejection>,
 ) -> v1::AvailableTransition {
-    let reason = judged.as_ref().err().map(|rejection| v1::BlockReason {
-        reason: rejection.reason().to_owned(),
-        message: rejection.to_string(),
-    });
     v1::AvailableTransition {
         transition: Some(transition_to_wire(record, transition)),
-        allowed: reason.is_none(),
-        reasons: reason.into_iter().collect(),
+        allowed: judged.is_ok(),
+        reasons: reasons(judged.as_ref().err()),
     }
+}
+
+/// Writes a status and whether a comment may set it now, by which transition, if any.
+pub fn available_status_to_wire(
+    status: &StatusCode,
+    judged: &Result<Option<TransitionCode>, Rejection>,
+) -> v1::AvailableStatus {
+    let taken = judged.as_ref().ok().and_then(Option::as_ref);
+    v1::AvailableStatus {
+        status: status.to_string(),
+        allowed: judged.is_ok(),
+        reasons: reasons(judged.as_ref().err()),
+        transition: text(taken),
+    }
+}
+
+fn reasons(refused: Option<&Rejection>) -> Vec<v1::BlockReason> {
+    let reasons = refused.into_iter();
+    reasons
+        .map(|rejection| v1::BlockReason {
+            reason: rejection.reason().to_owned(),
+            message: rejection.to_string(),
+        })
+        .collect()
 }
 
 /// Writes a line with what was done with it.

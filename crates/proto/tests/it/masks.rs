@@ -16,7 +16,7 @@ use waymark_proto::{
     v1,
 };
 
-use crate::sample::{CREATED, clerk, default_workflow, order, value, workflow};
+use crate::sample::{CREATED, clerk, default_workflow, graph, order, value};
 
 fn named(paths: &[&str]) -> FieldMask {
     let paths = paths.iter().map(|path| (*path).to_owned()).collect();
@@ -96,7 +96,7 @@ fn an_order_that_was_read_can_be_sent_back() {
         total_paid: Money::new(5).unwrap(),
         ..order()
     };
-    let mut wire = order_to_wire(&workflow(), &held, None);
+    let mut wire = order_to_wire(&graph(), &held, None);
     wire.lines[1].quantity_shipped = "0.25".to_owned();
     let said = stated(update(wire.clone(), None));
     assert_eq!(said.holds, held.holds);
@@ -176,7 +176,7 @@ fn the_version_that_an_order_is_said_to_have_is_expected() {
 fn a_mask_names_what_an_order_has() {
     let order = v1::Order {
         total_paid: 5,
-        ..order_to_wire(&workflow(), &order(), None)
+        ..order_to_wire(&graph(), &order(), None)
     };
     let patch = update(order, Some(named(&["grand_total"])));
     assert_eq!(patch.grand_total, Some(Money::new(1_999).unwrap()));

@@ -19,7 +19,7 @@ use waymark_proto::{
 
 use crate::{
     arbitrary,
-    sample::{CREATED, default_workflow, record, workflow},
+    sample::{CREATED, default_workflow, graph, record},
 };
 
 /// The order as it is after it was created.
@@ -92,7 +92,7 @@ proptest! {
 
     #[test]
     fn orders(new in arbitrary::new_order()) {
-        let order = Some(order_to_wire(&workflow(), &placed(new.clone()), None));
+        let order = Some(order_to_wire(&graph(), &placed(new.clone()), None));
         let request = v1::CreateOrderRequest { order, ..Default::default() };
         let step = ParsedStep::create_order(request, &default_workflow()).unwrap();
         prop_assert_eq!((&step.workflow, &step.order_id), (&new.workflow, &new.id));

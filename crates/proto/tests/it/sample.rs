@@ -7,7 +7,7 @@ use waymark_domain::{
     order::{Credits, Customer, Line, NewLine, Order, Standing},
     value::{Attributes, Money, Quantity, Timestamp, WorkflowCode},
     workflow::{
-        Record, Workflow,
+        Graph, Record, Workflow,
         document::{self, Format, Mode},
     },
 };
@@ -61,6 +61,10 @@ pub(crate) fn default_workflow() -> WorkflowCode {
 pub(crate) fn workflow() -> Workflow {
     let document = document::parse(DOCUMENT, Format::Yaml).unwrap();
     document::apply(None, &document, Mode::Replace, None).unwrap()
+}
+
+pub(crate) fn graph() -> Graph {
+    Graph::new(workflow(), 1).unwrap()
 }
 
 pub(crate) fn record() -> Record {

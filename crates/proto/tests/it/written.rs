@@ -6,7 +6,7 @@ use waymark_domain::{
     history::{
         Change, Destination, Detail, Entry, Kind, LogPosition, Logged, Readers, Recorded, SetOff,
     },
-    order::{Customer, Hold, LineQuantity, Order, Rejection, Standing},
+    order::{Customer, Guarded, Hold, LineQuantity, Order, Rejection, Standing},
     partition::Partition,
     value::{Money, Timestamp},
     workflow::{Effect, Workflow, diff, lint},
@@ -14,14 +14,16 @@ use waymark_domain::{
 use waymark_proto::{
     convert::{
         history::{Facets, HistoryFilter, StreamHistory},
-        order::{available_to_wire, order_to_wire},
+        order::{available_status_to_wire, available_to_wire, order_to_wire},
         state::state_to_wire,
         workflow::{change_to_wire, finding_to_wire, version_to_wire},
     },
     v1::{self, history_entry::Detail as WireDetail},
 };
 
-use crate::sample::{CREATED, clerk, default_workflow, line, order, record, value, workflow};
+use crate::sample::{
+    CREATED, clerk, default_workflow, graph, line, order, record, value, workflow,
+};
 
 fn standing(state: &str, status: &str) -> Standing {
     Standing {
@@ -145,7 +147,7 @@ fn orders() {
         update_time: Timestamp::from_micros(-1),
         ..order()
     };
-    let wire = order_to_wire(&workflow(), &order, None);
+    let wire = order_to_wire(&graph(), &order, None);
     assert_eq!(
         (wire.status_label.as_str(), wire.visible_on_storefront),
         ("Done", false)
@@ -174,18 +176,18 @@ fn orders() {
 
 #[test]
 fn labels_fall_back() {
-    let workflow = workflow();
+    let graph = graph();
     let label = |asked: Option<&str>, own: Option<&str>| {
         let order = Order {
             store_view: own.map(value),
             ..order()
         };
-        order_to_wire(&workflow, &order, asked.map(value).as_ref()).status_label
+        order_to_wire(&graph, &order, asked.map(value).as_ref()).status_label
     };
     assert_eq!(label(Some("de"), Some("en")), "Wartend");
     assert_eq!(label(Some("fr"), Some("de")), "Wartend");
     assert_eq!(label(Some("fr"), None), "Waiting");
-    let order = order_to_wire(&workflow, &order(), None);
+    let order = order_to_wire(&graph, &order(), None);
     assert!(order.visible_on_storefront);
     let allowed: BTreeSet<_> = order
         .allowed_operations
@@ -284,14 +286,14 @@ fn the_money_of_an_order() {
     order.lines[0].total = Some(Money::new(1_000).unwrap());
     order.lines[0].returned = value("0.5");
     let told = |order: &Order| {
-        let wire = order_to_wire(&workflow(), order, None);
+        let wire = order_to_wire(&graph(), order, None);
         let totals = (wire.total_canceled, wire.total_invoiced);
         (totals, wire.total_due, wire.total_overpaid)
     };
     assert_eq!(told(&order), ((999, 100), 1_000, 0));
     order.total_paid = Money::new(1_200).unwrap();
     assert_eq!(told(&order), ((999, 100), 0, 200));
-    let wire = order_to_wire(&workflow(), &order, None);
+    let wire = order_to_wire(&graph(), &order, None);
     let [first, second] = wire.lines.as_slice() else {
         panic!("the order has two lines");
     };
@@ -502,7 +504,7 @@ fn available_transitions() {
         ("start", "packing", "v1")
     );
     let refused = Err(Rejection::RoleRequired {
-        transition: value("start"),
+        of: Guarded::Transition(value("start")),
         roles: vec![value("clerk")],
     });
     let blocked = available_to_wire(&record, transition, &refused);
@@ -513,6 +515,34 @@ fn available_transitions() {
         .map(|reason| reason.reason.as_str())
         .collect();
     assert_eq!(reasons, ["ROLE_REQUIRED"]);
+}
+
+#[test]
+fn statuses_that_comments_may_set() {
+    let told = |judged: Result<Option<&str>, Rejection>| {
+        let judged = judged.map(|code| code.map(value));
+        let wire = available_status_to_wire(&value("packing"), &judged);
+        let reasons: Vec<_> = wire.reasons.iter().map(|it| it.reason.clone()).collect();
+        (wire.status, wire.allowed, wire.transition, reasons)
+    };
+    let text = str::to_owned;
+    assert_eq!(
+        told(Ok(None)),
+        (text("packing"), true, String::new(), vec![])
+    );
+    assert_eq!(
+        told(Ok(Some("start"))),
+        (text("packing"), true, text("start"), vec![])
+    );
+    assert_eq!(
+        told(Err(Rejection::OrderNotHeld)),
+        (
+            text("packing"),
+            false,
+            String::new(),
+            vec![text("ORDER_NOT_HELD")]
+        )
+    );
 }
 
 #[test]

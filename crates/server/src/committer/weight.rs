@@ -71,6 +71,7 @@ fn of_action(action: &Action) -> usize {
         Action::Transition(_)
         | Action::Release { .. }
         | Action::Comment { .. }
+        | Action::Settle
         | Action::TimeUp => 0,
     }
 }

@@ -152,6 +152,7 @@ impl Occasion {
             comment: &entry.comment,
             metadata: &entry.metadata,
             now: entry.create_time,
+            recorded: entry.detail.recorded(),
             entry: Some(entry),
         })
     }
@@ -187,7 +188,7 @@ impl Occasion {
     }
 
     fn order_to_wire(&self) -> v1::Order {
-        order_to_wire(self.published.graph.workflow(), &self.order, None)
+        order_to_wire(&self.published.graph, &self.order, None)
     }
 
     /// An amount in units of its currency, with the decimals that ISO 4217 gives it; with two where

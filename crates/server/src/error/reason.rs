@@ -106,14 +106,14 @@ reasons! {
     VersionMismatch "VERSION_MISMATCH" Aborted ["expected", "current"];
 
     /// The actor has none of the roles that are needed.
-    RoleRequired "ROLE_REQUIRED" PermissionDenied ["transition", "roles"];
+    RoleRequired "ROLE_REQUIRED" PermissionDenied ["transition", "operation", "roles"];
 
     /// No declared way leads there from here.
     TransitionNotAllowed "TRANSITION_NOT_ALLOWED" FailedPrecondition ["allowed", "state", "status", "transition", "from_states", "from_statuses"];
     /// Several declared ways lead there.
     TransitionAmbiguous "TRANSITION_AMBIGUOUS" FailedPrecondition ["candidates"];
-    /// The guard of the transition says no, or cannot be evaluated.
-    GuardRefused "GUARD_REFUSED" FailedPrecondition ["transition", "guard", "failure", "description"];
+    /// The guard of the transition or operation says no, or cannot be evaluated.
+    GuardRefused "GUARD_REFUSED" FailedPrecondition ["transition", "operation", "guard", "failure", "description"];
     /// The entry guard of the target state says no, or cannot be evaluated.
     EntryGuardRefused "ENTRY_GUARD_REFUSED" FailedPrecondition ["state", "guard", "failure"];
     /// The order is on hold.

@@ -14,6 +14,11 @@ pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
             "transition.guard",
             problem.to_string(),
         ),
+        workflow::Refusal::DateInvalid { problem, .. } => Problem::of_field(
+            Reason::FieldInvalid,
+            "transition.trigger.at.expression",
+            problem.to_string(),
+        ),
         workflow::Refusal::ConditionInvalid {
             action, problem, ..
         } => Problem::of_field(
@@ -110,6 +115,7 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
             problem.with("expected", expected).with("current", current)
         }
         R::GuardInvalid { .. }
+        | R::DateInvalid { .. }
         | R::ConditionInvalid { .. }
         | R::FieldRequired { .. }
         | R::ModeRefused

@@ -1,6 +1,6 @@
 //! What clients are told about a step that the rules refuse.
 
-use waymark_domain::order::{Hold, NotHere, Rejection, Standing};
+use waymark_domain::order::{Guarded, Hold, NotHere, Rejection, Standing};
 
 use super::{Problem, Reason};
 
@@ -69,18 +69,15 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
             problem.with_list("candidates", candidates)
         }
         Rejection::GuardRefused {
-            transition,
+            of,
             expression,
             description,
-        } => described(problem, description)
-            .with("transition", transition)
-            .with("guard", expression),
+        } => whose(described(problem, description), of).with("guard", expression),
         Rejection::GuardFailed {
-            transition,
+            of,
             expression,
             source,
-        } => problem
-            .with("transition", transition)
+        } => whose(problem, of)
             .with("guard", expression)
             .with("failure", source),
         Rejection::EntryGuardRefused { state, expression } => {
@@ -94,9 +91,7 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
             .with("state", state)
             .with("guard", expression)
             .with("failure", source),
-        Rejection::RoleRequired { transition, roles } => problem
-            .with("transition", transition)
-            .with_list("roles", roles),
+        Rejection::RoleRequired { of, roles } => whose(problem, of).with_list("roles", roles),
         Rejection::OrderHeld { holds } => held(problem, holds),
         Rejection::HoldLimit { max } => problem.with("max", max),
         Rejection::StatusNotInState { state, status } => {
@@ -152,6 +147,14 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         | Rejection::NothingDue
         | Rejection::Field { .. }
         | Rejection::FieldsFixed { .. } => problem,
+    }
+}
+
+/// Whose role or guard refuses.
+fn whose(problem: Problem, of: &Guarded) -> Problem {
+    match of {
+        Guarded::Transition(code) => problem.with("transition", code),
+        Guarded::Operation(code) => problem.with("operation", code),
     }
 }
 

@@ -10,7 +10,7 @@ use waymark_domain::{
     actor::Actor,
     delivery::DeliveryId,
     guard::EvaluationError,
-    order::{Fixed, FixedField, Hint, Hold, NotHere, Rejection, Standing, When},
+    order::{Fixed, FixedField, Guarded, Hint, Hold, NotHere, Rejection, Standing, When},
     value::{
         Invalid, LineId, Money, OrderId, Quantity, Reason as HoldReason, RequestId, Role, Timestamp,
     },
@@ -100,12 +100,17 @@ fn rejections() -> Vec<Rejection> {
             candidates: Longest::codes(2_000),
         },
         Rejection::GuardRefused {
-            transition: Longest::code(),
+            of: Guarded::Operation(Longest::code()),
+            expression: Longest::expression(),
+            description: String::new(),
+        },
+        Rejection::GuardRefused {
+            of: Guarded::Transition(Longest::code()),
             expression: Longest::expression(),
             description: "\u{1F980}".repeat(1_024),
         },
         Rejection::GuardFailed {
-            transition: Longest::code(),
+            of: Guarded::Transition(Longest::code()),
             expression: Longest::expression(),
             source: Longest::failure(),
         },
@@ -119,7 +124,11 @@ fn rejections() -> Vec<Rejection> {
             source: Longest::failure(),
         },
         Rejection::RoleRequired {
-            transition: Longest::code(),
+            of: Guarded::Operation(Longest::code()),
+            roles: vec![Role::new("clerk").unwrap()],
+        },
+        Rejection::RoleRequired {
+            of: Guarded::Transition(Longest::code()),
             roles: vec![Role::new(&"%".repeat(64)).unwrap(); 500],
         },
         Rejection::TransitionNotHere {
@@ -327,6 +336,10 @@ fn refusals() -> Vec<Refusal> {
             problem: waymark_domain::guard::GuardError::Syntax {
                 message: "\u{1F980}".repeat(1_000),
             },
+        },
+        Refusal::DateInvalid {
+            transition: Longest::code(),
+            problem: waymark_domain::guard::GuardError::NotAllowed("may use order only"),
         },
         Refusal::WorkflowInvalid {
             findings: findings(2_000),
@@ -561,7 +574,7 @@ fn fields_that_cannot_change_are_violations_by_name() {
 fn a_guard_of_plain_characters_is_told_whole() {
     let expression = "x".repeat(1_000);
     let refused = Rejection::GuardRefused {
-        transition: Longest::code(),
+        of: Guarded::Transition(Longest::code()),
         expression: expression.clone(),
         description: String::new(),
     };
@@ -575,7 +588,7 @@ fn a_guard_of_plain_characters_is_told_whole() {
 #[test]
 fn a_refused_guard_says_what_to_do_instead() {
     let refused = Rejection::GuardRefused {
-        transition: "cancel".parse().unwrap(),
+        of: Guarded::Transition("cancel".parse().unwrap()),
         expression: "order.can_ship".to_owned(),
         description: "Record the operation cancel for the rest.".to_owned(),
     };

@@ -242,6 +242,7 @@ macro_rules! conformance_suite {
                 a_hold_expires,
                 an_order_is_put_off,
                 a_changed_timer_counts_for_orders_that_wait,
+                a_date_follows_its_order,
                 many_orders_get_another_timer,
                 two_processes_fire_a_timer_once,
             ],

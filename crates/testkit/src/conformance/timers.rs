@@ -5,7 +5,8 @@
 use std::time::Duration;
 
 use waymark_domain::{
-    order::{Action, NewOrder, Rejection},
+    guard::Expression,
+    order::{Action, AttributesPatch, NewOrder, Patch, Rejection},
     value::{Period, Reason, Timestamp},
     workflow::{Trigger, Workflow},
 };
@@ -304,6 +305,59 @@ pub async fn a_changed_timer_counts_for_orders_that_wait(fixture: &Fixture) {
     };
     fixture.change("order", relabel).await.unwrap();
     refresh(store).await;
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+}
+
+/// Notes the day on which an order is due, or none.
+async fn set_day(store: &Store, id: &str, day: Option<&str>) {
+    let merged = [("day".to_owned(), day.map(str::to_owned))];
+    let patch = Patch {
+        attributes: Some(AttributesPatch::Merge(merged.into())),
+        ..Patch::default()
+    };
+    done(store, act(id, Action::Update(patch))).await;
+}
+
+pub async fn a_date_follows_its_order(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, unpaid("A-1")).await;
+    let date = Expression::new("timestamp(order.attributes['day'])").unwrap();
+    let dated = |workflow: Option<&Workflow>| {
+        let mut workflow = workflow.unwrap().clone();
+        let mut transitions = workflow.transitions.iter_mut();
+        let expire = transitions.find(|transition| transition.code.as_str() == "expire");
+        expire.unwrap().trigger = Trigger::At(date.clone());
+        Ok(Some(workflow))
+    };
+    fixture.change("order", dated).await.unwrap();
+    refresh(store).await;
+    // It is looked at, since it may wait for something else now, and has no day.
+    let found = due(store).await;
+    assert_eq!(found.len(), 1);
+    let workflow = store.workflow(&order_workflow()).await.unwrap().unwrap();
+    let next = workflow.graph.due_time(&found[0].order);
+    assert_eq!(next, None);
+    store.reschedule(&found[0], next).await.unwrap();
+    fixture.time.advance(UNPAID_MAX);
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+
+    // The clock began with the year.
+    set_day(store, "A-1", Some("2026-01-02T00:00:00Z")).await;
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.advance(almost(UNPAID_MAX * 2));
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    fixture.time.advance(MOMENT);
+    assert_eq!(due_ids(store).await, ["A-1"]);
+    for day in [Some("2026-01-03T00:00:00Z"), Some("one day"), None] {
+        set_day(store, "A-1", day).await;
+        assert_eq!(due_ids(store).await, Vec::<String>::new(), "{day:?}");
+    }
+    set_day(store, "A-1", Some("2025-01-01T00:00:00Z")).await;
+    let found = due(store).await;
+    assert_eq!(found.len(), 1);
+    let replica = fixture.replica().await;
+    done(&replica, time_up(&found[0])).await;
+    assert_eq!(status_of(store, "A-1").await, "canceled");
     assert_eq!(due_ids(store).await, Vec::<String>::new());
 }
 

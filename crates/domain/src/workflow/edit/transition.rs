@@ -2,7 +2,7 @@
 
 use super::{finish, set};
 use crate::{
-    guard::{Expression, Guard},
+    guard::{Expression, Guard, Instant},
     value::{Description, Label, OperationCode, Role, StateCode, StatusCode, TransitionCode},
     workflow::{Action, Refusal, Transition, Trigger, Work, Workflow, Writing},
 };
@@ -45,7 +45,7 @@ pub struct TransitionPatch {
 /// Adds a transition.
 ///
 /// # Errors
-/// Returns [`Refusal`] for a code that is taken, parts that do not exist, a guard that
+/// Returns [`Refusal`] for a code that is taken, parts that do not exist, a guard or date that
 /// does not compile, and where the workflow would break a rule.
 pub fn create_transition(workflow: &Workflow, transition: Transition) -> Result<Workflow, Refusal> {
     if workflow.transition(&transition.code).is_some() {
@@ -101,7 +101,7 @@ pub fn delete_transition(workflow: &Workflow, code: &TransitionCode) -> Result<W
 }
 
 /// Names the first part that does not exist, so that a caller learns more than that the
-/// workflow would be invalid. Guards and conditions that were there `before` are no part of
+/// workflow would be invalid. Guards, dates and conditions that were there `before` are no part of
 /// what the caller asks for: one that can no longer be used does not stand in its way.
 fn check(
     workflow: &Workflow,
@@ -138,14 +138,7 @@ fn check(
             status: status.clone(),
         });
     }
-    let kept = before.and_then(|before| before.guard.as_ref());
-    let guard = transition.guard.as_ref().filter(|new| Some(*new) != kept);
-    if let Some(Err(problem)) = guard.map(Guard::compile) {
-        return Err(Refusal::GuardInvalid {
-            transition: transition.code.clone(),
-            problem,
-        });
-    }
+    check_expressions(before, transition)?;
     let kept = |action: &Action| {
         let before = before.map_or(&[][..], |before| &before.actions);
         before.iter().any(|old| old.condition == action.condition)
@@ -154,6 +147,28 @@ fn check(
         let condition = action.condition.as_ref().filter(|_| !kept(action));
         check_action(workflow, transition, action, condition)
     })
+}
+
+/// Refuses a new guard, or a new date to wait for, that cannot be used.
+fn check_expressions(before: Option<&Transition>, transition: &Transition) -> Result<(), Refusal> {
+    let code = || transition.code.clone();
+    let kept = before.and_then(|before| before.guard.as_ref());
+    let guard = transition.guard.as_ref().filter(|new| Some(*new) != kept);
+    if let Some(Err(problem)) = guard.map(Guard::compile) {
+        return Err(Refusal::GuardInvalid {
+            transition: code(),
+            problem,
+        });
+    }
+    let kept = before.and_then(|before| before.trigger.date());
+    let date = transition.trigger.date().filter(|new| Some(*new) != kept);
+    if let Some(Err(problem)) = date.map(Instant::compile) {
+        return Err(Refusal::DateInvalid {
+            transition: code(),
+            problem,
+        });
+    }
+    Ok(())
 }
 
 fn check_action(

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use super::{Finding, Rule, listed};
 use crate::{
-    guard::{Expression, Guard},
+    guard::{Guard, GuardError, Instant},
     value::{OperationCode, StateCode, StatusCode},
     workflow::{StatusSharing, Subject, Transition, Workflow},
 };
@@ -240,24 +240,35 @@ fn sharing(workflow: &Workflow) -> Vec<Finding> {
 fn guards(workflow: &Workflow) -> Vec<Finding> {
     let entry = workflow.states.iter().filter_map(|state| {
         let guard = state.entry_guard.as_ref()?;
-        invalid(guard, Subject::State(state.code.clone()), "an entry guard")
+        let subject = Subject::State(state.code.clone());
+        let problem = Guard::compile(guard).err()?;
+        Some(invalid(&problem, subject, "an entry guard"))
+    });
+    let of_operations = workflow.operations.iter().filter_map(|operation| {
+        let guard = operation.guard.as_ref()?;
+        let subject = Subject::Operation(operation.code.clone());
+        let problem = Guard::compile(guard).err()?;
+        Some(invalid(&problem, subject, "a guard"))
     });
     let own = workflow.transitions.iter().filter_map(|transition| {
         let guard = transition.guard.as_ref()?;
-        invalid(
-            guard,
-            Subject::Transition(transition.code.clone()),
-            "a guard",
-        )
+        let subject = Subject::Transition(transition.code.clone());
+        let problem = Guard::compile(guard).err()?;
+        Some(invalid(&problem, subject, "a guard"))
     });
-    entry.chain(own).collect()
+    let dates = workflow.transitions.iter().filter_map(|transition| {
+        let date = transition.trigger.date()?;
+        let subject = Subject::Transition(transition.code.clone());
+        let problem = Instant::compile(date).err()?;
+        Some(invalid(&problem, subject, "a date"))
+    });
+    entry.chain(of_operations).chain(own).chain(dates).collect()
 }
 
-fn invalid(expression: &Expression, subject: Subject, what: &str) -> Option<Finding> {
-    let problem = Guard::compile(expression).err()?;
-    Some(Finding::new(
+fn invalid(problem: &GuardError, subject: Subject, what: &str) -> Finding {
+    Finding::new(
         Rule::InvalidGuard,
         subject,
         format!("has {what} that cannot be used: it {problem}"),
-    ))
+    )
 }

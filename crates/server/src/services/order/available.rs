@@ -6,11 +6,11 @@ use waymark_domain::{
     actor::Actor,
     guard::CostBudget,
     order::{self, Order, Rejection, Standing},
-    value::{Timestamp, TransitionCode},
+    value::{StatusCode, Timestamp, TransitionCode},
 };
 use waymark_persistence::Published;
 use waymark_proto::{
-    convert::order::{ListAvailableTransitions, available_to_wire},
+    convert::order::{ListAvailableTransitions, available_status_to_wire, available_to_wire},
     v1,
 };
 
@@ -20,14 +20,19 @@ use crate::{App, Error, telemetry};
 /// What guards may cost on a thread that serves calls, in steps of evaluation: a millisecond.
 const STEPS_HERE_MAX: u64 = 20_000;
 
-/// The transitions, each with where it leads or why it may not be taken.
-type Judged = Vec<(TransitionCode, Result<Standing, Rejection>)>;
+/// What was judged for an order.
+struct Judged {
+    /// The transitions, each with where it leads or why it may not be taken.
+    transitions: Vec<(TransitionCode, Result<Standing, Rejection>)>,
+    /// The statuses that a comment may set, each with the transition that is taken for it.
+    statuses: Vec<(StatusCode, Result<Option<TransitionCode>, Rejection>)>,
+}
 
-/// Lists the transitions that may be taken.
+/// Lists the transitions that may be taken, and the statuses that a comment may set.
 pub(super) async fn list(
     app: &App,
     call: ListAvailableTransitions,
-) -> Result<Vec<v1::AvailableTransition>, Error> {
+) -> Result<v1::ListAvailableTransitionsResponse, Error> {
     let ListAvailableTransitions {
         workflow,
         order_id,
@@ -41,19 +46,13 @@ pub(super) async fn list(
         judged
     } else {
         let published = Arc::clone(&published);
-        let judge = async move { Ok(order::available(&published.graph, &order, &actor, now)) };
-        app.read_many(judge).await?
+        let work = async move {
+            let budget = CostBudget::new();
+            Ok(judge(&budget, &published, &order, &actor, now))
+        };
+        app.read_many(work).await?
     };
-    let listed = judged
-        .iter()
-        .filter(|(_, judgement)| view::is_listed(judgement, include_blocked));
-    let transitions = listed.filter_map(|(code, judgement)| {
-        let transition = published.graph.workflow().transition(code)?;
-        Some(available_to_wire(&published.record, transition, judgement))
-    });
-    let mut transitions: Vec<_> = transitions.collect();
-    view::fit_available(&mut transitions);
-    Ok(transitions)
+    Ok(answer(&published, &judged, include_blocked))
 }
 
 /// Judges them at once, where that does not take long.
@@ -64,6 +63,44 @@ fn judge_here(
     now: Timestamp,
 ) -> Option<Judged> {
     let budget = CostBudget::of(STEPS_HERE_MAX);
-    let judged = order::available_within(&budget, &published.graph, order, actor, now);
+    let judged = judge(&budget, published, order, actor, now);
     (!budget.is_exhausted()).then_some(judged)
+}
+
+/// Judges all of them within one budget.
+fn judge(
+    budget: &CostBudget,
+    published: &Published,
+    order: &Order,
+    actor: &Actor,
+    now: Timestamp,
+) -> Judged {
+    let graph = &published.graph;
+    Judged {
+        transitions: order::available_within(budget, graph, order, actor, now),
+        statuses: order::comment_statuses_within(budget, graph, order, actor, now),
+    }
+}
+
+fn answer(
+    published: &Published,
+    judged: &Judged,
+    include_blocked: bool,
+) -> v1::ListAvailableTransitionsResponse {
+    let workflow = published.graph.workflow();
+    let transitions = judged.transitions.iter();
+    let transitions = transitions.filter(|(_, it)| view::is_listed(it, include_blocked));
+    let transitions = transitions.filter_map(|(code, judgement)| {
+        let transition = workflow.transition(code)?;
+        Some(available_to_wire(&published.record, transition, judgement))
+    });
+    let statuses = judged.statuses.iter();
+    let statuses = statuses.filter(|(_, it)| view::is_listed(it, include_blocked));
+    let statuses = statuses.map(|(code, judgement)| available_status_to_wire(code, judgement));
+    let mut answer = v1::ListAvailableTransitionsResponse {
+        transitions: transitions.collect(),
+        comment_statuses: statuses.collect(),
+    };
+    view::fit_available(&mut answer);
+    answer
 }

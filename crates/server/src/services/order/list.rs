@@ -69,7 +69,7 @@ async fn show(
                 entry.insert(definition::find_in(app.bulk(), &order.workflow).await?)
             }
         };
-        shown.push(order_to_wire(&published.record.workflow, order, asked));
+        shown.push(order_to_wire(&published.graph, order, asked));
     }
     Ok(shown)
 }

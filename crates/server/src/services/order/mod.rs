@@ -63,7 +63,7 @@ impl OrderService for Service {
             GetOrder::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
         telemetry::note_order(&call.id);
         let (published, order) = view::find(&self.app, &call.workflow, &call.id).await?;
-        let mut order = order_to_wire(&published.record.workflow, &order, call.store_view.as_ref());
+        let mut order = order_to_wire(&published.graph, &order, call.store_view.as_ref());
         let feed_url = crate::tracking::feed_url(&self.app, &call.workflow, &call.id).await;
         order.feed_url = feed_url.map_err(Error::from)?;
         Ok(Response::new(v1::GetOrderResponse { order: Some(order) }))
@@ -103,10 +103,7 @@ impl OrderService for Service {
     ) -> Result<Response<v1::ListAvailableTransitionsResponse>, Status> {
         let call = ListAvailableTransitions::read(request.into_inner(), self.default_workflow());
         let call = call.map_err(Error::from)?;
-        let transitions = available::list(&self.app, call).await?;
-        Ok(Response::new(v1::ListAvailableTransitionsResponse {
-            transitions,
-        }))
+        Ok(Response::new(available::list(&self.app, call).await?))
     }
 
     async fn record_operation(

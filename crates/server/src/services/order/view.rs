@@ -5,7 +5,7 @@ use std::sync::Arc;
 use prost::Message;
 use waymark_domain::{
     history::Logged,
-    order::{Order, Rejection, Standing},
+    order::{Order, Rejection},
     value::{OrderId, StoreView, WorkflowCode},
 };
 use waymark_persistence::{Committed, Found, Published, Refusal};
@@ -137,9 +137,9 @@ pub(in crate::services) async fn find(
     Ok((published, order.read()?))
 }
 
-/// Whether a transition is listed: one that may be taken now, or if asked for also one
-/// that starts where the order stands and may not be taken.
-pub(super) fn is_listed(judgement: &Result<Standing, Rejection>, include_blocked: bool) -> bool {
+/// Whether a transition or a status is listed: one that is possible now, or if asked for also one
+/// that is declared from where the order stands and is not.
+pub(super) fn is_listed<T>(judgement: &Result<T, Rejection>, include_blocked: bool) -> bool {
     match judgement {
         Ok(_) => true,
         Err(Rejection::TransitionNotAllowed { .. } | Rejection::TransitionNotHere { .. }) => false,
@@ -168,16 +168,27 @@ pub(super) fn done(committed: &Committed, asked: Option<&StoreView>) -> Done {
     }
 }
 
-/// Leaves the codes and labels alone of the last of these transitions, where they are larger than clients take together.
-pub(super) fn fit_available(transitions: &mut [v1::AvailableTransition]) {
-    let fitting = page::fitting(transitions.iter());
-    if fitting == transitions.len() {
+/// Leaves the codes and labels alone of the last of these transitions, where they are larger than clients take together
+/// with the statuses, of which the last have no messages beyond a quarter of the answer.
+pub(super) fn fit_available(answer: &mut v1::ListAvailableTransitionsResponse) {
+    let mut room = ANSWER_BYTES_SOFT_MAX / 4;
+    let whole = page::fitting_in(&mut room, &answer.comment_statuses);
+    for status in answer.comment_statuses.iter_mut().skip(whole) {
+        for reason in &mut status.reasons {
+            reason.message.clear();
+        }
+    }
+    let statuses: usize = answer.comment_statuses.iter().map(listed_bytes).sum();
+    let transitions = &mut answer.transitions;
+    let max = ANSWER_BYTES_SOFT_MAX.saturating_sub(statuses);
+    let all: usize = transitions.iter().map(listed_bytes).sum();
+    if all <= max {
         return;
     }
     // With all of them short, the first ones have the rest of the room.
     let short: Vec<_> = transitions.iter().map(shortened).collect();
     let shorts: usize = short.iter().map(listed_bytes).sum();
-    let mut room = ANSWER_BYTES_SOFT_MAX.saturating_sub(shorts);
+    let mut room = max.saturating_sub(shorts);
     let whole = page::fitting_in(&mut room, transitions.iter());
     for (place, short) in transitions.iter_mut().zip(short).skip(whole) {
         *place = short;
@@ -203,7 +214,6 @@ fn shortened(available: &v1::AvailableTransition) -> v1::AvailableTransition {
 
 /// The order after a step, if the answer has it.
 pub(super) fn order_after(committed: &Committed, asked: Option<&StoreView>) -> Option<v1::Order> {
-    let workflow = &committed.published.record.workflow;
     let order = committed.order.as_ref()?;
-    Some(order_to_wire(workflow, order, asked))
+    Some(order_to_wire(&committed.published.graph, order, asked))
 }

@@ -1,0 +1,302 @@
+//! Which declared way a target means: a transition by its code, a state, a status or both, the
+//! status of a comment, or where an order is to be created.
+//!
+//! A transition leads *explicitly* to a state and status where the status is its own, or where it
+//! names none and the status is the default of the state. Where it names none, a call may land on
+//! other statuses of the state as well; but not on one to which another transition leads
+//! explicitly from there, since that one says who may and when.
+
+use std::collections::BTreeMap;
+
+use super::{
+    Guarded, NotHere, Rejection, Standing, Target,
+    draft::Draft,
+    rights,
+    transition::{
+        Closed, Taker, Way, allowed, assigned, enterable, judge, leaves, movable, not_allowed,
+        not_here,
+    },
+};
+use crate::{
+    value::{Invalid, StateCode, StatusCode, TransitionCode},
+    workflow::{CommentStatus, Graph, Transition, Trigger},
+};
+
+/// The transitions that start where an order stands, by where they lead explicitly.
+#[derive(Default)]
+struct Explicit<'a>(BTreeMap<(&'a StateCode, &'a StatusCode), Vec<&'a Transition>>);
+
+impl<'a> Explicit<'a> {
+    /// Those that are asked about.
+    fn from_here(draft: &Draft<'a>, is_asked: impl Fn(&StateCode, &StatusCode) -> bool) -> Self {
+        let graph = draft.graph;
+        let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        for transition in &graph.workflow().transitions {
+            let state = &transition.to_state;
+            let Some(status) = graph.leads_to(transition) else {
+                continue;
+            };
+            if is_asked(state, status) && leaves(transition, &draft.order.standing) {
+                found.entry((state, status)).or_default().push(transition);
+            }
+        }
+        Self(found)
+    }
+
+    fn to(&self, state: &StateCode, status: &StatusCode) -> &[&'a Transition] {
+        self.0.get(&(state, status)).map_or(&[], Vec::as_slice)
+    }
+
+    /// Those that a call takes.
+    fn manual(&self, state: &StateCode, status: &StatusCode) -> Vec<&'a Transition> {
+        let all = self.to(state, status).iter().copied();
+        all.filter(|transition| transition.trigger == Trigger::Manual)
+            .collect()
+    }
+
+    /// Asks those that no call takes: where there are any, a call comes to their end another way
+    /// only if the role and the guard of one of them pass.
+    fn others_pass(
+        &self,
+        draft: &Draft<'_>,
+        state: &StateCode,
+        status: &StatusCode,
+    ) -> Result<(), Rejection> {
+        let mut refusal = None;
+        for transition in self.to(state, status) {
+            if transition.trigger == Trigger::Manual {
+                continue;
+            }
+            let passes = rights::transition_role(draft, transition)
+                .and_then(|()| rights::transition_guard(draft, transition));
+            match passes {
+                Ok(()) => return Ok(()),
+                Err(rejection) => refusal = refusal.or(Some(rejection)),
+            }
+        }
+        refusal.map_or(Ok(()), Err)
+    }
+}
+
+/// Finds the one way to a target.
+///
+/// # Errors
+/// Returns why none is open, or that several are.
+pub(super) fn find(draft: &Draft<'_>, target: &Target) -> Result<Way, Rejection> {
+    let standing = &draft.order.standing;
+    let (state, status) = match target {
+        Target::Transition { code, land_on } => return by_code(draft, code, land_on.as_ref()),
+        Target::Status(status) => (None, Some(status)),
+        Target::State(state) => (Some(state), None),
+        Target::Standing(state, status) => (Some(state), Some(status)),
+        Target::KeepStatus(state) => (Some(state), Some(&standing.status)),
+    };
+    if let (Some(state), Some(status)) = (state, status) {
+        assigned(draft, state, status)?;
+    }
+    let explicit = status.map_or_else(Explicit::default, |wanted| {
+        Explicit::from_here(draft, |_, status| status == wanted)
+    });
+    let is_meant = |transition: &&Transition| {
+        let state_fits = state.is_none_or(|state| transition.to_state == *state);
+        state_fits && status.is_none_or(|status| may_land(draft, &explicit, transition, status))
+    };
+    let candidates = draft.graph.manual_transitions().filter(is_meant);
+    let from_here = candidates.filter(|candidate| leaves(candidate, standing));
+    choose(draft, from_here, |candidate| {
+        land(draft, &explicit, candidate, status)
+    })
+}
+
+fn by_code(
+    draft: &Draft<'_>,
+    code: &TransitionCode,
+    land_on: Option<&StatusCode>,
+) -> Result<Way, Rejection> {
+    let Some(transition) = draft.workflow().transition(code) else {
+        return Err(Rejection::TransitionNotFound {
+            transition: code.clone(),
+        });
+    };
+    if let Some(setter) = set_off_by(&transition.trigger) {
+        let why = NotHere::SetOff { setter };
+        return Err(not_here(draft, transition, why, allowed(draft)));
+    }
+    if let (Some(status), Some(fixed)) = (land_on, &transition.to_status)
+        && status != fixed
+    {
+        return Err(Rejection::Field {
+            field: "land_on_status",
+            problem: Invalid::Malformed {
+                expected: "empty: the transition names its status",
+            },
+        });
+    }
+    let explicit = land_on.map_or_else(Explicit::default, |wanted| {
+        let to_state = &transition.to_state;
+        Explicit::from_here(draft, |state, status| state == to_state && status == wanted)
+    });
+    if let Some(status) = land_on
+        && leaves(transition, &draft.order.standing)
+        && !may_land(draft, &explicit, transition, status)
+    {
+        let manual = explicit.manual(&transition.to_state, status);
+        if !manual.is_empty() {
+            return choose(draft, manual, |it| judge(draft, it, land_on, Taker::Call));
+        }
+    }
+    land(draft, &explicit, transition, land_on)
+        .map_err(|closed| closed.into_rejection(draft, transition, || allowed(draft)))
+}
+
+/// The one of these transitions that may be taken.
+fn choose<'a>(
+    draft: &Draft<'a>,
+    candidates: impl IntoIterator<Item = &'a Transition>,
+    judged: impl Fn(&Transition) -> Result<Way, Closed>,
+) -> Result<Way, Rejection> {
+    let mut refusal = None;
+    let mut ways = Vec::new();
+    for candidate in candidates {
+        match judged(candidate) {
+            Ok(way) => ways.push(way),
+            Err(closed) => refusal = refusal.or(Some((closed, candidate))),
+        }
+    }
+    match (ways.len(), ways.pop()) {
+        (0 | 1, Some(way)) => Ok(way),
+        (_, Some(last)) => {
+            let mut candidates: Vec<_> = ways.into_iter().map(|way| way.transition).collect();
+            candidates.push(last.transition);
+            Err(Rejection::TransitionAmbiguous { candidates })
+        }
+        (_, None) => Err(match refusal {
+            Some((closed, candidate)) => closed.into_rejection(draft, candidate, || allowed(draft)),
+            None => not_allowed(draft),
+        }),
+    }
+}
+
+/// Whether a transition may be meant that is to land on a status: it leads there explicitly, or
+/// leaves it open and no other one that a call takes leads there explicitly.
+fn may_land(
+    draft: &Draft<'_>,
+    explicit: &Explicit<'_>,
+    transition: &Transition,
+    status: &StatusCode,
+) -> bool {
+    if draft.graph.leads_to(transition) == Some(status) {
+        return true;
+    }
+    let state = &transition.to_state;
+    let is_open = transition.to_status.is_none();
+    is_open
+        && draft.workflow().assignment(state, status).is_some()
+        && explicit.manual(state, status).is_empty()
+}
+
+/// Judges a transition that is to land on a status, if any is named.
+fn land(
+    draft: &Draft<'_>,
+    explicit: &Explicit<'_>,
+    transition: &Transition,
+    status: Option<&StatusCode>,
+) -> Result<Way, Closed> {
+    if let Some(status) = status
+        && draft.graph.leads_to(transition) != Some(status)
+        && leaves(transition, &draft.order.standing)
+    {
+        explicit.others_pass(draft, &transition.to_state, status)?;
+    }
+    judge(draft, transition, status, Taker::Call)
+}
+
+/// How a comment comes to another status of the present state.
+pub(super) enum Setting {
+    /// It sets the status by itself.
+    Plain,
+    /// It takes the declared transition that leads there.
+    Along(Way),
+}
+
+/// What comments may set where an order stands.
+pub(super) struct Settable<'a>(Explicit<'a>);
+
+impl<'a> Settable<'a> {
+    /// Looks for transitions inside the present state. None are taken on hold or at an end, where
+    /// comments go on.
+    pub(super) fn new(draft: &Draft<'a>) -> Self {
+        let here = &draft.order.standing.state;
+        Self(match movable(draft) {
+            Ok(()) => Explicit::from_here(draft, |state, _| state == here),
+            Err(_) => Explicit::default(),
+        })
+    }
+
+    /// How a comment comes to this status; none where comments set no status.
+    ///
+    /// # Errors
+    /// Returns why it may not be set.
+    pub(super) fn setting(
+        &self,
+        draft: &Draft<'a>,
+        status: &StatusCode,
+    ) -> Result<Option<Setting>, Rejection> {
+        let state = &draft.order.standing.state;
+        let manual = self.0.manual(state, status);
+        if !manual.is_empty() {
+            let judged = |it: &Transition| judge(draft, it, Some(status), Taker::Call);
+            let way = choose(draft, manual, judged)?;
+            return Ok(Some(Setting::Along(way)));
+        }
+        if draft.workflow().comment_status == CommentStatus::Never {
+            return Ok(None);
+        }
+        assigned(draft, state, status)?;
+        enterable(draft, status)?;
+        self.0.others_pass(draft, state, status)?;
+        Ok(Some(Setting::Plain))
+    }
+}
+
+/// Refuses the creation of an order where it would come to the end of transitions that all ask
+/// for roles, of which the actor has none. Where orders usually start, nobody is asked.
+pub(super) fn may_start(draft: &Draft<'_>) -> Result<(), Rejection> {
+    let (graph, standing) = (draft.graph, &draft.order.standing);
+    let workflow = graph.workflow();
+    let is_default = workflow.default_status(&standing.state) == Some(&standing.status);
+    if is_default && workflow.initial_state == standing.state {
+        return Ok(());
+    }
+    // No caller stands behind what time does.
+    let transitions = workflow.transitions.iter();
+    let leading = transitions.filter(|it| !it.trigger.is_timed() && leads_to(graph, it, standing));
+    let mut roles = Vec::new();
+    let mut first = None;
+    for transition in leading {
+        if transition.roles.is_empty() {
+            return Ok(());
+        }
+        roles.extend(transition.roles.iter().cloned());
+        first = first.or(Some(transition));
+    }
+    let Some(first) = first else { return Ok(()) };
+    roles.sort();
+    roles.dedup();
+    rights::role(draft, &roles, || Guarded::Transition(first.code.clone()))
+}
+
+/// Whether a transition leads explicitly to a place.
+fn leads_to(graph: &Graph, transition: &Transition, place: &Standing) -> bool {
+    transition.to_state == place.state && graph.leads_to(transition) == Some(&place.status)
+}
+
+/// What takes a transition instead of a call; none where a call does.
+fn set_off_by(trigger: &Trigger) -> Option<&'static str> {
+    match trigger {
+        Trigger::Manual => None,
+        Trigger::Automatic => Some("automatically"),
+        Trigger::OnOperations(_) => Some("when one of its operations is recorded"),
+        Trigger::After(_) | Trigger::At(_) => Some("by time"),
+    }
+}
