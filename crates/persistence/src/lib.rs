@@ -73,5 +73,6 @@ pub use tracking::{
     TrackingKey, TrackingToken, TrackingTokenId,
 };
 pub use workflows::{
-    ChangeError, ChangeMode, Changed, Outcome, VersionPage, WorkflowChange, WorkflowVersion,
+    ChangeError, ChangeMode, Changed, Counting, Outcome, Settling, SettlingCall, VersionPage,
+    WorkflowChange, WorkflowVersion,
 };

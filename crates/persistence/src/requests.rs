@@ -68,3 +68,45 @@ pub(crate) async fn remember(
     on_conn!(tx, |c| insert.execute(c).await)?;
     Ok(())
 }
+
+/// Remembers another answer to a call that is answered with this one so far. Where it is answered
+/// otherwise by now, that stays.
+pub(crate) async fn answer_otherwise(
+    tx: &mut Tx,
+    scope: &str,
+    request: &Request,
+    (old, new): (&[u8], &[u8]),
+) -> Result<(), Error> {
+    let row = definition_requests::table
+        .filter(definition_requests::workflow.eq(scope))
+        .filter(definition_requests::request_id.eq(request.id.as_str()))
+        .filter(definition_requests::fingerprint.eq(request.fingerprint.as_slice()))
+        .filter(definition_requests::answer.eq(old));
+    let update = diesel::update(row).set(definition_requests::answer.eq(new));
+    on_conn!(tx, |c| update.execute(c).await)?;
+    Ok(())
+}
+
+/// Forgets a call that is answered with this so far.
+pub(crate) async fn forget(
+    tx: &mut Tx,
+    scope: &str,
+    request: &Request,
+    answer: &[u8],
+) -> Result<(), Error> {
+    let row = definition_requests::table
+        .filter(definition_requests::workflow.eq(scope))
+        .filter(definition_requests::request_id.eq(request.id.as_str()))
+        .filter(definition_requests::fingerprint.eq(request.fingerprint.as_slice()))
+        .filter(definition_requests::answer.eq(answer));
+    on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+    Ok(())
+}
+
+/// Forgets all calls of a scope: what was done to a workflow that is gone says nothing about
+/// another one of its code.
+pub(crate) async fn forget_all(tx: &mut Tx, scope: &str) -> Result<(), Error> {
+    let rows = definition_requests::table.filter(definition_requests::workflow.eq(scope));
+    on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
+    Ok(())
+}

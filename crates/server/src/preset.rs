@@ -10,7 +10,7 @@ use waymark_domain::{
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, CommitError, Error, Store, WorkflowChange,
+    ChangeError, ChangeMode, Changed, CommitError, Counting, Error, Store, WorkflowChange,
 };
 
 /// Why the preset could not be loaded.
@@ -85,6 +85,7 @@ pub(crate) async fn load(
         request: None,
         actor: Actor::system(),
         mode: ChangeMode::Apply,
+        counting: Counting::Nothing,
     };
     let changed = store.change_workflow(
         &change,

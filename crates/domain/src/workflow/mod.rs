@@ -37,5 +37,5 @@ pub(crate) use graph::ReadyAction;
 pub use graph::{Graph, GraphError};
 pub use lint::{Finding, Rule, Severity, lint};
 pub use record::{Record, Stamp};
-pub use refusal::{Refusal, Usage};
+pub use refusal::{InTheWay, Refusal, Usage};
 pub use subject::Subject;

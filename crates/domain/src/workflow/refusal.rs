@@ -115,12 +115,14 @@ pub enum Refusal {
         states: Vec<StateCode>,
     },
     /// Orders stand on the status, will return to it, or once had it.
-    #[error("status {status}{} is in use: {usage}", in_state(.state.as_ref()))]
+    #[error("status {status}{} is in use{}: {usage}", in_state(.state.as_ref()), .why.clause())]
     StatusInUse {
         /// The status.
         status: StatusCode,
-        /// The state of the pair that would go; none where the status itself would.
+        /// The state of the pair that is meant; none where the status itself would go.
         state: Option<StateCode>,
+        /// Why it matters.
+        why: InTheWay,
         /// The orders.
         usage: Usage,
     },
@@ -217,6 +219,16 @@ pub enum Refusal {
     },
 }
 
+/// Why it stands in the way of a change that orders use a status.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum InTheWay {
+    /// The status, or its place in a state, would go.
+    Goes,
+    /// Its state would become held, where orders stand by a hold alone: no step and no release would
+    /// lead them on.
+    BecomesHeld,
+}
+
 /// Orders that stand in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
@@ -224,6 +236,15 @@ pub struct Usage {
     pub count: u64,
     /// The ids of up to ten of them.
     pub order_ids: Vec<OrderId>,
+}
+
+impl InTheWay {
+    fn clause(self) -> &'static str {
+        match self {
+            Self::Goes => "",
+            Self::BecomesHeld => ", and the state becomes held, where orders stand by a hold alone",
+        }
+    }
 }
 
 impl fmt::Display for Usage {
@@ -337,6 +358,28 @@ mod tests {
         assert_eq!(said(0, &[]), "none now, but orders had it before");
         assert_eq!(said(1, &["a"]), "1 order, a");
         assert_eq!(said(12, &["a", "b"]), "12 orders, such as a, b");
+    }
+
+    #[test]
+    fn tells_why_a_state_with_orders_cannot_become_held() {
+        let in_use = |why| Refusal::StatusInUse {
+            status: StatusCode::new("x").unwrap(),
+            state: Some(StateCode::new("b").unwrap()),
+            why,
+            usage: Usage {
+                count: 1,
+                order_ids: vec![OrderId::new("7").unwrap()],
+            },
+        };
+        assert_eq!(
+            in_use(InTheWay::Goes).to_string(),
+            "status x in state b is in use: 1 order, 7"
+        );
+        assert_eq!(
+            in_use(InTheWay::BecomesHeld).to_string(),
+            "status x in state b is in use, and the state becomes held, where orders stand by a hold \
+             alone: 1 order, 7"
+        );
     }
 
     #[test]

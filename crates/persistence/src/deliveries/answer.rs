@@ -1,5 +1,5 @@
-//! Changes of the ledger and of endpoints, each answered once: a repeated call gets the answer
-//! that was remembered.
+//! Changes of the ledger, of endpoints and others that lock no partition, each answered once: a
+//! repeated call gets the answer that was remembered.
 
 use waymark_domain::{actor::Actor, partition::Partition, value::Timestamp};
 
@@ -35,7 +35,7 @@ pub enum Answered<T> {
 
 /// What a call does in its transaction. A trait and no closure, since the future of an
 /// asynchronous closure that borrows cannot be shown to be `Send`.
-pub(super) trait Transact {
+pub(crate) trait Transact {
     /// What it answers.
     type Done: Send;
     /// Why it is refused.
@@ -65,6 +65,18 @@ impl Store {
         &self,
         call: &LedgerCall,
         locks: &[Partition],
+        work: W,
+        encode: impl FnMut(&W::Done) -> Vec<u8>,
+    ) -> Result<Answered<W::Done>, ChangeError<W::Refusal>> {
+        self.answer_once_in(SCOPE, call, locks, work, encode).await
+    }
+
+    /// Does the same for a call whose request id is kept in another scope.
+    pub(crate) async fn answer_once_in<W: Transact>(
+        &self,
+        scope: &str,
+        call: &LedgerCall,
+        locks: &[Partition],
         mut work: W,
         mut encode: impl FnMut(&W::Done) -> Vec<u8>,
     ) -> Result<Answered<W::Done>, ChangeError<W::Refusal>> {
@@ -73,7 +85,7 @@ impl Store {
         let (mut in_doubt, mut refused_before) = (false, false);
         loop {
             let written = self.database().write(locks, async |tx| {
-                if let Some(decision) = earlier(tx, call, &mut doubtful).await? {
+                if let Some(decision) = earlier(tx, scope, call, &mut doubtful).await? {
                     // Waits for the standby, which may not have yet what a restart made visible.
                     return Ok(Ending::Commit(decision));
                 }
@@ -88,7 +100,7 @@ impl Store {
                 let mut answer = Vec::new();
                 if let Some(request) = &call.request {
                     answer = encode(&done);
-                    requests::remember(tx, SCOPE, request, &answer, now).await?;
+                    requests::remember(tx, scope, request, &answer, now).await?;
                 }
                 Ok(Ending::Commit(Decision::Done(done, answer)))
             });
@@ -128,11 +140,20 @@ impl Store {
         &self,
         call: &LedgerCall,
     ) -> Result<Option<Answered<T>>, ChangeError<E>> {
+        self.answered_before_in(SCOPE, call).await
+    }
+
+    /// Does the same for a call whose request id is kept in another scope.
+    pub(crate) async fn answered_before_in<T, E>(
+        &self,
+        scope: &str,
+        call: &LedgerCall,
+    ) -> Result<Option<Answered<T>>, ChangeError<E>> {
         if call.request.is_none() {
             return Ok(None);
         }
         let found = self.database().write(&[], async |tx| {
-            let found = earlier::<T, E>(tx, call, &mut None).await?;
+            let found = earlier::<T, E>(tx, scope, call, &mut None).await?;
             Ok(match found {
                 Some(decision) => Ending::Commit(Some(decision)),
                 None => Ending::RollBack(None),
@@ -159,13 +180,14 @@ pub(super) fn failure(error: &Error) -> CommitError {
 /// remembered is what it wrote, it was committed.
 async fn earlier<T, E>(
     tx: &mut Tx,
+    scope: &str,
     call: &LedgerCall,
     doubtful: &mut Option<(T, Vec<u8>)>,
 ) -> Result<Option<Decision<T, E>>, Error> {
     let Some(request) = &call.request else {
         return Ok(None);
     };
-    let Some((fingerprint, answer)) = requests::find(tx, SCOPE, request).await? else {
+    let Some((fingerprint, answer)) = requests::find(tx, scope, request).await? else {
         return Ok(None);
     };
     if fingerprint.as_slice() != request.fingerprint {

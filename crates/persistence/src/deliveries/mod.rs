@@ -22,6 +22,7 @@ mod retention;
 mod statements;
 mod waiting;
 
+pub(crate) use answer::Transact;
 pub use answer::{Answered, LedgerCall};
 pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};
 pub use finish::{Finished, NextStep, Round};

@@ -9,12 +9,12 @@ use std::{collections::BTreeSet, sync::Arc};
 use waymark_domain::{
     actor::Actor,
     value::{Timestamp, WorkflowCode},
-    workflow::{Difference, Record, Refusal, Workflow},
+    workflow::{Difference, Finding, Record, Refusal, Workflow},
 };
 
 use super::{
     ledger, load,
-    prepare::{Before, Calls, Prepared, Snapshot, prepare},
+    prepare::{Before, Calls, Prepared, Snapshot, draft},
     timers::{self, Timers},
 };
 use crate::{
@@ -37,6 +37,17 @@ pub struct WorkflowChange {
     pub actor: Actor,
     /// Whether it is meant.
     pub mode: ChangeMode,
+    /// What is counted of what it affects.
+    pub counting: Counting,
+}
+
+/// What is counted of orders and deliveries that are there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// Nothing.
+    Nothing,
+    /// Those that the change affects, for a bounded time and outside of all locks.
+    Affected,
 }
 
 /// Whether a change is meant.
@@ -63,8 +74,10 @@ pub enum Changed<R> {
 pub struct Outcome<A> {
     /// The workflow after the change; none when it was deleted.
     pub record: Option<Arc<Published>>,
-    /// What differs; empty when nothing does, and then the version was kept.
+    /// What differs, in whole values; empty when nothing does, and then the version was kept.
     pub changes: Vec<Difference>,
+    /// What it means for orders and deliveries that were there, where that was to be counted.
+    pub findings: Vec<Finding>,
     /// What the edit answered.
     pub answer: A,
 }
@@ -140,6 +153,7 @@ impl Store {
         encode: impl FnMut(&R) -> Vec<u8> + Send + 'static,
     ) -> Result<Changed<R>, ChangeError<E>>
     where
+        A: Send + 'static,
         R: Send + 'static,
         E: From<Refusal> + Send + 'static,
     {
@@ -188,6 +202,7 @@ impl Store {
         doubtful: &mut Option<Doubtful<R>>,
     ) -> Result<Ended<R, E>, Again>
     where
+        A: Send + 'static,
         R: Send + 'static,
         E: From<Refusal> + Send + 'static,
         F: FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E> + Send + 'static,
@@ -201,34 +216,30 @@ impl Store {
         if snapshot.is_remembered {
             return self.replay(change, doubtful).await;
         }
-        let Some(mut mine) = calls.take() else {
+        let (what, clock) = (change.clone(), self.clock().now());
+        let drafted = with_calls(calls, move |calls| draft(&what, snapshot, calls, clock));
+        let Some(drafted) = drafted.await else {
             return Ok(Err(ChangeError::Failed(CommitError::Database)));
         };
-        let (what, clock) = (change.clone(), self.clock().now());
-        let computed = on_a_thread(move || {
-            let prepared = prepare(&what, snapshot, &mut mine, clock);
-            (mine, prepared)
-        });
-        let prepared = match computed.await {
-            Ok((mine, prepared)) => {
-                *calls = Some(mine);
-                prepared?
-            }
-            Err(panic) => {
-                tracing::error!(error = %panic, "an edit of a workflow did not end well");
-                return Ok(Err(ChangeError::Failed(CommitError::Database)));
-            }
-        };
-        let prepared = match prepared {
-            Ok(prepared) => prepared,
+        let drafted = match drafted? {
+            Ok(drafted) => drafted,
             Err(refusal) => return Ok(Err(ChangeError::Refused(refusal))),
         };
-        if let Some(removed) = &prepared.removed {
+        if let Some(removed) = &drafted.removed {
             let use_of_it = self.database().read(async |tx| removed.check(tx).await);
             if let Some(refusal) = use_of_it.await? {
                 return Ok(Err(ChangeError::Refused(refusal.into())));
             }
         }
+        let findings = match drafted.affected() {
+            Some((affected, after)) => self.count_affected(affected, after, &change.actor).await,
+            None => Vec::new(),
+        };
+        let what = change.clone();
+        let prepared = with_calls(calls, move |calls| drafted.answer(&what, findings, calls));
+        let Some(prepared) = prepared.await else {
+            return Ok(Err(ChangeError::Failed(CommitError::Database)));
+        };
         if change.mode == ChangeMode::Rehearse {
             return Ok(Ok(Changed::Done(prepared.answer)));
         }
@@ -334,6 +345,9 @@ impl Store {
         let mut editions = None;
         if let Some(page) = &prepared.page {
             let edition = page.write(tx, newest).await?;
+            if page.begins_or_ends() {
+                requests::forget_all(tx, change.workflow.as_str()).await?;
+            }
             if prepared.timers == Timers::Changed {
                 let all = self.partition_count().all();
                 timers::note(tx, all, &change.workflow, edition).await?;
@@ -413,6 +427,29 @@ impl Store {
                 .changed(editions, &change.workflow, published);
         }
         Changed::Done(prepared.answer)
+    }
+}
+
+/// Computes something with what the caller brought along, on a thread that may take its time; none
+/// where that panicked, and what was brought along is lost.
+async fn with_calls<C: Send + 'static, T: Send + 'static>(
+    calls: &mut Option<C>,
+    work: impl FnOnce(&mut C) -> T + Send + 'static,
+) -> Option<T> {
+    let mut mine = calls.take()?;
+    let computed = on_a_thread(move || {
+        let done = work(&mut mine);
+        (mine, done)
+    });
+    match computed.await {
+        Ok((mine, done)) => {
+            *calls = Some(mine);
+            Some(done)
+        }
+        Err(panic) => {
+            tracing::error!(error = %panic, "an edit of a workflow did not end well");
+            None
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
+use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use waymark_domain::{
     value::{Timestamp, WorkflowCode},
@@ -16,10 +17,14 @@ use super::{WorkflowChange, save::Saving};
 use crate::{
     Error,
     catalog::Edition,
-    rows::json,
+    rows::{Reading, json},
     schema::{catalog, workflow_versions},
     tx::{Tx, on_conn},
 };
+
+/// How many bytes of changes are kept of a version. They are to be read: the documents of the
+/// versions tell all.
+const CHANGES_BYTES_MAX: usize = 1024 * 1024;
 
 /// Says whether the transaction that wrote this edition was committed: only it had the id.
 pub(super) async fn is_saved(tx: &mut Tx, edition: Edition) -> Result<bool, Error> {
@@ -73,6 +78,11 @@ impl Page {
         }))
     }
 
+    /// Whether the workflow begins or ends with it.
+    pub(super) fn begins_or_ends(&self) -> bool {
+        self.saving.begins_or_ends()
+    }
+
     /// Saves the change, and gives it the edition of the catalog that follows this one.
     ///
     /// # Errors
@@ -114,8 +124,71 @@ impl VersionRow {
             version: record.stamp.version,
             actor: json(&change.actor)?,
             create_time: now.micros(),
-            changes: json(&changes)?,
+            changes: kept(changes)?,
             document: document::export(&record.workflow, Format::Yaml).map_err(unwritable)?,
         })
+    }
+}
+
+/// What is kept of changes that are too many to be kept all.
+#[derive(Debug, Serialize, Deserialize)]
+struct First<C> {
+    first: C,
+}
+
+/// Writes changes: as a list, or the first ones where they are too many.
+fn kept(changes: &[Difference]) -> Result<String, Error> {
+    let mut bytes = 0;
+    for (index, change) in changes.iter().enumerate() {
+        bytes += json(change)?.len() + 1;
+        if bytes > CHANGES_BYTES_MAX {
+            let first = changes.get(..index).unwrap_or_default();
+            return json(&First { first });
+        }
+    }
+    json(&changes)
+}
+
+/// Reads changes, and whether there were more.
+pub(super) fn read_kept(
+    reading: &Reading<'_>,
+    changes: &str,
+) -> Result<(Vec<Difference>, bool), Error> {
+    if changes.starts_with('[') {
+        return Ok((reading.json("changes", changes)?, false));
+    }
+    let First { first } = reading.json("changes", changes)?;
+    Ok((first, true))
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::workflow::{DifferenceKind, Subject};
+
+    use super::*;
+
+    fn change(text: &str) -> Difference {
+        Difference {
+            kind: DifferenceKind::Added,
+            subject: Subject::Workflow,
+            before: String::new(),
+            after: text.to_owned(),
+        }
+    }
+
+    #[test]
+    fn changes_are_kept_up_to_a_size() {
+        let reading = Reading {
+            table: "workflow_versions",
+            row: &"order/1",
+        };
+        let few = vec![change("label: Order"); 3];
+        let text = kept(&few).unwrap();
+        assert_eq!(read_kept(&reading, &text).unwrap(), (few, false));
+        let many = vec![change(&"x".repeat(1_000)); 2_000];
+        let text = kept(&many).unwrap();
+        assert!(text.len() <= CHANGES_BYTES_MAX + 20);
+        let (first, has_more) = read_kept(&reading, &text).unwrap();
+        assert!(has_more && first.len() > 900 && first == many[..first.len()]);
     }
 }

@@ -1,14 +1,17 @@
 //! Workflows as they are stored: five tables that together give back exactly the
 //! record that was saved.
 
+mod affected;
 mod change;
 mod ledger;
 mod prepare;
 mod save;
+mod settling;
 mod timers;
 mod usage;
 
-pub use change::{ChangeError, ChangeMode, Changed, Outcome, WorkflowChange};
+pub use change::{ChangeError, ChangeMode, Changed, Counting, Outcome, WorkflowChange};
+pub use settling::{Settling, SettlingCall};
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -52,8 +55,10 @@ pub struct WorkflowVersion {
     pub actor: Actor,
     /// When.
     pub create_time: Timestamp,
-    /// What it changed.
+    /// What it changed, with values that are cut where they are long.
     pub changes: Vec<Difference>,
+    /// Whether it changed more than was kept.
+    pub truncated: bool,
 }
 
 /// Lists the codes of all workflows, ascending.
@@ -215,10 +220,12 @@ fn read_version(
         table: "workflow_versions",
         row: &row,
     };
+    let (changes, truncated) = ledger::read_kept(&reading, &changes)?;
     Ok(WorkflowVersion {
         version,
         actor: reading.json("actor", &actor)?,
         create_time: Timestamp::from_micros(create_time),
-        changes: reading.json("changes", &changes)?,
+        changes,
+        truncated,
     })
 }

@@ -5,11 +5,14 @@ use std::{collections::BTreeSet, sync::Arc};
 
 use waymark_domain::{
     value::{StatusCode, Timestamp},
-    workflow::{Difference, Graph, GraphError, Record, Refusal, Workflow, diff, lint},
+    workflow::{
+        Affected, Difference, Finding, Graph, GraphError, Record, Refusal, Workflow, diff,
+        diff_shortened, lint,
+    },
 };
 
 use super::{
-    change::{ChangeMode, Outcome, WorkflowChange},
+    change::{ChangeMode, Counting, Outcome, WorkflowChange},
     ledger::Page,
     timers::Timers,
     usage::Removed,
@@ -40,6 +43,21 @@ pub(super) enum Before {
     Loaded(Box<Record>),
 }
 
+/// A change that was computed, before it is answered.
+pub(super) struct Drafted<A> {
+    edition: Edition,
+    after: Option<Arc<Published>>,
+    used: BTreeSet<StatusCode>,
+    pub(super) removed: Option<Removed>,
+    page: Option<Page>,
+    timers: Timers,
+    changes: Vec<Difference>,
+    /// What it may mean for what is there; nothing where that is not asked.
+    affected: Affected,
+    answer: A,
+    now: Timestamp,
+}
+
 /// A change that was computed and can be saved.
 pub(super) struct Prepared<R> {
     pub(super) edition: Edition,
@@ -56,17 +74,15 @@ pub(super) struct Prepared<R> {
 }
 
 /// Edits the workflow as it was, and makes ready what is saved if nothing stands against it.
-pub(super) fn prepare<A, R, E, F, G, H>(
+pub(super) fn draft<A, E, F, G, H>(
     change: &WorkflowChange,
     snapshot: Snapshot,
     calls: &mut Calls<F, G, H>,
     clock: Timestamp,
-) -> Result<Result<Prepared<R>, E>, Error>
+) -> Result<Result<Drafted<A>, E>, Error>
 where
     E: From<Refusal>,
     F: FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
-    G: FnMut(Outcome<A>) -> R,
-    H: FnMut(&R) -> Vec<u8>,
 {
     let before = snapshot.before.record();
     let now = before.map_or(clock, |record| clock.max(record.stamp.update_time));
@@ -87,32 +103,74 @@ where
         Ok(after) => after,
         Err(refusal) => return Ok(Err(refusal.into())),
     };
-    let changes = differences(before, after.as_deref());
     let record = after.as_ref().map(|published| &published.record);
-    let page = Page::new(change, (before, record), &changes, now)?;
-    let timers = Timers::between(
+    let kept = differences(before, record, diff_shortened);
+    let page = Page::new(change, (before, record), &kept, now)?;
+    let (old, new) = (
         before.map(|before| &before.workflow),
         record.map(|record| &record.workflow),
     );
-    let outcome = Outcome {
-        record: after.clone(),
-        changes,
-        answer,
+    let affected = match (old, new) {
+        (Some(old), Some(new)) if change.counting == Counting::Affected => {
+            Affected::between(old, new)
+        }
+        (Some(_) | None, Some(_) | None) => Affected::default(),
     };
-    let answer = (calls.answer)(outcome);
-    let is_remembered = change.request.is_some() && change.mode == ChangeMode::Apply;
-    let encoded = is_remembered.then(|| (calls.encode)(&answer));
-    Ok(Ok(Prepared {
+    let timers = Timers::between(old, new);
+    Ok(Ok(Drafted {
         edition: snapshot.edition,
+        changes: differences(before, record, diff),
         removed: removed.filter(|removed| !removed.is_empty()),
-        after,
-        used: snapshot.used,
         page,
         timers,
+        affected,
         answer,
-        encoded: encoded.unwrap_or_default(),
         now,
+        after,
+        used: snapshot.used,
     }))
+}
+
+impl<A> Drafted<A> {
+    /// What the change may mean for what is there, and the workflow by which that is judged; none
+    /// where nothing has to be counted.
+    pub(super) fn affected(&self) -> Option<(&Affected, &Arc<Published>)> {
+        let after = self.after.as_ref()?;
+        Some((&self.affected, after)).filter(|(affected, _)| !affected.is_empty())
+    }
+
+    /// Answers the change, with what was counted of what it affects.
+    pub(super) fn answer<R, F, G, H>(
+        self,
+        change: &WorkflowChange,
+        findings: Vec<Finding>,
+        calls: &mut Calls<F, G, H>,
+    ) -> Prepared<R>
+    where
+        G: FnMut(Outcome<A>) -> R,
+        H: FnMut(&R) -> Vec<u8>,
+    {
+        let outcome = Outcome {
+            record: self.after.clone(),
+            changes: self.changes,
+            findings,
+            answer: self.answer,
+        };
+        let answer = (calls.answer)(outcome);
+        let is_remembered = change.request.is_some() && change.mode == ChangeMode::Apply;
+        let encoded = is_remembered.then(|| (calls.encode)(&answer));
+        Prepared {
+            edition: self.edition,
+            removed: self.removed,
+            after: self.after,
+            used: self.used,
+            page: self.page,
+            timers: self.timers,
+            answer,
+            encoded: encoded.unwrap_or_default(),
+            now: self.now,
+        }
+    }
 }
 
 impl Before {
@@ -166,10 +224,14 @@ fn revise(
     }
 }
 
-fn differences(before: Option<&Record>, after: Option<&Published>) -> Vec<Difference> {
+fn differences(
+    before: Option<&Record>,
+    after: Option<&Record>,
+    diff: fn(&Workflow, &Workflow) -> Vec<Difference>,
+) -> Vec<Difference> {
     match (before, after) {
-        (Some(before), Some(after)) => diff(&before.workflow, &after.record.workflow),
-        (None, Some(after)) => diff(&hollow(&after.record.workflow), &after.record.workflow),
+        (Some(before), Some(after)) => diff(&before.workflow, &after.workflow),
+        (None, Some(after)) => diff(&hollow(&after.workflow), &after.workflow),
         (Some(before), None) => diff(&before.workflow, &hollow(&before.workflow)),
         (None, None) => Vec::new(),
     }

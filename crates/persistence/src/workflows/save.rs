@@ -153,6 +153,14 @@ impl Saving {
         }))
     }
 
+    /// Whether the workflow begins or ends with it.
+    pub(super) fn begins_or_ends(&self) -> bool {
+        match self {
+            Self::First(_) | Self::Delete(_) => true,
+            Self::Next(_) => false,
+        }
+    }
+
     /// Writes it.
     ///
     /// # Errors

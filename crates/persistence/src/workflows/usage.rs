@@ -12,7 +12,7 @@ use diesel_async::RunQueryDsl;
 use waymark_domain::{
     order::Standing,
     value::{OrderId, StatusCode, WorkflowCode},
-    workflow::{Refusal, Usage, Workflow},
+    workflow::{Category, InTheWay, Refusal, State, Usage, Workflow},
 };
 
 use crate::{
@@ -27,15 +27,17 @@ use crate::{
 const NAMED_MAX: usize = 10;
 
 /// How many orders are counted at most.
-const COUNT_MAX: i64 = 1_000;
+pub(super) const COUNT_MAX: i64 = 1_000;
 
-/// What a change takes away.
+/// What a change takes away from orders.
 #[derive(Debug)]
 pub(super) struct Removed {
     workflow: WorkflowCode,
     /// All of it.
     is_whole: bool,
-    pairs: Vec<Standing>,
+    /// Where orders may not stand, nor return to: pairs that go, and those of states that become
+    /// held, where an order without a hold would be stuck.
+    pairs: Vec<(Standing, InTheWay)>,
     statuses: Vec<StatusCode>,
 }
 
@@ -51,16 +53,19 @@ impl Removed {
         let Some(after) = after else {
             return removed;
         };
-        let pairs = before.assignments.iter().filter(|assignment| {
-            let stays = after.assignment(&assignment.state, &assignment.status);
-            stays.is_none()
+        let pairs = before.assignments.iter().filter_map(|assignment| {
+            let (state, status) = (&assignment.state, &assignment.status);
+            let why = if after.assignment(state, status).is_none() {
+                InTheWay::Goes
+            } else if is_held(after.state(state)) && !is_held(before.state(state)) {
+                InTheWay::BecomesHeld
+            } else {
+                return None;
+            };
+            let (state, status) = (state.clone(), status.clone());
+            Some((Standing { state, status }, why))
         });
-        removed.pairs = pairs
-            .map(|assignment| Standing {
-                state: assignment.state.clone(),
-                status: assignment.status.clone(),
-            })
-            .collect();
+        removed.pairs = pairs.collect();
         let statuses = before.statuses.iter().map(|status| &status.code);
         let gone = statuses.filter(|status| after.status(status).is_none());
         removed.statuses = gone.cloned().collect();
@@ -84,11 +89,12 @@ impl Removed {
                 usage,
             }));
         }
-        if let Some(standing) = self.used_pair(tx).await? {
+        if let Some((standing, why)) = self.used_pair(tx).await? {
             let usage = of_standing(tx, &self.workflow, standing).await?;
             return Ok(Some(Refusal::StatusInUse {
                 status: standing.status.clone(),
                 state: Some(standing.state.clone()),
+                why: *why,
                 usage,
             }));
         }
@@ -96,6 +102,7 @@ impl Removed {
         Ok(used.map(|status| Refusal::StatusInUse {
             status: status.clone(),
             state: None,
+            why: InTheWay::Goes,
             usage: Usage {
                 count: 0,
                 order_ids: Vec::new(),
@@ -104,14 +111,14 @@ impl Removed {
     }
 
     /// The first pair that an order stands on, or will return to when it is released.
-    async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&Standing>, Error> {
+    async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&(Standing, InTheWay)>, Error> {
         if self.pairs.is_empty() {
             return Ok(None);
         }
         let places: Vec<i64> = match tx {
             Tx::Postgres(connection) => {
                 let mut find = FindUsed::default();
-                for (place, pair) in (0..).zip(&self.pairs) {
+                for (place, (pair, _)) in (0..).zip(&self.pairs) {
                     find.workflow.push(self.workflow.as_str());
                     find.state.push(pair.state.as_str());
                     find.status.push(pair.status.as_str());
@@ -121,7 +128,7 @@ impl Removed {
             }
             Tx::Sqlite(_) => {
                 let mut used = Vec::new();
-                for (place, pair) in (0..).zip(&self.pairs) {
+                for (place, (pair, _)) in (0..).zip(&self.pairs) {
                     if is_used(tx, &self.workflow, pair).await? {
                         used.push(place);
                         break;
@@ -149,6 +156,10 @@ impl Removed {
         let is_used = |status: &&StatusCode| used.iter().any(|used| used == status.as_str());
         Ok(self.statuses.iter().find(is_used))
     }
+}
+
+fn is_held(state: Option<&State>) -> bool {
+    state.is_some_and(|state| state.category == Category::Held)
 }
 
 array_statement! {
@@ -205,7 +216,8 @@ async fn of_workflow(tx: &mut Tx, workflow: &WorkflowCode) -> Result<Usage, Erro
     usage(&ids)
 }
 
-async fn of_standing(
+/// The orders that stand on a pair or will return to it, counted up to a thousand each.
+pub(super) async fn of_standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     Standing { state, status }: &Standing,

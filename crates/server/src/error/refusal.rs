@@ -94,6 +94,7 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
         R::StatusInUse {
             status,
             state: Some(state),
+            why: _,
             usage,
         } => used(problem, usage)
             .with("state", state)
@@ -102,6 +103,7 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
         R::StatusInUse {
             status,
             state: None,
+            why: _,
             usage,
         } => used(problem, usage)
             .with("status", status)

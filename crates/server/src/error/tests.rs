@@ -14,7 +14,7 @@ use waymark_domain::{
     value::{
         Invalid, LineId, Money, OrderId, Quantity, Reason as HoldReason, RequestId, Role, Timestamp,
     },
-    workflow::{ActionPath, Occasion, Refusal, Usage, diagram::TooLarge},
+    workflow::{ActionPath, InTheWay, Occasion, Refusal, Usage, diagram::TooLarge},
 };
 use waymark_persistence::{EndpointInUse, LedgerRefusal};
 
@@ -305,11 +305,13 @@ fn refusals() -> Vec<Refusal> {
         Refusal::StatusInUse {
             status: status(),
             state: Some(state()),
+            why: InTheWay::BecomesHeld,
             usage: Longest::usage(),
         },
         Refusal::StatusInUse {
             status: status(),
             state: None,
+            why: InTheWay::Goes,
             usage: Longest::usage(),
         },
         Refusal::StatusNotInState {

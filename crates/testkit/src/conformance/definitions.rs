@@ -14,7 +14,7 @@ use waymark_domain::{
         document::{Format, Mode, apply, parse},
     },
 };
-use waymark_persistence::{ChangeError, ChangeMode, Changed, WorkflowChange};
+use waymark_persistence::{ChangeError, ChangeMode, Changed, Counting, WorkflowChange};
 
 use crate::{
     Fixture,
@@ -504,6 +504,7 @@ fn waiting_change() -> WorkflowChange {
         request: None,
         actor: build::actor(),
         mode: ChangeMode::Apply,
+        counting: Counting::Nothing,
     }
 }
 

@@ -1,0 +1,251 @@
+//! Counting what a change of a workflow means for orders and deliveries that are there: outside of
+//! all locks, with the connections for long reads, and for a bounded time. What was not counted is
+//! not told, or as the least that there is.
+
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use tokio::time::{Instant, timeout_at};
+use waymark_domain::{
+    actor::Actor,
+    delivery::DeliveryState,
+    guard::CostBudget,
+    order::{self, Order},
+    value::{OrderId, Timestamp, TransitionCode, WorkflowCode},
+    workflow::{ActionPath, Affected, Count, Finding},
+};
+
+use super::usage::{COUNT_MAX, of_standing};
+use crate::{
+    DeliveryPage, DeliveryQuery, Error, OrderPage, OrderQuery, Published, Store,
+    commit::retry::Chain, compute::on_a_thread,
+};
+
+/// How many orders or deliveries of a kind are looked at, and for how long.
+const LOOKED_AT_MAX: usize = 1_000;
+const TIME_MAX: Duration = Duration::from_millis(200);
+
+/// How many of them are read at once.
+const ORDERS_AT_ONCE: usize = 100;
+const DELIVERIES_AT_ONCE: usize = 250;
+
+/// In how many places orders are looked for, and deliveries of how many actions.
+const PLACES_MAX: usize = 200;
+const ACTIONS_MAX: usize = 100;
+
+/// What the guards of one order may cost here, in steps of evaluation: a millisecond.
+const GUARDS_MAX: u64 = 20_000;
+
+/// Orders that would move, each with the transition that it would take first.
+struct Judged {
+    moves: Vec<(OrderId, TransitionCode)>,
+    /// Whether all orders were judged.
+    is_complete: bool,
+}
+
+impl Store {
+    /// Says what a change to `published` means for what is there. Orders are judged as if `actor`
+    /// asked them. It never fails: what cannot be read is left out.
+    pub(super) async fn count_affected(
+        &self,
+        affected: &Affected,
+        published: &Arc<Published>,
+        actor: &Actor,
+    ) -> Vec<Finding> {
+        if affected.is_empty() {
+            return Vec::new();
+        }
+        let bulk = self.for_bulk();
+        let workflow = &published.record.workflow.code;
+        let (mut findings, moves, waiting) = tokio::join!(
+            bulk.count_in_terminal(workflow, affected),
+            bulk.count_moves(affected, published, actor),
+            bulk.count_deliveries(workflow, affected),
+        );
+        let moves = moves.iter();
+        findings.extend(moves.map(|(transition, count)| count.would_move(transition)));
+        let waiting = waiting.iter().filter_map(|(action, count)| {
+            let fate = affected.actions.get(action)?;
+            Some(count.wait_for(action, *fate))
+        });
+        findings.extend(waiting);
+        findings.sort();
+        findings
+    }
+
+    async fn count_in_terminal(
+        &self,
+        workflow: &WorkflowCode,
+        affected: &Affected,
+    ) -> Vec<Finding> {
+        let deadline = Instant::now() + TIME_MAX;
+        let limit = u64::try_from(LOOKED_AT_MAX).unwrap_or(u64::MAX);
+        let (mut findings, mut counted) = (Vec::new(), 0);
+        for (state, places) in &affected.terminal {
+            let mut count = Count::default();
+            for place in places {
+                let read = self
+                    .database()
+                    .read(async |tx| of_standing(tx, workflow, place).await);
+                let usage = if counted < limit {
+                    timeout_at(deadline, read).await.ok().and_then(left_out)
+                } else {
+                    None
+                };
+                let Some(usage) = usage else {
+                    count.may_be_more = true;
+                    break;
+                };
+                counted += usage.count;
+                count.count += usage.count;
+                count.may_be_more |=
+                    i64::try_from(usage.count).is_ok_and(|found| found >= COUNT_MAX);
+                count.order_ids.extend(usage.order_ids);
+            }
+            if count.count > 0 {
+                findings.push(count.in_terminal(state));
+            }
+        }
+        findings
+    }
+
+    async fn count_moves(
+        &self,
+        affected: &Affected,
+        published: &Arc<Published>,
+        actor: &Actor,
+    ) -> BTreeMap<TransitionCode, Count> {
+        let mut moves = BTreeMap::new();
+        if affected.sources.is_empty() {
+            return moves;
+        }
+        let deadline = Instant::now() + TIME_MAX;
+        let workflow = &published.record.workflow.code;
+        let places = affected.sources.iter().take(PLACES_MAX);
+        let places = places.map(|place| (workflow.clone(), place.clone()));
+        let query = OrderQuery {
+            workflows: vec![workflow.clone()],
+            standings: Some(places.collect()),
+            ..OrderQuery::default()
+        };
+        let mut may_be_more = affected.sources.len() > PLACES_MAX;
+        let (mut after, mut looked_at) = (None, 0);
+        loop {
+            let page = self.list_orders(&query, after.as_ref(), ORDERS_AT_ONCE);
+            let page = timeout_at(deadline, page).await.ok().and_then(left_out);
+            let Some(OrderPage { orders, next }) = page else {
+                may_be_more = true;
+                break;
+            };
+            looked_at += orders.len();
+            let now = self.clock().now();
+            let judged = judge(orders, (published, actor, now), deadline).await;
+            may_be_more |= !judged.is_complete;
+            let caused = judged.moves.iter();
+            for (order_id, transition) in caused.filter(|(_, to)| affected.automatic.contains(to)) {
+                let count: &mut Count = moves.entry(transition.clone()).or_default();
+                count.add(order_id);
+            }
+            if next.is_none() {
+                break;
+            }
+            if looked_at >= LOOKED_AT_MAX || Instant::now() >= deadline {
+                may_be_more = true;
+                break;
+            }
+            after = next;
+        }
+        for count in moves.values_mut() {
+            count.may_be_more = may_be_more;
+        }
+        moves
+    }
+
+    async fn count_deliveries(
+        &self,
+        workflow: &WorkflowCode,
+        affected: &Affected,
+    ) -> BTreeMap<ActionPath, Count> {
+        let mut waiting = BTreeMap::new();
+        if affected.actions.is_empty() {
+            return waiting;
+        }
+        let deadline = Instant::now() + TIME_MAX;
+        let actions = affected.actions.keys().take(ACTIONS_MAX);
+        let query = DeliveryQuery {
+            workflows: vec![workflow.clone()],
+            states: vec![DeliveryState::Pending],
+            actions: actions.cloned().collect(),
+            ..DeliveryQuery::default()
+        };
+        let (mut after, mut looked_at, mut may_be_more) = (None, 0, false);
+        loop {
+            let page = self.list_deliveries(&query, after.as_ref(), DELIVERIES_AT_ONCE);
+            let page = timeout_at(deadline, page).await.ok().and_then(left_out);
+            let Some(DeliveryPage { deliveries, next }) = page else {
+                may_be_more = true;
+                break;
+            };
+            looked_at += deliveries.len();
+            for delivery in deliveries {
+                let count: &mut Count = waiting.entry(delivery.action).or_default();
+                count.count += 1;
+            }
+            if next.is_none() {
+                break;
+            }
+            if looked_at >= LOOKED_AT_MAX || Instant::now() >= deadline {
+                may_be_more = true;
+                break;
+            }
+            after = next;
+        }
+        for count in waiting.values_mut() {
+            count.may_be_more = may_be_more;
+        }
+        waiting
+    }
+}
+
+/// What was read, or nothing where it could not be.
+fn left_out<T>(read: Result<T, Error>) -> Option<T> {
+    read.inspect_err(|error| {
+        let error = Chain(error);
+        tracing::debug!(%error, "what a change of a workflow means for orders was not counted");
+    })
+    .ok()
+}
+
+/// Asks orders whether they would move, on a thread that may take its time.
+async fn judge(
+    orders: Vec<Order>,
+    (published, actor, now): (&Arc<Published>, &Actor, Timestamp),
+    deadline: Instant,
+) -> Judged {
+    let (published, actor) = (Arc::clone(published), actor.clone());
+    let judging = on_a_thread(move || {
+        let mut judged = Judged {
+            moves: Vec::new(),
+            is_complete: true,
+        };
+        for order in &orders {
+            if Instant::now() >= deadline {
+                judged.is_complete = false;
+                break;
+            }
+            let budget = CostBudget::of(GUARDS_MAX);
+            let taken = order::settles_by(&budget, &published.graph, order, &actor, now);
+            judged.is_complete &= !budget.is_exhausted();
+            judged
+                .moves
+                .extend(taken.map(|transition| (order.id.clone(), transition)));
+        }
+        judged
+    });
+    judging.await.unwrap_or_else(|panic| {
+        tracing::error!(error = %panic, "asking whether orders would move did not end well");
+        Judged {
+            moves: Vec::new(),
+            is_complete: false,
+        }
+    })
+}
