@@ -71,6 +71,7 @@ requests! {
     ListWorkflowVersionsRequest: v1::ListWorkflowVersionsRequest => |r| workflow::ListWorkflowVersions::read(r, &default());
     LintWorkflowRequest: v1::LintWorkflowRequest => |r| workflow::LintWorkflow::read(r, &default());
     DiagramWorkflowRequest: v1::DiagramWorkflowRequest => |r| workflow::DiagramWorkflow::read(r, &default());
+    SettleOrdersRequest: v1::SettleOrdersRequest => |r| workflow::SettleOrders::read(r, &default());
     CreateStatusRequest: v1::CreateStatusRequest => |r| status::CreateStatus::read(r, &default());
     GetStatusRequest: v1::GetStatusRequest => |r| status::GetStatus::read(r, &default());
     ListStatusesRequest: v1::ListStatusesRequest => |r| status::ListStatuses::read(r, &default());

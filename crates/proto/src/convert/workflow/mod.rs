@@ -3,6 +3,7 @@
 
 mod request;
 mod resource;
+mod settle;
 
 pub use request::{
     ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow, LintSubject,
@@ -10,4 +11,5 @@ pub use request::{
 };
 pub(crate) use resource::effect_to_wire;
 pub use resource::{change_to_wire, finding_to_wire, version_to_wire};
+pub use settle::SettleOrders;
 pub use waymark_domain::workflow::diagram::Format as DiagramFormat;

@@ -10,7 +10,7 @@ use waymark_proto::{
         },
         workflow::{
             ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow,
-            LintWorkflow, ListWorkflowVersions, ListWorkflows,
+            LintWorkflow, ListWorkflowVersions, ListWorkflows, SettleOrders,
         },
     },
     v1,
@@ -160,6 +160,26 @@ fn reading_workflows() {
             ("workflow", CODE),
             ("format", "has no value with the number 9"),
             ("order_id", VISIBLE),
+        ],
+    );
+    let request = v1::SettleOrdersRequest {
+        workflow: text("?"),
+        page_size: -1,
+        page_token: text("kept"),
+        actor: Some(v1::Actor {
+            kind: 9,
+            ..Default::default()
+        }),
+        request_id: "x".repeat(129),
+        validate_only: true,
+    };
+    check(
+        SettleOrders::read(request, &workflow),
+        &[
+            ("workflow", CODE),
+            ("page_size", "must lie between 0 and 2147483647"),
+            ("actor.kind", "has no value with the number 9"),
+            ("request_id", "must have at most 128 characters, has 129"),
         ],
     );
 }
