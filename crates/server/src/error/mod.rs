@@ -11,7 +11,7 @@ mod refusal;
 mod rejection;
 mod unknown;
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use tonic::Status;
 use waymark_domain::{
@@ -261,6 +261,16 @@ impl From<persistence::ChangeError<Error>> for Error {
     fn from(error: persistence::ChangeError<Error>) -> Self {
         match error {
             persistence::ChangeError::Refused(error) => error,
+            persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
+            persistence::ChangeError::Failed(error) => Self::from(error),
+        }
+    }
+}
+
+impl From<persistence::ChangeError<Infallible>> for Error {
+    fn from(error: persistence::ChangeError<Infallible>) -> Self {
+        match error {
+            persistence::ChangeError::Refused(never) => match never {},
             persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
             persistence::ChangeError::Failed(error) => Self::from(error),
         }

@@ -9,7 +9,7 @@ use waymark_domain::{
     workflow::{Record, Refusal, Stamp, Workflow},
 };
 use waymark_persistence::{
-    ChangeMode, Changed, Outcome, Published, Request, Store, WorkflowChange,
+    ChangeMode, Changed, Counting, Outcome, Published, Request, Store, WorkflowChange,
 };
 use waymark_proto::convert::call::{EditCall, ValidateOnly};
 
@@ -48,6 +48,25 @@ where
     A: Send + Sync + 'static,
     R: Message + Default + 'static,
 {
+    let nothing = (workflow, Counting::Nothing);
+    change_counting(app, nothing, call, field, edit, answer).await
+}
+
+/// Changes a workflow as [`change`] does, and counts what that affects if asked to.
+pub(super) async fn change_counting<A, R>(
+    app: &App,
+    (workflow, counting): (WorkflowCode, Counting),
+    call: EditCall,
+    field: &'static str,
+    edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), Error>
+    + Send
+    + 'static,
+    answer: impl Fn(&Outcome<A>) -> R + Send + Sync + 'static,
+) -> Result<(R, bool), Error>
+where
+    A: Send + Sync + 'static,
+    R: Message + Default + 'static,
+{
     telemetry::note_request(call.request.as_ref().map(|request| &request.id));
     let change = WorkflowChange {
         workflow,
@@ -60,6 +79,7 @@ where
             ValidateOnly::No => ChangeMode::Apply,
             ValidateOnly::Yes => ChangeMode::Rehearse,
         },
+        counting,
     };
     let store = app.store().clone();
     let answer = move |outcome: Outcome<A>| answer(&outcome);

@@ -2,7 +2,7 @@
 
 use prost::Message;
 use waymark_domain::workflow::{Finding, Record, Refusal, Severity, document};
-use waymark_persistence::Outcome;
+use waymark_persistence::{Counting, Outcome};
 use waymark_proto::{
     convert::workflow::{ApplyWorkflow, change_to_wire, finding_to_wire},
     v1,
@@ -42,8 +42,9 @@ pub(super) async fn apply(
         let (workflow, findings) = document::judge(before, &document, mode, Some(&target))?;
         Ok((Some(workflow), findings))
     };
+    let code = (code, Counting::Affected);
     let (response, replayed) =
-        definition::change(app, code, edit, "document", change, answer).await?;
+        definition::change_counting(app, code, edit, "document", change, answer).await?;
     Ok(v1::ApplyWorkflowResponse {
         replayed,
         ..response
@@ -52,10 +53,12 @@ pub(super) async fn apply(
 
 fn answer(outcome: &Outcome<Vec<Finding>>) -> v1::ApplyWorkflowResponse {
     let record = outcome.record.as_ref().map(|published| &published.record);
-    let findings = outcome
+    let remarks = outcome
         .answer
         .iter()
         .filter(|finding| finding.severity() != Severity::Error);
+    // What was counted comes first: it is what the call has to decide about.
+    let findings = outcome.findings.iter().chain(remarks);
     fitted(v1::ApplyWorkflowResponse {
         workflow: record.map(v1::Workflow::from),
         changes: outcome.changes.iter().map(change_to_wire).collect(),

@@ -3,6 +3,7 @@
 mod apply;
 mod drawing;
 mod lint;
+mod settle;
 
 use std::sync::Arc;
 
@@ -18,7 +19,7 @@ use waymark_persistence::Outcome;
 use waymark_proto::{
     convert::workflow::{
         ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow, LintWorkflow,
-        ListWorkflowVersions, ListWorkflows, finding_to_wire, version_to_wire,
+        ListWorkflowVersions, ListWorkflows, SettleOrders, finding_to_wire, version_to_wire,
     },
     v1::{self, workflow_service_server::WorkflowService},
 };
@@ -30,12 +31,16 @@ use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 #[derive(Debug, Clone)]
 pub struct Service {
     app: Arc<App>,
+    settling: Arc<settle::Turns>,
 }
 
 impl Service {
     /// The service in front of `app`.
     pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+        Self {
+            app,
+            settling: Arc::default(),
+        }
     }
 
     fn default_workflow(&self) -> &WorkflowCode {
@@ -152,6 +157,16 @@ impl WorkflowService for Service {
         let document = drawing::draw(&self.app, call).await?;
         Ok(Response::new(v1::DiagramWorkflowResponse { document }))
     }
+
+    async fn settle_orders(
+        &self,
+        request: Request<v1::SettleOrdersRequest>,
+    ) -> Result<Response<v1::SettleOrdersResponse>, Status> {
+        let call = SettleOrders::read(request.into_inner(), self.default_workflow())
+            .map_err(Error::from)?;
+        let settled = Box::pin(settle::settle(&self.app, &self.settling, call)).await?;
+        Ok(Response::new(settled))
+    }
 }
 
 /// Answers a page of workflows. Each may be large, so it runs in the background.
@@ -214,12 +229,10 @@ async fn versions(
         .workflow_versions(&workflow, before, page.size)
         .await?;
     let wire = |v: &waymark_persistence::WorkflowVersion| {
-        fit::version(version_to_wire(
-            v.version,
-            &v.actor,
-            v.create_time,
-            &v.changes,
-        ))
+        fit::version(v1::WorkflowVersion {
+            truncated: v.truncated,
+            ..version_to_wire(v.version, &v.actor, v.create_time, &v.changes)
+        })
     };
     let mut versions: Vec<_> = found.versions.iter().map(wire).collect();
     let count = page::fitting(&versions);

@@ -1,0 +1,517 @@
+//! Asking the automatic transitions of standing orders. A page of them is listed and asked in small
+//! units, each after the one before has ended, so that others always get between. Which orders a
+//! page is about is kept before the first unit, so a page that was cut off is gone on with.
+
+use std::{sync::Arc, time::Duration};
+
+use prost::Message;
+use serde::{Deserialize, Serialize};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard, Semaphore, SemaphorePermit},
+    time::{Instant, sleep_until},
+};
+use waymark_domain::{
+    order::{Action, Command, Context},
+    value::{Comment, Metadata, OrderId},
+    workflow::automatic_places,
+};
+use waymark_persistence::{
+    CommitError, Committed, OrderCursor, OrderQuery, OrderSort, Request, Settling, SettlingCall,
+    SortKey, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
+};
+use waymark_proto::{
+    convert::{call::ValidateOnly, workflow::SettleOrders},
+    v1,
+};
+
+use super::super::definition;
+use crate::{App, Error, committer::SubmitError, limits::RESULT_BYTES_MIN, page, telemetry};
+
+/// What the tokens of this list are made for.
+const KIND: &str = "settled_orders";
+/// How many orders are asked at once.
+const UNIT_STEPS: usize = 50;
+/// How long after an order the next one is asked at the earliest.
+const PACE: Duration = Duration::from_millis(1);
+/// How many calls may wait for their turn or have it.
+const CALLS_MAX: usize = 16;
+/// A page ends behind so many bytes of its answer. A unit adds less than 300 KiB.
+const PAGE_BYTES_MAX: usize = 1024 * 1024;
+/// How much is told of why an order was refused.
+const MESSAGE_CHARACTERS_MAX: usize = 500;
+
+/// Whose turn it is to ask orders.
+#[derive(Debug)]
+pub(super) struct Turns {
+    places: Semaphore,
+    /// When the next order may be asked.
+    next: Arc<Mutex<Instant>>,
+}
+
+/// The turn of a page.
+struct Turn<'t> {
+    _place: SemaphorePermit<'t>,
+    next: OwnedMutexGuard<Instant>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            places: Semaphore::new(CALLS_MAX),
+            next: Arc::new(Mutex::new(Instant::now())),
+        }
+    }
+}
+
+impl Turns {
+    async fn turn(&self) -> Result<Turn<'_>, SubmitError> {
+        let place = self.places.try_acquire();
+        Ok(Turn {
+            _place: place.map_err(|_| SubmitError::Overloaded)?,
+            next: Arc::clone(&self.next).lock_owned().await,
+        })
+    }
+}
+
+/// Waits until so many orders may be asked.
+async fn keep_pace(next: &mut Instant, orders: usize) {
+    sleep_until(*next).await;
+    *next = Instant::now() + PACE.saturating_mul(u32::try_from(orders).unwrap_or(u32::MAX));
+}
+
+/// Asks a page of orders, or says what that would come to.
+pub(super) async fn settle(
+    app: &Arc<App>,
+    turns: &Turns,
+    call: SettleOrders,
+) -> Result<v1::SettleOrdersResponse, Error> {
+    let request = call.edit.request.as_ref();
+    telemetry::note_request(request.map(|request| &request.id));
+    let settling = request.map(|key| SettlingCall {
+        workflow: call.workflow.clone(),
+        request: Request {
+            id: key.id.clone(),
+            fingerprint: key.fingerprint,
+        },
+        actor: call.edit.actor.clone(),
+    });
+    let kept = match &settling {
+        Some(settling) => app.store().find_settling(settling).await?,
+        None => None,
+    };
+    let begun = match kept {
+        Some(Settling::Ended(answer)) => return replayed(&answer),
+        Some(Settling::Begun(plan)) => Some(plan),
+        None => None,
+    };
+    let page = Page {
+        app: Arc::clone(app),
+        call,
+        settling,
+    };
+    match page.call.edit.validate_only {
+        ValidateOnly::Yes => page.rehearse(begun).await,
+        ValidateOnly::No => {
+            // Who goes away before its turn is not begun; what was begun goes on to its end.
+            let Turn { _place, next } = turns.turn().await?;
+            app.detached(async move { page.carry_out(begun, next).await })
+                .await?
+        }
+    }
+}
+
+fn replayed(answer: &[u8]) -> Result<v1::SettleOrdersResponse, Error> {
+    let what = "a stored answer cannot be read";
+    let answer = v1::SettleOrdersResponse::decode(answer).map_err(|_| Error::Internal { what })?;
+    Ok(v1::SettleOrdersResponse {
+        replayed: true,
+        ..answer
+    })
+}
+
+/// A page of a call.
+struct Page {
+    app: Arc<App>,
+    call: SettleOrders,
+    /// Under what it is kept; none where it is not idempotent.
+    settling: Option<SettlingCall>,
+}
+
+/// Which orders a page is about.
+#[derive(Debug, Serialize, Deserialize)]
+struct Plan {
+    ids: Vec<OrderId>,
+    /// Where the next page goes on; none at the end.
+    next: Option<OrderCursor>,
+}
+
+/// Why a page ends before its last order.
+enum Stop {
+    /// Nothing was written for the next order, nor for those behind it.
+    Here(Error),
+    /// What was written is not known.
+    Unknown,
+}
+
+impl From<Stop> for Error {
+    fn from(stop: Stop) -> Self {
+        match stop {
+            Stop::Here(error) => error,
+            Stop::Unknown => CommitError::OutcomeUnknown.into(),
+        }
+    }
+}
+
+impl Page {
+    async fn carry_out(
+        self,
+        begun: Option<Vec<u8>>,
+        mut next: OwnedMutexGuard<Instant>,
+    ) -> Result<v1::SettleOrdersResponse, Error> {
+        if self.app.stopping().is_cancelled() {
+            return Err(SubmitError::ShuttingDown.into());
+        }
+        let is_new = begun.is_none();
+        let (mut plan, mut kept) = self.plan(begun).await?;
+        if let Some(settling) = &self.settling {
+            match self.app.store().begin_settling(settling, &kept).await? {
+                Settling::Ended(answer) => return replayed(&answer),
+                Settling::Begun(other) if other != kept => {
+                    plan = read_plan(&other)?;
+                    kept = other;
+                }
+                Settling::Begun(_) => {}
+            }
+        }
+        let mut tally = Tally::default();
+        for ids in plan.ids.chunks(UNIT_STEPS) {
+            let stops = tally.is_full() || self.app.stopping().is_cancelled();
+            if tally.asked > 0 && stops {
+                break;
+            }
+            keep_pace(&mut next, ids.len()).await;
+            match self.ask(ids, &mut tally).await {
+                Ok(()) => {}
+                Err(Stop::Here(_)) if tally.asked > 0 => break,
+                Err(stop) => {
+                    if let (Stop::Here(_), true, Some(settling)) = (&stop, is_new, &self.settling) {
+                        self.app.store().give_up_settling(settling, &kept).await;
+                    }
+                    return Err(stop.into());
+                }
+            }
+        }
+        let answer = self.answer(tally, plan);
+        if let Some(settling) = &self.settling {
+            let encoded = answer.encode_to_vec();
+            let stages = (kept.as_slice(), encoded.as_slice());
+            let ended = self.app.store().end_settling(settling, stages).await;
+            // The orders have moved; who sends the call again hears it.
+            ended.map_err(|_| CommitError::OutcomeUnknown)?;
+        }
+        self.tell(&answer);
+        Ok(answer)
+    }
+
+    async fn rehearse(self, begun: Option<Vec<u8>>) -> Result<v1::SettleOrdersResponse, Error> {
+        let (plan, _) = self.plan(begun).await?;
+        let mut tally = Tally::default();
+        for ids in plan.ids.chunks(UNIT_STEPS) {
+            if tally.is_full() {
+                break;
+            }
+            let (store, unit) = (self.app.bulk().clone(), self.unit(ids));
+            let rehearsed = Box::pin(async move { Ok::<_, Error>(store.rehearse(unit).await?) });
+            match self.app.rehearse(rehearsed).await? {
+                UnitOutcome::Done(outcomes) => tally.take(ids, outcomes)?,
+                UnitOutcome::Refused { index: _, refusal } => return Err(refusal.into()),
+            }
+        }
+        Ok(self.answer(tally, plan))
+    }
+
+    /// Which orders the page is about, and how that is kept: as it was begun before, or as they
+    /// stand now.
+    async fn plan(&self, begun: Option<Vec<u8>>) -> Result<(Plan, Vec<u8>), Error> {
+        if let Some(kept) = begun {
+            return Ok((read_plan(&kept)?, kept));
+        }
+        let SettleOrders { workflow, page, .. } = &self.call;
+        let token = page.token.as_deref().unwrap_or_default();
+        let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
+        let (app, code, size) = (Arc::clone(&self.app), workflow.clone(), page.size);
+        let listing = async move {
+            let published = definition::find_in(app.bulk(), &code).await?;
+            let places = automatic_places(&published.record.workflow).into_iter();
+            let places: Vec<_> = places.map(|place| (code.clone(), place)).collect();
+            if places.is_empty() {
+                let (ids, next) = (Vec::new(), None);
+                return Ok(Plan { ids, next });
+            }
+            let query = OrderQuery {
+                workflows: vec![code],
+                standings: Some(places),
+                sort: OrderSort {
+                    by: SortKey::Id,
+                    ..OrderSort::default()
+                },
+                ..OrderQuery::default()
+            };
+            let found = app.bulk().list_orders(&query, after.as_ref(), size).await?;
+            Ok(Plan {
+                ids: found.orders.into_iter().map(|order| order.id).collect(),
+                next: found.next,
+            })
+        };
+        let plan = self.app.read_many(listing).await?;
+        let what = "a page of orders cannot be written down";
+        let kept = serde_json::to_vec(&plan).map_err(|_| Error::Internal { what })?;
+        Ok((plan, kept))
+    }
+
+    /// Asks some orders, each for itself.
+    async fn ask(&self, ids: &[OrderId], tally: &mut Tally) -> Result<(), Stop> {
+        let outcome = match self.app.hand_over_when_room(self.unit(ids)).await {
+            Ok(ticket) => ticket.outcome().await,
+            Err(error) => Err(error),
+        };
+        match outcome {
+            Ok(UnitOutcome::Done(outcomes)) => tally.take(ids, outcomes),
+            Ok(UnitOutcome::Refused { index: _, refusal }) => Err(Stop::Here(refusal.into())),
+            // Each of them was refused by the database for itself.
+            Err(SubmitError::Commit(CommitError::Database)) => {
+                let failed = ids.iter().map(|_| Err(CommitError::Database.into()));
+                tally.take(ids, failed.collect())
+            }
+            Err(SubmitError::Commit(CommitError::OutcomeUnknown)) => Err(Stop::Unknown),
+            Err(error) => Err(Stop::Here(error.into())),
+        }
+    }
+
+    fn unit(&self, ids: &[OrderId]) -> Unit {
+        let request = self.settling.as_ref().map(|settling| &settling.request);
+        let step = |id: &OrderId| Step {
+            workflow: self.call.workflow.clone(),
+            order_id: id.clone(),
+            request: request.cloned(),
+            change: StepChange::Change(Command {
+                context: Context {
+                    actor: self.call.edit.actor.clone(),
+                    comment: Comment::default(),
+                    notify_customer: false,
+                    visible_to_customer: false,
+                    metadata: Metadata::default(),
+                    request_id: request.map(|request| request.id.clone()),
+                },
+                expected_version: None,
+                action: Action::Settle,
+            }),
+        };
+        Unit {
+            steps: ids.iter().map(step).collect(),
+            mode: UnitMode::Separate,
+            return_orders: false,
+        }
+    }
+
+    /// The answer to a page, which goes on behind the last order that was asked.
+    fn answer(&self, tally: Tally, plan: Plan) -> v1::SettleOrdersResponse {
+        let SettleOrders { workflow, page, .. } = &self.call;
+        let is_whole = tally.asked >= plan.ids.len();
+        let last = plan.ids.get(..tally.asked).and_then(<[_]>::last);
+        let next = match last {
+            Some(last) if !is_whole => Some(OrderCursor::Id {
+                id: last.clone(),
+                workflow: workflow.clone(),
+            }),
+            Some(_) | None => plan.next,
+        };
+        let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
+        v1::SettleOrdersResponse {
+            moved: tally.moved,
+            looked_at: i32::try_from(tally.asked).unwrap_or(i32::MAX),
+            next_page_token: next.unwrap_or_default(),
+            replayed: false,
+            refused: tally.refused,
+        }
+    }
+
+    fn tell(&self, answer: &v1::SettleOrdersResponse) {
+        if !answer.moved.is_empty() {
+            tracing::info!(
+                workflow.code = %self.call.workflow,
+                actor.id = self.call.edit.actor.id.as_str(),
+                moved = answer.moved.len(),
+                "orders took automatic transitions, since they were asked"
+            );
+        }
+    }
+}
+
+fn read_plan(kept: &[u8]) -> Result<Plan, Error> {
+    let what = "a page of orders that was kept cannot be read";
+    serde_json::from_slice(kept).map_err(|_| Error::Internal { what })
+}
+
+/// What became of a page so far.
+#[derive(Debug, Default)]
+struct Tally {
+    /// How many of its orders were asked, from its beginning on.
+    asked: usize,
+    moved: Vec<v1::SettledOrder>,
+    refused: Vec<v1::RefusedOrder>,
+    /// What these take in the answer.
+    bytes: usize,
+}
+
+impl Tally {
+    fn is_full(&self) -> bool {
+        self.bytes > PAGE_BYTES_MAX
+    }
+
+    /// Counts what became of the next orders. Where the database failed one, the page ends before
+    /// it.
+    fn take(
+        &mut self,
+        ids: &[OrderId],
+        outcomes: Vec<Result<Committed, StepError>>,
+    ) -> Result<(), Stop> {
+        let mut failure = None;
+        for (id, outcome) in ids.iter().zip(outcomes) {
+            match (outcome, failure) {
+                (Err(StepError::Failed(CommitError::OutcomeUnknown)), _) => {
+                    return Err(Stop::Unknown);
+                }
+                // It would be told of no page.
+                (Ok(committed), Some(_)) if !committed.entries.is_empty() => {
+                    return Err(Stop::Unknown);
+                }
+                (Ok(_) | Err(_), Some(_)) => {}
+                (Ok(committed), None) => self.settled(id, &committed),
+                (Err(StepError::Refused(refusal)), None) => self.refused(id, refusal.into()),
+                (Err(StepError::Failed(error @ CommitError::Database)), None) => {
+                    self.refused(id, error.into());
+                }
+                (Err(StepError::Failed(error)), None) => failure = Some(error),
+            }
+        }
+        match failure {
+            Some(error) => Err(Stop::Here(error.into())),
+            None => Ok(()),
+        }
+    }
+
+    fn settled(&mut self, id: &OrderId, committed: &Committed) {
+        self.asked += 1;
+        if committed.entries.is_empty() {
+            return;
+        }
+        let entries = committed.entries.iter();
+        let transitions = entries.filter_map(|logged| logged.entry.transition.as_ref());
+        let moved = v1::SettledOrder {
+            order_id: id.to_string(),
+            transitions: transitions.map(ToString::to_string).collect(),
+        };
+        self.bytes += moved.encoded_len();
+        self.moved.push(moved);
+    }
+
+    fn refused(&mut self, id: &OrderId, error: Error) {
+        self.asked += 1;
+        let v1::StepError {
+            reason, message, ..
+        } = error.into_step_error(RESULT_BYTES_MIN);
+        tracing::debug!(order.id = %id, reason, message, "an order was asked and stays as it is");
+        let refused = v1::RefusedOrder {
+            order_id: id.to_string(),
+            reason,
+            message: message.chars().take(MESSAGE_CHARACTERS_MAX).collect(),
+        };
+        self.bytes += refused.encoded_len();
+        self.refused.push(refused);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_persistence::Refusal;
+
+    use super::*;
+
+    fn ids(count: usize) -> Vec<OrderId> {
+        let ids = (0..count).map(|number| OrderId::new(&number.to_string()).unwrap());
+        ids.collect()
+    }
+
+    fn refused(id: &OrderId) -> Result<Committed, StepError> {
+        Err(StepError::Refused(Refusal::RequestIdReused {
+            request_id: id.as_str().parse().unwrap(),
+        }))
+    }
+
+    fn failed(error: CommitError) -> Result<Committed, StepError> {
+        Err(StepError::Failed(error))
+    }
+
+    #[test]
+    fn a_page_ends_before_the_first_order_that_the_database_failed() {
+        let ids = ids(4);
+        let mut tally = Tally::default();
+        let outcomes = vec![
+            refused(&ids[0]),
+            failed(CommitError::Database),
+            failed(CommitError::Unavailable),
+            refused(&ids[3]),
+        ];
+        let stop = tally.take(&ids, outcomes);
+        assert!(matches!(
+            stop,
+            Err(Stop::Here(Error::Submit(SubmitError::Commit(
+                CommitError::Unavailable
+            ))))
+        ));
+        let told: Vec<_> = tally
+            .refused
+            .iter()
+            .map(|refused| (refused.order_id.as_str(), refused.reason.as_str()))
+            .collect();
+        assert_eq!(tally.asked, 2);
+        assert_eq!(told, [("0", "REQUEST_ID_REUSED"), ("1", "INTERNAL")]);
+    }
+
+    #[test]
+    fn a_page_of_which_something_is_not_known_has_no_answer() {
+        let ids = ids(2);
+        let outcomes = vec![refused(&ids[0]), failed(CommitError::OutcomeUnknown)];
+        let stop = Tally::default().take(&ids, outcomes);
+        assert!(matches!(stop, Err(Stop::Unknown)));
+    }
+
+    #[tokio::test]
+    async fn too_many_calls_are_refused_and_the_others_come_in_turn() {
+        let turns = Turns::default();
+        let first = turns.turn().await.unwrap();
+        let mut waiting: Vec<_> = (1..CALLS_MAX).map(|_| Box::pin(turns.turn())).collect();
+        for turn in &mut waiting {
+            assert!(futures::poll!(turn).is_pending());
+        }
+        assert!(matches!(turns.turn().await, Err(SubmitError::Overloaded)));
+        drop(first);
+        for turn in waiting {
+            drop(turn.await.unwrap());
+        }
+        assert!(turns.turn().await.is_ok());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn orders_are_asked_at_a_bounded_rate() {
+        let begin = Instant::now();
+        let mut next = begin;
+        for _ in 0..10 {
+            keep_pace(&mut next, 50).await;
+        }
+        // A timer may be late by as little as it can tell.
+        let elapsed = begin.elapsed().as_millis();
+        assert!((450..=451).contains(&elapsed), "{elapsed}");
+    }
+}
