@@ -25,6 +25,7 @@ Examples:
   waymark workflow lint order.yaml
   waymark workflow diff workflow:order order.yaml
   waymark workflow apply order.yaml
+  waymark workflow settle order --dry-run
   waymark watch --from beginning --resume-file orders.token --exec ./import.sh";
 
 const WATCH_EXAMPLES: &str = "\
@@ -214,6 +215,12 @@ pub(crate) enum Workflow {
     Diagram(Diagram),
     /// Says what differs between two workflows. Exits with 1 if anything does.
     Diff(Diff),
+    /// Asks the automatic transitions of all orders of a workflow once, after a rule has changed. Exits with 1 where orders
+    /// were refused.
+    ///
+    /// Prints the orders that moved, each with the transitions that it took. A connection that is lost meanwhile is made
+    /// again, and what was begun is gone on with.
+    Settle(Settle),
 }
 
 /// How a document is written.
@@ -351,6 +358,23 @@ pub(crate) struct Diff {
     pub(crate) before: Source,
     /// The workflow after.
     pub(crate) after: Source,
+    #[command(flatten)]
+    pub(crate) server: Server,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Settle {
+    /// The workflow; else the server's default.
+    #[arg(default_value = "", hide_default_value = true)]
+    pub(crate) workflow: String,
+    /// Says which orders would move, and moves none.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+    /// A role of who does it, for transitions that need one; may be repeated.
+    #[arg(long = "role", value_name = "ROLE")]
+    pub(crate) roles: Vec<String>,
+    #[command(flatten)]
+    pub(crate) caller: Caller,
     #[command(flatten)]
     pub(crate) server: Server,
 }

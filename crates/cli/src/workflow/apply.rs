@@ -7,7 +7,10 @@ use waymark_proto::v1::{
     workflow_service_client::WorkflowServiceClient,
 };
 
-use super::source::{document_format, read};
+use super::{
+    changes,
+    source::{document_format, read},
+};
 use crate::{
     arguments::{Apply, ApplyMode, DocumentFormat},
     connection,
@@ -68,20 +71,17 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
         truncated,
     } = response;
     let mut text = String::new();
-    // Writing to a string cannot fail.
     for change in changes {
-        let _ = match change.kind() {
-            ChangeKind::Added => writeln!(text, "+ {}: {}", change.subject, change.after),
-            ChangeKind::Removed => writeln!(text, "- {}: {}", change.subject, change.before),
+        let (subject, before, after) = (&change.subject, &change.before, &change.after);
+        text.push_str(&match change.kind() {
+            ChangeKind::Added => changes::added(subject, after),
+            ChangeKind::Removed => changes::removed(subject, before),
             ChangeKind::Changed | ChangeKind::Unspecified => {
-                writeln!(
-                    text,
-                    "~ {}: {} -> {}",
-                    change.subject, change.before, change.after
-                )
+                changes::changed(subject, before, after)
             }
-        };
+        });
     }
+    // Writing to a string cannot fail.
     for finding in findings {
         let severity = match finding.severity() {
             LintSeverity::Error => "error",
@@ -110,8 +110,8 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
     let what = match (dry_run, replayed, changes.len()) {
         (_, true, _) => "was applied by an earlier call with this request id".to_owned(),
         (_, false, 0) => "is so already".to_owned(),
-        (true, false, count) => format!("would change in {count} parts"),
-        (false, false, count) => format!("changed in {count} parts"),
+        (true, false, count) => format!("would change in {}", changes::parts(count)),
+        (false, false, count) => format!("changed in {}", changes::parts(count)),
     };
     let _ = writeln!(text, "workflow {code} {what}, version {version}");
     if !dry_run && !etag.is_empty() {

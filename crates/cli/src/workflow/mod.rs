@@ -1,7 +1,9 @@
 //! `waymark workflow`: documents of workflows, with and without a server.
 
 mod apply;
+mod changes;
 mod diagram;
+mod settle;
 mod source;
 
 use std::{fmt::Write, process::ExitCode};
@@ -25,6 +27,7 @@ pub(crate) async fn run(command: Workflow) -> Result<ExitCode, Failure> {
         Workflow::Lint(lint) => lint_workflow(lint).await,
         Workflow::Diagram(diagram) => diagram::diagram(diagram).await,
         Workflow::Diff(diff) => diff_workflows(diff).await,
+        Workflow::Settle(settle) => settle::settle(settle).await,
     }
 }
 
@@ -119,9 +122,10 @@ fn compared(difference: &Difference) -> String {
         before,
         after,
     } = difference;
+    let subject = subject.to_string();
     match kind {
-        DifferenceKind::Added => format!("+ {subject}: {after}\n"),
-        DifferenceKind::Removed => format!("- {subject}: {before}\n"),
-        DifferenceKind::Changed => format!("~ {subject}: {before} -> {after}\n"),
+        DifferenceKind::Added => changes::added(&subject, after),
+        DifferenceKind::Removed => changes::removed(&subject, before),
+        DifferenceKind::Changed => changes::changed(&subject, before, after),
     }
 }
