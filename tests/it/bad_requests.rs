@@ -28,7 +28,7 @@ on_each_database!(
 const MIB: usize = 1024 * 1024;
 
 /// Every unary method.
-const METHODS: [&str; 35] = [
+const METHODS: [&str; 36] = [
     "WorkflowService/ApplyWorkflow",
     "WorkflowService/ExportWorkflow",
     "WorkflowService/GetWorkflow",
@@ -37,6 +37,7 @@ const METHODS: [&str; 35] = [
     "WorkflowService/ListWorkflowVersions",
     "WorkflowService/LintWorkflow",
     "WorkflowService/DiagramWorkflow",
+    "WorkflowService/SettleOrders",
     "StatusService/CreateStatus",
     "StatusService/GetStatus",
     "StatusService/ListStatuses",
@@ -67,13 +68,14 @@ const METHODS: [&str; 35] = [
 ];
 
 /// Those that an empty message asks something sensible of: the default workflow, or all there is.
-const NEEDS_NOTHING: [&str; 11] = [
+const NEEDS_NOTHING: [&str; 12] = [
     "WorkflowService/ExportWorkflow",
     "WorkflowService/GetWorkflow",
     "WorkflowService/ListWorkflows",
     "WorkflowService/ListWorkflowVersions",
     "WorkflowService/LintWorkflow",
     "WorkflowService/DiagramWorkflow",
+    "WorkflowService/SettleOrders",
     "StatusService/ListStatuses",
     "StateService/ListStates",
     "StateService/ListAssignments",

@@ -13,6 +13,7 @@ on_each_database!(
     again_after_kill_and_restart,
     an_id_belongs_to_its_payload,
     definitions_are_replayed,
+    ids_of_definitions_end_with_their_workflow,
     every_mutation_is_replayed,
     wrong_request_ids_are_refused,
     a_dry_run_with_a_used_id_answers_as_the_call,
@@ -325,6 +326,53 @@ async fn definitions_are_replayed(backend: Backend) {
         "the replay did not apply again"
     );
     assert_eq!(shop.definition().await.version, version + 2);
+}
+
+/// A test that sets up and tears down, or a pipeline with the id of its commit, is not told done what is not.
+async fn ids_of_definitions_end_with_their_workflow(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = Shop::new((*world).clone(), &world::fresh_code());
+    let apply = v1::ApplyWorkflowRequest {
+        request_id: "R1".into(),
+        ..shop.document(bench::DOCUMENT, v1::WorkflowFormat::Yaml)
+    };
+    let create = v1::CreateStatusRequest {
+        workflow: shop.workflow(),
+        status: Some(v1::OrderStatus {
+            code: "zz".into(),
+            label: "Last".into(),
+            ..Default::default()
+        }),
+        request_id: "R2".into(),
+        ..Default::default()
+    };
+    let delete = v1::DeleteWorkflowRequest {
+        workflow: shop.workflow(),
+        request_id: "R3".into(),
+        ..Default::default()
+    };
+    for _ in 0..2 {
+        for replayed in [false, true] {
+            let answer = shop.workflows().apply_workflow(apply.clone()).await;
+            assert_eq!(answer.unwrap().into_inner().replayed, replayed);
+            assert_eq!(shop.definition().await.version, 1);
+        }
+        for replayed in [false, true] {
+            let answer = shop.statuses().create_status(create.clone()).await;
+            assert_eq!(answer.unwrap().into_inner().replayed, replayed);
+            assert_eq!(shop.status("zz").await.unwrap().label, "Last");
+        }
+        // The deletion itself is answered again while the workflow is away.
+        for replayed in [false, true] {
+            let answer = shop.workflows().delete_workflow(delete.clone()).await;
+            assert_eq!(answer.unwrap().into_inner().replayed, replayed);
+            refused(
+                shop.status("zz").await,
+                Code::NotFound,
+                "WORKFLOW_NOT_FOUND",
+            );
+        }
+    }
 }
 
 async fn every_mutation_is_replayed(backend: Backend) {

@@ -7,7 +7,7 @@ use waymark_tests::{Backend, Server, recipes, script};
 on_each_database!(every_recipe_does_what_it_says);
 
 /// What the page has to tell about, by words of its headings.
-const TOLD: [&str; 11] = [
+const TOLD: [&str; 12] = [
     "bundles",
     "exchange",
     "after a cancellation",
@@ -18,6 +18,7 @@ const TOLD: [&str; 11] = [
     "checkpoints",
     "paid order",
     "re-opening",
+    "rule has changed",
     "config.xml",
 ];
 

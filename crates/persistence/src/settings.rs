@@ -118,6 +118,9 @@ pub struct Settings {
     /// How long deciding an atomic unit, which cannot be cut, may take; one that takes longer is
     /// refused.
     pub atomic_budget: Duration,
+    /// How long it is counted, for each kind, what a change of a workflow means for orders and
+    /// deliveries that are there.
+    pub counting_budget: Duration,
     /// How many bytes of orders, as they are stored, a transaction reads before it ends with what it
     /// has. An atomic unit whose orders take more is refused, and a rehearsal that has to keep more.
     pub orders_bytes_max: usize,
@@ -141,6 +144,7 @@ impl Settings {
             commit_patience: Duration::from_secs(5),
             batch_budget: Duration::from_millis(25),
             atomic_budget: Duration::from_millis(100),
+            counting_budget: Duration::from_millis(200),
             orders_bytes_max: 16 << 20,
             application_name: "waymark".to_owned(),
         }

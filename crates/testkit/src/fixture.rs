@@ -94,6 +94,7 @@ impl Fixture {
             // How long something takes on a busy machine decides nothing here.
             batch_budget: Duration::from_mins(1),
             atomic_budget: Duration::from_mins(1),
+            counting_budget: Duration::from_mins(1),
             ..Settings::new(DatabaseUrl::parse(url).unwrap())
         }
     }

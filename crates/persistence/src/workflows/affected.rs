@@ -2,7 +2,7 @@
 //! all locks, with the connections for long reads, and for a bounded time. What was not counted is
 //! not told, or as the least that there is.
 
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, sync::Arc};
 
 use tokio::time::{Instant, timeout_at};
 use waymark_domain::{
@@ -20,9 +20,8 @@ use crate::{
     commit::retry::Chain, compute::on_a_thread,
 };
 
-/// How many orders or deliveries of a kind are looked at, and for how long.
+/// How many orders or deliveries of a kind are looked at.
 const LOOKED_AT_MAX: usize = 1_000;
-const TIME_MAX: Duration = Duration::from_millis(200);
 
 /// How many of them are read at once.
 const ORDERS_AT_ONCE: usize = 100;
@@ -72,12 +71,17 @@ impl Store {
         findings
     }
 
+    /// Until when a kind is counted that is begun now.
+    fn counting_deadline(&self) -> Instant {
+        Instant::now() + self.settings().counting_budget
+    }
+
     async fn count_in_terminal(
         &self,
         workflow: &WorkflowCode,
         affected: &Affected,
     ) -> Vec<Finding> {
-        let deadline = Instant::now() + TIME_MAX;
+        let deadline = self.counting_deadline();
         let limit = u64::try_from(LOOKED_AT_MAX).unwrap_or(u64::MAX);
         let (mut findings, mut counted) = (Vec::new(), 0);
         for (state, places) in &affected.terminal {
@@ -102,6 +106,7 @@ impl Store {
                 count.order_ids.extend(usage.order_ids);
             }
             if count.count > 0 {
+                count.order_ids.sort_unstable();
                 findings.push(count.in_terminal(state));
             }
         }
@@ -118,7 +123,7 @@ impl Store {
         if affected.sources.is_empty() {
             return moves;
         }
-        let deadline = Instant::now() + TIME_MAX;
+        let deadline = self.counting_deadline();
         let workflow = &published.record.workflow.code;
         let places = affected.sources.iter().take(PLACES_MAX);
         let places = places.map(|place| (workflow.clone(), place.clone()));
@@ -155,6 +160,7 @@ impl Store {
             after = next;
         }
         for count in moves.values_mut() {
+            count.order_ids.sort_unstable();
             count.may_be_more = may_be_more;
         }
         moves
@@ -169,7 +175,7 @@ impl Store {
         if affected.actions.is_empty() {
             return waiting;
         }
-        let deadline = Instant::now() + TIME_MAX;
+        let deadline = self.counting_deadline();
         let actions = affected.actions.keys().take(ACTIONS_MAX);
         let query = DeliveryQuery {
             workflows: vec![workflow.clone()],

@@ -21,6 +21,7 @@ pub mod leases;
 pub mod ledger;
 pub mod listing;
 pub mod lost;
+pub mod reaching;
 pub mod retention;
 pub mod sharing;
 pub mod timers;
@@ -224,6 +225,15 @@ macro_rules! conformance_suite {
                 who_decides_by_hand_forgets_what_was_counted,
                 a_timer_during_which_a_process_ended_is_counted,
             ],
+            reaching: [
+                a_state_with_orders_does_not_become_held,
+                a_state_becomes_held_while_orders_move_into_it,
+                request_ids_end_with_their_workflow,
+                orders_in_what_becomes_terminal_are_counted,
+                orders_that_would_move_are_counted,
+                deliveries_that_wait_are_counted,
+                a_page_of_orders_is_kept_in_two_stages,
+            ],
             retention: [
                 old_deliveries_are_removed,
                 a_list_goes_on_while_deliveries_are_removed,
@@ -311,7 +321,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 24] = [
+pub const SOURCES: [&str; 25] = [
     include_str!("batches.rs"),
     include_str!("clocks.rs"),
     include_str!("commits.rs"),
@@ -329,6 +339,7 @@ pub const SOURCES: [&str; 24] = [
     include_str!("ledger.rs"),
     include_str!("listing.rs"),
     include_str!("lost.rs"),
+    include_str!("reaching.rs"),
     include_str!("retention.rs"),
     include_str!("sharing.rs"),
     include_str!("timers.rs"),
