@@ -157,7 +157,7 @@ fn terminal(before: &Workflow, after: &Workflow) -> BTreeMap<StateCode, Vec<Stan
 }
 
 fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
-    let now: BTreeMap<(Occasion, &ActionCode), &Action> = after
+    let present: BTreeMap<(Occasion, &ActionCode), &Action> = after
         .actions()
         .map(|(occasion, action)| ((occasion, &action.code), action))
         .collect();
@@ -166,7 +166,7 @@ fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
             return None;
         };
         let key = (occasion, &old.code);
-        let new = now.get(&key).copied();
+        let new = present.get(&key).copied();
         let fate = match new.map(|new| (&new.work, new.active)) {
             None => Fate::Gone,
             Some((Work::Send(is, _), active)) if is.kind() == was.kind() => {

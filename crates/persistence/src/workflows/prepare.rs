@@ -106,17 +106,17 @@ where
     let record = after.as_ref().map(|published| &published.record);
     let kept = differences(before, record, diff_shortened);
     let page = Page::new(change, (before, record), &kept, now)?;
-    let (old, new) = (
+    let (from, to) = (
         before.map(|before| &before.workflow),
         record.map(|record| &record.workflow),
     );
-    let affected = match (old, new) {
-        (Some(old), Some(new)) if change.counting == Counting::Affected => {
-            Affected::between(old, new)
+    let affected = match (from, to) {
+        (Some(from), Some(to)) if change.counting == Counting::Affected => {
+            Affected::between(from, to)
         }
         (Some(_) | None, Some(_) | None) => Affected::default(),
     };
-    let timers = Timers::between(old, new);
+    let timers = Timers::between(from, to);
     Ok(Ok(Drafted {
         edition: snapshot.edition,
         changes: differences(before, record, diff),
