@@ -171,13 +171,13 @@ impl Page {
         if self.app.stopping().is_cancelled() {
             return Err(SubmitError::ShuttingDown.into());
         }
-        let is_new = begun.is_none();
+        let mut is_new = begun.is_none();
         let (mut plan, mut kept) = self.plan(begun).await?;
         if let Some(settling) = &self.settling {
             match self.app.store().begin_settling(settling, &kept).await? {
                 Settling::Ended(answer) => return replayed(&answer),
                 Settling::Begun(other) if other != kept => {
-                    plan = read_plan(&other)?;
+                    (plan, is_new) = (read_plan(&other)?, false);
                     kept = other;
                 }
                 Settling::Begun(_) => {}
