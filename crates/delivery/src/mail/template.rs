@@ -3,6 +3,7 @@
 //! docs/mails.md tells merchants about it.
 
 use std::{
+    collections::BTreeSet,
     error::Error,
     fs::{self, File},
     io::{self, Read},
@@ -27,6 +28,8 @@ const SUBJECT_CHARS_MAX: usize = 255;
 const PART_BYTES_MAX: usize = Language::Mail.bytes_max();
 /// How large the files of one mail are together, at most.
 const FILES_BYTES_MAX: usize = 4 * PART_BYTES_MAX;
+/// How many files are looked at to find out which templates there are.
+const LISTED_MAX: usize = 10_000;
 /// How many tokens the files of one mail have together, at most: each costs memory.
 const FILES_TOKENS_MAX: usize = 20_000;
 
@@ -124,6 +127,36 @@ impl Templates {
                 is_gone: Arc::default(),
             }),
         }
+    }
+
+    /// The names of all templates that have a subject and a body, be it for one store view alone;
+    /// none where that cannot be found out, or the directory has too many files. Reads the
+    /// directory, so it belongs on a blocking thread.
+    pub fn names(&self) -> Option<BTreeSet<String>> {
+        let mut files: Vec<String> = EMBEDDED
+            .iter()
+            .map(|(file, _)| (*file).to_owned())
+            .collect();
+        if let Some(directory) = &self.directory {
+            let mut left = LISTED_MAX;
+            for entry in entries(directory, &mut left)? {
+                if entry.path().is_dir() {
+                    let of_store_view = entries(&entry.path(), &mut left)?;
+                    files.extend(of_store_view.iter().filter_map(file_name));
+                } else {
+                    files.extend(file_name(&entry));
+                }
+            }
+        }
+        let with = |endings: &[&str]| -> BTreeSet<String> {
+            let names = files.iter().filter_map(|file| {
+                let mut names = endings.iter().filter_map(|end| file.strip_suffix(end));
+                names.find(|name| checked_name(name).is_ok())
+            });
+            names.map(str::to_owned).collect()
+        };
+        let (subjects, bodies) = (with(&[SUBJECT]), with(&[TEXT, HTML]));
+        Some(subjects.intersection(&bodies).cloned().collect())
     }
 
     /// Renders the parts of `name` for `store_view` (empty = none). Reads files and
@@ -368,6 +401,23 @@ impl Loaded {
         }
         Ok(())
     }
+}
+
+/// What is in a directory, where it can be read and as far as so many are left to be looked at. One
+/// that is not there has nothing.
+fn entries(directory: &Path, left: &mut usize) -> Option<Vec<fs::DirEntry>> {
+    let found = match fs::read_dir(directory) {
+        Ok(found) => found,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Some(Vec::new()),
+        Err(_) => return None,
+    };
+    let found: Vec<_> = found.take(*left + 1).collect::<Result<_, _>>().ok()?;
+    *left = left.checked_sub(found.len())?;
+    Some(found)
+}
+
+fn file_name(entry: &fs::DirEntry) -> Option<String> {
+    entry.file_name().into_string().ok()
 }
 
 fn read(path: &Path, shown: &str) -> Result<Option<String>, TemplateError> {

@@ -68,6 +68,41 @@ fn a_directory_that_goes_away_is_told_once_and_again_when_it_is_back() {
 }
 
 #[test]
+fn the_names_of_templates_are_known() {
+    let names = |templates: &Templates| Vec::from_iter(templates.names().unwrap());
+    let built_in = names(&Templates::embedded());
+    assert_eq!(
+        built_in,
+        [
+            "new_order",
+            "new_order_guest",
+            "order_update",
+            "order_update_guest"
+        ]
+    );
+    let shop = Shop::with(&[
+        ("a.subject.txt", "a"),
+        ("a.html", "a"),
+        ("de/b.subject.txt", "b"),
+        ("fr/b.txt", "b"),
+        ("no_subject.txt", "c"),
+        ("no_body.subject.txt", "d"),
+        ("README.md", "e"),
+        ("Bad.txt", "f"),
+        ("Bad.subject.txt", "f"),
+    ]);
+    let own = names(&Templates::in_directory(shop.0.path()));
+    assert_eq!(
+        own,
+        [vec!["a".to_owned(), "b".to_owned()], built_in.clone()].concat()
+    );
+    let gone = shop.0.path().join("gone");
+    assert_eq!(names(&Templates::in_directory(gone)), built_in);
+    let file = shop.0.path().join("a.html");
+    assert_eq!(Templates::in_directory(file).names(), None);
+}
+
+#[test]
 fn what_the_shop_lacks_is_built_in() {
     let own = "Order {{ order.id }} {% include \"new_order.subject.txt\" %}";
     let shop = Shop::with(&[("new_order.subject.txt", "own\n"), ("mine.txt", own)]);

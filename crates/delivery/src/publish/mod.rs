@@ -22,6 +22,7 @@ use tokio::{
 
 pub use login::InvalidCredentials;
 pub use settings::{Access, Servers, SettingsError};
+pub use subject::{InvalidSubject, check as check_subject};
 
 use self::{
     acks::{Answer, Refusal},

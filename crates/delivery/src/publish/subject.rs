@@ -4,20 +4,27 @@ const BYTES_MAX: usize = 255;
 
 /// Why an event cannot go to a subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub(super) enum InvalidSubject {
+pub enum InvalidSubject {
+    /// It is empty or too long.
     #[error("a subject of NATS has 1 to {BYTES_MAX} characters")]
     Length,
+    /// It has a character that subjects of events do not have.
     #[error("a subject of NATS for an event has visible ASCII characters, but no * and >")]
     Character,
+    /// It has nothing before, between or behind its dots.
     #[error("a subject of NATS has something before, between and behind its dots")]
     EmptyToken,
+    /// It belongs to NATS itself.
     #[error("subjects that begin with $ or _INBOX belong to NATS itself")]
     Reserved,
 }
 
 /// Says whether an event may go to `subject`. One that begins with `$` would be a
 /// command to the server, so it must not come from a workflow.
-pub(super) fn check(subject: &str) -> Result<(), InvalidSubject> {
+///
+/// # Errors
+/// Returns [`InvalidSubject`] for one to which no event may go.
+pub fn check(subject: &str) -> Result<(), InvalidSubject> {
     if subject.is_empty() || subject.len() > BYTES_MAX {
         return Err(InvalidSubject::Length);
     }

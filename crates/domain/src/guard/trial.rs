@@ -192,6 +192,7 @@ impl Asked<'_> {
             metadata: &trial.metadata,
             now: Timestamp::default(),
             entry: None,
+            recorded: None,
         };
         let steps = self.ready.cost(&facts).saturating_add(ASKING_STEPS);
         if trial.budget.spend(steps).is_err() {

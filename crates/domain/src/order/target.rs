@@ -24,27 +24,31 @@ use crate::{
 
 /// The transitions that start where an order stands, by where they lead explicitly.
 #[derive(Default)]
-struct Explicit<'a>(BTreeMap<(&'a StateCode, &'a StatusCode), Vec<&'a Transition>>);
+struct Explicit<'a>(BTreeMap<&'a StateCode, BTreeMap<&'a StatusCode, Vec<&'a Transition>>>);
 
 impl<'a> Explicit<'a> {
     /// Those that are asked about.
     fn from_here(draft: &Draft<'a>, is_asked: impl Fn(&StateCode, &StatusCode) -> bool) -> Self {
         let graph = draft.graph;
-        let mut found: BTreeMap<_, Vec<_>> = BTreeMap::new();
+        let mut found: BTreeMap<_, BTreeMap<_, Vec<_>>> = BTreeMap::new();
         for transition in &graph.workflow().transitions {
             let state = &transition.to_state;
             let Some(status) = graph.leads_to(transition) else {
                 continue;
             };
             if is_asked(state, status) && leaves(transition, &draft.order.standing) {
-                found.entry((state, status)).or_default().push(transition);
+                let to_state = found.entry(state).or_default();
+                to_state.entry(status).or_default().push(transition);
             }
         }
         Self(found)
     }
 
     fn to(&self, state: &StateCode, status: &StatusCode) -> &[&'a Transition] {
-        self.0.get(&(state, status)).map_or(&[], Vec::as_slice)
+        let to_state = self.0.get(state);
+        to_state
+            .and_then(|to_state| to_state.get(status))
+            .map_or(&[], Vec::as_slice)
     }
 
     /// Those that a call takes.

@@ -116,6 +116,11 @@ impl Carrier {
         })
     }
 
+    /// What mails are made of; none where there is no mail server.
+    pub(crate) fn templates(&self) -> Option<&Templates> {
+        self.mailer.as_ref().map(Mailer::templates)
+    }
+
     /// Why deliveries of a lane cannot be carried at all; none where they can.
     pub(crate) fn problem(&self, lane: &str) -> Option<&'static str> {
         match lane {

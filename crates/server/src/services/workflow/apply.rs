@@ -9,6 +9,7 @@ use waymark_proto::{
 };
 
 use super::super::{definition, fit};
+use super::known::Known;
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
 /// Applies a document, in one transaction.
@@ -31,6 +32,7 @@ pub(super) async fn apply(
     let code = workflow.or_else(|| document.workflow().cloned());
     let code = code.unwrap_or_else(|| app.default_workflow().clone());
     let (target, etag) = (code.clone(), edit.etag.clone());
+    let known = Known::read(app).await?;
     let change = move |record: Option<&Record>, _| {
         if record.is_none() && etag.is_some() {
             return Err(Error::from(Refusal::WorkflowNotFound {
@@ -39,7 +41,9 @@ pub(super) async fn apply(
         }
         definition::check_etag(etag.as_ref(), record.map(|record| &record.stamp))?;
         let before = record.map(|record| &record.workflow);
-        let (workflow, findings) = document::judge(before, &document, mode, Some(&target))?;
+        let (workflow, mut findings) = document::judge(before, &document, mode, Some(&target))?;
+        findings.extend(known.findings(&workflow));
+        findings.sort();
         Ok((Some(workflow), findings))
     };
     let code = (code, Counting::Affected);

@@ -16,15 +16,25 @@ use waymark_proto::{
 };
 
 use super::super::definition;
+use super::known::Known;
 use crate::{App, Error};
 
 /// Says what is to be said, gravest first.
 pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Arc<[Finding]>, Error> {
     let unknown_states = call.unknown_states;
+    let known = Known::read(app).await?;
     match call.subject {
         LintSubject::Stored(code) => {
             let published = definition::find(app, &code).await?;
-            stored(app, published).await
+            let findings = stored(app, Arc::clone(&published)).await?;
+            let joined = move || {
+                // What the server has may change without the workflow.
+                let mut all = findings.to_vec();
+                all.extend(known.findings(&published.record.workflow));
+                all.sort();
+                Arc::<[Finding]>::from(all)
+            };
+            app.compute(joined).await
         }
         LintSubject::Document(_, Format::MagentoConfigXml) => {
             let problem = "must be given for a Magento config.xml, which only adds to a workflow";
@@ -32,14 +42,15 @@ pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Arc<[Finding]>
         }
         LintSubject::Document(text, format) => {
             let code = app.default_workflow().clone();
-            let draft = app.compute(move || draft(None, &code, text, format, unknown_states));
+            let draft =
+                app.compute(move || draft(None, &code, text, format, unknown_states, &known));
             draft.await?
         }
         LintSubject::Applied(code, text, format) => {
             let published = definition::find(app, &code).await?;
             let draft = app.compute(move || {
                 let base = &published.record.workflow;
-                draft(Some(base), &code, text, format, unknown_states)
+                draft(Some(base), &code, text, format, unknown_states, &known)
             });
             draft.await?
         }
@@ -71,6 +82,7 @@ fn draft(
     text: String,
     format: Format,
     unknown_states: UnknownStates,
+    known: &Known,
 ) -> Result<Arc<[Finding]>, Error> {
     let document = document::parse(&text, format)?.with_unknown_states(unknown_states);
     drop(text);
@@ -82,6 +94,7 @@ fn draft(
     let mut findings = document.findings().to_vec();
     drop(document);
     findings.extend(workflow::lint(&draft));
+    findings.extend(known.findings(&draft));
     findings.sort();
     Ok(findings.into())
 }

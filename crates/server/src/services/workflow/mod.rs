@@ -2,6 +2,7 @@
 
 mod apply;
 mod drawing;
+mod known;
 mod lint;
 mod settle;
 
