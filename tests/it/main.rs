@@ -65,6 +65,7 @@ mod importing;
 mod inside_state;
 mod labels;
 mod ledger;
+mod linting;
 mod listing;
 mod mails;
 mod odd_ids;
