@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use futures::future::join_all;
 use tonic::Code;
 use waymark_proto::v1::{self, EntryKind};
 use waymark_tests::{
@@ -293,18 +294,15 @@ async fn a_page_that_was_cut_off_is_gone_on_with(backend: Backend) {
     let mut server = Server::start(backend).await;
     let shop = world::apply(&server.clients(), "reach", DOCUMENT).await;
     let ids: Vec<String> = (0..ORDERS).map(|number| format!("o{number:04}")).collect();
-    for ids in ids.chunks(300) {
-        let step = |id: &String| v1::Step {
-            command: Some(v1::step::Command::CreateOrder(v1::CreateOrderRequest {
+    for ids in ids.chunks(100) {
+        let created = ids.iter().map(async |id| {
+            let request = v1::CreateOrderRequest {
                 order: Some(shop.draft(id, &[])),
                 ..Default::default()
-            })),
-        };
-        let request = v1::ExecuteStepsRequest {
-            steps: ids.iter().map(step).collect(),
-            ..Default::default()
-        };
-        shop.orders().execute_steps(request).await.unwrap();
+            };
+            shop.orders().create_order(request).await.unwrap();
+        });
+        join_all(created).await;
     }
     change(&shop, &with_guard("order.grand_total > 1000")).await;
     let request = v1::SettleOrdersRequest {

@@ -139,7 +139,7 @@ impl Templates {
             .collect();
         if let Some(directory) = &self.directory {
             let mut left = LISTED_MAX;
-            for entry in entries(directory, &mut left)? {
+            for entry in entries(&directory.path, &mut left)? {
                 if entry.path().is_dir() {
                     let of_store_view = entries(&entry.path(), &mut left)?;
                     files.extend(of_store_view.iter().filter_map(file_name));

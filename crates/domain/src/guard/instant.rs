@@ -218,7 +218,8 @@ mod tests {
             ("true ? 1 : 'a'", "must answer a timestamp"),
             ("order.nothing", "knows no field order.nothing"),
             ("order.((", "is not a CEL expression"),
-            ("other", "knows no variable other; there is order alone"),
+            ("other", "knows no variable other; did you mean order?"),
+            ("zzz", "knows no variable zzz; there is order alone"),
         ] {
             let problem = compile(text).expect_err(text).to_string();
             assert!(problem.contains(said), "{text}: {problem}");

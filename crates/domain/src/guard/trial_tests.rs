@@ -145,7 +145,7 @@ fn places_may_be_unknown() {
 fn trying_ends() {
     let workflow = sample::workflow();
     let trial = Trial::new(&workflow).unwrap();
-    let dear = vec!["l.quantity_shipped <= l.quantity_ordered"; 8].join(" && ");
+    let dear = ["l.quantity_shipped <= l.quantity_ordered"; 8].join(" && ");
     let guard = Expression::new(&format!("order.lines.all(l, {dear})")).unwrap();
     let guard = Guard::compile(&guard).unwrap();
     let tried = (0..10_000).take_while(|_| trial.outcomes(&guard, &[]).is_some());

@@ -30,7 +30,7 @@ fn done(stage: &mut Stage, command: &Command) -> Vec<Entry> {
 }
 
 /// Partly shipped, partly invoiced, partly refunded, inside `processing`.
-const PARTS: &str = r#"
+const PARTS: &str = r"
 workflow: order
 label: Order
 initial_state: new
@@ -79,7 +79,7 @@ transitions:
     to_status: part_invoiced
     trigger: automatic
     guard: order.units_invoiced > 0.0 && order.units_open > 0.0
-"#;
+";
 
 #[test]
 fn parts_of_an_order_show_in_its_status() {

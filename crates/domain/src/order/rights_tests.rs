@@ -15,7 +15,7 @@ const FAILED: &str = "waymark.action_failed";
 
 /// `x` leads from `new` to `mid` and is the boss's; `{x}` says how it is set off, `{more}` what else
 /// there is.
-const DOCUMENT: &str = r#"
+const DOCUMENT: &str = r"
 workflow: order
 label: Order
 initial_state: new
@@ -33,7 +33,7 @@ transitions:
   x: {label: X, from_states: [new], to_state: mid, roles: [boss]{x}}
   look: {label: Look, from_statuses: [fresh], to_state: new, to_status: seen{on_look}}
   {more}
-"#;
+";
 
 /// The document with some of its places filled in, the others empty.
 fn document(filled: &[(&str, &str)]) -> String {

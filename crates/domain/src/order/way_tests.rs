@@ -124,6 +124,7 @@ fn where_no_transition_leads_a_comment_goes_as_before() {
     stage.call("boss", "say>approved").unwrap();
     assert_eq!(stage.told("", "say>plain"), plain);
     // `approve` does not start in every status of the state.
+    let mut stage = in_review(workflow(DOCUMENT));
     stage.call("", "say>checked").unwrap();
     assert_eq!(
         stage.told("", "say>approved"),

@@ -72,7 +72,11 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn problems_in_lane(&self, lane: &str) -> Result<Vec<String>, Error> {
-        let everywhere: Vec<_> = self.partition_count().all().map(Partition::number).collect();
+        let everywhere: Vec<_> = self
+            .partition_count()
+            .all()
+            .map(Partition::number)
+            .collect();
         let rows = deliveries::table
             .filter(deliveries::lane.eq(lane.to_owned()))
             .filter(deliveries::partition.eq_any(everywhere))

@@ -128,14 +128,14 @@ fn actors_of_time(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
 /// system may be asked.
 fn named_of_call(names: &Names) -> Vec<&'static str> {
     let paths = ["actor.roles", "actor.id", "actor.on_behalf_of", "request"];
-    let mut named: Vec<_> = paths.into_iter().filter(|path| names.has(path)).collect();
+    let mut spoken: Vec<_> = paths.into_iter().filter(|path| names.has(path)).collect();
     if names
         .compared_with("actor.kind")
         .any(|kind| kind != "system")
     {
-        named.push("actor.kind");
+        spoken.push("actor.kind");
     }
-    named
+    spoken
 }
 
 /// Guards that are asked when something happens, and not when an instant comes.

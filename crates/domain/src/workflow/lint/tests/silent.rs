@@ -278,7 +278,13 @@ fn told(rule: Rule, change: impl FnOnce(&mut Workflow)) -> bool {
 
 #[test]
 fn inside_a_state_automatic_steps_need_a_guard_and_name_their_place() {
-    let rows: &[(&[&str], &[&str], Option<&str>, &[Rule])] = &[
+    type Row = (
+        &'static [&'static str],
+        &'static [&'static str],
+        Option<&'static str>,
+        &'static [Rule],
+    );
+    let rows: &[Row] = &[
         (&["work"], &[], Some("order.fully_paid"), &[]),
         (&[], &["working"], Some("order.fully_paid"), &[]),
         (&["work"], &[], None, &[Rule::AutomaticInsideState]),
