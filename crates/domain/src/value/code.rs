@@ -6,9 +6,21 @@ use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::Invalid;
+use super::{Invalid, nearest::plain};
 
 const CODE_CHARACTERS_MAX: usize = 32;
+/// What a code is, in words.
+pub(crate) const CODE: &str = "a code: first a letter a-z, then a-z, 0-9 or _";
+
+/// A text in the spelling of codes; none where it is a code already, or would be none either.
+pub(crate) fn legal_code(text: &str) -> Option<String> {
+    if text.len() > 2 * CODE_CHARACTERS_MAX || check(text).is_ok() {
+        return None;
+    }
+    let is_plain = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_';
+    let spelled: String = plain(text).chars().filter(is_plain).collect();
+    check(&spelled).ok().map(|()| spelled)
+}
 
 fn check(text: &str) -> Result<(), Invalid> {
     let mut bytes = text.bytes();
@@ -17,9 +29,7 @@ fn check(text: &str) -> Result<(), Invalid> {
     };
     let tail_is_plain = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
     if !first.is_ascii_lowercase() || !tail_is_plain {
-        return Err(Invalid::Malformed {
-            expected: "a code: first a letter a-z, then a-z, 0-9 or _",
-        });
+        return Err(Invalid::Malformed { expected: CODE });
     }
     if text.len() > CODE_CHARACTERS_MAX {
         return Err(Invalid::TooLong {
@@ -148,5 +158,21 @@ mod tests {
         ] {
             assert!(StatusCode::new(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn what_is_no_code_may_be_one_in_another_spelling() {
+        for (text, expected) in [
+            ("on-hold", Some("on_hold")),
+            ("Pending Payment", Some("pending_payment")),
+            ("Paid!", Some("paid")),
+            ("paid", None),
+            ("1st", None),
+            ("", None),
+            ("äöü", None),
+        ] {
+            assert_eq!(legal_code(text).as_deref(), expected, "{text}");
+        }
+        assert_eq!(legal_code(&"A".repeat(33)), None);
     }
 }

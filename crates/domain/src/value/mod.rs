@@ -15,6 +15,7 @@ mod timestamp;
 
 pub(crate) use character::no_controls_in_lines;
 pub use character::{Fault, is_hidden, no_controls};
+pub(crate) use code::{CODE, legal_code};
 pub use code::{
     ActionCode, EndpointCode, OperationCode, StateCode, StatusCode, TemplateName, TransitionCode,
     WorkflowCode,

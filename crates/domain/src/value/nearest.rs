@@ -45,7 +45,7 @@ pub fn nearest<'c>(word: &str, candidates: impl IntoIterator<Item = &'c str>) ->
 }
 
 /// A word as codes and keys are written.
-fn plain(word: &str) -> String {
+pub(super) fn plain(word: &str) -> String {
     let letter = |c: char| match c {
         '-' | ' ' | '.' => '_',
         c => c.to_ascii_lowercase(),

@@ -1,6 +1,6 @@
 //! Free text with a limit: labels, names, comments, reasons, descriptions.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
@@ -126,6 +126,12 @@ impl Label {
             });
         }
         Ok(Self(Arc::from(text)))
+    }
+
+    /// A code as a label: a poor one, but never none.
+    pub(crate) fn of_code(code: &impl Borrow<str>) -> Self {
+        let text: &str = code.borrow();
+        Self(Arc::from(text))
     }
 
     /// The label as text.

@@ -190,11 +190,11 @@ pub enum Refusal {
         /// The broken rules, at least one.
         findings: Vec<Finding>,
     },
-    /// The document leaves out what a new part needs.
-    #[error("the document must give {path}")]
+    /// The document leaves out what new parts need.
+    #[error("the document must give {}", list(.paths))]
     FieldRequired {
-        /// Where it belongs, such as `statuses.packed.label`.
-        path: String,
+        /// Where it belongs, such as `statuses.packed.label`; all of it, at least one.
+        paths: Vec<String>,
     },
     /// A Magento configuration names states or statuses that the workflow does not have.
     #[error("{}", not_in_workflow(.states, .statuses))]

@@ -1,4 +1,4 @@
-//! The part of a workflow that a finding or a difference is about.
+//! The part of a workflow, or of its document, that a finding or a difference is about.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::ActionPath;
 use crate::value::{OperationCode, StateCode, StatusCode, TransitionCode};
 
-/// A part of a workflow; its text is a word and a code, such as `status pending_paypal`,
+/// A part of a workflow, or of its document; its text is a word and a code, such as `status pending_paypal`,
 /// `assignment new/pending` or `action transition.ship.tell_erp`.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -26,6 +26,8 @@ pub enum Subject {
     Transition(TransitionCode),
     /// An action, at whatever place.
     Action(ActionPath),
+    /// What stands at a path of the document itself, such as `states.new.label`; empty for all of it.
+    Document(String),
 }
 
 impl fmt::Display for Subject {
@@ -38,6 +40,8 @@ impl fmt::Display for Subject {
             Self::Assignment(state, status) => write!(f, "assignment {state}/{status}"),
             Self::Transition(code) => write!(f, "transition {code}"),
             Self::Action(path) => write!(f, "action {path}"),
+            Self::Document(path) if path.is_empty() => f.write_str("document"),
+            Self::Document(path) => f.write_str(path),
         }
     }
 }

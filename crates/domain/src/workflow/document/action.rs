@@ -1,13 +1,15 @@
 //! Actions in documents: their layout, what is asked of them, and the way there and back.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
-    DocumentError,
-    apply::{put_all, required, set, set_some},
-    export::{Place, codes, text},
+    apply::{Missing, put_all, set, set_codes, set_some},
+    export::{Place, codes, flag, text},
     keyed::{Codes, Keyed, Part},
     layout::{Actions, WorkflowPart, part},
+    remark::REMARKS_MAX,
 };
 use crate::{
     guard::Expression,
@@ -17,8 +19,8 @@ use crate::{
         TransitionCode,
     },
     workflow::{
-        Action, Channel, CopyMethod, Email, Identity, Notify, Policy, Publish, Refusal, Webhook,
-        Work, Writing,
+        Action, Channel, CopyMethod, Email, Identity, Notify, Policy, Publish, Webhook, Work,
+        Writing,
     },
 };
 
@@ -54,9 +56,13 @@ impl Part for TextPart {
 
 impl Part for ActionPart {
     fn heap_bytes(&self) -> usize {
-        let subject = self.publish.as_ref().map(|publish| &publish.subject);
-        let text = self.comment.as_ref().map(|comment| &comment.text);
+        let subject = self.publish.as_ref().and_then(|part| part.subject.as_ref());
+        let text = self.comment.as_ref().and_then(|part| part.text.as_ref());
         subject.into_iter().chain(text).map(Part::heap_bytes).sum()
+    }
+
+    fn stand_in() -> Option<Self> {
+        Some(Self::default())
     }
 }
 
@@ -67,11 +73,10 @@ impl TryFrom<String> for TextPart {
     }
 }
 
-/// A webhook.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct WebhookPart {
-    endpoint: EndpointCode,
+part! {
+    /// A webhook.
+    WebhookPart { endpoint: EndpointCode }
+    maps {}
 }
 
 part! {
@@ -87,90 +92,97 @@ part! {
     maps {}
 }
 
-/// An event.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct PublishPart {
-    subject: TextPart,
+part! {
+    /// An event.
+    PublishPart { subject: TextPart }
+    maps {}
 }
 
-/// A comment.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct CommentPart {
-    text: TextPart,
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    visible_to_customer: bool,
+part! {
+    /// A comment.
+    CommentPart {
+        text: TextPart,
+        visible_to_customer: bool,
+    }
+    maps {}
 }
 
 /// What can be done, for texts about actions that say nothing or too much.
 const WORKS: &str = "webhook, email, publish, comment, set_attributes or transition";
 
-/// Refuses actions that say two things, or how often to try what is not tried again.
-pub(super) fn check(part: &WorkflowPart) -> Result<(), DocumentError> {
-    check_all("on_create", &part.on_create)?;
-    check_all("on_comment", &part.on_comment)?;
+/// Names actions that say two things, or how often to try what is not tried again, each with what is wrong; the first
+/// hundred.
+pub(super) fn check(part: &WorkflowPart) -> Vec<(String, String)> {
+    let mut problems = Vec::new();
+    check_all("on_create", &part.on_create, &mut problems);
+    check_all("on_comment", &part.on_comment, &mut problems);
     for (code, operation) in part.operations.iter() {
-        check_all(&format!("operations.{code}.actions"), &operation.actions)?;
+        let place = format!("operations.{code}.actions");
+        check_all(&place, &operation.actions, &mut problems);
     }
     for (code, status) in part.statuses.iter() {
-        check_all(&format!("statuses.{code}.on_enter"), &status.on_enter)?;
+        let place = format!("statuses.{code}.on_enter");
+        check_all(&place, &status.on_enter, &mut problems);
     }
     for (code, state) in part.states.iter() {
-        check_all(&format!("states.{code}.on_enter"), &state.on_enter)?;
-        check_all(&format!("states.{code}.on_leave"), &state.on_leave)?;
+        let place = |which: &str| format!("states.{code}.{which}");
+        check_all(&place("on_enter"), &state.on_enter, &mut problems);
+        check_all(&place("on_leave"), &state.on_leave, &mut problems);
     }
     for (code, transition) in part.transitions.iter() {
-        check_all(&format!("transitions.{code}.actions"), &transition.actions)?;
+        let place = format!("transitions.{code}.actions");
+        check_all(&place, &transition.actions, &mut problems);
     }
-    Ok(())
+    problems
 }
 
-fn check_all(place: &str, actions: &Actions) -> Result<(), DocumentError> {
-    for (code, part) in actions.iter() {
-        let sent = [
-            part.webhook.is_some(),
-            part.email.is_some(),
-            part.publish.is_some(),
-        ];
-        let written = [
-            part.comment.is_some(),
-            !part.set_attributes.is_empty(),
-            part.transition.is_some(),
-        ];
-        let said = |works: [bool; 3]| works.into_iter().filter(|said| *said).count();
-        let has_policy =
-            part.attempts.is_some() || part.backoff.is_some() || part.timeout.is_some();
-        let policy = Policy {
-            attempts: part.attempts.unwrap_or(1),
-            backoff: part.backoff.unwrap_or(Policy::TIMEOUT_MAX),
-            timeout: part.timeout.unwrap_or(Policy::TIMEOUT_MAX),
-        };
-        let problem = if said(sent) + said(written) > 1 {
-            Some(
-                "must say one thing only: webhook, email, publish, comment, set_attributes or transition",
-            )
-        } else if said(written) == 1 && has_policy {
-            Some("is written with the step, so attempts, backoff and timeout mean nothing to it")
-        } else {
-            policy.problem()
-        };
-        if let Some(problem) = problem {
-            let path = format!("{place}.{code}");
-            return Err(DocumentError::Action { path, problem });
-        }
+fn check_all(place: &str, actions: &Actions, problems: &mut Vec<(String, String)>) {
+    let wrong = actions
+        .iter()
+        .filter_map(|(code, part)| Some((format!("{place}.{code}"), problem(part)?)));
+    problems.extend(wrong.take(REMARKS_MAX.saturating_sub(problems.len())));
+}
+
+fn problem(part: &ActionPart) -> Option<String> {
+    let sent = [
+        part.webhook.is_some(),
+        part.email.is_some(),
+        part.publish.is_some(),
+    ];
+    let written = [
+        part.comment.is_some(),
+        !part.set_attributes.is_empty(),
+        part.transition.is_some(),
+    ];
+    let said = |works: [bool; 3]| works.into_iter().filter(|said| *said).count();
+    let has_policy = part.attempts.is_some() || part.backoff.is_some() || part.timeout.is_some();
+    let policy = Policy {
+        attempts: part.attempts.unwrap_or(1),
+        backoff: part.backoff.unwrap_or(Policy::TIMEOUT_MAX),
+        timeout: part.timeout.unwrap_or(Policy::TIMEOUT_MAX),
+    };
+    if said(sent) + said(written) > 1 {
+        Some(format!("must say one thing only: {WORKS}"))
+    } else if said(written) == 1 && has_policy {
+        let problem =
+            "is written with the step, so attempts, backoff and timeout mean nothing to it";
+        Some(problem.to_owned())
+    } else {
+        policy.problem().map(str::to_owned)
     }
-    Ok(())
 }
 
 /// Changes the actions of a place that exist and appends the others.
-pub(super) fn put(actions: &mut Vec<Action>, parts: &Actions, place: &str) -> Result<(), Refusal> {
+pub(super) fn put(actions: &mut Vec<Action>, parts: &Actions, place: &str, missing: &mut Missing) {
     put_all(
         actions,
         parts,
         |action| (&action.code, action.position),
-        |code, part, old, position| action(code, part, old, position, place),
-    )
+        |code, part, old, position| {
+            let at = format!("{place}.{code}");
+            action(code, part, old, position, &at, missing)
+        },
+    );
 }
 
 fn action(
@@ -178,29 +190,24 @@ fn action(
     part: &ActionPart,
     old: Option<&Action>,
     position: i32,
-    place: &str,
-) -> Result<Action, Refusal> {
-    let given = work(part, place, code)?;
+    at: &str,
+    missing: &mut Missing,
+) -> Option<Action> {
+    let given = work(part, old.map(|old| &old.work), at, missing);
     let mut action = match old {
-        Some(old) => old.clone(),
+        Some(old) => Action {
+            work: given.unwrap_or_else(|| old.work.clone()),
+            ..old.clone()
+        },
         None => Action {
             code: code.clone(),
             description: Description::default(),
-            work: given
-                .clone()
-                .ok_or_else(|| required(format!("{place}.{code}.{WORKS}")))?,
+            work: given?,
             condition: None,
             position,
             active: true,
         },
     };
-    if let Some(mut work) = given {
-        // A part that is merged keeps the policy that it does not speak of.
-        if let (Work::Send(_, policy), Work::Send(_, kept)) = (&mut work, &action.work) {
-            *policy = *kept;
-        }
-        action.work = work;
-    }
     if let Work::Send(_, policy) = &mut action.work {
         set(&mut policy.attempts, part.attempts.as_ref());
         set(&mut policy.backoff, part.backoff.as_ref());
@@ -210,52 +217,125 @@ fn action(
     set_some(&mut action.condition, part.condition.as_ref());
     set(&mut action.position, part.position.as_ref());
     set(&mut action.active, part.active.as_ref());
-    Ok(action)
+    Some(action)
 }
 
-/// What is to be done, where the part says it.
-fn work(part: &ActionPart, place: &str, code: &ActionCode) -> Result<Option<Work>, Refusal> {
-    let send = |channel| Ok(Some(Work::Send(channel, Policy::default())));
-    let write = |writing| Ok(Some(Work::Write(writing)));
-    if let Some(webhook) = &part.webhook {
-        return send(Channel::Webhook(Webhook {
-            endpoint: webhook.endpoint.clone(),
-        }));
+/// What is to be done, where the part says it, on top of what was to be done: of the same kind of work, what the part
+/// does not name is kept, and of whatever is sent, how often it is tried.
+fn work(part: &ActionPart, old: Option<&Work>, at: &str, missing: &mut Missing) -> Option<Work> {
+    let (sent, policy) = match old {
+        Some(Work::Send(channel, policy)) => (Some(channel), *policy),
+        Some(Work::Write(_)) | None => (None, Policy::default()),
+    };
+    let written = match old {
+        Some(Work::Write(writing)) => Some(writing),
+        Some(Work::Send(..)) | None => None,
+    };
+    let send = |channel: Option<Channel>| channel.map(|channel| Work::Send(channel, policy));
+    if let Some(part) = &part.webhook {
+        return send(webhook(part, sent, at, missing));
     }
-    if let Some(email) = &part.email {
-        let template = email.template.clone();
-        return send(Channel::Email(Email {
-            template: template.ok_or_else(|| required(format!("{place}.{code}.email.template")))?,
-            guest_template: email.guest_template.clone(),
-            identity: email.identity.unwrap_or(Identity::Sales),
-            customer: email.customer.unwrap_or(Notify::OnRequest),
-            copy_to: email
-                .copy_to
-                .as_ref()
-                .map_or_else(Vec::new, |to| to.0.clone()),
-            copy_method: email.copy_method.unwrap_or(CopyMethod::Bcc),
-        }));
+    if let Some(part) = &part.email {
+        return send(email(part, sent, at, missing));
     }
-    if let Some(publish) = &part.publish {
-        return send(Channel::Publish(Publish {
-            subject: publish.subject.0.clone(),
-        }));
+    if let Some(part) = &part.publish {
+        return send(publish(part, sent, at, missing));
     }
-    if let Some(comment) = &part.comment {
-        return write(Writing::Comment {
-            text: comment.text.0.clone(),
-            visible_to_customer: comment.visible_to_customer,
-        });
+    if let Some(part) = &part.comment {
+        return comment(part, written, at, missing).map(Work::Write);
     }
     if let Some(transition) = &part.transition {
-        return write(Writing::Transition(transition.clone()));
+        return Some(Work::Write(Writing::Transition(transition.clone())));
     }
     if !part.set_attributes.is_empty() {
-        let attributes = part.set_attributes.iter();
-        let attributes = attributes.map(|(key, text)| (key.clone(), text.0.clone()));
-        return write(Writing::SetAttributes(attributes.collect()));
+        let mut attributes = match written {
+            Some(Writing::SetAttributes(attributes)) => attributes.clone(),
+            Some(Writing::Comment { .. } | Writing::Transition(_)) | None => BTreeMap::new(),
+        };
+        let given = part.set_attributes.iter();
+        attributes.extend(given.map(|(key, text)| (key.clone(), text.0.clone())));
+        return Some(Work::Write(Writing::SetAttributes(attributes)));
     }
-    Ok(None)
+    if old.is_none() {
+        missing.note(format!("{at}.{WORKS}"));
+    }
+    None
+}
+
+fn webhook(
+    part: &WebhookPart,
+    old: Option<&Channel>,
+    at: &str,
+    missing: &mut Missing,
+) -> Option<Channel> {
+    let kept = match old {
+        Some(Channel::Webhook(Webhook { endpoint })) => Some(endpoint.clone()),
+        Some(Channel::Email(_) | Channel::Publish(_)) | None => None,
+    };
+    let endpoint = part.endpoint.clone().or(kept);
+    let endpoint = missing.unless(endpoint, || format!("{at}.webhook.endpoint"))?;
+    Some(Channel::Webhook(Webhook { endpoint }))
+}
+
+fn email(
+    part: &EmailPart,
+    old: Option<&Channel>,
+    at: &str,
+    missing: &mut Missing,
+) -> Option<Channel> {
+    let mut email = match old {
+        Some(Channel::Email(email)) => email.clone(),
+        Some(Channel::Webhook(_) | Channel::Publish(_)) | None => Email {
+            identity: Identity::Sales,
+            template: missing.unless(part.template.clone(), || format!("{at}.email.template"))?,
+            guest_template: None,
+            customer: Notify::OnRequest,
+            copy_to: Vec::new(),
+            copy_method: CopyMethod::Bcc,
+        },
+    };
+    set(&mut email.template, part.template.as_ref());
+    set_some(&mut email.guest_template, part.guest_template.as_ref());
+    set(&mut email.identity, part.identity.as_ref());
+    set(&mut email.customer, part.customer.as_ref());
+    set_codes(&mut email.copy_to, part.copy_to.as_ref());
+    set(&mut email.copy_method, part.copy_method.as_ref());
+    Some(Channel::Email(email))
+}
+
+fn publish(
+    part: &PublishPart,
+    old: Option<&Channel>,
+    at: &str,
+    missing: &mut Missing,
+) -> Option<Channel> {
+    let kept = match old {
+        Some(Channel::Publish(Publish { subject })) => Some(subject.clone()),
+        Some(Channel::Webhook(_) | Channel::Email(_)) | None => None,
+    };
+    let subject = part.subject.as_ref().map(|text| text.0.clone()).or(kept);
+    let subject = missing.unless(subject, || format!("{at}.publish.subject"))?;
+    Some(Channel::Publish(Publish { subject }))
+}
+
+fn comment(
+    part: &CommentPart,
+    old: Option<&Writing>,
+    at: &str,
+    missing: &mut Missing,
+) -> Option<Writing> {
+    let (kept, was_visible) = match old {
+        Some(Writing::Comment {
+            text,
+            visible_to_customer,
+        }) => (Some(text.clone()), *visible_to_customer),
+        Some(Writing::SetAttributes(_) | Writing::Transition(_)) | None => (None, false),
+    };
+    let text = part.text.as_ref().map(|text| text.0.clone()).or(kept);
+    Some(Writing::Comment {
+        text: missing.unless(text, || format!("{at}.comment.text"))?,
+        visible_to_customer: part.visible_to_customer.unwrap_or(was_visible),
+    })
 }
 
 /// The actions of a place as documents have them.
@@ -299,13 +379,13 @@ fn action_part(action: &Action) -> ActionPart {
             match channel {
                 Channel::Webhook(Webhook { endpoint }) => {
                     part.webhook = Some(WebhookPart {
-                        endpoint: endpoint.clone(),
+                        endpoint: Some(endpoint.clone()),
                     });
                 }
                 Channel::Email(email) => part.email = Some(email_part(email)),
                 Channel::Publish(Publish { subject }) => {
                     part.publish = Some(PublishPart {
-                        subject: TextPart(subject.clone()),
+                        subject: Some(TextPart(subject.clone())),
                     });
                 }
             }
@@ -315,8 +395,8 @@ fn action_part(action: &Action) -> ActionPart {
             visible_to_customer,
         }) => {
             part.comment = Some(CommentPart {
-                text: TextPart(text.clone()),
-                visible_to_customer: *visible_to_customer,
+                text: Some(TextPart(text.clone())),
+                visible_to_customer: flag(*visible_to_customer),
             });
         }
         Work::Write(Writing::SetAttributes(attributes)) => {

@@ -7,16 +7,20 @@ use super::{
     export::POSITION_STEP,
     keyed::{Codes, Keyed},
     layout::{
-        AssignmentFlags, AssignmentPart, OperationPart, StatePart, StatusPart, TransitionPart,
-        TriggerPart, WorkflowPart,
+        AssignmentFlags, OperationPart, StatePart, StatusPart, TransitionPart, TriggerPart,
+        WorkflowPart,
     },
     magento,
+    remark::REMARKS_MAX,
 };
 use crate::{
-    value::{Description, OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode},
+    value::{
+        Description, Label, OperationCode, StateCode, StatusCode, TransitionCode, WorkflowCode,
+    },
     workflow::{
-        Assignment, CommentStatus, Finding, Operation, Overpayment, RefundedUnits, Refusal, State,
-        Status, StatusSharing, Transition, Trigger, Workflow, edit,
+        Assignment, Category, CommentStatus, Effect, Finding, Operation, Overpayment,
+        RefundedUnits, Refusal, Rule, State, Status, StatusSharing, Subject, Transition, Trigger,
+        Workflow, edit,
     },
 };
 
@@ -28,9 +32,40 @@ pub(super) const MAX_CASCADE_DEFAULT: u32 = 16;
 pub enum Mode {
     /// They go.
     Replace,
-    /// They stay, and so do fields that the document leaves out. The first status that a
-    /// state lists becomes its default only where it has none yet.
+    /// They stay, and so does everything that the document leaves out, down to the options of an action, the attributes
+    /// that it sets and the labels for store views. Lists are replaced, but for the statuses of a state, each of which is
+    /// a part of its own: those that are listed come or change, the others stay. The first status that a state lists
+    /// becomes its default only where it has none yet. An action that shall do something of another kind keeps nothing of
+    /// what it did before, but for how often what is sent is tried.
     Merge,
+}
+
+/// The paths of what a document leaves out and a new part needs; the first hundred.
+#[derive(Debug, Default)]
+pub(super) struct Missing(Vec<String>);
+
+impl Missing {
+    pub(super) fn note(&mut self, path: String) {
+        if self.0.len() < REMARKS_MAX {
+            self.0.push(path);
+        }
+    }
+
+    /// Gives what is there, and notes it where it is not.
+    pub(super) fn unless<T>(
+        &mut self,
+        given: Option<T>,
+        path: impl FnOnce() -> String,
+    ) -> Option<T> {
+        if given.is_none() {
+            self.note(path());
+        }
+        given
+    }
+
+    pub(super) fn into_paths(self) -> Vec<String> {
+        self.0
+    }
 }
 
 /// Makes a workflow of a document and refuses one with errors.
@@ -69,8 +104,20 @@ pub fn judge(
     };
     let (workflow, mut findings) = edit::judge(before, draft)?;
     findings.extend_from_slice(document.findings());
+    findings.extend(other_workflow(document, code));
     findings.sort();
     Ok((workflow, findings))
+}
+
+/// Says that the document names another workflow than the one that was asked for.
+pub(super) fn other_workflow(document: &Document, code: Option<&WorkflowCode>) -> Option<Finding> {
+    let code = code?;
+    let named = document.workflow().filter(|named| *named != code)?;
+    Some(Finding {
+        rule: Rule::OtherWorkflow,
+        subject: Subject::Workflow,
+        message: format!("is called {named} in the document, and {code} is what was asked for"),
+    })
 }
 
 /// Makes a workflow of a document as [`apply`] does, whatever lint has to say about it.
@@ -83,40 +130,70 @@ pub fn draft(
     mode: Mode,
     code: Option<&WorkflowCode>,
 ) -> Result<Workflow, Refusal> {
+    match &document.0 {
+        Content::Workflow { part, .. } => {
+            let (workflow, missing) = drafted(base, part, mode, code);
+            let paths = missing.into_paths();
+            match workflow {
+                Some(workflow) if paths.is_empty() => Ok(workflow),
+                _ => Err(Refusal::FieldRequired { paths }),
+            }
+        }
+        Content::MagentoConfig(config) => merged(base, config, mode, code),
+    }
+}
+
+/// Merges a Magento configuration.
+fn merged(
+    base: Option<&Workflow>,
+    config: &magento::Config,
+    mode: Mode,
+    code: Option<&WorkflowCode>,
+) -> Result<Workflow, Refusal> {
+    let Some(code) = code.or(base.map(|base| &base.code)) else {
+        let paths = vec!["workflow".to_owned()];
+        return Err(Refusal::FieldRequired { paths });
+    };
+    match mode {
+        Mode::Replace => Err(Refusal::ModeRefused),
+        Mode::Merge => {
+            let base = base.ok_or_else(|| Refusal::WorkflowNotFound {
+                workflow: code.clone(),
+            })?;
+            Ok(magento::merge(base, config)?.normalized())
+        }
+    }
+}
+
+/// Makes a workflow of what a document has. Of what a new part needs and has not, the paths are noted, and something
+/// stands for it that breaks no rule; there is no workflow where nothing can.
+pub(super) fn drafted(
+    base: Option<&Workflow>,
+    part: &WorkflowPart,
+    mode: Mode,
+    code: Option<&WorkflowCode>,
+) -> (Option<Workflow>, Missing) {
+    let mut missing = Missing::default();
     let start = match mode {
         Mode::Replace => None,
         Mode::Merge => base,
     };
-    let code = code.or(document.workflow()).or(base.map(|base| &base.code));
-    let code = code.ok_or_else(|| required("workflow"))?;
-    let workflow = match (&document.0, mode) {
-        (Content::Workflow(part), _) => build(start, part, code)?,
-        (Content::MagentoConfig(_), Mode::Replace) => return Err(Refusal::ModeRefused),
-        (Content::MagentoConfig(config), Mode::Merge) => {
-            let base = base.ok_or_else(|| Refusal::WorkflowNotFound {
-                workflow: code.clone(),
-            })?;
-            magento::merge(base, config)?
-        }
+    let code = code.or(part.workflow.as_ref());
+    let code = code.or(base.map(|base| &base.code)).cloned();
+    let code = missing.unless(code, || "workflow".to_owned());
+    let start = match start {
+        Some(start) => Some(start.clone()),
+        None => blank(part, code.as_ref(), &mut missing),
     };
-    Ok(workflow.normalized())
-}
-
-pub(super) fn required(path: impl Into<String>) -> Refusal {
-    Refusal::FieldRequired { path: path.into() }
+    let workflow = start.map(|start| {
+        let code = code.unwrap_or_else(|| start.code.clone());
+        build(Workflow { code, ..start }, part, &mut missing).normalized()
+    });
+    (workflow, missing)
 }
 
 /// What was there, or else what a new workflow starts with, changed as the document says.
-fn build(
-    start: Option<&Workflow>,
-    part: &WorkflowPart,
-    code: &WorkflowCode,
-) -> Result<Workflow, Refusal> {
-    let mut workflow = match start {
-        Some(start) => start.clone(),
-        None => blank(part, code)?,
-    };
-    workflow.code = code.clone();
+fn build(mut workflow: Workflow, part: &WorkflowPart, missing: &mut Missing) -> Workflow {
     set(&mut workflow.label, part.label.as_ref());
     set(&mut workflow.description, part.description.as_ref());
     set(&mut workflow.initial_state, part.initial_state.as_ref());
@@ -133,43 +210,55 @@ fn build(
         &mut workflow.operations,
         &part.operations,
         |o| (&o.code, 0),
-        operation,
-    )?;
+        |code, part, old, _| Some(operation(code, part, old, missing)),
+    );
     put_all(
         &mut workflow.statuses,
         &part.statuses,
         |s| (&s.code, s.position),
-        status,
-    )?;
+        |code, part, old, position| Some(status(code, part, old, position, missing)),
+    );
     put_all(
         &mut workflow.states,
         &part.states,
         |s| (&s.code, s.position),
-        state,
-    )?;
+        |code, part, old, position| Some(state(code, part, old, position, missing)),
+    );
+    let anywhere = workflow.states.first().map(|state| state.code.clone());
     put_all(
         &mut workflow.transitions,
         &part.transitions,
         |t| (&t.code, t.position),
-        transition,
-    )?;
-    action::put(&mut workflow.on_create, &part.on_create, "on_create")?;
-    action::put(&mut workflow.on_comment, &part.on_comment, "on_comment")?;
+        |code, part, old, position| {
+            transition(code, part, old, (position, anywhere.as_ref()), missing)
+        },
+    );
+    let own = &part.on_create;
+    action::put(&mut workflow.on_create, own, "on_create", missing);
+    let own = &part.on_comment;
+    action::put(&mut workflow.on_comment, own, "on_comment", missing);
     for (code, part) in part.states.iter() {
-        assignments(&mut workflow, code, part);
+        assignments(&mut workflow, code, part, missing);
     }
-    Ok(workflow)
+    workflow
 }
 
-fn blank(part: &WorkflowPart, code: &WorkflowCode) -> Result<Workflow, Refusal> {
-    Ok(Workflow {
+/// A new workflow; none without a code or a state.
+fn blank(
+    part: &WorkflowPart,
+    code: Option<&WorkflowCode>,
+    missing: &mut Missing,
+) -> Option<Workflow> {
+    let label = missing.unless(part.label.clone(), || "label".to_owned());
+    let initial_state = part.initial_state.clone();
+    let initial_state = missing.unless(initial_state, || "initial_state".to_owned());
+    let first = || part.states.iter().next().map(|(code, _)| code.clone());
+    let code = code?;
+    Some(Workflow {
         code: code.clone(),
-        label: part.label.clone().ok_or_else(|| required("label"))?,
+        label: label.unwrap_or_else(|| Label::of_code(code)),
         description: Description::default(),
-        initial_state: part
-            .initial_state
-            .clone()
-            .ok_or_else(|| required("initial_state"))?,
+        initial_state: initial_state.or_else(first)?,
         default_store_view: None,
         comment_status: CommentStatus::AnyInState,
         status_sharing: StatusSharing::Exclusive,
@@ -198,7 +287,7 @@ pub(super) fn set_some<T: Clone>(field: &mut Option<T>, given: Option<&T>) {
     }
 }
 
-fn set_codes<T: Clone>(field: &mut Vec<T>, given: Option<&Codes<T>>) {
+pub(super) fn set_codes<T: Clone>(field: &mut Vec<T>, given: Option<&Codes<T>>) {
     set(field, given.map(|codes| &codes.0));
 }
 
@@ -207,51 +296,53 @@ pub(super) fn put_all<K: PartialEq, P, T>(
     parts: &mut Vec<T>,
     named: &Keyed<K, P>,
     place: impl Fn(&T) -> (&K, i32),
-    make: impl Fn(&K, &P, Option<&T>, i32) -> Result<T, Refusal>,
-) -> Result<(), Refusal> {
+    mut make: impl FnMut(&K, &P, Option<&T>, i32) -> Option<T>,
+) {
     let mut last = parts.iter().map(|part| place(part).1).max().unwrap_or(0);
     // They are all there at once, so the list is made as long as it becomes.
     parts.reserve_exact(named.len());
     for (key, part) in named.iter() {
         let present = parts.iter().position(|present| place(present).0 == key);
         if let Some(present) = present.and_then(|index| parts.get_mut(index)) {
-            *present = make(key, part, Some(present), last)?;
-        } else {
-            let new = make(key, part, None, last.saturating_add(POSITION_STEP))?;
+            if let Some(changed) = make(key, part, Some(present), last) {
+                *present = changed;
+            }
+        } else if let Some(new) = make(key, part, None, last.saturating_add(POSITION_STEP)) {
             last = place(&new).1;
             parts.push(new);
         }
     }
-    Ok(())
 }
 
 fn operation(
     code: &OperationCode,
     part: &OperationPart,
     old: Option<&Operation>,
-    _: i32,
-) -> Result<Operation, Refusal> {
-    let missing = |field: &str| required(format!("operations.{code}.{field}"));
-    let label = part.label.clone().or(old.map(|old| old.label.clone()));
-    let effect = part.effect.or(old.map(|old| old.effect));
-    let mut roles = old.map_or_else(Vec::new, |old| old.roles.clone());
-    set_codes(&mut roles, part.roles.as_ref());
-    let mut guard = old.and_then(|old| old.guard.clone());
-    set_some(&mut guard, part.guard.as_ref());
-    let mut actions = old.map_or_else(Vec::new, |old| old.actions.clone());
-    action::put(
-        &mut actions,
-        &part.actions,
-        &format!("operations.{code}.actions"),
-    )?;
-    Ok(Operation {
-        code: code.clone(),
-        label: label.ok_or_else(|| missing("label"))?,
-        effect: effect.ok_or_else(|| missing("effect"))?,
-        roles,
-        guard,
-        actions,
-    })
+    missing: &mut Missing,
+) -> Operation {
+    let path = |field: &str| format!("operations.{code}.{field}");
+    let mut operation = match old {
+        Some(old) => old.clone(),
+        None => Operation {
+            code: code.clone(),
+            label: missing
+                .unless(part.label.clone(), || path("label"))
+                .unwrap_or_else(|| Label::of_code(code)),
+            effect: missing
+                .unless(part.effect, || path("effect"))
+                .unwrap_or(Effect::None),
+            roles: Vec::new(),
+            guard: None,
+            actions: Vec::new(),
+        },
+    };
+    set(&mut operation.label, part.label.as_ref());
+    set(&mut operation.effect, part.effect.as_ref());
+    set_codes(&mut operation.roles, part.roles.as_ref());
+    set_some(&mut operation.guard, part.guard.as_ref());
+    let actions = &mut operation.actions;
+    action::put(actions, &part.actions, &path("actions"), missing);
+    operation
 }
 
 fn status(
@@ -259,13 +350,16 @@ fn status(
     part: &StatusPart,
     old: Option<&Status>,
     position: i32,
-) -> Result<Status, Refusal> {
-    let missing = || required(format!("statuses.{code}.label"));
+    missing: &mut Missing,
+) -> Status {
+    let path = |field: &str| format!("statuses.{code}.{field}");
     let mut status = match old {
         Some(old) => old.clone(),
         None => Status {
             code: code.clone(),
-            label: part.label.clone().ok_or_else(missing)?,
+            label: missing
+                .unless(part.label.clone(), || path("label"))
+                .unwrap_or_else(|| Label::of_code(code)),
             store_view_labels: BTreeMap::new(),
             description: Description::default(),
             color: None,
@@ -282,9 +376,9 @@ fn status(
     set_some(&mut status.color, part.color.as_ref());
     set(&mut status.position, part.position.as_ref());
     set(&mut status.retired, part.retired.as_ref());
-    let place = format!("statuses.{code}.on_enter");
-    action::put(&mut status.on_enter, &part.on_enter, &place)?;
-    Ok(status)
+    let actions = &mut status.on_enter;
+    action::put(actions, &part.on_enter, &path("on_enter"), missing);
+    status
 }
 
 fn state(
@@ -292,14 +386,19 @@ fn state(
     part: &StatePart,
     old: Option<&State>,
     position: i32,
-) -> Result<State, Refusal> {
-    let missing = |field: &str| required(format!("states.{code}.{field}"));
+    missing: &mut Missing,
+) -> State {
+    let path = |field: &str| format!("states.{code}.{field}");
     let mut state = match old {
         Some(old) => old.clone(),
         None => State {
             code: code.clone(),
-            label: part.label.clone().ok_or_else(|| missing("label"))?,
-            category: part.category.ok_or_else(|| missing("category"))?,
+            label: missing
+                .unless(part.label.clone(), || path("label"))
+                .unwrap_or_else(|| Label::of_code(code)),
+            category: missing
+                .unless(part.category, || path("category"))
+                .unwrap_or(Category::Active),
             can_start: false,
             operations: Vec::new(),
             holdable: false,
@@ -318,28 +417,35 @@ fn state(
     set(&mut state.terminal, part.terminal.as_ref());
     set_some(&mut state.entry_guard, part.entry_guard.as_ref());
     set(&mut state.position, part.position.as_ref());
-    let place = |which: &str| format!("states.{code}.{which}");
-    action::put(&mut state.on_enter, &part.on_enter, &place("on_enter"))?;
-    action::put(&mut state.on_leave, &part.on_leave, &place("on_leave"))?;
-    Ok(state)
+    let actions = &mut state.on_enter;
+    action::put(actions, &part.on_enter, &path("on_enter"), missing);
+    let actions = &mut state.on_leave;
+    action::put(actions, &part.on_leave, &path("on_leave"), missing);
+    state
 }
 
+/// A transition; of a new one that does not say where it leads, the state `anywhere` stands for that.
 fn transition(
     code: &TransitionCode,
     part: &TransitionPart,
     old: Option<&Transition>,
-    position: i32,
-) -> Result<Transition, Refusal> {
-    let missing = |field: &str| required(format!("transitions.{code}.{field}"));
+    (position, anywhere): (i32, Option<&StateCode>),
+    missing: &mut Missing,
+) -> Option<Transition> {
+    let path = |field: &str| format!("transitions.{code}.{field}");
     let mut transition = match old {
         Some(old) => old.clone(),
         None => Transition {
             code: code.clone(),
-            label: part.label.clone().ok_or_else(|| missing("label"))?,
+            label: missing
+                .unless(part.label.clone(), || path("label"))
+                .unwrap_or_else(|| Label::of_code(code)),
             description: Description::default(),
             from_statuses: Vec::new(),
             from_states: Vec::new(),
-            to_state: part.to_state.clone().ok_or_else(|| missing("to_state"))?,
+            to_state: missing
+                .unless(part.to_state.clone(), || path("to_state"))
+                .or(anywhere.cloned())?,
             to_status: None,
             guard: None,
             trigger: Trigger::Manual,
@@ -375,12 +481,9 @@ fn transition(
     );
     set_codes(&mut transition.roles, part.roles.as_ref());
     set(&mut transition.position, part.position.as_ref());
-    action::put(
-        &mut transition.actions,
-        &part.actions,
-        &format!("transitions.{code}.actions"),
-    )?;
-    Ok(transition)
+    let actions = &mut transition.actions;
+    action::put(actions, &part.actions, &path("actions"), missing);
+    Some(transition)
 }
 
 fn trigger(part: &TriggerPart) -> Trigger {
@@ -388,7 +491,7 @@ fn trigger(part: &TriggerPart) -> Trigger {
         TriggerPart::Manual => Trigger::Manual,
         TriggerPart::Automatic => Trigger::Automatic,
         TriggerPart::OnOperations(operations) => Trigger::OnOperations(operations.0.clone()),
-        TriggerPart::After(period) => Trigger::After(*period),
+        TriggerPart::After(part) => Trigger::After(part.period),
         TriggerPart::At(expression) => Trigger::At(expression.clone()),
     }
 }
@@ -396,37 +499,49 @@ fn trigger(part: &TriggerPart) -> Trigger {
 /// Assigns the statuses that a state lists. A default that is not named explicitly is the
 /// first of the list, unless the state has one already. Contradictions, such as a status
 /// that is listed twice or two defaults, are kept for lint to name.
-fn assignments(workflow: &mut Workflow, state: &StateCode, part: &StatePart) {
-    let listed = part
-        .statuses
-        .iter()
-        .flat_map(|codes| codes.0.iter().cloned());
-    let listed: Vec<AssignmentFlags> = listed.map(AssignmentPart::into_flags).collect();
-    let names_default = listed.iter().any(|flags| flags.default == Some(true));
+fn assignments(
+    workflow: &mut Workflow,
+    state: &StateCode,
+    part: &StatePart,
+    missing: &mut Missing,
+) {
+    let mut listed = Vec::new();
+    let entries = part.statuses.iter().flat_map(|codes| &codes.0);
+    for (entry, index) in entries.zip(0_usize..) {
+        let flags = &entry.0;
+        let path = || format!("states.{state}.statuses[{index}].status");
+        let status = missing.unless(flags.status.as_ref(), path);
+        listed.extend(status.map(|status| (status, flags)));
+    }
+    let names_default = listed.iter().any(|(_, flags)| flags.default == Some(true));
     let has_default = names_default || workflow.default_status(state).is_some();
     let mut old = Vec::new();
     workflow.assignments.retain_mut(|assignment| {
         assignment.is_default &= !(names_default && assignment.state == *state);
         let named = assignment.state == *state
-            && listed.iter().any(|flags| flags.status == assignment.status);
+            && listed
+                .iter()
+                .any(|(status, _)| **status == assignment.status);
         if named {
             old.push(assignment.clone());
         }
         !named
     });
-    for (flags, index) in listed.into_iter().zip(0..) {
-        let old = old.iter().find(|old| old.status == flags.status);
+    for ((status, flags), index) in listed.into_iter().zip(0..) {
+        let AssignmentFlags {
+            status: _,
+            default,
+            visible_on_storefront,
+        } = flags;
+        let old = old.iter().find(|old| old.status == *status);
         let is_first = index == 0 && !has_default;
         workflow.assignments.push(Assignment {
             state: state.clone(),
-            is_default: flags
-                .default
-                .unwrap_or(is_first || old.is_some_and(|old| old.is_default)),
-            visible_on_storefront: flags
-                .visible_on_storefront
+            status: status.clone(),
+            is_default: default.unwrap_or(is_first || old.is_some_and(|old| old.is_default)),
+            visible_on_storefront: visible_on_storefront
                 .or(old.map(|old| old.visible_on_storefront))
                 .unwrap_or(true),
-            status: flags.status,
         });
     }
 }

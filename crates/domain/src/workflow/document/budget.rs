@@ -15,6 +15,7 @@ struct Budget {
     document_bytes: usize,
     bytes_max: usize,
     left: usize,
+    is_spent: bool,
 }
 
 thread_local! {
@@ -24,6 +25,7 @@ thread_local! {
             document_bytes: 0,
             bytes_max: 0,
             left: 0,
+            is_spent: false,
         })
     };
 }
@@ -55,6 +57,7 @@ pub(super) fn within<T>(document_bytes: usize, per_byte: usize, read: impl FnOnc
         document_bytes,
         bytes_max,
         left: bytes_max,
+        is_spent: false,
     });
     read()
 }
@@ -62,12 +65,23 @@ pub(super) fn within<T>(document_bytes: usize, per_byte: usize, read: impl FnOnc
 /// Takes what something is about to take, or has just taken.
 pub(super) fn take(bytes: usize) -> Result<(), Dense> {
     let budget = BUDGET.get();
-    let left = budget.left.checked_sub(bytes).ok_or(Dense {
-        document_bytes: budget.document_bytes,
-        bytes_max: budget.bytes_max,
-    })?;
+    let Some(left) = budget.left.checked_sub(bytes) else {
+        BUDGET.set(Budget {
+            is_spent: true,
+            ..budget
+        });
+        return Err(Dense {
+            document_bytes: budget.document_bytes,
+            bytes_max: budget.bytes_max,
+        });
+    };
     BUDGET.set(Budget { left, ..budget });
     Ok(())
+}
+
+/// Whether something did not fit, so that reading ends.
+pub(super) fn is_spent() -> bool {
+    BUDGET.get().is_spent
 }
 
 /// Gives back what was needed only for a while.

@@ -4,8 +4,8 @@
 //! name there, those are read that need no tables.
 
 use super::{
-    DOCUMENT_BYTES_MAX, DocumentError, Format,
-    parse::{BYTE_ORDER_MARK, refused_at},
+    DOCUMENT_BYTES_MAX, DocumentError, Format, Place, Remark,
+    parse::{BYTE_ORDER_MARK, too_large},
 };
 
 /// Makes a text of the bytes of a file: a `config.xml` by the encoding that it declares, `UTF-8`,
@@ -16,10 +16,7 @@ use super::{
 /// its name, and for bytes that the encoding does not have, by their place.
 pub fn decode(bytes: Vec<u8>, format: Format) -> Result<String, DocumentError> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
-        return Err(DocumentError::TooLarge {
-            max: DOCUMENT_BYTES_MAX,
-            actual: bytes.len(),
-        });
+        return Err(too_large(bytes.len()).into());
     }
     if bytes.starts_with(&[0xfe, 0xff]) || bytes.starts_with(&[0xff, 0xfe]) {
         return Err(not_read("UTF-16"));
@@ -74,7 +71,8 @@ fn not_read(encoding: &str) -> DocumentError {
     let problem = format!(
         "the encoding {encoding} is not read: convert the document to UTF-8 (ISO-8859-1 and US-ASCII are read too, where they are declared)"
     );
-    DocumentError::text(1, 1, "", &problem)
+    let begin = Place { line: 1, column: 1 };
+    Remark::unreadable(Some(begin), "", &problem).into()
 }
 
 /// Names a byte that the encoding does not have.
@@ -83,7 +81,7 @@ fn misplaced(bytes: &[u8], index: usize, problem: &str) -> DocumentError {
     let before = before.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&before);
     let byte = bytes.get(index).copied().unwrap_or_default();
     let problem = format!("the byte 0x{byte:02X} {problem}");
-    refused_at(before, before.len(), &problem)
+    Remark::at_byte(before, before.len(), &problem).into()
 }
 
 #[cfg(test)]
@@ -170,7 +168,7 @@ mod tests {
             ),
             (
                 decode(vec![b' '; DOCUMENT_BYTES_MAX + 1], Format::Yaml),
-                "the document has 1048577 bytes",
+                "document has 1048577 bytes",
             ),
         ];
         for (answer, expected) in rows {

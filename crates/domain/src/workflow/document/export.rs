@@ -5,8 +5,8 @@ use super::{
     action::action_parts,
     keyed::Codes,
     layout::{
-        AssignmentFlags, AssignmentPart, OperationPart, StatePart, StatusPart, TransitionPart,
-        TriggerPart, WorkflowPart,
+        AssignmentFlags, AssignmentPart, OperationPart, PeriodPart, StatePart, StatusPart,
+        TransitionPart, TriggerPart, WorkflowPart,
     },
 };
 use crate::{
@@ -172,14 +172,11 @@ fn state_part(workflow: &Workflow, state: &State, place: &mut Place) -> StatePar
 }
 
 fn assignment_part(assignment: &Assignment) -> AssignmentPart {
-    let status = assignment.status.clone();
-    if assignment.visible_on_storefront {
-        return AssignmentPart::Code(status);
-    }
-    AssignmentPart::Flags(AssignmentFlags {
-        status,
+    let visible = assignment.visible_on_storefront;
+    AssignmentPart(AssignmentFlags {
+        status: Some(assignment.status.clone()),
         default: None,
-        visible_on_storefront: Some(false),
+        visible_on_storefront: Some(visible).filter(|visible| !visible),
     })
 }
 
@@ -213,7 +210,7 @@ fn transition_part(transition: &Transition, place: &mut Place) -> TransitionPart
         trigger: match trigger {
             Trigger::Manual => None,
             Trigger::Automatic => Some(TriggerPart::Automatic),
-            Trigger::After(period) => Some(TriggerPart::After(*period)),
+            Trigger::After(period) => Some(TriggerPart::After(PeriodPart::from(*period))),
             Trigger::At(expression) => Some(TriggerPart::At(expression.clone())),
             Trigger::OnOperations(operations) => {
                 Some(TriggerPart::OnOperations(Codes(operations.clone())))

@@ -1,7 +1,11 @@
-//! Maps and lists in a document, whose entries are counted while they are read. A map keeps its order and refuses a key
-//! that comes twice.
+//! Maps and lists in a document, whose entries are counted while they are read. What is wrong among them is left out. A
+//! map keeps its order.
 
-use std::{borrow::Borrow, collections::BTreeSet, fmt, marker::PhantomData};
+use std::{
+    borrow::{Borrow, Cow},
+    fmt,
+    marker::PhantomData,
+};
 
 use serde::{
     Deserialize, Deserializer, Serialize, Serializer,
@@ -10,16 +14,13 @@ use serde::{
 };
 use serde_saphyr::FlowSeq;
 
-use super::budget;
+use super::{budget, sound::Sound};
 
 /// A list doubles when it is full, and is there twice while it moves: three times its entries, of which two are given
 /// back when it is complete.
 const GROWTH: usize = 2;
-/// What a tree of keys takes for each: leaves may be half empty.
+/// What the tree takes for each key in which the reader finds one that comes twice: leaves may be half empty.
 const TREE: usize = 3;
-/// What the reader of YAML keeps of each key of a map, to find one that comes twice; the table may be half empty, and is
-/// there twice while it moves.
-const YAML_KEY_BYTES: usize = 224;
 
 /// A map. Its parts are boxed, so that growing moves only pointers.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,12 +30,23 @@ pub(super) struct Keyed<K, V>(Vec<(K, Box<V>)>);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Codes<T>(pub(super) Vec<T>);
 
+/// What the parts of a map are known by.
+pub(super) trait Key: Borrow<str> {
+    /// The name by which the map asks for them.
+    const KEYS: &'static str;
+}
+
 /// What a map has many of.
-pub(super) trait Part {
+pub(super) trait Part: Sized {
     /// What it takes on the heap, besides its texts, its fields and the maps and lists in it, which are counted where
     /// they are read.
     fn heap_bytes(&self) -> usize {
         0
+    }
+
+    /// What stands for one that cannot be read, so that what names it finds it; none where nothing names it.
+    fn stand_in() -> Option<Self> {
+        None
     }
 }
 
@@ -83,11 +95,11 @@ impl<K: Serialize, V: Serialize> Serialize for Keyed<K, V> {
 
 impl<'de, K, V> Deserialize<'de> for Keyed<K, V>
 where
-    K: Deserialize<'de> + Ord + Clone + fmt::Display + Borrow<str>,
+    K: Deserialize<'de> + Key,
     V: Deserialize<'de> + Part,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(Entries(PhantomData))
+        deserializer.deserialize_struct(K::KEYS, &[], Entries(PhantomData))
     }
 }
 
@@ -95,34 +107,31 @@ struct Entries<K, V>(PhantomData<(K, V)>);
 
 impl<'de, K, V> Visitor<'de> for Entries<K, V>
 where
-    K: Deserialize<'de> + Ord + Clone + fmt::Display + Borrow<str>,
+    K: Deserialize<'de> + Key,
     V: Deserialize<'de> + Part,
 {
     type Value = Keyed<K, V>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a map from codes to parts")
+        f.write_str("a map of keys and values")
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
         let entry = size_of::<(K, Box<V>)>();
-        let mut seen = BTreeSet::new();
         let mut entries = Vec::new();
         let mut passing = 0;
         while let Some(key) = map.next_key::<K>()? {
             let text: &str = key.borrow();
             let kept = entry + size_of::<V>() + budget::text_bytes(text.len());
-            let open = GROWTH * entry + TREE * size_of::<K>() + text.len() + YAML_KEY_BYTES;
+            let open = GROWTH * entry + TREE * size_of::<Cow<'_, str>>() + text.len();
             budget::take(kept + open).map_err(A::Error::custom)?;
             passing += open;
-            if !seen.insert(key.clone()) {
-                return Err(A::Error::custom(format_args!(
-                    "{key} must not be given twice"
-                )));
-            }
-            let part: Box<V> = Box::new(map.next_value()?);
+            let Sound(part): Sound<V> = map.next_value()?;
+            let Some(part) = part.or_else(V::stand_in) else {
+                continue;
+            };
             budget::take(part.heap_bytes()).map_err(A::Error::custom)?;
-            entries.push((key, part));
+            entries.push((key, Box::new(part)));
         }
         entries.shrink_to_fit();
         budget::give_back(passing);
@@ -148,19 +157,22 @@ impl<'de, T: Deserialize<'de> + Item> Visitor<'de> for Items<T> {
     type Value = Codes<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a sequence")
+        f.write_str("a list")
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
         let open = GROWTH * size_of::<T>();
         let mut items = Vec::new();
-        while let Some(item) = list.next_element::<T>()? {
-            let kept = size_of::<T>() + budget::text_bytes(item.as_text().len());
+        let mut passing = 0;
+        while let Some(Sound(item)) = list.next_element::<Sound<T>>()? {
+            let bytes = item.as_ref().map_or(0, |item| item.as_text().len());
+            let kept = size_of::<T>() + budget::text_bytes(bytes);
             budget::take(kept + open).map_err(A::Error::custom)?;
-            items.push(item);
+            passing += open;
+            items.extend(item);
         }
         items.shrink_to_fit();
-        budget::give_back(open * items.len());
+        budget::give_back(passing);
         Ok(Codes(items))
     }
 }

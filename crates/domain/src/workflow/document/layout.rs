@@ -4,34 +4,25 @@
 use std::fmt;
 
 use serde::{
-    Deserialize, Deserializer, Serialize,
-    de::{Error as _, MapAccess, Visitor, value::MapAccessDeserializer},
+    Deserialize, Deserializer, Serialize, Serializer,
+    de::{Error, MapAccess, Visitor, value::MapAccessDeserializer},
 };
 
 use super::{
+    access::{CODES, STORE_VIEWS, TEXTS},
     action::ActionPart,
     budget,
-    keyed::{Codes, Item, Keyed, Part},
+    keyed::{Codes, Item, Key, Keyed, Part},
+    reader::TEXT_OR_FIELDS,
 };
 use crate::{
     guard::Expression,
     value::{
-        ActionCode, Color, Description, EmailAddress, Label, OperationCode, Period, Role,
+        ActionCode, Color, Description, EmailAddress, Invalid, Label, OperationCode, Period, Role,
         StateCode, StatusCode, StoreView, TransitionCode, WorkflowCode,
     },
     workflow::{Category, CommentStatus, Effect, Overpayment, RefundedUnits, StatusSharing},
 };
-
-/// Reads a field that may be left out but not be null: a colour without quotes is a
-/// comment in YAML, and must not pass for no colour. What is as large as a text counts as one.
-pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
-    deserializer: D,
-) -> Result<Option<T>, D::Error> {
-    if size_of::<T>() >= size_of::<Label>() {
-        budget::take(budget::text_bytes(1)).map_err(D::Error::custom)?;
-    }
-    T::deserialize(deserializer).map(Some)
-}
 
 macro_rules! part {
     ($(#[$doc:meta])* $name:ident { $($field:ident: $type:ty),+ $(,)? } maps { $($map:ident: $map_type:ty),* $(,)? }) => {
@@ -40,11 +31,11 @@ macro_rules! part {
         #[serde(deny_unknown_fields)]
         pub(super) struct $name {
             $(
-                #[serde(default, deserialize_with = "crate::workflow::document::layout::given", skip_serializing_if = "Option::is_none")]
+                #[serde(default, deserialize_with = "crate::workflow::document::sound::given", skip_serializing_if = "Option::is_none")]
                 pub(super) $field: Option<$type>,
             )+
             $(
-                #[serde(default, skip_serializing_if = "Keyed::is_empty")]
+                #[serde(default, deserialize_with = "crate::workflow::document::sound::entries", skip_serializing_if = "Keyed::is_empty")]
                 pub(super) $map: $map_type,
             )*
         }
@@ -145,10 +136,35 @@ part! {
     maps { actions: Actions }
 }
 
-impl Part for OperationPart {}
-impl Part for StatusPart {}
-impl Part for StatePart {}
-impl Part for TransitionPart {}
+macro_rules! keys {
+    ($($name:ident: $keys:expr),+ $(,)?) => {
+        $(impl Key for $name {
+            const KEYS: &'static str = $keys;
+        })+
+    };
+}
+
+keys! {
+    OperationCode: CODES,
+    StatusCode: CODES,
+    StateCode: CODES,
+    TransitionCode: CODES,
+    ActionCode: CODES,
+    StoreView: STORE_VIEWS,
+    String: TEXTS,
+}
+
+macro_rules! named {
+    ($($name:ident),+) => {
+        $(impl Part for $name {
+            fn stand_in() -> Option<Self> {
+                Some(Self::default())
+            }
+        })+
+    };
+}
+
+named!(OperationPart, StatusPart, StatePart, TransitionPart);
 
 impl Part for Label {
     fn heap_bytes(&self) -> usize {
@@ -170,10 +186,7 @@ items!(StateCode, StatusCode, OperationCode, Role, EmailAddress);
 
 impl Item for AssignmentPart {
     fn as_text(&self) -> &str {
-        match self {
-            Self::Code(status) => status.as_str(),
-            Self::Flags(flags) => flags.status.as_str(),
-        }
+        self.0.status.as_ref().map_or("", StatusCode::as_str)
     }
 }
 
@@ -188,59 +201,88 @@ pub(super) enum TriggerPart {
     /// One of these operations.
     OnOperations(Codes<OperationCode>),
     /// So much time in the status that it leaves.
-    After(Period),
+    After(PeriodPart),
     /// The instant that this reckons from the order.
     At(Expression),
 }
 
-/// A status of a state: its code alone, or a map that says more.
-#[derive(Debug, Clone, PartialEq, Serialize)]
-#[serde(untagged)]
-pub(super) enum AssignmentPart {
-    /// Nothing but the code.
-    Code(StatusCode),
-    /// More than the code.
-    Flags(AssignmentFlags),
-}
-
-/// A status of a state with what a list of codes cannot say.
+/// A period, and how it was written.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct AssignmentFlags {
-    pub(super) status: StatusCode,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) default: Option<bool>,
-    #[serde(
-        default,
-        deserialize_with = "given",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub(super) visible_on_storefront: Option<bool>,
+#[serde(try_from = "String", into = "String")]
+pub(super) struct PeriodPart {
+    pub(super) period: Period,
+    /// Whether with `M`, which means months.
+    pub(super) in_months: bool,
 }
 
-impl AssignmentPart {
-    pub(super) fn into_flags(self) -> AssignmentFlags {
-        match self {
-            Self::Code(status) => AssignmentFlags {
-                status,
-                default: None,
-                visible_on_storefront: None,
-            },
-            Self::Flags(flags) => flags,
+impl From<Period> for PeriodPart {
+    fn from(period: Period) -> Self {
+        Self {
+            period,
+            in_months: false,
         }
     }
 }
 
-/// Written out, since a derived untagged enum would hide which key is wrong.
+impl TryFrom<String> for PeriodPart {
+    type Error = Invalid;
+    fn try_from(text: String) -> Result<Self, Invalid> {
+        Ok(Self {
+            period: text.parse()?,
+            in_months: text.contains('M'),
+        })
+    }
+}
+
+impl From<PeriodPart> for String {
+    fn from(part: PeriodPart) -> Self {
+        part.period.to_string()
+    }
+}
+
+part! {
+    /// A status of a state with what a list of codes cannot say.
+    AssignmentFlags {
+        status: StatusCode,
+        default: bool,
+        visible_on_storefront: bool,
+    }
+    maps {}
+}
+
+/// A status of a state: its code alone, or a map that says more.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct AssignmentPart(pub(super) AssignmentFlags);
+
+impl From<StatusCode> for AssignmentPart {
+    fn from(status: StatusCode) -> Self {
+        Self(AssignmentFlags {
+            status: Some(status),
+            ..AssignmentFlags::default()
+        })
+    }
+}
+
+impl Serialize for AssignmentPart {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match &self.0 {
+            AssignmentFlags {
+                status: Some(status),
+                default: None,
+                visible_on_storefront: None,
+            } => status.serialize(serializer),
+            flags => flags.serialize(serializer),
+        }
+    }
+}
+
 impl<'de> Deserialize<'de> for AssignmentPart {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct CodeOrMap;
+        const FIELDS: &[&str] = &["status", "default", "visible_on_storefront"];
 
-        impl<'de> Visitor<'de> for CodeOrMap {
+        struct CodeOrFlags;
+
+        impl<'de> Visitor<'de> for CodeOrFlags {
             type Value = AssignmentPart;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -249,18 +291,17 @@ impl<'de> Deserialize<'de> for AssignmentPart {
                 )
             }
 
-            fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Self::Value, E> {
-                StatusCode::new(text)
-                    .map(AssignmentPart::Code)
-                    .map_err(E::custom)
+            fn visit_str<E: Error>(self, text: &str) -> Result<Self::Value, E> {
+                let status = StatusCode::new(text).map_err(E::custom)?;
+                Ok(AssignmentPart::from(status))
             }
 
             fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Self::Value, A::Error> {
-                AssignmentFlags::deserialize(MapAccessDeserializer::new(map))
-                    .map(AssignmentPart::Flags)
+                let map = MapAccessDeserializer::new(map);
+                AssignmentFlags::deserialize(map).map(AssignmentPart)
             }
         }
 
-        deserializer.deserialize_any(CodeOrMap)
+        deserializer.deserialize_struct(TEXT_OR_FIELDS, FIELDS, CodeOrFlags)
     }
 }

@@ -5,10 +5,10 @@ mod merge;
 
 use std::collections::BTreeMap;
 
-use roxmltree::{Document as Xml, Node, ParsingOptions};
+use roxmltree::{Document as Xml, Node, ParsingOptions, TextPos};
 
 pub(super) use self::merge::merge;
-use super::{DocumentError, UnknownStates, budget, parse::refused_at};
+use super::{Place, Remark, UnknownStates, budget};
 use crate::{
     value::{Label, StateCode, StatusCode},
     workflow::{Finding, Rule, Subject},
@@ -54,16 +54,14 @@ struct StateConfig {
 
 /// Reads a configuration. Declarations of document types are refused, and with them
 /// entities of the document's own; keys that belong to other modules are passed over.
-pub(super) fn parse(text: &str) -> Result<Config, DocumentError> {
+pub(super) fn parse(text: &str) -> Result<Config, Remark> {
     weigh(text)?;
     let options = ParsingOptions {
         allow_dtd: false,
         ..ParsingOptions::default()
     };
-    let xml = Xml::parse_with_options(text, options).map_err(|error| {
-        let position = error.pos();
-        DocumentError::text(position.row.into(), position.col.into(), "", &error)
-    })?;
+    let xml = Xml::parse_with_options(text, options)
+        .map_err(|error| Remark::unreadable(Some(place(error.pos())), "", &error.to_string()))?;
     let root = xml.root_element();
     if !root.has_tag_name("config") {
         let problem = format!(
@@ -174,22 +172,22 @@ fn several_defaults(states: &[StateConfig]) -> impl Iterator<Item = Finding> {
 }
 
 /// Takes what the tree of a text may take, which makes room for it before it has read anything.
-fn weigh(text: &str) -> Result<(), DocumentError> {
+fn weigh(text: &str) -> Result<(), Remark> {
     let mut namespaces = text.match_indices("xmlns");
     if let Some((index, _)) = namespaces.nth(NAMESPACES_MAX) {
         let problem = format!("has more than {NAMESPACES_MAX} namespaces");
-        return Err(refused_at(text, index, &problem));
+        return Err(Remark::at_byte(text, index, &problem));
     }
     for (sign, bytes) in [('<', BRACKET_BYTES), ('=', EQUAL_SIGN_BYTES)] {
         for (index, _) in text.match_indices(sign) {
-            budget::take(bytes).map_err(|dense| refused_at(text, index, &dense))?;
+            budget::take(bytes).map_err(|dense| Remark::at_byte(text, index, &dense))?;
         }
     }
     Ok(())
 }
 
 /// Takes what an entry of a list takes, with its two texts.
-fn take<T>(node: Node<'_, '_>, path: &str) -> Result<(), DocumentError> {
+fn take<T>(node: Node<'_, '_>, path: &str) -> Result<(), Remark> {
     let bytes = ENTRY_FACTOR * size_of::<T>() + 2 * budget::text_bytes(1);
     budget::take(bytes).map_err(|dense| refused(node, path, &dense))
 }
@@ -199,8 +197,8 @@ fn read_all<'a, 'i, T>(
     group: Node<'a, 'i>,
     list: &mut Vec<T>,
     unknown: &mut Unknown,
-    read: impl Fn(Node<'a, 'i>, &mut Unknown) -> Result<T, DocumentError>,
-) -> Result<(), DocumentError> {
+    read: impl Fn(Node<'a, 'i>, &mut Unknown) -> Result<T, Remark>,
+) -> Result<(), Remark> {
     for child in children(group) {
         list.push(read(child, unknown)?);
     }
@@ -210,7 +208,7 @@ fn read_all<'a, 'i, T>(
 fn status(
     node: Node<'_, '_>,
     unknown: &mut Unknown,
-) -> Result<(StatusCode, Option<Label>), DocumentError> {
+) -> Result<(StatusCode, Option<Label>), Remark> {
     take::<(StatusCode, Option<Label>)>(node, "statuses")?;
     let code = StatusCode::new(node.tag_name().name())
         .map_err(|problem| refused(node, "statuses", &problem))?;
@@ -224,7 +222,7 @@ fn status(
     Ok((code, text))
 }
 
-fn state(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<StateConfig, DocumentError> {
+fn state(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<StateConfig, Remark> {
     take::<StateConfig>(node, "states")?;
     let state = StateCode::new(node.tag_name().name())
         .map_err(|problem| refused(node, "states", &problem))?;
@@ -257,7 +255,7 @@ fn link(
     node: Node<'_, '_>,
     state: &StateCode,
     unknown: &mut Unknown,
-) -> Result<(StatusCode, bool), DocumentError> {
+) -> Result<(StatusCode, bool), Remark> {
     let path = format!("states.{state}.statuses");
     take::<(StatusCode, bool)>(node, &path)?;
     let code = StatusCode::new(node.tag_name().name());
@@ -266,7 +264,7 @@ fn link(
     Ok((code, node.has_attribute("default")))
 }
 
-fn label(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<Label, DocumentError> {
+fn label(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<Label, Remark> {
     Label::new(&content(node, unknown)).map_err(|problem| refused(node, "label", &problem))
 }
 
@@ -298,12 +296,19 @@ fn name(node: Node<'_, '_>) -> String {
 }
 
 /// Refuses an element, which the text begins with.
-fn refused(node: Node<'_, '_>, path: &str, problem: &dyn std::fmt::Display) -> DocumentError {
+fn refused(node: Node<'_, '_>, path: &str, problem: &dyn std::fmt::Display) -> Remark {
     let problem = format!("<{}> {problem}", name(node));
     told(node, path, &problem)
 }
 
-fn told(node: Node<'_, '_>, path: &str, problem: &str) -> DocumentError {
-    let position = node.document().text_pos_at(node.range().start);
-    DocumentError::text(position.row.into(), position.col.into(), path, &problem)
+fn told(node: Node<'_, '_>, path: &str, problem: &str) -> Remark {
+    let begin = node.document().text_pos_at(node.range().start);
+    Remark::unreadable(Some(place(begin)), path, problem)
+}
+
+fn place(position: TextPos) -> Place {
+    Place {
+        line: position.row.into(),
+        column: position.col.into(),
+    }
 }

@@ -2,7 +2,7 @@
 //! of one, and the `config.xml` of Magento 1 to take statuses from.
 //!
 //! [`decode`] makes a text of the bytes of a file, [`parse`] reads a document, [`apply`] makes a
-//! workflow of it, [`export`] writes one.
+//! workflow of it, [`check`] says everything that is wrong with both, [`export`] writes one.
 //! In a YAML or JSON document parts are keyed by their codes:
 //!
 //! ```yaml
@@ -38,21 +38,32 @@
 //! is written `{status: packing, visible_on_storefront: false}`. Parts come in the order
 //! of the document, each ten positions after the one before, unless they give a `position`.
 
+mod access;
 mod action;
 mod apply;
 mod budget;
+mod check;
 mod encoding;
+mod events;
 mod export;
+mod json;
 mod keyed;
 mod layout;
+mod locate;
 mod magento;
 mod parse;
+mod path;
+mod reader;
+mod remark;
+mod sound;
 mod yaml;
 
 pub use apply::{Mode, apply, draft, judge};
+pub use check::{Checked, Proposal, check, located};
 pub use encoding::decode;
 pub use export::export;
-pub use parse::{DocumentError, parse};
+pub use parse::parse;
+pub use remark::{DocumentError, Place, Remark};
 
 use super::Finding;
 use crate::value::WorkflowCode;
@@ -88,7 +99,11 @@ pub struct Document(Content);
 
 #[derive(Debug, Clone, PartialEq)]
 enum Content {
-    Workflow(Box<layout::WorkflowPart>),
+    Workflow {
+        part: Box<layout::WorkflowPart>,
+        /// What is worth knowing about the document itself.
+        findings: Vec<Finding>,
+    },
     MagentoConfig(magento::Config),
 }
 
@@ -96,7 +111,7 @@ impl Document {
     /// The code of the workflow, where the document names one.
     pub fn workflow(&self) -> Option<&WorkflowCode> {
         match &self.0 {
-            Content::Workflow(part) => part.workflow.as_ref(),
+            Content::Workflow { part, .. } => part.workflow.as_ref(),
             Content::MagentoConfig(_) => None,
         }
     }
@@ -106,17 +121,17 @@ impl Document {
     #[must_use]
     pub fn with_unknown_states(mut self, unknown_states: UnknownStates) -> Self {
         match &mut self.0 {
-            Content::Workflow(_) => {}
+            Content::Workflow { .. } => {}
             Content::MagentoConfig(config) => config.unknown_states = unknown_states,
         }
         self
     }
 
-    /// What is worth knowing about the document itself, whatever workflow it is applied to: elements
-    /// of a `config.xml` that are not known, and which of several defaults is taken.
+    /// What is worth knowing about the document itself, whatever workflow it is applied to: months where minutes may be
+    /// meant, elements of a `config.xml` that are not known, and which of several defaults is taken.
     pub fn findings(&self) -> &[Finding] {
         match &self.0 {
-            Content::Workflow(_) => &[],
+            Content::Workflow { findings, .. } => findings,
             Content::MagentoConfig(config) => &config.findings,
         }
     }

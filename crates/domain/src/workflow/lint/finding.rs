@@ -79,6 +79,8 @@ macro_rules! rules {
 
 rules! {
     Error {
+        /// A document cannot be read, or leaves out what a new part needs.
+        Document = "document",
         /// A limit of the workflow is exceeded; nothing else was judged.
         LimitExceeded = "limit_exceeded",
         /// Two parts of one sort have the same code.
@@ -141,6 +143,10 @@ rules! {
         RetiredTarget = "retired_target",
         /// The flags of a state contradict its category.
         CategoryMismatch = "category_mismatch",
+        /// A document names another workflow than the one that it is to change.
+        OtherWorkflow = "other_workflow",
+        /// A period is written in months, which read like minutes.
+        Months = "months",
         /// A document has an element that is not known, so nothing is taken from it.
         UnknownElement = "unknown_element",
         /// A document marks several statuses of a state as its default.

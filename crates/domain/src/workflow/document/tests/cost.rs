@@ -1,6 +1,6 @@
 //! What a document may cost: how large, how deep and how dense it may be.
 
-use crate::workflow::document::{DOCUMENT_BYTES_MAX, DocumentError, Format, parse};
+use crate::workflow::document::{DOCUMENT_BYTES_MAX, Format, parse};
 
 #[test]
 fn bounds_what_a_document_may_cost() {
@@ -15,8 +15,9 @@ fn bounds_what_a_document_may_cost() {
     let xml_bomb = "<!DOCTYPE c [<!ENTITY a \"aaaa\"><!ENTITY b \"&a;&a;\">]><config>&b;</config>";
     let deep_xml = "<a>".repeat(300_000);
     for format in [Format::Yaml, Format::Json, Format::MagentoConfigXml] {
-        assert!(
-            matches!(parse(&huge, format), Err(DocumentError::TooLarge { actual, .. }) if actual == huge.len())
+        assert_eq!(
+            parse(&huge, format).unwrap_err().to_string(),
+            "document has 1048577 bytes, at most 1048576 are allowed"
         );
         for text in [&deep, &deep_map, &deep_json, bomb, xml_bomb, &deep_xml] {
             let error = parse(text, format).unwrap_err();
@@ -98,7 +99,7 @@ fn refuses_what_readers_would_copy() {
         (
             format!("label: a\ndescription: {long}"),
             Format::Yaml,
-            "line 2, column 14: a text has more than 32768 bytes",
+            "line 2, column 14, description: a text has more than 32768 bytes",
         ),
         (
             format!("{{\"label\": \"a\",\n\"{long}\": 1}}"),

@@ -1,0 +1,307 @@
+//! What serde asks the reader of a document for: fields, entries, items, and one of several variants.
+
+use std::{borrow::Cow, collections::BTreeSet};
+
+use serde::de::{
+    DeserializeSeed, EnumAccess, Error as _, MapAccess, SeqAccess, VariantAccess, Visitor,
+    value::StrDeserializer,
+};
+
+use super::reader::{Failure, Reader};
+use crate::value::{Invalid, StoreView, WorkflowCode, legal_code, nearest};
+
+/// The names by which maps ask for their entries.
+pub(super) const CODES: &str = "codes";
+pub(super) const STORE_VIEWS: &str = "store views";
+pub(super) const TEXTS: &str = "texts";
+
+/// What the keys of a map are.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Keys {
+    Codes,
+    StoreViews,
+    Texts,
+}
+
+impl Keys {
+    /// The keys of what has this name; none where it has fields.
+    pub(super) fn named(name: &str) -> Option<Self> {
+        match name {
+            CODES => Some(Self::Codes),
+            STORE_VIEWS => Some(Self::StoreViews),
+            TEXTS => Some(Self::Texts),
+            _ => None,
+        }
+    }
+
+    fn check(self, key: &str) -> Result<(), Invalid> {
+        match self {
+            Self::Codes => WorkflowCode::new(key).map(|_| ()),
+            Self::StoreViews => StoreView::new(key).map(|_| ()),
+            Self::Texts => Ok(()),
+        }
+    }
+}
+
+/// A value that may be wrong.
+pub(super) struct OneOrNone<'r, 'de>(pub(super) &'r mut Reader<'de>);
+
+impl<'de> SeqAccess<'de> for OneOrNone<'_, 'de> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Failure> {
+        Ok(self.0.guarded(seed))
+    }
+}
+
+/// The fields of a part.
+pub(super) struct Fields<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    fields: &'static [&'static str],
+    given: BTreeSet<&'static str>,
+    path: usize,
+}
+
+impl<'r, 'de> Fields<'r, 'de> {
+    pub(super) fn new(reader: &'r mut Reader<'de>, fields: &'static [&'static str]) -> Self {
+        let path = reader.path.len();
+        Self {
+            reader,
+            fields,
+            given: BTreeSet::new(),
+            path,
+        }
+    }
+
+    /// Says of a key that is not known which one was probably meant, else which there are.
+    fn unknown(&mut self, key: &str) -> String {
+        let Some(field) = nearest(key, self.fields.iter().copied()) else {
+            return format!("is not known here: there are {}", self.fields.join(", "));
+        };
+        self.reader.path.key(field);
+        self.reader.lose();
+        self.reader.path.back_to(self.path);
+        format!("is not known here; did you mean {field}?")
+    }
+}
+
+impl<'de> MapAccess<'de> for Fields<'_, 'de> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failure> {
+        while let Some((key, place)) = self.reader.next_key() {
+            let mut fields = self.fields.iter().copied();
+            let problem = match fields.find(|field| *field == key) {
+                Some(field) if self.given.insert(field) => {
+                    self.reader.path.key(field);
+                    return seed.deserialize(text(field)).map(Some);
+                }
+                Some(_) => "must not be given twice".to_owned(),
+                None => self.unknown(&key),
+            };
+            self.reader.path.key(&key);
+            self.reader.note(place, &problem);
+            self.reader.path.back_to(self.path);
+            self.reader.skip();
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        let read = seed.deserialize(&mut *self.reader);
+        self.reader.path.back_to(self.path);
+        read
+    }
+}
+
+/// The entries of a map.
+pub(super) struct Entries<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    keys: Keys,
+    given: BTreeSet<Cow<'de, str>>,
+    path: usize,
+}
+
+impl<'r, 'de> Entries<'r, 'de> {
+    pub(super) fn new(reader: &'r mut Reader<'de>, keys: Keys) -> Self {
+        let path = reader.path.len();
+        Self {
+            reader,
+            keys,
+            given: BTreeSet::new(),
+            path,
+        }
+    }
+}
+
+impl<'de> MapAccess<'de> for Entries<'_, 'de> {
+    type Error = Failure;
+
+    fn next_key_seed<K: DeserializeSeed<'de>>(
+        &mut self,
+        seed: K,
+    ) -> Result<Option<K::Value>, Failure> {
+        while let Some((key, place)) = self.reader.next_key() {
+            self.reader.path.key(&key);
+            let problem = if self.given.contains(&key) {
+                "must not be given twice".to_owned()
+            } else if let Err(problem) = self.keys.check(&key) {
+                // What stands there is read under the code that was probably meant.
+                if let Some(code) = legal_code(&key).filter(|_| matches!(self.keys, Keys::Codes)) {
+                    let problem = format!("{problem}; did you mean {code}?");
+                    self.reader.note(place, &problem);
+                    self.reader.path.back_to(self.path);
+                    self.reader.path.key(&code);
+                    return seed.deserialize(text(&code)).map(Some);
+                }
+                problem.to_string()
+            } else {
+                let read = seed.deserialize(text(&key)).map(Some);
+                self.given.insert(key);
+                return read;
+            };
+            self.reader.note(place, &problem);
+            self.reader.lose();
+            self.reader.path.back_to(self.path);
+            self.reader.skip();
+        }
+        Ok(None)
+    }
+
+    fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
+        let read = seed.deserialize(&mut *self.reader);
+        self.reader.path.back_to(self.path);
+        read
+    }
+}
+
+/// The items of a list.
+pub(super) struct Items<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    count: usize,
+}
+
+impl<'r, 'de> Items<'r, 'de> {
+    pub(super) fn new(reader: &'r mut Reader<'de>) -> Self {
+        Self { reader, count: 0 }
+    }
+}
+
+impl<'de> SeqAccess<'de> for Items<'_, 'de> {
+    type Error = Failure;
+
+    fn next_element_seed<T: DeserializeSeed<'de>>(
+        &mut self,
+        seed: T,
+    ) -> Result<Option<T::Value>, Failure> {
+        if self.reader.ends() {
+            return Ok(None);
+        }
+        let path = self.reader.path.len();
+        self.reader.path.index(self.count);
+        self.count += 1;
+        let read = seed.deserialize(&mut *self.reader);
+        self.reader.path.back_to(path);
+        read.map(Some)
+    }
+}
+
+/// One of several variants, as a word.
+pub(super) struct Word(pub(super) &'static str);
+
+impl<'de> EnumAccess<'de> for Word {
+    type Error = Failure;
+    type Variant = Self;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Failure> {
+        Ok((seed.deserialize(text(self.0))?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Word {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Failure> {
+        let word = self.0;
+        let problem = format!("must say more: {word} has a value, as in {{{word}: …}}");
+        Err(Failure::Problem(problem))
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
+        Err(not_in_the_layout())
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Failure> {
+        Err(not_in_the_layout())
+    }
+}
+
+/// One of several variants, as a key with a value.
+pub(super) struct Pair<'r, 'de> {
+    reader: &'r mut Reader<'de>,
+    word: &'static str,
+}
+
+impl<'r, 'de> Pair<'r, 'de> {
+    pub(super) fn new(reader: &'r mut Reader<'de>, word: &'static str) -> Self {
+        Self { reader, word }
+    }
+}
+
+impl<'de> EnumAccess<'de> for Pair<'_, 'de> {
+    type Error = Failure;
+    type Variant = Self;
+
+    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Failure> {
+        Ok((seed.deserialize(text(self.word))?, self))
+    }
+}
+
+impl<'de> VariantAccess<'de> for Pair<'_, 'de> {
+    type Error = Failure;
+
+    fn unit_variant(self) -> Result<(), Failure> {
+        let word = self.word;
+        let problem = format!("must be {word} alone, without a value");
+        Err(Failure::Problem(problem))
+    }
+
+    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
+        self.reader.guarded(seed).ok_or(Failure::Noted)
+    }
+
+    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
+        Err(not_in_the_layout())
+    }
+
+    fn struct_variant<V: Visitor<'de>>(
+        self,
+        _: &'static [&'static str],
+        _: V,
+    ) -> Result<V::Value, Failure> {
+        Err(not_in_the_layout())
+    }
+}
+
+/// Nothing in the layout has variants with several values.
+fn not_in_the_layout() -> Failure {
+    Failure::custom("must not be given")
+}
+
+fn text(key: &str) -> StrDeserializer<'_, Failure> {
+    StrDeserializer::new(key)
+}

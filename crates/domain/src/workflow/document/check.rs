@@ -1,0 +1,178 @@
+//! Everything that is to be said about a document and the workflow that it makes, at once: what cannot be read, what is
+//! left out, and what lint says of the rest.
+
+use super::{
+    Content, Format, Mode, Remark, UnknownStates,
+    apply::{draft, drafted, other_workflow},
+    locate::locate,
+    parse::{Reading, read},
+};
+use crate::{
+    value::WorkflowCode,
+    workflow::{Finding, Refusal, Rule, Workflow, lint},
+};
+
+/// A document that shall make or change a workflow.
+#[derive(Debug, Clone, Copy)]
+pub struct Proposal<'a> {
+    /// The document.
+    pub text: &'a str,
+    /// How it is written.
+    pub format: Format,
+    /// What becomes of parts that it does not name.
+    pub mode: Mode,
+    /// What becomes of states of a `config.xml` that the workflow does not have.
+    pub unknown_states: UnknownStates,
+    /// The workflow as it is; none for none.
+    pub base: Option<&'a Workflow>,
+    /// The code that was asked for; it wins over the one in the document.
+    pub code: Option<&'a WorkflowCode>,
+}
+
+/// What a document came to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Checked {
+    /// The workflow, whatever lint says of it; none where the document cannot be read or leaves something out.
+    pub workflow: Option<Workflow>,
+    /// What is to be said, the gravest first, then by place.
+    pub remarks: Vec<Remark>,
+}
+
+/// Checks a document as a whole. What is wrong is said once: not what follows from something else that is wrong.
+///
+/// # Errors
+/// Returns [`Refusal`] for a Magento configuration that shall replace a workflow, or cannot be merged into it.
+pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
+    let Proposal {
+        text,
+        format,
+        mode,
+        unknown_states,
+        base,
+        code,
+    } = *proposal;
+    let Reading {
+        document,
+        mut remarks,
+        lost,
+        is_whole,
+    } = read(text, format);
+    let document = document.with_unknown_states(unknown_states);
+    let workflow = match &document.0 {
+        Content::Workflow { .. } | Content::MagentoConfig(_) if !is_whole => None,
+        Content::MagentoConfig(_) => Some(draft(base, &document, mode, code)?),
+        Content::Workflow { part, .. } => {
+            let (workflow, missing) = drafted(base, part, mode, code);
+            let missing = missing.into_paths().into_iter();
+            let missing = missing.filter(|path| !is_lost(path, &lost));
+            remarks.extend(missing.map(|path| Remark::unreadable(None, &path, "must be given")));
+            workflow
+        }
+    };
+    let is_right = remarks.is_empty();
+    let found = workflow.iter().flat_map(lint);
+    let found = found.filter(|finding| is_right || stands_alone(finding, &lost));
+    remarks.extend(found.map(Remark::from));
+    let own = document.findings().iter().cloned();
+    remarks.extend(own.map(Remark::from));
+    remarks.extend(other_workflow(&document, code).map(Remark::from));
+    locate(text, format, &mut remarks);
+    sort(&mut remarks);
+    remarks.dedup();
+    Ok(Checked {
+        workflow: workflow.filter(|_| is_right),
+        remarks,
+    })
+}
+
+/// Gives findings about a workflow the places where their subjects stand in the document that makes it; the gravest come
+/// first, then by place.
+pub fn located(text: &str, format: Format, findings: Vec<Finding>) -> Vec<Remark> {
+    let mut remarks: Vec<_> = findings.into_iter().map(Remark::from).collect();
+    locate(text, format, &mut remarks);
+    sort(&mut remarks);
+    remarks
+}
+
+fn sort(remarks: &mut [Remark]) {
+    remarks.sort_by(|a, b| {
+        let [a, b] = [a, b].map(|r| (r.severity(), r.place.is_none(), r.place, &r.finding));
+        a.cmp(&b)
+    });
+}
+
+/// Whether what is missing stands there and cannot be read, or lies in what cannot be. The last part of the path may be
+/// several keys, of which one is needed.
+fn is_lost(path: &str, lost: &[String]) -> bool {
+    let path = without_numbers(path);
+    let (part, keys) = path.rsplit_once('.').unwrap_or(("", path.as_str()));
+    lost.iter().map(|lost| without_numbers(lost)).any(|lost| {
+        let around = path.strip_prefix(&lost);
+        let holds = around.is_some_and(|rest| lost.is_empty() || rest.starts_with('.'));
+        let key = lost.strip_prefix(part).unwrap_or_default();
+        let key = key.strip_prefix('.').unwrap_or(key);
+        let mut needed = keys.split([' ', ',']);
+        holds || lost == path || (!key.is_empty() && needed.any(|needed| needed == key))
+    })
+}
+
+/// A path without the numbers of entries of lists, which shift where one cannot be read.
+fn without_numbers(path: &str) -> String {
+    path.split('[')
+        .map(|part| part.split_once(']').map_or(part, |(_, rest)| rest))
+        .collect()
+}
+
+/// Whether a finding stands by itself where other things in the document are wrong.
+fn stands_alone(finding: &Finding, lost: &[String]) -> bool {
+    const KINDS: [(&str, &str); 4] = [
+        ("operations", "operation "),
+        ("statuses", "status "),
+        ("states", "state "),
+        ("transitions", "transition "),
+    ];
+    match finding.rule {
+        Rule::InvalidGuard | Rule::InvalidTemplate | Rule::LimitExceeded | Rule::DuplicateCode => {
+            true
+        }
+        // What is named may be among what could not be read.
+        Rule::UnknownReference => KINDS.iter().all(|(all, one)| {
+            !finding.message.contains(one) || !lost.iter().any(|lost| lost == all)
+        }),
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_read_is_not_missing_too() {
+        let lost = |path: &str, lost: &str| is_lost(path, &[lost.to_owned()]);
+        let works = "on_create.b.webhook, email, publish, comment, set_attributes or transition";
+        for (path, wrong) in [
+            ("label", ""),
+            ("label", "label"),
+            ("states.new.label", "states.new.label"),
+            ("states.new.label", "states.new"),
+            ("states.new.label", "states"),
+            (works, "on_create.b.comment"),
+            (works, "on_create.b.webhook"),
+            (works, "on_create.b"),
+            ("states.a.statuses[0].status", "states.a.statuses[1].status"),
+        ] {
+            assert!(lost(path, wrong), "{path} {wrong}");
+        }
+        for (path, wrong) in [
+            ("label", "states.new.label"),
+            ("states.new.label", "states.new.category"),
+            ("states.new.label", "states.newest"),
+            ("states.newest.label", "states.new"),
+            (works, "on_create.b.condition"),
+            (works, "on_create.c.comment"),
+        ] {
+            assert!(!lost(path, wrong), "{path} {wrong}");
+        }
+    }
+}

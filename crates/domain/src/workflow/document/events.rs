@@ -1,0 +1,99 @@
+//! What a document is made of, in its order: maps, lists and scalars, each with its place.
+
+use std::borrow::Cow;
+
+use super::{json::Json, remark::Place, yaml::Yaml};
+
+/// A part of a document.
+#[derive(Debug)]
+pub(super) struct Piece<'t> {
+    pub(super) event: Event<'t>,
+    pub(super) place: Place,
+    /// What is wrong with it, whatever it is and wherever it stands.
+    pub(super) fault: Option<&'static str>,
+}
+
+/// What comes next.
+#[derive(Debug)]
+pub(super) enum Event<'t> {
+    /// A map begins: keys and values follow in turn.
+    Map,
+    /// A list begins.
+    List,
+    /// What began last ends.
+    End,
+    /// A text, a number or a word.
+    Scalar(Scalar<'t>),
+    /// What stands elsewhere; it is refused.
+    Alias,
+}
+
+/// A text, a number or a word.
+#[derive(Debug)]
+pub(super) struct Scalar<'t> {
+    pub(super) text: Cow<'t, str>,
+    pub(super) style: Style,
+}
+
+/// How a scalar is written, which says what it may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Style {
+    /// YAML without quotes: what is wanted there.
+    Plain,
+    /// YAML in quotes or as a block: likewise, but never nothing.
+    Quoted,
+    /// A text of JSON.
+    Text,
+    /// A number or a word of JSON.
+    Literal,
+}
+
+/// Where reading cannot go on, and why.
+#[derive(Debug)]
+pub(super) struct Stop {
+    pub(super) place: Place,
+    pub(super) message: String,
+}
+
+/// The parts of a document, one after the other.
+pub(super) enum Source<'t> {
+    Yaml(Box<Yaml<'t>>),
+    Json(Json<'t>),
+}
+
+impl<'t> Source<'t> {
+    /// Reads the next part; none at the end.
+    pub(super) fn read(&mut self) -> Result<Option<Piece<'t>>, Stop> {
+        match self {
+            Self::Yaml(yaml) => yaml.read(),
+            Self::Json(json) => json.read(),
+        }
+    }
+}
+
+impl Scalar<'_> {
+    /// Whether it says that there is nothing.
+    pub(super) fn is_null(&self) -> bool {
+        match self.style {
+            Style::Plain => matches!(&*self.text, "" | "~" | "null" | "Null" | "NULL"),
+            Style::Literal => self.text == "null",
+            Style::Quoted | Style::Text => false,
+        }
+    }
+
+    /// Whether it may be a text.
+    pub(super) fn may_be_text(&self) -> bool {
+        match self.style {
+            Style::Plain | Style::Quoted | Style::Text => true,
+            Style::Literal => false,
+        }
+    }
+
+    /// Whether it may be a number, `true` or `false`.
+    pub(super) fn may_be_literal(&self) -> bool {
+        match self.style {
+            Style::Plain | Style::Quoted | Style::Literal => true,
+            Style::Text => false,
+        }
+    }
+}
