@@ -9,7 +9,6 @@ use std::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use waymark_domain::{
-    preset::PresetError,
     value::Invalid,
     workflow::{Refusal, document::DocumentError},
 };
@@ -52,8 +51,8 @@ pub(crate) enum Failure {
     Document { name: String, source: DocumentError },
     #[error("{name}")]
     Workflow { name: String, source: Refusal },
-    #[error(transparent)]
-    Preset(#[from] PresetError),
+    #[error("{name} has mistakes:\n{}", shown.trim_end())]
+    Mistakes { name: String, shown: String },
     #[error("the address of the server must be like http://127.0.0.1:50551")]
     ServerAddress(#[source] tonic::transport::Error),
     #[error("cannot reach {server}")]
@@ -136,7 +135,7 @@ impl Failure {
             | Self::Unacknowledged
             | Self::ServerAddress(_) => USAGE,
             Self::ConsumerGone | Self::Exec { .. } | Self::ExecEnded { .. } => CONSUMER,
-            Self::Document { .. } | Self::Workflow { .. } => REFUSED,
+            Self::Document { .. } | Self::Workflow { .. } | Self::Mistakes { .. } => REFUSED,
             Self::Status(status) => match status.code() {
                 Code::InvalidArgument
                 | Code::NotFound
@@ -174,7 +173,10 @@ impl fmt::Display for Told<'_> {
             .bad_request()
             .map(|request| request.field_violations.as_slice());
         for violation in violations.unwrap_or_default() {
-            write!(f, "\n  {} {}", violation.field, violation.description)?;
+            // What the message says is not said again.
+            if !self.0.message().contains(&violation.description) {
+                write!(f, "\n  {} {}", violation.field, violation.description)?;
+            }
         }
         Ok(())
     }

@@ -2,14 +2,16 @@
 
 use std::{fmt::Write, path::Path, process::ExitCode};
 
+use tonic::{Code, Status, transport::Channel};
 use waymark_proto::v1::{
-    self, ApplyWorkflowRequest, ApplyWorkflowResponse, ChangeKind, LintSeverity, WorkflowFormat,
-    workflow_service_client::WorkflowServiceClient,
+    self, ApplyWorkflowRequest, ApplyWorkflowResponse, ChangeKind, LintSeverity,
+    LintWorkflowRequest, WorkflowFormat, workflow_service_client::WorkflowServiceClient,
 };
 
 use super::{
     changes,
-    source::{document_format, read},
+    findings::Text,
+    source::{document_format, read, shown},
 };
 use crate::{
     arguments::{Apply, ApplyMode, DocumentFormat},
@@ -18,7 +20,7 @@ use crate::{
     output,
 };
 
-/// Sends a document to the server and prints what changed.
+/// Sends a document to the server and prints what changed, or everything that is wrong with it.
 pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
     let Apply {
         file,
@@ -56,13 +58,53 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
         request_id,
         validate_only: dry_run,
     };
+    let name = shown(path).display().to_string();
     let mut client = WorkflowServiceClient::new(connection::connect(&server).await?);
-    let response = client.apply_workflow(request).await?.into_inner();
-    output::print(&report(&response, dry_run))?;
-    Ok(ExitCode::SUCCESS)
+    match client.apply_workflow(request.clone()).await {
+        Ok(response) => {
+            let text = Text::new(&name, &request.document);
+            output::print(&report(response.get_ref(), dry_run, &text))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(status) if status.code() == Code::InvalidArgument => {
+            Err(explained(client, name, request, status).await)
+        }
+        Err(status) => Err(status.into()),
+    }
 }
 
-fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
+/// Why a document is refused: an error has room for some mistakes, lint for all.
+async fn explained(
+    mut client: WorkflowServiceClient<Channel>,
+    name: String,
+    request: ApplyWorkflowRequest,
+    status: Status,
+) -> Failure {
+    let mode = match (request.mode(), request.format()) {
+        (v1::ApplyMode::Unspecified, WorkflowFormat::MagentoConfigXml) => v1::ApplyMode::Merge,
+        (mode, _) => mode,
+    };
+    let lint = LintWorkflowRequest {
+        workflow: request.workflow,
+        document: request.document.clone(),
+        format: request.format,
+        mode: mode.into(),
+        create_states: request.create_states,
+    };
+    let Ok(answer) = client.lint_workflow(lint).await else {
+        return status.into();
+    };
+    let findings = &answer.get_ref().findings;
+    let wrong = findings.iter();
+    let wrong = wrong.filter(|finding| finding.severity() == LintSeverity::Error);
+    let shown = Text::new(&name, &request.document).all(wrong);
+    if shown.is_empty() {
+        return status.into();
+    }
+    Failure::Mistakes { name, shown }
+}
+
+fn report(response: &ApplyWorkflowResponse, dry_run: bool, document: &Text<'_>) -> String {
     let ApplyWorkflowResponse {
         workflow,
         changes,
@@ -81,19 +123,7 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool) -> String {
             }
         });
     }
-    // Writing to a string cannot fail.
-    for finding in findings {
-        let severity = match finding.severity() {
-            LintSeverity::Error => "error",
-            LintSeverity::Warning => "warning",
-            LintSeverity::Info | LintSeverity::Unspecified => "info",
-        };
-        let _ = writeln!(
-            text,
-            "{severity} {}: {} {}",
-            finding.rule, finding.subject, finding.message
-        );
-    }
+    text.push_str(&document.all(findings));
     if *truncated {
         let _ = writeln!(
             text,

@@ -30,7 +30,7 @@ pub(super) async fn diagram(arguments: Diagram) -> Result<ExitCode, Failure> {
             format,
             ..Reading::default()
         };
-        let workflow = source.load(reading, None, &server).await?.workflow;
+        let workflow = source.load(reading, None, &server).await?;
         let language = match language {
             DiagramFormat::Mermaid => diagram::Format::Mermaid,
             DiagramFormat::Dot => diagram::Format::Dot,

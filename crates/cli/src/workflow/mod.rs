@@ -3,13 +3,16 @@
 mod apply;
 mod changes;
 mod diagram;
+mod findings;
 mod settle;
 mod source;
 
-use std::{fmt::Write, process::ExitCode};
+use std::process::ExitCode;
 
-use waymark_domain::workflow::{Difference, DifferenceKind, Finding, Severity, diff, lint};
+use waymark_domain::workflow::{Difference, DifferenceKind, Severity, diff, document::Remark};
+use waymark_proto::convert::workflow::remark_to_wire;
 
+use findings::Text;
 use source::Reading;
 pub(crate) use source::Source;
 
@@ -56,45 +59,26 @@ async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
         server,
     } = arguments;
     let base = match onto {
-        Some(onto) => Some(onto.load(Reading::default(), None, &server).await?.workflow),
+        Some(onto) => Some(onto.load(Reading::default(), None, &server).await?),
         None => None,
     };
     let reading = Reading {
         format,
         create_states,
     };
-    let loaded = source.load(reading, base.as_ref(), &server).await?;
-    let mut findings = lint(&loaded.workflow);
-    findings.extend(loaded.findings);
-    findings.sort();
-    let mut text = String::new();
-    for finding in &findings {
-        // Writing to a string cannot fail.
-        let _ = writeln!(text, "{}", shown(finding));
-    }
-    output::print(&text)?;
-    let is_bad = |finding: &Finding| match finding.severity() {
+    let checked = source.check(reading, base.as_ref(), &server).await?;
+    let findings: Vec<_> = checked.remarks.iter().map(remark_to_wire).collect();
+    output::print(&Text::new(&checked.name, &checked.text).all(&findings))?;
+    let is_bad = |remark: &Remark| match remark.severity() {
         Severity::Error => true,
         Severity::Warning => strict,
         Severity::Info => false,
     };
-    Ok(if findings.iter().any(is_bad) {
+    Ok(if checked.remarks.iter().any(is_bad) {
         ExitCode::from(REFUSED)
     } else {
         ExitCode::SUCCESS
     })
-}
-
-fn shown(finding: &Finding) -> String {
-    let severity = match finding.severity() {
-        Severity::Error => "error",
-        Severity::Warning => "warning",
-        Severity::Info => "info",
-    };
-    format!(
-        "{severity} {}: {} {}",
-        finding.rule, finding.subject, finding.message
-    )
 }
 
 async fn diff_workflows(arguments: Diff) -> Result<ExitCode, Failure> {
@@ -105,7 +89,7 @@ async fn diff_workflows(arguments: Diff) -> Result<ExitCode, Failure> {
     } = arguments;
     let before = before.load(Reading::default(), None, &server).await?;
     let after = after.load(Reading::default(), None, &server).await?;
-    let differences = diff(&before.workflow, &after.workflow);
+    let differences = diff(&before, &after);
     let text: String = differences.iter().map(compared).collect();
     output::print(&text)?;
     Ok(if differences.is_empty() {

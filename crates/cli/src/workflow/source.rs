@@ -11,13 +11,18 @@ use waymark_domain::{
     preset,
     value::WorkflowCode,
     workflow::{
-        Finding, Workflow,
-        document::{self, DOCUMENT_BYTES_MAX, Document, Format, Mode, UnknownStates},
+        Severity, Workflow,
+        document::{
+            self, Checked, DOCUMENT_BYTES_MAX, Format, Mode, Proposal, Remark, UnknownStates,
+        },
     },
 };
-use waymark_proto::v1::{
-    ExportWorkflowRequest, WorkflowFormat, workflow_service_client::WorkflowServiceClient,
+use waymark_proto::{
+    convert::workflow::remark_to_wire,
+    v1::{ExportWorkflowRequest, WorkflowFormat, workflow_service_client::WorkflowServiceClient},
 };
+
+use super::findings::Text;
 
 use crate::{
     arguments::{DocumentFormat, Server},
@@ -50,19 +55,14 @@ pub(super) struct Reading {
     pub(super) create_states: bool,
 }
 
-/// A workflow, and what is worth knowing about the document that it comes from.
+/// A document that was checked as a whole.
 pub(super) struct Loaded {
-    pub(super) workflow: Workflow,
-    pub(super) findings: Vec<Finding>,
-}
-
-impl From<Workflow> for Loaded {
-    fn from(workflow: Workflow) -> Self {
-        Self {
-            workflow,
-            findings: Vec::new(),
-        }
-    }
+    /// What people know it by.
+    pub(super) name: String,
+    pub(super) text: String,
+    /// The workflow that it makes; none where it cannot be read or leaves something out.
+    workflow: Option<Workflow>,
+    pub(super) remarks: Vec<Remark>,
 }
 
 impl FromStr for Source {
@@ -97,17 +97,41 @@ impl Source {
         reading: Reading,
         base: Option<&Workflow>,
         server: &Server,
+    ) -> Result<Workflow, Failure> {
+        let Loaded {
+            name,
+            text,
+            workflow,
+            remarks,
+        } = self.check(reading, base, server).await?;
+        workflow.ok_or_else(|| {
+            let wrong = remarks.iter().filter(|r| r.severity() == Severity::Error);
+            let wrong: Vec<_> = wrong.map(remark_to_wire).collect();
+            let shown = Text::new(&name, &text).all(&wrong);
+            Failure::Mistakes { name, shown }
+        })
+    }
+
+    /// Checks the document as a whole, merged into `base` where there is one.
+    pub(super) async fn check(
+        &self,
+        reading: Reading,
+        base: Option<&Workflow>,
+        server: &Server,
     ) -> Result<Loaded, Failure> {
         if reading.create_states && !self.is_config_xml(reading.format) {
             return Err(Failure::NeedsConfigXml);
         }
         let path = match self {
-            Self::Preset(name) => return Ok(Loaded::from(find_preset(name)?.workflow()?)),
+            Self::Preset(name) => {
+                let text = find_preset(name)?.document.to_owned();
+                let name = format!("preset:{name}");
+                return checked(name, text, Format::Yaml, reading, base);
+            }
             Self::Stored { code, version } => {
                 let text = export(server, code.clone(), *version, WorkflowFormat::Yaml).await?;
-                let name = format!("workflow {code}");
-                let document = parse(&name, &text, Format::Yaml)?;
-                return merged(&name, &document, base);
+                let name = format!("workflow:{code}");
+                return checked(name, text, Format::Yaml, reading, base);
             }
             Self::Input => None,
             Self::File(path) => Some(path.as_path()),
@@ -115,13 +139,7 @@ impl Source {
         let format = document_format(reading.format, path);
         let text = read(path, format)?;
         let name = shown(path).display().to_string();
-        let unknown_states = if reading.create_states {
-            UnknownStates::Create
-        } else {
-            UnknownStates::Refuse
-        };
-        let document = parse(&name, &text, domain_format(format))?;
-        merged(&name, &document.with_unknown_states(unknown_states), base)
+        checked(name, text, domain_format(format), reading, base)
     }
 
     fn is_config_xml(&self, format: Option<DocumentFormat>) -> bool {
@@ -134,34 +152,41 @@ impl Source {
     }
 }
 
-fn parse(name: &str, text: &str, format: Format) -> Result<Document, Failure> {
-    document::parse(text, format).map_err(|source| Failure::Document {
-        name: name.to_owned(),
-        source,
-    })
-}
-
-/// Makes a workflow of a document, on top of another one where there is one.
-fn merged(name: &str, document: &Document, base: Option<&Workflow>) -> Result<Loaded, Failure> {
+/// Checks what a document makes, on top of another workflow where there is one.
+fn checked(
+    name: String,
+    text: String,
+    format: Format,
+    reading: Reading,
+    base: Option<&Workflow>,
+) -> Result<Loaded, Failure> {
     let fallback = WorkflowCode::new(CODE_DEFAULT).map_err(Failure::WorkflowCode)?;
-    let code = document
-        .workflow()
-        .or(base.map(|base| &base.code))
-        .unwrap_or(&fallback);
-    let mode = if base.is_some() {
-        Mode::Merge
-    } else {
-        Mode::Replace
+    let proposal = Proposal {
+        text: &text,
+        format,
+        mode: if base.is_some() {
+            Mode::Merge
+        } else {
+            Mode::Replace
+        },
+        unknown_states: if reading.create_states {
+            UnknownStates::Create
+        } else {
+            UnknownStates::Refuse
+        },
+        base,
+        code: None,
+        fallback: base.map(|base| &base.code).or(Some(&fallback)),
     };
-    let draft = document::draft(base, document, mode, Some(code));
-    let workflow = draft.map_err(|source| Failure::Workflow {
-        name: name.to_owned(),
-        source,
-    })?;
-    Ok(Loaded {
-        workflow,
-        findings: document.findings().to_vec(),
-    })
+    match document::check(&proposal) {
+        Ok(Checked { workflow, remarks }) => Ok(Loaded {
+            name,
+            text,
+            workflow,
+            remarks,
+        }),
+        Err(source) => Err(Failure::Workflow { name, source }),
+    }
 }
 
 /// Asks a server for a workflow as a document.
@@ -210,7 +235,7 @@ pub(super) fn read(path: Option<&Path>, format: DocumentFormat) -> Result<String
 }
 
 /// What people are told where a document comes from.
-fn shown(path: Option<&Path>) -> &Path {
+pub(super) fn shown(path: Option<&Path>) -> &Path {
     path.unwrap_or(Path::new("the standard input"))
 }
 

@@ -76,20 +76,51 @@ fn a_document_is_checked_from_a_file_and_from_the_input() {
     .unwrap();
     let broken = run(&["workflow", "lint", path.to_str().unwrap()]);
     assert_eq!(code(&broken), 1, "{}", out(&broken));
-    assert!(
-        out(&broken).contains("error unknown_reference"),
-        "{}",
-        out(&broken)
-    );
-    fs::write(&path, "states: [").unwrap();
+    let told = out(&broken);
+    for part in [
+        "broken.yaml:",
+        ": error: workflow starts in state nowhere, which does not exist",
+        " (unknown_reference)\n    initial_state: nowhere\n    ^\n",
+    ] {
+        assert_eq!(told.matches(part).count(), 1, "{told}");
+    }
+    fs::write(&path, "label: [\ncolour: red\n").unwrap();
     let malformed = run(&["workflow", "lint", path.to_str().unwrap()]);
     assert_eq!(code(&malformed), 1);
     assert!(
-        err(&malformed).contains("broken.yaml"),
+        out(&malformed).contains("broken.yaml:1:"),
         "{}",
-        err(&malformed)
+        out(&malformed)
+    );
+    // Where the workflow is needed and not the findings, they are why it is not there.
+    let differing = run(&["workflow", "diff", path.to_str().unwrap(), "preset:modmore"]);
+    assert_eq!((code(&differing), out(&differing)), (1, String::new()));
+    assert!(
+        err(&differing).contains("broken.yaml:1:"),
+        "{}",
+        err(&differing)
     );
     assert_eq!(code(&run(&["workflow", "lint", "/nowhere/at/all.yaml"])), 2);
+}
+
+#[test]
+fn all_mistakes_of_a_document_are_shown_each_once() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("shop.yaml");
+    let document = out(&run(&["preset", "show", "modmore"]))
+        .replace("comment_status: never", "comment_status: nver")
+        .replace("initial_state: draft", "initial_state: drft");
+    fs::write(&path, format!("{document}colour: red\n")).unwrap();
+    let told = out(&run(&["workflow", "lint", path.to_str().unwrap()]));
+    for part in [
+        "error: comment_status: must be any_in_state or never; did you mean never? (document)\n    comment_status: nver\n                    ^\n",
+        "error: colour: is not known here",
+        "    colour: red\n    ^\n",
+        "error: workflow starts in state drft, which does not exist",
+    ] {
+        assert_eq!(told.matches(part).count(), 1, "{part}: {told}");
+    }
+    assert_eq!(told.matches("error: ").count(), 3, "{told}");
 }
 
 #[test]
@@ -125,12 +156,14 @@ fn a_config_xml_is_read_as_it_declares_and_checked_on_top_of_a_workflow() {
     let created = check(&latin, &["--create-states"]);
     assert_eq!(code(&created), 0, "{}", err(&created));
     let told = out(&created);
-    assert!(told.contains("warning unknown_element: workflow"), "{told}");
-    assert!(told.contains("<statues> in line 3"), "{told}");
-    assert!(
-        told.contains("warning unreachable_state: state own"),
-        "{told}"
-    );
+    for part in [
+        "config.xml: warning: workflow takes nothing from <statues> in line 3",
+        "(unknown_element)",
+        "config.xml: warning: state own ",
+        "(unreachable_state)",
+    ] {
+        assert!(told.contains(part), "{told}");
+    }
 
     let mark = [b"\xef\xbb\xbf".as_slice(), of("UTF-8", "Für").as_bytes()].concat();
     assert_eq!(code(&check(&mark, &["--create-states"])), 0);
@@ -150,7 +183,8 @@ fn a_config_xml_is_read_as_it_declares_and_checked_on_top_of_a_workflow() {
     ] {
         let refused = check(&document, &[]);
         assert_eq!(code(&refused), 1);
-        assert!(err(&refused).contains(problem), "{}", err(&refused));
+        let told = out(&refused) + &err(&refused);
+        assert_eq!(told.matches(problem).count(), 1, "{told}");
     }
     for source in [
         "preset:magento",

@@ -15,11 +15,11 @@ mod timestamp;
 
 pub(crate) use character::no_controls_in_lines;
 pub use character::{Fault, is_hidden, no_controls};
-pub(crate) use code::{CODE, legal_code};
 pub use code::{
     ActionCode, EndpointCode, OperationCode, StateCode, StatusCode, TemplateName, TransitionCode,
     WorkflowCode,
 };
+pub(crate) use code::{CODE, legal_code};
 pub use email::EmailAddress;
 pub use identifier::{Color, Currency, HoldId, LineId, OrderId, RequestId, Role, StoreView};
 pub use map::{Attributes, Metadata};

@@ -8,7 +8,7 @@ use waymark_domain::{
     actor::{Actor, ActorKind},
     order::{Action, OperationLines, Target},
     partition::{Partition, PartitionCount},
-    value::{Money, Timestamp},
+    value::{Money, Timestamp, WorkflowCode},
     workflow::document::{Format, Mode, UnknownStates},
 };
 use waymark_proto::{
@@ -501,7 +501,10 @@ fn documents() {
     };
     let read = ApplyWorkflow::read(creating).unwrap();
     assert_eq!(read.unknown_states, UnknownStates::Create);
+}
 
+#[test]
+fn documents_to_check() {
     let lint = |workflow: &str, document: &str| {
         let (workflow, document) = (workflow.to_owned(), document.to_owned());
         let request = v1::LintWorkflowRequest {
@@ -513,13 +516,30 @@ fn documents() {
             .unwrap()
             .subject
     };
-    let document = || "{}".to_owned();
+    let document = |workflow: Option<WorkflowCode>| LintSubject::Document {
+        workflow,
+        document: "{}".to_owned(),
+        format: Format::Yaml,
+        mode: Mode::Replace,
+    };
     assert_eq!(lint("", ""), LintSubject::Stored(default_workflow()));
     assert_eq!(lint("returns", ""), LintSubject::Stored(value("returns")));
-    assert_eq!(
-        lint("", "{}"),
-        LintSubject::Document(document(), Format::Yaml)
-    );
-    let applied = LintSubject::Applied(value("returns"), document(), Format::Yaml);
-    assert_eq!(lint("returns", "{}"), applied);
+    assert_eq!(lint("", "{}"), document(None));
+    assert_eq!(lint("returns", "{}"), document(Some(value("returns"))));
+    let fragment = v1::LintWorkflowRequest {
+        document: "<config/>".to_owned(),
+        format: v1::WorkflowFormat::MagentoConfigXml.into(),
+        mode: v1::ApplyMode::Merge.into(),
+        ..Default::default()
+    };
+    let read = LintWorkflow::read(fragment, &default_workflow()).unwrap();
+    assert!(matches!(
+        read.subject,
+        LintSubject::Document {
+            workflow: None,
+            format: Format::MagentoConfigXml,
+            mode: Mode::Merge,
+            ..
+        }
+    ));
 }

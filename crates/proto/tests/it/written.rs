@@ -9,14 +9,18 @@ use waymark_domain::{
     order::{Customer, Guarded, Hold, LineQuantity, Order, Rejection, Standing},
     partition::Partition,
     value::{Money, Timestamp},
-    workflow::{Effect, Workflow, diff, lint},
+    workflow::{
+        Effect, Workflow, diff,
+        document::{Place, Remark},
+        lint,
+    },
 };
 use waymark_proto::{
     convert::{
         history::{Facets, HistoryFilter, StreamHistory},
         order::{available_status_to_wire, available_to_wire, order_to_wire},
         state::state_to_wire,
-        workflow::{change_to_wire, finding_to_wire, version_to_wire},
+        workflow::{change_to_wire, finding_to_wire, remark_to_wire, version_to_wire},
     },
     v1::{self, history_entry::Detail as WireDetail},
 };
@@ -637,4 +641,13 @@ fn differences_and_findings() {
     assert_eq!(unreachable.severity(), v1::LintSeverity::Warning);
     assert_eq!(unreachable.subject, "state processing");
     assert!(!unreachable.message.is_empty());
+    assert_eq!((unreachable.line, unreachable.column), (0, 0));
+    let mut remark = Remark::from(lint(&after)[0].clone());
+    remark.place = Some(Place {
+        line: 3,
+        column: u64::MAX,
+    });
+    let placed = remark_to_wire(&remark);
+    assert_eq!((placed.line, placed.column), (3, i32::MAX));
+    assert_eq!(placed.message, remark.finding.message);
 }

@@ -60,14 +60,21 @@ const LADDER: [Caps; 5] = [
     },
 ];
 
-/// Cuts a problem so that its status has at most so many bytes, and notes in the metadata that it was cut.
+/// Cuts a problem so that its status has at most so many bytes, and notes in the metadata that it was cut. As many
+/// violations are kept as fit, down to those that the next caps keep.
 pub(super) fn fit_in(problem: Problem, bytes_max: usize) -> Problem {
+    let fewest = LADDER.iter().skip(1).map(|caps| caps.violations);
     let mut fitted = problem;
-    for caps in &LADDER {
-        let cut = caps.apply(fitted.clone());
-        let fits = wire_bytes(&cut.to_status()) <= bytes_max;
-        fitted = cut;
-        if fits {
+    for (caps, fewest) in LADDER.iter().zip(fewest.chain([0])) {
+        fitted = caps.apply(fitted);
+        while wire_bytes(&fitted.to_status()) > bytes_max {
+            if fitted.violations.len() <= fewest.max(1) {
+                break;
+            }
+            fitted.violations.pop();
+            fitted = fitted.with(TRUNCATED, &true);
+        }
+        if wire_bytes(&fitted.to_status()) <= bytes_max {
             break;
         }
     }

@@ -17,7 +17,10 @@ use tonic::Status;
 use waymark_domain::{
     order::Rejection,
     value::{EndpointCode, WorkflowCode},
-    workflow::{self, diagram, document::DocumentError},
+    workflow::{
+        self, Rule, diagram,
+        document::{DocumentError, Remark},
+    },
 };
 use waymark_persistence::{self as persistence, CommitError};
 use waymark_proto::{invalid::InvalidRequest, v1};
@@ -95,6 +98,12 @@ pub enum Error {
         /// The broken rules.
         #[source]
         refusal: workflow::Refusal,
+    },
+    /// A document cannot be applied.
+    #[error("the document has {} mistakes", .remarks.len())]
+    DocumentRefused {
+        /// What is wrong with it, or with the workflow that it would make; at least one.
+        remarks: Vec<Remark>,
     },
     /// The request id was used for another change of the workflow.
     #[error("the request id was used for another change")]
@@ -224,6 +233,7 @@ impl Error {
             | Self::StepRefused { .. }
             | Self::Definition(_)
             | Self::WorkflowInvalid { .. }
+            | Self::DocumentRefused { .. }
             | Self::RequestIdReused
             | Self::Document(_)
             | Self::VersionNotFound { .. }
@@ -320,6 +330,7 @@ impl From<Error> for Problem {
             Error::StepRefused { index, source } => Self::from(*source).with("step_index", &index),
             Error::Definition(refusal) => refusal::problem(&refusal, "document"),
             Error::WorkflowInvalid { field, refusal } => refusal::problem(&refusal, field),
+            Error::DocumentRefused { remarks } => of_remarks(&remarks),
             Error::RequestIdReused => Self::new(
                 Reason::RequestIdReused,
                 "the request_id was used for another request",
@@ -351,17 +362,36 @@ fn of_fields(invalid: &InvalidRequest) -> Problem {
 }
 
 fn of_document(error: &DocumentError) -> Problem {
-    let field = match error {
-        DocumentError::NoExport => "format",
-        DocumentError::NotWritten { .. } => {
-            return of_submit(SubmitError::Commit(CommitError::Database));
+    match error {
+        DocumentError::Unreadable { remarks, .. } => of_remarks(remarks),
+        DocumentError::NoExport => {
+            let message = error.to_string();
+            let violation = ("format".to_owned(), message.clone());
+            Problem::new(Reason::FieldInvalid, message).violating([violation])
         }
-        DocumentError::TooLarge { .. }
-        | DocumentError::Text { .. }
-        | DocumentError::Action { .. } => "document",
+        DocumentError::NotWritten { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
+    }
+}
+
+/// What is wrong with a document: it cannot be read, or else it makes no sound workflow.
+fn of_remarks(remarks: &[Remark]) -> Problem {
+    const SPELLED_MAX: usize = 3;
+    let is_of_document = |remark: &Remark| remark.finding.rule == Rule::Document;
+    let (reason, begin) = if remarks.iter().any(is_of_document) {
+        (Reason::FieldInvalid, "the document cannot be applied")
+    } else {
+        (Reason::WorkflowInvalid, "the workflow would be invalid")
     };
-    let message = error.to_string();
-    Problem::new(Reason::FieldInvalid, message.clone()).violating([(field.to_owned(), message)])
+    let told: Vec<_> = remarks.iter().map(ToString::to_string).collect();
+    let first = told.get(..SPELLED_MAX).unwrap_or(&told).join("; ");
+    let message = match told.len().saturating_sub(SPELLED_MAX) {
+        0 => format!("{begin}: {first}"),
+        more => format!("{begin}: {first}; and {more} more"),
+    };
+    let violations = told.into_iter().map(|told| ("document".to_owned(), told));
+    Problem::new(reason, message)
+        .with("findings", &remarks.len())
+        .violating(violations)
 }
 
 fn too_many_reads() -> Problem {

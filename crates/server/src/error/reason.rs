@@ -48,7 +48,7 @@ macro_rules! reasons {
 
 reasons! {
     /// A field of the request has a value that it may not have.
-    FieldInvalid "FIELD_INVALID" InvalidArgument ["left"];
+    FieldInvalid "FIELD_INVALID" InvalidArgument ["left", "findings"];
     /// The page token is damaged, or belongs to other arguments.
     PageTokenInvalid "PAGE_TOKEN_INVALID" InvalidArgument [];
     /// The resume token cannot be read.

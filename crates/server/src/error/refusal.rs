@@ -26,11 +26,14 @@ pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
             "transition.actions",
             format!("has the action {action} with a condition that cannot be used: it {problem}"),
         ),
-        workflow::Refusal::FieldRequired { path } => Problem::of_field(
-            Reason::FieldInvalid,
-            "document",
-            format!("must give {path}"),
-        ),
+        workflow::Refusal::FieldRequired { paths } => {
+            let violations = paths
+                .iter()
+                .map(|path| ("document".to_owned(), format!("must give {path}")));
+            Problem::new(Reason::FieldInvalid, refusal.to_string())
+                .with("findings", &paths.len())
+                .violating(violations)
+        }
         workflow::Refusal::ModeRefused => Problem::of_field(
             Reason::ModeRefused,
             "mode",

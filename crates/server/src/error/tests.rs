@@ -347,7 +347,7 @@ fn refusals() -> Vec<Refusal> {
             findings: findings(2_000),
         },
         Refusal::FieldRequired {
-            path: "%".repeat(4_000),
+            paths: vec!["%".repeat(4_000); 100],
         },
         Refusal::ModeRefused,
         Refusal::VersionMismatch {
@@ -466,6 +466,10 @@ fn errors() -> Vec<Error> {
         })
         .in_field("transition"),
     ];
+    let remark = workflow::document::Remark::from;
+    errors.push(Error::DocumentRefused {
+        remarks: findings(2_000).into_iter().map(remark).collect(),
+    });
     errors.extend([TokenError::Invalid, TokenError::Foreign].map(Error::ResumeToken));
     errors.extend(
         rejections()
@@ -510,6 +514,33 @@ fn what_is_cut_is_said() {
 
     let small = Status::from(Error::rejected(Rejection::OrderNotHeld));
     assert!(small.get_details_error_info().unwrap().metadata.is_empty());
+}
+
+#[test]
+fn as_many_mistakes_of_a_document_are_told_as_fit() {
+    let refused = |count: usize| {
+        let lines: String = (0..count)
+            .map(|n| format!("a_key_that_is_not_known_{n}: 1\n"))
+            .collect();
+        let error = workflow::document::parse(&lines, workflow::document::Format::Yaml);
+        Status::from(Error::from(error.unwrap_err()))
+    };
+    for (count, least) in [(1, 1), (6, 6), (100, 8)] {
+        let status = refused(count);
+        let metadata = status.get_details_error_info().unwrap().metadata;
+        assert_eq!(metadata["findings"], count.to_string());
+        let violations = status.get_details_bad_request().unwrap().field_violations;
+        assert!(violations.len() >= least, "{count}: {}", violations.len());
+        assert_eq!(
+            metadata.contains_key("details_truncated"),
+            violations.len() < count
+        );
+        for (violation, line) in violations.iter().zip(1..) {
+            let begin = format!("line {line}, column 1, a_key_that_is_not_known_");
+            assert!(violation.description.starts_with(&begin), "{violation:?}");
+            assert_eq!(violation.field, "document");
+        }
+    }
 }
 
 #[test]

@@ -27,6 +27,8 @@ pub struct Proposal<'a> {
     pub base: Option<&'a Workflow>,
     /// The code that was asked for; it wins over the one in the document.
     pub code: Option<&'a WorkflowCode>,
+    /// The code for a document that names none where none was asked for; else that of the base.
+    pub fallback: Option<&'a WorkflowCode>,
 }
 
 /// What a document came to.
@@ -49,7 +51,8 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
         mode,
         unknown_states,
         base,
-        code,
+        code: asked,
+        fallback,
     } = *proposal;
     let Reading {
         document,
@@ -58,6 +61,7 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
         is_whole,
     } = read(text, format);
     let document = document.with_unknown_states(unknown_states);
+    let code = asked.or(document.workflow()).or(fallback);
     let workflow = match &document.0 {
         Content::Workflow { .. } | Content::MagentoConfig(_) if !is_whole => None,
         Content::MagentoConfig(_) => Some(draft(base, &document, mode, code)?),
@@ -75,7 +79,7 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
     remarks.extend(found.map(Remark::from));
     let own = document.findings().iter().cloned();
     remarks.extend(own.map(Remark::from));
-    remarks.extend(other_workflow(&document, code).map(Remark::from));
+    remarks.extend(other_workflow(&document, asked).map(Remark::from));
     locate(text, format, &mut remarks);
     sort(&mut remarks);
     remarks.dedup();

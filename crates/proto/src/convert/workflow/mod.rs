@@ -10,6 +10,6 @@ pub use request::{
     LintWorkflow, ListWorkflowVersions, ListWorkflows,
 };
 pub(crate) use resource::effect_to_wire;
-pub use resource::{change_to_wire, finding_to_wire, version_to_wire};
+pub use resource::{change_to_wire, finding_to_wire, remark_to_wire, version_to_wire};
 pub use settle::SettleOrders;
 pub use waymark_domain::workflow::diagram::Format as DiagramFormat;

@@ -91,10 +91,17 @@ pub struct LintWorkflow {
 pub enum LintSubject {
     /// A stored workflow.
     Stored(WorkflowCode),
-    /// A document by itself.
-    Document(String, Format),
-    /// A stored workflow as it would be after the document.
-    Applied(WorkflowCode, String, Format),
+    /// What would become of a document.
+    Document {
+        /// The workflow; none for the one that the document names, or else the default one.
+        workflow: Option<WorkflowCode>,
+        /// The document, not empty.
+        document: String,
+        /// How it is written.
+        format: Format,
+        /// What would happen to parts that it does not name.
+        mode: Mode,
+    },
 }
 
 /// Asks for a drawing of a workflow.
@@ -302,20 +309,37 @@ impl LintWorkflow {
             workflow,
             document,
             format,
+            mode,
             create_states,
         } = request;
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let workflow = found.optional(at.field("workflow"), &workflow);
+            let is_mode_stated = mode != i32::from(v1::ApplyMode::Unspecified);
             let format = read_format(found, at.field("format"), format);
+            let mode = format.and_then(|format| read_mode(found, at.field("mode"), mode, format));
             let unknown_states = format.and_then(|format| {
                 read_unknown_states(found, at.field("create_states"), create_states, format)
             });
-            let subject = match (workflow?, document.is_empty(), format?) {
-                (Some(workflow), false, format) => LintSubject::Applied(workflow, document, format),
-                (None, false, format) => LintSubject::Document(document, format),
-                (Some(workflow), true, _) => LintSubject::Stored(workflow),
-                (None, true, _) => LintSubject::Stored(default.clone()),
+            let (workflow, format) = (workflow?, format?);
+            if format == Format::MagentoConfigXml
+                && !is_mode_stated
+                && workflow.is_none()
+                && !document.is_empty()
+            {
+                let problem =
+                    "must be given for a Magento config.xml, which only adds to a workflow";
+                return Err(found.note(at.field("workflow"), Problem::Text(problem.to_owned())));
+            }
+            let subject = if document.is_empty() {
+                LintSubject::Stored(workflow.unwrap_or_else(|| default.clone()))
+            } else {
+                LintSubject::Document {
+                    workflow,
+                    document,
+                    format,
+                    mode: mode?,
+                }
             };
             Ok(Self {
                 subject,

@@ -5,7 +5,7 @@ use waymark_domain::{
     value::Timestamp,
     workflow::{
         CommentStatus, Difference, DifferenceKind, Effect, Finding, Operation, Overpayment, Record,
-        RefundedUnits, Severity, StatusSharing, Workflow,
+        RefundedUnits, Severity, StatusSharing, Workflow, document::Remark,
     },
 };
 
@@ -82,6 +82,17 @@ pub fn change_to_wire(difference: &Difference) -> v1::WorkflowChange {
     }
 }
 
+/// Writes what is said of a document or the workflow that it makes.
+pub fn remark_to_wire(remark: &Remark) -> v1::LintFinding {
+    let Remark { place, finding } = remark;
+    let number = |number: u64| i32::try_from(number).unwrap_or(i32::MAX);
+    v1::LintFinding {
+        line: place.map_or(0, |place| number(place.line)),
+        column: place.map_or(0, |place| number(place.column)),
+        ..finding_to_wire(finding)
+    }
+}
+
 /// Writes a finding about a workflow.
 pub fn finding_to_wire(finding: &Finding) -> v1::LintFinding {
     let Finding {
@@ -99,6 +110,8 @@ pub fn finding_to_wire(finding: &Finding) -> v1::LintFinding {
         rule: rule.to_string(),
         subject: subject.to_string(),
         message: message.clone(),
+        line: 0,
+        column: 0,
     }
 }
 

@@ -136,6 +136,27 @@ fn reading_workflows() {
         ],
     );
     let request = v1::LintWorkflowRequest {
+        document: text("<config/>"),
+        format: v1::WorkflowFormat::MagentoConfigXml.into(),
+        ..Default::default()
+    };
+    check(
+        LintWorkflow::read(request, &workflow),
+        &[(
+            "workflow",
+            "must be given for a Magento config.xml, which only adds to a workflow",
+        )],
+    );
+    let request = v1::LintWorkflowRequest {
+        document: text("{}"),
+        mode: 9,
+        ..Default::default()
+    };
+    check(
+        LintWorkflow::read(request, &workflow),
+        &[("mode", "has no value with the number 9")],
+    );
+    let request = v1::LintWorkflowRequest {
         document: text("{}"),
         format: v1::WorkflowFormat::Json.into(),
         create_states: true,

@@ -1,15 +1,23 @@
 //! Making a workflow what a document says.
 
+use std::sync::Arc;
+
 use prost::Message;
-use waymark_domain::workflow::{Finding, Record, Refusal, Severity, document};
+use waymark_domain::workflow::{
+    Record, Refusal, Severity,
+    document::{self, DocumentError, Proposal, Remark},
+};
 use waymark_persistence::{Counting, Outcome};
 use waymark_proto::{
-    convert::workflow::{ApplyWorkflow, change_to_wire, finding_to_wire},
+    convert::workflow::{ApplyWorkflow, change_to_wire, finding_to_wire, remark_to_wire},
     v1,
 };
 
-use super::super::{definition, fit};
-use super::known::Known;
+use super::{
+    super::{definition, fit},
+    known::Known,
+    lint::Applied,
+};
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
 /// Applies a document, in one transaction.
@@ -25,11 +33,26 @@ pub(super) async fn apply(
         unknown_states,
         edit,
     } = call;
-    let document = app
-        .compute(move || document::parse(&document, format))
-        .await??
-        .with_unknown_states(unknown_states);
-    let code = workflow.or_else(|| document.workflow().cloned());
+    let applied = Applied {
+        workflow,
+        text: Arc::new(document),
+        format,
+        mode,
+        unknown_states,
+    };
+    let text = Arc::clone(&applied.text);
+    let document = match app.compute(move || document::parse(&text, format)).await? {
+        Ok(document) => document.with_unknown_states(unknown_states),
+        Err(error @ DocumentError::Unreadable { .. }) => {
+            let remarks = applied.check(app).await?;
+            return Err(refused(remarks).unwrap_or(Error::from(error)));
+        }
+        Err(error @ (DocumentError::NoExport | DocumentError::NotWritten { .. })) => {
+            return Err(error.into());
+        }
+    };
+    let asked = applied.workflow.as_ref();
+    let code = asked.or(document.workflow()).cloned();
     let code = code.unwrap_or_else(|| app.default_workflow().clone());
     let (target, etag) = (code.clone(), edit.etag.clone());
     let known = Known::read(app).await?;
@@ -40,11 +63,24 @@ pub(super) async fn apply(
             }));
         }
         definition::check_etag(etag.as_ref(), record.map(|record| &record.stamp))?;
-        let before = record.map(|record| &record.workflow);
-        let (workflow, mut findings) = document::judge(before, &document, mode, Some(&target))?;
-        findings.extend(known.findings(&workflow));
-        findings.sort();
-        Ok((Some(workflow), findings))
+        let base = record.map(|record| &record.workflow);
+        let proposal = Proposal {
+            text: &applied.text,
+            format,
+            mode,
+            unknown_states,
+            base,
+            code: Some(&target),
+            fallback: None,
+        };
+        match document::judge(base, &document, mode, Some(&target)) {
+            Ok((workflow, mut findings)) => {
+                findings.extend(known.findings(&workflow));
+                let remarks = document::located(&applied.text, format, findings);
+                Ok((Some(workflow), remarks))
+            }
+            Err(refusal) => Err(explained(refusal, &proposal)),
+        }
     };
     let code = (code, Counting::Affected);
     let (response, replayed) =
@@ -55,18 +91,40 @@ pub(super) async fn apply(
     })
 }
 
-fn answer(outcome: &Outcome<Vec<Finding>>) -> v1::ApplyWorkflowResponse {
+/// Why a document that can be read makes no workflow, with the places in it.
+fn explained(refusal: Refusal, proposal: &Proposal<'_>) -> Error {
+    let remarks = match &refusal {
+        Refusal::WorkflowInvalid { findings } => {
+            document::located(proposal.text, proposal.format, findings.clone())
+        }
+        // With what lint says of the rest.
+        Refusal::FieldRequired { .. } => match document::check(proposal) {
+            Ok(checked) => checked.remarks,
+            Err(refusal) => return refusal.into(),
+        },
+        _ => return refusal.into(),
+    };
+    refused(remarks).unwrap_or(Error::from(refusal))
+}
+
+/// That a document is refused for these remarks; none where no error is among them.
+fn refused(mut remarks: Vec<Remark>) -> Option<Error> {
+    remarks.retain(|remark| remark.severity() == Severity::Error);
+    (!remarks.is_empty()).then_some(Error::DocumentRefused { remarks })
+}
+
+fn answer(outcome: &Outcome<Vec<Remark>>) -> v1::ApplyWorkflowResponse {
     let record = outcome.record.as_ref().map(|published| &published.record);
     let remarks = outcome
         .answer
         .iter()
-        .filter(|finding| finding.severity() != Severity::Error);
+        .filter(|remark| remark.severity() != Severity::Error);
     // What was counted comes first: it is what the call has to decide about.
-    let findings = outcome.findings.iter().chain(remarks);
+    let counted = outcome.findings.iter().map(finding_to_wire);
     fitted(v1::ApplyWorkflowResponse {
         workflow: record.map(v1::Workflow::from),
         changes: outcome.changes.iter().map(change_to_wire).collect(),
-        findings: findings.map(finding_to_wire).collect(),
+        findings: counted.chain(remarks.map(remark_to_wire)).collect(),
         ..v1::ApplyWorkflowResponse::default()
     })
 }

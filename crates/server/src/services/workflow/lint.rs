@@ -1,58 +1,50 @@
-//! Remarks about a workflow, a document, or a document on top of a workflow.
+//! Remarks about a workflow, or about what would become of a document.
 
 use std::sync::Arc;
 
 use waymark_domain::{
     value::WorkflowCode,
     workflow::{
-        self, Finding, Workflow,
-        document::{self, Format, Mode, UnknownStates},
+        self, Finding,
+        document::{self, DocumentError, Format, Mode, Proposal, Remark, UnknownStates},
     },
 };
 use waymark_persistence::Published;
-use waymark_proto::{
-    convert::workflow::{LintSubject, LintWorkflow},
-    invalid::{InvalidRequest, Problem},
-};
+use waymark_proto::convert::workflow::{LintSubject, LintWorkflow};
 
-use super::super::definition;
-use super::known::Known;
+use super::{super::definition, known::Known};
 use crate::{App, Error};
 
 /// Says what is to be said, gravest first.
-pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Arc<[Finding]>, Error> {
-    let unknown_states = call.unknown_states;
-    let known = Known::read(app).await?;
+pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Vec<Remark>, Error> {
     match call.subject {
         LintSubject::Stored(code) => {
             let published = definition::find(app, &code).await?;
+            let known = Known::read(app).await?;
             let findings = stored(app, Arc::clone(&published)).await?;
             let joined = move || {
                 // What the server has may change without the workflow.
                 let mut all = findings.to_vec();
                 all.extend(known.findings(&published.record.workflow));
                 all.sort();
-                Arc::<[Finding]>::from(all)
+                all.into_iter().map(Remark::from).collect()
             };
             app.compute(joined).await
         }
-        LintSubject::Document(_, Format::MagentoConfigXml) => {
-            let problem = "must be given for a Magento config.xml, which only adds to a workflow";
-            Err(InvalidRequest::new("workflow", Problem::Text(problem.to_owned())).into())
-        }
-        LintSubject::Document(text, format) => {
-            let code = app.default_workflow().clone();
-            let draft =
-                app.compute(move || draft(None, &code, text, format, unknown_states, &known));
-            draft.await?
-        }
-        LintSubject::Applied(code, text, format) => {
-            let published = definition::find(app, &code).await?;
-            let draft = app.compute(move || {
-                let base = &published.record.workflow;
-                draft(Some(base), &code, text, format, unknown_states, &known)
-            });
-            draft.await?
+        LintSubject::Document {
+            workflow,
+            document,
+            format,
+            mode,
+        } => {
+            let applied = Applied {
+                workflow,
+                text: Arc::new(document),
+                format,
+                mode,
+                unknown_states: call.unknown_states,
+            };
+            applied.check(app).await
         }
     }
 }
@@ -75,26 +67,64 @@ async fn stored(app: &App, published: Arc<Published>) -> Result<Arc<[Finding]>, 
     app.compute(judge).await
 }
 
-/// Judges what `ApplyWorkflow` would make of a document where no mode is stated.
-fn draft(
-    base: Option<&Workflow>,
-    code: &WorkflowCode,
-    text: String,
-    format: Format,
-    unknown_states: UnknownStates,
-    known: &Known,
-) -> Result<Arc<[Finding]>, Error> {
-    let document = document::parse(&text, format)?.with_unknown_states(unknown_states);
-    drop(text);
-    let mode = match format {
-        Format::Yaml | Format::Json => Mode::Replace,
-        Format::MagentoConfigXml => Mode::Merge,
-    };
-    let draft = document::draft(base, &document, mode, Some(code))?;
-    let mut findings = document.findings().to_vec();
-    drop(document);
-    findings.extend(workflow::lint(&draft));
-    findings.extend(known.findings(&draft));
-    findings.sort();
-    Ok(findings.into())
+/// A document that is applied, or would be.
+#[derive(Debug, Clone)]
+pub(super) struct Applied {
+    /// The workflow that was asked for; none for the one that the document names, or else the default one.
+    pub(super) workflow: Option<WorkflowCode>,
+    pub(super) text: Arc<String>,
+    pub(super) format: Format,
+    pub(super) mode: Mode,
+    pub(super) unknown_states: UnknownStates,
+}
+
+impl Applied {
+    /// Says everything that is to be said of the document on top of the workflow as it is now.
+    pub(super) async fn check(self, app: &App) -> Result<Vec<Remark>, Error> {
+        let base = match self.mode {
+            // What is there goes.
+            Mode::Replace => None,
+            Mode::Merge => {
+                let code = self.code(app).await?;
+                app.store().workflow(&code).await?
+            }
+        };
+        let fallback = app.default_workflow().clone();
+        let known = Known::read(app).await?;
+        let check = move || {
+            let proposal = Proposal {
+                text: &self.text,
+                format: self.format,
+                mode: self.mode,
+                unknown_states: self.unknown_states,
+                base: base.as_ref().map(|published| &published.record.workflow),
+                code: self.workflow.as_ref(),
+                fallback: Some(&fallback),
+            };
+            document::check(&proposal).map(|checked| {
+                let mut remarks = checked.remarks;
+                // They are information, which comes last.
+                let findings = checked.workflow.map(|workflow| known.findings(&workflow));
+                let findings = findings.unwrap_or_default();
+                remarks.extend(document::located(&self.text, self.format, findings));
+                remarks
+            })
+        };
+        Ok(app.compute(check).await??)
+    }
+
+    /// The code of the workflow that is meant.
+    async fn code(&self, app: &App) -> Result<WorkflowCode, Error> {
+        if let Some(workflow) = &self.workflow {
+            return Ok(workflow.clone());
+        }
+        let (text, format) = (Arc::clone(&self.text), self.format);
+        let named = move || match document::parse(&text, format) {
+            Ok(document) => document.workflow().cloned(),
+            Err(DocumentError::Unreadable { workflow, .. }) => workflow,
+            Err(DocumentError::NoExport | DocumentError::NotWritten { .. }) => None,
+        };
+        let named = app.compute(named).await?;
+        Ok(named.unwrap_or_else(|| app.default_workflow().clone()))
+    }
 }

@@ -20,7 +20,7 @@ use waymark_persistence::Outcome;
 use waymark_proto::{
     convert::workflow::{
         ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow, LintWorkflow,
-        ListWorkflowVersions, ListWorkflows, SettleOrders, finding_to_wire, version_to_wire,
+        ListWorkflowVersions, ListWorkflows, SettleOrders, remark_to_wire, version_to_wire,
     },
     v1::{self, workflow_service_server::WorkflowService},
 };
@@ -144,8 +144,8 @@ impl WorkflowService for Service {
     ) -> Result<Response<v1::LintWorkflowResponse>, Status> {
         let call = LintWorkflow::read(request.into_inner(), self.default_workflow())
             .map_err(Error::from)?;
-        let findings = lint::lint(&self.app, call).await?;
-        let findings = findings.iter().map(finding_to_wire).collect();
+        let remarks = lint::lint(&self.app, call).await?;
+        let findings = remarks.iter().map(remark_to_wire).collect();
         Ok(Response::new(fit::findings(findings)))
     }
 

@@ -18,6 +18,7 @@ fn checked(text: &str, format: Format, mode: Mode) -> Checked {
         unknown_states: UnknownStates::Refuse,
         base: Some(&base),
         code: None,
+        fallback: None,
     };
     check(&proposal).unwrap()
 }
@@ -265,6 +266,7 @@ fn a_document_of_another_workflow_is_told() {
             unknown_states: UnknownStates::Refuse,
             base: Some(&base),
             code,
+            fallback: None,
         };
         let remarks = check(&proposal).unwrap().remarks;
         let other = remarks
