@@ -50,6 +50,7 @@ mod database_files;
 mod dates;
 mod deliveries;
 mod differences;
+mod documents_whole;
 mod drawing;
 mod endpoints;
 mod every_action;

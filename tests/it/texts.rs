@@ -128,13 +128,21 @@ async fn what_multiplies_is_refused_by_name(backend: Backend) {
                     shop.workflows().apply_workflow(only_validated).await,
                     "document",
                 ),
-                invalid(shop.workflows().lint_workflow(lint).await, "document"),
             ] {
                 let said = format!("{} {:?}", refusal.message, refusal.violations);
                 for part in [named, path, place] {
                     assert!(said.contains(part), "{text}: {part}: {said}");
                 }
             }
+            let linted = shop.workflows().lint_workflow(lint).await.unwrap();
+            let mut findings = linted.into_inner().findings;
+            findings.retain(|finding| finding.severity() == LintSeverity::Error);
+            let [finding] = findings.as_slice() else {
+                panic!("{text}: {findings:?}");
+            };
+            assert_eq!((finding.rule.as_str(), finding.line), ("document", 13));
+            assert_eq!(finding.subject, format!("{path}.{place}"));
+            assert!(finding.message.contains(named), "{text}: {finding:?}");
         }
         let comment = v1::CommentWork {
             text: text.clone(),

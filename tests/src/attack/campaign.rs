@@ -187,7 +187,7 @@ impl Campaign {
             workflow: String::new(),
             document,
             format: format.into(),
-            create_states: false,
+            ..Default::default()
         };
         let mut client = self.clients.workflows();
         let answer = self.send(kind, input, client.lint_workflow(lint)).await;

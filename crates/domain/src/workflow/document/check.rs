@@ -115,6 +115,7 @@ fn is_lost(path: &str, lost: &[String]) -> bool {
         let holds = around.is_some_and(|rest| lost.is_empty() || rest.starts_with('.'));
         let key = lost.strip_prefix(part).unwrap_or_default();
         let key = key.strip_prefix('.').unwrap_or(key);
+        let key = key.split('.').next().unwrap_or(key);
         let mut needed = keys.split([' ', ',']);
         holds || lost == path || (!key.is_empty() && needed.any(|needed| needed == key))
     })
@@ -163,6 +164,7 @@ mod tests {
             ("states.new.label", "states"),
             (works, "on_create.b.comment"),
             (works, "on_create.b.webhook"),
+            (works, "on_create.b.set_attributes.box"),
             (works, "on_create.b"),
             ("states.a.statuses[0].status", "states.a.statuses[1].status"),
         ] {

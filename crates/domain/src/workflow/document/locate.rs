@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Format,
+    DOCUMENT_BYTES_MAX, Format,
     events::{Event, Piece, Source},
     json::Json,
     parse::BYTE_ORDER_MARK,
@@ -12,12 +12,12 @@ use super::{
     remark::{Place, Remark},
     yaml::Yaml,
 };
-use crate::workflow::{Finding, Rule, Subject};
+use crate::workflow::{ActionPath, Finding, Occasion, Rule, Subject};
 
 /// Gives each remark that has no place the one where its subject stands, if it stands anywhere.
 pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
     let mut nowhere: Vec<_> = remarks.iter_mut().filter(|r| r.place.is_none()).collect();
-    if nowhere.is_empty() {
+    if nowhere.is_empty() || text.len() > DOCUMENT_BYTES_MAX {
         return;
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
@@ -65,6 +65,7 @@ impl Target {
             Subject::Status(code) => format!("statuses.{code}"),
             Subject::State(code) | Subject::Assignment(code, _) => format!("states.{code}"),
             Subject::Transition(code) => format!("transitions.{code}"),
+            Subject::Action(path) => place_of(path),
             Subject::Document(path) => path.clone(),
         };
         let value = match (&finding.subject, finding.rule) {
@@ -79,6 +80,20 @@ impl Target {
             parts.push(part);
         }
         Self { parts, value }
+    }
+}
+
+/// Where a document has an action.
+fn place_of(path: &ActionPath) -> String {
+    let code = &path.code;
+    match &path.occasion {
+        Occasion::Leave(state) => format!("states.{state}.on_leave.{code}"),
+        Occasion::Enter(state) => format!("states.{state}.on_enter.{code}"),
+        Occasion::Status(status) => format!("statuses.{status}.on_enter.{code}"),
+        Occasion::Transition(transition) => format!("transitions.{transition}.actions.{code}"),
+        Occasion::Operation(operation) => format!("operations.{operation}.actions.{code}"),
+        Occasion::Create => format!("on_create.{code}"),
+        Occasion::Comment => format!("on_comment.{code}"),
     }
 }
 
@@ -106,6 +121,8 @@ fn expression(message: &str) -> &'static str {
         "entry_guard"
     } else if message.contains("a condition") {
         "condition"
+    } else if message.contains("a date") {
+        "at"
     } else {
         "guard"
     }
