@@ -110,6 +110,30 @@ const FLOW: &[(&str, &str, &str, &str)] = &[
         r#""x":"a"}}}}"#,
     ),
     (
+        "codes in another spelling",
+        r#"{"statuses":{"#,
+        r##""S#":{},"##,
+        r#""x":{}}}"#,
+    ),
+    (
+        "words that are none",
+        r#"{"operations":{"#,
+        r##""o#":{"effect":"x","label":[]},"##,
+        r#""x":{}}}"#,
+    ),
+    (
+        "periods in months",
+        r#"{"transitions":{"#,
+        r##""t#":{"trigger":{"after":"1M"}},"##,
+        r#""x":{}}}"#,
+    ),
+    (
+        "actions that say two things",
+        r#"{"on_create":{"#,
+        r##""a#":{"email":{},"webhook":{}},"##,
+        r#""x":{}}}"#,
+    ),
+    (
         "a large template",
         r#"{"on_create":{"a":{"comment":{"text":""#,
         "{{now}}",
