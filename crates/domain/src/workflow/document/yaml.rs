@@ -43,7 +43,7 @@ impl<'t> Yaml<'t> {
 
     /// Reads the next part; none at the end.
     pub(super) fn read(&mut self) -> Result<Option<Piece<'t>>, Stop> {
-        while let Some(read) = self.parser.next() {
+        for read in self.parser.by_ref() {
             let (read, span) = read.map_err(|error| Stop {
                 place: Place::new(error.marker().line(), error.marker().col() + 1),
                 message: match error.kind() {
