@@ -227,7 +227,7 @@ async fn what_an_action_does_no_more_is_given_up(backend: Backend) {
 async fn what_waits_says_why(backend: Backend) {
     let server = server(backend).await;
     let clients = server.clients();
-    let receiver = Receiver::start(|_, _| 503).await;
+    let receiver = Receiver::start(|_, _| 500).await;
     let code = endpoint(server, receiver.url("erp")).await;
     let off = endpoint(server, receiver.url("off")).await;
     ledger::switch(&clients, &off, false).await;
@@ -251,7 +251,7 @@ on_comment:
     let created = shop.create(order).await.unwrap();
     let (first, second) = (say(&shop, "1").await, say(&shop, "1").await);
     let mut expected = vec![
-        (first[0].clone(), "the endpoint answered 503".to_owned()),
+        (first[0].clone(), "the endpoint answered 500".to_owned()),
         (
             second[0].clone(),
             "it waits for an earlier delivery of its order to the same target".to_owned(),
@@ -294,24 +294,24 @@ on_comment:
     // What an attempt came to is told as well, and what is put right is not told any more.
     ledger::switch(&clients, &code, false).await;
     let both =
-        format!("the endpoint {code} is switched off; before that: the endpoint answered 503");
+        format!("the endpoint {code} is switched off; before that: the endpoint answered 500");
     ledger::until_is(&clients, &first[0], |delivery| delivery.problem == both).await;
     ledger::switch(&clients, &code, true).await;
-    let again = "the endpoint answered 503";
+    let again = "the endpoint answered 500";
     ledger::until_is(&clients, &first[0], |delivery| delivery.problem == again).await;
 }
 
 async fn what_waits_for_its_turn_says_why(backend: Backend) {
     let server = server(backend).await;
     let clients = server.clients();
-    let receiver = Receiver::start(|_, _| 503).await;
+    let receiver = Receiver::start(|_, _| 500).await;
     let code = endpoint(server, receiver.url("erp")).await;
     let tell = format!("on_comment: {{tell: {{webhook: {{endpoint: {code}}}, backoff: 10min}}}}");
     let shop = apply(&clients, &fresh_code(), &document(&tell)).await;
     // One at a time is tried, ten in a second, so the last one waits for some ten seconds.
     comment_often(&shop, 100, 1).await;
     let why = "it waits for its turn, since another delivery to the same target failed: \
-               the endpoint answered 503";
+               the endpoint answered 500";
     let one_says_so = async {
         loop {
             let told = ledger::to_endpoint(&clients, &code).await;

@@ -186,10 +186,11 @@ fn a_config_xml_is_read_as_it_declares_and_checked_on_top_of_a_workflow() {
         let told = out(&refused) + &err(&refused);
         assert_eq!(told.matches(problem).count(), 1, "{told}");
     }
-    for source in [
-        "preset:magento",
-        path.with_extension("yaml").to_str().unwrap(),
-    ] {
+}
+
+#[test]
+fn states_are_made_of_a_config_xml_only() {
+    for source in ["preset:magento", "config.yaml"] {
         let misplaced = run(&["workflow", "lint", source, "--create-states"]);
         assert_eq!(code(&misplaced), 2);
         assert!(

@@ -151,7 +151,7 @@ fn actions(part: &str, message: &str) -> Vec<String> {
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices(['.', '[']).map(|(end, _)| end);
     let ends = ends.skip(1).chain([path.len()]);
-    ends.filter_map(|end| path.get(..end))
+    ends.filter_map(move |end| path.get(..end))
 }
 
 /// The places of targets, as far as they were found.

@@ -123,6 +123,25 @@ fn reading_workflows() {
             ("page_size", "must lie between 0 and 2147483647"),
         ],
     );
+    let request = v1::DiagramWorkflowRequest {
+        workflow: text("?"),
+        format: 9,
+        order_id: text("a b"),
+        counts: false,
+    };
+    check(
+        DiagramWorkflow::read(request, &workflow),
+        &[
+            ("workflow", CODE),
+            ("format", "has no value with the number 9"),
+            ("order_id", VISIBLE),
+        ],
+    );
+}
+
+#[test]
+fn checking_workflows() {
+    let workflow = default_workflow();
     let request = v1::LintWorkflowRequest {
         workflow: text("?"),
         format: 9,
@@ -169,20 +188,11 @@ fn reading_workflows() {
             "goes with the format MAGENTO_CONFIG_XML only",
         )],
     );
-    let request = v1::DiagramWorkflowRequest {
-        workflow: text("?"),
-        format: 9,
-        order_id: text("a b"),
-        counts: false,
-    };
-    check(
-        DiagramWorkflow::read(request, &workflow),
-        &[
-            ("workflow", CODE),
-            ("format", "has no value with the number 9"),
-            ("order_id", VISIBLE),
-        ],
-    );
+}
+
+#[test]
+fn settling_orders() {
+    let workflow = default_workflow();
     let request = v1::SettleOrdersRequest {
         workflow: text("?"),
         page_size: -1,

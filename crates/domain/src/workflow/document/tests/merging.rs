@@ -52,84 +52,86 @@ fn with(from: &str, to: &str) -> Workflow {
     .unwrap()
 }
 
+/// What is merged, and what of the base it changes to what.
+const ROWS: &[(&str, &str, &str)] = &[
+    ("label: Orders", "label: Order\n", "label: Orders\n"),
+    (
+        "statuses: {pending: {store_view_labels: {fr: Attente}}}",
+        "fr: Ouvert",
+        "fr: Attente",
+    ),
+    (
+        "operations: {pay: {roles: [boss, cook]}}",
+        "[clerk]",
+        "[boss, cook]",
+    ),
+    (
+        "on_comment: {erp: {webhook: {endpoint: dwh}}}",
+        "endpoint: erp",
+        "endpoint: dwh",
+    ),
+    (
+        "on_comment: {erp: {timeout: 9s}}",
+        "attempts: 3,",
+        "attempts: 3, timeout: 9s,",
+    ),
+    (
+        "on_comment: {mail: {email: {template: news}}}",
+        "template: update,",
+        "template: news,",
+    ),
+    (
+        "on_comment: {mail: {email: {copy_to: [b@example.com, c@example.com]}, active: true}}",
+        "copy_to: [a@example.com], copy_method: separate}\n    active: false",
+        "copy_to: [b@example.com, c@example.com], copy_method: separate}",
+    ),
+    (
+        "on_comment: {mail: {email: {identity: sales}}}",
+        "identity: support, ",
+        "",
+    ),
+    (
+        "on_comment: {event: {publish: {subject: x}}}",
+        "orders.commented",
+        "x",
+    ),
+    (
+        "on_comment: {event: {publish: {}}}",
+        "orders.commented",
+        "orders.commented",
+    ),
+    (
+        "on_comment: {note: {comment: {text: Read}}}",
+        "text: Seen",
+        "text: Read",
+    ),
+    (
+        "on_comment: {note: {comment: {visible_to_customer: false}}}",
+        ", visible_to_customer: true",
+        "",
+    ),
+    (
+        "on_comment: {mark: {set_attributes: {seen: \"no\", now: \"{{ now }}\"}}}",
+        "seen: \"yes\", by: \"{{ actor.id }}\"",
+        "seen: \"no\", by: \"{{ actor.id }}\", now: \"{{ now }}\"",
+    ),
+    // Another kind of work keeps how often it is tried, where it is sent too, and nothing else.
+    (
+        "on_comment: {erp: {email: {template: erp}}}",
+        "webhook: {endpoint: erp}",
+        "email: {template: erp}",
+    ),
+    (
+        "on_comment: {erp: {transition: go}}",
+        "webhook: {endpoint: erp}, attempts: 3",
+        "transition: go",
+    ),
+];
+
 #[test]
 fn what_is_not_named_is_kept() {
-    let rows = [
-        ("label: Orders", "label: Order\n", "label: Orders\n"),
-        (
-            "statuses: {pending: {store_view_labels: {fr: Attente}}}",
-            "fr: Ouvert",
-            "fr: Attente",
-        ),
-        (
-            "operations: {pay: {roles: [boss, cook]}}",
-            "[clerk]",
-            "[boss, cook]",
-        ),
-        (
-            "on_comment: {erp: {webhook: {endpoint: dwh}}}",
-            "endpoint: erp",
-            "endpoint: dwh",
-        ),
-        (
-            "on_comment: {erp: {timeout: 9s}}",
-            "attempts: 3,",
-            "attempts: 3, timeout: 9s,",
-        ),
-        (
-            "on_comment: {mail: {email: {template: news}}}",
-            "template: update,",
-            "template: news,",
-        ),
-        (
-            "on_comment: {mail: {email: {copy_to: [b@example.com, c@example.com]}, active: true}}",
-            "copy_to: [a@example.com], copy_method: separate}\n    active: false",
-            "copy_to: [b@example.com, c@example.com], copy_method: separate}",
-        ),
-        (
-            "on_comment: {mail: {email: {identity: sales}}}",
-            "identity: support, ",
-            "",
-        ),
-        (
-            "on_comment: {event: {publish: {subject: x}}}",
-            "orders.commented",
-            "x",
-        ),
-        (
-            "on_comment: {event: {publish: {}}}",
-            "orders.commented",
-            "orders.commented",
-        ),
-        (
-            "on_comment: {note: {comment: {text: Read}}}",
-            "text: Seen",
-            "text: Read",
-        ),
-        (
-            "on_comment: {note: {comment: {visible_to_customer: false}}}",
-            ", visible_to_customer: true",
-            "",
-        ),
-        (
-            "on_comment: {mark: {set_attributes: {seen: \"no\", now: \"{{ now }}\"}}}",
-            "seen: \"yes\", by: \"{{ actor.id }}\"",
-            "seen: \"no\", by: \"{{ actor.id }}\", now: \"{{ now }}\"",
-        ),
-        // Another kind of work keeps how often it is tried, where it is sent too, and nothing else.
-        (
-            "on_comment: {erp: {email: {template: erp}}}",
-            "webhook: {endpoint: erp}",
-            "email: {template: erp}",
-        ),
-        (
-            "on_comment: {erp: {transition: go}}",
-            "webhook: {endpoint: erp}, attempts: 3",
-            "transition: go",
-        ),
-    ];
     let base = base();
-    for (fragment, from, to) in rows {
+    for (fragment, from, to) in ROWS.iter().copied() {
         let document = parse(fragment, Format::Yaml).unwrap();
         let merged = draft(Some(&base), &document, Mode::Merge, None).unwrap();
         let expected = match to {
