@@ -65,7 +65,7 @@ impl Number {
     pub(super) fn amount(self) -> Option<Money> {
         let units = match self {
             Self::Whole(units) => units,
-            Self::Fraction(units) => format!("{units:.0}").parse().ok()?,
+            Self::Fraction(units) => format!("{units:.0}").parse::<i64>().ok()?,
         };
         Money::new(units).ok()
     }

@@ -1,7 +1,7 @@
 //! Rows and tables for what is accepted, works, and is not what was meant.
 
 use super::*;
-use crate::workflow::Work;
+use crate::workflow::Action;
 
 fn hour() -> Trigger {
     Trigger::After("1h".parse().unwrap())
@@ -26,7 +26,7 @@ fn operation(workflow: &mut Workflow, code: &str, effect: Effect) -> OperationCo
     code
 }
 
-fn take(code: &str) -> crate::workflow::Action {
+fn take(code: &str) -> Action {
     let code = TransitionCode::new(code).unwrap();
     sample::action("take", Work::Write(Writing::Transition(code)))
 }
