@@ -1,4 +1,4 @@
-//! Lint over gRPC: the warnings that ApplyWorkflow answers, what this server alone can say, and roles that nobody can be
+//! Lint over gRPC: the warnings that `ApplyWorkflow` answers, what this server alone can say, and roles that nobody can be
 //! asked for. What each rule finds is in the tests of the domain.
 
 use std::fs;
@@ -37,19 +37,14 @@ transitions:
   go: {label: Go, from_states: [new], to_state: done, trigger: automatic}
 "#;
 
-/// Findings in short, such as `unknown_code transition finish`.
-fn told(findings: &[LintFinding]) -> Vec<String> {
-    findings
-        .iter()
-        .map(|finding| format!("{} {}", finding.rule, finding.subject))
-        .collect()
-}
-
-/// Findings without the place in a document, which only those of a document have.
+/// Rule, subject and message of findings, sorted: their places and their order are those of the document.
 fn said(findings: &[LintFinding]) -> Vec<[String; 3]> {
     let said = findings.iter().cloned();
-    said.map(|finding| [finding.rule, finding.subject, finding.message])
-        .collect()
+    let mut said: Vec<_> = said
+        .map(|finding| [finding.rule, finding.subject, finding.message])
+        .collect();
+    said.sort();
+    said
 }
 
 /// What is said of a document for a workflow, or of the workflow itself where there is none.
@@ -79,17 +74,15 @@ async fn applied(shop: &Shop, document: &str, validate_only: bool) -> Vec<LintFi
 async fn an_apply_answers_what_is_probably_not_meant(backend: Backend) {
     let world = World::on(backend).await;
     let shop = Shop::new((*world).clone(), &fresh_code());
-    let expected = [
-        "unknown_code transition finish",
-        "leaves_start_at_once transition go",
-        "operation_never_allowed operation gift",
-    ];
     let alone = linted(&shop, SILENT, true).await;
-    assert_eq!(told(&alone), expected);
     for finding in &alone {
         assert_eq!(finding.severity(), LintSeverity::Warning, "{finding:?}");
     }
-    assert!(alone[0].message.ends_with("did you mean new?"), "{alone:?}");
+    let [leaves, never, unknown] = said(&alone).try_into().unwrap();
+    assert_eq!(leaves[..2], ["leaves_start_at_once", "transition go"]);
+    assert_eq!(never[..2], ["operation_never_allowed", "operation gift"]);
+    assert_eq!(unknown[..2], ["unknown_code", "transition finish"]);
+    assert!(unknown[2].ends_with("did you mean new?"), "{unknown:?}");
     for validate_only in [true, false, false] {
         let applied = applied(&shop, SILENT, validate_only).await;
         assert_eq!(said(&applied), said(&alone));
@@ -229,25 +222,29 @@ async fn what_the_server_lacks_is_told_as_it_is_now(backend: Backend) {
     let findings = applied(&shop, &document, false).await;
     assert_eq!(said(&linted(&shop, "", false).await), said(&findings));
     assert_eq!(said(&linted(&shop, &document, true).await), said(&findings));
-    let messages: Vec<_> = findings.iter().map(|f| f.message.as_str()).collect();
-    for (finding, (rule, part)) in findings.iter().zip([
+    for finding in &findings {
+        assert_eq!(finding.severity(), LintSeverity::Info, "{finding:?}");
+    }
+    let all = said(&findings);
+    for ([rule, subject, message], (expected, part)) in all.iter().zip([
         ("unknown_endpoint", endpoint.as_str()),
         ("unknown_template", "no mail server in the settings"),
         ("unmatched_subject", "no NATS server in the settings"),
         ("unmatched_subject", "no * and >"),
     ]) {
-        assert_eq!(finding.rule, rule, "{messages:?}");
-        assert_eq!(finding.severity(), LintSeverity::Info);
-        assert_eq!(finding.subject, "transition finish");
-        assert!(finding.message.contains(part), "{messages:?}");
+        assert_eq!(
+            (rule.as_str(), subject.as_str()),
+            (expected, "transition finish")
+        );
+        assert!(message.contains(part), "{message}");
     }
-    assert_eq!(findings.len(), 4, "{messages:?}");
+    assert_eq!(all.len(), 4, "{all:?}");
 
     // The workflow stays as it is, and the endpoint is there.
     let url = "http://127.0.0.1:9/erp";
     let created = ledger::create_endpoint(&clients, &endpoint, url).await;
     created.unwrap();
-    let left = said(&findings[1..]);
+    let left = &all[1..];
     assert_eq!(said(&linted(&shop, "", false).await), left);
     assert_eq!(said(&applied(&shop, &document, false).await), left);
 }
@@ -275,8 +272,8 @@ async fn templates_are_those_of_the_settings(backend: Backend) {
     );
     let shop = apply(&server.clients(), &fresh_code(), &document).await;
     let messages = async || -> Vec<String> {
-        let findings = linted(&shop, "", false).await.into_iter();
-        findings.map(|finding| finding.message).collect()
+        let all = said(&linted(&shop, "", false).await).into_iter();
+        all.map(|[_, _, message]| message).collect()
     };
     let unknown = messages().await;
     let [half, nowhere] = unknown.as_slice() else {
@@ -286,7 +283,7 @@ async fn templates_are_those_of_the_settings(backend: Backend) {
     assert!(nowhere.contains("the action c that sends a mail of template nowhere"));
     // It is looked for each time.
     put("half.subject.txt");
-    assert_eq!(messages().await, [nowhere.clone()]);
+    assert_eq!(messages().await, std::slice::from_ref(nowhere));
 
     let request = v1::LintWorkflowRequest {
         workflow: shop.workflow(),

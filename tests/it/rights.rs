@@ -22,7 +22,7 @@ const FAILED: Code = Code::FailedPrecondition;
 const DENIED: Code = Code::PermissionDenied;
 
 /// `x` leads to `mid` and is the boss's; other ways to come to do it are filled in.
-const DOCUMENT: &str = r#"
+const DOCUMENT: &str = r"
 label: Shop
 initial_state: new
 statuses: {fresh: {label: Fresh}, seen: {label: Seen{on_seen}}, mid: {label: Mid}, late: {label: Late}}
@@ -39,7 +39,7 @@ transitions:
   open: {label: Open, from_states: [new, mid], to_state: mid}
   y: {label: Y, from_states: [mid], to_state: mid, to_status: late, roles: [boss]}
   {more}
-"#;
+";
 
 fn document(filled: &[(&str, &str)]) -> String {
     let mut document = DOCUMENT.to_owned();
@@ -288,14 +288,14 @@ async fn an_operation_needs_its_role_and_its_guard(backend: Backend) {
     shop.send(pay(5_000, false)).await.unwrap();
     refused(shop.send(pay(1, true)).await, FAILED, "GUARD_REFUSED");
 
-    let ship = async |lines: &[(&str, &str)]| shop.record("1", "ship", lines).await;
-    refused(ship(&[]).await, FAILED, "GUARD_REFUSED");
+    let send = async |lines: &[(&str, &str)]| shop.record("1", "ship", lines).await;
+    refused(send(&[]).await, FAILED, "GUARD_REFUSED");
     refused(
-        ship(&[("1", "1"), ("2", "0.5")]).await,
+        send(&[("1", "1"), ("2", "0.5")]).await,
         FAILED,
         "GUARD_REFUSED",
     );
-    ship(&[("1", "1")]).await.unwrap();
+    send(&[("1", "1")]).await.unwrap();
 
     let refund = |roles: &[&str], reverse| v1::RecordOperationRequest {
         amount_only: true,

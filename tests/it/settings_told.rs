@@ -14,7 +14,7 @@ use waymark_proto::v1;
 use waymark_testkit::smtp::Smtp;
 use waymark_tests::{
     Backend, Server, Shop, backend::Database, binary, ledger, log::Log, process::Process, refused,
-    server::migrate, world,
+    world,
 };
 
 const PATIENCE: Duration = Duration::from_mins(1);

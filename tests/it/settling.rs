@@ -75,9 +75,9 @@ async fn standing_orders_are_asked_once(backend: Backend) {
         validate_only: true,
         ..page(&shop)
     };
-    let would = settle(&shop, dry).await.unwrap();
-    assert_eq!(moved(&would), [("1", vec!["go"]), ("2", vec!["go"])]);
-    assert_eq!((would.looked_at, would.next_page_token.as_str()), (3, ""));
+    let tried = settle(&shop, dry).await.unwrap();
+    assert_eq!(moved(&tried), [("1", vec!["go"]), ("2", vec!["go"])]);
+    assert_eq!((tried.looked_at, tried.next_page_token.as_str()), (3, ""));
     assert_eq!(shop.get("1").await.version, 1, "a rehearsal moves nobody");
 
     let request = v1::SettleOrdersRequest {
@@ -85,7 +85,7 @@ async fn standing_orders_are_asked_once(backend: Backend) {
         ..page(&shop)
     };
     let answer = settle(&shop, request.clone()).await.unwrap();
-    assert_eq!(answer, would);
+    assert_eq!(answer, tried);
     for id in ["1", "2"] {
         let entries = shop.entries(id).await;
         let [_, entry] = entries.as_slice() else {

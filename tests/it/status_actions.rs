@@ -1,4 +1,4 @@
-//! Actions that hang on a status: set by StatusService or a document, set off however an order comes to the status.
+//! Actions that hang on a status: set by `StatusService` or a document, set off however an order comes to the status.
 
 use tonic::Response;
 use waymark_proto::v1::{self, step_action::Work};

@@ -80,7 +80,7 @@ fn a_document_is_checked_from_a_file_and_from_the_input() {
     for part in [
         "broken.yaml:",
         ": error: workflow starts in state nowhere, which does not exist",
-        " (unknown_reference)\n    initial_state: nowhere\n    ^\n",
+        " (unknown_reference)\n    initial_state: nowhere\n                   ^\n",
     ] {
         assert_eq!(told.matches(part).count(), 1, "{told}");
     }

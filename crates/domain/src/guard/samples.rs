@@ -17,36 +17,38 @@ const QUANTITIES: &[&str] = &["4", "0.0001", "999999999999"];
 /// and returned.
 type Levels = [usize; 5];
 
-/// The orders that are tried whatever is asked.
+/// The orders that are tried whatever is asked. They are made one at a time: there are more than a
+/// thousand.
 #[derive(Debug)]
 pub(super) struct Samples {
     /// A new order of one line.
     pub(super) base: Order,
-    pub(super) amounts: Vec<Order>,
-    pub(super) units: Vec<Order>,
-    pub(super) lines: Vec<Order>,
 }
 
 impl Samples {
     /// Samples of a workflow; none where its initial state has no status.
     pub(super) fn new(workflow: &Workflow) -> Option<Self> {
         let base = base(workflow)?;
-        let amounts = AMOUNTS.iter().filter_map(|units| Money::new(*units).ok());
-        let amounts = amounts.flat_map(|scale| amounts_of(&base, scale));
-        let quantities = || {
-            QUANTITIES
-                .iter()
-                .filter_map(|text| text.parse::<Quantity>().ok())
-        };
-        let units = quantities().flat_map(|scale| units_of(&base, scale));
-        let lines = quantities().flat_map(|scale| lines_of(&base, scale, Money::MAX));
-        Some(Self {
-            amounts: amounts.collect(),
-            units: units.collect(),
-            lines: lines.collect(),
-            base,
-        })
+        Some(Self { base })
     }
+
+    pub(super) fn amounts(&self) -> impl Iterator<Item = Order> {
+        let scales = AMOUNTS.iter().filter_map(|units| Money::new(*units).ok());
+        scales.flat_map(|scale| amounts_of(&self.base, scale))
+    }
+
+    pub(super) fn units(&self) -> impl Iterator<Item = Order> {
+        quantities().flat_map(|scale| units_of(&self.base, scale))
+    }
+
+    pub(super) fn lines(&self) -> impl Iterator<Item = Order> {
+        quantities().flat_map(|scale| lines_of(&self.base, scale, Money::MAX))
+    }
+}
+
+fn quantities() -> impl Iterator<Item = Quantity> {
+    let quantities = QUANTITIES.iter();
+    quantities.filter_map(|text| text.parse::<Quantity>().ok())
 }
 
 fn base(workflow: &Workflow) -> Option<Order> {
@@ -90,11 +92,11 @@ fn base(workflow: &Workflow) -> Option<Order> {
 
 /// Orders that cost so much or nothing, of which nothing, half, all or twice as much was moved. The
 /// first ones differ most.
-pub(super) fn amounts_of(base: &Order, scale: Money) -> Vec<Order> {
+pub(super) fn amounts_of(base: &Order, scale: Money) -> impl Iterator<Item = Order> {
     let half = Money::new(scale.minor_units() / 2).unwrap_or_default();
     let parts = [Money::ZERO, half, scale, scale.plus(scale)];
-    let part = |level: usize| parts.get(level).copied().unwrap_or_default();
-    let order = |[paid, refunded, canceled, invoiced, credited]: [usize; 5]| Order {
+    let part = move |level: usize| parts.get(level).copied().unwrap_or_default();
+    let order = move |[paid, refunded, canceled, invoiced, credited]: [usize; 5]| Order {
         grand_total: scale,
         total_paid: part(paid),
         total_refunded: part(refunded),
@@ -125,13 +127,13 @@ pub(super) fn amounts_of(base: &Order, scale: Money) -> Vec<Order> {
         })
     });
     let orders = first.into_iter().chain(levels).map(order);
-    orders.chain([free]).collect()
+    orders.chain([free])
 }
 
 /// Orders of one line with so many units, of which nothing, half or all was moved, the same with a
 /// line that is never shipped, and the same as one whole.
-pub(super) fn units_of(base: &Order, scale: Quantity) -> Vec<Order> {
-    let of_line = |levels: Levels, is_virtual: bool| Order {
+pub(super) fn units_of(base: &Order, scale: Quantity) -> impl Iterator<Item = Order> {
+    let of_line = move |levels: Levels, is_virtual: bool| Order {
         lines: base
             .lines
             .iter()
@@ -139,7 +141,7 @@ pub(super) fn units_of(base: &Order, scale: Quantity) -> Vec<Order> {
             .collect(),
         ..base.clone()
     };
-    let whole = |levels: Levels| Order {
+    let whole = move |levels: Levels| Order {
         lines: Vec::new(),
         whole: base
             .lines
@@ -159,12 +161,9 @@ pub(super) fn units_of(base: &Order, scale: Quantity) -> Vec<Order> {
     let plain = first
         .into_iter()
         .chain(levels(&[0, 1, 2]))
-        .map(|levels| of_line(levels, false));
-    let never_shipped = levels(&[0, 2]).map(|levels| of_line(levels, true));
-    plain
-        .chain(never_shipped)
-        .chain(levels(&[0, 2]).map(whole))
-        .collect()
+        .map(move |levels| of_line(levels, false));
+    let never_shipped = levels(&[0, 2]).map(move |levels| of_line(levels, true));
+    plain.chain(never_shipped).chain(levels(&[0, 2]).map(whole))
 }
 
 /// An order without lines, one with a few that differ, and one with all of which one order has room.

@@ -127,46 +127,40 @@ impl Asked<'_> {
 
     /// Asks a part of the expression of as many samples as it takes.
     fn tried(&self, expr: &IdedExpr, atom: &Atom) -> Outcomes {
-        let samples = &self.trial.samples;
         let mut outcomes = Outcomes::default();
-        let common = [
-            (Topic::Amounts, &samples.amounts),
-            (Topic::Units, &samples.units),
-            (Topic::Lines, &samples.lines),
-        ];
-        let common = common.into_iter().filter(|(t, _)| atom.topics.contains(t));
-        let common = common.flat_map(|(_, orders)| orders);
-        for order in [&samples.base].into_iter().chain(common) {
-            if outcomes.is_settled() || !self.ask(expr, order, &mut outcomes) {
-                return outcomes;
-            }
-        }
-        for order in self.near(atom) {
+        for order in self.orders(atom) {
             if outcomes.is_settled() || !self.ask(expr, &order, &mut outcomes) {
-                return outcomes;
+                break;
             }
         }
         outcomes
     }
 
-    /// Samples in the magnitudes of the numbers that the part names.
-    fn near(&self, atom: &Atom) -> Vec<Order> {
-        let base = &self.trial.samples.base;
-        let mut orders = Vec::new();
-        for number in &atom.numbers {
-            let (amount, quantity) = (number.amount(), number.quantity());
-            if let (Some(scale), true) = (amount, atom.topics.contains(&Topic::Amounts)) {
-                orders.extend(samples::amounts_of(base, scale));
-            }
-            if let (Some(scale), true) = (quantity, atom.topics.contains(&Topic::Units)) {
-                orders.extend(samples::units_of(base, scale));
-            }
-            if atom.topics.contains(&Topic::Lines) {
-                let (scale, total) = (quantity.unwrap_or_default(), amount.unwrap_or(Money::ZERO));
-                orders.extend(samples::lines_of(base, scale, total));
-            }
-        }
-        orders
+    /// The samples that differ in what the part names: those that are tried whatever is asked, and
+    /// those in the magnitudes of its numbers.
+    fn orders<'s>(&'s self, atom: &'s Atom) -> impl Iterator<Item = Order> + 's {
+        let samples = &self.trial.samples;
+        let has = |topic: Topic| atom.topics.contains(&topic);
+        let amounts = has(Topic::Amounts).then(|| samples.amounts());
+        let units = has(Topic::Units).then(|| samples.units());
+        let lines = has(Topic::Lines).then(|| samples.lines());
+        let near = atom.numbers.iter().flat_map(move |number| {
+            let (base, amount, quantity) = (&samples.base, number.amount(), number.quantity());
+            let scale = amount.filter(|_| has(Topic::Amounts));
+            let amounts = scale.map(|scale| samples::amounts_of(base, scale));
+            let scale = quantity.filter(|_| has(Topic::Units));
+            let units = scale.map(|scale| samples::units_of(base, scale));
+            let (scale, total) = (quantity.unwrap_or_default(), amount.unwrap_or(Money::ZERO));
+            let lines = has(Topic::Lines).then(|| samples::lines_of(base, scale, total));
+            let amounts = amounts.into_iter().flatten();
+            let others = units.into_iter().flatten();
+            amounts.chain(others).chain(lines.into_iter().flatten())
+        });
+        std::iter::once(samples.base.clone())
+            .chain(amounts.into_iter().flatten())
+            .chain(units.into_iter().flatten())
+            .chain(lines.into_iter().flatten())
+            .chain(near)
     }
 
     /// Notes what a sample answers. Says whether the budget suffices; where it does not, whatever

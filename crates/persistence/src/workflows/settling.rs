@@ -1,4 +1,4 @@
-//! Pages of SettleOrders under a request id. A page is carried out in many transactions, so which
+//! Pages of `SettleOrders` under a request id. A page is carried out in many transactions, so which
 //! orders it is about is kept before the first of them, and the answer in its place after the last
 //! one: who repeats a page that was cut off goes on with the same orders.
 

@@ -112,25 +112,25 @@ const FLOW: &[(&str, &str, &str, &str)] = &[
     (
         "codes in another spelling",
         r#"{"statuses":{"#,
-        r##""S#":{},"##,
+        r#""S#":{},"#,
         r#""x":{}}}"#,
     ),
     (
         "words that are none",
         r#"{"operations":{"#,
-        r##""o#":{"effect":"x","label":[]},"##,
+        r#""o#":{"effect":"x","label":[]},"#,
         r#""x":{}}}"#,
     ),
     (
         "periods in months",
         r#"{"transitions":{"#,
-        r##""t#":{"trigger":{"after":"1M"}},"##,
+        r#""t#":{"trigger":{"after":"1M"}},"#,
         r#""x":{}}}"#,
     ),
     (
         "actions that say two things",
         r#"{"on_create":{"#,
-        r##""a#":{"email":{},"webhook":{}},"##,
+        r#""a#":{"email":{},"webhook":{}},"#,
         r#""x":{}}}"#,
     ),
     (

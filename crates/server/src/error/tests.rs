@@ -519,9 +519,8 @@ fn what_is_cut_is_said() {
 #[test]
 fn as_many_mistakes_of_a_document_are_told_as_fit() {
     let refused = |count: usize| {
-        let lines: String = (0..count)
-            .map(|n| format!("a_key_that_is_not_known_{n}: 1\n"))
-            .collect();
+        let lines = (0..count).map(|n| format!("a_key_that_is_not_known_{n}: 1\n"));
+        let lines = lines.collect::<Vec<_>>().concat();
         let error = workflow::document::parse(&lines, workflow::document::Format::Yaml);
         Status::from(Error::from(error.unwrap_err()))
     };
@@ -531,10 +530,9 @@ fn as_many_mistakes_of_a_document_are_told_as_fit() {
         assert_eq!(metadata["findings"], count.to_string());
         let violations = status.get_details_bad_request().unwrap().field_violations;
         assert!(violations.len() >= least, "{count}: {}", violations.len());
-        assert_eq!(
-            metadata.contains_key("details_truncated"),
-            violations.len() < count
-        );
+        // The texts may be cut where none is left out.
+        let is_cut = metadata.contains_key("details_truncated");
+        assert!(is_cut || violations.len() == count);
         for (violation, line) in violations.iter().zip(1..) {
             let begin = format!("line {line}, column 1, a_key_that_is_not_known_");
             assert!(violation.description.starts_with(&begin), "{violation:?}");

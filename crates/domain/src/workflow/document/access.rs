@@ -60,7 +60,7 @@ impl<'de> SeqAccess<'de> for OneOrNone<'_, 'de> {
 /// The fields of a part.
 pub(super) struct Fields<'r, 'de> {
     reader: &'r mut Reader<'de>,
-    fields: &'static [&'static str],
+    known: &'static [&'static str],
     given: BTreeSet<&'static str>,
     path: usize,
 }
@@ -70,7 +70,7 @@ impl<'r, 'de> Fields<'r, 'de> {
         let path = reader.path.len();
         Self {
             reader,
-            fields,
+            known: fields,
             given: BTreeSet::new(),
             path,
         }
@@ -78,8 +78,8 @@ impl<'r, 'de> Fields<'r, 'de> {
 
     /// Says of a key that is not known which one was probably meant, else which there are.
     fn unknown(&mut self, key: &str) -> String {
-        let Some(field) = nearest(key, self.fields.iter().copied()) else {
-            return format!("is not known here: there are {}", self.fields.join(", "));
+        let Some(field) = nearest(key, self.known.iter().copied()) else {
+            return format!("is not known here: there are {}", self.known.join(", "));
         };
         self.reader.path.key(field);
         self.reader.lose();
@@ -96,7 +96,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
         seed: K,
     ) -> Result<Option<K::Value>, Failure> {
         while let Some((key, place)) = self.reader.next_key() {
-            let mut fields = self.fields.iter().copied();
+            let mut fields = self.known.iter().copied();
             let problem = match fields.find(|field| *field == key) {
                 Some(field) if self.given.insert(field) => {
                     self.reader.path.key(field);

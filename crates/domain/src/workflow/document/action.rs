@@ -223,7 +223,7 @@ fn action(
 /// What is to be done, where the part says it, on top of what was to be done: of the same kind of work, what the part
 /// does not name is kept, and of whatever is sent, how often it is tried.
 fn work(part: &ActionPart, old: Option<&Work>, at: &str, missing: &mut Missing) -> Option<Work> {
-    let (sent, policy) = match old {
+    let (channel_before, policy) = match old {
         Some(Work::Send(channel, policy)) => (Some(channel), *policy),
         Some(Work::Write(_)) | None => (None, Policy::default()),
     };
@@ -233,13 +233,13 @@ fn work(part: &ActionPart, old: Option<&Work>, at: &str, missing: &mut Missing) 
     };
     let send = |channel: Option<Channel>| channel.map(|channel| Work::Send(channel, policy));
     if let Some(part) = &part.webhook {
-        return send(webhook(part, sent, at, missing));
+        return send(webhook(part, channel_before, at, missing));
     }
     if let Some(part) = &part.email {
-        return send(email(part, sent, at, missing));
+        return send(email(part, channel_before, at, missing));
     }
     if let Some(part) = &part.publish {
-        return send(publish(part, sent, at, missing));
+        return send(publish(part, channel_before, at, missing));
     }
     if let Some(part) = &part.comment {
         return comment(part, written, at, missing).map(Work::Write);

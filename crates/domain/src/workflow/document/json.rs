@@ -1,4 +1,4 @@
-//! The parts of a JSON document. serde_json judges whether it is well-formed, so what is read here is up to where it
+//! The parts of a JSON document. `serde_json` judges whether it is well-formed, so what is read here is up to where it
 //! found a fault.
 
 use std::borrow::Cow;

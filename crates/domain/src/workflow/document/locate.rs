@@ -236,9 +236,8 @@ impl<'t> Search<'t> {
             Some(Around {
                 path,
                 inside: Inside::Map { key },
-            }) => match key.take() {
-                Some(begin) => place = begin,
-                None => {
+            }) => {
+                let Some(begin) = key.take() else {
                     let Event::Scalar(scalar) = &piece.event else {
                         return false;
                     };
@@ -246,8 +245,9 @@ impl<'t> Search<'t> {
                     self.path.back_to(*path);
                     self.path.enter(&scalar.text);
                     return true;
-                }
-            },
+                };
+                place = begin;
+            }
             Some(Around {
                 path,
                 inside: Inside::List { count },
@@ -362,7 +362,7 @@ transitions:
         let nowhere = "starts in state nowhere, which does not exist";
         let status = StatusCode::new("c").unwrap();
         let rows = [
-            (Rule::UnknownReference, Subject::Workflow, nowhere, "2:1"),
+            (Rule::UnknownReference, Subject::Workflow, nowhere, "2:16"),
             (Rule::UnknownReference, go(), lost, "9:15"),
             (Rule::InvalidGuard, go(), guard, "11:25"),
             (Rule::UnknownReference, go(), gone, "11:46"),

@@ -61,7 +61,7 @@ transitions:
 fn a_document_with_thirteen_mistakes_tells_thirteen() {
     let code = "must be a code: first a letter a-z, then a-z, 0-9 or _";
     let expected = [
-        "line 3, column 1: workflow starts in state opne, which does not exist".to_owned(),
+        "line 3, column 16: workflow starts in state opne, which does not exist".to_owned(),
         "line 4, column 17, comment_status: must be any_in_state or never; did you mean any_in_state?".to_owned(),
         "line 5, column 17, status_sharing: must be exclusive or shared; did you mean exclusive?".to_owned(),
         "line 6, column 1, colour: is not known here".to_owned(),
@@ -215,22 +215,18 @@ fn json_is_read_as_a_whole_too() {
 
 #[test]
 fn a_hundred_mistakes_are_told() {
-    let lines: String = (0..300).map(|n| format!("key{n}: 1\n")).collect();
-    let told = errors(&lines, Format::Yaml);
+    let many = |line: fn(usize) -> String| (0..300).map(line).collect::<String>();
+    let told = errors(&many(|n| format!("key{n}: 1\n")), Format::Yaml);
     assert_eq!(told.len(), 100);
     assert!(told[99].starts_with("line 100, column 1, key99: is not known here"));
-    let anchors: String = (0..300)
-        .map(|n| format!("  s{n}: &a{n} {{label: A}}\n"))
-        .collect();
-    assert_eq!(
-        errors(&format!("statuses:\n{anchors}"), Format::Yaml).len(),
-        100
-    );
-    let empty: String = (0..300).map(|n| format!("  s{n}: {{}}\n")).collect();
-    assert_eq!(
-        errors(&format!("statuses:\n{empty}"), Format::Yaml).len(),
-        100
-    );
+    let anchors = many(|n| format!("  s{n}: &a{n} {{label: A}}\n"));
+    let empty = many(|n| format!("  s{n}: {{}}\n"));
+    for statuses in [anchors, empty] {
+        let text = format!(
+            "workflow: a\nlabel: A\ninitial_state: new\nstates: {{new: {{label: New, category: initial, can_start: true, statuses: [s0]}}}}\nstatuses:\n{statuses}"
+        );
+        assert_eq!(errors(&text, Format::Yaml).len(), 100);
+    }
 }
 
 #[test]
