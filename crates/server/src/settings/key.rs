@@ -57,12 +57,12 @@ pub const KEYS: &[Key] = &[
     key(
         "default_workflow",
         "order",
-        "The workflow that a request means which names none.",
+        "The workflow that a request means which names none; an empty database gets the preset under this name.",
     ),
     key(
         "preset",
         "magento",
-        "The preset that an empty database gets as default workflow; `none` for no workflow.",
+        "The preset that an empty database gets under the name that `default_workflow` says; `none` for no workflow.",
     ),
     key(
         "committers",
