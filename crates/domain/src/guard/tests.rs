@@ -243,3 +243,27 @@ fn says_what_is_wrong_in_words_for_readers() {
         assert_eq!(said, expected, "{text}");
     }
 }
+
+#[test]
+fn the_page_of_documents_lists_every_field() {
+    use super::vocabulary::{ACTOR, CUSTOMER, ENTRY, HOLD, LINE, ORDER, REQUEST};
+    const PAGE: &str = include_str!("../../../../docs/workflows.md");
+    for (variable, fields) in [
+        ("order", ORDER),
+        ("order.lines", LINE),
+        ("order.customer", CUSTOMER),
+        ("order.holds", HOLD),
+        ("actor", ACTOR),
+        ("request", REQUEST),
+        ("entry", ENTRY),
+    ] {
+        let begin = format!("| `{variable}`");
+        let rows = PAGE.lines().filter(|line| line.starts_with(&begin));
+        let rows: Vec<_> = rows.collect();
+        for field in fields {
+            let name = format!("`{}`", field.name);
+            let is_told = rows.iter().any(|row| row.contains(&name));
+            assert!(is_told, "{variable}.{}", field.name);
+        }
+    }
+}

@@ -1,6 +1,7 @@
 mod cost;
 mod magento;
 mod merging;
+mod page;
 mod whole;
 
 use proptest::prelude::*;
