@@ -300,6 +300,8 @@ async fn what_orders_use_is_not_removed(backend: Backend) {
         ("1", vec!["1"]),
         "an order that will return counts"
     );
+    let advice = "the document leaves it out (name it, or use mode MERGE)";
+    assert!(refusal.message.contains(advice), "{refusal:?}");
     let bare = "label: Bare\ninitial_state: start\nstatuses: {fresh: {label: Fresh}}\nstates: {start: {label: Start, category: initial, can_start: true, statuses: [fresh]}}\n";
     let refusal = refused(
         apply(&shop, yaml(&shop, bare)).await,

@@ -224,6 +224,8 @@ pub enum Refusal {
 pub enum InTheWay {
     /// The status, or its place in a state, would go.
     Goes,
+    /// It would go because the document that replaces the workflow does not name it.
+    LeftOut,
     /// Its state would become held, where orders stand by a hold alone: no step and no release would
     /// lead them on.
     BecomesHeld,
@@ -242,6 +244,7 @@ impl InTheWay {
     fn clause(self) -> &'static str {
         match self {
             Self::Goes => "",
+            Self::LeftOut => ", but the document leaves it out (name it, or use mode MERGE)",
             Self::BecomesHeld => ", and the state becomes held, where orders stand by a hold alone",
         }
     }
@@ -361,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn tells_why_a_state_with_orders_cannot_become_held() {
+    fn tells_why_what_orders_use_is_in_the_way() {
         let in_use = |why| Refusal::StatusInUse {
             status: StatusCode::new("x").unwrap(),
             state: Some(StateCode::new("b").unwrap()),
@@ -374,6 +377,11 @@ mod tests {
         assert_eq!(
             in_use(InTheWay::Goes).to_string(),
             "status x in state b is in use: 1 order, 7"
+        );
+        assert_eq!(
+            in_use(InTheWay::LeftOut).to_string(),
+            "status x in state b is in use, but the document leaves it out (name it, or use mode MERGE): 1 \
+             order, 7"
         );
         assert_eq!(
             in_use(InTheWay::BecomesHeld).to_string(),

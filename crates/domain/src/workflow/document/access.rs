@@ -15,6 +15,35 @@ pub(super) const CODES: &str = "codes";
 pub(super) const STORE_VIEWS: &str = "store views";
 pub(super) const TEXTS: &str = "texts";
 
+/// Names that other places have for a field, with what is said of it.
+const OTHER_NAMES: &[(&str, &str, &str)] = &[
+    ("name", "label", "label"),
+    ("title", "label", "label"),
+    ("to", "to_state", "to_state"),
+    ("final", "terminal", "terminal"),
+    ("guard", "entry_guard", "entry_guard"),
+    ("guard", "condition", "condition"),
+    ("condition", "guard", "guard"),
+    ("attributes", "set_attributes", "set_attributes"),
+    ("after", "trigger", "trigger: {after: …}"),
+    ("at", "trigger", "trigger: {at: …}"),
+    (
+        "default_status",
+        "statuses",
+        "statuses, of which the first is the default",
+    ),
+    (
+        "policy",
+        "attempts",
+        "attempts, backoff and timeout beside what is sent",
+    ),
+    (
+        "url",
+        "endpoint",
+        "endpoint, the code of one that CreateEndpoint makes",
+    ),
+];
+
 /// What the keys of a map are.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Keys {
@@ -78,13 +107,18 @@ impl<'r, 'de> Fields<'r, 'de> {
 
     /// Says of a key that is not known which one was probably meant, else which there are.
     fn unknown(&mut self, key: &str) -> String {
-        let Some(field) = nearest(key, self.known.iter().copied()) else {
+        let other = OTHER_NAMES
+            .iter()
+            .find(|(name, field, _)| *name == key && self.known.contains(field));
+        let other = other.map(|(_, field, meant)| (*field, *meant));
+        let near = || nearest(key, self.known.iter().copied()).map(|field| (field, field));
+        let Some((field, meant)) = other.or_else(near) else {
             return format!("is not known here: there are {}", self.known.join(", "));
         };
         self.reader.path.key(field);
         self.reader.lose();
         self.reader.path.back_to(self.path);
-        format!("is not known here; did you mean {field}?")
+        format!("is not known here; did you mean {meant}?")
     }
 }
 

@@ -12,6 +12,11 @@ use crate::{
     workflow::{Finding, Refusal, Rule, Workflow, lint},
 };
 
+/// What every whole document has and no fragment needs.
+const BEGINNING: [&str; 2] = ["label", "initial_state"];
+/// What is said of these where both are missing.
+const PARTS_ONLY: &str = "must be given; a document that names only some parts is applied with mode MERGE (--mode merge)";
+
 /// A document that shall make or change a workflow.
 #[derive(Debug, Clone, Copy)]
 pub struct Proposal<'a> {
@@ -67,9 +72,21 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
         Content::MagentoConfig(_) => Some(draft(base, &document, mode, code)?),
         Content::Workflow { part, .. } => {
             let (workflow, missing) = drafted(base, part, mode, code);
-            let missing = missing.into_paths().into_iter();
-            let missing = missing.filter(|path| !is_lost(path, &lost));
-            remarks.extend(missing.map(|path| Remark::unreadable(None, &path, "must be given")));
+            let paths = missing.into_paths();
+            let is_part = mode == Mode::Replace
+                && BEGINNING
+                    .iter()
+                    .all(|key| paths.iter().any(|path| path == key));
+            let missing = paths.into_iter().filter(|path| !is_lost(path, &lost));
+            remarks.extend(missing.map(|path| {
+                let is_beginning = BEGINNING.contains(&path.as_str());
+                let message = if is_part && is_beginning {
+                    PARTS_ONLY
+                } else {
+                    "must be given"
+                };
+                Remark::unreadable(None, &path, message)
+            }));
             workflow
         }
     };

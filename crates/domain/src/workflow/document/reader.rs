@@ -315,15 +315,14 @@ impl<'de> Reader<'de> {
         read(scalar.text.trim()).ok_or_else(|| Failure::Problem(wanted.to_owned()))
     }
 
-    /// Takes the beginning of a map.
-    fn map(&mut self) -> Result<(), Failure> {
-        const WANTED: &str = "must be a map of keys and values";
+    /// Takes the beginning of a map, of which these are the fields, if it has any.
+    fn map(&mut self, fields: &[&str]) -> Result<(), Failure> {
         let piece = self.take().ok_or(Failure::Noted)?;
         Err(Failure::Problem(match piece.event {
             Event::Map => return Ok(()),
             Event::Scalar(scalar) if scalar.is_null() => self.empty(piece.place),
-            Event::Scalar(_) => format!("{WANTED}, not a text"),
-            Event::List => format!("{WANTED}, not a list"),
+            Event::Scalar(_) => not_a_map("text", fields),
+            Event::List => not_a_map("list", fields),
             Event::Alias | Event::End => return Err(Failure::Noted),
         }))
     }
@@ -421,7 +420,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         if name == TEXT_OR_FIELDS && self.peek().is_some_and(is_scalar) {
             return self.deserialize_str(visitor);
         }
-        self.map()?;
+        self.map(fields)?;
         match Keys::named(name) {
             Some(keys) => visitor.visit_map(Entries::new(self, keys)),
             None => visitor.visit_map(Fields::new(self, fields)),
@@ -443,7 +442,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
             let word = known(&scalar.text).ok_or_else(unknown)?;
             return visitor.visit_enum(Word(word));
         }
-        self.map()?;
+        self.map(&[])?;
         let Some((key, place)) = self.next_key() else {
             return Err(Failure::custom(one_of(variants)));
         };
@@ -464,6 +463,15 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     serde::forward_to_deserialize_any! {
         i8 i16 i64 i128 u8 u16 u64 u128 f32 f64 char bytes byte_buf option unit unit_struct
         newtype_struct tuple map identifier
+    }
+}
+
+/// Says that something else stands where a map is wanted, with the first field that says what the part is.
+fn not_a_map(found: &str, fields: &[&str]) -> String {
+    let wanted = "must be a map of keys and values, not a";
+    match fields.iter().find(|field| **field != "description") {
+        Some(field) => format!("{wanted} {found}, as in {{{field}: …}}"),
+        None => format!("{wanted} {found}"),
     }
 }
 

@@ -165,6 +165,34 @@ const REFUSED: &[(&str, &str)] = &[
         "line 1, column 1, shape: is not known here: there are workflow, label, ",
     ),
     (
+        "transitions:\n  a: {to: x}",
+        "line 2, column 7, transitions.a.to: is not known here; did you mean to_state?",
+    ),
+    (
+        "states:\n  a: {final: true}",
+        "line 2, column 7, states.a.final: is not known here; did you mean terminal?",
+    ),
+    (
+        "states:\n  a: {guard: order.can_ship}",
+        "line 2, column 7, states.a.guard: is not known here; did you mean entry_guard?",
+    ),
+    (
+        "states:\n  a: {default_status: x}",
+        "line 2, column 7, states.a.default_status: is not known here; did you mean statuses, of which the first is the default?",
+    ),
+    (
+        "on_create: {a: {webhook: {url: \"https://erp.example\"}}}",
+        "line 1, column 27, on_create.a.webhook.url: is not known here; did you mean endpoint, the code of one that CreateEndpoint makes?",
+    ),
+    (
+        "on_create: {a: {webhook: erp}}",
+        "line 1, column 26, on_create.a.webhook: must be a map of keys and values, not a text, as in {endpoint: …}",
+    ),
+    (
+        "on_create: {a: erp}",
+        "line 1, column 16, on_create.a: must be a map of keys and values, not a text, as in {webhook: …}",
+    ),
+    (
         "statuses:\n  a: {label: A, colour: x}",
         "line 2, column 17, statuses.a.colour: is not known here; did you mean color?",
     ),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use prost::Message;
 use waymark_domain::workflow::{
-    Record, Refusal, Severity,
+    InTheWay, Record, Refusal, Severity,
     document::{self, DocumentError, Proposal, Remark},
 };
 use waymark_persistence::{Counting, Outcome};
@@ -83,12 +83,30 @@ pub(super) async fn apply(
         }
     };
     let code = (code, Counting::Affected);
-    let (response, replayed) =
-        definition::change_counting(app, code, edit, "document", change, answer).await?;
+    let changed = definition::change_counting(app, code, edit, "document", change, answer).await;
+    let (response, replayed) = changed.map_err(left_out)?;
     Ok(v1::ApplyWorkflowResponse {
         replayed,
         ..response
     })
+}
+
+/// What a document takes away, it does not name.
+fn left_out(error: Error) -> Error {
+    match error {
+        Error::Definition(Refusal::StatusInUse {
+            status,
+            state,
+            why: InTheWay::Goes,
+            usage,
+        }) => Error::Definition(Refusal::StatusInUse {
+            status,
+            state,
+            why: InTheWay::LeftOut,
+            usage,
+        }),
+        other => other,
+    }
 }
 
 /// Why a document that can be read makes no workflow, with the places in it.

@@ -148,10 +148,13 @@ fn everything_that_is_missing_is_told() {
             "line 3, column 21, states.a.statuses[1].status: must be given",
             "line 4, column 15, transitions.t.label: must be given",
             "line 4, column 15, transitions.t.to_state: must be given",
-            "initial_state must be given",
-            "label must be given",
+            "initial_state must be given; a document that names only some parts is applied with mode MERGE (--mode merge)",
+            "label must be given; a document that names only some parts is applied with mode MERGE (--mode merge)",
         ]
     );
+    // Whoever gives one of them wrote a whole document.
+    let whole = "label: A\nstates: {a: {label: A, category: initial, can_start: true}}";
+    assert_eq!(errors(whole, Format::Yaml), ["initial_state must be given"]);
     // On top of a workflow most of it is there.
     let merged = checked("transitions: {start: {}, t: {}}", Format::Yaml, Mode::Merge);
     let told: Vec<_> = merged.remarks.iter().map(ToString::to_string).collect();
