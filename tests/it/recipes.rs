@@ -1,10 +1,10 @@
-//! The recipes of the documentation, each run as a reader would type it.
+//! The recipes of the documentation, and the first workflow that it shows, run as a reader would type them.
 
 use std::fs;
 
-use waymark_tests::{Backend, Server, recipes, script};
+use waymark_tests::{Backend, Server, page, recipes, script};
 
-on_each_database!(every_recipe_does_what_it_says);
+on_each_database!(every_recipe_does_what_it_says, the_first_workflow_runs);
 
 /// What the page has to tell about, by words of its headings.
 const TOLD: [&str; 12] = [
@@ -49,4 +49,28 @@ async fn every_recipe_does_what_it_says(backend: Backend) {
         let printed = script::run(&server, directory.path(), &recipe.commands);
         assert!(!printed.is_empty(), "{backend:?} {}", recipe.title);
     }
+}
+
+/// What `docs/workflows.md` begins with.
+async fn the_first_workflow_runs(backend: Backend) {
+    let server = Server::start(backend).await;
+    let directory = tempfile::tempdir().unwrap();
+    let mut commands = String::new();
+    for fence in page::read("docs/workflows.md") {
+        if fence.heading != "A first workflow in a few lines" {
+            continue;
+        }
+        if let Some(name) = fence.info.strip_prefix("yaml ") {
+            fs::write(directory.path().join(name), &fence.text).unwrap();
+        } else if fence.info == "sh" {
+            commands.push_str(&fence.text);
+            commands.push('\n');
+        }
+    }
+    assert!(!commands.is_empty());
+    let printed = script::run(&server, directory.path(), &commands);
+    assert!(
+        printed.contains("\"status\": \"pending\""),
+        "{backend:?} {printed}"
+    );
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::{
-    Deserializer,
+    Deserialize, Deserializer,
     de::{DeserializeOwned, Error as _, Visitor, value::Error},
     forward_to_deserialize_any,
 };
@@ -65,7 +65,7 @@ impl<'de> Deserializer<'de> for Asked<'_> {
 /// The fields of a part, or the words of a vocabulary.
 fn names<T: DeserializeOwned>() -> Vec<&'static str> {
     let mut names = Vec::new();
-    assert!(T::deserialize(Asked(&mut names)).is_err());
+    assert!(<T as Deserialize<'_>>::deserialize(Asked(&mut names)).is_err());
     assert!(!names.is_empty());
     names
 }
