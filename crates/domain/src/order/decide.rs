@@ -149,6 +149,7 @@ fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> 
                 lines,
                 amount: *amount,
                 reverse: *reverse,
+                with_step: false,
             };
             operation::record(draft, operation, asked)
         }

@@ -182,9 +182,24 @@ fn a_refund_that_may_mean_two_things_is_refused_with_what_is_left() {
     shop.done("pay");
     // No unit was invoiced, so only money can be refunded.
     let unclear = |left| Rejection::RefundUnclear { left: money(left) };
-    assert_eq!(shop.refused("refund"), unclear(1700));
-    assert_eq!(shop.refused("refund only"), unclear(1700));
-    assert_eq!(shop.refused("refund =500"), unclear(1700));
+    let uninvoiced = Rejection::NoUnitsToRefund {
+        left: money(1700),
+        invoice: Some("invoice".parse().unwrap()),
+    };
+    for text in [
+        "refund",
+        "refund only",
+        "refund =500",
+        "refund a",
+        "refund =1700",
+    ] {
+        assert_eq!(shop.refused(text), uninvoiced, "{text}");
+    }
+    assert_eq!(uninvoiced.reason(), "FIELD_INVALID");
+    assert_eq!(
+        uninvoiced.to_string(),
+        "no unit can be refunded before it is invoiced: record operation invoice first; money alone is refunded with amount_only and an amount of at most 1700"
+    );
     shop.done("invoice");
     assert_eq!(shop.refused("refund =1200"), unclear(1700));
     assert_eq!(shop.refused("refund"), unclear(1700), "no line has a total");
@@ -195,6 +210,19 @@ fn a_refund_that_may_mean_two_things_is_refused_with_what_is_left() {
     assert_eq!(units(&shop.order), "1 0 1 0 0, 1 0 1 0 0");
     assert_eq!(shop.refused("refund").reason(), "NOTHING_TO_DO");
     assert!(!shop.allowed().contains(&"refund".to_owned()));
+
+    // All units went back already, but not all money: naming lines would lead nowhere.
+    let mut kept = Shop::new(still(), 1700, "a b");
+    for text in ["pay", "invoice", "refund a =700", "refund b =900"] {
+        kept.done(text);
+    }
+    let gone = Rejection::NoUnitsToRefund {
+        left: money(100),
+        invoice: None,
+    };
+    assert_eq!(kept.refused("refund =50"), gone);
+    assert_eq!(kept.refused("refund a"), gone);
+    kept.done("refund =100");
 
     let mut known = Shop::new(still(), 1700, "a=800 b=900");
     known.done("pay");

@@ -17,6 +17,8 @@ pub(super) struct Asked<'a> {
     pub(super) amount: Option<Money>,
     /// Whether it is taken back.
     pub(super) reverse: bool,
+    /// Whether a transition records it with its step, for which nobody named lines.
+    pub(super) with_step: bool,
 }
 
 /// The units that an operation moves.
@@ -112,6 +114,7 @@ pub(super) fn with_step(
         lines: &OperationLines::AllLeft,
         amount,
         reverse,
+        with_step: true,
     };
     let recorded = Recording::new(draft, operation, asked).recorded()?;
     if effect == Effect::None || !moves_nothing(&recorded) {
@@ -285,7 +288,7 @@ impl<'a> Recording<'a> {
         let left = self.order.total_refundable();
         let is_refund = self.operation.effect == Effect::Refund && !self.asked.reverse;
         if is_refund && !left.is_zero() && !self.progress.has_left(Effect::Refund) {
-            return Err(Rejection::RefundUnclear { left });
+            return Err(self.unclear(left));
         }
         Ok(())
     }
@@ -306,7 +309,7 @@ impl<'a> Recording<'a> {
             None => self.absent_amount(moved, left)?,
         };
         if effect == Effect::Refund && !self.asked.reverse {
-            self.is_clear(amount, left)?;
+            self.is_clear(moved, amount, left)?;
         }
         Ok(amount)
     }
@@ -368,16 +371,35 @@ impl<'a> Recording<'a> {
 
     /// Refuses a refund of which it cannot be told what it is for: it would close an order of
     /// which money is still owed to the customer.
-    fn is_clear(&self, amount: Money, left: Money) -> Result<(), Rejection> {
+    fn is_clear(&self, moved: &Moved, amount: Money, left: Money) -> Result<(), Rejection> {
         let is_clear = match self.asked.lines {
             OperationLines::Given(_) => true,
-            OperationLines::AllLeft => amount == left,
+            OperationLines::AllLeft => amount == left && !self.leaves_units_behind(moved, left),
             OperationLines::AmountOnly => self.asked.amount.is_some() || left.is_zero(),
         };
         if is_clear {
             return Ok(());
         }
-        Err(Rejection::RefundUnclear { left })
+        Err(self.unclear(left))
+    }
+
+    /// Whether all money would go back of lines of which none goes with it, so that the order would
+    /// never be fully refunded.
+    fn leaves_units_behind(&self, moved: &Moved, left: Money) -> bool {
+        let is_kept = |line: &Line| line.refunded.plus(line.canceled) < line.ordered;
+        let is_money_alone = moved.lines.is_empty() && !left.is_zero();
+        is_money_alone && !self.asked.with_step && self.order.lines.iter().any(is_kept)
+    }
+
+    /// Why it cannot be told what a refund is for: naming lines helps where units can be refunded.
+    fn unclear(&self, left: Money) -> Rejection {
+        if self.order.lines.is_empty() || self.progress.has_left(Effect::Refund) {
+            return Rejection::RefundUnclear { left };
+        }
+        Rejection::NoUnitsToRefund {
+            left,
+            invoice: self.progress.awaited_invoice(),
+        }
     }
 
     /// How much of the amount moves what is cancelled, invoiced or credited.

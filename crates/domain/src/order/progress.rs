@@ -187,6 +187,14 @@ impl<'a> Progress<'a> {
         self.order.units().any(left)
     }
 
+    /// The operation that has to come before units can be refunded: where the workflow invoices, an
+    /// invoice, as long as something is left to invoice.
+    pub(super) fn awaited_invoice(&self) -> Option<OperationCode> {
+        let mut operations = self.workflow.operations.iter();
+        let invoice = operations.find(|operation| operation.effect == Effect::Invoice)?;
+        self.has_left(Effect::Invoice).then(|| invoice.code.clone())
+    }
+
     fn can(&self, effect: Effect) -> bool {
         self.goes_on_with(effect) && self.has_left(effect)
     }

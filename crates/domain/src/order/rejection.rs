@@ -212,6 +212,17 @@ pub enum Rejection {
         /// What can be refunded, in minor units.
         left: Money,
     },
+    /// A refund that is not for money alone, of an order of which no unit can be refunded.
+    #[error(
+        "{}; money alone is refunded with amount_only and an amount of at most {left}",
+        no_units(.invoice.as_ref())
+    )]
+    NoUnitsToRefund {
+        /// What can be refunded, in minor units.
+        left: Money,
+        /// The operation that invoices units, where it has to come first.
+        invoice: Option<OperationCode>,
+    },
     /// The step would change nothing.
     #[error("{}there is nothing left to do for operation {operation}", taking(.transition.as_ref()))]
     NothingToDo {
@@ -336,6 +347,16 @@ fn taking(transition: Option<&TransitionCode>) -> String {
     transition.map_or_else(String::new, taking)
 }
 
+/// Why no unit can be refunded.
+fn no_units(invoice: Option<&OperationCode>) -> String {
+    match invoice {
+        Some(code) => {
+            format!("no unit can be refunded before it is invoiced: record operation {code} first")
+        }
+        None => "no unit is left that can be refunded".to_owned(),
+    }
+}
+
 /// A description behind what it describes.
 fn told(description: &str) -> String {
     if description.is_empty() {
@@ -426,9 +447,10 @@ impl Rejection {
             Self::OperationNotFound { .. } => "OPERATION_NOT_FOUND",
             Self::HoldNotFound { .. } => "HOLD_NOT_FOUND",
             Self::LineNotFound { .. } => "LINE_NOT_FOUND",
-            Self::RefundUnclear { .. } | Self::Field { .. } | Self::FieldsFixed { .. } => {
-                "FIELD_INVALID"
-            }
+            Self::RefundUnclear { .. }
+            | Self::NoUnitsToRefund { .. }
+            | Self::Field { .. }
+            | Self::FieldsFixed { .. } => "FIELD_INVALID",
             Self::Hinting { rejection, .. } => rejection.reason(),
         }
     }

@@ -348,7 +348,7 @@ fn what_can_be_refunded_is_told_with_its_amount() {
     let mut shop = shop("magento", 1500, "a");
     shop.done("pay");
     assert!(shop.allowed().contains(&"refund".to_owned()));
-    let Rejection::RefundUnclear { left } = shop.refused("refund") else {
+    let Rejection::NoUnitsToRefund { left, .. } = shop.refused("refund") else {
         panic!("it is unclear");
     };
     assert_eq!(left, shop.order.total_paid);

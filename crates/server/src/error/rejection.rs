@@ -6,7 +6,9 @@ use super::{Problem, Reason};
 
 impl From<&Rejection> for Problem {
     fn from(rejection: &Rejection) -> Self {
-        if let Rejection::RefundUnclear { left } = rejection {
+        if let Rejection::RefundUnclear { left } | Rejection::NoUnitsToRefund { left, .. } =
+            rejection
+        {
             let lines = ("lines".to_owned(), rejection.to_string());
             return Self::new(Reason::FieldInvalid, rejection.to_string())
                 .with("left", left)
@@ -116,7 +118,9 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
         Rejection::AmountExceeded { left, asked } => {
             problem.with("left", left).with("asked", asked)
         }
-        Rejection::RefundUnclear { left } => problem.with("left", left),
+        Rejection::RefundUnclear { left } | Rejection::NoUnitsToRefund { left, .. } => {
+            problem.with("left", left)
+        }
         Rejection::CascadeLimit { limit, transitions } => problem
             .with("limit", limit)
             .with_list("transitions", transitions),

@@ -186,6 +186,10 @@ fn rejections() -> Vec<Rejection> {
             asked: money,
         },
         Rejection::RefundUnclear { left: money },
+        Rejection::NoUnitsToRefund {
+            left: money,
+            invoice: Some(Longest::code()),
+        },
         Rejection::NothingToDo {
             operation: Longest::code(),
             transition: Some(Longest::code()),
