@@ -33,7 +33,7 @@ impl Instant {
     /// the order, or that does not answer a timestamp.
     pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
         Ok(Self {
-            ready: Ok(Ready::new(expression, Scope::OrderAlone)?),
+            ready: Ok(Ready::written(expression, Scope::OrderAlone)?),
             expression: expression.clone(),
         })
     }

@@ -15,6 +15,7 @@ mod cost;
 mod expression;
 mod facts;
 mod instant;
+mod literals;
 mod names;
 mod operators;
 mod outcomes;
@@ -138,7 +139,7 @@ impl Guard {
 
     fn compile_in(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
         Ok(Self {
-            ready: Ok(Ready::new(expression, scope)?),
+            ready: Ok(Ready::written(expression, scope)?),
             expression: expression.clone(),
         })
     }
@@ -200,7 +201,8 @@ fn answer(
 impl Ready {
     fn new(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
         Expression::new(expression.as_str())?;
-        let program = Program::compile(expression.as_str()).map_err(|errors| syntax(&errors))?;
+        let program = Program::compile(expression.as_str())
+            .map_err(|errors| syntax(&errors, expression.as_str()))?;
         let reading = walk::read(program.expression(), scope)?;
         if scope == Scope::OrderAlone && !reading.kind.may_be_instant() {
             return Err(GuardError::Type {
@@ -208,7 +210,18 @@ impl Ready {
             });
         }
         let ready = Self { program, reading };
-        ready.try_types(scope)?;
+        let types = ready.try_types(scope);
+        if types.is_err() {
+            // What it says of dates is in better words.
+            literals::check(ready.program.expression())?;
+        }
+        types.map(|()| ready)
+    }
+
+    /// One that somebody writes now: it has nothing that can be read on no order either.
+    fn written(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
+        let ready = Self::new(expression, scope)?;
+        literals::check(ready.program.expression())?;
         Ok(ready)
     }
 
@@ -287,7 +300,7 @@ fn wrong_type(wanted: &str, value: &Value) -> String {
 
 /// What the parser stumbled over first. It reports its own limit of nesting as a fault of its
 /// insides, in words that are not for readers.
-fn syntax(errors: &ParseErrors) -> GuardError {
+fn syntax(errors: &ParseErrors, text: &str) -> GuardError {
     let Some(error) = errors.errors.first() else {
         return GuardError::Syntax {
             message: String::from("it cannot be parsed"),
@@ -299,8 +312,50 @@ fn syntax(errors: &ParseErrors) -> GuardError {
     let (line, column) = error.pos;
     let message = error.msg.trim_start_matches("Syntax error: ");
     GuardError::Syntax {
-        message: format!("line {line}, column {column}: {}", first_line(message)),
+        message: format!(
+            "line {line}, column {column}: {}{}",
+            first_line(message),
+            slip(text)
+        ),
     }
+}
+
+/// What is written otherwise in other languages, where a text that cannot be parsed has it.
+fn slip(text: &str) -> String {
+    let code = outside_quotes(text);
+    let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.');
+    let signs: Vec<&str> = code.split(|c: char| !"=!<>".contains(c)).collect();
+    let found = if signs.contains(&"=") {
+        Some(("=", "=="))
+    } else if signs.contains(&"===") {
+        Some(("===", "=="))
+    } else if signs.contains(&"<>") {
+        Some(("<>", "!="))
+    } else {
+        let known = [("and", "&&"), ("or", "||"), ("not", "!")];
+        words.find_map(|word| {
+            let mut pairs = known.into_iter();
+            pairs.find(|(written, _)| word.eq_ignore_ascii_case(written))
+        })
+    };
+    found.map_or_else(String::new, |(written, right)| {
+        format!("; {written} is written {right}")
+    })
+}
+
+/// A text without what stands in quotes.
+fn outside_quotes(text: &str) -> String {
+    let mut quote = None;
+    let mut code = String::new();
+    for letter in text.chars() {
+        match (quote, letter) {
+            (None, '\'' | '"') => quote = Some(letter),
+            (Some(open), _) if open == letter => quote = None,
+            (Some(_), _) => {}
+            (None, _) => code.push(letter),
+        }
+    }
+    code
 }
 
 /// The first line says enough.

@@ -267,3 +267,26 @@ fn the_page_of_documents_lists_every_field() {
         }
     }
 }
+
+#[test]
+fn says_what_other_languages_write_otherwise() {
+    for (text, hint) in [
+        ("order.state = 'new'", "; = is written =="),
+        ("order.state === 'new'", "; === is written =="),
+        ("order.state <> 'new'", "; <> is written !="),
+        (
+            "order.fully_paid and order.fully_shipped",
+            "; and is written &&",
+        ),
+        ("order.fully_paid OR order.overpaid", "; or is written ||"),
+        ("not order.fully_paid", "; not is written !"),
+    ] {
+        let said = compile(text).unwrap_err().to_string();
+        assert!(said.starts_with("is not a CEL expression"), "{said}");
+        assert!(said.ends_with(hint), "{text}: {said}");
+    }
+    for text in ["order.state == 'a = b and c' (", "order.state >= ("] {
+        let said = compile(text).unwrap_err().to_string();
+        assert!(!said.contains("is written"), "{text}: {said}");
+    }
+}
