@@ -20,6 +20,8 @@ mod words;
 
 pub use finding::{Finding, Rule, Severity};
 
+pub(crate) use references::NOT_THERE;
+
 use std::collections::BTreeSet;
 
 use super::{LABELS_MAX, Subject, Workflow};

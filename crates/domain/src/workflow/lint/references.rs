@@ -1,12 +1,12 @@
 //! Codes that are used twice, parts that do not exist, assignments without a sound
 //! default, guards that do not compile.
 
-use std::collections::BTreeSet;
+use std::{cell::Cell, collections::BTreeSet};
 
 use super::{Finding, Rule, listed};
 use crate::{
     guard::{Guard, GuardError, Instant},
-    value::{OperationCode, StateCode, StatusCode},
+    value::{OperationCode, StateCode, StatusCode, nearest},
     workflow::{StatusSharing, Subject, Transition, Workflow},
 };
 
@@ -27,16 +27,26 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
+/// What is said of a part that is named and is not there; what was probably meant follows.
+pub(crate) const NOT_THERE: &str = "which does not exist";
+/// For how many findings the nearest code is looked for, which takes a while among many.
+const NEAREST_MAX: u32 = 100;
+
 /// The codes that exist, for look-ups that stay cheap in large workflows.
 struct Known<'a> {
+    workflow: &'a Workflow,
     states: BTreeSet<&'a StateCode>,
     statuses: BTreeSet<&'a StatusCode>,
     operations: BTreeSet<&'a OperationCode>,
+    /// How often the nearest code was looked for.
+    searches: Cell<u32>,
 }
 
 impl<'a> Known<'a> {
     fn new(workflow: &'a Workflow) -> Self {
         Self {
+            workflow,
+            searches: Cell::new(0),
             states: workflow.states.iter().map(|state| &state.code).collect(),
             statuses: workflow
                 .statuses
@@ -50,6 +60,79 @@ impl<'a> Known<'a> {
                 .collect(),
         }
     }
+
+    /// A finding about a part that is not there, and what was probably meant.
+    fn unknown(&self, subject: Subject, verb: &str, part: &Subject) -> Finding {
+        let sort = match part {
+            Subject::State(code) => Some((code.as_str(), Sort::State)),
+            Subject::Status(code) => Some((code.as_str(), Sort::Status)),
+            Subject::Operation(code) => Some((code.as_str(), Sort::Operation)),
+            Subject::Workflow
+            | Subject::Assignment(..)
+            | Subject::Transition(_)
+            | Subject::Action(_)
+            | Subject::Document(_) => None,
+        };
+        let is_way = matches!(subject, Subject::Transition(_));
+        let meant = sort.map_or_else(String::new, |(code, sort)| self.instead(code, sort, is_way));
+        Finding::new(
+            Rule::UnknownReference,
+            subject,
+            format!("{verb} {part}, {NOT_THERE}{meant}"),
+        )
+    }
+
+    /// What has the same code and is of another sort, or the code of this sort that is nearly the
+    /// same; a transition is told where that would stand.
+    fn instead(&self, code: &str, sort: Sort, is_way: bool) -> String {
+        let count = self.searches.get();
+        if count >= NEAREST_MAX {
+            return String::new();
+        }
+        self.searches.set(count + 1);
+        let sorts = [Sort::State, Sort::Status, Sort::Operation];
+        let mut others = sorts.into_iter().filter(|other| *other != sort);
+        if let Some(other) = others.find(|other| self.codes(*other).any(|known| known == code)) {
+            return self.of_other_sort(code, other, is_way && sort != Sort::Operation);
+        }
+        let near = nearest(code, self.codes(sort));
+        near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
+    }
+
+    fn codes(&self, sort: Sort) -> Box<dyn Iterator<Item = &'a str> + '_> {
+        match sort {
+            Sort::State => Box::new(self.states.iter().map(|known| known.as_str())),
+            Sort::Status => Box::new(self.statuses.iter().map(|known| known.as_str())),
+            Sort::Operation => Box::new(self.operations.iter().map(|known| known.as_str())),
+        }
+    }
+
+    fn of_other_sort(&self, code: &str, sort: Sort, is_place: bool) -> String {
+        let (what, fields) = match sort {
+            Sort::State => ("a state".to_owned(), "from_states or to_state"),
+            Sort::Operation => return format!("; {code} is an operation"),
+            Sort::Status => {
+                let mut assignments = self.workflow.assignments.iter();
+                let assignment = assignments.find(|it| it.status.as_str() == code);
+                let of =
+                    assignment.map_or_else(String::new, |it| format!(" of state {}", it.state));
+                (format!("a status{of}"), "from_statuses or to_status")
+            }
+        };
+        if is_place {
+            format!("; {code} is {what}: use {fields}")
+        } else {
+            format!("; {code} is {what}")
+        }
+    }
+}
+
+/// What a code is the code of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sort {
+    State,
+    Status,
+    Operation,
 }
 
 fn duplicates(workflow: &Workflow) -> Vec<Finding> {
@@ -92,19 +175,11 @@ fn duplicates(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-fn unknown(subject: Subject, verb: &str, part: &Subject) -> Finding {
-    Finding::new(
-        Rule::UnknownReference,
-        subject,
-        format!("{verb} {part}, which does not exist"),
-    )
-}
-
 fn workflow_and_states(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     if !known.states.contains(&workflow.initial_state) {
         let part = Subject::State(workflow.initial_state.clone());
-        findings.push(unknown(Subject::Workflow, "starts in", &part));
+        findings.push(known.unknown(Subject::Workflow, "starts in", &part));
     }
     for state in &workflow.states {
         for operation in state
@@ -113,7 +188,7 @@ fn workflow_and_states(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
             .filter(|code| !known.operations.contains(code))
         {
             let part = Subject::Operation(operation.clone());
-            findings.push(unknown(Subject::State(state.code.clone()), "allows", &part));
+            findings.push(known.unknown(Subject::State(state.code.clone()), "allows", &part));
         }
     }
     findings
@@ -124,14 +199,14 @@ fn assignments(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
     for assignment in &workflow.assignments {
         let subject = Subject::Assignment(assignment.state.clone(), assignment.status.clone());
         if !known.states.contains(&assignment.state) {
-            findings.push(unknown(
+            findings.push(known.unknown(
                 subject.clone(),
                 "names",
                 &Subject::State(assignment.state.clone()),
             ));
         }
         if !known.statuses.contains(&assignment.status) {
-            findings.push(unknown(
+            findings.push(known.unknown(
                 subject,
                 "names",
                 &Subject::Status(assignment.status.clone()),
@@ -172,7 +247,9 @@ fn references(transition: &Transition, known: &Known<'_>) -> Vec<Finding> {
         .chain(operation.map(|code| ("records", Subject::Operation(code.clone()))))
         .chain(triggers.map(|code| ("is set off by", Subject::Operation(code.clone()))));
     named
-        .map(|(verb, part)| unknown(Subject::Transition(transition.code.clone()), verb, &part))
+        .map(|(verb, part)| {
+            known.unknown(Subject::Transition(transition.code.clone()), verb, &part)
+        })
         .collect()
 }
 

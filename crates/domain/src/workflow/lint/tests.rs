@@ -104,6 +104,25 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         ],
     ),
     (
+        Rule::UnknownReference,
+        |w| {
+            let named = ["work", "wrok", "resting", "pay"];
+            transition_mut(w, "finish").from_states = named.map(state).into();
+            transition_mut(w, "start").from_statuses = ["pending", "work"].map(status).into();
+            let payed = OperationCode::new("payed").unwrap();
+            state_mut(w, "work").operations.push(payed);
+            w.initial_state = state("pending");
+        },
+        &[
+            "workflow starts in state pending, which does not exist; pending is a status of state new",
+            "state work allows operation payed, which does not exist; did you mean pay?",
+            "transition finish leaves state pay, which does not exist; pay is an operation",
+            "transition finish leaves state resting, which does not exist; resting is a status of state work: use from_statuses or to_status",
+            "transition finish leaves state wrok, which does not exist; did you mean work?",
+            "transition start leaves status work, which does not exist; work is a state: use from_states or to_state",
+        ],
+    ),
+    (
         Rule::InvalidGuard,
         |w| {
             transition_mut(w, "finish").guard = Some(expression("order.colour == 1"));
@@ -370,10 +389,10 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
             let period = "1h".parse().unwrap();
             add(w, "later", &["new"], "done", Trigger::After(period));
             add(w, "skip", &["new"], "done", Trigger::Automatic);
-            transition_mut(w, "skip").guard = Some(expression("order.fully_paid"));
         },
         &[
-            "transition later starts by time where automatic transitions start as well, and they come first: skip",
+            "transition later starts by time where automatic transitions without guards start as well, and they come first: skip",
+            "transition skip leaves the initial state new as soon as an order is created",
         ],
     ),
     (
@@ -649,8 +668,8 @@ fn a_way_back_that_asks_for_the_opposite_of_the_entry_guard_is_no_circle() {
 }
 
 #[test]
-fn a_timer_with_a_guard_says_itself_what_it_leaves_alone() {
-    let told = |guard: Option<&str>| {
+fn a_guard_says_when_an_automatic_step_comes_before_a_timer() {
+    let told = |automatic: Option<&str>, timer: Option<&str>| {
         let mut workflow = sound();
         let period = "1h".parse().unwrap();
         add(
@@ -661,11 +680,12 @@ fn a_timer_with_a_guard_says_itself_what_it_leaves_alone() {
             Trigger::After(period),
         );
         add(&mut workflow, "skip", &["new"], "work", Trigger::Automatic);
-        transition_mut(&mut workflow, "skip").guard = Some(expression("order.fully_paid"));
-        transition_mut(&mut workflow, "later").guard = guard.map(expression);
+        transition_mut(&mut workflow, "skip").guard = automatic.map(expression);
+        transition_mut(&mut workflow, "later").guard = timer.map(expression);
         let findings = lint(&workflow);
         findings.iter().any(|f| f.rule == Rule::TimerRace)
     };
-    assert!(told(None));
-    assert!(!told(Some("order.total_paid == 0")));
+    assert!(told(None, None));
+    assert!(!told(None, Some("order.total_paid == 0")));
+    assert!(!told(Some("order.fully_paid"), None));
 }

@@ -19,7 +19,8 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     findings
 }
 
-/// Timers that keep the status, and timers beside an automatic transition from the same place.
+/// Timers that keep the status, and timers beside an automatic transition from the same place that
+/// nothing refuses: one with a guard says itself when it comes first.
 fn timers(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let timed = |way: &&Way<'_>| way.transition.trigger.is_timed();
@@ -40,13 +41,13 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
         }
         let automatic = ways.list.iter().filter(|other| {
             let from_there = other.sources.common(&way.sources).is_some();
-            other.transition.trigger == Trigger::Automatic && from_there
+            other.transition.trigger == Trigger::Automatic && from_there && ways.is_open(other)
         });
         let racing = listed(automatic.map(|other| &other.transition.code));
         // Where the timer has a guard, that says which of them it leaves alone.
         if !racing.is_empty() && way.transition.guard.is_none() {
             let message = format!(
-                "starts by time where automatic transitions start as well, and they come first: {racing}"
+                "starts by time where automatic transitions without guards start as well, and they come first: {racing}"
             );
             findings.push(Finding::new(Rule::TimerRace, subject(), message));
         }
