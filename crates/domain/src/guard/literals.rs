@@ -39,7 +39,7 @@ pub(super) fn check(expr: &IdedExpr) -> Result<(), GuardError> {
 }
 
 /// Whether this is an attribute of an order or a piece of metadata, which are texts.
-pub(super) fn is_attribute(expr: &Expr) -> bool {
+fn is_attribute(expr: &Expr) -> bool {
     let is_map = |of: &Expr| match of {
         Expr::Select(select) => {
             let of_fact = matches!(&select.operand.expr, Expr::Ident(_));

@@ -13,6 +13,41 @@ pub(crate) struct Names {
     paths: BTreeSet<String>,
     /// Paths with the texts that they are compared with.
     compared: BTreeSet<(String, String)>,
+    misread: BTreeSet<Misread>,
+}
+
+/// An attribute or a piece of metadata, which is a text, that is compared with something else.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Misread {
+    /// The text as an expression names it.
+    pub(crate) text: String,
+    /// The sign between them, where the text stands on its left.
+    pub(crate) sign: &'static str,
+    /// The other side.
+    with: String,
+    /// The function that makes a number of the text; none where it is compared with true or false.
+    number: Option<&'static str>,
+}
+
+impl Misread {
+    /// What it is compared with, in words.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self.number {
+            Some(_) => "a number",
+            None => "true or false",
+        }
+    }
+
+    /// How it is written rightly.
+    pub(crate) fn right(&self) -> String {
+        let Self {
+            text, sign, with, ..
+        } = self;
+        match self.number {
+            Some(function) => format!("{function}({text}) {sign} {with}"),
+            None => format!("{text} {sign} \"{with}\""),
+        }
+    }
 }
 
 impl Guard {
@@ -40,6 +75,11 @@ impl Names {
     pub(crate) fn compared_with<'a>(&'a self, path: &'a str) -> impl Iterator<Item = &'a str> {
         let pairs = self.compared.iter().filter(move |(of, _)| of == path);
         pairs.map(|(_, text)| text.as_str())
+    }
+
+    /// The texts that the expression compares with numbers, true or false.
+    pub(crate) fn misread(&self) -> impl Iterator<Item = &Misread> {
+        self.misread.iter()
     }
 }
 
@@ -81,6 +121,12 @@ impl<'e> Walk<'e> {
     }
 
     fn call(&mut self, call: &'e CallExpr) {
+        if let (Some((sign, mirrored)), [left, right]) =
+            (comparison(&call.func_name), call.args.as_slice())
+        {
+            self.misread(&left.expr, sign, &right.expr);
+            self.misread(&right.expr, mirrored, &left.expr);
+        }
         match (call.func_name.as_str(), call.args.as_slice()) {
             ("_==_" | "_!=_", [left, right]) => {
                 self.compare(&left.expr, &right.expr);
@@ -105,6 +151,40 @@ impl<'e> Walk<'e> {
     fn compare(&mut self, path: &'e Expr, text: &'e Expr) {
         if let (Some(path), Some(text)) = (self.path(path), text_of(text)) {
             self.names.compared.insert((path, text.to_owned()));
+        }
+    }
+
+    /// Notes an attribute that is compared with what is no text.
+    fn misread(&mut self, of: &'e Expr, sign: &'static str, with: &'e Expr) {
+        let Expr::Literal(literal) = with else {
+            return;
+        };
+        let (with, number) = match literal {
+            LiteralValue::Int(number) => (number.inner().to_string(), Some("int")),
+            LiteralValue::Double(number) => (format!("{:?}", number.inner()), Some("double")),
+            LiteralValue::Boolean(is) => (is.inner().to_string(), None),
+            LiteralValue::UInt(_)
+            | LiteralValue::Bytes(_)
+            | LiteralValue::Null
+            | LiteralValue::String(_) => return,
+        };
+        // Whether there is one is no text.
+        if matches!(of, Expr::Select(select) if select.test) {
+            return;
+        }
+        let Some(path) = self.path(of) else { return };
+        let maps = ["order.attributes", "request.metadata", "entry.metadata"];
+        let keys = maps.into_iter().find_map(|map| {
+            let key = path.strip_prefix(map)?.strip_prefix('.')?;
+            Some((map, key))
+        });
+        if let Some((map, key)) = keys {
+            self.names.misread.insert(Misread {
+                text: format!("{map}[\"{key}\"]"),
+                sign,
+                with,
+                number,
+            });
         }
     }
 
@@ -133,6 +213,19 @@ impl<'e> Walk<'e> {
             | Expr::Unspecified => None,
         }
     }
+}
+
+/// The sign of a comparison, and the one that says the same with the sides changed.
+fn comparison(function: &str) -> Option<(&'static str, &'static str)> {
+    Some(match function {
+        "_==_" => ("==", "=="),
+        "_!=_" => ("!=", "!="),
+        "_<_" => ("<", ">"),
+        "_<=_" => ("<=", ">="),
+        "_>_" => (">", "<"),
+        "_>=_" => (">=", "<="),
+        _ => return None,
+    })
 }
 
 fn text_of(expr: &Expr) -> Option<&str> {

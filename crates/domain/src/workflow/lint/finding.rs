@@ -191,6 +191,8 @@ rules! {
         UnassignedStatus = "unassigned_status",
         /// A transition names no place that it leaves, so it starts anywhere.
         FromAnywhere = "from_anywhere",
+        /// A manual transition has the code of an operation and does not record it.
+        OperationBeside = "operation_beside",
         /// An action names an endpoint that the server does not have.
         UnknownEndpoint = "unknown_endpoint",
         /// An action names a template of mails that the server does not have.

@@ -1,7 +1,13 @@
-//! Operations that nothing can record, and refunds that find nothing to refund.
+//! Operations that nothing can record, refunds that find nothing to refund, and transitions that look
+//! like operations.
+
+use std::collections::BTreeSet;
 
 use super::{Finding, Rule, listed};
-use crate::workflow::{Effect, Operation, Subject, Workflow};
+use crate::{
+    value::OperationCode,
+    workflow::{Effect, Operation, Subject, Trigger, Workflow},
+};
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = Vec::new();
@@ -14,7 +20,29 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
         findings.push(Finding::new(Rule::OperationNeverAllowed, subject, message));
     }
     findings.extend(refunds(workflow));
+    findings.extend(beside(workflow));
     findings
+}
+
+/// Manual transitions with the code of an operation that they do not record: calls take one and mean
+/// the other.
+fn beside(workflow: &Workflow) -> Vec<Finding> {
+    let codes = workflow.operations.iter();
+    let codes: BTreeSet<&str> = codes.map(|operation| operation.code.as_str()).collect();
+    let transitions = workflow.transitions.iter().filter(|transition| {
+        let code = transition.code.as_str();
+        let recorded = transition.operation.as_ref().map(OperationCode::as_str);
+        let is_beside = codes.contains(code) && recorded != Some(code);
+        is_beside && transition.trigger == Trigger::Manual
+    });
+    let findings = transitions.map(|transition| {
+        let code = &transition.code;
+        let message = format!(
+            "has the code of operation {code} and does not record it, so who takes one leaves the other undone: set operation: {code}, or trigger: {{on_operations: [{code}]}}, or give it another code"
+        );
+        Finding::new(Rule::OperationBeside, Subject::Transition(code.clone()), message)
+    });
+    findings.collect()
 }
 
 /// Whether a state allows an operation, or a transition records it.

@@ -421,6 +421,11 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         |w| transition_mut(w, "start").from_states.clear(),
         &["transition start leads from anywhere that is not terminal"],
     ),
+    (
+        Rule::OperationBeside,
+        |w| add(w, "pay", &["new"], "done", Trigger::Manual),
+        &["transition pay has the code of operation pay and does not record it"],
+    ),
 ];
 
 #[test]

@@ -1,5 +1,5 @@
-//! Codes and words that expressions compare with and that do not exist, so that they never hold,
-//! or always.
+//! Codes and words that expressions compare with and that do not exist, and texts that they compare
+//! with what is no text, so that they never hold, or always.
 
 use std::collections::BTreeSet;
 
@@ -66,6 +66,7 @@ pub(super) fn find(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<(usize, Fi
     let words = Words::new(workflow);
     let mut findings = Vec::new();
     for (number, spoken) in spoken.iter().enumerate() {
+        findings.extend(texts(spoken).map(|finding| (number, finding)));
         for (path, sort, may_be_empty) in COMPARED {
             for word in spoken.names().compared_with(path) {
                 let is_known = words.of(*sort).contains(word) || word.is_empty() && *may_be_empty;
@@ -78,6 +79,24 @@ pub(super) fn find(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<(usize, Fi
         }
     }
     findings
+}
+
+/// Attributes and metadata are texts, and no text is a number or true.
+fn texts<'s>(spoken: &'s Spoken<'_>) -> impl Iterator<Item = Finding> + 's {
+    spoken.names().misread().map(|misread| {
+        let (rule, comes_to) = match misread.sign {
+            "==" => (Rule::ConstantGuard, "is never true"),
+            "!=" => (Rule::ConstantGuard, "is always true"),
+            _ => (Rule::FailingGuard, "always fails"),
+        };
+        let message = format!(
+            "compares {}, which is a text, with {}, which {comes_to}: write {}",
+            misread.text,
+            misread.kind(),
+            misread.right()
+        );
+        spoken.finding(rule, &message)
+    })
 }
 
 impl Sort {

@@ -152,6 +152,24 @@ pub(super) const ROWS: &[(Rule, Change, &[&str])] = &[
         &["transition finish has a guard that fails on every order, so it is never taken"],
     ),
     (
+        Rule::FailingGuard,
+        |w| guard(w, "finish", "5 < order.attributes['weight']"),
+        &[
+            "transition finish has a guard that compares order.attributes[\"weight\"], which is a text, with a number, which always fails: write int(order.attributes[\"weight\"]) > 5",
+        ],
+    ),
+    (
+        Rule::ConstantGuard,
+        |w| {
+            let text = "has(order.attributes.ok) && order.attributes.ok == true || request.metadata['n'] != 1.5";
+            guard(w, "finish", text);
+        },
+        &[
+            "transition finish has a guard that compares order.attributes[\"ok\"], which is a text, with true or false, which is never true: write order.attributes[\"ok\"] == \"true\"",
+            "transition finish has a guard that compares request.metadata[\"n\"], which is a text, with a number, which is always true: write double(request.metadata[\"n\"]) != 1.5",
+        ],
+    ),
+    (
         Rule::UnknownCode,
         |w| guard(w, "finish", "order.status == 'wroking'"),
         &[
