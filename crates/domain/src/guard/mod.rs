@@ -111,6 +111,13 @@ pub struct EvaluationError {
     pub message: String,
 }
 
+impl EvaluationError {
+    /// Whether it is that an attribute, or a piece of metadata, is not there.
+    pub(crate) fn is_of_missing_key(&self) -> bool {
+        self.message.starts_with("No such key")
+    }
+}
+
 impl Guard {
     /// Compiles an expression and reckons its cost on the largest order.
     ///

@@ -7,6 +7,7 @@ use super::{
 use crate::{
     actor::Actor,
     guard::{Expression, GuardError},
+    history::Entry,
     value::{Reason, Timestamp},
     workflow::{
         Graph, GraphError, Refusal, Rule, Transition, TransitionPatch, Trigger, create_transition,
@@ -47,6 +48,12 @@ fn due(stage: &Stage) -> Option<i64> {
     stage.graph.due_time(&stage.order).map(Timestamp::micros)
 }
 
+/// Which date cannot be read, as the last entry notes it.
+fn noted(entries: &[Entry]) -> Option<&str> {
+    let metadata = entries.last()?.metadata.as_map();
+    metadata.get("waymark.date_failed").map(String::as_str)
+}
+
 #[test]
 fn a_date_of_the_order_takes_it_on_when_it_has_come() {
     let mut stage = Stage::new(DOCUMENT);
@@ -58,10 +65,13 @@ fn a_date_of_the_order_takes_it_on_when_it_has_come() {
     // Later, sooner, gone, and no date at all.
     stage.call("", "set release 1970-01-04T00:00:00Z").unwrap();
     assert_eq!(due(&stage), Some(3 * DAY));
-    stage.call("", "set release soon").unwrap();
+    let unread = stage.call("", "set release soon").unwrap();
     assert_eq!(due(&stage), None);
-    stage.call("", "set release -").unwrap();
-    assert_eq!(due(&stage), None);
+    let note = noted(&unread).unwrap();
+    assert!(note.starts_with("release: "), "{note}");
+    // What is not there may be set yet.
+    let gone = stage.call("", "set release -").unwrap();
+    assert_eq!((due(&stage), noted(&gone)), (None, None));
     stage.call("", "set release 1970-01-02T00:00:00Z").unwrap();
     assert_eq!(due(&stage), Some(DAY));
     let fired = stage.call_at(DAY, "", "time").unwrap();

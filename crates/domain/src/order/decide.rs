@@ -84,6 +84,7 @@ pub fn create_within(
     let settled = cascade::run(&mut draft);
     draft.within_budget()?;
     settled?;
+    timer::note_unread(&mut draft);
     Ok(draft.entries)
 }
 
@@ -125,6 +126,7 @@ pub fn decide_within(
     let decided = carry_out(&mut draft, command);
     draft.within_budget()?;
     decided.map_err(|rejection| hint::on_step(&draft, &command.action, rejection))?;
+    timer::note_unread(&mut draft);
     Ok(draft.entries)
 }
 

@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     guard::CostBudget,
-    history::Detail,
+    history::{Change, Detail, Entry},
     value::Timestamp,
     workflow::{Graph, Transition, Trigger},
 };
@@ -90,6 +90,45 @@ fn timed<'g>(graph: &'g Graph, order: &Order) -> Vec<(&'g Transition, Timestamp)
     let timed = workflow.transitions.iter();
     let timed = timed.filter(|it| it.trigger.is_timed() && leaves(it, standing));
     timed.filter_map(|it| Some((it, due(it)?))).collect()
+}
+
+/// Notes on the last entry of a step which date cannot be read where the order stands now, so that
+/// it waits in vain. That an attribute is not there is no fault: it may be set yet.
+pub(super) fn note_unread(draft: &mut Draft<'_>) {
+    let is_held = draft.order.return_to.is_some();
+    if is_held || !draft.entries.iter().any(may_change_dates) {
+        return;
+    }
+    if let Some(note) = unread(draft.graph, &draft.order) {
+        draft.note_last("waymark.date_failed", &note);
+    }
+}
+
+/// Whether an entry brought the order somewhere, or changed an attribute.
+fn may_change_dates(entry: &Entry) -> bool {
+    let is_attribute = |change: &Change| matches!(change, Change::Attribute { .. });
+    let is_set =
+        matches!(&entry.detail, Detail::Updated(changes) if changes.iter().any(is_attribute));
+    is_set || entry.from.as_ref() != Some(&entry.to)
+}
+
+/// The first transition from where the order stands whose date cannot be read, and why.
+fn unread(graph: &Graph, order: &Order) -> Option<String> {
+    let (workflow, standing) = (graph.workflow(), &order.standing);
+    if workflow.state(&standing.state)?.terminal {
+        return None;
+    }
+    let budget = CostBudget::of(DATES_STEPS_MAX);
+    let mut dated = workflow
+        .transitions
+        .iter()
+        .filter(|it| matches!(it.trigger, Trigger::At(_)) && leaves(it, standing));
+    dated.find_map(|it| {
+        let date = graph.instant(&it.code)?;
+        let problem = date.reckon(workflow, order, &budget).err()?;
+        let is_fault = !problem.is_of_missing_key() && !budget.is_exhausted();
+        is_fault.then(|| format!("{}: {problem}", it.code))
+    })
 }
 
 /// Moves the wait of an order back that began under a clock that was ahead, at an instant that is
