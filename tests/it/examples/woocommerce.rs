@@ -5,7 +5,7 @@ use std::time::Duration;
 use waymark_proto::v1;
 use waymark_tests::{
     Backend, Shop, Watcher, World, refused,
-    shop::{line, mask, standing},
+    shop::{line, mask, person, standing},
     world::{apply, fresh_code},
 };
 
@@ -17,14 +17,21 @@ on_each_database!(
     what_has_nothing_to_send_is_completed_at_once,
     money_goes_back,
     shop_managers_set_any_status,
+    orders_begin_where_their_payment_method_lets_them,
     customers_cancel_their_own,
     what_is_not_paid_in_time_is_cancelled,
 );
 
-/// Places an order that begins in a state.
+/// Places an order that begins in a state, with the payment method by which it may.
 async fn place_in(shop: &Shop, id: &str, state: &str) -> v1::Order {
+    let method = match state {
+        "on_hold" => "bacs",
+        "processing" => "cod",
+        _ => "stripe",
+    };
     let order = v1::Order {
         state: state.to_owned(),
+        attributes: [("payment_method".to_owned(), method.to_owned())].into(),
         customer: Some(v1::Customer {
             id: "7".to_owned(),
             ..Default::default()
@@ -197,6 +204,44 @@ async fn shop_managers_set_any_status(backend: Backend) {
         FAILED,
         "TRANSITION_NOT_ALLOWED",
     );
+}
+
+async fn orders_begin_where_their_payment_method_lets_them(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = shop(&world, "woocommerce").await;
+    for (method, state, roles, begins) in [
+        ("bacs", "on_hold", "", true),
+        ("cod", "on_hold", "", false),
+        ("", "processing", "", false),
+        ("cod", "processing", "", true),
+        ("", "processing", "shop_manager", true),
+        ("", "pending", "", true),
+    ] {
+        let attribute = ("payment_method".to_owned(), method.to_owned());
+        let attributes = Some(attribute).filter(|(_, method)| !method.is_empty());
+        let order = v1::Order {
+            state: state.into(),
+            attributes: attributes.into_iter().collect(),
+            ..shop.draft(&format!("by-{method}-{state}-{roles}"), &[("a", "1")])
+        };
+        let roles: Vec<&str> = Some(roles)
+            .filter(|it| !it.is_empty())
+            .into_iter()
+            .collect();
+        let request = v1::CreateOrderRequest {
+            order: Some(order),
+            actor: Some(person("7", &roles)),
+            ..Default::default()
+        };
+        let answer = shop.orders().create_order(request).await;
+        if begins {
+            let placed = answer.expect("an order").into_inner().order.unwrap();
+            assert_eq!(placed.state, state, "{method}");
+        } else {
+            let refusal = refused(answer, DENIED, "ROLE_REQUIRED");
+            assert_eq!(refusal.list("roles"), ["administrator", "shop_manager"]);
+        }
+    }
 }
 
 async fn customers_cancel_their_own(backend: Backend) {

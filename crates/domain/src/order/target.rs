@@ -263,36 +263,48 @@ impl<'a> Settable<'a> {
     }
 }
 
-/// Refuses the creation of an order where it would come to the end of transitions that all ask
-/// for roles, of which the actor has none. Where orders usually start, nobody is asked.
+/// Refuses the creation of an order where it would come to the end of transitions that ask for
+/// roles, of which the actor has none, and no other one lets everybody there. Where orders usually
+/// start, nobody is asked.
 pub(super) fn may_start(draft: &Draft<'_>) -> Result<(), Rejection> {
-    let (graph, standing) = (draft.graph, &draft.order.standing);
-    let workflow = graph.workflow();
+    let standing = &draft.order.standing;
+    let workflow = draft.workflow();
     let is_default = workflow.default_status(&standing.state) == Some(&standing.status);
     if is_default && workflow.initial_state == standing.state {
         return Ok(());
     }
-    // No caller stands behind what time does.
-    let transitions = workflow.transitions.iter();
-    let leading = transitions.filter(|it| !it.trigger.is_timed() && leads_to(graph, it, standing));
     let mut roles = Vec::new();
     let mut first = None;
-    for transition in leading {
+    for transition in leading(draft.graph, standing) {
         if transition.roles.is_empty() {
-            return Ok(());
+            if rights::transition_guard(draft, transition).is_ok() {
+                return Ok(());
+            }
+            continue;
         }
         roles.extend(transition.roles.iter().cloned());
         first = first.or(Some(transition));
     }
+    draft.within_budget()?;
+    // Where none asks for roles, guards alone keep nobody from placing orders.
     let Some(first) = first else { return Ok(()) };
     roles.sort();
     roles.dedup();
     rights::role(draft, &roles, || Guarded::Transition(first.code.clone()))
 }
 
-/// Whether a transition leads explicitly to a place.
-fn leads_to(graph: &Graph, transition: &Transition, place: &Standing) -> bool {
-    transition.to_state == place.state && graph.leads_to(transition) == Some(&place.status)
+/// The transitions that lead explicitly to a place, and where there are none, those that a call may
+/// let land there. No caller stands behind what time does.
+fn leading<'g>(graph: &'g Graph, place: &Standing) -> Vec<&'g Transition> {
+    let transitions = graph.workflow().transitions.iter();
+    let entering = transitions.filter(|it| it.to_state == place.state && !it.trigger.is_timed());
+    let (explicit, others): (Vec<_>, Vec<_>) =
+        entering.partition(|it| graph.leads_to(it) == Some(&place.status));
+    if !explicit.is_empty() {
+        return explicit;
+    }
+    let is_open = |it: &&Transition| it.to_status.is_none() && it.trigger == Trigger::Manual;
+    others.into_iter().filter(is_open).collect()
 }
 
 /// What takes a transition instead of a call; none where a call does.

@@ -286,6 +286,61 @@ fn an_order_is_not_created_past_the_roles_of_a_transition() {
     assert!(create_at(with_back, "", None).is_ok());
 }
 
+/// Roles of `approve` on the way to both statuses of the state `work`.
+const APPROVED: &str = r#"
+workflow: order
+label: Order
+initial_state: new
+statuses: {pending: {label: Pending}, working: {label: Working}, other: {label: Other}, ended: {label: Ended}}
+states:
+  new: {label: New, category: initial, can_start: true, statuses: [pending]}
+  work: {label: Work, category: active, can_start: true, statuses: [working, other]}
+  done: {label: Done, category: completed, terminal: true, statuses: [ended]}
+transitions:
+  approve: {label: Approve, from_states: [new], to_state: work, roles: [boss]}
+  finish: {label: Finish, from_states: [work], to_state: done}
+"#;
+
+#[test]
+fn an_order_is_created_where_a_role_or_a_guard_lets_the_actor_come() {
+    let paid = r#"  paid: {label: Paid, from_states: [new], to_state: work, trigger: automatic, guard: 'order.grand_total < 20000 && "cashier" in actor.roles'}"#;
+    let there = r#"  there: {label: There, from_states: [new], to_state: work, guard: 'order.state == "work"'}"#;
+    let other = "  other: {label: Other, from_states: [new], to_state: work, to_status: other, guard: order.overpaid}";
+    let open = "  open: {label: Open, from_states: [new], to_state: work}";
+    let failing = "  failing: {label: Failing, from_states: [new], to_state: work, guard: 1 / order.total_paid == 1}";
+    let timed = "  timed: {label: Timed, from_states: [new], to_state: work, to_status: other, trigger: {after: 1h}}";
+    for (more, roles, status, is_created) in [
+        ("", "", "working", false),
+        ("", "boss", "working", true),
+        // No transition leads there by itself, so those count that may land there.
+        ("", "", "other", false),
+        ("", "boss", "other", true),
+        (open, "", "other", true),
+        (timed, "", "other", false),
+        // One without roles lets through whom its guard lets through.
+        (paid, "", "working", false),
+        (paid, "cashier", "working", true),
+        (paid, "cashier", "other", false),
+        (there, "", "working", true),
+        (failing, "", "working", false),
+        // No role is asked for on the way there.
+        (other, "", "other", true),
+    ] {
+        let graph = Graph::of_stored(workflow(&format!("{APPROVED}{more}\n")), 1);
+        let mut new = sample::new_order(&graph, vec![sample::line("1", "1")]);
+        new.state = Some(sample::state("work"));
+        new.status = Some(sample::status(status));
+        let created = create(&graph, &new, &context(roles, ""), sample::CREATED);
+        let said = created.map_or_else(|it| it.reason().to_owned(), |entries| told(&entries));
+        let expected = if is_created {
+            format!("created work/{status}")
+        } else {
+            "ROLE_REQUIRED".to_owned()
+        };
+        assert_eq!(said, expected, "{more} at {status} by {roles}");
+    }
+}
+
 #[test]
 fn what_comments_may_set_is_told_by_the_code_that_sets_it() {
     let now = Timestamp::from_micros(2_000_000);
