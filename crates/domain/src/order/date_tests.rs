@@ -148,6 +148,52 @@ fn a_hold_that_expires_is_due_beside_no_date() {
     assert_eq!(due(&stage), Some(SECOND));
 }
 
+/// What a timer sets off may be too much; the one behind it has its turn all the same.
+#[test]
+fn a_timer_that_is_refused_leaves_its_turn_to_the_next() {
+    let document = r#"
+workflow: order
+label: Order
+initial_state: new
+max_cascade: 1
+statuses: {waiting: {label: Waiting}, one: {label: One}, two: {label: Two}, three: {label: Three}, gone: {label: Gone}}
+states:
+  new: {label: New, category: initial, can_start: true, statuses: [waiting]}
+  one: {label: One, category: active, statuses: [one]}
+  two: {label: Two, category: active, statuses: [two]}
+  three: {label: Three, category: active, statuses: [three]}
+  gone: {label: Gone, category: closed, terminal: true, statuses: [gone]}
+transitions:
+  first: {label: First, from_states: [new], to_state: one, trigger: {after: 1h}}
+  second: {label: Second, from_states: [new], to_state: gone, trigger: {after: 2h}, visible_to_customer: true}
+  to_two: {label: To two, from_states: [one], to_state: two, trigger: automatic}
+  to_three: {label: To three, from_states: [two], to_state: three, trigger: automatic}
+  end: {label: End, from_states: [three], to_state: gone}
+"#;
+    let mut stage = Stage::new(document);
+    let hour = 3_600 * SECOND;
+    let due_by = |stage: &Stage, hours: i64| {
+        let instant = Timestamp::from_micros(hours * hour + 2 * SECOND);
+        let due = stage.graph.due_transitions(&stage.order, instant);
+        due.iter().map(ToString::to_string).collect::<Vec<_>>()
+    };
+    assert_eq!(due_by(&stage, 0), [""; 0]);
+    assert_eq!(due_by(&stage, 1), ["first"]);
+    assert_eq!(due_by(&stage, 2), ["first", "second"]);
+    let refused = stage.call_at(hour + 2 * SECOND, "", "time").unwrap_err();
+    assert_eq!(
+        refused,
+        Rejection::CascadeLimit {
+            limit: 1,
+            transitions: vec!["to_two".parse().unwrap(), "to_three".parse().unwrap()],
+        }
+    );
+    let fired = stage.call_at(2 * hour + 2 * SECOND, "", "time").unwrap();
+    assert_eq!(told(&fired), "transitioned second gone/gone");
+    assert_eq!((fired[0].caused_by, &fired[0].actor), (0, &Actor::system()));
+    assert!(fired[0].visible_to_customer);
+}
+
 /// Of many costly dates, those by position first are reckoned, and only so many.
 #[test]
 fn dates_of_one_place_are_bounded_together() {

@@ -167,7 +167,8 @@ fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> 
             cascade::settle(draft);
             Ok(())
         }
-        Action::TimeUp => timer::fire(draft),
+        // It has tried what follows by itself.
+        Action::TimeUp => return timer::fire(draft),
     }?;
     if draft.entries.is_empty() {
         return Ok(());

@@ -5,15 +5,15 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Hold, Moment, Order, Rejection,
+    Hold, Moment, Order, Rejection, cascade,
     draft::{Draft, Told},
     holding,
-    transition::{Taker, Way, judge, leaves},
+    transition::{Taker, judge, leaves},
 };
 use crate::{
     guard::CostBudget,
     history::{Change, Detail, Entry},
-    value::Timestamp,
+    value::{Timestamp, TransitionCode},
     workflow::{Graph, Transition, Trigger},
 };
 
@@ -69,6 +69,21 @@ pub(crate) fn due_times(graph: &Graph, order: &Order) -> Vec<Timestamp> {
     }
     let timed = timed(graph, order).into_iter();
     timed.map(|(_, due)| due).collect()
+}
+
+/// The transitions that time would take by an instant from where the order stands, if they were
+/// allowed. On hold there are none.
+pub(crate) fn due_transitions<'g>(
+    graph: &'g Graph,
+    order: &Order,
+    instant: Timestamp,
+) -> Vec<&'g TransitionCode> {
+    if order.return_to.is_some() {
+        return Vec::new();
+    }
+    let due = timed(graph, order).into_iter();
+    let due = due.filter(|(_, at)| *at <= instant);
+    due.map(|(it, _)| &it.code).collect()
 }
 
 /// The transitions that time takes from where the order stands, with when.
@@ -146,11 +161,11 @@ pub(super) fn put_wait_right(order: &mut Order, moment: &Moment) -> bool {
     true
 }
 
-/// Does what is due by the clock: releases the holds that have expired, or takes the first
-/// transition that is due and allowed.
+/// Does what is due by the clock, with all that it sets off: releases the holds that have expired,
+/// or takes the first transition that is due and allowed.
 ///
 /// # Errors
-/// Returns [`Rejection::NothingDue`] when nothing is.
+/// Returns [`Rejection::NothingDue`] when nothing is, and why what is due cannot be done.
 pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
     let moment = draft.moment();
     if let Some(return_to) = draft.order.return_to.clone() {
@@ -165,30 +180,47 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         let expired = expired.iter().map(|hold| hold.id.clone()).collect();
         draft.made_by_time(told);
         holding::release_these(draft, return_to, expired);
-        return Ok(());
+        return cascade::run(draft);
     }
     let is_put_right = put_wait_right(&mut draft.order, &moment);
-    if let Some(way) = due_way(draft) {
-        let transition = draft.workflow().transition(&way.transition);
-        draft.made_by_time(transition.map(Told::of).unwrap_or_default());
-        draft.take(way);
+    if take_due(draft)? {
         return Ok(());
     }
     if is_put_right {
         let standing = draft.order.standing.clone();
         draft.write(standing, None, Detail::Updated(Vec::new()));
-        return Ok(());
+        return cascade::run(draft);
     }
     Err(Rejection::NothingDue)
 }
 
-/// The first way that is due and open. A step that keeps the status keeps its clock as well, and
-/// would be due at once again.
-fn due_way(draft: &Draft<'_>) -> Option<Way> {
+/// Takes the first way that is due and open, with all that it sets off, and says whether there is
+/// one. Where what follows is refused, the next one has its turn, so that none blocks the others.
+/// A step that keeps the status keeps its clock as well, and would be due at once again.
+///
+/// # Errors
+/// Returns the first refusal where no other way is open.
+fn take_due(draft: &mut Draft<'_>) -> Result<bool, Rejection> {
     let clock = draft.clock();
-    let status = &draft.order.standing.status;
     let due = timed(draft.graph, &draft.order).into_iter();
-    let due = due.filter(|(_, due)| *due <= clock);
-    let mut ways = due.filter_map(|(it, _)| judge(draft, it, None, Taker::Time).ok());
-    ways.find(|way| way.to.status != *status)
+    let mut refusal = None;
+    for (transition, _) in due.filter(|(_, at)| *at <= clock) {
+        let Ok(way) = judge(draft, transition, None, Taker::Time) else {
+            continue;
+        };
+        if way.to.status == draft.order.standing.status {
+            continue;
+        }
+        let mut trial = draft.fork()?;
+        trial.made_by_time(Told::of(transition));
+        trial.take(way);
+        match cascade::run(&mut trial) {
+            Ok(()) => {
+                *draft = trial;
+                return Ok(true);
+            }
+            Err(rejection) => refusal = refusal.or(Some(rejection)),
+        }
+    }
+    refusal.map_or(Ok(false), Err)
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use super::{Action, ActionPath, Occasion, Transition, Trigger, Work, Workflow};
 use crate::{
     guard::{Guard, GuardError, Instant, Scope},
-    order::{Order, due_times},
+    order::{Order, due_times, due_transitions},
     value::{OperationCode, StateCode, StatusCode, Timestamp, TransitionCode},
 };
 
@@ -235,6 +235,11 @@ impl Graph {
     pub fn due_after(&self, order: &Order, instant: Timestamp) -> Option<Timestamp> {
         let due = due_times(self, order).into_iter();
         due.filter(|due| *due > instant).min()
+    }
+
+    /// The transitions that time would take by an instant, if they were allowed.
+    pub fn due_transitions(&self, order: &Order, instant: Timestamp) -> Vec<&TransitionCode> {
+        due_transitions(self, order, instant)
     }
 
     /// Whether no step sets off anything.

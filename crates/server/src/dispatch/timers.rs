@@ -11,7 +11,7 @@ use waymark_domain::{
     actor::Actor,
     order::{Action, Command, Context, Rejection, wait_start},
     partition::Partition,
-    value::{Comment, Metadata, Timestamp},
+    value::{Comment, Metadata, Timestamp, TransitionCode},
     workflow::Graph,
 };
 use waymark_persistence::{
@@ -193,8 +193,12 @@ async fn step(
             | StepError::Refused(Refusal::Rejected(Rejection::VersionMismatch { .. })),
         ) => Ok(()),
         Some(StepError::Refused(refusal)) => {
+            let transitions = graph.due_transitions(&due.order, now).into_iter();
+            let transitions: Vec<&str> = transitions.map(TransitionCode::as_str).collect();
             tracing::warn!(
                 order.id = %due.order.id,
+                workflow = %due.order.workflow,
+                transitions = transitions.join(", "),
                 error = chain(&refusal),
                 "time could not take an order on"
             );
