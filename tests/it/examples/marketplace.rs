@@ -5,7 +5,7 @@ use std::time::Duration;
 use waymark_proto::v1;
 use waymark_tests::{
     Backend, Shop, Watcher, World, refused,
-    shop::{line, standing},
+    shop::{line, mask, standing},
     world::{apply, fresh_code},
 };
 
@@ -15,6 +15,7 @@ on_each_database!(
     each_seller_ships_its_own_lines,
     nobody_ships_the_lines_of_others,
     sellers_cancel_what_they_cannot_send,
+    sellers_move_no_money_of_others,
     the_platform_alone_cancels_an_order,
     mistakes_are_taken_back,
     sellers_are_paid_when_the_time_for_returns_is_over,
@@ -158,6 +159,80 @@ async fn sellers_cancel_what_they_cannot_send(backend: Backend) {
         ("cancelled", "cancelled", "cancelled", "cancelled")
     );
     consistent(&shop, "2").await;
+}
+
+async fn sellers_move_no_money_of_others(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = shop(&world, "marketplace").await;
+    let mugs = Person::new(&shop, "mia", &["seller_a"]);
+    let platform = Person::new(&shop, "pat", &["platform"]);
+    place(&shop, "1").await;
+    let bare = shop.create(shop.draft("bare", &[])).await.unwrap();
+    assert_eq!(standing(&bare.order.unwrap()), ("placed", "placed"));
+    let cancel = |id: &str, amount, lines: &[(&str, &str)]| v1::RecordOperationRequest {
+        amount: Some(amount),
+        amount_only: lines.is_empty(),
+        ..shop.operation(id, "cancel_a", lines)
+    };
+    for request in [
+        cancel("1", 10_000, &[]),
+        cancel("1", 10_000, &[("mug", "2")]),
+        cancel("1", 6_001, &[("mug", "2")]),
+        cancel("1", 3_001, &[("mug", "1")]),
+        cancel("1", 0, &[("mug", "1"), ("tea", "1")]),
+        cancel("bare", 10_000, &[]),
+        shop.operation("bare", "cancel_a", &[]),
+    ] {
+        let what = format!("{request:?}");
+        let refusal = refused(mugs.send(request).await, FAILED, "GUARD_REFUSED");
+        assert_eq!(refusal.particular("operation"), "cancel_a", "{what}");
+    }
+    // Nobody else says what an order costs.
+    let edit = v1::UpdateOrderRequest {
+        order: Some(v1::Order {
+            workflow: shop.workflow(),
+            id: "1".to_owned(),
+            ..Default::default()
+        }),
+        update_mask: Some(mask(&["grand_total"])),
+        ..Default::default()
+    };
+    let refusal = refused(
+        shop.orders().update_order(edit).await,
+        DENIED,
+        "ROLE_REQUIRED",
+    );
+    assert_eq!(refusal.particular("operation"), "edit");
+    // Without lines, what moves is no seller's.
+    record(&shop, "bare", "pay", &[]).await;
+    refused(
+        mugs.record("bare", "ship_a", &[]).await,
+        FAILED,
+        "GUARD_REFUSED",
+    );
+
+    let order = mugs.send(cancel("1", 3_000, &[("mug", "1")])).await;
+    assert_eq!(order.unwrap().total_canceled, 3_000);
+    // Money that is only cancelled starts nothing; a payment of what is left does.
+    let all = v1::RecordOperationRequest {
+        amount: Some(7_000),
+        amount_only: true,
+        ..shop.operation("1", "cancel", &[])
+    };
+    let order = platform.send(all.clone()).await.unwrap();
+    assert_eq!(
+        (standing(&order), order.total_due),
+        (("placed", "placed"), 0)
+    );
+    let back = v1::RecordOperationRequest {
+        reverse: true,
+        ..all
+    };
+    platform.send(back).await.unwrap();
+    let order = record(&shop, "1", "pay", &[]).await;
+    assert_eq!(standing(&order), ("processing", "paid"));
+    assert_eq!(order.total_paid, 7_000);
+    consistent(&shop, "1").await;
 }
 
 async fn the_platform_alone_cancels_an_order(backend: Backend) {
