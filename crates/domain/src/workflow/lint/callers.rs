@@ -1,24 +1,27 @@
 //! Who stands behind a step: roles that nobody can be asked for, and expressions that speak of a
 //! call where there is none.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Finding, Rule, Ways,
     expressions::{Speaker, Spoken},
     listed,
+    ways::Way,
 };
 use crate::{
-    guard::Names,
-    value::{StateCode, TransitionCode},
-    workflow::{Occasion, Subject, Transition, Trigger, Work, Writing},
+    value::{OperationCode, StateCode, TransitionCode},
+    workflow::{
+        Action, Occasion, Operation, Subject, Transition, Trigger, Work, Workflow, Writing,
+    },
 };
 
 pub(super) fn find(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
     let transitions = &ways.workflow.transitions;
     let mut findings: Vec<_> = transitions.iter().filter_map(roles).collect();
-    findings.extend(roles_by_time(transitions));
-    findings.extend(actors_of_time(ways, spoken));
+    findings.extend(roles_by_chance(ways.workflow, spoken));
+    findings.extend(roles_by_time(ways));
+    findings.extend(actors_of_time(ways.workflow, spoken));
     findings.extend(instants(ways, spoken));
     findings
 }
@@ -42,52 +45,181 @@ fn roles(transition: &Transition) -> Option<Finding> {
     Some(Finding::new(Rule::RolesWithoutCaller, subject, message))
 }
 
-/// Actions of timed transitions that take one with roles: time has none, so it is not taken.
-fn roles_by_time(transitions: &[Transition]) -> Vec<Finding> {
-    let with_roles = transitions.iter().filter(|t| !t.roles.is_empty());
-    let with_roles: BTreeMap<&TransitionCode, &Transition> =
-        with_roles.map(|t| (&t.code, t)).collect();
+/// The operations that ask for roles.
+fn with_roles(workflow: &Workflow) -> BTreeMap<&OperationCode, &Operation> {
+    let operations = workflow.operations.iter();
+    let with_roles = operations.filter(|operation| !operation.roles.is_empty());
+    with_roles.map(|it| (&it.code, it)).collect()
+}
+
+/// Automatic transitions that record an operation with roles. Those whose guard asks for roles say
+/// themselves by whose calls they are taken.
+fn roles_by_chance(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
+    let operations = with_roles(workflow);
+    let asks_itself = |spoken: &Spoken<'_>| match &spoken.by {
+        Speaker::Transition(transition) => spoken
+            .names()
+            .has("actor.roles")
+            .then(|| transition.code.clone()),
+        Speaker::State(_) | Speaker::Operation(_) | Speaker::Action(..) => None,
+    };
+    let asking: BTreeSet<TransitionCode> = spoken.iter().filter_map(asks_itself).collect();
+    let transitions = workflow.transitions.iter();
+    let automatic =
+        transitions.filter(|it| it.trigger == Trigger::Automatic && !asking.contains(&it.code));
+    let findings = automatic.filter_map(|transition| {
+        let operation = operations.get(transition.operation.as_ref()?)?;
+        let message = format!(
+            "records {}, which needs a role ({}): whoever makes the step by which it is taken must have one, else it is not taken",
+            operation.code,
+            listed(&operation.roles)
+        );
+        let subject = Subject::Transition(transition.code.clone());
+        Some(Finding::new(Rule::RolesByChance, subject, message))
+    });
+    findings.collect()
+}
+
+/// What asks for roles where a transition is taken: itself, or the operation that it records.
+fn asking(workflow: &Workflow) -> BTreeMap<&TransitionCode, String> {
+    let operations = with_roles(workflow);
+    let asks = |transition: &Transition| {
+        if !transition.roles.is_empty() {
+            return Some(format!("that asks for {}", listed(&transition.roles)));
+        }
+        let operation = operations.get(transition.operation.as_ref()?)?;
+        Some(format!(
+            "that records {}, which asks for {}",
+            operation.code,
+            listed(&operation.roles)
+        ))
+    };
+    let transitions = workflow.transitions.iter();
+    let asking = transitions.filter_map(|it| Some((&it.code, asks(it)?)));
+    asking.collect()
+}
+
+/// What time sets off that asks for roles: transitions that actions on the way of a timed one take,
+/// and the first that would follow from it. Time has no roles, so they are not taken.
+fn roles_by_time(ways: &Ways<'_>) -> Vec<Finding> {
+    let asking = asking(ways.workflow);
+    let following = ways.list.iter().filter(|way| {
+        way.transition.trigger.is_automatic() && asking.contains_key(&way.transition.code)
+    });
+    let following: Vec<&Way<'_>> = following.collect();
     let mut findings = Vec::new();
-    for timed in transitions.iter().filter(|t| t.trigger.is_timed()) {
-        for action in timed.actions.iter().filter(|action| action.active) {
-            let taken = match &action.work {
-                Work::Write(Writing::Transition(code)) => with_roles.get(code),
-                Work::Write(_) | Work::Send(..) => None,
-            };
-            let Some(taken) = taken else { continue };
-            let message = format!(
-                "starts by time, which has no roles, so its action {} never takes transition {}: that asks for {}",
-                action.code,
-                taken.code,
-                listed(&taken.roles)
-            );
-            let subject = Subject::Transition(timed.code.clone());
+    let timed = |way: &&Way<'_>| way.transition.trigger.is_timed();
+    for way in ways.list.iter().filter(timed) {
+        let mut tell = |what: String| {
+            let message = format!("starts by time, which has no roles, so {what}");
+            let subject = Subject::Transition(way.transition.code.clone());
             findings.push(Finding::new(Rule::NeverByTime, subject, message));
+        };
+        for (whose, taken) in taken_on(ways, way) {
+            if let Some(asks) = asking.get(taken) {
+                tell(format!("{whose} never takes transition {taken}: {asks}"));
+            }
+        }
+        let next = following.iter().find(|next| may_follow(way, next));
+        let code = next.map(|next| &next.transition.code);
+        if let Some((code, asks)) = code.and_then(|code| asking.get_key_value(code)) {
+            tell(format!("transition {code} never follows from it: {asks}"));
         }
     }
     findings
 }
 
-/// What is asked on the way of a timed transition: its guard, the entry guard of its state, and the
-/// conditions of its actions.
-fn actors_of_time(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
-    let transitions = ways.workflow.transitions.iter();
-    let timed: BTreeMap<&TransitionCode, &Transition> = transitions
-        .filter(|transition| transition.trigger.is_timed())
-        .map(|transition| (&transition.code, transition))
-        .collect();
-    let mut by_state: BTreeMap<&StateCode, Vec<&Transition>> = BTreeMap::new();
-    for transition in timed.values().copied() {
-        let entering = by_state.entry(&transition.to_state).or_default();
-        entering.push(transition);
+/// Whether a transition that nobody asks for may be set off where a way leads to.
+fn may_follow(way: &Way<'_>, next: &Way<'_>) -> bool {
+    let transition = way.transition;
+    // What is taken back sets off automatic steps only.
+    let recorded = transition
+        .operation
+        .as_ref()
+        .filter(|_| !transition.reverse);
+    let is_set_off = match &next.transition.trigger {
+        Trigger::Automatic => true,
+        Trigger::OnOperations(codes) => recorded.is_some_and(|code| codes.contains(code)),
+        Trigger::Manual | Trigger::After(_) | Trigger::At(_) => false,
+    };
+    is_set_off && way.landing.is_some_and(|place| next.sources.has(place))
+}
+
+/// The transitions that active actions take which a way sets off, each with whose action it is.
+fn taken_on<'a>(ways: &Ways<'a>, way: &Way<'a>) -> Vec<(String, &'a TransitionCode)> {
+    let transition = way.transition;
+    let mut taken = taken_by(&transition.actions, |code| format!("its action {code}"));
+    let operation = transition.operation.as_ref();
+    if let Some(operation) = operation.and_then(|code| ways.workflow.operation(code)) {
+        let of = format!("of operation {}", operation.code);
+        taken.extend(taken_by(&operation.actions, |code| {
+            format!("the action {code} {of}")
+        }));
     }
+    let Some(place) = ways.landing(way).copied() else {
+        return taken;
+    };
+    let is_elsewhere = |source: usize| {
+        let source = ways.places.get(source);
+        source.is_some_and(|source| source.state.code != place.state.code)
+    };
+    if !place.state.on_enter.is_empty() && way.sources.iter().any(is_elsewhere) {
+        let of = format!("of state {}", place.state.code);
+        taken.extend(taken_by(&place.state.on_enter, |code| {
+            format!("the action {code} {of}")
+        }));
+    }
+    let of = format!("of status {}", place.status.code);
+    taken.extend(taken_by(&place.status.on_enter, |code| {
+        format!("the action {code} {of}")
+    }));
+    taken
+}
+
+fn taken_by(actions: &[Action], whose: impl Fn(&str) -> String) -> Vec<(String, &TransitionCode)> {
+    let active = actions.iter().filter(|action| action.active);
+    let taken = active.filter_map(|action| match &action.work {
+        Work::Write(Writing::Transition(code)) => Some((whose(action.code.as_str()), code)),
+        Work::Write(_) | Work::Send(..) => None,
+    });
+    taken.collect()
+}
+
+/// Timed transitions by what is asked on their way.
+#[derive(Default)]
+struct Timed<'a> {
+    by_code: BTreeMap<&'a TransitionCode, &'a Transition>,
+    by_state: BTreeMap<&'a StateCode, Vec<&'a Transition>>,
+    by_operation: BTreeMap<&'a OperationCode, Vec<&'a Transition>>,
+}
+
+impl<'a> Timed<'a> {
+    fn new(transitions: &'a [Transition]) -> Self {
+        let mut timed = Self::default();
+        for transition in transitions.iter().filter(|it| it.trigger.is_timed()) {
+            timed.by_code.insert(&transition.code, transition);
+            let entering = timed.by_state.entry(&transition.to_state).or_default();
+            entering.push(transition);
+            if let Some(operation) = &transition.operation {
+                let recording = timed.by_operation.entry(operation).or_default();
+                recording.push(transition);
+            }
+        }
+        timed
+    }
+}
+
+/// What is asked on the way of a timed transition: its guard, those of its operation and of its
+/// state, and the conditions of its actions.
+fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
+    let timed = Timed::new(&workflow.transitions);
     let mut findings = Vec::new();
     for spoken in spoken {
-        let named = named_of_call(spoken.names());
+        let named = named_of_call(spoken);
         if named.is_empty() {
             continue;
         }
-        let mut say = |transition: &Transition, what: String| {
+        let mut say = |transition: &Transition, what: &str| {
             let message = format!(
                 "starts by time, but {what} names {}: nobody makes a call then, the actor is the system without id and roles, and the request is empty",
                 named.join(", ")
@@ -98,44 +230,59 @@ fn actors_of_time(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
         match &spoken.by {
             Speaker::Transition(transition) => {
                 if transition.trigger.is_timed() {
-                    say(transition, "its guard".to_owned());
+                    say(transition, "its guard");
                 }
             }
             Speaker::State(state) => {
-                let entering = by_state.get(&state.code).into_iter().flatten();
-                for transition in entering.copied() {
-                    say(
-                        transition,
-                        format!("the entry guard of state {}", state.code),
-                    );
+                let what = format!("the entry guard of state {}", state.code);
+                for transition in timed.by_state.get(&state.code).into_iter().flatten() {
+                    say(transition, &what);
+                }
+            }
+            Speaker::Operation(operation) => {
+                let what = format!("the guard of its operation {}", operation.code);
+                let recording = timed.by_operation.get(&operation.code);
+                for transition in recording.into_iter().flatten() {
+                    say(transition, &what);
                 }
             }
             Speaker::Action(Occasion::Transition(code), action) => {
-                if let (Some(transition), true) = (timed.get(code).copied(), action.active) {
-                    say(
-                        transition,
-                        format!("the condition of its action {}", action.code),
-                    );
+                if let (Some(transition), true) = (timed.by_code.get(code), action.active) {
+                    let what = format!("the condition of its action {}", action.code);
+                    say(transition, &what);
                 }
             }
-            Speaker::Operation(_) | Speaker::Action(..) => {}
+            Speaker::Action(..) => {}
         }
     }
     findings
 }
 
 /// What an expression names of a call that means nothing where none is made. That the actor is the
-/// system may be asked.
-fn named_of_call(names: &Names) -> Vec<&'static str> {
-    let paths = ["actor.roles", "actor.id", "actor.on_behalf_of", "request"];
-    let mut spoken: Vec<_> = paths.into_iter().filter(|path| names.has(path)).collect();
+/// system may be asked, and what an operation is about to record.
+fn named_of_call(spoken: &Spoken<'_>) -> Vec<&'static str> {
+    let names = spoken.names();
+    let paths: &[&'static str] = match &spoken.by {
+        Speaker::Operation(_) => &[
+            "actor.roles",
+            "actor.id",
+            "actor.on_behalf_of",
+            "request.comment",
+            "request.metadata",
+        ],
+        Speaker::Transition(_) | Speaker::State(_) | Speaker::Action(..) => {
+            &["actor.roles", "actor.id", "actor.on_behalf_of", "request"]
+        }
+    };
+    let found = paths.iter().copied().filter(|path| names.has(path));
+    let mut found: Vec<_> = found.collect();
     if names
         .compared_with("actor.kind")
         .any(|kind| kind != "system")
     {
-        spoken.push("actor.kind");
+        found.push("actor.kind");
     }
-    spoken
+    found
 }
 
 /// Guards that are asked when something happens, and not when an instant comes.

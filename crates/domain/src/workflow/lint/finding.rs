@@ -163,8 +163,10 @@ rules! {
         GoneRound = "gone_round",
         /// What time sets off asks for the actor or the request of a call.
         ActorOfTime = "actor_of_time",
-        /// What time sets off takes a transition that has roles.
+        /// What time sets off takes a transition that asks for roles.
         NeverByTime = "never_by_time",
+        /// An automatic transition records an operation that asks for roles.
+        RolesByChance = "roles_by_chance",
         /// A guard names the instant, but is asked only when something happens.
         NowInGuard = "now_in_guard",
         /// An expression comes to the same on every order.

@@ -26,6 +26,10 @@ fn operation(workflow: &mut Workflow, code: &str, effect: Effect) -> OperationCo
     code
 }
 
+fn pay() -> OperationCode {
+    OperationCode::new("pay").unwrap()
+}
+
 fn take(code: &str) -> Action {
     let code = TransitionCode::new(code).unwrap();
     sample::action("take", Work::Write(Writing::Transition(code)))
@@ -116,6 +120,69 @@ pub(super) const ROWS: &[(Rule, Change, &[&str])] = &[
         },
         &[
             "transition later starts by time, which has no roles, so its action take never takes transition finish: that asks for boss",
+        ],
+    ),
+    (
+        Rule::ActorOfTime,
+        |w| {
+            add(w, "later", &["new"], "done", hour());
+            transition_mut(w, "later").operation = Some(pay());
+            let text = "'boss' in actor.roles && request.amount > 0";
+            w.operations[0].guard = Some(expression(text));
+        },
+        &[
+            "transition later starts by time, but the guard of its operation pay names actor.roles: nobody",
+        ],
+    ),
+    (
+        Rule::NeverByTime,
+        |w| {
+            add(w, "later", &["new"], "work", hour());
+            transition_mut(w, "later").actions = vec![take("finish")];
+            transition_mut(w, "finish").operation = Some(pay());
+            w.operations[0].roles = vec!["boss".parse().unwrap()];
+        },
+        &[
+            "transition later starts by time, which has no roles, so its action take never takes transition finish: that records pay, which asks for boss",
+        ],
+    ),
+    (
+        Rule::NeverByTime,
+        |w| {
+            add(w, "later", &["new"], "work", hour());
+            transition_mut(w, "finish").roles = vec!["boss".parse().unwrap()];
+            state_mut(w, "work").on_enter = vec![take("finish")];
+            part(&mut w.statuses, |s| s.code.as_str() == "working").on_enter = vec![take("finish")];
+        },
+        &[
+            "transition later starts by time, which has no roles, so the action take of state work never takes transition finish: that asks for boss",
+            "transition later starts by time, which has no roles, so the action take of status working never takes transition finish: that asks for boss",
+        ],
+    ),
+    (
+        Rule::NeverByTime,
+        |w| {
+            add(w, "later", &["new"], "work", hour());
+            transition_mut(w, "later").operation = Some(pay());
+            let paid = Trigger::OnOperations(vec![pay()]);
+            add(w, "paid", &["work"], "done", paid);
+            transition_mut(w, "paid").roles = vec!["boss".parse().unwrap()];
+            state_mut(w, "work").operations = vec![pay()];
+        },
+        &[
+            "transition later starts by time, which has no roles, so transition paid never follows from it: that asks for boss",
+        ],
+    ),
+    (
+        Rule::RolesByChance,
+        |w| {
+            add(w, "skip", &["work"], "done", Trigger::Automatic);
+            guard(w, "skip", "order.fully_shipped");
+            transition_mut(w, "skip").operation = Some(pay());
+            w.operations[0].roles = vec!["boss".parse().unwrap()];
+        },
+        &[
+            "transition skip records pay, which needs a role (boss): whoever makes the step by which it is taken must have one",
         ],
     ),
     (
