@@ -1,5 +1,5 @@
 //! Transitions whose roles, guard or actions can be gone round: by a comment, by another transition
-//! to the same place, or by one that leaves the status open.
+//! to the same place, by one that leaves the status open, or by creating an order there.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     value::StateCode,
-    workflow::{CommentStatus, Subject, Transition, Trigger},
+    workflow::{Category, CommentStatus, Subject, Transition, Trigger},
 };
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -17,7 +17,56 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let manual = ways.list.iter().filter(|way| is_manual(way));
     let watched = manual.filter_map(|way| Watched::new(ways, way));
     let rounds = watched.flat_map(|watched| leads.rounds(&watched));
-    rounds.collect()
+    let mut findings: Vec<_> = rounds.collect();
+    findings.extend(by_creation(ways));
+    findings
+}
+
+/// Orders that may be created where transitions with roles lead, since another one there has
+/// neither roles nor a guard. Where that one starts where orders usually do, everybody comes there
+/// anyway.
+fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
+    let is_usual = |place: &Place<'_>| {
+        place.assignment.is_default && place.state.code == ways.workflow.initial_state
+    };
+    let usual = ways.places.iter().position(is_usual);
+    let mut leading: BTreeMap<usize, Vec<&Way<'_>>> = BTreeMap::new();
+    for way in ways
+        .list
+        .iter()
+        .filter(|it| !it.transition.trigger.is_timed())
+    {
+        if let Some(to) = way.landing {
+            leading.entry(to).or_default().push(way);
+        }
+    }
+    let mut findings = Vec::new();
+    for (to, leading) in leading {
+        let Some(place) = ways.places.get(to) else {
+            continue;
+        };
+        let may_start = place.state.can_start && place.state.category != Category::Held;
+        if !may_start || place.status.retired || usual == Some(to) {
+            continue;
+        }
+        let has_roles = |way: &&&Way<'_>| !way.transition.roles.is_empty();
+        let is_free = |way: &&&Way<'_>| !has_roles(way) && way.transition.guard.is_none();
+        let begins_there = |way: &Way<'_>| usual.is_some_and(|usual| way.sources.has(usual));
+        if leading.iter().filter(is_free).any(|way| begins_there(way)) {
+            continue;
+        }
+        let watched = leading.iter().find(has_roles);
+        if let (Some(watched), Some(other)) = (watched, leading.iter().find(is_free)) {
+            let message = format!(
+                "can be gone round by creating an order at {}: nobody is asked for a role there, since transition {} leads there too and has neither roles nor a guard",
+                named(place),
+                other.transition.code
+            );
+            let subject = Subject::Transition(watched.transition.code.clone());
+            findings.push(Finding::new(Rule::GoneRound, subject, message));
+        }
+    }
+    findings
 }
 
 /// A transition of which somebody relies on its being taken.

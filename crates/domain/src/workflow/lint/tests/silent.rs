@@ -90,6 +90,28 @@ pub(super) const ROWS: &[(Rule, Change, &[&str])] = &[
         ],
     ),
     (
+        Rule::GoneRound,
+        |w| {
+            state_mut(w, "work").can_start = true;
+            assign(w, "new", "odd");
+            w.statuses.push(Status {
+                code: status("odd"),
+                ..w.statuses[0].clone()
+            });
+            add(w, "approve", &["new"], "work", Trigger::Manual);
+            let approve = transition_mut(w, "approve");
+            approve.roles = vec!["boss".parse().unwrap()];
+            approve.from_statuses = vec![status("pending")];
+            let start = transition_mut(w, "start");
+            start.trigger = Trigger::Manual;
+            start.from_states.clear();
+            start.from_statuses = vec![status("odd")];
+        },
+        &[
+            "transition approve can be gone round by creating an order at work/working: nobody is asked for a role there, since transition start leads there too",
+        ],
+    ),
+    (
         Rule::ActorOfTime,
         |w| {
             add(w, "later", &["new"], "done", hour());
@@ -490,6 +512,47 @@ fn what_is_judged_everywhere_cannot_be_gone_round() {
         })
     };
     assert!(acts(true) && !acts(false));
+}
+
+#[test]
+fn creation_goes_round_roles_only_where_nobody_comes_by_calls() {
+    type Part = fn(&mut Workflow);
+    let rows: &[(Part, bool)] = &[
+        (|_| {}, true),
+        (|w| state_mut(w, "work").can_start = false, false),
+        (|w| guard(w, "free", "order.fully_paid"), false),
+        (|w| transition_mut(w, "free").trigger = hour(), false),
+        // From where orders usually start, everybody comes there anyway.
+        (
+            |w| transition_mut(w, "free").from_states = vec![state("new")],
+            false,
+        ),
+        (
+            |w| transition_mut(w, "approve").to_status = Some(status("resting")),
+            false,
+        ),
+    ];
+    for (index, (change, expected)) in rows.iter().enumerate() {
+        let mut workflow = sound();
+        state_mut(&mut workflow, "work").can_start = true;
+        transition_mut(&mut workflow, "start").guard = Some(expression("order.fully_paid"));
+        add(&mut workflow, "approve", &["new"], "work", Trigger::Manual);
+        transition_mut(&mut workflow, "approve").roles = vec!["boss".parse().unwrap()];
+        let mut late = state_mut(&mut workflow, "work").clone();
+        late.code = state("late");
+        late.can_start = false;
+        workflow.states.push(late);
+        add(&mut workflow, "free", &["late"], "work", Trigger::Manual);
+        assign(&mut workflow, "late", "late");
+        let mut code = workflow.statuses[0].clone();
+        code.code = status("late");
+        workflow.statuses.push(code);
+        change(&mut workflow);
+        let findings = lint(&workflow);
+        let mut told = findings.iter().filter(|f| f.rule == Rule::GoneRound);
+        let is_told = told.any(|f| f.message.contains("by creating an order"));
+        assert_eq!(is_told, *expected, "row {index}");
+    }
 }
 
 #[test]
