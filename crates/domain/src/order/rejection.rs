@@ -14,6 +14,9 @@ use crate::{
 /// How many bytes of a message tell of holds, but for the newest, which is always told.
 const HOLDS_BYTES_MAX: usize = 240;
 
+/// How many of the transitions are named that a step has taken.
+const TAKEN_MAX: usize = 8;
+
 /// Why a command was refused; nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Rejection {
@@ -232,7 +235,7 @@ pub enum Rejection {
         transition: Option<TransitionCode>,
     },
     /// Automatic steps set each other off without end.
-    #[error("the step sets off more than {limit} automatic steps")]
+    #[error("the step sets off more than {limit} automatic steps{}", taken(.transitions))]
     CascadeLimit {
         /// The limit of the workflow.
         limit: u32,
@@ -355,6 +358,20 @@ fn no_units(invoice: Option<&OperationCode>) -> String {
         }
         None => "no unit is left that can be refunded".to_owned(),
     }
+}
+
+/// The transitions that a step has taken, each once and the first of them only.
+fn taken(transitions: &[TransitionCode]) -> String {
+    let mut codes: Vec<&str> = Vec::new();
+    for code in transitions.iter().map(TransitionCode::as_str) {
+        if codes.len() < TAKEN_MAX && !codes.contains(&code) {
+            codes.push(code);
+        }
+    }
+    if codes.is_empty() {
+        return String::new();
+    }
+    format!(", among them {}", codes.join(", "))
 }
 
 /// A description behind what it describes.

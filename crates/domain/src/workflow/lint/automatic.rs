@@ -4,6 +4,7 @@
 use super::{Finding, Rule, Ways, ways::Way};
 use crate::{
     guard::Expression,
+    value::StatusCode,
     workflow::{Subject, Transition, Trigger},
 };
 
@@ -57,6 +58,23 @@ pub(super) fn lacks_guard(ways: &Ways<'_>, transition: &Transition) -> bool {
     let by_status = transition.from_states.is_empty()
         && statuses.any(|status| ways.states_of(status) == [&transition.to_state]);
     by_state || by_status
+}
+
+/// A status from which a transition that nobody asks for is not taken inside the state that it
+/// enters, since it has no guard, while other states have the status as well.
+pub(super) fn dead_inside<'a>(
+    ways: &Ways<'a>,
+    transition: &'a Transition,
+) -> Option<&'a StatusCode> {
+    let is_bare = transition.trigger.is_automatic() && transition.guard.is_none();
+    if !is_bare || !transition.from_states.is_empty() {
+        return None;
+    }
+    let is_shared = |status: &&StatusCode| {
+        let states = ways.states_of(status);
+        states.len() > 1 && states.contains(&&transition.to_state)
+    };
+    transition.from_statuses.iter().find(is_shared)
 }
 
 /// Automatic transitions that take every new order on before anybody has seen it.

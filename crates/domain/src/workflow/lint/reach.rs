@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use super::{Finding, Places, Rule, Ways, automatic};
-use crate::workflow::{Category, CommentStatus, State, Subject, Transition, Trigger};
+use crate::{
+    value::StatusCode,
+    workflow::{Category, CommentStatus, State, Subject, Transition, Trigger},
+};
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let reached = reached(ways);
@@ -154,9 +157,22 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
                 // That is told, and has another cause.
                 continue;
             }
-            "can never be taken: it leaves no place but terminal ones and its own target"
+            "can never be taken: it leaves no place but terminal ones and its own target".to_owned()
         } else if !set_off(ways, way.transition, &way.sources) {
-            "can never be taken: none of its operations is allowed where it begins"
+            let why = "can never be taken: none of its operations is allowed where it begins";
+            if is_set_off_inside(ways, transition) {
+                format!(
+                    "{why}; they are in state {}, which it enters, but inside a state it needs a guard and has to name the place that it leaves",
+                    transition.to_state
+                )
+            } else {
+                why.to_owned()
+            }
+        } else if let Some(status) = automatic::dead_inside(ways, transition) {
+            format!(
+                "is never taken from status {status} in state {}, which it enters: inside a state it needs a guard that says when",
+                transition.to_state
+            )
         } else {
             continue;
         };
@@ -167,6 +183,17 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Whether the state that a transition enters has places that it might leave, and an operation that
+/// sets it off.
+fn is_set_off_inside(ways: &Ways<'_>, transition: &Transition) -> bool {
+    let state = &transition.to_state;
+    let in_state = |status: &StatusCode| ways.states_of(status).contains(&state);
+    let statuses = &transition.from_statuses;
+    let begins_inside =
+        transition.from_states.is_empty() && (statuses.is_empty() || statuses.iter().any(in_state));
+    begins_inside && set_off(ways, transition, &ways.all_of(state))
 }
 
 /// Whether an operation that sets the transition off is allowed in a place it leaves.

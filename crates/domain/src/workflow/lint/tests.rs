@@ -332,6 +332,32 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         ],
     ),
     (
+        Rule::TransitionNeverTaken,
+        |w| {
+            let codes = std::mem::take(&mut state_mut(w, "new").operations);
+            state_mut(w, "work").operations.clone_from(&codes);
+            transition_mut(w, "start").trigger = Trigger::Manual;
+            add(w, "rest", &[], "work", Trigger::OnOperations(codes));
+            transition_mut(w, "rest").to_status = Some(status("resting"));
+        },
+        &[
+            "transition rest can never be taken: none of its operations is allowed where it begins; they are in state work, which it enters, but inside a state it needs a guard",
+            "transition rest leads from anywhere",
+        ],
+    ),
+    (
+        Rule::TransitionNeverTaken,
+        |w| {
+            w.status_sharing = StatusSharing::Shared;
+            assign(w, "new", "resting");
+            add(w, "go", &[], "work", Trigger::Automatic);
+            transition_mut(w, "go").from_statuses = vec![status("resting")];
+        },
+        &[
+            "transition go is never taken from status resting in state work, which it enters: inside a state it needs a guard",
+        ],
+    ),
+    (
         Rule::RetiredTarget,
         |w| {
             part(&mut w.statuses, |s| s.code.as_str() == "resting").retired = true;

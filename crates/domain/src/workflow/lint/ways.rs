@@ -139,6 +139,15 @@ impl<'a> Ways<'a> {
         self.by_state.get(state).map_or(&[], Vec::as_slice)
     }
 
+    /// The places in a state as a set.
+    pub(super) fn all_of(&self, state: &StateCode) -> Places {
+        let mut places = self.no_places();
+        for place in self.of_state(state) {
+            places.add(*place);
+        }
+        places
+    }
+
     /// The states that a status belongs to.
     pub(super) fn states_of(&self, status: &StatusCode) -> &[&'a StateCode] {
         self.by_status.get(status).map_or(&[], Vec::as_slice)
