@@ -77,8 +77,8 @@ pub use rejection::{Guarded, NotHere, Rejection};
 pub use shares::Unreckoned;
 pub use standing::Standing;
 pub use stated::{Fixed, FixedField, Stated, StatedLine};
-pub(crate) use timer::{due_times, due_transitions};
 pub use timer::{Wait, wait_start};
+pub(crate) use timer::{due_times, due_transitions};
 pub use trial::{Trial, try_action};
 pub use units::{Counting, Refundable, Units};
 
