@@ -29,6 +29,9 @@ const NAMED_MAX: usize = 10;
 /// How many orders are counted at most.
 pub(super) const COUNT_MAX: i64 = 1_000;
 
+/// How many orders that stand on a pair are asked whether they have a hold.
+const ASKED_MAX: i64 = 10_000;
+
 /// What a change takes away from orders.
 #[derive(Debug)]
 pub(super) struct Removed {
@@ -90,7 +93,7 @@ impl Removed {
             }));
         }
         if let Some((standing, why)) = self.used_pair(tx).await? {
-            let usage = of_standing(tx, &self.workflow, standing).await?;
+            let usage = of_standing(tx, &self.workflow, standing, *why).await?;
             return Ok(Some(Refusal::StatusInUse {
                 status: standing.status.clone(),
                 state: Some(standing.state.clone()),
@@ -110,7 +113,8 @@ impl Removed {
         }))
     }
 
-    /// The first pair that an order stands on, or will return to when it is released.
+    /// The first pair that is in use: an order stands on it, or will return to it when it is
+    /// released. On one that becomes held, orders with a hold may stand.
     async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&(Standing, InTheWay)>, Error> {
         if self.pairs.is_empty() {
             return Ok(None);
@@ -118,7 +122,10 @@ impl Removed {
         let places: Vec<i64> = match tx {
             Tx::Postgres(connection) => {
                 let mut find = FindUsed::default();
-                for (place, (pair, _)) in (0..).zip(&self.pairs) {
+                for (place, (pair, why)) in (0..).zip(&self.pairs) {
+                    if *why == InTheWay::BecomesHeld {
+                        continue;
+                    }
                     find.workflow.push(self.workflow.as_str());
                     find.state.push(pair.state.as_str());
                     find.status.push(pair.status.as_str());
@@ -128,8 +135,8 @@ impl Removed {
             }
             Tx::Sqlite(_) => {
                 let mut used = Vec::new();
-                for (place, (pair, _)) in (0..).zip(&self.pairs) {
-                    if is_used(tx, &self.workflow, pair).await? {
+                for (place, (pair, why)) in (0..).zip(&self.pairs) {
+                    if *why == InTheWay::Goes && is_used(tx, &self.workflow, pair, *why).await? {
                         used.push(place);
                         break;
                     }
@@ -137,7 +144,15 @@ impl Removed {
                 used
             }
         };
-        let first = places.into_iter().min();
+        let mut first = places.into_iter().min();
+        for (place, (pair, why)) in (0..).zip(&self.pairs) {
+            if first.is_some_and(|first| first <= place) {
+                break;
+            }
+            if *why == InTheWay::BecomesHeld && is_used(tx, &self.workflow, pair, *why).await? {
+                first = Some(place);
+            }
+        }
         Ok(first.and_then(|place| self.pairs.get(usize::try_from(place).ok()?)))
     }
 
@@ -196,17 +211,47 @@ fn back<'q>(workflow: &'q str, state: &'q str, status: &'q str) -> _ {
 async fn is_used(
     tx: &mut Tx,
     workflow: &WorkflowCode,
-    Standing { state, status }: &Standing,
+    pair: &Standing,
+    why: InTheWay,
 ) -> Result<bool, Error> {
-    let (workflow, state, status) = (workflow.as_str(), state.as_str(), status.as_str());
-    let here = here(workflow, state, status).select(orders::order_key);
-    let found: Option<i64> = on_conn!(tx, |c| here.first(c).await).optional()?;
-    if found.is_some() {
+    if !standing(tx, workflow, pair, (why, 1)).await?.is_empty() {
         return Ok(true);
     }
-    let back = back(workflow, state, status).select(orders::order_key);
+    let Standing { state, status } = pair;
+    let back = back(workflow.as_str(), state.as_str(), status.as_str()).select(orders::order_key);
     let found: Option<i64> = on_conn!(tx, |c| back.first(c).await).optional()?;
     Ok(found.is_some())
+}
+
+/// The orders on a pair that are in the way, so many of them. On one that becomes held these are
+/// those without a hold, or all where so many have one that not all can be asked.
+async fn standing(
+    tx: &mut Tx,
+    workflow: &WorkflowCode,
+    Standing { state, status }: &Standing,
+    (why, limit): (InTheWay, i64),
+) -> Result<Vec<String>, Error> {
+    let here = here(workflow.as_str(), state.as_str(), status.as_str());
+    match why {
+        InTheWay::Goes => {
+            let some = here.select(orders::id).limit(limit);
+            let ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
+            Ok(ids)
+        }
+        InTheWay::BecomesHeld => {
+            let columns = (orders::id, orders::return_state);
+            let some = here.select(columns).limit(ASKED_MAX);
+            let found: Vec<(String, Option<String>)> = on_conn!(tx, |c| some.load(c).await)?;
+            let is_cut = i64::try_from(found.len()).is_ok_and(|count| count >= ASKED_MAX);
+            let is_without = |(_, back): &&(String, Option<String>)| back.is_none();
+            let counts_all = is_cut && !found.iter().any(|order| is_without(&order));
+            let ids = found
+                .iter()
+                .filter(|order| counts_all || is_without(order))
+                .map(|(id, _)| id.clone());
+            Ok(ids.take(usize::try_from(limit).unwrap_or(0)).collect())
+        }
+    }
 }
 
 async fn of_workflow(tx: &mut Tx, workflow: &WorkflowCode) -> Result<Usage, Error> {
@@ -216,17 +261,17 @@ async fn of_workflow(tx: &mut Tx, workflow: &WorkflowCode) -> Result<Usage, Erro
     usage(&ids)
 }
 
-/// The orders that stand on a pair or will return to it, counted up to a thousand each.
+/// The orders on a pair that are in the way, and those that will return to it, counted up to a
+/// thousand each.
 pub(super) async fn of_standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
-    Standing { state, status }: &Standing,
+    pair: &Standing,
+    why: InTheWay,
 ) -> Result<Usage, Error> {
-    let (workflow, state, status) = (workflow.as_str(), state.as_str(), status.as_str());
-    let here = here(workflow, state, status);
-    let some = here.select(orders::id).limit(COUNT_MAX);
-    let mut ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
-    let back = back(workflow, state, status);
+    let mut ids = standing(tx, workflow, pair, (why, COUNT_MAX)).await?;
+    let Standing { state, status } = pair;
+    let back = back(workflow.as_str(), state.as_str(), status.as_str());
     let some = back.select(orders::id).limit(COUNT_MAX);
     ids.extend(on_conn!(tx, |c| some.load::<String>(c).await)?);
     usage(&ids)
