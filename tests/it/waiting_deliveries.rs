@@ -122,7 +122,11 @@ async fn what_an_action_that_is_switched_off_set_off_waits_for_it(backend: Backe
         let rests = |delivery: &v1::Delivery| due(delivery) > due(before) + 600;
         let resting = ledger::until_is(&clients, &before.id, rests).await;
         assert_eq!(resting.state(), DeliveryState::Pending);
-        assert_eq!(resting.problem, "its action comment.tell is switched off");
+        // What its attempt came to is not forgotten.
+        assert_eq!(
+            resting.problem,
+            "its action comment.tell is switched off; before that: the endpoint answered 503"
+        );
         assert_eq!(resting.attempt_count, 1, "it is no attempt");
     }
     assert!(say(&shop, "1").await.is_empty());
@@ -150,10 +154,10 @@ async fn what_waits_behind_what_rests_has_its_turn(backend: Backend) {
     let shop = apply(&clients, &fresh_code(), &tell(true)).await;
     shop.place("1", &[]).await;
     let told = say(&shop, "1").await;
-    ledger::until_attempts(&clients, &told[0], 1).await;
+    let before = ledger::until_attempts(&clients, &told[0], 1).await;
     apply(&clients, &shop.workflow(), &tell(false)).await;
     mended.store(true, Ordering::SeqCst);
-    let rests = |delivery: &v1::Delivery| delivery.problem.ends_with("is switched off");
+    let rests = |delivery: &v1::Delivery| due(delivery) > due(&before) + 600;
     ledger::until_is(&clients, &told[0], rests).await;
     let behind = "it waits for an earlier delivery of its order to the same target";
     ledger::until_is(&clients, &told[1], |delivery| delivery.problem == behind).await;
@@ -222,6 +226,9 @@ async fn what_an_action_does_no_more_is_given_up(backend: Backend) {
     let dead = ledger::until(&clients, &told[0], DeliveryState::Dead).await;
     assert_eq!(dead.problem, "the action does something else now");
     assert!(dead.attempts.is_empty());
+    // Also when it is retried, though nothing is sent to its endpoint.
+    ledger::retry(&clients, &told[0]).await.unwrap();
+    ledger::until(&clients, &told[0], DeliveryState::Dead).await;
 }
 
 async fn what_waits_says_why(backend: Backend) {

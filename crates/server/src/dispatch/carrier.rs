@@ -141,7 +141,7 @@ impl Carrier {
         let (channel, policy) = match way(published.graph.workflow(), &delivery) {
             Ok(found) => found,
             Err(unsent) => {
-                let next = unsent.next(self.clock.now());
+                let next = unsent.next(self.clock.now(), &delivery.problem);
                 return unattempted(delivery, next);
             }
         };

@@ -2,7 +2,8 @@
 //! else by now, are given up; those of one that is switched off rest, and go again when it is
 //! switched on. Nothing of that is an attempt, so neither a target nor its circuit breaker is
 //! asked. All that waits in the partitions that are carried is looked at, a little at a time, when
-//! actions have changed, when a partition was taken over, and every half an hour.
+//! actions have changed, when a partition was taken over, when deliveries were retried by hand, and
+//! every half an hour.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -23,13 +24,15 @@ use super::{
     Failing,
     carrier::later,
     rounds::Rounds,
-    unsent::{REST, Unsent, says_off, way},
+    unsent::{REST, Unsent, before_off, way},
 };
 use crate::App;
 
 /// How long after one walk over what waits in a partition the next one begins at the latest, so
 /// that what rests never comes to an end of its rest.
 const INTERVAL: Duration = Duration::from_mins(30);
+/// How long after a walk for what was retried by hand the next one for that begins at the earliest.
+const RETRIED_INTERVAL: Duration = Duration::from_secs(5);
 /// The pause after each part of a walk, which leaves the database to steps.
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -46,6 +49,7 @@ pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
         edition: None,
         actions: None,
         walked: BTreeMap::new(),
+        retried: None,
     };
     loop {
         let partitions = rounds.next().await;
@@ -65,13 +69,24 @@ struct Changes {
     actions: Option<BTreeSet<Declared>>,
     /// When what waits in a partition was looked at last.
     walked: BTreeMap<Partition, Instant>,
+    /// When it was found last that deliveries were retried by hand. Where their endpoint is switched
+    /// off, nobody else looks what became of their actions.
+    retried: Option<Instant>,
 }
 
 impl Changes {
     async fn look(&mut self, owned: &BTreeSet<Partition>) -> Result<(), Error> {
+        let may_walk = |at: Instant| at.elapsed() >= RETRIED_INTERVAL;
+        if self.retried.is_none_or(may_walk) && self.app.wake.take_retried() {
+            self.retried = Some(Instant::now());
+        }
+        let since = self.retried;
         // One that comes back may have been left in the middle.
-        self.walked
-            .retain(|partition, at| owned.contains(partition) && at.elapsed() < INTERVAL);
+        self.walked.retain(|partition, at| {
+            owned.contains(partition)
+                && at.elapsed() < INTERVAL
+                && since.is_none_or(|since| *at >= since)
+        });
         if owned.is_empty() {
             return Ok(());
         }
@@ -185,22 +200,24 @@ fn declared(workflows: &[Arc<Published>]) -> BTreeSet<Declared> {
 
 /// What becomes of a delivery that waits; none where it goes on waiting as it does.
 fn next_step(workflow: &Workflow, delivery: &Delivery, now: Timestamp) -> Option<NextStep> {
-    let rests = says_off(&delivery.problem);
+    let said = &delivery.problem;
+    let earlier = before_off(said);
+    let rests = earlier.is_some();
     match way(workflow, delivery) {
         // One behind another comes when its turn does.
         Ok(_) => delivery
             .due_time
-            .filter(|_| rests)
-            .map(|_| NextStep::Retry {
+            .and(earlier)
+            .map(|earlier| NextStep::Retry {
                 at: now,
-                problem: String::new(),
+                problem: earlier.to_owned(),
             }),
         Err(off @ Unsent::Off(_)) => {
             let soon = later(now, REST / 2);
             let ends = |due: &Timestamp| !rests || *due <= soon;
-            delivery.due_time.filter(ends).map(|_| off.next(now))
+            delivery.due_time.filter(ends).map(|_| off.next(now, said))
         }
-        Err(unsent @ (Unsent::Lost(_) | Unsent::Needless(_))) => Some(unsent.next(now)),
+        Err(unsent @ (Unsent::Lost(_) | Unsent::Needless(_))) => Some(unsent.next(now, said)),
     }
 }
 
@@ -217,6 +234,7 @@ mod tests {
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
     const OFF: &str = "its action create.tell is switched off";
+    const OFF_BUSY: &str = "its action create.tell is switched off; before that: busy";
 
     /// A workflow whose action `create.tell` does this, if it has one.
     fn workflow(tell: Option<(Channel, bool)>) -> Workflow {
@@ -266,7 +284,20 @@ mod tests {
                 Some((webhook(), false)),
                 "busy",
                 soon,
+                retry(later(NOW, REST), OFF_BUSY),
+            ),
+            (
+                Some((webhook(), false)),
+                "",
+                soon,
                 retry(later(NOW, REST), OFF),
+            ),
+            (Some((webhook(), false)), OFF_BUSY, rest, None),
+            (
+                Some((webhook(), false)),
+                OFF_BUSY,
+                ending,
+                retry(later(NOW, REST), OFF_BUSY),
             ),
             (Some((webhook(), false)), "", None, None),
             (Some((webhook(), false)), OFF, rest, None),
@@ -278,6 +309,7 @@ mod tests {
             ),
             // Switched on again.
             (Some((webhook(), true)), OFF, rest, retry(NOW, "")),
+            (Some((webhook(), true)), OFF_BUSY, rest, retry(NOW, "busy")),
             (Some((webhook(), true)), OFF, None, None),
             // Gone, or of another kind, whether or not it waits behind another delivery.
             (None, "busy", soon, give_up(gone)),

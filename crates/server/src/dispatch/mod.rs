@@ -59,7 +59,7 @@ use self::{
 pub(crate) use self::{
     carrier::{Carrier, CarrierError},
     trial::{Tested, TrialLimit, Trials, test},
-    unsent::{says_off, way},
+    unsent::{before_off, way},
     wake::Wake,
 };
 use crate::{App, settings::DispatchSettings, tracking};

@@ -6,7 +6,7 @@ use waymark_domain::{
     delivery::Delivery,
     history::{Destination, Readers},
     value::Timestamp,
-    workflow::{ActionPath, Channel, Policy, Work, Workflow},
+    workflow::{ActionPath, Channel, Email, Policy, Work, Workflow},
 };
 use waymark_persistence::NextStep;
 
@@ -20,9 +20,13 @@ pub(super) const REST: Duration = Duration::from_hours(1);
 pub(super) const CHANGED: &str = "the action does something else now";
 /// What is said where an action no longer sends copies.
 const NO_COPIES: &str = "the action sends no copies any more";
+/// What is said where an action no longer sends a copy to an address.
+const NO_COPY: &str = "the action sends no copy to this address any more";
 /// How the word about an action that is switched off begins and ends.
 const OFF_BEGINS: &str = "its action ";
 const OFF_ENDS: &str = " is switched off";
+/// What stands between that and what was said before.
+const BEFORE: &str = "; before that: ";
 
 /// Why a delivery is not sent, as its workflow is now, each in words for the merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,12 +47,15 @@ impl Unsent {
         }
     }
 
-    /// What becomes of the delivery.
-    pub(super) fn next(self, now: Timestamp) -> NextStep {
+    /// What becomes of the delivery, of which `said` was said so far.
+    pub(super) fn next(self, now: Timestamp, said: &str) -> NextStep {
         match self {
             Self::Off(problem) => NextStep::Retry {
                 at: later(now, REST),
-                problem,
+                problem: match before_off(said).unwrap_or(said) {
+                    "" => problem,
+                    earlier => format!("{problem}{BEFORE}{earlier}"),
+                },
             },
             Self::Lost(problem) => NextStep::GiveUp { problem },
             Self::Needless(problem) => NextStep::Skip { problem },
@@ -76,17 +83,31 @@ pub(crate) fn way<'w>(
     if !action.active {
         return Err(Unsent::Off(switched_off(path)));
     }
-    if delivery.to == Destination::Readers(Readers::Copies)
-        && matches!(channel, Channel::Email(email) if email.copy_to.is_empty())
+    if let (Channel::Email(email), Destination::Readers(readers)) = (channel, &delivery.to)
+        && let Some(problem) = needless(email, readers)
     {
-        return Err(Unsent::Needless(NO_COPIES.to_owned()));
+        return Err(Unsent::Needless(problem.to_owned()));
     }
     Ok((channel, policy))
 }
 
-/// Whether the problem of a delivery says that its action is switched off.
-pub(crate) fn says_off(problem: &str) -> bool {
-    problem.starts_with(OFF_BEGINS) && problem.ends_with(OFF_ENDS)
+/// Why there is nobody any more to whom a mail would go; none where there is somebody.
+fn needless(email: &Email, readers: &Readers) -> Option<&'static str> {
+    match readers {
+        Readers::Copies => email.copy_to.is_empty().then_some(NO_COPIES),
+        Readers::Copy(address) => (!email.copy_to.contains(address)).then_some(NO_COPY),
+        Readers::Customer | Readers::CustomerAlone | Readers::CustomerRefused => None,
+    }
+}
+
+/// What was said before, where the problem of a delivery says that its action is switched off;
+/// empty for nothing.
+pub(crate) fn before_off(problem: &str) -> Option<&str> {
+    let (_, rest) = problem.strip_prefix(OFF_BEGINS)?.split_once(OFF_ENDS)?;
+    if rest.is_empty() {
+        return Some(rest);
+    }
+    rest.strip_prefix(BEFORE)
 }
 
 fn switched_off(path: &ActionPath) -> String {
@@ -100,4 +121,60 @@ fn leads_to(channel: &Channel, to: &Destination) -> bool {
             | (Channel::Email(_), Destination::Readers(_))
             | (Channel::Publish(_), Destination::Subject)
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::{
+        value::EmailAddress,
+        workflow::{CopyMethod, Identity, Notify},
+    };
+
+    use super::*;
+
+    #[test]
+    fn copies_that_nobody_wants_any_more_are_needless() {
+        let address = |text: &str| -> EmailAddress { text.parse().unwrap() };
+        let email = |copies: &[&str]| Email {
+            identity: Identity::Sales,
+            template: "new_order".parse().unwrap(),
+            guest_template: None,
+            customer: Notify::Always,
+            copy_to: copies.iter().copied().map(address).collect(),
+            copy_method: CopyMethod::Separate,
+        };
+        let copy = || Readers::Copy(address("a@example.com"));
+        let both = &["b@example.com", "a@example.com"][..];
+        let none = &both[..0];
+        for (copies, readers, expected) in [
+            (both, copy(), None),
+            (&both[..1], copy(), Some(NO_COPY)),
+            (none, copy(), Some(NO_COPY)),
+            (both, Readers::Copies, None),
+            (none, Readers::Copies, Some(NO_COPIES)),
+            (none, Readers::Customer, None),
+            (none, Readers::CustomerAlone, None),
+            (none, Readers::CustomerRefused, None),
+        ] {
+            let told = format!("{copies:?} {readers:?}");
+            assert_eq!(needless(&email(copies), &readers), expected, "{told}");
+        }
+    }
+
+    #[test]
+    fn what_was_said_before_an_action_was_switched_off_is_kept() {
+        let off = "its action create.tell is switched off";
+        for (problem, expected) in [
+            (off, Some("")),
+            (
+                "its action create.tell is switched off; before that: busy",
+                Some("busy"),
+            ),
+            ("its action create.tell is switched off and on", None),
+            ("busy", None),
+            ("", None),
+        ] {
+            assert_eq!(before_off(problem), expected, "{problem}");
+        }
+    }
 }

@@ -1,13 +1,19 @@
 //! Says that there may be something to carry.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use tokio::sync::Notify;
 use waymark_persistence::Batched;
 
 /// Says that there may be something to carry.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Wake(Arc<Notify>);
+pub(crate) struct Wake {
+    news: Arc<Notify>,
+    retried: Arc<AtomicBool>,
+}
 
 impl Wake {
     /// Wakes the dispatcher where something was set off.
@@ -20,11 +26,22 @@ impl Wake {
 
     /// Wakes the dispatcher: somebody decided something about deliveries or endpoints.
     pub(crate) fn now(&self) {
-        self.0.notify_one();
+        self.news.notify_one();
+    }
+
+    /// Wakes the dispatcher: somebody had deliveries tried again, whatever became of their actions.
+    pub(crate) fn retried(&self) {
+        self.retried.store(true, Ordering::Release);
+        self.now();
+    }
+
+    /// Whether deliveries are tried again since this was asked last.
+    pub(super) fn take_retried(&self) -> bool {
+        self.retried.swap(false, Ordering::AcqRel)
     }
 
     /// Waits until the dispatcher is woken.
     pub(super) async fn woken(&self) {
-        self.0.notified().await;
+        self.news.notified().await;
     }
 }

@@ -89,7 +89,7 @@ pub(super) async fn retry(
         let encode = |delivery: &Delivery| shown(delivery).encode_to_vec();
         let answered = store.retry_delivery(&call, id, encode).await?;
         if is_news(&call, &answered) {
-            wake.now();
+            wake.retried();
             tracing::info!(delivery.id = %id, actor.id = who(&edit.actor.id), "a delivery was retried by hand");
         }
         answer(&answered, shown)
@@ -117,7 +117,7 @@ pub(super) async fn retry_all(
         let encode = |retried: &usize| shown(retried).encode_to_vec();
         let answered = store.retry_deliveries(&call, &query, encode).await?;
         if let (Answered::Done(retried), true) = (&answered, is_news(&call, &answered)) {
-            wake.now();
+            wake.retried();
             tracing::info!(
                 retried,
                 actor.id = who(&edit.actor.id),

@@ -17,7 +17,7 @@ use waymark_persistence::{Error as DatabaseError, Published, Store};
 
 use crate::{
     App, Error,
-    dispatch::{says_off, way},
+    dispatch::{before_off, way},
 };
 
 /// How long a delivery is due before it is worth a word that it still waits.
@@ -38,8 +38,9 @@ pub(super) async fn explain(
     for delivery in waiting.filter(|delivery| delivery.state == DeliveryState::Pending) {
         let keeping = known.keeping(delivery).await?;
         // It may have been switched on since, and the delivery behind another one.
-        if says_off(&delivery.problem) {
-            delivery.problem.clear();
+        let earlier = before_off(&delivery.problem).map(str::to_owned);
+        if let Some(earlier) = earlier {
+            delivery.problem = earlier;
         }
         delivery.problem = match keeping {
             None => continue,
@@ -145,7 +146,8 @@ impl<'a> Known<'a> {
             return Ok(None);
         }
         let problems = self.store.problems_in_lane(lane).await?.into_iter();
-        let mut failures = problems.filter(|problem| !problem.is_empty() && !says_off(problem));
+        let mut failures =
+            problems.filter(|problem| !problem.is_empty() && before_off(problem).is_none());
         let failure = failures.next();
         self.failures.insert(lane.to_owned(), failure.clone());
         Ok(failure)
