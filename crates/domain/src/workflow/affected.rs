@@ -13,7 +13,7 @@ use super::{
 };
 use crate::{
     order::Standing,
-    value::{ActionCode, OrderId, StateCode, TransitionCode},
+    value::{ActionCode, OrderId, StateCode, StatusCode, TransitionCode},
 };
 
 /// How many orders a finding names.
@@ -90,20 +90,21 @@ fn automatic(workflow: &Workflow) -> impl Iterator<Item = &Transition> {
 /// The places from which one of these transitions starts and orders move at all: held and terminal
 /// states are left by none.
 fn places_left_by(workflow: &Workflow, transitions: &[&Transition]) -> Vec<Standing> {
-    let is_open = |assignment: &&Assignment| {
-        let state = workflow.state(&assignment.state);
-        state.is_some_and(|state| !state.terminal && state.category != Category::Held)
-    };
     let is_left = |assignment: &&Assignment| {
-        let Assignment { state, status, .. } = assignment;
-        transitions.iter().any(|transition| {
-            let (states, statuses) = (&transition.from_states, &transition.from_statuses);
-            (states.is_empty() || states.contains(state))
-                && (statuses.is_empty() || statuses.contains(status))
-        })
+        let mut transitions = transitions.iter();
+        transitions.any(|transition| is_left_by(workflow, assignment, transition))
     };
-    let places = workflow.assignments.iter().filter(is_open).filter(is_left);
+    let places = workflow.assignments.iter().filter(is_left);
     places.map(place).collect()
+}
+
+/// Whether a transition starts from a place that orders leave at all.
+fn is_left_by(workflow: &Workflow, place: &Assignment, transition: &Transition) -> bool {
+    let state = workflow.state(&place.state);
+    let (states, statuses) = (&transition.from_states, &transition.from_statuses);
+    state.is_some_and(|state| !state.terminal && state.category != Category::Held)
+        && (states.is_empty() || states.contains(&place.state))
+        && (statuses.is_empty() || statuses.contains(&place.status))
 }
 
 fn place(assignment: &Assignment) -> Standing {
@@ -126,10 +127,12 @@ fn is_other(before: &Workflow, after: &Workflow, new: &Transition) -> bool {
         let operation = workflow.operation(new.operation.as_ref()?)?;
         Some((operation.roles.clone(), operation.guard.clone()))
     };
-    let was_terminal = |state: &StateCode| {
-        let state = before.state(state);
+    let was_terminal = |place: &Assignment| {
+        let state = before.state(&place.state);
         state.is_some_and(|state| state.terminal)
     };
+    let opens = |place: &Assignment| was_terminal(place) && is_left_by(after, place, new);
+    let target = entered(after, new);
     old.trigger != new.trigger
         || old.guard != new.guard
         || old.roles != new.roles
@@ -140,8 +143,19 @@ fn is_other(before: &Workflow, after: &Workflow, new: &Transition) -> bool {
         || (&old.operation, old.reverse) != (&new.operation, new.reverse)
         || entry_guard(before, &new.to_state) != entry_guard(after, &new.to_state)
         || recorded(before) != recorded(after)
-        || new.from_states.iter().any(was_terminal)
+        || after.assignments.iter().any(opens)
+        || (target.is_some() && target != entered(before, old))
         || before.refunded_units != after.refunded_units
+}
+
+/// The status that a transition leads to; none where it is entered by nobody.
+fn entered<'w>(workflow: &'w Workflow, transition: &'w Transition) -> Option<&'w StatusCode> {
+    let state = &transition.to_state;
+    let named = transition.to_status.as_ref();
+    let status = named.or_else(|| workflow.default_status(state))?;
+    let is_retired = workflow.status(status)?.retired;
+    let is_assigned = workflow.assignment(state, status).is_some();
+    (is_assigned && !is_retired).then_some(status)
 }
 
 fn terminal(before: &Workflow, after: &Workflow) -> BTreeMap<StateCode, Vec<Standing>> {
@@ -195,6 +209,15 @@ impl Count {
 
     /// The finding that orders stand in a state that becomes terminal.
     pub fn in_terminal(&self, state: &StateCode) -> Finding {
+        if self.is_unknown() {
+            let message = "becomes terminal, and the orders in it were not counted in time: \
+                           no step leaves it any more";
+            return Finding::new(
+                Rule::OrdersBecomeTerminal,
+                Subject::State(state.clone()),
+                message.to_owned(),
+            );
+        }
         let stands = self.verb("stands", "stand");
         let message = format!(
             "becomes terminal, and {} {stands} in it or will return to it{}: no step leaves it any more",
@@ -223,6 +246,26 @@ impl Count {
         )
     }
 
+    /// The finding that of the orders some were not asked whether they would take an automatic
+    /// transition, and that none of the others would.
+    pub fn left_unasked(transition: &TransitionCode, looked_at: usize) -> Finding {
+        let others = match looked_at {
+            0 => "may be taken by orders that were not looked at in time".to_owned(),
+            1 => "would not be taken by the 1 order that was looked at; others were not".to_owned(),
+            _ => format!(
+                "would be taken by none of the {looked_at} orders that were looked at; others were not"
+            ),
+        };
+        let message = format!(
+            "{others}: SettleOrders with validate_only tells of all (waymark workflow settle --dry-run)"
+        );
+        Finding::new(
+            Rule::OrdersWouldMove,
+            Subject::Transition(transition.clone()),
+            message,
+        )
+    }
+
     /// The finding that deliveries wait for an action that is changed.
     pub fn wait_for(&self, action: &ActionPath, fate: Fate) -> Finding {
         let waits = self.verb("waits", "wait");
@@ -238,15 +281,22 @@ impl Count {
                 ),
             ),
         };
-        let message = format!(
-            "{what}, and {} {waits} for it: {then}",
-            self.of("delivery", "deliveries"),
-        );
+        let message = if self.is_unknown() {
+            format!("{what}, and the deliveries that wait for it were not counted in time: {then}")
+        } else {
+            let deliveries = self.of("delivery", "deliveries");
+            format!("{what}, and {deliveries} {waits} for it: {then}")
+        };
         Finding::new(
             Rule::DeliveriesWait,
             Subject::Action(action.clone()),
             message,
         )
+    }
+
+    /// Whether there may be some, and none was found in time.
+    fn is_unknown(&self) -> bool {
+        self.count == 0 && self.may_be_more
     }
 
     fn of(&self, one: &str, many: &str) -> String {
@@ -274,232 +324,5 @@ impl fmt::Display for Named<'_> {
             before = ", ";
         }
         f.write_str(if self.0.is_empty() { "" } else { ")" })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::{
-        guard::Expression,
-        value::EndpointCode,
-        workflow::{Channel, Email, Policy, RefundedUnits, Webhook, Writing, sample},
-    };
-
-    type Change = fn(&mut Workflow);
-
-    fn transition_mut<'w>(workflow: &'w mut Workflow, code: &str) -> &'w mut Transition {
-        let mut transitions = workflow.transitions.iter_mut();
-        transitions.find(|t| t.code.as_str() == code).unwrap()
-    }
-
-    fn changed(change: Change) -> Affected {
-        let before = sample::workflow();
-        let mut after = before.clone();
-        change(&mut after);
-        Affected::between(&before, &after)
-    }
-
-    fn written(places: &[Standing]) -> Vec<String> {
-        let places = places.iter();
-        places
-            .map(|place| format!("{}/{}", place.state, place.status))
-            .collect()
-    }
-
-    #[test]
-    fn automatic_transitions_that_ask_for_something_else_are_looked_at() {
-        let rows: &[(Change, &[&str], &[&str])] = &[
-            (|_| {}, &[], &[]),
-            (|w| w.label = "Orders".parse().unwrap(), &[], &[]),
-            (
-                |w| transition_mut(w, "complete").label = "Done".parse().unwrap(),
-                &[],
-                &[],
-            ),
-            (
-                |w| transition_mut(w, "complete").guard = None,
-                &["complete"],
-                &["processing/processing", "processing/packing"],
-            ),
-            (
-                |w| transition_mut(w, "complete").from_statuses = vec![sample::status("packing")],
-                &["complete"],
-                &["processing/packing"],
-            ),
-            (
-                |w| transition_mut(w, "close").trigger = Trigger::Automatic,
-                &["close"],
-                &["complete/complete"],
-            ),
-            (
-                |w| {
-                    w.states[1].entry_guard =
-                        Some(Expression::new("order.total_due == 0").unwrap());
-                },
-                &["complete"],
-                &["processing/processing", "processing/packing"],
-            ),
-            (
-                |w| w.refunded_units = RefundedUnits::Fulfilled,
-                &["complete"],
-                &["processing/processing", "processing/packing"],
-            ),
-            // Manual ones move nobody by themselves.
-            (
-                |w| transition_mut(w, "close").guard = Some(sample::expression("true")),
-                &[],
-                &[],
-            ),
-            // Nothing leaves the held state and terminal ones.
-            (
-                |w| transition_mut(w, "complete").from_states.clear(),
-                &["complete"],
-                &[
-                    "complete/complete",
-                    "new/pending",
-                    "new/received",
-                    "processing/processing",
-                    "processing/packing",
-                ],
-            ),
-        ];
-        for (change, automatic, sources) in rows {
-            let affected = changed(*change);
-            let codes = affected.automatic.iter().map(TransitionCode::as_str);
-            assert_eq!(codes.collect::<Vec<_>>(), *automatic);
-            assert_eq!(written(&affected.sources), *sources);
-            assert_eq!(affected.is_empty(), automatic.is_empty());
-        }
-        assert_eq!(
-            written(&automatic_places(&sample::workflow())),
-            ["processing/processing", "processing/packing"]
-        );
-    }
-
-    #[test]
-    fn states_that_become_terminal_are_looked_at() {
-        let affected = changed(|w| w.states[4].terminal = true);
-        let [(state, places)] = affected.terminal.iter().collect::<Vec<_>>()[..] else {
-            panic!("{affected:?}")
-        };
-        assert_eq!(state.as_str(), "processing");
-        assert_eq!(
-            written(places),
-            ["processing/processing", "processing/packing"]
-        );
-        // One that ceases to be terminal keeps nobody.
-        assert!(changed(|w| w.states[0].terminal = false).is_empty());
-    }
-
-    fn webhook(endpoint: &str) -> Work {
-        let endpoint = EndpointCode::new(endpoint).unwrap();
-        Work::Send(Channel::Webhook(Webhook { endpoint }), Policy::default())
-    }
-
-    #[test]
-    fn deliveries_wait_for_what_becomes_of_their_action() {
-        let mail = || {
-            let email = Email {
-                identity: crate::workflow::Identity::Sales,
-                template: "new_order".parse().unwrap(),
-                guest_template: None,
-                customer: crate::workflow::Notify::Always,
-                copy_to: Vec::new(),
-                copy_method: crate::workflow::CopyMethod::Bcc,
-            };
-            Work::Send(Channel::Email(email), Policy::default())
-        };
-        let step = Work::Write(Writing::Transition("close".parse().unwrap()));
-        let action = sample::action;
-        let off = |mut action: Action| {
-            action.active = false;
-            action
-        };
-        let erp = || action("tell", webhook("erp"));
-        let rows = [
-            (erp(), vec![erp()], None),
-            (erp(), vec![action("tell", webhook("books"))], None),
-            (erp(), vec![], Some(Fate::Gone)),
-            (off(erp()), vec![], Some(Fate::Gone)),
-            (
-                erp(),
-                vec![action("tell_erp", webhook("erp"))],
-                Some(Fate::Gone),
-            ),
-            (erp(), vec![action("tell", mail())], Some(Fate::OtherKind)),
-            (
-                erp(),
-                vec![action("tell", step.clone())],
-                Some(Fate::OtherKind),
-            ),
-            (erp(), vec![off(erp())], Some(Fate::Off)),
-            (off(erp()), vec![off(erp())], None),
-            (action("tell", step), vec![], None),
-        ];
-        for (old, new, fate) in rows {
-            let with = |actions: Vec<Action>| Workflow {
-                on_create: actions,
-                ..sample::workflow()
-            };
-            let affected = Affected::between(&with(vec![old]), &with(new));
-            let told = affected.actions.iter();
-            let told: Vec<_> = told.map(|(path, fate)| (path.to_string(), *fate)).collect();
-            let expected: Vec<_> = fate
-                .map(|fate| ("create.tell".to_owned(), fate))
-                .into_iter()
-                .collect();
-            assert_eq!(told, expected);
-        }
-    }
-
-    #[test]
-    fn counts_are_told_with_the_orders() {
-        let mut count = Count::default();
-        count.add(&OrderId::new("7").unwrap());
-        let state = sample::state("processing");
-        assert_eq!(
-            count.in_terminal(&state).to_string(),
-            "state processing becomes terminal, and 1 order stands in it or will return to it (7): \
-             no step leaves it any more"
-        );
-        for number in 10..30 {
-            count.add(&OrderId::new(&number.to_string()).unwrap());
-        }
-        count.may_be_more = true;
-        let transition = TransitionCode::new("complete").unwrap();
-        assert_eq!(
-            count.would_move(&transition).to_string(),
-            "transition complete would be taken by at least 21 orders now (7, 10, 11, 12, 13, 14, 15, \
-             16, 17, 18); nothing moves them until something happens to them: SettleOrders asks all of \
-             them (waymark workflow settle)"
-        );
-        let action: ActionPath = "transition.go.tell".parse().unwrap();
-        let deliveries = |count| Count {
-            count,
-            ..Count::default()
-        };
-        for (count, fate, expected) in [
-            (
-                1,
-                Fate::Gone,
-                "is removed or renamed, and 1 delivery waits for it: it will be given up",
-            ),
-            (
-                3,
-                Fate::OtherKind,
-                "does something else, and 3 deliveries wait for it: they will be given up",
-            ),
-            (
-                2,
-                Fate::Off,
-                "is switched off, and 2 deliveries wait for it: they wait until it is switched on",
-            ),
-        ] {
-            assert_eq!(
-                deliveries(count).wait_for(&action, fate).to_string(),
-                format!("action transition.go.tell {expected}")
-            );
-        }
     }
 }

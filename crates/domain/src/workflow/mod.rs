@@ -3,6 +3,8 @@
 
 mod action;
 mod affected;
+#[cfg(test)]
+mod affected_tests;
 mod definition;
 pub mod diagram;
 mod diff;

@@ -1,6 +1,6 @@
 //! Counting what a change of a workflow means for orders and deliveries that are there: outside of
-//! all locks, with the connections for long reads, and for a bounded time. What was not counted is
-//! not told, or as the least that there is.
+//! all locks, with the connections for long reads, and for a bounded time. Where not all was counted,
+//! what was found is told as the least that there is, and where nothing was, that it is so.
 
 use std::{collections::BTreeMap, sync::Arc};
 
@@ -11,7 +11,7 @@ use waymark_domain::{
     guard::CostBudget,
     order::{self, Order},
     value::{OrderId, Timestamp, TransitionCode, WorkflowCode},
-    workflow::{ActionPath, Affected, Count, Finding},
+    workflow::{ActionPath, Affected, Count, Finding, InTheWay},
 };
 
 use super::usage::{COUNT_MAX, of_standing};
@@ -20,14 +20,15 @@ use crate::{
     commit::retry::Chain, compute::on_a_thread,
 };
 
-/// How many orders or deliveries of a kind are looked at.
+/// How many orders or deliveries of a kind are looked at: in each state that becomes terminal, of
+/// all that may move, and of each action for which deliveries wait.
 const LOOKED_AT_MAX: usize = 1_000;
 
 /// How many of them are read at once.
 const ORDERS_AT_ONCE: usize = 100;
 const DELIVERIES_AT_ONCE: usize = 250;
 
-/// In how many places orders are looked for, and deliveries of how many actions.
+/// In how many places orders are looked for, and deliveries of how many actions at once.
 const PLACES_MAX: usize = 200;
 const ACTIONS_MAX: usize = 100;
 
@@ -43,7 +44,7 @@ struct Judged {
 
 impl Store {
     /// Says what a change to `published` means for what is there. Orders are judged as if `actor`
-    /// asked them. It never fails: what cannot be read is left out.
+    /// asked them. It never fails: of what cannot be read, it is told that it was not counted.
     pub(super) async fn count_affected(
         &self,
         affected: &Affected,
@@ -60,8 +61,7 @@ impl Store {
             bulk.count_moves(affected, published, actor),
             bulk.count_deliveries(workflow, affected),
         );
-        let moves = moves.iter();
-        findings.extend(moves.map(|(transition, count)| count.would_move(transition)));
+        findings.extend(moves);
         let waiting = waiting.iter().filter_map(|(action, count)| {
             let fate = affected.actions.get(action)?;
             Some(count.wait_for(action, *fate))
@@ -83,14 +83,14 @@ impl Store {
     ) -> Vec<Finding> {
         let deadline = self.counting_deadline();
         let limit = u64::try_from(LOOKED_AT_MAX).unwrap_or(u64::MAX);
-        let (mut findings, mut counted) = (Vec::new(), 0);
+        let mut findings = Vec::new();
         for (state, places) in &affected.terminal {
             let mut count = Count::default();
             for place in places {
                 let read = self
                     .database()
-                    .read(async |tx| of_standing(tx, workflow, place).await);
-                let usage = if counted < limit {
+                    .read(async |tx| of_standing(tx, workflow, place, InTheWay::Goes).await);
+                let usage = if count.count < limit {
                     timeout_at(deadline, read).await.ok().and_then(left_out)
                 } else {
                     None
@@ -99,13 +99,12 @@ impl Store {
                     count.may_be_more = true;
                     break;
                 };
-                counted += usage.count;
                 count.count += usage.count;
                 count.may_be_more |=
                     i64::try_from(usage.count).is_ok_and(|found| found >= COUNT_MAX);
                 count.order_ids.extend(usage.order_ids);
             }
-            if count.count > 0 {
+            if count.count > 0 || count.may_be_more {
                 count.order_ids.sort_unstable();
                 findings.push(count.in_terminal(state));
             }
@@ -118,11 +117,11 @@ impl Store {
         affected: &Affected,
         published: &Arc<Published>,
         actor: &Actor,
-    ) -> BTreeMap<TransitionCode, Count> {
-        let mut moves = BTreeMap::new();
+    ) -> Vec<Finding> {
         if affected.sources.is_empty() {
-            return moves;
+            return Vec::new();
         }
+        let mut moves = BTreeMap::new();
         let deadline = self.counting_deadline();
         let workflow = &published.record.workflow.code;
         let places = affected.sources.iter().take(PLACES_MAX);
@@ -159,11 +158,18 @@ impl Store {
             }
             after = next;
         }
-        for count in moves.values_mut() {
-            count.order_ids.sort_unstable();
-            count.may_be_more = may_be_more;
-        }
-        moves
+        let told = affected.automatic.iter().filter_map(|transition| {
+            let count: Option<Count> = moves.remove(transition);
+            match count {
+                Some(mut count) => {
+                    count.order_ids.sort_unstable();
+                    count.may_be_more = may_be_more;
+                    Some(count.would_move(transition))
+                }
+                None => may_be_more.then(|| Count::left_unasked(transition, looked_at)),
+            }
+        });
+        told.collect()
     }
 
     async fn count_deliveries(
@@ -171,21 +177,43 @@ impl Store {
         workflow: &WorkflowCode,
         affected: &Affected,
     ) -> BTreeMap<ActionPath, Count> {
-        let mut waiting = BTreeMap::new();
         if affected.actions.is_empty() {
-            return waiting;
+            return BTreeMap::new();
         }
         let deadline = self.counting_deadline();
-        let actions = affected.actions.keys().take(ACTIONS_MAX);
-        let query = DeliveryQuery {
-            workflows: vec![workflow.clone()],
-            states: vec![DeliveryState::Pending],
-            actions: actions.cloned().collect(),
-            ..DeliveryQuery::default()
-        };
+        let first = affected.actions.keys().take(ACTIONS_MAX).cloned();
+        let query = waiting_for(workflow, first.collect());
+        let (mut waiting, is_cut) = self.count_waiting(&query, deadline).await;
+        if !is_cut && affected.actions.len() <= ACTIONS_MAX {
+            return waiting;
+        }
+        // What waits for one action hides nothing that waits for another.
+        for action in affected.actions.keys() {
+            let known = waiting.get(action).map_or(0, |count| count.count);
+            if usize::try_from(known).is_ok_and(|known| known >= LOOKED_AT_MAX) {
+                continue;
+            }
+            let query = waiting_for(workflow, vec![action.clone()]);
+            let (mut found, is_cut) = self.count_waiting(&query, deadline).await;
+            let mut count = found.remove(action).unwrap_or_default();
+            count.may_be_more |= is_cut;
+            if count.count >= known && (count.count > 0 || count.may_be_more) {
+                waiting.insert(action.clone(), count);
+            }
+        }
+        waiting
+    }
+
+    /// Counts the deliveries of a query by their actions; says also whether there may be more.
+    async fn count_waiting(
+        &self,
+        query: &DeliveryQuery,
+        deadline: Instant,
+    ) -> (BTreeMap<ActionPath, Count>, bool) {
+        let mut waiting = BTreeMap::new();
         let (mut after, mut looked_at, mut may_be_more) = (None, 0, false);
         loop {
-            let page = self.list_deliveries(&query, after.as_ref(), DELIVERIES_AT_ONCE);
+            let page = self.list_deliveries(query, after.as_ref(), DELIVERIES_AT_ONCE);
             let page = timeout_at(deadline, page).await.ok().and_then(left_out);
             let Some(DeliveryPage { deliveries, next }) = page else {
                 may_be_more = true;
@@ -208,7 +236,16 @@ impl Store {
         for count in waiting.values_mut() {
             count.may_be_more = may_be_more;
         }
-        waiting
+        (waiting, may_be_more)
+    }
+}
+
+fn waiting_for(workflow: &WorkflowCode, actions: Vec<ActionPath>) -> DeliveryQuery {
+    DeliveryQuery {
+        workflows: vec![workflow.clone()],
+        states: vec![DeliveryState::Pending],
+        actions,
+        ..DeliveryQuery::default()
     }
 }
 
