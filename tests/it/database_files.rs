@@ -1,6 +1,6 @@
 //! Which SQLite file is served: one that is made is told, one that cannot be opened is named with the cause.
 
-use std::{fs, path::Path, process::Command, time::Duration};
+use std::{fs, os::unix::fs::symlink, path::Path, process::Command, time::Duration};
 
 use waymark_tests::{binary, log::Log, process::Process};
 
@@ -27,10 +27,13 @@ fn a_file_that_cannot_be_opened_is_named_with_the_cause() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::create_dir(at("folder")).unwrap();
+    symlink(at("gone/w.db"), at("link.db")).unwrap();
     fs::write(at("letter.txt"), "Dear Sir or Madam,\n".repeat(100)).unwrap();
     for (name, cause) in [
         ("nope/dir/w.db", "the folder"),
         ("folder", "it is a folder"),
+        ("link.db", "the folder"),
+        ("slash.db/", "no / at its end"),
         ("letter.txt", "it is not a SQLite database"),
         ("letter.txt/w.db", "Not a directory"),
     ] {

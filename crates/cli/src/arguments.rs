@@ -11,7 +11,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  refused, or something was found: findings of lint, differences of diff
-  2  wrong arguments, settings or files
+  2  wrong arguments, settings or files, or a database that needs `waymark migrate` first
   3  the server or the database cannot be reached or takes no writes, or is stopping, or a port is taken; try again later
   4  anything else, such as an outcome that is not known
   5  the SQLite file of the server is damaged, replaced or gone

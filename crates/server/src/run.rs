@@ -115,9 +115,11 @@ impl StartError {
         }
     }
 
-    /// Whether the settings name a database or an address that cannot be used, whenever that is tried.
+    /// Whether the settings name a database or an address that cannot be used, whenever that is
+    /// tried, until somebody changes something.
     pub fn is_of_settings(&self) -> bool {
         match self {
+            Self::MigrationNeeded(_) => true,
             Self::NoDatabase(error) => error.is_of_settings(),
             Self::Listen(error) => !error.is_taken(),
             _ => false,

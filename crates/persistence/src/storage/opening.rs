@@ -67,7 +67,12 @@ fn find_or_create(path: &Path, create: bool) -> Result<(), Error> {
             Ok(())
         }
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            let folder = folder(path);
+            if path.as_os_str().as_encoded_bytes().ends_with(b"/") {
+                return Err(refused("the path of a file has no / at its end"));
+            }
+            // A link to a file that is not there has one made where it leads.
+            let file = behind_links(path);
+            let folder = folder(&file);
             if !folder.exists() {
                 let cause = format!("the folder {} does not exist", folder.display());
                 return Err(refused(&cause));
@@ -135,7 +140,16 @@ pub(crate) fn explain(path: &Path, error: Error) -> Error {
 }
 
 fn make(path: &Path) -> Result<(), Error> {
-    sqlite::create(path).map_err(Error::not_connected)
+    let made = sqlite::create(path).map_err(Error::not_connected);
+    made.map_err(|error| match error {
+        Error::Unavailable { source } if !messages::is_locked(&source.to_string()) => {
+            Error::CannotOpen {
+                path: path.to_owned(),
+                cause: format!("the file cannot be made: {source}"),
+            }
+        }
+        error => error,
+    })
 }
 
 /// Whether SQLite may make the files that it keeps beside the main one, or has them.

@@ -1,6 +1,6 @@
 //! Settings of what leads out of the house.
 
-use std::{error::Error, fs, io, path::PathBuf};
+use std::{error::Error, fs, io, net::Ipv6Addr, path::PathBuf};
 
 use waymark_delivery::{
     Password, WebhookSettings,
@@ -77,7 +77,7 @@ fn change<T: Clone, E: Error + Send + Sync + 'static>(
 }
 
 fn mail(values: &mut Values) -> Result<Option<MailSettings>, Noted> {
-    let host = given(values, "smtp_host");
+    let host = values.take("smtp_host", parse::optional(host));
     let named = host.as_ref().ok().and_then(Option::as_deref);
     let server = mail_server(values, named);
     let senders = senders(values, named.is_some());
@@ -100,6 +100,10 @@ fn mail_server(values: &mut Values, host: Option<&str>) -> Result<Server, Noted>
     let port = values.take("smtp_port", parse::optional(port));
     let user = given(values, "smtp_user");
     let password = given(values, "smtp_password");
+    if let (Ok(Some(_)), Ok(None)) = (&user, &password) {
+        let expected = "given together with smtp_password";
+        values.note("smtp_user", Problem::Expected(expected));
+    }
     let authorities = file(values, "smtp_ca_file");
     let name = given(values, "smtp_hello_name");
     let security = security?;
@@ -148,6 +152,19 @@ fn senders(values: &mut Values, is_on: bool) -> Result<Option<Senders>, Noted> {
         }
     }
     Ok(Some(senders))
+}
+
+/// Reads the name or the address of a server, which has its port in a setting of its own.
+fn host(text: &str) -> Result<String, Problem> {
+    let inner = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    if text.contains(':') && inner.unwrap_or(text).parse::<Ipv6Addr>().is_err() {
+        let expected =
+            "the name of a server alone, such as mail.example.com: its port is smtp_port";
+        return Err(Problem::Expected(expected));
+    }
+    Ok(text.to_owned())
 }
 
 fn port(text: &str) -> Result<u16, Problem> {
@@ -208,6 +225,14 @@ fn nats_access(values: &mut Values) -> Result<Access, Noted> {
     let token = given(values, "nats_token");
     let name = given(values, "nats_user");
     let password = given(values, "nats_password");
+    if let (Ok(Some(_)), Ok(None)) = (&name, &password) {
+        let expected = "given together with nats_password";
+        values.note("nats_user", Problem::Expected(expected));
+    }
+    if let (Ok(Some(_)), Ok(Some(_))) = (&name, &token) {
+        let expected = "given without nats_user, since there is one way to log in";
+        values.note("nats_token", Problem::Expected(expected));
+    }
     Ok(if let Some(credentials) = credentials? {
         Access::Credentials(Password::new(credentials))
     } else if let Some(token) = token? {

@@ -155,6 +155,9 @@ impl Settings {
             let commits = commits(values, database.as_ref().ok());
             let history = history(values);
             let feeds = feeds(values);
+            if let (Ok(server), Ok(feeds)) = (&server, &feeds) {
+                check_ports(values, server.listen, feeds);
+            }
             let dispatch = dispatch::read(values);
             let log = log(values);
             Ok(Self {
@@ -271,10 +274,27 @@ fn history(values: &mut Values) -> Result<HistorySettings, Noted> {
 fn feeds(values: &mut Values) -> Result<FeedSettings, Noted> {
     let listen = values.take("feeds_listen", parse::optional(parse::address));
     let base_url = values.take("feeds_base_url", parse::optional(parse::base_url));
+    if let (Ok(None), Ok(Some(_))) = (&listen, &base_url) {
+        let expected = "given together with feeds_listen, without which there are no feeds";
+        values.note("feeds_base_url", Problem::Expected(expected));
+    }
     Ok(FeedSettings {
         listen: listen?,
         base_url: base_url?,
     })
+}
+
+/// Feeds have a port of their own.
+fn check_ports(values: &mut Values, listen: SocketAddr, feeds: &FeedSettings) {
+    let Some(other) = feeds.listen else {
+        return;
+    };
+    let (one, two) = (listen.ip(), other.ip());
+    let meets = one == two || one.is_unspecified() || two.is_unspecified();
+    if meets && listen.port() != 0 && listen.port() == other.port() {
+        let expected = "another address or port than that of listen";
+        values.note("feeds_listen", Problem::Expected(expected));
+    }
 }
 
 fn log(values: &mut Values) -> Result<LogSettings, Noted> {

@@ -162,6 +162,76 @@ fn what_is_said_of_a_server_that_is_not_named_is_checked() {
 }
 
 #[test]
+fn settings_that_do_not_go_together_are_refused() {
+    let rows: &[(&[(&str, &str)], &str)] = &[
+        (
+            &[("smtp_host", "mail.example:587")],
+            "its port is smtp_port",
+        ),
+        (&[("smtp_host", "[::1]:587")], "its port is smtp_port"),
+        (
+            &[("smtp_host", "smtp://mail.example")],
+            "its port is smtp_port",
+        ),
+        (
+            &[("smtp_user", "shop")],
+            "setting smtp_user, from a flag, must be given together with smtp_password",
+        ),
+        (
+            &[("nats_user", "shop")],
+            "setting nats_user, from a flag, must be given together with nats_password",
+        ),
+        (
+            &[
+                ("nats_user", "shop"),
+                ("nats_password", "x"),
+                ("nats_token", "y"),
+            ],
+            "setting nats_token, from a flag, must be given without nats_user",
+        ),
+        (
+            &[("feeds_base_url", "https://shop.example")],
+            "setting feeds_base_url, from a flag, must be given together with feeds_listen",
+        ),
+        (
+            &[
+                ("listen", "127.0.0.1:50551"),
+                ("feeds_listen", "127.0.0.1:50551"),
+            ],
+            "setting feeds_listen, from a flag, must be another address or port",
+        ),
+        (
+            &[
+                ("listen", "127.0.0.1:50551"),
+                ("feeds_listen", "0.0.0.0:50551"),
+            ],
+            "setting feeds_listen, from a flag, must be another address or port",
+        ),
+    ];
+    for (flags, expected) in rows {
+        let error = Settings::read(&sources(&[], flags)).unwrap_err();
+        let lines = error.to_string();
+        assert!(lines.contains(expected), "{flags:?}: {lines}");
+    }
+    let fine: &[&[(&str, &str)]] = &[
+        &[("smtp_user", "shop"), ("smtp_password", "x")],
+        &[("nats_user", "shop"), ("nats_password", "x")],
+        &[("listen", "127.0.0.1:0"), ("feeds_listen", "127.0.0.1:0")],
+        &[
+            ("feeds_listen", "127.0.0.1:8080"),
+            ("feeds_base_url", "https://shop.example"),
+        ],
+        &[
+            ("listen", "127.0.0.2:50551"),
+            ("feeds_listen", "127.0.0.1:50551"),
+        ],
+    ];
+    for flags in fine {
+        assert!(Settings::read(&sources(&[], flags)).is_ok(), "{flags:?}");
+    }
+}
+
+#[test]
 fn a_refusal_never_repeats_a_secret() {
     let secret = "mysql://shop:hunter2@db/waymark";
     let error = Settings::read(&sources(&[("WAYMARK_DATABASE_URL", secret)], &[])).unwrap_err();
