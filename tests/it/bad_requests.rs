@@ -345,6 +345,9 @@ async fn actors_have_limits(backend: Backend) {
             "actor.on_behalf_of",
         ),
         (person("ann\nbob", &[]), "actor.id"),
+        (person("   ", &[]), "actor.id"),
+        (person("an\u{200b}n", &[]), "actor.id"),
+        (person("ann\u{202e}", &[]), "actor.id"),
         (
             v1::Actor {
                 on_behalf_of: "ann\r\n".into(),

@@ -193,7 +193,7 @@ fn write(
     }
 }
 
-/// What an action adds to the step; none where all is so already.
+/// What an action adds to the step; none where all is so already, and for a comment that says nothing.
 ///
 /// # Errors
 /// Returns what is in its way, in words for the merchant.
@@ -209,7 +209,8 @@ pub(super) fn written(
             text,
             visible_to_customer,
         } => comment(draft, index, text, texts).map(|comment| {
-            Some(Addition {
+            let says = !comment.as_str().trim().is_empty();
+            says.then(|| Addition {
                 comment,
                 told: Told {
                     visible_to_customer: *visible_to_customer,

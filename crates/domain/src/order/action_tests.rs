@@ -74,7 +74,11 @@ transitions:
 "#;
 
 fn graph() -> Graph {
-    let document = parse(WORKFLOW, Format::Yaml).unwrap();
+    graph_of(WORKFLOW)
+}
+
+fn graph_of(text: &str) -> Graph {
+    let document = parse(text, Format::Yaml).unwrap();
     Graph::new(apply(None, &document, Mode::Replace, None).unwrap(), 1).unwrap()
 }
 
@@ -440,9 +444,61 @@ fn a_wait_that_began_under_a_clock_that_was_ahead_does_not_end_late() {
 
 /// Tries an action with the order and the last entry as they are.
 fn try_it(graph: &Graph, order: &Order, entry: &Entry, action: &str) -> Option<Trial> {
+    try_by(&Actor::unstated(), (graph, order, entry), action)
+}
+
+fn try_by(
+    caller: &Actor,
+    (graph, order, entry): (&Graph, &Order, &Entry),
+    action: &str,
+) -> Option<Trial> {
     let now = Timestamp::from_micros(sample::CREATED.micros() + HOUR);
     let path = action.parse().unwrap();
-    order::try_action(graph, order.clone(), entry.clone(), &path, now)
+    order::try_action(graph, order.clone(), entry.clone(), &path, (caller, now))
+}
+
+#[test]
+fn a_comment_whose_text_comes_out_empty_is_none() {
+    let said = "Packed by {{ actor.kind }}, {{ order.attributes.box }}";
+    let graph = graph_of(&WORKFLOW.replace(said, " {{ order.customer.name }}"));
+    let (order, _) = new_order(&graph, "");
+    let packed = decide(&graph, &order, take("pack"), 0);
+    let is_comment = |entry: &&Entry| matches!(entry.detail, Detail::Commented);
+    assert_eq!(packed.iter().filter(is_comment).count(), 0, "{packed:?}");
+    let order = after(&order, &packed);
+    let note = try_it(&graph, &order, &packed[0], "transition.pack.note").unwrap();
+    assert_eq!(note.written, None);
+    assert_eq!(
+        note.problem.as_deref(),
+        Some("its text comes out empty, and no comment is written")
+    );
+}
+
+#[test]
+fn a_trial_of_a_further_step_is_judged_for_who_asks() {
+    let needs = "finish: {label: Finish, roles: [packer],";
+    let graph = graph_of(&WORKFLOW.replace("finish: {label: Finish,", needs));
+    let (order, _) = new_order(&graph, "");
+    let packed = decide(&graph, &order, take("pack"), 0);
+    let order = after(&order, &packed);
+    let with_role = |actor: &Actor| Actor {
+        roles: vec!["packer".parse().unwrap()],
+        ..actor.clone()
+    };
+    let plain = packed[0].clone();
+    let by_packer = Entry {
+        actor: with_role(&plain.actor),
+        ..plain.clone()
+    };
+    let nobody = Actor::unstated();
+    for (caller, last, is_taken) in [
+        (nobody.clone(), &by_packer, false),
+        (with_role(&nobody), &plain, true),
+    ] {
+        let tried = try_by(&caller, (&graph, &order, last), "transition.hurry.on").unwrap();
+        assert_eq!(tried.written.is_some(), is_taken, "{tried:?}");
+        assert_eq!(tried.problem.is_none(), is_taken, "{tried:?}");
+    }
 }
 
 #[test]

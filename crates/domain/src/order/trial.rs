@@ -6,17 +6,20 @@ use super::{
     draft::Draft,
 };
 use crate::{
+    actor::Actor,
     guard::CostBudget,
     history::{Destination, Entry},
     template::Budget,
     value::Timestamp,
-    workflow::{ActionPath, Channel, Graph, Notify, ReadyAction, Work},
+    workflow::{ActionPath, Channel, Graph, Notify, ReadyAction, Work, Writing},
 };
 
 /// What is said of an action whose condition says no.
 const UNMET: &str = "its condition does not hold for the last entry of the order";
 /// What is said of an action that would change nothing.
 const UNCHANGED: &str = "the attributes of the order are so already";
+/// What is said of a comment without text.
+const SAYS_NOTHING: &str = "its text comes out empty, and no comment is written";
 
 /// What an action would do for an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -40,14 +43,15 @@ impl Trial {
     }
 }
 
-/// Tries an action, active or not, as if `entry` set it off, with the order as it stands.
-/// Returns none where the workflow has no such action.
+/// Tries an action, active or not, as if `entry` set it off, with the order as it stands. Whether
+/// it could take a further step is judged for `caller`. Returns none where the workflow has no such
+/// action.
 pub fn try_action(
     graph: &Graph,
     order: Order,
     entry: Entry,
     path: &ActionPath,
-    now: Timestamp,
+    (caller, now): (&Actor, Timestamp),
 ) -> Option<Trial> {
     let action = graph.workflow().action(path)?;
     let ready = ReadyAction::new(path.clone(), action);
@@ -59,6 +63,10 @@ pub fn try_action(
         visible_to_customer: entry.visible_to_customer,
         metadata: entry.metadata.clone(),
         request_id: None,
+    };
+    let asking = Context {
+        actor: caller.clone(),
+        ..context.clone()
     };
     let mut draft = Draft::new(graph, &context, order, now.into(), &budget);
     draft.entries.push(entry);
@@ -80,14 +88,26 @@ pub fn try_action(
             trial.destinations = destinations;
             trial.problem = problem.map(str::to_owned);
         }
-        Work::Write(writing) => match written(&draft, 0, path, writing, &mut Budget::default()) {
-            Ok(None) => trial.problem = Some(UNCHANGED.to_owned()),
-            Ok(Some(addition)) => {
-                draft.write_automatic(addition);
-                trial.written = draft.entries.pop();
+        Work::Write(writing) => {
+            let idle = match writing {
+                Writing::Comment { .. } => SAYS_NOTHING,
+                Writing::SetAttributes(_) => UNCHANGED,
+                Writing::Transition(_) => {
+                    let entries = draft.entries;
+                    draft = Draft::new(graph, &asking, draft.order, now.into(), &budget);
+                    draft.entries = entries;
+                    UNCHANGED
+                }
+            };
+            match written(&draft, 0, path, writing, &mut Budget::default()) {
+                Ok(None) => trial.problem = Some(idle.to_owned()),
+                Ok(Some(addition)) => {
+                    draft.write_automatic(addition);
+                    trial.written = draft.entries.pop();
+                }
+                Err(problem) => trial.problem = Some(problem),
             }
-            Err(problem) => trial.problem = Some(problem),
-        },
+        }
     }
     Some(trial)
 }

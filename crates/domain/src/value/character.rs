@@ -35,7 +35,10 @@ pub(crate) fn no_controls_in_lines(text: &str) -> Result<(), Invalid> {
 
 /// Refuses what makes a name read as another one, or as none. Joiners and marks of direction belong to some scripts and
 /// are taken where something else stands.
-pub(super) fn legible(text: &str) -> Result<(), Invalid> {
+///
+/// # Errors
+/// Returns [`Invalid::Character`] for the first of them.
+pub fn legible(text: &str) -> Result<(), Invalid> {
     refuse(text, Fault::Turning, is_turning)?;
     refuse(text, Fault::Invisible, is_invisible)?;
     not_alone(text)

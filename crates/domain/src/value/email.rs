@@ -36,7 +36,7 @@ impl EmailAddress {
         }
     }
 
-    /// Checks that a text names nobody or is one address that a mail can go to. Orders keep what they were given before
+    /// Checks that a text names nobody or is one address that a mail can go to, without spaces around it. Orders keep what they were given before
     /// this was asked, so it is asked where a call brings an address, and not where an order is read.
     ///
     /// # Errors
@@ -51,6 +51,9 @@ impl EmailAddress {
             Invalid::Empty => Invalid::Malformed { expected: EXPECTED },
             problem => problem,
         })?;
+        if address.as_str() != text {
+            return Err(Invalid::Malformed { expected: EXPECTED });
+        }
         let actual = address.as_str().len();
         if actual > BYTES_MAX {
             let max = BYTES_MAX;
@@ -135,6 +138,9 @@ mod tests {
         let too_long = longest.replace(".example", ".examples");
         for bad in [
             " ",
+            " ada@example.com",
+            "ada@example.com ",
+            "ada@example.com\u{a0}",
             "postmaster",
             "ada@example.com.",
             "ada@example.com\nBcc: eve@example.com",

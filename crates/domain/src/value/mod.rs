@@ -14,7 +14,7 @@ mod text;
 mod timestamp;
 
 pub(crate) use character::no_controls_in_lines;
-pub use character::{Fault, is_hidden, no_controls};
+pub use character::{Fault, is_hidden, legible, no_controls};
 pub use code::{
     ActionCode, EndpointCode, OperationCode, StateCode, StatusCode, TemplateName, TransitionCode,
     WorkflowCode,

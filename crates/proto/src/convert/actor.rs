@@ -2,7 +2,7 @@
 
 use waymark_domain::{
     actor::{Actor, ActorKind},
-    value::{ActorId, Invalid, no_controls},
+    value::{ActorId, Invalid, legible, no_controls},
 };
 
 use super::violations::{Noted, Path, Violations};
@@ -34,7 +34,7 @@ pub fn actor_to_wire(actor: &Actor) -> v1::Actor {
 }
 
 /// Reads the actor of a call; one that states none is an integration's. No caller is Waymark itself, and an id stands on
-/// one line.
+/// one line and reads as what it is.
 pub(crate) fn read_actor(
     found: &mut Violations,
     at: Path<'_>,
@@ -87,5 +87,12 @@ pub(crate) fn read_recorded_actor(
 }
 
 fn one_line(found: &mut Violations, at: Path<'_>, id: &ActorId) -> Result<(), Noted> {
-    found.check(at, no_controls(id.as_str()))
+    let text = id.as_str();
+    let read = if !text.is_empty() && text.trim().is_empty() {
+        let expected = "more than spaces, or left out";
+        Err(Invalid::Malformed { expected })
+    } else {
+        no_controls(text).and_then(|()| legible(text))
+    };
+    found.check(at, read)
 }

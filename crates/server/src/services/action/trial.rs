@@ -53,7 +53,8 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
     let tried = {
         let (published, order) = (Arc::clone(&published), order.clone());
         let (last, action) = (entry.logged.entry.clone(), action.clone());
-        move || order::try_action(&published.graph, order, last, &action, now)
+        let caller = actor.clone();
+        move || order::try_action(&published.graph, order, last, &action, (&caller, now))
     };
     let trial = app.compute(tried).await?;
     let trial = trial.ok_or_else(|| Refusal::ActionNotFound {
