@@ -267,10 +267,7 @@ on_comment:
     for set_off in &created.entries[0].set_off {
         let problem = match set_off.action.as_str() {
             "create.off" => format!("the endpoint {off} is switched off"),
-            "create.nowhere" => {
-                ledger::until_attempts(&clients, &set_off.delivery_id, 1).await;
-                format!("there is no endpoint {off}_other")
-            }
+            "create.nowhere" => format!("there is no endpoint {off}_other"),
             "create.mail" => "there is no mail server in the settings".to_owned(),
             "create.event" => "there is no NATS server in the settings".to_owned(),
             other => panic!("{other}"),
@@ -283,6 +280,8 @@ on_comment:
         let waiting = ledger::until_is(&clients, id, |delivery| delivery.problem == *problem);
         let waiting = waiting.await;
         assert_eq!(waiting.state(), DeliveryState::Pending, "{problem}");
+        let is_tried = *id == first[0];
+        assert_eq!(waiting.attempt_count, i32::from(is_tried), "{problem}");
         due_times.push(waiting.due_time);
     }
     // The list says the same, and what only waits is not written again and again.
@@ -305,6 +304,13 @@ on_comment:
     ledger::until_is(&clients, &first[0], |delivery| delivery.problem == both).await;
     ledger::switch(&clients, &code, true).await;
     let again = "the endpoint answered 500";
+    let url = receiver.url("late");
+    let created = ledger::create_endpoint(&clients, &format!("{off}_other"), &url).await;
+    created.unwrap();
+    let missing = format!("there is no endpoint {off}_other");
+    let (nowhere, _) = expected.iter().find(|(_, why)| *why == missing).unwrap();
+    let tried = ledger::until_attempts(&clients, nowhere, 1).await;
+    assert_eq!(tried.problem, again);
     ledger::until_is(&clients, &first[0], |delivery| delivery.problem == again).await;
 }
 

@@ -64,6 +64,8 @@ pub(crate) use self::{
 };
 use crate::{App, settings::DispatchSettings, tracking};
 
+/// How the lanes of endpoints begin, before their codes.
+const WEBHOOKS: &str = "webhook.";
 /// How long attempts that are being made may take to end when the process stops.
 const END_MAX: Duration = Duration::from_secs(2);
 /// How old what is known of endpoints may be when something is sent to one.
@@ -338,8 +340,13 @@ impl Dispatcher {
         self.breakers.retain(&lanes);
         self.lanes.retain(&lanes);
         // What keeps a lane may have been lifted a moment ago.
-        if self.endpoints_are_old() && lanes.iter().any(|lane| self.is_switched_off(lane)) {
-            self.read_endpoints().await?;
+        if lanes.iter().any(|lane| self.is_closed(lane)) {
+            if self.endpoints_are_old() {
+                self.read_endpoints().await?;
+            } else if lanes.iter().any(|lane| self.is_missing(lane)) {
+                // It may have been created, and wanted, since the endpoints were read.
+                self.look_again = Some(self.endpoints_read + ENDPOINTS_AGE_MAX);
+            }
         }
         lanes.retain(|lane| self.is_served(lane) && self.may_go(lane));
         let loads = self.in_hand.loads();
@@ -386,33 +393,38 @@ impl Dispatcher {
     }
 
     fn may_go(&self, lane: &str) -> bool {
-        !self.paused.contains_key(lane) && !self.is_switched_off(lane)
+        !self.paused.contains_key(lane) && !self.is_closed(lane)
     }
 
-    fn is_switched_off(&self, lane: &str) -> bool {
-        let code = lane.strip_prefix("webhook.");
-        let endpoint = code.and_then(|code| self.endpoints.get(code));
-        endpoint.is_some_and(|endpoint| !endpoint.active)
+    /// Whether nothing goes to the endpoint of a lane now: it is switched off, or there is none.
+    fn is_closed(&self, lane: &str) -> bool {
+        let code = lane.strip_prefix(WEBHOOKS);
+        let endpoint = code.map(|code| self.endpoints.get(code));
+        endpoint.is_some_and(|endpoint| endpoint.is_none_or(|endpoint| !endpoint.active))
+    }
+
+    fn is_missing(&self, lane: &str) -> bool {
+        let code = lane.strip_prefix(WEBHOOKS);
+        code.is_some_and(|code| !self.endpoints.contains_key(code))
     }
 
     fn endpoints_are_old(&self) -> bool {
         self.endpoints_read.elapsed() > ENDPOINTS_AGE_MAX
     }
 
-    /// Reads the endpoints anew where one is wanted that is not known, or may have changed.
+    /// Reads the endpoints anew where one is wanted that may have changed.
     async fn keep_known_endpoints(
         &mut self,
         mut due: Vec<Delivery>,
     ) -> Result<Vec<Delivery>, Error> {
-        let is_old = self.endpoints_are_old();
         let is_wanting = |delivery: &Delivery| match &delivery.to {
-            Destination::Endpoint(code) => is_old || !self.endpoints.contains_key(code),
+            Destination::Endpoint(_) => true,
             Destination::Readers(_) | Destination::Subject => false,
         };
-        if due.iter().any(is_wanting) {
+        if self.endpoints_are_old() && due.iter().any(is_wanting) {
             self.read_endpoints().await?;
             // One may have been switched off, or made so, since they were read last.
-            due.retain(|delivery| !self.is_switched_off(&delivery.lane));
+            due.retain(|delivery| !self.is_closed(&delivery.lane));
         }
         Ok(due)
     }
