@@ -216,6 +216,7 @@ async fn what_the_server_lacks_is_told_as_it_is_now(backend: Backend) {
         "erp: {{webhook: {{endpoint: {endpoint}}}}}, \
          off: {{webhook: {{endpoint: {endpoint}}}, active: false}}, \
          mail: {{email: {{template: new_order, customer: always}}}}, \
+         news: {{email: {{template: nowhere, customer: always}}}}, \
          bus: {{publish: {{subject: 'orders.{{{{ order.id }}}}.* >'}}}}"
     ));
     let shop = Shop::new(clients.clone(), &fresh_code());
@@ -229,6 +230,8 @@ async fn what_the_server_lacks_is_told_as_it_is_now(backend: Backend) {
     for ([rule, subject, message], (expected, part)) in all.iter().zip([
         ("unknown_endpoint", endpoint.as_str()),
         ("unknown_template", "no mail server in the settings"),
+        ("unknown_template", "of template nowhere"),
+        ("unknown_template", "no mail server in the settings"),
         ("unmatched_subject", "no NATS server in the settings"),
         ("unmatched_subject", "no * and >"),
     ]) {
@@ -238,7 +241,7 @@ async fn what_the_server_lacks_is_told_as_it_is_now(backend: Backend) {
         );
         assert!(message.contains(part), "{message}");
     }
-    assert_eq!(all.len(), 4, "{all:?}");
+    assert_eq!(all.len(), 6, "{all:?}");
 
     // The workflow stays as it is, and the endpoint is there.
     let url = "http://127.0.0.1:9/erp";

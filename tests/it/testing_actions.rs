@@ -14,7 +14,7 @@ use tokio::{io::AsyncReadExt, net::TcpListener, sync::watch, time::timeout};
 use tonic::{Code, Response, Status};
 use waymark_proto::v1::{self, AttemptOutcome};
 use waymark_tests::{
-    Backend, Refusal, Server, Shop,
+    Backend, Refusal, Server, Shop, ledger,
     receiver::{Hook, Receiver},
     refusal::invalid,
     refused,
@@ -53,6 +53,8 @@ transitions:
       wrong: {webhook: {endpoint: {endpoint}}, condition: "order.attributes.carrier == 'x'"}
       nowhere: {webhook: {endpoint: {endpoint}_other}}
       mail: {email: {template: new_order, customer: always, copy_to: [a@example.com], copy_method: separate}}
+      news: {email: {template: news, customer: never, copy_to: [a@example.com]}}
+      event: {publish: {subject: orders}}
       asked: {email: {template: new_order}}
       bare: {comment: {text: "by {{ order.attributes.carrier }}"}}
       note: {comment: {text: "{{ order.id }} by {{ actor.kind }}"}}
@@ -64,6 +66,8 @@ struct Tried {
     server: &'static Server,
     shop: Shop,
     receiver: Receiver,
+    /// The endpoint that leads there.
+    code: String,
 }
 
 impl Tried {
@@ -81,6 +85,7 @@ impl Tried {
             server,
             shop,
             receiver,
+            code,
         }
     }
 
@@ -160,6 +165,7 @@ async fn what_is_sent_is_sent_once_and_noted_nowhere(backend: Backend) {
     };
     let rehearsed = tried.ask(rehearsal).await.unwrap();
     assert!(rehearsed.applies && rehearsed.deliveries[0].attempt.is_none());
+    hindrances_are_told(&tried).await;
     assert_eq!(tried.receiver.hooks().len(), 2);
     assert_eq!(tried.shop.entries("1").await, before);
     assert_eq!(tried.shop.get("1").await, order);
@@ -169,6 +175,35 @@ async fn what_is_sent_is_sent_once_and_noted_nowhere(backend: Backend) {
     };
     let listed = tried.server.clients().actions().list_deliveries(list).await;
     assert_eq!(listed.unwrap().into_inner().deliveries, []);
+}
+
+/// What is only asked about says what would keep it.
+async fn hindrances_are_told(tried: &Tried) {
+    let ask = async |action: &str| {
+        let rehearsal = v1::TestActionRequest {
+            validate_only: true,
+            ..tried.request(&format!("transition.finish.{action}"))
+        };
+        tried.ask(rehearsal).await.unwrap().problem
+    };
+    for (action, problem) in [
+        ("tell", ""),
+        ("off", "its action transition.finish.off is switched off"),
+        ("event", "there is no NATS server in the settings"),
+        (
+            "news",
+            "there is no mail server in the settings; there is no template news; there are \
+             new_order, new_order_guest, order_update, order_update_guest",
+        ),
+    ] {
+        assert_eq!(ask(action).await, problem);
+    }
+    let missing = format!("there is no endpoint {}_other", tried.code);
+    assert_eq!(ask("nowhere").await, missing);
+    let clients = tried.server.clients();
+    ledger::switch(&clients, &tried.code, false).await;
+    let closed = format!("the endpoint {} is switched off", tried.code);
+    assert_eq!(ask("tell").await, closed);
 }
 
 async fn a_condition_counts_unless_it_is_ignored(backend: Backend) {

@@ -51,11 +51,6 @@ impl Mailer {
         })
     }
 
-    /// What mails are made of.
-    pub fn templates(&self) -> &Templates {
-        &self.templates
-    }
-
     /// Makes one attempt to send `mail`.
     ///
     /// Accepted is what the server answered 2xx to; the answer also names copies

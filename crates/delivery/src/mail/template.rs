@@ -18,7 +18,10 @@ use minijinja::{
     AutoEscape, Environment, ErrorKind, Output, State, Value, escape_formatter,
     syntax::SyntaxConfig,
 };
-use waymark_domain::template::{self, Failure, Language, Problem};
+use waymark_domain::{
+    template::{self, Failure, Language, Problem},
+    value::nearest,
+};
 
 use super::mailbox::one_line;
 
@@ -30,6 +33,8 @@ const PART_BYTES_MAX: usize = Language::Mail.bytes_max();
 const FILES_BYTES_MAX: usize = 4 * PART_BYTES_MAX;
 /// How many files are looked at to find out which templates there are.
 const LISTED_MAX: usize = 10_000;
+/// How many templates are named where one is missing.
+const SHOWN_MAX: usize = 8;
 /// How many tokens the files of one mail have together, at most: each costs memory.
 const FILES_TOKENS_MAX: usize = 20_000;
 
@@ -95,6 +100,8 @@ pub(super) enum TemplateError {
     Name { name: String },
     #[error("`{store_view}` is no name of a store view")]
     StoreView { store_view: String },
+    #[error("there is no template {name}; there are {known}")]
+    Missing { name: String, known: String },
     #[error("the template `{name}` has neither a text nor an html part")]
     NoBody { name: String },
     #[error("the template `{name}` has no subject")]
@@ -159,6 +166,32 @@ impl Templates {
         Some(subjects.intersection(&bodies).cloned().collect())
     }
 
+    /// What is to be said of a name that no template has; none where one has it, or that cannot be
+    /// found out. Reads the directory, so it belongs on a blocking thread.
+    pub fn problem(&self, name: &str) -> Option<String> {
+        Some(self.missing(name)?.to_string())
+    }
+
+    /// The refusal for a name that no template has, with some that have one, the nearest first.
+    fn missing(&self, name: &str) -> Option<TemplateError> {
+        let known = self.names()?;
+        if known.contains(name) {
+            return None;
+        }
+        let near = nearest(name, known.iter().map(String::as_str));
+        let others = known.iter().map(String::as_str);
+        let others = others.filter(|other| near != Some(*other));
+        let mut shown: Vec<&str> = near.into_iter().chain(others).collect();
+        if shown.len() > SHOWN_MAX {
+            shown.truncate(SHOWN_MAX);
+            shown.push("...");
+        }
+        Some(TemplateError::Missing {
+            name: name.to_owned(),
+            known: shown.join(", "),
+        })
+    }
+
     /// Renders the parts of `name` for `store_view` (empty = none). Reads files and
     /// computes for some milliseconds, so it belongs on a blocking thread.
     pub(super) fn render(
@@ -178,12 +211,22 @@ impl Templates {
         let context = template::sealed(context);
         let part = |ending| search.part(&environment, &format!("{name}{ending}"), &context);
         let (text, html) = (part(TEXT)?, part(HTML)?);
-        let name = || name.to_owned();
         if text.is_none() && html.is_none() {
-            return Err(TemplateError::NoBody { name: name() });
+            let mut files = [SUBJECT, TEXT, HTML]
+                .map(|end| format!("{name}{end}"))
+                .into_iter();
+            let is_there = files.any(|file| !matches!(search.find(&file), Ok(None)));
+            if let Some(missing) = self.missing(name).filter(|_| !is_there) {
+                return Err(missing);
+            }
+            return Err(TemplateError::NoBody {
+                name: name.to_owned(),
+            });
         }
         let subject = part(SUBJECT)?.map(|subject| one_line(&subject, SUBJECT_CHARS_MAX));
-        let subject = subject.ok_or_else(|| TemplateError::NoSubject { name: name() })?;
+        let subject = subject.ok_or_else(|| TemplateError::NoSubject {
+            name: name.to_owned(),
+        })?;
         Ok(Rendered {
             subject,
             text,

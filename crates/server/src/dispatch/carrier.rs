@@ -11,7 +11,8 @@ use waymark_delivery::{
 use waymark_domain::{
     delivery::{self, Delivery},
     history::{Destination, Readers, SetOff},
-    value::{EndpointCode, Period, Timestamp},
+    order::Order,
+    value::{EndpointCode, Period, TemplateName, Timestamp},
     workflow::{Channel, Email, Identity, Policy, Publish, Work},
 };
 use waymark_persistence::{Clock, DeploymentId, Endpoint, Error, Finished, NextStep, Store};
@@ -48,6 +49,7 @@ pub(super) async fn endpoints(store: &Store) -> Result<Endpoints, Error> {
 /// What leads out of the house.
 pub(crate) struct Carrier {
     webhooks: Webhooks,
+    templates: Templates,
     mailer: Option<Mailer>,
     publisher: Option<Publisher>,
     deployment: DeploymentId,
@@ -96,19 +98,19 @@ impl Carrier {
         settings: &DispatchSettings,
         store: &Store,
     ) -> Result<Self, CarrierError> {
-        let mailer = settings.mail.clone().map(|mail| {
-            let templates = match mail.templates {
-                Some(directory) => Templates::in_directory(directory),
-                None => Templates::embedded(),
-            };
-            Mailer::new(mail.server, mail.senders, templates)
-        });
+        let templates = match settings.templates.clone() {
+            Some(directory) => Templates::in_directory(directory),
+            None => Templates::embedded(),
+        };
+        let mail = settings.mail.clone();
+        let mailer = mail.map(|mail| Mailer::new(mail.server, mail.senders, templates.clone()));
         let publisher = match settings.nats.clone() {
             Some(servers) => Some(Publisher::connect(servers).await?),
             None => None,
         };
         Ok(Self {
             webhooks: Webhooks::new(settings.webhooks.clone())?,
+            templates,
             mailer: mailer.transpose()?,
             publisher,
             deployment: store.deployment(),
@@ -116,9 +118,9 @@ impl Carrier {
         })
     }
 
-    /// What mails are made of; none where there is no mail server.
-    pub(crate) fn templates(&self) -> Option<&Templates> {
-        self.mailer.as_ref().map(Mailer::templates)
+    /// What mails are made of, also where there is no mail server.
+    pub(crate) fn templates(&self) -> &Templates {
+        &self.templates
     }
 
     /// Why deliveries of a lane cannot be carried at all; none where they can.
@@ -405,14 +407,19 @@ fn changed() -> NextStep {
     }
 }
 
-/// Writes a mail, or says what comes of an attempt with one that cannot be written.
-fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, Attempt> {
-    let order = &occasion.order;
-    let template = email
+/// The template of the mail about an order.
+pub(crate) fn template_for<'e>(email: &'e Email, order: &Order) -> &'e TemplateName {
+    email
         .guest_template
         .as_ref()
         .filter(|_| order.customer.guest)
-        .unwrap_or(&email.template);
+        .unwrap_or(&email.template)
+}
+
+/// Writes a mail, or says what comes of an attempt with one that cannot be written.
+fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, Attempt> {
+    let order = &occasion.order;
+    let template = template_for(email, order);
     let (to, copies) = occasion.readers(email, &parcel.set_off.to);
     let name = match (to, &parcel.set_off.to) {
         (Some(address), Destination::Readers(_)) if address == order.customer.email.as_str() => {

@@ -57,9 +57,9 @@ use self::{
     tenure::Tenure,
 };
 pub(crate) use self::{
-    carrier::{Carrier, CarrierError},
+    carrier::{Carrier, CarrierError, template_for},
     trial::{Tested, TrialLimit, Trials, test},
-    unsent::{before_off, way},
+    unsent::{before_off, switched_off, way},
     wake::Wake,
 };
 use crate::{App, settings::DispatchSettings, tracking};

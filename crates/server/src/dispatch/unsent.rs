@@ -110,7 +110,8 @@ pub(crate) fn before_off(problem: &str) -> Option<&str> {
     rest.strip_prefix(BEFORE)
 }
 
-fn switched_off(path: &ActionPath) -> String {
+/// What is said of an action that is switched off.
+pub(crate) fn switched_off(path: &ActionPath) -> String {
     format!("{OFF_BEGINS}{path}{OFF_ENDS}")
 }
 

@@ -33,6 +33,7 @@ pub(super) fn read(values: &mut Values) -> Result<DispatchSettings, Noted> {
     let allowed = values.take("webhooks_allowed", parse::allowed);
     let https_only = values.take("webhooks_https_only", parse::switch);
     let mail = mail(values);
+    let templates = values.take("mail_templates", parse::optional(directory));
     let nats = nats(values);
     Ok(DispatchSettings {
         lease: lease?,
@@ -44,6 +45,7 @@ pub(super) fn read(values: &mut Values) -> Result<DispatchSettings, Noted> {
             https_only: https_only?,
         },
         mail: mail?,
+        templates: templates?,
         nats: nats?,
     })
 }
@@ -81,14 +83,9 @@ fn mail(values: &mut Values) -> Result<Option<MailSettings>, Noted> {
     let named = host.as_ref().ok().and_then(Option::as_deref);
     let server = mail_server(values, named);
     let senders = senders(values, named.is_some());
-    let templates = values.take("mail_templates", parse::optional(directory));
     let is_on = host?.is_some();
-    let (server, senders, templates) = (server?, senders?, templates?);
-    let settings = senders.map(|senders| MailSettings {
-        server,
-        senders,
-        templates,
-    });
+    let (server, senders) = (server?, senders?);
+    let settings = senders.map(|senders| MailSettings { server, senders });
     Ok(settings.filter(|_| is_on))
 }
 

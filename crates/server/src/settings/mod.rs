@@ -98,6 +98,8 @@ pub struct DispatchSettings {
     pub webhooks: WebhookSettings,
     /// How mails are sent; none where they are not.
     pub mail: Option<MailSettings>,
+    /// The directory of the shop's own templates of mails; none for those that are built in.
+    pub templates: Option<PathBuf>,
     /// Where events go; none where they do not.
     pub nats: Option<publish::Servers>,
 }
@@ -109,8 +111,6 @@ pub struct MailSettings {
     pub server: mail::Server,
     /// Who they are from.
     pub senders: mail::Senders,
-    /// The directory of the shop's own templates; none for those that are built in.
-    pub templates: Option<PathBuf>,
 }
 
 /// Where customers' feeds are.

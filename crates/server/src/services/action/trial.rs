@@ -17,6 +17,7 @@ use waymark_proto::{
     v1,
 };
 
+use super::waiting;
 use crate::{
     App, Error,
     dispatch::{self, Tested},
@@ -73,8 +74,15 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
     let written = written
         .filter(|_| is_run)
         .map(|written| rehearsed(&entry, written));
+    let mut problems: Vec<String> = problem.into_iter().collect();
     let deliveries = match validate_only {
-        ValidateOnly::Yes => unsent(&destinations),
+        ValidateOnly::Yes => {
+            if is_run {
+                let about = (published.graph.workflow(), &order);
+                problems.extend(waiting::hindrances(app, about, &action, &destinations).await?);
+            }
+            unsent(&destinations)
+        }
         ValidateOnly::No => {
             tracing::info!(order.id = %order_id, %action, actor.id = actor.id.as_str(), "an action is tested");
             let tested = Tested {
@@ -89,7 +97,7 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
     };
     Ok(v1::TestActionResponse {
         applies,
-        problem: problem.unwrap_or_default(),
+        problem: problems.join("; "),
         deliveries,
         entry: written.as_ref().map(v1::HistoryEntry::from),
     })

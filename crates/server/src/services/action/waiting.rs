@@ -11,13 +11,15 @@ use std::{
 use waymark_domain::{
     delivery::{Delivery, DeliveryState},
     history::Destination,
+    order::Order,
     value::{EndpointCode, Timestamp, WorkflowCode},
+    workflow::{ActionPath, Channel, Work, Workflow},
 };
 use waymark_persistence::{Error as DatabaseError, Published, Store};
 
 use crate::{
     App, Error,
-    dispatch::{before_off, way},
+    dispatch::{before_off, switched_off, template_for, way},
 };
 
 /// How long a delivery is due before it is worth a word that it still waits.
@@ -49,6 +51,43 @@ pub(super) async fn explain(
         };
     }
     Ok(())
+}
+
+/// Says what would keep or fail what an action sends, as things are now, each thing once.
+pub(super) async fn hindrances(
+    app: &App,
+    (workflow, order): (&Workflow, &Order),
+    path: &ActionPath,
+    destinations: &[Destination],
+) -> Result<Vec<String>, Error> {
+    let mut problems = Vec::new();
+    let Some(action) = workflow.action(path) else {
+        return Ok(problems);
+    };
+    if !action.active {
+        problems.push(switched_off(path));
+    }
+    let mut known = Known::new(app, app.store());
+    for to in destinations {
+        let unserved = app.carrier.problem(&to.lane()).map(str::to_owned);
+        let closed = known.closed(to).await?;
+        for problem in unserved.into_iter().chain(closed) {
+            if !problems.contains(&problem) {
+                problems.push(problem);
+            }
+        }
+    }
+    if let Work::Send(Channel::Email(email), _) = &action.work
+        && !destinations.is_empty()
+    {
+        let (templates, name) = (
+            app.carrier.templates().clone(),
+            template_for(email, order).to_string(),
+        );
+        let missing = app.compute(move || templates.problem(&name)).await?;
+        problems.extend(missing);
+    }
+    Ok(problems)
 }
 
 /// What was asked for the deliveries before.
@@ -86,12 +125,8 @@ impl<'a> Known<'a> {
         if let Some(problem) = self.app.carrier.problem(&delivery.lane) {
             return Ok(Some(problem.to_owned()));
         }
-        if let Destination::Endpoint(code) = &delivery.to {
-            match self.is_on(code).await? {
-                None => return Ok(Some(format!("there is no endpoint {code}"))),
-                Some(false) => return Ok(Some(format!("the endpoint {code} is switched off"))),
-                Some(true) => {}
-            }
+        if let Some(problem) = self.closed(&delivery.to).await? {
+            return Ok(Some(problem));
         }
         let Some(due) = delivery.due_time else {
             return Ok(Some(BEHIND.to_owned()));
@@ -122,6 +157,18 @@ impl<'a> Known<'a> {
         };
         self.workflows.insert(code.clone(), found.clone());
         Ok(found)
+    }
+
+    /// Why nothing goes to an endpoint; none for one that is there and switched on, and for what is none.
+    async fn closed(&mut self, to: &Destination) -> Result<Option<String>, Error> {
+        let Destination::Endpoint(code) = to else {
+            return Ok(None);
+        };
+        Ok(match self.is_on(code).await? {
+            None => Some(format!("there is no endpoint {code}")),
+            Some(false) => Some(format!("the endpoint {code} is switched off")),
+            Some(true) => None,
+        })
     }
 
     /// Whether an endpoint is switched on; none where there is none.

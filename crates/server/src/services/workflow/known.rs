@@ -30,10 +30,8 @@ impl Known {
     /// Looks at endpoints, templates and settings.
     pub(super) async fn read(app: &App) -> Result<Self, Error> {
         let endpoints = app.store().endpoints().await?.into_iter();
-        let templates = match app.carrier.templates().cloned() {
-            Some(templates) => app.compute(move || templates.names()).await?,
-            None => None,
-        };
+        let templates = app.carrier.templates().clone();
+        let templates = app.compute(move || templates.names()).await?;
         Ok(Self {
             endpoints: endpoints.map(|endpoint| endpoint.code).collect(),
             templates,
@@ -74,25 +72,27 @@ impl Known {
     }
 
     fn of_mail(&self, email: &Email) -> Vec<(Rule, String)> {
-        if let Some(problem) = self.no_mails {
-            let problem = format!("sends a mail, but {problem}: it waits");
-            return vec![(Rule::UnknownTemplate, problem)];
-        }
-        let Some(known) = &self.templates else {
-            return Vec::new();
-        };
+        let waits = self
+            .no_mails
+            .map(|problem| format!("sends a mail, but {problem}: it waits"));
         let named = [Some(&email.template), email.guest_template.as_ref()];
+        let is_unknown = |name: &str| {
+            let known = self.templates.as_ref();
+            known.is_some_and(|known| !known.contains(name))
+        };
         let unknown = named
             .into_iter()
             .flatten()
-            .filter(|name| !known.contains(name.as_str()));
-        let problems = unknown.map(|name| {
-            let problem = format!(
+            .filter(|name| is_unknown(name.as_str()));
+        let unknown = unknown.map(|name| {
+            format!(
                 "sends a mail of template {name}, of which this server has no subject or no body"
-            );
-            (Rule::UnknownTemplate, problem)
+            )
         });
-        problems.collect()
+        let problems = waits.into_iter().chain(unknown);
+        problems
+            .map(|problem| (Rule::UnknownTemplate, problem))
+            .collect()
     }
 
     fn of_event(&self, subject: &str) -> Vec<(Rule, String)> {
