@@ -263,6 +263,9 @@ async fn operations_belong_to_states(backend: Backend) {
         ("cancel", "work")
     );
     assert!(refusal.list("allowed").contains(&"ship"));
+    let said = "operation cancel is not allowed in state work; allowed here: ";
+    assert!(refusal.message.starts_with(said), "{refusal:?}");
+    assert!(refusal.message.contains("ship"), "{refusal:?}");
     refused(
         shop.record("1", "paint", &[]).await,
         Code::NotFound,

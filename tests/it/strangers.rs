@@ -286,11 +286,12 @@ async fn first_tries_are_told_where_to_go(backend: Backend) {
         ),
         (
             "processing",
-            "there is no transition processing; processing is a state",
+            "there is no transition processing; processing is a state: give it as `to.state`",
         ),
         (
             "pending_paypal",
-            "there is no transition pending_paypal; pending_paypal is a status, of pending_payment",
+            "there is no transition pending_paypal; pending_paypal is a status, of pending_payment: \
+             give it as `to_status`",
         ),
     ] {
         let target = Target::Transition(code.into());
@@ -319,7 +320,7 @@ async fn first_tries_are_told_where_to_go(backend: Backend) {
     );
     assert_eq!(
         told.await,
-        "there is no state pending_paypal; pending_paypal is a status, of pending_payment"
+        "there is no state pending_paypal; pending_paypal is a status, of pending_payment: give it as `to_status`"
     );
     let told = said(
         &shop,
@@ -327,7 +328,10 @@ async fn first_tries_are_told_where_to_go(backend: Backend) {
         Code::NotFound,
         "STATUS_NOT_FOUND",
     );
-    assert_eq!(told.await, "there is no status new; new is a state");
+    assert_eq!(
+        told.await,
+        "there is no status new; new is a state: give it as `to.state`"
+    );
     for (operation, message) in [
         (
             "shipp",

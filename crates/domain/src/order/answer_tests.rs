@@ -148,7 +148,7 @@ fn a_transition_that_does_not_start_here_is_named() {
         (
             "start",
             None,
-            "is taken when one of its operations is recorded and not by calls",
+            "is taken when one of invoice, ship is recorded and not by calls",
         ),
         ("complete", None, "is taken automatically and not by calls"),
     ] {

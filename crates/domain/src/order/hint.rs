@@ -23,16 +23,31 @@ pub enum Hint {
     /// A transition was named as an operation.
     #[error("{0} is a transition: use TransitionOrder")]
     Transition(TransitionCode),
+    /// A transition was named as an operation, and no call takes it.
+    #[error("{transition} is a transition that is taken {when}")]
+    TakenWhen {
+        /// The transition.
+        transition: TransitionCode,
+        /// When it is taken.
+        when: When,
+    },
     /// A state was named as a transition, or as a status.
-    #[error("{0} is a state")]
-    State(StateCode),
+    #[error("{state} is a state{}", given_as(*.field))]
+    State {
+        /// The state.
+        state: StateCode,
+        /// The field of a target that takes states; none where none is asked for.
+        field: Option<&'static str>,
+    },
     /// A status was named as a transition, or as a state.
-    #[error("{status} is a status{}", of(.states))]
+    #[error("{status} is a status{}{}", of(.states), given_as(*.field))]
     Status {
         /// The status.
         status: StatusCode,
         /// The states that it belongs to.
         states: Vec<StateCode>,
+        /// The field of a target that takes statuses; none where none is asked for.
+        field: Option<&'static str>,
     },
     /// Orders are put on hold by a call of its own.
     #[error("use HoldOrder to put an order on hold")]
@@ -49,6 +64,9 @@ pub enum Hint {
     /// The status belongs to these states.
     #[error("it belongs to {}", some(.0))]
     BelongsTo(Vec<StateCode>),
+    /// The status belongs to these states, and a comment was to set it.
+    #[error("it belongs to {}, and a comment sets statuses of the present state: use TransitionOrder", some(.0))]
+    CommentElsewhere(Vec<StateCode>),
     /// The status of a new order belongs to these states, and none was named.
     #[error("an order without a state begins in the initial one, and the status belongs to {}", some(.0))]
     NoState(Vec<StateCode>),
@@ -66,7 +84,7 @@ pub enum Hint {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum When {
     /// As soon as one of these operations is recorded.
-    #[error("when one of these is recorded: {}", some(.0))]
+    #[error("{}", when_recorded(.0))]
     Recorded(Vec<OperationCode>),
     /// As soon as the guard holds; empty for at once.
     #[error("by itself{}", as_soon_as(.0))]
@@ -82,7 +100,7 @@ pub(super) fn at_start(workflow: &Workflow, new: &NewOrder, rejection: Rejection
         Rejection::StatusNotInState { status, .. } if new.state.is_none() => {
             belongs_to(workflow, status).map(Hint::NoState)
         }
-        rejection => of_name(workflow, rejection),
+        rejection => of_name(workflow, rejection, Fields::default()),
     };
     rejection.hinting(hint)
 }
@@ -93,25 +111,46 @@ pub(super) fn on_step(draft: &Draft<'_>, action: &Action, rejection: Rejection) 
         (Rejection::TransitionNotAllowed { .. }, Action::Transition(target)) => {
             of_target(draft.workflow(), &draft.order.standing, target)
         }
-        (rejection, _) => of_name(draft.workflow(), rejection),
+        (
+            rejection,
+            Action::Comment {
+                status: Some(status),
+            },
+        ) => of_comment(draft.workflow(), status, rejection),
+        (rejection, Action::Transition(_)) => of_name(draft.workflow(), rejection, TARGET),
+        (rejection, _) => of_name(draft.workflow(), rejection, Fields::default()),
     };
     rejection.hinting(hint)
 }
 
+/// The fields that take states and statuses; none where the caller is not told.
+#[derive(Debug, Clone, Copy, Default)]
+struct Fields {
+    state: Option<&'static str>,
+    status: Option<&'static str>,
+}
+
+/// The fields of a step to a target.
+const TARGET: Fields = Fields {
+    state: Some("to.state"),
+    status: Some("to_status"),
+};
+
 /// What is to be said about a name that is not there, or not where it was looked for.
-fn of_name(workflow: &Workflow, rejection: &Rejection) -> Option<Hint> {
+fn of_name(workflow: &Workflow, rejection: &Rejection, fields: Fields) -> Option<Hint> {
     match rejection {
         Rejection::TransitionNotFound { transition } => {
-            no_transition(workflow, transition.as_str())
+            no_transition(workflow, transition.as_str(), fields)
         }
         Rejection::OperationNotFound { operation } => no_operation(workflow, operation.as_str()),
         Rejection::StateNotFound { state } => {
             let states = workflow.states.iter().map(|state| state.code.as_str());
-            status(workflow, state.as_str()).or_else(|| near(state.as_str(), states))
+            status(workflow, state.as_str(), fields.status).or_else(|| near(state.as_str(), states))
         }
         Rejection::StatusNotFound { status } => {
             let statuses = workflow.statuses.iter().map(|status| status.code.as_str());
-            state(workflow, status.as_str()).or_else(|| near(status.as_str(), statuses))
+            state(workflow, status.as_str(), fields.state)
+                .or_else(|| near(status.as_str(), statuses))
         }
         Rejection::StatusNotInState { status, .. } => {
             belongs_to(workflow, status).map(Hint::BelongsTo)
@@ -121,15 +160,15 @@ fn of_name(workflow: &Workflow, rejection: &Rejection) -> Option<Hint> {
     }
 }
 
-fn no_transition(workflow: &Workflow, code: &str) -> Option<Hint> {
+fn no_transition(workflow: &Workflow, code: &str, fields: Fields) -> Option<Hint> {
     let mut operations = workflow.operations.iter();
     let operation = operations.find(|operation| operation.code.as_str() == code);
     let transitions = workflow.transitions.iter();
     let transitions = transitions.map(|transition| transition.code.as_str());
     hold(workflow, code)
         .or_else(|| operation.map(|operation| Hint::Operation(operation.code.clone())))
-        .or_else(|| state(workflow, code))
-        .or_else(|| status(workflow, code))
+        .or_else(|| state(workflow, code, fields.state))
+        .or_else(|| status(workflow, code, fields.status))
         .or_else(|| near(code, transitions))
 }
 
@@ -142,8 +181,34 @@ fn no_operation(workflow: &Workflow, code: &str) -> Option<Hint> {
     // The order of the others stays.
     codes.sort_by_key(|code| Some(code.as_str()) != near.as_deref());
     hold(workflow, code)
-        .or_else(|| transition.map(|transition| Hint::Transition(transition.code.clone())))
+        .or_else(|| transition.map(is_transition))
         .or_else(|| (!codes.is_empty()).then_some(Hint::Operations(codes)))
+}
+
+fn is_transition(transition: &Transition) -> Hint {
+    let code = transition.code.clone();
+    match when(transition) {
+        None => Hint::Transition(code),
+        Some(when) => Hint::TakenWhen {
+            transition: code,
+            when,
+        },
+    }
+}
+
+/// What is to be said about a status that a comment may not set.
+fn of_comment(workflow: &Workflow, status: &StatusCode, rejection: &Rejection) -> Option<Hint> {
+    match rejection {
+        Rejection::StatusNotInState { .. } | Rejection::CommentStatusNever { .. }
+            if is_for_holds(workflow, None, Some(status)) =>
+        {
+            Some(Hint::Hold)
+        }
+        Rejection::StatusNotInState { .. } => {
+            belongs_to(workflow, status).map(Hint::CommentElsewhere)
+        }
+        rejection => of_name(workflow, rejection, Fields::default()),
+    }
 }
 
 /// What is meant by words that other systems have for holds.
@@ -156,18 +221,20 @@ fn hold(workflow: &Workflow, code: &str) -> Option<Hint> {
     }
 }
 
-fn state(workflow: &Workflow, code: &str) -> Option<Hint> {
+fn state(workflow: &Workflow, code: &str, field: Option<&'static str>) -> Option<Hint> {
     let mut states = workflow.states.iter();
     let state = states.find(|state| state.code.as_str() == code)?;
-    Some(Hint::State(state.code.clone()))
+    let state = state.code.clone();
+    Some(Hint::State { state, field })
 }
 
-fn status(workflow: &Workflow, code: &str) -> Option<Hint> {
+fn status(workflow: &Workflow, code: &str, field: Option<&'static str>) -> Option<Hint> {
     let mut statuses = workflow.statuses.iter();
     let status = statuses.find(|status| status.code.as_str() == code)?;
     Some(Hint::Status {
         status: status.code.clone(),
         states: workflow.states_of(&status.code).cloned().collect(),
+        field,
     })
 }
 
@@ -224,9 +291,16 @@ fn is_for_holds(
     }
 }
 
-/// When a transition is taken that no call takes; none for those that calls take.
 fn no_call(transition: &Transition) -> Option<Hint> {
-    let when = match &transition.trigger {
+    Some(Hint::NoCall {
+        when: when(transition)?,
+        transition: transition.code.clone(),
+    })
+}
+
+/// When a transition is taken that no call takes; none for those that calls take.
+fn when(transition: &Transition) -> Option<When> {
+    Some(match &transition.trigger {
         Trigger::Manual => return None,
         Trigger::OnOperations(operations) => When::Recorded(operations.clone()),
         Trigger::Automatic => When::Holds(match &transition.guard {
@@ -234,11 +308,20 @@ fn no_call(transition: &Transition) -> Option<Hint> {
             None => String::new(),
         }),
         Trigger::After(_) | Trigger::At(_) => When::Due,
-    };
-    Some(Hint::NoCall {
-        transition: transition.code.clone(),
-        when,
     })
+}
+
+/// When an operation is recorded that takes a transition.
+pub(super) fn when_recorded(operations: &[OperationCode]) -> String {
+    match operations {
+        [one] => format!("when {one} is recorded"),
+        several => format!("when one of {} is recorded", some(several)),
+    }
+}
+
+/// What to do with a code that was given as something else.
+fn given_as(field: Option<&str>) -> String {
+    field.map_or_else(String::new, |field| format!(": give it as `{field}`"))
 }
 
 /// The beginning of a guard, on one line.

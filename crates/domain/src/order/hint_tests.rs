@@ -55,6 +55,12 @@ fn to_state(code: &str) -> Action {
     Action::Transition(Target::State(sample::state(code)))
 }
 
+fn comment(status: &str) -> Action {
+    Action::Comment {
+        status: Some(sample::status(status)),
+    }
+}
+
 #[test]
 fn a_name_that_is_something_else_is_told_what_it_is() {
     let graph = graph();
@@ -73,11 +79,11 @@ fn a_name_that_is_something_else_is_told_what_it_is() {
         ),
         (
             transition("processing"),
-            "there is no transition processing; processing is a state",
+            "there is no transition processing; processing is a state: give it as `to.state`",
         ),
         (
             transition("packing"),
-            "there is no transition packing; packing is a status, of processing",
+            "there is no transition packing; packing is a status, of processing: give it as `to_status`",
         ),
         (
             transition("clsoe"),
@@ -88,28 +94,43 @@ fn a_name_that_is_something_else_is_told_what_it_is() {
             "there is no operation close; close is a transition: use TransitionOrder",
         ),
         (
+            operation("start"),
+            "there is no operation start; start is a transition that is taken when one of invoice, ship is recorded",
+        ),
+        (
+            operation("forget"),
+            "there is no operation forget; forget is a transition that is taken by time",
+        ),
+        (
             operation("shipp"),
             "there is no operation shipp; the operations are ship, invoice, refund, cancel, pay, edit",
         ),
         (
             to_state("packing"),
-            "there is no state packing; packing is a status, of processing",
+            "there is no state packing; packing is a status, of processing: give it as `to_status`",
         ),
         (
             to_state("procesing"),
             "there is no state procesing; did you mean processing?",
         ),
-        (to_status("new"), "there is no status new; new is a state"),
+        (
+            to_status("new"),
+            "there is no status new; new is a state: give it as `to.state`",
+        ),
         (
             to_status("pendnig"),
             "there is no status pendnig; did you mean pending?",
         ),
         (
-            Action::Comment {
-                status: Some(sample::status("packing")),
-            },
-            "status packing is not assigned to state new; it belongs to processing",
+            comment("packing"),
+            "status packing is not assigned to state new; it belongs to processing, \
+             and a comment sets statuses of the present state: use TransitionOrder",
         ),
+        (
+            comment("holded"),
+            "status holded is not assigned to state new; use HoldOrder to put an order on hold",
+        ),
+        (comment("new"), "there is no status new; new is a state"),
         (
             transition("unheard_of_word"),
             "there is no transition unheard_of_word",
@@ -127,11 +148,11 @@ fn a_target_that_no_call_reaches_is_told_what_leads_there() {
         (to_status("holded"), "use HoldOrder to put an order on hold"),
         (
             to_status("processing"),
-            "start leads there when one of these is recorded: invoice, ship",
+            "start leads there when one of invoice, ship is recorded",
         ),
         (
             to_state("processing"),
-            "start leads there when one of these is recorded: invoice, ship",
+            "start leads there when one of invoice, ship is recorded",
         ),
         (
             to_state("complete"),

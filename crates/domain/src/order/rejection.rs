@@ -172,7 +172,9 @@ pub enum Rejection {
         allowed: Vec<StateCode>,
     },
     /// The state does not allow the operation.
-    #[error("operation {operation} is not allowed in state {state}")]
+    #[error(
+        "operation {operation} is not allowed in state {state}; allowed here: {}", list(.allowed)
+    )]
     OperationNotAllowed {
         /// The operation.
         operation: OperationCode,
@@ -340,7 +342,7 @@ pub enum NotHere {
     #[error("is taken {setter} and not by calls")]
     SetOff {
         /// What takes it, such as `by time`.
-        setter: &'static str,
+        setter: String,
     },
 }
 

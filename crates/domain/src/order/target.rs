@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use super::{
     Guarded, NotHere, Rejection, Standing, Target,
     draft::Draft,
-    rights,
+    hint, rights,
     transition::{
         Closed, Taker, Way, allowed, assigned, enterable, judge, leaves, movable, not_allowed,
         not_here,
@@ -308,11 +308,11 @@ fn leading<'g>(graph: &'g Graph, place: &Standing) -> Vec<&'g Transition> {
 }
 
 /// What takes a transition instead of a call; none where a call does.
-fn set_off_by(trigger: &Trigger) -> Option<&'static str> {
+fn set_off_by(trigger: &Trigger) -> Option<String> {
     match trigger {
         Trigger::Manual => None,
-        Trigger::Automatic => Some("automatically"),
-        Trigger::OnOperations(_) => Some("when one of its operations is recorded"),
-        Trigger::After(_) | Trigger::At(_) => Some("by time"),
+        Trigger::Automatic => Some("automatically".to_owned()),
+        Trigger::OnOperations(operations) => Some(hint::when_recorded(operations)),
+        Trigger::After(_) | Trigger::At(_) => Some("by time".to_owned()),
     }
 }
