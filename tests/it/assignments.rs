@@ -69,6 +69,55 @@ async fn unknown_parts_are_named(backend: Backend) {
         Code::NotFound,
         "STATUS_NOT_FOUND",
     );
+    for (state, status, reason, message) in [
+        (
+            "procesing",
+            "pending",
+            "STATE_NOT_FOUND",
+            "there is no state procesing; did you mean processing?",
+        ),
+        (
+            "pending",
+            "pending",
+            "STATE_NOT_FOUND",
+            "there is no state pending; pending is a status",
+        ),
+        (
+            "new",
+            "pendnig",
+            "STATUS_NOT_FOUND",
+            "there is no status pendnig; did you mean pending?",
+        ),
+        (
+            "new",
+            "new",
+            "STATUS_NOT_FOUND",
+            "there is no status new; new is a state",
+        ),
+    ] {
+        let answer = shop.assign(state, status, None).await;
+        assert_eq!(refused(answer, Code::NotFound, reason).message, message);
+    }
+    let misspelled = Shop::new((*world).clone(), &format!("{}x", shop.workflow()));
+    for refusal in [
+        refused(
+            misspelled.assign("new", "pending", None).await.map(|_| ()),
+            Code::NotFound,
+            "WORKFLOW_NOT_FOUND",
+        ),
+        refused(
+            misspelled.find("1").await.map(|_| ()),
+            Code::NotFound,
+            "WORKFLOW_NOT_FOUND",
+        ),
+        refused(
+            misspelled.record("1", "ship", &[]).await.map(|_| ()),
+            Code::NotFound,
+            "WORKFLOW_NOT_FOUND",
+        ),
+    ] {
+        assert!(refusal.message.contains("; did you mean "), "{refusal:?}");
+    }
     let elsewhere = Shop::new((*world).clone(), "no_such_workflow");
     refused(
         elsewhere.assign("new", "pending", None).await,

@@ -73,6 +73,20 @@ async fn lists_name_what_is_there(backend: Backend) {
             "no workflow asked for has a status fres; did you mean fresh?",
         ),
         (
+            states(&["fresh"]),
+            "STATE_NOT_FOUND",
+            "state",
+            "fresh",
+            "no workflow asked for has a state fresh; fresh is a status",
+        ),
+        (
+            statuses(&["work"]),
+            "STATUS_NOT_FOUND",
+            "status",
+            "work",
+            "no workflow asked for has a status work; work is a state",
+        ),
+        (
             returning(&["fresh", "processing"]),
             "STATUS_NOT_FOUND",
             "status",

@@ -310,6 +310,10 @@ async fn wrong_tests_are_refused(backend: Backend) {
     let nothing = tried.ask(tried.request("transition.finish.nothing")).await;
     let refusal = refused(nothing, Code::NotFound, "ACTION_NOT_FOUND");
     assert_eq!(refusal.particular("action"), "transition.finish.nothing");
+    let misspelled = tried.ask(tried.request("transition.finish.tel")).await;
+    let refusal = refused(misspelled, Code::NotFound, "ACTION_NOT_FOUND");
+    let meant = "; did you mean transition.finish.tell?";
+    assert!(refusal.message.ends_with(meant), "{refusal:?}");
     let nobody = v1::TestActionRequest {
         order_id: "2".into(),
         ..tried.request("transition.finish.tell")

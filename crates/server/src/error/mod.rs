@@ -49,6 +49,14 @@ pub enum Error {
     /// The resume token cannot be followed.
     #[error("the resume token cannot be followed")]
     ResumeToken(#[from] TokenError),
+    /// What was named is not there, but something that may have been meant.
+    #[error("{error}; {hint}")]
+    Hinting {
+        /// The error.
+        error: Box<Error>,
+        /// What may have been meant.
+        hint: String,
+    },
     /// A filter names what is not there.
     #[error(transparent)]
     UnknownName(#[from] UnknownName),
@@ -219,6 +227,7 @@ impl Error {
             }
             // The store logs commits that fail; refusals are answers and no failures.
             Self::Invalid(_)
+            | Self::Hinting { .. }
             | Self::PageToken(_)
             | Self::ResumeToken(_)
             | Self::UnknownName(_)
@@ -306,6 +315,7 @@ impl From<Error> for Problem {
                 Self::of_field(Reason::PageTokenInvalid, "page_token", invalid.to_string())
             }
             Error::ResumeToken(error) => of_resume_token(error),
+            Error::Hinting { error, hint } => Self::from(*error).hinting(&hint),
             Error::UnknownName(name) => unknown::problem(&name),
             Error::StreamLimit(limit) => {
                 Self::new(Reason::StreamLimit, limit.to_string()).with("max", &limit.max)

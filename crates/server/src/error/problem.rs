@@ -69,6 +69,14 @@ impl Problem {
         self.with(key, &values.join(","))
     }
 
+    /// Says what may have been meant.
+    #[must_use]
+    pub(super) fn hinting(mut self, hint: &str) -> Self {
+        self.message.push_str("; ");
+        self.message.push_str(hint);
+        self
+    }
+
     /// Names the part that a precondition failed for, such as `status pending`.
     #[must_use]
     pub(crate) fn about(mut self, subject: impl Into<String>) -> Self {

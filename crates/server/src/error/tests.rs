@@ -457,8 +457,13 @@ fn errors() -> Vec<Error> {
         Error::UnknownName(UnknownName {
             kind: NameKind::Status,
             code: "c".repeat(32),
+            is: Some(NameKind::State),
             nearest: Some("c".repeat(32)),
         }),
+        Error::Hinting {
+            error: Box::new(Error::Definition(Refusal::StateNotFound { state: state() })),
+            hint: format!("did you mean {}?", "c".repeat(32)),
+        },
         Error::ComputationLimit,
         Error::ReadLimit,
         Error::TrialLimit(TrialLimit { max: usize::MAX }),

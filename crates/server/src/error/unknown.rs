@@ -15,12 +15,14 @@ pub enum NameKind {
 
 /// A name in a filter that none of the workflows asked for has.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{}{}", absent(*kind, code), meant(nearest.as_deref()))]
+#[error("{}{}{}", absent(*kind, code), another(*is, code), meant(nearest.as_deref()))]
 pub struct UnknownName {
     /// What it should be the name of.
     pub kind: NameKind,
     /// The name.
     pub code: String,
+    /// What it is the name of, if of anything that filters name.
+    pub is: Option<NameKind>,
     /// The name that is there and most like it, if any is.
     pub nearest: Option<String>,
 }
@@ -30,6 +32,15 @@ fn absent(kind: NameKind, code: &str) -> String {
         NameKind::Workflow => format!("there is no workflow {code}"),
         NameKind::State => format!("no workflow asked for has a state {code}"),
         NameKind::Status => format!("no workflow asked for has a status {code}"),
+    }
+}
+
+fn another(is: Option<NameKind>, code: &str) -> String {
+    match is {
+        None => String::new(),
+        Some(NameKind::Workflow) => format!("; {code} is a workflow"),
+        Some(NameKind::State) => format!("; {code} is a state"),
+        Some(NameKind::Status) => format!("; {code} is a status"),
     }
 }
 

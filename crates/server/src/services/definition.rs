@@ -13,6 +13,7 @@ use waymark_persistence::{
 };
 use waymark_proto::convert::call::{EditCall, ValidateOnly};
 
+use super::names;
 use crate::{App, Error, telemetry};
 
 /// Finds a workflow as it is now.
@@ -22,12 +23,10 @@ pub(super) async fn find(app: &App, code: &WorkflowCode) -> Result<Arc<Published
 
 /// Finds a workflow as it is now, for what reads many bodies with the connections for that.
 pub(super) async fn find_in(store: &Store, code: &WorkflowCode) -> Result<Arc<Published>, Error> {
-    let found = store.workflow(code).await?;
-    found.ok_or_else(|| {
-        Error::from(Refusal::WorkflowNotFound {
-            workflow: code.clone(),
-        })
-    })
+    match store.workflow(code).await? {
+        Some(published) => Ok(published),
+        None => Err(names::no_workflow(store, code).await),
+    }
 }
 
 /// Changes a workflow and answers; the flag says whether an earlier call is answered.
@@ -58,7 +57,7 @@ pub(super) async fn change_counting<A, R>(
     (workflow, counting): (WorkflowCode, Counting),
     call: EditCall,
     field: &'static str,
-    edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), Error>
+    mut edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), Error>
     + Send
     + 'static,
     answer: impl Fn(&Outcome<A>) -> R + Send + Sync + 'static,
@@ -82,6 +81,12 @@ where
         counting,
     };
     let store = app.store().clone();
+    let edit = move |record: Option<&Record>, now: Timestamp| {
+        edit(record, now).map_err(|error| match record {
+            Some(record) => names::hinted(&record.workflow, error),
+            None => error,
+        })
+    };
     let answer = move |outcome: Outcome<A>| answer(&outcome);
     let work = async move {
         let changed = store.change_workflow(&change, edit, answer, R::encode_to_vec);
@@ -94,9 +99,11 @@ where
             }
         }
     };
-    app.detached(work)
-        .await?
-        .map_err(|error: Error| error.in_field(field))
+    let changed: Result<_, Error> = app.detached(work).await?;
+    match changed {
+        Ok(answered) => Ok(answered),
+        Err(error) => Err(names::told(app.store(), error.in_field(field)).await),
+    }
 }
 
 /// The workflow that an edit needs.

@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt, stream};
 use tonic::{Request, Response, Status};
-use waymark_domain::{history::Logged, partition::Partition, workflow};
+use waymark_domain::{history::Logged, partition::Partition};
 use waymark_persistence::{Direction, HistoryQuery, Refusal, Visibility};
 use waymark_proto::{
     convert::history::{HistoryFilter, ListHistory, StreamHistory, WatchFrom, WatchHistory},
@@ -65,7 +65,7 @@ impl Service {
         let store = app.bulk();
         let Some(found) = store.order_history(&workflow, &order_id, &query).await? else {
             return Err(match store.workflow(&workflow).await? {
-                None => workflow::Refusal::WorkflowNotFound { workflow }.into(),
+                None => names::no_workflow(store, &workflow).await,
                 Some(_) => Refusal::OrderNotFound { workflow, order_id }.into(),
             });
         };

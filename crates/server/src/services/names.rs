@@ -3,8 +3,11 @@
 
 use std::{collections::BTreeSet, sync::Arc};
 
-use waymark_domain::value::{StateCode, StatusCode, WorkflowCode, nearest};
-use waymark_persistence::{Published, Store};
+use waymark_domain::{
+    value::{StateCode, StatusCode, WorkflowCode, nearest},
+    workflow::{Refusal, Workflow},
+};
+use waymark_persistence::{Published, Refusal as Refused, Store};
 
 use crate::{
     Error,
@@ -32,13 +35,85 @@ pub(super) async fn workflows(
     Ok(found)
 }
 
-async fn no_workflow(store: &Store, code: &WorkflowCode) -> Error {
+/// The refusal of a workflow that is not there, with the one that may have been meant.
+pub(super) async fn no_workflow(store: &Store, code: &WorkflowCode) -> Error {
     // Without them, there is nothing to suggest.
     let all = store.workflows().await.unwrap_or_default();
     let codes = all
         .iter()
         .map(|published| published.record.workflow.code.as_str());
-    unknown(NameKind::Workflow, code.as_str(), codes)
+    unknown(NameKind::Workflow, code.as_str(), None, codes)
+}
+
+/// The error with the workflow that may have been meant, where it is about one that is not there.
+pub(super) async fn told(store: &Store, error: Error) -> Error {
+    let workflow = match &error {
+        Error::Refused(Refused::WorkflowNotFound { workflow })
+        | Error::Definition(Refusal::WorkflowNotFound { workflow }) => workflow.clone(),
+        _ => return error,
+    };
+    no_workflow(store, &workflow).await
+}
+
+/// The error with what may have been meant, where it is about a part that the workflow does not have.
+pub(super) fn hinted(workflow: &Workflow, error: Error) -> Error {
+    let Error::Definition(refusal) = &error else {
+        return error;
+    };
+    match meant(workflow, refusal) {
+        Some(hint) => Error::Hinting {
+            error: Box::new(error),
+            hint,
+        },
+        None => error,
+    }
+}
+
+fn meant(workflow: &Workflow, refusal: &Refusal) -> Option<String> {
+    let states = || workflow.states.iter().map(|state| state.code.as_str());
+    let statuses = || workflow.statuses.iter().map(|status| status.code.as_str());
+    let near = match refusal {
+        Refusal::StateNotFound { state } => {
+            let code = state.as_str();
+            if statuses().any(|status| status == code) {
+                return Some(format!("{code} is a status"));
+            }
+            nearest(code, states())?.to_owned()
+        }
+        Refusal::StatusNotFound { status } => {
+            let code = status.as_str();
+            if states().any(|state| state == code) {
+                return Some(format!("{code} is a state"));
+            }
+            nearest(code, statuses())?.to_owned()
+        }
+        Refusal::TransitionNotFound { transition } => {
+            let transitions = workflow.transitions.iter();
+            let codes = transitions.map(|transition| transition.code.as_str());
+            nearest(transition.as_str(), codes)?.to_owned()
+        }
+        Refusal::OperationNotFound { operation } => {
+            let operations = workflow.operations.iter();
+            let codes = operations.map(|operation| operation.code.as_str());
+            nearest(operation.as_str(), codes)?.to_owned()
+        }
+        Refusal::ActionNotFound { action } => near_action(workflow, &action.to_string())?,
+        // Others say themselves what is wrong.
+        _ => return None,
+    };
+    Some(format!("did you mean {near}?"))
+}
+
+/// The path of an action that is most like one.
+fn near_action(workflow: &Workflow, path: &str) -> Option<String> {
+    let paths = workflow
+        .actions()
+        .map(|(occasion, action)| format!("{occasion}.{}", action.code));
+    // Dots are compared as words are.
+    let paths: Vec<(String, String)> = paths.map(|path| (path.replace('.', "_"), path)).collect();
+    let near = nearest(path, paths.iter().map(|(plain, _)| plain.as_str()))?;
+    let found = paths.iter().find(|(plain, _)| plain == near);
+    found.map(|(_, path)| path.clone())
 }
 
 /// Refuses states that none of the workflows has.
@@ -49,12 +124,13 @@ pub(super) fn states<'a>(
     searched: &[Arc<Published>],
     named: impl IntoIterator<Item = &'a StateCode>,
 ) -> Result<(), Error> {
-    let states = searched
-        .iter()
-        .flat_map(|published| &published.record.workflow.states);
-    let codes = states.map(|state| state.code.as_str()).collect();
     let named = named.into_iter().map(StateCode::as_str);
-    all_known(NameKind::State, &codes, named)
+    all_known(
+        NameKind::State,
+        &state_codes(searched),
+        (NameKind::Status, &status_codes(searched)),
+        named,
+    )
 }
 
 /// Refuses statuses that none of the workflows has, retired or not.
@@ -65,32 +141,59 @@ pub(super) fn statuses<'a>(
     searched: &[Arc<Published>],
     named: impl IntoIterator<Item = &'a StatusCode>,
 ) -> Result<(), Error> {
+    let named = named.into_iter().map(StatusCode::as_str);
+    all_known(
+        NameKind::Status,
+        &status_codes(searched),
+        (NameKind::State, &state_codes(searched)),
+        named,
+    )
+}
+
+fn state_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
+    let states = searched
+        .iter()
+        .flat_map(|published| &published.record.workflow.states);
+    states.map(|state| state.code.as_str()).collect()
+}
+
+fn status_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
     let statuses = searched
         .iter()
         .flat_map(|published| &published.record.workflow.statuses);
-    let codes = statuses.map(|status| status.code.as_str()).collect();
-    let named = named.into_iter().map(StatusCode::as_str);
-    all_known(NameKind::Status, &codes, named)
+    statuses.map(|status| status.code.as_str()).collect()
 }
 
 fn all_known<'a>(
     kind: NameKind,
     codes: &BTreeSet<&str>,
+    (other, others): (NameKind, &BTreeSet<&str>),
     mut named: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
-    match named.find(|code| !codes.contains(code)) {
-        None => Ok(()),
-        Some(code) => Err(unknown(kind, code, codes.iter().copied())),
-    }
+    let Some(code) = named.find(|code| !codes.contains(code)) else {
+        return Ok(());
+    };
+    let is = others.contains(code).then_some(other);
+    Err(unknown(kind, code, is, codes.iter().copied()))
 }
 
-fn unknown<'a>(kind: NameKind, code: &str, codes: impl Iterator<Item = &'a str>) -> Error {
-    let nearest = nearest(code, codes).map(str::to_owned);
-    let code = code.to_owned();
+fn unknown<'a>(
+    kind: NameKind,
+    code: &str,
+    is: Option<NameKind>,
+    codes: impl Iterator<Item = &'a str>,
+) -> Error {
+    // What it is says more than what it is like.
+    let nearest = if is.is_some() {
+        None
+    } else {
+        nearest(code, codes)
+    };
     UnknownName {
         kind,
-        code,
-        nearest,
+        code: code.to_owned(),
+        is,
+        nearest: nearest.map(str::to_owned),
     }
     .into()
 }

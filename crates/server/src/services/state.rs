@@ -49,8 +49,8 @@ impl StateService for Service {
         let state = workflow
             .state(&call.code)
             .map(|state| fit::state(state_to_wire(workflow, state)));
-        let state =
-            state.ok_or_else(|| Error::from(Refusal::StateNotFound { state: call.code }))?;
+        let refusal = || Refusal::StateNotFound { state: call.code };
+        let state = state.ok_or_else(|| names::hinted(workflow, refusal().into()))?;
         Ok(Response::new(v1::GetStateResponse { state: Some(state) }))
     }
 

@@ -79,8 +79,9 @@ impl StatusService for Service {
             GetStatus::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
         let published = definition::find(&self.app, &call.workflow).await?;
         let status = wire(&published.record, &call.code);
-        let status =
-            status.ok_or_else(|| Error::from(Refusal::StatusNotFound { status: call.code }))?;
+        let refusal = || Refusal::StatusNotFound { status: call.code };
+        let workflow = &published.record.workflow;
+        let status = status.ok_or_else(|| names::hinted(workflow, refusal().into()))?;
         Ok(Response::new(v1::GetStatusResponse {
             status: Some(status),
         }))

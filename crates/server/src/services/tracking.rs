@@ -17,6 +17,7 @@ use waymark_proto::{
     v1::{self, tracking_service_server::TrackingService},
 };
 
+use super::names;
 use crate::{
     App, Error, telemetry,
     tracking::{self, Seal},
@@ -58,7 +59,10 @@ impl Service {
         let mode = call.mode;
         let store = self.app.store().clone();
         let created = async move { store.create_tracking_token(&new, &call).await };
-        let created = self.app.detached(created).await??;
+        let created = match self.app.detached(created).await? {
+            Ok(created) => created,
+            Err(error) => return Err(names::told(self.app.store(), error.into()).await),
+        };
         let text = match (mode, created.replayed) {
             (ChangeMode::Apply, _) | (ChangeMode::Rehearse, true) => {
                 Seal::of(self.app.store()).token(created.answer.id)
@@ -95,7 +99,10 @@ impl Service {
         let call = read_call(call);
         let store = self.app.store().clone();
         let revoked = async move { store.revoke_tracking_tokens(&which, &call).await };
-        let revoked = self.app.detached(revoked).await??;
+        let revoked = match self.app.detached(revoked).await? {
+            Ok(revoked) => revoked,
+            Err(error) => return Err(names::told(self.app.store(), error.into()).await),
+        };
         Ok(v1::RevokeTrackingTokenResponse {
             revoked: revoked.answer,
             replayed: revoked.replayed,

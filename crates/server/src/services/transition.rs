@@ -86,7 +86,8 @@ impl TransitionService for Service {
         let refusal = Refusal::TransitionNotFound {
             transition: call.code,
         };
-        let transition = transition.ok_or_else(|| Error::from(refusal))?;
+        let workflow = &published.record.workflow;
+        let transition = transition.ok_or_else(|| names::hinted(workflow, refusal.into()))?;
         Ok(Response::new(v1::GetTransitionResponse {
             transition: Some(transition),
         }))

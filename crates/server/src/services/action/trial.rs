@@ -21,7 +21,7 @@ use super::waiting;
 use crate::{
     App, Error,
     dispatch::{self, Tested},
-    services::order::view::find,
+    services::{names, order::view::find},
 };
 
 /// Says what an action would do, and has it send what it sends.
@@ -58,8 +58,11 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
         move || order::try_action(&published.graph, order, last, &action, (&caller, now))
     };
     let trial = app.compute(tried).await?;
-    let trial = trial.ok_or_else(|| Refusal::ActionNotFound {
-        action: action.clone(),
+    let trial = trial.ok_or_else(|| {
+        let error = Refusal::ActionNotFound {
+            action: action.clone(),
+        };
+        names::hinted(published.graph.workflow(), error.into())
     })?;
     let applies = trial.applies();
     let Trial {
@@ -77,10 +80,8 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
     let mut problems: Vec<String> = problem.into_iter().collect();
     let deliveries = match validate_only {
         ValidateOnly::Yes => {
-            if is_run {
-                let about = (published.graph.workflow(), &order);
-                problems.extend(waiting::hindrances(app, about, &action, &destinations).await?);
-            }
+            let about = (published.graph.workflow(), &order);
+            problems.extend(waiting::hindrances(app, about, &action, &destinations).await?);
             unsent(&destinations)
         }
         ValidateOnly::No => {

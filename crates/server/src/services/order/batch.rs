@@ -18,6 +18,7 @@ use super::{
 use crate::{
     App, Error,
     limits::{ANSWER_BYTES_SOFT_MAX, RESULT_BYTES_MIN},
+    services::names,
 };
 
 /// How a step that can be carried out is shown: its place in the call, and the store view
@@ -60,9 +61,12 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
     };
     let outcomes = match commit(app, unit, validate_only).await? {
         UnitOutcome::Done(outcomes) => outcomes,
-        UnitOutcome::Refused { index, refusal } => return Err(Error::from(refusal).of_step(index)),
+        UnitOutcome::Refused { index, refusal } => {
+            let error = names::told(app.store(), refusal.into()).await;
+            return Err(error.of_step(index));
+        }
     };
-    let mut orders = Vec::new();
+    let (mut orders, mut is_told) = (Vec::new(), false);
     for (shown, outcome) in shown.into_iter().zip(outcomes) {
         match outcome {
             Ok(committed) => {
@@ -71,7 +75,14 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
                     orders.push((shown, committed));
                 }
             }
-            Err(error) => answer.refuse(shown.index, error.into()),
+            Err(error) => {
+                let mut error = Error::from(error);
+                // One suggestion is enough, and each costs a look at all workflows.
+                if !std::mem::replace(&mut is_told, true) {
+                    error = names::told(app.store(), error).await;
+                }
+                answer.refuse(shown.index, error);
+            }
         }
     }
     for (Shown { index, asked }, committed) in orders {

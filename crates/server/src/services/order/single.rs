@@ -11,7 +11,7 @@ use waymark_proto::{
 };
 
 use super::view::{self, Done};
-use crate::{App, Error, telemetry};
+use crate::{App, Error, services::names, telemetry};
 
 /// Carries out a step that was read, or only rehearses it.
 pub(super) async fn carry_out(
@@ -31,7 +31,10 @@ pub(super) async fn carry_out(
         ValidateOnly::No => app.submit(unit).await?,
         ValidateOnly::Yes => rehearse(app, unit).await?,
     };
-    Ok(view::done(&only(outcome)?, asked.as_ref()))
+    match only(outcome) {
+        Ok(committed) => Ok(view::done(&committed, asked.as_ref())),
+        Err(error) => Err(names::told(app.store(), error).await),
+    }
 }
 
 /// Says what steps would come to. They are read and decided on threads that give way to those that

@@ -11,7 +11,7 @@ use waymark_domain::{
 use waymark_persistence::{Committed, Found, Published, Refusal};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
-use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
+use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page, services::names};
 
 /// What an element of a list takes besides itself, and what the other fields of an answer do.
 const FRAME_BYTES: usize = 6;
@@ -127,9 +127,9 @@ pub(in crate::services) async fn find(
     id: &OrderId,
 ) -> Result<(Arc<Published>, Order), Error> {
     let Found { order, published } = app.reader().find(workflow, id).await?;
-    let published = published.ok_or_else(|| Refusal::WorkflowNotFound {
-        workflow: workflow.clone(),
-    })?;
+    let Some(published) = published else {
+        return Err(names::no_workflow(app.store(), workflow).await);
+    };
     let order = order.ok_or_else(|| Refusal::OrderNotFound {
         workflow: workflow.clone(),
         order_id: id.clone(),
