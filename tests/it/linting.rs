@@ -243,6 +243,30 @@ async fn what_the_server_lacks_is_told_as_it_is_now(backend: Backend) {
     }
     assert_eq!(all.len(), 6, "{all:?}");
 
+    // The command asks the server, for what is merged into a workflow too.
+    let of_server = format!("workflow:{}", shop.workflow());
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("shop.yaml");
+    fs::write(&file, &document).unwrap();
+    let file = file.to_str().unwrap();
+    let url = format!("http://{}", server.address());
+    for source in [
+        vec![of_server.as_str()],
+        vec![file, "--onto", of_server.as_str()],
+    ] {
+        let call = [&["workflow", "lint", "--server", url.as_str()][..], &source[..]].concat();
+        let output = waymark_tests::binary::run(&call);
+        assert!(output.status.success(), "{output:?}");
+        let told = String::from_utf8(output.stdout).unwrap();
+        for part in [
+            "(unknown_endpoint)",
+            "(unknown_template)",
+            "of template nowhere",
+        ] {
+            assert!(told.contains(part), "{told}");
+        }
+    }
+
     // The workflow stays as it is, and the endpoint is there.
     let url = "http://127.0.0.1:9/erp";
     let created = ledger::create_endpoint(&clients, &endpoint, url).await;

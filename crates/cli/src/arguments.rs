@@ -210,6 +210,8 @@ pub(crate) enum Workflow {
     /// Prints a workflow of the server as a document, without loss.
     Export(Export),
     /// Says what is wrong with a workflow. Exits with 1 on errors.
+    ///
+    /// Where a server is asked, by `workflow:CODE`, it also says which endpoints and templates it does not have.
     Lint(Lint),
     /// Draws a workflow.
     Diagram(Diagram),
@@ -309,12 +311,12 @@ pub(crate) struct Export {
 
 #[derive(Debug, Args)]
 pub(crate) struct Lint {
-    /// What to check: a file, `-`, `preset:NAME` or `workflow:CODE`.
+    /// What to check: a file, `-`, `preset:NAME` or `workflow:CODE`, which its server judges.
     pub(crate) source: Source,
     /// How a document is written; else as the ending of the file's name says, else YAML.
     #[arg(long)]
     pub(crate) format: Option<DocumentFormat>,
-    /// Checks the document as it would be after being merged into this workflow.
+    /// Checks the document as it would be after being merged into this workflow; into one of a server, that server judges.
     #[arg(long, value_name = "SOURCE")]
     pub(crate) onto: Option<Source>,
     /// Checks a Magento config.xml as if the states were made that it names and the workflow does not have.

@@ -11,10 +11,10 @@ use waymark_proto::v1::{
 use super::{
     changes,
     findings::Text,
-    source::{document_format, read, shown},
+    source::{document_format, read, shown, wire_format},
 };
 use crate::{
-    arguments::{Apply, ApplyMode, DocumentFormat},
+    arguments::{Apply, ApplyMode},
     connection,
     failure::Failure,
     output,
@@ -37,11 +37,6 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
     let path = Some(file.as_path()).filter(|path| *path != Path::new("-"));
     let format = document_format(format, path);
     let document = read(path, format)?;
-    let format = match format {
-        DocumentFormat::Yaml => WorkflowFormat::Yaml,
-        DocumentFormat::Json => WorkflowFormat::Json,
-        DocumentFormat::MagentoXml => WorkflowFormat::MagentoConfigXml,
-    };
     let mode = match mode {
         None => v1::ApplyMode::Unspecified,
         Some(ApplyMode::Replace) => v1::ApplyMode::Replace,
@@ -50,7 +45,7 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
     let request = ApplyWorkflowRequest {
         workflow,
         document,
-        format: format.into(),
+        format: wire_format(format).into(),
         mode: mode.into(),
         create_states,
         actor: caller.actor(),

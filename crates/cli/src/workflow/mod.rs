@@ -7,17 +7,24 @@ mod findings;
 mod settle;
 mod source;
 
-use std::process::ExitCode;
+use std::{fmt::Write, process::ExitCode};
 
 use waymark_domain::workflow::{Difference, DifferenceKind, Severity, diff, document::Remark};
-use waymark_proto::convert::workflow::remark_to_wire;
+use waymark_proto::{
+    convert::workflow::remark_to_wire,
+    v1::{
+        ApplyMode, LintFinding, LintSeverity, LintWorkflowRequest,
+        workflow_service_client::WorkflowServiceClient,
+    },
+};
 
 use findings::Text;
-use source::Reading;
 pub(crate) use source::Source;
+use source::{Document, Reading, wire_format};
 
 use crate::{
-    arguments::{Diff, Export, ExportFormat, Lint, Workflow},
+    arguments::{Diff, Export, ExportFormat, Lint, Server, Workflow},
+    connection,
     failure::{Failure, REFUSED},
     output,
 };
@@ -58,13 +65,26 @@ async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
         strict,
         server,
     } = arguments;
-    let base = match onto {
-        Some(onto) => Some(onto.load(Reading::default(), None, &server).await?),
-        None => None,
-    };
     let reading = Reading {
         format,
         create_states,
+    };
+    if let Source::Stored { code, version: 0 } = onto.as_ref().unwrap_or(&source) {
+        let mode = match onto {
+            Some(_) => ApplyMode::Merge,
+            None => ApplyMode::Replace,
+        };
+        let request = LintWorkflowRequest {
+            workflow: code.clone(),
+            mode: mode.into(),
+            create_states,
+            ..LintWorkflowRequest::default()
+        };
+        return lint_by_server(&source, reading, request, (strict, &server)).await;
+    }
+    let base = match onto {
+        Some(onto) => Some(onto.load(Reading::default(), None, &server).await?),
+        None => None,
     };
     let checked = source.check(reading, base.as_ref(), &server).await?;
     let findings: Vec<_> = checked.remarks.iter().map(remark_to_wire).collect();
@@ -75,6 +95,46 @@ async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
         Severity::Info => false,
     };
     Ok(if checked.remarks.iter().any(is_bad) {
+        ExitCode::from(REFUSED)
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Has a document judged by the server whose workflow it is, or is merged into: that one also knows which templates
+/// and endpoints there are.
+async fn lint_by_server(
+    source: &Source,
+    reading: Reading,
+    request: LintWorkflowRequest,
+    (strict, server): (bool, &Server),
+) -> Result<ExitCode, Failure> {
+    source.admits(reading)?;
+    let Document { name, text, format } = source.read(reading.format, server).await?;
+    let request = LintWorkflowRequest {
+        document: text.clone(),
+        format: wire_format(format).into(),
+        ..request
+    };
+    let mut client = WorkflowServiceClient::new(connection::connect(server).await?);
+    let answer = client.lint_workflow(request).await?.into_inner();
+    let mut shown = Text::new(&name, &text).all(&answer.findings);
+    let count = i32::try_from(answer.findings.len()).unwrap_or(i32::MAX);
+    if answer.total > count {
+        // Writing to a string cannot fail.
+        let _ = writeln!(
+            shown,
+            "{} more findings do not fit into an answer",
+            answer.total - count
+        );
+    }
+    output::print(&shown)?;
+    let is_bad = |finding: &LintFinding| match finding.severity() {
+        LintSeverity::Error => true,
+        LintSeverity::Warning => strict,
+        LintSeverity::Info | LintSeverity::Unspecified => false,
+    };
+    Ok(if answer.findings.iter().any(is_bad) {
         ExitCode::from(REFUSED)
     } else {
         ExitCode::SUCCESS

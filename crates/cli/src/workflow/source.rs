@@ -55,6 +55,14 @@ pub(super) struct Reading {
     pub(super) create_states: bool,
 }
 
+/// A document as it is written.
+pub(super) struct Document {
+    /// What people know it by.
+    pub(super) name: String,
+    pub(super) text: String,
+    pub(super) format: DocumentFormat,
+}
+
 /// A document that was checked as a whole.
 pub(super) struct Loaded {
     /// What people know it by.
@@ -119,27 +127,49 @@ impl Source {
         base: Option<&Workflow>,
         server: &Server,
     ) -> Result<Loaded, Failure> {
+        self.admits(reading)?;
+        let document = self.read(reading.format, server).await?;
+        checked(document, reading, base)
+    }
+
+    /// Refuses what only some documents are asked.
+    pub(super) fn admits(&self, reading: Reading) -> Result<(), Failure> {
         if reading.create_states && !self.is_config_xml(reading.format) {
             return Err(Failure::NeedsConfigXml);
         }
+        Ok(())
+    }
+
+    /// Reads the document as it is; of a workflow of a server its export.
+    pub(super) async fn read(
+        &self,
+        format: Option<DocumentFormat>,
+        server: &Server,
+    ) -> Result<Document, Failure> {
         let path = match self {
             Self::Preset(name) => {
-                let text = find_preset(name)?.document.to_owned();
-                let name = format!("preset:{name}");
-                return checked(name, text, Format::Yaml, reading, base);
+                return Ok(Document {
+                    text: find_preset(name)?.document.to_owned(),
+                    name: format!("preset:{name}"),
+                    format: DocumentFormat::Yaml,
+                });
             }
             Self::Stored { code, version } => {
-                let text = export(server, code.clone(), *version, WorkflowFormat::Yaml).await?;
-                let name = format!("workflow:{code}");
-                return checked(name, text, Format::Yaml, reading, base);
+                return Ok(Document {
+                    text: export(server, code.clone(), *version, WorkflowFormat::Yaml).await?,
+                    name: format!("workflow:{code}"),
+                    format: DocumentFormat::Yaml,
+                });
             }
             Self::Input => None,
             Self::File(path) => Some(path.as_path()),
         };
-        let format = document_format(reading.format, path);
-        let text = read(path, format)?;
-        let name = shown(path).display().to_string();
-        checked(name, text, domain_format(format), reading, base)
+        let format = document_format(format, path);
+        Ok(Document {
+            text: read(path, format)?,
+            name: shown(path).display().to_string(),
+            format,
+        })
     }
 
     fn is_config_xml(&self, format: Option<DocumentFormat>) -> bool {
@@ -154,16 +184,15 @@ impl Source {
 
 /// Checks what a document makes, on top of another workflow where there is one.
 fn checked(
-    name: String,
-    text: String,
-    format: Format,
+    document: Document,
     reading: Reading,
     base: Option<&Workflow>,
 ) -> Result<Loaded, Failure> {
+    let Document { name, text, format } = document;
     let fallback = WorkflowCode::new(CODE_DEFAULT).map_err(Failure::WorkflowCode)?;
     let proposal = Proposal {
         text: &text,
-        format,
+        format: domain_format(format),
         mode: if base.is_some() {
             Mode::Merge
         } else {
@@ -252,6 +281,15 @@ pub(super) fn document_format(
         Some("xml") => DocumentFormat::MagentoXml,
         _ => DocumentFormat::Yaml,
     })
+}
+
+/// The format as a server is told it.
+pub(super) fn wire_format(format: DocumentFormat) -> WorkflowFormat {
+    match format {
+        DocumentFormat::Yaml => WorkflowFormat::Yaml,
+        DocumentFormat::Json => WorkflowFormat::Json,
+        DocumentFormat::MagentoXml => WorkflowFormat::MagentoConfigXml,
+    }
 }
 
 fn domain_format(format: DocumentFormat) -> Format {
