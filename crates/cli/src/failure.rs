@@ -9,6 +9,7 @@ use std::{
 use tonic::{Code, Status};
 use tonic_types::StatusExt;
 use waymark_domain::{
+    preset,
     value::Invalid,
     workflow::{Refusal, document::DocumentError},
 };
@@ -35,6 +36,11 @@ pub(crate) enum Failure {
     Settings(#[from] SettingsError),
     #[error("cannot read {}", path.display())]
     Read { path: PathBuf, source: io::Error },
+    #[error(
+        "there is no file {name}; a workflow of the server is workflow:{name}{}",
+        preset_of(name)
+    )]
+    NoSource { name: String },
     #[error("cannot write {}", path.display())]
     Write { path: PathBuf, source: io::Error },
     #[error("{} holds no resume token", path.display())]
@@ -92,6 +98,12 @@ pub(crate) enum Failure {
     Output(#[source] io::Error),
 }
 
+/// A preset of this name.
+fn preset_of(name: &str) -> String {
+    let preset = preset::find(name);
+    preset.map_or_else(String::new, |_| format!(", a preset preset:{name}"))
+}
+
 impl From<Status> for Failure {
     fn from(status: Status) -> Self {
         Self::Status(Box::new(status))
@@ -127,6 +139,7 @@ impl Failure {
             Self::Settings(_)
             | Self::Read { .. }
             | Self::Write { .. }
+            | Self::NoSource { .. }
             | Self::NoToken { .. }
             | Self::UnknownPreset { .. }
             | Self::NeedsServer { .. }

@@ -164,6 +164,9 @@ impl Source {
             Self::Input => None,
             Self::File(path) => Some(path.as_path()),
         };
+        if let Some(name) = path.and_then(meant_as_code) {
+            return Err(Failure::NoSource { name });
+        }
         let format = document_format(format, path);
         Ok(Document {
             text: read(path, format)?,
@@ -238,6 +241,13 @@ fn find_preset(name: &str) -> Result<&'static preset::Preset, Failure> {
     preset::find(name).ok_or_else(|| Failure::UnknownPreset {
         name: name.to_owned(),
     })
+}
+
+/// The name of a file that is not there, where it is one that a workflow may have.
+fn meant_as_code(path: &Path) -> Option<String> {
+    let name = path.to_str()?;
+    let is_code = WorkflowCode::new(name).is_ok() && !path.exists();
+    is_code.then(|| name.to_owned())
 }
 
 /// Reads a document, and not much more than a document may have; none for the standard input.

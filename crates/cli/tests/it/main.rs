@@ -101,6 +101,21 @@ fn a_document_is_checked_from_a_file_and_from_the_input() {
         err(&differing)
     );
     assert_eq!(code(&run(&["workflow", "lint", "/nowhere/at/all.yaml"])), 2);
+    for (name, said) in [
+        (
+            "prestashop_2",
+            "there is no file prestashop_2; a workflow of the server is workflow:prestashop_2\n",
+        ),
+        (
+            "magento",
+            "there is no file magento; a workflow of the server is workflow:magento, a preset preset:magento\n",
+        ),
+    ] {
+        let missing = run(&["workflow", "lint", name]);
+        assert_eq!(code(&missing), 2);
+        let told = String::from_utf8(missing.stderr).unwrap();
+        assert!(told.ends_with(said), "{told}");
+    }
 }
 
 #[test]

@@ -229,6 +229,18 @@ mod tests {
         sqlite::connect(&path).unwrap();
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_place_that_takes_no_files_is_named() {
+        let refused = prepare(Path::new("/proc/waymark.db"), true, &[]).unwrap_err();
+        assert!(refused.is_of_settings(), "{refused:?}");
+        let said = refused.to_string();
+        assert!(
+            said.starts_with("cannot open /proc/waymark.db: no file "),
+            "{said}"
+        );
+    }
+
     #[test]
     fn a_log_beside_what_a_link_leads_to_is_kept() {
         let folder = tempfile::tempdir().unwrap();

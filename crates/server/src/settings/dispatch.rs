@@ -16,6 +16,7 @@ use super::{
 /// Stands for the server that is not named where what is said about one is checked all the same.
 const ANY_HOST: &str = "localhost";
 
+
 /// The senders besides the general one, with the keys that name them.
 const SENDERS: [(&str, Identity); 4] = [
     ("mail_sales", Identity::Sales),
@@ -171,13 +172,13 @@ fn port(text: &str) -> Result<u16, Problem> {
 
 /// Reads the path of a directory that is there.
 fn directory(text: &str) -> Result<PathBuf, Problem> {
-    let entry = fs::metadata(text).map_err(Problem::Directory)?;
-    if entry.is_dir() {
-        Ok(PathBuf::from(text))
-    } else {
-        let error = io::Error::from(io::ErrorKind::NotADirectory);
-        Err(Problem::Directory(error))
-    }
+    let path = PathBuf::from(text);
+    let error = match fs::metadata(&path) {
+        Ok(entry) if entry.is_dir() => return Ok(path),
+        Ok(_) => io::Error::from(io::ErrorKind::NotADirectory),
+        Err(error) => error,
+    };
+    Err(Problem::Directory { path, error })
 }
 
 /// Reads `Name <address>` or an address alone; empty means none.

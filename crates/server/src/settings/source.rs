@@ -3,7 +3,7 @@
 use std::{collections::HashMap, fmt, path::PathBuf};
 
 use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Value, ValueKind};
-use waymark_domain::value::Invalid;
+use waymark_domain::value::{Invalid, nearest};
 
 use super::key::{KEYS, variable};
 
@@ -77,11 +77,20 @@ fn listed(wrong: &[Wrong]) -> String {
     format!("{} settings are wrong:{}", lines.len(), lines.concat())
 }
 
+/// The key that was probably meant.
+fn meant(key: &str) -> String {
+    let near = nearest(key, KEYS.iter().map(|key| key.name));
+    near.map_or_else(String::new, |near| format!("did you mean {near}? "))
+}
+
 /// A setting that is wrong.
 #[derive(Debug, thiserror::Error)]
 pub enum Wrong {
     /// There is no such key.
-    #[error("unknown setting {key}, from {origin}; `waymark serve --help` lists the settings")]
+    #[error(
+        "unknown setting {key}, from {origin}; {}`waymark serve --help` lists the settings",
+        meant(key)
+    )]
     Unknown {
         /// The key.
         key: String,
@@ -148,8 +157,13 @@ pub enum Problem {
     #[error("names a file that cannot be read: {0}")]
     File(std::io::Error),
     /// It names a directory that is not there, or cannot be looked at.
-    #[error("names a directory that cannot be used: {0}")]
-    Directory(std::io::Error),
+    #[error("names a directory that cannot be used: {}: {error}", path.display())]
+    Directory {
+        /// Its path.
+        path: PathBuf,
+        /// Why not.
+        error: std::io::Error,
+    },
     /// One of a list is no origin of pages.
     #[error(
         "must be origins such as https://shop.example, separated by commas, each by name without a path; number {number} is none"

@@ -119,7 +119,7 @@ fn all_that_is_wrong_is_told_at_once_also_of_what_is_off() {
   setting smtp_port, from file {path}, must be a whole number from 1 to 65535
   setting smtp_ca_file, from environment variable WAYMARK_SMTP_CA_FILE, names a file that cannot be read: {gone}
   setting mail_general, from environment variable WAYMARK_MAIL_GENERAL, is refused: `not a mail` is no mail address
-  setting mail_templates, from a flag, names a directory that cannot be used: {gone}
+  setting mail_templates, from a flag, names a directory that cannot be used: /nowhere/templates: {gone}
   setting nats_ca_file, from environment variable WAYMARK_NATS_CA_FILE, names a file that cannot be read: {gone}"
     );
     assert_eq!(error, expected);
@@ -142,6 +142,19 @@ fn what_is_said_of_a_server_that_is_not_named_is_checked() {
     }
     let clear = [("smtp_security", "none"), ("smtp_user", "shop")];
     assert!(Settings::read(&sources(&[], &clear)).is_err());
+    for host in ["localhost:25", "mail.example:smtp", "[::1]:25"] {
+        let error = Settings::read(&sources(&[], &[("smtp_host", host)])).unwrap_err();
+        let said = "must be the name or the address of a host alone: the port is smtp_port";
+        assert!(error.to_string().contains(said), "{error}");
+    }
+    let address = [("smtp_host", "::1"), ("mail_general", "a@example.com")];
+    assert!(Settings::read(&sources(&[], &address)).is_ok());
+    let misspelled = Settings::read(&sources(&[], &[("mail_template", "x")])).unwrap_err();
+    assert_eq!(
+        misspelled.to_string(),
+        "unknown setting mail_template, from a flag; did you mean mail_templates? \
+         `waymark serve --help` lists the settings"
+    );
     // Without a server, nothing is sent; workflows are checked against the templates all the same.
     let directory = tempfile::tempdir().unwrap();
     let templates = directory.path().to_str().unwrap();
