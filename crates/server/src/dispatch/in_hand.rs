@@ -20,6 +20,7 @@ use waymark_persistence::{Finished, NextStep};
 
 use super::{
     carrier::{Carried, later},
+    dead::DeadLetters,
     lanes::{LATE, Load},
     suspects::TRIES_MAX,
 };
@@ -37,6 +38,7 @@ pub(super) struct InHand {
     pub(super) ids: HashSet<DeliveryId>,
     /// How many there are of each lane.
     lanes: HashMap<String, usize>,
+    dead: DeadLetters,
 }
 
 /// An attempt that is being made.
@@ -95,6 +97,12 @@ impl InHand {
             *self.lanes.entry(delivery.lane.clone()).or_default() += 1;
         }
         is_new
+    }
+
+    /// Lets go of a delivery of which it was noted what came of it.
+    pub(super) fn finish(&mut self, finished: &Finished) {
+        self.dead.note(finished);
+        self.end(&finished.delivery);
     }
 
     /// Lets go of a delivery.

@@ -9,6 +9,7 @@ mod carrier;
 mod changes;
 mod clocks;
 mod content;
+mod dead;
 mod failing;
 mod in_hand;
 mod lanes;
@@ -486,7 +487,7 @@ impl Dispatcher {
             }
         };
         for finished in &finished {
-            self.in_hand.end(&finished.delivery);
+            self.in_hand.finish(finished);
             let is_over = !matches!(finished.next, NextStep::Retry { .. });
             if is_over || finished.delivery.to == Destination::Readers(Readers::CustomerRefused) {
                 // The next in its lane may go now, and the copies of whom it did not reach.
