@@ -35,6 +35,9 @@ pub enum Problem {
     /// A message or a choice is needed and none was given.
     #[error("is required")]
     Required,
+    /// Orders are named without their workflow.
+    #[error("must name the workflow of the orders that `filter` names")]
+    WorkflowOfOrders,
     /// The server sets the field, and leaving out what was given would change what the caller means.
     #[error("is output only")]
     OutputOnly,

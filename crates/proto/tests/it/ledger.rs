@@ -165,14 +165,11 @@ fn orders_belong_to_one_workflow() {
             }),
             ..Default::default()
         };
-        let filter = ListDeliveries::read(request, &default_workflow())
-            .unwrap()
-            .filter;
+        let filter = ListDeliveries::read(request).unwrap().filter;
         let workflows = filter.workflows.iter().map(ToString::to_string);
         workflows.collect::<Vec<_>>()
     };
     assert_eq!(read(&[], &[]), Vec::<String>::new());
-    assert_eq!(read(&[], &["1"]), ["order"]);
     assert_eq!(read(&["other"], &["1"]), ["other"]);
     assert_eq!(read(&["a", "b"], &[]), ["a", "b"]);
 }
@@ -187,7 +184,7 @@ fn dead_deliveries_are_retried_unless_states_are_named() {
             }),
             ..Default::default()
         };
-        let call = RetryDeliveries::read(request, &default_workflow()).unwrap();
+        let call = RetryDeliveries::read(request).unwrap();
         call.filter.states
     };
     assert_eq!(states(Vec::new()), [DeliveryState::Dead]);
@@ -195,7 +192,7 @@ fn dead_deliveries_are_retried_unless_states_are_named() {
         states(vec![4, 1]),
         [DeliveryState::Skipped, DeliveryState::Pending]
     );
-    let call = RetryDeliveries::read(v1::RetryDeliveriesRequest::default(), &default_workflow());
+    let call = RetryDeliveries::read(v1::RetryDeliveriesRequest::default());
     let expected = DeliveryFilter {
         states: vec![DeliveryState::Dead],
         ..DeliveryFilter::default()
@@ -215,7 +212,7 @@ fn pending_deliveries_are_skipped_unless_states_are_named() {
             reason: "nobody listens there".to_owned(),
             ..Default::default()
         };
-        SkipDeliveries::read(request, &default_workflow()).unwrap()
+        SkipDeliveries::read(request).unwrap()
     };
     let usual = read(Vec::new());
     assert_eq!(usual.reason.as_str(), "nobody listens there");
@@ -229,27 +226,6 @@ fn pending_deliveries_are_skipped_unless_states_are_named() {
         read(vec![3, 1]).filter.states,
         [DeliveryState::Dead, DeliveryState::Pending]
     );
-}
-
-#[test]
-fn the_default_workflow_is_filled_in_before_skips_are_compared() {
-    let print = |workflows: Vec<String>| {
-        let request = v1::SkipDeliveriesRequest {
-            workflows,
-            filter: Some(v1::DeliveryFilter {
-                order_ids: vec!["1".to_owned()],
-                ..Default::default()
-            }),
-            reason: "x".to_owned(),
-            request_id: "r-1".to_owned(),
-            ..Default::default()
-        };
-        let call = SkipDeliveries::read(request, &default_workflow()).unwrap();
-        call.edit.request.unwrap().fingerprint
-    };
-    let default = default_workflow().to_string();
-    assert_eq!(print(Vec::new()), print(vec![default]));
-    assert_ne!(print(Vec::new()), print(vec!["other".to_owned()]));
 }
 
 #[test]

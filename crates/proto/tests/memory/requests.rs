@@ -110,12 +110,12 @@ requests! {
     CreateTrackingTokenRequest: v1::CreateTrackingTokenRequest => |r| tracking::CreateTrackingToken::read(r, &default());
     RevokeTrackingTokenRequest: v1::RevokeTrackingTokenRequest => |r| tracking::RevokeTrackingToken::read(r, &default());
     GetTrackingRequest: v1::GetTrackingRequest => |r| tracking::GetTracking::read(r);
-    ListDeliveriesRequest: v1::ListDeliveriesRequest => |r| delivery::ListDeliveries::read(r, &default());
+    ListDeliveriesRequest: v1::ListDeliveriesRequest => |r| delivery::ListDeliveries::read(r);
     GetDeliveryRequest: v1::GetDeliveryRequest => |r| delivery::GetDelivery::read(&r);
     RetryDeliveryRequest: v1::RetryDeliveryRequest => |r| delivery::RetryDelivery::read(r);
-    RetryDeliveriesRequest: v1::RetryDeliveriesRequest => |r| delivery::RetryDeliveries::read(r, &default());
+    RetryDeliveriesRequest: v1::RetryDeliveriesRequest => |r| delivery::RetryDeliveries::read(r);
     SkipDeliveryRequest: v1::SkipDeliveryRequest => |r| delivery::SkipDelivery::read(r);
-    SkipDeliveriesRequest: v1::SkipDeliveriesRequest => |r| delivery::SkipDeliveries::read(r, &default());
+    SkipDeliveriesRequest: v1::SkipDeliveriesRequest => |r| delivery::SkipDeliveries::read(r);
     TestActionRequest: v1::TestActionRequest => |r| delivery::TestAction::read(r, &default());
     CreateEndpointRequest: v1::CreateEndpointRequest => |r| endpoint::CreateEndpoint::read(r);
     GetEndpointRequest: v1::GetEndpointRequest => |r| endpoint::GetEndpoint::read(&r);

@@ -44,7 +44,6 @@ impl DeliveryFilter {
         found: &mut Violations,
         workflows: &[String],
         filter: Option<v1::DeliveryFilter>,
-        default: &WorkflowCode,
     ) -> Result<Self, Noted> {
         let v1::DeliveryFilter {
             order_ids,
@@ -57,7 +56,7 @@ impl DeliveryFilter {
         let (request, max) = (Path::REQUEST, FILTER_VALUES_MAX);
         let at = request.field("workflows");
         let workflows = match (order_ids.is_empty(), workflows.len()) {
-            (false, 0) => Ok(vec![default.clone()]),
+            (false, 0) => Err(found.note(at, Problem::WorkflowOfOrders)),
             (false, actual @ 2..) => Err(found.note(at, Invalid::TooMany { max: 1, actual })),
             (true, _) | (false, 1) => found.list(at, workflows, max),
         };

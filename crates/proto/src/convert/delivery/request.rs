@@ -99,10 +99,7 @@ impl ListDeliveries {
     ///
     /// # Errors
     /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(
-        mut request: v1::ListDeliveriesRequest,
-        default: &WorkflowCode,
-    ) -> Result<Self, InvalidRequest> {
+    pub fn read(mut request: v1::ListDeliveriesRequest) -> Result<Self, InvalidRequest> {
         let arguments = fingerprint!("ListDeliveries", request, without page_size, page_token);
         let v1::ListDeliveriesRequest {
             workflows,
@@ -111,7 +108,7 @@ impl ListDeliveries {
             page_token,
         } = request;
         Violations::collect(|found| {
-            let filter = DeliveryFilter::read(found, &workflows, filter, default);
+            let filter = DeliveryFilter::read(found, &workflows, filter);
             let page = read_page(found, page_size, page_token, arguments);
             Ok(Self {
                 filter: filter?,
@@ -170,11 +167,7 @@ impl RetryDeliveries {
     ///
     /// # Errors
     /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(
-        mut request: v1::RetryDeliveriesRequest,
-        default: &WorkflowCode,
-    ) -> Result<Self, InvalidRequest> {
-        name_default(&mut request.workflows, request.filter.as_ref(), default);
+    pub fn read(mut request: v1::RetryDeliveriesRequest) -> Result<Self, InvalidRequest> {
         let fingerprint =
             fingerprint!("RetryDeliveries", request, without request_id, validate_only);
         let v1::RetryDeliveriesRequest {
@@ -190,7 +183,7 @@ impl RetryDeliveries {
             validate_only,
         };
         Violations::collect(|found| {
-            let filter = DeliveryFilter::read(found, &workflows, filter, default);
+            let filter = DeliveryFilter::read(found, &workflows, filter);
             let filter = filter.and_then(|filter| filter.retryable(found));
             let edit = fields.read_without_etag(found, fingerprint);
             Ok(Self {
@@ -239,11 +232,7 @@ impl SkipDeliveries {
     ///
     /// # Errors
     /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(
-        mut request: v1::SkipDeliveriesRequest,
-        default: &WorkflowCode,
-    ) -> Result<Self, InvalidRequest> {
-        name_default(&mut request.workflows, request.filter.as_ref(), default);
+    pub fn read(mut request: v1::SkipDeliveriesRequest) -> Result<Self, InvalidRequest> {
         let fingerprint =
             fingerprint!("SkipDeliveries", request, without request_id, validate_only);
         let v1::SkipDeliveriesRequest {
@@ -260,7 +249,7 @@ impl SkipDeliveries {
             validate_only,
         };
         Violations::collect(|found| {
-            let filter = DeliveryFilter::read(found, &workflows, filter, default);
+            let filter = DeliveryFilter::read(found, &workflows, filter);
             let filter = filter.and_then(|filter| filter.skippable(found));
             let reason = why(found, &reason);
             let edit = fields.read_without_etag(found, fingerprint);
@@ -281,19 +270,6 @@ fn why(found: &mut Violations, reason: &str) -> Result<Reason, Noted> {
         return Err(found.note(at, Invalid::Empty));
     }
     found.text(at, reason)
-}
-
-/// Writes the default workflow where orders are named and no workflow is, so that a call which
-/// begins to name it stays the same call.
-fn name_default(
-    workflows: &mut Vec<String>,
-    filter: Option<&v1::DeliveryFilter>,
-    default: &WorkflowCode,
-) {
-    let names_orders = |filter: &v1::DeliveryFilter| !filter.order_ids.is_empty();
-    if workflows.is_empty() && filter.is_some_and(names_orders) {
-        workflows.push(default.to_string());
-    }
 }
 
 impl TestAction {

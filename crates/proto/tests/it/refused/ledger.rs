@@ -16,7 +16,6 @@ use waymark_proto::{
 };
 
 use super::{CODE, NUL, VISIBLE, check, text, texts};
-use crate::sample::default_workflow;
 
 const DELIVERY: &str = "must be the id of a delivery, such as 3-1532-0";
 const ACTION: &str =
@@ -25,7 +24,6 @@ const GRACE: &str = "must be a period of at most 30 days, not negative";
 
 #[test]
 fn listing_deliveries() {
-    let workflow = default_workflow();
     let filter = v1::DeliveryFilter {
         order_ids: texts(&["1", ""]),
         states: vec![1, 0, 9],
@@ -41,7 +39,7 @@ fn listing_deliveries() {
         page_token: String::new(),
     };
     check(
-        ListDeliveries::read(request, &workflow),
+        ListDeliveries::read(request),
         &[
             ("workflows", "must have at most 1 entries, has 2"),
             ("filter.order_ids[1]", "must not be empty"),
@@ -67,7 +65,7 @@ fn listing_deliveries() {
         ..Default::default()
     };
     check(
-        ListDeliveries::read(request, &workflow),
+        ListDeliveries::read(request),
         &[
             ("workflows[0]", CODE),
             ("filter.order_ids", "must have at most 100 entries, has 101"),
@@ -137,14 +135,13 @@ fn deciding_about_deliveries() {
 
 #[test]
 fn retrying_many_deliveries() {
-    let workflow = default_workflow();
     let request = v1::RetryDeliveriesRequest {
         workflows: texts(&["?"]),
         request_id: text("\0"),
         ..Default::default()
     };
     check(
-        RetryDeliveries::read(request, &workflow),
+        RetryDeliveries::read(request),
         &[("workflows[0]", CODE), ("request_id", NUL)],
     );
     let filter = v1::DeliveryFilter {
@@ -156,7 +153,7 @@ fn retrying_many_deliveries() {
         ..Default::default()
     };
     check(
-        RetryDeliveries::read(request, &workflow),
+        RetryDeliveries::read(request),
         &[(
             "filter.states[1]",
             "is the state of deliveries that are done, which are not tried again",
@@ -166,9 +163,8 @@ fn retrying_many_deliveries() {
 
 #[test]
 fn skipping_many_deliveries() {
-    let workflow = default_workflow();
     check(
-        SkipDeliveries::read(v1::SkipDeliveriesRequest::default(), &workflow),
+        SkipDeliveries::read(v1::SkipDeliveriesRequest::default()),
         &[
             (
                 "filter",
@@ -190,7 +186,7 @@ fn skipping_many_deliveries() {
             ..Default::default()
         };
         check(
-            SkipDeliveries::read(request, &workflow),
+            SkipDeliveries::read(request),
             &[
                 (
                     "filter.states[1]",
@@ -224,12 +220,14 @@ fn skipping_many_deliveries() {
         },
     ];
     for filter in filters {
+        let has_orders = !filter.order_ids.is_empty();
         let request = v1::SkipDeliveriesRequest {
+            workflows: texts(if has_orders { &["order"] } else { &[] }),
             filter: Some(filter),
             reason: text("x"),
             ..Default::default()
         };
-        assert!(SkipDeliveries::read(request, &workflow).is_ok());
+        assert!(SkipDeliveries::read(request).is_ok());
     }
 }
 
@@ -373,7 +371,13 @@ fn order_ids_are_visible() {
         ..Default::default()
     };
     check(
-        ListDeliveries::read(request, &default_workflow()),
-        &[("filter.order_ids[0]", VISIBLE)],
+        ListDeliveries::read(request),
+        &[
+            (
+                "workflows",
+                "must name the workflow of the orders that `filter` names",
+            ),
+            ("filter.order_ids[0]", VISIBLE),
+        ],
     );
 }

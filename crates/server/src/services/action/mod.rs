@@ -79,8 +79,7 @@ impl ActionService for Service {
         &self,
         request: Request<v1::ListDeliveriesRequest>,
     ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
-        let call = ListDeliveries::read(request.into_inner(), self.app.default_workflow())
-            .map_err(Error::from)?;
+        let call = ListDeliveries::read(request.into_inner()).map_err(Error::from)?;
         let app = Arc::clone(&self.app);
         let page = async move { ledger::page(&app, call).await };
         Ok(Response::new(self.app.read_many(page).await?))
@@ -106,8 +105,7 @@ impl ActionService for Service {
         &self,
         request: Request<v1::RetryDeliveriesRequest>,
     ) -> Result<Response<v1::RetryDeliveriesResponse>, Status> {
-        let call = RetryDeliveries::read(request.into_inner(), self.app.default_workflow())
-            .map_err(Error::from)?;
+        let call = RetryDeliveries::read(request.into_inner()).map_err(Error::from)?;
         Ok(Response::new(ledger::retry_all(&self.app, call).await?))
     }
 
@@ -123,8 +121,7 @@ impl ActionService for Service {
         &self,
         request: Request<v1::SkipDeliveriesRequest>,
     ) -> Result<Response<v1::SkipDeliveriesResponse>, Status> {
-        let call = SkipDeliveries::read(request.into_inner(), self.app.default_workflow())
-            .map_err(Error::from)?;
+        let call = SkipDeliveries::read(request.into_inner()).map_err(Error::from)?;
         Ok(Response::new(ledger::skip_all(&self.app, call).await?))
     }
 
