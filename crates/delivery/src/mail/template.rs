@@ -392,13 +392,13 @@ impl Search {
         let text = match rendered {
             Ok(rendered) => rendered.text,
             Err(Failure::TooLarge) => return Err(TemplateError::TooLarge { file: found.shown }),
-            Err(Failure::Engine(error)) => return Err(self.broken(&found.shown, &error)),
+            Err(Failure::Engine(error)) => return Err(self.broken(&found.shown, &error, context)),
         };
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
     /// Names the innermost file and line: of a template that includes another, the other is at fault.
-    fn broken(&self, shown: &str, error: &minijinja::Error) -> TemplateError {
+    fn broken(&self, shown: &str, error: &minijinja::Error, context: &Value) -> TemplateError {
         let mut innermost = error;
         let mut source = error.source();
         while let Some(inner) = source {
@@ -417,7 +417,7 @@ impl Search {
         TemplateError::Broken {
             file: found.map_or_else(|| shown.to_owned(), |found| found.shown),
             line: innermost.line().or(error.line()).unwrap_or(1),
-            problem: template::problem(innermost, Language::Mail).message,
+            problem: template::problem_among(innermost, Language::Mail, context).message,
         }
     }
 }

@@ -133,6 +133,12 @@ fn an_included_template_is_named_when_it_is_broken() {
         problem.starts_with("the template de/b.txt, line 2: there is no nothing; `default('')`"),
         "{problem}"
     );
+    let near = Shop::with(&[("a.subject.txt", "a"), ("a.txt", "{{ order.idd }}")]);
+    let problem = near.problem("a", "");
+    assert!(
+        problem.contains("order has no idd; did you mean id?; `default('')`"),
+        "{problem}"
+    );
     let problem = shop.problem("a", "");
     assert!(
         problem.starts_with("the template b.txt, line 3: syntax error"),

@@ -11,12 +11,14 @@ use std::io;
 
 use minijinja::{
     AutoEscape, Environment, ErrorKind, Template, UndefinedBehavior, Value, escape_formatter,
+    value::ValueKind,
 };
 
 use super::{
     filters::{self, writable},
     language::{Language, Problem},
 };
+use crate::value::nearest;
 
 /// How deep the engine goes into tags, blocks and files; an included file counts ten.
 const RECURSION_MAX: usize = 100;
@@ -87,6 +89,11 @@ pub fn render(
 
 /// What went wrong in the engine, in words for those who wrote the template.
 pub fn problem(error: &minijinja::Error, language: Language) -> Problem {
+    problem_among(error, language, &Value::UNDEFINED)
+}
+
+/// What went wrong as [`problem`] says it, with the name among these values that was probably meant.
+pub fn problem_among(error: &minijinja::Error, language: Language, values: &Value) -> Problem {
     let line = error.line().unwrap_or(1);
     match (error.kind(), error.detail()) {
         (ErrorKind::OutOfFuel, _) => {
@@ -100,8 +107,10 @@ pub fn problem(error: &minijinja::Error, language: Language) -> Problem {
                 Some(format!("there is no value for {written}"))
             });
             let what = what.unwrap_or_else(|| "a value is missing".to_owned());
+            let near = detail.and_then(|detail| meant(detail, values));
+            let near = near.map_or_else(String::new, |near| format!("; did you mean {near}?"));
             let help = "`default('')` gives a text for what is missing";
-            Problem::new(line, format!("{what}; {help}"))
+            Problem::new(line, format!("{what}{near}; {help}"))
         }
         _ => Problem::from(error),
     }
@@ -121,6 +130,24 @@ fn missing(detail: &str) -> Option<String> {
         Some((parent, name)) if is_name(name) => format!("{parent} has no {name}{place}"),
         Some(_) | None => format!("there is no {path}{place}"),
     })
+}
+
+/// The name beside one that is not there, which was probably meant.
+fn meant(detail: &str, values: &Value) -> Option<String> {
+    let (path, _) = detail.strip_prefix('`')?.split_once('`')?;
+    let (parent, name) = path.rsplit_once('.').unwrap_or(("", path));
+    let mut value = values.clone();
+    for step in parent.split('.').filter(|step| !step.is_empty()) {
+        value = value.get_attr(step).ok()?;
+    }
+    if value.kind() != ValueKind::Map {
+        return None;
+    }
+    let names = value.try_iter().ok()?;
+    let names: Vec<String> = names
+        .filter_map(|name| name.as_str().map(str::to_owned))
+        .collect();
+    nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
 /// What a template writes to, up to its limit.

@@ -28,7 +28,7 @@ use crate::{
 };
 
 pub use check::check;
-pub use engine::{Failure, Rendered, environment, problem, render};
+pub use engine::{Failure, Rendered, environment, problem, problem_among, render};
 pub use filters::writable;
 pub use language::{Language, Problem};
 pub use sealed::sealed;
