@@ -90,22 +90,6 @@ fn a_name_that_is_something_else_is_told_what_it_is() {
             "there is no transition clsoe; did you mean close?",
         ),
         (
-            operation("close"),
-            "there is no operation close; close is a transition: use TransitionOrder",
-        ),
-        (
-            operation("start"),
-            "there is no operation start; start is a transition that is taken when one of invoice, ship is recorded",
-        ),
-        (
-            operation("forget"),
-            "there is no operation forget; forget is a transition that is taken by time",
-        ),
-        (
-            operation("shipp"),
-            "there is no operation shipp; the operations are ship, invoice, refund, cancel, pay, edit",
-        ),
-        (
             to_state("packing"),
             "there is no state packing; packing is a status, of processing: give it as `to_status`",
         ),
@@ -122,6 +106,35 @@ fn a_name_that_is_something_else_is_told_what_it_is() {
             "there is no status pendnig; did you mean pending?",
         ),
         (
+            transition("unheard_of_word"),
+            "there is no transition unheard_of_word",
+        ),
+    ] {
+        assert_eq!(said(&graph, action), expected);
+    }
+}
+
+#[test]
+fn an_operation_or_a_comment_is_told_where_to_go() {
+    let graph = graph();
+    for (action, expected) in [
+        (
+            operation("close"),
+            "there is no operation close; close is a transition: use TransitionOrder",
+        ),
+        (
+            operation("start"),
+            "there is no operation start; start is a transition that is taken when one of invoice, ship is recorded",
+        ),
+        (
+            operation("forget"),
+            "there is no operation forget; forget is a transition that is taken by time",
+        ),
+        (
+            operation("shipp"),
+            "there is no operation shipp; the operations are ship, invoice, refund, cancel, pay, edit",
+        ),
+        (
             comment("packing"),
             "status packing is not assigned to state new; it belongs to processing, \
              and a comment sets statuses of the present state: use TransitionOrder",
@@ -131,10 +144,6 @@ fn a_name_that_is_something_else_is_told_what_it_is() {
             "status holded is not assigned to state new; use HoldOrder to put an order on hold",
         ),
         (comment("new"), "there is no status new; new is a state"),
-        (
-            transition("unheard_of_word"),
-            "there is no transition unheard_of_word",
-        ),
     ] {
         assert_eq!(said(&graph, action), expected);
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waymark_domain::{
     delivery::Attempt,
     history::{Destination, Entry, LogPosition, Logged},
-    order::{self, Trial},
+    order::{self, Order, Trial},
     workflow::Refusal,
 };
 use waymark_persistence::Batched;
@@ -41,14 +41,7 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
         ValidateOnly::No => Some(app.trials.enter()?),
     };
     let (published, order) = find(app, &workflow, &order_id).await?;
-    let before = order.version.saturating_sub(1);
-    let last = app
-        .store()
-        .order_history_after(&workflow, &order_id, before, 1);
-    let Some(mut entry) = last.await?.into_iter().next() else {
-        let what = "an order has no last entry";
-        return Err(Error::Internal { what });
-    };
+    let mut entry = last_entry(app, &order).await?;
     entry.logged.entry.notify_customer |= notify_customer;
     let now = app.store().clock().now();
     let tried = {
@@ -101,6 +94,17 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
         problem: problems.join("; "),
         deliveries,
         entry: written.as_ref().map(v1::HistoryEntry::from),
+    })
+}
+
+async fn last_entry(app: &App, order: &Order) -> Result<Batched, Error> {
+    let before = order.version.saturating_sub(1);
+    let last = app
+        .store()
+        .order_history_after(&order.workflow, &order.id, before, 1);
+    let last = last.await?.into_iter().next();
+    last.ok_or(Error::Internal {
+        what: "an order has no last entry",
     })
 }
 
