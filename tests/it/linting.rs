@@ -254,7 +254,11 @@ async fn what_the_server_lacks_is_told_as_it_is_now(backend: Backend) {
         vec![of_server.as_str()],
         vec![file, "--onto", of_server.as_str()],
     ] {
-        let call = [&["workflow", "lint", "--server", url.as_str()][..], &source[..]].concat();
+        let call = [
+            &["workflow", "lint", "--server", url.as_str()][..],
+            &source[..],
+        ]
+        .concat();
         let output = waymark_tests::binary::run(&call);
         assert!(output.status.success(), "{output:?}");
         let told = String::from_utf8(output.stdout).unwrap();

@@ -233,7 +233,7 @@ async fn standing(
 ) -> Result<Vec<String>, Error> {
     let here = here(workflow.as_str(), state.as_str(), status.as_str());
     match why {
-        InTheWay::Goes => {
+        InTheWay::Goes | InTheWay::LeftOut => {
             let some = here.select(orders::id).limit(limit);
             let ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
             Ok(ids)

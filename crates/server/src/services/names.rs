@@ -1,5 +1,6 @@
-//! Names that are not there, and what may have been meant. In filters, what none of the workflows asked for has was misspelled, and would be waited for in silence. Ids,
-//! customers and attributes come and go, so they are never refused.
+//! Names that are not there, and what may have been meant. In filters, what none of the workflows
+//! asked for has was misspelled, and would be waited for in silence. Ids, customers and attributes
+//! come and go, so they are never refused.
 
 use std::{collections::BTreeSet, sync::Arc};
 
