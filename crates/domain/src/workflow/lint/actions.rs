@@ -2,19 +2,21 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Rule, listed};
+use super::{Effort, Finding, Rule, listed};
 use crate::{
     guard::Guard,
     template::Template,
     value::{Attributes, Invalid, TransitionCode},
     workflow::{
-        ACTIONS_MAX, Action, COPIES_MAX, Channel, Occasion, Policy, Subject, Transition, Work,
-        Workflow, Writing,
+        ACTIONS_MAX, Action, COPIES_MAX, Channel, Occasion, Policy, Subject, Work, Workflow,
+        Writing,
     },
 };
 
 /// What keys begin with that Waymark notes things under.
 const RESERVED: &str = "waymark.";
+/// How many steps it takes to look a code up.
+const CODE_STEPS: usize = 20;
 /// How much of a key is shown that no order can have.
 const KEY_SHOWN_MAX: usize = 60;
 
@@ -172,15 +174,16 @@ fn policy_problem(policy: Policy) -> Option<(Rule, String)> {
 /// Transitions whose actions lead back to themselves: taking one would never end, but for
 /// guards, conditions and the limit of the cascade.
 fn circles(workflow: &Workflow) -> Vec<Finding> {
-    let transitions = workflow.transitions.iter();
-    let taken: BTreeMap<_, _> = transitions
-        .map(|transition| (&transition.code, taken_by(workflow, transition)))
-        .collect();
+    let taken = taken(workflow);
+    let effort = Effort::new();
     let mut findings = Vec::new();
     for start in &workflow.transitions {
         let mut seen = BTreeSet::new();
         let mut next: Vec<_> = taken.get(&start.code).into_iter().flatten().collect();
         while let Some(code) = next.pop() {
+            if !effort.take(CODE_STEPS) {
+                return findings;
+            }
             if **code == start.code {
                 let message =
                     "sets itself off by its actions, which only guards and conditions stop";
@@ -196,20 +199,37 @@ fn circles(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// The transitions that the active actions of a transition take, and those of the state and the
+/// The transitions that the active actions of each transition take, and those of the state and the
 /// status that it enters.
-fn taken_by<'w>(workflow: &'w Workflow, transition: &'w Transition) -> Vec<&'w TransitionCode> {
-    let state = workflow.state(&transition.to_state);
-    let lands_on = transition.to_status.as_ref();
-    let lands_on = lands_on.or_else(|| workflow.default_status(&transition.to_state));
-    let status = lands_on.and_then(|code| workflow.status(code));
-    let own = transition.actions.iter();
-    let actions = own
-        .chain(state.into_iter().flat_map(|state| &state.on_enter))
-        .chain(status.into_iter().flat_map(|status| &status.on_enter));
-    let taken = actions.filter_map(|action| match &action.work {
+fn taken(workflow: &Workflow) -> BTreeMap<&TransitionCode, Vec<&TransitionCode>> {
+    let states = workflow.states.iter();
+    let by_state: BTreeMap<_, _> = states
+        .map(|state| (&state.code, taken_by(&state.on_enter)))
+        .collect();
+    let statuses = workflow.statuses.iter();
+    let by_status: BTreeMap<_, _> = statuses
+        .map(|status| (&status.code, taken_by(&status.on_enter)))
+        .collect();
+    let defaults = workflow.assignments.iter().filter(|a| a.is_default);
+    let defaults: BTreeMap<_, _> = defaults.map(|a| (&a.state, &a.status)).collect();
+    let mut taken = BTreeMap::new();
+    for transition in &workflow.transitions {
+        let lands_on = transition.to_status.as_ref();
+        let lands_on = lands_on.or_else(|| defaults.get(&transition.to_state).copied());
+        let of_state = by_state.get(&transition.to_state).into_iter();
+        let of_status = lands_on.and_then(|code| by_status.get(code)).into_iter();
+        let mut codes = taken_by(&transition.actions);
+        codes.extend(of_state.chain(of_status).flatten().copied());
+        taken.insert(&transition.code, codes);
+    }
+    taken
+}
+
+/// The transitions that active actions take. A list of more than there may be has another finding.
+fn taken_by(actions: &[Action]) -> Vec<&TransitionCode> {
+    let taken = actions.iter().filter_map(|action| match &action.work {
         Work::Write(Writing::Transition(code)) if action.active => Some(code),
         Work::Write(_) | Work::Send(..) => None,
     });
-    taken.collect()
+    taken.take(ACTIONS_MAX).collect()
 }

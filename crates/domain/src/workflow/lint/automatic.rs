@@ -1,11 +1,11 @@
 //! Steps that nobody asks for: inside a state they need a guard, they may not run in circles, and
 //! an order should rest where it starts.
 
-use super::{Finding, Rule, Ways, ways::Way};
+use super::{Effort, Finding, Rule, Ways, ways::Way};
 use crate::{
     guard::Expression,
     value::StatusCode,
-    workflow::{Subject, Transition, Trigger},
+    workflow::{Subject, Transition, Trigger, Workflow},
 };
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -21,10 +21,12 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
         .copied()
         .filter(|way| !ways.is_guarded(way.transition))
         .collect();
-    let endless = circle(&unguarded, |way, next| follows(ways, way, next));
+    let effort = Effort::new();
+    let goes_on = |way: &Way<'_>, next: &Way<'_>| follows(way, next, &effort);
+    let endless = circle(&unguarded, &effort, goes_on);
     if endless.is_empty() {
         let message = "belongs to a circle of automatic transitions, which only guards stop";
-        let circle = circle(&automatic, |way, next| follows(ways, way, next));
+        let circle = circle(&automatic, &effort, goes_on);
         findings.extend(cycle(Rule::GuardedAutomaticCycle, &circle, message));
     } else {
         let message = "belongs to a circle of automatic transitions, which nothing stops";
@@ -126,9 +128,11 @@ enum Mark {
     Done,
 }
 
-/// The first circle that is found by walking from each transition to those that may follow it.
+/// The first circle that is found by walking from each transition to those that may follow it; none
+/// where that takes too many steps.
 pub(super) fn circle<'a>(
     ways: &[&Way<'a>],
+    effort: &Effort,
     follows: impl Fn(&Way<'a>, &Way<'a>) -> bool,
 ) -> Vec<&'a Transition> {
     let mut marks = vec![Mark::Unseen; ways.len()];
@@ -137,6 +141,9 @@ pub(super) fn circle<'a>(
         while let Some((node, next)) = path.last_mut() {
             let (from, candidate) = (*node, *next);
             *next += 1;
+            if !effort.take(1) {
+                return Vec::new();
+            }
             let found = (ways.get(from).copied(), ways.get(candidate).copied());
             let (Some(way), Some(other)) = found else {
                 mark(&mut marks, from, Mark::Done);
@@ -165,9 +172,9 @@ fn mark(marks: &mut [Mark], node: usize, mark: Mark) {
     }
 }
 
-fn follows(ways: &Ways<'_>, way: &Way<'_>, next: &Way<'_>) -> bool {
+fn follows(way: &Way<'_>, next: &Way<'_>, effort: &Effort) -> bool {
     let meets = way.targets.iter().any(|place| next.sources.has(*place));
-    meets && !is_stopped(ways, way.transition, next.transition)
+    meets && !is_stopped(way, next.transition, effort)
 }
 
 /// What of an order no step changes that records nothing, whatever state it enters.
@@ -198,18 +205,29 @@ const STEADY: &[&str] = &[
 
 /// Whether a transition cannot be taken in the step that has just taken another one: it asks that
 /// what let the order through does not hold, as in `!(order.fully_shipped)`, alone or after `&&`.
-fn is_stopped(ways: &Ways<'_>, way: &Transition, next: &Transition) -> bool {
+fn is_stopped(way: &Way<'_>, next: &Transition, effort: &Effort) -> bool {
     let Some(asked) = next.guard.as_ref().map(Expression::as_str) else {
         return false;
     };
-    let entered = ways.workflow.state(&way.to_state);
+    let steps = asked.len() / 64;
+    let mut known = way.known.iter();
+    // What can no longer be compared is taken for stopped, so that no circle is made up.
+    known.any(|known| !effort.take(steps) || denies(asked, known))
+}
+
+/// What is known of an order that has just taken a transition by itself: the guards that let it
+/// through, where they speak of what no step changes.
+pub(super) fn known<'a>(workflow: &'a Workflow, transition: &'a Transition) -> Vec<&'a str> {
+    if transition.trigger != Trigger::Automatic {
+        return Vec::new();
+    }
+    let entered = workflow.state(&transition.to_state);
     let entry_guard = entered.and_then(|state| state.entry_guard.as_ref());
     // A guard is asked before the step records something, an entry guard after it.
-    let own = way.guard.as_ref().filter(|_| way.operation.is_none());
+    let is_silent = transition.operation.is_none();
+    let own = transition.guard.as_ref().filter(|_| is_silent);
     let known = entry_guard.into_iter().chain(own).map(Expression::as_str);
-    known
-        .filter(|known| is_steady(known))
-        .any(|known| denies(asked, known))
+    known.filter(|known| is_steady(known)).collect()
 }
 
 /// Whether an expression speaks only of what no step changes that records nothing.
@@ -221,13 +239,19 @@ fn is_steady(expression: &str) -> bool {
 
 /// Whether an expression ends in the opposite of another one, alone or after `&&`.
 fn denies(asked: &str, known: &str) -> bool {
-    let is_plain = known
-        .bytes()
-        .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'));
-    let bare = is_plain.then(|| asked.strip_suffix(known)?.strip_suffix('!'));
-    let before = asked
-        .strip_suffix(&format!("!({known})"))
-        .or(bare.flatten());
+    let is_plain = |known: &str| {
+        let mut bytes = known.bytes();
+        bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
+    };
+    let bracketed = || {
+        let inner = asked.strip_suffix(')')?.strip_suffix(known)?;
+        inner.strip_suffix("!(")
+    };
+    let bare = || {
+        let inner = asked.strip_suffix(known)?.strip_suffix('!')?;
+        is_plain(known).then_some(inner)
+    };
+    let before = bracketed().or_else(bare);
     before.map(str::trim_end).is_some_and(|before| {
         let is_last = before.is_empty() || before.ends_with("&&");
         is_last && !before.contains("||") && !before.contains('?')

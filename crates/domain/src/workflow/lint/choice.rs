@@ -1,9 +1,9 @@
 //! Targets of transitions: those that are wrong, and those that two transitions share.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Rule, Ways, ways::Way};
-use crate::workflow::{Category, Subject, Transition, Trigger};
+use super::{Effort, Finding, Rule, Ways, ways::Way};
+use crate::workflow::{Category, Status, Subject, Transition, Trigger};
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = targets(ways);
@@ -49,8 +49,16 @@ fn held(ways: &Ways<'_>) -> Vec<Finding> {
         .iter()
         .filter(|state| state.category == Category::Held)
         .collect();
+    let held_codes: BTreeSet<_> = held.iter().map(|state| &state.code).collect();
+    let is_held = |status: &&Status| {
+        let states = ways.states_of(&status.code);
+        !states.is_empty() && states.iter().all(|state| held_codes.contains(*state))
+    };
+    let statuses = ways.workflow.statuses.iter().filter(is_held);
+    let held_statuses: BTreeSet<_> = statuses.map(|status| &status.code).collect();
     let mut findings = Vec::new();
     for transition in &ways.workflow.transitions {
+        let from_states: BTreeSet<_> = transition.from_states.iter().collect();
         let mut say = |message: String| {
             findings.push(Finding::new(
                 Rule::HeldStateTransition,
@@ -65,7 +73,7 @@ fn held(ways: &Ways<'_>) -> Vec<Finding> {
                     state.code
                 ));
             }
-            if transition.from_states.contains(&state.code) {
+            if from_states.contains(&state.code) {
                 say(format!(
                     "leaves the held state {}; orders leave it by a release",
                     state.code
@@ -73,12 +81,7 @@ fn held(ways: &Ways<'_>) -> Vec<Finding> {
             }
         }
         for status in &transition.from_statuses {
-            let states = ways.states_of(status);
-            if !states.is_empty()
-                && states
-                    .iter()
-                    .all(|state| held.iter().any(|held| held.code == **state))
-            {
+            if held_statuses.contains(status) {
                 say(format!(
                     "leaves status {status} of the held state; orders leave it by a release"
                 ));
@@ -102,12 +105,14 @@ fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
             .or_default()
             .push(way);
     }
+    let effort = Effort::new();
     let mut findings = Vec::new();
     for candidates in by_target.values() {
         for (index, way) in candidates.iter().enumerate() {
             let others = candidates
                 .iter()
                 .skip(index + 1)
+                .take_while(|other| effort.take(steps(way, other)))
                 .filter(|other| !told_apart(way.transition, other.transition));
             let mut meetings = others
                 .filter_map(|other| Some((other.transition, way.sources.common(&other.sources)?)));
@@ -129,6 +134,12 @@ fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// How many steps it takes to compare two ways.
+fn steps(way: &Way<'_>, other: &Way<'_>) -> usize {
+    let [own, named] = [way, other].map(|way| way.transition.roles.len());
+    way.sources.steps() + own * named
 }
 
 fn told_apart(a: &Transition, b: &Transition) -> bool {

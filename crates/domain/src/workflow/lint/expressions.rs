@@ -174,9 +174,10 @@ fn entered<'a>(ways: &Ways<'a>) -> BTreeMap<&'a StateCode, Places> {
 /// Where an operation is recorded: where it is allowed, and where transitions begin that record it.
 fn recorded(ways: &Ways<'_>, operation: &Operation) -> Places {
     let mut places = ways.no_places();
-    for (index, place) in ways.places.iter().enumerate() {
-        if place.state.operations.contains(&operation.code) {
-            places.add(index);
+    let states = ways.workflow.states.iter();
+    for state in states.filter(|state| state.operations.contains(&operation.code)) {
+        for place in ways.of_state(&state.code) {
+            places.add(*place);
         }
     }
     let recording = ways

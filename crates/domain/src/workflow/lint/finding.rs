@@ -77,6 +77,42 @@ macro_rules! rules {
     };
 }
 
+impl Rule {
+    /// Whether a part is missing where this rule is broken, so that what follows from how parts
+    /// belong together is not said.
+    pub(super) fn breaks_graph(self) -> bool {
+        matches!(
+            self,
+            Self::DuplicateCode
+                | Self::UnknownReference
+                | Self::MissingDefault
+                | Self::TargetNotAssigned
+        )
+    }
+
+    /// Whether findings of this rule follow from how all parts belong together.
+    pub(super) fn is_of_graph(self) -> bool {
+        matches!(
+            self,
+            Self::GuardedAutomaticCycle
+                | Self::UnreachableState
+                | Self::UnreachableStatus
+                | Self::DeadEnd
+                | Self::AmbiguousTarget
+                | Self::TransitionNeverTaken
+                | Self::TimerRace
+                | Self::GoneRound
+                | Self::ConstantGuard
+                | Self::LeavesStartAtOnce
+                | Self::OperationNeverAllowed
+                | Self::RefundNeverPossible
+                | Self::TimerCircle
+                | Self::Shadowed
+                | Self::UnassignedStatus
+        )
+    }
+}
+
 rules! {
     Error {
         /// A document cannot be read, or leaves out what a new part needs.

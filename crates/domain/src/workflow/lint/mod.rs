@@ -6,6 +6,7 @@ mod automatic;
 mod callers;
 mod choice;
 mod constant;
+mod effort;
 mod expressions;
 mod finding;
 mod flags;
@@ -25,6 +26,7 @@ pub(crate) use references::NOT_THERE;
 use std::collections::BTreeSet;
 
 use super::{LABELS_MAX, Subject, Workflow};
+use effort::Effort;
 use ways::{Places, Ways};
 
 /// The most states of a workflow.
@@ -56,6 +58,9 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
         findings.extend(shadows::find(&ways));
         findings.extend(round::find(&ways));
         findings.extend(spoken(&ways));
+    }
+    if findings.iter().any(|finding| finding.rule.breaks_graph()) {
+        findings.retain(|finding| !finding.rule.is_of_graph());
     }
     findings.sort();
     findings.dedup();

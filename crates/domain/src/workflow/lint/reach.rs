@@ -1,12 +1,15 @@
 //! Where orders can come to, and where they cannot leave.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Finding, Places, Rule, Ways, automatic};
+use super::{Finding, Places, Rule, Ways, automatic, ways::Way};
 use crate::{
-    value::StatusCode,
+    value::{OperationCode, StatusCode},
     workflow::{Category, CommentStatus, State, Subject, Transition, Trigger},
 };
+
+/// The places where each operation is allowed.
+type Allowing<'a> = BTreeMap<&'a OperationCode, Places>;
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let reached = reached(ways);
@@ -39,8 +42,9 @@ fn reached(ways: &Ways<'_>) -> Places {
             waiting.push(index);
         }
     }
+    let mut left: Vec<&Way<'_>> = ways.list.iter().collect();
     while let Some(index) = waiting.pop() {
-        for next in next_places(ways, index) {
+        for next in next_places(ways, &mut left, index) {
             let retired = ways
                 .places
                 .get(next)
@@ -53,14 +57,20 @@ fn reached(ways: &Ways<'_>) -> Places {
     reached
 }
 
-fn next_places(ways: &Ways<'_>, index: usize) -> Vec<usize> {
+/// Where orders come to from a place, but for where the ways lead that were taken from another one
+/// before: `left` are those that were not.
+fn next_places(ways: &Ways<'_>, left: &mut Vec<&Way<'_>>, index: usize) -> Vec<usize> {
     let Some(place) = ways.places.get(index) else {
         return Vec::new();
     };
-    let from_here = ways.list.iter().filter(|way| way.sources.has(index));
-    let mut next: Vec<usize> = from_here
-        .flat_map(|way| way.targets.iter().copied())
-        .collect();
+    let mut next: Vec<usize> = Vec::new();
+    left.retain(|way| {
+        let is_taken = way.sources.has(index);
+        if is_taken {
+            next.extend(&way.targets);
+        }
+        !is_taken
+    });
     if ways.workflow.comment_status == CommentStatus::AnyInState {
         next.extend(ways.of_state(&place.state.code));
     }
@@ -149,6 +159,7 @@ fn stuck_statuses(ways: &Ways<'_>, state: &State) -> Vec<Finding> {
 }
 
 fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
+    let allowing = allowing(ways);
     let mut findings = Vec::new();
     for way in &ways.list {
         let transition = way.transition;
@@ -158,9 +169,9 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
                 continue;
             }
             "can never be taken: it leaves no place but terminal ones and its own target".to_owned()
-        } else if !set_off(ways, way.transition, &way.sources) {
+        } else if !set_off(transition, &way.sources, &allowing) {
             let why = "can never be taken: none of its operations is allowed where it begins";
-            if is_set_off_inside(ways, transition) {
+            if is_set_off_inside(ways, transition, &allowing) {
                 format!(
                     "{why}; they are in state {}, which it enters, but inside a state it needs a guard and has to name the place that it leaves",
                     transition.to_state
@@ -187,29 +198,36 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
 
 /// Whether the state that a transition enters has places that it might leave, and an operation that
 /// sets it off.
-fn is_set_off_inside(ways: &Ways<'_>, transition: &Transition) -> bool {
+fn is_set_off_inside(ways: &Ways<'_>, transition: &Transition, allowing: &Allowing<'_>) -> bool {
     let state = &transition.to_state;
     let in_state = |status: &StatusCode| ways.states_of(status).contains(&state);
     let statuses = &transition.from_statuses;
     let begins_inside =
         transition.from_states.is_empty() && (statuses.is_empty() || statuses.iter().any(in_state));
-    begins_inside && set_off(ways, transition, &ways.all_of(state))
+    begins_inside && set_off(transition, &ways.all_of(state), allowing)
+}
+
+/// The places where each operation is allowed.
+fn allowing<'a>(ways: &Ways<'a>) -> Allowing<'a> {
+    let mut allowing = Allowing::new();
+    for state in &ways.workflow.states {
+        let mut here = ways.no_places();
+        for place in ways.of_state(&state.code) {
+            here.add(*place);
+        }
+        for operation in &state.operations {
+            let places = allowing.entry(operation);
+            places.or_insert_with(|| ways.no_places()).add_all(&here);
+        }
+    }
+    allowing
 }
 
 /// Whether an operation that sets the transition off is allowed in a place it leaves.
-fn set_off(ways: &Ways<'_>, transition: &Transition, sources: &Places) -> bool {
+fn set_off(transition: &Transition, sources: &Places, allowing: &Allowing<'_>) -> bool {
     let Trigger::OnOperations(operations) = &transition.trigger else {
         return true;
     };
-    let places = ways
-        .places
-        .iter()
-        .enumerate()
-        .filter(|(index, _)| sources.has(*index));
-    let mut states = places.map(|(_, place)| place.state);
-    states.any(|state| {
-        operations
-            .iter()
-            .any(|operation| state.operations.contains(operation))
-    })
+    let mut places = operations.iter().filter_map(|code| allowing.get(code));
+    places.any(|places| places.common(sources).is_some())
 }

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    Finding, Places, Rule, Ways,
+    Effort, Finding, Places, Rule, Ways,
     ways::{Place, Way},
 };
 use crate::{
@@ -86,7 +86,18 @@ struct Leads<'w, 'a> {
     /// go round it.
     judged: BTreeMap<usize, Places>,
     /// The manual ways that leave the status open, by the state that they enter.
-    open: BTreeMap<&'a StateCode, Vec<&'w Way<'a>>>,
+    open: BTreeMap<&'a StateCode, Open<'w, 'a>>,
+    /// The places of each state whose status is not retired.
+    standing: BTreeMap<&'a StateCode, Places>,
+    nowhere: Places,
+    effort: Effort,
+}
+
+/// The manual ways that enter a state and leave the status open.
+struct Open<'w, 'a> {
+    list: Vec<&'w Way<'a>>,
+    /// Where any of them begins.
+    sources: Places,
 }
 
 impl<'w, 'a> Watched<'w, 'a> {
@@ -117,7 +128,17 @@ impl<'w, 'a> Leads<'w, 'a> {
             manual: BTreeMap::new(),
             judged: BTreeMap::new(),
             open: BTreeMap::new(),
+            standing: BTreeMap::new(),
+            nowhere: ways.no_places(),
+            effort: Effort::new(),
         };
+        for (index, place) in ways.places.iter().enumerate() {
+            let standing = leads.standing.entry(&place.state.code);
+            let standing = standing.or_insert_with(|| ways.no_places());
+            if !place.status.retired {
+                standing.add(index);
+            }
+        }
         for way in &ways.list {
             let transition = way.transition;
             let is_asked = !transition.roles.is_empty() || transition.guard.is_some();
@@ -134,7 +155,12 @@ impl<'w, 'a> Leads<'w, 'a> {
             }
             if is_manual(way) && transition.to_status.is_none() {
                 let open = leads.open.entry(&transition.to_state);
-                open.or_default().push(way);
+                let open = open.or_insert_with(|| Open {
+                    list: Vec::new(),
+                    sources: ways.no_places(),
+                });
+                open.list.push(way);
+                open.sources.add_all(&way.sources);
             }
         }
         leads
@@ -149,10 +175,9 @@ impl<'w, 'a> Leads<'w, 'a> {
         rounds.into_iter().flatten().collect()
     }
 
-    /// Whether a way to a place is judged where a call tries to get there from another one.
-    fn is_judged(&self, from: usize, to: usize) -> bool {
-        let judged = self.judged.get(&to);
-        judged.is_some_and(|places| places.has(from))
+    /// From where a way to a place is judged where a call tries to get there.
+    fn judged(&self, to: usize) -> &Places {
+        self.judged.get(&to).unwrap_or(&self.nowhere)
     }
 
     /// A comment sets any status of the state, but where a transition leads to it.
@@ -160,11 +185,9 @@ impl<'w, 'a> Leads<'w, 'a> {
         if self.ways.workflow.comment_status == CommentStatus::Never {
             return None;
         }
-        let in_state = self.ways.of_state(&watched.place.state.code).iter();
-        let mut others = in_state
-            .filter(|from| **from != watched.to && !self.is_judged(**from, watched.to))
-            .filter_map(|from| self.ways.places.get(*from));
-        let from = others.find(|place| !place.status.retired)?;
+        let standing = self.standing.get(&watched.place.state.code)?;
+        let from = standing.outside(self.judged(watched.to), watched.to)?;
+        let from = self.ways.places.get(from)?;
         Some(watched.finding(&format!(
             "by a comment that sets status {} where no transition leads from {} to {}: declare one, or set comment_status: never",
             watched.place.status.code,
@@ -176,6 +199,7 @@ impl<'w, 'a> Leads<'w, 'a> {
     /// Another transition leads there and asks for less.
     fn by_transition(&self, watched: &Watched<'w, 'a>) -> Option<Finding> {
         let others = self.manual.get(&watched.to)?.iter();
+        let others = others.take_while(|other| self.effort.take(steps(other, watched.way)));
         let weaker = others.filter(|other| asks_less(other.transition, watched.way.transition));
         let mut meeting =
             weaker.filter_map(|other| Some((other, watched.way.sources.common(&other.sources)?)));
@@ -197,14 +221,16 @@ impl<'w, 'a> Leads<'w, 'a> {
         }
         let transition = watched.way.transition;
         let has_actions_only = transition.roles.is_empty() && transition.guard.is_none();
-        let open = self.open.get(&transition.to_state)?.iter();
+        let judged = self.judged(watched.to);
+        let open = self.open.get(&transition.to_state)?;
+        // Where none of them begins outside, none has to be looked at.
+        open.sources.outside(judged, watched.to)?;
+        let open = open.list.iter();
+        let open = open.take_while(|other| self.effort.take(steps(other, watched.way)));
         let weaker =
             open.filter(|other| has_actions_only || asks_less(other.transition, transition));
-        let mut landing = weaker.filter_map(|other| {
-            let mut sources = other.sources.iter();
-            let free = |from: &usize| *from != watched.to && !self.is_judged(*from, watched.to);
-            Some((other, sources.find(free)?))
-        });
+        let mut landing =
+            weaker.filter_map(|other| Some((other, other.sources.outside(judged, watched.to)?)));
         let (other, from) = landing.next()?;
         Some(watched.finding(&format!(
             "by transition {}, which may land on {} from {}, where no transition leads there (land_on_status): give it a to_status, or declare one",
@@ -217,6 +243,12 @@ impl<'w, 'a> Leads<'w, 'a> {
 
 fn is_manual(way: &Way<'_>) -> bool {
     way.transition.trigger == Trigger::Manual
+}
+
+/// How many steps it takes to compare two ways.
+fn steps(other: &Way<'_>, than: &Way<'_>) -> usize {
+    let [named, asked] = [other, than].map(|way| way.transition.roles.len());
+    other.sources.steps() + named * asked
 }
 
 /// Whether a transition lets everybody through whom another one lets through, and more.

@@ -1,18 +1,21 @@
 //! Transitions that are never taken since another one that nothing refuses always goes first.
 
-use super::{Finding, Rule, Ways, ways::Way};
+use super::{Effort, Finding, Rule, Ways, ways::Way};
 use crate::workflow::{Subject, Trigger};
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut by_turn: Vec<&Way<'_>> = ways.list.iter().collect();
     by_turn.sort_by_key(|way| (way.transition.position, &way.transition.code));
+    let effort = Effort::new();
     let mut findings = Vec::new();
     let mut certain: Vec<&Way<'_>> = Vec::new();
     for way in by_turn {
         if way.transition.trigger == Trigger::Manual || way.sources.is_empty() {
             continue;
         }
-        let mut earlier = certain.iter();
+        let mut earlier = certain
+            .iter()
+            .take_while(|first| effort.take(steps(first, way)));
         if let Some(first) = earlier.find(|first| goes_first(ways, first, way)) {
             let message = format!(
                 "is never taken: transition {} leaves all of its places {} and goes first; give that a guard, or another position",
@@ -33,6 +36,12 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
 fn is_certain(ways: &Ways<'_>, way: &Way<'_>) -> bool {
     let transition = way.transition;
     transition.roles.is_empty() && transition.operation.is_none() && ways.is_open(way)
+}
+
+/// How many steps it takes to compare two ways.
+fn steps(first: &Way<'_>, other: &Way<'_>) -> usize {
+    let [first_named, named] = [first, other].map(|way| way.transition.trigger.operations().len());
+    other.sources.steps() + first_named * named
 }
 
 /// Whether an order takes the first one wherever the other one could be taken.
@@ -57,11 +66,8 @@ fn moves_all(ways: &Ways<'_>, first: &Way<'_>, other: &Way<'_>) -> bool {
     let Some(landing) = ways.landing(first) else {
         return false;
     };
-    let mut sources = other
-        .sources
-        .iter()
-        .filter_map(|from| ways.places.get(from));
-    let keeps_status = sources.any(|place| place.status.code == landing.status.code);
+    let same = ways.of_status(&landing.status.code);
+    let keeps_status = same.is_some_and(|same| same.common(&other.sources).is_some());
     !first.transition.trigger.is_timed() || !keeps_status
 }
 

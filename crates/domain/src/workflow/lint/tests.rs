@@ -1,5 +1,6 @@
 //! Rows for the rules of lint: a change of a sound workflow, and all that is said of it.
 
+mod scale;
 mod silent;
 
 use super::*;
@@ -100,7 +101,6 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         &[
             "workflow starts in state lost, which does not exist",
             "transition finish enters status lost, which does not exist",
-            "state done cannot be reached: no order starts here, and no way leads here",
         ],
     ),
     (
@@ -217,10 +217,7 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         |w| {
             transition_mut(w, "finish").to_status = Some(status("pending"));
         },
-        &[
-            "transition finish enters status pending, which does not belong to state done",
-            "state done cannot be reached: no order starts here, and no way leads here",
-        ],
+        &["transition finish enters status pending, which does not belong to state done"],
     ),
     (
         Rule::InvalidReverse,
@@ -613,47 +610,6 @@ fn holdable_needs_a_held_state() {
             .count(),
         2,
         "{findings:#?}"
-    );
-}
-
-/// Judging the largest workflow must not take long enough to be an attack.
-#[test]
-fn the_largest_workflow_is_judged_quickly() {
-    let mut workflow = sound();
-    let statuses: Vec<_> = (0..STATUSES_MAX - 5).map(|n| format!("s{n}")).collect();
-    let template = workflow.statuses[0].clone();
-    for code in &statuses {
-        workflow.statuses.push(Status {
-            code: status(code),
-            ..template.clone()
-        });
-        assign(&mut workflow, "work", code);
-    }
-    for n in 0..TRANSITIONS_MAX - 2 {
-        add(
-            &mut workflow,
-            &format!("t{n}"),
-            &[],
-            "done",
-            if n % 2 == 0 {
-                Trigger::Automatic
-            } else {
-                Trigger::Manual
-            },
-        );
-    }
-    assert!(
-        lint(&workflow)
-            .iter()
-            .all(|finding| finding.severity() != Severity::Error)
-    );
-    add(&mut workflow, "one_more", &[], "done", Trigger::Manual);
-    assert_eq!(
-        lint(&workflow)
-            .iter()
-            .map(|finding| finding.rule)
-            .collect::<Vec<_>>(),
-        [Rule::LimitExceeded]
     );
 }
 

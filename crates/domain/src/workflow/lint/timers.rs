@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Finding, Rule, Ways, automatic::circle, listed, ways::Way};
+use super::{Effort, Finding, Rule, Ways, automatic::circle, listed, ways::Way};
 use crate::{
     value::Period,
     workflow::{Subject, Transition, Trigger},
@@ -10,7 +10,7 @@ use crate::{
 
 /// How many circles are told.
 const CIRCLES_MAX: usize = 8;
-/// How many transitions of a circle are named.
+/// How many transitions of a circle, or a race, are named.
 const NAMED_MAX: usize = 8;
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -43,7 +43,8 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
             let from_there = other.sources.common(&way.sources).is_some();
             other.transition.trigger == Trigger::Automatic && from_there && ways.is_open(other)
         });
-        let racing = listed(automatic.map(|other| &other.transition.code));
+        let named = automatic.take(NAMED_MAX);
+        let racing = listed(named.map(|other| &other.transition.code));
         // Where the timer has a guard, that says which of them it leaves alone.
         if !racing.is_empty() && way.transition.guard.is_none() {
             let message = format!(
@@ -64,9 +65,10 @@ fn circles(ways: &Ways<'_>) -> Vec<Finding> {
         Trigger::Manual | Trigger::OnOperations(_) => false,
     };
     let mut left: Vec<&Way<'_>> = ways.list.iter().filter(goes_by_itself).collect();
+    let effort = Effort::new();
     let mut findings = Vec::new();
     for _ in 0..CIRCLES_MAX {
-        let found = circle(&left, |way, next| follows(ways, way, next));
+        let found = circle(&left, &effort, |way, next| follows(ways, way, next));
         if found.is_empty() {
             break;
         }
@@ -80,13 +82,15 @@ fn circles(ways: &Ways<'_>) -> Vec<Finding> {
 /// Whether time or an automatic step goes on where a way ends. Time takes no step that keeps the
 /// status.
 fn follows(ways: &Ways<'_>, way: &Way<'_>, next: &Way<'_>) -> bool {
-    let starts_there = way.landing.is_some_and(|place| next.sources.has(place));
+    if !way.landing.is_some_and(|place| next.sources.has(place)) {
+        return false;
+    }
     let (Some(place), Some(goes_to)) = (ways.landing(way), ways.landing(next)) else {
         return false;
     };
     let keeps_status = goes_to.status.code == place.status.code;
     let is_kept = keeps_status && next.transition.trigger.is_timed();
-    starts_there && !place.status.retired && !is_kept
+    !place.status.retired && !is_kept
 }
 
 /// A finding about the first timer of a circle; one without is another rule's business.

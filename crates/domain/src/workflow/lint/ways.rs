@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::automatic;
 use crate::{
     value::{StateCode, StatusCode},
     workflow::{Assignment, State, Status, Transition, Trigger, Workflow},
@@ -50,18 +51,56 @@ impl Places {
         self.0.iter().zip(&other.0).all(|(a, b)| b & !a == 0)
     }
 
+    /// Keeps the places alone that are in another set as well.
+    fn keep(&mut self, other: &Self) {
+        for (word, kept) in self.0.iter_mut().zip(&other.0) {
+            *word &= kept;
+        }
+    }
+
+    fn remove(&mut self, place: usize) {
+        if let Some(word) = self.0.get_mut(place / 64) {
+            *word &= !(1_u64 << (place % 64));
+        }
+    }
+
     /// The places, one after the other.
     pub(super) fn iter(&self) -> impl Iterator<Item = usize> {
         let places = 0..self.0.len() * 64;
         places.filter(|place| self.has(*place))
     }
 
-    pub(super) fn common(&self, other: &Self) -> Option<usize> {
-        let words = self.0.iter().zip(&other.0).map(|(a, b)| a & b);
-        let (index, word) = words.enumerate().find(|(_, word)| *word != 0)?;
-        let bit = usize::try_from(word.trailing_zeros()).ok()?;
-        Some(index * 64 + bit)
+    /// How many steps it takes to compare this set with another one.
+    pub(super) fn steps(&self) -> usize {
+        1 + self.0.len() / 4
     }
+
+    pub(super) fn common(&self, other: &Self) -> Option<usize> {
+        let mut words = self.0.iter().zip(&other.0).enumerate();
+        words.find_map(|(index, (a, b))| first_of(index, a & b))
+    }
+
+    /// The first place that is in this set and not in another one, but for one.
+    pub(super) fn outside(&self, other: &Self, except: usize) -> Option<usize> {
+        let mut words = self.0.iter().zip(&other.0).enumerate();
+        words.find_map(|(index, (word, barred))| {
+            let bit = if except / 64 == index {
+                1_u64 << (except % 64)
+            } else {
+                0
+            };
+            first_of(index, word & !barred & !bit)
+        })
+    }
+}
+
+/// The first place of a word of a set.
+fn first_of(index: usize, word: u64) -> Option<usize> {
+    if word == 0 {
+        return None;
+    }
+    let bit = usize::try_from(word.trailing_zeros()).ok()?;
+    Some(index * 64 + bit)
 }
 
 /// A place an order can stand in: a state with one of its statuses.
@@ -80,6 +119,8 @@ pub(super) struct Way<'a> {
     pub(super) targets: Vec<usize>,
     /// Where it leads by itself: to its status, or the default of its state.
     pub(super) landing: Option<usize>,
+    /// What an order that has just taken it is known to fulfil, where it goes on by itself.
+    pub(super) known: Vec<&'a str>,
 }
 
 /// All places and ways of a workflow. Parts with unknown references are left out: they
@@ -91,6 +132,10 @@ pub(super) struct Ways<'a> {
     pub(super) list: Vec<Way<'a>>,
     by_state: BTreeMap<&'a StateCode, Vec<usize>>,
     by_status: BTreeMap<&'a StatusCode, Vec<&'a StateCode>>,
+    /// The places that have a status.
+    with_status: BTreeMap<&'a StatusCode, Places>,
+    /// The places that an order may leave.
+    open: Places,
 }
 
 impl<'a> Ways<'a> {
@@ -99,9 +144,11 @@ impl<'a> Ways<'a> {
             workflow.states.iter().map(|s| (&s.code, s)).collect();
         let statuses: BTreeMap<&StatusCode, &Status> =
             workflow.statuses.iter().map(|s| (&s.code, s)).collect();
+        let mut seen = BTreeSet::new();
         let places: Vec<Place<'_>> = workflow
             .assignments
             .iter()
+            .filter(|assignment| seen.insert((&assignment.state, &assignment.status)))
             .filter_map(|assignment| {
                 Some(Place {
                     assignment,
@@ -112,12 +159,21 @@ impl<'a> Ways<'a> {
             .collect();
         let mut by_state: BTreeMap<&StateCode, Vec<usize>> = BTreeMap::new();
         let mut by_status: BTreeMap<&StatusCode, Vec<&StateCode>> = BTreeMap::new();
+        let mut with_status: BTreeMap<&StatusCode, Places> = BTreeMap::new();
+        let mut open = Places::none(places.len());
         for (index, place) in places.iter().enumerate() {
             by_state.entry(&place.state.code).or_default().push(index);
             by_status
                 .entry(&place.status.code)
                 .or_default()
                 .push(&place.state.code);
+            with_status
+                .entry(&place.status.code)
+                .or_insert_with(|| Places::none(places.len()))
+                .add(index);
+            if !place.state.terminal {
+                open.add(index);
+            }
         }
         let mut ways = Self {
             workflow,
@@ -125,6 +181,8 @@ impl<'a> Ways<'a> {
             list: Vec::new(),
             by_state,
             by_status,
+            with_status,
+            open,
         };
         ways.list = workflow
             .transitions
@@ -153,6 +211,11 @@ impl<'a> Ways<'a> {
         self.by_status.get(status).map_or(&[], Vec::as_slice)
     }
 
+    /// The places that have a status; none where it belongs to no state.
+    pub(super) fn of_status(&self, status: &StatusCode) -> Option<&Places> {
+        self.with_status.get(status)
+    }
+
     pub(super) fn no_places(&self) -> Places {
         Places::none(self.places.len())
     }
@@ -167,38 +230,70 @@ impl<'a> Ways<'a> {
             Some(_) => targets.first().copied(),
             None => targets.iter().copied().find(is_default),
         };
-        let from_states: BTreeSet<_> = transition.from_states.iter().collect();
-        let from_statuses: BTreeSet<_> = transition.from_statuses.iter().collect();
+        Way {
+            transition,
+            sources: self.sources(transition, targets.len()),
+            targets,
+            landing,
+            known: automatic::known(self.workflow, transition),
+        }
+    }
+
+    /// Where a transition can be taken that may lead to so many places.
+    fn sources(&self, transition: &Transition, targets: usize) -> Places {
+        let mut sources = self.named(transition);
         let lands_on = transition
             .to_status
             .as_ref()
             .or_else(|| self.default_of(&transition.to_state));
         let is_automatic = transition.trigger.is_automatic();
-        let mut sources = self.no_places();
-        for (index, place) in self.places.iter().enumerate() {
-            let (state, status) = (&place.state.code, &place.status.code);
-            let matches = (from_states.is_empty() || from_states.contains(state))
-                && (from_statuses.is_empty() || from_statuses.contains(status));
-            let is_inside = *state == transition.to_state;
-            let is_same = is_inside && lands_on == Some(status) && !from_statuses.contains(status);
-            let only_itself = is_same && (transition.to_status.is_some() || targets.len() < 2);
-            // One that nobody asks for moves the status inside a state only where it has a guard,
-            // names the place and leaves it.
-            let is_named = from_states.contains(state)
-                || from_states.is_empty() && from_statuses.contains(status);
-            let may_move = transition.guard.is_some() && is_named && lands_on != Some(status);
-            let is_barred = is_inside && is_automatic && !may_move;
-            let forbidden = place.state.terminal || only_itself || is_barred;
-            if matches && !forbidden {
-                sources.add(index);
+        // One that nobody asks for moves the status inside a state only where it has a guard, names
+        // the place and leaves it.
+        let from_inside = transition.from_states.contains(&transition.to_state);
+        let by_status = transition.from_states.is_empty() && !transition.from_statuses.is_empty();
+        let may_move = transition.guard.is_some() && (from_inside || by_status);
+        for index in self.of_state(&transition.to_state) {
+            let Some(place) = self.places.get(*index) else {
+                continue;
+            };
+            let status = &place.status.code;
+            let is_target = lands_on == Some(status);
+            let only_itself = is_target
+                && (transition.to_status.is_some() || targets < 2)
+                && !transition.from_statuses.contains(status);
+            let is_barred = is_automatic && (is_target || !may_move);
+            if only_itself || is_barred {
+                sources.remove(*index);
             }
         }
-        Way {
-            transition,
-            sources,
-            targets,
-            landing,
+        sources
+    }
+
+    /// The places that a transition names, or all, but for those that nothing leaves.
+    fn named(&self, transition: &Transition) -> Places {
+        let mut places = if transition.from_states.is_empty() {
+            self.open.clone()
+        } else {
+            let mut places = self.no_places();
+            let named: BTreeSet<_> = transition.from_states.iter().collect();
+            for index in named.into_iter().flat_map(|state| self.of_state(state)) {
+                places.add(*index);
+            }
+            places.keep(&self.open);
+            places
+        };
+        if !transition.from_statuses.is_empty() {
+            let mut with_status = self.no_places();
+            let named: BTreeSet<_> = transition.from_statuses.iter().collect();
+            for of_status in named
+                .into_iter()
+                .filter_map(|status| self.of_status(status))
+            {
+                with_status.add_all(of_status);
+            }
+            places.keep(&with_status);
         }
+        places
     }
 
     /// The place that a way leads to by itself.
