@@ -8,8 +8,8 @@ use crate::{
     template::Template,
     value::{Attributes, Invalid, TransitionCode},
     workflow::{
-        ACTIONS_MAX, Action, COPIES_MAX, Channel, Occasion, Policy, Subject, Work, Workflow,
-        Writing,
+        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, Occasion, Policy, Subject, Work,
+        Workflow, Writing,
     },
 };
 
@@ -87,6 +87,16 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
                     email.copy_to.len()
                 );
                 problems.push((Rule::LimitExceeded, message));
+            }
+            if let Channel::Email(email) = channel
+                && action.active
+                && email.customer == Notify::Never
+                && email.copy_to.is_empty()
+            {
+                let message =
+                    "sends a mail to nobody: customer is never, and copy_to names no address"
+                        .to_owned();
+                problems.push((Rule::MailToNobody, message));
             }
         }
         Work::Write(Writing::Transition(code)) if !known.contains(code) => {

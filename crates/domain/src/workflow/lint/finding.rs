@@ -223,6 +223,8 @@ rules! {
         TimerCircle = "timer_circle",
         /// Another transition always goes first.
         Shadowed = "shadowed",
+        /// A mail has nobody to go to.
+        MailToNobody = "mail_to_nobody",
     }
     Info {
         /// A status belongs to no state.

@@ -40,7 +40,7 @@ const TRANSITIONS_MAX: usize = 2_000;
 /// The most operations of a workflow.
 const OPERATIONS_MAX: usize = 100;
 /// The most automatic steps that one step may set off.
-const CASCADE_MAX: u32 = 100;
+pub(super) const CASCADE_MAX: u32 = 100;
 
 /// Says what is wrong with a workflow: errors first, then by subject.
 pub fn lint(workflow: &Workflow) -> Vec<Finding> {

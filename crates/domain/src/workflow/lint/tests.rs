@@ -7,8 +7,8 @@ use super::*;
 use crate::{
     value::{OperationCode, TransitionCode},
     workflow::{
-        Assignment, Category, CommentStatus, Effect, State, Status, StatusSharing, Transition,
-        Trigger, Work, Writing,
+        Assignment, Category, Channel, CommentStatus, CopyMethod, Effect, Email, Identity, Notify,
+        Policy, State, Status, StatusSharing, Transition, Trigger, Work, Writing,
         document::{Format, Mode, draft, parse},
         sample::{self, expression, state, status},
     },
@@ -433,6 +433,22 @@ const ROWS: &[(Rule, Change, &[&str])] = &[
         &[
             "transition later keeps status working where it starts from it, so time never takes it there",
         ],
+    ),
+    (
+        Rule::MailToNobody,
+        |w| {
+            let mail = Email {
+                identity: Identity::Sales,
+                template: "order".parse().unwrap(),
+                guest_template: None,
+                customer: Notify::Never,
+                copy_to: Vec::new(),
+                copy_method: CopyMethod::Bcc,
+            };
+            let work = Work::Send(Channel::Email(mail), Policy::default());
+            w.on_create = vec![sample::action("tell", work)];
+        },
+        &["workflow has the action tell that sends a mail to nobody: customer is never"],
     ),
     (
         Rule::UnassignedStatus,
