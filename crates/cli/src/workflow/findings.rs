@@ -56,6 +56,7 @@ impl<'a> Text<'a> {
         if *line > 0 {
             let _ = write!(shown, ":{line}:{column}");
         }
+        let said: String = said.chars().map(plain).collect();
         let _ = writeln!(shown, ": {severity}: {said} ({rule})");
         if let Some((text, caret)) = self.excerpt(*line, *column) {
             let _ = writeln!(shown, "    {text}\n    {:>caret$}", '^');
@@ -69,7 +70,6 @@ impl<'a> Text<'a> {
         let (line, column) = (before(line)?, before(column)?);
         let line = self.lines.get(line)?;
         let begin = column.saturating_sub(BEFORE_MAX);
-        let plain = |c: char| if c.is_control() { ' ' } else { c };
         let text: String = line
             .chars()
             .skip(begin)
@@ -78,6 +78,11 @@ impl<'a> Text<'a> {
             .collect();
         Some((text.trim_end().to_owned(), column - begin + 1))
     }
+}
+
+/// What a terminal shows as it is: a document may have what would steer it.
+fn plain(c: char) -> char {
+    if c.is_control() { ' ' } else { c }
 }
 
 #[cfg(test)]
@@ -110,6 +115,10 @@ mod tests {
         assert_eq!(
             shown("document", "document", 0, 0),
             "a.yaml: error: is wrong (document)\n"
+        );
+        assert_eq!(
+            shown("document", "states.\u{1b}[31mred", 0, 0),
+            "a.yaml: error: states. [31mred: is wrong (document)\n"
         );
         // A place that the document does not have.
         assert_eq!(

@@ -207,8 +207,8 @@ fn checked(
             UnknownStates::Refuse
         },
         base,
-        code: None,
-        fallback: base.map(|base| &base.code).or(Some(&fallback)),
+        code: base.map(|base| &base.code),
+        fallback: Some(&fallback),
     };
     match document::check(&proposal) {
         Ok(Checked { workflow, remarks }) => Ok(Loaded {
@@ -339,6 +339,21 @@ mod tests {
         ] {
             assert!(text.parse::<Source>().is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_document_of_another_workflow_is_told() {
+        let base = find_preset("magento").unwrap().workflow().unwrap();
+        let told = |text: &str| {
+            let text = text.to_owned();
+            let reading = Reading::default();
+            let loaded = checked("a".to_owned(), text, Format::Yaml, reading, Some(&base));
+            let remarks = loaded.unwrap().remarks;
+            let mut rules = remarks.iter().map(|remark| remark.finding.rule.code());
+            rules.any(|rule| rule == "other_workflow")
+        };
+        assert!(told("workflow: shop\nlabel: Shop"));
+        assert!(!told("label: Shop"));
     }
 
     #[test]
