@@ -18,7 +18,12 @@ pub(crate) fn legal_code(text: &str) -> Option<String> {
         return None;
     }
     let is_plain = |c: &char| c.is_ascii_lowercase() || c.is_ascii_digit() || *c == '_';
-    let spelled: String = plain(text).chars().filter(is_plain).collect();
+    let text = plain(text);
+    // Without its letters a word is another one.
+    if text.chars().any(|c| c.is_alphanumeric() && !c.is_ascii()) {
+        return None;
+    }
+    let spelled: String = text.chars().filter(is_plain).collect();
     check(&spelled).ok().map(|()| spelled)
 }
 
@@ -170,6 +175,7 @@ mod tests {
             ("1st", None),
             ("", None),
             ("äöü", None),
+            ("dönè", None),
         ] {
             assert_eq!(legal_code(text).as_deref(), expected, "{text}");
         }

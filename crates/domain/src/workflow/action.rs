@@ -206,16 +206,20 @@ impl Policy {
 
     /// What is wrong with it, in words that follow its name; none where nothing is.
     pub fn problem(&self) -> Option<&'static str> {
-        if !(1..=Self::ATTEMPTS_MAX).contains(&self.attempts) {
-            return Some("must have 1 to 50 attempts");
-        }
-        if self.timeout > Self::TIMEOUT_MAX {
-            return Some("must have a timeout of at most 5m");
-        }
-        if self.backoff > Self::BACKOFF_MAX {
-            return Some("must have a backoff of at most 1day");
-        }
-        None
+        self.problems().next().map(|(_, problem)| problem)
+    }
+
+    /// What is wrong with each of its fields: the field, and words that follow the name of the policy.
+    pub fn problems(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let attempts = !(1..=Self::ATTEMPTS_MAX).contains(&self.attempts);
+        let timeout = self.timeout > Self::TIMEOUT_MAX;
+        let backoff = self.backoff > Self::BACKOFF_MAX;
+        let problems = [
+            attempts.then_some(("attempts", "must have 1 to 50 attempts")),
+            timeout.then_some(("timeout", "must have a timeout of at most 5m")),
+            backoff.then_some(("backoff", "must have a backoff of at most 1day")),
+        ];
+        problems.into_iter().flatten()
     }
 
     /// How long to wait after this many attempts that failed, or none when it is given up.

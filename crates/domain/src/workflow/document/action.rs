@@ -108,7 +108,7 @@ part! {
 }
 
 /// What can be done, for texts about actions that say nothing or too much.
-const WORKS: &str = "webhook, email, publish, comment, set_attributes or transition";
+pub(super) const WORKS: &str = "webhook, email, publish, comment, set_attributes or transition";
 
 /// Names actions that say two things, or how often to try what is not tried again, each with what is wrong; the first
 /// hundred.
@@ -137,13 +137,15 @@ pub(super) fn check(part: &WorkflowPart) -> Vec<(String, String)> {
 }
 
 fn check_all(place: &str, actions: &Actions, problems: &mut Vec<(String, String)>) {
-    let wrong = actions
-        .iter()
-        .filter_map(|(code, part)| Some((format!("{place}.{code}"), problem(part)?)));
+    let wrong = actions.iter().flat_map(|(code, part)| {
+        let told = problems_of(part).into_iter();
+        told.map(move |(field, problem)| (format!("{place}.{code}{field}"), problem))
+    });
     problems.extend(wrong.take(REMARKS_MAX.saturating_sub(problems.len())));
 }
 
-fn problem(part: &ActionPart) -> Option<String> {
+/// What is wrong with an action, each with the rest of the path of what it is about.
+fn problems_of(part: &ActionPart) -> Vec<(String, String)> {
     let sent = [
         part.webhook.is_some(),
         part.email.is_some(),
@@ -155,20 +157,34 @@ fn problem(part: &ActionPart) -> Option<String> {
         part.transition.is_some(),
     ];
     let said = |works: [bool; 3]| works.into_iter().filter(|said| *said).count();
-    let has_policy = part.attempts.is_some() || part.backoff.is_some() || part.timeout.is_some();
-    let policy = Policy {
-        attempts: part.attempts.unwrap_or(1),
-        backoff: part.backoff.unwrap_or(Policy::TIMEOUT_MAX),
-        timeout: part.timeout.unwrap_or(Policy::TIMEOUT_MAX),
-    };
     if said(sent) + said(written) > 1 {
-        Some(format!("must say one thing only: {WORKS}"))
-    } else if said(written) == 1 && has_policy {
-        let problem =
-            "is written with the step, so attempts, backoff and timeout mean nothing to it";
-        Some(problem.to_owned())
-    } else {
-        policy.problem().map(str::to_owned)
+        let problem = format!("must say one thing only: {WORKS}");
+        return vec![(String::new(), problem)];
+    }
+    if said(written) == 1 && has_policy(part) {
+        return vec![(String::new(), WRITTEN.to_owned())];
+    }
+    let problems = policy(part, Policy::default())
+        .problems()
+        .map(|(field, problem)| (format!(".{field}"), problem.to_owned()));
+    problems.collect()
+}
+
+/// What an action is answered with that is not sent, but shall be tried again.
+const WRITTEN: &str =
+    "is written with the step, so attempts, backoff and timeout mean nothing to it";
+
+/// Whether an action says how often it is tried.
+fn has_policy(part: &ActionPart) -> bool {
+    part.attempts.is_some() || part.backoff.is_some() || part.timeout.is_some()
+}
+
+/// How often an action is tried, where it leaves out what is kept.
+fn policy(part: &ActionPart, kept: Policy) -> Policy {
+    Policy {
+        attempts: part.attempts.unwrap_or(kept.attempts),
+        backoff: part.backoff.unwrap_or(kept.backoff),
+        timeout: part.timeout.unwrap_or(kept.timeout),
     }
 }
 
@@ -208,16 +224,28 @@ fn action(
             active: true,
         },
     };
-    if let Work::Send(_, policy) = &mut action.work {
-        set(&mut policy.attempts, part.attempts.as_ref());
-        set(&mut policy.backoff, part.backoff.as_ref());
-        set(&mut policy.timeout, part.timeout.as_ref());
+    match &mut action.work {
+        Work::Send(_, kept) => {
+            let given = policy(part, *kept);
+            // What is wrong with it was told as the document was read.
+            if given.problem().is_none() {
+                *kept = given;
+            }
+        }
+        // One that says itself that it is written was told as the document was read.
+        Work::Write(_) if has_policy(part) && !is_written(part) => missing.refuse(at, WRITTEN),
+        Work::Write(_) => {}
     }
     set(&mut action.description, part.description.as_ref());
     set_some(&mut action.condition, part.condition.as_ref());
     set(&mut action.position, part.position.as_ref());
     set(&mut action.active, part.active.as_ref());
     Some(action)
+}
+
+/// Whether a part says that its action is written with the step.
+fn is_written(part: &ActionPart) -> bool {
+    part.comment.is_some() || part.transition.is_some() || !part.set_attributes.is_empty()
 }
 
 /// What is to be done, where the part says it, on top of what was to be done: of the same kind of work, what the part

@@ -40,14 +40,32 @@ pub enum Mode {
     Merge,
 }
 
-/// The paths of what a document leaves out and a new part needs; the first hundred.
+/// The paths of what a document leaves out and a new part needs, and what it says of a part that the part
+/// cannot have; the first hundred of each, and whether there are more.
 #[derive(Debug, Default)]
-pub(super) struct Missing(Vec<String>);
+pub(super) struct Missing {
+    pub(super) paths: Vec<String>,
+    pub(super) wrong: Vec<Finding>,
+    pub(super) has_more: bool,
+}
 
 impl Missing {
     pub(super) fn note(&mut self, path: String) {
-        if self.0.len() < REMARKS_MAX {
-            self.0.push(path);
+        if self.paths.len() < REMARKS_MAX {
+            self.paths.push(path);
+        } else {
+            self.has_more = true;
+        }
+    }
+
+    /// Notes what is wrong with what the document says of a part.
+    pub(super) fn refuse(&mut self, path: &str, problem: &str) {
+        if self.wrong.len() < REMARKS_MAX {
+            let subject = Subject::Document(path.to_owned());
+            let finding = Finding::new(Rule::Document, subject, problem);
+            self.wrong.push(finding);
+        } else {
+            self.has_more = true;
         }
     }
 
@@ -61,10 +79,6 @@ impl Missing {
             self.note(path());
         }
         given
-    }
-
-    pub(super) fn into_paths(self) -> Vec<String> {
-        self.0
     }
 }
 
@@ -132,15 +146,33 @@ pub fn draft(
 ) -> Result<Workflow, Refusal> {
     match &document.0 {
         Content::Workflow { part, .. } => {
-            let (workflow, missing) = drafted(base, part, mode, code);
-            let paths = missing.into_paths();
+            if let Some(refusal) = unmergeable(base, part, mode, code) {
+                return Err(refusal);
+            }
+            let (workflow, Missing { paths, wrong, .. }) = drafted(base, part, mode, code);
             match workflow {
-                Some(workflow) if paths.is_empty() => Ok(workflow),
-                _ => Err(Refusal::FieldRequired { paths }),
+                Some(workflow) if paths.is_empty() && wrong.is_empty() => Ok(workflow),
+                Some(_) if paths.is_empty() => Err(Refusal::WorkflowInvalid { findings: wrong }),
+                Some(_) | None => Err(Refusal::FieldRequired { paths }),
             }
         }
         Content::MagentoConfig(config) => merged(base, config, mode, code),
     }
+}
+
+/// That there is no workflow to merge a document into that makes none by itself.
+pub(super) fn unmergeable(
+    base: Option<&Workflow>,
+    part: &WorkflowPart,
+    mode: Mode,
+    code: Option<&WorkflowCode>,
+) -> Option<Refusal> {
+    let is_fragment = part.label.is_none() || part.initial_state.is_none();
+    let is_lost = mode == Mode::Merge && base.is_none() && is_fragment;
+    let workflow = code.or(part.workflow.as_ref()).filter(|_| is_lost)?;
+    Some(Refusal::WorkflowNotFound {
+        workflow: workflow.clone(),
+    })
 }
 
 /// Merges a Magento configuration.

@@ -3,13 +3,16 @@
 
 use super::{
     Content, Format, Mode, Remark, UnknownStates,
-    apply::{draft, drafted, other_workflow},
+    action::WORKS,
+    apply::{Missing, draft, drafted, other_workflow, unmergeable},
     locate::locate,
     parse::{Reading, read},
+    reader::EMPTY,
+    remark::REMARKS_MAX,
 };
 use crate::{
     value::WorkflowCode,
-    workflow::{Finding, Refusal, Rule, Workflow, lint},
+    workflow::{Finding, Refusal, Rule, Severity, Workflow, lint},
 };
 
 /// What every whole document has and no fragment needs.
@@ -64,29 +67,42 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
         mut remarks,
         lost,
         is_whole,
+        mut has_more,
     } = read(text, format);
+    if mode == Mode::Merge {
+        explain_empty(&mut remarks);
+    }
     let document = document.with_unknown_states(unknown_states);
     let code = asked.or(document.workflow()).or(fallback);
     let workflow = match &document.0 {
         Content::Workflow { .. } | Content::MagentoConfig(_) if !is_whole => None,
         Content::MagentoConfig(_) => Some(draft(base, &document, mode, code)?),
         Content::Workflow { part, .. } => {
+            if lost.is_empty()
+                && let Some(refusal) = unmergeable(base, part, mode, code)
+            {
+                return Err(refusal);
+            }
             let (workflow, missing) = drafted(base, part, mode, code);
-            let paths = missing.into_paths();
+            let Missing {
+                paths,
+                wrong,
+                has_more: lacks_more,
+            } = missing;
+            has_more |= lacks_more;
             let is_part = mode == Mode::Replace
                 && BEGINNING
                     .iter()
                     .all(|key| paths.iter().any(|path| path == key));
-            let missing = paths.into_iter().filter(|path| !is_lost(path, &lost));
-            remarks.extend(missing.map(|path| {
-                let is_beginning = BEGINNING.contains(&path.as_str());
-                let message = if is_part && is_beginning {
-                    PARTS_ONLY
+            let paths = paths.iter().filter(|path| !is_lost(path, &lost));
+            remarks.extend(paths.map(|path| {
+                if is_part && BEGINNING.contains(&path.as_str()) {
+                    Remark::unreadable(None, path, PARTS_ONLY)
                 } else {
-                    "must be given"
-                };
-                Remark::unreadable(None, &path, message)
+                    needed(path)
+                }
             }));
+            remarks.extend(wrong.into_iter().map(Remark::from));
             workflow
         }
     };
@@ -100,6 +116,11 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
     locate(text, format, &mut remarks);
     sort(&mut remarks);
     remarks.dedup();
+    if has_more {
+        let is_error = |remark: &&Remark| remark.severity() == Severity::Error;
+        let errors = remarks.iter().take_while(is_error).count();
+        remarks.insert(errors, Remark::unreadable(None, "", &there_are_more()));
+    }
     Ok(Checked {
         workflow: workflow.filter(|_| is_right),
         remarks,
@@ -113,6 +134,31 @@ pub fn located(text: &str, format: Format, findings: Vec<Finding>) -> Vec<Remark
     locate(text, format, &mut remarks);
     sort(&mut remarks);
     remarks
+}
+
+/// That something must be given.
+fn needed(path: &str) -> Remark {
+    let work = path.strip_suffix(WORKS).and_then(|at| at.strip_suffix('.'));
+    match work {
+        Some(at) => Remark::unreadable(None, at, &format!("must say what is done: {WORKS}")),
+        None => Remark::unreadable(None, path, "must be given"),
+    }
+}
+
+/// That there are more mistakes than are told.
+fn there_are_more() -> String {
+    format!("there are more mistakes: only the first {REMARKS_MAX} are told")
+}
+
+/// Says of what is empty how it is kept and cleared where a document is merged.
+fn explain_empty(remarks: &mut [Remark]) {
+    const KEPT: &str = "must not be empty: leave the key out to keep what is there; to clear it, REPLACE the workflow by a document without it";
+    for remark in remarks {
+        let message = &mut remark.finding.message;
+        if let Some(rest) = message.strip_prefix(EMPTY) {
+            *message = format!("{KEPT}{rest}");
+        }
+    }
 }
 
 fn sort(remarks: &mut [Remark]) {

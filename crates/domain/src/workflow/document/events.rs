@@ -92,8 +92,8 @@ impl Scalar<'_> {
     /// Whether it may be a number, `true` or `false`.
     pub(super) fn may_be_literal(&self) -> bool {
         match self.style {
-            Style::Plain | Style::Quoted | Style::Literal => true,
-            Style::Text => false,
+            Style::Plain | Style::Literal => true,
+            Style::Quoted | Style::Text => false,
         }
     }
 }

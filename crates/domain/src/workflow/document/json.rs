@@ -98,7 +98,45 @@ fn fault(text: &str) -> Option<(usize, String)> {
     let before = text.split_inclusive('\n').take(line.saturating_sub(1));
     let begin: usize = before.map(str::len).sum();
     let index = text.floor_char_boundary(begin + column.saturating_sub(1));
-    Some((index, message.to_owned()))
+    Some((index, plain_words(message)))
+}
+
+/// What the library says, in the words of who writes a document.
+fn plain_words(message: &str) -> String {
+    const WORDS: [(&str, &str); 9] = [
+        (
+            "EOF while parsing",
+            "the document ends before all that it opens is closed",
+        ),
+        (
+            "key must be a string",
+            "a key must stand here, a text in double quotes; a comma before } must go",
+        ),
+        (
+            "expected ident",
+            "must be true, false, null, or a text in double quotes",
+        ),
+        (
+            "expected value",
+            "a value must stand here; a text has double quotes",
+        ),
+        (
+            "trailing comma",
+            "the comma before must go, since nothing follows it",
+        ),
+        (
+            "trailing characters",
+            "something stands behind the end of the document",
+        ),
+        (
+            "control character",
+            "a text must not have a line break or tab: write \\n or \\t",
+        ),
+        ("invalid escape", "a \\ must be written twice, as \\\\"),
+        ("recursion limit", "is nested too deeply"),
+    ];
+    let known = WORDS.iter().find(|(begin, _)| message.starts_with(begin));
+    known.map_or(message, |(_, words)| words).to_owned()
 }
 
 /// What a text begins with: a sign, a text in quotes, a number or a word; nothing at its end.
@@ -200,15 +238,27 @@ mod tests {
     #[test]
     fn what_is_not_well_formed_ends_it() {
         let rows = [
-            ("{\"a\": 1,}", 3, "line 1, column 9: key must be a string"),
+            (
+                "{\"a\": 1,}",
+                3,
+                "line 1, column 9: a key must stand here, a text in double quotes; a comma before } must go",
+            ),
             ("{\"a\" 1}", 2, "line 1, column 6: expected `:`"),
             (
                 "{\"a\": [1",
                 4,
-                "line 1, column 8: EOF while parsing a list",
+                "line 1, column 8: the document ends before all that it opens is closed",
             ),
-            ("{} x", 2, "line 1, column 4: trailing characters"),
-            ("{\"ä\":\n  tru}", 2, "line 2, column 6: expected ident"),
+            (
+                "{} x",
+                2,
+                "line 1, column 4: something stands behind the end of the document",
+            ),
+            (
+                "{\"ä\":\n  tru}",
+                2,
+                "line 2, column 6: must be true, false, null, or a text in double quotes",
+            ),
             (
                 "{\"\\ud800\": 1}",
                 1,

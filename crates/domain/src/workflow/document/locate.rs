@@ -71,7 +71,15 @@ impl Target {
         let value = match (&finding.subject, finding.rule) {
             (Subject::Assignment(_, status), _) => Some(Wanted::Text(status.to_string())),
             (_, Rule::UnknownReference) => unknown(&finding.message).map(Wanted::Text),
-            (_, Rule::InvalidGuard) => Some(Wanted::Key(expression(&finding.message))),
+            (
+                _,
+                Rule::InvalidGuard
+                | Rule::ConstantGuard
+                | Rule::FailingGuard
+                | Rule::UnknownCode
+                | Rule::NowInGuard,
+            ) => Some(Wanted::Key(expression(&finding.message))),
+            (_, Rule::RolesWithoutCaller) => Some(Wanted::Key("roles")),
             (_, Rule::Months) => Some(Wanted::Key("after")),
             _ => None,
         };
@@ -261,7 +269,11 @@ impl<'t> Search<'t> {
         self.meet(place);
         let inside = match &piece.event {
             Event::Map => Inside::Map { key: None },
-            Event::List => Inside::List { count: 0 },
+            Event::List => {
+                // It has a key, but is no text.
+                self.compare("", place);
+                Inside::List { count: 0 }
+            }
             Event::Scalar(scalar) => {
                 self.compare(&scalar.text, piece.place);
                 self.close();
@@ -341,6 +353,7 @@ transitions:
     to_state: lost
     actions:
       tell: {condition: order.x, transition: gone}
+    roles: [a]
 ";
 
     fn finding(rule: Rule, subject: Subject, message: &str) -> Remark {
@@ -357,6 +370,7 @@ transitions:
         let hold = || StateCode::new("on_hold").unwrap();
         let of = |path: &str| Subject::Document(path.to_owned());
         let lost = "enters state lost, which does not exist; did you mean on_hold?";
+        let constant = "has the action tell with a condition that holds for no order";
         let guard = "has the action tell that has a condition that cannot be used: it knows no x";
         let gone = "has the action tell that takes transition gone, which does not exist";
         let nowhere = "starts in state nowhere, which does not exist";
@@ -365,6 +379,8 @@ transitions:
             (Rule::UnknownReference, Subject::Workflow, nowhere, "2:16"),
             (Rule::UnknownReference, go(), lost, "9:15"),
             (Rule::InvalidGuard, go(), guard, "11:25"),
+            (Rule::ConstantGuard, go(), constant, "11:25"),
+            (Rule::RolesWithoutCaller, go(), "has roles (a)", "12:5"),
             (Rule::UnknownReference, go(), gone, "11:46"),
             (Rule::InvalidGuard, go(), "has a guard", "6:3"),
             (Rule::DeadEnd, Subject::State(hold()), "is one", "4:3"),

@@ -1,7 +1,7 @@
 //! Reading documents, with bounds: nothing that a document says makes Waymark use more
 //! than eight times its size and 1 MiB.
 
-use std::marker::PhantomData;
+use std::{collections::BTreeSet, marker::PhantomData};
 
 use super::{
     Content, DOCUMENT_BYTES_MAX, Document, DocumentError, Format, action, budget,
@@ -19,6 +19,9 @@ use crate::workflow::{Finding, Rule, Subject};
 /// How long a text may be, as it is written: longer than any value, even where each character is escaped. Readers copy
 /// what they read, a key into their errors too.
 pub(super) const TEXT_BYTES_MAX: usize = 32 * 1024;
+
+/// How many control characters are told.
+const CONTROLS_MAX: usize = 10;
 
 /// What some editors put before a text in UTF-8.
 pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
@@ -38,6 +41,8 @@ pub(super) struct Reading {
     pub(super) lost: Vec<String>,
     /// Whether reading came to the end.
     pub(super) is_whole: bool,
+    /// Whether there is more that is wrong than is told.
+    pub(super) has_more: bool,
 }
 
 impl Reading {
@@ -55,6 +60,7 @@ impl Reading {
             remarks,
             lost: Vec::new(),
             is_whole: false,
+            has_more: false,
         }
     }
 }
@@ -82,9 +88,30 @@ pub(super) fn read(text: &str, format: Format) -> Reading {
         return Reading::none(format, vec![too_large(text.len())]);
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
-    if let Some(remark) = control(text) {
-        return Reading::none(format, vec![remark]);
+    let refused = control(text);
+    if refused.is_empty() {
+        return read_plain(text, format);
     }
+    match format {
+        // What else is wrong is told as well, as if they were letters.
+        Format::Yaml | Format::Json => {
+            let plain = text.replace(is_control, "_");
+            let mut reading = read_plain(&plain, format);
+            let line = |remark: &Remark| remark.place.map(|place| place.line);
+            let lines: BTreeSet<_> = refused.iter().map(line).collect();
+            reading
+                .remarks
+                .retain(|remark| !lines.contains(&line(remark)));
+            reading.remarks.extend(refused);
+            reading.remarks.sort_by_key(|remark| remark.place);
+            reading
+        }
+        Format::MagentoConfigXml => Reading::none(format, refused),
+    }
+}
+
+/// Reads a document without control characters.
+fn read_plain(text: &str, format: Format) -> Reading {
     match format {
         Format::Yaml => match Yaml::new(text) {
             Ok(yaml) => parts(text, format, Source::Yaml(Box::new(yaml))),
@@ -101,6 +128,7 @@ pub(super) fn read(text: &str, format: Format) -> Reading {
                     remarks: Vec::new(),
                     lost: Vec::new(),
                     is_whole: true,
+                    has_more: false,
                 },
                 Err(remark) => Reading::none(format, vec![remark]),
             }
@@ -113,13 +141,20 @@ pub(super) fn too_large(bytes: usize) -> Remark {
     Remark::unreadable(None, "", &problem)
 }
 
-/// Finds a control character that no format takes, but for line breaks and tabs.
-fn control(text: &str) -> Option<Remark> {
-    let is_wrong = |c: char| c < ' ' && !matches!(c, '\n' | '\r' | '\t');
-    let (index, wrong) = text.char_indices().find(|(_, c)| is_wrong(*c))?;
-    let code = u32::from(wrong);
-    let problem = format!("U+{code:04X} is a control character, which is refused");
-    Some(Remark::at_byte(text, index, &problem))
+/// Whether no format takes a character: line breaks and tabs are taken.
+fn is_control(c: char) -> bool {
+    c < ' ' && !matches!(c, '\n' | '\r' | '\t')
+}
+
+/// The first control characters that no format takes.
+fn control(text: &str) -> Vec<Remark> {
+    let found = text.char_indices().filter(|(_, c)| is_control(*c));
+    let remarks = found.take(CONTROLS_MAX).map(|(index, wrong)| {
+        let code = u32::from(wrong);
+        let problem = format!("U+{code:04X} is a control character, which is refused");
+        Remark::at_byte(text, index, &problem)
+    });
+    remarks.collect()
 }
 
 /// Reads the parts of a YAML or JSON document.
@@ -154,6 +189,7 @@ fn parts(text: &str, format: Format, source: Source<'_>) -> Reading {
             remarks: told.remarks,
             lost: told.lost,
             is_whole: !told.is_over,
+            has_more: told.has_more,
         }
     })
 }

@@ -13,7 +13,10 @@ use super::{
     path::Path,
     remark::{Place, REMARKS_MAX, Remark},
 };
-use crate::value::{CODE, legal_code, nearest};
+use crate::{
+    value::{CODE, legal_code, nearest},
+    workflow::{Policy, lint::CASCADE_MAX},
+};
 
 /// The name by which [`super::sound::Sound`] asks for a value that may be wrong.
 pub(super) const SOUND: &str = "sound";
@@ -26,7 +29,10 @@ const DEPTH_MAX: usize = 24;
 const QUOTED_BYTES_MAX: usize = 40;
 
 /// What null is answered with.
-const EMPTY: &str = "must not be empty: leave the key out";
+pub(super) const EMPTY: &str = "must not be empty: leave the key out";
+
+/// What null is answered with as an entry of a list.
+const ENTRY_EMPTY: &str = "must be a code, or what else the list has, and not empty";
 
 /// A document that is being read.
 pub(super) struct Reader<'de> {
@@ -47,6 +53,10 @@ pub(super) struct Reader<'de> {
     lost: Vec<String>,
     /// Whether reading ended before the document did.
     is_over: bool,
+    /// Whether there is more that is wrong than is told.
+    has_more: bool,
+    /// How many remarks there were when a value was told last.
+    told_of_value: usize,
 }
 
 /// What was wrong with a document.
@@ -54,6 +64,7 @@ pub(super) struct Told {
     pub(super) remarks: Vec<Remark>,
     pub(super) lost: Vec<String>,
     pub(super) is_over: bool,
+    pub(super) has_more: bool,
 }
 
 /// Why a value is not there.
@@ -87,6 +98,8 @@ impl<'de> Reader<'de> {
             remarks: Vec::new(),
             lost: Vec::new(),
             is_over: false,
+            has_more: false,
+            told_of_value: 0,
         }
     }
 
@@ -97,6 +110,7 @@ impl<'de> Reader<'de> {
             remarks: self.remarks,
             lost: self.lost,
             is_over: self.is_over,
+            has_more: self.has_more,
         }
     }
 
@@ -206,11 +220,13 @@ impl<'de> Reader<'de> {
         if self.is_over {
             return;
         }
+        if self.remarks.len() == REMARKS_MAX {
+            self.has_more = true;
+            self.end();
+            return;
+        }
         let remark = Remark::unreadable(Some(place), self.path.as_str(), message);
         self.remarks.push(remark);
-        if self.remarks.len() == REMARKS_MAX {
-            self.end();
-        }
     }
 
     /// Remembers that what stands here, or should, was not read.
@@ -219,6 +235,12 @@ impl<'de> Reader<'de> {
     }
 
     fn stop(&mut self, place: Place, message: &str) {
+        // A value that the break has made longer than it was meant to be is not wrong by itself.
+        let is_of_value = self.told_of_value == self.remarks.len();
+        let place_of_last = self.remarks.last().and_then(|remark| remark.place);
+        if is_of_value && place_of_last == Some(self.here) {
+            self.remarks.pop();
+        }
         self.note(place, message);
         self.end();
     }
@@ -252,6 +274,7 @@ impl<'de> Reader<'de> {
             // What is too dense is told where reading it ended.
             let place = if budget::is_spent() { self.here } else { begin };
             self.note(place, &message);
+            self.told_of_value = self.remarks.len();
         }
         if budget::is_spent() {
             self.end();
@@ -289,6 +312,9 @@ impl<'de> Reader<'de> {
 
     /// What null is answered with where it stands: it may be that a colour has become a comment.
     fn empty(&self, place: Place) -> String {
+        if self.path.as_str().ends_with(']') {
+            return ENTRY_EMPTY.to_owned();
+        }
         let before = |number: u64| usize::try_from(number.saturating_sub(1)).unwrap_or(usize::MAX);
         let mut lines = self.text.lines().skip(before(place.line));
         let rest = lines.next().unwrap_or_default().chars();
@@ -382,7 +408,12 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 
     fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
-        let wanted = format!("must be a whole number from 0 to {}", u32::MAX);
+        let (least, most) = match self.path.as_str().rsplit('.').next() {
+            Some("max_cascade") => (1, CASCADE_MAX),
+            Some("attempts") => (1, Policy::ATTEMPTS_MAX),
+            Some(_) | None => (0, u32::MAX),
+        };
+        let wanted = format!("must be a whole number from {least} to {most}");
         visitor.visit_u32(self.literal(&wanted, |text| text.parse().ok())?)
     }
 

@@ -233,6 +233,14 @@ const REFUSED: &[(&str, &str)] = &[
         "line 1, column 9, states: must be a map of keys and values, not a list",
     ),
     (
+        "statuses:\n  a: {retired: \"true\"}",
+        "line 2, column 16, statuses.a.retired: must be true or false, without quotes",
+    ),
+    (
+        "states:\n  a: {operations: [b, ~]}",
+        "line 2, column 23, states.a.operations[1]: must be a code, or what else the list has, and not empty",
+    ),
+    (
         "transitions:\n  a: {trigger: sometimes}",
         "line 2, column 16, transitions.a.trigger: must be manual, automatic, on_operations, after or at",
     ),
@@ -258,11 +266,11 @@ const REFUSED: &[(&str, &str)] = &[
     ),
     (
         "max_cascade: -1",
-        "line 1, column 14, max_cascade: must be a whole number from 0 to 4294967295",
+        "line 1, column 14, max_cascade: must be a whole number from 1 to 100",
     ),
     (
         "max_cascade: 5000000000",
-        "line 1, column 14, max_cascade: must be a whole number from 0 to 4294967295",
+        "line 1, column 14, max_cascade: must be a whole number from 1 to 100",
     ),
     (
         "label: a\n---\nlabel: b",
@@ -346,11 +354,15 @@ fn names_what_an_action_or_timer_gets_wrong() {
         ),
         (
             action("{webhook: {endpoint: x}, attempts: 51}"),
-            "line 1, column 29, transitions.a.actions.b: must have 1 to 50 attempts",
+            "line 1, column 57, transitions.a.actions.b.attempts: must have 1 to 50 attempts",
+        ),
+        (
+            action("{webhook: {endpoint: x}, backoff: 25h, attempts: 99}"),
+            "line 1, column 57, transitions.a.actions.b.backoff: must have a backoff of at most 1day; line 1, column 71, transitions.a.actions.b.attempts: must have 1 to 50 attempts",
         ),
         (
             action("{webhook: {endpoint: x}, timeout: 6m}"),
-            "line 1, column 29, transitions.a.actions.b: must have a timeout of at most 5m",
+            "line 1, column 57, transitions.a.actions.b.timeout: must have a timeout of at most 5m",
         ),
         (
             action("{publish: {subject: \"{{ order.nothing }}\"}}"),

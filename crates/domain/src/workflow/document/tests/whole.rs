@@ -4,8 +4,8 @@ use super::{SMALL, small};
 use crate::{
     value::WorkflowCode,
     workflow::{
-        Severity,
-        document::{Checked, Format, Mode, Proposal, UnknownStates, check, export, parse},
+        Refusal, Severity, Workflow,
+        document::{Checked, Format, Mode, Proposal, UnknownStates, check, draft, export, parse},
     },
 };
 
@@ -220,7 +220,8 @@ fn json_is_read_as_a_whole_too() {
 fn a_hundred_mistakes_are_told() {
     let many = |line: fn(usize) -> String| (0..300).map(line).collect::<String>();
     let told = errors(&many(|n| format!("key{n}: 1\n")), Format::Yaml);
-    assert_eq!(told.len(), 100);
+    assert_eq!(told.len(), 101);
+    assert!(told[100].ends_with("there are more mistakes: only the first 100 are told"));
     assert!(told[99].starts_with("line 100, column 1, key99: is not known here"));
     let anchors = many(|n| format!("  s{n}: &a{n} {{label: A}}\n"));
     let empty = many(|n| format!("  s{n}: {{}}\n"));
@@ -228,8 +229,108 @@ fn a_hundred_mistakes_are_told() {
         let text = format!(
             "workflow: a\nlabel: A\ninitial_state: new\nstates: {{new: {{label: New, category: initial, can_start: true, statuses: [s0]}}}}\nstatuses:\n{statuses}"
         );
-        assert_eq!(errors(&text, Format::Yaml).len(), 100);
+        assert_eq!(errors(&text, Format::Yaml).len(), 101);
     }
+}
+
+#[test]
+fn a_control_character_hides_no_other_mistake() {
+    for (text, format) in [
+        ("label: a\u{1}b\ncolour: x", Format::Yaml),
+        ("{\"label\": \"a\u{1}\",\n\"colour\": 1}", Format::Json),
+    ] {
+        let told = errors(text, format);
+        let control = told.iter().any(|told| told.contains("U+0001 is a control"));
+        let colour = told
+            .iter()
+            .any(|told| told.contains("colour: is not known"));
+        assert!(control && colour, "{told:#?}");
+    }
+}
+
+#[test]
+fn a_value_that_a_break_of_the_syntax_lies_in_is_not_told() {
+    let text =
+        "operations:\n  pay: {label: Pay, effect: pay\n  ship: {label: Ship, effect: ship}\n";
+    let told = errors(text, Format::Yaml);
+    assert!(
+        !told.iter().any(|told| told.contains("effect")),
+        "{told:#?}"
+    );
+    assert!(!told.is_empty());
+}
+
+#[test]
+fn each_mistake_of_an_action_is_told_once() {
+    let action = |rest: &str| {
+        let text = SMALL.to_owned() + "on_create:\n  mail: {" + rest + "}\n";
+        let told = errors(&text, Format::Yaml);
+        let told = told.into_iter().filter_map(|told| {
+            let (_, told) = told.split_once("on_create.mail")?;
+            Some(told.to_owned())
+        });
+        told.collect::<Vec<_>>()
+    };
+    let webhook = "webhook: {endpoint: erp}";
+    assert_eq!(
+        action(&format!("{webhook}, attempts: 0")),
+        [".attempts: must have 1 to 50 attempts"]
+    );
+    assert_eq!(
+        action(&format!("{webhook}, timeout: 1M, backoff: 1M")),
+        [
+            ".timeout: must have a timeout of at most 5m",
+            ".backoff: must have a backoff of at most 1day"
+        ]
+    );
+    assert_eq!(
+        action("active: true"),
+        [": must say what is done: webhook, email, publish, comment, set_attributes or transition"]
+    );
+}
+
+#[test]
+fn what_is_merged_says_what_the_base_can_take() {
+    let document = parse("on_create: {note: {comment: {text: x}}}", Format::Yaml).unwrap();
+    let base = draft(Some(&small()), &document, Mode::Merge, None).unwrap();
+    let merge = |text: &str, base: Option<&Workflow>| {
+        let code = small().code;
+        let proposal = Proposal {
+            text,
+            format: Format::Yaml,
+            mode: Mode::Merge,
+            unknown_states: UnknownStates::Refuse,
+            base,
+            code: Some(&code),
+            fallback: None,
+        };
+        let checked = check(&proposal)?;
+        let told = checked.remarks.iter().map(ToString::to_string);
+        Ok::<Vec<_>, Refusal>(told.collect())
+    };
+    // How often it is tried means nothing to what is written with the step.
+    let tried = "on_create: {note: {attempts: 3}}";
+    assert_eq!(
+        merge(tried, Some(&base)).unwrap(),
+        [
+            "line 1, column 13, on_create.note: is written with the step, so attempts, backoff and timeout mean nothing to it"
+        ]
+    );
+    let document = parse(tried, Format::Yaml).unwrap();
+    let refused = draft(Some(&base), &document, Mode::Merge, None).unwrap_err();
+    assert!(matches!(refused, Refusal::WorkflowInvalid { .. }));
+    let told = merge("statuses: {packing: {color: ~}}", Some(&base)).unwrap();
+    assert!(told[0].contains("to clear it, REPLACE"), "{told:?}");
+    // A fragment makes no workflow by itself.
+    for text in [tried, "label: x"] {
+        let refused = merge(text, None).unwrap_err();
+        assert_eq!(refused.to_string(), "there is no workflow order");
+        let document = parse(text, Format::Yaml).unwrap();
+        let code = small().code;
+        let refused = draft(None, &document, Mode::Merge, Some(&code)).unwrap_err();
+        assert!(matches!(refused, Refusal::WorkflowNotFound { .. }));
+    }
+    assert!(merge(SMALL, None).is_ok());
 }
 
 #[test]
