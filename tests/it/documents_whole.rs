@@ -205,6 +205,19 @@ async fn a_fragment_is_checked_as_it_would_stand(backend: Backend) {
         ..merged.clone()
     };
     assert_eq!(errors(&shop, named).await, []);
+    // There must be something to merge it into.
+    let nowhere = v1::LintWorkflowRequest {
+        workflow: "nowhere".to_owned(),
+        ..merged.clone()
+    };
+    let refusal = shop.workflows().lint_workflow(nowhere).await;
+    refused(refusal, Code::NotFound, "WORKFLOW_NOT_FOUND");
+    let nowhere = v1::ApplyWorkflowRequest {
+        workflow: "nowhere".to_owned(),
+        ..yaml(&shop, fragment, ApplyMode::Merge)
+    };
+    let refusal = shop.workflows().apply_workflow(nowhere).await;
+    refused(refusal, Code::NotFound, "WORKFLOW_NOT_FOUND");
     let wrong = v1::LintWorkflowRequest {
         document: fragment.replace("[work]", "[wrok]"),
         ..merged

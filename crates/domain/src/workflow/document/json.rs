@@ -136,7 +136,7 @@ fn plain_words(message: &str) -> String {
         ("recursion limit", "is nested too deeply"),
     ];
     let known = WORDS.iter().find(|(begin, _)| message.starts_with(begin));
-    known.map_or(message, |(_, words)| words).to_owned()
+    known.map_or(message, |(_, words)| *words).to_owned()
 }
 
 /// What a text begins with: a sign, a text in quotes, a number or a word; nothing at its end.

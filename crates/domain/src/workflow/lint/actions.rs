@@ -8,8 +8,8 @@ use crate::{
     template::Template,
     value::{Attributes, Invalid, TransitionCode},
     workflow::{
-        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, Occasion, Policy, Subject, Work,
-        Workflow, Writing,
+        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, Occasion, Subject, Work, Workflow,
+        Writing,
     },
 };
 
@@ -78,7 +78,8 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
     }
     match &action.work {
         Work::Send(channel, policy) => {
-            problems.extend(policy_problem(*policy));
+            let of_policy = policy.problems();
+            problems.extend(of_policy.map(|(_, told)| (Rule::LimitExceeded, told.to_owned())));
             if let Channel::Email(email) = channel
                 && email.copy_to.len() > COPIES_MAX
             {
@@ -174,11 +175,6 @@ fn key_problem(key: &str) -> Option<String> {
         Err(Invalid::Entry { problem, .. }) => Some(format!("of its key, {problem}")),
         Err(problem) => Some(format!("its key {problem}")),
     }
-}
-
-fn policy_problem(policy: Policy) -> Option<(Rule, String)> {
-    let problem = policy.problem()?;
-    Some((Rule::LimitExceeded, problem.to_owned()))
 }
 
 /// Transitions whose actions lead back to themselves: taking one would never end, but for
