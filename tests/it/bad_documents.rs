@@ -223,7 +223,7 @@ async fn wrong_actions_and_timers_are_named(backend: Backend) {
         ("actions: {a: {kind: webhook}}", "kind: is not known here"),
         (
             "actions: {a: {condition: \"true\"}}",
-            "transitions.pause.actions.a.webhook, email, publish, comment, set_attributes or transition: must be given",
+            "transitions.pause.actions.a: must say what is done: webhook, email, publish",
         ),
         (
             "actions: {a: {transition: finish, webhook: {endpoint: erp}}}",

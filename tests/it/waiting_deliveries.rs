@@ -125,7 +125,8 @@ async fn what_an_action_that_is_switched_off_set_off_waits_for_it(backend: Backe
         // What its attempt came to is not forgotten.
         assert_eq!(
             resting.problem,
-            "its action comment.tell is switched off; before that: the endpoint answered 503"
+            "its action comment.tell is switched off; before that: \
+             the endpoint answered 503: it asks to be called later"
         );
         assert_eq!(resting.attempt_count, 1, "it is no attempt");
     }
@@ -209,11 +210,28 @@ async fn what_has_no_action_any_more_is_given_up_without_its_target(backend: Bac
     assert!(tried.count() < ORDERS * TIMES / 2);
 }
 
+/// An endpoint that is off from the beginning, so that no dispatcher has ever seen it on.
+async fn closed_endpoint(server: &Server, url: String) -> String {
+    let code = fresh_code();
+    let endpoint = v1::Endpoint {
+        code: code.clone(),
+        url,
+        active: Some(false),
+        ..Default::default()
+    };
+    let request = v1::CreateEndpointRequest {
+        endpoint: Some(endpoint),
+        ..Default::default()
+    };
+    let created = server.clients().actions().create_endpoint(request).await;
+    created.unwrap();
+    code
+}
+
 async fn what_an_action_does_no_more_is_given_up(backend: Backend) {
     let server = server(backend).await;
     let clients = server.clients();
-    let code = dead_endpoint(server).await;
-    ledger::switch(&clients, &code, false).await;
+    let code = closed_endpoint(server, "http://127.0.0.1:9/".to_owned()).await;
     let tell = format!("on_comment: {{tell: {{webhook: {{endpoint: {code}}}}}}}");
     let shop = apply(&clients, &fresh_code(), &document(&tell)).await;
     shop.place("1", &[]).await;
@@ -236,8 +254,7 @@ async fn what_waits_says_why(backend: Backend) {
     let clients = server.clients();
     let receiver = Receiver::start(|_, _| 500).await;
     let code = endpoint(server, receiver.url("erp")).await;
-    let off = endpoint(server, receiver.url("off")).await;
-    ledger::switch(&clients, &off, false).await;
+    let off = closed_endpoint(server, receiver.url("off")).await;
     let actions = format!(
         "on_create:
   off: {{webhook: {{endpoint: {off}}}}}

@@ -345,9 +345,12 @@ mod tests {
     fn a_document_of_another_workflow_is_told() {
         let base = find_preset("magento").unwrap().workflow().unwrap();
         let told = |text: &str| {
-            let text = text.to_owned();
-            let reading = Reading::default();
-            let loaded = checked("a".to_owned(), text, Format::Yaml, reading, Some(&base));
+            let document = Document {
+                name: "a".to_owned(),
+                text: text.to_owned(),
+                format: DocumentFormat::Yaml,
+            };
+            let loaded = checked(document, Reading::default(), Some(&base));
             let remarks = loaded.unwrap().remarks;
             let mut rules = remarks.iter().map(|remark| remark.finding.rule.code());
             rules.any(|rule| rule == "other_workflow")

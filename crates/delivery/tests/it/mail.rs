@@ -642,7 +642,7 @@ async fn a_broken_template_is_refused_with_file_and_line() {
     assert_refused(
         &attempt,
         None,
-        "`no_such` has neither a text nor an html part",
+        "there is no template no_such; there are new_order",
     );
 }
 

@@ -151,7 +151,7 @@ fn a_hold_that_expires_is_due_beside_no_date() {
 /// What a timer sets off may be too much; the one behind it has its turn all the same.
 #[test]
 fn a_timer_that_is_refused_leaves_its_turn_to_the_next() {
-    let document = r#"
+    let document = r"
 workflow: order
 label: Order
 initial_state: new
@@ -169,7 +169,7 @@ transitions:
   to_two: {label: To two, from_states: [one], to_state: two, trigger: automatic}
   to_three: {label: To three, from_states: [two], to_state: three, trigger: automatic}
   end: {label: End, from_states: [three], to_state: gone}
-"#;
+";
     let mut stage = Stage::new(document);
     let hour = 3_600 * SECOND;
     let due_by = |stage: &Stage, hours: i64| {

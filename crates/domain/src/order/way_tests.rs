@@ -287,7 +287,7 @@ fn an_order_is_not_created_past_the_roles_of_a_transition() {
 }
 
 /// Roles of `approve` on the way to both statuses of the state `work`.
-const APPROVED: &str = r#"
+const APPROVED: &str = r"
 workflow: order
 label: Order
 initial_state: new
@@ -299,7 +299,7 @@ states:
 transitions:
   approve: {label: Approve, from_states: [new], to_state: work, roles: [boss]}
   finish: {label: Finish, from_states: [work], to_state: done}
-"#;
+";
 
 #[test]
 fn an_order_is_created_where_a_role_or_a_guard_lets_the_actor_come() {

@@ -236,7 +236,7 @@ mod tests {
         assert!(refused.is_of_settings(), "{refused:?}");
         let said = refused.to_string();
         assert!(
-            said.starts_with("cannot open /proc/waymark.db: no file "),
+            said.starts_with("cannot open /proc/waymark.db: the file cannot be made"),
             "{said}"
         );
     }

@@ -461,7 +461,9 @@ fn errors() -> Vec<Error> {
             nearest: Some("c".repeat(32)),
         }),
         Error::Hinting {
-            error: Box::new(Error::Definition(Refusal::StateNotFound { state: state() })),
+            error: Box::new(Error::Definition(Refusal::StateNotFound {
+                state: Longest::code(),
+            })),
             hint: format!("did you mean {}?", "c".repeat(32)),
         },
         Error::ComputationLimit,

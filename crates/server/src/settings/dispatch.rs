@@ -16,7 +16,6 @@ use super::{
 /// Stands for the server that is not named where what is said about one is checked all the same.
 const ANY_HOST: &str = "localhost";
 
-
 /// The senders besides the general one, with the keys that name them.
 const SENDERS: [(&str, Identity); 4] = [
     ("mail_sales", Identity::Sales),

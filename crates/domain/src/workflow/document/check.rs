@@ -90,18 +90,7 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
                 has_more: lacks_more,
             } = missing;
             has_more |= lacks_more;
-            let is_part = mode == Mode::Replace
-                && BEGINNING
-                    .iter()
-                    .all(|key| paths.iter().any(|path| path == key));
-            let paths = paths.iter().filter(|path| !is_lost(path, &lost));
-            remarks.extend(paths.map(|path| {
-                if is_part && BEGINNING.contains(&path.as_str()) {
-                    Remark::unreadable(None, path, PARTS_ONLY)
-                } else {
-                    needed(path)
-                }
-            }));
+            remarks.extend(all_needed(&paths, &lost, mode));
             remarks.extend(wrong.into_iter().map(Remark::from));
             workflow
         }
@@ -143,6 +132,21 @@ fn needed(path: &str) -> Remark {
         Some(at) => Remark::unreadable(None, at, &format!("must say what is done: {WORKS}")),
         None => Remark::unreadable(None, path, "must be given"),
     }
+}
+
+/// What is missing, but for what stands there and cannot be read.
+fn all_needed(paths: &[String], lost: &[String], mode: Mode) -> Vec<Remark> {
+    let lacks = |key: &&str| paths.iter().any(|path| path == key);
+    let is_part = mode == Mode::Replace && BEGINNING.iter().all(lacks);
+    let told = paths.iter().filter(|path| !is_lost(path, lost));
+    let told = told.map(|path| {
+        if is_part && BEGINNING.contains(&path.as_str()) {
+            Remark::unreadable(None, path, PARTS_ONLY)
+        } else {
+            needed(path)
+        }
+    });
+    told.collect()
 }
 
 /// That there are more mistakes than are told.

@@ -188,20 +188,20 @@ fn taken_by(actions: &[Action], whose: impl Fn(&str) -> String) -> Vec<(String, 
 /// Timed transitions by what is asked on their way.
 #[derive(Default)]
 struct Timed<'a> {
-    by_code: BTreeMap<&'a TransitionCode, &'a Transition>,
-    by_state: BTreeMap<&'a StateCode, Vec<&'a Transition>>,
-    by_operation: BTreeMap<&'a OperationCode, Vec<&'a Transition>>,
+    codes: BTreeMap<&'a TransitionCode, &'a Transition>,
+    entering: BTreeMap<&'a StateCode, Vec<&'a Transition>>,
+    recording: BTreeMap<&'a OperationCode, Vec<&'a Transition>>,
 }
 
 impl<'a> Timed<'a> {
     fn new(transitions: &'a [Transition]) -> Self {
         let mut timed = Self::default();
         for transition in transitions.iter().filter(|it| it.trigger.is_timed()) {
-            timed.by_code.insert(&transition.code, transition);
-            let entering = timed.by_state.entry(&transition.to_state).or_default();
+            timed.codes.insert(&transition.code, transition);
+            let entering = timed.entering.entry(&transition.to_state).or_default();
             entering.push(transition);
             if let Some(operation) = &transition.operation {
-                let recording = timed.by_operation.entry(operation).or_default();
+                let recording = timed.recording.entry(operation).or_default();
                 recording.push(transition);
             }
         }
@@ -235,19 +235,19 @@ fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
             }
             Speaker::State(state) => {
                 let what = format!("the entry guard of state {}", state.code);
-                for transition in timed.by_state.get(&state.code).into_iter().flatten() {
+                for transition in timed.entering.get(&state.code).into_iter().flatten() {
                     say(transition, &what);
                 }
             }
             Speaker::Operation(operation) => {
                 let what = format!("the guard of its operation {}", operation.code);
-                let recording = timed.by_operation.get(&operation.code);
+                let recording = timed.recording.get(&operation.code);
                 for transition in recording.into_iter().flatten() {
                     say(transition, &what);
                 }
             }
             Speaker::Action(Occasion::Transition(code), action) => {
-                if let (Some(transition), true) = (timed.by_code.get(code), action.active) {
+                if let (Some(transition), true) = (timed.codes.get(code), action.active) {
                     let what = format!("the condition of its action {}", action.code);
                     say(transition, &what);
                 }

@@ -124,7 +124,7 @@ fn ways_round_are_looked_for_among_many() {
 #[test]
 fn steps_that_nobody_asks_for_are_judged_among_many() {
     let (mut workflow, codes) = wide();
-    let guard = format!("!({})", vec!["order.fully_paid"; 3].join(" && "));
+    let guard = format!("!({})", ["order.fully_paid"; 3].join(" && "));
     for (number, code) in codes.iter().enumerate() {
         let timer = format!("t{number}");
         let target = format!("n{}", number / 25);

@@ -544,6 +544,7 @@ fn creation_goes_round_roles_only_where_nobody_comes_by_calls() {
         workflow.states.push(late);
         add(&mut workflow, "free", &["late"], "work", Trigger::Manual);
         assign(&mut workflow, "late", "late");
+        workflow.assignments.last_mut().unwrap().is_default = true;
         let mut code = workflow.statuses[0].clone();
         code.code = status("late");
         workflow.statuses.push(code);
