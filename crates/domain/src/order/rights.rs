@@ -53,14 +53,44 @@ pub(super) fn operation_guard(
     ask(draft, guard, &draft.facts_recording(recorded), of, "")
 }
 
+/// The sets of roles of which a caller needs one each to come along a transition: its own, those of
+/// the operation that it records, and those of the operations that set it off, where none of them
+/// is free.
+pub(super) fn asked_on_the_way(draft: &Draft<'_>, transition: &Transition) -> Vec<Vec<Role>> {
+    let roles_of = |code| {
+        let operation = draft.workflow().operation(code);
+        operation.map_or_else(Vec::new, |operation| operation.roles.clone())
+    };
+    let setting_off: Vec<_> = transition
+        .trigger
+        .operations()
+        .iter()
+        .map(roles_of)
+        .collect();
+    let is_free = setting_off.iter().any(Vec::is_empty);
+    let setting_off = setting_off.into_iter().filter(|_| !is_free).flatten();
+    let recorded = transition.operation.as_ref().map(roles_of);
+    let all = [
+        transition.roles.clone(),
+        recorded.unwrap_or_default(),
+        setting_off.collect(),
+    ];
+    all.into_iter().filter(|roles| !roles.is_empty()).collect()
+}
+
+/// Whether the actor has one of these roles.
+pub(super) fn has_one(draft: &Draft<'_>, roles: &[Role]) -> bool {
+    let actor = &draft.context.actor;
+    roles.iter().any(|role| actor.roles.contains(role))
+}
+
 /// Refuses an actor that has none of these roles, where there are any.
 pub(super) fn role(
     draft: &Draft<'_>,
     roles: &[Role],
     of: impl FnOnce() -> Guarded,
 ) -> Result<(), Rejection> {
-    let actor = &draft.context.actor;
-    if roles.is_empty() || roles.iter().any(|role| actor.roles.contains(role)) {
+    if roles.is_empty() || has_one(draft, roles) {
         return Ok(());
     }
     Err(Rejection::RoleRequired {

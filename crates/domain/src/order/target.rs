@@ -6,7 +6,7 @@
 //! other statuses of the state as well; but not on one to which another transition leads
 //! explicitly from there, since that one says who may and when.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Guarded, NotHere, Rejection, Standing, Target,
@@ -276,13 +276,18 @@ pub(super) fn may_start(draft: &Draft<'_>) -> Result<(), Rejection> {
     let mut roles = Vec::new();
     let mut first = None;
     for transition in leading(draft.graph, standing) {
-        if transition.roles.is_empty() {
+        let asked = rights::asked_on_the_way(draft, transition);
+        if asked.is_empty() {
             if rights::transition_guard(draft, transition).is_ok() {
                 return Ok(());
             }
             continue;
         }
-        roles.extend(transition.roles.iter().cloned());
+        if asked.iter().all(|roles| rights::has_one(draft, roles)) {
+            return Ok(());
+        }
+        let missing = asked.into_iter().find(|it| !rights::has_one(draft, it));
+        roles.extend(missing.unwrap_or_default());
         first = first.or(Some(transition));
     }
     draft.within_budget()?;
@@ -290,14 +295,34 @@ pub(super) fn may_start(draft: &Draft<'_>) -> Result<(), Rejection> {
     let Some(first) = first else { return Ok(()) };
     roles.sort();
     roles.dedup();
-    rights::role(draft, &roles, || Guarded::Transition(first.code.clone()))
+    let of = Guarded::Transition(first.code.clone());
+    Err(Rejection::RoleRequired { of, roles })
 }
 
 /// The transitions that lead explicitly to a place, and where there are none, those that a call may
 /// let land there. No caller stands behind what time does.
 fn leading<'g>(graph: &'g Graph, place: &Standing) -> Vec<&'g Transition> {
-    let transitions = graph.workflow().transitions.iter();
-    let entering = transitions.filter(|it| it.to_state == place.state && !it.trigger.is_timed());
+    let workflow = graph.workflow();
+    let terminal = workflow.states.iter().filter(|state| state.terminal);
+    let terminal: BTreeSet<_> = terminal.map(|state| &state.code).collect();
+    let mut here = workflow.assignments_of(&place.state);
+    let has_others = here.any(|assignment| assignment.status != place.status);
+    // One that starts at its own end, or where no step leaves, leads nobody there.
+    let begins_elsewhere = |it: &&Transition| {
+        let only_here = it.from_states.iter().all(|state| *state == place.state);
+        let from_itself = it
+            .from_statuses
+            .iter()
+            .all(|status| *status == place.status);
+        let stays = !it.from_statuses.is_empty() && from_itself && only_here;
+        let begins =
+            |state: &StateCode| !terminal.contains(state) && (*state != place.state || has_others);
+        !stays && (it.from_states.is_empty() || it.from_states.iter().any(begins))
+    };
+    let entering = workflow
+        .transitions
+        .iter()
+        .filter(|it| it.to_state == place.state && !it.trigger.is_timed() && begins_elsewhere(it));
     let (explicit, others): (Vec<_>, Vec<_>) =
         entering.partition(|it| graph.leads_to(it) == Some(&place.status));
     if !explicit.is_empty() {

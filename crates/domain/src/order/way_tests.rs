@@ -278,6 +278,21 @@ fn an_order_is_not_created_past_the_roles_of_a_transition() {
     }
     let refused = create_at(workflow(DOCUMENT), "clerk", Some("noted")).unwrap_err();
     assert_eq!(refused.reason(), "ROLE_REQUIRED");
+    // A way that nobody can take, or that only a role can, frees nobody.
+    let mut unfree = sample::transition("unfree", &["review"], "review", Trigger::Manual);
+    unfree.to_status = Some(sample::status("approved"));
+    unfree.from_statuses = vec![sample::status("approved")];
+    let mut from_itself = workflow(DOCUMENT);
+    from_itself.transitions.push(unfree.clone());
+    let mut by_operation = workflow(DOCUMENT);
+    by_operation.operations[0].roles = vec!["wh".parse().unwrap()];
+    unfree.operation = Some(by_operation.operations[0].code.clone());
+    unfree.from_statuses = Vec::new();
+    by_operation.transitions.push(unfree);
+    for stored in [from_itself, by_operation] {
+        let refused = create_at(stored, "clerk", Some("approved")).unwrap_err();
+        assert_eq!(refused.reason(), "ROLE_REQUIRED");
+    }
     // Where orders usually start, a way back with a role changes nothing.
     let mut back = sample::transition("back", &["review"], "new", Trigger::Manual);
     back.roles = vec!["boss".parse().unwrap()];
