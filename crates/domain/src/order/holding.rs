@@ -111,7 +111,7 @@ fn landing(draft: &Draft<'_>, status: Option<&StatusCode>) -> Result<Standing, R
     }
     let status = match status {
         Some(status) => status,
-        None if is_held => &from.status,
+        None if from.state == held.code => &from.status,
         None => draft.workflow().default_status(&held.code).ok_or_else(|| {
             Rejection::StateWithoutStatus {
                 state: held.code.clone(),
