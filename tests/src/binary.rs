@@ -78,7 +78,8 @@ pub fn run(arguments: &[&str]) -> Output {
     command(arguments).output().expect("waymark runs")
 }
 
-/// The command `waymark`, in an environment that has no settings of the person who runs the tests.
+/// The command `waymark`, in an environment that has no settings of the person who runs the tests. A server listens on a
+/// free port unless its arguments say another: it takes its port before it looks at anything else.
 pub fn command(arguments: &[&str]) -> Command {
     without_settings(Command::new(path()), arguments)
 }
@@ -97,6 +98,7 @@ fn without_settings(mut command: Command, arguments: &[&str]) -> Command {
     {
         command.env_remove(key);
     }
+    command.env("WAYMARK_LISTEN", "127.0.0.1:0");
     // A directory without a configuration file.
     command.args(arguments).current_dir(std::env::temp_dir());
     command
