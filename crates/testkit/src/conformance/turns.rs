@@ -328,6 +328,10 @@ async fn narrow(fixture: &Fixture) -> Store {
     store
 }
 
+fn is_ended(state: &UnitState) -> bool {
+    matches!(state, UnitState::Ended(_))
+}
+
 /// Whether a unit has ended and no step of it was refused.
 fn is_done(state: &UnitState) -> bool {
     let UnitState::Ended(Ok(UnitOutcome::Done(steps))) = state else {
@@ -354,9 +358,15 @@ pub async fn a_batch_ends_when_its_orders_take_much_memory(fixture: &Fixture) {
     let done = left[0].done();
     assert!(!done.is_empty() && done.len() < 150, "{}", done.len());
     assert!(done.iter().all(Result::is_ok));
-    let (last, left) = round(&store, left).await;
+    // How many more there are depends on how soon a slow machine lets the second unit have its turn.
+    let (mut left, mut rounds) = (left, 0);
+    while !left.is_empty() && rounds < 150 {
+        let (next, rest) = round(&store, left).await;
+        let mut ended = next.units.iter().filter(|unit| is_ended(unit));
+        assert!(ended.all(is_done));
+        (left, rounds) = (rest, rounds + 1);
+    }
     assert!(left.is_empty());
-    assert!(last.units.iter().all(is_done));
     let entries = "SELECT count(*) FROM history WHERE order_id <> 'B-1'";
     assert_eq!(fixture.number(entries).await, 3 * 150);
 }
