@@ -117,10 +117,7 @@ pub enum Error {
     #[error("{problem}")]
     InvalidUrl {
         /// What is wrong with it.
-        problem: &'static str,
-        /// What the parser says.
-        #[source]
-        source: Option<Box<dyn std::error::Error + Send + Sync>>,
+        problem: String,
     },
     /// Any other refusal.
     #[error("the database refused a statement")]

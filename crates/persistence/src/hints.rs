@@ -20,11 +20,11 @@ use diesel::{
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
 use futures::StreamExt;
 use tokio::sync::{Notify, mpsc};
-use tokio_postgres::Config;
 use waymark_domain::partition::Partition;
 
 use crate::{
     Settings, Store,
+    address::Target,
     postgres::{self, Role},
     settings::Address,
 };
@@ -68,10 +68,10 @@ impl Store {
     pub fn hints(&self) -> Hints {
         let (sender, receiver) = mpsc::channel(QUEUE);
         match (&self.settings().url.0, &self.notifier().0) {
-            (Address::Postgres(config), Some(own)) => {
+            (Address::Postgres(target), Some(own)) => {
                 tokio::spawn(listen(
                     self.settings().clone(),
-                    (**config).clone(),
+                    (**target).clone(),
                     Arc::clone(own),
                     sender,
                 ));
@@ -109,13 +109,13 @@ struct Waiting {
 impl Notifier {
     /// Starts the sender, which ends when the notifier is dropped.
     pub(crate) fn new(settings: &Settings) -> Self {
-        let Address::Postgres(config) = &settings.url.0 else {
+        let Address::Postgres(target) = &settings.url.0 else {
             return Self(None);
         };
         let waiting = Arc::new(Waiting::default());
         tokio::spawn(send(
             settings.clone(),
-            (**config).clone(),
+            (**target).clone(),
             Arc::clone(&waiting),
         ));
         Self(Some(waiting))
@@ -142,7 +142,7 @@ impl Drop for Notifier {
     }
 }
 
-async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
+async fn send(settings: Settings, target: Target, waiting: Arc<Waiting>) {
     let mut connection: Option<AsyncPgConnection> = None;
     let mut pause = RECONNECT_MIN;
     loop {
@@ -160,7 +160,7 @@ async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
             continue;
         }
         if connection.is_none() {
-            connection = open(&settings, &config, &waiting).await;
+            connection = open(&settings, &target, &waiting).await;
         }
         let sent = match &mut connection {
             Some(connection) => connection
@@ -185,13 +185,13 @@ async fn send(settings: Settings, config: Config, waiting: Arc<Waiting>) {
 /// Opens the connection for hints, and notes which process serves it before one is sent.
 async fn open(
     settings: &Settings,
-    config: &Config,
+    target: &Target,
     waiting: &Waiting,
 ) -> Option<AsyncPgConnection> {
     // Here alone, since its `load` hides that of atomics.
     use diesel_async::RunQueryDsl;
 
-    let mut connection = postgres::connect(settings, config, Role::Hints)
+    let mut connection = postgres::connect(settings, target, Role::Hints)
         .await
         .ok()?;
     let session = select(sql::<Integer>("pg_backend_pid()"));
@@ -220,10 +220,10 @@ fn hint(payload: &str) -> Hint {
     }
 }
 
-async fn listen(settings: Settings, config: Config, own: Arc<Waiting>, sender: mpsc::Sender<Hint>) {
+async fn listen(settings: Settings, target: Target, own: Arc<Waiting>, sender: mpsc::Sender<Hint>) {
     let mut pause = RECONNECT_MIN;
     while !sender.is_closed() {
-        if let Ok(mut connection) = postgres::connect(&settings, &config, Role::Hints).await
+        if let Ok(mut connection) = postgres::connect(&settings, &target, Role::Hints).await
             && connection
                 .batch_execute(&format!("LISTEN {CHANNEL}"))
                 .await

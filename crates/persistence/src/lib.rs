@@ -10,6 +10,7 @@
 //! [`Store::change_workflow`], the one way in which workflows do. `tx` holds
 //! the only code that borrows a connection.
 
+mod address;
 mod catalog;
 mod checkpoint;
 mod chunk;

@@ -81,8 +81,8 @@ async fn migrate_existing(settings: &Settings, clock: &Clock) -> Result<Migrated
         return Err(Error::SchemaNewer { unknown: newer });
     }
     let applied = match &settings.url.0 {
-        Address::Postgres(config) => {
-            let connection = postgres::connect(settings, config, Role::Maintenance)
+        Address::Postgres(target) => {
+            let connection = postgres::connect(settings, target, Role::Maintenance)
                 .await
                 .map_err(Error::unavailable)?;
             run_on_postgres(connection).await?

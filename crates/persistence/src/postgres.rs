@@ -24,11 +24,15 @@ use diesel_async::{
     },
 };
 use futures::FutureExt;
-use tokio_postgres::{Config, NoTls, config::SslMode};
+use tokio_postgres::{Client, Connection, Socket, config::SslMode, error::SqlState};
 
 use waymark_domain::partition::Partition;
 
-use crate::{Error, Settings};
+use crate::{
+    Error, Settings,
+    address::Target,
+    tls::{Attempt, Stream},
+};
 
 /// Lookups of a set of keys go through the index of the keys, one by one, however little the
 /// server knows about a table: one that has just grown has no statistics, and a plan that reads
@@ -148,11 +152,11 @@ pub(crate) fn begin_locked_sql(locks: &[Partition], durability: &Durability) -> 
 /// server's settings to promise is noted.
 pub(crate) fn pool(
     settings: &Settings,
-    config: &Config,
+    target: &Target,
     (role, size): (Role, usize),
     durability: &Durability,
 ) -> Result<Pool<AsyncPgConnection>, BuildError> {
-    let config = tuned(settings, config);
+    let target = tuned(settings, target);
     let session = session(settings, role);
     let mut manager = ManagerConfig::<AsyncPgConnection>::default();
     // A query on every checkout would cost a round trip; a connection that the server
@@ -160,10 +164,10 @@ pub(crate) fn pool(
     manager.recycling_method = RecyclingMethod::Fast;
     let durability = durability.clone();
     manager.custom_setup = Box::new(move |_| {
-        let (config, session) = (config.clone(), session.clone());
+        let (target, session) = (target.clone(), session.clone());
         let durability = durability.clone();
         async move {
-            let mut connection = establish(&config, &session).await?;
+            let mut connection = establish(&target, &session).await?;
             if role.writes() {
                 ask(&mut connection, &durability)
                     .await
@@ -181,15 +185,16 @@ pub(crate) fn pool(
 /// Opens one connection outside any pool.
 pub(crate) async fn connect(
     settings: &Settings,
-    config: &Config,
+    target: &Target,
     role: Role,
 ) -> ConnectionResult<AsyncPgConnection> {
-    establish(&tuned(settings, config), &session(settings, role)).await
+    establish(&tuned(settings, target), &session(settings, role)).await
 }
 
 /// What the address leaves open is filled in; what it says stands.
-pub(crate) fn tuned(settings: &Settings, config: &Config) -> Config {
-    let mut config = config.clone();
+pub(crate) fn tuned(settings: &Settings, target: &Target) -> Target {
+    let mut target = target.clone();
+    let config = &mut target.config;
     if config.get_application_name().is_none() {
         config.application_name(&settings.application_name);
     }
@@ -204,7 +209,7 @@ pub(crate) fn tuned(settings: &Settings, config: &Config) -> Config {
         config.keepalives_interval(Duration::from_secs(5));
         config.keepalives_retries(3);
     }
-    config
+    target
 }
 
 fn session(settings: &Settings, role: Role) -> String {
@@ -230,20 +235,39 @@ fn session(settings: &Settings, role: Role) -> String {
     }
 }
 
-async fn establish(config: &Config, session: &str) -> ConnectionResult<AsyncPgConnection> {
-    let mut connection = match config.get_ssl_mode() {
-        SslMode::Disable | SslMode::Prefer => {
-            let (client, connection) = config.connect(NoTls).await.map_err(refused)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
-        }
-        _ => {
-            let (client, connection) = config
-                .connect(crate::tls::connector()?)
-                .await
-                .map_err(refused)?;
-            AsyncPgConnection::try_from_client_and_connection(client, connection).await?
-        }
+/// Connects as the address asks. Where it leaves TLS to the server, it goes on without it where
+/// the server has none, where the two agree on none, and where the server lets nobody in over
+/// TLS, as libpq does.
+///
+/// # Errors
+/// Returns what the last attempt failed of; what TLS failed of where the server asks for it.
+pub(crate) async fn open(
+    target: &Target,
+) -> Result<(Client, Connection<Socket, Stream>), tokio_postgres::Error> {
+    let attempt = Attempt::new(&target.connector);
+    let error = match target.config.connect(attempt.clone()).await {
+        Ok(connected) => return Ok(connected),
+        Err(error) => error,
     };
+    let is_optional = target.config.get_ssl_mode() == SslMode::Prefer;
+    if !is_optional || !(attempt.has_failed() || is_not_let_in(&error)) {
+        return Err(error);
+    }
+    let mut config = target.config.clone();
+    config.ssl_mode(SslMode::Disable);
+    let plain = config.connect(attempt).await;
+    plain.map_err(|plain| if is_not_let_in(&plain) { error } else { plain })
+}
+
+/// Whether the rules of the server refuse a connection of this kind.
+fn is_not_let_in(error: &tokio_postgres::Error) -> bool {
+    error.code() == Some(&SqlState::INVALID_AUTHORIZATION_SPECIFICATION)
+}
+
+async fn establish(target: &Target, session: &str) -> ConnectionResult<AsyncPgConnection> {
+    let (client, connection) = open(target).await.map_err(refused)?;
+    let mut connection =
+        AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     connection
         .batch_execute(session)
         .await

@@ -4,12 +4,12 @@ use std::{error::Error as StdError, io, net::IpAddr};
 
 use tokio::time::timeout;
 use tokio_postgres::{
-    Config, NoTls,
-    config::{Host, SslMode},
+    Config,
+    config::Host,
     error::{DbError, SqlState},
 };
 
-use crate::{Error, Settings, postgres::tuned, settings::Address, storage::opening, tls};
+use crate::{Error, Settings, address::Target, postgres, settings::Address, storage::opening};
 
 const PORT_DEFAULT: u16 = 5432;
 /// What the standard library says before the reason for which a name has no address.
@@ -27,10 +27,10 @@ struct Cause {
 pub(crate) async fn explain(settings: &Settings, error: Error) -> Error {
     match (&settings.url.0, error) {
         (Address::Sqlite(path), error) => opening::explain(path, error),
-        (Address::Postgres(config), error @ Error::Unavailable { .. }) => {
-            match cause(settings, config).await {
+        (Address::Postgres(target), error @ Error::Unavailable { .. }) => {
+            match cause(settings, target).await {
                 Some(Cause { text, lasts }) => Error::CannotReach {
-                    server: server(config),
+                    server: server(&target.config),
                     cause: text,
                     lasts,
                 },
@@ -43,26 +43,20 @@ pub(crate) async fn explain(settings: &Settings, error: Error) -> Error {
 }
 
 /// Tries to connect once more, and finds out what stands in the way, if anything does.
-async fn cause(settings: &Settings, config: &Config) -> Option<Cause> {
-    let config = tuned(settings, config);
-    let hosts = config.get_hosts().len().max(1);
+async fn cause(settings: &Settings, target: &Target) -> Option<Cause> {
+    let target = postgres::tuned(settings, target);
+    let hosts = target.config.get_hosts().len().max(1);
     let hosts = u32::try_from(hosts).unwrap_or(u32::MAX);
     let patience = settings.connect_timeout.saturating_mul(hosts);
-    match timeout(patience.saturating_mul(2), dial(&config)).await {
+    match timeout(patience.saturating_mul(2), dial(&target)).await {
         Ok(dialled) => dialled.err(),
         Err(_elapsed) => Some(passing("no answer in time")),
     }
 }
 
-async fn dial(config: &Config) -> Result<(), Cause> {
-    let connected = match config.get_ssl_mode() {
-        SslMode::Disable | SslMode::Prefer => config.connect(NoTls).await.map(drop),
-        _ => {
-            let connector = tls::connector().map_err(|error| lasting(error.to_string()))?;
-            config.connect(connector).await.map(drop)
-        }
-    };
-    connected.map_err(|error| of_error(&error, config))
+async fn dial(target: &Target) -> Result<(), Cause> {
+    let connected = postgres::open(target).await.map(drop);
+    connected.map_err(|error| of_error(&error, &target.config))
 }
 
 fn of_error(error: &tokio_postgres::Error, config: &Config) -> Cause {

@@ -4,7 +4,7 @@ use std::{fmt, path::PathBuf, time::Duration};
 
 use waymark_domain::partition::PartitionCount;
 
-use crate::Error;
+use crate::{Error, address::Target};
 
 /// The address of a database. Its text form hides the password.
 #[derive(Clone)]
@@ -13,14 +13,18 @@ pub struct DatabaseUrl(pub(crate) Address);
 #[derive(Clone)]
 pub(crate) enum Address {
     Sqlite(PathBuf),
-    Postgres(Box<tokio_postgres::Config>),
+    Postgres(Box<Target>),
 }
 
 impl DatabaseUrl {
     /// Reads `sqlite://waymark.db` (relative), `sqlite:///var/lib/waymark.db`, or
-    /// `postgres://user@host/database` with the parameters that libpq knows. With
-    /// `sslmode=require` the connection is encrypted and the certificate and name of the
-    /// server are verified, as with `verify-full`; without it, nothing is encrypted.
+    /// `postgres://user@host/database` with parameters as libpq knows them; those that are not
+    /// known are refused. `sslmode` is `disable`; `prefer`, which is the default, and `allow`,
+    /// which encrypt where the server can, and verify nothing; `verify-ca`, which verifies that
+    /// somebody trusted vouches for the server; `verify-full` and `require`, which verify its
+    /// name too. `sslrootcert` names a file of those that are trusted, or `system` for those of
+    /// the machine, which are the default; `sslcert` and `sslkey` are files of this client's own.
+    /// The files are read here.
     ///
     /// # Errors
     /// Returns [`Error::InvalidUrl`] for anything else.
@@ -30,29 +34,17 @@ impl DatabaseUrl {
                 let problem =
                     "a SQLite address is sqlite:// and the path of a file, without parameters";
                 return Err(Error::InvalidUrl {
-                    problem,
-                    source: None,
+                    problem: problem.to_owned(),
                 });
             }
             return Ok(Self(Address::Sqlite(PathBuf::from(path))));
         }
         if text.starts_with("postgres://") || text.starts_with("postgresql://") {
-            // Both ask for no more than what `require` does here.
-            let text = text
-                .replace("sslmode=verify-full", "sslmode=require")
-                .replace("sslmode=verify-ca", "sslmode=require");
-            let config =
-                text.parse::<tokio_postgres::Config>()
-                    .map_err(|error| Error::InvalidUrl {
-                        problem: "the PostgreSQL address cannot be read",
-                        source: Some(Box::new(error)),
-                    })?;
-            return Ok(Self(Address::Postgres(Box::new(config))));
+            return Ok(Self(Address::Postgres(Box::new(Target::parse(text)?))));
         }
         let problem = "a database address begins with sqlite:// or postgres://";
         Err(Error::InvalidUrl {
-            problem,
-            source: None,
+            problem: problem.to_owned(),
         })
     }
 
@@ -66,7 +58,8 @@ impl fmt::Display for DatabaseUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Address::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
-            Address::Postgres(config) => {
+            Address::Postgres(target) => {
+                let config = &target.config;
                 let hosts = config.get_hosts().iter().map(|host| match host {
                     tokio_postgres::config::Host::Tcp(name) => name.clone(),
                     tokio_postgres::config::Host::Unix(path) => path.display().to_string(),

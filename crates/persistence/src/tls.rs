@@ -1,20 +1,342 @@
-//! TLS to PostgreSQL, with the certificates that the machine trusts.
+//! TLS to PostgreSQL: whom to trust, and whether a handshake has failed.
 
-use diesel::{ConnectionError, ConnectionResult};
+use std::{
+    convert::Infallible,
+    fmt::Display,
+    fs, io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use futures::{FutureExt, future::BoxFuture};
+use rustls::{
+    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    client::{
+        danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
+        verify_server_cert_signed_by_trust_anchor, verify_server_name,
+    },
+    crypto::{WebPkiSupportedAlgorithms, ring, verify_tls12_signature, verify_tls13_signature},
+    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject},
+    server::ParsedCertificate,
+};
+use tokio_postgres::{
+    Socket,
+    tls::{MakeTlsConnect, TlsConnect},
+};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-/// Makes the connector for `sslmode=require` and stricter. It always verifies the
-/// certificate and the name of the server.
-pub(crate) fn connector() -> ConnectionResult<MakeRustlsConnect> {
-    let (connector, _unreadable) = MakeRustlsConnect::with_native_certs().map_err(|errors| {
-        let reasons = errors
+use crate::Error;
+
+/// What PostgreSQL calls itself where TLS begins without a question before it.
+const PROTOCOL: &[u8] = b"postgresql";
+
+/// A connection over TLS.
+pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
+type Connecting = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
+
+/// With whom to speak.
+pub(crate) enum Trust {
+    /// With anybody: that nobody listens in is all that is tried for.
+    Anybody,
+    /// With whoever has a certificate of one of these.
+    Chain(Roots),
+    /// The same, where the certificate also has the name that was asked for.
+    ChainAndName(Roots),
+}
+
+/// Who vouches for servers.
+pub(crate) struct Roots {
+    store: RootCertStore,
+    /// Certificates that are trusted as they are, as those that servers sign themselves.
+    pinned: Vec<CertificateDer<'static>>,
+}
+
+/// Who this client is, where the server asks for a certificate.
+pub(crate) struct Identity {
+    chain: Vec<CertificateDer<'static>>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl Roots {
+    /// Those that the machine trusts.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidUrl`] when there are none.
+    pub(crate) fn of_machine() -> Result<Self, Error> {
+        let loaded = rustls_native_certs::load_native_certs();
+        let mut store = RootCertStore::empty();
+        let (usable, _unreadable) = store.add_parsable_certificates(loaded.certs);
+        if usable == 0 {
+            return Err(Error::InvalidUrl {
+                problem: "this machine trusts no certificate, so no server can be verified: \
+                          install its certificates, or name some with sslrootcert"
+                    .to_owned(),
+            });
+        }
+        Ok(Self {
+            store,
+            pinned: Vec::new(),
+        })
+    }
+
+    /// Those in a file.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidUrl`] when it cannot be read or has none.
+    pub(crate) fn of_file(path: &str) -> Result<Self, Error> {
+        let pinned = certificates("sslrootcert", path)?;
+        let mut store = RootCertStore::empty();
+        for certificate in &pinned {
+            let added = store.add(certificate.clone());
+            added.map_err(|error| unusable("sslrootcert", path, error))?;
+        }
+        Ok(Self { store, pinned })
+    }
+}
+
+impl Identity {
+    /// A certificate with those that vouch for it, and its key.
+    ///
+    /// # Errors
+    /// Returns [`Error::InvalidUrl`] when a file cannot be read or has none.
+    pub(crate) fn of_files(certificate: &str, key: &str) -> Result<Self, Error> {
+        let chain = certificates("sslcert", certificate)?;
+        let pem = read("sslkey", key)?;
+        let key =
+            PrivateKeyDer::from_pem_slice(&pem).map_err(|error| unusable("sslkey", key, error))?;
+        Ok(Self { chain, key })
+    }
+}
+
+fn certificates(parameter: &str, path: &str) -> Result<Vec<CertificateDer<'static>>, Error> {
+    let pem = read(parameter, path)?;
+    let found = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    let found = found.map_err(|error| unusable(parameter, path, error))?;
+    if found.is_empty() {
+        return Err(unusable(parameter, path, "there is no certificate in it"));
+    }
+    Ok(found)
+}
+
+fn read(parameter: &str, path: &str) -> Result<Vec<u8>, Error> {
+    fs::read(path).map_err(|error| unusable(parameter, path, error))
+}
+
+fn unusable(parameter: &str, path: &str, cause: impl Display) -> Error {
+    Error::InvalidUrl {
+        problem: format!("{parameter} names a file that cannot be used, {path}: {cause}"),
+    }
+}
+
+/// Makes what begins TLS. `is_direct` says that it begins at once, for which the protocol has to
+/// be named.
+///
+/// # Errors
+/// Returns [`Error::InvalidUrl`] when a certificate and its key do not fit.
+pub(crate) fn connector(
+    trust: Trust,
+    identity: Option<Identity>,
+    is_direct: bool,
+) -> Result<MakeRustlsConnect, Error> {
+    let wrong = |error: rustls::Error| Error::InvalidUrl {
+        problem: format!("TLS to PostgreSQL cannot be set up: {error}"),
+    };
+    let provider = Arc::new(ring::default_provider());
+    let algorithms = provider.signature_verification_algorithms;
+    let listed = |roots: Roots, checks_name| -> Arc<dyn ServerCertVerifier> {
+        Arc::new(Listed {
+            roots,
+            checks_name,
+            algorithms,
+        })
+    };
+    let verifier: Arc<dyn ServerCertVerifier> = match trust {
+        Trust::Anybody => Arc::new(Anybody(algorithms)),
+        Trust::Chain(roots) => listed(roots, false),
+        Trust::ChainAndName(roots) => listed(roots, true),
+    };
+    let builder = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .map_err(wrong)?
+        .dangerous()
+        .with_custom_certificate_verifier(verifier);
+    let mut config = match identity {
+        Some(Identity { chain, key }) => {
+            builder.with_client_auth_cert(chain, key).map_err(wrong)?
+        }
+        None => builder.with_no_client_auth(),
+    };
+    if is_direct {
+        config.alpn_protocols = vec![PROTOCOL.to_vec()];
+    }
+    Ok(MakeRustlsConnect::new(config))
+}
+
+/// Takes any certificate.
+#[derive(Debug)]
+struct Anybody(WebPkiSupportedAlgorithms);
+
+impl ServerCertVerifier for Anybody {
+    fn verify_server_cert(
+        &self,
+        _certificate: &CertificateDer<'_>,
+        _intermediates: &[CertificateDer<'_>],
+        _name: &ServerName<'_>,
+        _ocsp: &[u8],
+        _now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Ok(HandshakeSignatureValid::assertion())
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.supported_schemes()
+    }
+}
+
+/// Takes certificates that somebody vouches for.
+#[derive(Debug)]
+struct Listed {
+    roots: Roots,
+    checks_name: bool,
+    algorithms: WebPkiSupportedAlgorithms,
+}
+
+impl ServerCertVerifier for Listed {
+    fn verify_server_cert(
+        &self,
+        certificate: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        name: &ServerName<'_>,
+        _ocsp: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let parsed = ParsedCertificate::try_from(certificate)?;
+        let pinned = &self.roots.pinned;
+        if !pinned
             .iter()
-            .map(ToString::to_string)
-            .collect::<Vec<_>>()
-            .join("; ");
-        ConnectionError::BadConnection(format!(
-            "no trusted certificate was found on this machine: {reasons}"
-        ))
-    })?;
-    Ok(connector)
+            .any(|one| one.as_ref() == certificate.as_ref())
+        {
+            verify_server_cert_signed_by_trust_anchor(
+                &parsed,
+                &self.roots.store,
+                intermediates,
+                now,
+                self.algorithms.all,
+            )?;
+        }
+        if self.checks_name {
+            verify_server_name(&parsed, name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}
+
+impl std::fmt::Debug for Roots {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Roots")
+            .field("certificates", &self.store.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One try to connect, which notes whether a handshake of it has failed: the driver does not tell
+/// that from what a server said before.
+#[derive(Clone)]
+pub(crate) struct Attempt {
+    connector: MakeRustlsConnect,
+    failed: Arc<AtomicBool>,
+}
+
+impl Attempt {
+    pub(crate) fn new(connector: &MakeRustlsConnect) -> Self {
+        Self {
+            connector: connector.clone(),
+            failed: Arc::default(),
+        }
+    }
+
+    /// Whether a server was ready for TLS, and the two did not agree on one.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::SeqCst)
+    }
+}
+
+impl MakeTlsConnect<Socket> for Attempt {
+    type Stream = Stream;
+    type TlsConnect = Handshake;
+    type Error = Infallible;
+
+    fn make_tls_connect(&mut self, name: &str) -> Result<Handshake, Infallible> {
+        let connector = &mut self.connector;
+        Ok(Handshake {
+            connecting: MakeTlsConnect::<Socket>::make_tls_connect(connector, name)?,
+            failed: Arc::clone(&self.failed),
+        })
+    }
+}
+
+/// One handshake.
+pub(crate) struct Handshake {
+    connecting: Connecting,
+    failed: Arc<AtomicBool>,
+}
+
+impl TlsConnect<Socket> for Handshake {
+    type Stream = Stream;
+    type Error = io::Error;
+    type Future = BoxFuture<'static, io::Result<Stream>>;
+
+    fn connect(self, socket: Socket) -> Self::Future {
+        let Self { connecting, failed } = self;
+        async move {
+            let done = connecting.connect(socket).await;
+            if done.is_err() {
+                failed.store(true, Ordering::SeqCst);
+            }
+            done
+        }
+        .boxed()
+    }
 }
