@@ -106,6 +106,14 @@ pub enum Error {
         /// What the database has.
         actual: i32,
     },
+    /// A PostgreSQL database does not keep text as UTF-8, so it cannot keep every letter.
+    #[error(
+        "the database keeps text as {encoding}, and UTF8 is needed: make one with `createdb --encoding=UTF8 --template=template0`"
+    )]
+    Encoding {
+        /// What the database says.
+        encoding: String,
+    },
     /// A migration failed; the transaction around it was rolled back.
     #[error("a migration failed")]
     Migration {
@@ -151,7 +159,7 @@ impl Error {
     pub fn is_of_settings(&self) -> bool {
         matches!(
             self,
-            Self::CannotOpen { .. } | Self::CannotReach { lasts: true, .. }
+            Self::CannotOpen { .. } | Self::CannotReach { lasts: true, .. } | Self::Encoding { .. }
         )
     }
 

@@ -51,7 +51,8 @@ pub(crate) struct Deployment {
 ///
 /// # Errors
 /// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened, may not be made or is of another program,
-/// [`Error::CannotReach`] when a PostgreSQL server takes no connection, [`Error::Migration`] when a statement fails, and
+/// [`Error::CannotReach`] when a PostgreSQL server takes no connection, [`Error::Encoding`] when its database does not
+/// keep text as UTF-8, [`Error::Migration`] when a statement fails, and
 /// [`Error::PartitionCount`] when the database has another number than the settings ask.
 pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
     let settings = Settings {
@@ -74,7 +75,10 @@ async fn migrate_existing(settings: &Settings, clock: &Clock) -> Result<Migrated
     let database = Database::new(settings, Role::Maintenance, None)?;
     let now = clock.now();
     let newer = database
-        .write(&[], async |tx| Ok(Ending::RollBack(newer(tx).await?)))
+        .write(&[], async |tx| {
+            check_encoding(tx).await?;
+            Ok(Ending::RollBack(newer(tx).await?))
+        })
         .await
         .map_err(before)?;
     if !newer.is_empty() {
@@ -111,6 +115,7 @@ async fn migrate_existing(settings: &Settings, clock: &Clock) -> Result<Migrated
 
 /// Reads which deployment this is, after it has compared the migrations.
 pub(crate) async fn check(tx: &mut Tx, settings: &Settings) -> Result<Deployment, Error> {
+    check_encoding(tx).await?;
     let unknown = newer(tx).await?;
     if !unknown.is_empty() {
         return Err(Error::SchemaNewer { unknown });
@@ -158,6 +163,31 @@ fn check_partitions(settings: &Settings, actual: PartitionCount) -> Result<(), E
         }),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Makes sure that a PostgreSQL database keeps text as UTF-8. Another one refuses the letters
+/// that it lacks, in the middle of a batch; `SQL_ASCII` takes bytes for letters.
+async fn check_encoding(tx: &mut Tx) -> Result<(), Error> {
+    let Tx::Postgres(connection) = tx else {
+        return Ok(());
+    };
+    let sql = "SELECT current_setting('server_encoding') AS encoding";
+    let found = diesel::sql_query(sql)
+        .get_result::<Encoding>(&mut ***connection)
+        .await?;
+    if found.encoding == "UTF8" {
+        Ok(())
+    } else {
+        Err(Error::Encoding {
+            encoding: found.encoding,
+        })
+    }
+}
+
+#[derive(diesel::QueryableByName)]
+struct Encoding {
+    #[diesel(sql_type = diesel::sql_types::Text)]
+    encoding: String,
 }
 
 async fn lock(tx: &mut Tx) -> Result<(), Error> {

@@ -78,7 +78,8 @@ impl Store {
     /// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened or may not be made,
     /// [`Error::SchemaOlder`] or [`Error::SchemaNewer`] when the program and the
     /// database do not fit, [`Error::PartitionCount`] when the settings ask for another
-    /// number than the database has, and [`Error::Locked`] or [`Error::CannotReach`] when it cannot
+    /// number than the database has, [`Error::Encoding`] when a PostgreSQL database does not keep
+    /// text as UTF-8, and [`Error::Locked`] or [`Error::CannotReach`] when it cannot
     /// be reached.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, Error> {
         let (mut is_new, mut file) = (false, None);

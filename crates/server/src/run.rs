@@ -349,9 +349,10 @@ async fn warn_of_no_default(store: &Store, code: &WorkflowCode) {
 fn not_opened(error: Error) -> StartError {
     match error {
         Error::SchemaOlder { .. } => StartError::MigrationNeeded(error),
-        Error::CannotOpen { .. } | Error::CannotReach { .. } | Error::Locked { .. } => {
-            StartError::NoDatabase(error)
-        }
+        Error::CannotOpen { .. }
+        | Error::CannotReach { .. }
+        | Error::Locked { .. }
+        | Error::Encoding { .. } => StartError::NoDatabase(error),
         error => StartError::Store(error),
     }
 }

@@ -313,6 +313,7 @@ impl From<&Error> for CommitError {
             | Error::SchemaOlder { .. }
             | Error::SchemaNewer { .. }
             | Error::PartitionCount { .. }
+            | Error::Encoding { .. }
             | Error::Migration { .. }
             | Error::InvalidUrl { .. }
             | Error::Database { .. } => Self::Database,

@@ -42,7 +42,7 @@ pub const KEYS: &[Key] = &[
     key(
         "database_url",
         "sqlite://waymark.db",
-        "`sqlite://FILE`, or `postgres://user@host/database` with parameters as libpq has them, such as `?sslmode=verify-full&sslrootcert=FILE`; see [TLS to PostgreSQL](docs/scale.md#tls-to-postgresql).",
+        "`sqlite://FILE`, or `postgres://user@host/database` with parameters as libpq has them, such as `?sslmode=verify-full&sslrootcert=FILE`. `docs/scale.md` has the modes.",
     ),
     key(
         "create_database",

@@ -4,4 +4,4 @@ mod server;
 mod shared;
 
 pub use server::{Durability, Server};
-pub use shared::{Database, database, empty_database};
+pub use shared::{Database, database, database_in, empty_database};

@@ -56,6 +56,14 @@ pub async fn empty_database() -> Database {
     create(server, "template1").await
 }
 
+/// Makes a database with nothing in it that keeps text otherwise than as UTF-8.
+pub async fn database_in(encoding: &str) -> Database {
+    let server = SHARED.get_or_init(start).await;
+    let options =
+        format!("template0 ENCODING '{encoding}' LOCALE_PROVIDER libc LC_COLLATE 'C' LC_CTYPE 'C'");
+    create(server, &options).await
+}
+
 async fn create(server: &Server, template: &str) -> Database {
     let name = format!("test_{}", NEXT.fetch_add(1, Ordering::Relaxed));
     let copying = COPYING.lock().await;
