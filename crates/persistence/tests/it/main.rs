@@ -8,6 +8,7 @@ mod hints;
 mod ledger;
 mod plans;
 mod storage;
+mod tls;
 mod tracking;
 mod wal;
 

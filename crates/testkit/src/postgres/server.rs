@@ -65,6 +65,18 @@ impl Server {
         server
     }
 
+    /// Makes a data directory with files beside those that belong there, such as a certificate
+    /// and the rules of who is let in, and starts a server on it that is not durable.
+    pub fn start_with_files(settings: &[&str], files: &[(&str, &str)]) -> Self {
+        let mut server = Self::in_fresh_directory(Durability::Fast, settings);
+        server.initialize();
+        for (name, text) in files {
+            server.keep(name, text);
+        }
+        server.resume();
+        server
+    }
+
     /// Copies a server while it runs, and starts the copy as its standby, which it knows by `name`.
     /// The copy has none of the settings that the primary was started with.
     pub fn standby_of(primary: &Self, name: &str) -> Self {
@@ -181,6 +193,16 @@ impl Server {
             "the standby is not promoted: {}",
             self.log()
         );
+    }
+
+    /// Writes a file that the server alone may read, as it wants its key.
+    fn keep(&self, name: &str, text: &str) {
+        let file = self.directory.join(name);
+        std::fs::write(&file, text).unwrap();
+        std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
+        if let Some((user, group)) = self.owner {
+            chown(&file, Some(user), Some(group)).unwrap();
+        }
     }
 
     fn control(&mut self, mode: &str) {
