@@ -16,8 +16,12 @@ use tokio::{
     time::{Instant, sleep},
 };
 
+use crate::ports::BACKLOG;
+
 /// How long to wait when the system has no connection to give.
 const PAUSE: Duration = Duration::from_millis(100);
+/// How many connections that nobody had taken are served when the port closes: as many as the system keeps.
+const LEFT_MAX: u32 = BACKLOG;
 /// How often that is said.
 const SAID_EVERY: Duration = Duration::from_secs(10);
 /// How many files connections leave to everything else, such as connections to the database; a quarter where the process
@@ -70,6 +74,29 @@ impl Acceptor {
         }
     }
 
+    /// Closes the port. Returns the connections that the system had let in and nobody had taken, which would be cut off
+    /// with it, calls and all.
+    pub(crate) fn close(self) -> Vec<TcpStream> {
+        let mut left = Vec::new();
+        let Ok(listener) = self.listener.into_std() else {
+            return left;
+        };
+        // While they are taken, others may come.
+        for _ in 0..LEFT_MAX {
+            match listener.accept() {
+                Ok((stream, _)) => {
+                    if takes_the_rest(&stream) {
+                        break;
+                    }
+                    left.extend(taken(stream));
+                }
+                Err(error) if is_of_the_peer(&error) => {}
+                Err(_) => break,
+            }
+        }
+        left
+    }
+
     /// Waits until there are files for connections again.
     async fn wait_for_files(&mut self) {
         while self.is_full {
@@ -96,6 +123,13 @@ impl Acceptor {
             "a connection could not be accepted: clients wait; look at the limit of open files"
         );
     }
+}
+
+/// A connection that was taken past the runtime, for it to serve.
+fn taken(stream: std::net::TcpStream) -> io::Result<TcpStream> {
+    stream.set_nonblocking(true)?;
+    stream.set_nodelay(true)?;
+    TcpStream::from_std(stream)
 }
 
 /// Whether a file that was just opened leaves fewer than everything else may need: it has the lowest number that was

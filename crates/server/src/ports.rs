@@ -5,7 +5,7 @@ use std::{io, net::SocketAddr};
 use tokio::net::{TcpListener, TcpSocket};
 
 /// How many connections may wait to be accepted, as in the standard library.
-const BACKLOG: u32 = 128;
+pub(crate) const BACKLOG: u32 = 128;
 
 /// A port that nobody else gets, and that lets nobody in yet: whoever comes early is refused by the system, which clients
 /// take for a server that is not there, and come again.

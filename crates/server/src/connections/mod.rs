@@ -43,8 +43,14 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 type Http = auto::Builder<TokioExecutor>;
 type Answer = Result<Response<Body>, Infallible>;
 
+/// How long a connection that has said nothing may take to begin, once the server stops.
+const BEGINNING_MAX: Duration = Duration::from_secs(1);
+
 /// Serves connections until told to stop; then those that are open get their last answers. `cancelled_max` is how many
 /// calls of one connection may have been cancelled before the server takes them up.
+///
+/// When told to stop, the port is closed before any connection is told: its client would come again at once, and be let
+/// in by the system and by nobody else. Who was let in by then is served too.
 pub(crate) async fn serve<S>(
     mut acceptor: Acceptor,
     cancelled_max: usize,
@@ -59,6 +65,7 @@ pub(crate) async fn serve<S>(
 {
     let http = http(cancelled_max);
     let connections = TaskTracker::new();
+    let ending = CancellationToken::new();
     let accepting = async {
         loop {
             let stream = acceptor.accept().await;
@@ -66,7 +73,7 @@ pub(crate) async fn serve<S>(
                 stream,
                 http.clone(),
                 service.clone(),
-                stopping.clone(),
+                ending.clone(),
             ));
         }
     };
@@ -74,7 +81,15 @@ pub(crate) async fn serve<S>(
         () = accepting => {}
         () = stopping.cancelled() => {}
     }
-    drop(acceptor);
+    for stream in acceptor.close() {
+        connections.spawn(connection(
+            stream,
+            http.clone(),
+            service.clone(),
+            ending.clone(),
+        ));
+    }
+    ending.cancel();
     connections.close();
     connections.wait().await;
 }
@@ -119,9 +134,14 @@ where
     });
     let io = TokioIo::new(Paced::new(stream, &turns));
     let mut connection = pin!(http.serve_connection(io, answering));
+    // Told to end before it has begun, hyper would drop it, with a call that is on its way.
+    let told = async {
+        stopping.cancelled().await;
+        let _ = timeout(BEGINNING_MAX, turns.begun()).await;
+    };
     let ended = tokio::select! {
         ended = poll_fn(|context| turns.poll(connection.as_mut(), context)) => Some(ended),
-        () = stopping.cancelled() => None,
+        () = told => None,
     };
     let ended = if let Some(ended) = ended {
         ended
@@ -149,4 +169,46 @@ where
         let answer = timeout(patience, answer).await;
         answer.unwrap_or_else(|_| Ok(deadline::passed().into_http()))
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use bytes::Bytes;
+    use http::StatusCode;
+    use http_body_util::Empty;
+    use hyper::client::conn::http2;
+    use tokio::net::TcpListener;
+
+    use super::*;
+
+    /// Whom the system has let in before the port is closed, with a call on its way, is answered. What becomes of such
+    /// a connection hangs on what is looked at first, so it is tried some times.
+    #[tokio::test]
+    async fn who_came_before_the_end_is_answered() {
+        for _ in 0..20 {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let stream = TcpStream::connect(address).await.unwrap();
+            let io = TokioIo::new(stream);
+            let (mut client, driver) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+            let driving = tokio::spawn(driver);
+            let stopping = CancellationToken::new();
+            stopping.cancel();
+            let service = tower::service_fn(|_request: Request<Body>| async {
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            });
+            let acceptor = Acceptor::new(listener, "a test");
+            let serving = tokio::spawn(serve(acceptor, 10, service, stopping));
+            let request = Request::post(format!("http://{address}/"))
+                .body(Empty::<Bytes>::new())
+                .unwrap();
+            let answer = client.send_request(request).await.unwrap();
+            assert_eq!(answer.status(), StatusCode::OK);
+            drop(client);
+            serving.await.unwrap();
+            let _ = driving.await;
+        }
+    }
 }

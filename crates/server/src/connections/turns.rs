@@ -16,13 +16,19 @@ use std::{
 };
 
 use futures::task::AtomicWaker;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::{
+    io::{AsyncRead, AsyncWrite, ReadBuf},
+    sync::Notify,
+};
 
 /// How much a connection reads in a turn: at most some 650 calls that are cancelled at once, or 700 small messages. With
 /// those of the calls that may wait, that is less than h2 bears, which is 1,024 messages for a window of 512 KiB.
 const TURN_BYTES: usize = 16 * 1024;
 /// How many calls may wait to be run where a connection reads on.
 const WAITING_MAX: usize = 256;
+
+/// With how many bytes a connection has begun: by these, HTTP/2 is told from HTTP/1.
+const BEGINNING_BYTES: usize = 24;
 
 /// What a connection and its calls know of each other.
 #[derive(Debug, Default)]
@@ -33,6 +39,10 @@ pub(super) struct Turns {
     waiting: AtomicUsize,
     /// The connection, where it waits for them.
     reader: AtomicWaker,
+    /// How much was read, up to its beginning.
+    read: AtomicUsize,
+    /// Rung when it has begun.
+    beginning: Notify,
 }
 
 impl Turns {
@@ -44,6 +54,24 @@ impl Turns {
     ) -> Poll<F::Output> {
         self.left.store(TURN_BYTES, Ordering::Relaxed);
         connection.poll(context)
+    }
+
+    /// Waits until the connection has begun; one waits at a time.
+    pub(super) async fn begun(&self) {
+        if self.read.load(Ordering::SeqCst) < BEGINNING_BYTES {
+            self.beginning.notified().await;
+        }
+    }
+
+    fn note_read(&self, bytes: usize) {
+        let before = self.read.load(Ordering::SeqCst);
+        if before < BEGINNING_BYTES {
+            let read = before.saturating_add(bytes);
+            self.read.store(read, Ordering::SeqCst);
+            if read >= BEGINNING_BYTES {
+                self.beginning.notify_one();
+            }
+        }
     }
 
     fn enter(&self) {
@@ -110,6 +138,7 @@ impl<T: AsyncRead + Unpin> AsyncRead for Paced<T> {
             buffer.advance(read);
         }
         let read = buffer.filled().len() - before;
+        turns.note_read(read);
         turns
             .left
             .store(left.saturating_sub(read), Ordering::Relaxed);
@@ -271,6 +300,18 @@ mod tests {
 
     fn waiting(turns: &Turns) -> usize {
         turns.waiting.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn a_connection_begins_with_its_first_bytes() {
+        let turns = Arc::<Turns>::default();
+        let mut context = Context::from_waker(Waker::noop());
+        for (bytes, has_begun) in [(BEGINNING_BYTES - 1, false), (1, true), (1, true)] {
+            let (_peer, _total, reading) = connection(&turns, bytes).await;
+            assert!(turns.poll(pin!(reading), &mut context).is_pending());
+            let begun = pin!(turns.begun()).poll(&mut context);
+            assert_eq!(begun.is_ready(), has_begun);
+        }
     }
 
     #[tokio::test]
