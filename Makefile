@@ -72,6 +72,7 @@ nats:
 python:
 	sh tests/python.sh aiosmtpd >/dev/null
 	sh tests/python.sh feedparser >/dev/null
+	sh tests/python.sh grpcio >/dev/null
 	sh tests/python.sh standardwebhooks >/dev/null
 
 chromium:

@@ -5,16 +5,18 @@ set -eu
 cd "$(dirname "$0")/.."
 
 library=$1
+module=$library
 case $library in
     aiosmtpd) version=1.4.6 ;;
     feedparser) version=6.0.14 ;;
+    grpcio) version=1.76.0 module=grpc ;;
     standardwebhooks) version=1.1.0 ;;
     *) echo "the tests use no library $library" >&2; exit 2 ;;
 esac
 place=target/python/$library-$version
 
 ready() {
-    [ -x "$place/bin/python" ] && "$place/bin/python" -c "import $library" 2>/dev/null
+    [ -x "$place/bin/python" ] && "$place/bin/python" -c "import $module" 2>/dev/null
 }
 
 # Made beside its place and then moved there, so that two who make it at once do not meet.

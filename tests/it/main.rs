@@ -43,6 +43,7 @@ mod availability;
 mod bad_documents;
 mod bad_requests;
 mod bench;
+mod clients_page;
 mod connections;
 mod costly_requests;
 mod cross_origin;

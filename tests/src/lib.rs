@@ -18,6 +18,7 @@ pub mod backend;
 pub mod binary;
 pub mod browser;
 pub mod clients;
+pub mod cutting;
 pub mod documented;
 pub mod feed_reader;
 pub mod large;

@@ -12,7 +12,8 @@ Exit codes:
   0  done
   1  refused, or something was found: findings of lint, differences of diff
   2  wrong arguments, settings or files, or a database that needs `waymark migrate` first
-  3  the server or the database cannot be reached or takes no writes, or is stopping, or a port is taken; try again later
+  3  the server or the database cannot be reached or takes no writes, or is stopping, or a port is taken; try again later,
+     a change with its --request-id: where the connection broke, it may have been carried out
   4  anything else, such as an outcome that is not known
   5  the SQLite file of the server is damaged, replaced or gone
   6  a consumer of `watch` did not take a message";
@@ -282,7 +283,7 @@ pub(crate) struct Apply {
     /// Refuses unless the workflow has this etag, which each apply prints.
     #[arg(long, default_value = "", hide_default_value = true)]
     pub(crate) etag: String,
-    /// Makes the call safe to repeat.
+    /// Makes the call safe to repeat, as after a lost connection, when it may have been carried out.
     #[arg(long, value_name = "ID", default_value = "", hide_default_value = true)]
     pub(crate) request_id: String,
     /// Says what would change, and changes nothing.
