@@ -121,7 +121,12 @@ fn call(address: SocketAddr, method: &str, request: &impl Message) -> (String, b
     }
     let output = Command::new(python::with("grpcio"))
         .args(["-c", SCRIPT])
-        .args([&address.to_string(), &config(), method, &hex])
+        .args([
+            address.to_string().as_str(),
+            config().as_str(),
+            method,
+            hex.as_str(),
+        ])
         // A proxy of the person who runs the tests does not see this machine's own ports.
         .env("NO_PROXY", "*")
         .env("no_proxy", "*")
@@ -140,7 +145,7 @@ fn call(address: SocketAddr, method: &str, request: &impl Message) -> (String, b
 async fn libraries_repeat_reads_alone(backend: Backend) {
     let world = World::on(backend).await;
     let shop = world.shop("magento").await;
-    shop.place("1", &[]).await;
+    shop.place("1", &[("1", "2")]).await;
     let placed = shop.get("1").await.version;
     let proxy = Cutting::start(world.server().address()).await;
     let address = proxy.address();
