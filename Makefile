@@ -46,7 +46,7 @@ bench: bench-build ## Measure everything: a table, target/bench.json and docs/be
 	target/release/waymark-bench run
 	target/release/waymark-bench plot
 
-bench-quick: bench-build ## The same rows in short rounds on small databases, in four minutes
+bench-quick: bench-build ## The same rows in short rounds on small databases, in some five minutes
 	target/release/waymark-bench run --quick
 
 attack: ## Attack a server of 512 MiB with others at work beside it, for ten minutes

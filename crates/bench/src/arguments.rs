@@ -31,7 +31,7 @@ pub(crate) enum Command {
 /// Which rows, and where.
 #[derive(Debug, Args)]
 pub(crate) struct Run {
-    /// Shorter rounds on smaller databases: all rows in four minutes.
+    /// Shorter rounds on smaller databases: all rows in some five minutes.
     #[arg(long)]
     pub(crate) quick: bool,
     /// A row to measure; may be given several times. All rows if it is not given.

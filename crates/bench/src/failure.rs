@@ -83,6 +83,8 @@ pub(crate) enum Failure {
     },
     #[error("nothing was tried while it was measured")]
     NothingTried,
+    #[error("a list of {wanted} orders came with {found}, with others, or out of order")]
+    WrongList { wanted: usize, found: usize },
     #[error("an entry came without its position or time")]
     NoPosition,
     #[error("in partition {partition}, offset {offset} came after {after}")]

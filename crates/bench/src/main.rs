@@ -12,6 +12,7 @@ mod enlarging;
 mod failure;
 mod filling;
 mod hooks;
+mod listed;
 mod load;
 mod output;
 mod pace;

@@ -20,6 +20,8 @@ pub(crate) struct Pace {
     pub(crate) small_orders: usize,
     /// How many orders the large databases have, with five entries each.
     pub(crate) large_orders: usize,
+    /// How many orders the databases have whose orders are listed, with five entries each.
+    pub(crate) listed_orders: usize,
     /// How long a snapshot is held open.
     pub(crate) snapshot: Duration,
 }
@@ -34,10 +36,11 @@ impl Pace {
         pending: 100_000,
         small_orders: 2_000,
         large_orders: 2_000_000,
+        listed_orders: 1_000_000,
         snapshot: Duration::from_mins(1),
     };
 
-    /// All rows in four minutes, on smaller databases.
+    /// All rows in some five minutes, on smaller databases.
     pub(crate) const QUICK: Self = Self {
         rounds: 5,
         round: Duration::from_millis(300),
@@ -46,6 +49,7 @@ impl Pace {
         pending: 5_000,
         small_orders: 2_000,
         large_orders: 20_000,
+        listed_orders: 50_000,
         snapshot: Duration::from_secs(1),
     };
 }

@@ -15,7 +15,7 @@ pub(crate) const WORKFLOW: &str = "bench";
 /// The state into which `pack` leads.
 pub(crate) const PACKED: &str = "packed";
 /// The workflow as a document.
-const DOCUMENT: &str = include_str!("workflow.yaml");
+pub(crate) const DOCUMENT: &str = include_str!("workflow.yaml");
 const CUSTOMERS: usize = 10_000;
 
 /// The id of an order by its number; all have the same length up to ten millions.

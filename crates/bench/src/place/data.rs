@@ -10,7 +10,7 @@ use std::{
 use crate::failure::Failure;
 
 /// What decides how a filled database looks. Another content makes another database.
-const SOURCES: [&str; 10] = [
+const SOURCES: [&str; 12] = [
     "migrations",
     "crates/domain/src/order",
     "crates/domain/src/value",
@@ -20,6 +20,8 @@ const SOURCES: [&str; 10] = [
     "crates/bench/src/shop.rs",
     "crates/bench/src/workflow.yaml",
     "crates/bench/src/hooks.yaml",
+    "crates/bench/src/listed.rs",
+    "crates/bench/src/listed.yaml",
     "crates/bench/src/enlarging",
 ];
 

@@ -7,7 +7,7 @@ use super::{
     server,
 };
 use crate::{
-    enlarging, failure::Failure, filling, hooks, load::Generator, output, pace::Pace,
+    enlarging, failure::Failure, filling, hooks, listed, load::Generator, output, pace::Pace,
     place::Server, wire::Connections,
 };
 
@@ -22,6 +22,8 @@ pub(crate) enum Contents {
     Pending { orders: usize, pending: usize },
     /// So many orders with five entries each, copied by SQL from so many that are small.
     Large { orders: usize, small: usize },
+    /// As many copies, of which a few were then set aside.
+    Listed { orders: usize, small: usize },
 }
 
 impl Contents {
@@ -31,6 +33,7 @@ impl Contents {
             Self::Small(orders) => format!("small_{orders}"),
             Self::Pending { orders, pending } => format!("pending_{orders}_{pending}"),
             Self::Large { orders, .. } => format!("large_{orders}"),
+            Self::Listed { orders, .. } => format!("listed_{orders}"),
         }
     }
 
@@ -40,7 +43,8 @@ impl Contents {
             Self::Orders(orders)
             | Self::Small(orders)
             | Self::Pending { orders, .. }
-            | Self::Large { orders, .. } => orders,
+            | Self::Large { orders, .. }
+            | Self::Listed { orders, .. } => orders,
         }
     }
 }
@@ -173,45 +177,81 @@ impl Site {
     }
 
     async fn fill(&self, backend: Backend, contents: Contents) -> Result<Database, Failure> {
-        if let Contents::Large { orders, small } = contents {
-            let small = self.kept(backend, Contents::Small(small)).await?;
-            let filled = self.copy(&small, "filling").await?;
-            match &filled {
-                Database::Postgres(name) => {
-                    enlarging::postgres(self.cluster()?, name, orders).await?;
-                }
-                Database::Sqlite(file) => enlarging::sqlite(file.clone(), orders).await?,
+        match contents {
+            Contents::Orders(orders) => {
+                // So that there is a step of each way to copy.
+                self.created(backend, orders, (1, orders.min(1_000))).await
             }
-            return Ok(filled);
+            Contents::Small(orders) => self.created(backend, orders, (4, orders)).await,
+            Contents::Pending { orders, pending } => {
+                let free = self.kept(backend, Contents::Orders(orders)).await?;
+                let filled = self.copy(&free, "filling").await?;
+                self.serving(&filled, async |connections| {
+                    hooks::set_off(connections, pending).await
+                })
+                .await?;
+                Ok(filled)
+            }
+            Contents::Large { orders, small } => self.enlarged(backend, orders, small).await,
+            Contents::Listed { orders, small } => {
+                let filled = self.enlarged(backend, orders, small).await?;
+                self.serving(&filled, async |connections| {
+                    listed::set_aside(connections, orders).await
+                })
+                .await?;
+                Ok(filled)
+            }
         }
-        if let Contents::Pending { orders, pending } = contents {
-            let free = self.kept(backend, Contents::Orders(orders)).await?;
-            let filled = self.copy(&free, "filling").await?;
-            let server = self.serve(&filled).await?;
-            let connections = Connections::open(&[server.address()]).await?;
-            hooks::set_off(&connections, pending).await?;
-            drop(connections);
-            server.stop().await?;
-            return Ok(filled);
-        }
+    }
+
+    /// Orders that were created by calls. Then so many times so many of them were moved once each.
+    async fn created(
+        &self,
+        backend: Backend,
+        orders: usize,
+        (passes, moved): (usize, usize),
+    ) -> Result<Database, Failure> {
         let filled = self.empty(backend).await?;
-        let server = self.serve(&filled).await?;
-        let connections = Connections::open(&[server.address()]).await?;
-        let orders = contents.orders();
-        let generator = Generator::new(filling::fill(&connections, orders).await?);
-        let (passes, moved) = match contents {
-            Contents::Small(_) => (4, orders),
-            // So that there is a step of each way to copy.
-            Contents::Orders(_) | Contents::Pending { .. } | Contents::Large { .. } => {
-                (1, orders.min(1_000))
+        self.serving(&filled, async |connections| {
+            let generator = Generator::new(filling::fill(connections, orders).await?);
+            for _ in 0..passes {
+                generator.pass(connections, moved).await?;
             }
-        };
-        for _ in 0..passes {
-            generator.pass(&connections, moved).await?;
-        }
-        drop(connections);
-        server.stop().await?;
+            Ok::<_, Failure>(())
+        })
+        .await?;
         Ok(filled)
+    }
+
+    /// Copies by SQL of a small database's orders.
+    async fn enlarged(
+        &self,
+        backend: Backend,
+        orders: usize,
+        small: usize,
+    ) -> Result<Database, Failure> {
+        let small = self.kept(backend, Contents::Small(small)).await?;
+        let filled = self.copy(&small, "filling").await?;
+        match &filled {
+            Database::Postgres(name) => {
+                enlarging::postgres(self.cluster()?, name, orders).await?;
+            }
+            Database::Sqlite(file) => enlarging::sqlite(file.clone(), orders).await?,
+        }
+        Ok(filled)
+    }
+
+    /// Does some work by calls to a server on a database.
+    async fn serving(
+        &self,
+        database: &Database,
+        work: impl AsyncFnOnce(&Connections) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        let server = self.serve(database).await?;
+        let connections = Connections::open(&[server.address()]).await?;
+        work(&connections).await?;
+        drop(connections);
+        server.stop().await
     }
 
     /// A database that has its tables at most.

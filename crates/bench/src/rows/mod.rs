@@ -3,6 +3,7 @@
 
 mod deliveries;
 mod latency;
+mod listing;
 mod memory;
 mod pending;
 mod replicas;
@@ -39,6 +40,7 @@ pub(crate) enum Subject {
     Webhooks,
     Memory,
     Large,
+    List,
     Start,
 }
 
@@ -64,7 +66,7 @@ const fn sqlite(subject: Subject) -> Row {
 }
 
 /// All rows.
-pub(crate) const ALL: [Row; 28] = [
+pub(crate) const ALL: [Row; 30] = [
     postgres(Subject::Unary),
     postgres(Subject::OneClient),
     postgres(Subject::OpenLoop),
@@ -92,6 +94,8 @@ pub(crate) const ALL: [Row; 28] = [
     sqlite(Subject::Memory),
     postgres(Subject::Large),
     sqlite(Subject::Large),
+    postgres(Subject::List),
+    sqlite(Subject::List),
     sqlite(Subject::Start),
 ];
 
@@ -114,6 +118,7 @@ impl Row {
             Subject::Webhooks => "webhooks",
             Subject::Memory => "memory",
             Subject::Large => "large",
+            Subject::List => "list",
             Subject::Start => "start",
         };
         format!("{}-{subject}", self.backend.name())
@@ -135,6 +140,7 @@ impl Row {
                 | Subject::Webhooks
                 | Subject::Memory
                 | Subject::Large
+                | Subject::List
                 | Subject::Start
         )
     }
@@ -207,6 +213,7 @@ async fn on_stage(row: Row, scene: &mut Scene<'_>) -> Result<Vec<Figure>, Failur
         | Subject::Webhooks
         | Subject::Memory
         | Subject::Large
+        | Subject::List
         | Subject::Start => Ok(Vec::new()),
     }
 }
@@ -218,6 +225,7 @@ async fn alone(row: Row, site: &Site) -> Result<Vec<Figure>, Failure> {
         Subject::Webhooks => webhooks::carried(name, site, row.backend).await,
         Subject::Memory => memory::resident(name, site, row.backend).await,
         Subject::Large => size::large(name, site, row.backend).await,
+        Subject::List => listing::asked(name, site, row.backend).await,
         Subject::Start => starting::to_serving(name, site, row.backend).await,
         _ => Ok(Vec::new()),
     }
@@ -228,6 +236,7 @@ pub(crate) async fn fill(site: &Site, chosen: &[Row]) -> Result<(), Failure> {
     for row in chosen {
         let contents = match row.subject {
             Subject::Large | Subject::Start => size::large_contents(site),
+            Subject::List => listing::listed_contents(site),
             Subject::Pending | Subject::Webhooks => with_pending(site, row.backend),
             _ => usual(site, row.backend),
         };

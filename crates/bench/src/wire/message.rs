@@ -80,6 +80,24 @@ pub(crate) struct WatchedEntry {
     pub(crate) create_time: Option<prost_types::Timestamp>,
 }
 
+/// `ListOrdersResponse`: which orders it has, and whether more follow.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct Listed {
+    #[prost(message, repeated, tag = "1")]
+    pub(crate) orders: Vec<ListedOrder>,
+    #[prost(string, tag = "2")]
+    pub(crate) next_page_token: String,
+}
+
+/// `Order`.
+#[derive(Clone, PartialEq, Message)]
+pub(crate) struct ListedOrder {
+    #[prost(string, tag = "2")]
+    pub(crate) id: String,
+    #[prost(message, optional, tag = "21")]
+    pub(crate) update_time: Option<prost_types::Timestamp>,
+}
+
 /// `LogPosition`.
 #[derive(Clone, Copy, PartialEq, Message)]
 pub(crate) struct Position {
@@ -130,6 +148,32 @@ mod tests {
         let position = entry.position.unwrap();
         assert_eq!((position.partition, position.offset), (3, 77));
         assert_eq!(entry.create_time.unwrap().nanos, 6);
+    }
+
+    #[test]
+    fn a_listed_order_has_its_id_and_time() {
+        let time = prost_types::Timestamp {
+            seconds: 5,
+            nanos: 6,
+        };
+        let response = v1::ListOrdersResponse {
+            orders: vec![v1::Order {
+                workflow: "bench".to_owned(),
+                id: "order-1".to_owned(),
+                update_time: Some(time),
+                ..v1::Order::default()
+            }],
+            next_page_token: "token".to_owned(),
+        };
+        let slim = Listed::decode(response.encode_to_vec().as_slice()).unwrap();
+        let expected = Listed {
+            orders: vec![ListedOrder {
+                id: "order-1".to_owned(),
+                update_time: Some(time),
+            }],
+            next_page_token: "token".to_owned(),
+        };
+        assert_eq!(slim, expected);
     }
 
     #[test]

@@ -8,4 +8,6 @@ mod message;
 
 pub(crate) use call::{Call, Incoming};
 pub(crate) use connection::{Connections, Method};
-pub(crate) use message::{HealthReport, HealthRequest, StepFaults, StreamedStep, Watched, framed};
+pub(crate) use message::{
+    HealthReport, HealthRequest, Listed, ListedOrder, StepFaults, StreamedStep, Watched, framed,
+};
