@@ -24,6 +24,8 @@ use crate::{
 
 /// How many steps `ExecuteSteps` carries.
 pub(crate) const BATCH_STEPS: usize = 100;
+/// How many new orders `ExecuteSteps` carries.
+pub(crate) const CREATE_STEPS: usize = 64;
 /// Steps in flight where nothing is measured.
 const UNMEASURED_STEPS: usize = 256;
 
@@ -38,6 +40,10 @@ pub(crate) enum Kind {
     Batch,
     /// `GetOrder`.
     Get,
+    /// `CreateOrder`.
+    Create,
+    /// `ExecuteSteps` with 64 new orders in each call.
+    CreateSteps,
 }
 
 /// The orders of one database, and the requests that move them.

@@ -16,11 +16,17 @@ pub(crate) const WORKFLOW: &str = "bench";
 pub(crate) const PACKED: &str = "packed";
 /// The workflow as a document.
 pub(crate) const DOCUMENT: &str = include_str!("workflow.yaml");
-const CUSTOMERS: usize = 10_000;
+/// How many customers the shop has.
+pub(crate) const CUSTOMERS: usize = 10_000;
 
 /// The id of an order by its number; all have the same length up to ten millions.
 pub(crate) fn order_id(number: usize) -> String {
     format!("order-{number:07}")
+}
+
+/// The id of a customer by its number; all have the same length.
+pub(crate) fn customer_id(number: usize) -> String {
+    format!("customer-{number:05}")
 }
 
 /// The number of an order by its id.
@@ -38,7 +44,11 @@ pub(crate) fn apply() -> ApplyWorkflowRequest {
 
 /// Asks for an order of a workflow. The same number makes the same request, which may be repeated.
 pub(crate) fn create(workflow: &str, number: usize) -> Bytes {
-    let id = order_id(number);
+    let customer = number % CUSTOMERS;
+    wire::framed(&creation(workflow, order_id(number), number, customer))
+}
+
+fn creation(workflow: &str, id: String, number: usize, customer: usize) -> CreateOrderRequest {
     let line = |id: &str, sku: String, name: &str, quantity: &str| OrderLine {
         id: id.to_owned(),
         sku,
@@ -46,8 +56,8 @@ pub(crate) fn create(workflow: &str, number: usize) -> Bytes {
         quantity_ordered: quantity.to_owned(),
         ..OrderLine::default()
     };
-    let customer = number % CUSTOMERS;
-    wire::framed(&CreateOrderRequest {
+    let customer = customer_id(customer);
+    CreateOrderRequest {
         request_id: format!("create-{id}"),
         order: Some(Order {
             workflow: workflow.to_owned(),
@@ -59,15 +69,15 @@ pub(crate) fn create(workflow: &str, number: usize) -> Bytes {
             currency: "EUR".to_owned(),
             grand_total: 5_990,
             customer: Some(Customer {
-                id: format!("customer-{customer:05}"),
-                email: format!("customer-{customer:05}@example.com"),
+                email: format!("{customer}@example.com"),
+                id: customer,
                 name: "Anna Example".to_owned(),
                 guest: false,
             }),
             ..Order::default()
         }),
         ..CreateOrderRequest::default()
-    })
+    }
 }
 
 /// Asks for an order as it stands.
@@ -79,18 +89,49 @@ pub(crate) fn get(id: String) -> Bytes {
     })
 }
 
-/// Writes requests that move orders, each with a request id of its own.
+/// Writes requests that move orders or make them, each with a request id of its own.
 #[derive(Debug)]
 pub(crate) struct Composer {
     /// Not seeded: an id that an earlier run used would be answered without a step.
     random: fastrand::Rng,
+    /// Of the ids of new orders, likewise: each run has its own.
+    run: u32,
+    /// How many new orders there are.
+    created: usize,
 }
 
 impl Composer {
     pub(crate) fn new() -> Self {
+        let mut random = fastrand::Rng::new();
         Self {
-            random: fastrand::Rng::new(),
+            run: random.u32(0..0x10_0000),
+            random,
+            created: 0,
         }
+    }
+
+    /// A new order as a call of its own.
+    pub(crate) fn creation(&mut self) -> Bytes {
+        wire::framed(&self.new_order())
+    }
+
+    /// Many new orders in one call.
+    pub(crate) fn creations(&mut self, count: usize) -> Bytes {
+        let steps = (0..count).map(|_| Step {
+            command: Some(step::Command::CreateOrder(self.new_order())),
+        });
+        wire::framed(&ExecuteStepsRequest {
+            steps: steps.collect(),
+            ..ExecuteStepsRequest::default()
+        })
+    }
+
+    /// The next order of the run, of any customer. Its id is as long as those of the orders that are there.
+    fn new_order(&mut self) -> CreateOrderRequest {
+        let number = self.created;
+        self.created += 1;
+        let id = format!("{:05x}-{number:07}", self.run);
+        creation(WORKFLOW, id, number, self.random.usize(0..CUSTOMERS))
     }
 
     /// One step as a call of its own.
@@ -133,6 +174,30 @@ impl Composer {
             }),
             request_id: format!("{:032x}", self.random.u128(..)),
             ..TransitionOrderRequest::default()
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn new_orders_have_ids_of_their_own_as_long_as_those_that_are_there() {
+        let (mut one, mut other) = (Composer::new(), Composer::new());
+        (one.run, other.run) = (1, 0xf_ffff);
+        let mut ids = HashSet::new();
+        for composer in [&mut one, &mut other] {
+            for _ in 0..100 {
+                let request = composer.new_order();
+                let order = request.order.unwrap();
+                assert_eq!(order.id.len(), order_id(0).len());
+                assert_eq!(request.request_id, format!("create-{}", order.id));
+                assert_eq!(order_number(&order.id), None);
+                assert!(ids.insert(order.id));
+            }
         }
     }
 }

@@ -91,7 +91,9 @@ impl<'s> Stage<'s> {
         let written = written.saturating_sub(before);
         let acknowledged = match kind {
             Kind::Get => 0,
-            Kind::Unary | Kind::Stream | Kind::Batch => tally.all(),
+            Kind::Unary | Kind::Stream | Kind::Batch | Kind::Create | Kind::CreateSteps => {
+                tally.all()
+            }
         };
         if written == acknowledged {
             return Ok(tally);

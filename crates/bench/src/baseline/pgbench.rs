@@ -1,7 +1,9 @@
-//! `pgbench` with one step as five statements in one transaction, on a copy of
-//! the database that the service has. Its rows are those of a step that the
+//! `pgbench` with one step or one new order as five statements in one transaction,
+//! on a copy of the database that the service has. Its rows are those that the
 //! service wrote, all columns and indexes included; only keys, versions, times and
 //! random ids are new.
+
+mod creation;
 
 use std::{path::PathBuf, time::Duration};
 
@@ -29,17 +31,25 @@ pub(crate) struct Ran {
 }
 
 impl Pgbench {
-    /// Writes the script for a database.
-    pub(crate) async fn new(site: &Site, database: &Database) -> Result<Self, Failure> {
-        let Database::Postgres(name) = database else {
-            return Err(Failure::NoCluster);
-        };
+    /// Writes the script of a step for a database.
+    pub(crate) async fn steps(site: &Site, database: &Database) -> Result<Self, Failure> {
+        let name = name(database)?;
         let client = site.cluster()?.connect(name).await?;
-        let text = script(&client).await?;
+        Self::written(site, name, script(&client).await?)
+    }
+
+    /// Writes the script of a new order for a database.
+    pub(crate) async fn creations(site: &Site, database: &Database) -> Result<Self, Failure> {
+        let name = name(database)?;
+        let client = site.cluster()?.connect(name).await?;
+        Self::written(site, name, creation::script(&client).await?)
+    }
+
+    fn written(site: &Site, name: &str, text: String) -> Result<Self, Failure> {
         let script = site.data.work().join(format!("{name}.sql"));
         std::fs::write(&script, text).map_err(Failure::io("the script of pgbench"))?;
         Ok(Self {
-            database: name.clone(),
+            database: name.to_owned(),
             script,
         })
     }
@@ -83,6 +93,13 @@ impl Pgbench {
     }
 }
 
+fn name(database: &Database) -> Result<&str, Failure> {
+    match database {
+        Database::Postgres(name) => Ok(name.as_str()),
+        Database::Sqlite(_) => Err(Failure::NoCluster),
+    }
+}
+
 /// The median of the third column of its logs: the time of each transaction in microseconds.
 #[expect(
     clippy::cast_precision_loss,
@@ -102,12 +119,16 @@ fn median_ms(logs: &std::path::Path) -> Result<f64, Failure> {
     Ok(latencies.value_at_quantile(0.5) as f64 / 1_000.0)
 }
 
-async fn script(client: &Client) -> Result<String, Failure> {
+/// Makes the sequence `bench_offsets`, which begins behind all entries that are there.
+async fn count_offsets(client: &Client) -> Result<(), Failure> {
     let first = "SELECT COALESCE(MAX(log_offset), 0) + 1 FROM history";
     let first: i64 = client.query_one(first, &[]).await?.try_get(0)?;
-    client
-        .batch_execute(&format!("CREATE SEQUENCE bench_offsets START {first}"))
-        .await?;
+    let sequence = format!("CREATE SEQUENCE bench_offsets START {first}");
+    Ok(client.batch_execute(&sequence).await?)
+}
+
+async fn script(client: &Client) -> Result<String, Failure> {
+    count_offsets(client).await?;
     // Orders were created before anything else happened, so their keys have no gaps.
     let keys = "SELECT COUNT(*) - 1, MIN(orders), BOOL_AND(orders = last) FROM (SELECT COUNT(*) AS orders, \
                 MAX(order_key) AS last FROM orders GROUP BY partition) p";

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use h2::SendStream;
 
-use super::{BATCH_STEPS, Kind, Shift};
+use super::{BATCH_STEPS, CREATE_STEPS, Kind, Shift};
 use crate::{
     deck::Card,
     failure::Failure,
@@ -35,6 +35,15 @@ impl Shift<'_> {
                 let streams = self.connections.count();
                 let each = in_flight.div_ceil(streams.max(1));
                 try_join_all((0..streams).map(|_| self.stream(&call, each))).await?;
+            }
+            Kind::Create => {
+                let call = Method::CREATE_ORDER.call()?;
+                try_join_all((0..in_flight).map(|_| self.create(&call))).await?;
+            }
+            Kind::CreateSteps => {
+                let call = Method::EXECUTE_STEPS.call()?;
+                let calls = in_flight.div_ceil(CREATE_STEPS);
+                try_join_all((0..calls).map(|_| self.create_many(&call))).await?;
             }
         }
         Ok(())
@@ -75,24 +84,49 @@ impl Shift<'_> {
                 .map(|_| self.deck.borrow_mut().draw())
                 .collect::<Result<Vec<_>, _>>()?;
             let request = self.composer.borrow_mut().batch(&cards);
-            let begun = Instant::now();
-            let mut answer = call.send(self.connections.sender()?, request).await?;
-            let method = call.method();
-            let message = answer.message().await?;
-            let message = message.ok_or(Failure::NoMessage { method })?;
-            let faults: StepFaults = prost::Message::decode(message)?;
-            answer.finish().await?;
-            if faults.results.len() != cards.len() {
-                return Err(Failure::NoMessage { method });
-            }
-            for fault in faults.results {
-                fault.check()?;
-            }
-            self.tally.borrow_mut().count(BATCH_STEPS as u64, begun);
+            self.execute(call, request, BATCH_STEPS).await?;
             for card in cards {
                 self.deck.borrow_mut().moved(card);
             }
         }
+        Ok(())
+    }
+
+    async fn create(&self, call: &Call) -> Result<(), Failure> {
+        while !self.window.is_over() {
+            let request = self.composer.borrow_mut().creation();
+            let begun = Instant::now();
+            call.send_and_drain(self.connections.sender()?, request)
+                .await?;
+            self.tally.borrow_mut().count(1, begun);
+        }
+        Ok(())
+    }
+
+    async fn create_many(&self, call: &Call) -> Result<(), Failure> {
+        while !self.window.is_over() {
+            let request = self.composer.borrow_mut().creations(CREATE_STEPS);
+            self.execute(call, request, CREATE_STEPS).await?;
+        }
+        Ok(())
+    }
+
+    /// One call with so many steps, none of which may be refused.
+    async fn execute(&self, call: &Call, request: Bytes, steps: usize) -> Result<(), Failure> {
+        let begun = Instant::now();
+        let mut answer = call.send(self.connections.sender()?, request).await?;
+        let method = call.method();
+        let message = answer.message().await?;
+        let message = message.ok_or(Failure::NoMessage { method })?;
+        let faults: StepFaults = prost::Message::decode(message)?;
+        answer.finish().await?;
+        if faults.results.len() != steps {
+            return Err(Failure::NoMessage { method });
+        }
+        for fault in faults.results {
+            fault.check()?;
+        }
+        self.tally.borrow_mut().count(steps as u64, begun);
         Ok(())
     }
 

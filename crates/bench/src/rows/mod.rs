@@ -1,12 +1,14 @@
 //! The rows, in the order in which they are measured. Those of one stage share a
 //! server and a database.
 
+mod creating;
 mod deliveries;
 mod latency;
 mod listing;
 mod memory;
 mod pending;
 mod replicas;
+mod rival;
 mod size;
 mod snapshot;
 mod starting;
@@ -14,13 +16,13 @@ mod throughput;
 mod webhooks;
 
 use crate::{
-    baseline::{pgbench::Pgbench, sqlite::Plain},
     failure::Failure,
     output,
     place::{Backend, Contents, Database, Site},
     report::{self, Figure},
     stage::Stage,
 };
+use rival::Rival;
 
 /// What a row measures.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub(crate) enum Subject {
     Watched,
     Replicas,
     Snapshot,
+    Create,
+    CreateSteps,
     Pending,
     Webhooks,
     Memory,
@@ -66,7 +70,7 @@ const fn sqlite(subject: Subject) -> Row {
 }
 
 /// All rows.
-pub(crate) const ALL: [Row; 30] = [
+pub(crate) const ALL: [Row; 34] = [
     postgres(Subject::Unary),
     postgres(Subject::OneClient),
     postgres(Subject::OpenLoop),
@@ -86,6 +90,10 @@ pub(crate) const ALL: [Row; 30] = [
     sqlite(Subject::Get),
     sqlite(Subject::Deliveries),
     sqlite(Subject::Watched),
+    postgres(Subject::Create),
+    postgres(Subject::CreateSteps),
+    sqlite(Subject::Create),
+    sqlite(Subject::CreateSteps),
     postgres(Subject::Pending),
     sqlite(Subject::Pending),
     postgres(Subject::Webhooks),
@@ -114,6 +122,8 @@ impl Row {
             Subject::Watched => "watched",
             Subject::Replicas => "replicas",
             Subject::Snapshot => "snapshot",
+            Subject::Create => "create",
+            Subject::CreateSteps => "create-steps",
             Subject::Pending => "pending",
             Subject::Webhooks => "webhooks",
             Subject::Memory => "memory",
@@ -136,7 +146,9 @@ impl Row {
     fn is_on_stage(self) -> bool {
         !matches!(
             self.subject,
-            Subject::Pending
+            Subject::Create
+                | Subject::CreateSteps
+                | Subject::Pending
                 | Subject::Webhooks
                 | Subject::Memory
                 | Subject::Large
@@ -151,12 +163,6 @@ pub(crate) struct Scene<'s> {
     pub(crate) stage: Stage<'s>,
     pub(crate) rival_database: Database,
     pub(crate) rival: Rival,
-}
-
-/// What makes the same change by hand.
-pub(crate) enum Rival {
-    Pgbench(Pgbench),
-    Plain(Option<Plain>),
 }
 
 /// Measures rows, in their order.
@@ -209,7 +215,9 @@ async fn on_stage(row: Row, scene: &mut Scene<'_>) -> Result<Vec<Figure>, Failur
         Subject::Watched => deliveries::one_order_each(name, scene).await,
         Subject::Replicas => replicas::together(name, scene).await,
         Subject::Snapshot => snapshot::held(name, scene).await,
-        Subject::Pending
+        Subject::Create
+        | Subject::CreateSteps
+        | Subject::Pending
         | Subject::Webhooks
         | Subject::Memory
         | Subject::Large
@@ -221,6 +229,8 @@ async fn on_stage(row: Row, scene: &mut Scene<'_>) -> Result<Vec<Figure>, Failur
 async fn alone(row: Row, site: &Site) -> Result<Vec<Figure>, Failure> {
     let name = &row.name();
     match row.subject {
+        Subject::Create => creating::unary(name, site, row.backend).await,
+        Subject::CreateSteps => creating::steps(name, site, row.backend).await,
         Subject::Pending => pending::beside(name, site, row.backend).await,
         Subject::Webhooks => webhooks::carried(name, site, row.backend).await,
         Subject::Memory => memory::resident(name, site, row.backend).await,
@@ -266,10 +276,7 @@ impl<'s> Scene<'s> {
         let contents = usual(site, backend);
         let kept = site.kept(backend, contents).await?;
         let rival_database = site.copy(&kept, "rival").await?;
-        let rival = match backend {
-            Backend::Postgres => Rival::Pgbench(Pgbench::new(site, &rival_database).await?),
-            Backend::Sqlite => Rival::Plain(Some(Plain::new(&rival_database)?)),
-        };
+        let rival = Rival::steps(site, &rival_database).await?;
         Ok(Self {
             stage: Stage::open(site, backend, contents, "measured").await?,
             rival_database,

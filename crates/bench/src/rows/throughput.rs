@@ -1,6 +1,6 @@
 //! Rates in a closed loop.
 
-use super::{Rival, Scene};
+use super::Scene;
 use crate::{
     baseline::select::Selects,
     failure::Failure,
@@ -14,27 +14,13 @@ pub(super) const IN_FLIGHT: usize = 64;
 pub(super) const MANY_IN_FLIGHT: usize = 512;
 /// Calls of a hundred steps in flight.
 const BATCHES_IN_FLIGHT: usize = 8;
-const CLIENTS: usize = 32;
 
 impl Scene<'_> {
-    /// One round of what does the same by hand: `pgbench`, or so many steps in each transaction of a loop.
+    /// One round of what makes steps by hand, so many in each transaction where that can be chosen.
     async fn rival_rate(&mut self, steps_per_transaction: u32) -> Result<f64, Failure> {
-        let site = self.stage.site;
-        let length = site.pace.round;
-        site.settle().await?;
-        match &mut self.rival {
-            Rival::Pgbench(pgbench) => Ok(pgbench.run(site, CLIENTS, length).await?.per_second),
-            Rival::Plain(plain) => {
-                let mut running = plain.take().ok_or(Failure::Interrupted)?;
-                let ran = tokio::task::spawn_blocking(move || {
-                    let rate = running.run(steps_per_transaction, length);
-                    (running, rate)
-                });
-                let (returned, rate) = ran.await.map_err(|_| Failure::Interrupted)?;
-                *plain = Some(returned);
-                rate
-            }
-        }
+        self.rival
+            .rate(self.stage.site, steps_per_transaction)
+            .await
     }
 }
 
