@@ -37,6 +37,7 @@ pub(crate) fn creation(id: OrderId, context: Context) -> Step {
         store_view: None,
         customer: Customer::default(),
         attributes: Attributes::default(),
+        expected_version: None,
     };
     Step {
         workflow: workflow(),

@@ -91,6 +91,7 @@ pub fn new_order(id: &str) -> NewOrder {
         store_view: None,
         customer: Customer::default(),
         attributes: Attributes::default(),
+        expected_version: None,
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Customer, NewLine, Stated};
+use super::{Customer, NewLine, Rejection, Stated};
 use crate::{
     actor::Actor,
     value::{
@@ -52,6 +52,24 @@ pub struct NewOrder {
     pub customer: Customer,
     /// What the shop notes on it.
     pub attributes: Attributes,
+    /// A version that the caller expects, which an order that is not there yet cannot have.
+    pub expected_version: Option<i64>,
+}
+
+impl NewOrder {
+    /// Refuses a version that is expected of an order that is yet to be placed.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::VersionMismatch`] where one is.
+    pub fn check_version(&self) -> Result<(), Rejection> {
+        match self.expected_version {
+            Some(expected) => Err(Rejection::VersionMismatch {
+                expected,
+                current: 0,
+            }),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Something that shall be done with an existing order.

@@ -19,7 +19,8 @@ use crate::{
 /// Decides how a new order starts: its first entry and the automatic ones after it.
 ///
 /// # Errors
-/// Returns [`Rejection`] when the order may not start there or its lines are wrong.
+/// Returns [`Rejection`] when a version is expected of it, when the order may not start there or its
+/// lines are wrong.
 pub fn create(
     graph: &Graph,
     new: &NewOrder,
@@ -43,6 +44,7 @@ pub fn create_within(
 ) -> Result<Vec<Entry>, Rejection> {
     let moment = moment.into();
     let now = moment.time;
+    new.check_version()?;
     let standing = start(graph.workflow(), new)
         .map_err(|rejection| hint::at_start(graph.workflow(), new, rejection))?;
     let order = Order {

@@ -207,6 +207,7 @@ pub(crate) fn new_order(graph: &Graph, lines: Vec<NewLine>) -> NewOrder {
         store_view: None,
         customer: Customer::default(),
         attributes: Attributes::default(),
+        expected_version: None,
     }
 }
 

@@ -161,6 +161,7 @@ fn created(graph: &Graph, lines: Vec<NewLine>) -> Option<Vec<Entry>> {
         store_view: None,
         customer: Customer::default(),
         attributes: Attributes::default(),
+        expected_version: None,
     };
     order::create(graph, &new, &context(""), Timestamp::from_micros(1)).ok()
 }

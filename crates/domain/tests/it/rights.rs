@@ -442,6 +442,7 @@ fn created(graph: &Graph, actor: &Actor, place: Option<usize>) -> Option<Vec<Ent
         store_view: None,
         customer: Customer::default(),
         attributes: Attributes::default(),
+        expected_version: None,
     };
     let now = Timestamp::from_micros(1);
     order::create(graph, &new, &context(actor.clone()), now).ok()

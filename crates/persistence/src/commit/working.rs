@@ -251,7 +251,8 @@ impl Working {
             (StepChange::Change(command), Some(order)) => {
                 order::decide(graph, order, command, moment)?
             }
-            (StepChange::Create(..), Some(_)) => {
+            (StepChange::Create(new, _), Some(_)) => {
+                new.check_version()?;
                 return Err(Refusal::OrderExists {
                     workflow: step.workflow.clone(),
                     order_id: step.order_id.clone(),

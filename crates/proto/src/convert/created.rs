@@ -52,7 +52,7 @@ pub(crate) fn read(
     let call = fields.read(found, at, fingerprint);
     let at = at.field("order");
     let order = found.required(at, order);
-    let order = order.and_then(|order| new_order(found, at, order, default))?;
+    let mut order = order.and_then(|order| new_order(found, at, order, default))?;
     let StepCall {
         context,
         store_view,
@@ -60,6 +60,7 @@ pub(crate) fn read(
         request,
         validate_only,
     } = call?;
+    order.expected_version = expected_version;
     Ok(ParsedStep {
         workflow: order.workflow.clone(),
         order_id: order.id.clone(),
@@ -67,7 +68,6 @@ pub(crate) fn read(
         change: ParsedChange::Create {
             order: Box::new(order),
             context,
-            expected_version,
         },
         store_view,
         validate_only,
@@ -147,6 +147,8 @@ fn new_order(
         store_view: store_view?,
         customer: customer?,
         attributes: attributes?,
+        // A field of the call.
+        expected_version: None,
     })
 }
 

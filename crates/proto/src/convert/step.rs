@@ -54,8 +54,6 @@ pub enum ParsedChange {
         order: Box<NewOrder>,
         /// What goes into its first entry.
         context: Context,
-        /// A version that the caller expects, which an order that does not exist cannot have.
-        expected_version: Option<i64>,
     },
     /// Change it.
     Change(Command),

@@ -277,6 +277,7 @@ pub(crate) fn new_order() -> impl Strategy<Value = NewOrder> {
             store_view,
             customer,
             attributes: Attributes::new(attributes).unwrap(),
+            expected_version: None,
         }
     })
 }

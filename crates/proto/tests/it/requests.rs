@@ -352,15 +352,10 @@ fn a_new_order_that_expects_a_version_says_so() {
         ..Default::default()
     };
     let step = ParsedStep::create_order(request, &default_workflow()).unwrap();
-    let ParsedChange::Create {
-        order,
-        expected_version,
-        ..
-    } = step.change
-    else {
+    let ParsedChange::Create { order, .. } = step.change else {
         panic!("the order is to be created");
     };
-    assert_eq!(expected_version, Some(2));
+    assert_eq!(order.expected_version, Some(2));
     assert_eq!(
         (order.state, order.status, order.currency),
         (None, None, None)

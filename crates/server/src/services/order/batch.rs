@@ -96,7 +96,7 @@ fn prepare(
 ) -> Result<(waymark_persistence::Step, Option<StoreView>), Error> {
     let step = step?;
     let asked = step.store_view.clone();
-    Ok((single::to_store(step)?, asked))
+    Ok((single::to_store(step), asked))
 }
 
 async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<UnitOutcome, Error> {

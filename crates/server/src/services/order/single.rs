@@ -1,6 +1,5 @@
 //! One step on one order.
 
-use waymark_domain::order::Rejection;
 use waymark_persistence::{Committed, Request, Step, StepChange, Unit, UnitMode, UnitOutcome};
 use waymark_proto::{
     convert::{
@@ -23,7 +22,7 @@ pub(super) async fn carry_out(
     telemetry::note_request(step.request.as_ref().map(|request| &request.id));
     let (asked, validate_only) = (step.store_view.clone(), step.validate_only);
     let unit = Unit {
-        steps: vec![to_store(step)?],
+        steps: vec![to_store(step)],
         mode: UnitMode::Separate,
         return_orders: true,
     };
@@ -47,7 +46,7 @@ pub(super) async fn rehearse(app: &App, unit: Unit) -> Result<UnitOutcome, Error
 }
 
 /// What the store shall do for a step.
-pub(super) fn to_store(step: ParsedStep) -> Result<Step, Error> {
+pub(super) fn to_store(step: ParsedStep) -> Step {
     let ParsedStep {
         workflow,
         order_id,
@@ -57,32 +56,19 @@ pub(super) fn to_store(step: ParsedStep) -> Result<Step, Error> {
         validate_only: _,
     } = step;
     let change = match change {
-        ParsedChange::Create {
-            expected_version: Some(expected),
-            ..
-        } => {
-            return Err(Error::rejected(Rejection::VersionMismatch {
-                expected,
-                current: 0,
-            }));
-        }
-        ParsedChange::Create {
-            order,
-            context,
-            expected_version: None,
-        } => StepChange::Create(order, context),
+        ParsedChange::Create { order, context } => StepChange::Create(order, context),
         ParsedChange::Change(command) => StepChange::Change(command),
     };
     let request = request.map(|key| Request {
         id: key.id,
         fingerprint: key.fingerprint,
     });
-    Ok(Step {
+    Step {
         workflow,
         order_id,
         request,
         change,
-    })
+    }
 }
 
 /// What became of the only step of a unit.

@@ -80,7 +80,7 @@ async fn queue(app: &App, step: Result<ParsedStep, InvalidRequest>) -> Result<Qu
     let step = step?;
     let asked = step.store_view.clone();
     let unit = Unit {
-        steps: vec![single::to_store(step)?],
+        steps: vec![single::to_store(step)],
         mode: UnitMode::Separate,
         return_orders: true,
     };
