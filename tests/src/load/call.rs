@@ -111,6 +111,8 @@ fn named(
 
 fn step_of(command: &Command) -> (String, OrderKey) {
     let (metadata, workflow, id) = match command {
+        Command::CreateOrder(r) => return named(&r.metadata, r.order.as_ref()),
+        Command::UpdateOrder(r) => return named(&r.metadata, r.order.as_ref()),
         Command::TransitionOrder(r) => (&r.metadata, &r.workflow, &r.order_id),
         Command::RecordOperation(r) => (&r.metadata, &r.workflow, &r.order_id),
         Command::HoldOrder(r) => (&r.metadata, &r.workflow, &r.order_id),
@@ -137,6 +139,14 @@ fn done(order: Option<v1::Order>, entries: Vec<v1::HistoryEntry>, replayed: bool
 async fn one(clients: &Clients, command: Command) -> Result<Answer, Status> {
     let mut orders = clients.orders();
     Ok(match command {
+        Command::CreateOrder(request) => {
+            let answer = orders.create_order(request).await?.into_inner();
+            done(answer.order, answer.entries, answer.replayed)
+        }
+        Command::UpdateOrder(request) => {
+            let answer = orders.update_order(request).await?.into_inner();
+            done(answer.order, answer.entries, answer.replayed)
+        }
         Command::TransitionOrder(request) => {
             let answer = orders.transition_order(request).await?.into_inner();
             done(answer.order, answer.entries, answer.replayed)

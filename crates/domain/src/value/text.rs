@@ -49,7 +49,12 @@ impl<const MAX: usize, const NAME: bool> Text<MAX, NAME> {
         } else {
             character::not_alone(text)?;
         }
-        Ok(Self(Arc::from(text)))
+        // Most texts of most orders are empty.
+        Ok(if text.is_empty() {
+            Self::default()
+        } else {
+            Self(Arc::from(text))
+        })
     }
 
     /// The text itself.
@@ -65,7 +70,8 @@ impl<const MAX: usize, const NAME: bool> Text<MAX, NAME> {
 
 impl<const MAX: usize, const NAME: bool> Default for Text<MAX, NAME> {
     fn default() -> Self {
-        Self(Arc::from(""))
+        // Which does not allocate.
+        Self(Arc::default())
     }
 }
 

@@ -1,4 +1,4 @@
-//! Reading the five mutations of an order that may also be steps of a batch or stream.
+//! Reading the mutations of an order that is there, but for updates.
 
 use std::collections::BTreeSet;
 

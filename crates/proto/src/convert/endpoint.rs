@@ -241,7 +241,7 @@ impl UpdateEndpoint {
         };
         Violations::collect(|found| {
             let at = Path::REQUEST;
-            let mask = Mask::read(found, update_mask, &PATHS);
+            let mask = Mask::read(found, Path::REQUEST, update_mask, &PATHS);
             let at = at.field("endpoint");
             let endpoint = found.required(at, endpoint);
             let etag = endpoint.as_ref().map(|endpoint| endpoint.etag.clone());

@@ -31,8 +31,13 @@ pub(crate) enum Mask {
 }
 
 impl Mask {
-    /// Reads a mask and notes what it must not name. An unset or empty one means what is set.
-    pub(crate) fn read(found: &mut Violations, mask: Option<FieldMask>, paths: &Paths) -> Self {
+    /// Reads the mask of the request at a path, and notes what it must not name. An unset or empty one means what is set.
+    pub(crate) fn read(
+        found: &mut Violations,
+        at: Path<'_>,
+        mask: Option<FieldMask>,
+        paths: &Paths,
+    ) -> Self {
         let named = mask.map(|FieldMask { paths }| paths).unwrap_or_default();
         if named.is_empty() {
             return Self::Set;
@@ -40,7 +45,6 @@ impl Mask {
         if named == [EVERYTHING] {
             return Self::Named(paths.updatable.iter().map(ToString::to_string).collect());
         }
-        let at = Path::REQUEST;
         let at = at.field("update_mask");
         if found.count(at, named.len(), PATHS_MAX).is_err() {
             return Self::Named(BTreeSet::new());

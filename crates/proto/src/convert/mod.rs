@@ -19,6 +19,7 @@ pub mod state;
 mod stated;
 pub mod status;
 pub mod step;
+mod taken;
 pub mod tracking;
 pub mod transition;
 mod violations;

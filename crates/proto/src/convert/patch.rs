@@ -93,7 +93,7 @@ pub(crate) fn read(
         validate_only,
     };
     let call = fields.read(found, at, fingerprint);
-    let mask = Mask::read(found, update_mask, &PATHS);
+    let mask = Mask::read(found, at, update_mask, &PATHS);
     let at = at.field("order");
     let mut order = found.required(at, order)?;
     let workflow = found.workflow(at, &order.workflow, default);

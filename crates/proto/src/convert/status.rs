@@ -216,7 +216,7 @@ impl UpdateStatus {
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let workflow = found.workflow(at, &workflow, default);
-            let mask = Mask::read(found, update_mask, &PATHS);
+            let mask = Mask::read(found, Path::REQUEST, update_mask, &PATHS);
             let at = at.field("status");
             let status = found.required(at, status);
             let etag = status.as_ref().map(|status| status.etag.clone());

@@ -12,6 +12,7 @@ use waymark_domain::{
 use super::{
     call::{RequestKey, StepCall, ValidateOnly},
     command, created, patch,
+    taken::Taken,
     violations::{Noted, Path, Violations},
 };
 use crate::{
@@ -23,6 +24,10 @@ use crate::{
 
 /// The most steps of one batch.
 pub(crate) const STEPS_MAX: usize = 1_000;
+/// What the lists and maps of the steps of a batch may take together, once they are read: so much for each byte of the
+/// steps, and so much in any case.
+const TAKEN_PER_BYTE: usize = 6;
+const TAKEN_FREE: usize = 256 * 1024;
 /// The most bytes that a correlation id may have.
 const CORRELATION_ID_BYTES_MAX: usize = 128;
 /// How much of one that has more is repeated in the result.
@@ -78,6 +83,8 @@ pub struct ExecuteSteps {
 pub struct Steps {
     encoded: vec::IntoIter<Bytes>,
     count: usize,
+    /// What the lists and maps of those to come may take.
+    room: usize,
     default: WorkflowCode,
 }
 
@@ -90,8 +97,9 @@ pub struct StreamedStep {
     pub step: Result<ParsedStep, InvalidRequest>,
 }
 
-macro_rules! read_alone {
-    ($($(#[$doc:meta])* $name:ident($request:ident) by $read:path;)+) => {
+/// Every mutation of an order may be a call of its own and a step of many.
+macro_rules! mutations {
+    ($($(#[$doc:meta])* $name:ident($kind:ident: $request:ident) by $read:path;)+) => {
         impl ParsedStep {
             $(
                 $(#[$doc])*
@@ -102,25 +110,40 @@ macro_rules! read_alone {
                     Violations::collect(|found| $read(found, Path::REQUEST, request, default))
                 }
             )+
+
+            /// Reads the mutation of a step, and says what its field is called.
+            fn read_kind(
+                found: &mut Violations,
+                at: Path<'_>,
+                kind: Kind,
+                default: &WorkflowCode,
+            ) -> (&'static str, Result<Self, Noted>) {
+                match kind {
+                    $(Kind::$kind(request) => {
+                        let name = stringify!($name);
+                        (name, $read(found, at.field(name), request, default))
+                    })+
+                }
+            }
         }
     };
 }
 
-read_alone! {
+mutations! {
     /// Reads a call that places an order.
-    create_order(CreateOrderRequest) by created::read;
+    create_order(CreateOrder: CreateOrderRequest) by created::read;
     /// Reads a call that changes fields of an order.
-    update_order(UpdateOrderRequest) by patch::read;
+    update_order(UpdateOrder: UpdateOrderRequest) by patch::read;
     /// Reads a call that takes a transition.
-    transition_order(TransitionOrderRequest) by command::transition;
+    transition_order(TransitionOrder: TransitionOrderRequest) by command::transition;
     /// Reads a call that records an operation.
-    record_operation(RecordOperationRequest) by command::operation;
+    record_operation(RecordOperation: RecordOperationRequest) by command::operation;
     /// Reads a call that puts an order on hold.
-    hold_order(HoldOrderRequest) by command::hold;
+    hold_order(HoldOrder: HoldOrderRequest) by command::hold;
     /// Reads a call that ends holds.
-    release_order(ReleaseOrderRequest) by command::release;
+    release_order(ReleaseOrder: ReleaseOrderRequest) by command::release;
     /// Reads a call that adds a comment.
-    add_comment(AddCommentRequest) by command::comment;
+    add_comment(AddComment: AddCommentRequest) by command::comment;
 }
 
 impl ParsedStep {
@@ -159,40 +182,8 @@ impl ParsedStep {
         default: &WorkflowCode,
     ) -> Result<Self, Noted> {
         let command = step.and_then(|v1::Step { command }| command);
-        let (name, step) = match found.required(at.field("command"), command)? {
-            Kind::TransitionOrder(request) => {
-                let name = "transition_order";
-                (
-                    name,
-                    command::transition(found, at.field(name), request, default),
-                )
-            }
-            Kind::RecordOperation(request) => {
-                let name = "record_operation";
-                (
-                    name,
-                    command::operation(found, at.field(name), request, default),
-                )
-            }
-            Kind::HoldOrder(request) => {
-                let name = "hold_order";
-                (name, command::hold(found, at.field(name), request, default))
-            }
-            Kind::ReleaseOrder(request) => {
-                let name = "release_order";
-                (
-                    name,
-                    command::release(found, at.field(name), request, default),
-                )
-            }
-            Kind::AddComment(request) => {
-                let name = "add_comment";
-                (
-                    name,
-                    command::comment(found, at.field(name), request, default),
-                )
-            }
-        };
+        let kind = found.required(at.field("command"), command)?;
+        let (name, step) = Self::read_kind(found, at, kind, default);
         let step = step?;
         match step.validate_only {
             ValidateOnly::No => Ok(step),
@@ -226,6 +217,7 @@ impl ExecuteSteps {
         Ok(Self {
             steps: Steps {
                 count: steps.len(),
+                room: room_of(&steps),
                 encoded: steps.into_iter(),
                 default: default.clone(),
             },
@@ -250,10 +242,16 @@ impl Iterator for Steps {
             Err(Unfit::Malformed) => false,
             Err(Unfit::Dense(invalid)) => return Some(Err(invalid.below(&at.to_string()))),
         };
+        let (room, default) = (&mut self.room, &self.default);
         Some(Violations::collect(|found| {
             let step = fits.then(|| v1::Step::decode(encoded).ok()).flatten();
             let step = step.ok_or_else(|| found.note(at, Problem::Malformed))?;
-            ParsedStep::read(found, at, Some(step), &self.default)
+            let step = ParsedStep::read(found, at, Some(step), default)?;
+            let Taken { entries, bytes } = Taken::by(&step);
+            *room = room
+                .checked_sub(bytes)
+                .ok_or_else(|| found.note(at, Problem::Dense { count: entries }))?;
+            Ok(step)
         }))
     }
 
@@ -263,6 +261,12 @@ impl Iterator for Steps {
 }
 
 impl ExactSizeIterator for Steps {}
+
+/// What the lists and maps of steps may take together.
+fn room_of(steps: &[Bytes]) -> usize {
+    let bytes: usize = steps.iter().map(Bytes::len).sum();
+    TAKEN_FREE.saturating_add(bytes.saturating_mul(TAKEN_PER_BYTE))
+}
 
 impl StreamedStep {
     /// Reads a message of a stream; what is wrong with it is part of the result, so that the

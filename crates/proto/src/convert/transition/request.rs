@@ -189,7 +189,7 @@ impl UpdateTransition {
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let workflow = found.workflow(at, &workflow, default);
-            let mask = Mask::read(found, update_mask, &PATHS);
+            let mask = Mask::read(found, Path::REQUEST, update_mask, &PATHS);
             let at = at.field("transition");
             let transition = found.required(at, transition);
             let etag = transition
