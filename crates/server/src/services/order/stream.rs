@@ -1,12 +1,17 @@
 //! Steps as they come. Units are handed over one after the other, so that steps on one
-//! order keep their order; results are answered in the order of the steps, which costs
-//! nothing while they wait, since a step is committed whether or not its result is read.
+//! order keep their order. Results are answered as they come, so that an order whose
+//! partition is locked holds up no other, and those of one order in the order of its steps.
 
-use std::sync::Arc;
+use std::{
+    collections::HashMap,
+    future,
+    sync::{Arc, OnceLock},
+};
 
 use futures::{Stream, StreamExt, stream};
+use tokio::sync::oneshot::{self, error::TryRecvError};
 use tonic::{Status, Streaming};
-use waymark_domain::value::StoreView;
+use waymark_domain::value::{OrderId, StoreView, WorkflowCode};
 use waymark_persistence::{Unit, UnitMode};
 use waymark_proto::{
     convert::step::{ParsedStep, StreamedStep},
@@ -31,48 +36,106 @@ struct Queued {
     asked: Option<StoreView>,
 }
 
+/// The orders of a stream, each with the end of its last step.
+#[derive(Default)]
+struct Orders(HashMap<(WorkflowCode, OrderId), oneshot::Receiver<()>>);
+
+/// The turn of a step among those on its order.
+struct Turn {
+    /// Closed when the step before it is answered; none where there is none.
+    before: Option<oneshot::Receiver<()>>,
+    /// Dropped when this one is.
+    end: oneshot::Sender<()>,
+}
+
+impl Orders {
+    /// The turn of a step behind all that came before it.
+    fn turn(&mut self, step: &ParsedStep) -> Turn {
+        if self.0.len() >= 2 * STEPS_UNDER_WAY_MAX {
+            let is_under_way = |end: &mut oneshot::Receiver<()>| {
+                end.try_recv()
+                    .is_err_and(|error| error == TryRecvError::Empty)
+            };
+            self.0.retain(|_, end| is_under_way(end));
+        }
+        let order = (step.workflow.clone(), step.order_id.clone());
+        let (end, ended) = oneshot::channel();
+        Turn {
+            before: self.0.insert(order, ended),
+            end,
+        }
+    }
+}
+
 /// Carries out the steps of a stream. When the server stops, it reads no more of them,
-/// answers those that are under way, and ends.
+/// answers those that are under way, and ends. When the stream breaks off, they are
+/// answered too.
 pub(super) fn execute(
     app: Arc<App>,
     steps: Streaming<v1::StreamStepsRequest>,
 ) -> impl Stream<Item = Result<v1::StreamStepsResponse, Status>> + Send {
     let stopping = app.stopping().clone();
+    let broken = Arc::new(OnceLock::new());
+    let breaking = Arc::clone(&broken);
+    let mut orders = Orders::default();
     let results = steps
         .take_until(stopping.clone().cancelled_owned())
-        .then(move |message| hand_over(Arc::clone(&app), message))
-        .buffered(STEPS_UNDER_WAY_MAX);
-    let last = stream::once(async move { stopping.is_cancelled() });
-    results.chain(last.filter_map(async |stops| {
-        stops.then(|| Err(Status::from(Error::from(SubmitError::ShuttingDown))))
-    }))
+        .scan((), move |(), message| {
+            future::ready(match message {
+                Ok(message) => Some(message),
+                Err(status) => {
+                    // It is the last message, so there is no other.
+                    let _ = breaking.set(status);
+                    None
+                }
+            })
+        })
+        .then(move |message| {
+            let step = StreamedStep::read(message, app.default_workflow());
+            let turn = step.step.as_ref().ok().map(|step| orders.turn(step));
+            hand_over(Arc::clone(&app), step, turn)
+        })
+        .buffer_unordered(STEPS_UNDER_WAY_MAX)
+        .map(Ok);
+    let last = stream::once(async move {
+        match broken.get() {
+            Some(status) => Some(Err(explain(Status::clone(status)))),
+            None => stopping
+                .is_cancelled()
+                .then(|| Err(Status::from(Error::from(SubmitError::ShuttingDown)))),
+        }
+    });
+    results.chain(last.filter_map(future::ready))
 }
 
 /// Queues a step at once, and gives what waits for its result.
 async fn hand_over(
     app: Arc<App>,
-    message: Result<v1::StreamStepsRequest, Status>,
-) -> impl Future<Output = Result<v1::StreamStepsResponse, Status>> + Send {
-    let queued = match message {
-        Err(status) => Err(explain(status)),
-        Ok(message) => {
-            let StreamedStep {
-                correlation_id,
-                step,
-            } = StreamedStep::read(message, app.default_workflow());
-            Ok((correlation_id, queue(&app, step).await))
-        }
-    };
+    step: StreamedStep,
+    turn: Option<Turn>,
+) -> impl Future<Output = v1::StreamStepsResponse> + Send {
+    let StreamedStep {
+        correlation_id,
+        step,
+    } = step;
+    let queued = queue(&app, step).await;
     async move {
-        let (correlation_id, queued) = queued?;
         let result = match queued {
             Ok(queued) => finish(queued).await,
             Err(error) => refused(error),
         };
-        Ok(v1::StreamStepsResponse {
+        if let Some(Turn { before, end }) = turn {
+            if let Some(before) = before {
+                // Nothing is ever sent.
+                let _ = before.await;
+            }
+            // This result goes out before the next one of the order is looked at.
+            drop(end);
+        }
+        v1::StreamStepsResponse {
             correlation_id,
             result: Some(result),
-        })
+        }
     }
 }
 
