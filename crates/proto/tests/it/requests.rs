@@ -230,6 +230,48 @@ fn a_step_of_a_batch_is_the_call_of_its_own() {
 }
 
 #[test]
+fn a_step_that_places_or_updates_an_order_is_the_call_of_its_own() {
+    let default = default_workflow();
+    let order = |workflow: &str| v1::Order {
+        workflow: workflow.to_owned(),
+        id: "1".to_owned(),
+        store_view: "german".to_owned(),
+        ..Default::default()
+    };
+    let created = |workflow: &str| v1::CreateOrderRequest {
+        order: Some(order(workflow)),
+        request_id: "once".to_owned(),
+        ..Default::default()
+    };
+    let updated = |workflow: &str| v1::UpdateOrderRequest {
+        order: Some(order(workflow)),
+        request_id: "once".to_owned(),
+        ..Default::default()
+    };
+    let alone = [
+        ParsedStep::create_order(created(""), &default),
+        ParsedStep::update_order(updated(""), &default),
+    ];
+    let steps = [
+        v1::step::Command::CreateOrder(created(default.as_str())),
+        v1::step::Command::UpdateOrder(updated(default.as_str())),
+    ];
+    let batch = v1::ExecuteStepsRequest {
+        steps: steps
+            .map(|command| v1::Step {
+                command: Some(command),
+            })
+            .into(),
+        ..Default::default()
+    };
+    let batch = StepsMessage::decode(batch.encode_to_vec().as_slice()).unwrap();
+    let batch = ExecuteSteps::read(batch, &default).unwrap();
+    assert_eq!(batch.steps.collect::<Vec<_>>(), alone);
+    let fingerprints = alone.map(|step| step.unwrap().request.unwrap().fingerprint);
+    assert_ne!(fingerprints[0], fingerprints[1]);
+}
+
+#[test]
 fn targets() {
     let read = |target, land_on: &str| {
         let request = v1::TransitionOrderRequest {

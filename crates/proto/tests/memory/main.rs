@@ -174,7 +174,44 @@ fn the_largest_batches_fit() {
         lines: vec![v1::OperationLine::default(); 500],
         ..shipped.clone()
     };
+    let lines = (0..500).map(|number| v1::OrderLine {
+        id: format!("{number:x}"),
+        quantity_ordered: "1".to_owned(),
+        ..v1::OrderLine::default()
+    });
+    let order = v1::Order {
+        id: "1".to_owned(),
+        lines: lines.collect(),
+        ..v1::Order::default()
+    };
+    let placed = v1::CreateOrderRequest {
+        order: Some(order.clone()),
+        ..v1::CreateOrderRequest::default()
+    };
+    let empty = v1::CreateOrderRequest {
+        order: Some(v1::Order {
+            id: "1".to_owned(),
+            ..v1::Order::default()
+        }),
+        ..v1::CreateOrderRequest::default()
+    };
+    let pairs = |count: usize| (0..count).map(|key| (format!("{key:x}"), "v".to_owned()));
+    let relabelled = v1::UpdateOrderRequest {
+        order: Some(v1::Order {
+            attributes: pairs(64).collect(),
+            ..order
+        }),
+        ..v1::UpdateOrderRequest::default()
+    };
+    let noted = v1::AddCommentRequest {
+        metadata: pairs(1_000).collect(),
+        ..shortest.clone()
+    };
     for (command, count) in [
+        (Command::CreateOrder(placed), 800),
+        (Command::CreateOrder(empty), 1_000),
+        (Command::UpdateOrder(relabelled), 700),
+        (Command::AddComment(noted), 350),
         (Command::AddComment(shortest), 1_000),
         (Command::RecordOperation(shipped), 800),
         (Command::RecordOperation(wrong), 1_000),

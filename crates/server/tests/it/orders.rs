@@ -1,5 +1,7 @@
 //! Orders: steps alone, in batches and in streams; replays, rehearsals and lists.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use tokio_stream::StreamExt;
 use tonic::{Code, Request, Status, transport::Channel};
 use tonic_types::StatusExt;
@@ -411,14 +413,15 @@ async fn a_stream_answers_every_step_in_turn() {
     };
     let sent = tokio_stream::iter((0..600).map(message).collect::<Vec<_>>());
     let mut answers = orders.stream_steps(sent).await.unwrap().into_inner();
-    let mut number = 0;
+    let (mut seen, mut last) = (BTreeSet::new(), BTreeMap::new());
     while let Some(answer) = answers.next().await {
         let v1::StreamStepsResponse {
             correlation_id,
             result,
         } = answer.unwrap();
         let result = result.unwrap();
-        assert_eq!(correlation_id, number.to_string());
+        let number: usize = correlation_id.parse().unwrap();
+        assert!(seen.insert(number), "answered once");
         let refused = result.error.map(|error| error.reason).unwrap_or_default();
         let expected = match number % 10 {
             3 => "FIELD_INVALID",
@@ -426,9 +429,16 @@ async fn a_stream_answers_every_step_in_turn() {
             _ => "",
         };
         assert_eq!(refused, expected);
-        number += 1;
+        let order = match number % 10 {
+            3 => continue,
+            7 => 2,
+            _ => number % 2,
+        };
+        // Those of one order come in turn.
+        let before = last.insert(order, number);
+        assert!(before.is_none_or(|before| before < number));
     }
-    assert_eq!(number, 600);
+    assert_eq!(seen.len(), 600);
     let comments = server
         .everything()
         .await

@@ -682,6 +682,29 @@ fn batches_and_streams() {
         v1::Step {
             command: Some(Command::ReleaseOrder(good)),
         },
+        v1::Step {
+            command: Some(Command::CreateOrder(v1::CreateOrderRequest {
+                order: Some(v1::Order {
+                    id: text("1"),
+                    lines: vec![v1::OrderLine {
+                        quantity_ordered: text("0"),
+                        ..Default::default()
+                    }],
+                    ..Default::default()
+                }),
+                validate_only: true,
+                ..Default::default()
+            })),
+        },
+        v1::Step {
+            command: Some(Command::UpdateOrder(v1::UpdateOrderRequest {
+                order: Some(v1::Order::default()),
+                update_mask: Some(FieldMask {
+                    paths: vec![text("state")],
+                }),
+                ..Default::default()
+            })),
+        },
     ];
     let mut read = batch(steps).unwrap().steps;
     check(read.next().unwrap(), &[("steps[0].command", "is required")]);
@@ -697,6 +720,29 @@ fn batches_and_streams() {
         &[("steps[2].release_order.order_id", "must not be empty")],
     );
     assert!(read.next().unwrap().is_ok());
+    check(
+        read.next().unwrap(),
+        &[
+            (
+                "steps[4].create_order.order.lines[0].id",
+                "must not be empty",
+            ),
+            (
+                "steps[4].create_order.order.lines[0].quantity_ordered",
+                "must be more than 0",
+            ),
+        ],
+    );
+    check(
+        read.next().unwrap(),
+        &[
+            (
+                "steps[5].update_order.update_mask",
+                "names `state`, which is changed by steps of the workflow only",
+            ),
+            ("steps[5].update_order.order.id", "must not be empty"),
+        ],
+    );
 
     let request = v1::StreamStepsRequest {
         correlation_id: "x".repeat(129),
