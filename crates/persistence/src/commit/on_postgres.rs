@@ -11,8 +11,9 @@ use waymark_domain::partition::Partition;
 use super::{
     lookup::{self, HeadRow, OrderKey},
     statements::{
-        FindHeads, FindOrder, FindOrders, InsertDeliveries, InsertDelivery, InsertEntries,
-        InsertEntry, InsertOrder, InsertOrders, UpdateOrder, UpdateOrders,
+        DeleteCustomer, DeleteCustomers, FindHeads, FindOrder, FindOrders, InsertCustomer,
+        InsertCustomers, InsertDeliveries, InsertDelivery, InsertEntries, InsertEntry, InsertOrder,
+        InsertOrders, InsertPage, InsertPages, UpdateOrder, UpdateOrders,
     },
     write::Rows,
 };
@@ -61,7 +62,7 @@ pub(super) async fn orders(
     Ok(try_join_all(found).await?.into_iter().flatten().collect())
 }
 
-/// Writes entries and orders, and says how many orders were there to be changed.
+/// Writes the rows of a batch, and says how many orders were there to be changed.
 pub(super) async fn write(connection: &AsyncPgConnection, rows: &Rows<'_>) -> QueryResult<usize> {
     /// Sends rows one by one, or all at once.
     macro_rules! send {
@@ -77,11 +78,15 @@ pub(super) async fn write(connection: &AsyncPgConnection, rows: &Rows<'_>) -> Qu
             }
         };
     }
-    let (_, _, _, updated): (usize, usize, usize, usize) = try_join!(
+    let written: (usize, usize, usize, usize, usize, usize, usize) = try_join!(
+        send!(rows.changed, UpdateOrder, UpdateOrders),
         send!(rows.entries, InsertEntry, InsertEntries),
         send!(rows.deliveries, InsertDelivery, InsertDeliveries),
         send!(rows.created, InsertOrder, InsertOrders),
-        send!(rows.changed, UpdateOrder, UpdateOrders)
+        send!(rows.pages, InsertPage, InsertPages),
+        send!(rows.lost, DeleteCustomer, DeleteCustomers),
+        send!(rows.gained, InsertCustomer, InsertCustomers)
     )?;
+    let (updated, ..) = written;
     Ok(updated)
 }

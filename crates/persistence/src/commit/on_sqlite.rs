@@ -5,7 +5,10 @@
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::{
-    statements::{FindOrder, InsertDelivery, InsertEntry, InsertOrder, UpdateOrder},
+    statements::{
+        DeleteCustomer, FindOrder, InsertCustomer, InsertDelivery, InsertEntry, InsertOrder,
+        InsertPage, UpdateOrder,
+    },
     write::Rows,
 };
 use crate::rows::order::OrderRow;
@@ -23,7 +26,7 @@ pub(super) fn orders(
     Ok(rows)
 }
 
-/// Writes entries and orders, and says how many orders were there to be changed.
+/// Writes the rows of a batch, and says how many orders were there to be changed.
 pub(super) fn write(connection: &mut SqliteConnection, rows: &Rows<'_>) -> QueryResult<usize> {
     for row in &rows.entries {
         InsertEntry(row).execute(connection)?;
@@ -37,6 +40,15 @@ pub(super) fn write(connection: &mut SqliteConnection, rows: &Rows<'_>) -> Query
     let mut updated = 0;
     for row in &rows.changed {
         updated += UpdateOrder(row).execute(connection)?;
+    }
+    for row in &rows.pages {
+        InsertPage(row).execute(connection)?;
+    }
+    for row in &rows.lost {
+        DeleteCustomer(row).execute(connection)?;
+    }
+    for row in &rows.gained {
+        InsertCustomer(row).execute(connection)?;
     }
     Ok(updated)
 }

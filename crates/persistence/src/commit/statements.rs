@@ -7,6 +7,7 @@ use diesel::{
     sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
 };
 
+use super::write::{CustomerRow, PageRow};
 use crate::{
     rows::{delivery::NewDeliveryRow, entry::NewEntryRow, order::NewOrderRow},
     schema::orders,
@@ -186,6 +187,68 @@ impl<'a> InsertDeliveries<'a> {
     }
 }
 
+/// The two statements about the orders of customers take the same arrays.
+macro_rules! write_customers {
+    ($(#[$doc:meta])* $name:ident, $before:literal, $after:literal) => {
+        array_statement! {
+            $(#[$doc])*
+            $name {
+                workflow: &'a str => Text, customer_id: &'a str => Text, partition: i32 => Integer,
+                order_key: i64 => BigInt,
+            }
+            $before, $after
+        }
+
+        impl<'a> $name<'a> {
+            pub(super) fn new(rows: &'a [CustomerRow<'a>]) -> Self {
+                Self {
+                    workflow: rows.iter().map(|row| row.workflow).collect(),
+                    customer_id: rows.iter().map(|row| row.customer_id).collect(),
+                    partition: rows.iter().map(|row| row.partition).collect(),
+                    order_key: rows.iter().map(|row| row.order_key).collect(),
+                    marker: std::marker::PhantomData,
+                }
+            }
+        }
+    };
+}
+
+write_customers! {
+    /// Gives customers orders.
+    InsertCustomers,
+    "INSERT INTO customer_orders (workflow, customer_id, partition, order_key) SELECT * FROM",
+    ")"
+}
+
+write_customers! {
+    /// Takes orders away from customers.
+    DeleteCustomers,
+    "DELETE FROM customer_orders c USING",
+    ") AS u (workflow, customer_id, partition, order_key) WHERE c.workflow = u.workflow \
+     AND c.customer_id = u.customer_id AND c.partition = u.partition AND c.order_key = u.order_key"
+}
+
+array_statement! {
+    /// Inserts pages of journals.
+    InsertPages {
+        partition: i32 => Integer, order_key: i64 => BigInt, first_sequence: i64 => BigInt, page: &'a [u8] => Binary,
+    }
+    "INSERT INTO journal_pages (partition, order_key, first_sequence, page) SELECT * FROM",
+    ")"
+}
+
+impl<'a> InsertPages<'a> {
+    pub(super) fn new(rows: &'a [PageRow<'a>]) -> Self {
+        Self {
+            partition: rows.iter().map(|row| row.partition).collect(),
+            order_key: rows.iter().map(|row| row.order_key).collect(),
+            first_sequence: rows.iter().map(|row| row.first_sequence).collect(),
+            page: rows.iter().map(|row| row.page).collect(),
+            marker: std::marker::PhantomData,
+        }
+    }
+}
+
 row_statement! {
     /// Finds one order by its workflow and id.
     FindOrder((&'a str, &'a str))
@@ -254,5 +317,31 @@ row_statement! {
     ", " workflow: Text, ", " order_id: Text, ", " sequence: BigInt, ", " order_version: BigInt,
     ", " transition: Nullable<Text>, ", " action: Text, ", " kind: Text, ", " destination: Text,
     ", 'pending', 0, '', " create_time: BigInt, ", " create_time: BigInt, ", " due_time: BigInt;
+    ")"
+}
+
+row_statement! {
+    /// Gives a customer one order.
+    InsertCustomer(CustomerRow<'a>)
+    "INSERT INTO customer_orders (workflow, customer_id, partition, order_key) VALUES (" workflow: Text,
+    ", " customer_id: Text, ", " partition: Integer, ", " order_key: BigInt;
+    ")"
+}
+
+row_statement! {
+    /// Takes one order away from a customer.
+    DeleteCustomer(CustomerRow<'a>)
+    "DELETE FROM customer_orders WHERE workflow = " workflow: Text,
+    " AND customer_id = " customer_id: Text,
+    " AND partition = " partition: Integer,
+    " AND order_key = " order_key: BigInt;
+    ""
+}
+
+row_statement! {
+    /// Inserts one page of a journal.
+    InsertPage(PageRow<'a>)
+    "INSERT INTO journal_pages (partition, order_key, first_sequence, page) VALUES (" partition: Integer,
+    ", " order_key: BigInt, ", " first_sequence: BigInt, ", " page: Binary;
     ")"
 }

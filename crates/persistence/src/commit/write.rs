@@ -1,5 +1,5 @@
-//! What a batch writes: entries, orders, the orders of customers, and the marks
-//! of statuses that were never used before.
+//! What a batch writes: entries, orders, pages of journals, the orders of customers,
+//! and the marks of statuses that were never used before.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -9,7 +9,10 @@ use std::{
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::future::try_join_all;
-use waymark_domain::value::{ActorId, StatusCode, WorkflowCode};
+use waymark_domain::{
+    order::Order,
+    value::{ActorId, StatusCode, WorkflowCode},
+};
 
 use super::{
     on_postgres, on_sqlite,
@@ -24,8 +27,8 @@ use crate::{
         journal::Journal,
         order::NewOrderRow,
     },
-    schema::{customer_orders, journal_pages, statuses},
-    tx::{Tx, on_conn},
+    schema::statuses,
+    tx::Tx,
 };
 
 /// A status that an order is in for the first time.
@@ -44,6 +47,7 @@ pub(super) struct Written {
 struct Decided {
     entries: Vec<Pending>,
     orders: HashMap<OrderRef, Slot>,
+    pages: Vec<Page>,
     batch: BatchId,
 }
 
@@ -54,17 +58,44 @@ pub(super) struct Rows<'d> {
     pub(super) created: Vec<NewOrderRow<'d>>,
     pub(super) changed: Vec<NewOrderRow<'d>>,
     pub(super) deliveries: Vec<NewDeliveryRow<'d>>,
+    pub(super) pages: Vec<PageRow<'d>>,
+    /// The orders that customers lose, and those that they gain.
+    pub(super) lost: Vec<CustomerRow<'d>>,
+    pub(super) gained: Vec<CustomerRow<'d>>,
 }
 
-type PageRow = (i32, i64, i64, Vec<u8>);
-type CustomerRow = (String, String, i32, i64);
-
-/// Orders that customers gained or lost.
-#[derive(Debug, Default)]
-struct Customers {
-    gained: Vec<CustomerRow>,
-    lost: Vec<CustomerRow>,
+/// Which order a customer has.
+#[derive(Debug)]
+pub(crate) struct CustomerRow<'d> {
+    pub(super) workflow: &'d str,
+    pub(super) customer_id: &'d str,
+    pub(super) partition: i32,
+    pub(super) order_key: i64,
 }
+
+impl<'d> CustomerRow<'d> {
+    fn key(&self) -> (&'d str, &'d str, i32, i64) {
+        (
+            self.workflow,
+            self.customer_id,
+            self.partition,
+            self.order_key,
+        )
+    }
+}
+
+/// A page of a journal.
+#[derive(Debug)]
+pub(crate) struct PageRow<'d> {
+    pub(super) partition: i32,
+    pub(super) order_key: i64,
+    pub(super) first_sequence: i64,
+    pub(super) page: &'d [u8],
+}
+
+/// A part of the journal of an order, by the partition and the key of the order and the sequence
+/// with which it begins.
+type Page = (i32, i64, i64, Vec<u8>);
 
 /// Writes everything that the batch decided, and takes it out of `working`.
 pub(super) async fn all(
@@ -74,10 +105,10 @@ pub(super) async fn all(
 ) -> Result<Written, Error> {
     let pages = take_pages(working)?;
     let marks = marks(working);
-    let customers = customers(working);
     let decided = Decided {
         entries: mem::take(&mut working.pending),
         orders: mem::take(&mut working.slots),
+        pages,
         batch,
     };
     let decided = match tx {
@@ -100,8 +131,6 @@ pub(super) async fn all(
             written.await??
         }
     };
-    insert_pages(tx, pages).await?;
-    write_customers(tx, customers).await?;
     write_marks(tx, &marks).await?;
     let entries = decided.entries.into_iter().map(|pending| {
         let log = working.logs.get_mut(&pending.logged.position.partition);
@@ -118,7 +147,7 @@ pub(super) async fn all(
 }
 
 /// Takes the parts of journals that no longer fit the rows of their orders.
-fn take_pages(working: &mut Working) -> Result<Vec<PageRow>, Error> {
+fn take_pages(working: &mut Working) -> Result<Vec<Page>, Error> {
     let mut rows = Vec::new();
     for slot in working.slots.values_mut() {
         for page in slot.journal.overflow() {
@@ -138,9 +167,19 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
         };
         NewEntryRow::new(&pending.logged, &keys)
     });
+    let pages = decided
+        .pages
+        .iter()
+        .map(|(partition, order_key, first_sequence, page)| PageRow {
+            partition: *partition,
+            order_key: *order_key,
+            first_sequence: *first_sequence,
+            page,
+        });
     let mut rows = Rows {
         entries: entries.collect::<Result<_, _>>()?,
         deliveries: decided.entries.iter().flat_map(deliveries).collect(),
+        pages: pages.collect(),
         ..Rows::default()
     };
     for slot in decided.orders.values() {
@@ -158,12 +197,15 @@ fn rows(decided: &Decided) -> Result<Rows<'_>, Error> {
             None => rows.created.push(row),
             Some(_) => rows.changed.push(row),
         }
+        add_customers(&mut rows, slot, order);
     }
     // Key order, so that pages of an index are touched once each.
     rows.created
         .sort_unstable_by_key(|row| (row.partition, row.order_key));
     rows.changed
         .sort_unstable_by_key(|row| (row.partition, row.order_key));
+    rows.lost.sort_unstable_by_key(CustomerRow::key);
+    rows.gained.sort_unstable_by_key(CustomerRow::key);
     Ok(rows)
 }
 
@@ -192,86 +234,21 @@ fn all_found(updated: usize, rows: &Rows<'_>) -> Result<(), Error> {
     }
 }
 
-async fn insert_pages(tx: &mut Tx, pages: Vec<PageRow>) -> Result<(), Error> {
-    use journal_pages::{first_sequence, order_key, page, partition, table};
-    for (number, key, first, bytes) in pages {
-        let row = (
-            partition.eq(number),
-            order_key.eq(key),
-            first_sequence.eq(first),
-            page.eq(bytes),
-        );
-        on_conn!(tx, |c| diesel::insert_into(table)
-            .values(row)
-            .execute(c)
-            .await)?;
-    }
-    Ok(())
-}
-
-fn customers(working: &Working) -> Customers {
-    let mut customers = Customers::default();
-    for slot in working.slots.values() {
-        let Some(order) = slot.order.as_ref().filter(|_| slot.is_changed()) else {
-            continue;
-        };
-        let row = |id: &ActorId| {
-            (
-                order.workflow.to_string(),
-                id.to_string(),
-                slot.partition.number(),
-                slot.order_key,
-            )
-        };
-        let (before, now) = (slot.stored.as_ref().map(|(_, id)| id), &order.customer.id);
-        if before != Some(now) {
-            let before = before.filter(|id| !id.is_empty());
-            customers.lost.extend(before.map(row));
-            customers
-                .gained
-                .extend(Some(now).filter(|id| !id.is_empty()).map(row));
-        }
-    }
-    customers
-}
-
-/// On PostgreSQL in two round trips, however many there are.
-async fn write_customers(tx: &mut Tx, customers: Customers) -> Result<(), Error> {
-    use customer_orders::{customer_id, order_key, partition, table, workflow};
-    let delete = |row: CustomerRow| diesel::delete(table.find(row));
-    let insert = |(code, id, number, key): CustomerRow| {
-        let row = (
-            workflow.eq(code),
-            customer_id.eq(id),
-            partition.eq(number),
-            order_key.eq(key),
-        );
-        diesel::insert_into(table).values(row)
+/// Adds which orders customers gain and lose by the change of an order.
+fn add_customers<'d>(rows: &mut Rows<'d>, slot: &'d Slot, order: &'d Order) {
+    let row = move |id: &'d ActorId| CustomerRow {
+        workflow: order.workflow.as_str(),
+        customer_id: id.as_str(),
+        partition: slot.partition.number(),
+        order_key: slot.order_key,
     };
-    match tx {
-        Tx::Postgres(connection) => {
-            let connection: &AsyncPgConnection = connection;
-            let lost = customers
-                .lost
-                .into_iter()
-                .map(|row| async move { delete(row).execute(&mut &*connection).await });
-            let _: Vec<usize> = try_join_all(lost).await?;
-            let gained = customers
-                .gained
-                .into_iter()
-                .map(|row| async move { insert(row).execute(&mut &*connection).await });
-            let _: Vec<usize> = try_join_all(gained).await?;
-        }
-        Tx::Sqlite(connection) => {
-            for row in customers.lost {
-                delete(row).execute(&mut ***connection).await?;
-            }
-            for row in customers.gained {
-                insert(row).execute(&mut ***connection).await?;
-            }
-        }
+    let (before, now) = (slot.stored.as_ref().map(|(_, id)| id), &order.customer.id);
+    if before != Some(now) {
+        let before = before.filter(|id| !id.is_empty());
+        rows.lost.extend(before.map(row));
+        let now = Some(now).filter(|id| !id.is_empty());
+        rows.gained.extend(now.map(row));
     }
-    Ok(())
 }
 
 /// The statuses that the batch is the first to use. Sorted, so that two batches of different
@@ -288,15 +265,28 @@ fn marks(working: &Working) -> BTreeSet<Mark> {
     marks
 }
 
+/// Marks statuses, on PostgreSQL in one round trip, in their order.
 async fn write_marks(tx: &mut Tx, marks: &BTreeSet<Mark>) -> Result<(), Error> {
-    for (workflow, status) in marks {
+    let update = |(workflow, status): &Mark| {
         let row = statuses::table
-            .find((workflow.as_str(), status.as_str()))
+            .find((workflow.to_string(), status.to_string()))
             .filter(statuses::ever_used.eq(false));
-        on_conn!(tx, |c| diesel::update(row)
-            .set(statuses::ever_used.eq(true))
-            .execute(c)
-            .await)?;
+        diesel::update(row).set(statuses::ever_used.eq(true))
+    };
+    match tx {
+        Tx::Postgres(connection) => {
+            let connection: &AsyncPgConnection = connection;
+            let marked = marks.iter().map(|mark| {
+                let update = update(mark);
+                async move { update.execute(&mut &*connection).await }
+            });
+            let _: Vec<usize> = try_join_all(marked).await?;
+        }
+        Tx::Sqlite(connection) => {
+            for mark in marks {
+                update(mark).execute(&mut ***connection).await?;
+            }
+        }
     }
     Ok(())
 }
