@@ -1,11 +1,15 @@
 //! What a batch reads after it holds its locks, each as one set.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use futures::{future::try_join_all, try_join};
-use waymark_domain::{history::LogPosition, partition::Partition, value::Timestamp};
+use futures::try_join;
+use waymark_domain::{
+    history::LogPosition,
+    partition::Partition,
+    value::{RequestId, Timestamp},
+};
 
 use super::{
     on_postgres, on_sqlite,
@@ -17,11 +21,15 @@ use crate::{
     postgres::{PgConn, begin_locked},
     rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
     schema::{history, journal_pages},
-    tx::{Tx, on_conn},
+    tx::Tx,
 };
 
-/// The longest step: the entry of the call and a hundred automatic ones.
+/// The longest step: the entry of the call and a hundred automatic ones. `FindSteps` has it too.
 pub(crate) const STEP_ENTRIES_MAX: i64 = 101;
+
+/// For how many request ids the database searches the pages of one order. For more of them all
+/// pages are read, which costs less than to search each page for each id.
+const TAGS_MAX: usize = 4;
 
 /// A workflow and the id of an order.
 pub(super) type OrderKey<'k> = (&'k str, &'k str);
@@ -172,44 +180,62 @@ pub(crate) fn pages_of(partition: Partition, order_key: i64) -> _ {
         .select((journal_pages::first_sequence, journal_pages::page))
 }
 
-/// Finds the older pages of an order's journal, by sequence.
-pub(crate) async fn pages(
-    tx: &mut Tx,
-    partition: Partition,
-    order_key: i64,
-) -> Result<Vec<Journal>, Error> {
-    let pages = pages_of(partition, order_key).order(journal_pages::first_sequence);
-    let rows = on_conn!(tx, |c| pages.load(c).await)?;
-    read_pages(partition, order_key, &rows)
+/// Which pages of the journal of an order are looked for.
+#[derive(Debug)]
+pub(crate) struct PageKey {
+    pub(super) partition: i32,
+    pub(super) order_key: i64,
+    /// What a page has that may have remembered a request id; empty for any page.
+    pub(super) tag: Vec<u8>,
 }
 
-/// Finds the older pages of the journals of orders; on PostgreSQL in one round trip.
-pub(super) async fn pages_of_each(
+/// The partition, order, first sequence and content of a page.
+pub(super) type PageRow = (i32, i64, i64, Vec<u8>);
+
+/// Finds the older pages of the journals of orders that may have remembered some request ids, for
+/// all orders in one statement.
+pub(super) async fn pages_with(
     tx: &mut Tx,
-    orders: Vec<(Partition, i64)>,
+    asked: &BTreeMap<(Partition, i64), Vec<&RequestId>>,
 ) -> Result<HashMap<(Partition, i64), Vec<Journal>>, Error> {
-    let mut found = HashMap::with_capacity(orders.len());
-    match tx {
-        Tx::Postgres(connection) => {
-            let connection: &AsyncPgConnection = connection;
-            let read = orders.iter().map(|(partition, order_key)| async move {
-                let pages = pages_of(*partition, *order_key).order(journal_pages::first_sequence);
-                pages.load(&mut &*connection).await
-            });
-            let read: Vec<Vec<(i64, Vec<u8>)>> = try_join_all(read).await?;
-            for ((partition, order_key), rows) in orders.into_iter().zip(read) {
-                let pages = read_pages(partition, order_key, &rows)?;
-                found.insert((partition, order_key), pages);
-            }
+    if asked.is_empty() {
+        return Ok(HashMap::new());
+    }
+    let mut keys = Vec::with_capacity(asked.len());
+    for ((partition, order_key), ids) in asked {
+        let key = |tag| PageKey {
+            partition: partition.number(),
+            order_key: *order_key,
+            tag,
+        };
+        if ids.len() > TAGS_MAX {
+            keys.push(key(Vec::new()));
+            continue;
         }
-        Tx::Sqlite(_) => {
-            for (partition, order_key) in orders {
-                let pages = pages(tx, partition, order_key).await?;
-                found.insert((partition, order_key), pages);
-            }
+        for id in ids {
+            keys.push(key(Journal::tag(id)?));
         }
     }
-    Ok(found)
+    let mut rows = match tx {
+        Tx::Postgres(connection) => on_postgres::pages(connection, &keys).await?,
+        Tx::Sqlite(connection) => {
+            let read = connection.spawn_blocking(move |inner| on_sqlite::pages(inner, &keys));
+            read.await?
+        }
+    };
+    // A page that may have remembered two of them comes twice.
+    rows.sort_unstable();
+    rows.dedup();
+    let mut found: HashMap<_, Vec<_>> = HashMap::with_capacity(asked.len());
+    for (partition, order_key, first_sequence, page) in rows {
+        let of_order = found.entry((Partition::new(partition), order_key));
+        of_order.or_default().push((first_sequence, page));
+    }
+    let read = found.into_iter().map(|((partition, order_key), rows)| {
+        let pages = read_pages(partition, order_key, &rows)?;
+        Ok(((partition, order_key), pages))
+    });
+    read.collect()
 }
 
 /// Reads pages of a journal, each with its first sequence.
@@ -229,43 +255,45 @@ pub(crate) fn read_pages(
 }
 
 /// Finds the steps that were remembered under request ids. Each id comes with the offset of an
-/// entry of its order that may have been written by it; on PostgreSQL all are read in one round
-/// trip.
+/// entry of its order that may have been written by it; all are read in one statement.
 pub(super) async fn remembered(
     tx: &mut Tx,
     maybe: Vec<(RequestRef, i64)>,
 ) -> Result<Vec<(RequestRef, Remembered)>, Error> {
-    let steps: Vec<Vec<EntryRow>> = match tx {
-        Tx::Postgres(connection) => {
-            let connection: &AsyncPgConnection = connection;
-            let read = maybe.iter().map(|((partition, ..), offset)| async move {
-                let step = step_at(partition.number(), *offset).order(history::log_offset);
-                step.load(&mut &*connection).await
-            });
-            try_join_all(read).await?
-        }
+    if maybe.is_empty() {
+        return Ok(Vec::new());
+    }
+    let places = maybe
+        .iter()
+        .map(|((partition, ..), offset)| (partition.number(), *offset));
+    let places = places.collect::<BTreeSet<_>>();
+    let rows = match tx {
+        Tx::Postgres(connection) => on_postgres::steps(connection, &places).await?,
         Tx::Sqlite(connection) => {
-            let mut steps = Vec::with_capacity(maybe.len());
-            for ((partition, ..), offset) in &maybe {
-                let step = step_at(partition.number(), *offset).order(history::log_offset);
-                steps.push(step.load(&mut ***connection).await?);
-            }
-            steps
+            let read = connection.spawn_blocking(move |inner| on_sqlite::steps(inner, &places));
+            read.await?
         }
     };
+    let mut steps: HashMap<_, Vec<EntryRow>> = HashMap::with_capacity(maybe.len());
+    for row in rows {
+        let step = steps.entry((row.partition, row.step_offset));
+        step.or_default().push(row);
+    }
     let mut remembered = Vec::new();
-    for ((key, _), mut rows) in maybe.into_iter().zip(steps) {
-        let (_, order_key, request_id) = &key;
-        let is_it = |row: &EntryRow| {
+    for (key, offset) in maybe {
+        let (partition, order_key, request_id) = &key;
+        let is_it = |row: &&EntryRow| {
             row.order_key == *order_key && row.request_id.as_deref() == Some(request_id.as_str())
         };
-        let Some(first) = rows.first_mut().filter(|row| is_it(row)) else {
+        let Some(rows) = steps.get(&(partition.number(), offset)) else {
             continue;
         };
-        let fingerprint = first.fingerprint.take().unwrap_or_default();
+        let Some(first) = rows.first().filter(is_it) else {
+            continue;
+        };
         let entries = rows.iter().map(EntryRow::logged);
         let stored = Remembered::Stored {
-            fingerprint,
+            fingerprint: first.fingerprint.clone().unwrap_or_default(),
             entries: entries.collect::<Result<_, _>>()?,
         };
         remembered.push((key, stored));
@@ -273,13 +301,14 @@ pub(super) async fn remembered(
     Ok(remembered)
 }
 
-/// The query for all entries of the step that begins at an offset.
+/// The query for all entries of the step that begins at an offset, in their order.
 #[diesel::dsl::auto_type(no_type_alias)]
-fn step_at(number: i32, offset: i64) -> _ {
+pub(super) fn step_at(number: i32, offset: i64) -> _ {
     let end: i64 = offset + STEP_ENTRIES_MAX;
     history::table
         .filter(history::partition.eq(number))
         .filter(history::log_offset.ge(offset))
         .filter(history::log_offset.lt(end))
         .filter(history::step_offset.eq(offset))
+        .order(history::log_offset)
 }

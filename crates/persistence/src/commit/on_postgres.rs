@@ -3,21 +3,23 @@
 //! as much as several rows. Those that do not depend on each other share a round
 //! trip.
 
+use std::collections::BTreeSet;
+
 use diesel::{OptionalExtension, QueryResult};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::{future::try_join_all, try_join};
 use waymark_domain::partition::Partition;
 
 use super::{
-    lookup::{self, HeadRow, OrderKey},
+    lookup::{self, HeadRow, OrderKey, PageKey, PageRow},
     statements::{
-        DeleteCustomer, DeleteCustomers, FindHeads, FindOrder, FindOrders, InsertCustomer,
-        InsertCustomers, InsertDeliveries, InsertDelivery, InsertEntries, InsertEntry, InsertOrder,
-        InsertOrders, InsertPage, InsertPages, UpdateOrder, UpdateOrders,
+        DeleteCustomer, DeleteCustomers, FindHeads, FindOrder, FindOrders, FindPages, FindSteps,
+        InsertCustomer, InsertCustomers, InsertDeliveries, InsertDelivery, InsertEntries,
+        InsertEntry, InsertOrder, InsertOrders, InsertPage, InsertPages, UpdateOrder, UpdateOrders,
     },
     write::Rows,
 };
-use crate::rows::order::OrderRow;
+use crate::rows::{entry::EntryRow, order::OrderRow};
 
 /// How many rows go one by one.
 const FEW: usize = 4;
@@ -60,6 +62,33 @@ pub(super) async fn orders(
         .iter()
         .map(|key| async move { FindOrder(key).load::<OrderRow>(&mut &*connection).await });
     Ok(try_join_all(found).await?.into_iter().flatten().collect())
+}
+
+/// Finds pages of journals.
+pub(super) async fn pages(
+    mut connection: &AsyncPgConnection,
+    keys: &[PageKey],
+) -> QueryResult<Vec<PageRow>> {
+    let find = FindPages {
+        partitions: keys.iter().map(|key| key.partition).collect(),
+        order_keys: keys.iter().map(|key| key.order_key).collect(),
+        tags: keys.iter().map(|key| key.tag.as_slice()).collect(),
+        ..FindPages::default()
+    };
+    find.load(&mut connection).await
+}
+
+/// Finds the entries of the steps that begin at some offsets of partitions, each in its order.
+pub(super) async fn steps(
+    mut connection: &AsyncPgConnection,
+    places: &BTreeSet<(i32, i64)>,
+) -> QueryResult<Vec<EntryRow>> {
+    let find = FindSteps {
+        partitions: places.iter().map(|(partition, _)| *partition).collect(),
+        offsets: places.iter().map(|(_, offset)| *offset).collect(),
+        ..FindSteps::default()
+    };
+    find.load(&mut connection).await
 }
 
 /// Writes the rows of a batch, and says how many orders were there to be changed.

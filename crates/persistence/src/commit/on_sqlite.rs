@@ -2,16 +2,19 @@
 //! They run on the connection itself, since its asynchronous wrapper copies every
 //! value on its way.
 
+use std::collections::BTreeSet;
+
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::{
+    lookup::{PageKey, PageRow, step_at},
     statements::{
-        DeleteCustomer, FindOrder, InsertCustomer, InsertDelivery, InsertEntry, InsertOrder,
-        InsertPage, UpdateOrder,
+        DeleteCustomer, FindOrder, FindPage, InsertCustomer, InsertDelivery, InsertEntry,
+        InsertOrder, InsertPage, UpdateOrder,
     },
     write::Rows,
 };
-use crate::rows::order::OrderRow;
+use crate::rows::{entry::EntryRow, order::OrderRow};
 
 /// Finds orders by workflow and id.
 pub(super) fn orders(
@@ -22,6 +25,30 @@ pub(super) fn orders(
     for (workflow, id) in keys {
         let find = FindOrder(&(workflow, id));
         rows.extend(find.load::<OrderRow>(connection)?);
+    }
+    Ok(rows)
+}
+
+/// Finds pages of journals.
+pub(super) fn pages(
+    connection: &mut SqliteConnection,
+    keys: &[PageKey],
+) -> QueryResult<Vec<PageRow>> {
+    let mut rows = Vec::with_capacity(keys.len());
+    for key in keys {
+        rows.extend(FindPage(key).load::<PageRow>(connection)?);
+    }
+    Ok(rows)
+}
+
+/// Finds the entries of the steps that begin at some offsets of partitions, each in its order.
+pub(super) fn steps(
+    connection: &mut SqliteConnection,
+    places: &BTreeSet<(i32, i64)>,
+) -> QueryResult<Vec<EntryRow>> {
+    let mut rows = Vec::with_capacity(places.len());
+    for (partition, offset) in places {
+        rows.extend(step_at(*partition, *offset).load::<EntryRow>(connection)?);
     }
     Ok(rows)
 }

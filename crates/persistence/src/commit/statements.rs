@@ -7,10 +7,13 @@ use diesel::{
     sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
 };
 
-use super::write::{CustomerRow, PageRow};
+use super::{
+    lookup::PageKey,
+    write::{CustomerRow, PageRow},
+};
 use crate::{
     rows::{delivery::NewDeliveryRow, entry::NewEntryRow, order::NewOrderRow},
-    schema::orders,
+    schema::{history, orders},
     statement::{array_statement, row_statement},
 };
 
@@ -36,6 +39,34 @@ array_statement! {
 
 impl Query for FindHeads<'_> {
     type SqlType = (Integer, BigInt, BigInt, Binary);
+}
+
+array_statement! {
+    /// Finds the pages of journals that may have remembered request ids.
+    FindPages { partitions: i32 => Integer, order_keys: i64 => BigInt, tags: &'a [u8] => Binary }
+    "SELECT p.partition, p.order_key, p.first_sequence, p.page FROM",
+    ") AS k (partition, order_key, tag) JOIN journal_pages p ON p.partition = k.partition \
+     AND p.order_key = k.order_key WHERE length(k.tag) = 0 OR position(k.tag IN p.page) > 0"
+}
+
+impl Query for FindPages<'_> {
+    type SqlType = (Integer, BigInt, BigInt, Binary);
+}
+
+array_statement! {
+    /// Finds the entries of steps by their first offsets.
+    FindSteps { partitions: i32 => Integer, offsets: i64 => BigInt }
+    "SELECT h.partition, h.log_offset, h.step_offset, h.order_key, h.workflow, h.order_id, h.sequence, h.kind, \
+     h.from_state, h.from_status, h.to_state, h.to_status, h.transition, h.comment, h.notify_customer, \
+     h.visible_to_customer, h.actor, h.request_id, h.fingerprint, h.caused_by, h.workflow_version, h.metadata, \
+     h.create_time, h.detail, h.batch_id, h.set_off FROM",
+    ") AS k (partition, log_offset) CROSS JOIN LATERAL (SELECT * FROM history WHERE history.partition = k.partition \
+     AND history.log_offset >= k.log_offset AND history.log_offset < k.log_offset + 101 \
+     AND history.step_offset = k.log_offset) h ORDER BY h.partition, h.log_offset"
+}
+
+impl Query for FindSteps<'_> {
+    type SqlType = history::SqlType;
 }
 
 array_statement! {
@@ -260,6 +291,20 @@ row_statement! {
 
 impl Query for FindOrder<'_> {
     type SqlType = orders::SqlType;
+}
+
+row_statement! {
+    /// Finds the pages of one journal that may have remembered a request id.
+    FindPage(PageKey)
+    "SELECT partition, order_key, first_sequence, page FROM journal_pages WHERE partition = " partition: Integer,
+    " AND order_key = " order_key: BigInt,
+    " AND (length(" tag: Binary,
+    ") = 0 OR instr(page, " tag: Binary;
+    ") > 0)"
+}
+
+impl Query for FindPage<'_> {
+    type SqlType = (Integer, BigInt, BigInt, Binary);
 }
 
 row_statement! {

@@ -3,7 +3,7 @@
 //! steps before it left.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map::Entry as MapEntry},
+    collections::{BTreeMap, HashMap, HashSet, hash_map::Entry as MapEntry},
     ops::Range,
     sync::Arc,
     time::Instant,
@@ -155,12 +155,14 @@ impl Working {
             Some((&request.id, self.slots.get(&order_ref)?))
         });
         let asked = asked.collect::<Vec<_>>();
-        let with_pages: BTreeSet<_> = asked
-            .iter()
-            .filter(|(_, slot)| slot.journal.first_sequence() > 1)
-            .map(|(_, slot)| (slot.partition, slot.order_key))
-            .collect();
-        let pages = lookup::pages_of_each(tx, with_pages.into_iter().collect()).await?;
+        let mut with_pages: BTreeMap<_, Vec<&RequestId>> = BTreeMap::new();
+        for &(id, slot) in &asked {
+            if slot.journal.first_sequence() > 1 {
+                let of_order = with_pages.entry((slot.partition, slot.order_key));
+                of_order.or_default().push(id);
+            }
+        }
+        let pages = lookup::pages_with(tx, &with_pages).await?;
         let maybe = asked.into_iter().flat_map(|(id, slot)| {
             let older = pages.get(&(slot.partition, slot.order_key));
             let journals = older.into_iter().flatten().chain([&slot.journal]);

@@ -87,12 +87,9 @@ impl Journal {
             before = line.offset;
             (distance, line.visible_to_customer, line.request_tag)
         });
-        let stored = Stored {
+        stored(&Stored {
             first_sequence: self.first_sequence,
             lines: lines.collect(),
-        };
-        postcard::to_allocvec(&stored).map_err(|source| Error::Database {
-            source: diesel::result::Error::SerializationError(Box::new(source)),
         })
     }
 
@@ -126,6 +123,12 @@ impl Journal {
             .map(|line| line.offset)
     }
 
+    /// What a stored journal has that notes this request id somewhere; one that has it may note
+    /// another one.
+    pub(crate) fn tag(id: &RequestId) -> Result<Vec<u8>, Error> {
+        stored(&Some(tag(id)))
+    }
+
     /// Takes away the pages that no longer fit the row.
     pub(crate) fn overflow(&mut self) -> Vec<Self> {
         let mut pages = Vec::new();
@@ -144,6 +147,12 @@ impl Journal {
         }
         pages
     }
+}
+
+fn stored(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+    postcard::to_allocvec(value).map_err(|source| Error::Database {
+        source: diesel::result::Error::SerializationError(Box::new(source)),
+    })
 }
 
 fn tag(id: &RequestId) -> u32 {
