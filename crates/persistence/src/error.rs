@@ -155,6 +155,12 @@ impl Error {
         )
     }
 
+    /// Whether what was asked or written may be to blame, perhaps a single row of it, and neither the
+    /// moment nor the database as a whole.
+    pub fn is_of_data(&self) -> bool {
+        matches!(self, Self::Corrupt { .. } | Self::Database { .. })
+    }
+
     /// Whether the settings lead to a database that cannot be used, whenever that is tried.
     pub fn is_of_settings(&self) -> bool {
         matches!(

@@ -54,9 +54,10 @@ pub use commit::{
     StepError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState, lookup::Head,
 };
 pub use deliveries::{
-    Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Endpoint,
+    Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Due, Endpoint,
     EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LedgerCall,
-    LedgerRefusal, LostDelivery, NextStep, Removed, RetentionCursor, Round, Waiting, WaitingCursor,
+    LedgerRefusal, LostDelivery, NextStep, Noted, RefusedNote, Removed, RetentionCursor, Round,
+    StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
 };
 pub use error::Error;
 pub use hints::{Hint, Hints};

@@ -107,7 +107,11 @@ async fn set_apart(
 
 async fn insert_copies(tx: &mut Tx, row: &DeliveryRow, now: Timestamp) -> Result<(), Error> {
     let to = Destination::Readers(Readers::Copies);
-    let (partition, log_offset, number) = key(row.delivery()?.id.of_copies());
+    // One without a name becomes a dead letter itself.
+    let Some(id) = row.id() else {
+        return Ok(());
+    };
+    let (partition, log_offset, number) = key(id.of_copies());
     let copies = (
         deliveries::partition.eq(partition),
         deliveries::log_offset.eq(log_offset),

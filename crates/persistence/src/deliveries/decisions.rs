@@ -11,7 +11,7 @@ use waymark_domain::{
     partition::Partition,
 };
 
-use super::key;
+use super::{key, ledger::readable};
 use crate::{
     Error,
     rows::{
@@ -79,5 +79,5 @@ pub(super) async fn last(tx: &mut Tx, id: DeliveryId) -> Result<Vec<Decision>, E
         .order(delivery_decisions::decision.desc())
         .limit(DECISIONS_MAX);
     let rows: Vec<DecisionRow> = on_conn!(tx, |c| rows.load(c).await)?;
-    rows.into_iter().rev().map(DecisionRow::decision).collect()
+    Ok(readable(rows.into_iter().rev().map(DecisionRow::decision)))
 }

@@ -10,7 +10,7 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, copies, on_postgres, owned,
+    DispatcherId, StoredDelivery, UnreadableDelivery, copies, on_postgres, owned,
     statements::{DueKey, FindDue, FindLanes, LanesAfter, PutAside, WaitingKey},
 };
 use crate::{
@@ -19,8 +19,19 @@ use crate::{
     tx::{Ending, Tx, before, on_conn},
 };
 
-/// How often one call looks again because what waits was put aside.
+/// How often one call looks again because what waits was put aside, or something cannot be read.
 const ROUNDS_MAX: u32 = 16;
+/// How many are looked for in a lane at most to find something behind what cannot be read.
+const BEHIND_MAX: i64 = 500;
+
+/// What is due.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Due {
+    /// The deliveries.
+    pub deliveries: Vec<Delivery>,
+    /// Those that cannot be read; whoever carries them [gives them up](Store::give_up_unreadable).
+    pub unreadable: Vec<UnreadableDelivery>,
+}
 
 impl Store {
     /// The lanes in which something waits to be tried, sorted.
@@ -39,7 +50,7 @@ impl Store {
 
     /// Finds deliveries of a lane that are due in some partitions, the longest due first, at most
     /// `limit`. One that waits for an earlier one of its order is put aside until that one is
-    /// finished, and not returned.
+    /// finished, and not returned; nor is one that cannot be read.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
@@ -51,11 +62,13 @@ impl Store {
         limit: i64,
     ) -> Result<Vec<Delivery>, Error> {
         let lanes = BTreeMap::from([(lane.to_owned(), limit)]);
-        self.due_in_lanes(me, partitions, lanes).await
+        let due = self.due_in_lanes(me, partitions, lanes).await?;
+        Ok(due.deliveries)
     }
 
     /// Finds deliveries that are due in some partitions as [`Self::due_deliveries`] does, of several
-    /// lanes at once, each with its limit.
+    /// lanes at once, each with its limit. Those that cannot be read are told apart, and take no room
+    /// of the others.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
@@ -64,29 +77,46 @@ impl Store {
         me: &DispatcherId,
         partitions: &BTreeSet<Partition>,
         mut lanes: BTreeMap<String, i64>,
-    ) -> Result<Vec<Delivery>, Error> {
+    ) -> Result<Due, Error> {
         let now = self.clock().now().micros();
-        let mut due = Vec::new();
+        let (mut due, mut wanted) = (Due::default(), lanes.clone());
         for round in 1..=ROUNDS_MAX {
             let found = self.find_due(partitions, &lanes, now).await?;
-            let waiting: Vec<_> = found.iter().filter(|(_, waits)| *waits).collect();
-            let is_last = waiting.is_empty()
-                || self.put_aside(me, &waiting, now).await? == 0
-                || round == ROUNDS_MAX;
-            // What waits took the room of what is due behind it.
+            let (waiting, ready): (Vec<_>, Vec<_>) =
+                found.into_iter().partition(|(_, waits)| *waits);
+            let waiting: Vec<_> = waiting.into_iter().map(|(row, _)| row).collect();
+            let ready = ready.iter().map(|(row, _)| StoredDelivery::of(row));
+            let ready: Vec<_> = ready.collect();
+            let went_aside = !waiting.is_empty() && self.put_aside(me, &waiting, now).await? > 0;
+            if round == ROUNDS_MAX {
+                lanes.clear();
+            }
+            // What waits, or cannot be read, took the room of what is due behind it.
             lanes.retain(|lane, limit| {
-                let rows = found.iter().filter(|(row, _)| row.lane == *lane);
-                let is_full = i64::try_from(rows.count()).is_ok_and(|count| count >= *limit);
-                let waits = waiting.iter().any(|(row, _)| row.lane == *lane);
-                is_full && waits && !is_last
+                let wanted = wanted.get(lane).copied().unwrap_or_default();
+                let waits = count(waiting.iter().filter(|row| row.lane == *lane));
+                let here = ready.iter().filter(|stored| stored.lane() == lane.as_str());
+                let unreadable = count(here.clone().filter(|stored| stored.is_unreadable()));
+                let readable = count(here) - unreadable;
+                let is_full = waits + readable + unreadable >= *limit;
+                let lacks = unreadable > 0 && readable < wanted && *limit < BEHIND_MAX;
+                if lacks {
+                    *limit = wanted.saturating_add(2 * unreadable);
+                }
+                is_full && ((waits > 0 && went_aside) || lacks)
             });
-            let (again, found): (Vec<_>, Vec<_>) = found
-                .into_iter()
-                .partition(|(row, _)| lanes.contains_key(&row.lane));
-            drop(again);
-            let ready = found.iter().filter(|(_, waits)| !*waits);
-            for delivery in ready.map(|(row, _)| row.delivery()) {
-                due.push(delivery?);
+            let done = ready.into_iter();
+            for stored in done.filter(|stored| !lanes.contains_key(stored.lane())) {
+                match stored {
+                    StoredDelivery::Readable(delivery) => {
+                        if let Some(left) = wanted.get_mut(&delivery.lane).filter(|left| **left > 0)
+                        {
+                            *left -= 1;
+                            due.deliveries.push(delivery);
+                        }
+                    }
+                    StoredDelivery::Unreadable(unreadable) => due.unreadable.push(unreadable),
+                }
             }
             if lanes.is_empty() {
                 break;
@@ -136,12 +166,12 @@ impl Store {
     async fn put_aside(
         &self,
         me: &DispatcherId,
-        waiting: &[&(DeliveryRow, bool)],
+        waiting: &[DeliveryRow],
         now: i64,
     ) -> Result<usize, Error> {
-        let partitions = waiting.iter().map(|(row, _)| Partition::new(row.partition));
+        let partitions = waiting.iter().map(|row| Partition::new(row.partition));
         let partitions = partitions.collect();
-        let orders = waiting.iter().map(|(row, _)| WaitingKey {
+        let orders = waiting.iter().map(|row| WaitingKey {
             partition: row.partition,
             order_key: row.order_key,
             lane: row.lane.clone(),
@@ -162,4 +192,8 @@ impl Store {
         });
         written.await.map_err(before)
     }
+}
+
+fn count<T>(found: impl Iterator<Item = T>) -> i64 {
+    i64::try_from(found.count()).unwrap_or(i64::MAX)
 }

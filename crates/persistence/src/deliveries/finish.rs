@@ -16,7 +16,8 @@ use super::{
 };
 use crate::{
     Error, Store,
-    rows::word,
+    commit::retry::Chain,
+    rows::{without_nul, word},
     schema::dispatchers,
     tx::{Ending, Tx, before, on_conn},
 };
@@ -72,13 +73,104 @@ pub struct Round<'r> {
     pub in_flight: Option<&'r [&'r Delivery]>,
 }
 
+/// What a process has written between two looks.
+#[derive(Debug)]
+pub struct Noted {
+    /// Whether the process may begin what it named: not where another holds it for dead.
+    pub may_begin: bool,
+    /// What the database does not take in any form, while it takes the rest.
+    pub refused: Vec<RefusedNote>,
+}
+
+/// What came of a delivery and cannot be noted.
+#[derive(Debug)]
+pub struct RefusedNote {
+    /// The delivery.
+    pub id: DeliveryId,
+    /// What the database says.
+    pub error: Error,
+}
+
 impl Store {
     /// Notes what came of deliveries, see [`Self::finish_deliveries`], and what the process is about
-    /// to work on. It says whether the process may: not where another holds it for dead.
+    /// to work on.
     ///
     /// # Errors
-    /// Returns [`Error`] when the database cannot be written; nothing is noted then.
-    pub async fn carry_on(&self, me: &DispatcherId, round: Round<'_>) -> Result<bool, Error> {
+    /// Returns [`Error`] when the database cannot be written. What came of some deliveries may be
+    /// noted all the same; it can be noted again.
+    pub async fn carry_on(&self, me: &DispatcherId, round: Round<'_>) -> Result<Noted, Error> {
+        let error = match self.write_round(me, round).await {
+            Ok(may_begin) => {
+                let refused = Vec::new();
+                return Ok(Noted { may_begin, refused });
+            }
+            Err(error) => error,
+        };
+        if round.finished.is_empty() || !error.is_of_data() {
+            return Err(error);
+        }
+        // One of them is refused, and must not keep the others.
+        let refused = self.note_in_parts(me, round.finished).await?;
+        let rest = Round {
+            finished: &[],
+            ..round
+        };
+        let may_begin = self.write_round(me, rest).await?;
+        Ok(Noted { may_begin, refused })
+    }
+
+    /// Notes what came of deliveries in parts that become smaller, until the database refuses one
+    /// alone. Says what it refuses in any form.
+    async fn note_in_parts(
+        &self,
+        me: &DispatcherId,
+        finished: &[Finished],
+    ) -> Result<Vec<RefusedNote>, Error> {
+        let mut waiting = halves(finished);
+        let mut refused = Vec::new();
+        while let Some(part) = waiting.pop() {
+            let Err(error) = self.write_round(me, only(part)).await else {
+                continue;
+            };
+            if !error.is_of_data() {
+                return Err(error);
+            }
+            match part {
+                [] => {}
+                [alone] => refused.extend(self.note_plainly(me, alone, &error).await?),
+                several => waiting.extend(halves(several)),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Notes what came of a delivery without the words that came with it, which the database has
+    /// refused. Says where it refuses that too.
+    async fn note_plainly(
+        &self,
+        me: &DispatcherId,
+        finished: &Finished,
+        refused: &Error,
+    ) -> Result<Option<RefusedNote>, Error> {
+        let id = finished.delivery.id;
+        let plain = [without_words(finished, refused)];
+        match self.write_round(me, only(&plain)).await {
+            Ok(_) => {
+                tracing::error!(
+                    delivery.id = %id,
+                    order.id = %finished.delivery.order_id,
+                    error = %Chain(refused),
+                    "what came of a delivery was refused by the database; it is noted without words"
+                );
+                Ok(None)
+            }
+            Err(error) if error.is_of_data() => Ok(Some(RefusedNote { id, error })),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Writes a round in one transaction, and says whether the process may begin what it names.
+    async fn write_round(&self, me: &DispatcherId, round: Round<'_>) -> Result<bool, Error> {
         let now = self.clock().now();
         let marks = round.in_flight.map(lost::delivery_marks).transpose()?;
         let written = self.database().write(&[], async |tx| {
@@ -101,20 +193,57 @@ impl Store {
 
     /// Notes what came of deliveries, and lets the next of each order and lane have its turn.
     /// Those of partitions that `me` does not carry any more are left to who does. An attempt that
-    /// is noted already, which its start tells, is not noted twice.
+    /// is noted already, which its start tells, is not noted twice. What the database refuses is
+    /// noted without the words that came from the target, and told where it refuses that too.
     ///
     /// # Errors
-    /// Returns [`Error`] when the database cannot be written; nothing is noted then.
+    /// Returns [`Error`] when the database cannot be written, as [`Self::carry_on`] does.
     pub async fn finish_deliveries(
         &self,
         me: &DispatcherId,
         finished: &[Finished],
-    ) -> Result<(), Error> {
-        let round = Round {
-            finished,
-            ..Round::default()
-        };
-        self.carry_on(me, round).await.map(|_| ())
+    ) -> Result<Vec<RefusedNote>, Error> {
+        let noted = self.carry_on(me, only(finished)).await?;
+        Ok(noted.refused)
+    }
+}
+
+/// A round that notes what came of deliveries, and nothing else.
+fn only(finished: &[Finished]) -> Round<'_> {
+    Round {
+        finished,
+        ..Round::default()
+    }
+}
+
+/// Halves what has to be noted; the half that comes first is the last one, which is taken first.
+fn halves(finished: &[Finished]) -> Vec<&[Finished]> {
+    let (first, second) = finished.split_at(finished.len() / 2);
+    let halves = [second, first].into_iter();
+    halves.filter(|half| !half.is_empty()).collect()
+}
+
+/// What came of a delivery, without the words that were to be noted with it.
+fn without_words(finished: &Finished, refused: &Error) -> Finished {
+    let problem = format!(
+        "what came of the attempt could not be stored: {}",
+        Chain(refused)
+    );
+    let attempt = finished.attempt.as_ref().map(|attempt| Attempt {
+        problem: problem.clone(),
+        answer: Vec::new(),
+        ..attempt.clone()
+    });
+    let next = match &finished.next {
+        NextStep::Succeed => NextStep::Succeed,
+        NextStep::Retry { at, .. } => NextStep::Retry { at: *at, problem },
+        NextStep::GiveUp { .. } => NextStep::GiveUp { problem },
+        NextStep::Skip { .. } => NextStep::Skip { problem },
+    };
+    Finished {
+        delivery: finished.delivery.clone(),
+        attempt,
+        next,
     }
 }
 
@@ -167,7 +296,7 @@ impl<'f> Note<'f> {
                 duration_micros: i64::try_from(attempt.duration.as_micros()).unwrap_or(i64::MAX),
                 outcome: word(&attempt.outcome)?,
                 code: attempt.code.map(i32::from),
-                problem: attempt.problem.clone(),
+                problem: without_nul(&attempt.problem),
                 answer: attempt.answer.iter().copied().take(ANSWER_MAX).collect(),
                 made: delivery.create_time.micros(),
             })
@@ -187,7 +316,7 @@ impl<'f> Note<'f> {
             number,
             state: state.word(),
             attempts: i32::try_from(delivery.attempts.saturating_add(made)).unwrap_or(i32::MAX),
-            problem: problem.to_owned(),
+            problem: without_nul(problem),
             due_time,
             now: now.micros(),
             attempts_seen: i32::try_from(delivery.attempts).unwrap_or(i32::MAX),
@@ -230,7 +359,7 @@ async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(),
         copies::part(tx, id, now).await?;
     }
     let ended = notes.into_iter().filter(|note| note.is_final());
-    let ended: Vec<_> = ended.map(|note| note.delivery.id).collect();
+    let ended: Vec<_> = ended.map(Note::key).collect();
     promote(tx, &ended, now).await
 }
 
@@ -263,16 +392,11 @@ async fn update(tx: &mut Tx, rows: Vec<&Update>) -> Result<HashSet<RowKey>, Erro
 }
 
 /// Lets the first that waits in the lane of each of these deliveries have its turn.
-pub(super) async fn promote(
-    tx: &mut Tx,
-    ended: &[DeliveryId],
-    now: Timestamp,
-) -> Result<(), Error> {
+pub(super) async fn promote(tx: &mut Tx, ended: &[RowKey], now: Timestamp) -> Result<(), Error> {
     if let Tx::Postgres(connection) = tx {
         return Ok(on_postgres::promote(connection, ended, now).await?);
     }
-    for id in ended {
-        let (partition, log_offset, number) = key(*id);
+    for (partition, log_offset, number) in ended.iter().copied() {
         let key = FinishedKey {
             partition,
             log_offset,

@@ -6,12 +6,12 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     actor::Actor,
-    delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Verdict},
+    delivery::{Attempt, Decision, DeliveryId, DeliveryState, Verdict},
     value::{Reason, Timestamp},
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall,
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, StoredDelivery,
     answer::Transact,
     decisions, key,
     list::{Progress, Walk},
@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     ChangeError, Error, Store,
+    commit::retry::Chain,
     rows::delivery::{AttemptRow, DeliveryRow},
     schema::{deliveries, delivery_attempts},
     tx::{Tx, on_conn},
@@ -32,10 +33,10 @@ const ATTEMPTS_MAX: i64 = 500;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Account {
     /// The delivery.
-    pub delivery: Delivery,
-    /// The last 500 attempts with their numbers, the oldest first.
+    pub delivery: StoredDelivery,
+    /// The last 500 attempts with their numbers, the oldest first, without those that cannot be read.
     pub attempts: Vec<(u32, Attempt)>,
-    /// The last 500 decisions, the oldest first.
+    /// The last 500 decisions, the oldest first, without those that cannot be read.
     pub decisions: Vec<Decision>,
 }
 
@@ -110,8 +111,8 @@ impl Store {
         &self,
         call: &LedgerCall,
         id: DeliveryId,
-        encode: impl FnMut(&Delivery) -> Vec<u8>,
-    ) -> Result<Answered<Delivery>, ChangeError<LedgerRefusal>> {
+        encode: impl FnMut(&StoredDelivery) -> Vec<u8>,
+    ) -> Result<Answered<StoredDelivery>, ChangeError<LedgerRefusal>> {
         self.answer_once(call, &[], Retry(id, &call.actor), encode)
             .await
     }
@@ -127,8 +128,8 @@ impl Store {
         call: &LedgerCall,
         id: DeliveryId,
         reason: &Reason,
-        encode: impl FnMut(&Delivery) -> Vec<u8>,
-    ) -> Result<Answered<Delivery>, ChangeError<LedgerRefusal>> {
+        encode: impl FnMut(&StoredDelivery) -> Vec<u8>,
+    ) -> Result<Answered<StoredDelivery>, ChangeError<LedgerRefusal>> {
         let skip = Skip(id, reason, &call.actor);
         self.answer_once(call, &[], skip, encode).await
     }
@@ -141,14 +142,14 @@ struct Retry<'c>(DeliveryId, &'c Actor);
 struct Skip<'c>(DeliveryId, &'c Reason, &'c Actor);
 
 impl Transact for Retry<'_> {
-    type Done = Delivery;
+    type Done = StoredDelivery;
     type Refusal = LedgerRefusal;
 
     async fn carry_out(
         &mut self,
         tx: &mut Tx,
         now: Timestamp,
-    ) -> Result<Result<Delivery, LedgerRefusal>, Error> {
+    ) -> Result<Result<StoredDelivery, LedgerRefusal>, Error> {
         let Self(id, actor) = *self;
         let delivery = match undecided(tx, id).await? {
             Ok(delivery) => delivery,
@@ -165,17 +166,17 @@ impl Transact for Retry<'_> {
 }
 
 impl Transact for Skip<'_> {
-    type Done = Delivery;
+    type Done = StoredDelivery;
     type Refusal = LedgerRefusal;
 
     async fn carry_out(
         &mut self,
         tx: &mut Tx,
         now: Timestamp,
-    ) -> Result<Result<Delivery, LedgerRefusal>, Error> {
+    ) -> Result<Result<StoredDelivery, LedgerRefusal>, Error> {
         let Self(id, reason, actor) = *self;
         match undecided(tx, id).await? {
-            Ok(delivery) if delivery.state != DeliveryState::Skipped => {
+            Ok(delivery) if delivery.state_word() != DeliveryState::Skipped.word() => {
                 let decision = Decision {
                     verdict: Verdict::Skipped(reason.clone()),
                     actor: actor.clone(),
@@ -190,21 +191,24 @@ impl Transact for Skip<'_> {
 }
 
 /// Finds a delivery that did not succeed, under the lock of its partition.
-async fn undecided(tx: &mut Tx, id: DeliveryId) -> Result<Result<Delivery, LedgerRefusal>, Error> {
+async fn undecided(
+    tx: &mut Tx,
+    id: DeliveryId,
+) -> Result<Result<StoredDelivery, LedgerRefusal>, Error> {
     lock(tx, &BTreeSet::from([id.position.partition])).await?;
     Ok(match find(tx, id).await? {
         None => Err(LedgerRefusal::DeliveryNotFound { id }),
-        Some(delivery) if delivery.state == DeliveryState::Succeeded => {
+        Some(delivery) if delivery.state_word() == DeliveryState::Succeeded.word() => {
             Err(LedgerRefusal::DeliverySucceeded { id })
         }
         Some(delivery) => Ok(delivery),
     })
 }
 
-async fn find(tx: &mut Tx, id: DeliveryId) -> Result<Option<Delivery>, Error> {
+async fn find(tx: &mut Tx, id: DeliveryId) -> Result<Option<StoredDelivery>, Error> {
     let row = deliveries::table.find(key(id));
     let row = on_conn!(tx, |c| row.first::<DeliveryRow>(c).await).optional()?;
-    row.map(|row| row.delivery()).transpose()
+    Ok(row.as_ref().map(StoredDelivery::of))
 }
 
 async fn attempts(tx: &mut Tx, id: DeliveryId) -> Result<Vec<(u32, Attempt)>, Error> {
@@ -216,5 +220,16 @@ async fn attempts(tx: &mut Tx, id: DeliveryId) -> Result<Vec<(u32, Attempt)>, Er
         .order(delivery_attempts::attempt.desc())
         .limit(ATTEMPTS_MAX);
     let rows: Vec<AttemptRow> = on_conn!(tx, |c| rows.load(c).await)?;
-    rows.into_iter().rev().map(AttemptRow::attempt).collect()
+    Ok(readable(rows.into_iter().rev().map(AttemptRow::attempt)))
+}
+
+/// What can be read; the log tells of the rest.
+pub(super) fn readable<T>(rows: impl Iterator<Item = Result<T, Error>>) -> Vec<T> {
+    let told = rows.filter_map(|row| {
+        row.inspect_err(|error| {
+            tracing::error!(error = %Chain(error), "a row of the ledger is left out");
+        })
+        .ok()
+    });
+    told.collect()
 }

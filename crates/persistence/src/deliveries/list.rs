@@ -7,12 +7,15 @@ use std::collections::{BTreeSet, VecDeque};
 use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl, dsl::sql, sql_types::Bool};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    delivery::{Delivery, DeliveryState},
+    delivery::DeliveryState,
     partition::Partition,
     value::{OrderId, WorkflowCode},
 };
 
-use super::query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
+use super::{
+    StoredDelivery,
+    query::{DeliveryCursor, DeliveryPage, DeliveryQuery},
+};
 use crate::{
     Error, Store, history,
     rows::{delivery::DeliveryRow, journal::PAGE_ENTRIES},
@@ -57,7 +60,7 @@ pub(super) struct Walk<'q> {
     /// Orders whose entries are not known yet.
     orders: Option<BTreeSet<&'q (WorkflowCode, OrderId)>>,
     sources: Vec<Source>,
-    deliveries: Vec<Delivery>,
+    deliveries: Vec<StoredDelivery>,
     looked_at: usize,
     /// Whether no delivery follows.
     at_end: bool,
@@ -120,13 +123,14 @@ impl<'q> Walk<'q> {
                     return Ok(Progress::Ended);
                 }
             };
-            let delivery = row.delivery()?;
-            let admitted = self.query.admits(&delivery);
+            let admitted = self.query.admits(&row);
             if admitted && self.deliveries.len() == self.limit {
                 return Ok(Progress::Ended);
             }
-            self.cursor.pass(delivery.id);
-            self.deliveries.extend(Some(delivery).filter(|_| admitted));
+            self.cursor.pass(row.key());
+            if admitted {
+                self.deliveries.push(StoredDelivery::of(&row));
+            }
             self.looked_at += 1;
             if self.looked_at == SCAN_MAX {
                 return Ok(Progress::Ended);

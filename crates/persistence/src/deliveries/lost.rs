@@ -39,7 +39,7 @@ pub struct LostDelivery {
     pub id: DeliveryId,
     /// How often a process ended while it was being delivered.
     pub tries: u32,
-    /// The delivery, where it waits still.
+    /// The delivery, where it waits still and can be read. One that cannot is given up when it is due.
     pub waiting: Option<Delivery>,
 }
 
@@ -213,7 +213,13 @@ impl Store {
                 let row = deliveries::table
                     .find((partition, log_offset, number))
                     .filter(deliveries::state.eq(DeliveryState::Pending.word()));
-                let row = on_conn!(tx, |c| row.first::<DeliveryRow>(c).await).optional()?;
+                let row = on_conn!(tx, |c| row.first::<DeliveryRow>(c).await).optional();
+                // Nobody must be kept from a partition by one of them.
+                let waiting = match row.map_err(Error::from) {
+                    Ok(row) => row.and_then(|row| row.delivery().ok()),
+                    Err(error) if error.is_of_data() => None,
+                    Err(error) => return Err(error),
+                };
                 let position = LogPosition {
                     partition: Partition::new(partition),
                     offset: log_offset,
@@ -224,7 +230,7 @@ impl Store {
                         number: u32::try_from(number).unwrap_or(0),
                     },
                     tries: u32::try_from(tries).unwrap_or(u32::MAX),
-                    waiting: row.map(|row| row.delivery()).transpose()?,
+                    waiting,
                 });
             }
             Ok(lost)

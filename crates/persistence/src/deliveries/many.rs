@@ -7,18 +7,18 @@ use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     actor::Actor,
-    delivery::{Decision, Delivery, DeliveryId, DeliveryState, Verdict},
-    history::LogPosition,
+    delivery::{Decision, DeliveryState, Verdict},
     partition::Partition,
     value::{Reason, Timestamp},
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, LedgerRefusal,
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, LedgerRefusal, RowKey,
+    StoredDelivery,
     answer::{Transact, failure},
     decisions,
     finish::promote,
-    key, lock, lost,
+    lock, lost,
 };
 use crate::{
     ChangeError, ChangeMode, CommitError, Error, Store,
@@ -135,7 +135,7 @@ impl Store {
 
 /// Decides about those of some deliveries that are as they were found, and says about how many.
 struct DecideAll<'c> {
-    found: &'c [Delivery],
+    found: &'c [StoredDelivery],
     verdict: &'c Verdict,
     actor: &'c Actor,
 }
@@ -153,7 +153,7 @@ impl Transact for DecideAll<'_> {
         now: Timestamp,
     ) -> Result<Result<usize, LedgerRefusal>, Error> {
         let found = self.found.iter();
-        let partitions = found.map(|delivery| delivery.id.position.partition);
+        let partitions = found.map(|delivery| Partition::new(delivery.key().0));
         lock(tx, &partitions.collect()).await?;
         let decision = Decision {
             verdict: self.verdict.clone(),
@@ -181,13 +181,13 @@ impl Transact for Total {
 /// were found and about which it can be made, and says about how many. Their leases are locked.
 pub(super) async fn decide(
     tx: &mut Tx,
-    found: &[Delivery],
+    found: &[StoredDelivery],
     decision: &Decision,
 ) -> Result<usize, Error> {
-    let mut groups: BTreeMap<(Partition, i32, DeliveryState), Vec<i64>> = BTreeMap::new();
-    for Delivery { id, state, .. } in found {
-        let (_, log_offset, number) = key(*id);
-        let group = (id.position.partition, number, *state);
+    let mut groups: BTreeMap<(Partition, i32, &str), Vec<i64>> = BTreeMap::new();
+    for delivery in found {
+        let (partition, log_offset, number) = delivery.key();
+        let group = (Partition::new(partition), number, delivery.state_word());
         groups.entry(group).or_default().push(log_offset);
     }
     let mut decided = 0;
@@ -212,7 +212,7 @@ pub(super) async fn decide(
 /// can be decided.
 async fn decidable(
     tx: &mut Tx,
-    ((partition, number), state): (Place, DeliveryState),
+    ((partition, number), state): (Place, &str),
     offsets: Vec<i64>,
     verdict: &Verdict,
 ) -> Result<Vec<i64>, Error> {
@@ -220,7 +220,7 @@ async fn decidable(
         .filter(deliveries::partition.eq(partition.number()))
         .filter(deliveries::number.eq(number))
         .filter(deliveries::log_offset.eq_any(offsets))
-        .filter(deliveries::state.eq(state.word()))
+        .filter(deliveries::state.eq(state.to_owned()))
         .select(deliveries::log_offset);
     match verdict {
         Verdict::Retried => {
@@ -233,8 +233,9 @@ async fn decidable(
             Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
         }
         Verdict::Skipped(_) => {
-            let unsent = [DeliveryState::Pending, DeliveryState::Dead];
-            let rows = rows.filter(deliveries::state.eq_any(unsent.map(DeliveryState::word)));
+            // Not those that are pending or dead, since nothing is known of a state that cannot be read.
+            let done = [DeliveryState::Succeeded, DeliveryState::Skipped];
+            let rows = rows.filter(deliveries::state.ne_all(done.map(DeliveryState::word)));
             Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
         }
     }
@@ -271,14 +272,10 @@ async fn skip(
     offsets: Vec<i64>,
     (reason, now): (&Reason, Timestamp),
 ) -> Result<usize, Error> {
-    let ids = offsets.iter().map(|offset| DeliveryId {
-        position: LogPosition {
-            partition,
-            offset: *offset,
-        },
-        number: u32::try_from(number).unwrap_or(0),
-    });
-    let ids: Vec<_> = ids.collect();
+    let keys = offsets.iter();
+    let keys: Vec<RowKey> = keys
+        .map(|offset| (partition.number(), *offset, number))
+        .collect();
     let rows = deliveries::table
         .filter(deliveries::partition.eq(partition.number()))
         .filter(deliveries::number.eq(number))
@@ -290,6 +287,6 @@ async fn skip(
         deliveries::update_time.eq(now.micros()),
     );
     let skipped = on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
-    promote(tx, &ids, now).await?;
+    promote(tx, &keys, now).await?;
     Ok(skipped)
 }

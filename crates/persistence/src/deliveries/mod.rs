@@ -20,17 +20,20 @@ mod put_right;
 mod query;
 mod retention;
 mod statements;
+mod unreadable;
 mod waiting;
 
 pub(crate) use answer::Transact;
 pub use answer::{Answered, LedgerCall};
+pub use due::Due;
 pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};
-pub use finish::{Finished, NextStep, Round};
+pub use finish::{Finished, NextStep, Noted, RefusedNote, Round};
 pub use lease::{DispatcherId, Leases, Leaving};
 pub use ledger::{Account, LedgerRefusal};
 pub use lost::LostDelivery;
 pub use query::{DeliveryCursor, DeliveryPage, DeliveryQuery};
 pub use retention::{Removed, RetentionCursor};
+pub use unreadable::{StoredDelivery, UnreadableDelivery};
 pub use waiting::{Waiting, WaitingCursor};
 
 use std::collections::BTreeSet;

@@ -10,10 +10,10 @@ use diesel::{
     sql_types::{Array, BigInt, Binary, Bool, Integer, Nullable, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
-use waymark_domain::{delivery::DeliveryId, partition::Partition, value::Timestamp};
+use waymark_domain::{partition::Partition, value::Timestamp};
 
 use super::{
-    RowKey, key,
+    RowKey,
     statements::{AttemptRow, Update},
 };
 use crate::{rows::delivery::DeliveryRow, schema::deliveries, statement::array_statement};
@@ -175,11 +175,11 @@ array_statement! {
 }
 
 impl PromoteAll<'_> {
-    fn new(ended: &[DeliveryId], now: Timestamp) -> Self {
+    fn new(ended: &[RowKey], now: Timestamp) -> Self {
         Self {
-            partition: ended.iter().map(|id| key(*id).0).collect(),
-            log_offset: ended.iter().map(|id| key(*id).1).collect(),
-            number: ended.iter().map(|id| key(*id).2).collect(),
+            partition: ended.iter().map(|key| key.0).collect(),
+            log_offset: ended.iter().map(|key| key.1).collect(),
+            number: ended.iter().map(|key| key.2).collect(),
             now: vec![now.micros(); ended.len()],
             marker: std::marker::PhantomData,
         }
@@ -213,7 +213,7 @@ pub(super) async fn update(
 /// Lets the first that waits in the lane of each of these deliveries have its turn.
 pub(super) async fn promote(
     mut connection: &AsyncPgConnection,
-    ended: &[DeliveryId],
+    ended: &[RowKey],
     now: Timestamp,
 ) -> QueryResult<()> {
     if ended.is_empty() {

@@ -4,12 +4,15 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use waymark_domain::{
-    delivery::{Delivery, DeliveryId, DeliveryState},
+    delivery::DeliveryState,
     history::Destination,
     partition::Partition,
     value::{EndpointCode, OrderId, TransitionCode, WorkflowCode},
     workflow::ActionPath,
 };
+
+use super::{RowKey, StoredDelivery};
+use crate::rows::delivery::DeliveryRow;
 
 /// Which deliveries; all that is given must match, an empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -38,30 +41,32 @@ pub struct DeliveryCursor(BTreeMap<i32, (i64, i32)>);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeliveryPage {
     /// The deliveries, the newest first; perhaps none, although there is a next page.
-    pub deliveries: Vec<Delivery>,
+    pub deliveries: Vec<StoredDelivery>,
     /// Where the next page goes on; none at the end.
     pub next: Option<DeliveryCursor>,
 }
 
 impl DeliveryQuery {
-    /// Whether a delivery is asked for.
-    pub(super) fn admits(&self, delivery: &Delivery) -> bool {
-        fn among<T: PartialEq>(wanted: &[T], value: &T) -> bool {
-            wanted.is_empty() || wanted.contains(value)
+    /// Whether a delivery is asked for, by what its row says, whether or not that can be read.
+    pub(super) fn admits(&self, row: &DeliveryRow) -> bool {
+        fn among<T>(wanted: &[T], is_it: impl Fn(&T) -> bool) -> bool {
+            wanted.is_empty() || wanted.iter().any(is_it)
         }
         let of_order = |(workflow, order_id): &(WorkflowCode, OrderId)| {
-            *workflow == delivery.workflow && *order_id == delivery.order_id
+            workflow.as_str() == row.workflow && order_id.as_str() == row.order_id
         };
-        let took = |code: &TransitionCode| delivery.transition.as_ref() == Some(code);
-        let goes =
-            |code: &EndpointCode| matches!(&delivery.to, Destination::Endpoint(to) if to == code);
-        among(&self.workflows, &delivery.workflow)
-            && (self.orders.is_empty() || self.orders.iter().any(of_order))
-            && among(&self.states, &delivery.state)
-            && among(&self.kinds, &delivery.to.kind())
-            && (self.transitions.is_empty() || self.transitions.iter().any(took))
-            && among(&self.actions, &delivery.action)
-            && (self.endpoints.is_empty() || self.endpoints.iter().any(goes))
+        let transition = row.transition.as_deref();
+        let goes = |code: &EndpointCode| {
+            let to = Destination::Endpoint(code.clone());
+            to.kind() == row.kind && code.as_str() == row.destination
+        };
+        among(&self.workflows, |code| code.as_str() == row.workflow)
+            && among(&self.orders, of_order)
+            && among(&self.states, |state| state.word() == row.state)
+            && among(&self.kinds, |kind| *kind == row.kind)
+            && among(&self.transitions, |code| Some(code.as_str()) == transition)
+            && among(&self.actions, |action| action.to_string() == row.action)
+            && among(&self.endpoints, goes)
     }
 }
 
@@ -73,8 +78,7 @@ impl DeliveryCursor {
     }
 
     /// Goes past a delivery.
-    pub(super) fn pass(&mut self, id: DeliveryId) {
-        let (partition, log_offset, number) = super::key(id);
+    pub(super) fn pass(&mut self, (partition, log_offset, number): RowKey) {
         self.0.insert(partition, (log_offset, number));
     }
 }

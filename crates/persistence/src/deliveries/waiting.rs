@@ -8,6 +8,7 @@ use waymark_domain::{
     partition::Partition,
 };
 
+use super::{StoredDelivery, UnreadableDelivery};
 use crate::{Error, Store, rows::delivery::DeliveryRow, schema::deliveries, tx::on_conn};
 
 /// How many deliveries one call looks at: what comes of them is written in one transaction.
@@ -22,8 +23,10 @@ pub struct WaitingCursor(i64, i32);
 /// A part of what waits in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Waiting {
-    /// The pending deliveries in the order of the log, without those that cannot be read.
+    /// The pending deliveries in the order of the log.
     pub deliveries: Vec<Delivery>,
+    /// Those that cannot be read, of all lanes, also those to which nothing goes now.
+    pub unreadable: Vec<UnreadableDelivery>,
     /// Where the walk goes on; none at its end.
     pub next: Option<WaitingCursor>,
 }
@@ -60,11 +63,18 @@ impl Store {
         let rows = rows.await?;
         let is_full = i64::try_from(rows.len()).is_ok_and(|found| found >= AT_ONCE);
         let last = rows.last().filter(|_| is_full);
-        Ok(Waiting {
+        let mut waiting = Waiting {
             next: last.map(|row| WaitingCursor(row.log_offset, row.number)),
-            // What cannot be read is told when it is due.
-            deliveries: rows.iter().filter_map(|row| row.delivery().ok()).collect(),
-        })
+            deliveries: Vec::with_capacity(rows.len()),
+            unreadable: Vec::new(),
+        };
+        for row in &rows {
+            match StoredDelivery::of(row) {
+                StoredDelivery::Readable(delivery) => waiting.deliveries.push(delivery),
+                StoredDelivery::Unreadable(unreadable) => waiting.unreadable.push(unreadable),
+            }
+        }
+        Ok(waiting)
     }
 
     /// What some deliveries of a lane say that wait for another attempt; empty where none does.

@@ -87,6 +87,23 @@ pub(crate) struct DeliveryRow {
 }
 
 impl DeliveryRow {
+    /// Its key: partition, offset and number.
+    pub(crate) fn key(&self) -> (i32, i64, i32) {
+        (self.partition, self.log_offset, self.number)
+    }
+
+    /// The name of the delivery; none where its number is none.
+    pub(crate) fn id(&self) -> Option<DeliveryId> {
+        let number = u32::try_from(self.number).ok()?;
+        Some(DeliveryId {
+            position: LogPosition {
+                partition: Partition::new(self.partition),
+                offset: self.log_offset,
+            },
+            number,
+        })
+    }
+
     /// Reads the delivery.
     pub(crate) fn delivery(&self) -> Result<Delivery, Error> {
         let row = format!("{}/{}/{}", self.partition, self.log_offset, self.number);

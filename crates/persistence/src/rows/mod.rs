@@ -88,6 +88,11 @@ fn with_signs(text: &str) -> Option<String> {
     has_any.then(|| text.replace(is_hidden, "\u{FFFD}"))
 }
 
+/// A text with a sign in place of each NUL, which PostgreSQL stores nowhere.
+pub(crate) fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{FFFD}")
+}
+
 /// Writes a JSON column.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(unwritable)

@@ -16,7 +16,7 @@ use waymark_domain::{
 
 use super::usage::{COUNT_MAX, of_standing};
 use crate::{
-    DeliveryPage, DeliveryQuery, Error, OrderPage, OrderQuery, Published, Store,
+    DeliveryPage, DeliveryQuery, Error, OrderPage, OrderQuery, Published, Store, StoredDelivery,
     commit::retry::Chain, compute::on_a_thread,
 };
 
@@ -220,7 +220,7 @@ impl Store {
                 break;
             };
             looked_at += deliveries.len();
-            for delivery in deliveries {
+            for delivery in deliveries.into_iter().filter_map(StoredDelivery::readable) {
                 let count: &mut Count = waiting.entry(delivery.action).or_default();
                 count.count += 1;
             }
