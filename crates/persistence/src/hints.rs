@@ -42,6 +42,8 @@ const QUEUE: usize = 64;
 pub struct Hint {
     /// To which partitions; empty when any may be meant, as after a lost connection.
     pub partitions: Vec<Partition>,
+    /// Whether it may have set something off to be sent.
+    pub sets_off: bool,
 }
 
 /// A stream of hints. Dropping it ends its connection.
@@ -87,19 +89,26 @@ impl Store {
         }
     }
 
-    /// Tells other processes that something was committed to these partitions. It returns at
+    /// Tells other processes that something was committed to some partitions. It returns at
     /// once; hints that wait to be sent become one.
-    pub fn notify(&self, partitions: &[Partition]) {
-        self.notifier().notify(partitions);
+    pub fn notify(&self, hint: &Hint) {
+        self.notifier().notify(hint);
     }
 }
 
 /// Sends hints in the background.
 pub(crate) struct Notifier(Option<Arc<Waiting>>);
 
+/// What is to be hinted at.
+#[derive(Default)]
+struct News {
+    partitions: BTreeSet<Partition>,
+    sets_off: bool,
+}
+
 #[derive(Default)]
 struct Waiting {
-    partitions: Mutex<BTreeSet<Partition>>,
+    news: Mutex<News>,
     bell: Notify,
     /// The process of PostgreSQL through which hints are sent; 0 for none.
     session: AtomicI32,
@@ -121,13 +130,13 @@ impl Notifier {
         Self(Some(waiting))
     }
 
-    fn notify(&self, partitions: &[Partition]) {
+    fn notify(&self, hint: &Hint) {
         if let Some(waiting) = &self.0 {
-            waiting
-                .partitions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .extend(partitions);
+            {
+                let mut news = waiting.news.lock().unwrap_or_else(PoisonError::into_inner);
+                news.partitions.extend(&hint.partitions);
+                news.sets_off |= hint.sets_off;
+            }
             waiting.bell.notify_one();
         }
     }
@@ -150,13 +159,9 @@ async fn send(settings: Settings, target: Target, waiting: Arc<Waiting>) {
         if waiting.ended.load(Ordering::SeqCst) {
             return;
         }
-        let partitions = std::mem::take(
-            &mut *waiting
-                .partitions
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner),
-        );
-        if partitions.is_empty() {
+        let news =
+            std::mem::take(&mut *waiting.news.lock().unwrap_or_else(PoisonError::into_inner));
+        if news.partitions.is_empty() {
             continue;
         }
         if connection.is_none() {
@@ -164,7 +169,7 @@ async fn send(settings: Settings, target: Target, waiting: Arc<Waiting>) {
         }
         let sent = match &mut connection {
             Some(connection) => connection
-                .batch_execute(&format!("NOTIFY {CHANNEL}, '{}'", payload(&partitions)))
+                .batch_execute(&format!("NOTIFY {CHANNEL}, '{}'", payload(&news)))
                 .await
                 .is_ok(),
             None => false,
@@ -200,23 +205,33 @@ async fn open(
     Some(connection)
 }
 
+/// What stands before the partitions where nothing was set off. A number may be written with it, so
+/// that versions before it, which know numbers alone, read the same partitions.
+const NOTHING_SET_OFF: char = '+';
+
 /// More partitions than a payload should carry become "any".
-fn payload(partitions: &BTreeSet<Partition>) -> String {
-    if partitions.len() > 256 {
-        return String::new();
+fn payload(news: &News) -> String {
+    let mut payload = String::new();
+    if !news.sets_off {
+        payload.push(NOTHING_SET_OFF);
     }
-    let numbers = partitions
-        .iter()
-        .map(|partition| partition.number().to_string());
-    numbers.collect::<Vec<_>>().join(",")
+    if news.partitions.len() <= 256 {
+        let numbers = news.partitions.iter();
+        let numbers: Vec<_> = numbers.map(|p| p.number().to_string()).collect();
+        payload.push_str(&numbers.join(","));
+    }
+    payload
 }
 
 fn hint(payload: &str) -> Hint {
-    let partitions = payload
+    let quiet = payload.strip_prefix(NOTHING_SET_OFF);
+    let partitions = quiet
+        .unwrap_or(payload)
         .split(',')
         .map(|number| number.parse().map(Partition::new));
     Hint {
         partitions: partitions.collect::<Result<_, _>>().unwrap_or_default(),
+        sets_off: quiet.is_none(),
     }
 }
 
@@ -233,6 +248,7 @@ async fn listen(settings: Settings, target: Target, own: Arc<Waiting>, sender: m
             // Whatever was committed while nobody listened is hinted at now.
             let _ = sender.try_send(Hint {
                 partitions: Vec::new(),
+                sets_off: true,
             });
             let mut notifications = std::pin::pin!(connection.notifications_stream());
             loop {
@@ -255,5 +271,50 @@ async fn listen(settings: Settings, target: Target, own: Arc<Waiting>, sender: m
             () = tokio::time::sleep(pause) => {}
         }
         pause = pause.saturating_mul(2).min(RECONNECT_MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hints_say_where_and_whether_something_was_set_off() {
+        let many: Vec<i32> = (0..300).collect();
+        for (partitions, sets_off, expected, heard) in [
+            (&[2, 5][..], true, "2,5", &[2, 5][..]),
+            (&[5, 2][..], false, "+2,5", &[2, 5][..]),
+            (&[7][..], false, "+7", &[7][..]),
+            (&many[..], true, "", &[][..]),
+            (&many[..], false, "+", &[][..]),
+        ] {
+            let partitions = partitions.iter().copied().map(Partition::new).collect();
+            let payload = payload(&News {
+                partitions,
+                sets_off,
+            });
+            assert_eq!(payload, expected);
+            let heard = heard.iter().copied().map(Partition::new).collect();
+            let partitions = heard;
+            let expected = Hint {
+                partitions,
+                sets_off,
+            };
+            assert_eq!(hint(&payload), expected, "{payload}");
+        }
+    }
+
+    #[test]
+    fn versions_that_know_numbers_alone_read_the_same_partitions() {
+        // As they read them.
+        let read = |payload: &str| -> Vec<i32> {
+            let numbers = payload.split(',').map(str::parse);
+            numbers.collect::<Result<_, _>>().unwrap_or_default()
+        };
+        assert_eq!(read("2,5"), [2, 5]);
+        assert_eq!(read("+2,5"), [2, 5]);
+        assert_eq!(read("+"), Vec::<i32>::new());
+        // And what they send is as if something had been set off.
+        assert!(hint("2,5").sets_off && hint("").sets_off);
     }
 }

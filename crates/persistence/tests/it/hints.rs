@@ -3,9 +3,18 @@
 use std::time::Duration;
 
 use waymark_domain::partition::Partition;
+use waymark_persistence::Hint;
 use waymark_testkit::{Backend, Fixture};
 
 const PATIENCE: Duration = Duration::from_secs(20);
+
+fn hint(partitions: &[i32], sets_off: bool) -> Hint {
+    let partitions = partitions.iter().copied().map(Partition::new);
+    Hint {
+        partitions: partitions.collect(),
+        sets_off,
+    }
+}
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hint_reaches_the_other_process() {
@@ -13,12 +22,12 @@ async fn a_hint_reaches_the_other_process() {
     let mut hints = fixture.replica().await.hints();
     // The first one comes with the connection: anything may have happened before.
     let first = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
-    assert!(first.partitions.is_empty());
-    fixture
-        .store
-        .notify(&[Partition::new(2), Partition::new(0)]);
-    let hint = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
-    assert_eq!(hint.partitions, [Partition::new(0), Partition::new(2)]);
+    assert!(first.partitions.is_empty() && first.sets_off);
+    for sets_off in [true, false] {
+        fixture.store.notify(&hint(&[2, 0], sets_off));
+        let heard = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
+        assert_eq!(heard, hint(&[0, 2], sets_off));
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -51,7 +60,7 @@ async fn hints_come_back_after_a_lost_connection() {
 async fn there_are_no_hints_on_sqlite() {
     let fixture = Fixture::bare(Backend::Sqlite).await;
     let mut hints = fixture.store.hints();
-    fixture.store.notify(&[Partition::new(0)]);
+    fixture.store.notify(&hint(&[0], true));
     assert!(
         tokio::time::timeout(Duration::from_millis(50), hints.next())
             .await
@@ -69,10 +78,10 @@ async fn a_process_does_not_hear_its_own_hints() {
         assert!(first.partitions.is_empty());
     }
     // PostgreSQL tells everybody in one order, so what was heard there had its turn here.
-    here.notify(&[Partition::new(0)]);
-    let hint = tokio::time::timeout(PATIENCE, others.next()).await.unwrap();
-    assert_eq!(hint.partitions, [Partition::new(0)]);
-    there.notify(&[Partition::new(1)]);
-    let hint = tokio::time::timeout(PATIENCE, own.next()).await.unwrap();
-    assert_eq!(hint.partitions, [Partition::new(1)]);
+    here.notify(&hint(&[0], true));
+    let heard = tokio::time::timeout(PATIENCE, others.next()).await.unwrap();
+    assert_eq!(heard, hint(&[0], true));
+    there.notify(&hint(&[1], true));
+    let heard = tokio::time::timeout(PATIENCE, own.next()).await.unwrap();
+    assert_eq!(heard, hint(&[1], true));
 }

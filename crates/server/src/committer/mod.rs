@@ -25,7 +25,8 @@ use tokio::{
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::{partition::Partition, value::WorkflowCode};
 use waymark_persistence::{
-    Batched, CommitError, CommitRound, Error, Store, Unit, UnitOutcome, UnitProgress, UnitState,
+    Batched, CommitError, CommitRound, Error, Hint, Store, Unit, UnitOutcome, UnitProgress,
+    UnitState,
 };
 
 use crate::{
@@ -395,9 +396,12 @@ impl Worker {
             self.log.wake_all();
         }
         if !grown.is_empty() {
-            self.wake.written(&written);
+            let sets_off = self.wake.written(&written);
             self.log.hand_over(written);
-            self.store.notify(&grown.into_iter().collect::<Vec<_>>());
+            self.store.notify(&Hint {
+                partitions: grown.into_iter().collect(),
+                sets_off,
+            });
         }
         let lost = failures.iter().any(|error| {
             matches!(

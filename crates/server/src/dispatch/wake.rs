@@ -16,12 +16,14 @@ pub(crate) struct Wake {
 }
 
 impl Wake {
-    /// Wakes the dispatcher where something was set off.
-    pub(crate) fn written(&self, written: &[Batched]) {
+    /// Wakes the dispatcher where something was set off, and says whether it was.
+    pub(crate) fn written(&self, written: &[Batched]) -> bool {
         let sets_off = |batched: &Batched| !batched.logged.entry.set_off.is_empty();
-        if written.iter().any(sets_off) {
+        let sets_off = written.iter().any(sets_off);
+        if sets_off {
             self.now();
         }
+        sets_off
     }
 
     /// Wakes the dispatcher: somebody decided something about deliveries or endpoints.

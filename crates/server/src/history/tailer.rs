@@ -55,7 +55,9 @@ impl Tailer {
         loop {
             let hint = hints.next().await;
             // What others wrote may have set off something that this process carries.
-            self.wake.now();
+            if hint.sets_off {
+                self.wake.now();
+            }
             if hint.partitions.is_empty() {
                 self.log.wake_all();
             } else {
