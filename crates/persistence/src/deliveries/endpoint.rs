@@ -147,16 +147,32 @@ impl Row {
 }
 
 impl Store {
-    /// Lists all endpoints, by code.
+    /// Lists all endpoints that can be read, by code.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn endpoints(&self) -> Result<Vec<Endpoint>, Error> {
+        let (endpoints, _) = self.stored_endpoints().await?;
+        Ok(endpoints)
+    }
+
+    /// Lists all endpoints that can be read, by code, and says of the others why they cannot.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn stored_endpoints(&self) -> Result<(Vec<Endpoint>, Vec<Error>), Error> {
         let rows = self.database().read(async |tx| {
             let all = endpoints::table.order(endpoints::code);
             Ok(on_conn!(tx, |c| all.load::<Row>(c).await)?)
         });
-        rows.await?.into_iter().map(Row::endpoint).collect()
+        let (mut endpoints, mut unreadable) = (Vec::new(), Vec::new());
+        for row in rows.await? {
+            match row.endpoint() {
+                Ok(endpoint) => endpoints.push(endpoint),
+                Err(error) => unreadable.push(error),
+            }
+        }
+        Ok((endpoints, unreadable))
     }
 
     /// Finds an endpoint.

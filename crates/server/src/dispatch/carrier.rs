@@ -40,10 +40,15 @@ pub(super) type Endpoints = HashMap<EndpointCode, Endpoint>;
 /// # Errors
 /// Returns [`Error`] when the database cannot be read.
 pub(super) async fn endpoints(store: &Store) -> Result<Endpoints, Error> {
-    let endpoints = store.endpoints().await?.into_iter();
-    Ok(endpoints
+    Ok(by_code(store.endpoints().await?))
+}
+
+/// Endpoints by their codes.
+pub(super) fn by_code(endpoints: Vec<Endpoint>) -> Endpoints {
+    let endpoints = endpoints.into_iter();
+    endpoints
         .map(|endpoint| (endpoint.code.clone(), endpoint))
-        .collect())
+        .collect()
 }
 
 /// What leads out of the house.

@@ -18,15 +18,18 @@ use waymark_domain::{
     value::{Timestamp, WorkflowCode},
     workflow::{ActionPath, Workflow},
 };
-use waymark_persistence::{DispatcherId, Edition, Error, Finished, NextStep, Published, Store};
+use waymark_persistence::{
+    DispatcherId, Edition, Error, Finished, NextStep, Published, RefusedNote, Store,
+};
 
 use super::{
     Failing,
     carrier::later,
     rounds::Rounds,
+    unreadable::Unreadable,
     unsent::{REST, Unsent, before_off, way},
 };
-use crate::App;
+use crate::{App, error::chain};
 
 /// How long after one walk over what waits in a partition the next one begins at the latest, so
 /// that what rests never comes to an end of its rest.
@@ -50,6 +53,7 @@ pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
         actions: None,
         walked: BTreeMap::new(),
         retried: None,
+        unreadable: Unreadable::default(),
     };
     loop {
         let partitions = rounds.next().await;
@@ -72,6 +76,7 @@ struct Changes {
     /// When it was found last that deliveries were retried by hand. Where their endpoint is switched
     /// off, nobody else looks what became of their actions.
     retried: Option<Instant>,
+    unreadable: Unreadable,
 }
 
 impl Changes {
@@ -125,16 +130,29 @@ impl Changes {
         Ok(())
     }
 
-    async fn walk(&self, partition: Partition) -> Result<(), Error> {
+    async fn walk(&mut self, partition: Partition) -> Result<(), Error> {
         let (mut after, mut count) = (None, 0);
         loop {
             let waiting = self.bulk.waiting_deliveries(partition, after).await?;
             after = waiting.next;
+            // Also where nobody looks for what is due, since its endpoint is switched off.
+            let by = (&self.app.store, &self.me);
+            if self.unreadable.give_up(by, waiting.unreadable).await? > 0 {
+                self.app.wake.now();
+            }
             let judged = self.judge(waiting.deliveries).await?;
             if !judged.is_empty() {
-                self.app.store.finish_deliveries(&self.me, &judged).await?;
+                let refused = self.app.store.finish_deliveries(&self.me, &judged).await?;
+                for RefusedNote { id, error } in &refused {
+                    let error = chain(error);
+                    tracing::error!(
+                        delivery.id = %id,
+                        error,
+                        "what becomes of a delivery is refused by the database"
+                    );
+                }
                 self.app.wake.now();
-                count += judged.len();
+                count += judged.len() - refused.len();
             }
             if after.is_none() {
                 break;

@@ -83,7 +83,12 @@ impl InHand {
                 let Attempting {
                     delivery, began, ..
                 } = attempting;
-                tracing::error!(delivery.id = %delivery.id, error = %error, "an attempt did not end well");
+                tracing::error!(
+                    delivery.id = %delivery.id,
+                    order.id = %delivery.order_id,
+                    error = %error,
+                    "an attempt did not end well"
+                );
                 let took = began.elapsed();
                 Some((panicked(delivery, now, took), took))
             }
@@ -185,7 +190,8 @@ impl Attempting {
     }
 }
 
-fn panicked(delivery: Delivery, now: Timestamp, took: Duration) -> Carried {
+/// What comes of an attempt that a fault has ended.
+pub(super) fn panicked(delivery: Delivery, now: Timestamp, took: Duration) -> Carried {
     let problem = "the attempt ended by a fault of the service, which is in its log".to_owned();
     let made = delivery.attempts.saturating_add(1);
     let next = if made >= TRIES_MAX {

@@ -11,9 +11,13 @@ mod clocks;
 mod content;
 mod dead;
 mod failing;
+mod failing_lanes;
 mod in_hand;
 mod lanes;
+mod looking;
+mod noting;
 mod occasions;
+mod pauses;
 mod retention;
 mod rounds;
 #[cfg(test)]
@@ -22,6 +26,8 @@ mod suspects;
 mod tenure;
 mod timers;
 mod trial;
+mod unnoted;
+mod unreadable;
 mod unsent;
 mod wake;
 
@@ -38,24 +44,25 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
-    delivery::{Delivery, DeliveryId, Outcome},
-    history::{Destination, Readers},
+    delivery::{DeliveryId, Outcome},
+    history::Destination,
     partition::Partition,
     value::EndpointCode,
 };
-use waymark_persistence::{Clock, Error, Finished, NextStep, Round, Store};
+use waymark_persistence::{Error, Finished, NextStep, Store};
 
 use self::{
     breaker::Breakers,
-    carrier::{Carried, Endpoints, later, unattempted},
-    content::Occasion,
+    carrier::{Carried, Endpoints},
     failing::Failing,
+    failing_lanes::FailingLanes,
     in_hand::{Ended, InHand},
     lanes::{Answer, LATE, Lanes},
-    occasions::{Occasions, unread},
     rounds::Rounds,
     suspects::Suspects,
     tenure::Tenure,
+    unnoted::Unnoted,
+    unreadable::Unreadable,
 };
 pub(crate) use self::{
     carrier::{Carrier, CarrierError, template_for},
@@ -63,20 +70,10 @@ pub(crate) use self::{
     unsent::{before_off, switched_off, way},
     wake::Wake,
 };
-use crate::{App, settings::DispatchSettings, tracking};
+use crate::{App, error::chain, settings::DispatchSettings};
 
-/// How the lanes of endpoints begin, before their codes.
-const WEBHOOKS: &str = "webhook.";
 /// How long attempts that are being made may take to end when the process stops.
 const END_MAX: Duration = Duration::from_secs(2);
-/// How old what is known of endpoints may be when something is sent to one.
-const ENDPOINTS_AGE_MAX: Duration = Duration::from_millis(100);
-/// How long a mail waits whose link could not be made.
-const LINK_WAIT: Duration = Duration::from_secs(5);
-/// How long a delivery waits whose attempt was broken off to make room for others.
-const GIVEN_WAY_WAIT: Duration = Duration::from_secs(30);
-/// When to look again where there was no room for all that was due.
-const LOOK_AGAIN: Duration = Duration::from_millis(100);
 /// The shortest time between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_millis(10);
 /// How long attempts that have just begun have at least to end together.
@@ -92,8 +89,7 @@ pub(crate) struct Dispatcher {
     endpoints: Arc<Endpoints>,
     endpoints_read: Instant,
     in_hand: InHand,
-    /// What came of attempts and has yet to be noted.
-    unnoted: Vec<Finished>,
+    unnoted: Unnoted,
     /// Lanes that ask to be left alone, and until when.
     paused: HashMap<String, Instant>,
     breakers: Breakers,
@@ -111,6 +107,10 @@ pub(crate) struct Dispatcher {
     look_again: Option<Instant>,
     /// Lanes for which the settings name no server, once that was said.
     unserved: BTreeSet<String>,
+    failing_lanes: FailingLanes,
+    unreadable: Unreadable,
+    /// What was said of endpoints that cannot be read.
+    unread_endpoints: BTreeSet<String>,
 }
 
 impl fmt::Debug for Dispatcher {
@@ -132,7 +132,7 @@ impl Dispatcher {
             endpoints: Arc::default(),
             endpoints_read: Instant::now(),
             in_hand: InHand::default(),
-            unnoted: Vec::new(),
+            unnoted: Unnoted::default(),
             paused: HashMap::new(),
             breakers: Breakers::default(),
             taken_up: BTreeSet::new(),
@@ -142,6 +142,9 @@ impl Dispatcher {
             has_row: true,
             look_again: None,
             unserved: BTreeSet::new(),
+            failing_lanes: FailingLanes::default(),
+            unreadable: Unreadable::default(),
+            unread_endpoints: BTreeSet::new(),
         }
     }
 
@@ -173,7 +176,7 @@ impl Dispatcher {
         let mut timeline = self.store.timeline();
         loop {
             let mut done = Vec::new();
-            let resume = self.paused.values().chain(&self.look_again).min().copied();
+            let resume = self.resume();
             tokio::select! {
                 biased;
                 () = stop.cancelled() => break,
@@ -259,19 +262,36 @@ impl Dispatcher {
         renewed
     }
 
+    /// When to look again, though nothing happens.
+    fn resume(&self) -> Option<Instant> {
+        let paused = self.paused.values().copied();
+        let others = [
+            self.look_again,
+            self.failing_lanes.next(),
+            self.unnoted.next(),
+        ];
+        paused.chain(others.into_iter().flatten()).min()
+    }
+
     /// Lets go of all that is in hand: it was found in a database that went on otherwise since, where
     /// other deliveries may have the same ids. What is still due is found due again.
     fn forget(&mut self) {
         self.in_hand = InHand::default();
-        self.unnoted.clear();
+        self.unnoted = Unnoted::default();
         self.taken_up.clear();
         self.suspects = Suspects::default();
         self.survivors.clear();
     }
 
     async fn read_endpoints(&mut self) -> Result<(), Error> {
-        self.endpoints = Arc::new(carrier::endpoints(&self.store).await?);
+        let (endpoints, unreadable) = self.store.stored_endpoints().await?;
+        self.endpoints = Arc::new(carrier::by_code(endpoints));
         self.endpoints_read = Instant::now();
+        for error in unreadable.iter().map(|error| chain(error)) {
+            if self.unread_endpoints.insert(error.clone()) {
+                tracing::error!(error, "an endpoint cannot be read; nothing goes there");
+            }
+        }
         Ok(())
     }
 
@@ -310,249 +330,20 @@ impl Dispatcher {
     }
 
     async fn disable(&mut self, gone: Vec<(EndpointCode, String)>) -> Result<(), Error> {
+        if gone.is_empty() {
+            return Ok(());
+        }
         let problem = "switched off, since it answered 410 Gone";
+        let mut disabled = Ok(());
         for (code, url) in gone {
-            if self.store.disable_endpoint(&code, &url, problem).await? {
-                tracing::warn!(endpoint = %code, "{problem}");
-            }
-            self.read_endpoints().await?;
-        }
-        Ok(())
-    }
-
-    /// Looks for what is due, as far as there is room for it.
-    async fn look(&mut self) -> Result<Vec<Delivery>, Error> {
-        self.look_again = None;
-        let owned = self.tenure.owned();
-        let owned: BTreeSet<_> = owned.intersection(&self.taken_up).copied().collect();
-        let now = Instant::now();
-        self.paused.retain(|_, until| *until > now);
-        // What is being noted leaves its place to others; what cannot be noted must not pile up.
-        let known = self.in_hand.ids.len();
-        let unnoted = known.saturating_sub(self.in_hand.tasks.len());
-        // What is tested counts too; what is due always has room.
-        let most = self.settings.in_flight_max;
-        let most = most.saturating_sub(self.app.trials.under_way()).max(1);
-        let room = most.saturating_mul(2).saturating_sub(unnoted);
-        if owned.is_empty() || room == 0 {
-            return Ok(Vec::new());
-        }
-        let mut lanes = self.store.busy_lanes().await?;
-        self.breakers.retain(&lanes);
-        self.lanes.retain(&lanes);
-        // What keeps a lane may have been lifted a moment ago.
-        if lanes.iter().any(|lane| self.is_closed(lane)) {
-            if self.endpoints_are_old() {
-                self.read_endpoints().await?;
-            } else if lanes.iter().any(|lane| self.is_missing(lane)) {
-                // It may have been created, and wanted, since the endpoints were read.
-                self.look_again = Some(self.endpoints_read + ENDPOINTS_AGE_MAX);
+            match self.store.disable_endpoint(&code, &url, problem).await {
+                Ok(true) => tracing::warn!(endpoint = %code, "{problem}"),
+                Ok(false) => {}
+                // It says so again when it is tried again.
+                Err(error) => disabled = Err(error),
             }
         }
-        lanes.retain(|lane| self.is_served(lane) && self.may_go(lane));
-        let loads = self.in_hand.loads();
-        let is_probed = |lane: &str| self.breakers.is_half_open(lane);
-        let mut plan = self.lanes.plan(&lanes, &loads, room, is_probed);
-        self.in_hand.make_room(plan.giving_way);
-        for (lane, count) in self.suspects.counts() {
-            if let Some(limit) = plan.limits.get_mut(lane) {
-                *limit = limit.saturating_add(count);
-            }
-        }
-        let mut due = Vec::new();
-        if !plan.limits.is_empty() {
-            let limits = plan.limits.clone();
-            let found = self.store.due_in_lanes(self.tenure.me(), &owned, limits);
-            due = found.await?;
-        }
-        due.sort_by_key(|delivery| (delivery.due_time, delivery.id));
-        due.retain(|delivery| !self.in_hand.ids.contains(&delivery.id));
-        let found = due.len();
-        due.retain(|delivery| self.suspects.admits(delivery.id));
-        plan.is_cut |= due.len() < found;
-        let due = self.lanes.choose(&mut plan, due, &loads);
-        if plan.is_cut {
-            self.look_again = Some(Instant::now() + LOOK_AGAIN);
-        }
-        let due = self.keep_known_endpoints(due).await;
-        // Also where the endpoints cannot be read: one that is not begun must not keep its turn.
-        let begun = due.as_deref().unwrap_or_default();
-        self.suspects
-            .keep(|id| begun.iter().any(|delivery| delivery.id == id));
-        due
-    }
-
-    /// Whether the settings name what takes deliveries of a lane; once it is said where they do not.
-    fn is_served(&mut self, lane: &str) -> bool {
-        let problem = self.carrier.problem(lane);
-        if let Some(problem) = problem
-            && self.unserved.insert(lane.to_owned())
-        {
-            tracing::warn!(delivery.lane = lane, "deliveries wait: {problem}");
-        }
-        problem.is_none()
-    }
-
-    fn may_go(&self, lane: &str) -> bool {
-        !self.paused.contains_key(lane) && !self.is_closed(lane)
-    }
-
-    /// Whether nothing goes to the endpoint of a lane now: it is switched off, or there is none.
-    fn is_closed(&self, lane: &str) -> bool {
-        let code = lane.strip_prefix(WEBHOOKS);
-        let endpoint = code.map(|code| self.endpoints.get(code));
-        endpoint.is_some_and(|endpoint| endpoint.is_none_or(|endpoint| !endpoint.active))
-    }
-
-    fn is_missing(&self, lane: &str) -> bool {
-        let code = lane.strip_prefix(WEBHOOKS);
-        code.is_some_and(|code| !self.endpoints.contains_key(code))
-    }
-
-    fn endpoints_are_old(&self) -> bool {
-        self.endpoints_read.elapsed() > ENDPOINTS_AGE_MAX
-    }
-
-    /// Reads the endpoints anew where one is wanted that may have changed.
-    async fn keep_known_endpoints(
-        &mut self,
-        mut due: Vec<Delivery>,
-    ) -> Result<Vec<Delivery>, Error> {
-        let is_wanting = |delivery: &Delivery| match &delivery.to {
-            Destination::Endpoint(_) => true,
-            Destination::Readers(_) | Destination::Subject => false,
-        };
-        if self.endpoints_are_old() && due.iter().any(is_wanting) {
-            self.read_endpoints().await?;
-            // One may have been switched off, or made so, since they were read last.
-            due.retain(|delivery| !self.is_closed(&delivery.lane));
-        }
-        Ok(due)
-    }
-
-    /// Reads what is due, notes what came of attempts and which ones are begun now, in one
-    /// transaction, and begins them. Nothing is begun before it is noted: a database that takes no
-    /// notes must not make targets hear the same again and again.
-    async fn carry_on(&mut self, mut due: Vec<Delivery>) -> Result<(), Error> {
-        due.retain(|delivery| self.in_hand.take(delivery));
-        // First, so that nothing is noted as begun that cannot be.
-        let (occasions, read) = match occasions::read(&self.store, &due).await {
-            Ok(occasions) => (occasions, Ok(())),
-            Err(error) => {
-                self.let_go(std::mem::take(&mut due));
-                (HashMap::new(), Err(error))
-            }
-        };
-        match self.note(&due).await {
-            Ok(true) => self.begin(due, occasions),
-            noted => {
-                self.let_go(due);
-                noted?;
-            }
-        }
-        read
-    }
-
-    /// Notes what came of attempts, and what is under way as soon as these are begun. Says whether
-    /// they may be. What could not be noted is kept.
-    async fn note(&mut self, due: &[Delivery]) -> Result<bool, Error> {
-        let finished = std::mem::take(&mut self.unnoted);
-        let ends = finished.iter().map(|finished| finished.delivery.id);
-        let survivors = ends.filter(|id| self.suspects.contains(*id));
-        self.survivors.extend(survivors);
-        let in_flight = self.in_hand.in_flight().chain(due);
-        let in_flight = in_flight.filter(|delivery| self.suspects.is_to_blame(delivery.id));
-        let in_flight: Vec<_> = in_flight.collect();
-        let is_idle = in_flight.is_empty();
-        let marks = !due.is_empty() || (self.is_marked && is_idle);
-        if finished.is_empty() && self.survivors.is_empty() && !marks {
-            return Ok(true);
-        }
-        let survivors: Vec<_> = self.survivors.iter().copied().collect();
-        let round = Round {
-            finished: &finished,
-            cleared: &survivors,
-            in_flight: marks.then_some(&in_flight),
-        };
-        let noted = self.store.carry_on(self.tenure.me(), round).await;
-        if marks {
-            // What failed may have been written all the same.
-            self.is_marked = !is_idle || noted.is_err();
-        }
-        let noted = match noted {
-            Ok(noted) => noted,
-            Err(error) => {
-                self.unnoted = finished;
-                return Err(error);
-            }
-        };
-        for finished in &finished {
-            self.in_hand.finish(finished);
-            let is_over = !matches!(finished.next, NextStep::Retry { .. });
-            if is_over || finished.delivery.to == Destination::Readers(Readers::CustomerRefused) {
-                // The next in its lane may go now, and the copies of whom it did not reach.
-                self.look_again = Some(Instant::now());
-            }
-        }
-        for id in std::mem::take(&mut self.survivors) {
-            self.suspects.clear(id);
-        }
-        if marks {
-            if self.has_row && !noted {
-                tracing::warn!("nothing is delivered: this process has no row among those that do");
-            }
-            self.has_row = noted;
-        }
-        Ok(noted)
-    }
-
-    /// Lets go of deliveries that are not begun after all; they are found again.
-    fn let_go(&mut self, due: Vec<Delivery>) {
-        for delivery in due {
-            self.in_hand.end(&delivery);
-            self.suspects.ended(delivery.id);
-        }
-    }
-
-    fn begin(&mut self, due: Vec<Delivery>, mut occasions: Occasions) {
-        for delivery in due {
-            let give_way = CancellationToken::new();
-            let occasion = match occasions.remove(&delivery.id) {
-                Some(Ok(occasion)) => occasion,
-                missing => {
-                    let next = unread(missing.and_then(Result::err), self.store.clock().now());
-                    let carried = unattempted(delivery.clone(), next);
-                    self.in_hand
-                        .spawn(delivery, give_way, future::ready(carried));
-                    continue;
-                }
-            };
-            let (app, endpoints) = (Arc::clone(&self.app), Arc::clone(&self.endpoints));
-            let attempt = carry(app, delivery.clone(), occasion, endpoints);
-            let clock = self.store.clock().clone();
-            let attempt = unless_told(give_way.clone(), (delivery.clone(), clock), attempt);
-            self.in_hand.spawn(delivery, give_way, attempt);
-        }
-    }
-}
-
-/// Makes an attempt, unless it is told to make room for others.
-async fn unless_told(
-    give_way: CancellationToken,
-    (delivery, clock): (Delivery, Clock),
-    attempt: impl Future<Output = Carried>,
-) -> Carried {
-    tokio::select! {
-        biased;
-        carried = attempt => carried,
-        () = give_way.cancelled() => {
-            let problem = "it was not answered, and was broken off while many others were not".to_owned();
-            let at = later(clock.now(), GIVEN_WAY_WAIT);
-            Carried {
-                gave_way: true,
-                ..unattempted(delivery, NextStep::Retry { at, problem })
-            }
-        }
+        self.read_endpoints().await.and(disabled)
     }
 }
 
@@ -577,24 +368,4 @@ async fn reached(instant: Option<Instant>) {
         Some(instant) => sleep_until(instant).await,
         None => future::pending().await,
     }
-}
-
-/// Carries a delivery; a mail with the link that its order has for the customer.
-async fn carry(
-    app: Arc<App>,
-    delivery: Delivery,
-    mut occasion: Occasion,
-    endpoints: Arc<Endpoints>,
-) -> Carried {
-    if matches!(delivery.to, Destination::Readers(_)) {
-        match tracking::link(&app, &delivery.workflow, &delivery.order_id).await {
-            Ok(url) => occasion.feed_url = url,
-            Err(error) => {
-                let problem = format!("no link could be made for the customer: {error}");
-                let at = later(app.store.clock().now(), LINK_WAIT);
-                return unattempted(delivery, NextStep::Retry { at, problem });
-            }
-        }
-    }
-    app.carrier.carry(delivery, occasion, endpoints).await
 }

@@ -1,7 +1,8 @@
 //! Reads what deliveries are about: their entries, and the orders as these left them.
 
-use std::{collections::HashMap, slice, time::Duration};
+use std::{collections::HashMap, panic::AssertUnwindSafe, slice, time::Duration};
 
+use futures::FutureExt;
 use waymark_domain::{
     delivery::{Delivery, DeliveryId},
     history::LogPosition,
@@ -10,7 +11,11 @@ use waymark_domain::{
 };
 use waymark_persistence::{Batched, Error, NextStep, Store};
 
-use super::{carrier::later, content::Occasion};
+use super::{
+    carrier::{Carried, later, unattempted},
+    content::Occasion,
+    in_hand::panicked,
+};
 use crate::error::chain;
 
 /// How many entries of an order are read at once to see it as it was.
@@ -20,20 +25,31 @@ const REPLAY_CHUNK: usize = 1_000;
 const UNREADABLE_WAIT: Duration = Duration::from_mins(1);
 
 /// What deliveries are about, or why that cannot be read.
-pub(super) type Occasions = HashMap<DeliveryId, Result<Occasion, String>>;
+pub(super) type Occasions = HashMap<DeliveryId, Result<Occasion, Unread>>;
+
+/// Why it is not known what a delivery is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Unread {
+    /// It is stored in a way that nobody can read.
+    Unreadable(String),
+    /// Reading it ended by a fault of the service.
+    Panicked,
+}
 
 /// Reads what deliveries are about; those are left out whose order or entry is gone. What cannot be
 /// read of one is no matter of the others.
 pub(super) async fn read(store: &Store, due: &[Delivery]) -> Result<Occasions, Error> {
-    match read_all(store, due).await {
-        Err(Error::Corrupt { .. }) => {}
-        read => return Ok(read?.into_iter().map(|(id, read)| (id, Ok(read))).collect()),
+    match AssertUnwindSafe(read_all(store, due)).catch_unwind().await {
+        Ok(Ok(read)) => return Ok(read.into_iter().map(|(id, read)| (id, Ok(read))).collect()),
+        Ok(Err(error)) if !error.is_of_data() => return Err(error),
+        Ok(Err(_)) | Err(_) => {}
     }
     let mut occasions = HashMap::with_capacity(due.len());
     for delivery in due {
-        match read_all(store, slice::from_ref(delivery)).await {
-            Ok(read) => occasions.extend(read.into_iter().map(|(id, read)| (id, Ok(read)))),
-            Err(error @ Error::Corrupt { .. }) => {
+        let read = read_all(store, slice::from_ref(delivery));
+        match AssertUnwindSafe(read).catch_unwind().await {
+            Ok(Ok(read)) => occasions.extend(read.into_iter().map(|(id, read)| (id, Ok(read)))),
+            Ok(Err(error)) if error.is_of_data() => {
                 let problem = chain(&error);
                 tracing::error!(
                     delivery.id = %delivery.id,
@@ -41,26 +57,36 @@ pub(super) async fn read(store: &Store, due: &[Delivery]) -> Result<Occasions, E
                     error = problem,
                     "what is to be delivered cannot be read"
                 );
-                occasions.insert(delivery.id, Err(problem));
+                occasions.insert(delivery.id, Err(Unread::Unreadable(problem)));
             }
-            Err(error) => return Err(error),
+            Ok(Err(error)) => return Err(error),
+            Err(_) => {
+                tracing::error!(
+                    delivery.id = %delivery.id,
+                    order.id = %delivery.order_id,
+                    "reading what is to be delivered did not end well"
+                );
+                occasions.insert(delivery.id, Err(Unread::Panicked));
+            }
         }
     }
     Ok(occasions)
 }
 
 /// What becomes of a delivery that cannot be carried, since something of it cannot be read, or is
-/// gone.
-pub(super) fn unread(problem: Option<String>, now: Timestamp) -> NextStep {
-    match problem {
-        Some(problem) => NextStep::Retry {
+/// gone. A fault while it is read counts as an attempt.
+pub(super) fn unread(delivery: Delivery, why: Option<Unread>, now: Timestamp) -> Carried {
+    let next = match why {
+        Some(Unread::Panicked) => return panicked(delivery, now, Duration::ZERO),
+        Some(Unread::Unreadable(problem)) => NextStep::Retry {
             at: later(now, UNREADABLE_WAIT),
             problem,
         },
         None => NextStep::GiveUp {
             problem: "its order or its entry is gone".to_owned(),
         },
-    }
+    };
+    unattempted(delivery, next)
 }
 
 async fn read_all(store: &Store, due: &[Delivery]) -> Result<HashMap<DeliveryId, Occasion>, Error> {
@@ -176,15 +202,29 @@ mod tests {
             let occasion = read.remove(&readable.id).unwrap().unwrap();
             assert_eq!(occasion.order.id, readable.order_id);
         }
-        let problem = read.remove(&due[1].id).unwrap().unwrap_err();
+        let why = read.remove(&due[1].id).unwrap().unwrap_err();
+        let Unread::Unreadable(problem) = why.clone() else {
+            panic!("{why:?}")
+        };
         assert!(problem.contains("orders"), "{problem}");
         let now = Timestamp::from_micros(1_000_000);
         assert_eq!(
-            unread(Some(problem.clone()), now),
+            unread(due[1].clone(), Some(why), now).finished.next,
             NextStep::Retry {
                 at: Timestamp::from_micros(61_000_000),
                 problem,
             }
         );
+    }
+
+    #[test]
+    fn a_fault_while_one_is_read_counts_as_an_attempt() {
+        let now = Timestamp::from_micros(1_000_000);
+        let carried = unread(delivery("erp", 1), Some(Unread::Panicked), now);
+        assert!(carried.finished.attempt.is_some());
+        assert!(matches!(carried.finished.next, NextStep::Retry { .. }));
+        let carried = unread(delivery("erp", 1), None, now);
+        assert!(carried.finished.attempt.is_none());
+        assert!(matches!(carried.finished.next, NextStep::GiveUp { .. }));
     }
 }

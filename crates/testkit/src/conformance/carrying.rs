@@ -8,14 +8,14 @@ use std::{
 };
 
 use waymark_domain::{
-    delivery::{Attempt, Delivery, DeliveryId, Outcome},
+    delivery::{Attempt, Decision, Delivery, DeliveryId, Outcome},
     partition::Partition,
     value::{EndpointCode, Reason, Timestamp},
     workflow::{Action, Channel, Policy, Publish, Webhook, Work},
 };
 use waymark_persistence::{
-    Account, Answered, ChangeMode, DeliveryQuery, DispatcherId, Finished, LedgerCall, NextStep,
-    Store,
+    Answered, ChangeMode, DeliveryQuery, DispatcherId, Finished, LedgerCall, NextStep, Store,
+    StoredDelivery,
 };
 
 use crate::{
@@ -140,7 +140,7 @@ pub(super) async fn list(store: &Store, query: &DeliveryQuery, limit: usize) -> 
         let page = store.list_deliveries(query, cursor.as_ref(), limit);
         let page = page.await.unwrap();
         assert!(page.deliveries.len() <= limit);
-        deliveries.extend(page.deliveries);
+        deliveries.extend(page.deliveries.into_iter().map(readable));
         // A cursor survives its way through a page token.
         let text = serde_json::to_string(&page.next).unwrap();
         cursor = serde_json::from_str(&text).unwrap();
@@ -156,8 +156,29 @@ pub(super) async fn everything(store: &Store) -> Vec<Delivery> {
     list(store, &DeliveryQuery::default(), 1_000).await
 }
 
+/// A delivery that can be read.
+pub(super) fn readable(stored: StoredDelivery) -> Delivery {
+    match stored {
+        StoredDelivery::Readable(delivery) => delivery,
+        StoredDelivery::Unreadable(unreadable) => panic!("{unreadable:?}"),
+    }
+}
+
+/// The account of a delivery that can be read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) delivery: Delivery,
+    pub(super) attempts: Vec<(u32, Attempt)>,
+    pub(super) decisions: Vec<Decision>,
+}
+
 pub(super) async fn account(store: &Store, id: DeliveryId) -> Account {
-    store.find_delivery(id).await.unwrap().unwrap()
+    let found = store.find_delivery(id).await.unwrap().unwrap();
+    Account {
+        delivery: readable(found.delivery),
+        attempts: found.attempts,
+        decisions: found.decisions,
+    }
 }
 
 /// The deliveries of an order to an endpoint, the oldest first.
@@ -184,13 +205,14 @@ pub(super) fn fulfilled<T>(answered: Answered<T>) -> T {
 }
 
 pub(super) async fn retry(store: &Store, id: DeliveryId) -> Delivery {
-    fulfilled(store.retry_delivery(&CALL, id, nothing).await.unwrap())
+    let retried = store.retry_delivery(&CALL, id, nothing).await;
+    readable(fulfilled(retried.unwrap()))
 }
 
 pub(super) async fn skip(store: &Store, id: DeliveryId) -> Delivery {
     let reason = Reason::new("not needed").unwrap();
     let skipped = store.skip_delivery(&CALL, id, &reason, nothing).await;
-    fulfilled(skipped.unwrap())
+    readable(fulfilled(skipped.unwrap()))
 }
 
 pub(super) fn all_of(store: &Store) -> BTreeSet<Partition> {

@@ -10,11 +10,12 @@ use waymark_domain::{
     value::{ActorId, Reason, Timestamp},
 };
 use waymark_persistence::{
-    Answered, ChangeError, ChangeMode, DeliveryQuery, LedgerCall, NextStep, Store,
+    Answered, ChangeError, ChangeMode, DeliveryQuery, LedgerCall, NextStep, Store, StoredDelivery,
 };
 
 use super::carrying::{
     CALL, account, all_of, carrier, declare, everything, finish, fulfilled, give_up, lane, nothing,
+    readable,
 };
 use crate::{
     Fixture,
@@ -32,7 +33,7 @@ pub async fn a_decision_is_answered_once(fixture: &Fixture) {
         request: Some(request(request_id, fingerprint)),
         ..CALL.clone()
     };
-    let encode = |_: &Delivery| b"as it was".to_vec();
+    let encode = |_: &StoredDelivery| b"as it was".to_vec();
     let first = store.retry_delivery(&call("r-1", 1), id, encode).await;
     assert!(matches!(first.unwrap(), Answered::Done(_)));
     finish(fixture, &me, &[delivery], &NextStep::Succeed).await;
@@ -75,12 +76,11 @@ pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
     fixture.time.advance(Duration::from_secs(1));
     let reason = Reason::new("no").unwrap();
     let skipped = store.skip_delivery(&rehearsal, id, &reason, nothing).await;
-    assert_eq!(fulfilled(skipped.unwrap()).state, DeliveryState::Skipped);
+    let skipped = readable(fulfilled(skipped.unwrap()));
+    assert_eq!(skipped.state, DeliveryState::Skipped);
     let retried = store.retry_delivery(&rehearsal, id, nothing).await;
-    assert_eq!(
-        fulfilled(retried.unwrap()).update_time,
-        fixture.clock().now()
-    );
+    let retried = readable(fulfilled(retried.unwrap()));
+    assert_eq!(retried.update_time, fixture.clock().now());
     assert_eq!(account(store, id).await.delivery, delivery);
     let remembered = "SELECT count(*) FROM definition_requests";
     assert_eq!(fixture.number(remembered).await, 0);
@@ -89,7 +89,7 @@ pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
         mode: ChangeMode::Apply,
         ..rehearsal.clone()
     };
-    let encode = |_: &Delivery| b"as it was".to_vec();
+    let encode = |_: &StoredDelivery| b"as it was".to_vec();
     store.retry_delivery(&call, id, encode).await.unwrap();
     let again = store.retry_delivery(&rehearsal, id, nothing).await;
     assert_eq!(again.unwrap(), Answered::Replayed(b"as it was".to_vec()));

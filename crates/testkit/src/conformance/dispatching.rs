@@ -164,6 +164,9 @@ pub async fn all_that_waits_is_walked(fixture: &Fixture) {
     let waiting = store.waiting_deliveries(partition, None).await.unwrap();
     let is_spoilt = |delivery: &Delivery| delivery.order_id == order_id("W-1");
     assert!(!waiting.deliveries.is_empty() && !waiting.deliveries.iter().any(is_spoilt));
+    // It is told apart, to be given up.
+    let unreadable = waiting.unreadable.iter();
+    assert!(unreadable.len() > 0 && unreadable.clone().all(|one| one.order_id == "W-1"));
 }
 
 pub async fn what_keeps_a_lane_is_told_by_those_that_wait(fixture: &Fixture) {

@@ -13,7 +13,7 @@ use waymark_persistence::{
     LedgerCall, Store,
 };
 
-use super::carrying::{CALL, webhook};
+use super::carrying::{CALL, readable, webhook};
 use crate::{
     Fixture,
     build::{create, done, order_workflow, request},
@@ -158,7 +158,8 @@ pub async fn an_endpoint_in_use_stays(fixture: &Fixture) {
     done(store, create("A-2")).await;
     let query = waymark_persistence::DeliveryQuery::default();
     let page = store.list_deliveries(&query, None, 10).await.unwrap();
-    let mut ids: Vec<_> = page.deliveries.iter().map(|delivery| delivery.id).collect();
+    let deliveries = page.deliveries.into_iter().map(readable);
+    let mut ids: Vec<_> = deliveries.map(|delivery| delivery.id).collect();
     ids.sort_unstable();
 
     let Err(ChangeError::Refused(Some(in_use))) = delete(store).await else {

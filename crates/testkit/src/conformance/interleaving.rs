@@ -22,7 +22,7 @@ use waymark_persistence::{
 };
 
 use super::carrying::{
-    CALL, account, all_of, attempt, carrier, fulfilled, later, list, nothing, webhook,
+    CALL, account, all_of, attempt, carrier, fulfilled, later, list, nothing, readable, webhook,
 };
 use crate::{
     Fixture,
@@ -277,7 +277,7 @@ impl Run<'_> {
             assert!(matches!(retried, Err(ChangeError::Refused(found)) if found == refusal));
             return;
         }
-        let retried = fulfilled(retried.unwrap());
+        let retried = readable(fulfilled(retried.unwrap()));
         assert_eq!(retried.state, DeliveryState::Pending);
         if retried.due_time.is_none() {
             // It was put aside, and stays so.
@@ -304,7 +304,8 @@ impl Run<'_> {
             assert!(matches!(skipped, Err(ChangeError::Refused(found)) if found == refusal));
             return;
         }
-        assert_eq!(fulfilled(skipped.unwrap()).state, DeliveryState::Skipped);
+        let skipped = readable(fulfilled(skipped.unwrap()));
+        assert_eq!(skipped.state, DeliveryState::Skipped);
         let now = self.fixture.clock().now();
         let known = self.find(id);
         if known.state != DeliveryState::Skipped {

@@ -18,7 +18,7 @@ use waymark_persistence::{
 
 use super::carrying::{
     CALL, account, all_of, carrier, declare, everything, finish, give_up, lane, later, list,
-    nothing, retry, skip,
+    nothing, readable, retry, skip,
 };
 use crate::{
     Fixture,
@@ -177,13 +177,14 @@ pub async fn a_list_goes_on_while_deliveries_are_removed(fixture: &Fixture) {
     let whole = everything(store).await;
     let any = DeliveryQuery::default();
     let page = store.list_deliveries(&any, None, 5).await.unwrap();
-    assert_eq!(page.deliveries, whole[..5]);
+    let listed: Vec<_> = page.deliveries.into_iter().map(readable).collect();
+    assert_eq!(listed, whole[..5]);
     fixture.time.advance(DAY);
     assert_eq!(clean(fixture, &me, DAY).await, 4);
     let (mut rest, mut cursor) = (Vec::new(), page.next);
     while let Some(after) = cursor {
         let page = store.list_deliveries(&any, Some(&after), 5).await.unwrap();
-        rest.extend(page.deliveries);
+        rest.extend(page.deliveries.into_iter().map(readable));
         cursor = page.next;
     }
     let kept: Vec<_> = whole[5..]

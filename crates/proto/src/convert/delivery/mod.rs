@@ -9,4 +9,4 @@ pub use request::{
     GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDeliveries, SkipDelivery,
     TestAction,
 };
-pub use resource::{attempt_to_wire, decision_to_wire, delivery_to_wire};
+pub use resource::{attempt_to_wire, decision_to_wire, delivery_to_wire, state_to_wire};

@@ -89,7 +89,8 @@ pub fn decision_to_wire(decision: &Decision) -> v1::DeliveryDecision {
     }
 }
 
-fn state_to_wire(state: DeliveryState) -> v1::DeliveryState {
+/// Writes the state of a delivery.
+pub fn state_to_wire(state: DeliveryState) -> v1::DeliveryState {
     match state {
         DeliveryState::Pending => v1::DeliveryState::Pending,
         DeliveryState::Succeeded => v1::DeliveryState::Succeeded,

@@ -3,19 +3,20 @@
 use std::slice;
 
 use prost::Message;
-use waymark_domain::{delivery::Delivery, value::ActorId};
+use waymark_domain::value::ActorId;
 use waymark_persistence::{
     Account, Answered, ChangeMode, DeliveryCursor, DeliveryQuery, LedgerCall, LedgerRefusal,
+    StoredDelivery,
 };
 use waymark_proto::{
     convert::delivery::{
         DeliveryFilter, GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery,
-        SkipDeliveries, SkipDelivery, attempt_to_wire, decision_to_wire, delivery_to_wire,
+        SkipDeliveries, SkipDelivery, attempt_to_wire, decision_to_wire,
     },
     v1,
 };
 
-use super::{answer, ledger_call, waiting};
+use super::{answer, ledger_call, shown::stored_to_wire, waiting};
 use crate::{App, Error, page, services::names};
 
 /// What the tokens of this list are made for.
@@ -37,7 +38,7 @@ pub(super) async fn page(
             .list_deliveries(&query, after.as_ref(), limit)
             .await?;
         waiting::explain(app, app.bulk(), &mut found.deliveries).await?;
-        let deliveries: Vec<_> = found.deliveries.iter().map(delivery_to_wire).collect();
+        let deliveries: Vec<_> = found.deliveries.iter().map(stored_to_wire).collect();
         let count = page::fitting(&deliveries);
         if count >= deliveries.len() {
             break (deliveries, found.next);
@@ -69,7 +70,7 @@ pub(super) async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryR
         delivery: Some(v1::Delivery {
             attempts: attempts.collect(),
             decisions: decisions.iter().map(decision_to_wire).collect(),
-            ..delivery_to_wire(&delivery)
+            ..stored_to_wire(&delivery)
         }),
     })
 }
@@ -81,12 +82,12 @@ pub(super) async fn retry(
 ) -> Result<v1::RetryDeliveryResponse, Error> {
     let RetryDelivery { id, edit } = call;
     let (call, store, wake) = (ledger_call(&edit), app.store().clone(), app.wake.clone());
-    let shown = |delivery: &Delivery| v1::RetryDeliveryResponse {
-        delivery: Some(delivery_to_wire(delivery)),
+    let shown = |delivery: &StoredDelivery| v1::RetryDeliveryResponse {
+        delivery: Some(stored_to_wire(delivery)),
         replayed: false,
     };
     let work = async move {
-        let encode = |delivery: &Delivery| shown(delivery).encode_to_vec();
+        let encode = |delivery: &StoredDelivery| shown(delivery).encode_to_vec();
         let answered = store.retry_delivery(&call, id, encode).await?;
         if is_news(&call, &answered) {
             wake.retried();
@@ -137,12 +138,12 @@ pub(super) async fn retry_all(
 pub(super) async fn skip(app: &App, call: SkipDelivery) -> Result<v1::SkipDeliveryResponse, Error> {
     let SkipDelivery { id, reason, edit } = call;
     let (call, store, wake) = (ledger_call(&edit), app.store().clone(), app.wake.clone());
-    let shown = |delivery: &Delivery| v1::SkipDeliveryResponse {
-        delivery: Some(delivery_to_wire(delivery)),
+    let shown = |delivery: &StoredDelivery| v1::SkipDeliveryResponse {
+        delivery: Some(stored_to_wire(delivery)),
         replayed: false,
     };
     let work = async move {
-        let encode = |delivery: &Delivery| shown(delivery).encode_to_vec();
+        let encode = |delivery: &StoredDelivery| shown(delivery).encode_to_vec();
         let answered = store.skip_delivery(&call, id, &reason, encode).await?;
         if is_news(&call, &answered) {
             wake.now();

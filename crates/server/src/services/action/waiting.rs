@@ -15,7 +15,7 @@ use waymark_domain::{
     value::{EndpointCode, Timestamp, WorkflowCode},
     workflow::{ActionPath, Channel, Work, Workflow},
 };
-use waymark_persistence::{Error as DatabaseError, Published, Store};
+use waymark_persistence::{Error as DatabaseError, Published, Store, StoredDelivery};
 
 use crate::{
     App, Error,
@@ -29,14 +29,18 @@ const LANES_MAX: usize = 8;
 /// What is said of one that is not due before another one is finished.
 const BEHIND: &str = "it waits for an earlier delivery of its order to the same target";
 
-/// Says of deliveries that wait what keeps them, before what their last attempts came to.
+/// Says of deliveries that wait what keeps them, before what their last attempts came to. What
+/// cannot be read says so already.
 pub(super) async fn explain(
     app: &App,
     store: &Store,
-    deliveries: &mut [Delivery],
+    deliveries: &mut [StoredDelivery],
 ) -> Result<(), Error> {
     let mut known = Known::new(app, store);
-    let waiting = deliveries.iter_mut();
+    let waiting = deliveries.iter_mut().filter_map(|stored| match stored {
+        StoredDelivery::Readable(delivery) => Some(delivery),
+        StoredDelivery::Unreadable(_) => None,
+    });
     for delivery in waiting.filter(|delivery| delivery.state == DeliveryState::Pending) {
         let keeping = known.keeping(delivery).await?;
         // It may have been switched on since, and the delivery behind another one.
