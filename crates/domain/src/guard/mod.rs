@@ -103,6 +103,17 @@ pub enum GuardError {
     },
 }
 
+impl GuardError {
+    /// Whether the expression does not compile, rather than being longer, costlier or richer than is
+    /// allowed.
+    pub fn is_uncompilable(&self) -> bool {
+        match self {
+            Self::Syntax { .. } | Self::Unknown { .. } | Self::Type { .. } => true,
+            Self::Text(_) | Self::NotAllowed(_) | Self::TooCostly { .. } => false,
+        }
+    }
+}
+
 /// Why a guard could not be evaluated.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]

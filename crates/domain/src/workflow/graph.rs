@@ -23,6 +23,8 @@ pub struct Graph {
     defaults: HashMap<StateCode, StatusCode>,
     actions: HashMap<Occasion, Vec<ReadyAction>>,
     is_without_timers: bool,
+    /// The first expression that does not compile.
+    unusable: Option<GraphError>,
 }
 
 /// An action with its condition compiled.
@@ -90,6 +92,19 @@ pub enum GraphError {
     },
 }
 
+impl GraphError {
+    /// What is wrong with the expression.
+    pub fn problem(&self) -> &GuardError {
+        match self {
+            Self::Guard { source, .. }
+            | Self::Instant { source, .. }
+            | Self::OperationGuard { source, .. }
+            | Self::EntryGuard { source, .. }
+            | Self::Condition { source, .. } => source,
+        }
+    }
+}
+
 impl Graph {
     /// Compiles the guards of a workflow and sorts its transitions by position, then code.
     ///
@@ -101,12 +116,12 @@ impl Graph {
         problem.map_or(Ok(graph), Err)
     }
 
-    /// Compiles the guards of a workflow that was stored, perhaps by other rules: one that
-    /// does not compile refuses whatever needs it, and everything else goes on.
-    pub fn of_stored(mut workflow: Workflow, version: i64) -> Self {
-        workflow
-            .transitions
-            .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
+    /// Compiles the guards of a workflow that was stored, perhaps by other rules: one that is
+    /// beyond what is allowed now refuses whatever needs it, and everything else goes on. One that
+    /// does not compile at all makes the workflow [unusable](Self::unusable).
+    pub fn of_stored(workflow: Workflow, version: i64) -> Self {
+        let mut graph = Self::uncompiled(workflow, version);
+        let workflow = &graph.workflow;
         let guards = workflow.transitions.iter().filter_map(|transition| {
             let guard = Guard::of_stored(transition.guard.as_ref()?, Scope::Order);
             Some((transition.code.clone(), guard))
@@ -123,22 +138,49 @@ impl Graph {
             let instant = Instant::of_stored(transition.trigger.date()?);
             Some((transition.code.clone(), instant))
         });
+        let (guards, entry_guards) = (guards.collect(), entry_guards.collect());
+        let (operation_guards, instants) = (operation_guards.collect(), instants.collect());
+        let actions = ready_actions(workflow);
+        graph.guards = guards;
+        graph.entry_guards = entry_guards;
+        graph.operation_guards = operation_guards;
+        graph.instants = instants;
+        graph.actions = actions;
+        let unusable = graph.problems().find(|it| it.problem().is_uncompilable());
+        graph.unusable = unusable;
+        graph
+    }
+
+    /// A workflow without its guards and actions, where they cannot be compiled. It says what parts
+    /// there are; nothing is to be judged by it.
+    pub fn uncompiled(mut workflow: Workflow, version: i64) -> Self {
+        workflow
+            .transitions
+            .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
         let defaults = workflow.assignments.iter().filter(|pair| pair.is_default);
         let defaults = defaults.map(|pair| (pair.state.clone(), pair.status.clone()));
         Self {
-            guards: guards.collect(),
-            operation_guards: operation_guards.collect(),
-            entry_guards: entry_guards.collect(),
-            instants: instants.collect(),
+            guards: HashMap::new(),
+            operation_guards: HashMap::new(),
+            entry_guards: HashMap::new(),
+            instants: HashMap::new(),
             defaults: defaults.collect(),
-            actions: ready_actions(&workflow),
+            actions: HashMap::new(),
             is_without_timers: !workflow
                 .transitions
                 .iter()
                 .any(|transition| transition.trigger.is_timed()),
+            unusable: None,
             workflow,
             version,
         }
+    }
+
+    /// Why no step is to be judged by the workflow: the first guard, date or condition that does
+    /// not compile. A condition or an automatic step that silently never comes would lead orders
+    /// astray, so nothing goes on until that is mended; none as a rule.
+    pub fn unusable(&self) -> Option<&GraphError> {
+        self.unusable.as_ref()
     }
 
     /// The guards, dates and conditions that cannot be used: those of transitions by position,

@@ -22,6 +22,18 @@ pub enum Refusal {
         /// Its code.
         workflow: WorkflowCode,
     },
+    /// What is stored of the workflow cannot be read in full, so a change of a part of it is none of
+    /// the whole.
+    #[error(
+        "workflow {workflow} cannot be read in full: {finding}; ApplyWorkflow with a whole document and mode REPLACE \
+         mends it, and ExportWorkflow with a version of ListWorkflowVersions gives one"
+    )]
+    WorkflowUnusable {
+        /// Its code.
+        workflow: WorkflowCode,
+        /// The first thing that cannot be read.
+        finding: String,
+    },
     /// The workflow has orders, so it cannot be deleted.
     #[error("workflow {workflow} cannot be deleted: {usage}")]
     WorkflowInUse {
@@ -267,6 +279,7 @@ impl Refusal {
     pub fn reason(&self) -> &'static str {
         match self {
             Self::WorkflowNotFound { .. } => "WORKFLOW_NOT_FOUND",
+            Self::WorkflowUnusable { .. } => "WORKFLOW_UNUSABLE",
             Self::WorkflowInUse { .. } => "WORKFLOW_IN_USE",
             Self::NotInWorkflow { states, .. } if !states.is_empty() => "STATE_NOT_FOUND",
             Self::StateNotFound { .. } => "STATE_NOT_FOUND",

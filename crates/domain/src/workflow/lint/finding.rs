@@ -117,6 +117,8 @@ rules! {
     Error {
         /// A document cannot be read, or leaves out what a new part needs.
         Document = "document",
+        /// A part of the stored workflow cannot be read.
+        Unreadable = "unreadable",
         /// A limit of the workflow is exceeded; nothing else was judged.
         LimitExceeded = "limit_exceeded",
         /// Two parts of one sort have the same code.

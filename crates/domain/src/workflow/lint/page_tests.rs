@@ -22,6 +22,7 @@ const OTHER_PAGES: [&str; 2] = [
 const ELSEWHERE: &[&str] = &[
     "invalid_template",
     "document",
+    "unreadable",
     "months",
     "other_workflow",
     "orders_become_terminal",
