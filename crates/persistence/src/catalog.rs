@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
+    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
@@ -12,17 +13,17 @@ use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     value::{StatusCode, WorkflowCode},
-    workflow::{Graph, Record},
+    workflow::{Finding, Graph, Record, Rule, Subject},
 };
 
 use crate::{
     Error, Store,
-    commit::retry::{Patience, report},
+    commit::retry::Patience,
     compute,
     rows::Reading,
-    schema::catalog,
+    schema::{self, catalog},
     tx::{Tx, on_conn},
-    workflows,
+    workflows::{self, Loaded},
 };
 
 /// Behind more changes than these, everything is read anew.
@@ -31,16 +32,45 @@ const CHANGES_MAX: i64 = 1_000;
 /// A workflow as it is stored, and made ready for orders.
 #[derive(Debug)]
 pub struct Published {
-    /// The definition with its version and stamps.
+    /// The definition with its version and stamps; where it is [unreadable](Self::unreadable) in
+    /// part, without that.
     pub record: Record,
     /// The same, compiled.
     pub graph: Graph,
+    unreadable: Vec<Finding>,
+    unusable: Option<String>,
+}
+
+impl Published {
+    /// A workflow whose rows were read, and what could not be.
+    pub(crate) fn new(record: Record, graph: Graph, unreadable: Vec<Finding>) -> Self {
+        let first = unreadable.first().map(ToString::to_string);
+        Self {
+            unusable: first.or_else(|| graph.unusable().map(ToString::to_string)),
+            record,
+            graph,
+            unreadable,
+        }
+    }
+
+    /// Why no step can be judged by the workflow, in words for people: a part of it that cannot be
+    /// read, or an expression that does not compile; none as a rule. Its orders, lists and histories
+    /// are read all the same.
+    pub fn unusable(&self) -> Option<&str> {
+        self.unusable.as_deref()
+    }
+
+    /// The parts that cannot be read, which are left out of the record. While there are any, the
+    /// workflow can only be replaced as a whole.
+    pub fn unreadable(&self) -> &[Finding] {
+        &self.unreadable
+    }
 }
 
 /// What a record says, its graph says too.
 impl PartialEq for Published {
     fn eq(&self, other: &Self) -> bool {
-        self.record == other.record
+        self.record == other.record && self.unreadable == other.unreadable
     }
 }
 
@@ -89,8 +119,6 @@ pub(crate) enum Known {
     Ready(Cached),
     /// There is none.
     Absent,
-    /// It is there and cannot be read, as the log said when that was tried.
-    Unreadable,
     /// It has to be loaded.
     Unloaded,
 }
@@ -117,17 +145,11 @@ struct Cache {
     /// Which workflows there are, perhaps with some that are gone by now; none when that was not
     /// read yet.
     codes: Option<BTreeSet<WorkflowCode>>,
-    workflows: HashMap<WorkflowCode, Entry>,
+    workflows: HashMap<WorkflowCode, Cached>,
     /// The edition at which a change of a workflow was met last.
     changed: HashMap<WorkflowCode, i64>,
     /// Counts how often everything was forgotten.
     pasts: u64,
-}
-
-#[derive(Debug, Clone)]
-enum Entry {
-    Ready(Cached),
-    Unreadable,
 }
 
 /// The query for the newest change of the catalog; no row before the first.
@@ -171,11 +193,8 @@ pub(crate) async fn since(tx: &mut Tx, edition: Edition) -> Result<Since, Error>
             is_ours = id.as_slice() == edition.change_id;
             continue;
         }
-        let reading = Reading {
-            table: "catalog",
-            row: &version,
-        };
-        changed.push(reading.text("workflow", &workflow)?);
+        // What is none of a workflow is the code of none that can be kept.
+        changed.extend(workflow.parse::<WorkflowCode>());
     }
     Ok(if is_ours {
         Since::Changed(changed)
@@ -220,8 +239,7 @@ impl Catalog {
             return Known::Unloaded;
         }
         match (cache.workflows.get(code), &cache.codes) {
-            (Some(Entry::Ready(cached)), _) => Known::Ready(cached.clone()),
-            (Some(Entry::Unreadable), _) => Known::Unreadable,
+            (Some(cached), _) => Known::Ready(cached.clone()),
             (None, Some(codes)) if !codes.contains(code) => Known::Absent,
             (None, _) => Known::Unloaded,
         }
@@ -239,14 +257,14 @@ impl Catalog {
         match self.known(edition, code) {
             Known::Ready(cached) => return Ok(Some(cached)),
             Known::Absent => return Ok(None),
-            Known::Unreadable | Known::Unloaded => {}
+            Known::Unloaded => {}
         }
         let past = self.lock().pasts;
         let Some(loaded) = workflows::load(tx, code).await? else {
             return Ok(None);
         };
         let cached = publish_apart(loaded).await?;
-        self.keep((edition, past), code, Entry::Ready(cached.clone()));
+        self.keep((edition, past), code, cached.clone());
         Ok(Some(cached))
     }
 
@@ -270,8 +288,8 @@ impl Catalog {
         }
         if let Some((published, used)) = published {
             let used = Arc::new(Mutex::new(used));
-            let entry = Entry::Ready(Cached { published, used });
-            cache.workflows.insert(code.clone(), entry);
+            let cached = Cached { published, used };
+            cache.workflows.insert(code.clone(), cached);
         } else {
             cache.workflows.remove(code);
             if let Some(codes) = &mut cache.codes {
@@ -282,7 +300,7 @@ impl Catalog {
 
     /// Keeps what was read of a workflow at an edition, unless it was changed since, or the cache is
     /// of another past. That others were changed while it was compiled does not matter.
-    fn keep(&self, (edition, past): (Edition, u64), code: &WorkflowCode, entry: Entry) {
+    fn keep(&self, (edition, past): (Edition, u64), code: &WorkflowCode, cached: Cached) {
         let mut cache = self.lock();
         let changed = cache.changed.get(code).copied().unwrap_or(0);
         let is_true = cache.edition == edition
@@ -290,7 +308,7 @@ impl Catalog {
                 && edition.version < cache.edition.version
                 && changed <= edition.version);
         if is_true {
-            cache.workflows.insert(code.clone(), entry);
+            cache.workflows.insert(code.clone(), cached);
         }
     }
 
@@ -356,35 +374,58 @@ impl Cached {
     }
 }
 
-/// Compiles a stored workflow. A guard that can no longer be used keeps nothing else from
-/// being served.
-pub(crate) fn publish(record: Record) -> Published {
-    let graph = Graph::of_stored(record.workflow.clone(), record.stamp.version);
-    for problem in graph.problems() {
-        tracing::warn!(
-            workflow.code = %record.workflow.code,
-            problem = %problem,
-            "a stored guard cannot be used any more, so it refuses; LintWorkflow names it"
+/// Compiles a stored workflow. A guard that is beyond what is allowed now keeps nothing else from
+/// being served; what makes the workflow unusable keeps no other workflow from it.
+fn publish(record: Record, mut unreadable: Vec<Finding>) -> Published {
+    let (workflow, version) = (&record.workflow, record.stamp.version);
+    let compiled = catch_unwind(AssertUnwindSafe(|| {
+        Graph::of_stored(workflow.clone(), version)
+    }));
+    let graph = compiled.unwrap_or_else(|_| {
+        let message = "cannot be compiled; what is wrong is in the log of the server";
+        unreadable.push(Finding::new(Rule::Unreadable, Subject::Workflow, message));
+        Graph::uncompiled(workflow.clone(), version)
+    });
+    let code = &workflow.code;
+    for finding in &unreadable {
+        tracing::error!(
+            workflow.code = %code,
+            finding = %finding,
+            "a stored workflow cannot be read in full, so no step is judged by it until ApplyWorkflow replaces it"
         );
     }
-    Published { record, graph }
+    for problem in graph.problems() {
+        if problem.problem().is_uncompilable() {
+            tracing::error!(
+                workflow.code = %code,
+                finding = %problem,
+                "a stored workflow does not compile, so no step is judged by it until that is corrected"
+            );
+        } else {
+            tracing::warn!(
+                workflow.code = %code,
+                problem = %problem,
+                "a stored guard cannot be used any more, so it refuses; LintWorkflow names it"
+            );
+        }
+    }
+    Published::new(record, graph, unreadable)
 }
 
-/// A workflow as it is stored, with the statuses that orders were in.
-type Stored = (Record, BTreeSet<StatusCode>);
-
-/// What was read at an edition, of which past: workflows, and why others could not be read.
-type Read = ((Edition, u64), Vec<Stored>, Vec<(WorkflowCode, Error)>);
+/// What was read at an edition, of which past.
+type Read = ((Edition, u64), Vec<Loaded>);
 
 /// Compiles a stored workflow on a thread for that, since a large one takes a second.
-async fn publish_apart((record, used): Stored) -> Result<Cached, Error> {
-    let code = record.workflow.code.clone();
-    let published = compute::on_a_thread(move || publish(record)).await;
-    let published = published.map_err(|panic| Error::Corrupt {
-        table: "workflows",
-        column: "code",
-        row: code.to_string(),
-        source: panic.into(),
+async fn publish_apart(loaded: Loaded) -> Result<Cached, Error> {
+    let Loaded {
+        record,
+        used,
+        unreadable,
+    } = loaded;
+    let published = compute::on_a_thread(move || publish(record, unreadable)).await;
+    // Only at the end of the process is it not computed.
+    let published = published.map_err(|error| Error::Unavailable {
+        source: error.into(),
     })?;
     Ok(Cached {
         published: Arc::new(published),
@@ -419,7 +460,7 @@ impl Store {
         match self.catalog().known(edition, code) {
             Known::Ready(cached) => return Ok(Some(cached.published)),
             Known::Absent => return Ok(None),
-            Known::Unreadable | Known::Unloaded => {}
+            Known::Unloaded => {}
         }
         let _loading = self.catalog().loading.lock().await;
         if let Known::Ready(cached) = self.catalog().known(edition, code) {
@@ -434,15 +475,14 @@ impl Store {
     }
 
     /// Reads and compiles workflows as they are now and keeps them, so that steps find them ready.
-    /// One that cannot be read is logged and kept as such. A passing failure of the database is
-    /// waited for as long as a commit would wait.
+    /// A passing failure of the database is waited for as long as a commit would wait.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn load_workflows(&self, codes: &BTreeSet<WorkflowCode>) -> Result<(), Error> {
         let _loading = self.catalog().loading.lock().await;
         let mut patience = Patience::new(self.settings().commit_patience);
-        let (place, loaded, mut unreadable) = loop {
+        let (place, loaded) = loop {
             match self.read_workflows(codes).await {
                 Ok(read) => break read,
                 Err(error) => {
@@ -452,16 +492,10 @@ impl Store {
                 }
             }
         };
-        for stored in loaded {
-            let code = stored.0.workflow.code.clone();
-            match publish_apart(stored).await {
-                Ok(cached) => self.catalog().keep(place, &code, Entry::Ready(cached)),
-                Err(error) => unreadable.push((code, error)),
-            }
-        }
-        for (code, error) in unreadable {
-            report(&error, "a workflow cannot be read");
-            self.catalog().keep(place, &code, Entry::Unreadable);
+        for loaded in loaded {
+            let code = loaded.record.workflow.code.clone();
+            let cached = publish_apart(loaded).await?;
+            self.catalog().keep(place, &code, cached);
         }
         Ok(())
     }
@@ -474,18 +508,14 @@ impl Store {
             catalog.reach(tx, edition, Reliance::Unlocked).await?;
             let past = catalog.lock().pasts;
             let all: BTreeSet<_> = workflows::codes(tx).await?.into_iter().collect();
-            let (mut loaded, mut unreadable) = (Vec::new(), Vec::new());
+            let mut loaded = Vec::new();
             for code in codes.intersection(&all) {
                 if let Known::Ready(_) = catalog.known(edition, code) {
                     continue;
                 }
-                match workflows::load(tx, code).await {
-                    Ok(found) => loaded.extend(found),
-                    Err(error @ Error::Corrupt { .. }) => unreadable.push((code.clone(), error)),
-                    Err(error) => return Err(error),
-                }
+                loaded.extend(workflows::load(tx, code).await?);
             }
-            Ok((all, ((edition, past), loaded, unreadable)))
+            Ok((all, ((edition, past), loaded)))
         });
         let (all, read) = read.await?;
         let mut cache = catalog.lock();
@@ -494,6 +524,19 @@ impl Store {
         }
         drop(cache);
         Ok(read)
+    }
+
+    /// Whether there is any workflow, whatever is wrong with it.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn has_workflows(&self) -> Result<bool, Error> {
+        let any = self.database().read(async |tx| {
+            let any = schema::workflows::table.select(schema::workflows::code);
+            let any: Option<String> = on_conn!(tx, |c| any.first(c).await).optional()?;
+            Ok(any.is_some())
+        });
+        any.await
     }
 
     /// Lists all workflows as they are now, by code.

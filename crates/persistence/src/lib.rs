@@ -75,6 +75,6 @@ pub use tracking::{
     TrackingKey, TrackingToken, TrackingTokenId,
 };
 pub use workflows::{
-    ChangeError, ChangeMode, Changed, Counting, Outcome, Settling, SettlingCall, VersionPage,
-    WorkflowChange, WorkflowVersion,
+    ChangeError, ChangeMode, Changed, Counting, Extent, Outcome, Settling, SettlingCall,
+    VersionPage, WorkflowChange, WorkflowVersion,
 };

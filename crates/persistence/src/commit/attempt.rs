@@ -153,7 +153,7 @@ async fn decide(
     (units, turns): (&[Unit], Vec<Turn>),
 ) -> Result<Decided, Error> {
     let mut turns = Turns::new(units, turns, Budget::of(store.settings()));
-    while let Some(unread) = turns.run(working)? {
+    while let Some(unread) = turns.run(working) {
         working.join(tx, &unread).await?;
     }
     Ok(turns.finish())

@@ -214,6 +214,14 @@ pub enum Refusal {
         /// Its code.
         workflow: WorkflowCode,
     },
+    /// No step can be judged by the workflow as it is stored.
+    #[error("workflow {workflow} is unusable: {finding}; ApplyWorkflow mends it")]
+    WorkflowUnusable {
+        /// Its code.
+        workflow: WorkflowCode,
+        /// What is wrong with it.
+        finding: String,
+    },
     /// There is no such order.
     #[error("there is no order {order_id} in workflow {workflow}")]
     OrderNotFound {
@@ -253,6 +261,7 @@ impl Refusal {
         match self {
             Self::RequestIdReused { .. } => "REQUEST_ID_REUSED",
             Self::WorkflowNotFound { .. } => "WORKFLOW_NOT_FOUND",
+            Self::WorkflowUnusable { .. } => "WORKFLOW_UNUSABLE",
             Self::OrderNotFound { .. } => "ORDER_NOT_FOUND",
             Self::OrderExists { .. } => "ORDER_EXISTS",
             Self::TooCostly { .. } | Self::TooLarge { .. } => "TOO_COSTLY",

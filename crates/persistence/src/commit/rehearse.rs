@@ -75,7 +75,7 @@ async fn decide(
     let mut spent = Duration::ZERO;
     while turns.go_on() && spent < REHEARSAL_MAX {
         let stretch = Stretch::begin();
-        let unread = turns.run(working)?;
+        let unread = turns.run(working);
         working.keep_only(turns.undecided());
         spent += stretch.spent();
         if let Some(unread) = unread {

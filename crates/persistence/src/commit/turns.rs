@@ -23,7 +23,7 @@ use super::{
     budget::{Budget, Stretch},
     working::{Savepoint, Working},
 };
-use crate::{Error, catalog::Known};
+use crate::catalog::Known;
 
 /// A piece on its way through a transaction.
 pub(super) struct Turn {
@@ -174,17 +174,14 @@ impl<'u> Turns<'u> {
 
     /// Decides until the time is up, which it says by none, or until the orders of these steps
     /// have to be read.
-    ///
-    /// # Errors
-    /// Returns [`Error::Corrupt`] for a step whose workflow cannot be read.
-    pub(super) fn run(&mut self, working: &mut Working) -> Result<Option<Vec<&'u Step>>, Error> {
+    pub(super) fn run(&mut self, working: &mut Working) -> Option<Vec<&'u Step>> {
         let stretch = Stretch::begin();
         while let Some(mut turn) = self.waiting.pop_front() {
             if turn.whole.is_none() && self.has_decided && self.is_over() {
                 self.waiting.push_front(turn);
                 break;
             }
-            match self.take(working, &mut turn, &stretch)? {
+            match self.take(working, &mut turn, &stretch) {
                 Stop::Done => {
                     let was_overtaken = turn.is_overtaken;
                     self.ended.push(turn);
@@ -200,7 +197,7 @@ impl<'u> Turns<'u> {
                     }
                     let ahead = self.budget.read_ahead;
                     let unread = read_ahead(self.units, self.waiting.iter_mut(), ahead);
-                    return Ok(Some(unread));
+                    return Some(unread);
                 }
                 Stop::Behind if self.is_behind_what_is_left(&turn) => self.leave(turn),
                 Stop::Cut | Stop::Behind => {
@@ -214,7 +211,7 @@ impl<'u> Turns<'u> {
                 }
             }
         }
-        Ok(None)
+        None
     }
 
     /// Begins anew to measure the time of the batch. Says whether there is anything left that can
@@ -255,15 +252,10 @@ impl<'u> Turns<'u> {
         self.began.elapsed() >= self.budget.batch
     }
 
-    fn take(
-        &mut self,
-        working: &mut Working,
-        turn: &mut Turn,
-        stretch: &Stretch,
-    ) -> Result<Stop, Error> {
+    fn take(&mut self, working: &mut Working, turn: &mut Turn, stretch: &Stretch) -> Stop {
         let Some(unit) = self.units.get(turn.piece.unit) else {
             turn.next = turn.piece.steps.end;
-            return Ok(Stop::Done);
+            return Stop::Done;
         };
         match unit.mode {
             UnitMode::Separate => self.separate(working, turn, &unit.steps, stretch),
@@ -277,16 +269,16 @@ impl<'u> Turns<'u> {
         turn: &mut Turn,
         steps: &[Step],
         stretch: &Stretch,
-    ) -> Result<Stop, Error> {
+    ) -> Stop {
         let began = Instant::now();
         while turn.next < turn.piece.steps.end
             && let Some(step) = steps.get(turn.next)
         {
-            if let Some(stop) = self.obstacle(working, turn, step)? {
-                return Ok(stop);
+            if let Some(stop) = self.obstacle(working, turn, step) {
+                return stop;
             }
             if turn.next == turn.unread {
-                return Ok(Stop::Unread);
+                return Stop::Unread;
             }
             let answer = working.step(step, stretch, &mut turn.room);
             if let Ok(answers) = &mut turn.answers {
@@ -296,30 +288,25 @@ impl<'u> Turns<'u> {
             self.has_decided = true;
             let is_sliced = !self.waiting.is_empty() && began.elapsed() >= self.budget.slice;
             if turn.next < turn.piece.steps.end && (is_sliced || self.is_over()) {
-                return Ok(Stop::Cut);
+                return Stop::Cut;
             }
         }
-        Ok(Stop::Done)
+        Stop::Done
     }
 
     /// Decides an atomic piece. Between its beginning and its end nothing else is decided.
-    fn whole(
-        &mut self,
-        working: &mut Working,
-        turn: &mut Turn,
-        steps: &[Step],
-    ) -> Result<Stop, Error> {
+    fn whole(&mut self, working: &mut Working, turn: &mut Turn, steps: &[Step]) -> Stop {
         let stretch = Stretch::begin();
         let mut whole = if let Some(whole) = turn.whole.take() {
             whole
         } else {
             for step in steps {
-                if let Some(stop) = self.obstacle(working, turn, step)? {
-                    return Ok(stop);
+                if let Some(stop) = self.obstacle(working, turn, step) {
+                    return stop;
                 }
             }
             if turn.unread < turn.piece.steps.end && self.has_decided && working.is_full() {
-                return Ok(Stop::Unread);
+                return Stop::Unread;
             }
             Whole {
                 savepoint: working.savepoint(),
@@ -333,7 +320,7 @@ impl<'u> Turns<'u> {
             if turn.next == turn.unread {
                 whole.spent += stretch.spent();
                 turn.whole = Some(whole);
-                return Ok(Stop::Unread);
+                return Stop::Unread;
             }
             whole.bytes += working.protect(&mut whole.savepoint, step);
             let mut answer = working.step(step, &stretch, &mut turn.room);
@@ -357,29 +344,18 @@ impl<'u> Turns<'u> {
             turn.next += 1;
         }
         self.has_decided = true;
-        Ok(Stop::Done)
+        Stop::Done
     }
 
     /// What keeps a step from being decided now.
-    fn obstacle(
-        &self,
-        working: &mut Working,
-        turn: &Turn,
-        step: &Step,
-    ) -> Result<Option<Stop>, Error> {
+    fn obstacle(&self, working: &mut Working, turn: &Turn, step: &Step) -> Option<Stop> {
         let earliest = self.overtaken.get(&(&step.workflow, &step.order_id));
         if earliest.is_some_and(|unit| *unit < turn.piece.unit) {
-            return Ok(Some(Stop::Behind));
+            return Some(Stop::Behind);
         }
         match working.known(&step.workflow) {
-            Known::Ready(_) | Known::Absent => Ok(None),
-            Known::Unloaded => Ok(Some(Stop::Unloaded(step.workflow.clone()))),
-            Known::Unreadable => Err(Error::Corrupt {
-                table: "workflows",
-                column: "code",
-                row: step.workflow.to_string(),
-                source: "what is wrong was logged when it was read".into(),
-            }),
+            Known::Ready(_) | Known::Absent => None,
+            Known::Unloaded => Some(Stop::Unloaded(step.workflow.clone())),
         }
     }
 

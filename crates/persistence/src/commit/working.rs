@@ -205,7 +205,7 @@ impl Working {
     pub(super) fn cached(&self, code: &WorkflowCode) -> Option<&Cached> {
         match self.workflows.get(code)? {
             Known::Ready(cached) => Some(cached),
-            Known::Absent | Known::Unreadable | Known::Unloaded => None,
+            Known::Absent | Known::Unloaded => None,
         }
     }
 
@@ -243,6 +243,12 @@ impl Working {
             workflow: step.workflow.clone(),
         };
         let cached = self.cached(&step.workflow).ok_or_else(not_found)?;
+        if let Some(finding) = cached.published.unusable() {
+            return Err(Refusal::WorkflowUnusable {
+                workflow: step.workflow.clone(),
+                finding: finding.to_owned(),
+            });
+        }
         let slot = self.slots.get(&order_ref);
         let log = slot.and_then(|slot| self.logs.get(&slot.partition));
         let moment = log.map_or_else(|| Timestamp::default().into(), |log| log.moment);

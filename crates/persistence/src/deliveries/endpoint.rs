@@ -336,10 +336,10 @@ async fn save(
 async fn in_use(tx: &mut Tx, code: &EndpointCode) -> Result<Option<EndpointInUse>, Error> {
     let mut actions = Vec::new();
     for workflow in workflows::codes(tx).await? {
-        let Some((record, _)) = workflows::load(tx, &workflow).await? else {
+        let Some(loaded) = workflows::load(tx, &workflow).await? else {
             continue;
         };
-        let declared = record.workflow.actions();
+        let declared = loaded.record.workflow.actions();
         let sends = declared.filter(|(_, action)| {
             matches!(&action.work, Work::Send(Channel::Webhook(to), _) if to.endpoint == *code)
         });

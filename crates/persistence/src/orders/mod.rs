@@ -118,7 +118,7 @@ impl Store {
             let published = match self.catalog().known(edition, &key.0) {
                 Known::Ready(cached) => Some(cached.published),
                 Known::Absent => None,
-                Known::Unreadable | Known::Unloaded => return None,
+                Known::Unloaded => return None,
             };
             let order = stored(&orders, key);
             Some(Found { order, published })

@@ -4,8 +4,14 @@ use std::collections::BTreeMap;
 
 use waymark_domain::{
     guard::Expression,
-    value::{Label, StoreView, Timestamp, WorkflowCode},
-    workflow::{Assignment, Stamp, State, Status, Transition, Trigger, Workflow},
+    value::{
+        Description, Label, StateCode, StatusCode, StoreView, Timestamp, TransitionCode,
+        WorkflowCode,
+    },
+    workflow::{
+        Assignment, CommentStatus, Finding, Overpayment, RefundedUnits, Rule, Stamp, State, Status,
+        StatusSharing, Subject, Transition, Trigger, Workflow,
+    },
 };
 
 use super::{Reading, json, word};
@@ -13,6 +19,52 @@ use crate::{
     Error,
     schema::{assignments, states, statuses, transitions, workflows},
 };
+
+/// How much of what is wrong with a column is told.
+const TOLD_CHARACTERS_MAX: usize = 200;
+
+/// How many automatic steps one step may set off where that cannot be read.
+const MAX_CASCADE: u32 = 16;
+
+/// The parts of a workflow that cannot be read: they are left out, so that the others can be.
+#[derive(Debug, Default)]
+pub(crate) struct Unreadable(Vec<Finding>);
+
+impl Unreadable {
+    /// Takes what was read; none, and a note about it, for what was not.
+    pub(crate) fn note<T>(&mut self, subject: Subject, read: Result<T, Error>) -> Option<T> {
+        match read {
+            Ok(read) => Some(read),
+            Err(error) => {
+                self.0.push(unreadable(subject, &error));
+                None
+            }
+        }
+    }
+
+    /// Takes a column of the workflow itself, or what stands in for it.
+    fn or<T>(&mut self, read: Result<T, Error>, instead: T) -> T {
+        self.note(Subject::Workflow, read).unwrap_or(instead)
+    }
+
+    /// What was noted.
+    pub(crate) fn into_findings(self) -> Vec<Finding> {
+        self.0
+    }
+}
+
+/// Says of a part of a workflow that it cannot be read.
+fn unreadable(subject: Subject, error: &Error) -> Finding {
+    // Nothing else comes of reading a row that is there.
+    let mut message = "cannot be read".to_owned();
+    if let Error::Corrupt { column, source, .. } = error {
+        let source = source.to_string();
+        let why = source.lines().next().unwrap_or_default().chars();
+        let why: String = why.take(TOLD_CHARACTERS_MAX).collect();
+        message = format!("cannot be read, for its `{column}`: {why}");
+    }
+    Finding::new(Rule::Unreadable, subject, message)
+}
 
 #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = workflows, primary_key(code), treat_none_as_default_value = false, treat_none_as_null = true)]
@@ -60,32 +112,60 @@ impl WorkflowRow {
         })
     }
 
-    /// Reads the workflow, still without its parts.
-    pub(crate) fn workflow(&self) -> Result<Workflow, Error> {
+    /// Reads the workflow, still without its parts. For what cannot be read, something stands in by
+    /// which nothing else goes wrong; it is noted, so no step is judged by it.
+    ///
+    /// # Errors
+    /// Returns [`Error::Corrupt`] where its code is none.
+    pub(crate) fn workflow(&self, unreadable: &mut Unreadable) -> Result<Workflow, Error> {
         let reading = Reading {
             table: "workflows",
             row: &self.code,
         };
+        let code: WorkflowCode = reading.text("code", &self.code)?;
+        // Codes are labels and codes of states as well.
+        let label = reading.text("label", &self.code)?;
+        let initial_state = reading.text("initial_state", &self.code)?;
+        let store_view = self.default_store_view.as_deref();
+        let max_cascade = u32::try_from(self.max_cascade);
+        let max_cascade = max_cascade.map_err(|e| reading.corrupt("max_cascade", e));
         Ok(Workflow {
-            code: reading.text("code", &self.code)?,
-            label: reading.text("label", &self.label)?,
-            description: reading.text("description", &self.description)?,
-            initial_state: reading.text("initial_state", &self.initial_state)?,
-            default_store_view: reading
-                .optional("default_store_view", self.default_store_view.as_deref())?,
-            comment_status: reading.word("comment_status", &self.comment_status)?,
-            status_sharing: reading.word("status_sharing", &self.status_sharing)?,
-            refunded_units: reading.word("refunded_units", &self.refunded_units)?,
-            overpayment: reading.word("overpayment", &self.overpayment)?,
-            operations: reading.json("operations", &self.operations)?,
-            max_cascade: u32::try_from(self.max_cascade)
-                .map_err(|e| reading.corrupt("max_cascade", e))?,
+            code,
+            label: unreadable.or(reading.text("label", &self.label), label),
+            description: unreadable.or(
+                reading.text("description", &self.description),
+                Description::default(),
+            ),
+            initial_state: unreadable.or(
+                reading.text("initial_state", &self.initial_state),
+                initial_state,
+            ),
+            default_store_view: unreadable
+                .or(reading.optional("default_store_view", store_view), None),
+            comment_status: unreadable.or(
+                reading.word("comment_status", &self.comment_status),
+                CommentStatus::Never,
+            ),
+            status_sharing: unreadable.or(
+                reading.word("status_sharing", &self.status_sharing),
+                StatusSharing::Shared,
+            ),
+            refunded_units: unreadable.or(
+                reading.word("refunded_units", &self.refunded_units),
+                RefundedUnits::StillShip,
+            ),
+            overpayment: unreadable.or(
+                reading.word("overpayment", &self.overpayment),
+                Overpayment::Record,
+            ),
+            operations: unreadable.or(reading.json("operations", &self.operations), Vec::new()),
+            max_cascade: unreadable.or(max_cascade, MAX_CASCADE),
             states: Vec::new(),
             statuses: Vec::new(),
             assignments: Vec::new(),
             transitions: Vec::new(),
-            on_create: reading.json("on_create", &self.on_create)?,
-            on_comment: reading.json("on_comment", &self.on_comment)?,
+            on_create: unreadable.or(reading.json("on_create", &self.on_create), Vec::new()),
+            on_comment: unreadable.or(reading.json("on_comment", &self.on_comment), Vec::new()),
         })
     }
 
@@ -135,6 +215,12 @@ impl StateRow {
             on_enter: json(&state.on_enter)?,
             on_leave: json(&state.on_leave)?,
         })
+    }
+
+    /// What a finding about it is about.
+    pub(crate) fn subject(&self) -> Subject {
+        let code = self.code.parse::<StateCode>();
+        code.map_or(Subject::Workflow, Subject::State)
     }
 
     pub(crate) fn state(&self) -> Result<State, Error> {
@@ -207,7 +293,22 @@ impl StatusRow {
         })
     }
 
-    pub(crate) fn status(&self) -> Result<(Status, Stamp), Error> {
+    /// Its code, where that can be read.
+    pub(crate) fn readable_code(&self) -> Option<StatusCode> {
+        self.code.parse().ok()
+    }
+
+    /// What a finding about it is about.
+    pub(crate) fn subject(&self) -> Subject {
+        let code = self.readable_code();
+        code.map_or(Subject::Workflow, Subject::Status)
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        stamp(self.version, self.create_time, self.update_time)
+    }
+
+    pub(crate) fn status(&self) -> Result<Status, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
         let reading = Reading {
             table: "statuses",
@@ -215,7 +316,7 @@ impl StatusRow {
         };
         let labels: BTreeMap<StoreView, Label> =
             reading.json("store_view_labels", &self.store_view_labels)?;
-        let status = Status {
+        Ok(Status {
             code: reading.text("code", &self.code)?,
             label: reading.text("label", &self.label)?,
             store_view_labels: labels,
@@ -224,11 +325,7 @@ impl StatusRow {
             position: self.position,
             retired: self.retired,
             on_enter: reading.json("on_enter", &self.on_enter)?,
-        };
-        Ok((
-            status,
-            stamp(self.version, self.create_time, self.update_time),
-        ))
+        })
     }
 }
 
@@ -250,6 +347,14 @@ impl AssignmentRow {
             status: assignment.status.to_string(),
             is_default: assignment.is_default,
             visible_on_storefront: assignment.visible_on_storefront,
+        }
+    }
+
+    /// What a finding about it is about.
+    pub(crate) fn subject(&self) -> Subject {
+        match (self.state.parse(), self.status.parse()) {
+            (Ok(state), Ok(status)) => Subject::Assignment(state, status),
+            (Ok(_) | Err(_), Ok(_) | Err(_)) => Subject::Workflow,
         }
     }
 
@@ -336,7 +441,22 @@ impl TransitionRow {
         })
     }
 
-    pub(crate) fn transition(&self) -> Result<(Transition, Stamp), Error> {
+    /// Its code, where that can be read.
+    pub(crate) fn readable_code(&self) -> Option<TransitionCode> {
+        self.code.parse().ok()
+    }
+
+    /// What a finding about it is about.
+    pub(crate) fn subject(&self) -> Subject {
+        let code = self.readable_code();
+        code.map_or(Subject::Workflow, Subject::Transition)
+    }
+
+    pub(crate) fn stamp(&self) -> Stamp {
+        stamp(self.version, self.create_time, self.update_time)
+    }
+
+    pub(crate) fn transition(&self) -> Result<Transition, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
         let reading = Reading {
             table: "transitions",
@@ -358,7 +478,7 @@ impl TransitionRow {
             }
             other => return Err(reading.corrupt("trigger_kind", format!("unknown kind {other}"))),
         };
-        let transition = Transition {
+        Ok(Transition {
             code: reading.text("code", &self.code)?,
             label: reading.text("label", &self.label)?,
             description: reading.text("description", &self.description)?,
@@ -375,10 +495,6 @@ impl TransitionRow {
             roles: reading.json("roles", &self.roles)?,
             actions: reading.json("actions", &self.actions)?,
             position: self.position,
-        };
-        Ok((
-            transition,
-            stamp(self.version, self.create_time, self.update_time),
-        ))
+        })
     }
 }

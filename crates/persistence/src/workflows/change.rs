@@ -13,13 +13,13 @@ use waymark_domain::{
 };
 
 use super::{
-    ledger, load,
-    prepare::{Before, Calls, Prepared, Snapshot, draft},
+    ledger,
+    prepare::{Calls, Prepared, Snapshot, draft},
     timers::{self, Timers},
 };
 use crate::{
     CommitError, Error, Published, Request, Store,
-    catalog::{self, Edition, Known, Reliance, Since},
+    catalog::{self, Cached, Edition, Reliance, Since},
     commit::retry::{Patience, report},
     compute::on_a_thread,
     requests,
@@ -39,6 +39,17 @@ pub struct WorkflowChange {
     pub mode: ChangeMode,
     /// What is counted of what it affects.
     pub counting: Counting,
+    /// How much of the workflow it makes anew.
+    pub extent: Extent,
+}
+
+/// How much of a workflow a change makes anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Parts of it: the others stay as they are, so all of them have to be readable.
+    Part,
+    /// All of it, or it goes, whatever can be read of what was there.
+    Whole,
 }
 
 /// What is counted of orders and deliveries that are there.
@@ -258,21 +269,11 @@ impl Store {
                 Some(request) => requests::is_remembered(tx, code.as_str(), request).await?,
                 None => false,
             };
-            let (before, used) = match self.catalog().known(edition, code) {
-                Known::Ready(cached) => {
-                    let used = cached.used();
-                    (Before::Kept(cached.published), used)
-                }
-                Known::Absent => (Before::None, BTreeSet::new()),
-                Known::Unloaded | Known::Unreadable => match load(tx, code).await? {
-                    Some((record, used)) => (Before::Loaded(Box::new(record)), used),
-                    None => (Before::None, BTreeSet::new()),
-                },
-            };
+            let found = self.catalog().find(tx, edition, code).await?;
             Ok(Snapshot {
                 edition,
-                before,
-                used,
+                used: found.as_ref().map(Cached::used).unwrap_or_default(),
+                before: found.map(|cached| cached.published),
                 is_remembered,
             })
         });

@@ -56,17 +56,17 @@ struct VersionRow {
 }
 
 impl Page {
-    /// What leads from one record to another; none where nothing differs.
+    /// What is saved to make this record of the workflow; none where nothing is.
     ///
     /// # Errors
     /// Returns [`Error`] when something cannot be written down.
     pub(super) fn new(
         change: &WorkflowChange,
-        (before, after): (Option<&Record>, Option<&Record>),
+        (saving, after): (Option<Saving>, Option<&Record>),
         changes: &[Difference],
         now: Timestamp,
     ) -> Result<Option<Self>, Error> {
-        let Some(saving) = Saving::between(before, after)? else {
+        let Some(saving) = saving else {
             return Ok(None);
         };
         let version = after.map(|record| VersionRow::new(change, record, changes, now));

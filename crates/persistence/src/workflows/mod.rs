@@ -10,7 +10,7 @@ mod settling;
 mod timers;
 mod usage;
 
-pub use change::{ChangeError, ChangeMode, Changed, Counting, Outcome, WorkflowChange};
+pub use change::{ChangeError, ChangeMode, Changed, Counting, Extent, Outcome, WorkflowChange};
 pub use settling::{Settling, SettlingCall};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,14 +20,14 @@ use diesel_async::RunQueryDsl;
 use waymark_domain::{
     actor::Actor,
     value::{StatusCode, Timestamp, WorkflowCode},
-    workflow::{Difference, Record},
+    workflow::{Difference, Finding, Record},
 };
 
 use crate::{
     Error, Store,
     rows::{
         Reading,
-        workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, WorkflowRow},
+        workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, Unreadable, WorkflowRow},
     },
     schema::{assignments, states, statuses, transitions, workflow_versions, workflows},
     tx::{Tx, on_conn},
@@ -61,66 +61,74 @@ pub struct WorkflowVersion {
     pub truncated: bool,
 }
 
-/// Lists the codes of all workflows, ascending.
+/// A workflow as its rows have it.
+pub(crate) struct Loaded {
+    /// What can be read of it. Statuses and transitions that cannot be have their stamps all the
+    /// same.
+    pub(crate) record: Record,
+    /// The statuses that orders were in.
+    pub(crate) used: BTreeSet<StatusCode>,
+    /// What cannot be read, and is left out.
+    pub(crate) unreadable: Vec<Finding>,
+}
+
+/// Lists the codes of all workflows, ascending. No call can name one whose code is none, so it is
+/// left out.
 pub(crate) async fn codes(tx: &mut Tx) -> Result<Vec<WorkflowCode>, Error> {
     let rows = workflows::table
         .select(workflows::code)
         .order(workflows::code);
     let codes: Vec<String> = on_conn!(tx, |c| rows.load(c).await)?;
-    codes
-        .iter()
-        .map(|code| {
-            Reading {
-                table: "workflows",
-                row: code,
-            }
-            .text("code", code)
-        })
-        .collect()
+    Ok(codes.iter().filter_map(|code| code.parse().ok()).collect())
 }
 
-/// Loads a workflow, and which of its statuses an order was ever in.
-pub(crate) async fn load(
-    tx: &mut Tx,
-    code: &WorkflowCode,
-) -> Result<Option<(Record, BTreeSet<StatusCode>)>, Error> {
+/// Loads a workflow, and which of its statuses an order was ever in. What cannot be read of it is
+/// left out and told.
+pub(crate) async fn load(tx: &mut Tx, code: &WorkflowCode) -> Result<Option<Loaded>, Error> {
     let row = workflows::table.find(code.as_str());
     let Some(row): Option<WorkflowRow> = on_conn!(tx, |c| row.first(c).await).optional()? else {
         return Ok(None);
     };
-    let (mut workflow, stamp) = (row.workflow()?, row.stamp());
+    let mut unreadable = Unreadable::default();
+    let (mut workflow, stamp) = (row.workflow(&mut unreadable)?, row.stamp());
     let rows = states::table.filter(states::workflow.eq(code.as_str()));
     for row in on_conn!(tx, |c| rows.load::<StateRow>(c).await)? {
-        workflow.states.push(row.state()?);
+        let state = unreadable.note(row.subject(), row.state());
+        workflow.states.extend(state);
     }
     let rows = assignments::table.filter(assignments::workflow.eq(code.as_str()));
     for row in on_conn!(tx, |c| rows.load::<AssignmentRow>(c).await)? {
-        workflow.assignments.push(row.assignment()?);
+        let assignment = unreadable.note(row.subject(), row.assignment());
+        workflow.assignments.extend(assignment);
     }
     let (mut status_stamps, mut transition_stamps, mut used) =
         (BTreeMap::new(), BTreeMap::new(), BTreeSet::new());
     for (row, ever_used) in status_rows(tx, code).await? {
-        let (status, stamp) = row.status()?;
-        status_stamps.insert(status.code.clone(), stamp);
-        used.extend(Some(status.code.clone()).filter(|_| ever_used));
-        workflow.statuses.push(status);
+        if let Some(status) = row.readable_code() {
+            used.extend(Some(status.clone()).filter(|_| ever_used));
+            status_stamps.insert(status, row.stamp());
+        }
+        let status = unreadable.note(row.subject(), row.status());
+        workflow.statuses.extend(status);
     }
     let rows = transitions::table.filter(transitions::workflow.eq(code.as_str()));
     for row in on_conn!(tx, |c| rows.load::<TransitionRow>(c).await)? {
-        let (transition, stamp) = row.transition()?;
-        transition_stamps.insert(transition.code.clone(), stamp);
-        workflow.transitions.push(transition);
+        if let Some(transition) = row.readable_code() {
+            transition_stamps.insert(transition, row.stamp());
+        }
+        let transition = unreadable.note(row.subject(), row.transition());
+        workflow.transitions.extend(transition);
     }
-    let workflow = workflow.normalized();
-    Ok(Some((
-        Record {
-            workflow,
+    Ok(Some(Loaded {
+        record: Record {
+            workflow: workflow.normalized(),
             stamp,
             statuses: status_stamps,
             transitions: transition_stamps,
         },
         used,
-    )))
+        unreadable: unreadable.into_findings(),
+    }))
 }
 
 async fn status_rows(tx: &mut Tx, code: &WorkflowCode) -> Result<Vec<(StatusRow, bool)>, Error> {

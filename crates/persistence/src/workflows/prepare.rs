@@ -12,8 +12,9 @@ use waymark_domain::{
 };
 
 use super::{
-    change::{ChangeMode, Counting, Outcome, WorkflowChange},
+    change::{ChangeMode, Counting, Extent, Outcome, WorkflowChange},
     ledger::Page,
+    save::Saving,
     timers::Timers,
     usage::Removed,
 };
@@ -30,17 +31,11 @@ pub(super) struct Calls<F, G, H> {
 /// What an edit is made on: the workflow as it was at an edition of the catalog.
 pub(super) struct Snapshot {
     pub(super) edition: Edition,
-    pub(super) before: Before,
+    /// The workflow before the change; none where there is none.
+    pub(super) before: Option<Arc<Published>>,
     /// The statuses that orders were in.
     pub(super) used: BTreeSet<StatusCode>,
     pub(super) is_remembered: bool,
-}
-
-/// The workflow before a change.
-pub(super) enum Before {
-    None,
-    Kept(Arc<Published>),
-    Loaded(Box<Record>),
 }
 
 /// A change that was computed, before it is answered.
@@ -84,7 +79,11 @@ where
     E: From<Refusal>,
     F: FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), E>,
 {
-    let before = snapshot.before.record();
+    let old = snapshot.before.as_deref();
+    if let Some(refusal) = old.and_then(|old| unchangeable(old, change)) {
+        return Ok(Err(refusal.into()));
+    }
+    let before = old.map(|old| &old.record);
     let now = before.map_or(clock, |record| clock.max(record.stamp.update_time));
     let (edited, answer) = match (calls.edit)(before, now) {
         Ok(edited) => edited,
@@ -92,20 +91,19 @@ where
     };
     let code = change.workflow.clone();
     let edited = edited.map(|workflow| Workflow { code, ..workflow }.normalized());
-    let removed = before.map(|before| Removed::between(&before.workflow, edited.as_ref()));
+    let removed = old.map(|old| removed(old, edited.as_ref()));
     let revised = match (&snapshot.before, edited) {
-        (Before::Kept(kept), Some(edited)) if kept.record.workflow == edited => {
-            Ok(Some(Arc::clone(kept)))
-        }
-        (_, edited) => revise(before, edited, now),
+        (Some(kept), Some(edited)) if is_the_same(kept, &edited) => Ok(Some(Arc::clone(kept))),
+        (_, edited) => revise(old, edited, now),
     };
     let after = match revised {
         Ok(after) => after,
         Err(refusal) => return Ok(Err(refusal.into())),
     };
     let record = after.as_ref().map(|published| &published.record);
-    let kept = differences(before, record, diff_shortened);
-    let page = Page::new(change, (before, record), &kept, now)?;
+    let saving = saving(old, record)?;
+    let changes = differences(before, record, diff_shortened);
+    let page = Page::new(change, (saving, record), &changes, now)?;
     let (from, to) = (
         before.map(|before| &before.workflow),
         record.map(|record| &record.workflow),
@@ -116,7 +114,11 @@ where
         }
         (Some(_) | None, Some(_) | None) => Affected::default(),
     };
-    let timers = Timers::between(from, to);
+    let timers = if is_mended(old, after.as_deref()) {
+        Timers::Changed
+    } else {
+        Timers::between(from, to)
+    };
     Ok(Ok(Drafted {
         edition: snapshot.edition,
         changes: differences(before, record, diff),
@@ -173,20 +175,53 @@ impl<A> Drafted<A> {
     }
 }
 
-impl Before {
-    fn record(&self) -> Option<&Record> {
-        match self {
-            Self::None => None,
-            Self::Kept(published) => Some(&published.record),
-            Self::Loaded(record) => Some(record),
+/// That a part of a workflow cannot be changed, since others of it cannot be read.
+fn unchangeable(before: &Published, change: &WorkflowChange) -> Option<Refusal> {
+    let finding = before.unreadable().first()?;
+    match change.extent {
+        Extent::Whole => None,
+        Extent::Part => Some(Refusal::WorkflowUnusable {
+            workflow: change.workflow.clone(),
+            finding: finding.to_string(),
+        }),
+    }
+}
+
+/// Whether an edit changes nothing. Of what cannot be read in full, nobody knows.
+fn is_the_same(before: &Published, edited: &Workflow) -> bool {
+    before.unreadable().is_empty() && before.record.workflow == *edited
+}
+
+/// Whether a workflow can be used again, so that its orders wait for time anew.
+fn is_mended(before: Option<&Published>, after: Option<&Published>) -> bool {
+    before.is_some_and(|before| before.unusable().is_some())
+        && after.is_some_and(|after| after.unusable().is_none())
+}
+
+/// What a change takes away from orders.
+fn removed(before: &Published, after: Option<&Workflow>) -> Removed {
+    let mut removed = Removed::between(&before.record.workflow, after);
+    if let (false, Some(after)) = (before.unreadable().is_empty(), after) {
+        let statuses = before.record.statuses.keys();
+        removed.add_statuses(statuses.filter(|status| after.status(status).is_none()));
+    }
+    removed
+}
+
+/// What is written. A difference to what cannot be read would be wrong, so then it is everything.
+fn saving(before: Option<&Published>, after: Option<&Record>) -> Result<Option<Saving>, Error> {
+    match (before, after) {
+        (Some(before), Some(after)) if !before.unreadable().is_empty() => {
+            Saving::anew(after).map(Some)
         }
+        (before, after) => Saving::between(before.map(|before| &before.record), after),
     }
 }
 
 /// Makes the next record and compiles it. A guard that cannot be used is refused, unless it
 /// was stored before and could not be used then either.
 fn revise(
-    before: Option<&Record>,
+    before: Option<&Published>,
     edited: Option<Workflow>,
     now: Timestamp,
 ) -> Result<Option<Arc<Published>>, Refusal> {
@@ -194,18 +229,18 @@ fn revise(
         return Ok(None);
     };
     let record = match before {
-        Some(before) => before.revise(workflow, now),
+        Some(before) if before.unreadable().is_empty() => before.record.revise(workflow, now),
+        Some(before) => before.record.succeed(workflow, now),
         None => Record::first(workflow, now),
     };
     let graph = Graph::of_stored(record.workflow.clone(), record.stamp.version);
     let mut problems: Vec<_> = graph.problems().collect();
     if let (false, Some(before)) = (problems.is_empty(), before) {
-        let stored = Graph::of_stored(before.workflow.clone(), before.stamp.version);
-        let old: Vec<_> = stored.problems().collect();
+        let old: Vec<_> = before.graph.problems().collect();
         problems.retain(|problem| !old.contains(problem));
     }
     match problems.into_iter().next() {
-        None => Ok(Some(Arc::new(Published { record, graph }))),
+        None => Ok(Some(Arc::new(Published::new(record, graph, Vec::new())))),
         Some(GraphError::Guard { transition, source }) => Err(Refusal::GuardInvalid {
             transition,
             problem: source,

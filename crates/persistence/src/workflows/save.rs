@@ -29,6 +29,8 @@ pub(super) enum Saving {
     First(Box<Parts>),
     /// Another version.
     Next(Box<Parts>),
+    /// Another version in place of all rows, of which some could not be read.
+    Anew(Box<Parts>),
     /// It goes, with all its parts and versions.
     Delete(WorkflowCode),
 }
@@ -114,6 +116,29 @@ impl<R: PartialEq> Part<R> {
     }
 }
 
+impl Parts {
+    fn between(before: Option<&Record>, after: &Record) -> Result<Box<Self>, Error> {
+        let rows = Rows::of(after)?;
+        let old = match before {
+            Some(before) => Rows::of(before)?,
+            None => Rows {
+                workflow: rows.workflow.clone(),
+                states: BTreeMap::new(),
+                statuses: BTreeMap::new(),
+                assignments: BTreeMap::new(),
+                transitions: BTreeMap::new(),
+            },
+        };
+        Ok(Box::new(Self {
+            workflow: rows.workflow,
+            states: Part::between(old.states, rows.states),
+            statuses: Part::between(old.statuses, rows.statuses),
+            assignments: Part::between(old.assignments, rows.assignments),
+            transitions: Part::between(old.transitions, rows.transitions),
+        }))
+    }
+}
+
 impl Saving {
     /// What leads from one record to another; none where nothing does.
     ///
@@ -129,35 +154,25 @@ impl Saving {
         if before == Some(after) {
             return Ok(None);
         }
-        let rows = Rows::of(after)?;
-        let old = match before {
-            Some(before) => Rows::of(before)?,
-            None => Rows {
-                workflow: rows.workflow.clone(),
-                states: BTreeMap::new(),
-                statuses: BTreeMap::new(),
-                assignments: BTreeMap::new(),
-                transitions: BTreeMap::new(),
-            },
-        };
-        let parts = Box::new(Parts {
-            workflow: rows.workflow,
-            states: Part::between(old.states, rows.states),
-            statuses: Part::between(old.statuses, rows.statuses),
-            assignments: Part::between(old.assignments, rows.assignments),
-            transitions: Part::between(old.transitions, rows.transitions),
-        });
         Ok(Some(match before {
-            Some(_) => Self::Next(parts),
-            None => Self::First(parts),
+            Some(before) => Self::Next(Parts::between(Some(before), after)?),
+            None => Self::First(Parts::between(None, after)?),
         }))
+    }
+
+    /// What replaces all rows of a workflow that is there.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when a part cannot be written.
+    pub(super) fn anew(after: &Record) -> Result<Self, Error> {
+        Ok(Self::Anew(Parts::between(None, after)?))
     }
 
     /// Whether the workflow begins or ends with it.
     pub(super) fn begins_or_ends(&self) -> bool {
         match self {
             Self::First(_) | Self::Delete(_) => true,
-            Self::Next(_) => false,
+            Self::Next(_) | Self::Anew(_) => false,
         }
     }
 
@@ -177,6 +192,15 @@ impl Saving {
                 let target = workflows::table.find(row.code.as_str());
                 on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
                 write_parts(tx, parts).await
+            }
+            Self::Anew(parts) => {
+                let row = &parts.workflow;
+                let used = used(tx, &row.code).await?;
+                delete_parts(tx, &row.code).await?;
+                let target = workflows::table.find(row.code.as_str());
+                on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
+                write_parts(tx, parts).await?;
+                mark_used(tx, &row.code, used).await
             }
             Self::Delete(code) => delete(tx, code).await,
         }
@@ -321,6 +345,14 @@ async fn delete(tx: &mut Tx, code: &WorkflowCode) -> Result<(), Error> {
     let code = code.as_str();
     let rows = workflow_versions::table.filter(workflow_versions::workflow.eq(code));
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
+    delete_parts(tx, code).await?;
+    let rows = workflows::table.filter(workflows::code.eq(code));
+    on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
+    Ok(())
+}
+
+/// Deletes all parts of a workflow, whatever they are.
+async fn delete_parts(tx: &mut Tx, code: &str) -> Result<(), Error> {
     let rows = assignments::table.filter(assignments::workflow.eq(code));
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
     let rows = transitions::table.filter(transitions::workflow.eq(code));
@@ -329,7 +361,28 @@ async fn delete(tx: &mut Tx, code: &WorkflowCode) -> Result<(), Error> {
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
     let rows = states::table.filter(states::workflow.eq(code));
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
-    let rows = workflows::table.filter(workflows::code.eq(code));
-    on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
+    Ok(())
+}
+
+/// The statuses of a workflow that an order was ever in.
+async fn used(tx: &mut Tx, code: &str) -> Result<Vec<String>, Error> {
+    let used = statuses::table
+        .filter(statuses::workflow.eq(code))
+        .filter(statuses::ever_used.eq(true))
+        .select(statuses::code);
+    let used: Vec<String> = on_conn!(tx, |c| used.load(c).await)?;
+    Ok(used)
+}
+
+/// Marks those of some statuses that are there as used.
+async fn mark_used(tx: &mut Tx, code: &str, used: Vec<String>) -> Result<(), Error> {
+    if used.is_empty() {
+        return Ok(());
+    }
+    let rows = statuses::table
+        .filter(statuses::workflow.eq(code))
+        .filter(statuses::code.eq_any(used));
+    let mark = statuses::ever_used.eq(true);
+    on_conn!(tx, |c| diesel::update(rows).set(mark).execute(c).await)?;
     Ok(())
 }

@@ -75,6 +75,15 @@ impl Removed {
         removed
     }
 
+    /// Adds statuses that go as well, of which no more than their codes could be read.
+    pub(super) fn add_statuses<'s>(&mut self, statuses: impl Iterator<Item = &'s StatusCode>) {
+        for status in statuses {
+            if !self.statuses.contains(status) {
+                self.statuses.push(status.clone());
+            }
+        }
+    }
+
     /// Whether the change takes nothing away.
     pub(super) fn is_empty(&self) -> bool {
         !self.is_whole && self.pairs.is_empty() && self.statuses.is_empty()
