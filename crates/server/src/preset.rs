@@ -10,7 +10,7 @@ use waymark_domain::{
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, CommitError, Counting, Error, Store, WorkflowChange,
+    ChangeError, ChangeMode, Changed, CommitError, Counting, Error, Extent, Store, WorkflowChange,
 };
 
 /// Why the preset could not be loaded.
@@ -73,7 +73,8 @@ pub(crate) async fn load(
     name: &str,
     code: &WorkflowCode,
 ) -> Result<bool, PresetError> {
-    if !store.workflows().await?.is_empty() {
+    // Those that cannot be read count as well.
+    if store.has_workflows().await? {
         return Ok(false);
     }
     let preset = preset::find(name).ok_or_else(|| PresetError::Unknown {
@@ -86,6 +87,7 @@ pub(crate) async fn load(
         actor: Actor::system(),
         mode: ChangeMode::Apply,
         counting: Counting::Nothing,
+        extent: Extent::Part,
     };
     let changed = store.change_workflow(
         &change,

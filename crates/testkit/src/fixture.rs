@@ -12,8 +12,8 @@ use waymark_domain::{
     workflow::{Record, Refusal, Workflow},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, Clock, Counting, DatabaseUrl, ManualClock, Outcome, Request,
-    Settings, Store, WorkflowChange, test_access,
+    ChangeError, ChangeMode, Changed, Clock, Counting, DatabaseUrl, Extent, ManualClock, Outcome,
+    Request, Settings, Store, WorkflowChange, test_access,
 };
 
 use crate::{build, postgres};
@@ -196,6 +196,7 @@ pub async fn change_as(
         actor: build::actor(),
         mode,
         counting: Counting::Nothing,
+        extent: Extent::Part,
     };
     let (ask, mut asked) = mpsc::unbounded_channel();
     let remote = move |record: Option<&Record>, _| {

@@ -4,7 +4,7 @@
 //! meanwhile. So no step is decided while it is saved, none can land on what goes
 //! away, and none waits for a computation.
 
-use std::{collections::BTreeSet, sync::Arc};
+use std::sync::Arc;
 
 use waymark_domain::{
     actor::Actor,

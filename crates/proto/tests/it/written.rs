@@ -505,7 +505,7 @@ fn available_transitions() {
             wire.to_status.as_str(),
             wire.etag.as_str()
         ),
-        ("start", "packing", "v1")
+        ("start", "packing", record.stamp.etag().as_str())
     );
     let refused = Err(Rejection::RoleRequired {
         of: Guarded::Transition(value("start")),
@@ -582,7 +582,7 @@ fn workflows() {
     let wire = v1::Workflow::from(&record);
     assert_eq!(
         (wire.code.as_str(), wire.version, wire.etag.as_str()),
-        ("order", 1, "v1")
+        ("order", 1, record.stamp.etag().as_str())
     );
     assert_eq!(
         (

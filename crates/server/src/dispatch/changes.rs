@@ -176,9 +176,10 @@ impl Changes {
         // Read after the deliveries, so that no action is missing which set one of them off.
         let mut workflows = BTreeMap::new();
         for code in codes {
-            if let Some(Some(published)) = readable(self.app.store.workflow(&code).await)? {
-                workflows.insert(code, published);
-            }
+            // An action that cannot be read is not gone.
+            let found = readable(self.app.store.workflow(&code).await)?.flatten();
+            let found = found.filter(|published| published.unreadable().is_empty());
+            workflows.extend(found.map(|published| (code, published)));
         }
         let now = self.app.store.clock().now();
         let judged = waiting.into_iter().filter_map(|delivery| {

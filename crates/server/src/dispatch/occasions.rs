@@ -111,6 +111,16 @@ async fn read_all(store: &Store, due: &[Delivery]) -> Result<HashMap<DeliveryId,
         let Some(entry) = entries.get(&delivery.id.position) else {
             continue;
         };
+        let action = published.record.workflow.action(&delivery.action);
+        if let (None, Some(finding)) = (action, published.unreadable().first()) {
+            // What its action says may be among what cannot be read.
+            return Err(Error::Corrupt {
+                table: "workflows",
+                column: "code",
+                row: delivery.workflow.to_string(),
+                source: finding.to_string().into(),
+            });
+        }
         let order = as_it_was(store, stored.read()?, delivery.order_version).await?;
         let Some(order) = order else {
             continue;

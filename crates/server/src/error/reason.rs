@@ -116,6 +116,8 @@ reasons! {
     GuardRefused "GUARD_REFUSED" FailedPrecondition ["transition", "operation", "guard", "failure", "description"];
     /// The entry guard of the target state says no, or cannot be evaluated.
     EntryGuardRefused "ENTRY_GUARD_REFUSED" FailedPrecondition ["state", "guard", "failure"];
+    /// No step can be judged by the workflow as it is stored.
+    WorkflowUnusable "WORKFLOW_UNUSABLE" FailedPrecondition ["workflow", "finding"];
     /// The order is on hold.
     OrderHeld "ORDER_HELD" FailedPrecondition ["holds", "reasons"];
     /// The order is not on hold.

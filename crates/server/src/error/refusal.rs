@@ -59,6 +59,7 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
     use workflow::Refusal as R;
     match refusal {
         R::WorkflowNotFound { workflow } => problem.with("workflow", workflow),
+        R::WorkflowUnusable { workflow, finding } => unusable(problem, workflow, finding),
         R::WorkflowInUse { workflow, usage } => used(problem, usage)
             .with("workflow", workflow)
             .about(format!("workflow {workflow}")),
@@ -156,6 +157,10 @@ impl From<&persistence::Refusal> for Problem {
                 let message = format!("there is no workflow {workflow}");
                 Self::new(Reason::WorkflowNotFound, message).with("workflow", workflow)
             }
+            R::WorkflowUnusable { workflow, finding } => {
+                let problem = Self::new(Reason::WorkflowUnusable, refusal.to_string());
+                unusable(problem, workflow, finding)
+            }
             R::OrderNotFound { workflow, order_id } => {
                 let message = format!("workflow {workflow} has no order {order_id}");
                 of_order(Reason::OrderNotFound, message, workflow, order_id)
@@ -171,6 +176,18 @@ impl From<&persistence::Refusal> for Problem {
             }
         }
     }
+}
+
+/// What is wrong with a workflow as it is stored.
+fn unusable(
+    problem: Problem,
+    workflow: &waymark_domain::value::WorkflowCode,
+    finding: &str,
+) -> Problem {
+    problem
+        .with("workflow", workflow)
+        .with("finding", &finding)
+        .about(format!("workflow {workflow}"))
 }
 
 fn of_order(

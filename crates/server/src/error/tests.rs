@@ -262,6 +262,10 @@ fn refusals() -> Vec<Refusal> {
         Refusal::WorkflowNotFound {
             workflow: Longest::code(),
         },
+        Refusal::WorkflowUnusable {
+            workflow: Longest::code(),
+            finding: "\u{1F980}".repeat(1_000),
+        },
         Refusal::WorkflowInUse {
             workflow: Longest::code(),
             usage: Longest::usage(),
@@ -413,6 +417,10 @@ fn errors() -> Vec<Error> {
         }),
         Error::Refused(persistence::Refusal::WorkflowNotFound {
             workflow: workflow(),
+        }),
+        Error::Refused(persistence::Refusal::WorkflowUnusable {
+            workflow: workflow(),
+            finding: "\u{1F980}".repeat(1_000),
         }),
         Error::Refused(persistence::Refusal::OrderNotFound {
             workflow: workflow(),

@@ -9,7 +9,7 @@ use waymark_domain::{
     workflow::{Record, Refusal, Stamp, Workflow},
 };
 use waymark_persistence::{
-    ChangeMode, Changed, Counting, Outcome, Published, Request, Store, WorkflowChange,
+    ChangeMode, Changed, Counting, Extent, Outcome, Published, Request, Store, WorkflowChange,
 };
 use waymark_proto::convert::call::{EditCall, ValidateOnly};
 
@@ -29,7 +29,18 @@ pub(super) async fn find_in(store: &Store, code: &WorkflowCode) -> Result<Arc<Pu
     }
 }
 
-/// Changes a workflow and answers; the flag says whether an earlier call is answered.
+/// Refuses what needs all of a workflow of which parts cannot be read.
+pub(super) fn whole(published: &Published) -> Result<(), Error> {
+    match published.unreadable().first() {
+        None => Ok(()),
+        Some(finding) => Err(Error::from(Refusal::WorkflowUnusable {
+            workflow: published.record.workflow.code.clone(),
+            finding: finding.to_string(),
+        })),
+    }
+}
+
+/// Changes a part of a workflow and answers; the flag says whether an earlier call is answered.
 ///
 /// `edit` may be asked several times; `field` is the part of the request that rules which
 /// it breaks are put down to. The change goes on when the caller goes away.
@@ -47,14 +58,15 @@ where
     A: Send + Sync + 'static,
     R: Message + Default + 'static,
 {
-    let nothing = (workflow, Counting::Nothing);
-    change_counting(app, nothing, call, field, edit, answer).await
+    let part = (workflow, Extent::Part, Counting::Nothing);
+    change_to_extent(app, part, call, field, edit, answer).await
 }
 
-/// Changes a workflow as [`change`] does, and counts what that affects if asked to.
-pub(super) async fn change_counting<A, R>(
+/// Changes a workflow as [`change`] does, a part or all of it, and counts what that affects if asked
+/// to.
+pub(super) async fn change_to_extent<A, R>(
     app: &App,
-    (workflow, counting): (WorkflowCode, Counting),
+    (workflow, extent, counting): (WorkflowCode, Extent, Counting),
     call: EditCall,
     field: &'static str,
     mut edit: impl FnMut(Option<&Record>, Timestamp) -> Result<(Option<Workflow>, A), Error>
@@ -79,6 +91,7 @@ where
             ValidateOnly::Yes => ChangeMode::Rehearse,
         },
         counting,
+        extent,
     };
     let store = app.store().clone();
     let edit = move |record: Option<&Record>, now: Timestamp| {

@@ -151,18 +151,26 @@ pub(super) fn statuses<'a>(
     )
 }
 
+/// The states, those as well that cannot be read: orders stand there all the same.
 fn state_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
-    let states = searched
-        .iter()
-        .flat_map(|published| &published.record.workflow.states);
-    states.map(|state| state.code.as_str()).collect()
+    let workflows = searched.iter().map(|published| &published.record.workflow);
+    let codes = workflows.flat_map(|workflow| {
+        let assigned = workflow.assignments.iter().map(|pair| &pair.state);
+        let states = workflow.states.iter().map(|state| &state.code);
+        states.chain(assigned)
+    });
+    codes.map(StateCode::as_str).collect()
 }
 
+/// The statuses, as [`state_codes`].
 fn status_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
-    let statuses = searched
-        .iter()
-        .flat_map(|published| &published.record.workflow.statuses);
-    statuses.map(|status| status.code.as_str()).collect()
+    let workflows = searched.iter().map(|published| &published.record.workflow);
+    let codes = workflows.flat_map(|workflow| {
+        let assigned = workflow.assignments.iter().map(|pair| &pair.status);
+        let statuses = workflow.statuses.iter().map(|status| &status.code);
+        statuses.chain(assigned)
+    });
+    codes.map(StatusCode::as_str).collect()
 }
 
 fn all_known<'a>(

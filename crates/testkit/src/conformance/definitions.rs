@@ -14,7 +14,7 @@ use waymark_domain::{
         document::{Format, Mode, apply, parse},
     },
 };
-use waymark_persistence::{ChangeError, ChangeMode, Changed, Counting, WorkflowChange};
+use waymark_persistence::{ChangeError, ChangeMode, Changed, Counting, Extent, WorkflowChange};
 
 use crate::{
     Fixture,
@@ -505,6 +505,7 @@ fn waiting_change() -> WorkflowChange {
         actor: build::actor(),
         mode: ChangeMode::Apply,
         counting: Counting::Nothing,
+        extent: Extent::Part,
     }
 }
 

@@ -22,8 +22,8 @@ use waymark_domain::{
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, Counting, Outcome, Refusal, Settling, SettlingCall, Step,
-    StepError, Store, WorkflowChange,
+    ChangeError, ChangeMode, Changed, Counting, Extent, Outcome, Refusal, Settling, SettlingCall,
+    Step, StepError, Store, WorkflowChange,
 };
 
 use crate::{
@@ -270,6 +270,7 @@ async fn told(store: &Store, after: Workflow) -> Vec<String> {
         actor: actor(),
         mode: ChangeMode::Rehearse,
         counting: Counting::Affected,
+        extent: Extent::Part,
     };
     let edit = move |_: Option<&Record>, _| Ok::<_, edit::Refusal>((Some(after.clone()), ()));
     let changed = store.change_workflow(&change, edit, |outcome| outcome, |_| Vec::new());

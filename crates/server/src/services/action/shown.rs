@@ -1,7 +1,7 @@
 //! Endpoints and deliveries as callers see them: secrets are told apart and not shown, and what
 //! cannot be read of a delivery is shown as it is stored.
 
-use waymark_domain::{delivery::DeliveryState, value::Timestamp};
+use waymark_domain::{delivery::DeliveryState, value::Timestamp, workflow::Stamp};
 use waymark_persistence::{Endpoint, EndpointSecret, StoredDelivery, UnreadableDelivery};
 use waymark_proto::{
     convert::{
@@ -74,9 +74,14 @@ fn unreadable_to_wire(unreadable: &UnreadableDelivery) -> v1::Delivery {
     }
 }
 
-/// The etag of an endpoint: it differs after every change of it.
+/// The etag of an endpoint, as those of workflows.
 pub(super) fn etag(endpoint: &Endpoint) -> String {
-    format!("v{}", endpoint.version)
+    let stamp = Stamp {
+        version: endpoint.version,
+        create_time: endpoint.create_time,
+        update_time: endpoint.update_time,
+    };
+    stamp.etag()
 }
 
 fn secret_to_wire(secret: &EndpointSecret) -> v1::EndpointSecret {

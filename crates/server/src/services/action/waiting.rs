@@ -124,7 +124,10 @@ impl<'a> Known<'a> {
         if let Some(published) = self.workflow(&delivery.workflow).await?
             && let Err(unsent) = way(published.graph.workflow(), delivery)
         {
-            return Ok(Some(unsent.problem().to_owned()));
+            let unreadable = published.unreadable().first().map(ToString::to_string);
+            return Ok(Some(
+                unreadable.unwrap_or_else(|| unsent.problem().to_owned()),
+            ));
         }
         if let Some(problem) = self.app.carrier.problem(&delivery.lane) {
             return Ok(Some(problem.to_owned()));

@@ -7,10 +7,14 @@ use waymark_domain::{
     guard::CostBudget,
     order::{self, Order, Rejection, Standing},
     value::{StatusCode, Timestamp, TransitionCode},
+    workflow::Transition,
 };
-use waymark_persistence::Published;
+use waymark_persistence::{Published, Refusal};
 use waymark_proto::{
-    convert::order::{ListAvailableTransitions, available_status_to_wire, available_to_wire},
+    convert::{
+        order::{ListAvailableTransitions, available_status_to_wire, available_to_wire},
+        transition::transition_to_wire,
+    },
     v1,
 };
 
@@ -41,6 +45,13 @@ pub(super) async fn list(
     } = call;
     telemetry::note_order(&order_id);
     let (published, order) = view::find(app, &workflow, &order_id).await?;
+    if let Some(finding) = published.unusable() {
+        let refusal = Refusal::WorkflowUnusable {
+            workflow,
+            finding: finding.to_owned(),
+        };
+        return Ok(none_of(&published, &order, &refusal, include_blocked));
+    }
     let now = app.store().clock().now();
     let judged = if let Some(judged) = judge_here(&published, &order, &actor, now) {
         judged
@@ -80,6 +91,37 @@ fn judge(
         transitions: order::available_within(budget, graph, order, actor, now),
         statuses: order::comment_statuses_within(budget, graph, order, actor, now),
     }
+}
+
+/// The answer where no step can be judged: nothing is possible, and every transition from where the
+/// order stands is blocked by that.
+fn none_of(
+    published: &Published,
+    order: &Order,
+    refusal: &Refusal,
+    include_blocked: bool,
+) -> v1::ListAvailableTransitionsResponse {
+    let Standing { state, status } = &order.standing;
+    let leaves = |transition: &&Transition| {
+        let (states, statuses) = (&transition.from_states, &transition.from_statuses);
+        (states.is_empty() || states.contains(state))
+            && (statuses.is_empty() || statuses.contains(status))
+    };
+    let blocked = published.graph.manual_transitions().filter(leaves);
+    let blocked = blocked.map(|transition| v1::AvailableTransition {
+        transition: Some(transition_to_wire(&published.record, transition)),
+        allowed: false,
+        reasons: vec![v1::BlockReason {
+            reason: refusal.reason().to_owned(),
+            message: refusal.to_string(),
+        }],
+    });
+    let mut answer = v1::ListAvailableTransitionsResponse {
+        transitions: blocked.filter(|_| include_blocked).collect(),
+        comment_statuses: Vec::new(),
+    };
+    view::fit_available(&mut answer);
+    answer
 }
 
 fn answer(

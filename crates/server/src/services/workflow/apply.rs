@@ -5,9 +5,9 @@ use std::sync::Arc;
 use prost::Message;
 use waymark_domain::workflow::{
     InTheWay, Record, Refusal, Severity,
-    document::{self, DocumentError, Proposal, Remark},
+    document::{self, DocumentError, Mode, Proposal, Remark},
 };
-use waymark_persistence::{Counting, Outcome};
+use waymark_persistence::{Counting, Extent, Outcome};
 use waymark_proto::{
     convert::workflow::{ApplyWorkflow, change_to_wire, finding_to_wire, remark_to_wire},
     v1,
@@ -82,8 +82,12 @@ pub(super) async fn apply(
             Err(refusal) => Err(explained(refusal, &proposal)),
         }
     };
-    let code = (code, Counting::Affected);
-    let changed = definition::change_counting(app, code, edit, "document", change, answer).await;
+    let extent = match mode {
+        Mode::Replace => Extent::Whole,
+        Mode::Merge => Extent::Part,
+    };
+    let code = (code, extent, Counting::Affected);
+    let changed = definition::change_to_extent(app, code, edit, "document", change, answer).await;
     let (response, replayed) = changed.map_err(left_out)?;
     Ok(v1::ApplyWorkflowResponse {
         replayed,

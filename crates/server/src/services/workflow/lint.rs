@@ -20,6 +20,11 @@ pub(super) async fn lint(app: &App, call: LintWorkflow) -> Result<Vec<Remark>, E
     match call.subject {
         LintSubject::Stored(code) => {
             let published = definition::find(app, &code).await?;
+            // What follows from parts that are missing is not said.
+            if !published.unreadable().is_empty() {
+                let unreadable = published.unreadable().iter().cloned();
+                return Ok(unreadable.map(Remark::from).collect());
+            }
             let known = Known::read(app).await?;
             let findings = stored(app, Arc::clone(&published)).await?;
             let joined = move || {
@@ -86,7 +91,11 @@ impl Applied {
             Mode::Replace => None,
             Mode::Merge => {
                 let code = self.code(app).await?;
-                app.store().workflow(&code).await?
+                let base = app.store().workflow(&code).await?;
+                if let Some(base) = &base {
+                    definition::whole(base)?;
+                }
+                base
             }
         };
         let fallback = app.default_workflow().clone();

@@ -16,7 +16,7 @@ use waymark_domain::{
         document::{self, Format, Mode},
     },
 };
-use waymark_persistence::Outcome;
+use waymark_persistence::{Counting, Extent, Outcome};
 use waymark_proto::{
     convert::workflow::{
         ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow, LintWorkflow,
@@ -68,6 +68,7 @@ impl WorkflowService for Service {
         let published = definition::find(&self.app, &call.workflow).await?;
         let document = match call.version {
             None => {
+                definition::whole(&published)?;
                 let export = move || document::export(&published.record.workflow, call.format);
                 self.app.compute(export).await?.map_err(Error::from)?
             }
@@ -119,8 +120,10 @@ impl WorkflowService for Service {
             workflow: Some(outcome.answer.clone()),
             replayed: false,
         };
-        let (response, replayed) =
-            definition::change(&self.app, workflow, edit, "workflow", change, answer).await?;
+        let whole = (workflow, Extent::Whole, Counting::Nothing);
+        let changed =
+            definition::change_to_extent(&self.app, whole, edit, "workflow", change, answer);
+        let (response, replayed) = changed.await?;
         Ok(Response::new(v1::DeleteWorkflowResponse {
             workflow: response.workflow,
             replayed,

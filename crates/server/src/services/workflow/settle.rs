@@ -16,8 +16,8 @@ use waymark_domain::{
     workflow::automatic_places,
 };
 use waymark_persistence::{
-    CommitError, Committed, OrderCursor, OrderQuery, OrderSort, Request, Settling, SettlingCall,
-    SortKey, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
+    CommitError, Committed, OrderCursor, OrderQuery, OrderSort, Refusal, Request, Settling,
+    SettlingCall, SortKey, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
 };
 use waymark_proto::{
     convert::{call::ValidateOnly, workflow::SettleOrders},
@@ -242,6 +242,11 @@ impl Page {
         let (app, code, size) = (Arc::clone(&self.app), workflow.clone(), page.size);
         let listing = async move {
             let published = definition::find_in(app.bulk(), &code).await?;
+            if let Some(finding) = published.unusable() {
+                let (workflow, finding) = (code, finding.to_owned());
+                let refusal = Refusal::WorkflowUnusable { workflow, finding };
+                return Err(Error::from(refusal));
+            }
             let places = automatic_places(&published.record.workflow).into_iter();
             let places: Vec<_> = places.map(|place| (code.clone(), place)).collect();
             if places.is_empty() {
