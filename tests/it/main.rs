@@ -105,6 +105,7 @@ mod tracking;
 mod transitions;
 mod turns;
 mod unread_log;
+mod unusable_workflows;
 mod updating;
 mod waiting_deliveries;
 mod watching;

@@ -312,3 +312,132 @@ fn ready_actions(workflow: &Workflow) -> HashMap<Occasion, Vec<ReadyAction>> {
     }
     ready
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        guard::Expression,
+        value::Invalid,
+        workflow::{Writing, sample},
+    };
+
+    /// A place of an expression: what stands before it in what is said, and how it comes there.
+    type Place = (&'static str, fn(&mut Workflow, Expression));
+
+    const PLACES: &[Place] = &[
+        ("the guard of transition go", |workflow, guard| {
+            let mut go = sample::transition("go", &["new"], "processing", Trigger::Manual);
+            go.guard = Some(guard);
+            workflow.transitions.push(go);
+        }),
+        ("the guard of operation invoice", |workflow, guard| {
+            workflow.operations[0].guard = Some(guard);
+        }),
+        ("the entry guard of state new", |workflow, guard| {
+            let new = workflow.states.iter_mut();
+            let new = new.filter(|state| state.code.as_str() == "new");
+            new.for_each(|state| state.entry_guard = Some(guard.clone()));
+        }),
+        ("the condition of action create.go", |workflow, guard| {
+            workflow.on_create.push(conditional(guard));
+        }),
+        ("the date of transition later", |workflow, date| {
+            let later = Trigger::At(date);
+            let later = sample::transition("later", &["new"], "processing", later);
+            workflow.transitions.push(later);
+        }),
+    ];
+
+    fn conditional(condition: Expression) -> Action {
+        Action {
+            condition: Some(condition),
+            ..sample::action(
+                "go",
+                Work::Write(Writing::Transition("go".parse().unwrap())),
+            )
+        }
+    }
+
+    fn stored(text: &str, (_, put): &Place) -> Graph {
+        let mut workflow = sample::workflow();
+        put(&mut workflow, Expression::of_stored(text));
+        Graph::of_stored(workflow, 1)
+    }
+
+    #[test]
+    fn what_does_not_compile_makes_the_workflow_unusable_wherever_it_stands() {
+        for (text, said) in [
+            ("order.((", "is not a CEL expression"),
+            ("order.nothing == 1", "knows no field order.nothing"),
+            ("nothing", "knows no"),
+            ("order.grand_total + 1", "must answer"),
+        ] {
+            for place in PLACES {
+                let graph = stored(text, place);
+                let unusable = graph.unusable().map(ToString::to_string);
+                let unusable = unusable.unwrap_or_else(|| panic!("{} {text}", place.0));
+                assert!(unusable.starts_with(place.0), "{unusable}");
+                assert!(unusable.contains(said), "{unusable}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_beyond_todays_bounds_refuses_alone() {
+        let long = format!("order.grand_total > {}", "0".repeat(1_000));
+        for text in [
+            long.as_str(),
+            "\u{1}",
+            "size(order.lines + order.lines) > 0",
+        ] {
+            for place in PLACES {
+                let graph = stored(text, place);
+                assert_eq!(graph.problems().count(), 1, "{} {text}", place.0);
+                assert_eq!(graph.unusable(), None, "{} {text}", place.0);
+            }
+        }
+        // Nothing is asked of an action that is switched off.
+        let mut workflow = sample::workflow();
+        let mut off = conditional(Expression::of_stored("order.(("));
+        off.active = false;
+        workflow.on_create.push(off);
+        assert_eq!(Graph::of_stored(workflow, 1).unusable(), None);
+        assert_eq!(sample::graph().unusable(), None);
+    }
+
+    #[test]
+    fn every_fault_of_an_expression_is_one_or_the_other() {
+        let text = || String::from("x");
+        for (fault, is_uncompilable) in [
+            (GuardError::Text(Invalid::Empty), false),
+            (GuardError::Syntax { message: text() }, true),
+            (
+                GuardError::Unknown {
+                    name: text(),
+                    meant: None,
+                    hint: "",
+                },
+                true,
+            ),
+            (GuardError::NotAllowed("must not"), false),
+            (GuardError::TooCostly { cost: 2, max: 1 }, false),
+            (GuardError::Type { message: text() }, true),
+        ] {
+            assert_eq!(fault.is_uncompilable(), is_uncompilable, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_not_compiled_still_says_what_parts_there_are() {
+        let workflow = sample::workflow();
+        let graph = Graph::uncompiled(workflow.clone(), 7);
+        let compiled = Graph::of_stored(workflow, 7);
+        assert_eq!(graph.workflow(), compiled.workflow());
+        assert_eq!(graph.version(), 7);
+        for transition in &compiled.workflow().transitions {
+            assert_eq!(graph.leads_to(transition), compiled.leads_to(transition));
+        }
+        assert!(graph.is_without_actions() && graph.problems().next().is_none());
+    }
+}

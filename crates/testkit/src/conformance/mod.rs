@@ -27,6 +27,7 @@ pub mod sharing;
 pub mod timers;
 pub mod tracking;
 pub mod turns;
+pub mod unusable;
 pub mod upgrading;
 pub mod usage;
 
@@ -286,6 +287,13 @@ macro_rules! conformance_suite {
                 orders_are_answered_where_wanted_and_as_many_as_may_be_kept,
                 a_rehearsal_keeps_only_what_later_steps_need,
             ],
+            unusable: [
+                a_guard_that_does_not_compile_stops_its_workflow_alone,
+                a_part_that_cannot_be_read_stops_its_workflow_alone,
+                what_cannot_be_read_is_replaced_as_a_whole,
+                what_orders_use_is_not_left_out_where_it_cannot_be_read,
+                timers_are_looked_at_when_a_workflow_is_mended,
+            ],
             upgrading: [
                 orders_of_the_first_schema_go_on,
                 workflows_of_an_older_schema_keep_their_rules,
@@ -321,7 +329,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 25] = [
+pub const SOURCES: [&str; 26] = [
     include_str!("batches.rs"),
     include_str!("clocks.rs"),
     include_str!("commits.rs"),
@@ -345,6 +353,7 @@ pub const SOURCES: [&str; 25] = [
     include_str!("timers.rs"),
     include_str!("tracking.rs"),
     include_str!("turns.rs"),
+    include_str!("unusable.rs"),
     include_str!("upgrading.rs"),
     include_str!("usage.rs"),
 ];
