@@ -118,8 +118,9 @@ async fn is_read(shop: &Shop, said: &str) {
     let listed = shop.orders().list_orders(list).await.unwrap().into_inner();
     let listed: Vec<_> = listed.orders.iter().map(|listed| &listed.id).collect();
     assert_eq!(listed, [&order.id]);
-    let everything = shop.orders().list_orders(v1::ListOrdersRequest::default());
-    assert!(everything.await.unwrap().into_inner().orders.len() >= 2);
+    let all = v1::ListOrdersRequest::default();
+    let all = shop.orders().list_orders(all).await.unwrap().into_inner();
+    assert!(all.orders.len() >= 2);
 
     assert!(shop.available("1").await.is_empty());
     let blocked = v1::ListAvailableTransitionsRequest {

@@ -122,8 +122,8 @@ async fn is_alone(store: &Store, repeated: &Step, (id, said): (&str, &str)) {
     assert_unusable(refusal, said);
 
     // Whatever is only read goes on.
-    let found = store.find_orders(&[(order_workflow(), order_id("A-1"))]);
-    let found = found.await.unwrap().remove(0);
+    let key = [(order_workflow(), order_id("A-1"))];
+    let found = store.find_orders(&key).await.unwrap().remove(0);
     assert_eq!(found.order.unwrap().read().unwrap().version, 1);
     let published = found.published.unwrap();
     assert!(published.unusable().unwrap().contains(said));
@@ -145,8 +145,9 @@ async fn is_alone(store: &Store, repeated: &Step, (id, said): (&str, &str)) {
     assert!(listed.unwrap().orders.len() >= 2);
     let counted = store.count_orders(&order_workflow()).await.unwrap();
     assert_eq!(counted.iter().map(|(_, count)| count).sum::<i64>(), 1);
-    let versions = store.workflow_versions(&order_workflow(), None, 10);
-    assert_eq!(versions.await.unwrap().versions.len(), 1);
+    let workflow = order_workflow();
+    let kept = store.workflow_versions(&workflow, None, 10).await.unwrap();
+    assert_eq!(kept.versions.len(), 1);
 }
 
 pub async fn a_guard_that_does_not_compile_stops_its_workflow_alone(fixture: &Fixture) {
