@@ -30,3 +30,8 @@ done
 for forbidden in waymark-server waymark-persistence waymark-testkit; do
     refuse waymark-bench "$forbidden"
 done
+# What is built for anybody but tests has nothing that lets tests break it.
+if cargo tree --quiet --package waymark-cli --edges normal,features --prefix none | grep -q 'feature "test-access"'; then
+    echo "waymark-cli must not have the feature test-access" >&2
+    exit 1
+fi

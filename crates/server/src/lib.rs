@@ -16,6 +16,7 @@ mod connections;
 mod cross_origin;
 mod dispatch;
 mod error;
+mod fault;
 mod feeds;
 mod health;
 pub mod history;

@@ -6,6 +6,7 @@ use config::{Config, ConfigError, Environment, File, FileFormat, Map, Source, Va
 use waymark_domain::value::{Invalid, nearest};
 
 use super::key::{KEYS, variable};
+use crate::fault;
 
 /// Variables that begin as settings do and are none: the first two belong to the command line.
 const RESERVED: [&str; 2] = ["WAYMARK_CONFIG", "WAYMARK_SERVER"];
@@ -35,6 +36,7 @@ impl Sources {
             })
             .filter(|(name, _)| name.starts_with("WAYMARK_"))
             .filter(|(name, _)| !RESERVED.contains(&name.as_str()))
+            .filter(|(name, _)| !is_of_tests(name))
             .filter(|(name, _)| {
                 !FOREIGN_PREFIXES
                     .iter()
@@ -47,6 +49,11 @@ impl Sources {
             flags,
         }
     }
+}
+
+/// Whether a variable is for the faults that tests ask for; one of no meaning where there are none.
+fn is_of_tests(name: &str) -> bool {
+    cfg!(feature = "test-access") && name == fault::DIRECTORY
 }
 
 /// Why the settings were refused.
