@@ -11,8 +11,15 @@ use std::{
 };
 
 use diesel::{RunQueryDsl, sql_query};
+use futures::future::BoxFuture;
 
-use crate::{Error, commit::retry::Chain, sqlite, storage::DataFile};
+use crate::{
+    Error,
+    commit::retry::Chain,
+    running::{self, Ending},
+    sqlite,
+    storage::DataFile,
+};
 
 /// After how many entries there is enough to move. Under small steps they take some 30 MiB of the
 /// log, half of what it may grow to before the writer moves the rest.
@@ -22,6 +29,7 @@ const ENTRIES: usize = 3_000;
 pub(crate) struct Checkpointer {
     wake: SyncSender<()>,
     written: AtomicUsize,
+    ending: Ending,
 }
 
 impl Checkpointer {
@@ -29,14 +37,24 @@ impl Checkpointer {
     pub(crate) fn start(file: &Arc<DataFile>) -> Result<Self, Error> {
         let (wake, woken) = sync_channel(1);
         let file = Arc::clone(file);
+        let (running, ending) = running::pair();
         thread::Builder::new()
             .name("checkpoints".to_owned())
-            .spawn(move || run(&file, &woken))
+            .spawn(move || {
+                let _running = running;
+                run(&file, &woken);
+            })
             .map_err(Error::unavailable)?;
         Ok(Self {
             wake,
             written: AtomicUsize::new(0),
+            ending,
         })
+    }
+
+    /// Waits for the end of the thread.
+    pub(crate) fn ended(&self) -> BoxFuture<'static, ()> {
+        self.ending.wait()
     }
 
     /// Says that entries were committed.
@@ -53,7 +71,7 @@ fn run(file: &DataFile, woken: &Receiver<()>) {
     while woken.recv().is_ok() {
         // Nothing is moved into a file that is not what it was.
         if file.begin_move().is_err() {
-            return;
+            continue;
         }
         // The connection goes at once: one that stayed would keep the log beside a closed database.
         let moved = sqlite::connect(file.path())

@@ -18,7 +18,7 @@ use diesel::{
     sql_types::Integer,
 };
 use diesel_async::{AsyncPgConnection, SimpleAsyncConnection};
-use futures::StreamExt;
+use futures::{FutureExt, StreamExt, future::BoxFuture};
 use tokio::sync::{Notify, mpsc};
 use waymark_domain::partition::Partition;
 
@@ -46,12 +46,10 @@ pub struct Hint {
     pub sets_off: bool,
 }
 
-/// A stream of hints. Dropping it ends its connection.
+/// A stream of hints. Dropping it ends the work behind it.
 #[derive(Debug)]
 pub struct Hints {
     receiver: mpsc::Receiver<Hint>,
-    /// Where no hint can come, this keeps the stream from ending.
-    _sender: Option<mpsc::Sender<Hint>>,
 }
 
 impl Hints {
@@ -65,32 +63,29 @@ impl Hints {
 }
 
 impl Store {
-    /// Listens for hints of other processes; those that this store sends are left out. The
-    /// connection is made in the background, and again whenever it is lost.
-    pub fn hints(&self) -> Hints {
+    /// Hints of other processes, without those that this store sends, and the work that listens
+    /// for them, which the caller runs: it makes the connection, again whenever that is lost, and
+    /// does not end before the stream is dropped.
+    pub fn hints(&self) -> (Hints, BoxFuture<'static, ()>) {
         let (sender, receiver) = mpsc::channel(QUEUE);
-        match (&self.settings().url.0, &self.notifier().0) {
-            (Address::Postgres(target), Some(own)) => {
-                tokio::spawn(listen(
-                    self.settings().clone(),
-                    (**target).clone(),
-                    Arc::clone(own),
-                    sender,
-                ));
-                Hints {
-                    receiver,
-                    _sender: None,
-                }
+        let listening = match (&self.settings().url.0, &self.notifier().0) {
+            (Address::Postgres(target), Some(own)) => listen(
+                self.settings().clone(),
+                (**target).clone(),
+                Arc::clone(own),
+                sender,
+            )
+            .boxed(),
+            (Address::Sqlite(_) | Address::Postgres(_), _) => {
+                async move { sender.closed().await }.boxed()
             }
-            (Address::Sqlite(_) | Address::Postgres(_), _) => Hints {
-                receiver,
-                _sender: Some(sender),
-            },
-        }
+        };
+        (Hints { receiver }, listening)
     }
 
     /// Tells other processes that something was committed to some partitions. It returns at
-    /// once; hints that wait to be sent become one.
+    /// once; hints that wait to be sent become one. They are sent by the
+    /// [work behind the store](Self::work).
     pub fn notify(&self, hint: &Hint) {
         self.notifier().notify(hint);
     }
@@ -116,18 +111,21 @@ struct Waiting {
 }
 
 impl Notifier {
-    /// Starts the sender, which ends when the notifier is dropped.
+    /// A notifier whose hints wait until somebody sends them.
     pub(crate) fn new(settings: &Settings) -> Self {
+        match &settings.url.0 {
+            Address::Postgres(_) => Self(Some(Arc::default())),
+            Address::Sqlite(_) => Self(None),
+        }
+    }
+
+    /// Sends hints until the notifier is dropped; none on SQLite, where there is nobody to tell.
+    pub(crate) fn sending(&self, settings: &Settings) -> Option<BoxFuture<'static, ()>> {
         let Address::Postgres(target) = &settings.url.0 else {
-            return Self(None);
+            return None;
         };
-        let waiting = Arc::new(Waiting::default());
-        tokio::spawn(send(
-            settings.clone(),
-            (**target).clone(),
-            Arc::clone(&waiting),
-        ));
-        Self(Some(waiting))
+        let waiting = Arc::clone(self.0.as_ref()?);
+        Some(send(settings.clone(), (**target).clone(), waiting).boxed())
     }
 
     fn notify(&self, hint: &Hint) {

@@ -30,6 +30,7 @@ mod postgres;
 mod reach;
 mod requests;
 mod rows;
+mod running;
 mod schema;
 mod settings;
 mod sqlite;

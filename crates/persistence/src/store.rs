@@ -2,6 +2,7 @@
 
 use std::{fmt, sync::Arc, time::Duration};
 
+use futures::future::BoxFuture;
 use tokio::sync::watch;
 use waymark_domain::{
     partition::{Partition, PartitionCount},
@@ -66,7 +67,7 @@ struct Inner {
     file: Option<Arc<DataFile>>,
     /// Says that all is well where there is no file.
     no_file: watch::Sender<StorageState>,
-    _watcher: Option<Watcher>,
+    watcher: Option<Watcher>,
     is_new: bool,
 }
 
@@ -102,7 +103,7 @@ impl Store {
             checkpointer,
             file,
             no_file: watch::Sender::new(StorageState::Sound),
-            _watcher: watcher,
+            watcher,
             is_new,
             catalog: Catalog::default(),
             edits: Edits::new(),
@@ -158,6 +159,22 @@ impl Store {
     /// Returns [`Error::Unavailable`] when the database cannot be reached.
     pub async fn warm_up(&self) -> Result<(), Error> {
         self.database().warm_up().await
+    }
+
+    /// The work behind the store, which the caller runs: what has to go on beside its calls, each
+    /// part by its name. None of it ends before the store is dropped, unless something went wrong.
+    pub fn work(&self) -> Vec<(&'static str, BoxFuture<'static, ()>)> {
+        let inner = &self.inner;
+        let sending = inner.notifier.sending(&inner.settings);
+        let watching = inner.watcher.as_ref().map(Watcher::ended);
+        let moving = inner.checkpointer.as_ref().map(Checkpointer::ended);
+        let all = [
+            ("hints.send", sending),
+            ("storage.watch", watching),
+            ("storage.checkpoint", moving),
+        ];
+        let all = all.into_iter();
+        all.filter_map(|(name, work)| Some((name, work?))).collect()
     }
 
     /// How the SQLite file fares, now and whenever that changes; on PostgreSQL always well.

@@ -10,8 +10,14 @@ use std::{
     time::Duration,
 };
 
+use futures::future::BoxFuture;
+
 use super::{DataFile, StorageState, lock, obstacle};
-use crate::{Error, sqlite};
+use crate::{
+    Error,
+    running::{self, Ending},
+    sqlite,
+};
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
@@ -20,6 +26,7 @@ pub(crate) struct Watcher {
     /// Its end tells the thread.
     _alive: SyncSender<()>,
     _thread: JoinHandle<()>,
+    ending: Ending,
 }
 
 impl Watcher {
@@ -31,9 +38,11 @@ impl Watcher {
         let (alive, over) = sync_channel::<()>(0);
         // The store, not this thread, keeps the file open.
         let file = Arc::downgrade(file);
+        let (running, ending) = running::pair();
         let thread = thread::Builder::new()
             .name("storage".to_owned())
             .spawn(move || {
+                let _running = running;
                 while over.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout)
                     && let Some(file) = file.upgrade()
                 {
@@ -44,7 +53,13 @@ impl Watcher {
         Ok(Self {
             _alive: alive,
             _thread: thread,
+            ending,
         })
+    }
+
+    /// Waits for the end of the thread.
+    pub(crate) fn ended(&self) -> BoxFuture<'static, ()> {
+        self.ending.wait()
     }
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waymark_domain::partition::Partition;
-use waymark_persistence::Hint;
+use waymark_persistence::{Hint, Hints, Store};
 use waymark_testkit::{Backend, Fixture};
 
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -16,10 +16,25 @@ fn hint(partitions: &[i32], sets_off: bool) -> Hint {
     }
 }
 
+/// The hints that a store hears, with the work behind them under way.
+fn heard(store: &Store) -> Hints {
+    let (hints, listening) = store.hints();
+    tokio::spawn(listening);
+    hints
+}
+
+/// Has what a store hints at sent.
+fn send(store: &Store) {
+    for (_, work) in store.work() {
+        tokio::spawn(work);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hint_reaches_the_other_process() {
     let fixture = Fixture::bare(Backend::Postgres).await;
-    let mut hints = fixture.replica().await.hints();
+    let mut hints = heard(&fixture.replica().await);
+    send(&fixture.store);
     // The first one comes with the connection: anything may have happened before.
     let first = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
     assert!(first.partitions.is_empty() && first.sets_off);
@@ -33,7 +48,7 @@ async fn a_hint_reaches_the_other_process() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn hints_come_back_after_a_lost_connection() {
     let fixture = Fixture::bare(Backend::Postgres).await;
-    let mut hints = fixture.store.hints();
+    let mut hints = heard(&fixture.store);
     assert!(
         tokio::time::timeout(PATIENCE, hints.next())
             .await
@@ -59,7 +74,8 @@ async fn hints_come_back_after_a_lost_connection() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn there_are_no_hints_on_sqlite() {
     let fixture = Fixture::bare(Backend::Sqlite).await;
-    let mut hints = fixture.store.hints();
+    let mut hints = heard(&fixture.store);
+    send(&fixture.store);
     fixture.store.notify(&hint(&[0], true));
     assert!(
         tokio::time::timeout(Duration::from_millis(50), hints.next())
@@ -72,7 +88,9 @@ async fn there_are_no_hints_on_sqlite() {
 async fn a_process_does_not_hear_its_own_hints() {
     let fixture = Fixture::bare(Backend::Postgres).await;
     let (here, there) = (&fixture.store, fixture.replica().await);
-    let (mut own, mut others) = (here.hints(), there.hints());
+    let (mut own, mut others) = (heard(here), heard(&there));
+    send(here);
+    send(&there);
     for hints in [&mut own, &mut others] {
         let first = tokio::time::timeout(PATIENCE, hints.next()).await.unwrap();
         assert!(first.partitions.is_empty());

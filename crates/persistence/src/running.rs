@@ -1,0 +1,54 @@
+//! Whether a thread of the store still runs, for who has to know when it does not.
+
+use futures::{FutureExt, future::BoxFuture};
+use tokio::sync::watch;
+
+/// Held by a thread as long as it runs, also while it panics.
+pub(crate) struct Running {
+    _held: watch::Sender<()>,
+}
+
+/// Tells the end of a thread.
+pub(crate) struct Ending(watch::Receiver<()>);
+
+/// What a thread holds, and what tells when it let go of that.
+pub(crate) fn pair() -> (Running, Ending) {
+    let (held, released) = watch::channel(());
+    (Running { _held: held }, Ending(released))
+}
+
+impl Ending {
+    /// Waits for the end of the thread.
+    pub(crate) fn wait(&self) -> BoxFuture<'static, ()> {
+        let mut released = self.0.clone();
+        // Nothing is ever sent: the error is the end.
+        async move { while released.changed().await.is_ok() {} }.boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{panic::resume_unwind, thread, time::Duration};
+
+    use futures::poll;
+    use tokio::time::timeout;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_thread_is_told_however_it_comes() {
+        for panics in [false, true] {
+            let (running, ending) = pair();
+            let mut ended = ending.wait();
+            assert!(poll!(&mut ended).is_pending(), "it has not begun");
+            thread::spawn(move || {
+                let _running = running;
+                if panics {
+                    // Without a word about it.
+                    resume_unwind(Box::new(()));
+                }
+            });
+            timeout(Duration::from_secs(20), ended).await.unwrap();
+        }
+    }
+}
