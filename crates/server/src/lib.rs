@@ -35,6 +35,7 @@ mod sample;
 pub mod services;
 pub mod settings;
 pub mod signals;
+pub mod supervisor;
 pub mod telemetry;
 mod threads;
 mod tracking;

@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use waymark_domain::value::{OrderId, WorkflowCode};
 use waymark_persistence::{Error, Found, Store};
 
-use crate::lane::Lane;
+use crate::{lane::Lane, supervisor::Supervisor};
 
 /// How many orders one query looks for.
 const ORDERS_PER_QUERY_MAX: usize = 256;
@@ -30,19 +30,38 @@ struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Reader {
     queue: mpsc::Sender<Waiting>,
-    _lane: Lane,
+    lane: Lane,
 }
 
+/// The reads before any is made.
+#[derive(Debug)]
+pub(crate) struct Reading(mpsc::Receiver<Waiting>);
+
 impl Reader {
-    /// Starts to read from a store.
+    /// Lays out the queue; nothing is read before it is started.
     ///
     /// # Errors
     /// Returns the error of the system when it has no thread for it.
-    pub(crate) fn start(store: &Store) -> io::Result<Self> {
+    pub(crate) fn new() -> io::Result<(Self, Reading)> {
         let (queue, waiting) = mpsc::channel(WAITING_MAX);
         let lane = Lane::open("reads")?;
-        lane.handle().spawn(run(store.clone(), waiting));
-        Ok(Self { queue, _lane: lane })
+        Ok((Self { queue, lane }, Reading(waiting)))
+    }
+
+    /// Starts to read from a store.
+    pub(crate) fn start(&self, reading: Reading, store: &Store, supervisor: &Supervisor) {
+        // No more wait here than have calls under way.
+        let (later, uncompiled) = mpsc::unbounded_channel();
+        let runtime = self.lane.handle();
+        let reading = run(store.clone(), reading.0, later.clone());
+        runtime.spawn(supervisor.watch("reader", reading));
+        let compiling = compile(store.clone(), uncompiled);
+        let compiling = async move {
+            // It does not end because the other has.
+            let _open = later;
+            compiling.await;
+        };
+        runtime.spawn(supervisor.watch("reader.compile", compiling));
     }
 
     /// Finds an order and its workflow as they are now.
@@ -60,18 +79,19 @@ impl Reader {
     }
 }
 
-/// The task is there until the process ends; only a query that panicked leaves no answer.
+/// The tasks are there until the process ends; a query that panicked leaves no answer.
 fn gone() -> Arc<Error> {
     Arc::new(Error::Unavailable {
         source: "the reader is gone".into(),
     })
 }
 
-async fn run(store: Store, mut queue: mpsc::Receiver<Waiting>) {
+async fn run(
+    store: Store,
+    mut queue: mpsc::Receiver<Waiting>,
+    later: mpsc::UnboundedSender<Waiting>,
+) {
     let turns = Arc::new(Semaphore::new(QUERIES_AT_ONCE));
-    // No more wait here than have calls under way.
-    let (later, uncompiled) = mpsc::unbounded_channel();
-    tokio::spawn(compile(store.clone(), uncompiled));
     // The semaphore is never closed.
     while let Ok(turn) = Arc::clone(&turns).acquire_owned().await {
         let mut batch = Vec::new();

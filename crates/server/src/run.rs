@@ -11,7 +11,9 @@ use tower::{
     util::{MapResponseLayer, option_layer},
 };
 use waymark_domain::value::WorkflowCode;
-use waymark_persistence::{Clock, DatabaseUrl, Error, StorageState, Store};
+use waymark_persistence::{
+    Clock, DatabaseUrl, DispatcherId, Error, Leaving, StorageState, Store,
+};
 use waymark_proto::v1;
 
 use crate::{
@@ -28,14 +30,18 @@ use crate::{
     limits::MESSAGE_BYTES_MAX,
     ports::{ListenError, TakenPort},
     preset::{self, PresetError},
-    reader::Reader,
+    reader::{Reader, Reading},
     services,
     settings::{FeedSettings, HistorySettings, Origin, ServerSettings},
     signals::Stop,
+    supervisor::Supervisor,
     telemetry::CallLog,
     threads,
     vitals::Vitals,
 };
+
+/// The task that carries deliveries and fires timers, which has leases.
+const DISPATCHER: &str = "dispatcher";
 
 /// A server that has its database and lets connections come, and does not serve them yet.
 #[derive(Debug)]
@@ -43,6 +49,7 @@ pub struct Server {
     app: Arc<App>,
     vitals: Arc<Vitals>,
     workers: Workers,
+    reading: Reading,
     history: HistorySettings,
     dispatcher: Dispatcher,
     shutdown_deadline: Duration,
@@ -85,9 +92,12 @@ pub enum StartError {
     /// The descriptors that were compiled in cannot be read.
     #[error("the descriptors of the services cannot be read")]
     Reflection(#[from] tonic_reflection::server::Error),
-    /// The task that serves the connections panicked.
-    #[error("the server broke off")]
-    Task(#[from] tokio::task::JoinError),
+    /// A task that the server cannot do without ended unasked, so it stopped.
+    #[error("the task {name} ended unexpectedly; the log says why")]
+    TaskEnded {
+        /// The task.
+        name: &'static str,
+    },
 }
 
 impl StartError {
@@ -102,7 +112,7 @@ impl StartError {
             | Self::Thread(_)
             | Self::Carrier(_)
             | Self::Reflection(_)
-            | Self::Task(_) => false,
+            | Self::TaskEnded { .. } => false,
         }
     }
 
@@ -165,9 +175,10 @@ impl Server {
         let wake = Wake::default();
         let (committer, workers) = Committer::new(&store, &log, &wake, &vitals, &settings.commits)
             .map_err(StartError::Thread)?;
+        let (reader, reading) = Reader::new().map_err(StartError::Thread)?;
         let carrier = Carrier::open(&settings.dispatch, &store).await?;
         let app = App {
-            reader: Reader::start(&store).map_err(StartError::Thread)?,
+            reader,
             bulk: store.for_bulk(),
             store,
             background: Background::start().map_err(StartError::Thread)?,
@@ -190,6 +201,7 @@ impl Server {
             app,
             vitals,
             workers,
+            reading,
             history: settings.history,
             shutdown_deadline: settings.server.shutdown_deadline,
             cancelled_calls_max: settings.server.cancelled_calls_max,
@@ -208,13 +220,15 @@ impl Server {
     /// Serves until told to stop, then finishes what is in flight. Calls that would not end by themselves are ended.
     ///
     /// # Errors
-    /// Returns [`StartError`] when the connections cannot be served.
+    /// Returns [`StartError`] when the connections cannot be served, when the file of the database
+    /// is damaged, or when a task ended that the server cannot do without.
     #[expect(clippy::too_many_lines, reason = "one life, told from begin to end")]
     pub async fn run(self, stop: Stop) -> Result<Stopped, StartError> {
         let Self {
             app,
             vitals,
             workers,
+            reading,
             history,
             dispatcher,
             shutdown_deadline,
@@ -233,38 +247,42 @@ impl Server {
         let service = GrpcWebLayer::new().layer(CallLog.layer(service));
         let service = option_layer(cross_origin::layer(&grpc_web_origins)).layer(service);
         let serving = connections::serve(acceptor, cancelled_calls_max, service, refusing.clone());
-        app.committer.start(workers);
-        let tailer = tailer(&app, &vitals, history);
-        let dispatching = CancellationToken::new();
-        let carrying = tokio::spawn(dispatcher.run(dispatching.clone()));
+        let supervisor = Supervisor::new();
+        supervise_work(&app, &supervisor);
+        app.committer.start(workers, &supervisor);
+        app.reader.start(reading, &app.store, &supervisor);
         let tailing = CancellationToken::new();
-        tokio::spawn(tailer.run(tailing.clone()));
+        let tailer = tailer(&app, &vitals, history);
+        supervisor.spawn("tailer", tailer.run(tailing.clone()));
+        let (dispatching, me) = (CancellationToken::new(), dispatcher.me().clone());
+        let carrying = dispatcher.run(dispatching.clone(), supervisor.clone());
+        let carrying = supervisor.spawn(DISPATCHER, carrying);
         if let Some(port) = feeds {
             let serving = port.serve(Arc::clone(&app), refusing.clone());
-            app.detached.spawn(serving);
+            app.detached.spawn(supervisor.watch("feeds", serving));
         }
-        let mut serving = tokio::spawn(serving);
+        let serving = supervisor.spawn("connections", serving);
         tracing::info!("listening on {address}");
         tokio::select! {
-            ended = &mut serving => {
-                tailing.cancel();
-                ended?;
-                return Ok(Stopped::AtOnce);
-            }
+            () = supervisor.ended() => {}
             () = health.follow(vitals.watch(), app.store.storage()) => {}
             () = damage(&app.store) => {}
             () = stop.gently.cancelled() => {}
             () = stop.now.cancelled() => {}
         }
         tracing::info!("stopping");
+        supervisor.stand_down();
         dispatching.cancel();
-        let drained = async {
-            drain(&app, health, refusing, serving).await;
+        let carried = async {
             // What it did not note is found due again by the next who carries it.
             let _ = carrying.await;
+            if supervisor.has_ended(DISPATCHER) {
+                give_back(&app.store, &me).await;
+            }
         };
+        let drained = async { tokio::join!(drain(&app, health, refusing, serving), carried) };
         let stopped = tokio::select! {
-            () = drained => Stopped::Drained,
+            ((), ()) = drained => Stopped::Drained,
             () = sleep(shutdown_deadline) => Stopped::DeadlinePassed,
             () = stop.now.cancelled() => Stopped::AtOnce,
         };
@@ -286,7 +304,33 @@ impl Server {
             }
             Stopped::AtOnce => tracing::warn!("stopped at once"),
         }
-        Ok(stopped)
+        match supervisor.first() {
+            Some(name) => Err(StartError::TaskEnded { name }),
+            None => Ok(stopped),
+        }
+    }
+}
+
+/// Runs what has to go on behind the store and its neighbours.
+fn supervise_work(app: &App, supervisor: &Supervisor) {
+    for (name, work) in app.store.work() {
+        supervisor.spawn(name, work);
+    }
+    if let Some(ended) = app.carrier.publisher_ended() {
+        supervisor.spawn("publisher", ended);
+    }
+}
+
+/// Gives back what a dispatcher had that ended in the middle of its work, so that others carry on
+/// at once. Where the database does not answer, they do when its lease has run out.
+async fn give_back(store: &Store, me: &DispatcherId) {
+    let all = store.partition_count().all().collect();
+    let given = store.release_leases(me, &all, Leaving::Broken).await;
+    if let Err(error) = given {
+        tracing::warn!(
+            error = error::chain(&error),
+            "leases cannot be given back; others carry on when they have run out"
+        );
     }
 }
 
@@ -370,9 +414,8 @@ async fn drain(app: &App, health: Health, refusing: CancellationToken, serving: 
     app.stopping.cancel();
     refusing.cancel();
     health.release().await;
-    if let Err(error) = serving.await {
-        tracing::error!(error = error::chain(&error), "the server broke off");
-    }
+    // How it ended was said already.
+    let _ = serving.await;
     app.detached.close();
     app.detached.wait().await;
     app.committer.close().await;

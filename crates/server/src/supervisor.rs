@@ -54,8 +54,8 @@ pub(crate) struct Supervisor(Arc<Inner>);
 struct Inner {
     /// Whether the tasks are being told to stop.
     is_stopping: AtomicBool,
-    /// The first that ended unasked.
-    ended: watch::Sender<Option<&'static str>>,
+    /// Those that ended unasked, in turn.
+    ended: watch::Sender<Vec<&'static str>>,
 }
 
 impl Supervisor {
@@ -63,7 +63,7 @@ impl Supervisor {
     pub(crate) fn new() -> Self {
         Self(Arc::new(Inner {
             is_stopping: AtomicBool::new(false),
-            ended: watch::Sender::new(None),
+            ended: watch::Sender::new(Vec::new()),
         }))
     }
 
@@ -108,14 +108,19 @@ impl Supervisor {
 
     /// The first task that ended unasked, if one has.
     pub(crate) fn first(&self) -> Option<&'static str> {
-        *self.0.ended.borrow()
+        self.0.ended.borrow().first().copied()
+    }
+
+    /// Whether a task of this name has ended unasked.
+    pub(crate) fn has_ended(&self, name: &str) -> bool {
+        self.0.ended.borrow().contains(&name)
     }
 
     /// Waits until a task ends unasked.
     pub(crate) async fn ended(&self) {
         let mut ended = self.0.ended.subscribe();
         // The sender is here, so there is no error.
-        let _ = ended.wait_for(Option::is_some).await;
+        let _ = ended.wait_for(|ended| !ended.is_empty()).await;
     }
 
     fn note(&self, name: &'static str, ended: Result<(), Box<dyn Any + Send>>) {
@@ -129,13 +134,7 @@ impl Supervisor {
             counts.panicked += u64::from(ended.is_err());
         });
         tracing::error!(task = name, error = why, "task ended unexpectedly");
-        self.0.ended.send_if_modified(|first| {
-            let is_first = first.is_none();
-            if is_first {
-                *first = Some(name);
-            }
-            is_first
-        });
+        self.0.ended.send_modify(|ended| ended.push(name));
     }
 }
 
@@ -222,6 +221,7 @@ mod tests {
             supervisor.spawn(name, future::ready(())).await.unwrap();
         }
         assert_eq!(until_ended(&supervisor).await, Some("test.first"));
+        assert!(supervisor.has_ended("test.second") && !supervisor.has_ended("test.third"));
     }
 
     #[test]

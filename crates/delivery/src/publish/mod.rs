@@ -96,6 +96,13 @@ impl Publisher {
         })
     }
 
+    /// Waits until the task behind it has ended, after which nothing is published any more. It does
+    /// not end by itself.
+    pub fn ended(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut link = self.link.clone();
+        async move { while link.changed().await.is_ok() {} }
+    }
+
     /// Makes one attempt to publish `event` and waits for the stream to store it.
     ///
     /// Accepted means stored, now or before: of a repeat within the stream's window

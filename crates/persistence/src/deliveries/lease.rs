@@ -7,7 +7,7 @@ use std::{
     fmt,
 };
 
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
 use waymark_domain::partition::Partition;
@@ -117,7 +117,7 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// Gives partitions back; with `leaving`, the process is forgotten as well.
+    /// Gives partitions back; a process that ends is forgotten as well.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -136,9 +136,19 @@ impl Store {
                 .set(dispatch_leases::owner.eq(None::<String>))
                 .execute(c)
                 .await)?;
-            if leaving == Leaving::ForGood {
-                let row = dispatchers::table.find(me.as_str());
-                on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+            let row = dispatchers::table.find(me.as_str());
+            match leaving {
+                Leaving::ForNow => {}
+                Leaving::ForGood => {
+                    on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
+                }
+                Leaving::Broken => {
+                    let count = row.select(dispatchers::renewal);
+                    let count = on_conn!(tx, |c| count.first::<i64>(c).await).optional()?;
+                    if let Some(count) = count {
+                        lost::bury(tx, me, count).await?;
+                    }
+                }
             }
             Ok(Ending::Commit(()))
         });
@@ -153,6 +163,8 @@ pub enum Leaving {
     ForNow,
     /// It ends.
     ForGood,
+    /// It ends in the middle of its work: what it was working on counts as tried in vain.
+    Broken,
 }
 
 async fn leases(tx: &mut Tx) -> Result<Leases, Error> {

@@ -30,7 +30,8 @@ use waymark_persistence::{
 };
 
 use crate::{
-    dispatch::Wake, error, history::Log, lane::Lane, settings::CommitSettings, vitals::Vitals,
+    dispatch::Wake, error, history::Log, lane::Lane, settings::CommitSettings,
+    supervisor::Supervisor, vitals::Vitals,
 };
 
 /// How many steps of one unit count for the size of a batch.
@@ -52,22 +53,58 @@ pub enum SubmitError {
 
 /// A place in the queue.
 #[derive(Debug)]
-pub struct Ticket(oneshot::Receiver<Result<UnitOutcome, CommitError>>);
+pub struct Ticket(oneshot::Receiver<Result<UnitOutcome, SubmitError>>);
 
 impl Ticket {
     /// Waits for the outcome. A unit whose ticket is dropped before its batch is put together is not executed;
     /// from then on it is, whether or not anybody waits.
     ///
     /// # Errors
-    /// Returns [`SubmitError::Commit`] when the commit failed.
+    /// Returns [`SubmitError::Commit`] when the commit failed, and [`SubmitError::ShuttingDown`]
+    /// when the committer ended before it was begun.
     pub async fn outcome(self) -> Result<UnitOutcome, SubmitError> {
-        // A committer that vanishes without an answer was torn down in the middle of its work.
-        let outcome = self.0.await.unwrap_or(Err(CommitError::OutcomeUnknown));
-        outcome.map_err(SubmitError::Commit)
+        // A process that is torn down leaves no answer.
+        let torn = Err(SubmitError::Commit(CommitError::OutcomeUnknown));
+        self.0.await.unwrap_or(torn)
     }
 }
 
-type Answer = oneshot::Sender<Result<UnitOutcome, CommitError>>;
+/// Where the outcome of a unit is told. It is told also when a committer ends in the middle of its
+/// work: whether something of the unit may have been written.
+#[derive(Debug)]
+struct Answer {
+    ticket: Option<oneshot::Sender<Result<UnitOutcome, SubmitError>>>,
+    /// Whether the unit came into a batch.
+    is_begun: bool,
+}
+
+impl Answer {
+    /// Whether nobody waits for it any more.
+    fn is_closed(&self) -> bool {
+        self.ticket.as_ref().is_none_or(oneshot::Sender::is_closed)
+    }
+
+    fn send(mut self, outcome: Result<UnitOutcome, CommitError>) {
+        self.tell(outcome.map_err(SubmitError::Commit));
+    }
+
+    fn tell(&mut self, outcome: Result<UnitOutcome, SubmitError>) {
+        if let Some(ticket) = self.ticket.take() {
+            // A caller that went away misses only the answer.
+            let _ = ticket.send(outcome);
+        }
+    }
+}
+
+impl Drop for Answer {
+    fn drop(&mut self) {
+        self.tell(Err(if self.is_begun {
+            SubmitError::Commit(CommitError::OutcomeUnknown)
+        } else {
+            SubmitError::ShuttingDown
+        }));
+    }
+}
 
 /// A unit on its way, and who waits for it.
 #[derive(Debug)]
@@ -173,10 +210,10 @@ impl Committer {
     }
 
     /// Starts the workers.
-    pub(crate) fn start(&self, workers: Workers) {
+    pub(crate) fn start(&self, workers: Workers, supervisor: &Supervisor) {
         for worker in workers.0 {
-            let calls = Handle::current();
-            self.workers.spawn_on(worker.run(calls), self.lane.handle());
+            let working = supervisor.watch("committer", worker.run(Handle::current()));
+            self.workers.spawn_on(working, self.lane.handle());
         }
         self.workers.close();
     }
@@ -228,7 +265,11 @@ impl Committer {
 
 /// A unit that waits, and where its outcome will be told.
 fn wait(unit: Unit, room: OwnedSemaphorePermit) -> (Waiting, Ticket) {
-    let (answer, ticket) = oneshot::channel();
+    let (told, ticket) = oneshot::channel();
+    let answer = Answer {
+        ticket: Some(told),
+        is_begun: false,
+    };
     let progress = UnitProgress::new(unit);
     let waiting = Waiting {
         progress,
@@ -326,10 +367,7 @@ impl Worker {
         let mut unfinished = VecDeque::new();
         for ((answer, room), state) in answers.into_iter().zip(states) {
             match state {
-                UnitState::Ended(outcome) => {
-                    // A caller that went away misses only the answer.
-                    let _ = answer.send(outcome);
-                }
+                UnitState::Ended(outcome) => answer.send(outcome),
                 UnitState::Unfinished(progress) => unfinished.push_back(Waiting {
                     progress,
                     answer,
@@ -364,7 +402,7 @@ impl Worker {
         if was_stalled {
             for waiting in std::mem::take(&mut self.left) {
                 let outcome = waiting.progress.give_up(CommitError::Unavailable);
-                let _ = waiting.answer.send(outcome);
+                waiting.answer.send(outcome);
             }
         }
     }
@@ -444,9 +482,10 @@ impl Batch {
         }
         let Waiting {
             progress,
-            answer,
+            mut answer,
             room,
         } = waiting;
+        answer.is_begun = true;
         // A large unit is cut anyway, and one that was begun must not keep others out.
         if progress.done().is_empty() {
             self.steps += progress.unit().steps.len().min(UNIT_STEPS_MAX);

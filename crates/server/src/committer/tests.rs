@@ -43,7 +43,8 @@ impl Bench {
     }
 
     fn start(&mut self) {
-        self.committer.start(self.workers.take().unwrap());
+        self.committer
+            .start(self.workers.take().unwrap(), &Supervisor::new());
     }
 
     async fn exists(&self, id: &str) -> bool {
@@ -183,4 +184,24 @@ async fn what_waits_is_bounded_by_what_it_weighs() {
         .await
         .unwrap();
     assert!(is_done(light.outcome().await));
+}
+
+#[tokio::test]
+async fn a_committer_that_ends_says_what_was_not_begun() {
+    let mut bench = Bench::new(16, 256).await;
+    let waiting = bench.committer.hand_over(unit("1")).unwrap();
+    // As a panic of the worker would.
+    drop(bench.workers.take());
+    assert_eq!(waiting.outcome().await, Err(SubmitError::ShuttingDown));
+    let late = bench.committer.hand_over(unit("2")).unwrap_err();
+    assert_eq!(late, SubmitError::ShuttingDown);
+
+    let begun = Bench::new(16, 256).await;
+    let ticket = begun.committer.hand_over(unit("1")).unwrap();
+    let mut workers = begun.workers.unwrap();
+    let mut batch = Batch::default();
+    batch.take(workers.0.remove(0).queue.try_recv().unwrap());
+    drop(batch);
+    let unknown = SubmitError::Commit(CommitError::OutcomeUnknown);
+    assert_eq!(ticket.outcome().await, Err(unknown));
 }

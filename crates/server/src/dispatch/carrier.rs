@@ -123,6 +123,11 @@ impl Carrier {
         })
     }
 
+    /// Waits until what publishes has ended, which it does not by itself; none without NATS.
+    pub(crate) fn publisher_ended(&self) -> Option<impl Future<Output = ()> + Send + use<>> {
+        self.publisher.as_ref().map(Publisher::ended)
+    }
+
     /// What mails are made of, also where there is no mail server.
     pub(crate) fn templates(&self) -> &Templates {
         &self.templates

@@ -42,14 +42,14 @@ use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use waymark_domain::{
     delivery::{DeliveryId, Outcome},
     history::Destination,
     partition::Partition,
     value::EndpointCode,
 };
-use waymark_persistence::{Error, Finished, NextStep, Store};
+use waymark_persistence::{DispatcherId, Error, Finished, NextStep, Store};
 
 use self::{
     breaker::Breakers,
@@ -70,7 +70,7 @@ pub(crate) use self::{
     unsent::{before_off, switched_off, way},
     wake::Wake,
 };
-use crate::{App, error::chain, settings::DispatchSettings};
+use crate::{App, error::chain, settings::DispatchSettings, supervisor::Supervisor};
 
 /// How long attempts that are being made may take to end when the process stops.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -148,9 +148,14 @@ impl Dispatcher {
         }
     }
 
+    /// The name under which it has leases.
+    pub(crate) fn me(&self) -> &DispatcherId {
+        self.tenure.me()
+    }
+
     /// Runs until `stop` is cancelled, then lets the attempts that are being made end within two
     /// seconds.
-    pub(crate) async fn run(mut self, stop: CancellationToken) {
+    pub(crate) async fn run(mut self, stop: CancellationToken, supervisor: Supervisor) {
         let mut renew = interval(self.settings.lease / 3);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut poll = interval(self.settings.poll_interval);
@@ -162,15 +167,19 @@ impl Dispatcher {
             self.settings.keep,
             owned.clone(),
         );
-        let retention = tokio::spawn(retention);
         let (app, me) = (&self.app, self.tenure.me());
         let rounds = || Rounds::new(self.settings.poll_interval, owned.clone());
         let clocks = clocks::run(Arc::clone(app), me.clone(), rounds());
-        let clocks = tokio::spawn(clocks);
         let timers = timers::run(Arc::clone(app), me.clone(), rounds());
-        let timers = tokio::spawn(timers);
         let changes = changes::run(Arc::clone(app), me.clone(), rounds());
-        let changes = tokio::spawn(changes);
+        // They end with this task, also where it panics.
+        let beside = [
+            supervisor.spawn("retention", retention),
+            supervisor.spawn("clocks", clocks),
+            supervisor.spawn("timers", timers),
+            supervisor.spawn("changes", changes),
+        ]
+        .map(AbortOnDropHandle::new);
         let mut failing = Failing::default();
         let wake = self.app.wake.clone();
         let mut timeline = self.store.timeline();
@@ -209,10 +218,7 @@ impl Dispatcher {
             let gathered = Instant::now() + GATHERING_MIN;
             sleep_until(gathered.max(began + LOOK_INTERVAL)).await;
         }
-        changes.abort();
-        timers.abort();
-        clocks.abort();
-        retention.abort();
+        drop(beside);
         self.end().await;
     }
 

@@ -26,7 +26,7 @@ pub(super) async fn run(
     mut owned: watch::Receiver<BTreeSet<Partition>>,
 ) {
     let Some(keep) = keep else {
-        return;
+        return pending().await;
     };
     let mut failing = Failing::default();
     let mut walked: BTreeMap<Partition, Instant> = BTreeMap::new();
@@ -35,14 +35,20 @@ pub(super) async fn run(
         // One that comes back may have been left in the middle.
         walked.retain(|partition, at| partitions.contains(partition) && at.elapsed() < INTERVAL);
         partitions.retain(|partition| !walked.contains_key(partition));
-        let removed = async {
-            for partition in partitions {
-                walk(&store, &me, partition, keep).await?;
-                walked.insert(partition, Instant::now());
+        let mut removed = Ok(());
+        for partition in partitions {
+            match walk(&store, &me, partition, keep).await {
+                Ok(()) => {
+                    walked.insert(partition, Instant::now());
+                }
+                Err(error) if failing.is_everywhere(&error) => {
+                    removed = Err(error);
+                    break;
+                }
+                Err(error) => removed = Err(error),
             }
-            Ok(())
-        };
-        failing.note("old deliveries cannot be removed", removed.await);
+        }
+        failing.note("old deliveries cannot be removed", removed);
     }
 }
 

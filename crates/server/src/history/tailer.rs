@@ -15,7 +15,7 @@ use std::{
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{history::LogPosition, partition::Partition};
-use waymark_persistence::{Batched, Error, Store};
+use waymark_persistence::{Batched, Error, Hints, Store};
 
 use super::{Cursor, Log, entry::LogEntry, news::News, ring::Pushed};
 use crate::{dispatch::Wake, error::chain, vitals::Vitals};
@@ -42,16 +42,17 @@ pub(crate) struct Tailer {
 impl Tailer {
     /// Runs until `stop` is cancelled.
     pub(crate) async fn run(self, stop: CancellationToken) {
+        let (hints, listening) = self.store.hints();
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.listen() => {}
+            () = listening => {}
+            () = self.listen(hints) => {}
             () = self.tail() => {}
         }
     }
 
     /// Passes on the hints of other replicas.
-    async fn listen(&self) {
-        let mut hints = self.store.hints();
+    async fn listen(&self, mut hints: Hints) {
         loop {
             let hint = hints.next().await;
             // What others wrote may have set off something that this process carries.
