@@ -11,9 +11,7 @@ use tower::{
     util::{MapResponseLayer, option_layer},
 };
 use waymark_domain::value::WorkflowCode;
-use waymark_persistence::{
-    Clock, DatabaseUrl, DispatcherId, Error, Leaving, StorageState, Store,
-};
+use waymark_persistence::{Clock, DatabaseUrl, DispatcherId, Error, Leaving, StorageState, Store};
 use waymark_proto::v1;
 
 use crate::{

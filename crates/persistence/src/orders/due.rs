@@ -25,6 +25,33 @@ pub struct DueOrder {
     key: (i32, i64),
 }
 
+/// An order that is due, and cannot be read.
+#[derive(Debug)]
+pub struct UnreadOrder {
+    /// Its workflow, as the column has it.
+    pub workflow: String,
+    /// Its id, as the column has it.
+    pub id: String,
+    /// What cannot be read.
+    pub error: Error,
+    due: DueRow,
+}
+
+/// The row of an order that is due, whether or not it can be read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DueRow {
+    /// Its key, with the version in which it is due.
+    pub key: TimerKey,
+    due_time: i64,
+}
+
+impl UnreadOrder {
+    /// Its row.
+    pub fn row(&self) -> DueRow {
+        self.due
+    }
+}
+
 /// An order in the version in which time does something with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TimerKey {
@@ -43,18 +70,44 @@ impl DueOrder {
         }
     }
 
-    fn read(row: &OrderRow) -> Option<Result<Self, Error>> {
-        let due_time = Timestamp::from_micros(row.due_time?);
-        Some(row.order().map(|order| Self {
-            order,
-            due_time,
-            key: (row.partition, row.order_key),
-        }))
+    /// Its row.
+    pub fn row(&self) -> DueRow {
+        DueRow {
+            key: self.key(),
+            due_time: self.due_time.micros(),
+        }
+    }
+
+    fn read(row: OrderRow) -> Option<Result<Self, UnreadOrder>> {
+        let due_time = row.due_time?;
+        let key = (row.partition, row.order_key);
+        let read = match row.order() {
+            Ok(order) => Ok(Self {
+                order,
+                due_time: Timestamp::from_micros(due_time),
+                key,
+            }),
+            Err(error) => Err(UnreadOrder {
+                error,
+                due: DueRow {
+                    key: TimerKey {
+                        partition: row.partition,
+                        order_key: row.order_key,
+                        version: row.version,
+                    },
+                    due_time,
+                },
+                workflow: row.workflow,
+                id: row.id,
+            }),
+        };
+        Some(read)
     }
 }
 
 impl Store {
-    /// Finds orders of a partition that are due, the longest due first, at most `limit`.
+    /// Finds orders of a partition that are due, the longest due first, at most `limit`. One that
+    /// cannot be read is told as such, beside the others.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -62,7 +115,7 @@ impl Store {
         &self,
         partition: Partition,
         limit: i64,
-    ) -> Result<Vec<DueOrder>, Error> {
+    ) -> Result<Vec<Result<DueOrder, UnreadOrder>>, Error> {
         let now = self.clock().now().micros();
         let query = || {
             orders::table
@@ -75,7 +128,38 @@ impl Store {
             .database()
             .read(async |tx| Ok(on_conn!(tx, |c| query().load::<OrderRow>(c).await)?))
             .await?;
-        rows.iter().filter_map(DueOrder::read).collect()
+        Ok(rows.into_iter().filter_map(DueOrder::read).collect())
+    }
+
+    /// Puts off orders of a partition that are due and with which nothing can be done now, as long
+    /// as they were not made due anew since they were found.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn pause_timers(
+        &self,
+        partition: Partition,
+        paused: &[DueRow],
+        until: Timestamp,
+    ) -> Result<(), Error> {
+        let Some(last) = paused.iter().map(|row| row.due_time).max() else {
+            return Ok(());
+        };
+        let keys: Vec<i64> = paused.iter().map(|row| row.key.order_key).collect();
+        // Several rows are locked at once, as steps do.
+        let locks = [partition];
+        let written = self.database().write(&locks, async |tx| {
+            let rows = orders::table
+                .filter(orders::partition.eq(partition.number()))
+                .filter(orders::order_key.eq_any(keys.clone()))
+                .filter(orders::due_time.le(last));
+            on_conn!(tx, |c| diesel::update(rows)
+                .set(orders::due_time.eq(Some(until.micros())))
+                .execute(c)
+                .await)?;
+            Ok(Ending::Commit(()))
+        });
+        written.await.map_err(before)
     }
 
     /// Makes orders of a partition due now that wait for their time and were changed last at an

@@ -7,7 +7,7 @@ mod merge;
 mod query;
 mod source;
 
-pub use due::{DueOrder, TimerKey};
+pub use due::{DueOrder, DueRow, TimerKey, UnreadOrder};
 pub use query::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 
 use std::{collections::HashMap, sync::Arc};

@@ -2,7 +2,7 @@
 //! The change only notes that they have to be looked at; that is done a few at a time
 //! afterwards, so that a change of a timer holds up nobody, however many orders wait.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, sync::Arc};
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
@@ -13,8 +13,9 @@ use waymark_domain::{
 };
 
 use crate::{
-    Error, Store,
+    Error, Published, Store,
     catalog::Edition,
+    commit::retry::Chain,
     rows::Reading,
     schema::{orders, timer_refreshes},
     tx::{Ending, Tx, before, on_conn},
@@ -109,17 +110,31 @@ impl Store {
     /// Returns [`Error`] when the database cannot be read or written.
     pub async fn refresh_timers(&self, partition: Partition) -> Result<bool, Error> {
         let number = partition.number();
-        let noted = self.database().read(async |tx| next(tx, number).await);
-        let Some((code, version, key)) = noted.await? else {
-            return Ok(false);
+        let mut behind = String::new();
+        let (noted, published) = loop {
+            let noted = self
+                .database()
+                .read(async |tx| next(tx, number, &behind).await);
+            let Some(noted) = noted.await? else {
+                return Ok(false);
+            };
+            match self.noted_workflow(number, &noted.0).await {
+                Ok(published) => break (noted, published),
+                // It stays noted, and holds up no other.
+                Err(error @ Error::Corrupt { .. }) => {
+                    tracing::debug!(workflow = %noted.0, error = %Chain(&error), "orders wait for a workflow that cannot be read");
+                    behind = noted.0;
+                }
+                Err(error) => return Err(error),
+            }
         };
-        let workflow = self.workflow(&read_code(number, &code)?).await?;
-        let workflow = workflow.as_ref().map(|found| found.graph.workflow());
+        let (code, version, key) = noted;
+        let workflow = published.as_ref().map(|found| &found.record.workflow);
         let now = Some(self.clock().now().micros());
         let locks = [partition];
         let looked = self.database().write(&locks, async |tx| {
             // The workflow was read before the lock, and may have changed again.
-            if next(tx, number).await? != Some((code.clone(), version, key)) {
+            if next(tx, number, &behind).await? != Some((code.clone(), version, key)) {
                 return Ok(Ending::RollBack(()));
             }
             let places = places(tx, number, key).await?;
@@ -143,6 +158,14 @@ impl Store {
         looked.await.map_err(before)?;
         Ok(true)
     }
+
+    async fn noted_workflow(
+        &self,
+        number: i32,
+        code: &str,
+    ) -> Result<Option<Arc<Published>>, Error> {
+        self.workflow(&read_code(number, code)?).await
+    }
 }
 
 fn read_code(number: i32, code: &str) -> Result<WorkflowCode, Error> {
@@ -153,10 +176,12 @@ fn read_code(number: i32, code: &str) -> Result<WorkflowCode, Error> {
     reading.text("workflow", code)
 }
 
-/// The next workflow whose orders have to be looked at, since which change, and behind which order.
-async fn next(tx: &mut Tx, number: i32) -> Result<Option<(String, i64, i64)>, Error> {
+/// The next workflow behind another one whose orders have to be looked at, since which change, and
+/// behind which order.
+async fn next(tx: &mut Tx, number: i32, behind: &str) -> Result<Option<(String, i64, i64)>, Error> {
     let next = timer_refreshes::table
         .filter(timer_refreshes::partition.eq(number))
+        .filter(timer_refreshes::workflow.gt(behind))
         .order(timer_refreshes::workflow)
         .select((
             timer_refreshes::workflow,

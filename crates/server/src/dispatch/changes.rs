@@ -25,7 +25,7 @@ use waymark_persistence::{
 use super::{
     Failing,
     carrier::later,
-    rounds::Rounds,
+    rounds::{FailingParts, Rounds},
     unreadable::Unreadable,
     unsent::{REST, Unsent, before_off, way},
 };
@@ -54,6 +54,7 @@ pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
         walked: BTreeMap::new(),
         retried: None,
         unreadable: Unreadable::default(),
+        parts: FailingParts::new("what waits for changed actions in a partition cannot be found"),
     };
     loop {
         let partitions = rounds.next().await;
@@ -77,6 +78,7 @@ struct Changes {
     /// off, nobody else looks what became of their actions.
     retried: Option<Instant>,
     unreadable: Unreadable,
+    parts: FailingParts,
 }
 
 impl Changes {
@@ -122,10 +124,15 @@ impl Changes {
             .filter(|partition| !self.walked.contains_key(partition));
         let left: Vec<_> = left.copied().collect();
         for partition in left {
-            if waits {
-                self.walk(partition).await?;
+            let walked = if waits {
+                self.walk(partition).await
+            } else {
+                Ok(())
+            };
+            if walked.is_ok() {
+                self.walked.insert(partition, Instant::now());
             }
-            self.walked.insert(partition, Instant::now());
+            self.parts.note(partition, walked)?;
         }
         Ok(())
     }

@@ -10,7 +10,10 @@ use tokio::time::Instant;
 use waymark_domain::{order::Moment, partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error};
 
-use super::{Failing, rounds::Rounds};
+use super::{
+    Failing,
+    rounds::{FailingParts, Rounds, is_of_all},
+};
 use crate::App;
 
 /// Looks again and again whether the log of a partition that is carried is ahead of the clock.
@@ -21,12 +24,22 @@ pub(super) async fn run(app: Arc<App>, me: DispatcherId, mut rounds: Rounds) {
         me,
         seen: BTreeMap::new(),
         last: None,
+        parts: FailingParts::new("what a clock has put off in a partition cannot be found"),
     };
     loop {
         let partitions = rounds.next().await;
         let looked = watch.look(&partitions).await;
         failing.note("what a clock has put off cannot be found", looked);
     }
+}
+
+/// A partition in which something may wait for a time that is not right.
+struct Part {
+    partition: Partition,
+    /// Whether its deliveries have to be looked at apart from those of others.
+    apart: bool,
+    /// Whether its log is ahead of the clock.
+    is_ahead: bool,
 }
 
 struct Watch {
@@ -36,6 +49,7 @@ struct Watch {
     seen: BTreeMap<Partition, Timestamp>,
     /// What the clock said at the last look, and when that was.
     last: Option<(Timestamp, Instant)>,
+    parts: FailingParts,
 }
 
 impl Watch {
@@ -74,11 +88,29 @@ impl Watch {
         if doubtful.is_empty() {
             return Ok(());
         }
-        let store = &self.app.store;
-        let deliveries = store.put_deliveries_right(&self.me, &doubtful).await?;
-        let mut orders = 0;
-        for partition in ahead {
-            orders += store.look_at_orders_of_the_future(partition).await?;
+        let (mut deliveries, mut orders) = (0, 0);
+        // Together first: as a rule there is nothing to do, in many partitions.
+        let all = self.app.store.put_deliveries_right(&self.me, &doubtful);
+        let apart = match all.await {
+            Ok(count) => {
+                deliveries += count;
+                false
+            }
+            Err(error) if is_of_all(&error) => return Err(error),
+            Err(_) => true,
+        };
+        for partition in doubtful {
+            let part = Part {
+                partition,
+                apart,
+                is_ahead: ahead.contains(&partition),
+            };
+            let outcome = self.put_right(part, (&mut deliveries, &mut orders)).await;
+            if outcome.is_ok() {
+                let time = heads.get(&partition).copied().unwrap_or_default();
+                self.seen.insert(partition, time);
+            }
+            self.parts.note(partition, outcome)?;
         }
         if deliveries + orders > 0 {
             tracing::warn!(
@@ -88,9 +120,22 @@ impl Watch {
             );
             self.app.wake.now();
         }
-        for partition in doubtful {
-            let time = heads.get(&partition).copied().unwrap_or_default();
-            self.seen.insert(partition, time);
+        Ok(())
+    }
+
+    /// Puts right what waits in a partition, and counts it.
+    async fn put_right(
+        &self,
+        part: Part,
+        (deliveries, orders): (&mut usize, &mut usize),
+    ) -> Result<(), Error> {
+        let store = &self.app.store;
+        if part.apart {
+            let alone = BTreeSet::from([part.partition]);
+            *deliveries += store.put_deliveries_right(&self.me, &alone).await?;
+        }
+        if part.is_ahead {
+            *orders += store.look_at_orders_of_the_future(part.partition).await?;
         }
         Ok(())
     }

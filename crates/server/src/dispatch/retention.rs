@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
+    future::pending,
     time::Duration,
 };
 
@@ -10,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 use waymark_domain::{partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
-use super::Failing;
+use super::{Failing, rounds::FailingParts};
 
 /// How long after one walk over a partition the next one begins.
 const INTERVAL: Duration = Duration::from_mins(10);
@@ -29,27 +30,27 @@ pub(super) async fn run(
         return pending().await;
     };
     let mut failing = Failing::default();
+    let mut parts = FailingParts::new("old deliveries of a partition cannot be removed");
     let mut walked: BTreeMap<Partition, Instant> = BTreeMap::new();
     while owned.changed().await.is_ok() {
         let mut partitions = owned.borrow_and_update().clone();
         // One that comes back may have been left in the middle.
         walked.retain(|partition, at| partitions.contains(partition) && at.elapsed() < INTERVAL);
         partitions.retain(|partition| !walked.contains_key(partition));
-        let mut removed = Ok(());
-        for partition in partitions {
-            match walk(&store, &me, partition, keep).await {
-                Ok(()) => {
+        let removed = async {
+            for partition in partitions {
+                let outcome = walk(&store, &me, partition, keep).await;
+                if outcome.is_ok() {
                     walked.insert(partition, Instant::now());
                 }
-                Err(error) if failing.is_everywhere(&error) => {
-                    removed = Err(error);
-                    break;
-                }
-                Err(error) => removed = Err(error),
+                parts.note(partition, outcome)?;
             }
-        }
-        failing.note("old deliveries cannot be removed", removed);
+            Ok(())
+        };
+        failing.note("old deliveries cannot be removed", removed.await);
     }
+    // Whoever tells what is carried is gone, and this goes with it.
+    pending().await
 }
 
 async fn walk(

@@ -49,7 +49,8 @@ async fn due(store: &Store, me: &DispatcherId, lane: &str) -> Vec<Delivery> {
 async fn due_orders(store: &Store) -> Vec<DueOrder> {
     let mut due = Vec::new();
     for partition in all_of(store) {
-        due.extend(store.due_orders(partition, 100).await.unwrap());
+        let found = store.due_orders(partition, 100).await.unwrap();
+        due.extend(found.into_iter().map(Result::unwrap));
     }
     due
 }

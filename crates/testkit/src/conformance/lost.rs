@@ -157,6 +157,23 @@ pub async fn a_process_that_leaves_in_order_leaves_nothing_in_doubt(fixture: &Fi
     assert!(!begin(store, &me, &[waiting[1].id]).await);
 }
 
+pub async fn a_process_that_breaks_says_what_it_was_working_on(fixture: &Fixture) {
+    let store = &fixture.store;
+    let waiting = waiting(fixture, 2).await;
+    let me = carrier(store).await;
+    let whole = all_of(store);
+    assert!(begin(store, &me, &[waiting[0].id]).await);
+    for _ in 0..2 {
+        // The second time there is nothing left to give back.
+        let left = store.release_leases(&me, &whole, Leaving::Broken).await;
+        left.unwrap();
+    }
+    // Another one has them at once, without any wait for a sign of life.
+    carrier(store).await;
+    assert_eq!(lost(store).await, [(waiting[0].id, 1)]);
+    assert!(!begin(store, &me, &[waiting[1].id]).await);
+}
+
 pub async fn a_process_that_is_held_for_dead_begins_nothing(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 2).await;
@@ -196,7 +213,8 @@ pub async fn who_decides_by_hand_forgets_what_was_counted(fixture: &Fixture) {
 async fn due(store: &Store) -> Vec<DueOrder> {
     let mut due = Vec::new();
     for partition in all_of(store) {
-        due.extend(store.due_orders(partition, 100).await.unwrap());
+        let found = store.due_orders(partition, 100).await.unwrap();
+        due.extend(found.into_iter().map(Result::unwrap));
     }
     due.sort_by_key(|due| due.order.id.to_string());
     due

@@ -222,6 +222,7 @@ macro_rules! conformance_suite {
                 what_a_process_delivered_when_it_ended_is_counted,
                 many_deliveries_are_counted_at_once,
                 a_process_that_leaves_in_order_leaves_nothing_in_doubt,
+                a_process_that_breaks_says_what_it_was_working_on,
                 a_process_that_is_held_for_dead_begins_nothing,
                 who_decides_by_hand_forgets_what_was_counted,
                 a_timer_during_which_a_process_ended_is_counted,
@@ -256,6 +257,8 @@ macro_rules! conformance_suite {
                 a_date_follows_its_order,
                 many_orders_get_another_timer,
                 two_processes_fire_a_timer_once,
+                a_due_order_that_cannot_be_read_holds_up_no_other,
+                what_is_made_due_anew_is_not_put_off,
             ],
             tracking: [
                 a_token_leads_to_its_order,

@@ -7,6 +7,7 @@ use std::time::Duration;
 use waymark_domain::{
     guard::Expression,
     order::{Action, AttributesPatch, NewOrder, Patch, Rejection},
+    partition::Partition,
     value::{Period, Reason, Timestamp},
     workflow::{Trigger, Workflow},
 };
@@ -38,11 +39,17 @@ fn unpaid(id: &str) -> Step {
     })
 }
 
+/// What is due in a partition.
+async fn due_in(store: &Store, partition: Partition, limit: i64) -> Vec<DueOrder> {
+    let found = store.due_orders(partition, limit).await.unwrap();
+    found.into_iter().map(Result::unwrap).collect()
+}
+
 /// What is due in all partitions.
 async fn due(store: &Store) -> Vec<DueOrder> {
     let mut due = Vec::new();
     for partition in all_of(store) {
-        due.extend(store.due_orders(partition, 100).await.unwrap());
+        due.extend(due_in(store, partition, 100).await);
     }
     due
 }
@@ -125,12 +132,12 @@ pub async fn orders_are_due_in_turn(fixture: &Fixture) {
     fixture.time.advance(UNPAID_MAX);
     assert_eq!(due(store).await.len(), 30);
     for partition in all_of(store) {
-        let found = store.due_orders(partition, 100).await.unwrap();
+        let found = due_in(store, partition, 100).await;
         assert!(found.len() > 2, "{partition:?}");
         assert!(found.is_sorted_by_key(|due| due.due_time));
         let of_partition = |due: &DueOrder| store.partition_of(&order_workflow(), &due.order.id);
         assert!(found.iter().all(|due| of_partition(due) == partition));
-        let first = store.due_orders(partition, 2).await.unwrap();
+        let first = due_in(store, partition, 2).await;
         let orders = |due: &[DueOrder]| due.iter().map(|d| d.order.clone()).collect::<Vec<_>>();
         assert_eq!(orders(&first), orders(&found[..2]));
     }
@@ -421,4 +428,79 @@ pub async fn two_processes_fire_a_timer_once(fixture: &Fixture) {
     }
     assert_eq!(due_ids(here).await, Vec::<String>::new());
     assert_eq!(fixture.number("SELECT count(*) FROM history").await, 20);
+}
+
+/// An order whose body cannot be read is told beside the others, and put off by its row alone.
+pub async fn a_due_order_that_cannot_be_read_holds_up_no_other(fixture: &Fixture) {
+    let store = &fixture.store;
+    for id in ["A-1", "A-2", "A-3"] {
+        done(store, unpaid(id)).await;
+    }
+    fixture
+        .execute("UPDATE orders SET body = '{}' WHERE id = 'A-2'")
+        .await;
+    fixture.time.advance(UNPAID_MAX);
+    let (mut read, mut unread) = (Vec::new(), Vec::new());
+    for partition in all_of(store) {
+        for found in store.due_orders(partition, 100).await.unwrap() {
+            match found {
+                Ok(due) => read.push(due.order.id.to_string()),
+                Err(order) => unread.push((partition, order)),
+            }
+        }
+    }
+    read.sort();
+    assert_eq!(read, ["A-1", "A-3"]);
+    let [(partition, order)] = &unread[..] else {
+        panic!("{unread:?}");
+    };
+    assert_eq!(
+        (order.workflow.as_str(), order.id.as_str()),
+        ("order", "A-2")
+    );
+    assert!(
+        matches!(
+            &order.error,
+            waymark_persistence::Error::Corrupt {
+                table: "orders",
+                column: "body",
+                ..
+            }
+        ),
+        "{order:?}"
+    );
+    let until = later(fixture, Duration::from_mins(1));
+    let paused = store.pause_timers(*partition, &[order.row()], until).await;
+    paused.unwrap();
+    assert_eq!(due_ids(store).await, ["A-1", "A-3"]);
+    fixture.time.set(until);
+    let again = store.due_orders(*partition, 100).await.unwrap();
+    assert_eq!(again.iter().filter(|found| found.is_err()).count(), 1);
+}
+
+pub async fn what_is_made_due_anew_is_not_put_off(fixture: &Fixture) {
+    let store = &fixture.store;
+    for id in ["A-1", "A-2"] {
+        done(store, unpaid(id)).await;
+    }
+    fixture.time.advance(UNPAID_MAX);
+    let found = due(store).await;
+    // Meanwhile its workflow gets another timer, so it is looked at again.
+    fixture.time.advance(MOMENT);
+    set_timer(fixture, Some(Duration::from_hours(1))).await;
+    let until = later(fixture, Duration::from_hours(1));
+    for due in &found {
+        let partition = store.partition_of(&order_workflow(), &due.order.id);
+        let paused = store.pause_timers(partition, &[due.row()], until).await;
+        paused.unwrap();
+    }
+    assert_eq!(due_ids(store).await, ["A-1", "A-2"]);
+    for due in due(store).await {
+        let partition = store.partition_of(&order_workflow(), &due.order.id);
+        let paused = store.pause_timers(partition, &[due.row()], until).await;
+        paused.unwrap();
+    }
+    assert_eq!(due_ids(store).await, Vec::<String>::new());
+    let nothing = store.pause_timers(all_of(store).pop_first().unwrap(), &[], until);
+    nothing.await.unwrap();
 }
