@@ -15,6 +15,7 @@ mod failing_lanes;
 mod in_hand;
 mod lanes;
 mod looking;
+mod loops;
 mod noting;
 mod occasions;
 mod pauses;
@@ -24,6 +25,7 @@ mod rounds;
 mod sample;
 mod suspects;
 mod tenure;
+mod timer_pauses;
 mod timers;
 mod trial;
 mod unnoted;
@@ -42,7 +44,7 @@ use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
-use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
+use tokio_util::sync::CancellationToken;
 use waymark_domain::{
     delivery::{DeliveryId, Outcome},
     history::Destination,
@@ -161,25 +163,7 @@ impl Dispatcher {
         let mut poll = interval(self.settings.poll_interval);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (tell, owned) = watch::channel(BTreeSet::new());
-        let retention = retention::run(
-            self.store.for_bulk(),
-            self.tenure.me().clone(),
-            self.settings.keep,
-            owned.clone(),
-        );
-        let (app, me) = (&self.app, self.tenure.me());
-        let rounds = || Rounds::new(self.settings.poll_interval, owned.clone());
-        let clocks = clocks::run(Arc::clone(app), me.clone(), rounds());
-        let timers = timers::run(Arc::clone(app), me.clone(), rounds());
-        let changes = changes::run(Arc::clone(app), me.clone(), rounds());
-        // They end with this task, also where it panics.
-        let beside = [
-            supervisor.spawn("retention", retention),
-            supervisor.spawn("clocks", clocks),
-            supervisor.spawn("timers", timers),
-            supervisor.spawn("changes", changes),
-        ]
-        .map(AbortOnDropHandle::new);
+        let beside = self.spawn_loops(&owned, &supervisor);
         let mut failing = Failing::default();
         let wake = self.app.wake.clone();
         let mut timeline = self.store.timeline();

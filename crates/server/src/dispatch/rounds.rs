@@ -65,7 +65,11 @@ impl FailingParts {
         }
         let (number, what) = (partition.number(), self.what);
         if self.said.insert(partition) {
-            tracing::warn!(partition = number, error = chain(&error), "{what}; trying on");
+            tracing::warn!(
+                partition = number,
+                error = chain(&error),
+                "{what}; trying on"
+            );
         } else {
             tracing::debug!(partition = number, error = chain(&error), "{what}");
         }
