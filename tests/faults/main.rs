@@ -27,4 +27,5 @@ mod rolling;
 mod stage;
 mod starting;
 mod storage;
+mod supervision;
 mod watch_command;

@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::ExitStatus,
     thread,
     time::Duration,
@@ -20,12 +21,23 @@ pub(crate) struct Replica {
     process: Process,
     url: String,
     settings: Vec<String>,
+    /// The directory of the faults that a test asks for.
+    faults: Option<PathBuf>,
     address: SocketAddr,
 }
 
 impl Replica {
     /// Brings the database up to date and starts a replica on it. Settings are `key=value`.
     pub(crate) async fn start(url: &str, settings: &[&str]) -> Self {
+        Self::start_as(url, settings, None).await
+    }
+
+    /// The same for one that panics where a file in a directory says so.
+    pub(crate) async fn start_with_faults(url: &str, settings: &[&str], faults: &Path) -> Self {
+        Self::start_as(url, settings, Some(faults)).await
+    }
+
+    async fn start_as(url: &str, settings: &[&str], faults: Option<&Path>) -> Self {
         if url.starts_with("postgres:") {
             let output = binary::run(&["migrate", "--database-url", url]);
             assert!(
@@ -37,11 +49,12 @@ impl Replica {
         let settings: Vec<String> = settings.iter().map(ToString::to_string).collect();
         let log = Log::default();
         let any = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-        let (process, address) = launch(url, any, &settings, &log).await;
+        let (process, address) = launch((url, any), &settings, faults, &log).await;
         Self {
             process,
             url: url.to_owned(),
             settings,
+            faults: faults.map(Path::to_owned),
             address,
         }
     }
@@ -53,7 +66,9 @@ impl Replica {
             "a running replica is not started again"
         );
         let log = self.process.log().clone();
-        (self.process, self.address) = launch(&self.url, self.address, &self.settings, &log).await;
+        let place = (self.url.as_str(), self.address);
+        let faults = self.faults.as_deref();
+        (self.process, self.address) = launch(place, &self.settings, faults, &log).await;
     }
 
     /// Ends it as a power failure would.
@@ -64,7 +79,9 @@ impl Replica {
     /// Starts it again as [`Self::restart`] does, and does not wait until it serves.
     pub(crate) fn start_again(&mut self) {
         let log = self.process.log().clone();
-        self.process = spawn(&self.url, self.address, &self.settings, &log);
+        let place = (self.url.as_str(), self.address);
+        let faults = self.faults.as_deref();
+        self.process = spawn(place, &self.settings, faults, &log);
     }
 
     /// Starts it again with one more setting, and waits until it serves; gives how it ended where it does so before.
@@ -153,7 +170,7 @@ impl Drop for Replica {
             .find(|line| line.contains("panicked at"));
         if thread::panicking() {
             log.show(0);
-        } else if let Some(line) = panic {
+        } else if let Some(line) = panic.filter(|_| self.faults.is_none()) {
             log.show(0);
             panic!("the service panicked: {line}");
         }
@@ -161,13 +178,13 @@ impl Drop for Replica {
 }
 
 async fn launch(
-    url: &str,
-    listen: SocketAddr,
+    place: (&str, SocketAddr),
     settings: &[String],
+    faults: Option<&Path>,
     log: &Log,
 ) -> (Process, SocketAddr) {
     let since = log.len();
-    let mut process = spawn(url, listen, settings, log);
+    let mut process = spawn(place, settings, faults, log);
     let Some(address) = log.find(since, START_MAX, bound_address).await else {
         log.show(since);
         panic!(
@@ -179,7 +196,13 @@ async fn launch(
     (process, address)
 }
 
-fn spawn(url: &str, listen: SocketAddr, settings: &[String], log: &Log) -> Process {
+/// Starts a process on a database that listens at an address.
+fn spawn(
+    (url, listen): (&str, SocketAddr),
+    settings: &[String],
+    faults: Option<&Path>,
+    log: &Log,
+) -> Process {
     let mut command = binary::command(&["serve", "--database-url", url, "--log-format", "json"]);
     command.arg("--listen").arg(listen.to_string());
     // One line for each call would drown what the faults did.
@@ -188,6 +211,9 @@ fn spawn(url: &str, listen: SocketAddr, settings: &[String], log: &Log) -> Proce
         "warn,waymark_server=info,waymark_server::telemetry=warn",
     ]);
     command.args(settings.iter().flat_map(|setting| ["--set", setting]));
+    if let Some(faults) = faults {
+        command.env(binary::FAULTS, faults);
+    }
     Process::start(command, log, None)
 }
 

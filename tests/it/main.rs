@@ -45,6 +45,7 @@ mod bad_requests;
 mod bench;
 mod clients_page;
 mod connections;
+mod contained_timers;
 mod costly_requests;
 mod creating_steps;
 mod cross_origin;

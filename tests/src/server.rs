@@ -2,6 +2,7 @@
 
 use std::{
     net::{Ipv4Addr, SocketAddr},
+    path::{Path, PathBuf},
     process::ExitStatus,
     time::Duration,
 };
@@ -38,6 +39,8 @@ struct Options {
     memory_mib: Option<u64>,
     /// The time zone of its machine, as POSIX writes it; none for that of the tests.
     zone: Option<String>,
+    /// The directory of the faults that a test asks for.
+    faults: Option<PathBuf>,
 }
 
 impl Server {
@@ -55,6 +58,15 @@ impl Server {
     pub async fn start_in_zone(backend: Backend, arguments: &[&str], zone: &str) -> Self {
         let options = Options {
             zone: Some(zone.to_owned()),
+            ..Options::of(arguments)
+        };
+        Self::start_as(backend, options).await
+    }
+
+    /// Starts a server on a fresh database that panics where a file in a directory says so.
+    pub async fn start_with_faults(backend: Backend, arguments: &[&str], faults: &Path) -> Self {
+        let options = Options {
+            faults: Some(faults.to_owned()),
             ..Options::of(arguments)
         };
         Self::start_as(backend, options).await
@@ -192,6 +204,9 @@ async fn launch(
         .args(&options.arguments);
     if let Some(zone) = &options.zone {
         command.env("TZ", zone);
+    }
+    if let Some(faults) = &options.faults {
+        command.env(binary::FAULTS, faults);
     }
     let mut process = Process::start(command, log, database.directory());
     let Some(address) = log.find(since, START_MAX, bound_address).await else {
