@@ -14,7 +14,7 @@ Exit codes:
   2  wrong arguments, settings or files, or a database that needs `waymark migrate` first
   3  the server or the database cannot be reached or takes no writes, or is stopping, or a port is taken; try again later,
      a change with its --request-id: where the connection broke, it may have been carried out
-  4  anything else, such as an outcome that is not known
+  4  anything else, such as an outcome that is not known, or a server of which a task ended unexpectedly: start it again
   5  the SQLite file of the server is damaged, replaced or gone
   6  a consumer of `watch` did not take a message";
 

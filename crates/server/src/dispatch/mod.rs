@@ -60,7 +60,6 @@ use self::{
     failing_lanes::FailingLanes,
     in_hand::{Ended, InHand},
     lanes::{Answer, LATE, Lanes},
-    rounds::Rounds,
     suspects::Suspects,
     tenure::Tenure,
     unnoted::Unnoted,
