@@ -259,6 +259,7 @@ macro_rules! conformance_suite {
                 two_processes_fire_a_timer_once,
                 a_due_order_that_cannot_be_read_holds_up_no_other,
                 what_is_made_due_anew_is_not_put_off,
+                a_workflow_that_cannot_be_read_holds_up_no_refresh,
             ],
             tracking: [
                 a_token_leads_to_its_order,

@@ -504,3 +504,21 @@ pub async fn what_is_made_due_anew_is_not_put_off(fixture: &Fixture) {
     let nothing = store.pause_timers(all_of(store).pop_first().unwrap(), &[], until);
     nothing.await.unwrap();
 }
+
+/// What is noted of a workflow that nobody can read stays noted, and the others are looked at.
+pub async fn a_workflow_that_cannot_be_read_holds_up_no_refresh(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, unpaid("A-1")).await;
+    fixture.time.advance(Duration::from_hours(1));
+    let insert =
+        "INSERT INTO timer_refreshes (partition, workflow, catalog_version, after_key) VALUES";
+    for partition in all_of(store) {
+        let number = partition.number();
+        let unread = format!("{insert} ({number}, 'No Code', 1, 0)");
+        fixture.execute(&unread).await;
+    }
+    set_timer(fixture, Some(Duration::from_hours(2))).await;
+    assert_eq!(due_ids(store).await, ["A-1"]);
+    let left = fixture.number("SELECT count(*) FROM timer_refreshes").await;
+    assert_eq!(left, i64::try_from(all_of(store).len()).unwrap());
+}
