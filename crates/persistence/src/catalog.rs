@@ -44,7 +44,7 @@ pub struct Published {
 impl Published {
     /// A workflow whose rows were read, and what could not be.
     pub(crate) fn new(record: Record, graph: Graph, unreadable: Vec<Finding>) -> Self {
-        let first = unreadable.first().map(ToString::to_string);
+        let first = <[_]>::first(&unreadable).map(ToString::to_string);
         Self {
             unusable: first.or_else(|| graph.unusable().map(ToString::to_string)),
             record,

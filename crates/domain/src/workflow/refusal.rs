@@ -246,10 +246,16 @@ pub enum InTheWay {
 /// Orders that stand in the way.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Usage {
-    /// How many there are.
+    /// How many there are, as far as they are counted; more than [`Self::COUNT_MAX`] where there are
+    /// more.
     pub count: u64,
     /// The ids of up to ten of them.
     pub order_ids: Vec<OrderId>,
+}
+
+impl Usage {
+    /// How many are counted.
+    pub const COUNT_MAX: u64 = 1_000;
 }
 
 impl InTheWay {
@@ -268,8 +274,16 @@ impl fmt::Display for Usage {
         match (self.count, self.order_ids.len()) {
             (0, _) => write!(f, "none now, but orders had it before"),
             (1, 1) => write!(f, "1 order, {named}"),
-            (count, 0) => write!(f, "{count} orders"),
-            (count, _) => write!(f, "{count} orders, such as {named}"),
+            (count, some) => {
+                match count {
+                    0..=Self::COUNT_MAX => write!(f, "{count} orders")?,
+                    _ => f.write_str("more than 1,000 orders")?,
+                }
+                if some > 0 {
+                    write!(f, ", such as {named}")?;
+                }
+                Ok(())
+            }
         }
     }
 }
@@ -374,6 +388,11 @@ mod tests {
         assert_eq!(said(0, &[]), "none now, but orders had it before");
         assert_eq!(said(1, &["a"]), "1 order, a");
         assert_eq!(said(12, &["a", "b"]), "12 orders, such as a, b");
+        assert_eq!(said(1_000, &[]), "1000 orders");
+        assert_eq!(
+            said(1_001, &["a", "b"]),
+            "more than 1,000 orders, such as a, b"
+        );
     }
 
     #[test]

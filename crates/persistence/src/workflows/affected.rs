@@ -11,10 +11,10 @@ use waymark_domain::{
     guard::CostBudget,
     order::{self, Order},
     value::{OrderId, Timestamp, TransitionCode, WorkflowCode},
-    workflow::{ActionPath, Affected, Count, Finding, InTheWay},
+    workflow::{ActionPath, Affected, Count, Finding, InTheWay, Usage},
 };
 
-use super::usage::{COUNT_MAX, of_standing};
+use super::usage::of_standing;
 use crate::{
     DeliveryPage, DeliveryQuery, Error, OrderPage, OrderQuery, Published, Store, StoredDelivery,
     commit::retry::Chain, compute::on_a_thread,
@@ -99,9 +99,8 @@ impl Store {
                     count.may_be_more = true;
                     break;
                 };
-                count.count += usage.count;
-                count.may_be_more |=
-                    i64::try_from(usage.count).is_ok_and(|found| found >= COUNT_MAX);
+                count.count += usage.count.min(Usage::COUNT_MAX);
+                count.may_be_more |= usage.count > Usage::COUNT_MAX;
                 count.order_ids.extend(usage.order_ids);
             }
             if count.count > 0 || count.may_be_more {

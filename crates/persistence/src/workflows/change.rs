@@ -121,10 +121,9 @@ enum Doubtful<R> {
 /// What a transaction that should save came to.
 enum Saved {
     Written(Option<Editions>),
-    Refused(Refusal),
     Replayed(Vec<u8>),
     RequestIdReused,
-    /// The workflow is not what the edit was made on.
+    /// The workflow is not what the edit was made on, or orders have come to use what goes.
     Stale,
 }
 
@@ -296,13 +295,12 @@ impl Store {
                 Saved::Written(_) | Saved::Replayed(_) | Saved::RequestIdReused => {
                     Ending::Commit(saved)
                 }
-                Saved::Refused(_) | Saved::Stale => Ending::RollBack(saved),
+                Saved::Stale => Ending::RollBack(saved),
             })
         });
         match saved.await {
             Ok(Saved::Written(editions)) => Ok(Ok(self.done(change, prepared, editions))),
             Ok(Saved::Stale) => Err(Again::Stale),
-            Ok(Saved::Refused(refusal)) => Ok(Err(ChangeError::Refused(refusal.into()))),
             Ok(Saved::Replayed(answer)) => Ok(Ok(Changed::Replayed(answer))),
             Ok(Saved::RequestIdReused) => Ok(Err(ChangeError::RequestIdReused)),
             Err(WriteFailure::AtCommit { outcome, error }) => {
@@ -311,7 +309,6 @@ impl Store {
                         Doubtful::Change(Box::new(prepared), editions)
                     }
                     Saved::Written(None)
-                    | Saved::Refused(_)
                     | Saved::Replayed(_)
                     | Saved::RequestIdReused
                     | Saved::Stale => Doubtful::Answer,
@@ -342,9 +339,10 @@ impl Store {
             }
         }
         if let Some(removed) = &prepared.removed
-            && let Some(refusal) = removed.check(tx).await?
+            && removed.is_used(tx).await?
         {
-            return Ok(Saved::Refused(refusal));
+            // How many there are is counted where nobody waits for it.
+            return Ok(Saved::Stale);
         }
         let mut editions = None;
         if let Some(page) = &prepared.page {

@@ -1,12 +1,12 @@
 //! What orders use of a workflow. It is asked before a change, for a refusal that
 //! says how much, and again under the locks of all partitions, so that no order can
-//! move onto something while it goes. What is asked there is found in an index, and
-//! nothing is counted without bound.
+//! move onto something while it goes. Nothing is counted there: each question ends
+//! with the first order that is found in an index.
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl,
     query_builder::Query,
-    sql_types::{BigInt, Text},
+    sql_types::{BigInt, Integer, Text},
 };
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
@@ -19,15 +19,15 @@ use crate::{
     Error,
     rows::Reading,
     schema::{orders, statuses},
-    statement::array_statement,
+    statement::{array_statement, row_statement},
     tx::{Tx, on_conn},
 };
 
 /// How many order ids a refusal names.
 const NAMED_MAX: usize = 10;
 
-/// How many orders are counted at most.
-pub(super) const COUNT_MAX: i64 = 1_000;
+/// How many orders are looked for: one more than are counted.
+const FOUND_MAX: i64 = 1_001;
 
 /// How many orders that stand on a pair are asked whether they have a hold.
 const ASKED_MAX: i64 = 10_000;
@@ -89,13 +89,25 @@ impl Removed {
         !self.is_whole && self.pairs.is_empty() && self.statuses.is_empty()
     }
 
-    /// Refuses the change when orders use something of it.
+    /// Whether orders use something of it, as the locks of all partitions make sure.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub(super) async fn is_used(&self, tx: &mut Tx) -> Result<bool, Error> {
+        if self.is_whole {
+            return Ok(!of_workflow(tx, &self.workflow, 1).await?.is_empty());
+        }
+        Ok(self.used_pair(tx).await?.is_some() || self.used_status(tx).await?.is_some())
+    }
+
+    /// Refuses the change when orders use something of it, and says how many, while nobody waits
+    /// for the answer.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub(super) async fn check(&self, tx: &mut Tx) -> Result<Option<Refusal>, Error> {
         if self.is_whole {
-            let usage = of_workflow(tx, &self.workflow).await?;
+            let usage = usage(&of_workflow(tx, &self.workflow, FOUND_MAX).await?)?;
             return Ok((usage.count > 0).then(|| Refusal::WorkflowInUse {
                 workflow: self.workflow.clone(),
                 usage,
@@ -187,25 +199,28 @@ fn is_held(state: Option<&State>) -> bool {
 }
 
 array_statement! {
-    /// Finds the places of pairs that orders stand on, or will return to.
+    /// Finds the places of pairs that orders stand on, or will return to. Each is asked by an index of its own, in its
+    /// order, so that no plan looks through other orders for want of a better one.
     FindUsed { workflow: &'a str => Text, state: &'a str => Text, status: &'a str => Text, place: i64 => BigInt }
     "SELECT k.place FROM",
-    ") AS k (workflow, state, status, place) WHERE EXISTS (SELECT 1 FROM orders o WHERE o.state = k.state \
-     AND o.status = k.status AND o.workflow = k.workflow) OR EXISTS (SELECT 1 FROM orders o \
-     WHERE o.return_state = k.state AND o.return_status = k.status AND o.workflow = k.workflow)"
+    ") AS k (workflow, state, status, place) CROSS JOIN LATERAL ((SELECT 1 FROM orders o WHERE o.state = k.state \
+     AND o.status = k.status AND o.workflow = k.workflow ORDER BY o.partition, o.update_time LIMIT 1) UNION ALL \
+     (SELECT 1 FROM orders o WHERE o.return_state = k.state AND o.return_status = k.status \
+     AND o.workflow = k.workflow LIMIT 1)) used"
 }
 
 impl Query for FindUsed<'_> {
     type SqlType = BigInt;
 }
 
-/// The query for orders that stand on a pair.
+/// The query for orders that stand on a pair, in the order of their index.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn here<'q>(workflow: &'q str, state: &'q str, status: &'q str) -> _ {
     orders::table
         .filter(orders::state.eq(state))
         .filter(orders::status.eq(status))
         .filter(orders::workflow.eq(workflow))
+        .order((orders::partition, orders::update_time))
 }
 
 /// The query for orders that will return to a pair when they are released.
@@ -217,33 +232,74 @@ fn back<'q>(workflow: &'q str, state: &'q str, status: &'q str) -> _ {
         .filter(orders::workflow.eq(workflow))
 }
 
+/// A pair of a workflow.
+#[derive(Debug)]
+pub(crate) struct Pair<'p> {
+    workflow: &'p str,
+    state: &'p str,
+    status: &'p str,
+}
+
+row_statement! {
+    /// Finds an order without a hold among the first ten thousand on a pair.
+    FindFree(Pair<'a>)
+    "SELECT 1 FROM (SELECT return_state FROM orders WHERE state = " state: Text,
+    " AND status = " status: Text,
+    " AND workflow = " workflow: Text;
+    " ORDER BY partition, update_time LIMIT 10000) AS o WHERE o.return_state IS NULL LIMIT 1"
+}
+
+impl Query for FindFree<'_> {
+    type SqlType = Integer;
+}
+
+/// Whether an order on a pair is in the way, or one that will return to it.
 async fn is_used(
     tx: &mut Tx,
     workflow: &WorkflowCode,
-    pair: &Standing,
+    Standing { state, status }: &Standing,
     why: InTheWay,
 ) -> Result<bool, Error> {
-    if !standing(tx, workflow, pair, (why, 1)).await?.is_empty() {
+    let (workflow, state, status) = (workflow.as_str(), state.as_str(), status.as_str());
+    let back = back(workflow, state, status).select(orders::order_key);
+    let found: Option<i64> = on_conn!(tx, |c| back.first(c).await).optional()?;
+    if found.is_some() {
         return Ok(true);
     }
-    let Standing { state, status } = pair;
-    let back = back(workflow.as_str(), state.as_str(), status.as_str()).select(orders::order_key);
-    let found: Option<i64> = on_conn!(tx, |c| back.first(c).await).optional()?;
+    let passed = match why {
+        InTheWay::Goes | InTheWay::LeftOut => 0,
+        InTheWay::BecomesHeld => {
+            let pair = Pair {
+                workflow,
+                state,
+                status,
+            };
+            let free: Vec<i32> = on_conn!(tx, |c| FindFree(&pair).load(c).await)?;
+            if !free.is_empty() {
+                return Ok(true);
+            }
+            ASKED_MAX - 1
+        }
+    };
+    // Of more with a hold than are asked, one of the others may have none.
+    let here = here(workflow, state, status).select(orders::order_key);
+    let here = here.offset(passed);
+    let found: Option<i64> = on_conn!(tx, |c| here.first(c).await).optional()?;
     Ok(found.is_some())
 }
 
-/// The orders on a pair that are in the way, so many of them. On one that becomes held these are
-/// those without a hold, or all where so many have one that not all can be asked.
+/// The orders on a pair that are in the way. On one that becomes held these are those without a
+/// hold, or all where so many have one that not all can be asked.
 async fn standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     Standing { state, status }: &Standing,
-    (why, limit): (InTheWay, i64),
+    why: InTheWay,
 ) -> Result<Vec<String>, Error> {
     let here = here(workflow.as_str(), state.as_str(), status.as_str());
     match why {
         InTheWay::Goes | InTheWay::LeftOut => {
-            let some = here.select(orders::id).limit(limit);
+            let some = here.select(orders::id).limit(FOUND_MAX);
             let ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
             Ok(ids)
         }
@@ -258,30 +314,36 @@ async fn standing(
                 .iter()
                 .filter(|order| counts_all || is_without(order))
                 .map(|(id, _)| id.clone());
-            Ok(ids.take(usize::try_from(limit).unwrap_or(0)).collect())
+            Ok(ids.take(usize::try_from(FOUND_MAX).unwrap_or(0)).collect())
         }
     }
 }
 
-async fn of_workflow(tx: &mut Tx, workflow: &WorkflowCode) -> Result<Usage, Error> {
-    let of_workflow = orders::table.filter(orders::workflow.eq(workflow.as_str()));
-    let some = of_workflow.select(orders::id).limit(COUNT_MAX);
-    let ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
-    usage(&ids)
+/// The ids of the first orders of a workflow, so many of them.
+async fn of_workflow(
+    tx: &mut Tx,
+    workflow: &WorkflowCode,
+    limit: i64,
+) -> Result<Vec<String>, Error> {
+    let some = orders::table
+        .filter(orders::workflow.eq(workflow.as_str()))
+        .order(orders::id)
+        .select(orders::id)
+        .limit(limit);
+    Ok(on_conn!(tx, |c| some.load(c).await)?)
 }
 
-/// The orders on a pair that are in the way, and those that will return to it, counted up to a
-/// thousand each.
+/// The orders on a pair that are in the way, and those that will return to it.
 pub(super) async fn of_standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     pair: &Standing,
     why: InTheWay,
 ) -> Result<Usage, Error> {
-    let mut ids = standing(tx, workflow, pair, (why, COUNT_MAX)).await?;
+    let mut ids = standing(tx, workflow, pair, why).await?;
     let Standing { state, status } = pair;
     let back = back(workflow.as_str(), state.as_str(), status.as_str());
-    let some = back.select(orders::id).limit(COUNT_MAX);
+    let some = back.select(orders::id).limit(FOUND_MAX);
     ids.extend(on_conn!(tx, |c| some.load::<String>(c).await)?);
     usage(&ids)
 }
@@ -296,9 +358,9 @@ fn usage(found: &[String]) -> Result<Usage, Error> {
     });
     let mut order_ids = ids.collect::<Result<Vec<_>, _>>()?;
     order_ids.sort_unstable();
-    let most = u64::try_from(COUNT_MAX).unwrap_or_default();
+    let most = Usage::COUNT_MAX + 1;
     Ok(Usage {
-        count: u64::try_from(found.len()).unwrap_or(most).min(most),
+        count: u64::try_from(found.len()).map_or(most, |count| count.min(most)),
         order_ids,
     })
 }

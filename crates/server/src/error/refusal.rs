@@ -140,7 +140,7 @@ fn with_any<T: ToString>(problem: Problem, key: &'static str, values: &[T]) -> P
 
 fn used(problem: Problem, usage: &workflow::Usage) -> Problem {
     problem
-        .with("count", &usage.count)
+        .with("count", &usage.count.min(workflow::Usage::COUNT_MAX))
         .with_list("orders", &usage.order_ids)
 }
 

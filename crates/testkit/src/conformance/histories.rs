@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use waymark_domain::history::LogPosition;
-use waymark_persistence::{Direction, HistoryQuery, Refusal, StepChange, Visibility};
+use waymark_persistence::{Direction, HistoryQuery, Refusal, StepChange, StepError, Visibility};
 
 use super::commits::history;
 use crate::{
@@ -259,6 +259,47 @@ pub async fn a_call_is_remembered_however_long_the_history(fixture: &Fixture) {
         );
     }
     assert_eq!(history(&fixture.store, "A-1").await, before);
+}
+
+pub async fn many_calls_of_old_are_remembered_at_once(fixture: &Fixture) {
+    let store = &fixture.store;
+    long_history(fixture).await;
+    // Another order with a long history, of which the same ids tell nothing.
+    let mut steps = vec![create("A-2")];
+    let comments =
+        (2..=300).map(|number| requested(comment("A-2", "x"), &format!("q-{number}"), 1));
+    steps.extend(comments);
+    assert!(all(store, steps).await.iter().all(Result::is_ok));
+    let same = |number: i64| {
+        let step = comment("A-1", &number.to_string());
+        requested(step, &format!("r-{number}"), 1)
+    };
+    // Few of each order, and more than are looked for one by one.
+    for numbers in [vec![3, 400], (2..=40).collect::<Vec<i64>>()] {
+        let count = numbers.len();
+        let steps = numbers.iter().flat_map(|number| {
+            let other = requested(comment("A-2", "x"), &format!("q-{number}"), 2);
+            [same(*number), other]
+        });
+        let fresh = requested(comment("A-2", "new"), &format!("n-{count}"), 1);
+        let steps: Vec<_> = steps.chain([fresh]).collect();
+        let answers = all(store, steps).await;
+        let (last, answers) = answers.split_last().unwrap();
+        assert!(!last.as_ref().unwrap().replayed);
+        for (answer, number) in answers.iter().step_by(2).zip(&numbers) {
+            let again = answer.as_ref().unwrap();
+            assert!(again.replayed);
+            assert_eq!(again.entries[0].entry.sequence, *number);
+        }
+        for (answer, number) in answers.iter().skip(1).step_by(2).zip(&numbers) {
+            let is_reused = matches!(
+                answer,
+                Err(StepError::Refused(Refusal::RequestIdReused { .. }))
+            );
+            // A-2 has no such long history.
+            assert_eq!(is_reused, *number <= 300, "{answer:?}");
+        }
+    }
 }
 
 pub async fn what_customers_may_read(fixture: &Fixture) {

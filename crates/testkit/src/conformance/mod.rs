@@ -178,6 +178,7 @@ macro_rules! conformance_suite {
                 the_history_of_an_order_is_paged,
                 a_long_history_is_paged,
                 a_call_is_remembered_however_long_the_history,
+                many_calls_of_old_are_remembered_at_once,
                 what_customers_may_read,
                 heads_and_batches,
                 the_history_of_an_order_that_is_not_there,
@@ -307,6 +308,7 @@ macro_rules! conformance_suite {
                 a_pair_that_an_order_returns_to_stays,
                 a_status_that_was_used_stays,
                 a_workflow_with_orders_stays,
+                orders_are_counted_up_to_a_thousand,
                 a_default_is_promoted,
             ],
         }

@@ -141,6 +141,30 @@ pub async fn a_workflow_with_orders_stays(fixture: &Fixture) {
     ));
 }
 
+pub async fn orders_are_counted_up_to_a_thousand(fixture: &Fixture) {
+    for from in (0..1_000).step_by(250) {
+        let ids = (from..from + 250).map(|number| create(&format!("A-{number:04}")));
+        let steps = all(&fixture.store, ids.collect()).await;
+        assert!(steps.iter().all(Result::is_ok));
+    }
+    let pair = usage(unassign(fixture, "new", "pending").await);
+    assert_eq!((pair.count, pair.order_ids.len()), (1_000, 10));
+    let whole = usage(fixture.change("order", |_| Ok(None)).await);
+    assert_eq!(
+        (whole.count, &whole.order_ids[9]),
+        (1_000, &order_id("A-0009"))
+    );
+    done(&fixture.store, create("B-1")).await;
+    for answer in [
+        unassign(fixture, "new", "pending").await,
+        fixture.change("order", |_| Ok(None)).await,
+    ] {
+        let told = usage(answer);
+        assert_eq!((told.count, told.order_ids.len()), (1_001, 10));
+        assert!(told.to_string().starts_with("more than 1,000 orders"));
+    }
+}
+
 pub async fn a_default_is_promoted(fixture: &Fixture) {
     let saved = unassign(fixture, "new", "pending")
         .await
