@@ -232,21 +232,6 @@ impl Store {
             .read(async |tx| batch(tx, position).await)
             .await
     }
-
-    /// Finds the oldest offset that a partition still has.
-    ///
-    /// # Errors
-    /// Returns [`Error`] when the database cannot be read.
-    pub async fn oldest_offset(&self, partition: Partition) -> Result<Option<i64>, Error> {
-        let oldest = self.database().read(async |tx| {
-            let first = history::table
-                .filter(history::partition.eq(partition.number()))
-                .order(history::log_offset)
-                .select(history::log_offset);
-            Ok(on_conn!(tx, |c| first.first::<i64>(c).await).optional()?)
-        });
-        oldest.await
-    }
 }
 
 /// The query for the transaction that wrote the entry at a position.

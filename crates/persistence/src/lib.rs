@@ -18,6 +18,7 @@ mod clock;
 mod commit;
 mod compute;
 mod deliveries;
+mod ends;
 mod error;
 mod hints;
 mod history;
@@ -60,6 +61,7 @@ pub use deliveries::{
     LedgerRefusal, LostDelivery, NextStep, Noted, RefusedNote, Removed, RetentionCursor, Round,
     StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
 };
+pub use ends::Ends;
 pub use error::Error;
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use waymark_domain::{history::LogPosition, partition::Partition};
-use waymark_persistence::{Error, Head, Store};
+use waymark_persistence::{Ends, Error, Head, Store};
 
 use super::{
     cursor::{Bookmark, Cursor, check},
@@ -45,16 +45,12 @@ pub async fn from_now(store: &Store) -> Result<Bookmark, Error> {
 /// Returns the error of the store.
 pub async fn from_beginning(store: &Store) -> Result<Bookmark, Error> {
     let mut bookmark = Bookmark::beginning(store.partition_count());
-    for partition in store.partition_count().all() {
-        if let Some(oldest) = store.oldest_offset(partition).await? {
-            bookmark.set(
-                partition,
-                Cursor {
-                    offset: oldest - 1,
-                    check: 0,
-                },
-            );
-        }
+    for ends in store.history_ends(&places(&bookmark)).await? {
+        let cursor = Cursor {
+            offset: ends.oldest - 1,
+            check: 0,
+        };
+        bookmark.set(ends.partition, cursor);
     }
     Ok(bookmark)
 }
@@ -65,49 +61,47 @@ pub async fn from_beginning(store: &Store) -> Result<Bookmark, Error> {
 /// Returns [`ResumeError::Token`] for a token that is malformed, foreign, ahead or expired.
 pub async fn from_token(store: &Store, text: &str) -> Result<Bookmark, ResumeError> {
     let bookmark = token::decode(text, &store.deployment(), store.partition_count())?;
-    let heads = store.history_heads().await?;
-    let heads: BTreeMap<Partition, Head> = heads
+    let ends = store.history_ends(&places(&bookmark)).await?;
+    let ends: BTreeMap<Partition, Ends> = ends
         .into_iter()
-        .map(|head| (head.position.partition, head))
+        .map(|ends| (ends.partition, ends))
         .collect();
     for (partition, cursor) in bookmark.cursors() {
-        verify(store, partition, cursor, heads.get(&partition)).await?;
+        verify(partition, cursor, ends.get(&partition))?;
     }
     Ok(bookmark)
 }
 
-async fn verify(
-    store: &Store,
-    partition: Partition,
-    cursor: Cursor,
-    head: Option<&Head>,
-) -> Result<(), ResumeError> {
+/// Where it stands in every partition.
+fn places(bookmark: &Bookmark) -> Vec<LogPosition> {
+    let places = bookmark.cursors().map(|(partition, cursor)| LogPosition {
+        partition,
+        offset: cursor.offset,
+    });
+    places.collect()
+}
+
+fn verify(partition: Partition, cursor: Cursor, ends: Option<&Ends>) -> Result<(), TokenError> {
     let offset = cursor.offset;
-    let end = head.map_or(0, |head| head.position.offset);
-    if offset > end {
+    let head = ends.map_or(0, |ends| ends.newest);
+    if offset > head {
         return Err(TokenError::Ahead {
             partition,
             offset,
-            head: end,
-        }
-        .into());
+            head,
+        });
     }
-    let batch = match head {
-        Some(head) if offset == end => Some(head.batch),
-        _ => store.batch_at(LogPosition { partition, offset }).await?,
+    let Some(ends) = ends else {
+        return Ok(());
     };
-    match batch {
-        Some(batch) if check(&batch) == cursor.check => Ok(()),
-        Some(_) => Err(TokenError::Foreign.into()),
+    match ends.batch {
+        Some(batch) if check(&batch) != cursor.check => Err(TokenError::Foreign),
         // The entry itself is gone; nothing is missed as long as the next one is there.
-        None => match store.oldest_offset(partition).await? {
-            Some(oldest) if oldest > offset + 1 => Err(TokenError::Expired {
-                partition,
-                offset,
-                oldest,
-            }
-            .into()),
-            Some(_) | None => Ok(()),
-        },
+        None if ends.oldest > offset + 1 => Err(TokenError::Expired {
+            partition,
+            offset,
+            oldest: ends.oldest,
+        }),
+        Some(_) | None => Ok(()),
     }
 }

@@ -5,7 +5,9 @@
 use std::collections::BTreeSet;
 
 use waymark_domain::history::LogPosition;
-use waymark_persistence::{Direction, HistoryQuery, Refusal, StepChange, StepError, Visibility};
+use waymark_persistence::{
+    Direction, Ends, HistoryQuery, Refusal, StepChange, StepError, Visibility,
+};
 
 use super::commits::history;
 use crate::{
@@ -354,7 +356,11 @@ pub async fn heads_and_batches(fixture: &Fixture) {
     let partition = fixture
         .store
         .partition_of(&order_workflow(), &order_id("A-1"));
-    assert_eq!(fixture.store.oldest_offset(partition).await.unwrap(), None);
+    let ends = async |offset| {
+        let places = [LogPosition { partition, offset }];
+        fixture.store.history_ends(&places).await.unwrap()
+    };
+    assert_eq!(ends(1).await, []);
     assert!(
         fixture
             .store
@@ -389,10 +395,23 @@ pub async fn heads_and_batches(fixture: &Fixture) {
         (batches[1], Some(heads[0].batch), None)
     );
     assert_ne!(batches[0], batches[2]);
-    assert_eq!(
-        fixture.store.oldest_offset(partition).await.unwrap(),
-        Some(1)
-    );
+    for (offset, batch) in [(0, None), (1, batches[0]), (3, batches[2]), (4, None)] {
+        let expected = Ends {
+            partition,
+            oldest: 1,
+            newest: 3,
+            batch,
+        };
+        assert_eq!(ends(offset).await, [expected]);
+    }
+    let everywhere = fixture.store.partition_count().all();
+    let everywhere = everywhere.map(|partition| LogPosition {
+        partition,
+        offset: 0,
+    });
+    let everywhere = everywhere.collect::<Vec<_>>();
+    let found = fixture.store.history_ends(&everywhere).await.unwrap();
+    assert_eq!(found, ends(0).await);
     let log = fixture.store.history_after(partition, 0, 10).await.unwrap();
     assert_eq!(
         log.iter()
