@@ -3,7 +3,8 @@
 use diesel_async::SimpleAsyncConnection;
 
 use crate::{
-    Error, Store,
+    Error, OrderCursor, OrderPage, OrderQuery, Store,
+    orders::Probes,
     tx::{Ending, before, on_conn},
 };
 
@@ -39,6 +40,21 @@ pub async fn number(store: &Store, sql: &str) -> Result<i64, Error> {
             .await)?)
     });
     Ok(row.await?.number)
+}
+
+/// Lists orders; `first` and `most` say how many are looked up before a sorted index is tried, and
+/// how many after it had too few.
+///
+/// # Errors
+/// Returns why the database cannot be read.
+pub async fn list_orders(
+    store: &Store,
+    query: &OrderQuery,
+    after: Option<&OrderCursor>,
+    (limit, first, most): (usize, usize, usize),
+) -> Result<OrderPage, Error> {
+    let probes = Probes { first, most };
+    store.list_probing(query, after, (limit, probes)).await
 }
 
 /// Holds a connection that reads until something has happened, and says when it has it.

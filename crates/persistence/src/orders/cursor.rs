@@ -1,19 +1,20 @@
 //! Places in a list of orders: which of two comes first, and where each stream
 //! goes on behind a cursor.
 
-use waymark_domain::value::{Timestamp, WorkflowCode};
+use std::collections::BTreeMap;
 
-use super::{
-    query::{Direction, OrderCursor, OrderQuery, SortKey},
-    source::{From, Seen},
-};
-use crate::{
-    Error,
-    rows::{Reading, order::OrderRow},
-};
+use waymark_domain::value::Timestamp;
+
+use super::query::{Direction, OrderCursor, OrderQuery};
 
 /// The highest id sorts before this, since ids are visible ASCII.
 const ABOVE_ALL_IDS: &str = "\u{7f}";
+
+/// Sorts before all that an id goes on with.
+const BELOW_ALL_CHARACTERS: char = '\u{1}';
+
+/// A time, a partition and a key: a place in a list by update time.
+pub(super) type Instant = (i64, i32, i64);
 
 /// The place of an order in a list. Within a partition, keys follow creation times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,32 +23,20 @@ pub(super) enum Place {
     Id(String, String),
 }
 
-/// What of an order says where it stands in any list.
-#[derive(Debug, Clone, diesel::Queryable)]
+/// An order in a list, before all of it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Spot {
     pub(super) partition: i32,
     pub(super) order_key: i64,
     pub(super) workflow: String,
-    pub(super) id: String,
-    pub(super) create_time: i64,
-    pub(super) update_time: i64,
+    pub(super) place: Place,
+    /// Whether it is asked for, as far as that is known without its body.
+    pub(super) fits: bool,
 }
 
 impl Spot {
-    pub(super) fn place(&self, by: SortKey) -> Place {
-        match by {
-            SortKey::UpdateTime => Place::Time(self.update_time, self.partition, self.order_key),
-            SortKey::CreateTime => Place::Time(self.create_time, self.partition, self.order_key),
-            SortKey::Id => Place::Id(self.id.clone(), self.workflow.clone()),
-        }
-    }
-}
-
-pub(super) fn place(row: &OrderRow, by: SortKey) -> Place {
-    match by {
-        SortKey::UpdateTime => Place::Time(row.update_time, row.partition, row.order_key),
-        SortKey::CreateTime => Place::Time(row.create_time, row.partition, row.order_key),
-        SortKey::Id => Place::Id(row.id.clone(), row.workflow.clone()),
+    pub(super) fn key(&self) -> (i32, i64) {
+        (self.partition, self.order_key)
     }
 }
 
@@ -60,8 +49,7 @@ fn behind(place: &Place, other: &Place, direction: Direction) -> bool {
 }
 
 /// Whether an order comes behind the cursor.
-pub(super) fn is_next(spot: &Spot, query: &OrderQuery, after: Option<&OrderCursor>) -> bool {
-    let direction = query.sort.direction;
+pub(super) fn is_next(spot: &Spot, direction: Direction, after: Option<&OrderCursor>) -> bool {
     match after {
         None => true,
         Some(OrderCursor::UpdateTime {
@@ -70,7 +58,7 @@ pub(super) fn is_next(spot: &Spot, query: &OrderQuery, after: Option<&OrderCurso
             order_key,
         }) => {
             let cursor = Place::Time(update_time.micros(), *partition, *order_key);
-            behind(&spot.place(SortKey::UpdateTime), &cursor, direction)
+            behind(&spot.place, &cursor, direction)
         }
         Some(OrderCursor::CreateTime { after }) => {
             after
@@ -82,110 +70,208 @@ pub(super) fn is_next(spot: &Spot, query: &OrderQuery, after: Option<&OrderCurso
         }
         Some(OrderCursor::Id { id, workflow }) => {
             let cursor = Place::Id(id.to_string(), workflow.to_string());
-            behind(&spot.place(SortKey::Id), &cursor, direction)
+            behind(&spot.place, &cursor, direction)
         }
     }
 }
 
+/// The cursor behind an order that came behind another cursor, by creation time where `by_key`
+/// says so.
 pub(super) fn advance(
     cursor: Option<OrderCursor>,
-    row: &OrderRow,
-    by: SortKey,
-) -> Result<OrderCursor, Error> {
-    let (partition, order_key) = (row.partition, row.order_key);
-    match (by, cursor) {
-        (SortKey::UpdateTime, _) => {
-            let update_time = Timestamp::from_micros(row.update_time);
-            Ok(OrderCursor::UpdateTime {
-                update_time,
-                partition,
-                order_key,
-            })
-        }
-        (SortKey::CreateTime, cursor) => {
+    spot: &Spot,
+    by_key: bool,
+) -> Option<OrderCursor> {
+    let (partition, order_key) = spot.key();
+    match &spot.place {
+        Place::Time(..) if by_key => {
             let mut after = match cursor {
                 Some(OrderCursor::CreateTime { after }) => after,
                 Some(OrderCursor::UpdateTime { .. } | OrderCursor::Id { .. }) | None => {
-                    std::collections::BTreeMap::new()
+                    BTreeMap::new()
                 }
             };
             after.insert(partition, order_key);
-            Ok(OrderCursor::CreateTime { after })
+            Some(OrderCursor::CreateTime { after })
         }
-        (SortKey::Id, _) => {
-            let key = format!("{partition}/{order_key}");
-            let reading = Reading {
-                table: "orders",
-                row: &key,
+        Place::Time(time, ..) => Some(OrderCursor::UpdateTime {
+            update_time: Timestamp::from_micros(*time),
+            partition,
+            order_key,
+        }),
+        Place::Id(id, workflow) => match (id.parse(), workflow.parse()) {
+            (Ok(id), Ok(workflow)) => Some(OrderCursor::Id { id, workflow }),
+            // It is met again behind the same cursor, and left out again.
+            (Err(_), _) | (_, Err(_)) => cursor,
+        },
+    }
+}
+
+/// Where a list by update time begins, seen from all partitions: what is asked for comes behind it.
+pub(super) fn from_time(query: &OrderQuery, after: Option<&OrderCursor>) -> Instant {
+    let given = match after {
+        Some(OrderCursor::UpdateTime {
+            update_time,
+            partition,
+            order_key,
+        }) => Some((update_time.micros(), *partition, *order_key)),
+        Some(OrderCursor::CreateTime { .. } | OrderCursor::Id { .. }) | None => None,
+    };
+    match query.sort.direction {
+        Direction::Ascending => {
+            let first = query.updated_after.map_or(i64::MIN, Timestamp::micros);
+            let bound = match query.updated_after {
+                Some(_) => (first, i32::MAX, i64::MAX),
+                None => (first, i32::MIN, i64::MIN),
             };
-            Ok(OrderCursor::Id {
-                id: reading.text("id", &row.id)?,
-                workflow: reading.text("workflow", &row.workflow)?,
-            })
+            given.map_or(bound, |given| given.max(bound))
+        }
+        Direction::Descending => {
+            let last = query.updated_before.map_or(i64::MAX, Timestamp::micros);
+            let bound = match query.updated_before {
+                Some(_) => (last, i32::MIN, i64::MIN),
+                None => (last, i32::MAX, i64::MAX),
+            };
+            given.map_or(bound, |given| given.min(bound))
         }
     }
 }
 
-/// The list is sorted by time, partition and key; seen from one partition, a cursor in
-/// another stands before or behind all keys of its instant.
-pub(super) fn from_time(query: &OrderQuery, after: Option<&OrderCursor>, partition: i32) -> From {
-    let (time, key) = match (after, query.sort.direction) {
-        (
-            Some(OrderCursor::UpdateTime {
-                update_time,
-                partition: at,
-                order_key,
-            }),
-            direction,
-        ) => {
-            let key = match (partition.cmp(at), direction) {
-                (std::cmp::Ordering::Equal, _) => *order_key,
-                (std::cmp::Ordering::Less, _) => i64::MAX,
-                (std::cmp::Ordering::Greater, _) => i64::MIN,
-            };
-            (update_time.micros(), key)
-        }
-        (_, Direction::Ascending) => (i64::MIN, i64::MIN),
-        (_, Direction::Descending) => (i64::MAX, i64::MAX),
-    };
-    let (time, key) = match (
-        query.sort.direction,
-        query.updated_after,
-        query.updated_before,
-    ) {
-        (Direction::Ascending, Some(after), _) => (time, key).max((after.micros(), i64::MAX)),
-        (Direction::Descending, _, Some(before)) => (time, key).min((before.micros(), i64::MIN)),
-        (Direction::Ascending | Direction::Descending, ..) => (time, key),
-    };
-    From::Time(time, key)
+/// The list is sorted by time, partition and key; seen from one partition, a place in another
+/// stands before or behind all keys of its instant.
+pub(super) fn key_in((_, at, order_key): Instant, partition: i32) -> i64 {
+    match partition.cmp(&at) {
+        std::cmp::Ordering::Equal => order_key,
+        std::cmp::Ordering::Less => i64::MAX,
+        std::cmp::Ordering::Greater => i64::MIN,
+    }
 }
 
-pub(super) fn from_key(direction: Direction, after: Option<&OrderCursor>, partition: i32) -> From {
+/// The key behind which a list by creation time goes on in a partition.
+pub(super) fn from_key(direction: Direction, after: Option<&OrderCursor>, partition: i32) -> i64 {
     let given = match after {
         Some(OrderCursor::CreateTime { after }) => after.get(&partition).copied(),
         Some(OrderCursor::UpdateTime { .. } | OrderCursor::Id { .. }) | None => None,
     };
-    From::Key(given.unwrap_or(match direction {
+    given.unwrap_or(match direction {
         Direction::Ascending => i64::MIN,
         Direction::Descending => i64::MAX,
-    }))
+    })
 }
 
-/// Orders of several workflows may have one id; the list sorts them by workflow.
-pub(super) fn from_id(
-    direction: Direction,
-    after: Option<&OrderCursor>,
-    workflow: &WorkflowCode,
-) -> From {
+/// The text at which the ids of a workflow go on: upwards with it and all above, downwards with
+/// all below. Orders of several workflows may have one id; the list sorts them by workflow.
+pub(super) fn from_id(direction: Direction, after: Option<&OrderCursor>, workflow: &str) -> String {
     match (after, direction) {
-        (Some(OrderCursor::Id { id, workflow: at }), direction) => {
-            let to_come = match direction {
-                Direction::Ascending => workflow > at,
-                Direction::Descending => workflow < at,
-            };
-            From::Id(id.to_string(), if to_come { Seen::No } else { Seen::Yes })
+        (Some(OrderCursor::Id { id, workflow: at }), Direction::Ascending) => {
+            if workflow > at.as_str() {
+                id.to_string()
+            } else {
+                just_above(id.as_str())
+            }
         }
-        (_, Direction::Ascending) => From::Id(String::new(), Seen::No),
-        (_, Direction::Descending) => From::Id(ABOVE_ALL_IDS.to_owned(), Seen::No),
+        (Some(OrderCursor::Id { id, workflow: at }), Direction::Descending) => {
+            if workflow < at.as_str() {
+                just_above(id.as_str())
+            } else {
+                id.to_string()
+            }
+        }
+        (_, Direction::Ascending) => String::new(),
+        (_, Direction::Descending) => ABOVE_ALL_IDS.to_owned(),
+    }
+}
+
+/// The text behind an id, before which no other id comes.
+pub(super) fn just_above(id: &str) -> String {
+    let mut above = id.to_owned();
+    above.push(BELOW_ALL_CHARACTERS);
+    above
+}
+
+#[cfg(test)]
+mod tests {
+    use waymark_domain::value::{OrderId, WorkflowCode};
+
+    use super::*;
+    use crate::orders::query::{OrderSort, SortKey};
+
+    fn query(direction: Direction) -> OrderQuery {
+        OrderQuery {
+            sort: OrderSort {
+                by: SortKey::UpdateTime,
+                direction,
+            },
+            ..OrderQuery::default()
+        }
+    }
+
+    #[test]
+    fn every_partition_goes_on_behind_a_time() {
+        let cursor = OrderCursor::UpdateTime {
+            update_time: Timestamp::from_micros(50),
+            partition: 2,
+            order_key: 7,
+        };
+        for direction in [Direction::Ascending, Direction::Descending] {
+            let from = from_time(&query(direction), Some(&cursor));
+            assert_eq!(from, (50, 2, 7));
+            let keys = [1, 2, 3].map(|partition| key_in(from, partition));
+            assert_eq!(keys, [i64::MAX, 7, i64::MIN], "{direction:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_asked_for_lies_within_the_times() {
+        let time = Timestamp::from_micros;
+        let ascending = OrderQuery {
+            updated_after: Some(time(10)),
+            ..query(Direction::Ascending)
+        };
+        let from = from_time(&ascending, None);
+        assert_eq!(
+            (from.0, key_in(from, 0)),
+            (10, i64::MAX),
+            "behind all at 10"
+        );
+        let descending = OrderQuery {
+            updated_before: Some(time(10)),
+            ..query(Direction::Descending)
+        };
+        let from = from_time(&descending, None);
+        assert_eq!(
+            (from.0, key_in(from, 0)),
+            (10, i64::MIN),
+            "before all at 10"
+        );
+        let later = OrderCursor::UpdateTime {
+            update_time: time(5),
+            partition: 0,
+            order_key: 1,
+        };
+        assert_eq!(from_time(&descending, Some(&later)), (5, 0, 1));
+        assert_eq!(from_time(&ascending, Some(&later)).0, 10);
+    }
+
+    #[test]
+    fn one_id_of_several_workflows_is_taken_in_turn() {
+        let cursor = OrderCursor::Id {
+            id: OrderId::new("A-1").unwrap(),
+            workflow: WorkflowCode::new("m").unwrap(),
+        };
+        let above = "A-1\u{1}".to_owned();
+        for (direction, workflow, expected) in [
+            (Direction::Ascending, "a", &above),
+            (Direction::Ascending, "m", &above),
+            (Direction::Ascending, "z", &"A-1".to_owned()),
+            (Direction::Descending, "a", &above),
+            (Direction::Descending, "m", &"A-1".to_owned()),
+            (Direction::Descending, "z", &"A-1".to_owned()),
+        ] {
+            let from = from_id(direction, Some(&cursor), workflow);
+            assert_eq!(&from, expected, "{direction:?} {workflow}");
+        }
+        let (low, high) = ("A-1", "A-1!");
+        assert!(low < above.as_str() && above.as_str() < high);
     }
 }

@@ -1,47 +1,41 @@
-//! One page of a list: sorted streams are merged, or the few orders that were named are
-//! looked up, and each order is held against the query. A page is put together in
-//! pieces, each of which has a connection for a short while.
+//! One page of a list: orders are found by indexes, and the bodies of those that are shown are
+//! read, each of which is held against the query. A page is put together in pieces, each of
+//! which has a connection for a short while.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{HashMap, VecDeque};
 
-use diesel::{ExpressionMethods, QueryDsl};
-use diesel_async::RunQueryDsl;
-use waymark_domain::{
-    order::{Order, Standing},
-    partition::Partition,
-    value::{ActorId, WorkflowCode},
-};
+use waymark_domain::order::Order;
 
 use super::{
-    cursor::{Spot, advance, from_id, from_key, from_time, is_next},
-    merge::{Merge, Next, Piece},
-    query::{Direction, OrderCursor, OrderPage, OrderQuery, SortKey},
-    source::{Fetched, Source, Stretch},
+    cursor::{Spot, advance},
+    find::{Finder, Looked, Probes, customer},
+    keys,
+    merge::{LOOK_MAX, Next},
+    piece::{PIECE_BYTES, Piece},
+    query::{OrderCursor, OrderPage, OrderQuery, SortKey},
 };
 use crate::{
     Error, Store,
-    rows::{Reading, order::OrderRow},
-    schema::{assignments, customer_orders, orders},
-    tx::{Tx, on_conn},
-    workflows,
+    catalog::{Edition, Reliance},
+    commit::retry::report,
+    rows::order::OrderRow,
+    tx::Tx,
 };
 
-/// How many orders one page may look at, and how many bytes of them.
+/// How many orders one page may read where only their bodies tell whether they are asked for, and
+/// how many bytes of them.
 const SCAN_MAX: usize = 5_000;
 const SCAN_BYTES_MAX: usize = 64 * 1024 * 1024;
 
 /// How many bytes of orders a page may have, as they are stored.
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 
-/// Up to this many orders of a customer are looked up and sorted; more are searched for in a
-/// list of all, which is slower but bounded for each page, in memory too.
-const NAMED_MAX: usize = 1_000;
+/// How many orders are read at once while nothing is known of their size, and at most.
+const BODIES_FIRST: usize = 64;
+const BODIES_MAX: usize = 500;
 
-/// How many named orders are read at once.
-const NAMED_AT_ONCE: usize = 16;
-
-/// How many keys are looked up in one statement; SQLite bounds its parameters.
-const KEYS_AT_ONCE: usize = 500;
+/// How many orders are read at once, at least, where only their bodies tell whether they are asked for.
+const BODIES_SEARCHED: usize = 16;
 
 /// How far a page is.
 pub(super) enum Progress {
@@ -51,33 +45,65 @@ pub(super) enum Progress {
     Ended,
 }
 
+/// What becomes of an order that was read.
+enum Judged {
+    /// It is shown.
+    Taken(Box<Order>),
+    /// It is not asked for, or not there any more.
+    Passed,
+    /// It is asked for, and the page has no room for it.
+    Full,
+}
+
 /// A page that is put together.
 pub(super) struct Walk<'q> {
     query: &'q OrderQuery,
+    finder: Finder<'q>,
     limit: usize,
-    /// The streams, where orders are not named.
-    merge: Option<Merge>,
-    orders: Vec<Order>,
-    bytes: usize,
-    /// Behind the last order that was looked at.
+    begin: Option<OrderCursor>,
+    /// Behind the last order that was decided on.
     cursor: Option<OrderCursor>,
+    /// Orders that come next.
+    queue: VecDeque<Spot>,
+    /// How many of them are asked for, as far as that is known.
+    fitting: usize,
+    /// Whether some of them were not compared with a customer yet, and how many next time.
+    is_unchecked: bool,
+    compared: usize,
+    /// Whether nothing follows them.
+    is_drained: bool,
+    orders: Vec<Order>,
+    spots: Vec<Spot>,
+    bytes: usize,
     looked_at: usize,
     bytes_looked_at: usize,
-    /// Whether no order follows.
+    edition: Option<Edition>,
     at_end: bool,
 }
 
 impl<'q> Walk<'q> {
-    pub(super) fn new(query: &'q OrderQuery, after: Option<&OrderCursor>, limit: usize) -> Self {
+    pub(super) fn new(
+        query: &'q OrderQuery,
+        after: Option<&OrderCursor>,
+        (limit, probes): (usize, Probes),
+    ) -> Self {
         Self {
             query,
+            finder: Finder::new(query, probes, limit),
             limit,
-            merge: None,
-            orders: Vec::new(),
-            bytes: 0,
+            begin: after.cloned(),
             cursor: after.cloned(),
+            queue: VecDeque::new(),
+            fitting: 0,
+            is_unchecked: false,
+            compared: limit.saturating_add(1),
+            is_drained: false,
+            orders: Vec::new(),
+            spots: Vec::new(),
+            bytes: 0,
             looked_at: 0,
             bytes_looked_at: 0,
+            edition: None,
             at_end: false,
         }
     }
@@ -86,317 +112,217 @@ impl<'q> Walk<'q> {
         OrderPage {
             orders: self.orders,
             next: self.cursor.filter(|_| !self.at_end),
+            begin: self.begin,
+            spots: self.spots,
+            by_key: self.query.sort.by == SortKey::CreateTime,
+            edition: self.edition,
         }
     }
 
     /// Reads the next piece.
     pub(super) async fn go_on(&mut self, store: &Store, tx: &mut Tx) -> Result<Progress, Error> {
-        if self.merge.is_none() {
-            let codes = codes(tx, self.query).await?;
-            if let Some(spots) = named(tx, self.query, &codes).await? {
-                return self.look_up(tx, spots).await;
-            }
-            let sources = sources(store, tx, self.query, &codes, self.cursor.as_ref()).await?;
-            self.merge = Some(Merge::new(sources, self.query.sort, self.limit));
-        }
         let mut piece = Piece::default();
         loop {
-            let Some(merge) = &mut self.merge else {
+            if !self.gather(store, tx, &mut piece).await? {
                 return Ok(Progress::Paused);
-            };
-            let row = match merge.next(tx, &mut piece).await? {
-                Next::Row(row) if past_the_end(&row, self.query) => return Ok(self.end()),
-                Next::Row(row) => *row,
-                Next::Pause => return Ok(Progress::Paused),
-                Next::End => return Ok(self.end()),
-            };
-            piece.see(&row);
-            if self.is_full_with(&row)? {
+            }
+            self.check_customer(tx, &mut piece).await?;
+            self.pass_over();
+            if self.is_complete() {
+                return Ok(Progress::Ended);
+            }
+            if piece.is_used_up() {
+                return Ok(Progress::Paused);
+            }
+            if self.fitting > 0 && self.read(store, tx, &mut piece).await? {
                 return Ok(Progress::Ended);
             }
         }
     }
 
-    /// Reads the orders that were named, in the order of the list. They are looked up anew by each
-    /// piece, since one that changed meanwhile stands elsewhere.
-    async fn look_up(&mut self, tx: &mut Tx, mut spots: Vec<Spot>) -> Result<Progress, Error> {
-        let sort = self.query.sort;
-        spots.retain(|spot| is_next(spot, self.query, self.cursor.as_ref()));
-        spots.sort_by_cached_key(|spot| spot.place(sort.by));
-        if sort.direction == Direction::Descending {
-            spots.reverse();
-        }
-        let mut piece = Piece::default();
-        for spots in spots.chunks(NAMED_AT_ONCE) {
-            if piece.is_used_up() {
-                return Ok(Progress::Paused);
-            }
-            let rows = read(tx, spots).await?;
-            piece.count(Fetched {
-                rows: rows.len(),
-                bytes: rows.iter().map(|row| row.body.len()).sum(),
-            });
-            for row in rows {
-                if self.is_full_with(&row)? {
-                    return Ok(Progress::Ended);
+    /// Finds orders until there are enough for the page or for one statement; says whether the
+    /// piece sufficed for that.
+    async fn gather(
+        &mut self,
+        store: &Store,
+        tx: &mut Tx,
+        piece: &mut Piece,
+    ) -> Result<bool, Error> {
+        while self.fitting < self.wanted() && self.queue.len() < LOOK_MAX && !self.is_drained {
+            match self.finder.next() {
+                Next::Spot(spot) => {
+                    self.fitting += usize::from(spot.fits);
+                    self.is_unchecked = true;
+                    self.queue.push_back(spot);
+                }
+                Next::End => self.is_drained = true,
+                Next::Unknown if piece.is_used_up() => return Ok(false),
+                Next::Unknown => {
+                    let looked = self
+                        .finder
+                        .look(store, tx, self.cursor.as_ref(), piece)
+                        .await?;
+                    if looked == Looked::Anew {
+                        self.queue.clear();
+                        self.fitting = 0;
+                    }
                 }
             }
         }
-        Ok(self.end())
+        Ok(true)
     }
 
-    fn end(&mut self) -> Progress {
-        self.at_end = true;
-        Progress::Ended
+    /// How many orders are wanted in the queue: one more than fits, to learn whether there is more.
+    fn wanted(&self) -> usize {
+        if self.finder.customer().is_some() {
+            return self.compared;
+        }
+        let missing = (self.limit + 1).saturating_sub(self.orders.len());
+        if self.is_searched() {
+            missing.saturating_mul(2).clamp(BODIES_SEARCHED, BODIES_MAX)
+        } else {
+            missing.max(1)
+        }
     }
 
-    /// Looks at the next order of the list; says whether the page ends before or behind it.
-    fn is_full_with(&mut self, row: &OrderRow) -> Result<bool, Error> {
+    /// Leaves out those of other customers, where they are among those that were found.
+    async fn check_customer(&mut self, tx: &mut Tx, piece: &mut Piece) -> Result<(), Error> {
+        let Some(customer) = self.finder.customer().filter(|_| self.is_unchecked) else {
+            return Ok(());
+        };
+        self.is_unchecked = false;
+        // The more so the fewer are the customer's.
+        self.compared = self.compared.saturating_mul(2).min(LOOK_MAX);
+        let asked = self.queue.iter().filter(|spot| spot.fits);
+        let asked = asked.map(|spot| (spot.partition, spot.order_key, spot.workflow.clone()));
+        let found = keys::among_customer(tx, asked.collect(), customer).await?;
+        piece.look(found.len());
+        for spot in &mut self.queue {
+            spot.fits = spot.fits && found.contains(&spot.key());
+        }
+        self.fitting = self.queue.iter().filter(|spot| spot.fits).count();
+        Ok(())
+    }
+
+    /// Goes on to the first that is asked for.
+    fn pass_over(&mut self) {
+        while self.queue.front().is_some_and(|spot| !spot.fits)
+            && let Some(spot) = self.queue.pop_front()
+        {
+            self.go_behind(&spot);
+        }
+    }
+
+    fn go_behind(&mut self, spot: &Spot) {
+        let by_key = self.query.sort.by == SortKey::CreateTime;
+        self.cursor = advance(self.cursor.take(), spot, by_key);
+    }
+
+    /// Whether the page is there without another body.
+    fn is_complete(&mut self) -> bool {
+        if self.fitting == 0 {
+            self.at_end = self.is_drained;
+            return self.is_drained;
+        }
+        self.orders.len() >= self.limit && !self.is_searched()
+    }
+
+    /// Reads the next orders; says whether the page is there.
+    async fn read(&mut self, store: &Store, tx: &mut Tx, piece: &mut Piece) -> Result<bool, Error> {
+        let room = if self.is_searched() {
+            usize::MAX
+        } else {
+            self.limit.saturating_sub(self.orders.len())
+        };
+        let fitting = self.queue.iter().filter(|spot| spot.fits).map(Spot::key);
+        let keys: Vec<_> = fitting.take(room.min(self.bodies_at_once())).collect();
+        let mut left = keys.len();
+        let (rows, edition) = keys::bodies(tx, keys).await?;
+        piece.read(&rows);
+        let catalog = store.catalog();
+        catalog.reach(tx, edition, Reliance::Unlocked).await?;
+        self.edition = Some(edition);
+        let rows = rows.into_iter();
+        let mut rows: HashMap<_, _> = rows
+            .map(|row| ((row.partition, row.order_key), row))
+            .collect();
+        while left > 0
+            && let Some(spot) = self.queue.pop_front()
+        {
+            if !spot.fits {
+                self.go_behind(&spot);
+                continue;
+            }
+            left -= 1;
+            self.fitting -= 1;
+            let judged = match rows.remove(&spot.key()) {
+                Some(row) => self.judge(&row)?,
+                None => Judged::Passed,
+            };
+            match judged {
+                Judged::Full => return Ok(true),
+                Judged::Passed => self.go_behind(&spot),
+                Judged::Taken(order) => {
+                    self.go_behind(&spot);
+                    self.orders.push(*order);
+                    self.spots.push(spot);
+                }
+            }
+        }
+        Ok(self.has_looked_at_enough())
+    }
+
+    /// Holds an order against the query. One that changed since it was found stays where it was
+    /// found. One that cannot be read is left out and told, so that it ends no list.
+    fn judge(&mut self, row: &OrderRow) -> Result<Judged, Error> {
         let size = row.body.len();
-        if self.query.may_admit(row) {
-            let order = row.order()?;
-            if self.query.admits(&order) {
-                let is_large = !self.orders.is_empty() && self.bytes + size > PAGE_BYTES_MAX;
-                if self.orders.len() == self.limit || is_large {
-                    return Ok(true);
-                }
-                self.orders.push(order);
-                self.bytes += size;
-            }
-        }
-        self.cursor = Some(advance(self.cursor.take(), row, self.query.sort.by)?);
         self.looked_at += 1;
         self.bytes_looked_at += size;
-        Ok(self.looked_at >= SCAN_MAX || self.bytes_looked_at >= SCAN_BYTES_MAX)
-    }
-}
-
-/// The workflows whose orders are asked for.
-async fn codes(tx: &mut Tx, query: &OrderQuery) -> Result<BTreeSet<WorkflowCode>, Error> {
-    let codes = if query.workflows.is_empty() {
-        workflows::codes(tx).await?
-    } else {
-        query.workflows.clone()
-    };
-    Ok(codes.into_iter().collect())
-}
-
-/// Where the orders stand that the query names; none where it does not name any, or too many.
-async fn named(
-    tx: &mut Tx,
-    query: &OrderQuery,
-    codes: &BTreeSet<WorkflowCode>,
-) -> Result<Option<Vec<Spot>>, Error> {
-    if !query.ids.is_empty() {
-        let ids = query.ids.iter().map(waymark_domain::value::OrderId::as_str);
-        let ids = ids.collect::<BTreeSet<_>>().into_iter().collect::<Vec<_>>();
-        return Ok(Some(with_ids(tx, codes, &ids).await?));
-    }
-    let Some(customer) = query
-        .customer
-        .as_ref()
-        .filter(|customer| !customer.is_empty())
-    else {
-        return Ok(None);
-    };
-    let mut keys = Vec::new();
-    for workflow in codes {
-        keys.extend(of_customer(tx, workflow, customer).await?);
-        if keys.len() > NAMED_MAX {
-            return Ok(None);
+        if !self.query.may_admit(&row.body) {
+            return Ok(Judged::Passed);
         }
-    }
-    Ok(Some(with_keys(tx, &keys).await?))
-}
-
-/// What of an order is a [`Spot`].
-type SpotColumns = (
-    orders::partition,
-    orders::order_key,
-    orders::workflow,
-    orders::id,
-    orders::create_time,
-    orders::update_time,
-);
-const SPOT: SpotColumns = (
-    orders::partition,
-    orders::order_key,
-    orders::workflow,
-    orders::id,
-    orders::create_time,
-    orders::update_time,
-);
-
-async fn with_ids(
-    tx: &mut Tx,
-    codes: &BTreeSet<WorkflowCode>,
-    ids: &[&str],
-) -> Result<Vec<Spot>, Error> {
-    let mut spots = Vec::new();
-    for workflow in codes {
-        for ids in ids.chunks(KEYS_AT_ONCE) {
-            let find = orders::table
-                .filter(orders::workflow.eq(workflow.as_str()))
-                .filter(orders::id.eq_any(ids))
-                .select(SPOT);
-            spots.extend(on_conn!(tx, |c| find.load::<Spot>(c).await)?);
-        }
-    }
-    Ok(spots)
-}
-
-async fn of_customer(
-    tx: &mut Tx,
-    workflow: &WorkflowCode,
-    customer: &ActorId,
-) -> Result<Vec<(i32, i64)>, Error> {
-    let keys = customer_orders::table
-        .filter(customer_orders::workflow.eq(workflow.as_str()))
-        .filter(customer_orders::customer_id.eq(customer.as_str()))
-        .select((customer_orders::partition, customer_orders::order_key))
-        .limit(i64::try_from(NAMED_MAX + 1).unwrap_or(i64::MAX));
-    Ok(on_conn!(tx, |c| keys.load(c).await)?)
-}
-
-async fn with_keys(tx: &mut Tx, keys: &[(i32, i64)]) -> Result<Vec<Spot>, Error> {
-    let mut spots = Vec::with_capacity(keys.len());
-    for (partition, keys) in by_partition(keys.iter().copied()) {
-        for keys in keys.chunks(KEYS_AT_ONCE) {
-            let find = orders::table
-                .filter(orders::partition.eq(partition))
-                .filter(orders::order_key.eq_any(keys))
-                .select(SPOT);
-            spots.extend(on_conn!(tx, |c| find.load::<Spot>(c).await)?);
-        }
-    }
-    Ok(spots)
-}
-
-/// Reads orders in the order of their spots.
-async fn read(tx: &mut Tx, spots: &[Spot]) -> Result<Vec<OrderRow>, Error> {
-    let keys = spots.iter().map(|spot| (spot.partition, spot.order_key));
-    let mut rows = BTreeMap::new();
-    for (partition, keys) in by_partition(keys.clone()) {
-        let find = orders::table
-            .filter(orders::partition.eq(partition))
-            .filter(orders::order_key.eq_any(keys));
-        let found = on_conn!(tx, |c| find.load::<OrderRow>(c).await)?;
-        rows.extend(
-            found
-                .into_iter()
-                .map(|row| ((row.partition, row.order_key), row)),
-        );
-    }
-    Ok(keys.filter_map(|key| rows.remove(&key)).collect())
-}
-
-fn by_partition(keys: impl Iterator<Item = (i32, i64)>) -> BTreeMap<i32, Vec<i64>> {
-    let mut partitions: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
-    for (partition, key) in keys {
-        partitions.entry(partition).or_default().push(key);
-    }
-    partitions
-}
-
-/// In a list by update time, nothing after this order can lie within the asked times.
-fn past_the_end(row: &OrderRow, query: &OrderQuery) -> bool {
-    match (query.sort.by, query.sort.direction) {
-        (SortKey::UpdateTime, Direction::Ascending) => query
-            .updated_before
-            .is_some_and(|before| row.update_time >= before.micros()),
-        (SortKey::UpdateTime, Direction::Descending) => query
-            .updated_after
-            .is_some_and(|after| row.update_time <= after.micros()),
-        (SortKey::CreateTime | SortKey::Id, _) => false,
-    }
-}
-
-async fn sources(
-    store: &Store,
-    tx: &mut Tx,
-    query: &OrderQuery,
-    codes: &BTreeSet<WorkflowCode>,
-    after: Option<&OrderCursor>,
-) -> Result<Vec<Source>, Error> {
-    let direction = query.sort.direction;
-    let partitions = store
-        .partition_count()
-        .all()
-        .map(Partition::number)
-        .collect::<Vec<_>>();
-    let mut sources = Vec::new();
-    match query.sort.by {
-        SortKey::UpdateTime => {
-            for (workflow, standing) in standings(tx, query, codes).await? {
-                for partition in &partitions {
-                    let stretch = Stretch::Standing {
-                        partition: *partition,
-                        workflow: workflow.clone(),
-                        standing: standing.clone(),
-                    };
-                    sources.push(Source::new(
-                        stretch,
-                        direction,
-                        from_time(query, after, *partition),
-                    ));
-                }
+        let order = match row.order() {
+            Ok(order) => order,
+            Err(error @ Error::Corrupt { .. }) => {
+                report(&error, "an order that cannot be read is left out of a list");
+                return Ok(Judged::Passed);
             }
+            Err(error) => return Err(error),
+        };
+        if !self.query.admits(&order) {
+            return Ok(Judged::Passed);
         }
-        SortKey::CreateTime => {
-            for partition in partitions {
-                let stretch = Stretch::Log { partition };
-                sources.push(Source::new(
-                    stretch,
-                    direction,
-                    from_key(direction, after, partition),
-                ));
-            }
+        let is_large = !self.orders.is_empty() && self.bytes + size > PAGE_BYTES_MAX;
+        if self.orders.len() >= self.limit || is_large {
+            return Ok(Judged::Full);
         }
-        SortKey::Id => {
-            for workflow in codes {
-                let stretch = Stretch::Ids {
-                    workflow: workflow.clone(),
-                };
-                sources.push(Source::new(
-                    stretch,
-                    direction,
-                    from_id(direction, after, workflow),
-                ));
-            }
-        }
+        self.bytes += size;
+        Ok(Judged::Taken(Box::new(order)))
     }
-    Ok(sources)
-}
 
-/// The places to look at: those asked for, or all that the workflows have.
-async fn standings(
-    tx: &mut Tx,
-    query: &OrderQuery,
-    codes: &BTreeSet<WorkflowCode>,
-) -> Result<BTreeSet<(WorkflowCode, Standing)>, Error> {
-    if let Some(asked) = &query.standings {
-        return Ok(asked
-            .iter()
-            .filter(|(workflow, _)| codes.contains(workflow))
-            .cloned()
-            .collect());
+    /// Whether only bodies tell which orders are asked for.
+    fn is_searched(&self) -> bool {
+        let query = self.query;
+        let by_return = query.sort.by == SortKey::UpdateTime && !query.return_statuses.is_empty();
+        let by_customer = query.customer.is_some() && !query.ids.is_empty();
+        self.is_bounded() || by_return || by_customer
     }
-    let mut all = BTreeSet::new();
-    for workflow in codes {
-        let rows = assignments::table
-            .filter(assignments::workflow.eq(workflow.as_str()))
-            .select((assignments::state, assignments::status));
-        for (state, status) in on_conn!(tx, |c| rows.load::<(String, String)>(c).await)? {
-            let reading = Reading {
-                table: "assignments",
-                row: workflow,
-            };
-            let standing = Standing {
-                state: reading.text("state", &state)?,
-                status: reading.text("status", &status)?,
-            };
-            all.insert((workflow.clone(), standing));
+
+    /// Whether there is no index at all of what is asked for, so that a page may be short.
+    fn is_bounded(&self) -> bool {
+        let of_nobody = self.query.customer.is_some() && customer(self.query).is_none();
+        !self.query.attributes.is_empty() || of_nobody
+    }
+
+    fn has_looked_at_enough(&self) -> bool {
+        self.is_bounded() && (self.looked_at >= SCAN_MAX || self.bytes_looked_at >= SCAN_BYTES_MAX)
+    }
+
+    /// How many orders to read at once, so that large ones do not come in large numbers.
+    fn bodies_at_once(&self) -> usize {
+        match self.bytes_looked_at.checked_div(self.looked_at) {
+            None => BODIES_FIRST,
+            Some(mean) => (PIECE_BYTES / 2 / mean.max(1)).clamp(1, BODIES_MAX),
         }
     }
-    Ok(all)
 }

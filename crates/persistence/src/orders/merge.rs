@@ -1,139 +1,339 @@
-//! Several sorted streams of orders as one, and how much of them is read before the
-//! connection is given back.
+//! Several sorted streams of orders as one, of which no more is read than the places in
+//! indexes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::{
-    cursor::{Place, place},
-    query::{Direction, OrderSort},
-    source::{Fetched, Source},
+    cursor::{Instant, Place, Spot, just_above, key_in},
+    keys::{self, ByTime, Columns, Pair, Sieve, TimeRow, count},
+    query::{Direction, OrderSort, SortKey},
 };
-use crate::{Error, rows::order::OrderRow, tx::Tx};
+use crate::{Error, tx::Tx};
 
-/// How much one piece of a page reads: bytes of orders, orders, and statements. Some tens of
-/// milliseconds on either database.
-const PIECE_BYTES: usize = 4 * 1024 * 1024;
-const PIECE_ROWS: usize = 500;
-const PIECE_STATEMENTS: usize = 128;
+/// How many orders are looked at in one statement, if the streams are few.
+pub(super) const LOOK_MAX: usize = 4_000;
 
-/// How many orders are fetched at once while nothing is known of their size.
-const CHUNK_FIRST: usize = 32;
+/// How many stretches of an index are looked at in one statement.
+const STRETCHES_AT_ONCE: usize = 2_048;
 
-/// What a piece has read, and looked at.
-#[derive(Debug, Default)]
-pub(super) struct Piece {
-    statements: usize,
-    rows: usize,
-    bytes: usize,
-    bytes_seen: usize,
+/// How many more of each stream are asked for than its share, so that it rarely has to be asked
+/// again before the others are used up.
+const SHARE_MORE: usize = 4;
+
+/// What a stream is of, and where it goes on.
+#[derive(Debug)]
+pub(super) enum Stretch {
+    /// Orders on some places in all partitions, by update time: behind this one.
+    Places { pairs: Vec<Pair>, from: Instant },
+    /// Orders of a partition, by key: behind this one.
+    Log { partition: i32, from: i64 },
+    /// Orders of a workflow, by id: upwards at this text, downwards below it.
+    Ids { workflow: String, from: String },
 }
 
-impl Piece {
-    pub(super) fn count(&mut self, fetched: Fetched) {
-        self.statements += 1;
-        self.rows += fetched.rows;
-        self.bytes += fetched.bytes;
-    }
-
-    /// Counts an order that is looked at; it may have been read by an earlier piece.
-    pub(super) fn see(&mut self, row: &OrderRow) {
-        self.bytes_seen += row.body.len();
-    }
-
-    /// Whether it is the turn of others.
-    pub(super) fn is_used_up(&self) -> bool {
-        self.statements >= PIECE_STATEMENTS
-            || self.rows >= PIECE_ROWS
-            || self.bytes.max(self.bytes_seen) >= PIECE_BYTES
-    }
+#[derive(Debug)]
+struct Stream {
+    stretch: Stretch,
+    buffer: VecDeque<Spot>,
+    ended: bool,
 }
 
-/// What comes next.
+/// What comes next in a list.
 pub(super) enum Next {
     /// This order.
-    Row(Box<OrderRow>),
-    /// It is not known before the next piece.
-    Pause,
+    Spot(Spot),
+    /// It is not known before more is read.
+    Unknown,
     /// Nothing.
     End,
 }
 
-/// Streams that are merged.
+/// Streams of one kind that are merged.
 #[derive(Debug)]
 pub(super) struct Merge {
     sort: OrderSort,
-    sources: Vec<Source>,
+    partitions: Vec<i32>,
+    /// In a list by update time, nothing at this time or behind it is asked for.
+    until: i64,
+    streams: Vec<Stream>,
     /// The next order of each stream that has one at hand, and which stream that is.
     heads: BTreeSet<(Place, usize)>,
     /// The streams of which the next order is not known.
     dry: Vec<usize>,
-    chunk_max: usize,
-    rows: usize,
-    bytes: usize,
+    /// How many orders the next statement asks for.
+    chunk: usize,
 }
 
 impl Merge {
     /// Of streams that are sorted as the list is, for a page of `limit` orders.
-    pub(super) fn new(sources: Vec<Source>, sort: OrderSort, limit: usize) -> Self {
-        let share = 2 * limit / sources.len().max(1);
+    pub(super) fn new(
+        stretches: Vec<Stretch>,
+        (sort, until): (OrderSort, i64),
+        partitions: Vec<i32>,
+        limit: usize,
+    ) -> Self {
+        let streams = stretches.into_iter().map(|stretch| Stream {
+            stretch,
+            buffer: VecDeque::new(),
+            ended: false,
+        });
+        let streams: Vec<_> = streams.collect();
         Self {
             sort,
-            dry: (0..sources.len()).collect(),
-            sources,
+            partitions,
+            until,
+            dry: (0..streams.len()).collect(),
+            streams,
             heads: BTreeSet::new(),
-            chunk_max: share.clamp(8, PIECE_ROWS),
-            rows: 0,
-            bytes: 0,
+            // One more than fits, to learn whether there is more.
+            chunk: limit.saturating_add(1).min(LOOK_MAX),
         }
     }
 
     /// Takes the order that comes first of all streams.
-    pub(super) async fn next(&mut self, tx: &mut Tx, piece: &mut Piece) -> Result<Next, Error> {
-        while let Some(index) = self.dry.pop() {
-            if piece.is_used_up() {
-                self.dry.push(index);
-                return Ok(Next::Pause);
-            }
-            let chunk = self.chunk();
-            let Some(source) = self.sources.get_mut(index) else {
-                continue;
-            };
-            let fetched = source.refill(tx, chunk).await?;
-            piece.count(fetched);
-            self.rows += fetched.rows;
-            self.bytes += fetched.bytes;
-            self.line_up(index);
+    pub(super) fn next(&mut self) -> Next {
+        if !self.dry.is_empty() {
+            return Next::Unknown;
         }
         let first = match self.sort.direction {
             Direction::Ascending => self.heads.pop_first(),
             Direction::Descending => self.heads.pop_last(),
         };
-        let row = first.and_then(|(_, index)| {
-            let row = self.sources.get_mut(index)?.next();
+        let spot = first.and_then(|(_, index)| {
+            let spot = self.streams.get_mut(index)?.buffer.pop_front();
             self.line_up(index);
-            row
+            spot
         });
-        Ok(row.map_or(Next::End, |row| Next::Row(Box::new(row))))
+        spot.map_or(Next::End, Next::Spot)
+    }
+
+    /// Reads on in one statement where the next order is not known, and says how many it brought.
+    pub(super) async fn refill(&mut self, tx: &mut Tx, sieve: &Sieve<'_>) -> Result<usize, Error> {
+        let at_once = match self.sort.by {
+            // Such a stream is of many stretches itself.
+            SortKey::UpdateTime => 1,
+            SortKey::CreateTime | SortKey::Id => STRETCHES_AT_ONCE,
+        };
+        let taken = self.dry.split_off(self.dry.len().saturating_sub(at_once));
+        let found = match self.sort.by {
+            SortKey::UpdateTime => self.by_time(tx, &taken).await?,
+            SortKey::CreateTime => self.by_key(tx, &taken, sieve).await?,
+            SortKey::Id => self.by_id(tx, &taken, sieve).await?,
+        };
+        for index in taken {
+            self.line_up(index);
+        }
+        // The more so the fewer of those that come are asked for.
+        self.chunk = self.chunk.saturating_mul(2).min(LOOK_MAX);
+        Ok(found)
+    }
+
+    async fn by_time(&mut self, tx: &mut Tx, taken: &[usize]) -> Result<usize, Error> {
+        let mut found = 0;
+        let each = share(self.chunk, self.partitions.len());
+        for index in taken {
+            let Some(stream) = self.streams.get_mut(*index) else {
+                continue;
+            };
+            let Stretch::Places { pairs, from } = &mut stream.stretch else {
+                continue;
+            };
+            let partitions = self.partitions.iter();
+            let starts = partitions.map(|partition| (*partition, key_in(*from, *partition)));
+            let asked = ByTime {
+                direction: self.sort.direction,
+                time: from.0,
+                starts: starts.collect(),
+                until: self.until,
+                each: count(each),
+                all: count(self.chunk),
+            };
+            let mut rows = keys::by_time(tx, pairs, asked).await?;
+            found += rows.len();
+            let (certain, more) = certain(&rows, each);
+            stream.ended = !more && rows.len() < self.chunk;
+            rows.truncate(certain);
+            if let Some((_, partition, key, time)) = rows.last() {
+                *from = (*time, *partition, *key);
+            }
+            stream.buffer = rows.into_iter().map(|row| spot(pairs, row)).collect();
+        }
+        Ok(found)
+    }
+
+    async fn by_key(
+        &mut self,
+        tx: &mut Tx,
+        taken: &[usize],
+        sieve: &Sieve<'_>,
+    ) -> Result<usize, Error> {
+        let each = share(self.chunk, taken.len());
+        let starts = taken.iter().filter_map(|index| {
+            let Stretch::Log { partition, from } = &self.streams.get(*index)?.stretch else {
+                return None;
+            };
+            Some((*partition, *from))
+        });
+        let direction = self.sort.direction;
+        let rows = keys::by_key(tx, starts.collect(), direction, each).await?;
+        let found = rows.len();
+        let mut by_partition: HashMap<i32, Vec<Columns>> = HashMap::new();
+        for row in rows {
+            by_partition.entry(row.partition).or_default().push(row);
+        }
+        for index in taken {
+            let Some(stream) = self.streams.get_mut(*index) else {
+                continue;
+            };
+            let Stretch::Log { partition, from } = &mut stream.stretch else {
+                continue;
+            };
+            let mut rows = by_partition.remove(partition).unwrap_or_default();
+            rows.sort_by_key(|row| row.order_key);
+            if direction == Direction::Descending {
+                rows.reverse();
+            }
+            if let Some(last) = rows.last() {
+                *from = last.order_key;
+            }
+            stream.ended = rows.len() < each;
+            stream.buffer = rows.into_iter().map(|row| sieve.spot(row)).collect();
+        }
+        Ok(found)
+    }
+
+    async fn by_id(
+        &mut self,
+        tx: &mut Tx,
+        taken: &[usize],
+        sieve: &Sieve<'_>,
+    ) -> Result<usize, Error> {
+        let each = share(self.chunk, taken.len());
+        let starts = taken.iter().filter_map(|index| {
+            let Stretch::Ids { workflow, from } = &self.streams.get(*index)?.stretch else {
+                return None;
+            };
+            Some((workflow.clone(), from.clone()))
+        });
+        let direction = self.sort.direction;
+        let rows = keys::by_id(tx, starts.collect(), direction, each).await?;
+        let found = rows.len();
+        let mut by_workflow: HashMap<String, Vec<Columns>> = HashMap::new();
+        for row in rows {
+            let of_workflow = by_workflow.entry(row.workflow.clone()).or_default();
+            of_workflow.push(row);
+        }
+        for index in taken {
+            let Some(stream) = self.streams.get_mut(*index) else {
+                continue;
+            };
+            let Stretch::Ids { workflow, from } = &mut stream.stretch else {
+                continue;
+            };
+            let mut rows = by_workflow.remove(workflow).unwrap_or_default();
+            rows.sort_by(|one, other| one.id.cmp(&other.id));
+            if direction == Direction::Descending {
+                rows.reverse();
+            }
+            if let Some(last) = rows.last() {
+                *from = match direction {
+                    Direction::Ascending => just_above(&last.id),
+                    Direction::Descending => last.id.clone(),
+                };
+            }
+            stream.ended = rows.len() < each;
+            stream.buffer = rows.into_iter().map(|row| sieve.spot(row)).collect();
+        }
+        Ok(found)
     }
 
     /// Notes the next order of a stream, or that it is not known.
     fn line_up(&mut self, index: usize) {
-        let Some(source) = self.sources.get(index) else {
+        let Some(stream) = self.streams.get(index) else {
             return;
         };
-        if let Some(row) = source.front() {
-            self.heads.insert((place(row, self.sort.by), index));
-        } else if source.is_dry() {
+        if let Some(spot) = stream.buffer.front() {
+            self.heads.insert((spot.place.clone(), index));
+        } else if !stream.ended {
             self.dry.push(index);
         }
     }
+}
 
-    /// How many orders to fetch at once, so that large ones do not come in large numbers.
-    fn chunk(&self) -> i64 {
-        let fit = match self.bytes.checked_div(self.rows) {
-            None => CHUNK_FIRST,
-            Some(mean) => PIECE_BYTES / 2 / mean.max(1),
+/// The streams of a list by update time that is of these places.
+pub(super) fn of_places(pairs: Vec<Pair>, partitions: usize, from: Instant) -> Vec<Stretch> {
+    let at_once = (STRETCHES_AT_ONCE / partitions.max(1)).max(1);
+    let stretches = pairs.chunks(at_once).map(|pairs| Stretch::Places {
+        pairs: pairs.to_vec(),
+        from,
+    });
+    stretches.collect()
+}
+
+/// How many to ask of each of several streams for so many of all together.
+fn share(chunk: usize, streams: usize) -> usize {
+    let twice = chunk.saturating_mul(2) / streams.max(1);
+    twice.saturating_add(SHARE_MORE).min(chunk)
+}
+
+/// How many of the rows surely come first: none of the place and partition that gave as many as it
+/// was asked for can be missing before its last one. And whether there is such a one.
+fn certain(rows: &[TimeRow], each: usize) -> (usize, bool) {
+    let mut given: HashMap<(i64, i32), usize> = HashMap::new();
+    for (index, (number, partition, ..)) in rows.iter().enumerate() {
+        let given = given.entry((*number, *partition)).or_default();
+        *given += 1;
+        if *given >= each {
+            return (index + 1, true);
+        }
+    }
+    (rows.len(), false)
+}
+
+fn spot(pairs: &[Pair], (number, partition, order_key, time): TimeRow) -> Spot {
+    let pair = usize::try_from(number).ok();
+    let pair = pair.and_then(|number| pairs.get(number.checked_sub(1)?));
+    Spot {
+        partition,
+        order_key,
+        workflow: pair.map(|pair| pair.workflow.clone()).unwrap_or_default(),
+        place: Place::Time(time, partition, order_key),
+        fits: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_missing_is_not_taken() {
+        let row = |number, partition, time| (number, partition, time, time);
+        // Of the first place in partition 0 more may follow behind 3, before 4.
+        let rows = [row(1, 0, 1), row(1, 1, 2), row(1, 0, 3), row(2, 0, 4)];
+        assert_eq!(certain(&rows, 2), (3, true));
+        assert_eq!(certain(&rows, 3), (4, false));
+        assert_eq!(certain(&rows, 1), (1, true));
+        assert_eq!(certain(&[], 1), (0, false));
+    }
+
+    #[test]
+    fn a_share_is_enough_for_one_stream_and_small_for_many() {
+        assert_eq!(share(51, 1), 51);
+        assert_eq!(share(51, 8), 16);
+        assert_eq!(share(51, 1_024), SHARE_MORE);
+        assert_eq!(share(2, 1_024), 2);
+    }
+
+    #[test]
+    fn many_places_are_several_streams() {
+        let pair = |number: usize| Pair {
+            workflow: "order".to_owned(),
+            state: "new".to_owned(),
+            status: format!("s{number}"),
         };
-        i64::try_from(fit.clamp(1, self.chunk_max)).unwrap_or(1)
+        let pairs: Vec<_> = (0..200).map(pair).collect();
+        let streams = |partitions| of_places(pairs.clone(), partitions, (0, 0, 0)).len();
+        assert_eq!((streams(1), streams(8), streams(1_024)), (1, 1, 100));
     }
 }

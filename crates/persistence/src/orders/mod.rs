@@ -2,15 +2,24 @@
 
 mod cursor;
 mod due;
+mod find;
+mod keys;
 mod list;
 mod merge;
+mod on_postgres;
+mod on_sqlite;
+mod piece;
 mod query;
-mod source;
+
+pub(crate) use find::Probes;
 
 pub use due::{DueOrder, DueRow, TimerKey, UnreadOrder};
 pub use query::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+};
 
 use diesel::{ExpressionMethods, QueryDsl, dsl::count_star};
 use diesel_async::RunQueryDsl;
@@ -161,17 +170,58 @@ impl Store {
         after: Option<&OrderCursor>,
         limit: usize,
     ) -> Result<OrderPage, Error> {
-        let mut walk = Walk::new(query, after, limit.max(1));
+        self.list_probing(query, after, (limit, Probes::default()))
+            .await
+    }
+
+    /// Does the same, and says how many orders are looked up before a sorted index is tried.
+    pub(crate) async fn list_probing(
+        &self,
+        query: &OrderQuery,
+        after: Option<&OrderCursor>,
+        (limit, probes): (usize, Probes),
+    ) -> Result<OrderPage, Error> {
+        let mut walk = Walk::new(query, after, (limit.max(1), probes));
         loop {
-            let piece = self
-                .database()
-                .snapshot(async |tx| walk.go_on(self, tx).await);
-            match piece.await? {
+            let database = self.database();
+            let progress = if self.is_sqlite() {
+                // Several statements, which must see the same.
+                database
+                    .snapshot(async |tx| walk.go_on(self, tx).await)
+                    .await?
+            } else {
+                // One statement for each question; beginning would be a round trip more.
+                database.read(async |tx| walk.go_on(self, tx).await).await?
+            };
+            match progress {
                 Progress::Ended => return Ok(walk.into_page()),
                 // On SQLite nothing else waits, so nobody else would get the thread.
                 Progress::Paused => tokio::task::yield_now().await,
             }
         }
+    }
+
+    /// Finds the workflows of the orders of a page, as they were when it was read or later.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn workflows_of(
+        &self,
+        page: &OrderPage,
+    ) -> Result<BTreeMap<WorkflowCode, Arc<Published>>, Error> {
+        let mut workflows = BTreeMap::new();
+        let Some(edition) = page.edition else {
+            return Ok(workflows);
+        };
+        for order in &page.orders {
+            if workflows.contains_key(&order.workflow) {
+                continue;
+            }
+            if let Some(published) = self.workflow_at(edition, &order.workflow).await? {
+                workflows.insert(order.workflow.clone(), published);
+            }
+        }
+        Ok(workflows)
     }
 
     /// Counts the orders of a workflow by where they stand; places without orders are left out.

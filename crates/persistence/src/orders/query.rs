@@ -8,7 +8,8 @@ use waymark_domain::{
     value::{ActorId, OrderId, StatusCode, Timestamp, WorkflowCode},
 };
 
-use crate::rows::order::OrderRow;
+use super::cursor::{Spot, advance};
+use crate::catalog::Edition;
 
 /// Which orders to list; all that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -28,7 +29,8 @@ pub struct OrderQuery {
     /// With a last entry earlier than this.
     pub updated_before: Option<Timestamp>,
     /// With all of these attributes. There is no index of them: a page looks at a bounded
-    /// number of orders, and of bytes, and may be short and still have a next one.
+    /// number of orders, and of bytes, and may be short and still have a next one. All other
+    /// pages but the last are full, or have as many bytes as a page may.
     pub attributes: BTreeMap<String, String>,
     /// In which order.
     pub sort: OrderSort,
@@ -99,6 +101,25 @@ pub struct OrderPage {
     pub orders: Vec<Order>,
     /// Where the next page goes on; none at the end.
     pub next: Option<OrderCursor>,
+    /// Where this page began, and where each of its orders was found.
+    pub(super) begin: Option<OrderCursor>,
+    pub(super) spots: Vec<Spot>,
+    pub(super) by_key: bool,
+    /// The edition of the catalog, later than the orders; none where there are none.
+    pub(super) edition: Option<Edition>,
+}
+
+impl OrderPage {
+    /// Where the next page goes on if only the first orders of this one are shown.
+    pub fn next_after(&self, count: usize) -> Option<OrderCursor> {
+        if count >= self.orders.len() {
+            return self.next.clone();
+        }
+        let shown = self.spots.iter().take(count);
+        shown.fold(self.begin.clone(), |cursor, spot| {
+            advance(cursor, spot, self.by_key)
+        })
+    }
 }
 
 /// What of an order is read to see whether it may be asked for; the rest is passed over.
@@ -116,27 +137,17 @@ struct SearchedCustomer {
 }
 
 impl OrderQuery {
-    /// Whether an order may be asked for, by its columns, its attributes and its customer:
-    /// reading all of it costs several times as much.
-    pub(super) fn may_admit(&self, row: &OrderRow) -> bool {
-        let stands = |(workflow, standing): &(WorkflowCode, Standing)| {
-            standing.status.as_str() == row.status
-                && standing.state.as_str() == row.state
-                && workflow.as_str() == row.workflow
-        };
-        let returns = |status: &StatusCode| row.return_status.as_deref() == Some(status.as_str());
-        let time = Timestamp::from_micros(row.update_time);
-        self.standings
-            .as_ref()
-            .is_none_or(|places| places.iter().any(stands))
-            && (self.return_statuses.is_empty() || self.return_statuses.iter().any(returns))
-            && self.updated_after.is_none_or(|after| time > after)
-            && self.updated_before.is_none_or(|before| time < before)
-            && self.may_admit_body(&row.body)
+    /// The instants that the last entry must lie between, in microseconds.
+    pub(super) fn times(&self) -> (i64, i64) {
+        let after = self.updated_after.map_or(i64::MIN, Timestamp::micros);
+        let before = self.updated_before.map_or(i64::MAX, Timestamp::micros);
+        (after, before)
     }
 
-    /// What cannot be read is not passed over: it is told when all of it is read.
-    fn may_admit_body(&self, body: &str) -> bool {
+    /// Whether an order may be asked for, by its attributes and its customer: reading all of it
+    /// costs several times as much. What cannot be read is not passed over: it is told when all of
+    /// it is read.
+    pub(super) fn may_admit(&self, body: &str) -> bool {
         if self.attributes.is_empty() && self.customer.is_none() {
             return true;
         }

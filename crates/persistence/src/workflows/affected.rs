@@ -135,7 +135,7 @@ impl Store {
         loop {
             let page = self.list_orders(&query, after.as_ref(), ORDERS_AT_ONCE);
             let page = timeout_at(deadline, page).await.ok().and_then(left_out);
-            let Some(OrderPage { orders, next }) = page else {
+            let Some(OrderPage { orders, next, .. }) = page else {
                 may_be_more = true;
                 break;
             };
