@@ -268,6 +268,25 @@ impl Catalog {
         Ok(Some(cached))
     }
 
+    /// All workflows at an edition, by code; none where the cache does not know them all.
+    fn all(&self, edition: Edition) -> Option<Vec<Arc<Published>>> {
+        let cache = self.lock();
+        let codes = cache.codes.as_ref().filter(|_| cache.edition == edition)?;
+        let all = codes.iter().map(|code| {
+            let cached = cache.workflows.get(code)?;
+            Some(Arc::clone(&cached.published))
+        });
+        all.collect()
+    }
+
+    /// Notes which workflows there are at an edition.
+    fn note_codes(&self, edition: Edition, codes: Vec<WorkflowCode>) {
+        let mut cache = self.lock();
+        if cache.edition == edition {
+            cache.codes = Some(codes.into_iter().collect());
+        }
+    }
+
     /// Notes what a change of a workflow made of it, which is none when it was deleted. The change
     /// came right after `before`, and led to `after`.
     pub(crate) fn changed(
@@ -539,23 +558,44 @@ impl Store {
         any.await
     }
 
-    /// Lists all workflows as they are now, by code.
+    /// Lists all workflows as they are now, by code. Where this process knows them all, the edition
+    /// of the catalog is all that is read.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn workflows(&self) -> Result<Vec<Arc<Published>>, Error> {
+        if let Some(all) = self.catalog().all(self.edition().await?) {
+            return Ok(all);
+        }
         let all = self.database().snapshot(async |tx| {
             let edition = edition(tx).await?;
+            let codes = workflows::codes(tx).await?;
             let mut all = Vec::new();
-            for code in workflows::codes(tx).await? {
-                all.extend(self.catalog().find(tx, edition, &code).await?);
+            for code in &codes {
+                all.extend(self.catalog().find(tx, edition, code).await?);
             }
-            Ok(all)
+            Ok((edition, codes, all))
         });
-        Ok(all
-            .await?
-            .into_iter()
-            .map(|cached| cached.published)
-            .collect())
+        let (edition, codes, all) = all.await?;
+        self.catalog().note_codes(edition, codes);
+        Ok(all.into_iter().map(|cached| cached.published).collect())
+    }
+
+    /// Finds some workflows as they are now, none for those that are not there. Of those that this
+    /// process knows, the edition of the catalog is all that is read.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn workflows_named(
+        &self,
+        codes: BTreeSet<&WorkflowCode>,
+    ) -> Result<Vec<(WorkflowCode, Option<Arc<Published>>)>, Error> {
+        let edition = self.edition().await?;
+        let mut found = Vec::with_capacity(codes.len());
+        for code in codes {
+            let published = self.workflow_at(edition, code).await?;
+            found.push((code.clone(), published));
+        }
+        Ok(found)
     }
 }

@@ -27,10 +27,10 @@ pub(super) async fn workflows(
         return Ok(store.workflows().await?);
     }
     let mut found = Vec::with_capacity(named.len());
-    for code in named.iter().collect::<BTreeSet<_>>() {
-        match store.workflow(code).await? {
+    for (code, published) in store.workflows_named(named.iter().collect()).await? {
+        match published {
             Some(published) => found.push(published),
-            None => return Err(no_workflow(store, code).await),
+            None => return Err(no_workflow(store, &code).await),
         }
     }
     Ok(found)

@@ -1,19 +1,17 @@
 //! Pages of orders.
 
-use std::collections::{BTreeMap, btree_map::Entry};
-
 use waymark_domain::{
-    order::{Order, Standing},
+    order::Standing,
     value::{StoreView, WorkflowCode},
     workflow::{Assignment, Category, Workflow},
 };
-use waymark_persistence::{Direction, OrderCursor, OrderQuery, OrderSort, SortKey};
+use waymark_persistence::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 use waymark_proto::{
     convert::order::{self as wire, OrderBy, OrderFilter, OrderListRequest, order_to_wire},
     v1,
 };
 
-use super::super::{definition, names};
+use super::super::names;
 use crate::{App, Error, page};
 
 /// What the tokens of this list are made for.
@@ -34,20 +32,15 @@ pub(super) async fn page(
     let token = page.token.as_deref().unwrap_or_default();
     let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
     let query = query(app, workflows, filter, sort(order_by)).await?;
-    let mut limit = page.size;
-    let (orders, next) = loop {
-        let found = app
-            .bulk()
-            .list_orders(&query, after.as_ref(), limit)
-            .await?;
-        let orders = show(app, &found.orders, store_view.as_ref()).await?;
-        let count = page::fitting(&orders);
-        if count >= orders.len() {
-            break (orders, found.next);
-        }
-        // Too large for one answer. Only the store knows where a shorter page goes on.
-        limit = count;
-    };
+    let found = app
+        .bulk()
+        .list_orders(&query, after.as_ref(), page.size)
+        .await?;
+    let mut orders = show(app, &found, store_view.as_ref()).await?;
+    // What is too large for one answer is left to the next page.
+    let count = page::fitting(&orders);
+    orders.truncate(count);
+    let next = found.next_after(count);
     let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
     Ok(v1::ListOrdersResponse {
         orders,
@@ -57,17 +50,14 @@ pub(super) async fn page(
 
 async fn show(
     app: &App,
-    orders: &[Order],
+    page: &OrderPage,
     asked: Option<&StoreView>,
 ) -> Result<Vec<v1::Order>, Error> {
-    let mut workflows = BTreeMap::new();
-    let mut shown = Vec::with_capacity(orders.len());
-    for order in orders {
-        let published = match workflows.entry(&order.workflow) {
-            Entry::Occupied(entry) => entry.into_mut(),
-            Entry::Vacant(entry) => {
-                entry.insert(definition::find_in(app.bulk(), &order.workflow).await?)
-            }
+    let workflows = app.bulk().workflows_of(page).await?;
+    let mut shown = Vec::with_capacity(page.orders.len());
+    for order in &page.orders {
+        let Some(published) = workflows.get(&order.workflow) else {
+            return Err(names::no_workflow(app.bulk(), &order.workflow).await);
         };
         shown.push(order_to_wire(&published.graph, order, asked));
     }
@@ -121,8 +111,8 @@ async fn query(
 }
 
 /// The pairs of state and status that the filter wants, none where it asks for no such
-/// thing. Orders stand on assigned pairs only, and on hold in the held state only, so
-/// the pairs answer all four questions.
+/// thing. Orders stand on assigned pairs only, and on hold, from which they return, in the held
+/// state only, so the pairs answer all questions but to which status.
 async fn standings(
     app: &App,
     workflows: &[WorkflowCode],
@@ -130,9 +120,10 @@ async fn standings(
 ) -> Result<Option<Vec<(WorkflowCode, Standing)>>, Error> {
     let asks = !filter.states.is_empty()
         || !filter.statuses.is_empty()
+        || !filter.return_statuses.is_empty()
         || filter.held.is_some()
         || filter.visible_on_storefront.is_some();
-    if workflows.is_empty() && filter.return_statuses.is_empty() && !asks {
+    if workflows.is_empty() && !asks {
         return Ok(None);
     }
     let searched = names::workflows(app.bulk(), workflows).await?;
@@ -168,6 +159,7 @@ fn wants(filter: &OrderFilter, workflow: &Workflow, pair: &Assignment) -> bool {
     (filter.states.is_empty() || filter.states.contains(&pair.state))
         && (filter.statuses.is_empty() || filter.statuses.contains(&pair.status))
         && filter.held.is_none_or(|held| held == is_held)
+        && (filter.return_statuses.is_empty() || is_held)
         && filter
             .visible_on_storefront
             .is_none_or(|visible| visible == pair.visible_on_storefront)
