@@ -270,11 +270,11 @@ impl Catalog {
 
     /// All workflows at an edition, by code; none where the cache does not know them all.
     fn all(&self, edition: Edition) -> Option<Vec<Arc<Published>>> {
-        let cache = self.lock();
-        let codes = cache.codes.as_ref().filter(|_| cache.edition == edition)?;
-        let all = codes.iter().map(|code| {
-            let cached = cache.workflows.get(code)?;
-            Some(Arc::clone(&cached.published))
+        let codes = self.lock().codes.clone()?;
+        // One at a time, so that others need not wait; that of another edition is not known.
+        let all = codes.iter().map(|code| match self.known(edition, code) {
+            Known::Ready(cached) => Some(cached.published),
+            Known::Absent | Known::Unloaded => None,
         });
         all.collect()
     }

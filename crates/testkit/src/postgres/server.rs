@@ -286,7 +286,8 @@ impl Server {
         }
     }
 
-    fn log(&self) -> String {
+    /// What the server has written to its log so far.
+    pub fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("log")).unwrap_or_default()
     }
 }
