@@ -26,6 +26,7 @@ mod inline;
 mod limits;
 mod messages;
 mod migrate;
+mod once;
 mod orders;
 mod postgres;
 mod reach;

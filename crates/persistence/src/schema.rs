@@ -132,10 +132,12 @@ diesel::table! {
 }
 
 diesel::table! {
-    definition_requests (workflow, request_id) {
-        workflow -> Text,
+    requests (partition, scope, request_id) {
+        partition -> Integer,
+        scope -> Text,
         request_id -> Text,
         fingerprint -> Binary,
+        change_id -> Binary,
         answer -> Binary,
         create_time -> BigInt,
     }
@@ -328,19 +330,6 @@ diesel::table! {
         expire_time -> Nullable<BigInt>,
         revoke_time -> Nullable<BigInt>,
         revoke_actor -> Nullable<Text>,
-    }
-}
-
-diesel::table! {
-    tracking_requests (partition, workflow, order_id, request_id) {
-        partition -> Integer,
-        workflow -> Text,
-        order_id -> Text,
-        request_id -> Text,
-        fingerprint -> Binary,
-        token_id -> Nullable<Binary>,
-        revoked -> Nullable<Integer>,
-        create_time -> BigInt,
     }
 }
 

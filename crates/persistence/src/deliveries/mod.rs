@@ -23,7 +23,6 @@ mod statements;
 mod unreadable;
 mod waiting;
 
-pub(crate) use answer::Transact;
 pub use answer::{Answered, LedgerCall};
 pub use due::Due;
 pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};

@@ -1,82 +1,33 @@
-//! Making and revoking tokens: one transaction each, tried again when the
-//! database was in the way.
+//! Making and revoking tokens: one transaction each, see [`crate::once`].
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use uuid::Uuid;
-use waymark_domain::value::Timestamp;
+use waymark_domain::{
+    actor::Actor,
+    partition::Partition,
+    value::{OrderId, Timestamp, WorkflowCode},
+};
 
 use super::{
     NewTrackingToken, Revocation, TrackingAnswer, TrackingCall, TrackingError, TrackingToken,
-    TrackingTokenId,
-    requests::{self, Deed, Place},
-    tokens,
+    TrackingTokenId, tokens,
 };
 use crate::{
-    ChangeMode, CommitError, Error, Refusal, Store,
-    commit::retry::{Patience, report},
+    ChangeError, CommitError, Error, Refusal, Store,
+    commit::retry::report,
+    once::{Answered, Call, Transact},
+    requests::Scope,
+    rows::Reading,
     schema::{orders, workflows},
-    tx::{Ending, Tx, WriteFailure, on_conn},
+    tx::{Tx, on_conn},
 };
 
-/// What an attempt came to; a refusal is an answer too.
+/// What a call came to; a refusal is an answer too.
 type Judged<A> = Result<TrackingAnswer<A>, TrackingError>;
 
-/// Whether an attempt may be repeated whose commit was not answered.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Repeat {
-    /// A second one finds what the first one did.
-    Safe,
-    /// A second one could not tell.
-    Doubtful,
-}
-
-/// What became of the attempts so far.
-struct Attempts {
-    patience: Patience,
-    repeat: Repeat,
-    in_doubt: bool,
-    refused_before: bool,
-}
-
-impl Attempts {
-    fn new(store: &Store, repeat: Repeat) -> Self {
-        Self {
-            patience: Patience::new(store.settings().commit_patience),
-            repeat,
-            in_doubt: false,
-            refused_before: false,
-        }
-    }
-
-    /// Waits before the next attempt.
-    ///
-    /// # Errors
-    /// Returns [`TrackingError::Failed`] when there shall be none.
-    async fn failed<T>(&mut self, failure: WriteFailure<T>) -> Result<(), TrackingError> {
-        let error = match failure {
-            WriteFailure::AtCommit { error, .. } => {
-                self.in_doubt = true;
-                error
-            }
-            WriteFailure::Before(error) => error,
-        };
-        let passing = error.is_passing() || self.in_doubt;
-        let is_over = error.is_lasting()
-            || (self.in_doubt && self.repeat == Repeat::Doubtful)
-            // A refusal that is not known to pass may be the row of the same call, made elsewhere.
-            || (!passing && std::mem::replace(&mut self.refused_before, true));
-        if !is_over && self.patience.wait().await {
-            return Ok(());
-        }
-        report(&error, "a change of tracking tokens was given up");
-        Err(TrackingError::Failed(if self.in_doubt {
-            CommitError::OutcomeUnknown
-        } else {
-            CommitError::from(&error)
-        }))
-    }
-}
+/// An order with its partition.
+type Place<'p> = (Partition, &'p WorkflowCode, &'p OrderId);
 
 impl Store {
     /// Creates a token of an order.
@@ -91,17 +42,22 @@ impl Store {
         new: &NewTrackingToken,
         call: &TrackingCall,
     ) -> Judged<TrackingToken> {
+        let partition = self.partition_of(&new.workflow, &new.order_id);
+        let scope = Scope::order(partition, &new.workflow, &new.order_id);
+        // The id is chosen once for all attempts, so the row of an earlier one is known.
         let id = TrackingTokenId {
-            partition: self.partition_of(&new.workflow, &new.order_id),
+            partition,
             id: Uuid::new_v4().into_bytes(),
         };
-        // The id is chosen once for all attempts, so the row of an earlier one is known.
-        let mut attempts = Attempts::new(self, Repeat::Safe);
-        loop {
-            let attempt = async |tx: &mut Tx| self.attempt_create(tx, new, call, id).await;
-            match self.database().write(&[], attempt).await {
-                Ok(judged) => return judged,
-                Err(failure) => attempts.failed(failure).await?,
+        let actor = &call.actor;
+        let create = Create { new, actor, id };
+        let encode = |token: &TrackingToken| token.id.id.to_vec();
+        let answered = self.once(call.once(&scope), create, encode).await;
+        match answered.map_err(|error| refused(error, call))? {
+            Answered::Done(token) => Ok(first(token)),
+            Answered::Replayed(answer) => {
+                let token = self.token_of(partition, &scope, &answer).await;
+                Ok(again(token.map_err(|error| failed(&error))?))
             }
         }
     }
@@ -116,45 +72,91 @@ impl Store {
         which: &Revocation,
         call: &TrackingCall,
     ) -> Judged<i32> {
-        let repeat = match call.request {
-            Some(_) => Repeat::Safe,
-            // What an earlier attempt revoked could not be told from what others did.
-            None => Repeat::Doubtful,
+        let (workflow, order_id, only) = match which {
+            Revocation::Order(workflow, order_id) => (workflow.clone(), order_id.clone(), None),
+            Revocation::Token(id) => {
+                let token = self.database().read(async |tx| tokens::find(tx, *id).await);
+                let token = token.await.map_err(|error| failed(&error))?;
+                let token = token.ok_or(TrackingError::TokenNotFound)?;
+                (token.workflow, token.order_id, Some(*id))
+            }
         };
-        let mut attempts = Attempts::new(self, repeat);
-        loop {
-            let attempt = async |tx: &mut Tx| self.attempt_revoke(tx, which, call).await;
-            match self.database().write(&[], attempt).await {
-                Ok(judged) => return judged,
-                Err(failure) => attempts.failed(failure).await?,
+        let partition = self.partition_of(&workflow, &order_id);
+        let scope = Scope::order(partition, &workflow, &order_id);
+        let revoke = Revoke {
+            place: (partition, &workflow, &order_id),
+            only,
+            actor: &call.actor,
+        };
+        let encode = |count: &i32| count.to_string().into_bytes();
+        let answered = self.once(call.once(&scope), revoke, encode).await;
+        match answered.map_err(|error| refused(error, call))? {
+            Answered::Done(count) => Ok(first(count)),
+            Answered::Replayed(answer) => {
+                let count = str::from_utf8(&answer).ok();
+                let count = count.and_then(|text| text.parse::<i32>().ok());
+                let unread = || corrupt(&scope, "not a number of tokens");
+                Ok(again(count.ok_or_else(|| failed(&unread()))?))
             }
         }
     }
 
-    async fn attempt_create(
+    /// The token as it is now that a call created before.
+    async fn token_of(
         &self,
+        partition: Partition,
+        scope: &Scope,
+        answer: &[u8],
+    ) -> Result<TrackingToken, Error> {
+        let id = answer.try_into();
+        let id = id.map_err(|_| corrupt(scope, "not the id of a token"))?;
+        let id = TrackingTokenId { partition, id };
+        let token = self.database().read(async |tx| tokens::find(tx, id).await);
+        token
+            .await?
+            .ok_or_else(|| corrupt(scope, "the token of a remembered call is not there"))
+    }
+}
+
+impl TrackingCall {
+    fn once<'c>(&'c self, scope: &'c Scope) -> Call<'c> {
+        Call {
+            scope,
+            request: self.request.as_ref(),
+            mode: self.mode,
+            locks: &[],
+        }
+    }
+}
+
+/// Creates a token.
+struct Create<'c> {
+    new: &'c NewTrackingToken,
+    actor: &'c Actor,
+    id: TrackingTokenId,
+}
+
+impl Transact for Create<'_> {
+    type Done = TrackingToken;
+    type Refusal = TrackingError;
+    // The token of an earlier attempt is found by its id.
+    const IS_REPEATABLE: bool = true;
+
+    async fn carry_out(
+        &mut self,
         tx: &mut Tx,
-        new: &NewTrackingToken,
-        call: &TrackingCall,
-        id: TrackingTokenId,
-    ) -> Result<Ending<Judged<TrackingToken>>, Error> {
-        let place = (id.partition, &new.workflow, &new.order_id);
-        match remembered(tx, place, call).await? {
-            Ok(None) => {}
-            // Repeated only once the standby has it too: committed, the lock of the row waits.
-            Ok(Some(deed)) => return Ok(Ending::Commit(created(tx, id, deed).await?)),
-            Err(refusal) => return Ok(Ending::RollBack(Err(refusal))),
-        }
-        let now = self.clock().now();
-        // Where an earlier attempt was committed, this one settles it.
+        now: Timestamp,
+    ) -> Result<Result<TrackingToken, TrackingError>, Error> {
+        let Self { new, actor, id } = *self;
         if let Some(token) = tokens::find_locked(tx, id).await? {
-            return done(tx, place, call, Deed::Created(id.id), token, now).await;
+            return Ok(Ok(token));
         }
+        let place = (id.partition, &new.workflow, &new.order_id);
         if let Some(refusal) = missing(tx, place).await? {
-            return Ok(Ending::RollBack(Err(refusal)));
+            return Ok(Err(refusal));
         }
         if new.expire_time.is_some_and(|end| end <= now) {
-            return Ok(Ending::RollBack(Err(TrackingError::ExpireTimePassed)));
+            return Ok(Err(TrackingError::ExpireTimePassed));
         }
         let token = TrackingToken {
             id,
@@ -164,117 +166,71 @@ impl Store {
             expire_time: new.expire_time,
             revoke_time: None,
         };
-        let token = tokens::insert(tx, token, &call.actor).await?;
-        let deed = Deed::Created(id.id);
-        done(tx, place, call, deed, token, now).await
+        Ok(Ok(tokens::insert(tx, token, actor).await?))
     }
+}
 
-    async fn attempt_revoke(
-        &self,
+/// Revokes one token of an order, or all. Without a request id it is not known after a commit that
+/// was not answered which attempt revoked what.
+struct Revoke<'c> {
+    place: Place<'c>,
+    only: Option<TrackingTokenId>,
+    actor: &'c Actor,
+}
+
+impl Transact for Revoke<'_> {
+    type Done = i32;
+    type Refusal = TrackingError;
+
+    async fn carry_out(
+        &mut self,
         tx: &mut Tx,
-        which: &Revocation,
-        call: &TrackingCall,
-    ) -> Result<Ending<Judged<i32>>, Error> {
-        let (workflow, order_id, only) = match which {
-            Revocation::Order(workflow, order_id) => (workflow.clone(), order_id.clone(), None),
-            Revocation::Token(id) => match tokens::find(tx, *id).await? {
-                Some(token) => (token.workflow, token.order_id, Some(*id)),
-                None => return Ok(Ending::RollBack(Err(TrackingError::TokenNotFound))),
-            },
-        };
-        let place = (
-            self.partition_of(&workflow, &order_id),
-            &workflow,
-            &order_id,
-        );
-        match remembered(tx, place, call).await? {
-            Ok(None) => {}
-            Ok(Some(deed)) => return Ok(Ending::Commit(revoked(deed))),
-            Err(refusal) => return Ok(Ending::RollBack(Err(refusal))),
-        }
+        now: Timestamp,
+    ) -> Result<Result<i32, TrackingError>, Error> {
+        let Self { place, only, actor } = *self;
         if let Some(refusal) = missing(tx, place).await? {
-            return Ok(Ending::RollBack(Err(refusal)));
+            return Ok(Err(refusal));
         }
-        let now = self.clock().now();
-        let count = tokens::revoke(tx, place, only, &call.actor, now).await?;
-        let count = i32::try_from(count).unwrap_or(i32::MAX);
-        done(tx, place, call, Deed::Revoked(count), count, now).await
+        let count = tokens::revoke(tx, place, only, actor, now).await?;
+        Ok(Ok(i32::try_from(count).unwrap_or(i32::MAX)))
     }
 }
 
-/// Finds what the same call did before.
-async fn remembered(
-    tx: &mut Tx,
-    place: Place<'_>,
-    call: &TrackingCall,
-) -> Result<Result<Option<Deed>, TrackingError>, Error> {
-    match &call.request {
-        Some(request) => {
-            let found = requests::find(tx, place, request).await?;
-            Ok(found.map_err(TrackingError::from))
+fn first<A>(answer: A) -> TrackingAnswer<A> {
+    let replayed = false;
+    TrackingAnswer { answer, replayed }
+}
+
+fn again<A>(answer: A) -> TrackingAnswer<A> {
+    let replayed = true;
+    TrackingAnswer { answer, replayed }
+}
+
+fn refused(error: ChangeError<TrackingError>, call: &TrackingCall) -> TrackingError {
+    match (error, &call.request) {
+        (ChangeError::Refused(refusal), _) => refusal,
+        (ChangeError::RequestIdReused, Some(request)) => {
+            let request_id = request.id.clone();
+            Refusal::RequestIdReused { request_id }.into()
         }
-        None => Ok(Ok(None)),
+        // Nothing is looked up without a request id.
+        (ChangeError::RequestIdReused, None) => TrackingError::Failed(CommitError::Database),
+        (ChangeError::Failed(error), _) => TrackingError::Failed(error),
     }
 }
 
-/// Ends an attempt that did its part: it is remembered and committed, unless it was a rehearsal.
-async fn done<A>(
-    tx: &mut Tx,
-    place: Place<'_>,
-    call: &TrackingCall,
-    deed: Deed,
-    answer: A,
-    now: Timestamp,
-) -> Result<Ending<Judged<A>>, Error> {
-    let answered = Ok(TrackingAnswer {
-        answer,
-        replayed: false,
-    });
-    match (call.mode, &call.request) {
-        (ChangeMode::Rehearse, _) => Ok(Ending::RollBack(answered)),
-        (ChangeMode::Apply, None) => Ok(Ending::Commit(answered)),
-        (ChangeMode::Apply, Some(request)) => {
-            requests::remember(tx, place, request, deed, now).await?;
-            Ok(Ending::Commit(answered))
-        }
-    }
+/// Reports an error of a read.
+fn failed(error: &Error) -> TrackingError {
+    report(error, "tracking tokens could not be read");
+    TrackingError::Failed(CommitError::from(error))
 }
 
-/// The answer to a call that created a token before: the token as it is now.
-async fn created(
-    tx: &mut Tx,
-    asked: TrackingTokenId,
-    deed: Deed,
-) -> Result<Judged<TrackingToken>, Error> {
-    let Deed::Created(id) = deed else {
-        // The fingerprint tells the two kinds of calls apart.
-        return Ok(Err(TrackingError::Failed(CommitError::Database)));
+fn corrupt(scope: &Scope, why: &'static str) -> Error {
+    let reading = Reading {
+        table: "requests",
+        row: &scope.name(),
     };
-    let id = TrackingTokenId { id, ..asked };
-    let Some(token) = tokens::find(tx, id).await? else {
-        return Err(Error::Corrupt {
-            table: "tracking_requests",
-            column: "token_id",
-            row: asked.partition.number().to_string(),
-            source: "the token of a remembered call is not there".into(),
-        });
-    };
-    // The id of this very call was committed by an attempt that was not answered.
-    let replayed = id != asked;
-    Ok(Ok(TrackingAnswer {
-        answer: token,
-        replayed,
-    }))
-}
-
-fn revoked(deed: Deed) -> Judged<i32> {
-    match deed {
-        Deed::Revoked(count) => Ok(TrackingAnswer {
-            answer: count,
-            replayed: true,
-        }),
-        Deed::Created(_) => Err(TrackingError::Failed(CommitError::Database)),
-    }
+    reading.corrupt("answer", why)
 }
 
 /// Why there can be no tokens: the order is not there, or not even its workflow.

@@ -3,7 +3,6 @@
 
 mod change;
 pub(crate) mod key;
-mod requests;
 mod tokens;
 mod view;
 

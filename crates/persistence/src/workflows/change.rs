@@ -8,22 +8,26 @@ use std::sync::Arc;
 
 use waymark_domain::{
     actor::Actor,
+    partition::Partition,
     value::{Timestamp, WorkflowCode},
     workflow::{Difference, Finding, Record, Refusal, Workflow},
 };
 
 use super::{
-    ledger,
+    ledger::{self, Page},
     prepare::{Calls, Prepared, Snapshot, draft},
     timers::{self, Timers},
+    usage::Removed,
 };
+pub use crate::once::Answered as Changed;
 use crate::{
     CommitError, Error, Published, Request, Store,
     catalog::{self, Cached, Edition, Reliance, Since},
     commit::retry::{Patience, report},
     compute::on_a_thread,
-    requests,
-    tx::{Ending, Tx, WriteFailure, before},
+    once::{Call, Transact},
+    requests::{self, Scope},
+    tx::Tx,
 };
 
 /// A change of a workflow, apart from what it does.
@@ -71,15 +75,6 @@ pub enum ChangeMode {
     Rehearse,
 }
 
-/// What a change came to.
-#[derive(Debug)]
-pub enum Changed<R> {
-    /// It was made, or would be; what is answered.
-    Done(R),
-    /// The same call was made before; these are the bytes that were remembered of its answer.
-    Replayed(Vec<u8>),
-}
-
 /// What a change made of a workflow.
 #[derive(Debug)]
 pub struct Outcome<A> {
@@ -110,19 +105,8 @@ pub enum ChangeError<E> {
 /// The editions of the catalog before and after a change that was saved.
 type Editions = (Edition, Edition);
 
-/// What a commit was to make true that was not answered.
-enum Doubtful<R> {
-    /// A change, which the catalog tells of.
-    Change(Box<Prepared<R>>, Editions),
-    /// No more than that an answer is remembered; the call is carried out again.
-    Answer,
-}
-
-/// What a transaction that should save came to.
-enum Saved {
-    Written(Option<Editions>),
-    Replayed(Vec<u8>),
-    RequestIdReused,
+/// Why what was computed is not saved.
+enum Unsaved {
     /// The workflow is not what the edit was made on, or orders have come to use what goes.
     Stale,
 }
@@ -167,9 +151,8 @@ impl Store {
         R: Send + 'static,
         E: From<Refusal> + Send + 'static,
     {
-        let overloaded = ChangeError::Failed(CommitError::Overloaded);
         let Some(_turn) = self.edits().turn().await else {
-            return Err(overloaded);
+            return Err(ChangeError::Failed(CommitError::Overloaded));
         };
         let mut calls = Some(Calls {
             edit,
@@ -177,30 +160,23 @@ impl Store {
             encode,
         });
         let mut patience = Patience::new(self.settings().commit_patience);
-        let mut doubtful = None;
-        let mut refused_before = false;
         loop {
-            let attempt = self.attempt_change(change, &mut calls, &mut doubtful);
-            let error = match attempt.await {
+            let again = match self.attempt_change(change, &mut calls).await {
                 Ok(ended) => return ended,
-                Err(Again::Stale) => {
-                    if patience.wait().await {
-                        continue;
-                    }
-                    return Err(overloaded);
-                }
-                Err(Again::Failed(error)) => error,
+                Err(again) => again,
             };
-            let passing = error.is_passing() || doubtful.is_some();
-            if error.is_lasting()
-                || (!passing && std::mem::replace(&mut refused_before, true))
-                || !patience.wait().await
-            {
-                report(&error, "a change of a workflow was given up");
-                return Err(ChangeError::Failed(match doubtful {
-                    Some(_) => CommitError::OutcomeUnknown,
-                    None => CommitError::from(&error),
-                }));
+            let (is_over, failed) = match &again {
+                Again::Stale => (false, CommitError::Overloaded),
+                Again::Failed(error) => (
+                    !error.is_passing() || error.is_lasting(),
+                    CommitError::from(error),
+                ),
+            };
+            if is_over || !patience.wait().await {
+                if let Again::Failed(error) = &again {
+                    report(error, "a change of a workflow was given up");
+                }
+                return Err(ChangeError::Failed(failed));
             }
         }
     }
@@ -209,7 +185,6 @@ impl Store {
         &self,
         change: &WorkflowChange,
         calls: &mut Option<Calls<F, G, H>>,
-        doubtful: &mut Option<Doubtful<R>>,
     ) -> Result<Ended<R, E>, Again>
     where
         A: Send + 'static,
@@ -219,12 +194,12 @@ impl Store {
         G: FnMut(Outcome<A>) -> R + Send + 'static,
         H: FnMut(&R) -> Vec<u8> + Send + 'static,
     {
-        if let Some((prepared, editions)) = self.settle(doubtful).await? {
-            return Ok(Ok(self.done(change, *prepared, Some(editions))));
-        }
-        let snapshot = self.snapshot_for(change).await?;
+        let scope = Scope::workflow(&change.workflow);
+        let snapshot = self.snapshot_for(change, &scope).await?;
         if snapshot.is_remembered {
-            return self.replay(change, doubtful).await;
+            let found = self.find_answer(change.once(&scope, &[])).await;
+            // It may have been forgotten since.
+            return found.transpose().ok_or(Again::Stale);
         }
         let (what, clock) = (change.clone(), self.clock().now());
         let drafted = with_calls(calls, move |calls| draft(&what, snapshot, calls, clock));
@@ -256,16 +231,20 @@ impl Store {
         if change.mode == ChangeMode::Rehearse {
             return Ok(Ok(Changed::Done(prepared.answer)));
         }
-        self.save(change, prepared, doubtful).await
+        self.save(change, &scope, prepared).await
     }
 
     /// Reads what an edit is made on.
-    async fn snapshot_for(&self, change: &WorkflowChange) -> Result<Snapshot, Error> {
+    async fn snapshot_for(
+        &self,
+        change: &WorkflowChange,
+        scope: &Scope,
+    ) -> Result<Snapshot, Error> {
         let code = &change.workflow;
         let snapshot = self.database().snapshot(async |tx| {
             let edition = catalog::edition(tx).await?;
             let is_remembered = match &change.request {
-                Some(request) => requests::is_remembered(tx, code.as_str(), request).await?,
+                Some(request) => requests::is_remembered(tx, scope, request).await?,
                 None => false,
             };
             let found = self.catalog().find(tx, edition, code).await?;
@@ -279,156 +258,118 @@ impl Store {
         snapshot.await
     }
 
-    /// Saves what was computed.
+    /// Saves what was computed, and keeps the workflow as it is then, so that the next step finds
+    /// it compiled.
     async fn save<R, E: From<Refusal>>(
         &self,
         change: &WorkflowChange,
+        scope: &Scope,
         prepared: Prepared<R>,
-        doubtful: &mut Option<Doubtful<R>>,
     ) -> Result<Ended<R, E>, Again> {
         let all = self.partition_count().all().collect::<Vec<_>>();
-        let saved = self.database().write(&all, async |tx| {
-            let saved = self.write_change(tx, change, &prepared).await?;
-            Ok(match saved {
-                // What is only repeated is committed too, which waits for a standby that may not
-                // have yet what a restart of the server made visible.
-                Saved::Written(_) | Saved::Replayed(_) | Saved::RequestIdReused => {
-                    Ending::Commit(saved)
+        let save = Save {
+            store: self,
+            change,
+            scope,
+            edition: prepared.edition,
+            removed: prepared.removed.as_ref(),
+            page: prepared.page.as_ref(),
+            timers: prepared.timers,
+            written: None,
+        };
+        let encoded = &prepared.encoded;
+        let saved = self.once(change.once(scope, &all), save, |_| encoded.clone());
+        Ok(match saved.await {
+            Ok(Changed::Done(editions)) => {
+                if let Some(editions) = editions {
+                    let Prepared { after, used, .. } = prepared;
+                    let published = after.map(|published| (published, used));
+                    let catalog = self.catalog();
+                    catalog.changed(editions, &change.workflow, published);
                 }
-                Saved::Stale => Ending::RollBack(saved),
-            })
-        });
-        match saved.await {
-            Ok(Saved::Written(editions)) => Ok(Ok(self.done(change, prepared, editions))),
-            Ok(Saved::Stale) => Err(Again::Stale),
-            Ok(Saved::Replayed(answer)) => Ok(Ok(Changed::Replayed(answer))),
-            Ok(Saved::RequestIdReused) => Ok(Err(ChangeError::RequestIdReused)),
-            Err(WriteFailure::AtCommit { outcome, error }) => {
-                *doubtful = Some(match outcome {
-                    Saved::Written(Some(editions)) => {
-                        Doubtful::Change(Box::new(prepared), editions)
-                    }
-                    Saved::Written(None)
-                    | Saved::Replayed(_)
-                    | Saved::RequestIdReused
-                    | Saved::Stale => Doubtful::Answer,
-                });
-                Err(Again::Failed(error))
+                Ok(Changed::Done(prepared.answer))
             }
-            Err(WriteFailure::Before(error)) => Err(Again::Failed(error)),
+            Ok(Changed::Replayed(answer)) => Ok(Changed::Replayed(answer)),
+            Err(ChangeError::Refused(Unsaved::Stale)) => return Err(Again::Stale),
+            Err(ChangeError::RequestIdReused) => Err(ChangeError::RequestIdReused),
+            Err(ChangeError::Failed(error)) => Err(ChangeError::Failed(error)),
+        })
+    }
+}
+
+impl WorkflowChange {
+    fn once<'c>(&'c self, scope: &'c Scope, locks: &'c [Partition]) -> Call<'c> {
+        Call {
+            scope,
+            request: self.request.as_ref(),
+            mode: self.mode,
+            locks,
         }
     }
+}
 
-    /// Does under the locks what has to be done there.
-    async fn write_change<R>(
-        &self,
+/// Saves what was computed, where the workflow is still what that was computed on.
+struct Save<'c> {
+    store: &'c Store,
+    change: &'c WorkflowChange,
+    scope: &'c Scope,
+    /// What it was computed on.
+    edition: Edition,
+    removed: Option<&'c Removed>,
+    page: Option<&'c Page>,
+    timers: Timers,
+    /// What the last attempt wrote.
+    written: Option<Editions>,
+}
+
+impl Transact for Save<'_> {
+    /// None where nothing differs.
+    type Done = Option<Editions>;
+    type Refusal = Unsaved;
+    const IS_REPEATABLE: bool = true;
+
+    async fn carry_out(
+        &mut self,
         tx: &mut Tx,
-        change: &WorkflowChange,
-        prepared: &Prepared<R>,
-    ) -> Result<Saved, Error> {
-        if let Some(remembered) = remembered(tx, change).await? {
-            return Ok(remembered);
-        }
+        _: Timestamp,
+    ) -> Result<Result<Option<Editions>, Unsaved>, Error> {
+        self.written = None;
+        let (store, workflow) = (self.store, &self.change.workflow);
         let newest = catalog::edition(tx).await?;
         // So that the cache follows when this is committed.
-        self.catalog().reach(tx, newest, Reliance::Locked).await?;
-        if newest != prepared.edition {
-            match catalog::since(tx, prepared.edition).await? {
-                Since::Changed(others) if !others.contains(&change.workflow) => {}
-                Since::Changed(_) | Since::Foreign => return Ok(Saved::Stale),
+        store.catalog().reach(tx, newest, Reliance::Locked).await?;
+        if newest != self.edition {
+            match catalog::since(tx, self.edition).await? {
+                Since::Changed(others) if !others.contains(workflow) => {}
+                Since::Changed(_) | Since::Foreign => return Ok(Err(Unsaved::Stale)),
             }
         }
-        if let Some(removed) = &prepared.removed
+        if let Some(removed) = self.removed
             && removed.is_used(tx).await?
         {
             // How many there are is counted where nobody waits for it.
-            return Ok(Saved::Stale);
+            return Ok(Err(Unsaved::Stale));
         }
-        let mut editions = None;
-        if let Some(page) = &prepared.page {
+        if let Some(page) = self.page {
             let edition = page.write(tx, newest).await?;
             if page.begins_or_ends() {
-                requests::forget_all(tx, change.workflow.as_str()).await?;
+                let this = self.change.request.as_ref();
+                requests::forget_others(tx, self.scope, this).await?;
             }
-            if prepared.timers == Timers::Changed {
-                let all = self.partition_count().all();
-                timers::note(tx, all, &change.workflow, edition).await?;
+            if self.timers == Timers::Changed {
+                let all = store.partition_count().all();
+                timers::note(tx, all, workflow, edition).await?;
             }
-            editions = Some((newest, edition));
+            self.written = Some((newest, edition));
         }
-        if let Some(request) = &change.request {
-            let scope = change.workflow.as_str();
-            requests::remember(tx, scope, request, &prepared.encoded, prepared.now).await?;
-        }
-        Ok(Saved::Written(editions))
+        Ok(Ok(self.written))
     }
 
-    /// Answers from memory, by a transaction that ends as one that wrote would: what it found may
-    /// not have been with the standby yet.
-    async fn replay<R, E>(
-        &self,
-        change: &WorkflowChange,
-        doubtful: &mut Option<Doubtful<R>>,
-    ) -> Result<Ended<R, E>, Again> {
-        let all = self.partition_count().all().collect::<Vec<_>>();
-        let found = self.database().write(&all, async |tx| {
-            let found = remembered(tx, change).await?;
-            Ok(match found {
-                Some(_) => Ending::Commit(found),
-                None => Ending::RollBack(found),
-            })
-        });
-        match found.await {
-            Ok(Some(Saved::Replayed(answer))) => Ok(Ok(Changed::Replayed(answer))),
-            Ok(Some(Saved::RequestIdReused)) => Ok(Err(ChangeError::RequestIdReused)),
-            Ok(_) => Err(Again::Stale),
-            Err(WriteFailure::AtCommit { error, .. }) => {
-                *doubtful = Some(Doubtful::Answer);
-                Err(Again::Failed(error))
-            }
-            Err(WriteFailure::Before(error)) => Err(Again::Failed(error)),
+    async fn settle(&mut self, tx: &mut Tx) -> Result<Option<bool>, Error> {
+        match self.written {
+            Some((_, edition)) => ledger::is_saved(tx, edition).await.map(Some),
+            None => Ok(Some(false)),
         }
-    }
-
-    /// Finds out, under the locks, whether a change whose commit was not answered was committed,
-    /// and gives it back if so. That ends with a commit as well, see [`Self::replay`].
-    async fn settle<R>(
-        &self,
-        doubtful: &mut Option<Doubtful<R>>,
-    ) -> Result<Option<(Box<Prepared<R>>, Editions)>, Error> {
-        let Some(Doubtful::Change(_, (_, edition))) = doubtful else {
-            return Ok(None);
-        };
-        let edition = *edition;
-        let all = self.partition_count().all().collect::<Vec<_>>();
-        let settled = self.database().write(&all, async |tx| {
-            Ok(if ledger::is_saved(tx, edition).await? {
-                Ending::Commit(true)
-            } else {
-                Ending::RollBack(false)
-            })
-        });
-        let is_saved = settled.await.map_err(before)?;
-        Ok(match doubtful.take() {
-            Some(Doubtful::Change(prepared, editions)) if is_saved => Some((prepared, editions)),
-            _ => None,
-        })
-    }
-
-    /// Keeps the workflow as it is now, so that the next step finds it compiled, and answers.
-    fn done<R>(
-        &self,
-        change: &WorkflowChange,
-        prepared: Prepared<R>,
-        editions: Option<Editions>,
-    ) -> Changed<R> {
-        if let Some(editions) = editions {
-            let Prepared { after, used, .. } = prepared;
-            let published = after.map(|published| (published, used));
-            self.catalog()
-                .changed(editions, &change.workflow, published);
-        }
-        Changed::Done(prepared.answer)
     }
 }
 
@@ -453,19 +394,4 @@ async fn with_calls<C: Send + 'static, T: Send + 'static>(
             None
         }
     }
-}
-
-/// What is remembered of the same call.
-async fn remembered(tx: &mut Tx, change: &WorkflowChange) -> Result<Option<Saved>, Error> {
-    let Some(request) = &change.request else {
-        return Ok(None);
-    };
-    let found = requests::find(tx, change.workflow.as_str(), request).await?;
-    Ok(found.map(|(fingerprint, answer)| {
-        if fingerprint.as_slice() == request.fingerprint {
-            Saved::Replayed(answer)
-        } else {
-            Saved::RequestIdReused
-        }
-    }))
 }

@@ -50,7 +50,6 @@ pub(super) struct Drafted<A> {
     /// What it may mean for what is there; nothing where that is not asked.
     affected: Affected,
     answer: A,
-    now: Timestamp,
 }
 
 /// A change that was computed and can be saved.
@@ -65,7 +64,6 @@ pub(super) struct Prepared<R> {
     pub(super) answer: R,
     /// What is remembered of the answer; empty where the call has no request id.
     pub(super) encoded: Vec<u8>,
-    pub(super) now: Timestamp,
 }
 
 /// Edits the workflow as it was, and makes ready what is saved if nothing stands against it.
@@ -127,7 +125,6 @@ where
         timers,
         affected,
         answer,
-        now,
         after,
         used: snapshot.used,
     }))
@@ -170,7 +167,6 @@ impl<A> Drafted<A> {
             timers: self.timers,
             answer,
             encoded: encoded.unwrap_or_default(),
-            now: self.now,
         }
     }
 }

@@ -4,16 +4,13 @@
 
 use std::convert::Infallible;
 
-use waymark_domain::{
-    actor::Actor,
-    value::{Timestamp, WorkflowCode},
-};
+use waymark_domain::value::{Timestamp, WorkflowCode};
 
 use crate::{
-    Answered, ChangeError, ChangeMode, Error, LedgerCall, Request, Store,
+    Answered, ChangeError, ChangeMode, Error, Request, Store,
     commit::retry::Chain,
-    deliveries::Transact,
-    requests,
+    once::{Call, Transact},
+    requests::{self, Scope},
     tx::{Ending, Tx, before},
 };
 
@@ -28,8 +25,6 @@ pub struct SettlingCall {
     pub workflow: WorkflowCode,
     /// What makes the call recognisable when it comes again.
     pub request: Request,
-    /// Who makes it.
-    pub actor: Actor,
 }
 
 /// What is kept of a page.
@@ -49,9 +44,9 @@ impl Store {
     /// # Errors
     /// Returns [`ChangeError::RequestIdReused`] and [`ChangeError::Failed`].
     pub async fn find_settling(&self, call: &SettlingCall) -> Result<Option<Settling>> {
-        let (scope, ledger_call) = (call.workflow.as_str(), call.ledger_call());
-        let found = self.answered_before_in::<(), Infallible>(scope, &ledger_call);
-        Ok(match found.await? {
+        let scope = Scope::workflow(&call.workflow);
+        let once = stage(&scope, Some(&call.request));
+        Ok(match self.find_answer::<(), Infallible>(once).await? {
             Some(Answered::Replayed(kept)) => Some(read(&kept)),
             Some(Answered::Done(())) | None => None,
         })
@@ -62,10 +57,10 @@ impl Store {
     /// # Errors
     /// Returns [`ChangeError::RequestIdReused`] and [`ChangeError::Failed`].
     pub async fn begin_settling(&self, call: &SettlingCall, plan: &[u8]) -> Result<Settling> {
-        let (scope, ledger_call) = (call.workflow.as_str(), call.ledger_call());
+        let scope = Scope::workflow(&call.workflow);
+        let once = stage(&scope, Some(&call.request));
         let keep = |(): &()| write(BEGUN, plan);
-        let begun = self.answer_once_in(scope, &ledger_call, &[], Nothing, keep);
-        Ok(match begun.await? {
+        Ok(match self.once(once, Nothing, keep).await? {
             Answered::Done(()) => Settling::Begun(plan.to_vec()),
             Answered::Replayed(kept) => read(&kept),
         })
@@ -80,26 +75,23 @@ impl Store {
         call: &SettlingCall,
         (plan, answer): (&[u8], &[u8]),
     ) -> Result<()> {
-        let ledger_call = LedgerCall {
-            request: None,
-            ..call.ledger_call()
-        };
+        let scope = Scope::workflow(&call.workflow);
         let end = End {
-            call,
+            scope: &scope,
+            request: &call.request,
             kept: (write(BEGUN, plan), write(ENDED, answer)),
         };
-        let scope = call.workflow.as_str();
-        self.answer_once_in(scope, &ledger_call, &[], end, |()| Vec::new())
-            .await?;
+        let once = stage(&scope, None);
+        self.once(once, end, |()| Vec::new()).await?;
         Ok(())
     }
 
     /// Forgets a page that was begun and of which nothing was carried out. Where that fails, it is
     /// gone on with when it comes again.
     pub async fn give_up_settling(&self, call: &SettlingCall, plan: &[u8]) {
-        let kept = write(BEGUN, plan);
+        let (scope, kept) = (Scope::workflow(&call.workflow), write(BEGUN, plan));
         let forgotten = self.database().write(&[], async |tx| {
-            requests::forget(tx, call.workflow.as_str(), &call.request, &kept).await?;
+            requests::forget(tx, &scope, &call.request, &kept).await?;
             Ok(Ending::Commit(()))
         });
         if let Err(failure) = forgotten.await {
@@ -109,13 +101,13 @@ impl Store {
     }
 }
 
-impl SettlingCall {
-    fn ledger_call(&self) -> LedgerCall {
-        LedgerCall {
-            request: Some(self.request.clone()),
-            actor: self.actor.clone(),
-            mode: ChangeMode::Apply,
-        }
+/// The call that keeps a stage of a page.
+fn stage<'c>(scope: &'c Scope, request: Option<&'c Request>) -> Call<'c> {
+    Call {
+        scope,
+        request,
+        mode: ChangeMode::Apply,
+        locks: &[],
     }
 }
 
@@ -138,7 +130,8 @@ struct Nothing;
 
 /// Puts the answer in the place of the plan.
 struct End<'c> {
-    call: &'c SettlingCall,
+    scope: &'c Scope,
+    request: &'c Request,
     /// What is kept before and after.
     kept: (Vec<u8>, Vec<u8>),
 }
@@ -159,17 +152,16 @@ impl Transact for Nothing {
 impl Transact for End<'_> {
     type Done = ();
     type Refusal = Infallible;
+    // The plan is replaced once, however often that is tried.
+    const IS_REPEATABLE: bool = true;
 
     async fn carry_out(
         &mut self,
         tx: &mut Tx,
         _: Timestamp,
     ) -> std::result::Result<std::result::Result<(), Infallible>, Error> {
-        let SettlingCall {
-            workflow, request, ..
-        } = self.call;
         let kept = (self.kept.0.as_slice(), self.kept.1.as_slice());
-        requests::answer_otherwise(tx, workflow.as_str(), request, kept).await?;
+        requests::answer_otherwise(tx, self.scope, self.request, kept).await?;
         Ok(Ok(()))
     }
 }

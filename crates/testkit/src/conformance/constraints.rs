@@ -107,7 +107,7 @@ pub async fn every_table_can_be_read(fixture: &Fixture) {
         ("workflow_versions", 1),
         ("orders", 1),
         ("history", 2),
-        ("definition_requests", 0),
+        ("requests", 0),
         ("customer_orders", 0),
         ("journal_pages", 0),
         ("deliveries", 0),
@@ -117,7 +117,6 @@ pub async fn every_table_can_be_read(fixture: &Fixture) {
         ("lost_timers", 0),
         ("tracking_key", 1),
         ("tracking_tokens", 0),
-        ("tracking_requests", 0),
         ("timer_refreshes", 0),
     ];
     for (table, count) in rows {

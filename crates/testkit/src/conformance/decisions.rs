@@ -82,7 +82,7 @@ pub async fn a_rehearsed_decision_writes_nothing(fixture: &Fixture) {
     let retried = readable(fulfilled(retried.unwrap()));
     assert_eq!(retried.update_time, fixture.clock().now());
     assert_eq!(account(store, id).await.delivery, delivery);
-    let remembered = "SELECT count(*) FROM definition_requests";
+    let remembered = "SELECT count(*) FROM requests";
     assert_eq!(fixture.number(remembered).await, 0);
     // A used id is answered as to a call that is meant.
     let call = LedgerCall {

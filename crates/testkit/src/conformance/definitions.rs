@@ -379,9 +379,7 @@ pub async fn rehearsing_a_change_writes_nothing(fixture: &Fixture) {
         1
     );
     assert_eq!(
-        fixture
-            .number("SELECT count(*) FROM definition_requests")
-            .await,
+        fixture.number("SELECT count(*) FROM requests").await,
         0
     );
     let first = fixture

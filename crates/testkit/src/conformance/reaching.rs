@@ -258,7 +258,7 @@ pub async fn request_ids_end_with_their_workflow(fixture: &Fixture) {
                 .is_none()
         );
     }
-    let kept = "SELECT count(*) FROM definition_requests WHERE workflow = 'd1'";
+    let kept = "SELECT count(*) FROM requests WHERE scope = 'workflow/d1'";
     assert_eq!(fixture.number(kept).await, 1);
 }
 
@@ -458,7 +458,6 @@ fn page(id: &str, fingerprint: u8) -> SettlingCall {
     SettlingCall {
         workflow: order_workflow(),
         request: request(id, fingerprint),
-        actor: actor(),
     }
 }
 

@@ -42,6 +42,7 @@ const MIGRATIONS: &[Migration] = migrations![
     "2026-11-22-500000_timer_refreshes",
     "2026-11-28-000000_rules",
     "2026-11-29-000000_language",
+    "2026-11-30-000000_requests",
 ];
 
 impl Migration {

@@ -93,7 +93,6 @@ pub(super) async fn settle(
             id: key.id.clone(),
             fingerprint: key.fingerprint,
         },
-        actor: call.edit.actor.clone(),
     });
     let kept = match &settling {
         Some(settling) => app.store().find_settling(settling).await?,
