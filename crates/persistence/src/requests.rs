@@ -56,6 +56,10 @@ impl Scope {
     pub(crate) fn name(&self) -> &str {
         &self.name
     }
+
+    fn key<'c>(&'c self, request: &'c Request) -> (i32, &'c str, &'c str) {
+        (self.partition, &self.name, request.id.as_str())
+    }
 }
 
 /// What is remembered under a request id.
@@ -105,9 +109,11 @@ pub(crate) async fn claim(
 /// the commit of who repeats the answer waits for the standby as one that wrote would: after a
 /// restart of the server, the row may be there and not with the standby yet.
 async fn find(tx: &mut Tx, scope: &Scope, request: &Request) -> Result<Option<Kept>, Error> {
-    let row = requests::table
-        .find((scope.partition, scope.name.as_str(), request.id.as_str()))
-        .select((requests::fingerprint, requests::change_id, requests::answer));
+    let row = requests::table.find(scope.key(request)).select((
+        requests::fingerprint,
+        requests::change_id,
+        requests::answer,
+    ));
     match tx {
         Tx::Postgres(connection) => {
             let connection: &mut AsyncPgConnection = connection;
@@ -126,7 +132,7 @@ pub(crate) async fn is_remembered(
     request: &Request,
 ) -> Result<bool, Error> {
     let row = requests::table
-        .find((scope.partition, scope.name.as_str(), request.id.as_str()))
+        .find(scope.key(request))
         .select(requests::create_time);
     let found: Option<i64> = on_conn!(tx, |c| row.first(c).await).optional()?;
     Ok(found.is_some())
@@ -139,10 +145,7 @@ pub(crate) async fn remember(
     request: &Request,
     answer: &[u8],
 ) -> Result<(), Error> {
-    let row = requests::table
-        .filter(requests::partition.eq(scope.partition))
-        .filter(requests::scope.eq(scope.name.as_str()))
-        .filter(requests::request_id.eq(request.id.as_str()));
+    let row = requests::table.find(scope.key(request));
     let update = diesel::update(row).set(requests::answer.eq(answer));
     on_conn!(tx, |c| update.execute(c).await)?;
     Ok(())
@@ -156,12 +159,8 @@ pub(crate) async fn answer_otherwise(
     request: &Request,
     (old, new): (&[u8], &[u8]),
 ) -> Result<(), Error> {
-    let row = requests::table
-        .filter(requests::partition.eq(scope.partition))
-        .filter(requests::scope.eq(scope.name.as_str()))
-        .filter(requests::request_id.eq(request.id.as_str()))
-        .filter(requests::fingerprint.eq(request.fingerprint.as_slice()))
-        .filter(requests::answer.eq(old));
+    let row = requests::table.find(scope.key(request));
+    let row = row.filter(requests::answer.eq(old));
     let update = diesel::update(row).set(requests::answer.eq(new));
     on_conn!(tx, |c| update.execute(c).await)?;
     Ok(())
@@ -174,12 +173,8 @@ pub(crate) async fn forget(
     request: &Request,
     answer: &[u8],
 ) -> Result<(), Error> {
-    let row = requests::table
-        .filter(requests::partition.eq(scope.partition))
-        .filter(requests::scope.eq(scope.name.as_str()))
-        .filter(requests::request_id.eq(request.id.as_str()))
-        .filter(requests::fingerprint.eq(request.fingerprint.as_slice()))
-        .filter(requests::answer.eq(answer));
+    let row = requests::table.find(scope.key(request));
+    let row = row.filter(requests::answer.eq(answer));
     on_conn!(tx, |c| diesel::delete(row).execute(c).await)?;
     Ok(())
 }

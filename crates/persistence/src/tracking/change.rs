@@ -53,13 +53,14 @@ impl Store {
         let create = Create { new, actor, id };
         let encode = |token: &TrackingToken| token.id.id.to_vec();
         let answered = self.once(call.once(&scope), create, encode).await;
-        match answered.map_err(|error| refused(error, call))? {
-            Answered::Done(token) => Ok(first(token)),
-            Answered::Replayed(answer) => {
-                let token = self.token_of(partition, &scope, &answer).await;
-                Ok(again(token.map_err(|error| failed(&error))?))
+        let (answer, replayed) = match answered.map_err(|error| refused(error, call))? {
+            Answered::Done(token) => (token, false),
+            Answered::Replayed(kept) => {
+                let token = self.token_of(partition, &scope, &kept).await;
+                (token.map_err(|error| failed(&error))?, true)
             }
-        }
+        };
+        Ok(TrackingAnswer { answer, replayed })
     }
 
     /// Revokes one token, or all that an order has; answers how many had not been revoked before.
@@ -90,15 +91,16 @@ impl Store {
         };
         let encode = |count: &i32| count.to_string().into_bytes();
         let answered = self.once(call.once(&scope), revoke, encode).await;
-        match answered.map_err(|error| refused(error, call))? {
-            Answered::Done(count) => Ok(first(count)),
-            Answered::Replayed(answer) => {
-                let count = str::from_utf8(&answer).ok();
+        let (answer, replayed) = match answered.map_err(|error| refused(error, call))? {
+            Answered::Done(count) => (count, false),
+            Answered::Replayed(kept) => {
+                let count = str::from_utf8(&kept).ok();
                 let count = count.and_then(|text| text.parse::<i32>().ok());
                 let unread = || corrupt(&scope, "not a number of tokens");
-                Ok(again(count.ok_or_else(|| failed(&unread()))?))
+                (count.ok_or_else(|| failed(&unread()))?, true)
             }
-        }
+        };
+        Ok(TrackingAnswer { answer, replayed })
     }
 
     /// The token as it is now that a call created before.
@@ -194,16 +196,6 @@ impl Transact for Revoke<'_> {
         let count = tokens::revoke(tx, place, only, actor, now).await?;
         Ok(Ok(i32::try_from(count).unwrap_or(i32::MAX)))
     }
-}
-
-fn first<A>(answer: A) -> TrackingAnswer<A> {
-    let replayed = false;
-    TrackingAnswer { answer, replayed }
-}
-
-fn again<A>(answer: A) -> TrackingAnswer<A> {
-    let replayed = true;
-    TrackingAnswer { answer, replayed }
 }
 
 fn refused(error: ChangeError<TrackingError>, call: &TrackingCall) -> TrackingError {
