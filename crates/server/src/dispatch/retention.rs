@@ -1,5 +1,5 @@
 //! Removes deliveries with which nothing happens any more, some days after their last change, in
-//! the partitions that are carried, a little at a time.
+//! the partitions that are carried, and answers to calls that are too old, a little at a time.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -12,15 +12,29 @@ use waymark_domain::{partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
 use super::{Failing, rounds::FailingParts};
+use crate::settings::Keep;
 
 /// How long after one walk over a partition the next one begins.
 const INTERVAL: Duration = Duration::from_mins(10);
 /// The rest after each part of a walk, which leaves the database to steps.
 const REST: Duration = Duration::from_millis(20);
 
-/// Removes what is older than it is kept, again and again; nothing where it is kept for ever. What
-/// is carried is told with every sign of life.
+/// Removes what is older than it is kept, again and again. What is carried is told with every sign
+/// of life.
 pub(super) async fn run(
+    store: Store,
+    me: DispatcherId,
+    keep: Keep,
+    owned: watch::Receiver<BTreeSet<Partition>>,
+) {
+    tokio::join!(
+        deliveries(store.clone(), me, keep.deliveries, owned.clone()),
+        requests(store, keep.requests, owned),
+    );
+}
+
+/// Removes deliveries; none where they are kept for ever.
+async fn deliveries(
     store: Store,
     me: DispatcherId,
     keep: Option<Duration>,
@@ -53,15 +67,62 @@ pub(super) async fn run(
     pending().await
 }
 
+/// Removes answers to calls; none where they are kept for ever. They are few, so who carries the
+/// first partition does it for all.
+async fn requests(
+    store: Store,
+    keep: Option<Duration>,
+    mut owned: watch::Receiver<BTreeSet<Partition>>,
+) {
+    let Some(keep) = keep else {
+        return;
+    };
+    let mut failing = Failing::default();
+    let mut last: Option<Instant> = None;
+    while owned.changed().await.is_ok() {
+        let is_mine = owned.borrow_and_update().contains(&Partition::new(0));
+        if !is_mine || last.is_some_and(|last| last.elapsed() < INTERVAL) {
+            continue;
+        }
+        let forgotten = forget(&store, keep).await;
+        if forgotten.is_ok() {
+            last = Some(Instant::now());
+        }
+        failing.note("old answers to calls cannot be removed", forgotten);
+    }
+}
+
+async fn forget(store: &Store, keep: Duration) -> Result<(), Error> {
+    let until = until(store, keep);
+    let mut count = 0;
+    loop {
+        let forgotten = store.forget_requests(until).await?;
+        if forgotten == 0 {
+            break;
+        }
+        count += forgotten;
+        tokio::time::sleep(REST).await;
+    }
+    if count > 0 {
+        tracing::info!(removed = count, "old answers to calls were removed");
+    }
+    Ok(())
+}
+
+/// Until when something changed last that is no longer kept.
+fn until(store: &Store, keep: Duration) -> Timestamp {
+    let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
+    let now = store.clock().now().micros();
+    Timestamp::from_micros(now.saturating_sub(keep))
+}
+
 async fn walk(
     store: &Store,
     me: &DispatcherId,
     partition: Partition,
     keep: Duration,
 ) -> Result<(), Error> {
-    let keep = i64::try_from(keep.as_micros()).unwrap_or(i64::MAX);
-    let now = store.clock().now().micros();
-    let until = Timestamp::from_micros(now.saturating_sub(keep));
+    let until = until(store, keep);
     let (mut after, mut count) = (None, 0);
     loop {
         let removed = store.remove_deliveries(me, partition, until, after).await?;

@@ -9,7 +9,7 @@ use waymark_delivery::{
 };
 
 use super::{
-    DispatchSettings, MailSettings, parse,
+    DispatchSettings, Keep, MailSettings, parse,
     source::{Noted, Problem, Values},
 };
 
@@ -29,7 +29,8 @@ pub(super) fn read(values: &mut Values) -> Result<DispatchSettings, Noted> {
     let lease = values.take("dispatch_lease_ms", parse::milliseconds(100));
     let poll_interval = values.take("dispatch_poll_ms", parse::milliseconds(10));
     let in_flight_max = values.take("deliveries_in_flight_max", parse::count(1, 10_000));
-    let keep = values.take("deliveries_keep_days", parse::days(36_500));
+    let deliveries = values.take("deliveries_keep_days", parse::days(36_500));
+    let requests = values.take("requests_keep_days", parse::days(36_500));
     let allowed = values.take("webhooks_allowed", parse::allowed);
     let https_only = values.take("webhooks_https_only", parse::switch);
     let mail = mail(values);
@@ -39,7 +40,10 @@ pub(super) fn read(values: &mut Values) -> Result<DispatchSettings, Noted> {
         lease: lease?,
         poll_interval: poll_interval?,
         in_flight_max: in_flight_max?,
-        keep: keep?,
+        keep: Keep {
+            deliveries: deliveries?,
+            requests: requests?,
+        },
         webhooks: WebhookSettings {
             allowed: allowed?,
             https_only: https_only?,

@@ -175,6 +175,11 @@ pub const KEYS: &[Key] = &[
         "How many days deliveries are kept after their last change, once they succeeded or were skipped; 0: for ever.",
     ),
     key(
+        "requests_keep_days",
+        "30",
+        "How many days the answers to calls with a `request_id` are kept that change anything but orders; the same call is carried out anew after that. Steps of orders are recognised as long as their history is kept. 0: for ever.",
+    ),
+    key(
         "webhooks_allowed",
         "",
         "What webhooks may reach besides the public internet: addresses, networks such as `10.1.0.0/16` and host names, separated by commas.",

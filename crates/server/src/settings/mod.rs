@@ -92,8 +92,8 @@ pub struct DispatchSettings {
     pub poll_interval: Duration,
     /// How many attempts are made at once.
     pub in_flight_max: usize,
-    /// How long deliveries are kept that succeeded or were skipped; none for ever.
-    pub keep: Option<Duration>,
+    /// How long what is done with is kept.
+    pub keep: Keep,
     /// Where webhooks may go.
     pub webhooks: WebhookSettings,
     /// How mails are sent; none where they are not.
@@ -102,6 +102,15 @@ pub struct DispatchSettings {
     pub templates: Option<PathBuf>,
     /// Where events go; none where they do not.
     pub nats: Option<publish::Servers>,
+}
+
+/// How long what is done with is kept; none for ever.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Keep {
+    /// Deliveries that succeeded or were skipped, since their last change.
+    pub deliveries: Option<Duration>,
+    /// Answers to calls with a request id that changed anything but orders.
+    pub requests: Option<Duration>,
 }
 
 /// How mails are sent.

@@ -36,6 +36,11 @@ fn every_default_is_valid() {
     assert_eq!(settings.database.url.to_string(), "sqlite://waymark.db");
     assert_eq!(settings.commits.committers, 1);
     assert_eq!(settings.server.preset.as_deref(), Some("magento"));
+    let keep = Keep {
+        deliveries: None,
+        requests: Some(Duration::from_hours(30 * 24)),
+    };
+    assert_eq!(settings.dispatch.keep, keep);
 }
 
 #[test]
