@@ -6,6 +6,7 @@
 mod faults;
 mod hints;
 mod ledger;
+mod once;
 mod plans;
 mod storage;
 mod tls;

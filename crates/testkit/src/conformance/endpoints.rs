@@ -33,7 +33,7 @@ fn secret(text: &str, create_time: Timestamp, expire_time: Option<Timestamp>) ->
     }
 }
 
-fn endpoint(code: &str, now: Timestamp) -> Endpoint {
+pub(super) fn endpoint(code: &str, now: Timestamp) -> Endpoint {
     Endpoint {
         code: EndpointCode::new(code).unwrap(),
         url: "https://erp.example/hooks?a='b'".to_owned(),

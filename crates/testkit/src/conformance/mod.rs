@@ -21,6 +21,7 @@ pub mod leases;
 pub mod ledger;
 pub mod listing;
 pub mod lost;
+pub mod once;
 pub mod reaching;
 pub mod retention;
 pub mod sharing;
@@ -228,6 +229,13 @@ macro_rules! conformance_suite {
                 who_decides_by_hand_forgets_what_was_counted,
                 a_timer_during_which_a_process_ended_is_counted,
             ],
+            once: [
+                a_call_of_each_kind_is_answered_once,
+                a_dry_run_of_each_kind_takes_no_request_id,
+                one_request_id_of_each_kind_from_many_callers,
+                old_answers_are_forgotten_and_no_others,
+                many_old_answers_are_forgotten_a_few_at_a_time,
+            ],
             reaching: [
                 a_state_with_orders_does_not_become_held,
                 a_state_becomes_held_while_orders_move_into_it,
@@ -302,6 +310,7 @@ macro_rules! conformance_suite {
             upgrading: [
                 orders_of_the_first_schema_go_on,
                 workflows_of_an_older_schema_keep_their_rules,
+                calls_of_an_older_schema_are_still_answered,
             ],
             usage: [
                 a_pair_with_orders_stays,
@@ -353,6 +362,7 @@ pub const SOURCES: [&str; 26] = [
     include_str!("ledger.rs"),
     include_str!("listing.rs"),
     include_str!("lost.rs"),
+    include_str!("once.rs"),
     include_str!("reaching.rs"),
     include_str!("retention.rs"),
     include_str!("sharing.rs"),

@@ -5,12 +5,15 @@
 use waymark_domain::{
     history::Recorded,
     order::{Order, replay},
-    value::{Money, Quantity},
+    value::{Money, Quantity, Timestamp},
     workflow::{Overpayment, Transition},
 };
-use waymark_persistence::{Store, migrate};
+use waymark_persistence::{ChangeMode, Store, migrate};
 
-use super::commits::{history, order};
+use super::{
+    commits::{history, order},
+    once::{Kind, Told},
+};
 use crate::{
     Fixture,
     build::{self, done, order_id, order_workflow},
@@ -158,7 +161,7 @@ fn entries(hold: &str) -> [(&'static str, &'static str, String); 3] {
 }
 
 /// Bytes as the database reads them.
-fn bytes(fixture: &Fixture, hex: &str) -> String {
+pub(super) fn bytes(fixture: &Fixture, hex: &str) -> String {
     match fixture.database() {
         Some(_) => format!(r"'\x{hex}'"),
         None => format!("X'{hex}'"),
@@ -233,4 +236,57 @@ pub async fn workflows_of_an_older_schema_keep_their_rules(fixture: &Fixture) {
         transition.reverse || transition.visible_to_customer || transition.notify_customer
     };
     assert!(!workflow.transitions.iter().any(changed));
+}
+
+pub async fn calls_of_an_older_schema_are_still_answered(fixture: &Fixture) {
+    Kind::set_up(fixture).await;
+    let mut answers = Vec::new();
+    for kind in Kind::ALL {
+        kind.supply(fixture).await;
+        let request = kind.request("r-1", 1);
+        let first = kind.call(&fixture.store, request, ChangeMode::Apply).await;
+        answers.push((kind, kind.request("r-1", 1), first));
+    }
+    let lacking = downgrade(fixture, "2026-11-30-000000_requests").await;
+    // As the older program wrote them.
+    let fingerprint = bytes(fixture, &"01".repeat(16));
+    for (kind, workflow) in [
+        (Kind::Definition, "order"),
+        (Kind::Endpoint, ""),
+        (Kind::Decision, ""),
+    ] {
+        let answer = bytes(fixture, "3432");
+        fixture
+            .execute(&format!(
+                "INSERT INTO definition_requests (workflow, request_id, fingerprint, answer, \
+                 create_time) VALUES ('{workflow}', '{kind:?}-old', {fingerprint}, {answer}, 1)"
+            ))
+            .await;
+        answers.push((kind, kind.request("old", 1), Told::Done("42".to_owned())));
+    }
+    let partition = fixture
+        .store
+        .partition_of(&order_workflow(), &order_id("A-1"));
+    let partition = partition.number();
+    fixture
+        .execute(&format!(
+            "INSERT INTO tracking_requests (partition, workflow, order_id, request_id, fingerprint, \
+             token_id, revoked, create_time) VALUES ({partition}, 'order', 'A-1', \
+             'Revocation-old', {fingerprint}, NULL, 7, 1)"
+        ))
+        .await;
+    let seven = Told::Done("7".to_owned());
+    answers.push((Kind::Revocation, Kind::Revocation.request("old", 1), seven));
+
+    let migrated = migrate(&fixture.settings, &fixture.clock()).await.unwrap();
+    assert_eq!(migrated.applied, lacking);
+    let store = fixture.replica().await;
+    for (kind, request, first) in answers {
+        let effects = kind.effects(fixture).await;
+        let again = kind.call(&store, request, ChangeMode::Apply).await;
+        assert_eq!(again, first.again(), "{kind:?}");
+        assert_eq!(kind.effects(fixture).await, effects, "{kind:?}");
+    }
+    let old = store.forget_requests(Timestamp::from_micros(1));
+    assert_eq!(old.await.unwrap(), 4);
 }
