@@ -3,6 +3,7 @@
 use futures::future::join_all;
 use tonic::{Code, Status};
 use waymark_proto::v1::{self, transition_order_request::Target};
+use waymark_testkit::execute_at;
 use waymark_tests::{Backend, Refusal, Server, Shop, World, refused, shop::transition, world};
 
 use crate::bench;
@@ -14,6 +15,7 @@ on_each_database!(
     an_id_belongs_to_its_payload,
     definitions_are_replayed,
     ids_of_definitions_end_with_their_workflow,
+    old_ids_of_definitions_are_new_again,
     every_mutation_is_replayed,
     wrong_request_ids_are_refused,
     a_dry_run_with_a_used_id_answers_as_the_call,
@@ -373,6 +375,67 @@ async fn ids_of_definitions_end_with_their_workflow(backend: Backend) {
             );
         }
     }
+}
+
+/// Two days pass while no server runs.
+async fn old_ids_of_definitions_are_new_again(backend: Backend) {
+    let keep = ["--set", "requests_keep_days=1"];
+    // Who is killed leaves its partitions to the next one soon.
+    let lease = ["--set", "dispatch_lease_ms=500"];
+    let mut server = Server::start_with(backend, &[keep, lease].concat()).await;
+    let shop = world::apply(&server.clients(), &world::fresh_code(), bench::DOCUMENT).await;
+    let create = |code: &str, request_id: &str| v1::CreateStatusRequest {
+        workflow: shop.workflow(),
+        status: Some(v1::OrderStatus {
+            code: code.into(),
+            label: "Last".into(),
+            ..Default::default()
+        }),
+        request_id: request_id.into(),
+        ..Default::default()
+    };
+    let (old, young) = (create("zz_old", "old"), create("zz_young", "young"));
+    let check = |code: &str| v1::CreateStatusRequest {
+        validate_only: true,
+        ..create(code, "old")
+    };
+    let other = check("zz_other");
+    for request in [&old, &young] {
+        for replayed in [false, true] {
+            let answer = server.clients().statuses().create_status(request.clone());
+            assert_eq!(answer.await.unwrap().into_inner().replayed, replayed);
+        }
+    }
+    let reused = server.clients().statuses().create_status(other.clone());
+    refused(reused.await, Code::AlreadyExists, "REQUEST_ID_REUSED");
+    server.kill();
+    server.ended(std::time::Duration::from_secs(10)).await;
+    let age = "UPDATE requests SET create_time = create_time - 172800000000 \
+               WHERE request_id = 'old'";
+    execute_at(server.database().url(), age).await;
+    server.restart().await;
+
+    // Another call may have the id, and the same one is a new call.
+    let free = async || {
+        server
+            .clients()
+            .statuses()
+            .create_status(other.clone())
+            .await
+    };
+    let mut found = free().await;
+    for _ in 0..10_000 {
+        if found.is_ok() {
+            break;
+        }
+        tokio::task::yield_now().await;
+        found = free().await;
+    }
+    assert!(!found.unwrap().into_inner().replayed);
+    let again = server.clients().statuses().create_status(old.clone());
+    refused(again.await, Code::AlreadyExists, "STATUS_EXISTS");
+    let again = server.clients().statuses().create_status(young.clone());
+    assert!(again.await.unwrap().into_inner().replayed);
 }
 
 async fn every_mutation_is_replayed(backend: Backend) {
