@@ -378,10 +378,7 @@ pub async fn rehearsing_a_change_writes_nothing(fixture: &Fixture) {
             .version,
         1
     );
-    assert_eq!(
-        fixture.number("SELECT count(*) FROM requests").await,
-        0
-    );
+    assert_eq!(fixture.number("SELECT count(*) FROM requests").await, 0);
     let first = fixture
         .change_as("order", ChangeMode::Apply, Some(request("r-1", 1)), create)
         .await
