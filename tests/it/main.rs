@@ -46,6 +46,7 @@ mod bench;
 mod clients_page;
 mod connections;
 mod contained_timers;
+mod contained_deliveries;
 mod costly_requests;
 mod creating_steps;
 mod cross_origin;

@@ -89,3 +89,49 @@ impl FailingLanes {
         self.0.retain(|lane| busy.binary_search(lane).is_ok());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use waymark_persistence::{Clock, DatabaseUrl, Settings, test_access::execute};
+
+    use super::*;
+
+    /// Lets columns be empty that never are, and writes a delivery of each lane, of which one has no
+    /// sequence: no row of its lane can be read then.
+    const BROKEN: &str = "
+        ALTER TABLE deliveries RENAME TO strict_deliveries;
+        CREATE TABLE deliveries AS SELECT * FROM strict_deliveries;
+        INSERT INTO deliveries VALUES
+            (0, 1, 0, 1, 'email', 'w', '1', NULL, 1, NULL, 'create.a', 'email', 'customer', 'pending', 0, '', 0, 0, 0),
+            (0, 2, 0, 2, 'publish', 'w', '2', 1, 1, NULL, 'create.a', 'publish', '', 'pending', 0, '', 0, 0, 0)";
+
+    #[tokio::test]
+    async fn a_lane_that_fails_pauses_alone() {
+        let directory = tempfile::tempdir().unwrap();
+        let url = format!("sqlite://{}", directory.path().join("test.db").display());
+        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
+        let store = Store::open(settings, Clock::system()).await.unwrap();
+        execute(&store, BROKEN).await.unwrap();
+        let me = DispatcherId::random();
+        let partitions = store.partition_count().all().collect();
+        let limits = ["email", "publish"].map(|lane| (lane.to_owned(), 9));
+        let limits = BTreeMap::from(limits);
+        let mut lanes = FailingLanes::default();
+        let due = lanes.find_due((&store, &me), &partitions, &limits).await;
+        let found = |due: Due| -> Vec<String> {
+            let lanes = due.deliveries.into_iter().map(|delivery| delivery.lane);
+            lanes.collect()
+        };
+        assert_eq!(found(due.unwrap()), ["publish"]);
+        assert!(lanes.is_paused("email") && !lanes.is_paused("publish"));
+        assert!(lanes.next().is_some());
+
+        let mended = "UPDATE deliveries SET sequence = 1";
+        execute(&store, mended).await.unwrap();
+        let due = lanes.find_due((&store, &me), &partitions, &limits).await;
+        let mut both = found(due.unwrap());
+        both.sort_unstable();
+        assert_eq!(both, ["email", "publish"]);
+        assert!(!lanes.is_paused("email") && lanes.next().is_none());
+    }
+}

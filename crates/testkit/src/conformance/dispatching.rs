@@ -8,7 +8,7 @@ use waymark_domain::{
     delivery::{Attempt, Delivery, DeliveryId, DeliveryState, Outcome},
     value::Timestamp,
 };
-use waymark_persistence::{DispatcherId, Finished, NextStep, Store};
+use waymark_persistence::{DispatcherId, Finished, NextStep, Store, UnreadableDelivery};
 
 use super::carrying::{
     account, all_of, attempt, carrier, declare, everything, finish, give_up, lane, later, retry,
@@ -165,8 +165,8 @@ pub async fn all_that_waits_is_walked(fixture: &Fixture) {
     let is_spoilt = |delivery: &Delivery| delivery.order_id == order_id("W-1");
     assert!(!waiting.deliveries.is_empty() && !waiting.deliveries.iter().any(is_spoilt));
     // It is told apart, to be given up.
-    let unreadable = waiting.unreadable.iter();
-    assert!(unreadable.len() > 0 && unreadable.clone().all(|one| one.order_id == "W-1"));
+    let is_told = |one: &UnreadableDelivery| one.order_id == "W-1";
+    assert!(!waiting.unreadable.is_empty() && waiting.unreadable.iter().all(is_told));
 }
 
 pub async fn what_keeps_a_lane_is_told_by_those_that_wait(fixture: &Fixture) {

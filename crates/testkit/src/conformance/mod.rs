@@ -9,6 +9,7 @@ pub mod clocks;
 pub mod commits;
 pub mod concurrency;
 pub mod constraints;
+pub mod containment;
 pub mod copies;
 pub mod decisions;
 pub mod definitions;
@@ -109,6 +110,18 @@ macro_rules! conformance_suite {
                 a_newer_schema_is_refused,
                 an_older_schema_is_refused_or_upgraded,
                 the_number_of_partitions_is_fixed,
+            ],
+            containment: [
+                a_delivery_that_cannot_be_read_stops_no_other,
+                whatever_cannot_be_read_is_named,
+                what_cannot_be_read_takes_no_room_of_others,
+                nothing_is_given_up_without_the_lease,
+                what_cannot_be_read_is_listed_and_decided_about,
+                an_attempt_that_cannot_be_read_hides_no_other,
+                one_that_cannot_be_read_keeps_nobody_from_its_partition,
+                an_endpoint_that_cannot_be_read_hides_no_other,
+                words_that_are_refused_are_left_out,
+                a_result_that_is_refused_in_any_form_keeps_no_other,
             ],
             copies: [
                 copies_are_set_off_in_a_lane_of_their_own,
@@ -350,6 +363,7 @@ pub const SOURCES: [&str; 26] = [
     include_str!("commits.rs"),
     include_str!("concurrency.rs"),
     include_str!("constraints.rs"),
+    include_str!("containment.rs"),
     include_str!("copies.rs"),
     include_str!("decisions.rs"),
     include_str!("definitions.rs"),
