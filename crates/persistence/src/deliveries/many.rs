@@ -184,10 +184,11 @@ pub(super) async fn decide(
     found: &[StoredDelivery],
     decision: &Decision,
 ) -> Result<usize, Error> {
-    let mut groups: BTreeMap<(Partition, i32, &str), Vec<i64>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Partition, i32, String), Vec<i64>> = BTreeMap::new();
     for delivery in found {
         let (partition, log_offset, number) = delivery.key();
-        let group = (Partition::new(partition), number, delivery.state_word());
+        let state = delivery.state_word().to_owned();
+        let group = (Partition::new(partition), number, state);
         groups.entry(group).or_default().push(log_offset);
     }
     let mut decided = 0;
@@ -212,7 +213,7 @@ pub(super) async fn decide(
 /// can be decided.
 async fn decidable(
     tx: &mut Tx,
-    ((partition, number), state): (Place, &str),
+    ((partition, number), state): (Place, String),
     offsets: Vec<i64>,
     verdict: &Verdict,
 ) -> Result<Vec<i64>, Error> {
@@ -220,7 +221,7 @@ async fn decidable(
         .filter(deliveries::partition.eq(partition.number()))
         .filter(deliveries::number.eq(number))
         .filter(deliveries::log_offset.eq_any(offsets))
-        .filter(deliveries::state.eq(state.to_owned()))
+        .filter(deliveries::state.eq(state))
         .select(deliveries::log_offset);
     match verdict {
         Verdict::Retried => {
