@@ -402,12 +402,20 @@ async fn old_ids_of_definitions_are_new_again(backend: Backend) {
     let other = check("zz_other");
     for request in [&old, &young] {
         for replayed in [false, true] {
-            let answer = server.clients().statuses().create_status(request.clone());
-            assert_eq!(answer.await.unwrap().into_inner().replayed, replayed);
+            let answer = server
+                .clients()
+                .statuses()
+                .create_status(request.clone())
+                .await;
+            assert_eq!(answer.unwrap().into_inner().replayed, replayed);
         }
     }
-    let reused = server.clients().statuses().create_status(other.clone());
-    refused(reused.await, Code::AlreadyExists, "REQUEST_ID_REUSED");
+    let reused = server
+        .clients()
+        .statuses()
+        .create_status(other.clone())
+        .await;
+    refused(reused, Code::AlreadyExists, "REQUEST_ID_REUSED");
     server.kill();
     server.ended(std::time::Duration::from_secs(10)).await;
     let age = "UPDATE requests SET create_time = create_time - 172800000000 \
@@ -432,10 +440,14 @@ async fn old_ids_of_definitions_are_new_again(backend: Backend) {
         found = free().await;
     }
     assert!(!found.unwrap().into_inner().replayed);
-    let again = server.clients().statuses().create_status(old.clone());
-    refused(again.await, Code::AlreadyExists, "STATUS_EXISTS");
-    let again = server.clients().statuses().create_status(young.clone());
-    assert!(again.await.unwrap().into_inner().replayed);
+    let again = server.clients().statuses().create_status(old.clone()).await;
+    refused(again, Code::AlreadyExists, "STATUS_EXISTS");
+    let again = server
+        .clients()
+        .statuses()
+        .create_status(young.clone())
+        .await;
+    assert!(again.unwrap().into_inner().replayed);
 }
 
 async fn every_mutation_is_replayed(backend: Backend) {

@@ -17,7 +17,9 @@ pub(crate) struct OrderRow {
     pub(crate) return_state: Option<String>,
     pub(crate) return_status: Option<String>,
     pub(crate) version: i64,
+    #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
     pub(crate) create_time: i64,
+    #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
     pub(crate) update_time: i64,
     pub(crate) body: String,
     pub(crate) journal: Vec<u8>,

@@ -276,7 +276,8 @@ impl Dispatcher {
         let (endpoints, unreadable) = self.store.stored_endpoints().await?;
         self.endpoints = Arc::new(carrier::by_code(endpoints));
         self.endpoints_read = Instant::now();
-        for error in unreadable.iter().map(|error| chain(error)) {
+        for error in &unreadable {
+            let error = chain(error);
             if self.unread_endpoints.insert(error.clone()) {
                 tracing::error!(error, "an endpoint cannot be read; nothing goes there");
             }

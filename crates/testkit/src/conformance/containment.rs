@@ -52,7 +52,8 @@ async fn spoil(fixture: &Fixture, id: DeliveryId, change: &str) {
 async fn due(store: &Store, me: &DispatcherId, limit: i64) -> Due {
     let lanes = [CRM, "webhook.erp", "publish", "fax"];
     let lanes = lanes.map(|lane| (lane.to_owned(), limit));
-    let due = store.due_in_lanes(me, &all_of(store), BTreeMap::from(lanes));
+    let all = all_of(store);
+    let due = store.due_in_lanes(me, &all, BTreeMap::from(lanes));
     due.await.unwrap()
 }
 
@@ -197,7 +198,8 @@ pub async fn nothing_is_given_up_without_the_lease(fixture: &Fixture) {
     let me = carrier(store).await;
     let found_due = due(store, &me, 100).await.unreadable;
     assert_eq!(found_due.len(), 1);
-    let left = store.release_leases(&me, &all_of(store), Leaving::ForNow);
+    let all = all_of(store);
+    let left = store.release_leases(&me, &all, Leaving::ForNow);
     left.await.unwrap();
     let given_up = store.give_up_unreadable(&me, &found_due).await;
     assert_eq!(given_up.unwrap(), 0);

@@ -357,7 +357,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 26] = [
+pub const SOURCES: [&str; 28] = [
     include_str!("batches.rs"),
     include_str!("clocks.rs"),
     include_str!("commits.rs"),

@@ -5,14 +5,13 @@
 use std::time::Duration;
 
 use waymark_domain::{
-    delivery::Delivery,
     value::{EndpointCode, Timestamp},
     workflow::{self, Record},
 };
 use waymark_persistence::{
     Answered, ChangeError, ChangeMode, CommitError, Counting, Endpoint, EndpointEdit,
-    EndpointInUse, LedgerCall, NewTrackingToken, Outcome, Refusal, Request, Revocation, Store,
-    TrackingAnswer, TrackingCall, TrackingError, WorkflowChange,
+    EndpointInUse, Extent, LedgerCall, NewTrackingToken, Outcome, Refusal, Request, Revocation,
+    Store, StoredDelivery, TrackingAnswer, TrackingCall, TrackingError, WorkflowChange,
 };
 
 use super::{
@@ -128,7 +127,10 @@ impl Kind {
             Self::Endpoint => move_endpoint(store, &ledger).await,
             Self::Decision => {
                 let id = lane(store, "A-1", "erp").await.remove(0).id;
-                let time = |delivery: &Delivery| text(&delivery.update_time.micros());
+                let time = |delivery: &StoredDelivery| match delivery {
+                    StoredDelivery::Readable(delivery) => text(&delivery.update_time.micros()),
+                    StoredDelivery::Unreadable(row) => text(&row.update_time.micros()),
+                };
                 told(store.retry_delivery(&ledger, id, time).await, time)
             }
             Self::Token => {
@@ -214,6 +216,7 @@ async fn add_status(store: &Store, request: Option<Request>, mode: ChangeMode) -
         actor: actor(),
         mode,
         counting: Counting::Nothing,
+        extent: Extent::Part,
     };
     let add = |record: Option<&Record>, _| {
         let mut workflow = record.unwrap().workflow.clone();
