@@ -53,7 +53,11 @@ pub async fn list_orders(
     after: Option<&OrderCursor>,
     (limit, first, most): (usize, usize, usize),
 ) -> Result<OrderPage, Error> {
-    let probes = Probes { first, most };
+    let probes = Probes {
+        first,
+        walked: first,
+        most,
+    };
     store.list_probing(query, after, (limit, probes)).await
 }
 

@@ -28,10 +28,12 @@ const PROBE_STRETCHES_MAX: usize = 16_384;
 /// How many ids of workflows are looked up in one statement.
 const LOOKUPS_AT_ONCE: usize = 16_384;
 
-/// How many orders are looked up before a sorted index is tried, and how many after.
+/// How many orders are looked up before a sorted index is tried, at how many that one is looked,
+/// and how many are looked up then.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Probes {
     pub(crate) first: usize,
+    pub(crate) walked: usize,
     pub(crate) most: usize,
 }
 
@@ -39,6 +41,7 @@ impl Default for Probes {
     fn default() -> Self {
         Self {
             first: PROBE_FIRST,
+            walked: LOOK_MAX,
             most: PROBE_MAX,
         }
     }
@@ -111,6 +114,15 @@ impl<'q> Finder<'q> {
         }
     }
 
+    /// Whether the next orders are looked for behind the cursor, which must have reached what was
+    /// given.
+    pub(super) fn begins_anew(&self) -> bool {
+        match &self.state {
+            State::Sorted { is_whole, .. } => !is_whole,
+            State::Closed | State::Named { .. } | State::Merged { .. } => false,
+        }
+    }
+
     /// Takes the next order.
     pub(super) fn next(&mut self) -> Next {
         match &mut self.state {
@@ -158,7 +170,7 @@ impl<'q> Finder<'q> {
                 of_any_customer,
             } => {
                 let mut looked = Looked::Further;
-                if given >= LOOK_MAX
+                if given >= self.probes.walked
                     && let Some(pairs) = places.take()
                 {
                     let most = self.probes.most;
@@ -319,9 +331,11 @@ impl<'q> Finder<'q> {
         let rows = keys::with_ids(tx, &asked, &ids).await?;
         piece.look(rows.len());
         found.extend(self.in_turn(rows, after));
-        if found.len() > self.probes.most {
+        // The others are looked up again behind these.
+        let kept = self.probes.most.max(1);
+        if found.len() > kept {
             self.sort(&mut found);
-            found.truncate(self.probes.most);
+            found.truncate(kept);
             is_cut = true;
         }
         if codes.is_empty() {

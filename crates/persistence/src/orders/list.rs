@@ -156,6 +156,9 @@ impl<'q> Walk<'q> {
                     self.queue.push_back(spot);
                 }
                 Next::End => self.is_drained = true,
+                Next::Unknown if self.finder.begins_anew() && !self.queue.is_empty() => {
+                    return Ok(true);
+                }
                 Next::Unknown if piece.is_used_up() => return Ok(false),
                 Next::Unknown => {
                     let looked = self

@@ -6,6 +6,7 @@
 mod faults;
 mod hints;
 mod ledger;
+mod lists;
 mod once;
 mod plans;
 mod storage;

@@ -54,7 +54,7 @@ async fn populate(fixture: &Fixture) -> Vec<Order> {
 }
 
 /// Reads all pages, and checks that none is too long and the last one says so.
-async fn list(store: &Store, query: &OrderQuery, limit: usize) -> Vec<Order> {
+pub(super) async fn list(store: &Store, query: &OrderQuery, limit: usize) -> Vec<Order> {
     let (mut orders, mut cursor) = (Vec::new(), None);
     for _ in 0..1_000 {
         let page = store
@@ -136,7 +136,7 @@ async fn check(
     }
 }
 
-fn place(at: &str, on: &str) -> Standing {
+pub(super) fn place(at: &str, on: &str) -> Standing {
     Standing {
         state: state(at),
         status: status(on),

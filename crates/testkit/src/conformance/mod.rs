@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod listing;
 pub mod lost;
 pub mod once;
+pub mod pages;
 pub mod reaching;
 pub mod retention;
 pub mod sharing;
@@ -249,6 +250,12 @@ macro_rules! conformance_suite {
                 old_answers_are_forgotten_and_no_others,
                 many_old_answers_are_forgotten_a_few_at_a_time,
             ],
+            pages: [
+                every_filter_in_every_order_by_full_pages,
+                a_page_is_cut_anywhere,
+                orders_that_change_between_pages,
+                an_order_that_cannot_be_read_ends_no_list,
+            ],
             reaching: [
                 a_state_with_orders_does_not_become_held,
                 a_state_becomes_held_while_orders_move_into_it,
@@ -357,7 +364,7 @@ macro_rules! conformance_cases {
 }
 
 /// The sources of the cases, for the test that compares them with the list.
-pub const SOURCES: [&str; 28] = [
+pub const SOURCES: [&str; 29] = [
     include_str!("batches.rs"),
     include_str!("clocks.rs"),
     include_str!("commits.rs"),
@@ -377,6 +384,7 @@ pub const SOURCES: [&str; 28] = [
     include_str!("listing.rs"),
     include_str!("lost.rs"),
     include_str!("once.rs"),
+    include_str!("pages.rs"),
     include_str!("reaching.rs"),
     include_str!("retention.rs"),
     include_str!("sharing.rs"),
