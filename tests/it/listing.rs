@@ -10,6 +10,7 @@ use crate::bench;
 
 on_each_database!(
     every_filter_picks_its_orders,
+    rare_orders_come_in_one_call,
     orders_are_sorted_and_paged,
     tokens_are_bound_to_their_list,
     pages_end_before_they_are_too_large,
@@ -26,9 +27,13 @@ fn request(shop: &Shop, filter: v1::OrderFilter) -> v1::ListOrdersRequest {
     }
 }
 
-/// The ids on all pages, each of which must be as small as it was asked for.
+/// The ids on all pages, each of which must be as small as it was asked for, and full where another
+/// follows, unless attributes are searched.
 async fn ids(shop: &Shop, mut request: v1::ListOrdersRequest) -> Vec<String> {
     let mut ids = Vec::new();
+    let size = usize::try_from(request.page_size).unwrap();
+    let filter = request.filter.as_ref();
+    let is_searched = filter.is_some_and(|filter| !filter.attributes.is_empty());
     loop {
         let page = shop
             .orders()
@@ -36,7 +41,9 @@ async fn ids(shop: &Shop, mut request: v1::ListOrdersRequest) -> Vec<String> {
             .await
             .unwrap()
             .into_inner();
-        assert!(page.orders.len() <= usize::try_from(request.page_size).unwrap());
+        assert!(page.orders.len() <= size);
+        let is_last = page.next_page_token.is_empty();
+        assert!(is_last || is_searched || page.orders.len() == size);
         ids.extend(page.orders.into_iter().map(|order| order.id));
         request.page_token = page.next_page_token;
         if request.page_token.is_empty() {
@@ -225,6 +232,44 @@ async fn every_filter_picks_its_orders(backend: Backend) {
         ..none()
     };
     assert_eq!(ids(&shop, request(&shop, before)).await, ["1", "2"]);
+}
+
+async fn rare_orders_come_in_one_call(backend: Backend) {
+    const ORDERS: usize = 150;
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    for number in 0..ORDERS {
+        let order = shop.draft(&format!("{number:03}"), &[]);
+        shop.create(order).await.unwrap();
+    }
+    // The last ones of all, and the first one.
+    let rare = ["000", "147", "149"];
+    for id in rare {
+        shop.take(id, "begin").await.unwrap();
+    }
+    for order_by in [
+        "",
+        "id desc",
+        "create_time",
+        "create_time desc",
+        "update_time",
+    ] {
+        let filter = v1::OrderFilter {
+            statuses: vec!["busy".into()],
+            ..v1::OrderFilter::default()
+        };
+        let request = v1::ListOrdersRequest {
+            order_by: order_by.into(),
+            ..request(&shop, filter)
+        };
+        let page = shop.orders().list_orders(request).await.unwrap();
+        let page = page.into_inner();
+        let ids = page.orders.iter().map(|order| order.id.as_str());
+        let mut ids: Vec<_> = ids.collect();
+        ids.sort_unstable();
+        assert_eq!(ids, rare, "{order_by}");
+        assert_eq!(page.next_page_token, "", "{order_by}: this was the last");
+    }
 }
 
 async fn orders_are_sorted_and_paged(backend: Backend) {

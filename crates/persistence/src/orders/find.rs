@@ -368,7 +368,7 @@ impl<'q> Finder<'q> {
         after: Option<&OrderCursor>,
     ) -> impl Iterator<Item = Spot> {
         let direction = self.query.sort.direction;
-        let spots = rows.into_iter().map(|row| self.sieve.spot(row));
+        let spots = rows.into_iter().map(move |row| self.sieve.spot(row));
         spots.filter(move |spot| spot.fits && is_next(spot, direction, after))
     }
 

@@ -218,91 +218,54 @@ async fn compare(store: &Store, orders: &[Order], query: &OrderQuery) {
     }
 }
 
+fn asking(ask: impl FnOnce(&mut OrderQuery)) -> OrderQuery {
+    let mut query = OrderQuery::default();
+    ask(&mut query);
+    query
+}
+
 /// What lists are asked for, in several combinations.
 fn queries(orders: &[Order]) -> Vec<OrderQuery> {
-    let any = OrderQuery::default;
     let on = |at: &str, on: &str| {
         let workflows = ["order", "returns"].map(workflow_code);
         workflows.map(|workflow| (workflow, place(at, on))).to_vec()
     };
     let received = || Some(on("new", "received"));
+    let untouched_or_held = [on("new", "pending"), on("holded", "holded")].concat();
     let mut times: Vec<_> = orders.iter().map(|order| order.update_time).collect();
     times.sort_unstable();
     let (after, before) = (Some(times[20]), Some(times[75]));
     let customer = |id: &str| Some(ActorId::new(id).unwrap());
-    let channel = BTreeMap::from([("channel".to_owned(), "shop".to_owned())]);
-    let ids = orders.iter().step_by(4).map(|order| order.id.clone());
-    let ids: Vec<_> = ids.collect();
+    let channel = || BTreeMap::from([("channel".to_owned(), "shop".to_owned())]);
+    let ids: Vec<_> = orders
+        .iter()
+        .step_by(4)
+        .map(|order| order.id.clone())
+        .collect();
     vec![
-        any(),
-        OrderQuery {
-            workflows: vec![workflow_code("returns")],
-            ..any()
-        },
-        OrderQuery {
-            standings: received(),
-            ..any()
-        },
-        OrderQuery {
-            standings: Some([on("new", "pending"), on("holded", "holded")].concat()),
-            ..any()
-        },
-        OrderQuery {
-            standings: Some(Vec::new()),
-            ..any()
-        },
-        OrderQuery {
-            return_statuses: vec![status("received")],
-            ..any()
-        },
-        OrderQuery {
-            customer: customer("c-0"),
-            ..any()
-        },
-        OrderQuery {
-            customer: customer("c-1"),
-            standings: received(),
-            ..any()
-        },
-        OrderQuery {
-            updated_after: after,
-            updated_before: before,
-            ..any()
-        },
-        OrderQuery {
-            updated_after: after,
-            standings: received(),
-            ..any()
-        },
-        OrderQuery {
-            updated_before: before,
-            customer: customer("c-0"),
-            ..any()
-        },
-        OrderQuery {
-            workflows: vec![order_workflow()],
-            updated_before: before,
-            ..any()
-        },
-        OrderQuery {
-            attributes: channel.clone(),
-            ..any()
-        },
-        OrderQuery {
-            attributes: channel,
-            customer: customer("c-0"),
-            ..any()
-        },
-        OrderQuery {
-            ids: ids.clone(),
-            ..any()
-        },
-        OrderQuery {
-            ids,
-            customer: customer("c-1"),
-            updated_after: after,
-            ..any()
-        },
+        asking(|_| ()),
+        asking(|query| query.workflows = vec![workflow_code("returns")]),
+        asking(|query| query.standings = received()),
+        asking(|query| query.standings = Some(untouched_or_held)),
+        asking(|query| query.standings = Some(Vec::new())),
+        asking(|query| query.return_statuses = vec![status("received")]),
+        asking(|query| query.customer = customer("c-0")),
+        asking(|query| (query.customer, query.standings) = (customer("c-1"), received())),
+        asking(|query| (query.updated_after, query.updated_before) = (after, before)),
+        asking(|query| (query.updated_after, query.standings) = (after, received())),
+        asking(|query| (query.updated_before, query.customer) = (before, customer("c-0"))),
+        asking(|query| {
+            query.workflows = vec![order_workflow()];
+            query.updated_before = before;
+        }),
+        asking(|query| query.attributes = channel()),
+        asking(|query| (query.attributes, query.customer) = (channel(), customer("c-0"))),
+        asking(|query| query.ids = ids.clone()),
+        asking(|query| {
+            query.ids = ids.clone();
+            query.customer = customer("c-1");
+            query.updated_after = after;
+        }),
     ]
 }
 
