@@ -309,7 +309,7 @@ pub async fn orders_that_change_between_pages(fixture: &Fixture) {
             let id = |number: usize| format!("R-{round}-{turn}-{number:02}");
             let steps = (0..30).map(|number| create(&id(number))).collect();
             assert!(all(store, steps).await.iter().all(Result::is_ok));
-            let received = (0..30).filter(|number| number % 3 == 1);
+            let received = (0_usize..30).filter(|number| number % 3 == 1);
             let steps = received.map(|number| move_to(&id(number), "received"));
             assert!(all(store, steps.collect()).await.iter().all(Result::is_ok));
             let query = OrderQuery {
