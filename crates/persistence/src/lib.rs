@@ -68,8 +68,8 @@ pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
 pub use migrate::{Migrated, migrate};
 pub use orders::{
-    Direction, DueOrder, DueRow, Found, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey,
-    StoredOrder, TimerKey, UnreadOrder,
+    Along, Direction, DueOrder, DueRow, Found, OrderCursor, OrderPage, OrderQuery, OrderSort,
+    SortKey, StoredOrder, TimerKey, UnreadOrder,
 };
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::StorageState;

@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use waymark_domain::value::{OrderId, WorkflowCode};
-use waymark_persistence::{Error, Found, Store};
+use waymark_persistence::{Along, Error, Found, Store};
 
 use crate::{lane::Lane, supervisor::Supervisor};
 
@@ -23,6 +23,7 @@ type Answer = Result<Found, Arc<Error>>;
 #[derive(Debug)]
 struct Waiting {
     key: (WorkflowCode, OrderId),
+    along: Along,
     answer: oneshot::Sender<Answer>,
 }
 
@@ -64,14 +65,15 @@ impl Reader {
         runtime.spawn(supervisor.watch("reader.compile", compiling));
     }
 
-    /// Finds an order and its workflow as they are now.
+    /// Finds an order and its workflow as they are now, and what is asked for with them.
     ///
     /// # Errors
     /// Returns the error of the store when the database cannot be read.
-    pub(crate) async fn find(&self, workflow: &WorkflowCode, id: &OrderId) -> Answer {
+    pub(crate) async fn find(&self, workflow: &WorkflowCode, id: &OrderId, along: Along) -> Answer {
         let (answer, found) = oneshot::channel();
         let waiting = Waiting {
             key: (workflow.clone(), id.clone()),
+            along,
             answer,
         };
         self.queue.send(waiting).await.map_err(|_| gone())?;
@@ -107,14 +109,15 @@ async fn run(
 }
 
 async fn read(store: &Store, batch: Vec<Waiting>, later: &mpsc::UnboundedSender<Waiting>) {
+    let along = most_of(&batch);
     let (keys, answers) = taken_apart(batch);
-    match store.find_ready_orders(&keys).await {
+    match store.find_ready_orders(&keys, along).await {
         Ok(found) => {
             for ((key, answer), found) in keys.into_iter().zip(answers).zip(found) {
                 // Nobody waits for what its caller gave up, and nobody sends when the process ends.
                 let _ = match found {
                     Some(found) => answer.send(Ok(found)).is_ok(),
-                    None => later.send(Waiting { key, answer }).is_ok(),
+                    None => later.send(Waiting { key, along, answer }).is_ok(),
                 };
             }
         }
@@ -126,8 +129,9 @@ async fn read(store: &Store, batch: Vec<Waiting>, later: &mpsc::UnboundedSender<
 async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, ORDERS_PER_QUERY_MAX).await > 0 {
+        let along = most_of(&batch);
         let (keys, answers) = taken_apart(std::mem::take(&mut batch));
-        match store.find_orders(&keys).await {
+        match store.find_orders_and(&keys, along).await {
             Ok(found) => {
                 for (answer, found) in answers.into_iter().zip(found) {
                     let _ = answer.send(Ok(found));
@@ -138,6 +142,12 @@ async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<Waiting>) {
     }
 }
 
+/// What is read for all of them, since one wants it.
+fn most_of(batch: &[Waiting]) -> Along {
+    let wanted = batch.iter().map(|waiting| waiting.along);
+    wanted.max().unwrap_or_default()
+}
+
 fn taken_apart(
     mut batch: Vec<Waiting>,
 ) -> (Vec<(WorkflowCode, OrderId)>, Vec<oneshot::Sender<Answer>>) {
@@ -145,7 +155,7 @@ fn taken_apart(
     batch.retain(|waiting| !waiting.answer.is_closed());
     batch
         .into_iter()
-        .map(|Waiting { key, answer }| (key, answer))
+        .map(|Waiting { key, answer, .. }| (key, answer))
         .unzip()
 }
 

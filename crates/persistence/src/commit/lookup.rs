@@ -32,7 +32,7 @@ pub(crate) const STEP_ENTRIES_MAX: i64 = 101;
 const TAGS_MAX: usize = 4;
 
 /// A workflow and the id of an order.
-pub(super) type OrderKey<'k> = (&'k str, &'k str);
+pub(crate) type OrderKey<'k> = (&'k str, &'k str);
 
 /// What every batch begins with.
 pub(super) struct Loaded {
@@ -151,6 +151,14 @@ fn head((partition, offset, create_time, batch): HeadRow) -> Result<Head, Error>
         create_time: Timestamp::from_micros(create_time),
         batch: BatchId::read(position, batch)?,
     })
+}
+
+/// Finds orders beside other reads of a connection to PostgreSQL.
+pub(crate) async fn orders_on(
+    connection: &AsyncPgConnection,
+    keys: &[OrderKey<'_>],
+) -> Result<Vec<OrderRow>, Error> {
+    read(on_postgres::orders(connection, keys)).await
 }
 
 /// Finds orders.

@@ -22,7 +22,8 @@ use std::{
 };
 
 use diesel::{ExpressionMethods, QueryDsl, dsl::count_star};
-use diesel_async::RunQueryDsl;
+use diesel_async::{AsyncPgConnection, RunQueryDsl};
+use futures::try_join;
 use waymark_domain::{
     order::{Order, Standing},
     value::{OrderId, WorkflowCode},
@@ -30,12 +31,13 @@ use waymark_domain::{
 
 use self::list::{Progress, Walk};
 use crate::{
-    Error, Published, Store,
+    Error, Published, Store, TrackingTokenId,
     catalog::{self, Edition, Known, Reliance},
     commit::lookup,
     rows::{Reading, order::OrderRow},
     schema::orders,
-    tx::on_conn,
+    tracking::newest::{newest_in_file, newest_of_each},
+    tx::{Tx, on_conn},
 };
 
 /// What was found of an order.
@@ -45,6 +47,32 @@ pub struct Found {
     pub order: Option<StoredOrder>,
     /// Its workflow, if it is there.
     pub published: Option<Arc<Published>>,
+    /// The newest token with which its customer may see it, if it has one and it was asked for.
+    pub token: Option<TrackingTokenId>,
+}
+
+/// What is found with orders.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Along {
+    /// Their workflows alone.
+    #[default]
+    Workflows,
+    /// The newest token of each order that can be used, too.
+    Tokens,
+}
+
+/// What was read of orders.
+struct Read {
+    orders: Vec<OrderRow>,
+    /// By the places of the keys; empty where they were not asked for.
+    tokens: Vec<Option<TrackingTokenId>>,
+    edition: Edition,
+}
+
+impl Read {
+    fn token(&self, place: usize) -> Option<TrackingTokenId> {
+        self.tokens.get(place).copied().flatten()
+    }
 }
 
 /// An order as the database has it.
@@ -96,18 +124,31 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn find_orders(&self, keys: &[(WorkflowCode, OrderId)]) -> Result<Vec<Found>, Error> {
-        let (rows, edition) = self.stored_orders(keys).await?;
-        let orders = by_key(&rows);
+        self.find_orders_and(keys, Along::Workflows).await
+    }
+
+    /// Does the same, and finds more with them.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn find_orders_and(
+        &self,
+        keys: &[(WorkflowCode, OrderId)],
+        along: Along,
+    ) -> Result<Vec<Found>, Error> {
+        let read = self.read_orders(keys, along).await?;
+        let orders = by_key(&read.orders);
         let mut workflows = HashMap::new();
         let mut found = Vec::with_capacity(keys.len());
-        for key in keys {
+        for (place, key) in keys.iter().enumerate() {
             let workflow = &key.0;
             if !workflows.contains_key(workflow) {
-                workflows.insert(workflow, self.workflow_at(edition, workflow).await?);
+                workflows.insert(workflow, self.workflow_at(read.edition, workflow).await?);
             }
             found.push(Found {
                 order: stored(&orders, key),
                 published: workflows.get(workflow).cloned().flatten(),
+                token: read.token(place),
             });
         }
         Ok(found)
@@ -120,37 +161,64 @@ impl Store {
     pub async fn find_ready_orders(
         &self,
         keys: &[(WorkflowCode, OrderId)],
+        along: Along,
     ) -> Result<Vec<Option<Found>>, Error> {
-        let (rows, edition) = self.stored_orders(keys).await?;
-        let orders = by_key(&rows);
-        let found = keys.iter().map(|key| {
-            let published = match self.catalog().known(edition, &key.0) {
+        let read = self.read_orders(keys, along).await?;
+        let orders = by_key(&read.orders);
+        let found = keys.iter().enumerate().map(|(place, key)| {
+            let published = match self.catalog().known(read.edition, &key.0) {
                 Known::Ready(cached) => Some(cached.published),
                 Known::Absent => None,
                 Known::Unloaded => return None,
             };
             let order = stored(&orders, key);
-            Some(Found { order, published })
+            Some(Found {
+                order,
+                published,
+                token: read.token(place),
+            })
         });
         Ok(found.collect())
     }
 
-    /// Reads orders as they are stored, and the edition of the catalog.
-    async fn stored_orders(
+    /// Reads orders as they are stored, what is found with them, and the edition of the catalog.
+    async fn read_orders(
         &self,
         keys: &[(WorkflowCode, OrderId)],
-    ) -> Result<(Vec<OrderRow>, Edition), Error> {
+        along: Along,
+    ) -> Result<Read, Error> {
+        let token_keys = match along {
+            Along::Workflows => Vec::new(),
+            Along::Tokens => self.token_keys(keys),
+        };
         let index: Vec<_> = keys
             .iter()
             .map(|(workflow, id)| (workflow.as_str(), id.as_str()))
             .collect();
         let read = self.database().read(async |tx| {
-            let rows = lookup::orders_of(tx, &index).await?;
+            let (orders, tokens) = match tx {
+                // In one round trip.
+                Tx::Postgres(connection) => {
+                    let connection: &AsyncPgConnection = connection;
+                    try_join!(
+                        lookup::orders_on(connection, &index),
+                        newest_of_each(connection, &token_keys)
+                    )?
+                }
+                Tx::Sqlite(_) => (
+                    lookup::orders_of(tx, &index).await?,
+                    newest_in_file(tx, &token_keys).await?,
+                ),
+            };
             // Later than the orders: a workflow that is newer knows where they stand.
             let edition = catalog::edition(tx).await?;
             let reliance = Reliance::Unlocked;
             self.catalog().reach(tx, edition, reliance).await?;
-            Ok((rows, edition))
+            Ok(Read {
+                orders,
+                tokens,
+                edition,
+            })
         });
         read.await
     }

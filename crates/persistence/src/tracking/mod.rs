@@ -3,6 +3,7 @@
 
 mod change;
 pub(crate) mod key;
+pub(crate) mod newest;
 mod tokens;
 mod view;
 

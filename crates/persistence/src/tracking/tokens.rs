@@ -1,6 +1,6 @@
 //! The table of tokens.
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use waymark_domain::{
     actor::Actor,
@@ -10,7 +10,7 @@ use waymark_domain::{
 
 use super::{TrackingToken, TrackingTokenId};
 use crate::{
-    Error, Store,
+    Error,
     rows::{Reading, json},
     schema::tracking_tokens,
     tx::{Tx, on_conn},
@@ -166,42 +166,4 @@ pub(super) async fn revoke(
         lock(tx, (partition, workflow, order_id), only).await?;
     }
     Ok(count)
-}
-
-impl Store {
-    /// Finds the newest token of an order that can be used now.
-    ///
-    /// # Errors
-    /// Returns [`Error`] when the database cannot be read.
-    pub async fn newest_tracking_token(
-        &self,
-        workflow: &WorkflowCode,
-        order_id: &OrderId,
-    ) -> Result<Option<TrackingTokenId>, Error> {
-        let partition = self.partition_of(workflow, order_id);
-        let now = self.clock().now().micros();
-        let id = self.database().read(async |tx| {
-            let expire_time = tracking_tokens::expire_time;
-            let newest = tracking_tokens::table
-                .filter(tracking_tokens::partition.eq(partition.number()))
-                .filter(tracking_tokens::workflow.eq(workflow.as_str()))
-                .filter(tracking_tokens::order_id.eq(order_id.as_str()))
-                .filter(tracking_tokens::revoke_time.is_null())
-                .filter(expire_time.is_null().or(expire_time.gt(now)))
-                .order((
-                    tracking_tokens::create_time.desc(),
-                    tracking_tokens::id.desc(),
-                ))
-                .select(tracking_tokens::id);
-            Ok(on_conn!(tx, |c| newest.first::<Vec<u8>>(c).await).optional()?)
-        });
-        let Some(id) = id.await? else { return Ok(None) };
-        let reading = Reading {
-            table: "tracking_tokens",
-            row: &format_args!("of order {workflow}/{order_id}"),
-        };
-        let id = id.try_into();
-        let id = id.map_err(|_| reading.corrupt("id", "not 16 bytes"))?;
-        Ok(Some(TrackingTokenId { partition, id }))
-    }
 }

@@ -41,12 +41,18 @@ pub(crate) async fn feed_url(
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<String, Error> {
-    let Some(feeds) = app.feeds() else {
-        return Ok(String::new());
+    let newest = match app.feeds() {
+        Some(_) => app.store().newest_tracking_token(workflow, id).await?,
+        None => None,
     };
-    let newest = app.store().newest_tracking_token(workflow, id).await?;
-    let url = newest.map(|token| feeds.of_token(&Seal::of(app.store()).token(token)));
-    Ok(url.unwrap_or_default())
+    Ok(url_of(app, newest))
+}
+
+/// Where the feed of a token is; empty without one, and where feeds are off.
+pub(crate) fn url_of(app: &App, token: Option<TrackingTokenId>) -> String {
+    let url = app.feeds().zip(token);
+    let url = url.map(|(feeds, token)| feeds.of_token(&Seal::of(app.store()).token(token)));
+    url.unwrap_or_default()
 }
 
 /// Where the customer can follow an order, to be told in a mail: its feed, with a token made for it where it has none

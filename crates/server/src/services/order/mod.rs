@@ -12,6 +12,7 @@ use std::{pin::Pin, sync::Arc};
 use futures::Stream;
 use tonic::{Request, Response, Status, Streaming};
 use waymark_domain::value::WorkflowCode;
+use waymark_persistence::Along;
 use waymark_proto::{
     convert::{
         order::{GetOrder, ListAvailableTransitions, OrderListRequest, order_to_wire},
@@ -22,7 +23,7 @@ use waymark_proto::{
 };
 
 pub(super) use self::view::find;
-use crate::{App, Error, telemetry};
+use crate::{App, Error, telemetry, tracking};
 
 /// Answers the calls of `OrderService`.
 #[derive(Debug, Clone)]
@@ -62,10 +63,14 @@ impl OrderService for Service {
         let call =
             GetOrder::read(request.into_inner(), self.default_workflow()).map_err(Error::from)?;
         telemetry::note_order(&call.id);
-        let (published, order) = view::find(&self.app, &call.workflow, &call.id).await?;
+        let key = (&call.workflow, &call.id);
+        let along = match self.app.feeds() {
+            Some(_) => Along::Tokens,
+            None => Along::Workflows,
+        };
+        let (published, order, token) = view::find_and(&self.app, key, along).await?;
         let mut order = order_to_wire(&published.graph, &order, call.store_view.as_ref());
-        let feed_url = crate::tracking::feed_url(&self.app, &call.workflow, &call.id).await;
-        order.feed_url = feed_url.map_err(Error::from)?;
+        order.feed_url = tracking::url_of(&self.app, token);
         Ok(Response::new(v1::GetOrderResponse { order: Some(order) }))
     }
 

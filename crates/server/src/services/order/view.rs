@@ -8,7 +8,7 @@ use waymark_domain::{
     order::{Order, Rejection},
     value::{OrderId, StoreView, WorkflowCode},
 };
-use waymark_persistence::{Committed, Found, Published, Refusal};
+use waymark_persistence::{Along, Committed, Found, Published, Refusal, TrackingTokenId};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page, services::names};
@@ -126,7 +126,21 @@ pub(in crate::services) async fn find(
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<(Arc<Published>, Order), Error> {
-    let Found { order, published } = app.reader().find(workflow, id).await?;
+    let (published, order, _) = find_and(app, (workflow, id), Along::Workflows).await?;
+    Ok((published, order))
+}
+
+/// Finds an order, its workflow, and its newest token where that is asked for.
+pub(super) async fn find_and(
+    app: &App,
+    (workflow, id): (&WorkflowCode, &OrderId),
+    along: Along,
+) -> Result<(Arc<Published>, Order, Option<TrackingTokenId>), Error> {
+    let Found {
+        order,
+        published,
+        token,
+    } = app.reader().find(workflow, id, along).await?;
     let Some(published) = published else {
         return Err(names::no_workflow(app.store(), workflow).await);
     };
@@ -134,7 +148,7 @@ pub(in crate::services) async fn find(
         workflow: workflow.clone(),
         order_id: id.clone(),
     })?;
-    Ok((published, order.read()?))
+    Ok((published, order.read()?, token))
 }
 
 /// Whether a transition or a status is listed: one that is possible now, or if asked for also one
