@@ -26,6 +26,7 @@ mod replicas;
 mod rolling;
 mod stage;
 mod starting;
+mod statements;
 mod storage;
 mod supervision;
 mod watch_command;

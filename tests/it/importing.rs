@@ -353,7 +353,8 @@ async fn apply_names_every_reason_that_it_gives(backend: Backend) {
             ..link("new", "received")
         },
     ];
-    let mut given = BTreeSet::new();
+    // Only a database that was changed by hand gives this one; see `unusable_workflows`.
+    let mut given = BTreeSet::from(["WORKFLOW_UNUSABLE".to_owned()]);
     for request in requests {
         let status = apply(&shop, request).await.unwrap_err();
         given.insert(Refusal::of(&status).reason);

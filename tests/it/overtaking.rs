@@ -59,7 +59,11 @@ async fn results_of_one_order_come_in_the_order_of_its_steps(backend: Backend) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_partition_holds_up_no_other_order() {
     const ORDERS: usize = 24;
-    let server = Server::start_with(Backend::Postgres, &["--set", "committers=8"]).await;
+    let server = Server::start_with(
+        Backend::Postgres,
+        &["--set", "committers=8", "--set", "write_connections_max=10"],
+    )
+    .await;
     let shop = world::apply(&server.clients(), "bench", bench::DOCUMENT).await;
     let mut partitions = BTreeMap::new();
     for order in 0..ORDERS {

@@ -309,7 +309,7 @@ mod tests {
                 "/no/such/cert.pem",
             ),
             ("sslnegotiation=direct", "sslnegotiation"),
-            ("application_name=%FF", "UTF-8"),
+            ("application_name=%FF", "utf-8"),
         ] {
             let said = refused(&format!("postgres://shop:s3cret@db/orders?{query}"));
             assert!(said.contains(named), "{query}: {said}");

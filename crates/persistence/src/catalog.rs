@@ -21,7 +21,7 @@ use crate::{
     commit::retry::Patience,
     compute,
     rows::Reading,
-    schema::{self, catalog},
+    schema::catalog,
     tx::{Tx, on_conn},
     workflows::{self, Loaded},
 };
@@ -543,19 +543,6 @@ impl Store {
         }
         drop(cache);
         Ok(read)
-    }
-
-    /// Whether there is any workflow, whatever is wrong with it.
-    ///
-    /// # Errors
-    /// Returns [`Error`] when the database cannot be read.
-    pub async fn has_workflows(&self) -> Result<bool, Error> {
-        let any = self.database().read(async |tx| {
-            let any = schema::workflows::table.select(schema::workflows::code);
-            let any: Option<String> = on_conn!(tx, |c| any.first(c).await).optional()?;
-            Ok(any.is_some())
-        });
-        any.await
     }
 
     /// Lists all workflows as they are now, by code. Where this process knows them all, the edition

@@ -1,6 +1,6 @@
 //! What clients were told against what is in history.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use waymark_proto::v1::HistoryEntry;
 
@@ -98,8 +98,14 @@ fn is_order_of_then(
     is_current && then == Some(facts(order.clone()))
 }
 
+/// Of the workflows that the steps are about: others are not those of the load.
 fn invented(record: &Record, entries: &Entries<'_>) -> Vec<Breach> {
-    let calls = record.log.iter().filter(|entry| entry.caused_by == 0);
+    let workflows = record.steps.iter().map(|step| &step.order.workflow);
+    let workflows: BTreeSet<_> = workflows.collect();
+    let calls = record
+        .log
+        .iter()
+        .filter(|entry| entry.caused_by == 0 && workflows.contains(&entry.workflow));
     let invented = calls.filter(|entry| {
         let step = mark_of(entry).and_then(|mark| entries.steps.get(mark));
         step.is_none_or(|step| step.order != super::OrderKey::of(entry))

@@ -142,6 +142,19 @@ async fn status_rows(tx: &mut Tx, code: &WorkflowCode) -> Result<Vec<(StatusRow,
 }
 
 impl Store {
+    /// Whether there is any workflow, whatever is wrong with it.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn has_workflows(&self) -> Result<bool, Error> {
+        let any = self.database().read(async |tx| {
+            let any = workflows::table.select(workflows::code);
+            let any: Option<String> = on_conn!(tx, |c| any.first(c).await).optional()?;
+            Ok(any.is_some())
+        });
+        any.await
+    }
+
     /// Lists versions of a workflow, newest first: at most `limit`, those below `before`. A page
     /// ends soon behind 4 MiB of changes as they are stored.
     ///

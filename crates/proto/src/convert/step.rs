@@ -26,7 +26,7 @@ use crate::{
 pub(crate) const STEPS_MAX: usize = 1_000;
 /// What the lists and maps of the steps of a batch may take together, once they are read: so much for each byte of the
 /// steps, and so much in any case.
-const TAKEN_PER_BYTE: usize = 6;
+const TAKEN_PER_BYTE: usize = 5;
 const TAKEN_FREE: usize = 256 * 1024;
 /// The most bytes that a correlation id may have.
 const CORRELATION_ID_BYTES_MAX: usize = 128;

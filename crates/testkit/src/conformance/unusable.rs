@@ -10,7 +10,7 @@ use waymark_domain::{
 };
 use waymark_persistence::{
     ChangeError, ChangeMode, Changed, Counting, Extent, OrderQuery, Outcome, Refusal, Step,
-    StepError, Store, UnitOutcome, WorkflowChange,
+    StepChange, StepError, Store, UnitOutcome, WorkflowChange,
 };
 
 use crate::{
@@ -43,11 +43,12 @@ async fn with_another(fixture: &Fixture) {
     change.await.unwrap();
 }
 
-fn in_other(step: Step) -> Step {
-    Step {
-        workflow: workflow_code("other"),
-        ..step
+fn in_other(mut step: Step) -> Step {
+    step.workflow = workflow_code("other");
+    if let StepChange::Create(new, _) = &mut step.change {
+        new.workflow.clone_from(&step.workflow);
     }
+    step
 }
 
 /// Replaces the workflow `order` as a whole.
