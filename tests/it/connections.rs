@@ -3,9 +3,10 @@
 
 use std::time::Duration;
 
-use bytes::Bytes;
-use futures::{StreamExt, stream};
+use bytes::{Buf, Bytes, BytesMut};
+use futures::{StreamExt, future::join_all, stream};
 use http::Request;
+use prost::Message;
 use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
@@ -14,7 +15,10 @@ use tokio::{
     time::{Instant, sleep, timeout},
 };
 use tonic::{Code, transport::Endpoint};
-use waymark_proto::v1::GetOrderRequest;
+use waymark_proto::v1::{
+    AddCommentRequest, GetOrderRequest, Step, StreamStepsRequest, StreamStepsResponse,
+    WatchHistoryRequest, WatchHistoryResponse, step::Command,
+};
 use waymark_tests::{Backend, Clients, Refusal, Server, Shop, Watcher, world};
 
 use crate::bench;
@@ -127,6 +131,115 @@ async fn calls_that_are_answered_early_do_not_wear_a_connection_out() {
     let ended = timeout(PATIENCE, driver).await;
     ended.expect("the connection ends").unwrap().unwrap();
     shop.get("1").await;
+}
+
+/// The messages that a call is answered.
+struct Answer {
+    body: h2::RecvStream,
+    arrived: BytesMut,
+}
+
+impl Answer {
+    /// Begins a call with these messages, each of which is a piece of its own, as clients of other languages send them.
+    async fn to<M: Message>(
+        client: &h2::client::SendRequest<Bytes>,
+        request: Request<()>,
+        messages: impl IntoIterator<Item = M>,
+    ) -> Self {
+        let mut ready = client.clone().ready().await.unwrap();
+        let (answer, mut body) = ready.send_request(request, false).unwrap();
+        for message in messages {
+            let mut piece = vec![0];
+            piece.extend(u32::try_from(message.encoded_len()).unwrap().to_be_bytes());
+            message.encode(&mut piece).unwrap();
+            body.send_data(piece.into(), false).unwrap();
+        }
+        body.send_data(Bytes::new(), true).unwrap();
+        let answer = timeout(PATIENCE, answer).await.expect("an answer");
+        Self {
+            body: answer.unwrap().into_body(),
+            arrived: BytesMut::new(),
+        }
+    }
+
+    async fn next<M: Message + Default>(&mut self) -> Option<M> {
+        loop {
+            if let Some([_, length @ ..]) = self.arrived.first_chunk::<5>() {
+                let length = usize::try_from(u32::from_be_bytes(*length)).unwrap();
+                if self.arrived.len() >= 5 + length {
+                    self.arrived.advance(5);
+                    return Some(M::decode(self.arrived.split_to(length)).unwrap());
+                }
+            }
+            let piece = timeout(PATIENCE, self.body.data())
+                .await
+                .expect("in time")?;
+            let piece = piece.expect("the call goes on");
+            let window = self.body.flow_control();
+            window.release_capacity(piece.len()).unwrap();
+            self.arrived.extend_from_slice(&piece);
+        }
+    }
+}
+
+/// Steps that are shorter than what h2 reckons for a piece, faster than they are carried out, by one call and by four of
+/// a connection. Nobody reads the results at first, so as many steps lie unread as may.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn short_steps_end_nobody_elses_stream() {
+    for (calls, steps) in [(1, 6_000), (4, 3_000)] {
+        let (server, shop) = start(&[]).await;
+        shop.place("2", &[]).await;
+        let stream = TcpStream::connect(server.address()).await.unwrap();
+        let (client, driver) = h2::client::Builder::new()
+            .initial_connection_window_size(u32::try_from(32 * MIB).unwrap())
+            .handshake::<_, Bytes>(stream)
+            .await
+            .unwrap();
+        let driver = tokio::spawn(driver);
+        let watched = WatchHistoryRequest {
+            workflows: vec![shop.workflow()],
+            order_ids: vec!["2".to_owned()],
+            ..Default::default()
+        };
+        let watching = request(&server, "HistoryService/WatchHistory");
+        let mut watch = Answer::to(&client, watching, [watched]).await;
+        let comment: AddCommentRequest = shop.remark("1", "a short note");
+        let step = StreamStepsRequest {
+            correlation_id: String::new(),
+            step: Some(Step {
+                command: Some(Command::AddComment(comment)),
+            }),
+        };
+        let mut answers = Vec::new();
+        for _ in 0..calls {
+            let messages = std::iter::repeat_n(step.clone(), steps);
+            answers.push(Answer::to(&client, head(&server, "StreamSteps"), messages).await);
+        }
+        // Until no more steps are carried out, since nobody reads.
+        let (mut done, mut same) = (0, 0);
+        while done == 0 || same < 20 {
+            let now = usize::try_from(shop.get("1").await.version - 1).unwrap();
+            same = if now == done { same + 1 } else { 0 };
+            done = now;
+        }
+        assert!(done < calls * steps / 2, "{done} steps are done already");
+        let read = answers.into_iter().map(|mut answer| async move {
+            let mut done = 0;
+            while let Some(answer) = answer.next::<StreamStepsResponse>().await {
+                assert_eq!(answer.result.unwrap().error, None);
+                done += 1;
+            }
+            done
+        });
+        assert_eq!(join_all(read).await, vec![steps; calls]);
+        shop.comment("2", "still here", "").await.unwrap();
+        let is_told = |message: &WatchHistoryResponse| {
+            let mut entries = message.entries.iter();
+            entries.any(|entry| entry.comment == "still here")
+        };
+        while !is_told(&watch.next().await.expect("the watch goes on")) {}
+        assert!(!driver.is_finished(), "the connection goes on");
+    }
 }
 
 /// Frames of HTTP/2 (RFC 9113, section 6).
@@ -339,7 +452,7 @@ async fn connections_that_cannot_be_accepted_are_logged() {
     while failures().len() < 2 {
         assert!(begun.elapsed() < PATIENCE, "it is not said again");
         let calls = (0..16).map(|_| shop.get("1"));
-        futures::future::join_all(calls).await;
+        join_all(calls).await;
         shop.comment("1", "meanwhile", "").await.unwrap();
         // It is said every ten seconds; until then there is nothing to wait for.
         sleep(Duration::from_millis(100)).await;
@@ -382,7 +495,12 @@ fn method(server: &Server, method: &str) -> String {
 
 /// The head of a call, without its message.
 fn head(server: &Server, name: &str) -> Request<()> {
-    Request::post(method(server, name))
+    request(server, &format!("OrderService/{name}"))
+}
+
+fn request(server: &Server, method: &str) -> Request<()> {
+    let address = server.address();
+    Request::post(format!("http://{address}/waymark.v1.{method}"))
         .header("content-type", "application/grpc")
         .header("te", "trailers")
         .body(())

@@ -29,10 +29,15 @@ use crate::{incoming::Acceptor, intake::Line};
 
 /// What one connection may ask for at once; a stream of history counts as one call.
 const CALLS_MAX: u32 = 4_096;
-/// How much a client may send on one call, and on one connection, before it is read: what a connection costs whose
-/// calls wait, and how fast one is over a long way.
-const CALL_WINDOW_BYTES: u32 = 128 * 1024;
-const CONNECTION_WINDOW_BYTES: u32 = 512 * 1024;
+/// How much a client may send on one call before it is read: how fast one is over a long way.
+const CALL_WINDOW_BYTES: u32 = 64 * 1024;
+/// How much a client may send on one connection before it is read: what one costs whose calls wait.
+///
+/// h2 ends a connection where what is missing from its unread pieces to 256 bytes each comes to more than half of this.
+/// A stream of steps that come faster than they are carried out has as many lie unread as fit its window. The shortest
+/// step makes a piece of 12 bytes, and 64 KiB of these lack 1.3 MB; a usual short one has 35, which lack 0.4 MB. So half
+/// of 4 MiB bears any one such stream, and four usual ones.
+const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// The largest headers that are read, so that a call with too large ones is told so; beyond these HTTP/2 answers itself,
 /// with a status that is not gRPC's.
 const HEADER_BYTES_READ_MAX: u32 = 64 * 1024;

@@ -22,7 +22,7 @@ use tokio::{
 };
 
 /// How much a connection reads in a turn: at most some 650 calls that are cancelled at once, or 700 small messages. With
-/// those of the calls that may wait, that is less than h2 bears, which is 1,024 messages for a window of 512 KiB.
+/// those of the calls that may wait, that is less than h2 bears, which is 8,192 messages for a window of 4 MiB.
 const TURN_BYTES: usize = 16 * 1024;
 /// How many calls may wait to be run where a connection reads on.
 const WAITING_MAX: usize = 256;

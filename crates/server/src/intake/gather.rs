@@ -25,7 +25,7 @@ const PIECE_BYTES: usize = 1024;
 const TAIL_BYTES: usize = 64 * 1024;
 /// How fast a message counts as moving while others wait for room: so many bytes put off by a second that it stands
 /// still. Over the longest ways, what may be sent at once on a call comes faster.
-const BYTES_PER_SECOND_MIN: u32 = 512 * 1024;
+const BYTES_PER_SECOND_MIN: u32 = 256 * 1024;
 
 /// Takes messages from a body.
 pub(super) struct Gatherer {
