@@ -18,6 +18,7 @@ on_each_database!(
     a_step_and_a_call_of_its_own_are_one,
     an_update_says_what_it_changes,
     what_is_wrong_is_named_by_its_place,
+    what_does_not_fit_the_order_is_named_by_its_place,
     an_atomic_refusal_takes_the_order_back,
     a_rehearsal_places_nothing,
     a_stream_places_orders,
@@ -303,6 +304,77 @@ async fn what_is_wrong_is_named_by_its_place(backend: Backend) {
         assert_eq!(reasons(&results), ["", "FIELD_INVALID"], "{field}");
         let refusal = invalid(execute(&shop, atomic(steps)).await, field);
         assert_eq!(refusal.particular("step_index"), "1");
+    }
+}
+
+/// Each is wrong by what the order or another field says, and is found when the step is decided.
+async fn what_does_not_fit_the_order_is_named_by_its_place(backend: Backend) {
+    let world = World::on(backend).await;
+    let shop = bench::shop(&world).await;
+    shop.place("1", &[("a", "2")]).await;
+    let moved = v1::Order {
+        workflow: shop.workflow(),
+        id: "1".into(),
+        state: "finish".into(),
+        currency: "USD".into(),
+        ..Default::default()
+    };
+    let late = v1::HoldOrderRequest {
+        workflow: shop.workflow(),
+        order_id: "1".into(),
+        expire_time: Some(prost_types::Timestamp {
+            seconds: 1_600_000_000,
+            nanos: 0,
+        }),
+        ..Default::default()
+    };
+    let dear = v1::Order {
+        lines: vec![v1::OrderLine {
+            total: Some(10_001),
+            ..line("a", "1")
+        }],
+        ..shop.draft("2", &[])
+    };
+    let cases = [
+        (
+            Command::UpdateOrder(v1::UpdateOrderRequest {
+                order: Some(moved),
+                ..Default::default()
+            }),
+            &["update_order.order.state", "update_order.order.currency"][..],
+        ),
+        (Command::HoldOrder(late), &["hold_order.expire_time"][..]),
+        (
+            Command::CreateOrder(create(dear)),
+            &["create_order.order.lines"][..],
+        ),
+    ];
+    for (command, fields) in cases {
+        let steps = vec![
+            step(Command::AddComment(shop.remark("1", "x"))),
+            step(command.clone()),
+        ];
+        let refusal = invalid(
+            execute(&shop, atomic(steps.clone())).await,
+            &format!("steps[1].{}", fields[0]),
+        );
+        let results = execute(&shop, batch(steps)).await.unwrap();
+        assert_eq!(reasons(&results), ["", "FIELD_INVALID"]);
+        let told = &results[1].error.as_ref().unwrap().message;
+        let request = v1::StreamStepsRequest {
+            step: Some(step(command)),
+            ..Default::default()
+        };
+        let answers = shop.orders().stream_steps(stream::iter([request])).await;
+        let answers: Vec<_> = answers.unwrap().into_inner().collect().await;
+        let streamed = answers[0].clone().unwrap().result.unwrap().error.unwrap();
+        for field in fields {
+            let of_batch = format!("steps[1].{field} ");
+            let of_stream = format!("step.{field} ");
+            refusal.names(of_batch.trim_end());
+            assert!(told.contains(&of_batch), "{told}");
+            assert!(streamed.message.contains(&of_stream), "{streamed:?}");
+        }
     }
 }
 

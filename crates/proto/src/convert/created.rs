@@ -71,6 +71,7 @@ pub(crate) fn read(
         },
         store_view,
         validate_only,
+        command: "",
     })
 }
 

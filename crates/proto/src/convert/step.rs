@@ -48,6 +48,8 @@ pub struct ParsedStep {
     pub store_view: Option<StoreView>,
     /// Whether the call only asks what would happen. Steps of batches and streams say no.
     pub validate_only: ValidateOnly,
+    /// Which field of [`v1::Step`] it was read from; empty for a call of its own.
+    pub command: &'static str,
 }
 
 /// What shall be done with an order.
@@ -171,6 +173,7 @@ impl ParsedStep {
             change: ParsedChange::Change(command),
             store_view,
             validate_only,
+            command: "",
         }
     }
 
@@ -183,12 +186,12 @@ impl ParsedStep {
     ) -> Result<Self, Noted> {
         let command = step.and_then(|v1::Step { command }| command);
         let kind = found.required(at.field("command"), command)?;
-        let (name, step) = Self::read_kind(found, at, kind, default);
-        let step = step?;
+        let (command, step) = Self::read_kind(found, at, kind, default);
+        let step = Self { command, ..step? };
         match step.validate_only {
             ValidateOnly::No => Ok(step),
             ValidateOnly::Yes => {
-                let command = at.field(name);
+                let command = at.field(command);
                 Err(found.note(command.field("validate_only"), Problem::NotPerStep))
             }
         }

@@ -95,6 +95,14 @@ pub enum Error {
         /// Why.
         source: Box<Error>,
     },
+    /// A part of a request was refused, whose fields are named by where it stands.
+    #[error("{path} was refused")]
+    Below {
+        /// The part, such as `steps[2].hold_order`.
+        path: String,
+        /// Why.
+        source: Box<Error>,
+    },
     /// A change of a workflow was refused.
     #[error(transparent)]
     Definition(#[from] workflow::Refusal),
@@ -187,6 +195,15 @@ impl Error {
         }
     }
 
+    /// Names fields by where the part of the request stands that they are in.
+    #[must_use]
+    pub fn below(self, path: String) -> Self {
+        Self::Below {
+            path,
+            source: Box::new(self),
+        }
+    }
+
     /// Names the field of the request that broke a rule of the workflow; by itself that
     /// is the document.
     #[must_use]
@@ -240,6 +257,7 @@ impl Error {
             | Self::TrackingNotFound
             | Self::Refused(_)
             | Self::StepRefused { .. }
+            | Self::Below { .. }
             | Self::Definition(_)
             | Self::WorkflowInvalid { .. }
             | Self::DocumentRefused { .. }
@@ -338,6 +356,7 @@ impl From<Error> for Problem {
             ),
             Error::Refused(refusal) => Self::from(&refusal),
             Error::StepRefused { index, source } => Self::from(*source).with("step_index", &index),
+            Error::Below { path, source } => Self::from(*source).below(&path),
             Error::Definition(refusal) => refusal::problem(&refusal, "document"),
             Error::WorkflowInvalid { field, refusal } => refusal::problem(&refusal, field),
             Error::DocumentRefused { remarks } => of_remarks(&remarks),

@@ -94,6 +94,20 @@ impl Problem {
         self
     }
 
+    /// Names the fields by where the part of the request stands that they are in; in the message as well, where it is
+    /// made of them.
+    #[must_use]
+    pub(super) fn below(mut self, path: &str) -> Self {
+        let is_spelled = self.message == self.spelled();
+        for (field, _) in &mut self.violations {
+            *field = format!("{path}.{field}");
+        }
+        if is_spelled {
+            self.message = self.spelled();
+        }
+        self
+    }
+
     /// What became of one step of several, in at most so many bytes; 1,900 are enough for any.
     pub(crate) fn into_step_error(self, bytes_max: usize) -> v1::StepError {
         let Self {
@@ -147,13 +161,18 @@ impl Problem {
     /// A step has no list of violations, so its message names every field.
     fn spelling_fields(mut self) -> Self {
         if self.violations.len() > 1 {
-            let fields = self
-                .violations
-                .iter()
-                .map(|(field, problem)| sentence(field, problem));
-            self.message = fields.collect::<Vec<_>>().join("; ");
+            self.message = self.spelled();
         }
         self
+    }
+
+    /// Every field and what is wrong with it.
+    fn spelled(&self) -> String {
+        let fields = self.violations.iter();
+        let fields: Vec<_> = fields
+            .map(|(field, problem)| sentence(field, problem))
+            .collect();
+        fields.join("; ")
     }
 }
 

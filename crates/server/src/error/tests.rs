@@ -621,6 +621,26 @@ fn fields_that_cannot_change_are_violations_by_name() {
 }
 
 #[test]
+fn fields_of_a_step_are_named_by_its_place() {
+    let wrong = Rejection::Field {
+        field: "expire_time",
+        problem: Invalid::Empty,
+    };
+    let left = Money::new(700).unwrap();
+    let unclear = Rejection::RefundUnclear { left };
+    for (rejection, field) in [(wrong, "expire_time"), (unclear, "lines")] {
+        let alone = Status::from(Error::rejected(rejection.clone()));
+        let below = Error::rejected(rejection).below("steps[2].x".to_owned());
+        let below = Status::from(below.of_step(2));
+        let details = below.get_error_details();
+        let named = &details.bad_request().unwrap().field_violations[0].field;
+        assert_eq!(*named, format!("steps[2].x.{field}"));
+        let told = alone.message().replace("expire_time", named);
+        assert_eq!(below.message(), told, "where it names the field");
+    }
+}
+
+#[test]
 fn a_guard_of_plain_characters_is_told_whole() {
     let expression = "x".repeat(1_000);
     let refused = Rejection::GuardRefused {

@@ -3,11 +3,7 @@
 use waymark_domain::value::StoreView;
 use waymark_persistence::{Committed, Unit, UnitMode, UnitOutcome};
 use waymark_proto::{
-    convert::{
-        call::ValidateOnly,
-        step::{ExecuteSteps, ParsedStep},
-    },
-    invalid::InvalidRequest,
+    convert::{call::ValidateOnly, step::ExecuteSteps},
     v1,
 };
 
@@ -21,11 +17,19 @@ use crate::{
     services::names,
 };
 
-/// How a step that can be carried out is shown: its place in the call, and the store view
-/// asked for.
+/// How a step that can be carried out is shown: its place in the call, the field that it was read
+/// from, and the store view asked for.
 struct Shown {
     index: usize,
+    command: &'static str,
     asked: Option<StoreView>,
+}
+
+impl Shown {
+    /// The error of the step, whose fields the store knows by their names in a call of its own.
+    fn name_fields(&self, error: Error) -> Error {
+        error.below(format!("steps[{}].{}", self.index, self.command))
+    }
 }
 
 /// Carries out a batch and answers one result for each step, in their order.
@@ -40,10 +44,14 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
     let (mut unit, mut shown) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut answer = Answer::new(count);
     for (index, step) in steps.enumerate() {
-        match prepare(step) {
-            Ok((step, asked)) => {
-                unit.push(step);
-                shown.push(Shown { index, asked });
+        match step.map_err(Error::from) {
+            Ok(step) => {
+                shown.push(Shown {
+                    index,
+                    command: step.command,
+                    asked: step.store_view.clone(),
+                });
+                unit.push(single::to_store(step));
             }
             Err(error) if atomic => return Err(error.of_step(index)),
             Err(error) => answer.refuse(index, error),
@@ -63,6 +71,10 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
         UnitOutcome::Done(outcomes) => outcomes,
         UnitOutcome::Refused { index, refusal } => {
             let error = names::told(app.store(), refusal.into()).await;
+            let error = match shown.get(index) {
+                Some(shown) => shown.name_fields(error),
+                None => error,
+            };
             return Err(error.of_step(index));
         }
     };
@@ -81,22 +93,14 @@ pub(super) async fn execute(app: &App, batch: ExecuteSteps) -> Result<Vec<v1::St
                 if !std::mem::replace(&mut is_told, true) {
                     error = names::told(app.store(), error).await;
                 }
-                answer.refuse(shown.index, error);
+                answer.refuse(shown.index, shown.name_fields(error));
             }
         }
     }
-    for (Shown { index, asked }, committed) in orders {
-        answer.add_order(index, &committed, asked.as_ref());
+    for (shown, committed) in orders {
+        answer.add_order(shown.index, &committed, shown.asked.as_ref());
     }
     Ok(answer.results)
-}
-
-fn prepare(
-    step: Result<ParsedStep, InvalidRequest>,
-) -> Result<(waymark_persistence::Step, Option<StoreView>), Error> {
-    let step = step?;
-    let asked = step.store_view.clone();
-    Ok((single::to_store(step), asked))
 }
 
 async fn commit(app: &App, unit: Unit, validate_only: ValidateOnly) -> Result<UnitOutcome, Error> {

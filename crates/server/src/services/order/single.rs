@@ -54,6 +54,7 @@ pub(super) fn to_store(step: ParsedStep) -> Step {
         change,
         store_view: _,
         validate_only: _,
+        command: _,
     } = step;
     let change = match change {
         ParsedChange::Create { order, context } => StepChange::Create(order, context),

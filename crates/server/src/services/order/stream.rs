@@ -30,10 +30,11 @@ use crate::{
 /// How many steps of one stream are under way at once. The sender of more is slowed down.
 const STEPS_UNDER_WAY_MAX: usize = 256;
 
-/// A step that waits for its outcome, and the store view to show it in.
+/// A step that waits for its outcome, the store view to show it in, and the field that it was read from.
 struct Queued {
     ticket: Ticket,
     asked: Option<StoreView>,
+    command: &'static str,
 }
 
 /// The orders of a stream, each with the end of its last step.
@@ -141,22 +142,30 @@ async fn hand_over(
 
 async fn queue(app: &App, step: Result<ParsedStep, InvalidRequest>) -> Result<Queued, Error> {
     let step = step?;
-    let asked = step.store_view.clone();
+    let (asked, command) = (step.store_view.clone(), step.command);
     let unit = Unit {
         steps: vec![single::to_store(step)],
         mode: UnitMode::Separate,
         return_orders: true,
     };
     let ticket = app.hand_over_when_room(unit).await?;
-    Ok(Queued { ticket, asked })
+    Ok(Queued {
+        ticket,
+        asked,
+        command,
+    })
 }
 
 async fn finish(queued: Queued) -> v1::StepResult {
-    let Queued { ticket, asked } = queued;
+    let Queued {
+        ticket,
+        asked,
+        command,
+    } = queued;
     let outcome = ticket.outcome().await.map_err(Error::from);
     match outcome.and_then(single::only) {
         Ok(committed) => view::done(&committed, asked.as_ref()).into(),
-        Err(error) => refused(error),
+        Err(error) => refused(error.below(format!("step.{command}"))),
     }
 }
 
