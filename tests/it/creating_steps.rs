@@ -536,7 +536,7 @@ async fn lines_beyond_what_a_batch_may_take_are_refused_step_by_step(backend: Ba
     assert_eq!(
         error.message,
         format!(
-            "steps[{place}] has 500 entries; with them the message takes more memory than one of its size may"
+            "steps[{place}].create_order.order.lines has 500 entries; with them the steps take more memory than those of one call may: send fewer in a call"
         )
     );
 }

@@ -75,6 +75,15 @@ pub enum Problem {
         /// How many entries it has.
         count: usize,
     },
+    /// A list of a step, where the steps of a call begin to take more memory than they may together.
+    #[error(
+        "has {}; with them the steps take more memory than those of one call may: send fewer in a call",
+        entries(*count)
+    )]
+    Crowded {
+        /// How many entries it has.
+        count: usize,
+    },
     /// A field that is no list, where the message begins to take as much.
     #[error("is given {}; with that the message takes more memory than one of its size may", times(*count))]
     Given {

@@ -25,9 +25,9 @@ use crate::{
 /// The most steps of one batch.
 pub(crate) const STEPS_MAX: usize = 1_000;
 /// What the lists and maps of the steps of a batch may take together, once they are read: so much for each byte of the
-/// steps, and so much in any case.
+/// steps, and so much in any case, which is enough for 50,000 lines however short they are.
 const TAKEN_PER_BYTE: usize = 5;
-const TAKEN_FREE: usize = 256 * 1024;
+const TAKEN_FREE: usize = 4 * 1024 * 1024;
 /// The most bytes that a correlation id may have.
 const CORRELATION_ID_BYTES_MAX: usize = 128;
 /// How much of one that has more is repeated in the result.
@@ -48,7 +48,7 @@ pub struct ParsedStep {
     pub store_view: Option<StoreView>,
     /// Whether the call only asks what would happen. Steps of batches and streams say no.
     pub validate_only: ValidateOnly,
-    /// Which field of [`v1::Step`] it was read from; empty for a call of its own.
+    /// What the mutation is called as a field of [`v1::Step`].
     pub command: &'static str,
 }
 
@@ -109,7 +109,8 @@ macro_rules! mutations {
                 /// # Errors
                 /// Returns [`InvalidRequest`] with every field that breaks a rule.
                 pub fn $name(request: v1::$request, default: &WorkflowCode) -> Result<Self, InvalidRequest> {
-                    Violations::collect(|found| $read(found, Path::REQUEST, request, default))
+                    let step = Violations::collect(|found| $read(found, Path::REQUEST, request, default));
+                    step.map(|step| step.named(stringify!($name)))
                 }
             )+
 
@@ -123,7 +124,8 @@ macro_rules! mutations {
                 match kind {
                     $(Kind::$kind(request) => {
                         let name = stringify!($name);
-                        (name, $read(found, at.field(name), request, default))
+                        let step = $read(found, at.field(name), request, default);
+                        (name, step.map(|step| step.named(name)))
                     })+
                 }
             }
@@ -177,6 +179,10 @@ impl ParsedStep {
         }
     }
 
+    fn named(self, command: &'static str) -> Self {
+        Self { command, ..self }
+    }
+
     /// Reads a step of a batch or stream.
     fn read(
         found: &mut Violations,
@@ -186,12 +192,12 @@ impl ParsedStep {
     ) -> Result<Self, Noted> {
         let command = step.and_then(|v1::Step { command }| command);
         let kind = found.required(at.field("command"), command)?;
-        let (command, step) = Self::read_kind(found, at, kind, default);
-        let step = Self { command, ..step? };
+        let (name, step) = Self::read_kind(found, at, kind, default);
+        let step = step?;
         match step.validate_only {
             ValidateOnly::No => Ok(step),
             ValidateOnly::Yes => {
-                let command = at.field(command);
+                let command = at.field(name);
                 Err(found.note(command.field("validate_only"), Problem::NotPerStep))
             }
         }
@@ -250,10 +256,12 @@ impl Iterator for Steps {
             let step = fits.then(|| v1::Step::decode(encoded).ok()).flatten();
             let step = step.ok_or_else(|| found.note(at, Problem::Malformed))?;
             let step = ParsedStep::read(found, at, Some(step), default)?;
-            let Taken { entries, bytes } = Taken::by(&step);
-            *room = room
-                .checked_sub(bytes)
-                .ok_or_else(|| found.note(at, Problem::Dense { count: entries }))?;
+            let taken = Taken::by(&step);
+            let Some(left) = room.checked_sub(taken.bytes) else {
+                let (command, count) = (at.field(step.command), taken.entries);
+                return Err(found.note(command.field(taken.largest), Problem::Crowded { count }));
+            };
+            *room = left;
             Ok(step)
         }))
     }

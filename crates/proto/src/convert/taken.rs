@@ -18,11 +18,16 @@ const COUNTS_BYTES: usize = 16;
 /// What an entry of a map takes besides its bytes, in nodes that are half empty.
 const ENTRY_BYTES: usize = 96;
 
-/// Entries and what they take.
+/// What a step takes, and of its lists and maps the one that takes most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
-    pub(crate) entries: usize,
+    /// What all of them take.
     pub(crate) bytes: usize,
+    /// The path of the largest in the request of the step.
+    pub(crate) largest: &'static str,
+    /// How many entries it has.
+    pub(crate) entries: usize,
+    largest_bytes: usize,
 }
 
 impl Taken {
@@ -46,16 +51,24 @@ impl Taken {
         taken
     }
 
-    fn add(&mut self, bytes: usize) {
-        self.entries += 1;
+    /// Adds a list or map whose entries take so much.
+    fn add(&mut self, path: &'static str, entries: impl Iterator<Item = usize>) {
+        let (mut count, mut bytes) = (0, 0);
+        for entry in entries {
+            count += 1;
+            bytes += entry;
+        }
         self.bytes += bytes;
+        if bytes > self.largest_bytes {
+            (self.largest, self.entries, self.largest_bytes) = (path, count, bytes);
+        }
     }
 
     fn context(&mut self, context: &Context) {
-        self.map(context.metadata.as_map());
-        for role in &context.actor.roles {
-            self.add(size_of_val(role) + text(role.as_str()));
-        }
+        self.map("metadata", context.metadata.as_map());
+        let roles = context.actor.roles.iter();
+        let roles = roles.map(|role| size_of_val(role) + text(role.as_str()));
+        self.add("actor.roles", roles);
     }
 
     fn order(&mut self, order: &NewOrder) {
@@ -70,9 +83,11 @@ impl Taken {
                 lines: OperationLines::Given(quantities),
                 ..
             } => {
-                for LineQuantity { line_id, .. } in quantities {
-                    self.add(size_of::<LineQuantity>() + text(line_id.as_str()));
-                }
+                let quantities = quantities.iter();
+                let quantities = quantities.map(|LineQuantity { line_id, .. }| {
+                    size_of::<LineQuantity>() + text(line_id.as_str())
+                });
+                self.add("lines", quantities);
             }
             Action::RecordOperation { .. }
             | Action::Transition(_)
@@ -89,37 +104,39 @@ impl Taken {
         match &patch.attributes {
             Some(AttributesPatch::Replace(attributes)) => self.attributes(attributes),
             Some(AttributesPatch::Merge(merged)) => {
-                for (key, value) in merged {
-                    self.add(ENTRY_BYTES + key.len() + value.as_deref().map_or(0, str::len));
-                }
+                let merged = merged.iter().map(|(key, value)| {
+                    ENTRY_BYTES + key.len() + value.as_deref().map_or(0, str::len)
+                });
+                self.add("order.attributes", merged);
             }
             None => {}
         }
         if let Some(stated) = &patch.stated {
-            for hold in &stated.holds {
-                self.add(size_of_val(hold) + text(hold.id.as_str()) + text(hold.reason.as_str()));
-            }
-            for line in &stated.lines {
-                self.add(size_of_val(line));
-            }
+            let holds = stated.holds.iter().map(|hold| {
+                size_of_val(hold) + text(hold.id.as_str()) + text(hold.reason.as_str())
+            });
+            self.add("order.holds", holds);
+            self.add("order.lines", stated.lines.iter().map(size_of_val));
         }
     }
 
     fn lines(&mut self, lines: &[NewLine]) {
-        for line in lines {
+        let lines = lines.iter().map(|line| {
             let texts = [line.id.as_str(), line.sku.as_str(), line.name.as_str()];
-            self.add(size_of_val(line) + texts.into_iter().map(text).sum::<usize>());
-        }
+            size_of_val(line) + texts.into_iter().map(text).sum::<usize>()
+        });
+        self.add("order.lines", lines);
     }
 
     fn attributes(&mut self, attributes: &Attributes) {
-        self.map(attributes.as_map());
+        self.map("order.attributes", attributes.as_map());
     }
 
-    fn map(&mut self, map: &BTreeMap<String, String>) {
-        for (key, value) in map {
-            self.add(ENTRY_BYTES + key.len() + value.len());
-        }
+    fn map(&mut self, path: &'static str, map: &BTreeMap<String, String>) {
+        let entries = map
+            .iter()
+            .map(|(key, value)| ENTRY_BYTES + key.len() + value.len());
+        self.add(path, entries);
     }
 }
 

@@ -271,6 +271,38 @@ fn a_step_that_places_or_updates_an_order_is_the_call_of_its_own() {
     assert_ne!(fingerprints[0], fingerprints[1]);
 }
 
+/// An import sends a few hundred orders at once, whose lines say as little as they may.
+#[test]
+fn fifty_thousand_short_lines_fit_a_batch() {
+    let default = default_workflow();
+    for (orders, lines) in [(1_000, 20), (100, 500), (1_000, 50)] {
+        let lines = (0..lines).map(|number| v1::OrderLine {
+            id: format!("{number:x}"),
+            quantity_ordered: "1".to_owned(),
+            ..Default::default()
+        });
+        let order = v1::Order {
+            id: "1".to_owned(),
+            lines: lines.collect(),
+            ..Default::default()
+        };
+        let placed = v1::CreateOrderRequest {
+            order: Some(order),
+            ..Default::default()
+        };
+        let step = v1::Step {
+            command: Some(v1::step::Command::CreateOrder(placed)),
+        };
+        let batch = v1::ExecuteStepsRequest {
+            steps: vec![step; orders],
+            ..Default::default()
+        };
+        let batch = StepsMessage::decode(batch.encode_to_vec().as_slice()).unwrap();
+        let mut steps = ExecuteSteps::read(batch, &default).unwrap().steps;
+        assert_eq!(steps.find_map(Result::err), None);
+    }
+}
+
 #[test]
 fn targets() {
     let read = |target, land_on: &str| {

@@ -19,7 +19,7 @@ pub(super) const SMALL_BYTES: usize = 64 * 1024;
 const SMALL_ROOM_BYTES: usize = 32 * 1024 * 1024;
 const LARGE_ROOM_BYTES: usize = 64 * 1024 * 1024;
 /// How many bytes of large messages are decoded and carried out at once. As values they take at most eight times
-/// as much.
+/// as much, and each batch of steps 4 MiB more, of which a short one can use a part.
 const TURN_BYTES: usize = 8 * 1024 * 1024;
 /// How long a call waits for room or for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);

@@ -17,8 +17,8 @@ use crate::{
     services::names,
 };
 
-/// How a step that can be carried out is shown: its place in the call, the field that it was read
-/// from, and the store view asked for.
+/// How a step that can be carried out is shown: its place in the call, the field that it stands in
+/// there, and the store view asked for.
 struct Shown {
     index: usize,
     command: &'static str,

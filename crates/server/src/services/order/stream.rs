@@ -30,7 +30,7 @@ use crate::{
 /// How many steps of one stream are under way at once. The sender of more is slowed down.
 const STEPS_UNDER_WAY_MAX: usize = 256;
 
-/// A step that waits for its outcome, the store view to show it in, and the field that it was read from.
+/// A step that waits for its outcome, the store view to show it in, and the field that it stands in.
 struct Queued {
     ticket: Ticket,
     asked: Option<StoreView>,
