@@ -34,6 +34,9 @@ impl Partition {
     }
 }
 
+/// The most partitions that a database may have.
+pub const PARTITIONS_MAX: u16 = 1024;
+
 /// How many partitions a database has: 1 to 1024.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PartitionCount(u16);
@@ -43,7 +46,7 @@ impl PartitionCount {
     pub fn new(count: i32) -> Option<Self> {
         u16::try_from(count)
             .ok()
-            .filter(|count| (1..=1024).contains(count))
+            .filter(|count| (1..=PARTITIONS_MAX).contains(count))
             .map(Self)
     }
 

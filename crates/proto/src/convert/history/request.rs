@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waymark_domain::{
-    partition::{Partition, PartitionCount},
+    partition::{PARTITIONS_MAX, Partition, PartitionCount},
     value::{Invalid, OrderId, WorkflowCode},
 };
 
@@ -202,6 +202,7 @@ fn watch_from(
     }
 }
 
+/// A request means the same however many partitions there are, so it may name one twice where there is one alone.
 fn read_partitions(
     found: &mut Violations,
     at: Path<'_>,
@@ -209,11 +210,7 @@ fn read_partitions(
     count: PartitionCount,
 ) -> Result<Vec<Partition>, Noted> {
     let count = count.get();
-    found.count(
-        at,
-        numbers.len(),
-        usize::try_from(count).unwrap_or(usize::MAX),
-    )?;
+    found.count(at, numbers.len(), usize::from(PARTITIONS_MAX))?;
     let (min, max) = (0, i64::from(count) - 1);
     let numbered = numbers.iter().enumerate();
     let partitions: Vec<_> = numbered

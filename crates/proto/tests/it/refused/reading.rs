@@ -1,7 +1,7 @@
 //! Requests that read orders and history.
 
 use prost_types::{Duration, Timestamp};
-use waymark_domain::partition::PartitionCount;
+use waymark_domain::partition::{Partition, PartitionCount};
 use waymark_proto::{
     convert::{
         history::{ListHistory, StreamHistory, WatchHistory},
@@ -169,6 +169,22 @@ fn watching_history() {
             ("checkpoint_interval", duration),
         ],
     );
+    // However many partitions there are.
+    for count in [1, 8] {
+        let watch = |partitions| {
+            let request = v1::WatchHistoryRequest {
+                partitions: vec![0; partitions],
+                ..Default::default()
+            };
+            WatchHistory::read(request, PartitionCount::new(count).unwrap())
+        };
+        let once = watch(1_024).unwrap().partitions;
+        assert_eq!(once, [Partition::new(0)]);
+        check(
+            watch(1_025),
+            &[("partitions", "must have at most 1024 entries, has 1025")],
+        );
+    }
     for (seconds, nanos) in [
         (3_600, 1),
         (-1, 0),
