@@ -9,7 +9,7 @@ use tokio_postgres::{
     error::{DbError, SqlState},
 };
 
-use crate::{Error, Settings, address::Target, postgres, settings::Address, storage::opening};
+use crate::{Error, Settings, address::Target, postgres, settings::Address, storage::opening, tls};
 
 const PORT_DEFAULT: u16 = 5432;
 /// What the standard library says before the reason for which a name has no address.
@@ -106,7 +106,16 @@ fn of_system(error: &io::Error) -> Cause {
         io::ErrorKind::TimedOut => passing("no answer in time"),
         io::ErrorKind::NotFound => passing("nobody listens there"),
         // Such as a certificate of nobody who is trusted.
-        io::ErrorKind::InvalidData => lasting(format!("no connection over TLS: {error}")),
+        io::ErrorKind::InvalidData => {
+            let of_tls = error
+                .get_ref()
+                .and_then(|error| error.downcast_ref::<rustls::Error>());
+            let cause = of_tls.map_or_else(
+                || error.to_string(),
+                |error| tls::explain("the server's certificate", error),
+            );
+            lasting(format!("no connection over TLS: {cause}"))
+        }
         _ => {
             let text = error.to_string();
             if text.starts_with(NO_ADDRESS) {

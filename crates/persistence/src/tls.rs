@@ -12,7 +12,7 @@ use std::{
 
 use futures::{FutureExt, future::BoxFuture};
 use rustls::{
-    ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
+    CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme,
     client::{
         danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier},
         verify_server_cert_signed_by_trust_anchor, verify_server_name,
@@ -32,6 +32,12 @@ use crate::Error;
 /// What PostgreSQL calls itself where TLS begins without a question before it.
 const PROTOCOL: &[u8] = b"postgresql";
 
+/// What the library calls a certificate of an authority that a server shows as its own. It hands
+/// these errors out with their names alone.
+const OF_AUTHORITY: &str = "CaUsedAsEndEntity";
+/// And one of an old version.
+const OLD: &str = "UnsupportedCertVersion";
+
 /// A connection over TLS.
 pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 type Connecting = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
@@ -49,7 +55,7 @@ pub(crate) enum Trust {
 /// Who vouches for servers.
 pub(crate) struct Roots {
     store: RootCertStore,
-    /// Certificates that are trusted as they are, as those that servers sign themselves.
+    /// The same as they are in the file: a server may have signed one of them for itself.
     pinned: Vec<CertificateDer<'static>>,
 }
 
@@ -90,9 +96,17 @@ impl Roots {
         let mut store = RootCertStore::empty();
         for certificate in &pinned {
             let added = store.add(certificate.clone());
-            added.map_err(|error| unusable("sslrootcert", path, error))?;
+            added.map_err(|error| {
+                unusable("sslrootcert", path, explain("a certificate in it", &error))
+            })?;
         }
         Ok(Self { store, pinned })
+    }
+
+    /// Whether the file has this very certificate.
+    fn has(&self, certificate: &CertificateDer<'_>) -> bool {
+        let mut pinned = self.pinned.iter();
+        pinned.any(|one| one.as_ref() == certificate.as_ref())
     }
 }
 
@@ -174,6 +188,57 @@ pub(crate) fn connector(
     Ok(MakeRustlsConnect::new(config))
 }
 
+/// What is wrong with a handshake, or with a certificate, `subject`.
+pub(crate) fn explain(subject: &str, error: &rustls::Error) -> String {
+    match error {
+        rustls::Error::InvalidCertificate(error) => format!("{subject} {}", problem(error)),
+        error => error.to_string(),
+    }
+}
+
+/// What a certificate is or lacks.
+fn problem(error: &CertificateError) -> String {
+    let text = match error {
+        CertificateError::UnknownIssuer => "is of nobody who is trusted",
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => "has expired",
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "is not valid yet"
+        }
+        CertificateError::BadEncoding => "cannot be read",
+        CertificateError::BadSignature => "is not signed by whom it names",
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => {
+            "is not for servers (its extendedKeyUsage lacks serverAuth)"
+        }
+        CertificateError::NotValidForNameContext { presented, .. } if presented.is_empty() => {
+            "has no name in its subjectAltName, which alone is compared"
+        }
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            return format!("has another name: {}", presented.join(", "));
+        }
+        CertificateError::UnsupportedSignatureAlgorithmContext { .. }
+        | CertificateError::UnsupportedSignatureAlgorithmForPublicKeyContext { .. } => {
+            "is signed in a way that is not supported"
+        }
+        CertificateError::Other(other) => match &*other.to_string() {
+            OLD => "is not of X.509 version 3",
+            OF_AUTHORITY => "is one of an authority (CA:TRUE), and not one of those in sslrootcert",
+            "UnsupportedCriticalExtension" => "has a critical extension that is not supported",
+            name => return format!("cannot be verified: {name}"),
+        },
+        other => return format!("cannot be verified: {other}"),
+    };
+    text.to_owned()
+}
+
+/// Whether a certificate is right but for being one of an authority.
+fn is_of_authority(error: &rustls::Error) -> bool {
+    matches!(
+        error,
+        rustls::Error::InvalidCertificate(CertificateError::Other(other))
+            if other.to_string() == OF_AUTHORITY
+    )
+}
+
 /// Takes any certificate.
 #[derive(Debug)]
 struct Anybody(WebPkiSupportedAlgorithms);
@@ -231,18 +296,18 @@ impl ServerCertVerifier for Listed {
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
         let parsed = ParsedCertificate::try_from(certificate)?;
-        let pinned = &self.roots.pinned;
-        if !pinned
-            .iter()
-            .any(|one| one.as_ref() == certificate.as_ref())
-        {
-            verify_server_cert_signed_by_trust_anchor(
-                &parsed,
-                &self.roots.store,
-                intermediates,
-                now,
-                self.algorithms.all,
-            )?;
+        let verified = verify_server_cert_signed_by_trust_anchor(
+            &parsed,
+            &self.roots.store,
+            intermediates,
+            now,
+            self.algorithms.all,
+        );
+        match verified {
+            // Servers that sign their certificate themselves often call themselves an authority.
+            // That is found after the dates were right.
+            Err(error) if is_of_authority(&error) && self.roots.has(certificate) => {}
+            verified => verified?,
         }
         if self.checks_name {
             verify_server_name(&parsed, name)?;
@@ -338,5 +403,31 @@ impl TlsConnect<Socket> for Handshake {
             done
         }
         .boxed()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As openssl makes one from a request, for a hundred years.
+    const OF_VERSION_1: &[u8] = b"-----BEGIN CERTIFICATE-----
+MIIBFjCBvQIUXy9FYBJHqI+uXM/xay0DEM+dNE4wCgYIKoZIzj0EAwIwDTELMAkG
+A1UEAwwCZGIwIBcNMjYxMTI5MTI0NjM0WhgPMjEyNjExMDUxMjQ2MzRaMA0xCzAJ
+BgNVBAMMAmRiMFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE/rrNPsqxK98VZZSa
+GM856HlkGkt3V69XTP8UedquKDkYo+6o6cnxJMHuxcqIvTUMmqz0EGLXhbiy09hp
+T+cv0zAKBggqhkjOPQQDAgNIADBFAiBhSbtK1vq1mIDb7AQsC3vpbVUA99luyN5a
+Fx2BkAF3KwIhAOs3xN4TPvydSH7Ai3pjJAOMfVzqpt6hRJvuf3LT0bOu
+-----END CERTIFICATE-----
+";
+
+    #[test]
+    fn an_old_certificate_is_told_in_words() {
+        let certificate = CertificateDer::from_pem_slice(OF_VERSION_1).unwrap();
+        let error = ParsedCertificate::try_from(&certificate).map(drop);
+        assert_eq!(
+            explain("it", &error.unwrap_err()),
+            "it is not of X.509 version 3"
+        );
     }
 }

@@ -111,6 +111,81 @@ async fn modes_verify_what_they_promise() {
     }
 }
 
+/// A certificate of a server, which signs it itself where nobody else does, and its key, both as PEM.
+fn made(
+    issuer: Option<&Authority>,
+    is_ca: IsCa,
+    is_expired: bool,
+    names: &[&str],
+) -> (String, String) {
+    let key = KeyPair::generate().unwrap();
+    let names: Vec<String> = names.iter().map(ToString::to_string).collect();
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name.push(DnType::CommonName, "server");
+    params.is_ca = is_ca;
+    if is_expired {
+        params.not_before = rcgen::date_time_ymd(2001, 1, 1);
+        params.not_after = rcgen::date_time_ymd(2002, 1, 1);
+    }
+    let made = match issuer {
+        Some(issuer) => params.signed_by(&key, issuer),
+        None => params.self_signed(&key),
+    };
+    (made.unwrap().pem(), key.serialize_pem())
+}
+
+/// What stands in `sslrootcert` itself is verified as well: its dates, and that it signed itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_listed_certificate_is_verified_too() {
+    let folder = tempfile::tempdir().unwrap();
+    let ours = authority("ours");
+    let authority = ours.pem();
+    let (by_ours, by_itself) = (Some(&ours), None);
+    // The authority is listed, or the certificate itself.
+    let (listed, itself) = (Some(&*authority), None);
+    let (ca, leaf) = (IsCa::Ca(BasicConstraints::Unconstrained), IsCa::NoCa);
+    let (name, nameless): (&[&str], &[&str]) = (&["127.0.0.1"], &[]);
+    let expired = "has expired";
+    for (number, (issuer, is_ca, is_expired, names, root, refusal)) in [
+        (by_itself, leaf, false, name, itself, ""),
+        (by_itself, ca, false, name, itself, ""),
+        (by_ours, leaf, false, name, listed, ""),
+        (by_itself, leaf, true, name, itself, expired),
+        (by_itself, ca, true, name, itself, expired),
+        (by_ours, leaf, true, name, listed, expired),
+        (by_ours, leaf, false, name, itself, "nobody who is trusted"),
+        (by_ours, ca, false, name, listed, "one of an authority"),
+        (
+            by_ours,
+            leaf,
+            false,
+            nameless,
+            listed,
+            "no name in its subjectAltName",
+        ),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let (certificate, key) = made(issuer, is_ca, is_expired, names);
+        let root = root.unwrap_or(&certificate);
+        let root = kept(&folder, &format!("{number}.pem"), root);
+        let files = [("server.crt", &*certificate), ("server.key", &*key)];
+        let server = Server::start_with_files(&["ssl=on"], &files);
+        let url = with(&server.url("postgres"), "sslmode=verify-full", &root);
+        match encrypted(&url).await {
+            Ok(is_encrypted) => assert!(is_encrypted && refusal.is_empty(), "{number}"),
+            Err(Error::CannotReach {
+                cause, lasts: true, ..
+            }) => assert!(
+                !refusal.is_empty() && cause.contains(refusal),
+                "{number}: {cause}"
+            ),
+            Err(error) => panic!("{number}: {error:?}"),
+        }
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_and_servers_name_themselves() {
     let folder = tempfile::tempdir().unwrap();
