@@ -2,8 +2,10 @@
 
 use std::{fs, process::Output};
 
+use tokio_postgres::NoTls;
 use waymark_tests::{
     Backend, Server, Shop, backend::Database, binary, log::Log, process::Process, server::migrate,
+    world::fresh_code,
 };
 
 /// What a command wrote to both outputs.
@@ -169,6 +171,32 @@ async fn an_older_postgres_schema_is_not_served() {
         "{}",
         said_of(&again)
     );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_role_without_rights_is_told_what_to_grant() {
+    let database = Database::empty(Backend::Postgres).await;
+    migrate(&database);
+    let (client, connection) = tokio_postgres::connect(database.url(), NoTls)
+        .await
+        .unwrap();
+    tokio::spawn(connection);
+    let role = fresh_code();
+    client
+        .batch_execute(&format!("CREATE ROLE {role} LOGIN"))
+        .await
+        .unwrap();
+    let url = database.url().replace("postgres@", &format!("{role}@"));
+    for (arguments, grant) in [
+        (&["serve", "--listen", "127.0.0.1:0"][..], "GRANT SELECT"),
+        (&["migrate"], "GRANT CREATE"),
+    ] {
+        let mut command = binary::command(arguments);
+        let output = command.args(["--database-url", &url]).output().unwrap();
+        let said = said_of(&output);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        assert!(said.contains(grant), "{said}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -114,6 +114,12 @@ pub enum Error {
         /// What the database says.
         encoding: String,
     },
+    /// The role of a PostgreSQL address lacks rights.
+    #[error("{problem}")]
+    Rights {
+        /// Which, and what to grant.
+        problem: String,
+    },
     /// A migration failed; the transaction around it was rolled back.
     #[error("a migration failed")]
     Migration {
@@ -165,7 +171,10 @@ impl Error {
     pub fn is_of_settings(&self) -> bool {
         matches!(
             self,
-            Self::CannotOpen { .. } | Self::CannotReach { lasts: true, .. } | Self::Encoding { .. }
+            Self::CannotOpen { .. }
+                | Self::CannotReach { lasts: true, .. }
+                | Self::Encoding { .. }
+                | Self::Rights { .. }
         )
     }
 

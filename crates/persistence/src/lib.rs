@@ -31,6 +31,7 @@ mod orders;
 mod postgres;
 mod reach;
 mod requests;
+mod rights;
 mod rows;
 mod running;
 mod schema;

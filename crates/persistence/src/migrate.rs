@@ -14,7 +14,7 @@ use waymark_domain::{partition::PartitionCount, value::Timestamp};
 use crate::{
     Clock, Error, Settings, messages,
     postgres::{self, Role},
-    reach,
+    reach, rights,
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
     storage::opening,
@@ -52,7 +52,7 @@ pub(crate) struct Deployment {
 /// # Errors
 /// Returns [`Error::CannotOpen`] when a SQLite file cannot be opened, may not be made or is of another program,
 /// [`Error::CannotReach`] when a PostgreSQL server takes no connection, [`Error::Encoding`] when its database does not
-/// keep text as UTF-8, [`Error::Migration`] when a statement fails, and
+/// keep text as UTF-8, [`Error::Rights`] when its role may not make tables, [`Error::Migration`] when a statement fails, and
 /// [`Error::PartitionCount`] when the database has another number than the settings ask.
 pub async fn migrate(settings: &Settings, clock: &Clock) -> Result<Migrated, Error> {
     let settings = Settings {
@@ -77,6 +77,7 @@ async fn migrate_existing(settings: &Settings, clock: &Clock) -> Result<Migrated
     let newer = database
         .write(&[], async |tx| {
             check_encoding(tx).await?;
+            rights::check_to_migrate(tx).await?;
             Ok(Ending::RollBack(newer(tx).await?))
         })
         .await
@@ -116,6 +117,7 @@ async fn migrate_existing(settings: &Settings, clock: &Clock) -> Result<Migrated
 /// Reads which deployment this is, after it has compared the migrations.
 pub(crate) async fn check(tx: &mut Tx, settings: &Settings) -> Result<Deployment, Error> {
     check_encoding(tx).await?;
+    rights::check_to_serve(tx).await?;
     let unknown = newer(tx).await?;
     if !unknown.is_empty() {
         return Err(Error::SchemaNewer { unknown });
@@ -206,12 +208,13 @@ diesel::table! {
     }
 }
 
-/// The versions that the database has. A read-only user may ask.
+/// The versions that the database has. A user that may only read may ask.
 async fn applied(tx: &mut Tx) -> Result<Vec<String>, Error> {
     let count = match tx {
         Tx::Postgres(connection) => {
-            let sql = "SELECT count(*) AS count FROM information_schema.tables \
-                       WHERE table_schema = ANY (current_schemas(false)) AND table_name = '__diesel_schema_migrations'";
+            // Unlike the information schema, it hides nothing from those who have no right to it.
+            let sql = "SELECT count(*) AS count FROM pg_class \
+                       WHERE oid = to_regclass('__diesel_schema_migrations')";
             diesel::sql_query(sql)
                 .get_result::<Count>(&mut ***connection)
                 .await?

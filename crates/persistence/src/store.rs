@@ -80,7 +80,7 @@ impl Store {
     /// [`Error::SchemaOlder`] or [`Error::SchemaNewer`] when the program and the
     /// database do not fit, [`Error::PartitionCount`] when the settings ask for another
     /// number than the database has, [`Error::Encoding`] when a PostgreSQL database does not keep
-    /// text as UTF-8, and [`Error::Locked`] or [`Error::CannotReach`] when it cannot
+    /// text as UTF-8, [`Error::Rights`] when its role may not write to it, and [`Error::Locked`] or [`Error::CannotReach`] when it cannot
     /// be reached.
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, Error> {
         let (mut is_new, mut file) = (false, None);

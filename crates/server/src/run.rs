@@ -394,7 +394,8 @@ fn not_opened(error: Error) -> StartError {
         Error::CannotOpen { .. }
         | Error::CannotReach { .. }
         | Error::Locked { .. }
-        | Error::Encoding { .. } => StartError::NoDatabase(error),
+        | Error::Encoding { .. }
+        | Error::Rights { .. } => StartError::NoDatabase(error),
         error => StartError::Store(error),
     }
 }

@@ -323,6 +323,7 @@ impl From<&Error> for CommitError {
             | Error::SchemaNewer { .. }
             | Error::PartitionCount { .. }
             | Error::Encoding { .. }
+            | Error::Rights { .. }
             | Error::Migration { .. }
             | Error::InvalidUrl { .. }
             | Error::Database { .. } => Self::Database,

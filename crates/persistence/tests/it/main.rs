@@ -9,6 +9,7 @@ mod ledger;
 mod lists;
 mod once;
 mod plans;
+mod roles;
 mod storage;
 mod tls;
 mod tracking;
