@@ -15,6 +15,10 @@ use crate::{
     tls::{self, Identity, Roots, Trust},
 };
 
+/// What an address may lack, in words that repeat nothing of it.
+const UNESCAPED: &str = "in a user, a password or another value, write @ as %40, ? as %3F, \
+                         & as %26 and % as %25";
+
 /// Where PostgreSQL is, and how to speak to it. Whether TLS is needed, tried or not used stands
 /// in the driver's mode.
 #[derive(Clone)]
@@ -52,9 +56,13 @@ impl Target {
         let (asked, others) = Asked::take_from(query)?;
         let rest = format!("{place}?{others}");
         let mut config = rest.parse::<Config>().map_err(|error| {
+            if may_repeat_secrets(query) {
+                return invalid(UNESCAPED);
+            }
             let cause = std::error::Error::source(&error).map(ToString::to_string);
             invalid(cause.unwrap_or_else(|| error.to_string()))
         })?;
+        check_hosts(place, &config)?;
         name_addresses(&mut config);
         let mode = asked.mode(&config)?;
         config.ssl_mode(match mode {
@@ -99,9 +107,9 @@ impl Asked {
             let value = || decoded(value).map(Cow::into_owned);
             match &*decoded(key)? {
                 "sslmode" => asked.mode = Some(Mode::parse(&value()?)?),
-                "sslrootcert" => asked.roots = Some(value()?),
-                "sslcert" => asked.certificate = Some(value()?),
-                "sslkey" => asked.key = Some(value()?),
+                "sslrootcert" => asked.roots = Some(file("sslrootcert", value()?)?),
+                "sslcert" => asked.certificate = Some(file("sslcert", value()?)?),
+                "sslkey" => asked.key = Some(file("sslkey", value()?)?),
                 // The driver would take all before the first @ for user and password.
                 _ => others.push(pair.replace('@', "%40")),
             }
@@ -177,9 +185,43 @@ fn split(text: &str) -> (&str, &str) {
     (place, query.strip_prefix('?').unwrap_or(query))
 }
 
+/// Takes the name of a file.
+fn file(parameter: &str, name: String) -> Result<String, Error> {
+    if name.is_empty() {
+        return Err(invalid(format!(
+            "{parameter} is empty: name a file, or leave it out"
+        )));
+    }
+    Ok(name)
+}
+
 fn decoded(text: &str) -> Result<Cow<'_, str>, Error> {
     let decoded = percent_decode_str(text).decode_utf8();
     decoded.map_err(|_| invalid("a parameter of it is not UTF-8"))
+}
+
+/// Whether what the driver does not know may be a piece of a password, one with a sign in it that
+/// ends passwords.
+fn may_repeat_secrets(query: &str) -> bool {
+    let mut pairs = query.split('&');
+    query.contains('@') || pairs.any(|pair| pair.starts_with("password="))
+}
+
+/// Makes sure that there is a host, and that it is none of a password, which ends at the first `@`.
+fn check_hosts(place: &str, config: &Config) -> Result<(), Error> {
+    let hosts = config.get_hosts();
+    let has_at = |host: &Host| matches!(host, Host::Tcp(name) if name.contains('@'));
+    let is_empty = |host: &Host| matches!(host, Host::Tcp(name) if name.is_empty());
+    if place.matches('@').count() > 1 || hosts.iter().any(has_at) {
+        return Err(invalid(UNESCAPED));
+    }
+    if config.get_hostaddrs().is_empty() && hosts.iter().all(is_empty) {
+        return Err(invalid(
+            "it names no host: write postgres://user@host/database, or for a socket of this \
+             machine postgres:///database?host=/var/run/postgresql",
+        ));
+    }
+    Ok(())
 }
 
 /// Gives addresses without names their text as name, without which the driver tries no TLS.
@@ -310,10 +352,52 @@ mod tests {
             ),
             ("sslnegotiation=direct", "sslnegotiation"),
             ("application_name=%FF", "utf-8"),
+            ("sslrootcert=", "sslrootcert is empty"),
+            ("sslmode=prefer&sslcert=&sslkey=", "sslcert is empty"),
+            ("hostaddr=there", "hostaddr"),
         ] {
             let said = refused(&format!("postgres://shop:s3cret@db/orders?{query}"));
             assert!(said.contains(named), "{query}: {said}");
             assert!(!said.contains("s3cret"), "{said}");
+        }
+    }
+
+    /// Where a sign of a password is not escaped, what follows it is read as something else.
+    #[test]
+    fn nothing_of_a_password_is_repeated() {
+        for url in [
+            "postgres://shop:p@S3CRET@localhost/orders",
+            "postgres://shop:p@S3C/RET@localhost/orders",
+            "postgres://shop:p@S3C:RET@localhost/orders",
+            "postgres://shop:p@S3C?RET@localhost/orders",
+            "postgres://shop:p@S3C?RET=1@localhost/orders",
+            "postgres://shop:p/a?S3CRET=1@localhost/orders",
+            "postgres://shop:1/a?S3CRET=1@localhost/orders",
+            "postgres://shop:p@S3C#RET@localhost/orders",
+            "postgres://shop:S3CRET%FF@[localhost/orders",
+            "postgres://localhost/orders?user=shop&password=p&S3CRET=1",
+            "postgres://localhost/orders?user=shop&password=p&S3CRET",
+            "postgres://localhost/orders?user=shop&host=S3CRET@localhost",
+            "postgres://shop:S3CRET",
+        ] {
+            let said = refused(url);
+            assert!(!said.contains("S3C") && !said.contains("RET"), "{said}");
+        }
+        let said = refused("postgres://shop:p@S3CRET@localhost/orders");
+        assert!(said.contains("write @ as %40"), "{said}");
+    }
+
+    #[test]
+    fn an_address_names_a_host() {
+        for url in [
+            "postgres:///",
+            "postgres:///orders",
+            "postgres://shop@/orders?sslmode=disable",
+            "postgres://:5432/orders",
+            "postgres://",
+        ] {
+            let said = refused(url);
+            assert!(said.contains("it names no host"), "{url}: {said}");
         }
     }
 
