@@ -1,11 +1,20 @@
 //! Health as `grpc.health.v1` tells it: each service and the whole serve while
 //! the database answers and the server is not stopping.
 
+use futures::{
+    StreamExt,
+    stream::{self, BoxStream},
+};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
+use tonic::{Request, Response, Status};
 use tonic_health::{
     ServingStatus,
-    pb::health_server::{Health as HealthService, HealthServer},
-    server::{HealthReporter, health_reporter},
+    pb::{
+        HealthCheckRequest, HealthCheckResponse,
+        health_server::{Health as HealthContract, HealthServer},
+    },
+    server::{HealthReporter, HealthService},
 };
 use waymark_persistence::StorageState;
 use waymark_proto::v1::{
@@ -28,16 +37,26 @@ const NAMES: [&str; 9] = [
 ];
 
 /// Says whether the services serve.
-#[derive(Debug, Clone)]
-pub(crate) struct Health(HealthReporter);
+#[derive(Debug)]
+pub(crate) struct Health {
+    reporter: HealthReporter,
+    /// Ends the streams of those who watch.
+    released: CancellationToken,
+}
 
 impl Health {
     /// All services as not serving, and the service that tells it.
-    pub(crate) async fn new() -> (Self, HealthServer<impl HealthService>) {
-        let (reporter, service) = health_reporter();
-        let health = Self(reporter);
+    pub(crate) async fn new() -> (Self, HealthServer<Told>) {
+        let health = Self {
+            reporter: HealthReporter::new(),
+            released: CancellationToken::new(),
+        };
         health.set(ServingStatus::NotServing).await;
-        (health, service)
+        let told = Told {
+            service: HealthService::from_health_reporter(health.reporter.clone()),
+            released: health.released.clone(),
+        };
+        (health, HealthServer::new(told))
     }
 
     /// Follows the database and, on SQLite, its file, until dropped or one of them is gone.
@@ -70,16 +89,87 @@ impl Health {
         self.set(ServingStatus::NotServing).await;
     }
 
-    /// Ends the streams of those who watch the health; they would keep the server from stopping.
-    pub(crate) async fn release(mut self) {
-        for name in NAMES {
-            self.0.clear_service_status(name).await;
-        }
+    /// Ends the streams of those who watch the health, once they were told what was set; they would
+    /// keep the server from stopping. Who asks on a connection that is still open goes on being
+    /// answered.
+    pub(crate) fn release(&self) {
+        self.released.cancel();
     }
 
     async fn set(&self, status: ServingStatus) {
         for name in NAMES {
-            self.0.set_service_status(name, status).await;
+            self.reporter.set_service_status(name, status).await;
         }
+    }
+}
+
+/// Tells what was set. Taking a service off the list would end the streams of it as well, and then
+/// say that there is no such service.
+#[derive(Debug)]
+pub(crate) struct Told {
+    service: HealthService,
+    released: CancellationToken,
+}
+
+#[tonic::async_trait]
+impl HealthContract for Told {
+    type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
+
+    async fn check(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<HealthCheckResponse>, Status> {
+        self.service.check(request).await
+    }
+
+    async fn watch(
+        &self,
+        request: Request<HealthCheckRequest>,
+    ) -> Result<Response<Self::WatchStream>, Status> {
+        let told = self.service.watch(request).await?.into_inner();
+        let watching = (told, self.released.clone());
+        let watching = stream::unfold(watching, |(mut told, released)| async move {
+            let next = tokio::select! {
+                // What was set before the end is told before it.
+                biased;
+                next = told.next() => next,
+                () = released.cancelled() => None,
+            };
+            next.map(|next| (next, (told, released)))
+        });
+        Ok(Response::new(watching.boxed()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_asks_while_it_stops_is_told_so() {
+        let (health, _) = Health::new().await;
+        let told = Told {
+            service: HealthService::from_health_reporter(health.reporter.clone()),
+            released: health.released.clone(),
+        };
+        let request = || Request::new(HealthCheckRequest::default());
+        let not_serving = HealthCheckResponse {
+            status: i32::from(tonic_health::pb::health_check_response::ServingStatus::NotServing),
+        };
+        health.set(ServingStatus::Serving).await;
+        let mut watching = told.watch(request()).await.unwrap().into_inner();
+        let first = watching.next().await.unwrap().unwrap();
+        assert_ne!(first, not_serving);
+        health.retire().await;
+        health.release();
+        let last = watching.next().await.unwrap().unwrap();
+        assert_eq!(last, not_serving);
+        assert!(watching.next().await.is_none());
+        // On a connection that is still open.
+        let checked = told.check(request()).await.unwrap().into_inner();
+        assert_eq!(checked, not_serving);
+        let mut late = told.watch(request()).await.unwrap().into_inner();
+        assert_eq!(late.next().await.unwrap().unwrap(), not_serving);
+        assert!(late.next().await.is_none());
     }
 }

@@ -412,7 +412,7 @@ async fn drain(app: &App, health: Health, refusing: CancellationToken, serving: 
     health.retire().await;
     app.stopping.cancel();
     refusing.cancel();
-    health.release().await;
+    health.release();
     // How it ended was said already.
     let _ = serving.await;
     app.detached.close();
