@@ -183,13 +183,15 @@ async fn a_role_without_rights_is_told_what_to_grant() {
     tokio::spawn(connection);
     let role = fresh_code();
     client
-        .batch_execute(&format!("CREATE ROLE {role} LOGIN"))
+        .batch_execute(&format!(
+            "CREATE ROLE {role} LOGIN; REVOKE CREATE ON SCHEMA public FROM PUBLIC"
+        ))
         .await
         .unwrap();
     let url = database.url().replace("postgres@", &format!("{role}@"));
     for (arguments, grant) in [
         (&["serve", "--listen", "127.0.0.1:0"][..], "GRANT SELECT"),
-        (&["migrate"], "GRANT CREATE"),
+        (&["migrate"][..], "GRANT CREATE"),
     ] {
         let mut command = binary::command(arguments);
         let output = command.args(["--database-url", &url]).output().unwrap();
