@@ -352,7 +352,8 @@ impl Transact for Save<'_> {
         }
         if let Some(page) = self.page {
             let edition = page.write(tx, newest).await?;
-            if page.begins_or_ends() {
+            // Not where one begins: a repeated deletion of the one before it would delete it.
+            if page.ends() {
                 let this = self.change.request.as_ref();
                 requests::forget_others(tx, self.scope, this).await?;
             }
