@@ -5,19 +5,15 @@
 
 use std::{
     collections::{BTreeSet, HashMap},
-    panic::{AssertUnwindSafe, catch_unwind},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
-use waymark_domain::{
-    value::{StatusCode, WorkflowCode},
-    workflow::{Finding, Graph, Record, Rule, Subject},
-};
+use waymark_domain::value::{StatusCode, WorkflowCode};
 
 use crate::{
-    Error, Store,
+    Error, Published, Store,
     commit::retry::Patience,
     compute,
     rows::Reading,
@@ -28,53 +24,6 @@ use crate::{
 
 /// Behind more changes than these, everything is read anew.
 const CHANGES_MAX: i64 = 1_000;
-
-/// A workflow as it is stored, and made ready for orders.
-#[derive(Debug)]
-pub struct Published {
-    /// The definition with its version and stamps; where it is [unreadable](Self::unreadable) in
-    /// part, without that.
-    pub record: Record,
-    /// The same, compiled.
-    pub graph: Graph,
-    unreadable: Vec<Finding>,
-    unusable: Option<String>,
-}
-
-impl Published {
-    /// A workflow whose rows were read, and what could not be.
-    pub(crate) fn new(record: Record, graph: Graph, unreadable: Vec<Finding>) -> Self {
-        let first = <[_]>::first(&unreadable).map(ToString::to_string);
-        Self {
-            unusable: first.or_else(|| graph.unusable().map(ToString::to_string)),
-            record,
-            graph,
-            unreadable,
-        }
-    }
-
-    /// Why no step can be judged by the workflow, in words for people: a part of it that cannot be
-    /// read, or an expression that does not compile; none as a rule. Its orders, lists and histories
-    /// are read all the same.
-    pub fn unusable(&self) -> Option<&str> {
-        self.unusable.as_deref()
-    }
-
-    /// The parts that cannot be read, which are left out of the record. While there are any, the
-    /// workflow can only be replaced as a whole.
-    pub fn unreadable(&self) -> &[Finding] {
-        &self.unreadable
-    }
-}
-
-/// What a record says, its graph says too.
-impl PartialEq for Published {
-    fn eq(&self, other: &Self) -> bool {
-        self.record == other.record && self.unreadable == other.unreadable
-    }
-}
-
-impl Eq for Published {}
 
 /// The newest change of any workflow: its number, and the id that only it has. Another id under
 /// the same number is of another past, as after a failover to a standby that lacked a change.
@@ -150,6 +99,8 @@ struct Cache {
     changed: HashMap<WorkflowCode, i64>,
     /// Counts how often everything was forgotten.
     pasts: u64,
+    /// Why workflows cannot be used, by code as it is stored, as the log was told.
+    told: HashMap<String, String>,
 }
 
 /// The query for the newest change of the catalog; no row before the first.
@@ -306,11 +257,18 @@ impl Catalog {
             return;
         }
         if let Some((published, used)) = published {
+            let news = cache.news(&published);
             let used = Arc::new(Mutex::new(used));
-            let cached = Cached { published, used };
+            let cached = Cached {
+                published: Arc::clone(&published),
+                used,
+            };
             cache.workflows.insert(code.clone(), cached);
+            drop(cache);
+            news.log(&published);
         } else {
             cache.workflows.remove(code);
+            cache.told.remove(code.as_str());
             if let Some(codes) = &mut cache.codes {
                 codes.remove(code);
             }
@@ -327,8 +285,34 @@ impl Catalog {
                 && edition.version < cache.edition.version
                 && changed <= edition.version);
         if is_true {
+            let news = cache.news(&cached.published);
+            let published = Arc::clone(&cached.published);
             cache.workflows.insert(code.clone(), cached);
+            drop(cache);
+            news.log(&published);
         }
+    }
+
+    /// The codes of workflows that calls can name. The log is told of the others, once.
+    fn nameable(&self, codes: Vec<String>) -> Vec<WorkflowCode> {
+        let mut nameable = Vec::with_capacity(codes.len());
+        for code in codes {
+            match code.parse::<WorkflowCode>() {
+                Ok(code) => nameable.push(code),
+                Err(problem) => {
+                    let problem = problem.to_string();
+                    let told = self.lock().told.insert(code.clone(), problem.clone());
+                    if told.is_none() {
+                        tracing::error!(
+                            workflow.code = ?code,
+                            finding = %problem,
+                            "a stored workflow has a code that none can have, so no call can name it"
+                        );
+                    }
+                }
+            }
+        }
+        nameable
     }
 
     /// Forgets all workflows, since the database has another past than they were read from.
@@ -341,10 +325,51 @@ impl Catalog {
     }
 }
 
+/// What the log is told of a workflow.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum News {
+    Nothing,
+    /// It cannot be used, or for another reason than was told.
+    Unusable,
+    /// It was not usable, and is now.
+    UsableAgain,
+}
+
+impl News {
+    fn log(self, published: &Published) {
+        match self {
+            Self::Nothing => {}
+            Self::Unusable => published.log(),
+            Self::UsableAgain => tracing::info!(
+                workflow.code = %published.record.workflow.code,
+                "a workflow can be used again"
+            ),
+        }
+    }
+}
+
 impl Cache {
+    /// Notes whether a workflow can be used, and says what is new about that.
+    fn news(&mut self, published: &Published) -> News {
+        let code = published.record.workflow.code.to_string();
+        match published.unusable() {
+            Some(finding) => {
+                let told = self.told.insert(code, finding.to_owned());
+                if told.as_deref() == Some(finding) {
+                    News::Nothing
+                } else {
+                    News::Unusable
+                }
+            }
+            None if self.told.remove(&code).is_some() => News::UsableAgain,
+            None => News::Nothing,
+        }
+    }
+
     fn forget(&mut self) {
         *self = Self {
             pasts: self.pasts.wrapping_add(1),
+            told: std::mem::take(&mut self.told),
             ..Self::default()
         };
     }
@@ -393,44 +418,6 @@ impl Cached {
     }
 }
 
-/// Compiles a stored workflow. A guard that is beyond what is allowed now keeps nothing else from
-/// being served; what makes the workflow unusable keeps no other workflow from it.
-fn publish(record: Record, mut unreadable: Vec<Finding>) -> Published {
-    let (workflow, version) = (&record.workflow, record.stamp.version);
-    let compiled = catch_unwind(AssertUnwindSafe(|| {
-        Graph::of_stored(workflow.clone(), version)
-    }));
-    let graph = compiled.unwrap_or_else(|_| {
-        let message = "cannot be compiled; what is wrong is in the log of the server";
-        unreadable.push(Finding::new(Rule::Unreadable, Subject::Workflow, message));
-        Graph::uncompiled(workflow.clone(), version)
-    });
-    let code = &workflow.code;
-    for finding in &unreadable {
-        tracing::error!(
-            workflow.code = %code,
-            finding = %finding,
-            "a stored workflow cannot be read in full, so no step is judged by it until ApplyWorkflow replaces it"
-        );
-    }
-    for problem in graph.problems() {
-        if problem.problem().is_uncompilable() {
-            tracing::error!(
-                workflow.code = %code,
-                finding = %problem,
-                "a stored workflow does not compile, so no step is judged by it until that is corrected"
-            );
-        } else {
-            tracing::warn!(
-                workflow.code = %code,
-                problem = %problem,
-                "a stored guard cannot be used any more, so it refuses; LintWorkflow names it"
-            );
-        }
-    }
-    Published::new(record, graph, unreadable)
-}
-
 /// What was read at an edition, of which past.
 type Read = ((Edition, u64), Vec<Loaded>);
 
@@ -441,7 +428,7 @@ async fn publish_apart(loaded: Loaded) -> Result<Cached, Error> {
         used,
         unreadable,
     } = loaded;
-    let published = compute::on_a_thread(move || publish(record, unreadable)).await;
+    let published = compute::on_a_thread(move || Published::of_stored(record, unreadable)).await;
     // Only at the end of the process is it not computed.
     let published = published.map_err(|error| Error::Unavailable {
         source: error.into(),
@@ -526,7 +513,8 @@ impl Store {
             let edition = edition(tx).await?;
             catalog.reach(tx, edition, Reliance::Unlocked).await?;
             let past = catalog.lock().pasts;
-            let all: BTreeSet<_> = workflows::codes(tx).await?.into_iter().collect();
+            let codes = catalog.nameable(workflows::stored_codes(tx).await?);
+            let all: BTreeSet<_> = codes.into_iter().collect();
             let mut loaded = Vec::new();
             for code in codes.intersection(&all) {
                 if let Known::Ready(_) = catalog.known(edition, code) {
@@ -556,7 +544,7 @@ impl Store {
         }
         let all = self.database().snapshot(async |tx| {
             let edition = edition(tx).await?;
-            let codes = workflows::codes(tx).await?;
+            let codes = self.catalog().nameable(workflows::stored_codes(tx).await?);
             let mut all = Vec::new();
             for code in &codes {
                 all.extend(self.catalog().find(tx, edition, code).await?);

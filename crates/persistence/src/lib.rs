@@ -29,6 +29,7 @@ mod migrate;
 mod once;
 mod orders;
 mod postgres;
+mod published;
 mod reach;
 mod requests;
 mod rights;
@@ -50,7 +51,7 @@ mod tx;
 mod visits;
 mod workflows;
 
-pub use catalog::{Edition, Published};
+pub use catalog::Edition;
 pub use chunk::{Chunk, ChunkLimit};
 pub use clock::{Clock, ManualClock};
 pub use commit::{
@@ -72,6 +73,7 @@ pub use orders::{
     Along, Direction, DueOrder, DueRow, Found, OrderCursor, OrderPage, OrderQuery, OrderSort,
     SortKey, StoredOrder, TimerKey, UnreadOrder,
 };
+pub use published::Published;
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::StorageState;
 pub use store::{DeploymentId, Store};

@@ -37,7 +37,7 @@ pub use edit::{
 };
 pub(crate) use graph::ReadyAction;
 pub use graph::{Graph, GraphError};
-pub use lint::{Finding, Rule, Severity, lint};
+pub use lint::{Finding, Rule, Severity, lint, missing_parts};
 pub use record::{Record, Stamp};
 pub use refusal::{InTheWay, Refusal, Usage};
 pub use subject::Subject;

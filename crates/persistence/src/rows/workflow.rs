@@ -57,13 +57,30 @@ impl Unreadable {
 fn unreadable(subject: Subject, error: &Error) -> Finding {
     // Nothing else comes of reading a row that is there.
     let mut message = "cannot be read".to_owned();
-    if let Error::Corrupt { column, source, .. } = error {
+    if let Error::Corrupt {
+        table,
+        column,
+        row,
+        source,
+    } = error
+    {
         let source = source.to_string();
-        let why = source.lines().next().unwrap_or_default().chars();
-        let why: String = why.take(TOLD_CHARACTERS_MAX).collect();
-        message = format!("cannot be read, for its `{column}`: {why}");
+        let why = short(source.lines().next().unwrap_or_default());
+        message = match (&subject, *table) {
+            // A part that has no code goes by its row.
+            (Subject::Workflow, table) if table != "workflows" => format!(
+                "has the row {:?} in {table} that cannot be read, for its `{column}`: {why}",
+                short(row)
+            ),
+            _ => format!("cannot be read, for its `{column}`: {why}"),
+        };
     }
     Finding::new(Rule::Unreadable, subject, message)
+}
+
+/// As much of a text as is told.
+fn short(text: &str) -> String {
+    text.chars().take(TOLD_CHARACTERS_MAX).collect()
 }
 
 #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]

@@ -75,11 +75,16 @@ pub(crate) struct Loaded {
 /// Lists the codes of all workflows, ascending. No call can name one whose code is none, so it is
 /// left out.
 pub(crate) async fn codes(tx: &mut Tx) -> Result<Vec<WorkflowCode>, Error> {
+    let codes = stored_codes(tx).await?;
+    Ok(codes.iter().filter_map(|code| code.parse().ok()).collect())
+}
+
+/// Lists the codes of all workflows as they are stored, ascending.
+pub(crate) async fn stored_codes(tx: &mut Tx) -> Result<Vec<String>, Error> {
     let rows = workflows::table
         .select(workflows::code)
         .order(workflows::code);
-    let codes: Vec<String> = on_conn!(tx, |c| rows.load(c).await)?;
-    Ok(codes.iter().filter_map(|code| code.parse().ok()).collect())
+    Ok(on_conn!(tx, |c| rows.load::<String>(c).await)?)
 }
 
 /// Loads a workflow, and which of its statuses an order was ever in. What cannot be read of it is

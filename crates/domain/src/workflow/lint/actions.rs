@@ -35,6 +35,32 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
+/// Active actions that take a transition which is not there.
+pub(super) fn missing(workflow: &Workflow) -> Vec<Finding> {
+    let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
+    let active = workflow.actions().filter(|(_, action)| action.active);
+    let missing = active.filter_map(|(occasion, action)| {
+        let (rule, message) = unknown_transition(action, &known)?;
+        let message = format!("has the action {} that {message}", action.code);
+        Some(Finding::new(rule, occasion.subject(), message))
+    });
+    missing.collect()
+}
+
+/// That an action takes a transition which is not there.
+fn unknown_transition(
+    action: &Action,
+    known: &BTreeSet<&TransitionCode>,
+) -> Option<(Rule, String)> {
+    match &action.work {
+        Work::Write(Writing::Transition(code)) if !known.contains(code) => {
+            let message = format!("takes transition {code}, which does not exist");
+            Some((Rule::UnknownReference, message))
+        }
+        Work::Write(_) | Work::Send(..) => None,
+    }
+}
+
 /// Places with too many actions, or two of one code.
 fn places(workflow: &Workflow) -> Vec<Finding> {
     let mut places: BTreeMap<Occasion, Vec<&Action>> = BTreeMap::new();
@@ -76,6 +102,7 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
         let message = format!("has a condition that cannot be used: it {problem}");
         problems.push((Rule::InvalidGuard, message));
     }
+    problems.extend(unknown_transition(action, known));
     match &action.work {
         Work::Send(channel, policy) => {
             let of_policy = policy.problems();
@@ -99,10 +126,6 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
                         .to_owned();
                 problems.push((Rule::MailToNobody, message));
             }
-        }
-        Work::Write(Writing::Transition(code)) if !known.contains(code) => {
-            let message = format!("takes transition {code}, which does not exist");
-            problems.push((Rule::UnknownReference, message));
         }
         Work::Write(Writing::SetAttributes(attributes)) => {
             problems.extend(attribute_problems(attributes));

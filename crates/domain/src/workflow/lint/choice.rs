@@ -3,13 +3,39 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Effort, Finding, Rule, Ways, ways::Way};
-use crate::workflow::{Category, Status, Subject, Transition, Trigger};
+use crate::{
+    value::StatusCode,
+    workflow::{Category, Status, Subject, Transition, Trigger, Workflow},
+};
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = targets(ways);
     findings.extend(held(ways));
     findings.extend(ambiguous(ways));
     findings
+}
+
+/// The transitions to a status that does not belong to their state.
+pub(super) fn not_assigned(workflow: &Workflow) -> Vec<Finding> {
+    let pairs = workflow.assignments.iter();
+    let pairs: BTreeSet<_> = pairs.map(|it| (&it.state, &it.status)).collect();
+    let states: BTreeSet<_> = workflow.states.iter().map(|it| &it.code).collect();
+    let statuses: BTreeSet<_> = workflow.statuses.iter().map(|it| &it.code).collect();
+    let transitions = workflow.transitions.iter().filter_map(|transition| {
+        let (state, status) = (&transition.to_state, transition.to_status.as_ref()?);
+        let is_there = states.contains(state) && statuses.contains(status);
+        (is_there && !pairs.contains(&(state, status))).then(|| elsewhere(transition, status))
+    });
+    transitions.collect()
+}
+
+fn elsewhere(transition: &Transition, status: &StatusCode) -> Finding {
+    let message = format!(
+        "enters status {status}, which does not belong to state {}",
+        transition.to_state
+    );
+    let subject = Subject::Transition(transition.code.clone());
+    Finding::new(Rule::TargetNotAssigned, subject, message)
 }
 
 fn targets(ways: &Ways<'_>) -> Vec<Finding> {
@@ -25,11 +51,7 @@ fn targets(ways: &Ways<'_>) -> Vec<Finding> {
         };
         let state_exists = ways.workflow.state(&transition.to_state).is_some();
         if state_exists && !ways.states_of(&status.code).contains(&&transition.to_state) {
-            let message = format!(
-                "enters status {}, which does not belong to state {}",
-                status.code, transition.to_state
-            );
-            findings.push(Finding::new(Rule::TargetNotAssigned, subject(), message));
+            findings.push(elsewhere(transition, &status.code));
         } else if status.retired {
             let message = format!(
                 "enters the retired status {}, so no order can take it",

@@ -67,6 +67,16 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
+/// What a workflow names and lacks. With such a part missing, a step may silently never come, and no
+/// change of a workflow leaves one so; an action that is switched off does not count.
+pub fn missing_parts(workflow: &Workflow) -> Vec<Finding> {
+    let mut findings = references::missing(workflow);
+    findings.extend(choice::not_assigned(workflow));
+    findings.extend(actions::missing(workflow));
+    findings.sort();
+    findings
+}
+
 /// What guards, entry guards and conditions say.
 fn spoken(ways: &Ways<'_>) -> Vec<Finding> {
     let spoken = expressions::all(ways);

@@ -11,9 +11,25 @@ use crate::{
 };
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
-    let known = Known::new(workflow);
     let mut findings = duplicates(workflow);
-    findings.extend(workflow_and_states(workflow, &known));
+    findings.extend(unknown_parts(workflow));
+    findings.extend(defaults(workflow));
+    findings.extend(sharing(workflow));
+    findings.extend(guards(workflow));
+    findings
+}
+
+/// The parts that are named and not there, and the states that lack their default.
+pub(super) fn missing(workflow: &Workflow) -> Vec<Finding> {
+    let mut findings = unknown_parts(workflow);
+    let lacking = defaults(workflow).into_iter();
+    findings.extend(lacking.filter(|finding| finding.rule == Rule::MissingDefault));
+    findings
+}
+
+fn unknown_parts(workflow: &Workflow) -> Vec<Finding> {
+    let known = Known::new(workflow);
+    let mut findings = workflow_and_states(workflow, &known);
     findings.extend(assignments(workflow, &known));
     findings.extend(
         workflow
@@ -21,9 +37,6 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
             .iter()
             .flat_map(|transition| references(transition, &known)),
     );
-    findings.extend(defaults(workflow));
-    findings.extend(sharing(workflow));
-    findings.extend(guards(workflow));
     findings
 }
 

@@ -1,5 +1,6 @@
 //! Rows for the rules of lint: a change of a sound workflow, and all that is said of it.
 
+mod missing;
 mod scale;
 mod silent;
 
