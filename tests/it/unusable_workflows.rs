@@ -15,6 +15,7 @@ use waymark_tests::{
 on_each_database!(
     a_part_that_cannot_be_read_stops_its_workflow_alone,
     a_guard_that_does_not_compile_stops_its_workflow_alone,
+    a_part_that_is_not_there_stops_its_workflow_alone,
 );
 
 /// A server whose default workflow was spoilt while it was stopped, a shop of that workflow with the
@@ -225,6 +226,59 @@ async fn a_part_that_cannot_be_read_stops_its_workflow_alone(backend: Backend) {
     is_mended(server, &shop).await;
 }
 
+/// A change beside what is wrong is taken, and told that the workflow cannot be used all the same.
+async fn stays_unusable(shop: &Shop, rule: &str) {
+    let merge = v1::ApplyWorkflowRequest {
+        mode: v1::ApplyMode::Merge.into(),
+        ..shop.document("label: Other", WorkflowFormat::Yaml)
+    };
+    let applied = shop.workflows().apply_workflow(merge).await.unwrap();
+    let applied = applied.into_inner();
+    assert_eq!(applied.workflow.unwrap().label, "Other");
+    let first = &applied.findings[0];
+    assert_eq!(
+        (first.rule.as_str(), first.subject.as_str()),
+        (rule, "transition cancel")
+    );
+    assert_eq!(first.severity(), LintSeverity::Error);
+    unusable(shop.comment("1", "said", "").await, "transition cancel");
+}
+
+/// How often a server has said that a workflow cannot be used, up to when it says that it can be again.
+async fn told_until_mended(server: &Server) -> usize {
+    let again = |line: &str| line.contains("a workflow can be used again").then_some(());
+    let found = server.log().find(0, Duration::from_secs(10), again).await;
+    assert!(found.is_some(), "it is told when a workflow is mended");
+    let lines = server.log().after(0).into_iter();
+    lines
+        .filter(|line| line.contains("a stored workflow cannot be used"))
+        .count()
+}
+
+async fn a_part_that_is_not_there_stops_its_workflow_alone(backend: Backend) {
+    let sql =
+        "UPDATE transitions SET to_status = 'nope' WHERE workflow = 'order' AND code = 'cancel'";
+    let (server, shop, other) = spoilt(backend, sql).await;
+    let said = "transition cancel enters status nope, which does not exist";
+    is_told_and_alone(&shop, &other, said).await;
+    is_read(&shop, said).await;
+    let findings = lint(&shop).await;
+    let unknown = findings.iter().find(|it| it.rule == "unknown_reference");
+    assert_eq!(unknown.unwrap().subject, "transition cancel");
+    stays_unusable(&shop, "unknown_reference").await;
+
+    let mended = v1::Transition {
+        code: "cancel".into(),
+        ..Default::default()
+    };
+    shop.change_transition(mended, &["to_status"])
+        .await
+        .unwrap();
+    // It was told once, although there were two versions.
+    assert_eq!(told_until_mended(&server).await, 1);
+    is_mended(server, &shop).await;
+}
+
 async fn a_guard_that_does_not_compile_stops_its_workflow_alone(backend: Backend) {
     let sql =
         "UPDATE transitions SET guard = 'order.((' WHERE workflow = 'order' AND code = 'cancel'";
@@ -238,6 +292,7 @@ async fn a_guard_that_does_not_compile_stops_its_workflow_alone(backend: Backend
 
     // All of it is known, so parts of it can be changed.
     shop.add_status("more").await;
+    stays_unusable(&shop, "invalid_guard").await;
     let mended = v1::Transition {
         code: "cancel".into(),
         guard: "true".into(),

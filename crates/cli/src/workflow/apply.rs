@@ -4,7 +4,7 @@ use std::{fmt::Write, path::Path, process::ExitCode};
 
 use tonic::{Code, Status, transport::Channel};
 use waymark_proto::v1::{
-    self, ApplyWorkflowRequest, ApplyWorkflowResponse, ChangeKind, LintSeverity,
+    self, ApplyWorkflowRequest, ApplyWorkflowResponse, ChangeKind, LintFinding, LintSeverity,
     LintWorkflowRequest, WorkflowFormat, workflow_service_client::WorkflowServiceClient,
 };
 
@@ -119,6 +119,12 @@ fn report(response: &ApplyWorkflowResponse, dry_run: bool, document: &Text<'_>) 
         });
     }
     text.push_str(&document.all(findings));
+    let mut severities = findings.iter().map(LintFinding::severity);
+    if severities.any(|severity| severity == LintSeverity::Error) {
+        text.push_str(
+            "the errors were there before; as long as they stay, orders may take no step\n",
+        );
+    }
     if *truncated {
         let _ = writeln!(
             text,

@@ -7,7 +7,7 @@ use waymark_domain::{
     value::{StatusCode, Timestamp},
     workflow::{
         Affected, Difference, Finding, Graph, GraphError, Record, Refusal, Workflow, diff,
-        diff_shortened, lint,
+        diff_shortened, lint, missing_parts,
     },
 };
 
@@ -229,6 +229,13 @@ fn revise(
         Some(before) => before.record.succeed(workflow, now),
         None => Record::first(workflow, now),
     };
+    if before.is_some_and(|before| !before.unreadable().is_empty()) {
+        // What could not be read was missing before as well, which excuses nothing.
+        let findings = missing_parts(&record.workflow);
+        if !findings.is_empty() {
+            return Err(Refusal::WorkflowInvalid { findings });
+        }
+    }
     let graph = Graph::of_stored(record.workflow.clone(), record.stamp.version);
     let mut problems: Vec<_> = graph.problems().collect();
     if let (false, Some(before)) = (problems.is_empty(), before) {

@@ -324,6 +324,10 @@ macro_rules! conformance_suite {
             unusable: [
                 a_guard_that_does_not_compile_stops_its_workflow_alone,
                 a_part_that_cannot_be_read_stops_its_workflow_alone,
+                a_part_that_is_not_there_stops_its_workflow_alone,
+                whatever_is_named_and_not_there_is_told,
+                a_workflow_whose_code_is_none_stops_nothing,
+                what_lacks_a_part_does_not_replace_what_cannot_be_read,
                 what_cannot_be_read_is_replaced_as_a_whole,
                 what_orders_use_is_not_left_out_where_it_cannot_be_read,
                 timers_are_looked_at_when_a_workflow_is_mended,

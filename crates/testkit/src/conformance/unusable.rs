@@ -25,6 +25,8 @@ const SPOILT_GUARD: &str =
     "UPDATE transitions SET guard = 'order.((' WHERE workflow = 'order' AND code = 'cancel'";
 const SPOILT_STATE: &str =
     "UPDATE states SET category = 'gone' WHERE workflow = 'order' AND code = 'complete'";
+const SPOILT_TARGET: &str =
+    "UPDATE transitions SET to_status = 'nope' WHERE workflow = 'order' AND code = 'cancel'";
 
 /// What another process writes when it changes the workflow `order`.
 const CHANGED: &str = "INSERT INTO catalog (version, change_id, workflow, create_time) \
@@ -221,6 +223,122 @@ pub async fn a_part_that_cannot_be_read_stops_its_workflow_alone(fixture: &Fixtu
     );
 }
 
+pub async fn a_part_that_is_not_there_stops_its_workflow_alone(fixture: &Fixture) {
+    with_another(fixture).await;
+    let repeated = requested(create("A-1"), "r-1", 1);
+    done(&fixture.store, repeated.clone()).await;
+    spoil(fixture, SPOILT_TARGET).await;
+    let said = "transition cancel enters status nope, which does not exist";
+    let replica = fixture.replica().await;
+    is_alone(&fixture.store, &repeated, ("B-1", said)).await;
+    is_alone(&replica, &repeated, ("B-2", said)).await;
+
+    // All of it can be read, so other parts can be changed, and this one corrected.
+    let change = async |code: &str, patch: TransitionPatch| {
+        let change = |workflow: Option<&Workflow>| {
+            let code = TransitionCode::new(code).unwrap();
+            edit::update_transition(workflow.unwrap(), &code, patch.clone()).map(Some)
+        };
+        let changed = fixture.change("order", change).await.unwrap();
+        changed.record.unwrap()
+    };
+    let moved = TransitionPatch {
+        position: Some(77),
+        ..TransitionPatch::default()
+    };
+    assert!(change("expire", moved).await.unusable().is_some());
+    assert_unusable(&refused(&replica, comment("A-1", "still")).await, said);
+    let corrected = TransitionPatch {
+        to_status: Some(None),
+        ..TransitionPatch::default()
+    };
+    assert_eq!(change("cancel", corrected).await.unusable(), None);
+    done(&replica, comment("A-1", "mended")).await;
+    done(&fixture.store, build::transition("A-1", "cancel")).await;
+}
+
+pub async fn whatever_is_named_and_not_there_is_told(fixture: &Fixture) {
+    done(&fixture.store, create("A-1")).await;
+    let of_cancel = "WHERE workflow = 'order' AND code = 'cancel'";
+    for (spoilt, said) in [
+        (
+            format!("UPDATE transitions SET from_states = '[\"nope\"]' {of_cancel}"),
+            "transition cancel leaves state nope",
+        ),
+        (
+            format!("UPDATE transitions SET from_statuses = '[\"nope\"]' {of_cancel}"),
+            "transition cancel leaves status nope",
+        ),
+        (
+            format!("UPDATE transitions SET operation = 'nope' {of_cancel}"),
+            "transition cancel records operation nope",
+        ),
+        (
+            "UPDATE workflows SET initial_state = 'nope' WHERE code = 'order'".to_owned(),
+            "workflow starts in state nope",
+        ),
+        (
+            "UPDATE assignments SET is_default = FALSE WHERE workflow = 'order' AND state = 'new'"
+                .to_owned(),
+            "state new has statuses, but none is its default",
+        ),
+        (
+            format!("UPDATE transitions SET code = 'no code' {of_cancel}"),
+            "workflow has the row \"order/no code\" in transitions that cannot be read, for its \
+             `code`",
+        ),
+    ] {
+        spoil(fixture, &spoilt).await;
+        let refusal = refused(&fixture.store, comment("A-1", "refused")).await;
+        assert_unusable(&refusal, said);
+        let mended = replace(&fixture.store, mend()).await.unwrap();
+        assert_eq!(mended.record.unwrap().unusable(), None, "{spoilt}");
+        done(&fixture.store, comment("A-1", "goes on")).await;
+    }
+}
+
+/// No call can name it, and it stands in the way of none.
+pub async fn a_workflow_whose_code_is_none_stops_nothing(fixture: &Fixture) {
+    let columns = "label, description, initial_state, default_store_view, comment_status, \
+                   status_sharing, refunded_units, operations, max_cascade, version, create_time, \
+                   update_time, on_create, on_comment, overpayment";
+    let copy = format!(
+        "INSERT INTO workflows (code, {columns}) SELECT 'no code', {columns} FROM workflows"
+    );
+    fixture.execute(&copy).await;
+    let changed = CHANGED.replace("'order'", "'no code'");
+    fixture.execute(&changed).await;
+    with_another(fixture).await;
+    for store in [&fixture.store, &fixture.replica().await] {
+        let workflows = store.workflows().await.unwrap();
+        let codes = workflows.iter().map(|it| it.record.workflow.code.as_str());
+        assert_eq!(codes.collect::<Vec<_>>(), ["order", "other"]);
+    }
+    done(&fixture.store, create("A-1")).await;
+    done(&fixture.store, in_other(create("A-1"))).await;
+    fixture.change("other", |_| Ok(None)).await.unwrap_err();
+}
+
+pub async fn what_lacks_a_part_does_not_replace_what_cannot_be_read(fixture: &Fixture) {
+    done(&fixture.store, create("A-1")).await;
+    spoil(fixture, SPOILT_STATE).await;
+    let complete = state("complete");
+    let mut without = mend();
+    without.states.retain(|state| state.code != complete);
+    without.assignments.retain(|pair| pair.state != complete);
+    let refused = replace(&fixture.store, without).await;
+    assert!(
+        matches!(
+            &refused,
+            Err(ChangeError::Refused(edit::Refusal::WorkflowInvalid { findings }))
+                if findings.iter().all(|finding| finding.rule == Rule::UnknownReference)
+        ),
+        "{refused:?}"
+    );
+    replace(&fixture.store, mend()).await.unwrap();
+    done(&fixture.store, comment("A-1", "goes on")).await;
+}
+
 pub async fn what_cannot_be_read_is_replaced_as_a_whole(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     done(&fixture.store, move_to("A-1", "received")).await;
@@ -306,7 +424,7 @@ pub async fn timers_are_looked_at_when_a_workflow_is_mended(fixture: &Fixture) {
     let noted = "SELECT count(*) FROM timer_refreshes WHERE workflow = 'order'";
     let partitions = fixture.store.partition_count().all().count();
     let partitions = i64::try_from(partitions).unwrap();
-    for spoilt in [SPOILT_GUARD, SPOILT_STATE] {
+    for spoilt in [SPOILT_GUARD, SPOILT_STATE, SPOILT_TARGET] {
         fixture.execute("DELETE FROM timer_refreshes").await;
         spoil(fixture, spoilt).await;
         assert_eq!(fixture.number(noted).await, 0);

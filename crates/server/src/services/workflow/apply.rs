@@ -137,16 +137,18 @@ fn refused(mut remarks: Vec<Remark>) -> Option<Error> {
 
 fn answer(outcome: &Outcome<Vec<Remark>>) -> v1::ApplyWorkflowResponse {
     let record = outcome.record.as_ref().map(|published| &published.record);
-    let remarks = outcome
-        .answer
-        .iter()
-        .filter(|remark| remark.severity() != Severity::Error);
-    // What was counted comes first: it is what the call has to decide about.
+    let remarks = outcome.answer.iter();
+    // An error that is not refused was there before the call. After those comes what was counted: it
+    // is what the call has to decide about.
+    let (errors, others): (Vec<_>, Vec<_>) =
+        remarks.partition(|remark| remark.severity() == Severity::Error);
+    let errors = errors.into_iter().map(remark_to_wire);
     let counted = outcome.findings.iter().map(finding_to_wire);
+    let others = others.into_iter().map(remark_to_wire);
     fitted(v1::ApplyWorkflowResponse {
         workflow: record.map(v1::Workflow::from),
         changes: outcome.changes.iter().map(change_to_wire).collect(),
-        findings: counted.chain(remarks.map(remark_to_wire)).collect(),
+        findings: errors.chain(counted).chain(others).collect(),
         ..v1::ApplyWorkflowResponse::default()
     })
 }
