@@ -156,6 +156,20 @@ async fn lint(shop: &Shop) -> Vec<v1::LintFinding> {
     answer.into_inner().findings
 }
 
+/// What a command about the workflow `order` prints, which ends with this code.
+fn printed(server: &Server, command: &[&str], code: i32) -> String {
+    let url = format!("http://{}", server.address());
+    let arguments = [
+        &["workflow"][..],
+        command,
+        &["workflow:order", "--server", &url],
+    ]
+    .concat();
+    let output = binary::run(&arguments);
+    assert_eq!(output.status.code(), Some(code), "{output:?}");
+    String::from_utf8(output.stdout).unwrap()
+}
+
 /// The workflow works again after a change, also in a process that starts then.
 async fn is_mended(mut server: Server, shop: &Shop) {
     shop.comment("1", "goes on", "").await.unwrap();
@@ -186,6 +200,18 @@ async fn a_part_that_cannot_be_read_stops_its_workflow_alone(backend: Backend) {
         ("unreadable", "state complete")
     );
     assert_eq!(finding.severity(), LintSeverity::Error);
+
+    // The commands tell and draw it too.
+    let told = printed(&server, &["lint"], 1);
+    assert!(
+        told.contains("error: state complete cannot be read"),
+        "{told}"
+    );
+    let drawn = printed(&server, &["diagram"], 0);
+    assert!(
+        drawn.contains("Processing") && drawn.starts_with("stateDiagram"),
+        "{drawn}"
+    );
 
     // Nothing of it can be changed or exported by itself, all of it can be replaced.
     let status = v1::OrderStatus {
@@ -266,6 +292,27 @@ async fn a_part_that_is_not_there_stops_its_workflow_alone(backend: Backend) {
     let unknown = findings.iter().find(|it| it.rule == "unknown_reference");
     assert_eq!(unknown.unwrap().subject, "transition cancel");
     stays_unusable(&shop, "unknown_reference").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("part.yaml");
+    std::fs::write(&file, "label: Another").unwrap();
+    let url = format!("http://{}", server.address());
+    let apply = [
+        "workflow",
+        "apply",
+        "--mode",
+        "merge",
+        "--workflow",
+        "order",
+        "--server",
+        &url,
+    ];
+    let output = binary::run(&[&apply[..], &[file.to_str().unwrap()]].concat());
+    assert!(output.status.success(), "{output:?}");
+    let told = String::from_utf8(output.stdout).unwrap();
+    assert!(
+        told.contains("(unknown_reference)") && told.contains("may take no step"),
+        "{told}"
+    );
 
     let mended = v1::Transition {
         code: "cancel".into(),
@@ -274,7 +321,7 @@ async fn a_part_that_is_not_there_stops_its_workflow_alone(backend: Backend) {
     shop.change_transition(mended, &["to_status"])
         .await
         .unwrap();
-    // It was told once, although there were two versions.
+    // It was told once, although there were three versions.
     assert_eq!(told_until_mended(&server).await, 1);
     is_mended(server, &shop).await;
 }

@@ -212,7 +212,8 @@ pub(crate) enum Workflow {
     Export(Export),
     /// Says what is wrong with a workflow. Exits with 1 on errors.
     ///
-    /// Where a server is asked, by `workflow:CODE`, it also says which endpoints and templates it does not have.
+    /// Where a server is asked, by `workflow:CODE`, it also says which endpoints and templates it does not have, and what
+    /// of the workflow it cannot read.
     Lint(Lint),
     /// Draws a workflow.
     Diagram(Diagram),

@@ -172,6 +172,14 @@ pub(crate) fn is_ours(status: &Status) -> bool {
         .is_some_and(|info| info.domain == "waymark")
 }
 
+/// Whether a status was made by Waymark for this reason.
+pub(crate) fn has_reason(status: &Status, reason: &str) -> bool {
+    let details = status.get_error_details();
+    details
+        .error_info()
+        .is_some_and(|info| info.domain == "waymark" && info.reason == reason)
+}
+
 /// What the server told: the reason, the message, and which fields are meant.
 struct Told<'a>(&'a Status);
 

@@ -11,7 +11,7 @@ use super::{Source, source::Reading};
 use crate::{
     arguments::{Diagram, DiagramFormat, Server},
     connection,
-    failure::Failure,
+    failure::{Failure, has_reason},
     output,
 };
 
@@ -30,18 +30,27 @@ pub(super) async fn diagram(arguments: Diagram) -> Result<ExitCode, Failure> {
             format,
             ..Reading::default()
         };
-        let workflow = source.load(reading, None, &server).await?;
-        let language = match language {
-            DiagramFormat::Mermaid => diagram::Format::Mermaid,
-            DiagramFormat::Dot => diagram::Format::Dot,
-            DiagramFormat::Svg => diagram::Format::Svg,
-        };
-        diagram::render(&workflow, language, &Marks::default())
+        match source.load(reading, None, &server).await {
+            Ok(workflow) => diagram::render(&workflow, of_domain(language), &Marks::default()),
+            // There is no document of a workflow of which parts cannot be read; the server draws the others.
+            Err(Failure::Status(status)) if has_reason(&status, "WORKFLOW_UNUSABLE") => {
+                of_server(source, language, order, counts, &server).await?
+            }
+            Err(failure) => return Err(failure),
+        }
     } else {
         of_server(source, language, order, counts, &server).await?
     };
     output::print(&drawing)?;
     Ok(ExitCode::SUCCESS)
+}
+
+fn of_domain(language: DiagramFormat) -> diagram::Format {
+    match language {
+        DiagramFormat::Mermaid => diagram::Format::Mermaid,
+        DiagramFormat::Dot => diagram::Format::Dot,
+        DiagramFormat::Svg => diagram::Format::Svg,
+    }
 }
 
 async fn of_server(

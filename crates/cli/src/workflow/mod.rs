@@ -23,7 +23,7 @@ pub(crate) use source::Source;
 use source::{Document, Reading, wire_format};
 
 use crate::{
-    arguments::{Diff, Export, ExportFormat, Lint, Server, Workflow},
+    arguments::{Diff, DocumentFormat, Export, ExportFormat, Lint, Server, Workflow},
     connection,
     failure::{Failure, REFUSED},
     output,
@@ -101,8 +101,8 @@ async fn lint_workflow(arguments: Lint) -> Result<ExitCode, Failure> {
     })
 }
 
-/// Has a document judged by the server whose workflow it is, or is merged into: that one also knows which templates
-/// and endpoints there are.
+/// Has a workflow judged by its server, or what becomes of it when a document is merged into it: that one also knows
+/// which templates and endpoints there are.
 async fn lint_by_server(
     source: &Source,
     reading: Reading,
@@ -110,7 +110,20 @@ async fn lint_by_server(
     (strict, server): (bool, &Server),
 ) -> Result<ExitCode, Failure> {
     source.admits(reading)?;
-    let Document { name, text, format } = source.read(reading.format, server).await?;
+    let is_merged = request.mode() == ApplyMode::Merge;
+    let stored = match source {
+        // The server judges what it has: where parts of that cannot be read, there is no document of it.
+        Source::Stored { code, version: 0 } if !is_merged => Some(Document {
+            name: format!("workflow:{code}"),
+            text: String::new(),
+            format: DocumentFormat::Yaml,
+        }),
+        Source::Stored { .. } | Source::Input | Source::File(_) | Source::Preset(_) => None,
+    };
+    let Document { name, text, format } = match stored {
+        Some(stored) => stored,
+        None => source.read(reading.format, server).await?,
+    };
     let request = LintWorkflowRequest {
         document: text.clone(),
         format: wire_format(format).into(),
