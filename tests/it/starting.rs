@@ -1,8 +1,8 @@
 //! Starting: settings that are refused, schemas that are too old, addresses that strangers could reach.
 
-use std::{fs, process::Output};
+use std::{fs, process::Output, time::Duration};
 
-use tokio_postgres::NoTls;
+use waymark_testkit::execute_at;
 use waymark_tests::{
     Backend, Server, Shop, backend::Database, binary, log::Log, process::Process, server::migrate,
     world::fresh_code,
@@ -171,6 +171,45 @@ async fn an_older_postgres_schema_is_not_served() {
         "{}",
         said_of(&again)
     );
+}
+
+/// Starting the same program again changes nothing of it, so whatever runs it is told to give up.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_newer_schema_is_not_served() {
+    for backend in [Backend::Sqlite, Backend::Postgres] {
+        let database = Database::empty(backend).await;
+        migrate(&database);
+        let newer = "INSERT INTO __diesel_schema_migrations (version) VALUES ('99990101000000')";
+        execute_at(database.url(), newer).await;
+        for command in ["serve", "migrate"] {
+            let output = binary::run(&[command, "--database-url", database.url()]);
+            let told = said_of(&output);
+            assert_eq!(output.status.code(), Some(2), "{told}");
+            assert!(
+                told.contains("has 1 migration that this program does not know"),
+                "{told}"
+            );
+            assert!(told.contains("start the newer program"), "{told}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_says_what_it_migrates() {
+    let mut server = Server::start(Backend::Sqlite).await;
+    server.kill();
+    server.ended(Duration::from_secs(10)).await;
+    let url = server.database().url();
+    let down = include_str!("../../migrations/sqlite/2026-11-30-000000_requests/down.sql");
+    let forget = "DELETE FROM __diesel_schema_migrations WHERE version = '20261130000000'";
+    execute_at(url, &format!("{down}{forget}")).await;
+    server.restart().await;
+    let told = |line: &str| {
+        let is_told = line.contains("applied a migration") && line.contains("20261130000000");
+        is_told.then_some(())
+    };
+    let found = server.log().find(0, Duration::from_secs(10), told).await;
+    assert!(found.is_some(), "the log has the migration");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

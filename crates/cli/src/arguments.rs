@@ -11,7 +11,7 @@ const EXIT_CODES: &str = "\
 Exit codes:
   0  done
   1  refused, or something was found: findings of lint, differences of diff
-  2  wrong arguments, settings or files, or a database that needs `waymark migrate` first
+  2  wrong arguments, settings or files, or a database that needs `waymark migrate` first, or a newer program
   3  the server or the database cannot be reached or takes no writes, or is stopping, or a port is taken; try again later,
      a change with its --request-id: where the connection broke, it may have been carried out
   4  anything else, such as an outcome that is not known, or a server of which a task ended unexpectedly: start it again

@@ -85,13 +85,21 @@ pub enum Error {
     #[error("all connections for long reads are busy")]
     Busy,
     /// The database lacks migrations that this program needs: run `waymark migrate`.
-    #[error("the database lacks {} migrations, the first is {}", pending.len(), first(pending))]
+    #[error(
+        "the database lacks {}, the first is {}",
+        counted(pending),
+        first(pending)
+    )]
     SchemaOlder {
         /// What is not applied, oldest first.
         pending: Vec<String>,
     },
-    /// The database was migrated by a newer program.
-    #[error("the database has {} migrations that this program does not know, the first is {}", unknown.len(), first(unknown))]
+    /// The database was migrated by a newer program, which alone can use it.
+    #[error(
+        "the database has {} that this program does not know, the first is {}: start the newer program",
+        counted(unknown),
+        first(unknown)
+    )]
     SchemaNewer {
         /// What is applied and not known, oldest first.
         unknown: Vec<String>,
@@ -142,6 +150,13 @@ pub enum Error {
     },
 }
 
+fn counted(versions: &[String]) -> String {
+    match versions.len() {
+        1 => "1 migration".to_owned(),
+        count => format!("{count} migrations"),
+    }
+}
+
 fn first(versions: &[String]) -> &str {
     versions.first().map_or("none", String::as_str)
 }
@@ -167,14 +182,14 @@ impl Error {
         matches!(self, Self::Corrupt { .. } | Self::Database { .. })
     }
 
-    /// Whether the settings lead to a database that cannot be used, whenever that is tried.
+    /// Whether the settings lead to a database that this program cannot use, whenever that is tried.
     pub fn is_of_settings(&self) -> bool {
         matches!(
             self,
             Self::CannotOpen { .. }
                 | Self::CannotReach { lasts: true, .. }
                 | Self::Encoding { .. }
-                | Self::Rights { .. }
+                | Self::SchemaNewer { .. }
         )
     }
 

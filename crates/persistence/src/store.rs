@@ -85,7 +85,13 @@ impl Store {
     pub async fn open(settings: Settings, clock: Clock) -> Result<Self, Error> {
         let (mut is_new, mut file) = (false, None);
         if let Address::Sqlite(path) = &settings.url.0 {
-            is_new = migrate(&settings, &clock).await?.is_new;
+            let migrated = migrate(&settings, &clock).await?;
+            is_new = migrated.is_new;
+            // Of a new database it is told that it is new.
+            let applied: &[String] = if is_new { &[] } else { &migrated.applied };
+            for migration in applied {
+                tracing::info!(migration = %migration, "applied a migration to the database");
+            }
             let opened = DataFile::open(path).map_err(|error| opening::explain(path, error))?;
             file = Some(Arc::new(opened));
         }

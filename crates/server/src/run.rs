@@ -66,7 +66,7 @@ pub enum StartError {
         "the database is older than this program: run `waymark migrate` with the same database_url, then start again"
     )]
     MigrationNeeded(#[source] Error),
-    /// The settings lead to no database, or to one that takes nobody.
+    /// The settings lead to no database, to one that takes nobody, or to one of a newer program.
     #[error(transparent)]
     NoDatabase(Error),
     /// The database cannot be opened.
@@ -395,7 +395,7 @@ fn not_opened(error: Error) -> StartError {
         | Error::CannotReach { .. }
         | Error::Locked { .. }
         | Error::Encoding { .. }
-        | Error::Rights { .. } => StartError::NoDatabase(error),
+        | Error::SchemaNewer { .. } => StartError::NoDatabase(error),
         error => StartError::Store(error),
     }
 }
