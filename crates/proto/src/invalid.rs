@@ -32,9 +32,15 @@ pub enum Problem {
     /// The value breaks its rule.
     #[error(transparent)]
     Value(#[from] Invalid),
-    /// A message or a choice is needed and none was given.
+    /// A message or a value is needed and none was given.
     #[error("is required")]
     Required,
+    /// One of several fields is needed and none was given.
+    #[error("is required: give {fields}")]
+    Choice {
+        /// The fields.
+        fields: &'static str,
+    },
     /// Orders are named without their workflow.
     #[error("must name the workflow of the orders that `filter` names")]
     WorkflowOfOrders,

@@ -108,6 +108,8 @@ fn read_policy(
     }
 }
 
+const WORKS: &str = "webhook, email, publish, comment, set_attributes or transition";
+
 fn read_work(
     found: &mut Violations,
     at: Path<'_>,
@@ -115,7 +117,7 @@ fn read_work(
     policy: Option<Policy>,
 ) -> Result<Work, Noted> {
     let send = |channel| Ok(Work::Send(channel, policy.unwrap_or_default()));
-    let writing = match found.required(at.field("work"), work)? {
+    let writing = match found.choice(at.field("work"), work, WORKS)? {
         WireWork::Webhook(v1::WebhookWork { endpoint }) => {
             let at = at.field("webhook");
             let endpoint = found.text(at.field("endpoint"), &endpoint)?;

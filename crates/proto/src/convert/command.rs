@@ -267,6 +267,8 @@ fn order(
     Ok((workflow?, order_id?))
 }
 
+const TARGETS: &str = "transition, to_status or to";
+
 fn target(
     found: &mut Violations,
     at: Path<'_>,
@@ -283,7 +285,7 @@ fn target(
             },
         );
     }
-    match found.required(at.field("target"), target)? {
+    match found.choice(at.field("target"), target, TARGETS)? {
         To::Transition(code) => Ok(Target::Transition {
             code: found.text(at.field("transition"), &code)?,
             land_on: land_on?,

@@ -168,6 +168,16 @@ impl Violations {
         message.ok_or_else(|| self.note(at, Problem::Required))
     }
 
+    /// Reads a choice that must be there; a caller knows it by its fields alone.
+    pub(crate) fn choice<T>(
+        &mut self,
+        at: Path<'_>,
+        chosen: Option<T>,
+        fields: &'static str,
+    ) -> Result<T, Noted> {
+        chosen.ok_or_else(|| self.note(at, Problem::Choice { fields }))
+    }
+
     /// Reads the number of an enum.
     pub(crate) fn number<E: TryFrom<i32>>(
         &mut self,

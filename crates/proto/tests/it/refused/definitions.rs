@@ -417,7 +417,10 @@ const WRONG_TRANSITION: [(&str, &str); 11] = [
     ("transition.operation", CODE),
     ("transition.roles[0]", "must not be empty"),
     ("transition.actions[0].code", "must not be empty"),
-    ("transition.actions[0].work", "is required"),
+    (
+        "transition.actions[0].work",
+        "is required: give webhook, email, publish, comment, set_attributes or transition",
+    ),
 ];
 
 #[test]

@@ -484,7 +484,7 @@ fn transition_order() {
     };
     check(
         transition(v1::TransitionOrderRequest::default()),
-        &[("target", "is required")],
+        &[("target", "is required: give transition, to_status or to")],
     );
     check(
         transition(to(Target::Transition(text("")))),
