@@ -2,6 +2,7 @@
 
 use std::{fs, process::Output, time::Duration};
 
+use tokio_postgres::NoTls;
 use waymark_testkit::execute_at;
 use waymark_tests::{
     Backend, Server, Shop, backend::Database, binary, log::Log, process::Process, server::migrate,

@@ -60,7 +60,8 @@ pub(crate) enum Command {
     Serve(Serve),
     /// Creates or upgrades the database, and says what it did.
     ///
-    /// Safe to run from several machines at once, and while an older server runs.
+    /// Safe to run from several machines at once. Stop the servers of an older version first: some of their calls would
+    /// fail after it, and nothing keeps it from a SQLite file that a server has open.
     #[command(after_long_help = settings_help())]
     Migrate(Settings),
     /// Shows the workflows that come with Waymark.

@@ -513,8 +513,8 @@ impl Store {
             let edition = edition(tx).await?;
             catalog.reach(tx, edition, Reliance::Unlocked).await?;
             let past = catalog.lock().pasts;
-            let codes = catalog.nameable(workflows::stored_codes(tx).await?);
-            let all: BTreeSet<_> = codes.into_iter().collect();
+            let stored = workflows::stored_codes(tx).await?;
+            let all: BTreeSet<_> = catalog.nameable(stored).into_iter().collect();
             let mut loaded = Vec::new();
             for code in codes.intersection(&all) {
                 if let Known::Ready(_) = catalog.known(edition, code) {

@@ -189,6 +189,7 @@ impl Error {
             Self::CannotOpen { .. }
                 | Self::CannotReach { lasts: true, .. }
                 | Self::Encoding { .. }
+                | Self::Rights { .. }
                 | Self::SchemaNewer { .. }
         )
     }

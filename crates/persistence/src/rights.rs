@@ -90,7 +90,7 @@ pub(crate) async fn check_to_serve(tx: &mut Tx) -> Result<(), Error> {
          WHERE NOT has_table_privilege(to_regclass(relation), lacking)"
     );
     let lacks: Vec<Lack> = diesel::sql_query(sql).load(connection).await?;
-    let Some(Lack { relation, .. }) = lacks.first() else {
+    let Some(Lack { relation, .. }) = <[_]>::first(&lacks) else {
         return Ok(());
     };
     let of_first = lacks.iter().filter(|lack| lack.relation == *relation);
@@ -139,7 +139,7 @@ pub(crate) async fn check_to_migrate(tx: &mut Tx) -> Result<(), Error> {
          WHERE NOT pg_has_role(relowner, 'USAGE')"
     );
     let others: Vec<Lack> = diesel::sql_query(sql).load(connection).await?;
-    match others.first() {
+    match <[_]>::first(&others) {
         Some(Lack { relation, lacking }) => Err(Error::Rights {
             problem: format!(
                 "must be owner of table {relation}: migrate as {lacking}, or GRANT {lacking} TO {role}"

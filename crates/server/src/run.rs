@@ -395,6 +395,7 @@ fn not_opened(error: Error) -> StartError {
         | Error::CannotReach { .. }
         | Error::Locked { .. }
         | Error::Encoding { .. }
+        | Error::Rights { .. }
         | Error::SchemaNewer { .. } => StartError::NoDatabase(error),
         error => StartError::Store(error),
     }
