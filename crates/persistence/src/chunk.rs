@@ -13,10 +13,11 @@ use waymark_domain::{
 };
 
 use crate::{
-    BatchId, Batched, Direction, Error, HistoryQuery, Store, Visibility,
-    history::{self, Found, batched, chained},
+    BatchId, Direction, Error, HistoryQuery, Store, StoredEntry, Visibility,
+    history::{self, Found, batched},
     rows::entry::EntryRow,
     schema,
+    stored::chained,
     tx::Tx,
 };
 
@@ -38,7 +39,7 @@ pub struct ChunkLimit {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Chunk {
     /// The entries.
-    pub entries: Vec<Batched>,
+    pub entries: Vec<StoredEntry>,
     /// Whether nothing followed them when they were read.
     pub is_last: bool,
     /// Whether the last of them is known to end its step.
@@ -53,7 +54,8 @@ impl ChunkLimit {
 
 impl Store {
     /// Reads what was committed to a partition after an offset, in commit order. What follows an
-    /// entry that is there says in `before` of the first one which transaction wrote that.
+    /// entry that is there says in `before` of the first one which transaction wrote that. One that
+    /// cannot be read takes its place among the others.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -102,10 +104,13 @@ impl Store {
                 last.log_offset == offset + limit.rows() && last.step_offset != next
             })
         };
+        let is_whole = is_last || next.is_some_and(ends_before);
+        let entries = chained(rows.rows, before.transpose()?)?;
+        self.tell_unreadable(&entries);
         Ok(Chunk {
+            entries,
             is_last,
-            is_whole: is_last || next.is_some_and(ends_before),
-            entries: chained(rows.rows, before.transpose()?)?,
+            is_whole,
         })
     }
 
@@ -113,7 +118,8 @@ impl Store {
     /// there is no such order.
     ///
     /// # Errors
-    /// Returns [`Error`] when the database cannot be read.
+    /// Returns [`Error`] when the database cannot be read, or one of the entries: what is left of a
+    /// history must not look like the whole of it.
     pub async fn order_history_chunk(
         &self,
         workflow: &WorkflowCode,
@@ -151,7 +157,8 @@ impl Store {
             Ok((rows, is_last))
         });
         let (rows, is_last) = read.await?;
-        let entries: Result<_, Error> = rows.rows.into_iter().map(batched).collect();
+        let entries = rows.rows.into_iter().map(|row| batched(row).map(Ok));
+        let entries: Result<Vec<StoredEntry>, Error> = entries.collect();
         Ok(Chunk {
             entries: entries?,
             is_last,

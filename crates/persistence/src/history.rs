@@ -21,6 +21,7 @@ use crate::{
         order::OrderRow,
     },
     schema::{history, journal_pages, orders},
+    stored::chained,
     tx::{Tx, on_conn},
 };
 
@@ -161,7 +162,7 @@ impl Store {
     /// is nothing yet.
     ///
     /// # Errors
-    /// Returns [`Error`] when the database cannot be read.
+    /// Returns [`Error`] when the database cannot be read, or one of the entries.
     pub async fn history_after(
         &self,
         partition: Partition,
@@ -179,7 +180,11 @@ impl Store {
             Ok((batch(tx, LogPosition { partition, offset }).await?, rows))
         });
         let (before, rows) = read.await?;
-        chained(whole_steps(rows, limit), before)
+        let entries = chained(whole_steps(rows, limit), before)?;
+        let entries = entries.into_iter();
+        entries
+            .map(|entry| entry.map_err(|unreadable| unreadable.error()))
+            .collect()
     }
 
     /// Lists the last entry of every partition that has any. Where an entry is not there any more
@@ -303,22 +308,6 @@ pub(crate) fn batched(row: EntryRow) -> Result<Batched, Error> {
         batch,
         before: None,
     })
-}
-
-/// Reads rows of a partition that follow each other, the first of them an entry of the transaction
-/// `before`, where that is known.
-pub(crate) fn chained(
-    rows: Vec<EntryRow>,
-    mut before: Option<BatchId>,
-) -> Result<Vec<Batched>, Error> {
-    let read = rows.into_iter().map(|row| {
-        let read = batched(row)?;
-        Ok(Batched {
-            before: before.replace(read.batch),
-            ..read
-        })
-    });
-    read.collect()
 }
 
 /// An order whose history is read.

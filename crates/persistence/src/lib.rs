@@ -41,11 +41,13 @@ mod sqlite;
 mod statement;
 mod storage;
 mod store;
+mod stored;
 mod tail;
 #[cfg(feature = "test-access")]
 pub mod test_access;
 mod timeline;
 mod tls;
+mod told;
 mod tracking;
 mod tx;
 mod visits;
@@ -77,6 +79,7 @@ pub use published::Published;
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::StorageState;
 pub use store::{DeploymentId, Store};
+pub use stored::{StoredEntry, UnreadableEntry};
 pub use tracking::{
     NewTrackingToken, Revocation, Tracked, TrackingAnswer, TrackingCall, TrackingError,
     TrackingKey, TrackingToken, TrackingTokenId,

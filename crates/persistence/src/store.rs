@@ -22,6 +22,7 @@ use crate::{
     settings::Address,
     storage::{DataFile, StorageState, Watcher, opening},
     timeline::Timeline,
+    told::Told,
     tracking::TrackingKey,
     tx::Database,
 };
@@ -61,6 +62,7 @@ struct Inner {
     catalog: Catalog,
     edits: Edits,
     timeline: Timeline,
+    told: Told,
     settings: Settings,
     notifier: Notifier,
     checkpointer: Option<Checkpointer>,
@@ -114,6 +116,7 @@ impl Store {
             catalog: Catalog::default(),
             edits: Edits::new(),
             timeline: Timeline::default(),
+            told: Told::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
             tracking_key: deployment.tracking_key,
@@ -267,6 +270,11 @@ impl Store {
 
     pub(crate) fn timelines(&self) -> &Timeline {
         &self.inner.timeline
+    }
+
+    /// What the log was told of rows that cannot be read.
+    pub(crate) fn told(&self) -> &Told {
+        &self.inner.told
     }
 
     /// Says that entries were committed; `number` is that of the timeline before.

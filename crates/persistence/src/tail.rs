@@ -10,17 +10,19 @@ use diesel_async::RunQueryDsl;
 use waymark_domain::{history::LogPosition, partition::Partition};
 
 use crate::{
-    BatchId, Batched, Error, Store,
-    history::{self, chained, chunk_limit, whole_steps},
+    BatchId, Error, Store, StoredEntry,
+    history::{self, chunk_limit, whole_steps},
     rows::entry::EntryRow,
     schema,
+    stored::chained,
     tx::Tx,
 };
 
 impl Store {
     /// Lists what was committed to each of these partitions after an offset, in commit order, whole steps only: at most
     /// `limit` entries of a partition, or one step where that is longer. A partition without news may be missing. The
-    /// first entry says in `before` which transaction wrote the one at the offset, where there is one.
+    /// first entry says in `before` which transaction wrote the one at the offset, where there is one. An entry that
+    /// cannot be read takes its place among the others.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -28,7 +30,7 @@ impl Store {
         &self,
         places: &[(Partition, i64)],
         limit: usize,
-    ) -> Result<Vec<(Partition, Vec<Batched>)>, Error> {
+    ) -> Result<Vec<(Partition, Vec<StoredEntry>)>, Error> {
         let limit = chunk_limit(limit);
         let rows = self
             .database()
@@ -55,7 +57,11 @@ impl Store {
             let chunk = before.transpose().and_then(|before| chained(rows, before));
             Some(chunk.map(|chunk| (partition, chunk)))
         });
-        chunks.collect()
+        let chunks = chunks.collect::<Result<Vec<(Partition, Vec<StoredEntry>)>, Error>>()?;
+        for (_, chunk) in &chunks {
+            self.tell_unreadable(chunk);
+        }
+        Ok(chunks)
     }
 }
 

@@ -17,7 +17,7 @@ use super::{
 use crate::{
     Error, Store,
     catalog::{Edition, Reliance},
-    commit::retry::report,
+    commit::retry::Chain,
     rows::order::OrderRow,
     tx::Tx,
 };
@@ -259,7 +259,7 @@ impl<'q> Walk<'q> {
             left -= 1;
             self.fitting -= 1;
             let judged = match rows.remove(&spot.key()) {
-                Some(row) => self.judge(&row)?,
+                Some(row) => self.judge(store, &row)?,
                 None => Judged::Passed,
             };
             match judged {
@@ -276,8 +276,8 @@ impl<'q> Walk<'q> {
     }
 
     /// Holds an order against the query. One that changed since it was found stays where it was
-    /// found. One that cannot be read is left out and told, so that it ends no list.
-    fn judge(&mut self, row: &OrderRow) -> Result<Judged, Error> {
+    /// found. One that cannot be read is left out and told once, so that it ends no list.
+    fn judge(&mut self, store: &Store, row: &OrderRow) -> Result<Judged, Error> {
         let size = row.body.len();
         self.looked_at += 1;
         self.bytes_looked_at += size;
@@ -287,7 +287,7 @@ impl<'q> Walk<'q> {
         let order = match row.order() {
             Ok(order) => order,
             Err(error @ Error::Corrupt { .. }) => {
-                report(&error, "an order that cannot be read is left out of a list");
+                tell_unreadable(store, row, &error);
                 return Ok(Judged::Passed);
             }
             Err(error) => return Err(error),
@@ -327,5 +327,19 @@ impl<'q> Walk<'q> {
             None => BODIES_FIRST,
             Some(mean) => (PIECE_BYTES / 2 / mean.max(1)).clamp(1, BODIES_MAX),
         }
+    }
+}
+
+/// Tells the log of an order that cannot be read, once as long as it stays as it is.
+fn tell_unreadable(store: &Store, row: &OrderRow, error: &Error) {
+    let (partition, key, version) = (row.partition, row.order_key, row.version);
+    let name = format!("orders/{partition}/{key}/{version}");
+    if store.told().is_news(name) {
+        tracing::error!(
+            order.id = row.id,
+            workflow = row.workflow,
+            error = %Chain(error),
+            "an order that cannot be read is left out of all lists"
+        );
     }
 }

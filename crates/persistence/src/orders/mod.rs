@@ -281,12 +281,20 @@ impl Store {
         let Some(edition) = page.edition else {
             return Ok(workflows);
         };
-        for order in &page.orders {
-            if workflows.contains_key(&order.workflow) {
-                continue;
-            }
-            if let Some(published) = self.workflow_at(edition, &order.workflow).await? {
-                workflows.insert(order.workflow.clone(), published);
+        let orders = page.orders.iter();
+        let orders: BTreeMap<_, _> = orders.map(|order| (&order.workflow, order)).collect();
+        for (code, order) in orders {
+            if let Some(published) = self.workflow_at(edition, code).await? {
+                workflows.insert(code.clone(), published);
+            } else if self
+                .told()
+                .is_news(format!("workflows/{code}/{}", edition.version))
+            {
+                tracing::error!(
+                    workflow = code.as_str(),
+                    order.id = order.id.as_str(),
+                    "orders of a workflow that is not there are left out of all lists"
+                );
             }
         }
         Ok(workflows)

@@ -4,10 +4,10 @@ use waymark_domain::{
     history::{Entry, LogPosition, Logged, SetOff},
     order::Standing,
     partition::Partition,
-    value::{RequestId, Timestamp, TransitionCode},
+    value::{OrderId, RequestId, Timestamp, TransitionCode, WorkflowCode},
 };
 
-use super::{Reading, json};
+use super::{OrderRowName, Reading, json};
 use crate::Error;
 
 #[derive(Debug, Clone, diesel::Queryable)]
@@ -127,20 +127,39 @@ impl EntryRow {
 
     /// Reads the entry.
     pub(crate) fn logged(&self) -> Result<Logged, Error> {
-        let row = format!("{}/{}", self.partition, self.log_offset);
-        let reading = Reading {
+        self.reading(|reading| {
+            Ok(Logged {
+                workflow: reading.text("workflow", &self.workflow)?,
+                order_id: reading.text("order_id", &self.order_id)?,
+                position: LogPosition {
+                    partition: Partition::new(self.partition),
+                    offset: self.log_offset,
+                },
+                step_offset: self.step_offset,
+                entry: self.entry(reading)?,
+            })
+        })
+    }
+
+    /// Its order, where that can be read.
+    pub(crate) fn order(&self) -> Option<(WorkflowCode, OrderId)> {
+        let order = self.reading(|reading| {
+            let workflow: WorkflowCode = reading.text("workflow", &self.workflow)?;
+            let order_id: OrderId = reading.text("order_id", &self.order_id)?;
+            Ok((workflow, order_id))
+        });
+        order.ok()
+    }
+
+    fn reading<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, Error>) -> Result<T, Error> {
+        read(&Reading {
             table: "history",
-            row: &row,
-        };
-        Ok(Logged {
-            workflow: reading.text("workflow", &self.workflow)?,
-            order_id: reading.text("order_id", &self.order_id)?,
-            position: LogPosition {
-                partition: Partition::new(self.partition),
-                offset: self.log_offset,
+            row: &OrderRowName {
+                partition: self.partition,
+                number: self.log_offset,
+                workflow: &self.workflow,
+                order_id: &self.order_id,
             },
-            step_offset: self.step_offset,
-            entry: self.entry(&reading)?,
         })
     }
 

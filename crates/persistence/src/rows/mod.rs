@@ -7,7 +7,7 @@ pub(crate) mod journal;
 pub(crate) mod order;
 pub(crate) mod workflow;
 
-use std::str::FromStr;
+use std::{fmt, str::FromStr};
 
 use serde::{Serialize, de::DeserializeOwned};
 use waymark_domain::value::is_hidden;
@@ -17,7 +17,30 @@ use crate::Error;
 /// Names a row while its columns are read.
 pub(crate) struct Reading<'r> {
     pub(crate) table: &'static str,
-    pub(crate) row: &'r dyn std::fmt::Display,
+    pub(crate) row: &'r dyn fmt::Display,
+}
+
+/// The name of a row about an order, for people: its key, and the order, whatever stands there.
+pub(crate) struct OrderRowName<'r> {
+    pub(crate) partition: i32,
+    pub(crate) number: i64,
+    pub(crate) workflow: &'r str,
+    pub(crate) order_id: &'r str,
+}
+
+/// How many characters of a text the name of a row shows.
+const NAME_CHARS_MAX: usize = 128;
+
+impl fmt::Display for OrderRowName<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let cut = |text: &str| text.chars().take(NAME_CHARS_MAX).collect::<String>();
+        let (workflow, order_id) = (cut(self.workflow), cut(self.order_id));
+        let (partition, number) = (self.partition, self.number);
+        write!(
+            f,
+            "{partition}/{number} (order {order_id:?} of workflow {workflow:?})"
+        )
+    }
 }
 
 impl Reading<'_> {

@@ -3,7 +3,7 @@
 
 use waymark_domain::{order::Order, value::Timestamp};
 
-use super::{Reading, journal::Journal, json};
+use super::{OrderRowName, Reading, journal::Journal, json};
 use crate::Error;
 
 #[derive(Debug, Clone, diesel::Queryable)]
@@ -81,7 +81,9 @@ impl OrderRow {
             let order: Order = reading.json("body", &self.body)?;
             // The searched columns repeat the body; a difference would be acted on silently.
             let back = order.return_to.as_ref();
-            let agree = order.version == self.version
+            let agree = order.workflow.as_str() == self.workflow
+                && order.id.as_str() == self.id
+                && order.version == self.version
                 && order.standing.state.as_str() == self.state
                 && order.standing.status.as_str() == self.status
                 && back.map(|to| to.state.as_str()) == self.return_state.as_deref()
@@ -101,7 +103,12 @@ impl OrderRow {
     fn reading<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, Error>) -> Result<T, Error> {
         read(&Reading {
             table: "orders",
-            row: &format_args!("{}/{}", self.partition, self.order_key),
+            row: &OrderRowName {
+                partition: self.partition,
+                number: self.order_key,
+                workflow: &self.workflow,
+                order_id: &self.id,
+            },
         })
     }
 }

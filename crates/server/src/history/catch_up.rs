@@ -22,12 +22,8 @@ use super::{
 impl Collector {
     /// The one order that is asked for, where the rings do not reach back to the reader.
     pub(super) fn order_out_of_reach(&self) -> Option<(WorkflowCode, OrderId)> {
-        let filter = &self.view.filter;
-        let (workflows, order_ids) = (&filter.workflows, &filter.order_ids);
-        if workflows.len() != 1 || order_ids.len() != 1 {
-            return None;
-        }
-        let order = (workflows.first()?.clone(), order_ids.first()?.clone());
+        let (workflow, order_id) = self.view.filter.one_order()?;
+        let order = (workflow.clone(), order_id.clone());
         self.due
             .beginning_with(Partition::new(0))
             .iter()

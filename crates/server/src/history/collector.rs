@@ -157,7 +157,7 @@ impl Collector {
                 self.due.done(partition);
             }
         }
-        Ok(parcel)
+        parcel.checked()
     }
 
     /// Reads a chunk of a partition; says whether nothing is left.
@@ -259,7 +259,7 @@ impl Collector {
     /// Encodes what was read, and aims at chunks of a message, so that large entries come in small numbers.
     pub(super) fn encode(&mut self, chunk: Chunk) -> Vec<LogEntry> {
         let entries: Vec<_> = chunk.entries.into_iter().map(LogEntry::from).collect();
-        let bytes: usize = entries.iter().map(|entry| entry.encoded.len()).sum();
+        let bytes: usize = entries.iter().map(LogEntry::size).sum();
         if let Some(fitting) = (STREAM_BYTES_SOFT_MAX * entries.len()).checked_div(bytes) {
             let most = CHUNK_ENTRIES_MAX.min(self.chunk_entries * 4);
             self.chunk_entries = fitting.clamp(1, most);

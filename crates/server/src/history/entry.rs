@@ -4,8 +4,12 @@
 
 use bytes::Bytes;
 use prost::Message as _;
-use waymark_persistence::Batched;
-use waymark_proto::{convert::history::Facets, v1};
+use waymark_domain::value::OrderId;
+use waymark_persistence::{BatchId, Batched, StoredEntry, UnreadableEntry};
+use waymark_proto::{
+    convert::history::{Facets, HistoryFilter},
+    v1,
+};
 
 use super::cursor::{Cursor, check};
 
@@ -23,9 +27,16 @@ pub(super) struct LogEntry {
     pub(super) step_offset: i64,
     /// Its number in the history of its order.
     pub(super) sequence: i64,
-    pub(super) facets: Facets,
-    /// The encoded `HistoryEntry`.
-    pub(super) encoded: Bytes,
+    content: Content,
+}
+
+/// What an entry says.
+#[derive(Debug)]
+enum Content {
+    /// What filters ask, and the encoded `HistoryEntry`.
+    Readable(Facets, Bytes),
+    /// That cannot be read. It takes its place, so that what follows it follows without a gap.
+    Unreadable(Box<UnreadableEntry>),
 }
 
 impl LogEntry {
@@ -33,9 +44,53 @@ impl LogEntry {
         self.cursor.offset
     }
 
+    /// Its order, where that can be read.
+    pub(super) fn order_id(&self) -> Option<&OrderId> {
+        match &self.content {
+            Content::Readable(facets, _) => Some(&facets.order_id),
+            Content::Unreadable(entry) => entry.order.as_ref().map(|(_, order_id)| order_id),
+        }
+    }
+
+    /// What is sent of it to a reader, if anything.
+    pub(super) fn wanted(&self, filter: &HistoryFilter) -> Option<&Bytes> {
+        match &self.content {
+            Content::Readable(facets, encoded) => filter.matches(facets).then_some(encoded),
+            Content::Unreadable(_) => None,
+        }
+    }
+
+    /// The entry itself, where it cannot be read and belongs to the one order that is asked for, whose history would be
+    /// without it.
+    pub(super) fn missed(&self, filter: &HistoryFilter) -> Option<&UnreadableEntry> {
+        match &self.content {
+            Content::Readable(..) => None,
+            Content::Unreadable(entry) => {
+                let order = entry.order.as_ref().map(|(workflow, id)| (workflow, id));
+                (order.is_some() && order == filter.one_order()).then_some(entry.as_ref())
+            }
+        }
+    }
+
+    /// How many bytes its encoded form has.
+    pub(super) fn size(&self) -> usize {
+        match &self.content {
+            Content::Readable(_, encoded) => encoded.len(),
+            Content::Unreadable(_) => 0,
+        }
+    }
+
     /// What it takes in memory, roughly, in bytes.
     pub(super) fn weight(&self) -> usize {
-        self.encoded.len() + WEIGHT_BYTES
+        self.size() + WEIGHT_BYTES
+    }
+}
+
+/// Where a reader stands that has all before an offset.
+fn all_before(offset: i64, batch: Option<&BatchId>) -> Cursor {
+    Cursor {
+        offset: offset - 1,
+        check: batch.map_or(0, check),
     }
 }
 
@@ -48,16 +103,30 @@ impl From<Batched> for LogEntry {
         }: Batched,
     ) -> Self {
         let offset = logged.position.offset;
+        let encoded = v1::HistoryEntry::from(&logged).encode_to_vec();
         Self {
             cursor: Cursor::after(offset, &batch),
-            before: Cursor {
-                offset: offset - 1,
-                check: before.as_ref().map_or(0, check),
-            },
+            before: all_before(offset, before.as_ref()),
             step_offset: logged.step_offset,
             sequence: logged.entry.sequence,
-            facets: Facets::from(&logged),
-            encoded: v1::HistoryEntry::from(&logged).encode_to_vec().into(),
+            content: Content::Readable(Facets::from(&logged), encoded.into()),
+        }
+    }
+}
+
+impl From<StoredEntry> for LogEntry {
+    fn from(stored: StoredEntry) -> Self {
+        let entry = match stored {
+            Ok(batched) => return Self::from(batched),
+            Err(entry) => entry,
+        };
+        let offset = entry.position.offset;
+        Self {
+            cursor: Cursor::after(offset, &entry.batch),
+            before: all_before(offset, entry.before.as_ref()),
+            step_offset: entry.step_offset,
+            sequence: entry.sequence,
+            content: Content::Unreadable(entry),
         }
     }
 }

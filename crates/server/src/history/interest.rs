@@ -128,7 +128,8 @@ impl Interests {
             return;
         }
         for entry in entries {
-            for reader in waiting.get(&entry.facets.order_id).into_iter().flatten() {
+            let readers = entry.order_id().and_then(|order| waiting.get(order));
+            for reader in readers.into_iter().flatten() {
                 reader.note(partition, entry.step_offset - 1);
             }
         }

@@ -1,6 +1,7 @@
 //! A message in the making: whole steps, as many as fit.
 
 use bytes::Bytes;
+use waymark_persistence::Error;
 use waymark_proto::convert::history::HistoryFilter;
 
 use super::{cursor::Cursor, entry::LogEntry};
@@ -16,6 +17,8 @@ pub(super) struct Parcel {
     bytes: usize,
     /// That a step did not fit any more.
     pub(super) full: bool,
+    /// Why a step cannot be sent, nor anything behind it.
+    broken: Option<Error>,
 }
 
 impl Parcel {
@@ -30,20 +33,30 @@ impl Parcel {
         let entries: Vec<&LogEntry> = entries.take_while(|entry| entry.offset() <= end).collect();
         let mut reached = None;
         for step in entries.chunk_by(|a, b| a.step_offset == b.step_offset) {
-            let matching = || step.iter().filter(|entry| filter.matches(&entry.facets));
-            let bytes: usize = matching()
-                .map(|entry| entry.encoded.len() + FRAMING_BYTES)
-                .sum();
+            if let Some(missed) = step.iter().find_map(|entry| entry.missed(filter)) {
+                self.broken = Some(missed.error());
+                self.full = true;
+                break;
+            }
+            let wanted = || step.iter().filter_map(|entry| entry.wanted(filter));
+            let bytes: usize = wanted().map(|encoded| encoded.len() + FRAMING_BYTES).sum();
             // A step larger than a message goes alone, since it must not be split.
             if self.bytes + bytes > STREAM_BYTES_SOFT_MAX && !self.entries.is_empty() {
                 self.full = true;
                 break;
             }
-            self.entries
-                .extend(matching().map(|entry| entry.encoded.clone()));
+            self.entries.extend(wanted().cloned());
             self.bytes += bytes;
             reached = step.last().map(|last| last.cursor);
         }
         reached
+    }
+
+    /// What is sent; where the next step cannot be, everything before it first.
+    pub(super) fn checked(mut self) -> Result<Self, Error> {
+        match self.broken.take() {
+            Some(error) if self.entries.is_empty() => Err(error),
+            Some(_) | None => Ok(self),
+        }
     }
 }

@@ -94,9 +94,8 @@ impl Tailer {
                     tracing::warn!(error = chain(error), "the log cannot be read; trying on");
                 }
             }
-            // A file that is damaged is no database that does not answer, and said elsewhere.
-            let lost = outcome.is_err_and(|error| !error.is_of_storage());
-            self.vitals.report(!lost);
+            let is_lost = outcome.is_err_and(|error| is_silence(&error));
+            self.vitals.report(!is_lost);
         }
     }
 
@@ -228,7 +227,7 @@ impl Tailer {
                 }
                 let entries: Vec<_> = chunk
                     .into_iter()
-                    .map(|batched| Arc::new(LogEntry::from(batched)))
+                    .map(|stored| Arc::new(LogEntry::from(stored)))
                     .collect();
                 if self.log.push(partition, &entries) == Pushed::Foreign {
                     let head = self.log.head(partition).unwrap_or_default();
@@ -241,5 +240,35 @@ impl Tailer {
             }
         }
         Ok(more)
+    }
+}
+
+/// Whether a failed look means that the database does not answer. One that has something which cannot
+/// be read, or a file that is damaged, which is said elsewhere, has answered.
+fn is_silence(error: &Error) -> bool {
+    !error.is_of_data() && !error.is_of_storage()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_database_that_does_not_answer_counts_as_lost() {
+        let corrupt = Error::Corrupt {
+            table: "history",
+            column: "detail",
+            row: "0/1".to_owned(),
+            source: "no JSON".into(),
+        };
+        let damaged = Error::Damaged {
+            found: "a page is not what it was".to_owned(),
+        };
+        let unavailable = Error::Unavailable {
+            source: "no answer".into(),
+        };
+        for (error, expected) in [(corrupt, false), (damaged, false), (unavailable, true)] {
+            assert_eq!(is_silence(&error), expected, "{error:?}");
+        }
     }
 }

@@ -69,6 +69,14 @@ pub(super) struct FilterFields {
 }
 
 impl HistoryFilter {
+    /// The one order that is asked for; none where there may be several.
+    pub fn one_order(&self) -> Option<(&WorkflowCode, &OrderId)> {
+        if self.workflows.len() != 1 || self.order_ids.len() != 1 {
+            return None;
+        }
+        Some((self.workflows.first()?, self.order_ids.first()?))
+    }
+
     /// Whether an entry is wanted.
     pub fn matches(&self, facets: &Facets) -> bool {
         let Self {

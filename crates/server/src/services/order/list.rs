@@ -36,32 +36,33 @@ pub(super) async fn page(
         .bulk()
         .list_orders(&query, after.as_ref(), page.size)
         .await?;
-    let mut orders = show(app, &found, store_view.as_ref()).await?;
+    let mut shown = show(app, &found, store_view.as_ref()).await?;
     // What is too large for one answer is left to the next page.
-    let count = page::fitting(&orders);
-    orders.truncate(count);
-    let next = found.next_after(count);
+    let count = page::fitting(shown.iter().map(|(_, order)| order));
+    let rest = shown.get(count);
+    let next = found.next_after(rest.map_or(found.orders.len(), |(place, _)| *place));
     let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
+    shown.truncate(count);
     Ok(v1::ListOrdersResponse {
-        orders,
+        orders: shown.into_iter().map(|(_, order)| order).collect(),
         next_page_token: next.unwrap_or_default(),
     })
 }
 
+/// The orders of a page, each with its place on it. One whose workflow is not there is left out: it
+/// is no matter of who asks for others.
 async fn show(
     app: &App,
     page: &OrderPage,
     asked: Option<&StoreView>,
-) -> Result<Vec<v1::Order>, Error> {
+) -> Result<Vec<(usize, v1::Order)>, Error> {
     let workflows = app.bulk().workflows_of(page).await?;
-    let mut shown = Vec::with_capacity(page.orders.len());
-    for order in &page.orders {
-        let Some(published) = workflows.get(&order.workflow) else {
-            return Err(names::no_workflow(app.bulk(), &order.workflow).await);
-        };
-        shown.push(order_to_wire(&published.graph, order, asked));
-    }
-    Ok(shown)
+    let orders = page.orders.iter().enumerate();
+    let shown = orders.filter_map(|(place, order)| {
+        let published = workflows.get(&order.workflow)?;
+        Some((place, order_to_wire(&published.graph, order, asked)))
+    });
+    Ok(shown.collect())
 }
 
 fn sort(order_by: OrderBy) -> OrderSort {
