@@ -25,7 +25,7 @@ const ROWS_AT_ONCE: usize = 200;
 /// What saving a workflow writes.
 #[derive(Debug)]
 pub(super) enum Saving {
-    /// Its first version.
+    /// Its first version, in place of whatever stands there.
     First(Box<Parts>),
     /// Another version.
     Next(Box<Parts>),
@@ -183,9 +183,14 @@ impl Saving {
     pub(super) async fn write(&self, tx: &mut Tx) -> Result<(), Error> {
         match self {
             Self::First(parts) => {
-                let insert = diesel::insert_into(workflows::table).values(&parts.workflow);
+                let row = &parts.workflow;
+                // Parts and versions that stand although their workflow is gone would be in the way.
+                let used = used(tx, &row.code).await?;
+                delete(tx, &row.code).await?;
+                let insert = diesel::insert_into(workflows::table).values(row);
                 on_conn!(tx, |c| insert.execute(c).await)?;
-                write_parts(tx, parts).await
+                write_parts(tx, parts).await?;
+                mark_used(tx, &row.code, used).await
             }
             Self::Next(parts) => {
                 let row = &parts.workflow;
@@ -202,7 +207,7 @@ impl Saving {
                 write_parts(tx, parts).await?;
                 mark_used(tx, &row.code, used).await
             }
-            Self::Delete(code) => delete(tx, code).await,
+            Self::Delete(code) => delete(tx, code.as_str()).await,
         }
     }
 }
@@ -341,8 +346,7 @@ async fn unassign<'r>(
 }
 
 /// Deletes a workflow with all its parts and versions.
-async fn delete(tx: &mut Tx, code: &WorkflowCode) -> Result<(), Error> {
-    let code = code.as_str();
+async fn delete(tx: &mut Tx, code: &str) -> Result<(), Error> {
     let rows = workflow_versions::table.filter(workflow_versions::workflow.eq(code));
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
     delete_parts(tx, code).await?;
