@@ -15,7 +15,7 @@ use waymark_domain::{
 };
 use waymark_persistence::{
     BatchOutcome, Batched, Clock, DatabaseUrl, Settings, Step, StepChange, Store, Unit, UnitMode,
-    UnitOutcome,
+    UnitOutcome, test_access::execute,
 };
 use waymark_proto::{
     convert::history::{Facets, HistoryFilter},
@@ -468,6 +468,59 @@ async fn a_late_tailer_reads() {
     world.tailer.look(news).await.unwrap();
     let head = world.tailer.log.head(partition);
     assert_eq!(head.map(|head| head.offset), Some(1));
+}
+
+/// One that cannot be read takes its place in the rings as in the database; only the readers of its order alone stop
+/// at it.
+#[tokio::test]
+async fn what_cannot_be_read_stops_only_the_readers_of_its_order() {
+    for ring_bytes_max in [0, 1 << 20] {
+        let mut world = World::new(ring_bytes_max).await;
+        world.look_everywhere().await;
+        world.write(&[0, 1, 2]).await;
+        let spoilt = world.write(&[1]).await[0].logged.position;
+        world.write(&[0, 1, 2, 3]).await;
+        let (partition, offset) = (spoilt.partition.number(), spoilt.offset);
+        let spoil = format!(
+            "UPDATE history SET detail = '?' WHERE partition = {partition} AND log_offset = {offset}"
+        );
+        execute(&world.store, &spoil).await.unwrap();
+        world.look_everywhere().await;
+
+        // All orders, and one beside it.
+        for (reader, count) in [(0, 7), (3, 2)] {
+            world.finish(reader).await;
+            let got = &world.readers[reader].got;
+            assert_eq!(got.len(), count, "{got:?}");
+            assert!(!got.contains(&(partition, offset)));
+        }
+        let end = from_now(&world.store).await.unwrap();
+        let beginning = Bookmark::beginning(world.store.partition_count());
+        let view = &world.readers[0].view;
+        let mut export = world.watcher(view, beginning, Reading::UpTo(end));
+        let mut exported = 0;
+        while let Some(message) = export.next().await {
+            exported += message.unwrap().entries.len();
+        }
+        assert_eq!(exported, 7);
+
+        let alone = &mut world.readers[4];
+        let mut ended = None;
+        for _ in 0..100 {
+            match alone.watcher.next().await.unwrap() {
+                Ok(message) => alone.got.extend(positions(&message)),
+                Err(error) => {
+                    ended = Some(error);
+                    break;
+                }
+            }
+        }
+        assert!(
+            matches!(&ended, Some(StreamError::Store(error)) if error.is_of_data()),
+            "{ended:?}"
+        );
+        assert!(alone.got.len() <= 1, "{:?}", alone.got);
+    }
 }
 
 proptest! {

@@ -2,11 +2,12 @@
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use waymark_domain::history::LogPosition;
+use waymark_domain::{history::LogPosition, partition::Partition};
 use waymark_persistence::{
-    Direction, Ends, HistoryQuery, Refusal, StepChange, StepError, Visibility,
+    Batched, ChunkLimit, Direction, Ends, Error, HistoryQuery, Refusal, StepChange, StepError,
+    Store, StoredEntry, Visibility,
 };
 
 use super::commits::history;
@@ -88,6 +89,7 @@ pub async fn several_partitions_are_read_like_each_alone(fixture: &Fixture) {
                 .await
                 .unwrap();
             if !chunk.is_empty() {
+                let chunk: Vec<StoredEntry> = chunk.into_iter().map(Ok).collect();
                 expected.push((*partition, chunk));
             }
         }
@@ -492,4 +494,133 @@ pub async fn where_an_order_has_been(fixture: &Fixture) {
         .collect();
     assert_eq!(visited, expected);
     assert!(visited.len() > 1);
+}
+
+/// Holds what was read of a partition against what was written; those that were spoilt must say
+/// which column cannot be read.
+fn compare(read: &[StoredEntry], written: &[Batched], spoilt: &BTreeMap<LogPosition, &str>) {
+    assert_eq!(read.len(), written.len());
+    for (read, written) in read.iter().zip(written) {
+        let position = written.logged.position;
+        let Some(column) = spoilt.get(&position) else {
+            assert_eq!(read.as_ref(), Ok(written));
+            continue;
+        };
+        let unreadable = read.as_ref().unwrap_err();
+        assert_eq!(unreadable.column, *column);
+        assert_eq!(
+            (unreadable.position, unreadable.step_offset),
+            (position, written.logged.step_offset)
+        );
+        assert_eq!(unreadable.sequence, written.logged.entry.sequence);
+        assert_eq!(
+            (unreadable.batch, unreadable.before),
+            (written.batch, written.before)
+        );
+        let order =
+            (*column != "order_id").then(|| (order_workflow(), written.logged.order_id.clone()));
+        assert_eq!(unreadable.order, order);
+        let says = format!("column {column} cannot be read");
+        let error = unreadable.error().to_string();
+        assert!(error.contains(&says), "{error}");
+    }
+}
+
+/// Reads all of a partition in small chunks.
+async fn in_chunks(store: &Store, partition: Partition) -> Vec<StoredEntry> {
+    let limit = ChunkLimit {
+        entries: 3,
+        bytes: 1_000_000,
+    };
+    let (mut read, mut offset) = (Vec::new(), 0);
+    loop {
+        let chunk = store.history_chunk(partition, offset, limit).await.unwrap();
+        read.extend(chunk.entries);
+        if chunk.is_last {
+            return read;
+        }
+        offset = match read.last().unwrap() {
+            Ok(batched) => batched.logged.position.offset,
+            Err(unreadable) => unreadable.position.offset,
+        };
+    }
+}
+
+pub async fn an_entry_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
+    const CASES: [(&str, &str); 7] = [
+        ("detail = '{'", "detail"),
+        ("metadata = '['", "metadata"),
+        ("actor = '?'", "actor"),
+        ("set_off = '?'", "set_off"),
+        ("kind = 'held'", "kind"),
+        ("to_state = ''", "to_state"),
+        ("order_id = ''", "order_id"),
+    ];
+    let (store, workflow) = (&fixture.store, order_workflow());
+    let limit = ChunkLimit {
+        entries: 10,
+        bytes: 1_000_000,
+    };
+    let mut spoilt = BTreeMap::new();
+    let mut changes = Vec::new();
+    for (number, (change, column)) in CASES.into_iter().enumerate() {
+        let id = format!("A-{number}");
+        done(store, create(&id)).await;
+        let position = done(store, comment(&id, "x")).await.entries[0].position;
+        done(store, comment(&id, "y")).await;
+        let (partition, offset) = (position.partition.number(), position.offset);
+        changes.push(format!(
+            "UPDATE history SET {change} WHERE partition = {partition} AND log_offset = {offset}"
+        ));
+        spoilt.insert(position, column);
+    }
+    done(store, create("B-1")).await;
+    let mut written = BTreeMap::new();
+    for partition in store.partition_count().all() {
+        let log = store.history_after(partition, 0, 100_000).await.unwrap();
+        if !log.is_empty() {
+            written.insert(partition, log);
+        }
+    }
+    fixture.execute(&changes.join("; ")).await;
+
+    let places: Vec<_> = written.keys().map(|partition| (*partition, 0)).collect();
+    let together = store.history_after_each(&places, 100_000).await.unwrap();
+    let together: BTreeMap<_, _> = together.into_iter().collect();
+    assert_eq!(together.len(), written.len());
+    for (partition, written) in &written {
+        compare(&together[partition], written, &spoilt);
+        compare(&in_chunks(store, *partition).await, written, &spoilt);
+    }
+    // The history of the order itself does not pretend to be whole.
+    for number in 0..CASES.len() {
+        let id = order_id(&format!("A-{number}"));
+        let listed = store.order_history(&workflow, &id, &ALL).await;
+        assert!(
+            matches!(
+                listed,
+                Err(Error::Corrupt {
+                    table: "history",
+                    ..
+                })
+            ),
+            "{listed:?}"
+        );
+        let chunk = store.order_history_chunk(&workflow, &id, 0, limit).await;
+        assert!(
+            matches!(
+                chunk,
+                Err(Error::Corrupt {
+                    table: "history",
+                    ..
+                })
+            ),
+            "{chunk:?}"
+        );
+    }
+    let other = store.order_history_chunk(&workflow, &order_id("B-1"), 0, limit);
+    let other = other.await.unwrap();
+    assert!(other.is_last && other.entries.len() == 1 && other.entries[0].is_ok());
+    // Steps of these orders go on.
+    done(store, comment("A-0", "z")).await;
 }

@@ -411,3 +411,52 @@ pub async fn orders_are_counted_by_place(fixture: &Fixture) {
             .is_empty()
     );
 }
+
+pub async fn an_order_that_is_not_whole_hides_no_other(fixture: &Fixture) {
+    let store = &fixture.store;
+    let other = workflow("magento", "other");
+    let change = fixture.change("other", |_| Ok(Some(other.clone())));
+    change.await.unwrap();
+    let in_other = |id: &str| {
+        let mut new = new_order(id);
+        new.workflow = workflow_code("other");
+        create_as(new)
+    };
+    for step in [create("A-1"), in_other("B-1"), create("A-2"), create("A-3")] {
+        done(store, step).await;
+    }
+    // The body of another order, and an order whose workflow is gone.
+    let copied =
+        "UPDATE orders SET body = (SELECT body FROM orders WHERE id = 'A-1') WHERE id = 'A-2'";
+    fixture.execute(copied).await;
+    for table in [
+        "workflow_versions",
+        "assignments",
+        "transitions",
+        "statuses",
+        "states",
+    ] {
+        let delete = format!("DELETE FROM {table} WHERE workflow = 'other'");
+        fixture.execute(&delete).await;
+    }
+    let gone = "DELETE FROM workflows WHERE code = 'other'; \
+         INSERT INTO catalog (version, change_id, workflow, create_time) \
+         SELECT max(version) + 1, (SELECT id FROM deployment), 'other', 0 FROM catalog";
+    fixture.execute(gone).await;
+
+    let query = sorted_by(SortKey::CreateTime, Direction::Ascending);
+    let page = store.list_orders(&query, None, 10).await.unwrap();
+    let mut ids: Vec<_> = page.orders.iter().map(|order| order.id.as_str()).collect();
+    ids.sort_unstable();
+    assert_eq!(ids, ["A-1", "A-3", "B-1"]);
+    // Whoever shows them leaves out those without a workflow.
+    let workflows = store.workflows_of(&page).await.unwrap();
+    let codes: Vec<_> = workflows.keys().map(ToString::to_string).collect();
+    assert_eq!(codes, ["order"]);
+    let found = store.find_order(&order_workflow(), &order_id("A-2")).await;
+    let error = found.unwrap_err().to_string();
+    assert!(
+        error.contains("(order \"A-2\" of workflow \"order\"): column body"),
+        "{error}"
+    );
+}

@@ -200,6 +200,7 @@ macro_rules! conformance_suite {
                 the_history_of_an_order_that_is_not_there,
                 a_page_of_large_entries_ends_early,
                 where_an_order_has_been,
+                an_entry_that_cannot_be_read_hides_no_other,
             ],
             interleaving: [
                 deliveries_go_in_turn_whatever_happens,
@@ -234,6 +235,7 @@ macro_rules! conformance_suite {
                 held_orders_by_where_they_return_to,
                 orders_of_several_workflows,
                 orders_are_counted_by_place,
+                an_order_that_is_not_whole_hides_no_other,
             ],
             lost: [
                 what_a_process_delivered_when_it_ended_is_counted,
@@ -331,6 +333,7 @@ macro_rules! conformance_suite {
                 what_cannot_be_read_is_replaced_as_a_whole,
                 what_orders_use_is_not_left_out_where_it_cannot_be_read,
                 timers_are_looked_at_when_a_workflow_is_mended,
+                what_is_left_of_a_workflow_gives_way,
             ],
             upgrading: [
                 orders_of_the_first_schema_go_on,

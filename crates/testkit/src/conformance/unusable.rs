@@ -432,3 +432,33 @@ pub async fn timers_are_looked_at_when_a_workflow_is_mended(fixture: &Fixture) {
         assert_eq!(fixture.number(noted).await, partitions, "{spoilt}");
     }
 }
+
+pub async fn what_is_left_of_a_workflow_gives_way(fixture: &Fixture) {
+    const USED: &str = "SELECT count(*) FROM statuses WHERE workflow = 'order' AND ever_used";
+    let store = &fixture.store;
+    done(store, create("A-1")).await;
+    let used = fixture.number(USED).await;
+    assert!(used > 0);
+    let gone = "DELETE FROM workflows WHERE code = 'order'";
+    // What points to it does not let it go by itself.
+    let lose = if fixture.database().is_some() {
+        let tables = ["states", "statuses", "transitions", "workflow_versions"];
+        let free = tables
+            .map(|table| format!("ALTER TABLE {table} DROP CONSTRAINT {table}_workflow_fkey; "));
+        format!("{}{gone}", free.concat())
+    } else {
+        format!(
+            "COMMIT; PRAGMA foreign_keys = OFF; BEGIN IMMEDIATE; {gone}; \
+             COMMIT; PRAGMA foreign_keys = ON; BEGIN IMMEDIATE"
+        )
+    };
+    spoil(fixture, &lose).await;
+    assert!(store.workflow(&order_workflow()).await.unwrap().is_none());
+
+    replace(store, mend()).await.unwrap();
+    assert_eq!(fixture.number(USED).await, used);
+    let versions = "SELECT count(*) FROM workflow_versions WHERE workflow = 'order'";
+    assert_eq!(fixture.number(versions).await, 1);
+    done(store, create("A-2")).await;
+    done(store, comment("A-1", "goes on")).await;
+}
