@@ -47,6 +47,7 @@ mod clients_page;
 mod connections;
 mod contained_timers;
 mod contained_deliveries;
+mod contained_history;
 mod costly_requests;
 mod creating_steps;
 mod cross_origin;

@@ -546,6 +546,28 @@ async fn in_chunks(store: &Store, partition: Partition) -> Vec<StoredEntry> {
     }
 }
 
+/// For each case an order with a comment that is to be spoilt: where these stand, and what spoils
+/// them.
+async fn commented<'c>(
+    store: &Store,
+    cases: &[(&str, &'c str)],
+) -> (BTreeMap<LogPosition, &'c str>, Vec<String>) {
+    let mut spoilt = BTreeMap::new();
+    let mut changes = Vec::new();
+    for (number, (change, column)) in cases.iter().enumerate() {
+        let id = format!("A-{number}");
+        done(store, create(&id)).await;
+        let position = done(store, comment(&id, "x")).await.entries[0].position;
+        done(store, comment(&id, "y")).await;
+        let (partition, offset) = (position.partition.number(), position.offset);
+        changes.push(format!(
+            "UPDATE history SET {change} WHERE partition = {partition} AND log_offset = {offset}"
+        ));
+        spoilt.insert(position, *column);
+    }
+    (spoilt, changes)
+}
+
 pub async fn an_entry_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
     const CASES: [(&str, &str); 7] = [
         ("detail = '{'", "detail"),
@@ -561,19 +583,7 @@ pub async fn an_entry_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
         entries: 10,
         bytes: 1_000_000,
     };
-    let mut spoilt = BTreeMap::new();
-    let mut changes = Vec::new();
-    for (number, (change, column)) in CASES.into_iter().enumerate() {
-        let id = format!("A-{number}");
-        done(store, create(&id)).await;
-        let position = done(store, comment(&id, "x")).await.entries[0].position;
-        done(store, comment(&id, "y")).await;
-        let (partition, offset) = (position.partition.number(), position.offset);
-        changes.push(format!(
-            "UPDATE history SET {change} WHERE partition = {partition} AND log_offset = {offset}"
-        ));
-        spoilt.insert(position, column);
-    }
+    let (spoilt, changes) = commented(store, &CASES).await;
     done(store, create("B-1")).await;
     let mut written = BTreeMap::new();
     for partition in store.partition_count().all() {
