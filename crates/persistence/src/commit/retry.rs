@@ -106,7 +106,7 @@ impl Store {
                     if let Some((first, second)) = split(&units, &pieces) {
                         waiting.extend([second, first]);
                     } else {
-                        report(&error, "the database refused a step");
+                        report_refused(&units, &pieces, &error);
                         let failed = pieces
                             .into_iter()
                             .map(|piece| (piece, CommitError::Database));
@@ -293,6 +293,23 @@ fn split(units: &[Unit], group: &[Piece]) -> Option<(Vec<Piece>, Vec<Piece>)> {
             Some((first.to_vec(), second.to_vec()))
         }
     }
+}
+
+/// Tells which step the database refused; of an atomic unit, the first one.
+fn report_refused(units: &[Unit], pieces: &[Piece], error: &Error) {
+    const MESSAGE: &str = "the database refused a step";
+    let first = pieces.first();
+    let step = first.and_then(|piece| piece.of(units).0.first());
+    let Some(step) = step.filter(|_| !error.is_of_storage()) else {
+        report(error, MESSAGE);
+        return;
+    };
+    tracing::error!(
+        order.id = step.order_id.as_str(),
+        workflow = step.workflow.as_str(),
+        error = %Chain(error),
+        "{MESSAGE}"
+    );
 }
 
 pub(crate) fn report(error: &Error, message: &'static str) {

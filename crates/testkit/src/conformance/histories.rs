@@ -628,8 +628,9 @@ pub async fn an_entry_that_cannot_be_read_hides_no_other(fixture: &Fixture) {
             "{chunk:?}"
         );
     }
-    let other = store.order_history_chunk(&workflow, &order_id("B-1"), 0, limit);
-    let other = other.await.unwrap();
+    let id = order_id("B-1");
+    let other = store.order_history_chunk(&workflow, &id, 0, limit).await;
+    let other = other.unwrap();
     assert!(other.is_last && other.entries.len() == 1 && other.entries[0].is_ok());
     // Steps of these orders go on.
     done(store, comment("A-0", "z")).await;
