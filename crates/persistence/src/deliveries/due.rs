@@ -11,7 +11,7 @@ use waymark_domain::{
 
 use super::{
     DispatcherId, StoredDelivery, UnreadableDelivery, copies, on_postgres, owned,
-    statements::{DueKey, FindDue, FindLanes, LanesAfter, PutAside, WaitingKey},
+    statements::{DueKey, FindDue, FindLanes, LanesFrom, PutAside, WaitingKey},
 };
 use crate::{
     Error, Store,
@@ -29,7 +29,8 @@ const BEHIND_MAX: i64 = 500;
 pub struct Due {
     /// The deliveries.
     pub deliveries: Vec<Delivery>,
-    /// Those that cannot be read; whoever carries them [gives them up](Store::give_up_unreadable).
+    /// Those that cannot be read, or have a due time and are not pending; whoever carries them
+    /// [gives them up](Store::give_up_unreadable).
     pub unreadable: Vec<UnreadableDelivery>,
 }
 
@@ -40,7 +41,7 @@ impl Store {
     /// Returns [`Error`] when the database cannot be read.
     pub async fn busy_lanes(&self) -> Result<Vec<String>, Error> {
         let lanes = self.database().read(async |tx| {
-            let all = LanesAfter { lane: "" };
+            let all = LanesFrom { lane: "" };
             Ok(on_conn!(tx, |c| FindLanes(&all).load::<String>(c).await)?)
         });
         let mut lanes = lanes.await?;
@@ -82,10 +83,11 @@ impl Store {
         let (mut due, mut wanted) = (Due::default(), lanes.clone());
         for round in 1..=ROUNDS_MAX {
             let found = self.find_due(partitions, &lanes, now).await?;
-            let (waiting, ready): (Vec<_>, Vec<_>) =
-                found.into_iter().partition(|(_, waits)| *waits);
+            // What is not pending waits for nothing, and could not be put aside.
+            let waits = |(row, waits): &(DeliveryRow, bool)| *waits && row.is_pending();
+            let (waiting, ready): (Vec<_>, Vec<_>) = found.into_iter().partition(waits);
             let waiting: Vec<_> = waiting.into_iter().map(|(row, _)| row).collect();
-            let ready = ready.iter().map(|(row, _)| StoredDelivery::of(row));
+            let ready = ready.iter().map(|(row, _)| StoredDelivery::of_due(row));
             let ready: Vec<_> = ready.collect();
             let went_aside = !waiting.is_empty() && self.put_aside(me, &waiting, now).await? > 0;
             if round == ROUNDS_MAX {

@@ -352,6 +352,13 @@ async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(),
     let is_new = |note: &&Note| note.attempt.is_none() || inserted.contains(&note.key());
     let notes: Vec<_> = notes.into_iter().filter(is_new).collect();
     let updated = update(tx, notes.iter().map(|note| &note.update).collect()).await?;
+    for note in notes.iter().filter(|note| !updated.contains(&note.key())) {
+        tracing::info!(
+            delivery.id = %note.delivery.id,
+            order.id = %note.delivery.order_id,
+            "what came of a delivery changes nothing: it is not as it was when it was begun"
+        );
+    }
     let refused = notes.iter().filter(|note| note.has_no_customer());
     let refused = refused.filter(|note| updated.contains(&note.key()));
     let refused: Vec<_> = refused.map(|note| note.delivery.id).collect();

@@ -7,18 +7,18 @@ use diesel::{
 
 use crate::{schema::deliveries, statement::row_statement};
 
-/// Which lanes are asked for.
+/// Which lanes are asked for: this one, and those after it.
 #[derive(Debug)]
-pub(super) struct LanesAfter<'a> {
+pub(super) struct LanesFrom<'a> {
     pub(super) lane: &'a str,
 }
 
 row_statement! {
     /// Finds the lanes in which something waits to be tried. The index is asked for the next lane
     /// each time: there are few lanes, and perhaps many deliveries in one.
-    FindLanes(LanesAfter<'a>)
+    FindLanes(LanesFrom<'a>)
     "WITH RECURSIVE lanes (lane) AS (SELECT min(d.lane) FROM deliveries d WHERE d.due_time IS NOT NULL \
-     AND d.lane > " lane: Text;
+     AND d.lane >= " lane: Text;
     " UNION ALL SELECT (SELECT min(d.lane) FROM deliveries d WHERE d.due_time IS NOT NULL AND d.lane > l.lane) \
      FROM lanes l WHERE l.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
 }

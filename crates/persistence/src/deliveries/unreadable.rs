@@ -37,7 +37,7 @@ pub enum StoredDelivery {
     Unreadable(UnreadableDelivery),
 }
 
-/// A delivery of which a column cannot be read, with its other columns as they are stored.
+/// A delivery of which a column cannot be read, or does not go with the others, as they are stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableDelivery {
     /// Its name, as that of any other delivery.
@@ -80,6 +80,14 @@ pub struct UnreadableDelivery {
 impl StoredDelivery {
     pub(super) fn of(row: &DeliveryRow) -> Self {
         match row.delivery() {
+            Ok(delivery) => Self::Readable(delivery),
+            Err(error) => Self::Unreadable(UnreadableDelivery::of(row, &error)),
+        }
+    }
+
+    /// A delivery that was found due. One that is not pending contradicts itself.
+    pub(super) fn of_due(row: &DeliveryRow) -> Self {
+        match row.due() {
             Ok(delivery) => Self::Readable(delivery),
             Err(error) => Self::Unreadable(UnreadableDelivery::of(row, &error)),
         }
@@ -153,6 +161,14 @@ impl UnreadableDelivery {
         }
     }
 
+    /// Whether its state says that nothing is sent any more.
+    fn is_ended(&self) -> bool {
+        match self.state {
+            Some(DeliveryState::Succeeded | DeliveryState::Dead | DeliveryState::Skipped) => true,
+            Some(DeliveryState::Pending) | None => false,
+        }
+    }
+
     /// The partition in which it stands.
     pub fn partition(&self) -> Partition {
         Partition::new(self.key.0)
@@ -178,7 +194,8 @@ fn why(error: &Error) -> String {
 
 impl Store {
     /// Gives up deliveries whose rows cannot be read, as they were found, and lets those behind them
-    /// have their turn. Those of partitions that `me` does not carry any more are left to who does.
+    /// have their turn. What is not pending stays as it is, and is not due any more. Those of
+    /// partitions that `me` does not carry any more are left to who does.
     /// Says how many were given up, and tells the log of each.
     ///
     /// # Errors
@@ -208,11 +225,16 @@ impl Store {
         });
         let ended = written.await.map_err(before)?;
         for one in unreadable.iter().filter(|one| ended.contains(&one.key)) {
+            let what = if one.is_ended() {
+                "a delivery was due that is not sent any more"
+            } else {
+                "a delivery is a dead letter"
+            };
             tracing::error!(
                 delivery.id = one.id,
                 delivery.lane = one.lane,
                 order.id = one.order_id,
-                "a delivery is a dead letter: {}",
+                "{what}: {}",
                 one.problem
             );
         }
@@ -220,12 +242,19 @@ impl Store {
     }
 }
 
-/// Gives a delivery up, unless something became of it since it was found. Says whether it did.
+/// Gives a delivery up, or takes its due time away where it is not pending, unless something became
+/// of it since it was found. Says whether it did.
 async fn give_up(tx: &mut Tx, one: &UnreadableDelivery, now: Timestamp) -> Result<bool, Error> {
     let row = deliveries::table
         .find(one.key)
         .filter(deliveries::state.eq(one.word.as_str()))
         .filter(deliveries::update_time.eq(one.update_time.micros()));
+    if one.is_ended() {
+        let row = row.filter(deliveries::due_time.is_not_null());
+        let change = deliveries::due_time.eq(None::<i64>);
+        let updated = on_conn!(tx, |c| diesel::update(row).set(change).execute(c).await)?;
+        return Ok(updated > 0);
+    }
     let change = (
         deliveries::state.eq(DeliveryState::Dead.word()),
         deliveries::problem.eq(one.problem.as_str()),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use waymark_domain::{
-    delivery::{Attempt, Decision, Delivery, DeliveryId, Verdict},
+    delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Verdict},
     history::{Destination, LogPosition, Logged, SetOff},
     partition::Partition,
     value::{Timestamp, TransitionCode},
@@ -104,6 +104,25 @@ impl DeliveryRow {
         })
     }
 
+    /// Whether it waits to be sent.
+    pub(crate) fn is_pending(&self) -> bool {
+        self.state == DeliveryState::Pending.word()
+    }
+
+    /// Reads a delivery that was found due, which only one that is pending can be.
+    pub(crate) fn due(&self) -> Result<Delivery, Error> {
+        let delivery = self.delivery()?;
+        if self.is_pending() {
+            return Ok(delivery);
+        }
+        let reading = Reading {
+            table: "deliveries",
+            row: &delivery.id,
+        };
+        let why = format!("only what is pending has one, and it is {}", self.state);
+        Err(reading.corrupt("due_time", why))
+    }
+
     /// Reads the delivery.
     pub(crate) fn delivery(&self) -> Result<Delivery, Error> {
         let row = format!("{}/{}/{}", self.partition, self.log_offset, self.number);
@@ -113,6 +132,9 @@ impl DeliveryRow {
         };
         let to = Destination::parse(&self.kind, &self.destination)
             .map_err(|source| reading.corrupt("destination", source))?;
+        if self.lane.is_empty() {
+            return Err(reading.corrupt("lane", "it is empty"));
+        }
         Ok(Delivery {
             id: DeliveryId {
                 position: LogPosition {

@@ -161,6 +161,55 @@ pub async fn whatever_cannot_be_read_is_named(fixture: &Fixture) {
     }
 }
 
+pub async fn what_is_due_and_not_pending_is_not_sent(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    let me = carrier(store).await;
+    for state in ["succeeded", "dead", "skipped"] {
+        let queue = commented(store, state, 3).await;
+        // The first waits, so the second would have to wait for it if it waited for anything.
+        spoil(fixture, queue[1].id, &format!("state = '{state}'")).await;
+        let found_due = due(store, &me, 3).await;
+        let crm = found_due.deliveries.iter().filter(|one| one.lane == CRM);
+        let crm: Vec<_> = crm.map(|delivery| delivery.id).collect();
+        assert_eq!(crm, [queue[0].id], "{state}");
+        let [stray] = <[_; 1]>::try_from(found_due.unreadable).unwrap();
+        assert_eq!(stray.id, queue[1].id.to_string());
+        assert!(stray.problem.contains("column due_time"), "{stray:?}");
+
+        let ended = store.give_up_unreadable(&me, &[stray]).await;
+        assert_eq!(ended.unwrap(), 1);
+        let left = account_of(store, queue[1].id).await;
+        assert_eq!((left.state.word(), left.due_time), (state, None));
+        assert_eq!((left.problem.as_str(), left.attempts), ("", 0));
+        assert_eq!(due(store, &me, 3).await.unreadable, []);
+        finish(fixture, &me, &queue[..1], &NextStep::Succeed).await;
+        let third = account_of(store, queue[2].id).await;
+        assert!(third.due_time.is_some(), "{state}");
+        finish(fixture, &me, &[third], &NextStep::Succeed).await;
+    }
+}
+
+pub async fn a_delivery_without_a_lane_is_given_up(fixture: &Fixture) {
+    declare(fixture).await;
+    let store = &fixture.store;
+    let me = carrier(store).await;
+    let queue = commented(store, "A-1", 1).await;
+    spoil(fixture, queue[0].id, "lane = ''").await;
+    let lanes = store.busy_lanes().await.unwrap();
+    assert_eq!(lanes, ["", "publish", "webhook.erp"]);
+    let lanes = BTreeMap::from([(String::new(), 9)]);
+    let found_due = store.due_in_lanes(&me, &all_of(store), lanes).await;
+    let found_due = found_due.unwrap();
+    assert_eq!(found_due.deliveries, []);
+    let given_up = store.give_up_unreadable(&me, &found_due.unreadable).await;
+    assert_eq!(given_up.unwrap(), 1);
+    let dead = found(store, queue[0].id).await;
+    assert_eq!(dead.state, Some(DeliveryState::Dead));
+    assert!(dead.problem.starts_with(&format!("{BEGINNING}lane: ")));
+    assert!(!store.busy_lanes().await.unwrap().contains(&String::new()));
+}
+
 async fn account_of(store: &Store, id: DeliveryId) -> Delivery {
     account(store, id).await.delivery
 }

@@ -116,6 +116,8 @@ macro_rules! conformance_suite {
                 a_delivery_that_cannot_be_read_stops_no_other,
                 whatever_cannot_be_read_is_named,
                 what_cannot_be_read_takes_no_room_of_others,
+                what_is_due_and_not_pending_is_not_sent,
+                a_delivery_without_a_lane_is_given_up,
                 nothing_is_given_up_without_the_lease,
                 what_cannot_be_read_is_listed_and_decided_about,
                 an_attempt_that_cannot_be_read_hides_no_other,
