@@ -82,6 +82,28 @@ impl Store {
         self.database().read(leases).await
     }
 
+    /// Adds leases of partitions that have none; nobody carries these then.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be written.
+    pub async fn add_leases(&self, partitions: &BTreeSet<Partition>) -> Result<(), Error> {
+        let written = self.database().write(&[], async |tx| {
+            for partition in partitions {
+                let row = (
+                    dispatch_leases::partition.eq(partition.number()),
+                    dispatch_leases::owner.eq(None::<String>),
+                );
+                on_conn!(tx, |c| diesel::insert_into(dispatch_leases::table)
+                    .values(row)
+                    .on_conflict_do_nothing()
+                    .execute(c)
+                    .await)?;
+            }
+            Ok(Ending::Commit(()))
+        });
+        written.await.map_err(before)
+    }
+
     /// Takes partitions over that nobody carries, or one of the processes `dead`, which are
     /// forgotten; what they were working on counts as tried in vain. Says which it got.
     ///

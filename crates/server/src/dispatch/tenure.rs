@@ -97,6 +97,26 @@ impl Tenure {
             given.await?;
             self.owned.retain(|partition| !surplus.contains(partition));
         }
+        self.add_missing(&leases).await
+    }
+
+    /// Adds the leases that are missing, as after a change by hand: nobody could take such a
+    /// partition, and nothing would happen there. They are taken at the next renewal.
+    async fn add_missing(&self, leases: &Leases) -> Result<(), Error> {
+        let all = self.store.partition_count().all();
+        let missing: BTreeSet<_> = all
+            .filter(|partition| !leases.owners.contains_key(partition))
+            .collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        self.store.add_leases(&missing).await?;
+        for partition in missing {
+            tracing::warn!(
+                partition = partition.number(),
+                "a partition had no lease, so nothing was sent and no timer fired there; it has one now"
+            );
+        }
         Ok(())
     }
 
@@ -197,6 +217,20 @@ mod tests {
         assert!(has_row(&tenure).await && !tenure.owned().is_empty());
         let none = tenure.store.note_timers(&tenure.me, &[]);
         assert!(none.await.unwrap(), "it may begin something");
+    }
+
+    #[tokio::test]
+    async fn a_lease_that_is_missing_is_added_and_taken() {
+        let (_directory, mut tenure) = tenure().await;
+        tenure.renew(&BTreeSet::new()).await.unwrap();
+        let whole = tenure.owned();
+        assert!(!whole.is_empty());
+        let gone = "DELETE FROM dispatch_leases";
+        execute(&tenure.store, gone).await.unwrap();
+        tenure.renew(&BTreeSet::new()).await.unwrap();
+        assert!(tenure.owned().is_empty());
+        tenure.renew(&BTreeSet::new()).await.unwrap();
+        assert_eq!(tenure.owned(), whole);
     }
 
     #[tokio::test]

@@ -90,6 +90,22 @@ pub async fn partitions_are_taken_from_nobody_or_the_dead(fixture: &Fixture) {
     assert_eq!(carried(here, &me).await, nobody);
 }
 
+pub async fn a_lease_that_is_missing_is_added(fixture: &Fixture) {
+    let store = &fixture.store;
+    let me = carrier(store).await;
+    let one = BTreeSet::from([Partition::new(1)]);
+    let gone = "DELETE FROM dispatch_leases WHERE partition = 1";
+    fixture.execute(gone).await;
+    assert_eq!(take(store, &me, &[], &one).await, BTreeSet::new());
+    // Those that are there stay with who carries them.
+    let whole = all_of(store);
+    store.add_leases(&whole).await.unwrap();
+    let rest: BTreeSet<_> = whole.difference(&one).copied().collect();
+    assert_eq!(carried(store, &me).await, rest);
+    assert_eq!(take(store, &me, &[], &one).await, one);
+    assert_eq!(carried(store, &me).await, whole);
+}
+
 pub async fn two_processes_take_partitions_at_once(fixture: &Fixture) {
     let (here, there) = (&fixture.store, fixture.replica().await);
     let whole = all_of(here);

@@ -210,6 +210,7 @@ macro_rules! conformance_suite {
             leases: [
                 a_process_counts_as_long_as_it_lives,
                 partitions_are_taken_from_nobody_or_the_dead,
+                a_lease_that_is_missing_is_added,
                 two_processes_take_partitions_at_once,
                 partitions_are_given_back,
                 a_process_that_was_taken_over_notes_nothing,
