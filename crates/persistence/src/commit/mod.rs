@@ -12,6 +12,7 @@ mod budget;
 pub(crate) mod lookup;
 mod on_postgres;
 mod on_sqlite;
+mod panics;
 mod rehearse;
 pub(crate) mod retry;
 mod slots;
@@ -250,6 +251,9 @@ pub enum Refusal {
         /// How many bytes of orders, as they are stored, it may have.
         bytes_max: usize,
     },
+    /// Deciding it panicked, which is a fault of the service that the log has.
+    #[error("deciding it failed inside the service, whose log says why; nothing was written")]
+    Fault,
     /// A rule of the workflow forbids it.
     #[error(transparent)]
     Rejected(#[from] Rejection),
@@ -265,6 +269,7 @@ impl Refusal {
             Self::OrderNotFound { .. } => "ORDER_NOT_FOUND",
             Self::OrderExists { .. } => "ORDER_EXISTS",
             Self::TooCostly { .. } | Self::TooLarge { .. } => "TOO_COSTLY",
+            Self::Fault => "INTERNAL",
             Self::Rejected(rejection) => rejection.reason(),
         }
     }

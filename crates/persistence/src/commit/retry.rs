@@ -12,6 +12,7 @@ use super::{
     BatchOutcome, CommitError, CommitRound, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
     answers::Answers,
     attempt::{Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces},
+    panics,
     rehearse::rehearse,
 };
 use crate::{Error, Store, tx::WriteFailure};
@@ -158,7 +159,8 @@ impl Store {
             let latecomers = latecomers.take();
             let timeline = self.timelines().number();
             let written = self.database().batch(async |tx| {
-                attempt(self, tx, &locks, group, latecomers, &mut doubtful).await
+                let work = attempt(self, tx, &locks, group, latecomers, &mut doubtful);
+                panics::writing(work).await
             });
             let error = match written.await {
                 Ok(batch) => {

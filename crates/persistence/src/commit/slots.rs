@@ -14,8 +14,13 @@ use super::{
 };
 use crate::{
     BatchId, Error, Store,
-    rows::{journal::Journal, order::OrderRow},
+    rows::{Reading, journal::Journal, order::OrderRow},
 };
+
+/// The end of the year 9999: no answer can show what is later.
+const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
+/// How many offsets there must be behind the last entry, so that a transaction can count on.
+const OFFSETS_LEFT: i64 = 1 << 32;
 
 /// An order's workflow and id.
 pub(super) type OrderRef = (WorkflowCode, OrderId);
@@ -101,19 +106,23 @@ pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> 
 
 /// The ends of partitions. The clock is read after the locks are held, and a partition's time
 /// never goes back; what is due is
-/// judged by the clock all the same.
+/// judged by the clock all the same. A time that no clock can have said is left aside: what comes
+/// next is stamped by the clock.
+///
+/// # Errors
+/// Returns [`Error::Corrupt`] where no entry can follow the last one.
 pub(super) fn logs(
     store: &Store,
     partitions: &[Partition],
     heads: &BTreeMap<Partition, Head>,
-) -> BTreeMap<Partition, Log> {
+) -> Result<BTreeMap<Partition, Log>, Error> {
     let clock = store.clock().now();
     let logs = partitions.iter().map(|partition| {
         let log = match heads.get(partition) {
             Some(head) => Log {
-                next: head.position.offset + 1,
+                next: after(head)?,
                 moment: Moment {
-                    time: clock.max(head.create_time),
+                    time: clock.max(written(head).unwrap_or(clock)),
                     clock,
                 },
                 before: Some(head.batch),
@@ -124,7 +133,36 @@ pub(super) fn logs(
                 before: None,
             },
         };
-        (*partition, log)
+        Ok::<_, Error>((*partition, log))
     });
     logs.collect()
+}
+
+/// The offset behind the last entry of a partition.
+fn after(head: &Head) -> Result<i64, Error> {
+    let next = head.position.offset.checked_add(OFFSETS_LEFT);
+    if next.is_none() {
+        let (partition, offset) = (head.position.partition.number(), head.position.offset);
+        let row = format!("{partition}/{offset}");
+        let reading = Reading {
+            table: "history",
+            row: &row,
+        };
+        return Err(reading.corrupt("log_offset", "no entry can follow it"));
+    }
+    Ok(head.position.offset.saturating_add(1))
+}
+
+/// When the last entry of a partition was written; none where no clock can have said so.
+fn written(head: &Head) -> Option<Timestamp> {
+    if head.create_time <= LAST {
+        return Some(head.create_time);
+    }
+    tracing::error!(
+        partition = head.position.partition.number(),
+        offset = head.position.offset,
+        create_time = head.create_time.micros(),
+        "the time of the last entry is none that a clock says; the next one has the time of the clock"
+    );
+    None
 }

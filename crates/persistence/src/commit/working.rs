@@ -19,7 +19,7 @@ use waymark_domain::{
 use super::{
     Committed, Refusal, Request, Step, StepChange, answers,
     budget::{self, Stretch},
-    lookup,
+    lookup, panics,
     slots::{self, Log, OrderRef, Slot},
 };
 use crate::{
@@ -113,7 +113,7 @@ impl Working {
             slots: HashMap::with_capacity(slots.len()),
             bytes: 0,
             pending: Vec::with_capacity(steps.len()),
-            logs: slots::logs(store, partitions, &loaded.heads),
+            logs: slots::logs(store, partitions, &loaded.heads)?,
             remembered: HashMap::new(),
         };
         let catalog = store.catalog();
@@ -255,9 +255,11 @@ impl Working {
         let graph = &cached.published.graph;
         let began = Instant::now();
         let entries = match (&step.change, slot.and_then(|slot| slot.order.as_ref())) {
-            (StepChange::Create(new, context), None) => order::create(graph, new, context, moment)?,
+            (StepChange::Create(new, context), None) => {
+                panics::deciding(step, || order::create(graph, new, context, moment))?
+            }
             (StepChange::Change(command), Some(order)) => {
-                order::decide(graph, order, command, moment)?
+                panics::deciding(step, || order::decide(graph, order, command, moment))?
             }
             (StepChange::Create(new, _), Some(_)) => {
                 new.check_version()?;

@@ -88,13 +88,20 @@ impl Page {
     /// # Errors
     /// Returns what the database refuses.
     pub(super) async fn write(&self, tx: &mut Tx, newest: Edition) -> Result<Edition, Error> {
+        let Some(number) = newest.version.checked_add(1) else {
+            let reading = Reading {
+                table: "catalog",
+                row: &newest.version,
+            };
+            return Err(reading.corrupt("version", "no number follows it"));
+        };
         self.saving.write(tx).await?;
         if let Some(version) = &self.version {
             let insert = diesel::insert_into(workflow_versions::table).values(version);
             on_conn!(tx, |c| insert.execute(c).await)?;
         }
         let edition = Edition {
-            version: newest.version + 1,
+            version: number,
             change_id: Uuid::new_v4().into_bytes(),
         };
         let row = (

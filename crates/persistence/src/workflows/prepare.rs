@@ -18,7 +18,7 @@ use super::{
     timers::Timers,
     usage::Removed,
 };
-use crate::{Error, Published, catalog::Edition};
+use crate::{Error, Published, catalog::Edition, rows::Reading};
 
 /// What the caller brings along. It goes to the thread that computes, and comes back for the
 /// next attempt.
@@ -89,6 +89,9 @@ where
     };
     let code = change.workflow.clone();
     let edited = edited.map(|workflow| Workflow { code, ..workflow }.normalized());
+    if let (Some(record), Some(_)) = (before, &edited) {
+        check_version(record)?;
+    }
     let removed = old.map(|old| removed(old, edited.as_ref()));
     let revised = match (&snapshot.before, edited) {
         (Some(kept), Some(edited)) if is_the_same(kept, &edited) => Ok(Some(Arc::clone(kept))),
@@ -192,6 +195,18 @@ fn is_the_same(before: &Published, edited: &Workflow) -> bool {
 fn is_mended(before: Option<&Published>, after: Option<&Published>) -> bool {
     before.is_some_and(|before| before.unusable().is_some())
         && after.is_some_and(|after| after.unusable().is_none())
+}
+
+/// Refuses a version that no other can follow, which no change of ours has written.
+fn check_version(record: &Record) -> Result<(), Error> {
+    if record.stamp.version < i64::MAX {
+        return Ok(());
+    }
+    let reading = Reading {
+        table: "workflows",
+        row: &record.workflow.code,
+    };
+    Err(reading.corrupt("version", "no number follows it"))
 }
 
 /// What a change takes away from orders.

@@ -27,9 +27,9 @@ use waymark_persistence::{
 use super::{
     Failing,
     carrier::later,
-    timer_pauses::{TimerPauses, WORKFLOW_PAUSE},
     rounds::{FailingParts, Rounds, is_of_all},
     suspects::TRIES_MAX,
+    timer_pauses::{TimerPauses, WORKFLOW_PAUSE},
 };
 use crate::{App, committer::SubmitError, error::chain, fault, supervisor};
 
@@ -420,6 +420,7 @@ async fn step(
         Some(StepError::Refused(Refusal::WorkflowUnusable { finding, .. })) => {
             Ok(Fired::Unusable(finding))
         }
+        Some(StepError::Refused(refusal @ Refusal::Fault)) => Ok(Fired::Failed(chain(&refusal))),
         Some(StepError::Refused(refusal)) => {
             let transitions = graph.due_transitions(&due.order, now).into_iter();
             let transitions: Vec<&str> = transitions.map(TransitionCode::as_str).collect();

@@ -170,6 +170,7 @@ impl From<&persistence::Refusal> for Problem {
             R::TooLarge { bytes_max } => {
                 Self::new(Reason::TooCostly, refusal.to_string()).with("max_bytes", bytes_max)
             }
+            R::Fault => Self::new(Reason::Internal, refusal.to_string()),
             R::OrderExists { workflow, order_id } => {
                 let message = format!("workflow {workflow} has an order {order_id} already");
                 of_order(Reason::OrderExists, message, workflow, order_id)

@@ -436,6 +436,7 @@ fn errors() -> Vec<Error> {
         Error::Refused(persistence::Refusal::TooLarge {
             bytes_max: usize::MAX,
         }),
+        Error::Refused(persistence::Refusal::Fault),
         Error::RequestIdReused,
         Error::Document(document(&format!("{}: 1", "%".repeat(3_000)))),
         Error::Document(DocumentError::NoExport),

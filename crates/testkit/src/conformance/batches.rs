@@ -362,6 +362,59 @@ pub async fn an_order_that_cannot_be_read_fails_alone(fixture: &Fixture) {
     );
 }
 
+/// A step would count on from a version, beyond what a number holds.
+pub async fn an_order_whose_version_nothing_follows_fails_alone(fixture: &Fixture) {
+    let store = &fixture.store;
+    let ids = ["A-1", "A-2", "A-3"];
+    all(store, ids.map(create).to_vec()).await;
+    let last = i64::MAX;
+    let spoilt = format!(
+        "UPDATE orders SET version = {last}, \
+         body = replace(body, '\"version\":1', '\"version\":{last}') WHERE id = 'A-2'"
+    );
+    fixture.execute(&spoilt).await;
+    let steps = all(store, ids.map(hold).to_vec()).await;
+    assert_eq!(steps[1], Err(StepError::Failed(CommitError::Database)));
+    assert!(steps[0].is_ok() && steps[2].is_ok());
+    let read = store.find_order(&order_workflow(), &order_id("A-2")).await;
+    assert!(
+        matches!(
+            &read,
+            Err(Error::Corrupt {
+                table: "orders",
+                column: "version",
+                ..
+            })
+        ),
+        "{read:?}"
+    );
+}
+
+/// No entry can follow the last one, so the steps of its partition fail, and no others.
+pub async fn a_partition_whose_log_is_full_fails_alone(fixture: &Fixture) {
+    let store = &fixture.store;
+    let ids: Vec<_> = (0..20).map(|number| format!("A-{number}")).collect();
+    all(store, ids.iter().map(|id| create(id)).collect()).await;
+    let full = store.partition_of(&order_workflow(), &order_id("A-0"));
+    let number = full.number();
+    let spoilt = format!(
+        "UPDATE history SET log_offset = {} WHERE partition = {number} AND log_offset = \
+         (SELECT max(log_offset) FROM history WHERE partition = {number})",
+        i64::MAX
+    );
+    fixture.execute(&spoilt).await;
+    let replica = fixture.replica().await;
+    let steps = all(&replica, ids.iter().map(|id| hold(id)).collect()).await;
+    for (id, step) in ids.iter().zip(steps) {
+        let partition = replica.partition_of(&order_workflow(), &order_id(id));
+        if partition == full {
+            assert_eq!(step, Err(StepError::Failed(CommitError::Database)), "{id}");
+        } else {
+            assert!(step.is_ok(), "{id}: {step:?}");
+        }
+    }
+}
+
 pub async fn the_same_request_twice_in_one_batch(fixture: &Fixture) {
     let twice = |step: waymark_persistence::Step| vec![step.clone(), step];
     let created = all(&fixture.store, twice(requested(create("A-1"), "r-1", 1))).await;

@@ -455,6 +455,19 @@ pub async fn time_never_goes_back(fixture: &Fixture) {
     );
 }
 
+/// A time beyond all clocks, as after a change by hand, is not handed on.
+pub async fn a_time_that_no_clock_says_does_not_last(fixture: &Fixture) {
+    let store = &fixture.store;
+    done(store, create("A-1")).await;
+    let spoilt = format!("UPDATE history SET create_time = {}", i64::MAX);
+    fixture.execute(&spoilt).await;
+    fixture.time.advance(Duration::from_secs(1));
+    let written = done(store, comment("A-1", "x")).await;
+    let now = fixture.clock().now();
+    assert_eq!(written.entries[0].entry.create_time, now);
+    assert_eq!(order(store, "A-1").await.update_time, now);
+}
+
 pub async fn replaying_the_history_gives_the_order(fixture: &Fixture) {
     let steps = vec![
         create("A-1"),

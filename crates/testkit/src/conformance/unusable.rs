@@ -5,12 +5,12 @@
 
 use waymark_domain::{
     guard::Expression,
-    value::{StatusCode, TransitionCode},
+    value::{Label, StatusCode, TransitionCode},
     workflow::{self as edit, Record, Rule, Subject, TransitionPatch, Workflow},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, Counting, Extent, OrderQuery, Outcome, Refusal, Step,
-    StepChange, StepError, Store, UnitOutcome, WorkflowChange,
+    ChangeError, ChangeMode, Changed, CommitError, Counting, Extent, OrderQuery, Outcome, Refusal,
+    Step, StepChange, StepError, Store, UnitOutcome, WorkflowChange,
 };
 
 use crate::{
@@ -19,6 +19,7 @@ use crate::{
         self, all, atomic, comment, create, create_as, done, move_to, new_order, order_id,
         order_workflow, refused, requested, separate, state, status, workflow_code,
     },
+    change_as,
 };
 
 const SPOILT_GUARD: &str =
@@ -461,4 +462,25 @@ pub async fn what_is_left_of_a_workflow_gives_way(fixture: &Fixture) {
     assert_eq!(fixture.number(versions).await, 1);
     done(store, create("A-2")).await;
     done(store, comment("A-1", "goes on")).await;
+}
+
+/// A change would count on from a version, beyond what a number holds.
+pub async fn a_version_that_nothing_follows_is_told(fixture: &Fixture) {
+    for spoilt in ["workflows", "catalog"] {
+        let last = format!("UPDATE {spoilt} SET version = {}", i64::MAX);
+        fixture.execute(&last).await;
+        let replica = fixture.replica().await;
+        let relabel = |workflow: Option<&Workflow>| {
+            let mut workflow = workflow.unwrap().clone();
+            workflow.label = Label::new("Other").unwrap();
+            Ok(Some(workflow))
+        };
+        let refused = change_as(&replica, "order", ChangeMode::Apply, None, relabel).await;
+        assert!(
+            matches!(refused, Err(ChangeError::Failed(CommitError::Database))),
+            "{spoilt}"
+        );
+        let mended = format!("UPDATE {spoilt} SET version = 1");
+        fixture.execute(&mended).await;
+    }
 }
