@@ -54,6 +54,16 @@ impl<K: Eq + Hash> Pauses<K> {
         pause.is_some_and(|pause| pause.until > Instant::now())
     }
 
+    /// How many have failed.
+    pub(super) fn count(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Whether something has failed.
+    pub(super) fn is_known(&self, key: &K) -> bool {
+        self.0.contains_key(key)
+    }
+
     /// When the next of them that is left alone has its turn again.
     pub(super) fn next(&self) -> Option<Instant> {
         let now = Instant::now();

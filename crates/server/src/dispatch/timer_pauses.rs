@@ -8,6 +8,8 @@ use std::{
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::TimerKey;
 
+use super::pauses::Pauses;
+
 /// How long orders wait whose workflow cannot be used. Who mends it makes them due at once.
 pub(super) const WORKFLOW_PAUSE: Duration = Duration::from_mins(1);
 /// How long an order waits whose own timer fails: at first, and after a few times.
@@ -17,12 +19,16 @@ const ORDER_PAUSE_LONG: Duration = Duration::from_hours(1);
 const SHORT_PAUSES: u32 = 3;
 /// How many orders are remembered at most.
 const REMEMBERED_MAX: usize = 10_000;
+/// How many orders are left alone at most that the database does not put off.
+const LEFT_ALONE_MAX: usize = 1_000;
 
 /// Which timers of this process pause.
 #[derive(Debug, Default)]
 pub(super) struct TimerPauses {
     /// How often an order has paused in a version.
     orders: BTreeMap<TimerKey, u32>,
+    /// Those that the database does not put off, so that they are found due again and again.
+    left_alone: Pauses<TimerKey>,
     /// The workflows of which it was said that they cannot be used.
     workflows: BTreeSet<WorkflowCode>,
 }
@@ -41,6 +47,30 @@ impl TimerPauses {
         } else {
             ORDER_PAUSE
         }
+    }
+
+    /// Leaves an order alone that the database does not put off, longer each time. Says whether this
+    /// was the first time.
+    pub(super) fn leave_alone(&mut self, key: TimerKey) -> bool {
+        if self.left_alone.count() >= LEFT_ALONE_MAX && !self.left_alone.is_known(&key) {
+            self.left_alone = Pauses::default();
+        }
+        self.left_alone.failed(key)
+    }
+
+    /// Forgets that an order was left alone.
+    pub(super) fn put_off(&mut self, key: TimerKey) {
+        self.left_alone.worked(&key);
+    }
+
+    /// Whether an order is left alone now.
+    pub(super) fn is_left_alone(&self, key: TimerKey) -> bool {
+        self.left_alone.is_paused(&key)
+    }
+
+    /// How many orders may be found due that are left alone.
+    pub(super) fn left_alone(&self) -> i64 {
+        i64::try_from(self.left_alone.count()).unwrap_or(i64::MAX)
     }
 
     /// Whether it was not said yet that a workflow cannot be used.

@@ -83,7 +83,7 @@ enum Fired {
 struct Page {
     partition: Partition,
     /// Those that pause, and for how long.
-    paused: BTreeMap<Duration, Vec<DueRow>>,
+    paused: BTreeMap<Duration, Vec<Pausing>>,
     /// Whether anything was done, so that the next look finds something else.
     has_moved: bool,
     /// What says that the database as a whole does not answer.
@@ -100,8 +100,54 @@ impl Page {
         }
     }
 
-    fn pause(&mut self, row: DueRow, wait: Duration) {
-        self.paused.entry(wait).or_default().push(row);
+    fn pause(&mut self, pausing: Pausing, wait: Duration) {
+        self.paused.entry(wait).or_default().push(pausing);
+    }
+}
+
+/// A due order that is to pause.
+struct Pausing {
+    row: DueRow,
+    order: String,
+    workflow: String,
+    /// What the log says of it, and the error; nothing where its workflow is what cannot be used.
+    why: Option<(&'static str, String)>,
+}
+
+impl Pausing {
+    fn new(due: &DueOrder, why: Option<(&'static str, String)>) -> Self {
+        Self {
+            row: due.row(),
+            order: due.order.id.to_string(),
+            workflow: due.order.workflow.to_string(),
+            why,
+        }
+    }
+
+    /// Says that it pauses.
+    fn tell(&self, wait: Duration) {
+        if let Some((what, error)) = &self.why {
+            tracing::error!(
+                order.id = self.order,
+                workflow = self.workflow,
+                wait_s = wait.as_secs(),
+                error,
+                "{what}; it pauses"
+            );
+        }
+    }
+
+    /// Says that the database does not let it pause.
+    fn tell_refused(&self, refused: &Error) {
+        let why = self.why.as_ref().map(|(_, error)| error.as_str());
+        tracing::error!(
+            order.id = self.order,
+            workflow = self.workflow,
+            error = chain(refused),
+            timer = why.unwrap_or("its workflow cannot be used"),
+            "the timer of an order cannot be put off; this process leaves it alone, for a minute \
+             at most each time"
+        );
     }
 }
 
@@ -152,18 +198,22 @@ impl Timers {
     /// Lets time do some of what is due in a partition. Says whether it is worth to look for more:
     /// not where nothing could be done, since the same would be found again.
     async fn fire(&mut self, partition: Partition) -> Result<bool, Error> {
-        let found = self.app.store.due_orders(partition, AT_ONCE).await?;
-        if found.is_empty() {
-            return Ok(false);
-        }
-        let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= AT_ONCE);
+        // What is left alone must not take the room of the others.
+        let limit = AT_ONCE.saturating_add(self.pauses.left_alone());
+        let found = self.app.store.due_orders(partition, limit).await?;
+        let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= limit);
         let mut page = Page::new(partition);
         let mut due = Vec::new();
         for found in found {
             match found {
+                Ok(order) if self.pauses.is_left_alone(order.key()) => {}
+                Err(order) if self.pauses.is_left_alone(order.row().key) => {}
                 Ok(order) => due.push(order),
                 Err(order) => self.pause_unread(&mut page, &order),
             }
+        }
+        if due.is_empty() && page.paused.is_empty() {
+            return Ok(false);
         }
         let ready = self.with_workflows(&mut page, due).await?;
         let may_go_on = self.fire_ready(&mut page, ready).await?;
@@ -214,19 +264,16 @@ impl Timers {
             Err(error) => Fired::Failed(chain(&error)),
         };
         match fired {
-            Fired::Done => page.has_moved = true,
+            Fired::Done => {
+                self.pauses.put_off(due.key());
+                page.has_moved = true;
+            }
             Fired::Left => return false,
             Fired::Unusable(finding) => self.pause_workflow(page, due, &finding),
             Fired::Failed(why) => {
                 let wait = self.pauses.of_order(due.key());
-                tracing::error!(
-                    order.id = %due.order.id,
-                    workflow = %due.order.workflow,
-                    wait_s = wait.as_secs(),
-                    error = why,
-                    "the timer of an order fails; it pauses"
-                );
-                page.pause(due.row(), wait);
+                let why = ("the timer of an order fails", why);
+                page.pause(Pausing::new(due, Some(why)), wait);
             }
         }
         true
@@ -236,14 +283,13 @@ impl Timers {
     fn pause_unread(&mut self, page: &mut Page, order: &UnreadOrder) {
         let row = order.row();
         let wait = self.pauses.of_order(row.key);
-        tracing::error!(
-            order.id = %order.id,
-            workflow = %order.workflow,
-            wait_s = wait.as_secs(),
-            error = chain(&order.error),
-            "an order that is due cannot be read; its timer pauses"
-        );
-        page.pause(row, wait);
+        let pausing = Pausing {
+            row,
+            order: order.id.clone(),
+            workflow: order.workflow.clone(),
+            why: Some(("an order that is due cannot be read", chain(&order.error))),
+        };
+        page.pause(pausing, wait);
     }
 
     /// Lets an order wait whose workflow cannot be used, until that is mended.
@@ -255,7 +301,7 @@ impl Timers {
                 "a workflow cannot be used; its timers pause"
             );
         }
-        page.pause(due.row(), WORKFLOW_PAUSE);
+        page.pause(Pausing::new(due, None), WORKFLOW_PAUSE);
     }
 
     /// Finds the workflows of due orders; those of which one cannot be used pause.
@@ -299,13 +345,36 @@ impl Timers {
         }
     }
 
-    /// Puts off what pauses.
-    async fn put_off(&self, page: &mut Page) -> Result<(), Error> {
-        let store = &self.app.store;
-        for (wait, rows) in &page.paused {
-            let until = later(store.clock().now(), *wait);
-            store.pause_timers(page.partition, rows, until).await?;
-            page.has_moved = true;
+    /// Puts off what pauses, in parts that become smaller until the database refuses one alone. That
+    /// one stays due, and is left alone in memory.
+    async fn put_off(&mut self, page: &mut Page) -> Result<(), Error> {
+        for (wait, pausing) in std::mem::take(&mut page.paused) {
+            let mut parts = vec![pausing.as_slice()];
+            while let Some(part) = parts.pop() {
+                let store = &self.app.store;
+                let rows: Vec<_> = part.iter().map(|one| one.row).collect();
+                let until = later(store.clock().now(), wait);
+                let paused = store.pause_timers(page.partition, &rows, until).await;
+                match (paused, part) {
+                    (Ok(()), put_off) => {
+                        page.has_moved = true;
+                        for one in put_off {
+                            self.pauses.put_off(one.row.key);
+                            one.tell(wait);
+                        }
+                    }
+                    (Err(error), [alone]) if error.is_of_data() => {
+                        if self.pauses.leave_alone(alone.row.key) {
+                            alone.tell_refused(&error);
+                        }
+                    }
+                    (Err(error), several) if error.is_of_data() => {
+                        let (first, second) = several.split_at(several.len() / 2);
+                        parts.extend([second, first]);
+                    }
+                    (Err(error), _) => return Err(error),
+                }
+            }
         }
         Ok(())
     }
@@ -327,7 +396,10 @@ impl Timers {
         let key = due.key();
         let tries = self.suspects.get(&key).copied().unwrap_or(0);
         if tries >= TRIES_MAX {
-            self.app.store.put_timer_aside(due).await?;
+            if let Err(error) = self.app.store.put_timer_aside(due).await {
+                self.take(page, due, Err(error));
+                return Ok(true);
+            }
             self.suspects.remove(&key);
             tracing::error!(
                 order.id = %due.order.id,
