@@ -71,7 +71,7 @@ impl Timeline {
             let LogPosition { partition, offset } = entry.logged.position;
             let batch = entry.batch;
             let known = all.entry(partition).or_insert(Known { offset, batch });
-            if known.offset + 1 == offset {
+            if known.offset.checked_add(1) == Some(offset) {
                 *known = Known { offset, batch };
             }
         }

@@ -338,7 +338,8 @@ impl Worker {
             let came = std::mem::take(&mut batch.units);
             came.into_iter().map(UnitProgress::into_unit).collect()
         });
-        // A panic costs one batch and not the committer.
+        // A panic before a commit is found by the store, which knows that nothing was written. Any
+        // other costs one batch and not the committer.
         let committed = AssertUnwindSafe(committed).catch_unwind().await;
         self.last_steps = batch.steps;
         let round = committed.unwrap_or_else(|_| {
