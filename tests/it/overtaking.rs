@@ -59,11 +59,15 @@ async fn results_of_one_order_come_in_the_order_of_its_steps(backend: Backend) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_locked_partition_holds_up_no_other_order() {
     const ORDERS: usize = 24;
-    let server = Server::start_with(
-        Backend::Postgres,
-        &["--set", "committers=8", "--set", "write_connections_max=10"],
-    )
-    .await;
+    // A committer for each partition, as many connections as they need, and time until the lock is gone.
+    let settings = [
+        "committers=8",
+        "write_connections_max=9",
+        "commit_patience_ms=60000",
+    ];
+    let arguments = settings.iter().flat_map(|it| ["--set", it]);
+    let arguments: Vec<&str> = arguments.collect();
+    let server = Server::start_with(Backend::Postgres, &arguments).await;
     let shop = world::apply(&server.clients(), "bench", bench::DOCUMENT).await;
     let mut partitions = BTreeMap::new();
     for order in 0..ORDERS {
