@@ -1,10 +1,12 @@
 //! Tasks that panic in a running server: the process says which one it was, drains and ends, and what it did goes on in
 //! another replica, or in the next start.
 
-use std::{fs, time::Duration};
+use std::{fs, path::PathBuf, time::Duration};
 
+use futures::stream;
 use tempfile::TempDir;
 use tonic_health::pb::{HealthCheckRequest, health_check_response::ServingStatus};
+use waymark_proto::v1::{self, step::Command};
 use waymark_tests::{
     Backend, Clients, Shop, ledger,
     load::Run,
@@ -14,7 +16,7 @@ use waymark_tests::{
 
 use crate::{
     replica::Replica,
-    stage::{CLIENTELE, PATIENCE, Place, WORKFLOW, plans},
+    stage::{CLIENTELE, PATIENCE, Place, WORKFLOW, plans, session},
 };
 
 const SETTINGS: [&str; 5] = [
@@ -51,13 +53,19 @@ impl Faults {
         Self(tempfile::tempdir().unwrap())
     }
 
+    /// Has a task panic as long as there is the file.
+    fn ask(&self, task: &str) -> PathBuf {
+        let fault = self.0.path().join(format!("task.{task}"));
+        fs::write(&fault, "").unwrap();
+        fault
+    }
+
     /// Has a task of a replica panic, and holds the end of its process against what it has to be.
     async fn end(&self, task: &str, replica: &mut Replica) {
         let mut health = replica.clients().health();
         let statuses = health.watch(HealthCheckRequest::default()).await;
         let mut statuses = statuses.unwrap().into_inner();
-        let fault = self.0.path().join(format!("task.{task}"));
-        fs::write(&fault, "").unwrap();
+        let fault = self.ask(task);
         let mut heard = Vec::new();
         while let Ok(Some(answer)) = statuses.message().await {
             heard.push(answer.status());
@@ -70,13 +78,10 @@ impl Faults {
         let told: Vec<_> = told.collect();
         assert_eq!(told.len(), 1, "{task}: {told:?}");
         assert!(told[0].contains("\"ERROR\""), "{told:?}");
-        // Without what accepts connections, those that are open may break off.
-        if task != "connections" {
-            assert!(
-                heard.contains(&ServingStatus::NotServing),
-                "{task}: {heard:?}"
-            );
-        }
+        assert!(
+            heard.contains(&ServingStatus::NotServing),
+            "{task}: {heard:?}"
+        );
         fs::remove_file(fault).unwrap();
     }
 }
@@ -168,6 +173,48 @@ async fn one_that_lost_a_task_is_started_again_on_sqlite() {
         "timers",
     ];
     the_next_start_carries_on("supervision-sqlite", &tasks).await;
+}
+
+/// Connections outlive the task that accepts them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn calls_are_answered_though_nobody_accepts_connections() {
+    const STEPS: usize = 8;
+    let place = Place::fresh(Backend::Postgres).await;
+    let faults = Faults::new();
+    let mut replica = Replica::start_with_faults(place.url(), &SETTINGS, faults.0.path()).await;
+    let told = Told::by(&replica.clients()).await;
+    told.of_an_order("1").await;
+    let lock = session(place.url()).await;
+    let all = "BEGIN; SELECT FROM partitions FOR UPDATE";
+    lock.batch_execute(all).await.unwrap();
+    let remark = |number: usize| v1::StreamStepsRequest {
+        correlation_id: number.to_string(),
+        step: Some(v1::Step {
+            command: Some(Command::AddComment(told.shop.remark("1", "It waits."))),
+        }),
+    };
+    let mut requests: Vec<_> = (0..STEPS).map(remark).collect();
+    // Answered at once, when those before it are under way.
+    requests.push(v1::StreamStepsRequest {
+        correlation_id: "unread".to_owned(),
+        step: None,
+    });
+    let answers = told.shop.orders().stream_steps(stream::iter(requests));
+    let mut answers = answers.await.unwrap().into_inner();
+    let first = answers.message().await.unwrap().unwrap();
+    assert_eq!(first.correlation_id, "unread");
+
+    faults.ask("connections");
+    let ended = replica.line_after(0, "task ended unexpectedly").await;
+    let ended = ended.expect("the task ends");
+    assert!(ended.contains("\"task\":\"connections\""), "{ended}");
+    lock.batch_execute("COMMIT").await.unwrap();
+    for number in 0..STEPS {
+        let answer = answers.message().await.unwrap().unwrap();
+        assert_eq!(answer.correlation_id, number.to_string());
+        assert_eq!(answer.result.unwrap().error, None);
+    }
+    assert_eq!(replica.ended(END_MAX).await.code(), Some(FAILED));
 }
 
 /// A panic at a timer costs the order and not the process.

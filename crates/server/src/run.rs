@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, runtime::Handle, sync::Mutex, task::JoinHandle, time::sleep};
+use tokio::{net::TcpListener, runtime::Handle, sync::Mutex, time::sleep};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
@@ -18,7 +18,8 @@ use crate::{
     App, Settings,
     background::Background,
     committer::{Committer, Workers},
-    connections, cross_origin,
+    connections::{self, Open},
+    cross_origin,
     dispatch::{Carrier, CarrierError, Dispatcher, Trials, Wake},
     error, feeds,
     health::Health,
@@ -244,7 +245,10 @@ impl Server {
         let service = explained.layer(Intake::new().layer(routes.prepare()));
         let service = GrpcWebLayer::new().layer(CallLog.layer(service));
         let service = option_layer(cross_origin::layer(&grpc_web_origins)).layer(service);
-        let serving = connections::serve(acceptor, cancelled_calls_max, service, refusing.clone());
+        let open = Open::default();
+        let told = refusing.clone();
+        let serving =
+            connections::serve(acceptor, cancelled_calls_max, service, told, open.clone());
         let supervisor = Supervisor::new();
         supervise_work(&app, &supervisor);
         app.committer.start(workers, &supervisor);
@@ -278,7 +282,12 @@ impl Server {
                 give_back(&app.store, &me).await;
             }
         };
-        let drained = async { tokio::join!(drain(&app, health, refusing, serving), carried) };
+        let served = async {
+            // How it ended was said already; what it has opened goes on without it.
+            let _ = serving.await;
+            open.end().await;
+        };
+        let drained = async { tokio::join!(drain(&app, health, refusing, served), carried) };
         let stopped = tokio::select! {
             ((), ()) = drained => Stopped::Drained,
             () = sleep(shutdown_deadline) => Stopped::DeadlinePassed,
@@ -409,13 +418,17 @@ fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Taken>, Liste
 }
 
 /// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.
-async fn drain(app: &App, health: Health, refusing: CancellationToken, serving: JoinHandle<()>) {
+async fn drain(
+    app: &App,
+    health: Health,
+    refusing: CancellationToken,
+    served: impl Future<Output = ()>,
+) {
     health.retire().await;
     app.stopping.cancel();
     refusing.cancel();
     health.release();
-    // How it ended was said already.
-    let _ = serving.await;
+    served.await;
     app.detached.close();
     app.detached.wait().await;
     app.committer.close().await;

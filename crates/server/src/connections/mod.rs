@@ -51,8 +51,39 @@ type Answer = Result<Response<Body>, Infallible>;
 /// How long a connection that has said nothing may take to begin, once the server stops.
 const BEGINNING_MAX: Duration = Duration::from_secs(1);
 
-/// Serves connections until told to stop; then those that are open get their last answers. `cancelled_max` is how many
-/// calls of one connection may have been cancelled before the server takes them up.
+/// The connections that are open. They outlive the task that accepts them: where that one panics, their calls are
+/// answered all the same. Clones are the same connections.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Open {
+    connections: TaskTracker,
+    ending: CancellationToken,
+}
+
+impl Open {
+    fn add<S>(&self, stream: TcpStream, http: &Http, service: &S)
+    where
+        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
+            + Clone
+            + Send
+            + 'static,
+        S::Future: Send + 'static,
+    {
+        let (http, service) = (http.clone(), service.clone());
+        let ending = self.ending.clone();
+        self.connections
+            .spawn(connection(stream, http, service, ending));
+    }
+
+    /// Tells the connections to end, and waits until they have got their last answers.
+    pub(crate) async fn end(&self) {
+        self.ending.cancel();
+        self.connections.close();
+        self.connections.wait().await;
+    }
+}
+
+/// Accepts connections until told to stop; those that are open then go on until they are told to end. `cancelled_max` is
+/// how many calls of one connection may have been cancelled before the server takes them up.
 ///
 /// When told to stop, the port is closed before any connection is told: its client would come again at once, and be let
 /// in by the system and by nobody else. Who was let in by then is served too.
@@ -61,6 +92,7 @@ pub(crate) async fn serve<S>(
     cancelled_max: usize,
     service: S,
     stopping: CancellationToken,
+    open: Open,
 ) where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + Clone
@@ -69,17 +101,10 @@ pub(crate) async fn serve<S>(
     S::Future: Send + 'static,
 {
     let http = http(cancelled_max);
-    let connections = TaskTracker::new();
-    let ending = CancellationToken::new();
     let accepting = async {
         loop {
             let stream = acceptor.accept().await;
-            connections.spawn(connection(
-                stream,
-                http.clone(),
-                service.clone(),
-                ending.clone(),
-            ));
+            open.add(stream, &http, &service);
         }
     };
     tokio::select! {
@@ -87,16 +112,8 @@ pub(crate) async fn serve<S>(
         () = stopping.cancelled() => {}
     }
     for stream in acceptor.close() {
-        connections.spawn(connection(
-            stream,
-            http.clone(),
-            service.clone(),
-            ending.clone(),
-        ));
+        open.add(stream, &http, &service);
     }
-    ending.cancel();
-    connections.close();
-    connections.wait().await;
 }
 
 fn http(cancelled_max: usize) -> Http {
@@ -184,9 +201,14 @@ mod tests {
     use http::StatusCode;
     use http_body_util::Empty;
     use hyper::client::conn::http2;
-    use tokio::net::TcpListener;
+    use tokio::{
+        net::TcpListener,
+        sync::{Notify, mpsc},
+    };
 
     use super::*;
+
+    const PATIENCE: Duration = Duration::from_secs(20);
 
     /// Whom the system has let in before the port is closed, with a call on its way, is answered. What becomes of such
     /// a connection hangs on what is looked at first, so it is tried some times.
@@ -205,7 +227,11 @@ mod tests {
                 Ok::<_, Infallible>(Response::new(Body::empty()))
             });
             let acceptor = Acceptor::new(listener, "a test");
-            let serving = tokio::spawn(serve(acceptor, 10, service, stopping));
+            let serving = tokio::spawn(async move {
+                let open = Open::default();
+                serve(acceptor, 10, service, stopping, open.clone()).await;
+                open.end().await;
+            });
             let request = Request::post(format!("http://{address}/"))
                 .body(Empty::<Bytes>::new())
                 .unwrap();
@@ -215,5 +241,51 @@ mod tests {
             serving.await.unwrap();
             let _ = driving.await;
         }
+    }
+
+    /// What becomes of the task that accepts connections does not become of them.
+    #[tokio::test]
+    async fn who_has_a_call_under_way_is_answered_without_who_accepts() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (came, mut coming) = mpsc::unbounded_channel();
+        let go_on = Arc::new(Notify::new());
+        let told = Arc::clone(&go_on);
+        let service = tower::service_fn(move |_request: Request<Body>| {
+            let (came, told) = (came.clone(), Arc::clone(&told));
+            async move {
+                came.send(()).unwrap();
+                told.notified().await;
+                Ok::<_, Infallible>(Response::new(Body::empty()))
+            }
+        });
+        let open = Open::default();
+        let acceptor = Acceptor::new(listener, "a test");
+        let stopping = CancellationToken::new();
+        let serving = tokio::spawn(serve(acceptor, 10, service, stopping, open.clone()));
+        let stream = TcpStream::connect(address).await.unwrap();
+        let io = TokioIo::new(stream);
+        let (client, driver) = http2::handshake(TokioExecutor::new(), io).await.unwrap();
+        tokio::spawn(driver);
+        let mut calling = client.clone();
+        let call = tokio::spawn(async move {
+            let request = Request::post(format!("http://{address}/"))
+                .body(Empty::<Bytes>::new())
+                .unwrap();
+            let answer = calling.send_request(request).await;
+            answer.map(|answer| answer.status())
+        });
+        coming.recv().await.unwrap();
+
+        // Like a panic, this drops whatever the task has.
+        serving.abort();
+        assert!(serving.await.unwrap_err().is_cancelled());
+        let ending = tokio::spawn(async move { open.end().await });
+        go_on.notify_one();
+        assert_eq!(call.await.unwrap().unwrap(), StatusCode::OK);
+        // The connection ends although its client would keep it.
+        let ended = timeout(PATIENCE, ending).await;
+        ended.expect("the connection is told to end").unwrap();
+        drop(client);
     }
 }

@@ -29,10 +29,14 @@ const CONNECTION_TIME_MAX: Duration = Duration::from_mins(1);
 /// How long an answer that is under way may take when its connection has to end.
 const LEAVE_TIME_MAX: Duration = Duration::from_secs(5);
 
-/// Serves connections until told to stop; then those that are open get their last answers.
-pub(super) async fn serve(listener: TcpListener, router: Router, stopping: CancellationToken) {
+/// Accepts connections until told to stop; then those that are open get their last answers.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stopping: CancellationToken,
+    connections: &TaskTracker,
+) {
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let connections = TaskTracker::new();
     let mut acceptor = Acceptor::new(listener, "feeds");
     let accepting = async {
         // The semaphore is never closed.
@@ -49,9 +53,6 @@ pub(super) async fn serve(listener: TcpListener, router: Router, stopping: Cance
         () = accepting => {}
         () = stopping.cancelled() => {}
     }
-    drop(acceptor);
-    connections.close();
-    connections.wait().await;
 }
 
 /// What goes wrong on a connection is the client's affair, and is not said.
@@ -87,7 +88,8 @@ mod tests {
     struct Serving {
         address: SocketAddr,
         stopping: CancellationToken,
-        served: JoinHandle<()>,
+        accepting: JoinHandle<()>,
+        connections: TaskTracker,
     }
 
     /// Answers at `/`, and never at `/never`.
@@ -97,12 +99,14 @@ mod tests {
         let router = Router::new()
             .route("/", get(async || "here"))
             .route("/never", get(pending::<String>));
-        let stopping = CancellationToken::new();
-        let served = tokio::spawn(serve(listener, router, stopping.clone()));
+        let (stopping, connections) = (CancellationToken::new(), TaskTracker::new());
+        let (told, open) = (stopping.clone(), connections.clone());
+        let accepting = tokio::spawn(async move { serve(listener, router, told, &open).await });
         Serving {
             address,
             stopping,
-            served,
+            accepting,
+            connections,
         }
     }
 
@@ -168,6 +172,16 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn connections_end_with_the_server() {
+        end_with_the_server(true).await;
+    }
+
+    /// Also where a panic has ended who accepts them.
+    #[tokio::test(start_paused = true)]
+    async fn connections_end_with_the_server_by_themselves() {
+        end_with_the_server(false).await;
+    }
+
+    async fn end_with_the_server(accepts: bool) {
         let serving = start().await;
         let silent = send(serving.address, "").await;
         let kept = send(serving.address, GET).await;
@@ -176,10 +190,15 @@ mod tests {
         while kept.peek(&mut seen).await.unwrap() < seen.len() {}
         assert_eq!(&seen, b"HTTP/1.1 200 OK");
         let started = Instant::now();
+        if !accepts {
+            serving.accepting.abort();
+        }
         serving.stopping.cancel();
         assert_eq!(rest(silent).await, "");
         assert!(rest(kept).await.ends_with("here"));
-        serving.served.await.unwrap();
+        assert_eq!(serving.accepting.await.is_ok(), accepts);
+        serving.connections.close();
+        serving.connections.wait().await;
         assert!(started.elapsed() < Duration::from_secs(1));
         assert!(TcpStream::connect(serving.address).await.is_err());
     }

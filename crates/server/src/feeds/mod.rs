@@ -84,10 +84,12 @@ impl Taken {
 }
 
 impl Port {
-    /// Serves feeds until told to stop, and then finishes what was begun.
+    /// Serves feeds until told to stop. What was begun is finished by tasks of their own, for which a server that stops
+    /// waits also where this one has panicked.
     pub(crate) async fn serve(self, app: Arc<App>, stopping: CancellationToken) {
         tracing::info!("serving feeds on {}", self.address);
+        let connections = app.detached.clone();
         let router = answer::router(app, self.links);
-        listener::serve(self.listener, router, stopping).await;
+        listener::serve(self.listener, router, stopping, &connections).await;
     }
 }
