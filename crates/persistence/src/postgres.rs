@@ -122,8 +122,14 @@ pub(crate) async fn ask(
 /// before them too, and the server answers in turn: they read what is true under the locks.
 /// Diesel's transaction manager, which wants the connection for itself, knows nothing of it; a
 /// `Lease` of `tx` that ends otherwise than by COMMIT or ROLLBACK closes its connection anyway.
-pub(crate) async fn begin_locked(connection: &PgConn, locks: &[Partition]) -> Result<(), Error> {
-    let sql = begin_locked_sql(locks, &connection.durability);
+///
+/// `wait` is how long a lock is waited for, where that is less than in the rest of the session.
+pub(crate) async fn begin_locked(
+    connection: &PgConn,
+    locks: &[Partition],
+    wait: Option<Duration>,
+) -> Result<(), Error> {
+    let sql = begin_locked_sql(locks, &connection.durability, wait);
     let mut connection: &AsyncPgConnection = connection;
     Ok(connection.batch_execute(&sql).await?)
 }
@@ -133,9 +139,18 @@ pub(crate) async fn begin_locked(connection: &PgConn, locks: &[Partition]) -> Re
 /// since under another one everything would be read as it was before. So is what a commit waits
 /// for, whatever the session, which a pooler may share with others, was left with. On SQLite
 /// the transaction holds the lock of the whole file.
-pub(crate) fn begin_locked_sql(locks: &[Partition], durability: &Durability) -> String {
+pub(crate) fn begin_locked_sql(
+    locks: &[Partition],
+    durability: &Durability,
+    wait: Option<Duration>,
+) -> String {
+    // None at all would be without end.
+    let wait = wait.map(|wait| wait.as_millis().max(1));
+    let wait = wait.map_or_else(String::new, |wait| {
+        format!("; SET LOCAL lock_timeout = {wait}")
+    });
     let mut sql = format!(
-        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}",
+        "BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; {}{wait}",
         durability.sql()
     );
     let numbers = locks.iter().map(|partition| partition.number().to_string());

@@ -233,6 +233,11 @@ impl Store {
         &self.inner.tracking_key
     }
 
+    /// How long one commit is tried before its callers are told, as the settings say.
+    pub fn commit_patience(&self) -> Duration {
+        self.inner.settings.commit_patience
+    }
+
     /// The clock that entries are stamped by.
     pub fn clock(&self) -> &Clock {
         &self.inner.clock

@@ -97,7 +97,8 @@ enum Begin<'l> {
     /// With the locks of these partitions.
     Write(&'l [Partition]),
     /// On PostgreSQL the work itself begins, by [`postgres::begin_locked`] beside its first reads.
-    Batch,
+    /// No stage takes longer than this.
+    Batch(Duration),
 }
 
 impl Database {
@@ -250,15 +251,16 @@ impl Database {
         self.unit(lease, Begin::Write(locks), work).await
     }
 
-    /// Runs a batch, which may write. On PostgreSQL it is the work that begins the transaction
-    /// and takes the locks, see [`postgres::begin_locked`], so that its first reads need no round trip of
-    /// their own.
+    /// Runs a batch, which may write, each stage within some time. On PostgreSQL it is the work that
+    /// begins the transaction and takes the locks, see [`postgres::begin_locked`], so that its first
+    /// reads need no round trip of their own.
     pub(crate) async fn batch<T>(
         &self,
+        limit: Duration,
         work: impl AsyncFnOnce(&mut Tx) -> Result<Ending<T>, Error>,
     ) -> Result<T, WriteFailure<T>> {
         let lease = self.writer().await.map_err(WriteFailure::Before)?;
-        self.unit(lease, Begin::Batch, work).await
+        self.unit(lease, Begin::Batch(limit), work).await
     }
 
     async fn unit<T>(
@@ -269,7 +271,8 @@ impl Database {
     ) -> Result<T, WriteFailure<T>> {
         let limit = match begin {
             Begin::Nothing | Begin::Snapshot => self.limits.read,
-            Begin::Write(_) | Begin::Batch => self.limits.write,
+            Begin::Write(_) => self.limits.write,
+            Begin::Batch(limit) => self.limits.write.min(limit),
         };
         match &self.pools {
             Pools::Postgres { read, write, .. } => {
@@ -392,7 +395,7 @@ impl Begin<'_> {
     fn may_write(self) -> bool {
         match self {
             Self::Nothing | Self::Snapshot => false,
-            Self::Write(_) | Self::Batch => true,
+            Self::Write(_) | Self::Batch(_) => true,
         }
     }
 }
@@ -504,19 +507,19 @@ impl Drop for Lease {
 impl Tx {
     async fn begin(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
-            (Begin::Nothing, _) | (Begin::Batch, Self::Postgres(_)) => {}
+            (Begin::Nothing, _) | (Begin::Batch(_), Self::Postgres(_)) => {}
             (Begin::Snapshot, Self::Postgres(connection)) => {
                 let sql = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, sql).await?;
             }
             (Begin::Write(locks), Self::Postgres(connection)) => {
-                let sql = begin_locked_sql(locks, &connection.durability);
+                let sql = begin_locked_sql(locks, &connection.durability, None);
                 AnsiTransactionManager::begin_transaction_sql(&mut ***connection, &sql).await?;
             }
             (Begin::Snapshot, Self::Sqlite(connection)) => {
                 begin_sqlite(connection, "BEGIN DEFERRED").await?;
             }
-            (Begin::Write(_) | Begin::Batch, Self::Sqlite(connection)) => {
+            (Begin::Write(_) | Begin::Batch(_), Self::Sqlite(connection)) => {
                 begin_sqlite(connection, "BEGIN IMMEDIATE").await?;
             }
         }
@@ -526,7 +529,7 @@ impl Tx {
     async fn commit(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
-            (Begin::Batch, Self::Postgres(connection)) => {
+            (Begin::Batch(_), Self::Postgres(connection)) => {
                 Ok(connection.batch_execute("COMMIT").await?)
             }
             (_, Self::Postgres(connection)) => {
@@ -539,7 +542,7 @@ impl Tx {
     async fn roll_back(&mut self, begin: Begin<'_>) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => Ok(()),
-            (Begin::Batch, Self::Postgres(connection)) => {
+            (Begin::Batch(_), Self::Postgres(connection)) => {
                 Ok(connection.batch_execute("ROLLBACK").await?)
             }
             (_, Self::Postgres(connection)) => {

@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, runtime::Handle, sync::Mutex, time::sleep};
+use tokio::{net::TcpListener, runtime::Handle, sync::Mutex};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
@@ -290,7 +290,7 @@ impl Server {
         let drained = async { tokio::join!(drain(&app, health, refusing, served), carried) };
         let stopped = tokio::select! {
             ((), ()) = drained => Stopped::Drained,
-            () = sleep(shutdown_deadline) => Stopped::DeadlinePassed,
+            () = app.committer.hurry(shutdown_deadline) => Stopped::DeadlinePassed,
             () = stop.now.cancelled() => Stopped::AtOnce,
         };
         tailing.cancel();

@@ -1,6 +1,6 @@
 //! One transaction of a batch, from its locks to what it wants to commit.
 
-use std::{collections::BTreeSet, ops::Range};
+use std::{collections::BTreeSet, ops::Range, time::Duration};
 
 use uuid::Uuid;
 use waymark_domain::{history::LogPosition, partition::Partition, value::WorkflowCode};
@@ -77,7 +77,8 @@ pub(super) struct Group<'u> {
 /// locked.
 pub(super) type Latecomers<'l> = dyn FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> + Send + 'l;
 
-/// Runs a batch with the locks of its partitions. Once they are held, others may join it.
+/// Runs a batch with the locks of its partitions, waiting for them so long, where that is less than
+/// usual. Once they are held, others may join it.
 ///
 /// `doubtful` is the same batch of an earlier transaction whose commit was not answered. It
 /// is settled first, under the locks: with them held, that transaction has ended one way or
@@ -89,14 +90,14 @@ pub(super) type Latecomers<'l> = dyn FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> 
 pub(super) async fn attempt(
     store: &Store,
     tx: &mut Tx,
-    locked: &[Partition],
+    (locked, wait): (&[Partition], Option<Duration>),
     group: &mut Group<'_>,
     latecomers: Option<&mut Latecomers<'_>>,
     doubtful: &mut Option<Batch>,
 ) -> Result<Ending<Batch>, Error> {
     let mut turns = turns_of(&group.pieces);
     let first = read_ahead(group.units, &mut turns, READ_AHEAD);
-    let mut working = Working::load(store, tx, locked, &first, Purpose::Commit).await?;
+    let mut working = Working::load(store, tx, locked, &first, Purpose::Commit(wait)).await?;
     if let Some((position, id)) = doubtful.as_ref().and_then(Batch::proof) {
         let found = history::batch(tx, position).await?;
         if let Some(batch) = doubtful.take().filter(|_| found == Some(id)) {

@@ -57,7 +57,7 @@ pub(super) async fn load(
             let transaction: &PgConn = connection;
             let begun = async {
                 match purpose {
-                    Purpose::Commit => begin_locked(transaction, partitions).await,
+                    Purpose::Commit(wait) => begin_locked(transaction, partitions, wait).await,
                     Purpose::Rehearse => Ok(()),
                 }
             };

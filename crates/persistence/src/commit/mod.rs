@@ -155,6 +155,9 @@ pub struct CommitRound {
     pub units: Vec<UnitState>,
     /// As in [`BatchOutcome`].
     pub written: Vec<Batched>,
+    /// Whether patience was at an end before the database took what is not finished. Nothing was
+    /// written for that; it may be tried again, or [given up](UnitProgress::give_up).
+    pub is_unavailable: bool,
     /// The workflows that steps wait for; see
     /// [`Store::load_workflows`](crate::Store::load_workflows).
     pub unloaded: BTreeSet<WorkflowCode>,

@@ -20,6 +20,9 @@ use crate::{Error, Store, tx::WriteFailure};
 const ATTEMPTS_MAX: u32 = 100;
 const PAUSE_MIN: Duration = Duration::from_millis(2);
 const PAUSE_MAX: Duration = Duration::from_millis(400);
+/// How much longer than patience a stage of an attempt may last: the end of waiting for a lock is
+/// told by the database.
+const BEYOND: Duration = Duration::from_secs(1);
 
 impl Store {
     /// Commits all steps that are not refused, in as many transactions as that takes, and says
@@ -33,7 +36,9 @@ impl Store {
         let (mut places, mut waiting): (Vec<_>, Vec<_>) =
             units.into_iter().map(UnitProgress::new).enumerate().unzip();
         while !waiting.is_empty() {
-            let round = self.commit_round(waiting, &[], |_| Vec::new()).await;
+            let patience = self.commit_patience();
+            let round = self.commit_round(waiting, &[], patience, |_| Vec::new());
+            let round = round.await;
             written.extend(round.written);
             let cannot_load = if round.unloaded.is_empty() {
                 None
@@ -45,6 +50,9 @@ impl Store {
             for (place, state) in places.into_iter().zip(round.units) {
                 let outcome = match (state, &cannot_load) {
                     (UnitState::Ended(outcome), _) => outcome,
+                    (UnitState::Unfinished(progress), _) if round.is_unavailable => {
+                        progress.give_up(CommitError::Unavailable)
+                    }
                     (UnitState::Unfinished(progress), Some(error)) => {
                         report(error, "workflows cannot be loaded");
                         progress.give_up(CommitError::from(error))
@@ -71,25 +79,30 @@ impl Store {
     }
 
     /// Commits what the time of a transaction suffices for, with the locks of more partitions, and
-    /// says how far each unit has come. Once all locks are held it asks once for more units, those
-    /// that came meanwhile; it gives a test that tells whether a unit lies in the locked partitions
-    /// and may join. The answers to these follow those to the first ones.
+    /// says how far each unit has come. What the database does not take is tried again as long as
+    /// patience lasts. Once all locks are held it asks once for more units, those that came
+    /// meanwhile; it gives a test that tells whether a unit lies in the locked partitions and may
+    /// join. The answers to these follow those to the first ones.
     pub async fn commit_round(
         &self,
         units: Vec<UnitProgress>,
         locks: &[Partition],
+        patience: Duration,
         mut latecomers: impl FnMut(&dyn Fn(&Unit) -> bool) -> Vec<Unit> + Send,
     ) -> CommitRound {
         let mut latecomers: Option<&mut Latecomers<'_>> = Some(&mut latecomers);
         let (mut units, mut answers) = Answers::of(units);
         let (mut written, mut unloaded) = (Vec::new(), BTreeSet::new());
+        let mut is_unavailable = false;
         let mut waiting = vec![pieces(&units, |unit| answers.done(unit), 0)];
         while let Some(pieces) = waiting.pop().filter(|pieces| !pieces.is_empty()) {
             let mut group = Group {
                 units: &mut units,
                 pieces,
             };
-            let done = self.commit_group(&mut group, locks, &mut latecomers).await;
+            let mut patience = Patience::new(patience);
+            let done = self.commit_group(&mut group, locks, &mut patience, &mut latecomers);
+            let done = done.await;
             let pieces = group.pieces;
             answers.await_all(&units);
             match done {
@@ -101,6 +114,10 @@ impl Store {
                         // What waits may come behind what was left.
                         break;
                     }
+                }
+                Err(Trouble::Unavailable) => {
+                    is_unavailable = true;
+                    break;
                 }
                 Err(Trouble::GivenUp(failed)) => answers.fail(&failed),
                 Err(Trouble::Refused(error)) => {
@@ -120,6 +137,7 @@ impl Store {
         CommitRound {
             units: answers.finish(units),
             written,
+            is_unavailable,
             unloaded,
         }
     }
@@ -144,9 +162,9 @@ impl Store {
         &self,
         group: &mut Group<'_>,
         more: &[Partition],
+        patience: &mut Patience,
         latecomers: &mut Option<&mut Latecomers<'_>>,
     ) -> Result<Batch, Trouble> {
-        let mut patience = Patience::new(self.settings().commit_patience);
         let mut doubtful: Option<Batch> = None;
         let mut refused_alone = false;
         let mut locks = partitions(self, group.units, &group.pieces);
@@ -158,8 +176,14 @@ impl Store {
         loop {
             let latecomers = latecomers.take();
             let timeline = self.timelines().number();
-            let written = self.database().batch(async |tx| {
-                let work = attempt(self, tx, &locks, group, latecomers, &mut doubtful);
+            let left = patience.left();
+            let locks = (
+                locks.as_slice(),
+                Some(left).filter(|left| *left < self.settings().lock_timeout),
+            );
+            let limit = left.saturating_add(BEYOND);
+            let written = self.database().batch(limit, async |tx| {
+                let work = attempt(self, tx, locks, group, latecomers, &mut doubtful);
                 panics::writing(work).await
             });
             let error = match written.await {
@@ -188,6 +212,12 @@ impl Store {
             tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
             if error.is_lasting() || !patience.wait().await {
                 report(&error, "a commit was given up");
+                if doubtful.is_none()
+                    && lacking(&error) == CommitError::Unavailable
+                    && !error.is_lasting()
+                {
+                    return Err(Trouble::Unavailable);
+                }
                 let failed = given_up(&group.pieces, doubtful, &error);
                 return Err(Trouble::GivenUp(failed));
             }
@@ -198,7 +228,9 @@ impl Store {
 enum Trouble {
     /// The database refuses something in the group.
     Refused(Error),
-    /// Patience is at an end; what is true of each piece, those of a unit in turn.
+    /// Patience is at an end, and nothing was written.
+    Unavailable,
+    /// Patience is at an end, or would not help; what is true of each piece, those of a unit in turn.
     GivenUp(Vec<(Piece, CommitError)>),
 }
 
@@ -206,11 +238,7 @@ enum Trouble {
 /// judged by what its neighbours did, so only what the database lacks is true of it. What was
 /// written before by the same call was seen, but whether it lasts is not known either.
 fn given_up(group: &[Piece], doubtful: Option<Batch>, error: &Error) -> Vec<(Piece, CommitError)> {
-    let lacking = match CommitError::from(error) {
-        // A refusal that was put down to no step, while a commit was not answered.
-        CommitError::Database => CommitError::Unavailable,
-        lacking => lacking,
-    };
+    let lacking = lacking(error);
     let Some(batch) = doubtful else {
         return group
             .iter()
@@ -235,6 +263,15 @@ fn given_up(group: &[Piece], doubtful: Option<Batch>, error: &Error) -> Vec<(Pie
     decided.chain(rest).collect()
 }
 
+/// What the database lacks for what was not written.
+fn lacking(error: &Error) -> CommitError {
+    match CommitError::from(error) {
+        // A refusal that was put down to no step, while a commit was not answered.
+        CommitError::Database => CommitError::Unavailable,
+        other => other,
+    }
+}
+
 pub(crate) struct Patience {
     until: Instant,
     pause: Duration,
@@ -248,6 +285,11 @@ impl Patience {
             pause: PAUSE_MIN,
             attempts: 1,
         }
+    }
+
+    /// How long it lasts yet.
+    fn left(&self) -> Duration {
+        self.until.saturating_duration_since(Instant::now())
     }
 
     /// Waits a random part of a growing pause; false when patience is at an end.

@@ -6,7 +6,7 @@ use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::Entry as MapEntry},
     ops::Range,
     sync::Arc,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use waymark_domain::{
@@ -32,8 +32,9 @@ use crate::{
 /// Whether the batch is meant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
-    /// Its entries are written and its request ids count.
-    Commit,
+    /// Its entries are written and its request ids count. Its locks are waited for so long, where
+    /// that is less than usual.
+    Commit(Option<Duration>),
     /// Nothing is written. Request ids are looked up, and remembered for the steps that follow.
     Rehearse,
 }
@@ -102,7 +103,7 @@ impl Working {
         // entries that others wrote behind what it reads.
         let memory = store.timelines().remember();
         let loaded = lookup::load(tx, purpose, partitions, &slots::keys(&slots)).await?;
-        if purpose == Purpose::Commit {
+        if purpose != Purpose::Rehearse {
             store.compare_locked(&memory, partitions, &loaded.heads);
         }
         let mut working = Self {
@@ -118,7 +119,7 @@ impl Working {
         };
         let catalog = store.catalog();
         match purpose {
-            Purpose::Commit => catalog.reach(tx, loaded.edition, Reliance::Locked).await?,
+            Purpose::Commit(_) => catalog.reach(tx, loaded.edition, Reliance::Locked).await?,
             Purpose::Rehearse => {}
         }
         working.admit(tx, steps, slots, loaded.orders).await?;

@@ -1,11 +1,11 @@
 //! PostgreSQL goes away, and connections die at the worst moment.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use waymark_domain::value::Timestamp;
 use waymark_persistence::{
     ChangeMode, Changed, Clock, CommitError, Error, Settings, StepError, Store, UnitOutcome,
-    migrate,
+    UnitProgress, UnitState, migrate,
 };
 use waymark_testkit::{
     Backend, Fixture,
@@ -284,6 +284,35 @@ async fn a_writer_that_stands_still_is_overtaken() {
         matches!(&outcomes[0], Ok(UnitOutcome::Done(steps)) if steps[0].is_ok()),
         "{outcomes:?}"
     );
+    holder.abort();
+}
+
+/// A round that gets no lock ends when its patience does, however long locks are waited for, and
+/// leaves its units as they were.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_round_without_locks_ends_with_its_patience() {
+    let fixture = Fixture::open(Backend::Postgres).await;
+    let settings = Settings {
+        lock_timeout: Duration::from_secs(20),
+        ..fixture.settings.clone()
+    };
+    let store = Store::open(settings, fixture.clock()).await.unwrap();
+    let stranger = fixture.replica().await;
+    let (locked, told) = tokio::sync::oneshot::channel();
+    let holder = tokio::spawn(async move {
+        let wait = Duration::from_mins(1);
+        waymark_persistence::test_access::lock_all_and_wait(&stranger, locked, wait).await
+    });
+    told.await.unwrap();
+    let units = vec![UnitProgress::new(separate(vec![create("A-1")]))];
+    let began = Instant::now();
+    let patience = Duration::from_secs(1);
+    let round = store.commit_round(units.clone(), &[], patience, |_| Vec::new());
+    let round = round.await;
+    assert!(began.elapsed() < Duration::from_secs(8));
+    assert!(round.is_unavailable);
+    let as_they_were = units.into_iter().map(UnitState::Unfinished);
+    assert_eq!(round.units, as_they_were.collect::<Vec<_>>());
     holder.abort();
 }
 

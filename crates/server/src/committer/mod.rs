@@ -2,7 +2,12 @@
 //! that wait and commit them together. One step alone never waits for company,
 //! and a full queue refuses at once. What takes long is committed in several
 //! transactions, in which others have their turn too.
+//!
+//! A unit waits for the database as long as patience lasts, counted from when it was queued, or
+//! from when something of it was done last: who comes behind others does not wait for theirs too.
 
+mod batch;
+mod stop;
 mod weight;
 
 use std::{
@@ -10,6 +15,7 @@ use std::{
     io,
     panic::AssertUnwindSafe,
     sync::Arc,
+    time::Duration,
 };
 
 use futures::FutureExt;
@@ -21,21 +27,25 @@ use tokio::{
         oneshot,
     },
     task::{JoinError, JoinSet},
+    time::Instant,
 };
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::{partition::Partition, value::WorkflowCode};
 use waymark_persistence::{
-    Batched, CommitError, CommitRound, Error, Hint, Store, Unit, UnitOutcome, UnitProgress,
-    UnitState,
+    Batched, CommitError, Error, Hint, Store, Unit, UnitOutcome, UnitProgress, UnitState,
 };
 
+use self::{
+    batch::{Batch, Begun, has_gone_on, unknown},
+    stop::Stop,
+};
 use crate::{
     dispatch::Wake, error, history::Log, lane::Lane, settings::CommitSettings,
     supervisor::Supervisor, vitals::Vitals,
 };
 
-/// How many steps of one unit count for the size of a batch.
-const UNIT_STEPS_MAX: usize = 64;
+/// How much patience a unit has at least when it is begun, and with how much it is not begun again.
+const PATIENCE_MIN: Duration = Duration::from_secs(1);
 
 /// Why a unit was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -61,7 +71,7 @@ impl Ticket {
     ///
     /// # Errors
     /// Returns [`SubmitError::Commit`] when the commit failed, and [`SubmitError::ShuttingDown`]
-    /// when the committer ended before it was begun.
+    /// when the committer ended, or the server stops, and nothing of it was done.
     pub async fn outcome(self) -> Result<UnitOutcome, SubmitError> {
         // A process that is torn down leaves no answer.
         let torn = Err(SubmitError::Commit(CommitError::OutcomeUnknown));
@@ -112,9 +122,31 @@ struct Waiting {
     progress: UnitProgress,
     answer: Answer,
     room: OwnedSemaphorePermit,
+    /// Since when nothing of it is done.
+    since: Instant,
 }
 
 impl Waiting {
+    /// How much is left of its patience.
+    fn left(&self, patience: Duration) -> Duration {
+        patience.saturating_sub(self.since.elapsed())
+    }
+
+    /// Ends it with what was done of it; where that is nothing, as refused by a server that stops, or
+    /// for want of the database.
+    fn give_up(self, stops: bool) {
+        let Self {
+            progress,
+            mut answer,
+            ..
+        } = self;
+        if stops && progress.done().is_empty() {
+            answer.tell(Err(SubmitError::ShuttingDown));
+        } else {
+            answer.send(progress.give_up(CommitError::Unavailable));
+        }
+    }
+
     /// A unit that nobody waits for any more, since its caller went away or its deadline has
     /// passed, is not begun.
     fn is_given_up(&self) -> bool {
@@ -129,6 +161,7 @@ pub struct Committer {
     queues: Vec<mpsc::Sender<Waiting>>,
     /// What all units may weigh that wait or are under way.
     room: Arc<Semaphore>,
+    stop: Stop,
     closing: CancellationToken,
     workers: TaskTracker,
     lane: Lane,
@@ -145,7 +178,10 @@ struct Worker {
     wake: Wake,
     vitals: Arc<Vitals>,
     queue: mpsc::Receiver<Waiting>,
+    stop: Stop,
     closing: CancellationToken,
+    /// How long a unit waits for the database.
+    patience: Duration,
     batch_steps_max: usize,
     /// The partitions of this worker.
     partitions: Vec<Partition>,
@@ -158,6 +194,8 @@ struct Worker {
     loading: JoinSet<Result<(), Error>>,
     /// How many steps the last batch had.
     last_steps: usize,
+    /// Whether nothing is begun any more: the server stops, and the database does not answer.
+    is_hopeless: bool,
 }
 
 impl Committer {
@@ -172,7 +210,7 @@ impl Committer {
         vitals: &Arc<Vitals>,
         settings: &CommitSettings,
     ) -> io::Result<(Self, Workers)> {
-        let closing = CancellationToken::new();
+        let (stop, closing) = (Stop::default(), CancellationToken::new());
         let count = settings.committers.max(1);
         let worker = |index, queue| Worker {
             store: store.clone(),
@@ -180,7 +218,9 @@ impl Committer {
             wake: wake.clone(),
             vitals: Arc::clone(vitals),
             queue,
+            stop: stop.clone(),
             closing: closing.clone(),
+            patience: store.commit_patience(),
             batch_steps_max: settings.batch_steps_max,
             partitions: store
                 .partition_count()
@@ -191,6 +231,7 @@ impl Committer {
             is_stalled: false,
             loading: JoinSet::new(),
             last_steps: 0,
+            is_hopeless: false,
         };
         let (queues, workers) = (0..count)
             .map(|index| {
@@ -202,6 +243,7 @@ impl Committer {
             store: store.clone(),
             queues,
             room: Arc::new(Semaphore::new(weight::WEIGHT_MAX)),
+            stop,
             closing,
             workers: TaskTracker::new(),
             lane: Lane::open("commits")?,
@@ -247,6 +289,13 @@ impl Committer {
         sent.map(|()| ticket).map_err(|_| SubmitError::ShuttingDown)
     }
 
+    /// Returns when the deadline of a stopping server has passed. Before that, all that was taken is answered: what is
+    /// not begun by half of the time is refused, and so is what waits behind a database that does not answer; of what is
+    /// under way at the end it is not known whether it was written.
+    pub(crate) async fn hurry(&self, deadline: Duration) {
+        self.stop.pass(deadline).await;
+    }
+
     /// Takes nothing more, and waits until everything that was taken is answered.
     pub(crate) async fn close(&self) {
         self.closing.cancel();
@@ -275,6 +324,7 @@ fn wait(unit: Unit, room: OwnedSemaphorePermit) -> (Waiting, Ticket) {
         progress,
         answer,
         room,
+        since: Instant::now(),
     };
     (waiting, Ticket(ticket))
 }
@@ -294,9 +344,14 @@ impl Worker {
                 "commits have no connection yet"
             );
         }
-        let closing = self.closing.clone();
+        let (stop, closing) = (self.stop.clone(), self.closing.clone());
         let (mut open, mut drained) = (true, false);
         while !drained || !self.left.is_empty() {
+            if stop.is_over() {
+                for waiting in std::mem::take(&mut self.left) {
+                    waiting.give_up(true);
+                }
+            }
             if !self.left.is_empty() && !self.is_stalled {
                 self.commit(None, &calls).await;
                 continue;
@@ -306,6 +361,7 @@ impl Worker {
                     open = false;
                     self.queue.close();
                 }
+                () = stop.over(), if !self.left.is_empty() => {}
                 Some(loaded) = self.loading.join_next() => self.note_loaded(loaded),
                 first = self.queue.recv(), if !drained => match first {
                     Some(first) => self.commit(Some(first), &calls).await,
@@ -319,7 +375,7 @@ impl Worker {
     async fn commit(&mut self, first: Option<Waiting>, calls: &Handle) {
         let mut batch = Batch::default();
         for waiting in std::mem::take(&mut self.left).into_iter().chain(first) {
-            batch.take(waiting);
+            self.take(&mut batch, waiting);
         }
         self.gather(&mut batch, |_| true);
         let units = std::mem::take(&mut batch.units);
@@ -332,48 +388,74 @@ impl Worker {
         } else {
             Vec::new()
         };
-        let store = self.store.clone();
-        let committed = store.commit_round(units, &locks, |fits| {
+        let patience = self.patience_of(&batch);
+        let (store, stop) = (self.store.clone(), self.stop.clone());
+        let committed = store.commit_round(units, &locks, patience, |fits| {
             self.gather(&mut batch, fits);
             let came = std::mem::take(&mut batch.units);
             came.into_iter().map(UnitProgress::into_unit).collect()
         });
         // A panic before a commit is found by the store, which knows that nothing was written. Any
         // other costs one batch and not the committer.
-        let committed = AssertUnwindSafe(committed).catch_unwind().await;
+        let committed = AssertUnwindSafe(committed).catch_unwind();
+        let round = tokio::select! {
+            biased;
+            committed = committed => committed.map_err(|_| "it panicked"),
+            () = stop.over() => Err("the server stops"),
+        };
         self.last_steps = batch.steps;
-        let round = committed.unwrap_or_else(|_| {
-            tracing::error!("a batch did not end well");
-            CommitRound {
-                units: vec![
-                    UnitState::Ended(Err(CommitError::OutcomeUnknown));
-                    batch.answers.len()
-                ],
-                written: Vec::new(),
-                unloaded: BTreeSet::new(),
-            }
+        let round = round.unwrap_or_else(|why| {
+            tracing::error!(error = why, "a batch did not end well");
+            unknown(batch.begun.len())
         });
-        self.tell(&round.units, round.written);
+        self.is_hopeless |= round.is_unavailable && stop.is_told();
+        self.tell(&round.units, round.written, round.is_unavailable);
         let went_on = has_gone_on(&round.units, batch.done);
-        self.answer(round.units, batch.answers);
+        self.answer(round.units, batch.begun, round.is_unavailable);
         if !round.unloaded.is_empty() {
             self.load(round.unloaded, calls);
         }
         self.is_stalled = !went_on && !self.loading.is_empty();
     }
 
+    /// Adds a unit to a batch, unless it is not begun any more.
+    fn take(&self, batch: &mut Batch, waiting: Waiting) {
+        let no_time = || self.stop.left().is_some_and(|left| left.is_zero());
+        if waiting.progress.done().is_empty() && (self.is_hopeless || no_time()) {
+            waiting.give_up(true);
+        } else {
+            batch.take(waiting);
+        }
+    }
+
+    /// How long a batch may be tried: as long as the unit waits that has waited longest.
+    fn patience_of(&self, batch: &Batch) -> Duration {
+        let since = batch.begun.iter().map(|begun| begun.since).min();
+        let waited = since.map_or(Duration::ZERO, |since| since.elapsed());
+        let left = self.patience.saturating_sub(waited);
+        let left = self.stop.left().map_or(left, |most| left.min(most));
+        left.max(self.patience.min(PATIENCE_MIN))
+    }
+
     /// Answers the units that have ended, and keeps the others for the next batch, before those
-    /// that could not join this one.
-    fn answer(&mut self, states: Vec<UnitState>, answers: Vec<(Answer, OwnedSemaphorePermit)>) {
+    /// that could not join this one. Where the database does not answer, those have ended too whose
+    /// patience is at an end.
+    fn answer(&mut self, states: Vec<UnitState>, begun: Vec<Begun>, is_unavailable: bool) {
+        let stops = self.stop.is_told();
         let mut unfinished = VecDeque::new();
-        for ((answer, room), state) in answers.into_iter().zip(states) {
-            match state {
-                UnitState::Ended(outcome) => answer.send(outcome),
-                UnitState::Unfinished(progress) => unfinished.push_back(Waiting {
-                    progress,
-                    answer,
-                    room,
-                }),
+        for (begun, state) in begun.into_iter().zip(states) {
+            let progress = match state {
+                UnitState::Ended(outcome) => {
+                    begun.answer.send(outcome);
+                    continue;
+                }
+                UnitState::Unfinished(progress) => progress,
+            };
+            let waiting = begun.again(progress);
+            if is_unavailable && (stops || waiting.left(self.patience) < PATIENCE_MIN) {
+                waiting.give_up(stops);
+            } else {
+                unfinished.push_back(waiting);
             }
         }
         unfinished.append(&mut self.left);
@@ -402,8 +484,7 @@ impl Worker {
         self.vitals.report(false);
         if was_stalled {
             for waiting in std::mem::take(&mut self.left) {
-                let outcome = waiting.progress.give_up(CommitError::Unavailable);
-                waiting.answer.send(outcome);
+                waiting.give_up(false);
             }
         }
     }
@@ -415,7 +496,7 @@ impl Worker {
             && let Ok(waiting) = self.queue.try_recv()
         {
             if fits(waiting.progress.unit()) {
-                batch.take(waiting);
+                self.take(batch, waiting);
             } else {
                 self.left.push_back(waiting);
             }
@@ -423,7 +504,7 @@ impl Worker {
     }
 
     /// Hands what was written to the readers, here and, as a hint, in other replicas, and notes how the database fares.
-    fn tell(&self, states: &[UnitState], written: Vec<Batched>) {
+    fn tell(&self, states: &[UnitState], written: Vec<Batched>, is_unavailable: bool) {
         let partitions = written.iter().map(|entry| entry.logged.position.partition);
         let grown: BTreeSet<Partition> = partitions.collect();
         let failures = states.iter().filter_map(|state| match state {
@@ -448,52 +529,7 @@ impl Worker {
                 CommitError::Unavailable | CommitError::OutcomeUnknown
             )
         });
-        self.vitals.report(!lost);
-    }
-}
-
-/// Whether any step of these units was decided in a round before which so many were.
-fn has_gone_on(states: &[UnitState], done_before: usize) -> bool {
-    let mut done = 0;
-    for state in states {
-        match state {
-            UnitState::Ended(_) => return true,
-            UnitState::Unfinished(progress) => done += progress.done().len(),
-        }
-    }
-    done > done_before
-}
-
-/// Units that are committed together, and who waits for them.
-#[derive(Debug, Default)]
-struct Batch {
-    units: Vec<UnitProgress>,
-    answers: Vec<(Answer, OwnedSemaphorePermit)>,
-    /// How many steps it has, as far as they count for its size.
-    steps: usize,
-    /// How many steps of its units were done before.
-    done: usize,
-}
-
-impl Batch {
-    /// Adds a unit, unless it is not worth beginning.
-    fn take(&mut self, waiting: Waiting) {
-        if waiting.is_given_up() {
-            return;
-        }
-        let Waiting {
-            progress,
-            mut answer,
-            room,
-        } = waiting;
-        answer.is_begun = true;
-        // A large unit is cut anyway, and one that was begun must not keep others out.
-        if progress.done().is_empty() {
-            self.steps += progress.unit().steps.len().min(UNIT_STEPS_MAX);
-        }
-        self.done += progress.done().len();
-        self.units.push(progress);
-        self.answers.push((answer, room));
+        self.vitals.report(!lost && !is_unavailable);
     }
 }
 

@@ -1,12 +1,22 @@
 use tempfile::TempDir;
+use tokio::{
+    task::{JoinHandle, yield_now},
+    time::timeout,
+};
 use waymark_domain::value::{Comment, OrderId};
-use waymark_persistence::{Clock, DatabaseUrl, Settings, StepChange, UnitMode};
+use waymark_persistence::{
+    Clock, DatabaseUrl, Settings, StepChange, UnitMode, test_access::lock_all_and_wait,
+};
 
 use super::*;
 use crate::{
     dispatch::Wake,
     sample::{context, creation, workflow},
 };
+
+/// What is said of a unit that the database did not take in time.
+const UNAVAILABLE: Result<UnitOutcome, SubmitError> =
+    Err(SubmitError::Commit(CommitError::Unavailable));
 
 struct Bench {
     committer: Committer,
@@ -18,9 +28,40 @@ struct Bench {
 impl Bench {
     /// A committer that has not started, in front of an empty database with the preset.
     async fn new(queue_units_max: usize, batch_steps_max: usize) -> Self {
+        Self::open(queue_units_max, batch_steps_max, |_| {}).await
+    }
+
+    /// One in whose database somebody writes for a minute, unless the task is aborted. Each unit makes
+    /// a batch, and waits so long.
+    async fn locked(patience: Duration) -> (Self, JoinHandle<()>) {
+        let change = |settings: &mut Settings| {
+            // Others hear soon that it is busy.
+            settings.connect_timeout = Duration::from_millis(500);
+            settings.commit_patience = Duration::from_mins(2);
+        };
+        let mut bench = Self::open(16, 1, change).await;
+        for worker in &mut bench.workers.as_mut().unwrap().0 {
+            worker.patience = patience;
+        }
+        let (locked, told) = oneshot::channel();
+        let store = bench.store.clone();
+        let holder = tokio::spawn(async move {
+            let wait = Duration::from_mins(1);
+            lock_all_and_wait(&store, locked, wait).await.unwrap();
+        });
+        told.await.unwrap();
+        (bench, holder)
+    }
+
+    async fn open(
+        queue_units_max: usize,
+        batch_steps_max: usize,
+        change: impl FnOnce(&mut Settings),
+    ) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
+        let mut settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
+        change(&mut settings);
         let store = Store::open(settings, Clock::system()).await.unwrap();
         crate::preset::load(&store, "magento", &workflow())
             .await
@@ -45,6 +86,15 @@ impl Bench {
     fn start(&mut self) {
         self.committer
             .start(self.workers.take().unwrap(), &Supervisor::new());
+    }
+
+    /// Waits until nothing is queued.
+    async fn until_taken(&self) {
+        let mut queues = self.committer.queues.iter();
+        let queue = queues.next().unwrap();
+        while queue.capacity() < queue.max_capacity() {
+            yield_now().await;
+        }
     }
 
     async fn exists(&self, id: &str) -> bool {
@@ -204,4 +254,77 @@ async fn a_committer_that_ends_says_what_was_not_begun() {
     drop(batch);
     let unknown = SubmitError::Commit(CommitError::OutcomeUnknown);
     assert_eq!(ticket.outcome().await, Err(unknown));
+}
+
+#[tokio::test]
+async fn who_waits_behind_others_has_no_more_patience_than_they() {
+    let patience = Duration::from_secs(5);
+    let (mut bench, holder) = Bench::locked(patience).await;
+    let first = bench.committer.hand_over(unit("1")).unwrap();
+    bench.start();
+    bench.until_taken().await;
+    let second = bench.committer.hand_over(unit("2")).unwrap();
+    assert_eq!(first.outcome().await, UNAVAILABLE);
+    let third = bench.committer.hand_over(unit("3")).unwrap();
+    let began = Instant::now();
+    assert_eq!(second.outcome().await, UNAVAILABLE);
+    assert!(began.elapsed() < patience - 2 * PATIENCE_MIN);
+    holder.abort();
+    assert!(is_done(third.outcome().await));
+}
+
+#[tokio::test]
+async fn patience_ends_for_each_unit_of_a_batch() {
+    let mut bench = Bench::new(16, 256).await;
+    let [old, young] = ["old", "young"].map(|id| bench.committer.hand_over(unit(id)).unwrap());
+    let mut worker = bench.workers.take().unwrap().0.remove(0);
+    let mut batch = Batch::default();
+    worker.gather(&mut batch, |_| true);
+    let longest = worker.patience_of(&batch);
+    assert!(longest > PATIENCE_MIN && longest <= worker.patience);
+    batch.begun[0].since = Instant::now().checked_sub(worker.patience).unwrap();
+    assert_eq!(worker.patience_of(&batch), PATIENCE_MIN);
+
+    let units = batch.units.into_iter().map(UnitState::Unfinished);
+    worker.answer(units.collect(), batch.begun, true);
+    assert_eq!(old.outcome().await, UNAVAILABLE);
+    let left: Vec<_> = worker.left.drain(..).collect();
+    assert_eq!(left.len(), 1);
+    for waiting in left {
+        waiting.give_up(true);
+    }
+    assert_eq!(young.outcome().await, Err(SubmitError::ShuttingDown));
+}
+
+#[tokio::test]
+async fn a_server_that_stops_answers_what_waits_for_the_database() {
+    let (mut bench, _holder) = Bench::locked(Duration::from_mins(1)).await;
+    let begun = bench.committer.hand_over(unit("1")).unwrap();
+    bench.start();
+    bench.until_taken().await;
+    let queued = bench.committer.hand_over(unit("2")).unwrap();
+    let stopping = bench.committer.hurry(Duration::from_secs(2));
+    let answered = async { tokio::join!(stopping, begun.outcome(), queued.outcome()) };
+    let answered = timeout(Duration::from_secs(20), answered).await;
+    let ((), begun, queued) = answered.expect("nobody is left to wait");
+    let unknown = SubmitError::Commit(CommitError::OutcomeUnknown);
+    assert_eq!(begun, Err(unknown));
+    assert_eq!(queued, Err(SubmitError::ShuttingDown));
+    bench.committer.close().await;
+}
+
+#[tokio::test]
+async fn nothing_is_begun_again_where_the_database_fails_a_server_that_stops() {
+    let (mut bench, _holder) = Bench::locked(Duration::from_mins(1)).await;
+    let [first, second] = ["1", "2"].map(|id| bench.committer.hand_over(unit(id)).unwrap());
+    let stop = bench.committer.stop.clone();
+    tokio::spawn(async move { stop.pass(Duration::from_secs(6)).await });
+    while !bench.committer.stop.is_told() {
+        yield_now().await;
+    }
+    bench.start();
+    assert_eq!(first.outcome().await, Err(SubmitError::ShuttingDown));
+    let began = Instant::now();
+    assert_eq!(second.outcome().await, Err(SubmitError::ShuttingDown));
+    assert!(began.elapsed() < PATIENCE_MIN / 2);
 }

@@ -112,7 +112,7 @@ pub const KEYS: &[Key] = &[
     key(
         "commit_patience_ms",
         "8000",
-        "How long one commit is tried before its caller is told.",
+        "How long a commit waits for the database, behind others too, before its caller is told.",
     ),
     key(
         "history_ring_bytes_max",
@@ -147,7 +147,7 @@ pub const KEYS: &[Key] = &[
     key(
         "shutdown_deadline_ms",
         "10000",
-        "How long a stopping server waits for calls in flight.",
+        "How long a stopping server waits for calls in flight; what is not begun by half of it is refused.",
     ),
     key(
         "cancelled_calls_max",

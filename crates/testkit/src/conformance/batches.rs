@@ -2,6 +2,8 @@
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
+use std::time::Duration;
+
 use waymark_domain::order::Rejection;
 use waymark_persistence::{
     CommitError, CommitRound, Error, Refusal, StepError, UnitOutcome, UnitProgress, UnitState,
@@ -262,6 +264,9 @@ pub async fn a_poisoned_step_fails_its_atomic_unit_alone(fixture: &Fixture) {
 }
 
 /// The outcomes of a round in which everything ended.
+/// How long a round may be tried, on a machine that compiles as well.
+const PATIENCE: Duration = Duration::from_secs(20);
+
 fn ended(round: CommitRound) -> Vec<Result<UnitOutcome, CommitError>> {
     let outcomes = round.units.into_iter().map(|state| match state {
         UnitState::Ended(outcome) => outcome,
@@ -285,7 +290,7 @@ pub async fn units_that_came_late_join_the_batch(fixture: &Fixture) {
     ];
     let mut asked = 0;
     let first = vec![UnitProgress::new(separate(vec![hold("A-1")]))];
-    let round = store.commit_round(first, &all_partitions, |fits| {
+    let round = store.commit_round(first, &all_partitions, PATIENCE, |fits| {
         asked += 1;
         assert!(late.iter().all(fits));
         late.clone()
@@ -313,7 +318,7 @@ pub async fn units_of_other_partitions_do_not_join(fixture: &Fixture) {
     let ids = (2..100).map(|number| format!("A-{number}"));
     let (here, there): (Vec<_>, Vec<_>) = ids.partition(|id| partition(id) == partition("A-1"));
     let batch = vec![UnitProgress::new(separate(vec![create("A-1")]))];
-    let round = store.commit_round(batch, &[], |fits| {
+    let round = store.commit_round(batch, &[], PATIENCE, |fits| {
         let unit = |id: &String| separate(vec![create(id)]);
         assert!(here.iter().all(|id| fits(&unit(id))));
         assert!(there.iter().all(|id| !fits(&unit(id))));

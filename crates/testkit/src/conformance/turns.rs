@@ -132,7 +132,9 @@ pub async fn an_atomic_unit_that_takes_too_long_is_refused_as_a_whole(fixture: &
 
 /// Commits a round, and gives what is left of it.
 async fn round(store: &Store, units: Vec<UnitProgress>) -> (CommitRound, Vec<UnitProgress>) {
-    let round = store.commit_round(units, &[], |_| Vec::new()).await;
+    let patience = store.commit_patience();
+    let round = store.commit_round(units, &[], patience, |_| Vec::new());
+    let round = round.await;
     let left = round.units.iter().filter_map(|state| match state {
         UnitState::Ended(_) => None,
         UnitState::Unfinished(progress) => Some(progress.clone()),

@@ -1,0 +1,101 @@
+//! What is committed together, and who waits for it.
+
+use std::collections::BTreeSet;
+
+use tokio::{sync::OwnedSemaphorePermit, time::Instant};
+use waymark_persistence::{CommitError, CommitRound, UnitProgress, UnitState};
+
+use super::{Answer, Waiting};
+
+/// How many steps of one unit count for the size of a batch.
+const UNIT_STEPS_MAX: usize = 64;
+
+/// Whether any step of these units was decided in a round before which so many were.
+pub(super) fn has_gone_on(states: &[UnitState], done_before: usize) -> bool {
+    let mut done = 0;
+    for state in states {
+        match state {
+            UnitState::Ended(_) => return true,
+            UnitState::Unfinished(progress) => done += progress.done().len(),
+        }
+    }
+    done > done_before
+}
+
+/// What is known of so many units whose round did not come to its end.
+pub(super) fn unknown(count: usize) -> CommitRound {
+    CommitRound {
+        units: vec![UnitState::Ended(Err(CommitError::OutcomeUnknown)); count],
+        written: Vec::new(),
+        is_unavailable: false,
+        unloaded: BTreeSet::new(),
+    }
+}
+
+/// Who waits for a unit that came into a batch.
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) answer: Answer,
+    room: OwnedSemaphorePermit,
+    pub(super) since: Instant,
+    /// How many of its steps were done before.
+    done: usize,
+}
+
+impl Begun {
+    /// Has the rest of the unit wait for another batch.
+    pub(super) fn again(self, progress: UnitProgress) -> Waiting {
+        let has_gone_on = progress.done().len() > self.done;
+        let since = if has_gone_on {
+            Instant::now()
+        } else {
+            self.since
+        };
+        Waiting {
+            progress,
+            answer: self.answer,
+            room: self.room,
+            since,
+        }
+    }
+}
+
+/// Units that are committed together, and who waits for them.
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) units: Vec<UnitProgress>,
+    pub(super) begun: Vec<Begun>,
+    /// How many steps it has, as far as they count for its size.
+    pub(super) steps: usize,
+    /// How many steps of its units were done before.
+    pub(super) done: usize,
+}
+
+impl Batch {
+    /// Adds a unit, unless it is not worth beginning.
+    pub(super) fn take(&mut self, waiting: Waiting) {
+        if waiting.is_given_up() {
+            return;
+        }
+        let Waiting {
+            progress,
+            mut answer,
+            room,
+            since,
+        } = waiting;
+        answer.is_begun = true;
+        // A large unit is cut anyway, and one that was begun must not keep others out.
+        if progress.done().is_empty() {
+            self.steps += progress.unit().steps.len().min(UNIT_STEPS_MAX);
+        }
+        let done = progress.done().len();
+        self.done += done;
+        self.units.push(progress);
+        self.begun.push(Begun {
+            answer,
+            room,
+            since,
+            done,
+        });
+    }
+}
