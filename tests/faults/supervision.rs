@@ -199,8 +199,12 @@ async fn calls_are_answered_though_nobody_accepts_connections() {
         correlation_id: "unread".to_owned(),
         step: None,
     });
-    let answers = told.shop.orders().stream_steps(stream::iter(requests));
-    let mut answers = answers.await.unwrap().into_inner();
+    let answers = told
+        .shop
+        .orders()
+        .stream_steps(stream::iter(requests))
+        .await;
+    let mut answers = answers.unwrap().into_inner();
     let first = answers.message().await.unwrap().unwrap();
     assert_eq!(first.correlation_id, "unread");
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use futures::{StreamExt, future::join_all, stream};
-use tokio::time::timeout;
-use tokio_postgres::NoTls;
+use tokio::time::{Instant, timeout};
+use tokio_postgres::{Client, NoTls};
 use tonic::Code;
 use waymark_proto::v1::{self, step::Command};
 use waymark_tests::{Backend, Refusal, Server, Shop, Watcher, world};
@@ -167,19 +167,19 @@ async fn a_deadline_does_not_tear_a_step(backend: Backend) {
     );
 }
 
-/// Another session holds the locks of all partitions: calls wait in front of the database, and
-/// behind each other.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_call_whose_deadline_passes_in_the_queue_is_not_executed() {
-    let (server, shop) = start(Backend::Postgres, &["committers=1"]).await;
+/// A session that holds the locks of all partitions.
+async fn lock_all(server: &Server) -> Client {
     let (client, connection) = tokio_postgres::connect(server.database().url(), NoTls)
         .await
         .unwrap();
     tokio::spawn(connection);
     let locked = "BEGIN; SELECT FROM partitions FOR UPDATE";
     client.batch_execute(locked).await.unwrap();
-    let first = shop.clone();
-    let first = tokio::spawn(async move { first.comment("o0", "patient", "").await });
+    client
+}
+
+/// Waits until a batch waits for its locks.
+async fn until_waiting(client: &Client) {
     let waiting = "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
     let is_waiting = async {
         while client
@@ -193,6 +193,82 @@ async fn a_call_whose_deadline_passes_in_the_queue_is_not_executed() {
     timeout(Duration::from_secs(20), is_waiting)
         .await
         .expect("a batch waits for its locks");
+}
+
+/// Who comes behind a batch that waits for its locks has no more patience than who came first.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_behind_a_locked_batch_waits_no_longer_than_the_batch() {
+    let (server, shop) = start(
+        Backend::Postgres,
+        &["committers=1", "commit_patience_ms=6000"],
+    )
+    .await;
+    let stranger = lock_all(&server).await;
+    let first = shop.clone();
+    let first = tokio::spawn(async move { first.comment("o0", "x", "").await });
+    until_waiting(&stranger).await;
+    let began = Instant::now();
+    let second = shop.comment("o1", "x", "").await;
+    assert!(began.elapsed() < Duration::from_millis(9_500));
+    for answer in [first.await.unwrap(), second] {
+        let refusal = Refusal::of(&answer.unwrap_err());
+        assert_eq!(refusal.reason, "DATABASE_UNAVAILABLE");
+    }
+}
+
+/// A server that stops says of each step what became of it, though nobody gets a lock.
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_that_wait_for_a_lock_are_answered_before_the_end() {
+    let settings = [
+        "committers=1",
+        "batch_steps_max=1",
+        "shutdown_deadline_ms=5000",
+    ];
+    let (mut server, shop) = start(Backend::Postgres, &settings).await;
+    let stranger = lock_all(&server).await;
+    let remark = |order: usize| v1::StreamStepsRequest {
+        correlation_id: order.to_string(),
+        step: Some(v1::Step {
+            command: Some(Command::AddComment(shop.remark(&format!("o{order}"), "x"))),
+        }),
+    };
+    let mut requests: Vec<_> = (0..8).map(remark).collect();
+    // Answered at once, when those before it are under way.
+    requests.push(v1::StreamStepsRequest {
+        correlation_id: "unread".to_owned(),
+        step: None,
+    });
+    let answers = shop.orders().stream_steps(stream::iter(requests)).await;
+    let mut answers = answers.unwrap().into_inner();
+    let first = answers.message().await.unwrap().unwrap();
+    assert_eq!(first.correlation_id, "unread");
+    until_waiting(&stranger).await;
+    server.terminate();
+    let mut reasons = Vec::new();
+    let end = loop {
+        match answers.message().await {
+            Ok(Some(answer)) => reasons.push(answer.result.unwrap().error.unwrap().reason),
+            Ok(None) => panic!("the stream says why it ends"),
+            Err(status) => break Refusal::of(&status),
+        }
+    };
+    assert_eq!(end.reason, "SHUTTING_DOWN");
+    reasons.sort_unstable();
+    let mut expected = vec!["OUTCOME_UNKNOWN"];
+    expected.resize(8, "SHUTTING_DOWN");
+    assert_eq!(reasons, expected);
+    assert!(server.ended(Duration::from_secs(20)).await.success());
+}
+
+/// Another session holds the locks of all partitions: calls wait in front of the database, and
+/// behind each other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_whose_deadline_passes_in_the_queue_is_not_executed() {
+    let (server, shop) = start(Backend::Postgres, &["committers=1"]).await;
+    let client = lock_all(&server).await;
+    let first = shop.clone();
+    let first = tokio::spawn(async move { first.comment("o0", "patient", "").await });
+    until_waiting(&client).await;
     for order in 0..8 {
         let mut request = tonic::Request::new(shop.remark(&format!("o{order}"), "in a hurry"));
         request.set_timeout(Duration::from_millis(50));
