@@ -178,7 +178,7 @@ async fn libraries_repeat_reads_alone(backend: Backend) {
     assert_eq!(shop.get("1").await.version, placed + 1, "but carried out");
 
     // By hand, with an id, it is carried out once however often it is sent.
-    write.request_id = "7f0c7b1e-6f0e-4c55-9d0c-6f7f5c1c7a11".to_owned();
+    write.request_id = "7f0c7b1e-6f0e-4c55-9d0c-6f7f5c1c7a11".into();
     proxy.cut(1);
     for expected in [open, ok] {
         let found = tokio::task::block_in_place(|| call(address, method, &write));
@@ -187,7 +187,7 @@ async fn libraries_repeat_reads_alone(backend: Backend) {
     assert_eq!(proxy.answered(), 5);
     assert_eq!(shop.get("1").await.version, placed + 2);
     // What the server itself refuses has details.
-    write.order_id = "nobody".to_owned();
+    write.order_id = "nobody".into();
     let found = tokio::task::block_in_place(|| call(address, method, &write));
     assert_eq!(found, ("NOT_FOUND".to_owned(), true));
 }

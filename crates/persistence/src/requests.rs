@@ -179,8 +179,8 @@ pub(crate) async fn forget(
     Ok(())
 }
 
-/// Forgets all calls of a scope but this one, which deletes a workflow: what was done to the one that
-/// is gone says nothing about another one of its code.
+/// Forgets all calls of a scope but this one: what was done to a workflow that is gone says nothing
+/// about another one of its code.
 pub(crate) async fn forget_others(
     tx: &mut Tx,
     scope: &Scope,

@@ -97,7 +97,7 @@ impl Supervisor {
             };
             // What the task owned is dropped before anybody is told.
             let ended = AssertUnwindSafe(task).catch_unwind().await;
-            supervisor.note(name, ended);
+            supervisor.note(name, &ended);
         }
     }
 
@@ -123,8 +123,8 @@ impl Supervisor {
         let _ = ended.wait_for(|ended| !ended.is_empty()).await;
     }
 
-    fn note(&self, name: &'static str, ended: Result<(), Box<dyn Any + Send>>) {
-        let why = match &ended {
+    fn note(&self, name: &'static str, ended: &Result<(), Box<dyn Any + Send>>) {
+        let why = match ended {
             Ok(()) if self.0.is_stopping.load(Ordering::SeqCst) => return,
             Ok(()) => "it returned",
             Err(panic) => text(&**panic),

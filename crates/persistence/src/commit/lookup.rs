@@ -296,7 +296,7 @@ pub(super) async fn remembered(
         let Some(rows) = steps.get(&(partition.number(), offset)) else {
             continue;
         };
-        let Some(first) = <[_]>::first(&rows).filter(is_it) else {
+        let Some(first) = <[_]>::first(rows).filter(is_it) else {
             continue;
         };
         let entries = rows.iter().map(EntryRow::logged);

@@ -219,7 +219,9 @@ pub enum Refusal {
         workflow: WorkflowCode,
     },
     /// No step can be judged by the workflow as it is stored.
-    #[error("workflow {workflow} is unusable: {finding}; no step is taken until that is corrected, as by ApplyWorkflow")]
+    #[error(
+        "workflow {workflow} is unusable: {finding}; no step is taken until that is corrected, as by ApplyWorkflow"
+    )]
     WorkflowUnusable {
         /// Its code.
         workflow: WorkflowCode,

@@ -270,7 +270,7 @@ impl<'q> Finder<'q> {
             SortKey::UpdateTime => {
                 let from = from_time(self.query, after);
                 let pairs = pairs.unwrap_or_default();
-                Ok(merge::of_places(pairs, partitions.len(), from))
+                Ok(merge::of_places(&pairs, partitions.len(), from))
             }
             SortKey::CreateTime => {
                 let stretches = partitions.into_iter().map(|partition| Stretch::Log {

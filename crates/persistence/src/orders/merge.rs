@@ -261,7 +261,7 @@ impl Merge {
 }
 
 /// The streams of a list by update time that is of these places.
-pub(super) fn of_places(pairs: Vec<Pair>, partitions: usize, from: Instant) -> Vec<Stretch> {
+pub(super) fn of_places(pairs: &[Pair], partitions: usize, from: Instant) -> Vec<Stretch> {
     let at_once = (STRETCHES_AT_ONCE / partitions.max(1)).max(1);
     let stretches = pairs.chunks(at_once).map(|pairs| Stretch::Places {
         pairs: pairs.to_vec(),
@@ -333,7 +333,7 @@ mod tests {
             status: format!("s{number}"),
         };
         let pairs: Vec<_> = (0..200).map(pair).collect();
-        let streams = |partitions| of_places(pairs.clone(), partitions, (0, 0, 0)).len();
+        let streams = |partitions| of_places(&pairs, partitions, (0, 0, 0)).len();
         assert_eq!((streams(1), streams(8), streams(1_024)), (1, 1, 100));
     }
 }

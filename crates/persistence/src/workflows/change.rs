@@ -352,8 +352,7 @@ impl Transact for Save<'_> {
         }
         if let Some(page) = self.page {
             let edition = page.write(tx, newest).await?;
-            // Not where one begins: a repeated deletion of the one before it would delete it.
-            if page.ends() {
+            if page.begins_or_ends() {
                 let this = self.change.request.as_ref();
                 requests::forget_others(tx, self.scope, this).await?;
             }

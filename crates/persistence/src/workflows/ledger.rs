@@ -78,9 +78,9 @@ impl Page {
         }))
     }
 
-    /// Whether the workflow ends with it.
-    pub(super) fn ends(&self) -> bool {
-        self.saving.ends()
+    /// Whether the workflow begins or ends with it.
+    pub(super) fn begins_or_ends(&self) -> bool {
+        self.saving.begins_or_ends()
     }
 
     /// Saves the change, and gives it the edition of the catalog that follows this one.

@@ -168,11 +168,11 @@ impl Saving {
         Ok(Self::Anew(Parts::between(None, after)?))
     }
 
-    /// Whether the workflow ends with it.
-    pub(super) fn ends(&self) -> bool {
+    /// Whether the workflow begins or ends with it.
+    pub(super) fn begins_or_ends(&self) -> bool {
         match self {
-            Self::Delete(_) => true,
-            Self::First(_) | Self::Next(_) | Self::Anew(_) => false,
+            Self::First(_) | Self::Delete(_) => true,
+            Self::Next(_) | Self::Anew(_) => false,
         }
     }
 

@@ -55,9 +55,12 @@ impl Stage {
 
 #[track_caller]
 fn refused(outcome: &Result<(), Error>, words: &[&str]) {
-    let Err(error @ Error::Rights { problem }) = outcome else {
-        panic!("{words:?}: {outcome:?}");
-    };
+    let error = outcome.as_ref().unwrap_err();
+    assert!(
+        matches!(error, Error::Rights { .. }),
+        "{words:?}: {error:?}"
+    );
+    let problem = error.to_string();
     assert!(error.is_of_settings() && !error.is_passing(), "{error:?}");
     for word in words {
         assert!(problem.contains(word), "{word}: {problem}");

@@ -89,7 +89,7 @@ mod tests {
             assert_eq!(pauses.failed("a".to_owned()), number == 0);
             let end = Instant::now() + Duration::from_secs(seconds);
             assert_eq!(pauses.next(), Some(end));
-            tokio::time::advance(Duration::from_secs(seconds) - Duration::from_millis(1)).await;
+            tokio::time::advance(Duration::from_millis(seconds * 1_000 - 1)).await;
             assert!(pauses.is_paused("a") && !pauses.is_paused("b"));
             tokio::time::advance(Duration::from_millis(1)).await;
             // What has its turn is nothing to wait for.

@@ -64,7 +64,7 @@ async fn deliveries(
         failing.note("old deliveries cannot be removed", removed.await);
     }
     // Whoever tells what is carried is gone, and this goes with it.
-    pending().await
+    pending::<()>().await;
 }
 
 /// Removes answers to calls; none where they are kept for ever. They are few, so who carries the

@@ -1,7 +1,10 @@
 //! What clients are told about a change of a workflow that is refused, and about an
 //! order that is not there.
 
-use waymark_domain::workflow;
+use waymark_domain::{
+    value::{StateCode, StatusCode},
+    workflow,
+};
 use waymark_persistence as persistence;
 
 use super::{Problem, Reason};
@@ -97,21 +100,10 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
             .about(format!("status {status}")),
         R::StatusInUse {
             status,
-            state: Some(state),
+            state,
             why: _,
             usage,
-        } => used(problem, usage)
-            .with("state", state)
-            .with("status", status)
-            .about(format!("assignment {state}/{status}")),
-        R::StatusInUse {
-            status,
-            state: None,
-            why: _,
-            usage,
-        } => used(problem, usage)
-            .with("status", status)
-            .about(format!("status {status}")),
+        } => status_used(used(problem, usage), state.as_ref(), status),
         R::TransitionExists { transition } | R::TransitionNotFound { transition } => {
             problem.with("transition", transition)
         }
@@ -135,6 +127,18 @@ fn with_any<T: ToString>(problem: Problem, key: &'static str, values: &[T]) -> P
         problem
     } else {
         problem.with_list(key, values)
+    }
+}
+
+fn status_used(problem: Problem, state: Option<&StateCode>, status: &StatusCode) -> Problem {
+    match state {
+        Some(state) => problem
+            .with("state", state)
+            .with("status", status)
+            .about(format!("assignment {state}/{status}")),
+        None => problem
+            .with("status", status)
+            .about(format!("status {status}")),
     }
 }
 

@@ -344,29 +344,6 @@ pub async fn a_deletion_is_answered_once(fixture: &Fixture) {
     );
 }
 
-pub async fn a_repeated_deletion_spares_the_workflow_that_came_since(fixture: &Fixture) {
-    let call = async |id: &str, workflow: Option<Workflow>| {
-        let edit = |_: Option<&Workflow>| Ok(workflow.clone());
-        let request = Some(request(id, 1));
-        let changed = fixture.change_as("order", ChangeMode::Apply, request, edit);
-        matches!(changed.await.unwrap(), Changed::Replayed(_))
-    };
-    let workflow = build::workflow("magento", "order");
-    let newest = async || fixture.store.workflow(&order_workflow()).await.unwrap();
-    assert!(!call("apply", Some(workflow.clone())).await);
-    assert!(!call("delete", None).await);
-    // Calls about the one that is gone are new, but for its deletion.
-    assert!(!call("apply", Some(workflow.clone())).await);
-    let came = newest().await.unwrap();
-    assert!(call("delete", None).await);
-    assert_eq!(newest().await, Some(came));
-    // What made it is answered as long as it is there.
-    assert!(call("apply", Some(workflow.clone())).await);
-    assert!(!call("delete-2", None).await);
-    assert!(call("delete-2", None).await);
-    assert_eq!(newest().await, None);
-}
-
 pub async fn rehearsing_a_change_writes_nothing(fixture: &Fixture) {
     let create =
         |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);

@@ -363,14 +363,8 @@ pub async fn heads_and_batches(fixture: &Fixture) {
         fixture.store.history_ends(&places).await.unwrap()
     };
     assert!(ends(1).await.is_empty());
-    assert!(
-        fixture
-            .store
-            .history_after(partition, 0, 10)
-            .await
-            .unwrap()
-            .is_empty()
-    );
+    let empty = fixture.store.history_after(partition, 0, 10).await;
+    assert!(empty.unwrap().is_empty());
     all(&fixture.store, vec![create("A-1"), comment("A-1", "x")]).await;
     done(&fixture.store, comment("A-1", "y")).await;
     let heads = fixture.store.history_heads().await.unwrap();
@@ -406,12 +400,11 @@ pub async fn heads_and_batches(fixture: &Fixture) {
         };
         assert_eq!(ends(offset).await, [expected]);
     }
-    let everywhere = fixture.store.partition_count().all();
-    let everywhere = everywhere.map(|partition| LogPosition {
-        partition,
-        offset: 0,
-    });
-    let everywhere = everywhere.collect::<Vec<_>>();
+    let all = fixture.store.partition_count().all();
+    let offset = 0;
+    let everywhere: Vec<_> = all
+        .map(|partition| LogPosition { partition, offset })
+        .collect();
     let found = fixture.store.history_ends(&everywhere).await.unwrap();
     assert_eq!(found, ends(0).await);
     let log = fixture.store.history_after(partition, 0, 10).await.unwrap();

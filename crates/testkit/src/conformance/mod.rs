@@ -154,7 +154,6 @@ macro_rules! conformance_suite {
                 documents_of_versions_are_kept,
                 a_change_is_answered_once,
                 a_deletion_is_answered_once,
-                a_repeated_deletion_spares_the_workflow_that_came_since,
                 rehearsing_a_change_writes_nothing,
                 a_refused_change_writes_nothing,
                 a_guard_that_does_not_compile_is_not_saved,

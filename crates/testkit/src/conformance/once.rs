@@ -159,6 +159,7 @@ impl Kind {
 
 impl Told {
     /// What a repetition of this call is told.
+    #[must_use]
     pub fn again(&self) -> Self {
         match self {
             Self::Done(answer) | Self::Replayed(answer) => Self::Replayed(answer.clone()),

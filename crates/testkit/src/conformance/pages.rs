@@ -38,7 +38,11 @@ const fn sort(by: SortKey, direction: Direction) -> OrderSort {
 
 /// The workflow and the id of one of ninety orders: each id is there in both workflows.
 fn named(number: usize) -> (WorkflowCode, OrderId) {
-    let workflow = if number % 2 == 0 { "order" } else { "returns" };
+    let workflow = if number.is_multiple_of(2) {
+        "order"
+    } else {
+        "returns"
+    };
     let id = format!("N-{:02}", (number * 37) % 45);
     (workflow_code(workflow), order_id(&id))
 }
@@ -53,7 +57,11 @@ fn placed(number: usize) -> Step {
         id: ActorId::new(&customer).unwrap(),
         ..Customer::default()
     };
-    let channel = if number % 5 == 0 { "shop" } else { "web" };
+    let channel = if number.is_multiple_of(5) {
+        "shop"
+    } else {
+        "web"
+    };
     let attributes = BTreeMap::from([("channel".to_owned(), channel.to_owned())]);
     new.attributes = Attributes::new(attributes).unwrap();
     create_as(new)
@@ -260,9 +268,9 @@ fn queries(orders: &[Order]) -> Vec<OrderQuery> {
         }),
         asking(|query| query.attributes = channel()),
         asking(|query| (query.attributes, query.customer) = (channel(), customer("c-0"))),
-        asking(|query| query.ids = ids.clone()),
+        asking(|query| query.ids.clone_from(&ids)),
         asking(|query| {
-            query.ids = ids.clone();
+            query.ids.clone_from(&ids);
             query.customer = customer("c-1");
             query.updated_after = after;
         }),

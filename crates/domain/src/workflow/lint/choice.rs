@@ -19,11 +19,11 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
 pub(super) fn not_assigned(workflow: &Workflow) -> Vec<Finding> {
     let pairs = workflow.assignments.iter();
     let pairs: BTreeSet<_> = pairs.map(|it| (&it.state, &it.status)).collect();
-    let states: BTreeSet<_> = workflow.states.iter().map(|it| &it.code).collect();
+    let places: BTreeSet<_> = workflow.states.iter().map(|it| &it.code).collect();
     let statuses: BTreeSet<_> = workflow.statuses.iter().map(|it| &it.code).collect();
     let transitions = workflow.transitions.iter().filter_map(|transition| {
         let (state, status) = (&transition.to_state, transition.to_status.as_ref()?);
-        let is_there = states.contains(state) && statuses.contains(status);
+        let is_there = places.contains(state) && statuses.contains(status);
         (is_there && !pairs.contains(&(state, status))).then(|| elsewhere(transition, status))
     });
     transitions.collect()

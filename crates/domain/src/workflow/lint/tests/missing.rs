@@ -54,9 +54,9 @@ const LACKING: &[(Change, &[&str])] = &[
     ),
     (
         |w| {
-            w.assignments
-                .iter_mut()
-                .for_each(|it| it.is_default = it.state != state("work"))
+            for pair in &mut w.assignments {
+                pair.is_default = pair.state != state("work");
+            }
         },
         &["state work has statuses, but none is its default"],
     ),
