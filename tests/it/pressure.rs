@@ -260,6 +260,49 @@ async fn steps_that_wait_for_a_lock_are_answered_before_the_end() {
     assert!(server.ended(Duration::from_secs(20)).await.success());
 }
 
+/// The same is true of changes, which have their turn one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn changes_that_wait_for_a_lock_are_answered_before_the_end() {
+    let (mut server, shop) = start(Backend::Postgres, &["shutdown_deadline_ms=5000"]).await;
+    let stranger = lock_all(&server).await;
+    let changes = ["one", "other"].map(|code| {
+        let shop = shop.clone();
+        tokio::spawn(async move { shop.create_status(status(code)).await })
+    });
+    until_waiting(&stranger).await;
+    server.terminate();
+    for change in changes {
+        let refusal = Refusal::of(&change.await.unwrap().unwrap_err());
+        assert_eq!(refusal.reason, "OUTCOME_UNKNOWN");
+    }
+    server.ended(Duration::from_secs(20)).await;
+}
+
+/// Who comes behind a change that waits for its locks has no more patience than that.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_change_behind_a_locked_one_waits_no_longer() {
+    let (server, shop) = start(Backend::Postgres, &["commit_patience_ms=6000"]).await;
+    let stranger = lock_all(&server).await;
+    let first = shop.clone();
+    let first = tokio::spawn(async move { first.create_status(status("one")).await });
+    until_waiting(&stranger).await;
+    let began = Instant::now();
+    let second = shop.create_status(status("other")).await;
+    assert!(began.elapsed() < Duration::from_millis(9_500));
+    let refusal = Refusal::of(&second.unwrap_err());
+    assert_eq!(refusal.reason, "OVERLOADED");
+    let refusal = Refusal::of(&first.await.unwrap().unwrap_err());
+    assert_eq!(refusal.reason, "DATABASE_UNAVAILABLE");
+}
+
+fn status(code: &str) -> v1::OrderStatus {
+    v1::OrderStatus {
+        code: code.to_owned(),
+        label: code.to_owned(),
+        ..v1::OrderStatus::default()
+    }
+}
+
 /// Another session holds the locks of all partitions: calls wait in front of the database, and
 /// behind each other.
 #[tokio::test(flavor = "multi_thread")]

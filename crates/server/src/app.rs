@@ -151,14 +151,20 @@ impl App {
     /// Runs work to its end even when the caller goes away, and lets a stopping server wait for it.
     ///
     /// # Errors
-    /// Returns [`CommitError::OutcomeUnknown`] when the work panicked.
+    /// Returns [`CommitError::OutcomeUnknown`] when the work panicked, or a stopping server cannot
+    /// wait for it any longer.
     pub async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,
     ) -> Result<T, SubmitError> {
-        self.detached.spawn(work).await.map_err(|failure| {
-            tracing::error!(error = %failure, "a detached task did not end well");
-            SubmitError::Commit(CommitError::OutcomeUnknown)
-        })
+        let unknown = SubmitError::Commit(CommitError::OutcomeUnknown);
+        tokio::select! {
+            biased;
+            done = self.detached.spawn(work) => done.map_err(|failure| {
+                tracing::error!(error = %failure, "a detached task did not end well");
+                unknown
+            }),
+            () = self.committer.over() => Err(unknown),
+        }
     }
 }

@@ -288,7 +288,7 @@ impl Patience {
     }
 
     /// How long it lasts yet.
-    fn left(&self) -> Duration {
+    pub(crate) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use tokio::time::timeout;
 use waymark_domain::{
     actor::Actor,
     partition::Partition,
@@ -151,7 +152,9 @@ impl Store {
         R: Send + 'static,
         E: From<Refusal> + Send + 'static,
     {
-        let Some(_turn) = self.edits().turn().await else {
+        let mut patience = Patience::new(self.settings().commit_patience);
+        // Who comes behind others that wait for the database has no more patience than these.
+        let Ok(Some(_turn)) = timeout(patience.left(), self.edits().turn()).await else {
             return Err(ChangeError::Failed(CommitError::Overloaded));
         };
         let mut calls = Some(Calls {
@@ -159,7 +162,6 @@ impl Store {
             answer,
             encode,
         });
-        let mut patience = Patience::new(self.settings().commit_patience);
         loop {
             let again = match self.attempt_change(change, &mut calls).await {
                 Ok(ended) => return ended,

@@ -296,6 +296,11 @@ impl Committer {
         self.stop.pass(deadline).await;
     }
 
+    /// Waits until a stopping server has to answer everybody, as far as it can.
+    pub(crate) async fn over(&self) {
+        self.stop.over().await;
+    }
+
     /// Takes nothing more, and waits until everything that was taken is answered.
     pub(crate) async fn close(&self) {
         self.closing.cancel();
