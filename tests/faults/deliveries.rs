@@ -89,7 +89,7 @@ async fn settled(clients: &Clients, is_meant: impl Fn(&str) -> bool) -> BTreeSet
             page_size: 1_000,
             ..Default::default()
         };
-        let page = clients.actions().list_deliveries(request).await.unwrap();
+        let page = clients.deliveries().list_deliveries(request).await.unwrap();
         let deliveries = page.into_inner().deliveries;
         let meant = deliveries.iter().filter(|delivery| is_meant(&delivery.id));
         let states: BTreeSet<_> = meant.map(v1::Delivery::state).collect();

@@ -52,7 +52,7 @@ fn lenient(server: &Server) -> Clients {
 fn get_order(shop: &Shop) -> tonic::Request<GetOrderRequest> {
     tonic::Request::new(GetOrderRequest {
         workflow: shop.workflow(),
-        id: "1".to_owned(),
+        order_id: "1".to_owned(),
         ..Default::default()
     })
 }

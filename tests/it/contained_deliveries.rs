@@ -49,7 +49,7 @@ async fn stage(server: &Server, receiver: &Receiver) -> Shop {
             endpoint: Some(endpoint),
             ..Default::default()
         };
-        clients.actions().create_endpoint(request).await.unwrap();
+        clients.endpoints().create_endpoint(request).await.unwrap();
     }
     let actions = "on_comment: {crm: {webhook: {endpoint: crm}}, erp: {webhook: {endpoint: erp}}}";
     apply(&clients, WORKFLOW, &document(actions)).await
@@ -143,7 +143,7 @@ async fn a_delivery_that_cannot_be_read_stops_no_other(backend: Backend) {
         );
         assert!(dead.due_time.is_none() && dead.attempts.is_empty());
         is_told(&server, id, "cannot be read").await;
-        let listed = clients.actions().list_deliveries(request.clone()).await;
+        let listed = clients.deliveries().list_deliveries(request.clone()).await;
         let listed = listed.unwrap().into_inner().deliveries;
         assert_eq!(listed.len(), 16);
         let listed = listed.iter().find(|delivery| delivery.id == *id).unwrap();

@@ -370,7 +370,7 @@ async fn a_test_sends_to_those_whom_the_server_takes(backend: Backend) {
         action: "comment.mail".into(),
         ..Default::default()
     };
-    let answer = post.shop.actions().test_action(request).await.unwrap();
+    let answer = post.shop.workflows().test_action(request).await.unwrap();
     let tested = answer.into_inner().deliveries;
     let told: Vec<_> = tested
         .iter()

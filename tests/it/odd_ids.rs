@@ -308,7 +308,7 @@ async fn deliveries(shop: &Shop, id: &str) -> Vec<v1::Delivery> {
         }),
         ..Default::default()
     };
-    let answer = shop.actions().list_deliveries(request).await.unwrap();
+    let answer = shop.deliveries().list_deliveries(request).await.unwrap();
     answer.into_inner().deliveries
 }
 

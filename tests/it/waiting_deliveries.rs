@@ -223,7 +223,7 @@ async fn closed_endpoint(server: &Server, url: String) -> String {
         endpoint: Some(endpoint),
         ..Default::default()
     };
-    let created = server.clients().actions().create_endpoint(request).await;
+    let created = server.clients().endpoints().create_endpoint(request).await;
     created.unwrap();
     code
 }
@@ -306,7 +306,7 @@ on_comment:
         workflows: vec![shop.workflow()],
         ..Default::default()
     };
-    let listed = clients.actions().list_deliveries(request).await.unwrap();
+    let listed = clients.deliveries().list_deliveries(request).await.unwrap();
     let listed = listed.into_inner().deliveries;
     assert_eq!(listed.len(), expected.len());
     for ((id, problem), due_time) in expected.iter().zip(due_times) {

@@ -84,7 +84,7 @@ fn creation(workflow: &str, id: String, number: usize, customer: usize) -> Creat
 pub(crate) fn get(id: String) -> Bytes {
     wire::framed(&GetOrderRequest {
         workflow: WORKFLOW.to_owned(),
-        id,
+        order_id: id,
         ..GetOrderRequest::default()
     })
 }

@@ -5,9 +5,9 @@ use std::{future::Future, sync::Arc};
 
 use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use waymark_delivery::WebhookSettings;
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
+use waymark_delivery::WebhookSettings;
 
 use crate::{
     Error,

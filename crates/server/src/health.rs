@@ -18,15 +18,16 @@ use tonic_health::{
 };
 use waymark_persistence::StorageState;
 use waymark_proto::v1::{
-    action_service_server, history_service_server, order_service_server, state_service_server,
-    status_service_server, tracking_service_server, transition_service_server,
-    workflow_service_server,
+    delivery_service_server, endpoint_service_server, history_service_server, order_service_server,
+    state_service_server, status_service_server, tracking_service_server,
+    transition_service_server, workflow_service_server,
 };
 
 /// The services, and the empty name of the whole server.
-const NAMES: [&str; 9] = [
+const NAMES: [&str; 10] = [
     "",
-    action_service_server::SERVICE_NAME,
+    delivery_service_server::SERVICE_NAME,
+    endpoint_service_server::SERVICE_NAME,
     history_service_server::SERVICE_NAME,
     order_service_server::SERVICE_NAME,
     state_service_server::SERVICE_NAME,

@@ -459,8 +459,12 @@ fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
     };
     Ok(Routes::default()
         .add_service(service!(
-            action,
-            v1::action_service_server::ActionServiceServer
+            delivery,
+            v1::delivery_service_server::DeliveryServiceServer
+        ))
+        .add_service(service!(
+            endpoint,
+            v1::endpoint_service_server::EndpointServiceServer
         ))
         .add_service(service!(
             history,

@@ -30,8 +30,8 @@ impl Method {
     pub(crate) const LIST_ORDERS: Self = Self("/waymark.v1.OrderService/ListOrders");
     pub(crate) const TRANSITION_ORDER: Self = Self("/waymark.v1.OrderService/TransitionOrder");
     pub(crate) const EXECUTE_STEPS: Self = Self("/waymark.v1.OrderService/ExecuteSteps");
-    pub(crate) const CREATE_ENDPOINT: Self = Self("/waymark.v1.ActionService/CreateEndpoint");
-    pub(crate) const UPDATE_ENDPOINT: Self = Self("/waymark.v1.ActionService/UpdateEndpoint");
+    pub(crate) const CREATE_ENDPOINT: Self = Self("/waymark.v1.EndpointService/CreateEndpoint");
+    pub(crate) const UPDATE_ENDPOINT: Self = Self("/waymark.v1.EndpointService/UpdateEndpoint");
     pub(crate) const STREAM_STEPS: Self = Self("/waymark.v1.OrderService/StreamSteps");
 
     /// Makes what a call begins with.

@@ -10,11 +10,11 @@ use std::{
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use waymark_testkit::smtp::Smtp;
 use waymark_delivery::{
     Attempt, Outcome, Password,
     mail::{Identity, Mail, Mailbox, Mailer, Security, Senders, Server, Templates},
 };
-use waymark_testkit::smtp::Smtp;
 
 use crate::certificate;
 

@@ -9,11 +9,11 @@ use std::{net::TcpListener, time::Duration};
 use async_nats::jetstream::{self, message::StreamMessage, stream::Stream};
 use bytes::Bytes;
 use tempfile::TempDir;
+use waymark_testkit::nats::Nats;
 use waymark_delivery::{
     Attempt, CloudEvent, Outcome, Password,
     publish::{Access, Event, Publisher, Servers},
 };
-use waymark_testkit::nats::Nats;
 
 use crate::certificate;
 

@@ -172,10 +172,10 @@ fn terminal(before: &Workflow, after: &Workflow) -> BTreeMap<StateCode, Vec<Stan
 
 fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
     let present: BTreeMap<(Occasion, &ActionCode), &Action> = after
-        .actions()
+        .deliveries()
         .map(|(occasion, action)| ((occasion, &action.code), action))
         .collect();
-    let fates = before.actions().filter_map(|(occasion, old)| {
+    let fates = before.deliveries().filter_map(|(occasion, old)| {
         let Work::Send(was, _) = &old.work else {
             return None;
         };

@@ -297,7 +297,7 @@ impl Graph {
 
 fn ready_actions(workflow: &Workflow) -> HashMap<Occasion, Vec<ReadyAction>> {
     let mut active: Vec<_> = workflow
-        .actions()
+        .deliveries()
         .filter(|(_, action)| action.active)
         .collect();
     active.sort_by(|(_, a), (_, b)| (a.position, &a.code).cmp(&(b.position, &b.code)));

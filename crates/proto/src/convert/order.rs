@@ -51,13 +51,13 @@ impl GetOrder {
     ) -> Result<Self, InvalidRequest> {
         let v1::GetOrderRequest {
             workflow,
-            id,
+            order_id,
             store_view,
         } = request;
         Violations::collect(|found| {
             let at = Path::REQUEST;
             let workflow = found.workflow(at, &workflow, default);
-            let id = found.text(at.field("id"), &id);
+            let id = found.text(at.field("order_id"), &order_id);
             let store_view = found.optional(at.field("store_view"), &store_view);
             Ok(Self {
                 workflow: workflow?,

@@ -108,7 +108,7 @@ proptest! {
         let workflow = default_workflow();
         let request = v1::GetOrderRequest {
             workflow: text.clone(),
-            id: text.clone(),
+            order_id: text.clone(),
             store_view: text.clone(),
         };
         if let Err(invalid) = GetOrder::read(request, &workflow) {

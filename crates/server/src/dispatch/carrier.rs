@@ -3,11 +3,6 @@
 use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use tokio::time::{Instant, timeout, timeout_at};
-use waymark_delivery::{
-    Attempt, BuildError, MessageId, Outcome, Post, Secret, WebhookUrl, Webhooks,
-    mail::{self, Mail, Mailbox, Mailer, Templates},
-    publish::{ConnectError, Event, Publisher},
-};
 use waymark_domain::{
     delivery::{self, Delivery},
     history::{Destination, Readers, SetOff},
@@ -16,6 +11,11 @@ use waymark_domain::{
     workflow::{Channel, Email, Identity, Policy, Publish, Work},
 };
 use waymark_persistence::{Clock, DeploymentId, Endpoint, Error, Finished, NextStep, Store};
+use waymark_delivery::{
+    Attempt, BuildError, MessageId, Outcome, Post, Secret, WebhookUrl, Webhooks,
+    mail::{self, Mail, Mailbox, Mailer, Templates},
+    publish::{ConnectError, Event, Publisher},
+};
 
 use super::{
     content::{Occasion, Parcel},

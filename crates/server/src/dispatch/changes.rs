@@ -214,7 +214,7 @@ fn readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
 fn declared(workflows: &[Arc<Published>]) -> BTreeSet<Declared> {
     let each = workflows.iter().flat_map(|published| {
         let workflow = published.graph.workflow();
-        workflow.actions().map(move |(occasion, action)| {
+        workflow.deliveries().map(move |(occasion, action)| {
             let code = action.code.clone();
             let path = ActionPath { occasion, code };
             let kind = action.work.kind();

@@ -9,7 +9,6 @@ use bytes::Bytes;
 use chrono::{DateTime, SecondsFormat};
 use serde_json::{Value, json};
 use uuid::Uuid;
-use waymark_delivery::CloudEvent;
 use waymark_domain::{
     delivery::Delivery,
     history::{Destination, Readers, SetOff},
@@ -24,6 +23,7 @@ use waymark_proto::{
     json::{self, JsonError, Names},
     v1,
 };
+use waymark_delivery::CloudEvent;
 
 /// One thing to carry, and how receivers tell it from others.
 #[derive(Debug, Clone)]

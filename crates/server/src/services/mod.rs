@@ -1,10 +1,12 @@
 //! The gRPC services, one file each: parse, act, answer.
 
-pub mod action;
 mod definition;
+pub mod delivery;
+pub mod endpoint;
 mod fit;
 pub mod history;
 mod names;
+mod once;
 pub mod order;
 pub mod state;
 pub mod status;

@@ -108,7 +108,7 @@ fn meant(workflow: &Workflow, refusal: &Refusal) -> Option<String> {
 /// The path of an action that is most like one.
 fn near_action(workflow: &Workflow, path: &str) -> Option<String> {
     let paths = workflow
-        .actions()
+        .deliveries()
         .map(|(occasion, action)| format!("{occasion}.{}", action.code));
     // Dots are compared as words are.
     let paths: Vec<(String, String)> = paths.map(|path| (path.replace('.', "_"), path)).collect();

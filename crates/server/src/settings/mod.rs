@@ -13,9 +13,9 @@ mod tests;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
-use waymark_delivery::{WebhookSettings, mail, publish};
 use waymark_domain::{partition::PartitionCount, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
+use waymark_delivery::{WebhookSettings, mail, publish};
 
 pub use base_url::BaseUrl;
 pub use key::{KEYS, Key, table};

@@ -13,7 +13,7 @@ use tonic::transport::Channel;
 use waymark_domain::value::Timestamp;
 use waymark_persistence::{Clock, ManualClock};
 use waymark_proto::v1::{
-    self, action_service_client::ActionServiceClient, order_service_client::OrderServiceClient,
+    self, endpoint_service_client::EndpointServiceClient, order_service_client::OrderServiceClient,
     workflow_service_client::WorkflowServiceClient,
 };
 
@@ -91,8 +91,8 @@ async fn scene() -> Scene {
         endpoint: Some(endpoint),
         ..v1::CreateEndpointRequest::default()
     };
-    let mut actions = ActionServiceClient::new(channel.clone());
-    actions.create_endpoint(request).await.unwrap();
+    let mut endpoints = EndpointServiceClient::new(channel.clone());
+    endpoints.create_endpoint(request).await.unwrap();
     let request = v1::ApplyWorkflowRequest {
         document: DOCUMENT.to_owned(),
         ..v1::ApplyWorkflowRequest::default()
@@ -136,7 +136,7 @@ async fn say(orders: &mut Orders, id: &str) {
 async fn get(orders: &mut Orders, id: &str) -> v1::Order {
     let request = v1::GetOrderRequest {
         workflow: "clock".to_owned(),
-        id: id.to_owned(),
+        order_id: id.to_owned(),
         ..v1::GetOrderRequest::default()
     };
     orders

@@ -220,7 +220,12 @@ impl<'s> Stage<'s> {
             ignore_condition: true,
             ..Default::default()
         };
-        let tested = self.clients.actions().test_action(request).await.map(drop);
+        let tested = self
+            .clients
+            .workflows()
+            .test_action(request)
+            .await
+            .map(drop);
         format!("{judged}, step {}, test {}", told(taken), told(tested))
     }
 

@@ -46,7 +46,7 @@ impl Stage<'_> {
         };
         let calls = (0..1_100).map(|_| {
             timeout(Duration::from_secs(2), async {
-                self.clients.actions().test_action(request.clone()).await
+                self.clients.workflows().test_action(request.clone()).await
             })
         });
         let answers = join_all(calls).await;

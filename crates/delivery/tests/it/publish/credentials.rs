@@ -6,8 +6,8 @@ use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use nkeys::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use waymark_delivery::{Password, publish::Access};
 use waymark_testkit::nats::Nats;
+use waymark_delivery::{Password, publish::Access};
 
 use super::{assert_failed, event, publisher, servers};
 

@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use axum::response::Response;
 use serde_json::{Value, json};
-use waymark_delivery::Secret;
 use waymark_testkit::standard_webhooks::{node_verifies, python_verifies};
+use waymark_delivery::Secret;
 
 use super::{LOOPBACK, post_to, receiver::Receiver, webhooks};
 

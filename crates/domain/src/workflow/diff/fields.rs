@@ -37,7 +37,7 @@ pub(super) fn parts(workflow: &Workflow) -> BTreeMap<Subject, Fields> {
         .transitions
         .iter()
         .map(|t| (Subject::Transition(t.code.clone()), transition(t)));
-    let actions = workflow.actions().map(|(occasion, a)| {
+    let actions = workflow.deliveries().map(|(occasion, a)| {
         let code = a.code.clone();
         (Subject::Action(ActionPath { occasion, code }), action(a))
     });

@@ -3,11 +3,11 @@
 
 use std::collections::BTreeSet;
 
-use waymark_delivery::publish::check_subject;
 use waymark_domain::{
     value::EndpointCode,
     workflow::{Channel, Email, Finding, Rule, Work, Workflow},
 };
+use waymark_delivery::publish::check_subject;
 
 use crate::{App, Error};
 
@@ -43,7 +43,7 @@ impl Known {
     /// What is to be said of the active actions of a workflow.
     pub(super) fn findings(&self, workflow: &Workflow) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (occasion, action) in workflow.actions().filter(|(_, action)| action.active) {
+        for (occasion, action) in workflow.deliveries().filter(|(_, action)| action.active) {
             let problems = match &action.work {
                 Work::Send(channel, _) => self.problems(channel),
                 Work::Write(_) => Vec::new(),

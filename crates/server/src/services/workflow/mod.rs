@@ -5,6 +5,7 @@ mod drawing;
 mod known;
 mod lint;
 mod settle;
+mod trial;
 
 use std::sync::Arc;
 
@@ -18,9 +19,13 @@ use waymark_domain::{
 };
 use waymark_persistence::{Counting, Extent, Outcome};
 use waymark_proto::{
-    convert::workflow::{
-        ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow, LintWorkflow,
-        ListWorkflowVersions, ListWorkflows, SettleOrders, remark_to_wire, version_to_wire,
+    convert::{
+        delivery::TestAction,
+        workflow::{
+            ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow,
+            LintWorkflow, ListWorkflowVersions, ListWorkflows, SettleOrders, remark_to_wire,
+            version_to_wire,
+        },
     },
     v1::{self, workflow_service_server::WorkflowService},
 };
@@ -170,6 +175,15 @@ impl WorkflowService for Service {
             .map_err(Error::from)?;
         let settled = Box::pin(settle::settle(&self.app, &self.settling, call)).await?;
         Ok(Response::new(settled))
+    }
+
+    async fn test_action(
+        &self,
+        request: Request<v1::TestActionRequest>,
+    ) -> Result<Response<v1::TestActionResponse>, Status> {
+        let call = TestAction::read(request.into_inner(), self.app.default_workflow())
+            .map_err(Error::from)?;
+        Ok(Response::new(Box::pin(trial::run(&self.app, call)).await?))
     }
 }
 

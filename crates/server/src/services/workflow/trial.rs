@@ -17,11 +17,10 @@ use waymark_proto::{
     v1,
 };
 
-use super::waiting;
 use crate::{
     App, Error,
     dispatch::{self, Tested},
-    services::{names, order::view::find},
+    services::{delivery::waiting, names, order::view::find},
 };
 
 /// Says what an action would do, and has it send what it sends.

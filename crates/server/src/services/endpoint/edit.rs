@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use prost::Message;
-use waymark_delivery::{Secret, WebhookSettings, WebhookUrl};
 use waymark_domain::{
     value::{EndpointCode, Timestamp},
     workflow::Refusal,
@@ -20,12 +19,13 @@ use waymark_proto::{
     invalid::{InvalidRequest, Problem},
     v1,
 };
+use waymark_delivery::{Secret, WebhookSettings, WebhookUrl};
 
-use super::{
-    answer, ledger_call,
-    shown::{endpoint_to_wire, etag},
+use super::shown::{endpoint_to_wire, etag};
+use crate::{
+    App, Error, page,
+    services::once::{answer, ledger_call},
 };
-use crate::{App, Error, page};
 
 /// What the tokens of this list are made for.
 const KIND: &str = "endpoints";

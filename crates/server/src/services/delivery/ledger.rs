@@ -16,8 +16,14 @@ use waymark_proto::{
     v1,
 };
 
-use super::{answer, ledger_call, shown::stored_to_wire, waiting};
-use crate::{App, Error, page, services::names};
+use super::{shown::stored_to_wire, waiting};
+use crate::{
+    App, Error, page,
+    services::{
+        names,
+        once::{answer, ledger_call},
+    },
+};
 
 /// What the tokens of this list are made for.
 const KIND: &str = "deliveries";
