@@ -7,7 +7,7 @@ use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
-use waymark_delivery::WebhookSettings;
+use waymark_transports::WebhookSettings;
 
 use crate::{
     Error,

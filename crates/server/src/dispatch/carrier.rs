@@ -11,7 +11,7 @@ use waymark_domain::{
     workflow::{Channel, Email, Identity, Policy, Publish, Work},
 };
 use waymark_persistence::{Clock, DeploymentId, Endpoint, Error, Finished, NextStep, Store};
-use waymark_delivery::{
+use waymark_transports::{
     Attempt, BuildError, MessageId, Outcome, Post, Secret, WebhookUrl, Webhooks,
     mail::{self, Mail, Mailbox, Mailer, Templates},
     publish::{ConnectError, Event, Publisher},
@@ -463,8 +463,8 @@ fn letter(parcel: &Parcel, occasion: &Occasion, email: &Email) -> Result<Mail, A
     })
 }
 
-fn identity(identity: Identity) -> waymark_delivery::mail::Identity {
-    use waymark_delivery::mail;
+fn identity(identity: Identity) -> waymark_transports::mail::Identity {
+    use waymark_transports::mail;
     match identity {
         Identity::General => mail::Identity::General,
         Identity::Sales => mail::Identity::Sales,

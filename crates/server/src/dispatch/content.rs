@@ -23,7 +23,7 @@ use waymark_proto::{
     json::{self, JsonError, Names},
     v1,
 };
-use waymark_delivery::CloudEvent;
+use waymark_transports::CloudEvent;
 
 /// One thing to carry, and how receivers tell it from others.
 #[derive(Debug, Clone)]

@@ -2,7 +2,7 @@
 
 use std::{error::Error, fs, io, net::Ipv6Addr, path::PathBuf};
 
-use waymark_delivery::{
+use waymark_transports::{
     Password, WebhookSettings,
     mail::{Identity, Mailbox, Security, Senders, Server},
     publish::{Access, Servers},

@@ -15,7 +15,7 @@ use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
 use waymark_domain::{partition::PartitionCount, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
-use waymark_delivery::{WebhookSettings, mail, publish};
+use waymark_transports::{WebhookSettings, mail, publish};
 
 pub use base_url::BaseUrl;
 pub use key::{KEYS, Key, table};

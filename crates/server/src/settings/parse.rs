@@ -6,7 +6,7 @@ use std::{net::SocketAddr, time::Duration};
 use tracing_subscriber::EnvFilter;
 use waymark_domain::{partition::PartitionCount, preset, value::WorkflowCode};
 use waymark_persistence::DatabaseUrl;
-use waymark_delivery::Allowed;
+use waymark_transports::Allowed;
 
 use super::{BaseUrl, LogFormat, Origin, Problem};
 

@@ -19,7 +19,7 @@ use waymark_proto::{
     invalid::{InvalidRequest, Problem},
     v1,
 };
-use waymark_delivery::{Secret, WebhookSettings, WebhookUrl};
+use waymark_transports::{Secret, WebhookSettings, WebhookUrl};
 
 use super::shown::{endpoint_to_wire, etag};
 use crate::{

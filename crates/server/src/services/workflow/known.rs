@@ -7,7 +7,7 @@ use waymark_domain::{
     value::EndpointCode,
     workflow::{Channel, Email, Finding, Rule, Work, Workflow},
 };
-use waymark_delivery::publish::check_subject;
+use waymark_transports::publish::check_subject;
 
 use crate::{App, Error};
 

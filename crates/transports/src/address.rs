@@ -103,7 +103,7 @@ impl Allowed {
 /// Reads entries parted by commas; blanks around them and empty ones do not count.
 ///
 /// ```
-/// use waymark_delivery::Allowed;
+/// use waymark_transports::Allowed;
 ///
 /// assert!("10.1.0.0/16, 192.168.7.9, fd12::/16, erp.internal".parse::<Allowed>().is_ok());
 /// let refused = "10.1.0.0/16, 10.2".parse::<Allowed>().unwrap_err();

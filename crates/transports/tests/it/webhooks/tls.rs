@@ -12,7 +12,7 @@ use tokio::{
     net::TcpListener,
 };
 use tokio_rustls::TlsAcceptor;
-use waymark_delivery::Outcome;
+use waymark_transports::Outcome;
 
 use super::{
     LOOPBACK,

@@ -45,7 +45,7 @@ impl Secret {
     /// Reads `whsec_` and base64 with padding.
     ///
     /// ```
-    /// use waymark_delivery::Secret;
+    /// use waymark_transports::Secret;
     ///
     /// assert!(Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_ok());
     /// assert!(Secret::parse("MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").is_err());

@@ -11,7 +11,7 @@ use std::{
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use waymark_testkit::smtp::Smtp;
-use waymark_delivery::{
+use waymark_transports::{
     Attempt, Outcome, Password,
     mail::{Identity, Mail, Mailbox, Mailer, Security, Senders, Server, Templates},
 };

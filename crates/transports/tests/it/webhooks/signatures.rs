@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use axum::response::Response;
 use serde_json::{Value, json};
 use waymark_testkit::standard_webhooks::{node_verifies, python_verifies};
-use waymark_delivery::Secret;
+use waymark_transports::Secret;
 
 use super::{LOOPBACK, post_to, receiver::Receiver, webhooks};
 

@@ -7,7 +7,7 @@ use http::{
     StatusCode,
     header::{CONTENT_ENCODING, RETRY_AFTER},
 };
-use waymark_delivery::{Attempt, Outcome};
+use waymark_transports::{Attempt, Outcome};
 
 use super::{LOOPBACK, post_to, receiver::Receiver, webhooks};
 

@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{Method, header::LOCATION};
-use waymark_delivery::{Outcome, WebhookSettings, Webhooks};
+use waymark_transports::{Outcome, WebhookSettings, Webhooks};
 
 use super::{LOOPBACK, post_to, problem, receiver::Receiver, settings, webhooks};
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::response::{IntoResponse, Response};
 use http::header::CONNECTION;
 use tokio::net::TcpListener;
-use waymark_delivery::{Outcome, WebhookUrl, Webhooks};
+use waymark_transports::{Outcome, WebhookUrl, Webhooks};
 
 use super::{
     LOOPBACK, post_to, problem, receiver::Receiver, resolving::Script, settings, webhooks,
@@ -209,8 +209,8 @@ async fn a_name_may_not_be_found() {
 #[tokio::test]
 async fn a_resolver_that_hangs_is_left() {
     struct Silent;
-    impl waymark_delivery::Resolve for Silent {
-        fn resolve(&self, _: waymark_delivery::Name) -> waymark_delivery::Resolving {
+    impl waymark_transports::Resolve for Silent {
+        fn resolve(&self, _: waymark_transports::Name) -> waymark_transports::Resolving {
             Box::pin(std::future::pending())
         }
     }

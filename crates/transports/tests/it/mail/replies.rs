@@ -20,7 +20,7 @@ use tokio_rustls::{
         pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
     },
 };
-use waymark_delivery::mail::{Security, Server};
+use waymark_transports::mail::{Security, Server};
 
 use super::{assert_accepted, assert_failed, certificate, mail, mailer_of};
 use crate::certificate::Certificate;

@@ -7,7 +7,7 @@ use nkeys::KeyPair;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use waymark_testkit::nats::Nats;
-use waymark_delivery::{Password, publish::Access};
+use waymark_transports::{Password, publish::Access};
 
 use super::{assert_failed, event, publisher, servers};
 

@@ -13,7 +13,7 @@ mod tls;
 use std::time::Duration;
 
 use bytes::Bytes;
-use waymark_delivery::{
+use waymark_transports::{
     Attempt, CloudEvent, MessageId, Outcome, Post, Secret, WebhookSettings, WebhookUrl, Webhooks,
 };
 

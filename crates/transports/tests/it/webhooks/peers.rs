@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpListener, TcpStream},
     time::interval,
 };
-use waymark_delivery::{Attempt, Outcome};
+use waymark_transports::{Attempt, Outcome};
 
 use super::{LOOPBACK, post_to, problem, receiver::peer, webhooks};
 

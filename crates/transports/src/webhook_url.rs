@@ -40,11 +40,11 @@ impl WebhookUrl {
     /// Reads a URL of at most 2,048 bytes.
     ///
     /// ```
-    /// use waymark_delivery::WebhookUrl;
+    /// use waymark_transports::WebhookUrl;
     ///
     /// let url = WebhookUrl::parse("https://Shop.example/hooks?from=waymark")?;
     /// assert_eq!(url.as_str(), "https://shop.example/hooks?from=waymark");
-    /// # Ok::<(), waymark_delivery::InvalidUrl>(())
+    /// # Ok::<(), waymark_transports::InvalidUrl>(())
     /// ```
     ///
     /// # Errors

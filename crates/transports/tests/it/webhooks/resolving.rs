@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex},
 };
 
-use waymark_delivery::{Addrs, Name, Resolve, Resolving};
+use waymark_transports::{Addrs, Name, Resolve, Resolving};
 
 #[derive(Default)]
 pub(super) struct Script {

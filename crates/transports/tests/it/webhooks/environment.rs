@@ -4,7 +4,7 @@
 use std::{env, process::Command};
 
 use axum::response::Response;
-use waymark_delivery::Outcome;
+use waymark_transports::Outcome;
 
 use super::{LOOPBACK, post_to, receiver::Receiver, webhooks};
 

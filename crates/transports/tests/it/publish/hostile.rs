@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use futures::future::join_all;
-use waymark_delivery::{
+use waymark_transports::{
     Attempt, Outcome,
     publish::{Event, Publisher},
 };

@@ -10,7 +10,7 @@ use async_nats::jetstream::{self, message::StreamMessage, stream::Stream};
 use bytes::Bytes;
 use tempfile::TempDir;
 use waymark_testkit::nats::Nats;
-use waymark_delivery::{
+use waymark_transports::{
     Attempt, CloudEvent, Outcome, Password,
     publish::{Access, Event, Publisher, Servers},
 };
