@@ -16,7 +16,7 @@ use crate::{
     Error, Published, Store,
     commit::retry::Patience,
     compute,
-    rows::Reading,
+    rows::{Reading, StoredText},
     schema::catalog,
     tx::{Tx, on_conn},
     workflows::{self, Loaded},
@@ -132,7 +132,7 @@ pub(crate) async fn since(tx: &mut Tx, edition: Edition) -> Result<Since, Error>
         .order(catalog::version)
         .limit(CHANGES_MAX)
         .select((catalog::version, catalog::change_id, catalog::workflow));
-    let rows: Vec<(i64, Vec<u8>, String)> = on_conn!(tx, |c| rows.load(c).await)?;
+    let rows: Vec<(i64, Vec<u8>, StoredText)> = on_conn!(tx, |c| rows.load(c).await)?;
     if i64::try_from(rows.len()).is_ok_and(|found| found >= CHANGES_MAX) {
         return Ok(Since::Foreign);
     }
@@ -145,7 +145,7 @@ pub(crate) async fn since(tx: &mut Tx, edition: Edition) -> Result<Since, Error>
             continue;
         }
         // What is none of a workflow is the code of none that can be kept.
-        changed.extend(workflow.parse::<WorkflowCode>());
+        changed.extend(workflow.lossy().parse::<WorkflowCode>());
     }
     Ok(if is_ours {
         Since::Changed(changed)

@@ -15,7 +15,7 @@ use waymark_domain::{
 use crate::{
     BatchId, Direction, Error, HistoryQuery, Store, StoredEntry, Visibility,
     history::{self, Found, batched},
-    rows::entry::EntryRow,
+    rows::{StoredText, entry::EntryRow},
     schema,
     stored::chained,
     tx::Tx,
@@ -205,8 +205,8 @@ struct Rows {
 impl Rows {
     fn push(&mut self, row: EntryRow) {
         let texts = [&row.comment, &row.actor, &row.metadata, &row.detail];
-        let texts: usize = texts.into_iter().map(String::len).sum();
-        let set_off = row.set_off.as_ref().map_or(0, String::len);
+        let texts: usize = texts.into_iter().map(StoredText::len).sum();
+        let set_off = row.set_off.as_ref().map_or(0, StoredText::len);
         self.bytes += ROW_BYTES + texts + set_off;
         self.rows.push(row);
     }

@@ -9,7 +9,16 @@ use waymark_domain::{
     value::{OrderId, WorkflowCode},
 };
 
-use crate::{Error, Store, history::offsets, rows::Reading, schema::history, tx::on_conn};
+use crate::{
+    Error, Store,
+    history::offsets,
+    rows::{Reading, StoredText},
+    schema::history,
+    tx::on_conn,
+};
+
+/// The state and the status of a place, as they are stored.
+type PlaceRow = (StoredText, StoredText);
 
 /// How many entries are looked at in one statement; SQLite bounds its parameters.
 const OFFSETS_AT_ONCE: usize = 500;
@@ -42,7 +51,7 @@ impl Store {
                         .filter(history::log_offset.eq_any(offsets))
                         .select((history::to_state, history::to_status))
                         .distinct();
-                    places.extend(on_conn!(tx, |c| find.load::<(String, String)>(c).await)?);
+                    places.extend(on_conn!(tx, |c| find.load::<PlaceRow>(c).await)?);
                 }
                 Ok(places)
             });
@@ -54,7 +63,7 @@ impl Store {
             table: "history",
             row: order_id,
         };
-        let read = |(state, status): (String, String)| {
+        let read = |(state, status): PlaceRow| {
             Ok(Standing {
                 state: reading.text("to_state", &state)?,
                 status: reading.text("to_status", &status)?,

@@ -19,7 +19,7 @@ use crate::{
     BatchId, Error,
     catalog::{self, Edition, EditionRow},
     postgres::{PgConn, begin_locked},
-    rows::{Reading, entry::EntryRow, journal::Journal, order::OrderRow},
+    rows::{Reading, StoredText, entry::EntryRow, journal::Journal, order::OrderRow},
     schema::{history, journal_pages},
     tx::Tx,
 };
@@ -291,7 +291,8 @@ pub(super) async fn remembered(
     for (key, offset) in maybe {
         let (partition, order_key, request_id) = &key;
         let is_it = |row: &&EntryRow| {
-            row.order_key == *order_key && row.request_id.as_deref() == Some(request_id.as_str())
+            let id = row.request_id.as_ref().and_then(StoredText::utf8);
+            row.order_key == *order_key && id == Some(request_id.as_str())
         };
         let Some(rows) = steps.get(&(partition.number(), offset)) else {
             continue;

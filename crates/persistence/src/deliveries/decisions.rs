@@ -15,6 +15,7 @@ use super::{key, ledger::readable};
 use crate::{
     Error,
     rows::{
+        StoredNumber,
         delivery::{DecisionRow, RETRIED, SKIPPED},
         json,
     },
@@ -33,7 +34,7 @@ const NEXT: &str = "(SELECT coalesce(max(d.decision), 0) + 1 FROM delivery_decis
 /// this number, of the entries at these offsets.
 pub(super) async fn record(
     tx: &mut Tx,
-    (partition, number): (Partition, i32),
+    (partition, number): (Partition, StoredNumber),
     offsets: &[i64],
     decision: &Decision,
 ) -> Result<(), Error> {

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     Error, Store,
-    rows::delivery::DeliveryRow,
+    rows::{StoredText, delivery::DeliveryRow},
     tx::{Ending, Tx, before, on_conn},
 };
 
@@ -35,18 +35,21 @@ pub struct Due {
 }
 
 impl Store {
-    /// The lanes in which something waits to be tried, sorted.
+    /// The lanes in which something waits to be tried, sorted. Nothing is found in one that cannot be
+    /// read: what waits there is given up when [all that waits](Store::waiting_deliveries) is read.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn busy_lanes(&self) -> Result<Vec<String>, Error> {
         let lanes = self.database().read(async |tx| {
             let all = LanesFrom { lane: "" };
-            Ok(on_conn!(tx, |c| FindLanes(&all).load::<String>(c).await)?)
+            Ok(on_conn!(tx, |c| FindLanes(&all)
+                .load::<StoredText>(c)
+                .await)?)
         });
-        let mut lanes = lanes.await?;
-        lanes.sort_unstable();
-        Ok(lanes)
+        let lanes = lanes.await?.into_iter();
+        let lanes: BTreeSet<_> = lanes.map(StoredText::into_lossy).collect();
+        Ok(lanes.into_iter().collect())
     }
 
     /// Finds deliveries of a lane that are due in some partitions, the longest due first, at most
@@ -96,7 +99,7 @@ impl Store {
             // What waits, or cannot be read, took the room of what is due behind it.
             lanes.retain(|lane, limit| {
                 let wanted = wanted.get(lane).copied().unwrap_or_default();
-                let waits = count(waiting.iter().filter(|row| row.lane == *lane));
+                let waits = count(waiting.iter().filter(|row| row.lane.lossy() == lane));
                 let here = ready.iter().filter(|stored| stored.lane() == lane.as_str());
                 let unreadable = count(here.clone().filter(|stored| stored.is_unreadable()));
                 let readable = count(here) - unreadable;
@@ -176,7 +179,7 @@ impl Store {
         let orders = waiting.iter().map(|row| WaitingKey {
             partition: row.partition,
             order_key: row.order_key,
-            lane: row.lane.clone(),
+            lane: row.lane.lossy().to_owned(),
             now,
         });
         let orders: BTreeSet<_> = orders.collect();

@@ -17,7 +17,7 @@ use waymark_domain::{
 use super::{Answered, LedgerCall, answer::Transact};
 use crate::{
     ChangeError, Error, Store,
-    rows::{Reading, json},
+    rows::{Reading, StoredNumber, StoredText, json},
     schema::{deliveries, endpoints},
     tx::{Ending, Tx, before, on_conn},
     workflows,
@@ -100,12 +100,12 @@ impl fmt::Debug for EndpointSecret {
 /// A row of `endpoints`.
 #[derive(diesel::Queryable)]
 struct Row {
-    code: String,
-    url: String,
-    description: String,
+    code: StoredText,
+    url: StoredText,
+    description: StoredText,
     active: bool,
-    problem: String,
-    secrets: String,
+    problem: StoredText,
+    secrets: StoredText,
     version: i64,
     create_time: i64,
     update_time: i64,
@@ -127,7 +127,7 @@ struct NewRow<'e> {
 }
 
 impl Row {
-    fn endpoint(self) -> Result<Endpoint, Error> {
+    fn endpoint(&self) -> Result<Endpoint, Error> {
         let reading = Reading {
             table: "endpoints",
             row: &self.code,
@@ -136,9 +136,9 @@ impl Row {
             code: reading.text("code", &self.code)?,
             description: reading.text("description", &self.description)?,
             secrets: reading.json("secrets", &self.secrets)?,
-            url: self.url,
+            url: reading.plain("url", &self.url)?.to_owned(),
             active: self.active,
-            problem: self.problem,
+            problem: reading.plain("problem", &self.problem)?.to_owned(),
             version: self.version,
             create_time: Timestamp::from_micros(self.create_time),
             update_time: Timestamp::from_micros(self.update_time),
@@ -264,7 +264,7 @@ where
 async fn find(tx: &mut Tx, code: &EndpointCode) -> Result<Option<Endpoint>, Error> {
     let row = endpoints::table.find(code.as_str());
     let row: Option<Row> = on_conn!(tx, |c| row.first(c).await).optional()?;
-    row.map(Row::endpoint).transpose()
+    row.as_ref().map(Row::endpoint).transpose()
 }
 
 /// Carries an edit out, unless what is deleted is in use.
@@ -371,8 +371,8 @@ async fn waiting(tx: &mut Tx, code: &EndpointCode) -> Result<Vec<DeliveryId>, Er
             deliveries::number,
         ))
         .limit(i64::try_from(NAMED_MAX).unwrap_or(i64::MAX));
-    let rows: Vec<(i32, i64, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
-    let id = |(partition, offset, number): (i32, i64, i32)| {
+    let rows: Vec<(i32, i64, StoredNumber)> = on_conn!(tx, |c| rows.load(c).await)?;
+    let id = |(partition, offset, number): (i32, i64, StoredNumber)| {
         let row = format!("{partition}/{offset}/{number}");
         let reading = Reading {
             table: "deliveries",
@@ -383,7 +383,7 @@ async fn waiting(tx: &mut Tx, code: &EndpointCode) -> Result<Vec<DeliveryId>, Er
                 partition: Partition::new(partition),
                 offset,
             },
-            number: u32::try_from(number).map_err(|e| reading.corrupt("number", e))?,
+            number: reading.number("number", number)?,
         })
     };
     rows.into_iter().map(id).collect()

@@ -15,6 +15,7 @@ use waymark_domain::partition::Partition;
 use super::lost;
 use crate::{
     Error, Store,
+    rows::StoredText,
     schema::{dispatch_leases, dispatchers},
     tx::{Ending, Tx, before, on_conn},
 };
@@ -123,7 +124,7 @@ impl Store {
             let alive = leases(tx).await?.dispatchers;
             let free = held.into_iter().filter(|(_, owner)| {
                 let owner = owner.as_ref();
-                owner.is_none_or(|owner| !alive.keys().any(|alive| alive.0 == *owner))
+                owner.is_none_or(|owner| !alive.keys().any(|alive| alive.0 == owner.lossy()))
             });
             let free: Vec<i32> = free.map(|(number, _)| number).collect();
             let rows =
@@ -191,17 +192,18 @@ pub enum Leaving {
 
 async fn leases(tx: &mut Tx) -> Result<Leases, Error> {
     let alive = dispatchers::table.select((dispatchers::id, dispatchers::renewal));
-    let alive: Vec<(String, i64)> = on_conn!(tx, |c| alive.load(c).await)?;
+    let alive: Vec<(StoredText, i64)> = on_conn!(tx, |c| alive.load(c).await)?;
     let owners = dispatch_leases::table;
-    let owners: Vec<(i32, Option<String>)> = on_conn!(tx, |c| owners.load(c).await)?;
+    let owners: Vec<(i32, Option<StoredText>)> = on_conn!(tx, |c| owners.load(c).await)?;
+    // No process has a name that cannot be read, so it must not keep anything from the others.
+    let alive = alive.into_iter();
+    let alive = alive.filter_map(|(id, count)| Some((DispatcherId(id.into_utf8()?), count)));
+    let owners = owners.into_iter().map(|(number, owner)| {
+        let owner = owner.map(StoredText::into_lossy).map(DispatcherId);
+        (Partition::new(number), owner)
+    });
     Ok(Leases {
-        dispatchers: alive
-            .into_iter()
-            .map(|(id, count)| (DispatcherId(id), count))
-            .collect(),
-        owners: owners
-            .into_iter()
-            .map(|(number, owner)| (Partition::new(number), owner.map(DispatcherId)))
-            .collect(),
+        dispatchers: alive.collect(),
+        owners: owners.collect(),
     })
 }

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error, Store, history,
-    rows::{delivery::DeliveryRow, journal::PAGE_ENTRIES},
+    rows::{StoredNumber, delivery::DeliveryRow, journal::PAGE_ENTRIES},
     schema::deliveries,
     tx::{Tx, on_conn},
 };
@@ -43,7 +43,7 @@ struct Source {
     partition: Partition,
     stretch: Stretch,
     /// What is left lies before this offset and number.
-    before: (i64, i32),
+    before: (i64, StoredNumber),
     buffer: VecDeque<DeliveryRow>,
     ended: bool,
 }

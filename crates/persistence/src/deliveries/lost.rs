@@ -18,7 +18,7 @@ use waymark_domain::{
 use super::{DispatcherId, key};
 use crate::{
     Error, Store, TimerKey,
-    rows::{delivery::DeliveryRow, json},
+    rows::{StoredNumber, StoredText, delivery::DeliveryRow, json},
     schema::{deliveries, dispatchers, lost_deliveries, lost_timers, orders},
     statement::row_statement,
     tx::{Ending, Tx, before, on_conn},
@@ -28,7 +28,7 @@ use crate::{
 const AT_ONCE: usize = 500;
 
 /// A delivery as it is noted before it is begun: partition, offset, number, last change.
-type DeliveryMark = (i32, i64, i32, i64);
+type DeliveryMark = (i32, i64, StoredNumber, i64);
 /// An order as it is noted before its timer fires: partition, key, version.
 type TimerMark = (i32, i64, i64);
 
@@ -48,7 +48,7 @@ pub struct LostDelivery {
 pub(crate) struct Key {
     partition: i32,
     log_offset: i64,
-    number: i32,
+    number: StoredNumber,
 }
 
 row_statement! {
@@ -90,7 +90,7 @@ pub(super) async fn bury(tx: &mut Tx, name: &DispatcherId, count: i64) -> Result
         dispatchers::deliveries_in_flight,
         dispatchers::timers_in_flight,
     ));
-    let marks = on_conn!(tx, |c| marks.first::<(String, String)>(c).await).optional()?;
+    let marks = on_conn!(tx, |c| marks.first::<(StoredText, StoredText)>(c).await).optional()?;
     let Some((in_flight, firing)) = marks else {
         return Ok(());
     };
@@ -101,7 +101,7 @@ pub(super) async fn bury(tx: &mut Tx, name: &DispatcherId, count: i64) -> Result
     count_timers(tx, &firing).await
 }
 
-async fn count_deliveries(tx: &mut Tx, marks: &str) -> Result<(), Error> {
+async fn count_deliveries(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> {
     let marks: Vec<DeliveryMark> = read(marks);
     for marks in marks.chunks(AT_ONCE) {
         let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
@@ -131,7 +131,7 @@ async fn count_deliveries(tx: &mut Tx, marks: &str) -> Result<(), Error> {
     Ok(())
 }
 
-async fn count_timers(tx: &mut Tx, marks: &str) -> Result<(), Error> {
+async fn count_timers(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> {
     let marks: Vec<TimerMark> = read(marks);
     for marks in marks.chunks(AT_ONCE) {
         let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
@@ -157,8 +157,8 @@ async fn count_timers(tx: &mut Tx, marks: &str) -> Result<(), Error> {
 
 /// What a process that is gone has noted. Where that cannot be read, nobody must be kept from
 /// taking over.
-fn read<T: serde::de::DeserializeOwned>(marks: &str) -> Vec<T> {
-    serde_json::from_str(marks).unwrap_or_else(|error| {
+fn read<T: serde::de::DeserializeOwned>(marks: &StoredText) -> Vec<T> {
+    serde_json::from_str(marks.lossy()).unwrap_or_else(|error| {
         tracing::error!(%error, "what a process was working on cannot be read");
         Vec::new()
     })
@@ -177,7 +177,7 @@ pub(super) async fn forget(tx: &mut Tx, ids: &[DeliveryId]) -> Result<(), Error>
 /// the entries at these offsets.
 pub(super) async fn forget_all(
     tx: &mut Tx,
-    (partition, number): (Partition, i32),
+    (partition, number): (Partition, StoredNumber),
     offsets: &[i64],
 ) -> Result<(), Error> {
     let rows = lost_deliveries::table
@@ -207,7 +207,8 @@ impl Store {
         let numbers = numbers(partitions);
         let found = self.database().read(async |tx| {
             let rows = lost_deliveries::table.filter(lost_deliveries::partition.eq_any(numbers));
-            let rows: Vec<(i32, i64, i32, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
+            let rows: Vec<(i32, i64, StoredNumber, StoredNumber)> =
+                on_conn!(tx, |c| rows.load(c).await)?;
             let mut lost = Vec::with_capacity(rows.len());
             for (partition, log_offset, number, tries) in rows {
                 let row = deliveries::table
@@ -227,9 +228,9 @@ impl Store {
                 lost.push(LostDelivery {
                     id: DeliveryId {
                         position,
-                        number: u32::try_from(number).unwrap_or(0),
+                        number: u32::try_from(number.0).unwrap_or(0),
                     },
-                    tries: u32::try_from(tries).unwrap_or(u32::MAX),
+                    tries: u32::try_from(tries.0).unwrap_or(u32::MAX),
                     waiting,
                 });
             }
@@ -249,7 +250,7 @@ impl Store {
         let numbers = numbers(partitions);
         let found = self.database().read(async |tx| {
             let rows = lost_timers::table.filter(lost_timers::partition.eq_any(numbers));
-            let rows: Vec<(i32, i64, i64, i32)> = on_conn!(tx, |c| rows.load(c).await)?;
+            let rows: Vec<(i32, i64, i64, StoredNumber)> = on_conn!(tx, |c| rows.load(c).await)?;
             let lost = rows
                 .into_iter()
                 .map(|(partition, order_key, version, tries)| {
@@ -258,7 +259,7 @@ impl Store {
                         order_key,
                         version,
                     };
-                    (key, u32::try_from(tries).unwrap_or(u32::MAX))
+                    (key, u32::try_from(tries.0).unwrap_or(u32::MAX))
                 });
             Ok(lost.collect())
         });

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use diesel::{BoolExpressionMethods, ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     actor::Actor,
@@ -22,6 +22,7 @@ use super::{
 };
 use crate::{
     ChangeError, ChangeMode, CommitError, Error, Store,
+    rows::{StoredNumber, StoredText},
     schema::deliveries,
     tx::{Tx, on_conn},
 };
@@ -30,7 +31,7 @@ use crate::{
 const AT_ONCE: usize = 500;
 
 /// The deliveries of a partition with this number.
-type Place = (Partition, i32);
+type Place = (Partition, StoredNumber);
 
 impl Store {
     /// Makes all deliveries due now that match, which must name states other than that of those
@@ -184,17 +185,16 @@ pub(super) async fn decide(
     found: &[StoredDelivery],
     decision: &Decision,
 ) -> Result<usize, Error> {
-    let mut groups: BTreeMap<(Partition, i32, String), Vec<i64>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Place, String), Vec<i64>> = BTreeMap::new();
     for delivery in found {
         let (partition, log_offset, number) = delivery.key();
         let state = delivery.state_word().to_owned();
-        let group = (Partition::new(partition), number, state);
-        groups.entry(group).or_default().push(log_offset);
+        let place = (Partition::new(partition), number);
+        groups.entry((place, state)).or_default().push(log_offset);
     }
     let mut decided = 0;
-    for ((partition, number, state), offsets) in groups {
-        let place = (partition, number);
-        let offsets = decidable(tx, (place, state), offsets, &decision.verdict).await?;
+    for ((place, state), offsets) in groups {
+        let offsets = decidable(tx, (place, state.as_str()), offsets, &decision.verdict).await?;
         if offsets.is_empty() {
             continue;
         }
@@ -213,7 +213,7 @@ pub(super) async fn decide(
 /// can be decided.
 async fn decidable(
     tx: &mut Tx,
-    ((partition, number), state): (Place, String),
+    ((partition, number), state): (Place, &str),
     offsets: Vec<i64>,
     verdict: &Verdict,
 ) -> Result<Vec<i64>, Error> {
@@ -221,25 +221,25 @@ async fn decidable(
         .filter(deliveries::partition.eq(partition.number()))
         .filter(deliveries::number.eq(number))
         .filter(deliveries::log_offset.eq_any(offsets))
-        .filter(deliveries::state.eq(state))
-        .select(deliveries::log_offset);
-    match verdict {
-        Verdict::Retried => {
-            // One that waits for an earlier one is put aside until that one is finished.
-            let rows = rows.filter(
-                deliveries::state
-                    .ne(DeliveryState::Pending.word())
-                    .or(deliveries::due_time.is_not_null()),
-            );
-            Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
-        }
+        .select((
+            deliveries::log_offset,
+            deliveries::state,
+            deliveries::due_time,
+        ));
+    let rows: Vec<(i64, StoredText, Option<i64>)> = on_conn!(tx, |c| rows.load(c).await)?;
+    let is_decidable = |due_time: Option<i64>| match verdict {
+        // One that waits for an earlier one is put aside until that one is finished.
+        Verdict::Retried => state != DeliveryState::Pending.word() || due_time.is_some(),
+        // Not those that are pending or dead, since nothing is known of a state that cannot be read.
         Verdict::Skipped(_) => {
-            // Not those that are pending or dead, since nothing is known of a state that cannot be read.
             let done = [DeliveryState::Succeeded, DeliveryState::Skipped];
-            let rows = rows.filter(deliveries::state.ne_all(done.map(DeliveryState::word)));
-            Ok(on_conn!(tx, |c| rows.load::<i64>(c).await)?)
+            done.iter().all(|done| done.word() != state)
         }
-    }
+    };
+    let rows = rows
+        .into_iter()
+        .filter(|(_, found, due_time)| found.lossy() == state && is_decidable(*due_time));
+    Ok(rows.map(|(offset, ..)| offset).collect())
 }
 
 /// Makes deliveries due now, with no attempt counted.

@@ -43,6 +43,7 @@ use waymark_domain::{delivery::DeliveryId, partition::Partition};
 
 use crate::{
     Error,
+    rows::{StoredNumber, StoredText},
     schema::dispatch_leases,
     tx::{Tx, on_conn},
 };
@@ -51,7 +52,7 @@ use crate::{
 async fn lock(
     tx: &mut Tx,
     partitions: &BTreeSet<Partition>,
-) -> Result<Vec<(i32, Option<String>)>, Error> {
+) -> Result<Vec<(i32, Option<StoredText>)>, Error> {
     let numbers: Vec<_> = partitions.iter().map(|p| p.number()).collect();
     let leases = dispatch_leases::table
         .filter(dispatch_leases::partition.eq_any(numbers))
@@ -73,14 +74,19 @@ async fn owned(
     partitions: &BTreeSet<Partition>,
 ) -> Result<BTreeSet<i32>, Error> {
     let leases = lock(tx, partitions).await?.into_iter();
-    let mine = leases.filter(|(_, owner)| owner.as_deref() == Some(me.as_str()));
+    let is_mine = |owner: &StoredText| owner.utf8() == Some(me.as_str());
+    let mine = leases.filter(|(_, owner)| owner.as_ref().is_some_and(is_mine));
     Ok(mine.map(|(number, _)| number).collect())
 }
 
 /// The key of a delivery's row: partition, offset and number.
-type RowKey = (i32, i64, i32);
+type RowKey = (i32, i64, StoredNumber);
 
 fn key(id: DeliveryId) -> RowKey {
-    let number = i32::try_from(id.number).unwrap_or(i32::MAX);
-    (id.position.partition.number(), id.position.offset, number)
+    let position = id.position;
+    (
+        position.partition.number(),
+        position.offset,
+        id.number.into(),
+    )
 }

@@ -16,7 +16,11 @@ use super::{
     RowKey,
     statements::{AttemptRow, Update},
 };
-use crate::{rows::delivery::DeliveryRow, schema::deliveries, statement::array_statement};
+use crate::{
+    rows::{StoredNumber, delivery::DeliveryRow},
+    schema::deliveries,
+    statement::array_statement,
+};
 
 /// Finds due deliveries of several lanes in several partitions, the longest due first, and whether
 /// each waits for an earlier one of its order.
@@ -83,7 +87,7 @@ pub(super) async fn due(
 array_statement! {
     /// Adds one attempt to each of several deliveries that are there, unless it is among theirs, and says to which.
     InsertAttempts {
-        partition: i32 => Integer, log_offset: i64 => BigInt, number: i32 => Integer, start_time: i64 => BigInt,
+        partition: i32 => Integer, log_offset: i64 => BigInt, number: StoredNumber => Integer, start_time: i64 => BigInt,
         duration_micros: i64 => BigInt, outcome: &'a str => Text, code: Option<i32> => Nullable<Integer>,
         problem: &'a str => Text, answer: &'a [u8] => Binary, made: i64 => BigInt,
     }
@@ -125,7 +129,7 @@ array_statement! {
     /// Notes what became of deliveries, and says of which. What somebody decided meanwhile stands,
     /// unless the target has taken it.
     UpdateDeliveries {
-        partition: i32 => Integer, log_offset: i64 => BigInt, number: i32 => Integer, state: &'a str => Text,
+        partition: i32 => Integer, log_offset: i64 => BigInt, number: StoredNumber => Integer, state: &'a str => Text,
         attempts: i32 => Integer, problem: &'a str => Text, due_time: Option<i64> => Nullable<BigInt>,
         now: i64 => BigInt, attempts_seen: i32 => Integer, change_seen: i64 => BigInt,
     }
@@ -163,7 +167,7 @@ impl<'a> UpdateDeliveries<'a> {
 array_statement! {
     /// Makes the first that waits in the lane of each order due, if it was put aside.
     PromoteAll {
-        partition: i32 => Integer, log_offset: i64 => BigInt, number: i32 => Integer, now: i64 => BigInt,
+        partition: i32 => Integer, log_offset: i64 => BigInt, number: StoredNumber => Integer, now: i64 => BigInt,
     }
     "UPDATE deliveries SET due_time = p.now FROM (SELECT w.partition, w.log_offset, w.number, k.now FROM",
     ") AS k (partition, log_offset, number, now) JOIN deliveries f ON f.partition = k.partition \

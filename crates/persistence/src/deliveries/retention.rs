@@ -11,6 +11,7 @@ use waymark_domain::{delivery::DeliveryState, partition::Partition, value::Times
 use super::{DispatcherId, owned};
 use crate::{
     Error, Store,
+    rows::{StoredNumber, StoredText},
     schema::{deliveries, delivery_attempts, delivery_decisions},
     tx::{Ending, Tx, before, on_conn},
 };
@@ -23,7 +24,7 @@ const DONE_WITH: [DeliveryState; 2] = [DeliveryState::Succeeded, DeliveryState::
 
 /// Where a walk over the deliveries of a partition goes on: behind this offset and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct RetentionCursor(i64, i32);
+pub struct RetentionCursor(i64, StoredNumber);
 
 /// What a part of a walk came to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +39,8 @@ pub struct Removed {
 #[derive(Debug, Clone, diesel::Queryable)]
 struct Passed {
     log_offset: i64,
-    number: i32,
-    state: String,
+    number: StoredNumber,
+    state: StoredText,
     create_time: i64,
     update_time: i64,
 }
@@ -47,7 +48,7 @@ struct Passed {
 impl Passed {
     /// Whether it may go.
     fn is_done_with(&self, until: i64) -> bool {
-        let state = self.state.as_str();
+        let state = self.state.lossy();
         self.update_time <= until && DONE_WITH.iter().any(|done| done.word() == state)
     }
 }
@@ -79,7 +80,7 @@ impl Store {
             .last()
             .map(|row| RetentionCursor(row.log_offset, row.number))
             .filter(|_| old == before_cut && !is_last);
-        let mut groups: BTreeMap<i32, Vec<i64>> = BTreeMap::new();
+        let mut groups: BTreeMap<StoredNumber, Vec<i64>> = BTreeMap::new();
         for row in passed.iter().filter(|row| row.is_done_with(until)) {
             groups.entry(row.number).or_default().push(row.log_offset);
         }
@@ -107,7 +108,8 @@ impl Store {
         partition: Partition,
         after: Option<RetentionCursor>,
     ) -> Result<Vec<Passed>, Error> {
-        let RetentionCursor(log_offset, number) = after.unwrap_or(RetentionCursor(0, -1));
+        let RetentionCursor(log_offset, number) =
+            after.unwrap_or(RetentionCursor(0, StoredNumber(-1)));
         let rows = deliveries::table
             .filter(deliveries::partition.eq(partition.number()))
             // The first condition alone is a stretch of the index; the second makes it exact.
@@ -136,7 +138,7 @@ impl Store {
 /// and says how many: those with this number, of the entries at these offsets.
 async fn remove(
     tx: &mut Tx,
-    (partition, number): (Partition, i32),
+    (partition, number): (Partition, StoredNumber),
     offsets: &[i64],
     until: i64,
 ) -> Result<usize, Error> {

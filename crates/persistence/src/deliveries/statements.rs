@@ -5,7 +5,7 @@ use diesel::{
     sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
 };
 
-use crate::{schema::deliveries, statement::row_statement};
+use crate::{rows::StoredNumber, schema::deliveries, statement::row_statement};
 
 /// Which lanes are asked for: this one, and those after it.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ row_statement! {
 pub(super) struct Update {
     pub(super) partition: i32,
     pub(super) log_offset: i64,
-    pub(super) number: i32,
+    pub(super) number: StoredNumber,
     pub(super) state: &'static str,
     pub(super) attempts: i32,
     pub(super) problem: String,
@@ -118,7 +118,7 @@ row_statement! {
 pub(super) struct FinishedKey {
     pub(super) partition: i32,
     pub(super) log_offset: i64,
-    pub(super) number: i32,
+    pub(super) number: StoredNumber,
     pub(super) now: i64,
 }
 
@@ -140,7 +140,7 @@ row_statement! {
 pub(super) struct AttemptRow {
     pub(super) partition: i32,
     pub(super) log_offset: i64,
-    pub(super) number: i32,
+    pub(super) number: StoredNumber,
     pub(super) start_time: i64,
     pub(super) duration_micros: i64,
     pub(super) outcome: String,

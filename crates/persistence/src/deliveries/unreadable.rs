@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use diesel::{ExpressionMethods, QueryDsl};
+use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     delivery::{Delivery, DeliveryState},
@@ -14,7 +14,7 @@ use waymark_domain::{
 use super::{DispatcherId, RowKey, finish::promote, key, owned};
 use crate::{
     Error, Store,
-    rows::{delivery::DeliveryRow, without_nul},
+    rows::{StoredText, delivery::DeliveryRow, without_nul},
     schema::deliveries,
     tx::{Ending, Tx, before, on_conn},
 };
@@ -37,7 +37,8 @@ pub enum StoredDelivery {
     Unreadable(UnreadableDelivery),
 }
 
-/// A delivery of which a column cannot be read, or does not go with the others, as they are stored.
+/// A delivery of which a column cannot be read, or does not go with the others, as they are stored,
+/// as far as that can be shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnreadableDelivery {
     /// Its name, as that of any other delivery.
@@ -74,7 +75,7 @@ pub struct UnreadableDelivery {
     pub update_time: Timestamp,
     key: RowKey,
     /// Its state as it is stored.
-    word: String,
+    word: StoredText,
 }
 
 impl StoredDelivery {
@@ -115,11 +116,11 @@ impl StoredDelivery {
         }
     }
 
-    /// Its state as it is stored.
+    /// Its state as it is stored, as far as that can be read.
     pub(super) fn state_word(&self) -> &str {
         match self {
             Self::Readable(delivery) => delivery.state.word(),
-            Self::Unreadable(unreadable) => &unreadable.word,
+            Self::Unreadable(unreadable) => unreadable.word.lossy(),
         }
     }
 
@@ -132,20 +133,23 @@ impl UnreadableDelivery {
     fn of(row: &DeliveryRow, error: &Error) -> Self {
         let (partition, log_offset, number) = row.key();
         let why = why(error);
-        let said = row.problem.as_str();
+        let said = row.problem.lossy();
+        let shown = |text: &StoredText| text.lossy().to_owned();
         Self {
             id: format!("{partition}-{log_offset}-{number}"),
-            workflow: row.workflow.clone(),
-            order_id: row.order_id.clone(),
+            workflow: shown(&row.workflow),
+            order_id: shown(&row.order_id),
             sequence: row.sequence,
             order_version: row.order_version,
-            transition: row.transition.clone().unwrap_or_default(),
-            action: row.action.clone(),
-            kind: row.kind.clone(),
-            destination: row.destination.clone(),
-            lane: row.lane.clone(),
-            state: STATES.into_iter().find(|state| state.word() == row.state),
-            attempts: row.attempts,
+            transition: row.transition.as_ref().map(shown).unwrap_or_default(),
+            action: shown(&row.action),
+            kind: shown(&row.kind),
+            destination: shown(&row.destination),
+            lane: shown(&row.lane),
+            state: STATES
+                .into_iter()
+                .find(|state| state.word() == row.state.lossy()),
+            attempts: row.attempts.saturated(),
             problem: if said.is_empty() {
                 why
             } else if said.starts_with(&why) {
@@ -245,12 +249,19 @@ impl Store {
 /// Gives a delivery up, or takes its due time away where it is not pending, unless something became
 /// of it since it was found. Says whether it did.
 async fn give_up(tx: &mut Tx, one: &UnreadableDelivery, now: Timestamp) -> Result<bool, Error> {
-    let row = deliveries::table
-        .find(one.key)
-        .filter(deliveries::state.eq(one.word.as_str()))
-        .filter(deliveries::update_time.eq(one.update_time.micros()));
+    let row = || {
+        deliveries::table
+            .find(one.key)
+            .filter(deliveries::update_time.eq(one.update_time.micros()))
+    };
+    // The leases are held, so it stays as it is. A state that cannot be read is nothing to ask for.
+    let state = row().select(deliveries::state);
+    let state: Option<StoredText> = on_conn!(tx, |c| state.first(c).await).optional()?;
+    if state.as_ref() != Some(&one.word) {
+        return Ok(false);
+    }
     if one.is_ended() {
-        let row = row.filter(deliveries::due_time.is_not_null());
+        let row = row().filter(deliveries::due_time.is_not_null());
         let change = deliveries::due_time.eq(None::<i64>);
         let updated = on_conn!(tx, |c| diesel::update(row).set(change).execute(c).await)?;
         return Ok(updated > 0);
@@ -261,6 +272,6 @@ async fn give_up(tx: &mut Tx, one: &UnreadableDelivery, now: Timestamp) -> Resul
         deliveries::due_time.eq(None::<i64>),
         deliveries::update_time.eq(now.micros()),
     );
-    let updated = on_conn!(tx, |c| diesel::update(row).set(change).execute(c).await)?;
+    let updated = on_conn!(tx, |c| diesel::update(row()).set(change).execute(c).await)?;
     Ok(updated > 0)
 }

@@ -9,7 +9,12 @@ use waymark_domain::{
 };
 
 use super::{StoredDelivery, UnreadableDelivery};
-use crate::{Error, Store, rows::delivery::DeliveryRow, schema::deliveries, tx::on_conn};
+use crate::{
+    Error, Store,
+    rows::{StoredNumber, StoredText, delivery::DeliveryRow},
+    schema::deliveries,
+    tx::on_conn,
+};
 
 /// How many deliveries one call looks at: what comes of them is written in one transaction.
 const AT_ONCE: i64 = 200;
@@ -18,7 +23,7 @@ const ASKED: i64 = 8;
 
 /// Where a walk over what waits in a partition goes on: behind this offset and number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct WaitingCursor(i64, i32);
+pub struct WaitingCursor(i64, StoredNumber);
 
 /// A part of what waits in a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,7 +47,7 @@ impl Store {
         partition: Partition,
         after: Option<WaitingCursor>,
     ) -> Result<Waiting, Error> {
-        let WaitingCursor(log_offset, number) = after.unwrap_or(WaitingCursor(0, -1));
+        let WaitingCursor(log_offset, number) = after.unwrap_or(WaitingCursor(0, StoredNumber(-1)));
         let rows = deliveries::table
             .filter(deliveries::partition.eq(partition.number()))
             .filter(deliveries::state.eq(DeliveryState::Pending.word()))
@@ -95,7 +100,8 @@ impl Store {
             .limit(ASKED);
         let problems = self
             .database()
-            .read(async |tx| Ok(on_conn!(tx, |c| rows.load::<String>(c).await)?));
-        problems.await
+            .read(async |tx| Ok(on_conn!(tx, |c| rows.load::<StoredText>(c).await)?));
+        let problems = problems.await?.into_iter();
+        Ok(problems.filter_map(StoredText::into_utf8).collect())
     }
 }

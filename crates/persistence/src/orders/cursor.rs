@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use waymark_domain::value::Timestamp;
 
 use super::query::{Direction, OrderCursor, OrderQuery};
+use crate::rows::StoredText;
 
 /// The highest id sorts before this, since ids are visible ASCII.
 const ABOVE_ALL_IDS: &str = "\u{7f}";
@@ -182,8 +183,30 @@ pub(super) fn from_id(direction: Direction, after: Option<&OrderCursor>, workflo
     }
 }
 
+/// The text at which the ids of a workflow go on behind one; none where no other id comes. Of one
+/// that cannot be read it is not known where it stands among those that begin as it does, which are
+/// no ids either: ids are visible ASCII, and it is not. So all of these are passed.
+pub(super) fn behind_id(direction: Direction, id: &StoredText) -> Option<String> {
+    match (id.utf8(), direction) {
+        (Some(id), Direction::Ascending) => Some(just_above(id)),
+        (Some(id), Direction::Descending) => Some(id.to_owned()),
+        (None, direction) => {
+            let shown = id.lossy().chars();
+            let mut beginning: String = shown.take_while(char::is_ascii).collect();
+            match direction {
+                Direction::Ascending => {
+                    let last = beginning.pop()?;
+                    beginning.push(char::from_u32(u32::from(last) + 1)?);
+                }
+                Direction::Descending => beginning.push_str(ABOVE_ALL_IDS),
+            }
+            Some(beginning)
+        }
+    }
+}
+
 /// The text behind an id, before which no other id comes.
-pub(super) fn just_above(id: &str) -> String {
+fn just_above(id: &str) -> String {
     let mut above = id.to_owned();
     above.push(BELOW_ALL_CHARACTERS);
     above
@@ -251,6 +274,25 @@ mod tests {
         };
         assert_eq!(from_time(&descending, Some(&later)), (5, 0, 1));
         assert_eq!(from_time(&ascending, Some(&later)).0, 10);
+    }
+
+    #[test]
+    fn ids_go_on_behind_one_that_cannot_be_read() {
+        let behind = |direction, shown: &str| {
+            let id = StoredText::Lossy(shown.into());
+            behind_id(direction, &id)
+        };
+        let (up, down) = (Direction::Ascending, Direction::Descending);
+        // Behind `A-` and a byte above 0x7F come `A.` and all that is higher.
+        assert_eq!(behind(up, "A-\u{FFFD}1").as_deref(), Some("A."));
+        assert_eq!(behind(up, "\u{FFFD}"), None);
+        // Before it come all ids that begin with `A-`.
+        let before = behind(down, "A-\u{FFFD}1").unwrap();
+        assert!("A-~" < before.as_str() && before.as_bytes() < b"A-\x80".as_slice());
+        assert_eq!(behind(down, "\u{FFFD}").as_deref(), Some(ABOVE_ALL_IDS));
+        let readable = StoredText::Utf8("A-1".to_owned());
+        assert_eq!(behind_id(up, &readable), Some(just_above("A-1")));
+        assert_eq!(behind_id(down, &readable).as_deref(), Some("A-1"));
     }
 
     #[test]

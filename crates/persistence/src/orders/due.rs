@@ -28,9 +28,9 @@ pub struct DueOrder {
 /// An order that is due, and cannot be read.
 #[derive(Debug)]
 pub struct UnreadOrder {
-    /// Its workflow, as the column has it.
+    /// Its workflow, as the column has it, as far as that can be read.
     pub workflow: String,
-    /// Its id, as the column has it.
+    /// Its id, as the column has it, as far as that can be read.
     pub id: String,
     /// What cannot be read.
     pub error: Error,
@@ -97,8 +97,8 @@ impl DueOrder {
                     },
                     due_time,
                 },
-                workflow: row.workflow,
-                id: row.id,
+                workflow: row.workflow.into_lossy(),
+                id: row.id.into_lossy(),
             }),
         };
         Some(read)

@@ -16,7 +16,7 @@ use super::{
 use crate::{
     Error,
     catalog::{self, Edition},
-    rows::order::OrderRow,
+    rows::{StoredText, order::OrderRow},
     schema::{assignments, workflows},
     tx::{Tx, on_conn},
 };
@@ -34,11 +34,11 @@ pub(super) struct Pair {
 pub(super) struct Columns {
     pub(super) partition: i32,
     pub(super) order_key: i64,
-    pub(super) workflow: String,
-    pub(super) id: String,
-    pub(super) state: String,
-    pub(super) status: String,
-    pub(super) return_status: Option<String>,
+    pub(super) workflow: StoredText,
+    pub(super) id: StoredText,
+    pub(super) state: StoredText,
+    pub(super) status: StoredText,
+    pub(super) return_status: Option<StoredText>,
     pub(super) create_time: i64,
     pub(super) update_time: i64,
 }
@@ -95,16 +95,15 @@ impl<'q> Sieve<'q> {
     }
 
     fn lets_through(&self, row: &Columns) -> bool {
-        let workflow = row.workflow.as_str();
-        let place = (workflow, row.state.as_str(), row.status.as_str());
-        let returns = |status: &str| self.return_statuses.contains(status);
+        let workflow = row.workflow.lossy();
+        let place = (workflow, row.state.lossy(), row.status.lossy());
+        let returns = |status: &StoredText| self.return_statuses.contains(status.lossy());
         (self.workflows.is_empty() || self.workflows.contains(workflow))
             && self
                 .places
                 .as_ref()
                 .is_none_or(|places| places.contains(&place))
-            && (self.return_statuses.is_empty()
-                || row.return_status.as_deref().is_some_and(returns))
+            && (self.return_statuses.is_empty() || row.return_status.as_ref().is_some_and(returns))
             && row.update_time > self.times.0
             && row.update_time < self.times.1
     }
@@ -116,22 +115,24 @@ impl<'q> Sieve<'q> {
         let place = match self.by {
             SortKey::UpdateTime => Place::Time(row.update_time, partition, order_key),
             SortKey::CreateTime => Place::Time(row.create_time, partition, order_key),
-            SortKey::Id => Place::Id(row.id, row.workflow.clone()),
+            SortKey::Id => Place::Id(row.id.into_lossy(), row.workflow.lossy().to_owned()),
         };
         Spot {
             partition,
             order_key,
-            workflow: row.workflow,
+            workflow: row.workflow.into_lossy(),
             place,
             fits,
         }
     }
 }
 
-/// Lists the codes of all workflows.
+/// Lists the codes of all workflows; those that cannot be read are of no order that can be.
 pub(super) async fn codes(tx: &mut Tx) -> Result<Vec<String>, Error> {
     let codes = workflows::table.select(workflows::code);
-    Ok(on_conn!(tx, |c| codes.load(c).await)?)
+    let codes: Vec<StoredText> = on_conn!(tx, |c| codes.load(c).await)?;
+    let codes = codes.into_iter().filter_map(StoredText::into_utf8);
+    Ok(codes.collect())
 }
 
 /// Lists the places of some workflows, or of all: orders stand nowhere else.
@@ -141,7 +142,7 @@ pub(super) async fn pairs(tx: &mut Tx, asked: &[WorkflowCode]) -> Result<Vec<Pai
         assignments::state,
         assignments::status,
     );
-    let rows: Vec<(String, String, String)> = if asked.is_empty() {
+    let rows: Vec<(StoredText, StoredText, StoredText)> = if asked.is_empty() {
         let rows = assignments::table.select(columns);
         on_conn!(tx, |c| rows.load(c).await)?
     } else {
@@ -151,10 +152,12 @@ pub(super) async fn pairs(tx: &mut Tx, asked: &[WorkflowCode]) -> Result<Vec<Pai
             .select(columns);
         on_conn!(tx, |c| rows.load(c).await)?
     };
-    let pairs = rows.into_iter().map(|(workflow, state, status)| Pair {
-        workflow,
-        state,
-        status,
+    let pairs = rows.into_iter().filter_map(|(workflow, state, status)| {
+        Some(Pair {
+            workflow: workflow.into_utf8()?,
+            state: state.into_utf8()?,
+            status: status.into_utf8()?,
+        })
     });
     Ok(pairs.collect::<BTreeSet<_>>().into_iter().collect())
 }

@@ -281,7 +281,9 @@ impl<'q> Walk<'q> {
         let size = row.body.len();
         self.looked_at += 1;
         self.bytes_looked_at += size;
-        if !self.query.may_admit(&row.body) {
+        // What cannot be read is not passed over: it is told.
+        let is_other = |body: &str| !self.query.may_admit(body);
+        if row.body.utf8().is_some_and(is_other) {
             return Ok(Judged::Passed);
         }
         let order = match row.order() {
@@ -336,8 +338,8 @@ fn tell_unreadable(store: &Store, row: &OrderRow, error: &Error) {
     let name = format!("orders/{partition}/{key}/{version}");
     if store.told().is_news(name) {
         tracing::error!(
-            order.id = row.id,
-            workflow = row.workflow,
+            order.id = row.id.lossy(),
+            workflow = row.workflow.lossy(),
             error = %Chain(error),
             "an order that cannot be read is left out of all lists"
         );

@@ -4,7 +4,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use super::{
-    cursor::{Instant, Place, Spot, just_above, key_in},
+    cursor::{Instant, Place, Spot, behind_id, key_in},
     keys::{self, ByTime, Columns, Pair, Sieve, TimeRow, count},
     query::{Direction, OrderSort, SortKey},
 };
@@ -220,7 +220,9 @@ impl Merge {
         let found = rows.len();
         let mut by_workflow: HashMap<String, Vec<Columns>> = HashMap::new();
         for row in rows {
-            let of_workflow = by_workflow.entry(row.workflow.clone()).or_default();
+            let of_workflow = by_workflow
+                .entry(row.workflow.lossy().to_owned())
+                .or_default();
             of_workflow.push(row);
         }
         for index in taken {
@@ -231,17 +233,17 @@ impl Merge {
                 continue;
             };
             let mut rows = by_workflow.remove(workflow).unwrap_or_default();
-            rows.sort_by(|one, other| one.id.cmp(&other.id));
+            rows.sort_by(|one, other| one.id.lossy().cmp(other.id.lossy()));
             if direction == Direction::Descending {
                 rows.reverse();
             }
-            if let Some(last) = rows.last() {
-                *from = match direction {
-                    Direction::Ascending => just_above(&last.id),
-                    Direction::Descending => last.id.clone(),
-                };
-            }
             stream.ended = rows.len() < each;
+            if let Some(last) = rows.last() {
+                match behind_id(direction, &last.id) {
+                    Some(next) => *from = next,
+                    None => stream.ended = true,
+                }
+            }
             stream.buffer = rows.into_iter().map(|row| sieve.spot(row)).collect();
         }
         Ok(found)

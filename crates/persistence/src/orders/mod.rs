@@ -33,8 +33,8 @@ use self::list::{Progress, Walk};
 use crate::{
     Error, Published, Store, TrackingTokenId,
     catalog::{self, Edition, Known, Reliance},
-    commit::lookup,
-    rows::{Reading, order::OrderRow},
+    commit::{lookup, retry::Chain},
+    rows::{Reading, StoredText, order::OrderRow},
     schema::orders,
     tracking::newest::{newest_in_file, newest_of_each},
     tx::{Tx, on_conn},
@@ -94,7 +94,7 @@ type ByKey<'r> = HashMap<(&'r str, &'r str), &'r OrderRow>;
 
 fn by_key(rows: &[OrderRow]) -> ByKey<'_> {
     rows.iter()
-        .map(|row| ((row.workflow.as_str(), row.id.as_str()), row))
+        .map(|row| ((row.workflow.lossy(), row.id.lossy()), row))
         .collect()
 }
 
@@ -300,7 +300,8 @@ impl Store {
         Ok(workflows)
     }
 
-    /// Counts the orders of a workflow by where they stand; places without orders are left out.
+    /// Counts the orders of a workflow by where they stand; places without orders are left out, and
+    /// those that cannot be read.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -314,21 +315,43 @@ impl Store {
                 .group_by((orders::state, orders::status))
                 .select((orders::state, orders::status, count_star()))
                 .order((orders::state, orders::status));
-            Ok(on_conn!(tx, |c| counts
-                .load::<(String, String, i64)>(c)
-                .await)?)
+            Ok(on_conn!(tx, |c| counts.load::<CountRow>(c).await)?)
         });
-        let counts = rows.await?.into_iter().map(|(state, status, count)| {
-            let reading = Reading {
-                table: "orders",
-                row: workflow,
-            };
-            let standing = Standing {
-                state: reading.text("state", &state)?,
-                status: reading.text("status", &status)?,
-            };
-            Ok((standing, count))
-        });
-        counts.collect()
+        let mut counts = Vec::new();
+        for (state, status, count) in rows.await? {
+            match read_standing(workflow, &state, &status) {
+                Ok(standing) => counts.push((standing, count)),
+                Err(error) => {
+                    let name = format!("orders/{workflow}/{state}/{status}");
+                    if self.told().is_news(name) {
+                        tracing::error!(
+                            workflow = workflow.as_str(),
+                            orders = count,
+                            error = %Chain(&error),
+                            "orders that stand where nobody can read are left out of all counts"
+                        );
+                    }
+                }
+            }
+        }
+        Ok(counts)
     }
+}
+
+/// A state, a status, and how many orders stand there.
+type CountRow = (StoredText, StoredText, i64);
+
+fn read_standing(
+    workflow: &WorkflowCode,
+    state: &StoredText,
+    status: &StoredText,
+) -> Result<Standing, Error> {
+    let reading = Reading {
+        table: "orders",
+        row: &format_args!("of workflow {workflow}"),
+    };
+    Ok(Standing {
+        state: reading.text("state", state)?,
+        status: reading.text("status", status)?,
+    })
 }

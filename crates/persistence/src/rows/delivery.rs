@@ -9,7 +9,7 @@ use waymark_domain::{
     value::{Timestamp, TransitionCode},
 };
 
-use super::Reading;
+use super::{Reading, StoredNumber, StoredText};
 use crate::Error;
 
 /// A row as it is written with its step; it is pending and due at once.
@@ -67,20 +67,20 @@ impl<'e> NewDeliveryRow<'e> {
 pub(crate) struct DeliveryRow {
     pub(crate) partition: i32,
     pub(crate) log_offset: i64,
-    pub(crate) number: i32,
+    pub(crate) number: StoredNumber,
     pub(crate) order_key: i64,
-    pub(crate) lane: String,
-    pub(crate) workflow: String,
-    pub(crate) order_id: String,
+    pub(crate) lane: StoredText,
+    pub(crate) workflow: StoredText,
+    pub(crate) order_id: StoredText,
     pub(crate) sequence: i64,
     pub(crate) order_version: i64,
-    pub(crate) transition: Option<String>,
-    pub(crate) action: String,
-    pub(crate) kind: String,
-    pub(crate) destination: String,
-    pub(crate) state: String,
-    pub(crate) attempts: i32,
-    pub(crate) problem: String,
+    pub(crate) transition: Option<StoredText>,
+    pub(crate) action: StoredText,
+    pub(crate) kind: StoredText,
+    pub(crate) destination: StoredText,
+    pub(crate) state: StoredText,
+    pub(crate) attempts: StoredNumber,
+    pub(crate) problem: StoredText,
     pub(crate) due_time: Option<i64>,
     pub(crate) create_time: i64,
     pub(crate) update_time: i64,
@@ -88,25 +88,13 @@ pub(crate) struct DeliveryRow {
 
 impl DeliveryRow {
     /// Its key: partition, offset and number.
-    pub(crate) fn key(&self) -> (i32, i64, i32) {
+    pub(crate) fn key(&self) -> (i32, i64, StoredNumber) {
         (self.partition, self.log_offset, self.number)
-    }
-
-    /// The name of the delivery; none where its number is none.
-    pub(crate) fn id(&self) -> Option<DeliveryId> {
-        let number = u32::try_from(self.number).ok()?;
-        Some(DeliveryId {
-            position: LogPosition {
-                partition: Partition::new(self.partition),
-                offset: self.log_offset,
-            },
-            number,
-        })
     }
 
     /// Whether it waits to be sent.
     pub(crate) fn is_pending(&self) -> bool {
-        self.state == DeliveryState::Pending.word()
+        self.state.lossy() == DeliveryState::Pending.word()
     }
 
     /// Reads a delivery that was found due, which only one that is pending can be.
@@ -130,9 +118,12 @@ impl DeliveryRow {
             table: "deliveries",
             row: &row,
         };
-        let to = Destination::parse(&self.kind, &self.destination)
+        let kind = reading.plain("kind", &self.kind)?;
+        let destination = reading.plain("destination", &self.destination)?;
+        let to = Destination::parse(kind, destination)
             .map_err(|source| reading.corrupt("destination", source))?;
-        if self.lane.is_empty() {
+        let lane = reading.plain("lane", &self.lane)?;
+        if lane.is_empty() {
             return Err(reading.corrupt("lane", "it is empty"));
         }
         Ok(Delivery {
@@ -141,19 +132,19 @@ impl DeliveryRow {
                     partition: Partition::new(self.partition),
                     offset: self.log_offset,
                 },
-                number: u32::try_from(self.number).map_err(|e| reading.corrupt("number", e))?,
+                number: reading.number("number", self.number)?,
             },
             workflow: reading.text("workflow", &self.workflow)?,
             order_id: reading.text("order_id", &self.order_id)?,
             sequence: self.sequence,
             order_version: self.order_version,
-            transition: reading.optional("transition", self.transition.as_deref())?,
+            transition: reading.optional("transition", self.transition.as_ref())?,
             action: reading.text("action", &self.action)?,
             to,
-            lane: self.lane.clone(),
+            lane: lane.to_owned(),
             state: reading.word("state", &self.state)?,
-            attempts: u32::try_from(self.attempts).map_err(|e| reading.corrupt("attempts", e))?,
-            problem: self.problem.clone(),
+            attempts: reading.number("attempts", self.attempts)?,
+            problem: reading.plain("problem", &self.problem)?.to_owned(),
             due_time: self.due_time.map(Timestamp::from_micros),
             create_time: Timestamp::from_micros(self.create_time),
             update_time: Timestamp::from_micros(self.update_time),
@@ -166,13 +157,13 @@ impl DeliveryRow {
 pub(crate) struct AttemptRow {
     partition: i32,
     log_offset: i64,
-    number: i32,
-    attempt: i32,
+    number: StoredNumber,
+    attempt: StoredNumber,
     start_time: i64,
     duration_micros: i64,
-    outcome: String,
-    code: Option<i32>,
-    problem: String,
+    outcome: StoredText,
+    code: Option<StoredNumber>,
+    problem: StoredText,
     answer: Vec<u8>,
 }
 
@@ -187,20 +178,19 @@ impl AttemptRow {
             table: "delivery_attempts",
             row: &row,
         };
-        let number = u32::try_from(self.attempt).map_err(|e| reading.corrupt("attempt", e))?;
         let micros = u64::try_from(self.duration_micros);
-        let code = self.code.map(u16::try_from).transpose();
+        let code = self.code.map(|code| reading.number("code", code));
         let attempt = Attempt {
             start_time: Timestamp::from_micros(self.start_time),
             duration: micros
                 .map(Duration::from_micros)
                 .map_err(|e| reading.corrupt("duration_micros", e))?,
             outcome: reading.word("outcome", &self.outcome)?,
-            code: code.map_err(|e| reading.corrupt("code", e))?,
-            problem: self.problem,
+            code: code.transpose()?,
+            problem: reading.plain("problem", &self.problem)?.to_owned(),
             answer: self.answer,
         };
-        Ok((number, attempt))
+        Ok((reading.number("attempt", self.attempt)?, attempt))
     }
 }
 
@@ -209,11 +199,11 @@ impl AttemptRow {
 pub(crate) struct DecisionRow {
     partition: i32,
     log_offset: i64,
-    number: i32,
-    decision: i32,
-    verdict: String,
-    reason: String,
-    actor: String,
+    number: StoredNumber,
+    decision: StoredNumber,
+    verdict: StoredText,
+    reason: StoredText,
+    actor: StoredText,
     create_time: i64,
 }
 
@@ -233,7 +223,7 @@ impl DecisionRow {
             table: "delivery_decisions",
             row: &row,
         };
-        let verdict = match self.verdict.as_str() {
+        let verdict = match reading.plain("verdict", &self.verdict)? {
             RETRIED => Verdict::Retried,
             SKIPPED => Verdict::Skipped(reading.text("reason", &self.reason)?),
             _ => return Err(reading.corrupt("verdict", "neither retried nor skipped")),

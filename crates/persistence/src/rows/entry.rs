@@ -7,7 +7,7 @@ use waymark_domain::{
     value::{OrderId, RequestId, Timestamp, TransitionCode, WorkflowCode},
 };
 
-use super::{OrderRowName, Reading, json};
+use super::{OrderRowName, Reading, StoredText, json};
 use crate::Error;
 
 #[derive(Debug, Clone, diesel::Queryable)]
@@ -16,28 +16,28 @@ pub(crate) struct EntryRow {
     pub(crate) log_offset: i64,
     pub(crate) step_offset: i64,
     pub(crate) order_key: i64,
-    pub(crate) workflow: String,
-    pub(crate) order_id: String,
+    pub(crate) workflow: StoredText,
+    pub(crate) order_id: StoredText,
     pub(crate) sequence: i64,
-    pub(crate) kind: String,
-    pub(crate) from_state: Option<String>,
-    pub(crate) from_status: Option<String>,
-    pub(crate) to_state: String,
-    pub(crate) to_status: String,
-    pub(crate) transition: Option<String>,
-    pub(crate) comment: String,
+    pub(crate) kind: StoredText,
+    pub(crate) from_state: Option<StoredText>,
+    pub(crate) from_status: Option<StoredText>,
+    pub(crate) to_state: StoredText,
+    pub(crate) to_status: StoredText,
+    pub(crate) transition: Option<StoredText>,
+    pub(crate) comment: StoredText,
     pub(crate) notify_customer: bool,
     pub(crate) visible_to_customer: bool,
-    pub(crate) actor: String,
-    pub(crate) request_id: Option<String>,
+    pub(crate) actor: StoredText,
+    pub(crate) request_id: Option<StoredText>,
     pub(crate) fingerprint: Option<Vec<u8>>,
     pub(crate) caused_by: i64,
     pub(crate) workflow_version: i64,
-    pub(crate) metadata: String,
+    pub(crate) metadata: StoredText,
     pub(crate) create_time: i64,
-    pub(crate) detail: String,
+    pub(crate) detail: StoredText,
     pub(crate) batch_id: Vec<u8>,
-    pub(crate) set_off: Option<String>,
+    pub(crate) set_off: Option<StoredText>,
 }
 
 /// What a row holds besides the logged entry.
@@ -121,7 +121,7 @@ impl<'e> NewEntryRow<'e> {
 impl EntryRow {
     /// How many bytes its texts have.
     pub(crate) fn bytes(&self) -> usize {
-        let set_off = self.set_off.as_ref().map_or(0, String::len);
+        let set_off = self.set_off.as_ref().map_or(0, StoredText::len);
         self.comment.len() + self.metadata.len() + self.detail.len() + set_off
     }
 
@@ -157,8 +157,8 @@ impl EntryRow {
             row: &OrderRowName {
                 partition: self.partition,
                 number: self.log_offset,
-                workflow: &self.workflow,
-                order_id: &self.order_id,
+                workflow: self.workflow.lossy(),
+                order_id: self.order_id.lossy(),
             },
         })
     }
@@ -171,12 +171,12 @@ impl EntryRow {
                 state: reading.text("to_state", &self.to_state)?,
                 status: reading.text("to_status", &self.to_status)?,
             },
-            transition: reading.optional("transition", self.transition.as_deref())?,
+            transition: reading.optional("transition", self.transition.as_ref())?,
             comment: reading.text("comment", &self.comment)?,
             notify_customer: self.notify_customer,
             visible_to_customer: self.visible_to_customer,
             actor: reading.json("actor", &self.actor)?,
-            request_id: reading.optional("request_id", self.request_id.as_deref())?,
+            request_id: reading.optional("request_id", self.request_id.as_ref())?,
             caused_by: self.caused_by,
             workflow_version: self.workflow_version,
             metadata: reading.json("metadata", &self.metadata)?,
@@ -187,7 +187,7 @@ impl EntryRow {
                 None => Vec::new(),
             },
         };
-        if entry.kind().word() == self.kind {
+        if entry.kind().word() == reading.plain("kind", &self.kind)? {
             Ok(entry)
         } else {
             Err(reading.corrupt("kind", "differs from the detail beside it"))

@@ -3,7 +3,7 @@
 
 use waymark_domain::{order::Order, value::Timestamp};
 
-use super::{OrderRowName, Reading, journal::Journal, json};
+use super::{OrderRowName, Reading, StoredText, journal::Journal, json};
 use crate::Error;
 
 /// What versions of orders stay below, so that steps can count on from each.
@@ -13,18 +13,18 @@ const VERSION_END: i64 = i64::MAX / 2;
 pub(crate) struct OrderRow {
     pub(crate) partition: i32,
     pub(crate) order_key: i64,
-    pub(crate) workflow: String,
-    pub(crate) id: String,
-    pub(crate) state: String,
-    pub(crate) status: String,
-    pub(crate) return_state: Option<String>,
-    pub(crate) return_status: Option<String>,
+    pub(crate) workflow: StoredText,
+    pub(crate) id: StoredText,
+    pub(crate) state: StoredText,
+    pub(crate) status: StoredText,
+    pub(crate) return_state: Option<StoredText>,
+    pub(crate) return_status: Option<StoredText>,
     pub(crate) version: i64,
     #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
     pub(crate) create_time: i64,
     #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
     pub(crate) update_time: i64,
-    pub(crate) body: String,
+    pub(crate) body: StoredText,
     pub(crate) journal: Vec<u8>,
     pub(crate) due_time: Option<i64>,
 }
@@ -84,13 +84,16 @@ impl OrderRow {
             let order: Order = reading.json("body", &self.body)?;
             // The searched columns repeat the body; a difference would be acted on silently.
             let back = order.return_to.as_ref();
-            let agree = order.workflow.as_str() == self.workflow
-                && order.id.as_str() == self.id
+            let (return_state, return_status) = (&self.return_state, &self.return_status);
+            let return_state = reading.optional_plain("return_state", return_state.as_ref())?;
+            let return_status = reading.optional_plain("return_status", return_status.as_ref())?;
+            let agree = order.workflow.as_str() == reading.plain("workflow", &self.workflow)?
+                && order.id.as_str() == reading.plain("id", &self.id)?
                 && order.version == self.version
-                && order.standing.state.as_str() == self.state
-                && order.standing.status.as_str() == self.status
-                && back.map(|to| to.state.as_str()) == self.return_state.as_deref()
-                && back.map(|to| to.status.as_str()) == self.return_status.as_deref();
+                && order.standing.state.as_str() == reading.plain("state", &self.state)?
+                && order.standing.status.as_str() == reading.plain("status", &self.status)?
+                && back.map(|to| to.state.as_str()) == return_state
+                && back.map(|to| to.status.as_str()) == return_status;
             if !agree {
                 return Err(reading.corrupt("body", "differs from the columns beside it"));
             }
@@ -112,8 +115,8 @@ impl OrderRow {
             row: &OrderRowName {
                 partition: self.partition,
                 number: self.order_key,
-                workflow: &self.workflow,
-                order_id: &self.id,
+                workflow: self.workflow.lossy(),
+                order_id: self.id.lossy(),
             },
         })
     }

@@ -17,7 +17,7 @@ use super::{WorkflowChange, save::Saving};
 use crate::{
     Error,
     catalog::Edition,
-    rows::{Reading, json},
+    rows::{Reading, StoredText, json},
     schema::{catalog, workflow_versions},
     tx::{Tx, on_conn},
 };
@@ -159,9 +159,9 @@ fn kept(changes: &[Difference]) -> Result<String, Error> {
 /// Reads changes, and whether there were more.
 pub(super) fn read_kept(
     reading: &Reading<'_>,
-    changes: &str,
+    changes: &StoredText,
 ) -> Result<(Vec<Difference>, bool), Error> {
-    if changes.starts_with('[') {
+    if changes.lossy().starts_with('[') {
         return Ok((reading.json("changes", changes)?, false));
     }
     let First { first } = reading.json("changes", changes)?;
@@ -191,11 +191,11 @@ mod tests {
         };
         let few = vec![change("label: Order"); 3];
         let text = kept(&few).unwrap();
-        assert_eq!(read_kept(&reading, &text).unwrap(), (few, false));
+        assert_eq!(read_kept(&reading, &text.into()).unwrap(), (few, false));
         let many = vec![change(&"x".repeat(1_000)); 2_000];
         let text = kept(&many).unwrap();
         assert!(text.len() <= CHANGES_BYTES_MAX + 20);
-        let (first, has_more) = read_kept(&reading, &text).unwrap();
+        let (first, has_more) = read_kept(&reading, &text.into()).unwrap();
         assert!(has_more && first.len() > 900 && first == many[..first.len()]);
     }
 }

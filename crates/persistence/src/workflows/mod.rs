@@ -26,7 +26,7 @@ use waymark_domain::{
 use crate::{
     Error, Store,
     rows::{
-        Reading,
+        Reading, StoredText,
         workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, Unreadable, WorkflowRow},
     },
     schema::{assignments, states, statuses, transitions, workflow_versions, workflows},
@@ -79,12 +79,13 @@ pub(crate) async fn codes(tx: &mut Tx) -> Result<Vec<WorkflowCode>, Error> {
     Ok(codes.iter().filter_map(|code| code.parse().ok()).collect())
 }
 
-/// Lists the codes of all workflows as they are stored, ascending.
+/// Lists the codes of all workflows as they are stored, ascending, as far as they can be read.
 pub(crate) async fn stored_codes(tx: &mut Tx) -> Result<Vec<String>, Error> {
     let rows = workflows::table
         .select(workflows::code)
         .order(workflows::code);
-    Ok(on_conn!(tx, |c| rows.load::<String>(c).await)?)
+    let codes = on_conn!(tx, |c| rows.load::<StoredText>(c).await)?;
+    Ok(codes.into_iter().map(StoredText::into_lossy).collect())
 }
 
 /// Loads a workflow, and which of its statuses an order was ever in. What cannot be read of it is
@@ -154,7 +155,7 @@ impl Store {
     pub async fn has_workflows(&self) -> Result<bool, Error> {
         let any = self.database().read(async |tx| {
             let any = workflows::table.select(workflows::code);
-            let any: Option<String> = on_conn!(tx, |c| any.first(c).await).optional()?;
+            let any: Option<StoredText> = on_conn!(tx, |c| any.first(c).await).optional()?;
             Ok(any.is_some())
         });
         any.await
@@ -228,14 +229,21 @@ impl Store {
             let document = workflow_versions::table
                 .find((code.as_str(), version))
                 .select(workflow_versions::document);
-            Ok(on_conn!(tx, |c| document.first::<String>(c).await).optional()?)
+            Ok(on_conn!(tx, |c| document.first::<StoredText>(c).await).optional()?)
         });
-        document.await
+        let document = document.await?;
+        let row = format!("{code}/{version}");
+        let reading = Reading {
+            table: "workflow_versions",
+            row: &row,
+        };
+        let document = reading.optional_plain("document", document.as_ref())?;
+        Ok(document.map(str::to_owned))
     }
 }
 
 /// The number, actor, time and changes of a version.
-type VersionRow = (i64, String, i64, String);
+type VersionRow = (i64, StoredText, i64, StoredText);
 
 fn read_version(
     code: &WorkflowCode,

@@ -14,7 +14,10 @@ use waymark_domain::{
 
 use crate::{
     Error,
-    rows::workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, WorkflowRow},
+    rows::{
+        StoredText,
+        workflow::{AssignmentRow, StateRow, StatusRow, TransitionRow, WorkflowRow},
+    },
     schema::{assignments, states, statuses, transitions, workflow_versions, workflows},
     tx::{Tx, on_conn},
 };
@@ -185,27 +188,29 @@ impl Saving {
             Self::First(parts) => {
                 let row = &parts.workflow;
                 // Parts and versions that stand although their workflow is gone would be in the way.
-                let used = used(tx, &row.code).await?;
-                delete(tx, &row.code).await?;
+                let code = row.code.lossy();
+                let used = used(tx, code).await?;
+                delete(tx, code).await?;
                 let insert = diesel::insert_into(workflows::table).values(row);
                 on_conn!(tx, |c| insert.execute(c).await)?;
                 write_parts(tx, parts).await?;
-                mark_used(tx, &row.code, used).await
+                mark_used(tx, code, used).await
             }
             Self::Next(parts) => {
                 let row = &parts.workflow;
-                let target = workflows::table.find(row.code.as_str());
+                let target = workflows::table.find(row.code.lossy());
                 on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
                 write_parts(tx, parts).await
             }
             Self::Anew(parts) => {
                 let row = &parts.workflow;
-                let used = used(tx, &row.code).await?;
-                delete_parts(tx, &row.code).await?;
-                let target = workflows::table.find(row.code.as_str());
+                let code = row.code.lossy();
+                let used = used(tx, code).await?;
+                delete_parts(tx, code).await?;
+                let target = workflows::table.find(code);
                 on_conn!(tx, |c| diesel::update(target).set(row).execute(c).await)?;
                 write_parts(tx, parts).await?;
-                mark_used(tx, &row.code, used).await
+                mark_used(tx, code, used).await
             }
             Self::Delete(code) => delete(tx, code.as_str()).await,
         }
@@ -260,19 +265,19 @@ trait Keyed {
 
 impl Keyed for StateRow {
     fn key(&self) -> (&str, &str) {
-        (&self.workflow, &self.code)
+        (self.workflow.lossy(), self.code.lossy())
     }
 }
 
 impl Keyed for StatusRow {
     fn key(&self) -> (&str, &str) {
-        (&self.workflow, &self.code)
+        (self.workflow.lossy(), self.code.lossy())
     }
 }
 
 impl Keyed for TransitionRow {
     fn key(&self) -> (&str, &str) {
-        (&self.workflow, &self.code)
+        (self.workflow.lossy(), self.code.lossy())
     }
 }
 
@@ -286,7 +291,7 @@ fn codes(rows: &[impl Keyed]) -> Vec<&str> {
 
 /// Rows that others point to come first and go last; a default goes before its successor comes.
 async fn write_parts(tx: &mut Tx, parts: &Parts) -> Result<(), Error> {
-    let code = parts.workflow.code.as_str();
+    let code = parts.workflow.code.lossy();
     let assigned = &parts.assignments;
     unassign(tx, assigned.gone.iter().chain(&assigned.changed)).await?;
     let gone = transitions::table
@@ -323,7 +328,9 @@ async fn unassign<'r>(
     rows: impl Iterator<Item = &'r AssignmentRow>,
 ) -> Result<(), Error> {
     let delete = |row: &AssignmentRow| {
-        let key = (row.workflow.clone(), row.state.clone(), row.status.clone());
+        let key = [&row.workflow, &row.state, &row.status];
+        let [workflow, state, status] = key.map(|text| text.lossy().to_owned());
+        let key = (workflow, state, status);
         diesel::delete(assignments::table.find(key))
     };
     match tx {
@@ -374,8 +381,8 @@ async fn used(tx: &mut Tx, code: &str) -> Result<Vec<String>, Error> {
         .filter(statuses::workflow.eq(code))
         .filter(statuses::ever_used.eq(true))
         .select(statuses::code);
-    let used: Vec<String> = on_conn!(tx, |c| used.load(c).await)?;
-    Ok(used)
+    let used: Vec<StoredText> = on_conn!(tx, |c| used.load(c).await)?;
+    Ok(used.into_iter().filter_map(StoredText::into_utf8).collect())
 }
 
 /// Marks those of some statuses that are there as used.

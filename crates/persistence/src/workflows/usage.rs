@@ -17,7 +17,7 @@ use waymark_domain::{
 
 use crate::{
     Error,
-    rows::Reading,
+    rows::StoredText,
     schema::{orders, statuses},
     statement::{array_statement, row_statement},
     tx::{Tx, on_conn},
@@ -107,7 +107,7 @@ impl Removed {
     /// Returns [`Error`] when the database cannot be read.
     pub(super) async fn check(&self, tx: &mut Tx) -> Result<Option<Refusal>, Error> {
         if self.is_whole {
-            let usage = usage(&of_workflow(tx, &self.workflow, FOUND_MAX).await?)?;
+            let usage = usage(&of_workflow(tx, &self.workflow, FOUND_MAX).await?);
             return Ok((usage.count > 0).then(|| Refusal::WorkflowInUse {
                 workflow: self.workflow.clone(),
                 usage,
@@ -188,8 +188,11 @@ impl Removed {
             .filter(statuses::ever_used.eq(true))
             .filter(statuses::code.eq_any(codes.collect::<Vec<_>>()))
             .select(statuses::code);
-        let used: Vec<String> = on_conn!(tx, |c| used.load(c).await)?;
-        let is_used = |status: &&StatusCode| used.iter().any(|used| used == status.as_str());
+        let used: Vec<StoredText> = on_conn!(tx, |c| used.load(c).await)?;
+        let is_used = |status: &&StatusCode| {
+            let mut used = used.iter();
+            used.any(|used| used.lossy() == status.as_str())
+        };
         Ok(self.statuses.iter().find(is_used))
     }
 }
@@ -288,6 +291,9 @@ async fn is_used(
     Ok(found.is_some())
 }
 
+/// The id of an order, and the state to which it returns.
+type HeldRow = (StoredText, Option<StoredText>);
+
 /// The orders on a pair that are in the way. On one that becomes held these are those without a
 /// hold, or all where so many have one that not all can be asked.
 async fn standing(
@@ -295,20 +301,20 @@ async fn standing(
     workflow: &WorkflowCode,
     Standing { state, status }: &Standing,
     why: InTheWay,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<StoredText>, Error> {
     let here = here(workflow.as_str(), state.as_str(), status.as_str());
     match why {
         InTheWay::Goes | InTheWay::LeftOut => {
             let some = here.select(orders::id).limit(FOUND_MAX);
-            let ids: Vec<String> = on_conn!(tx, |c| some.load(c).await)?;
+            let ids: Vec<StoredText> = on_conn!(tx, |c| some.load(c).await)?;
             Ok(ids)
         }
         InTheWay::BecomesHeld => {
             let columns = (orders::id, orders::return_state);
             let some = here.select(columns).limit(ASKED_MAX);
-            let found: Vec<(String, Option<String>)> = on_conn!(tx, |c| some.load(c).await)?;
+            let found: Vec<HeldRow> = on_conn!(tx, |c| some.load(c).await)?;
             let is_cut = i64::try_from(found.len()).is_ok_and(|count| count >= ASKED_MAX);
-            let is_without = |(_, back): &&(String, Option<String>)| back.is_none();
+            let is_without = |(_, back): &&HeldRow| back.is_none();
             let counts_all = is_cut && !found.iter().any(|order| is_without(&order));
             let ids = found
                 .iter()
@@ -324,7 +330,7 @@ async fn of_workflow(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     limit: i64,
-) -> Result<Vec<String>, Error> {
+) -> Result<Vec<StoredText>, Error> {
     let some = orders::table
         .filter(orders::workflow.eq(workflow.as_str()))
         .order(orders::id)
@@ -344,23 +350,19 @@ pub(super) async fn of_standing(
     let Standing { state, status } = pair;
     let back = back(workflow.as_str(), state.as_str(), status.as_str());
     let some = back.select(orders::id).limit(FOUND_MAX);
-    ids.extend(on_conn!(tx, |c| some.load::<String>(c).await)?);
-    usage(&ids)
+    ids.extend(on_conn!(tx, |c| some.load::<StoredText>(c).await)?);
+    Ok(usage(&ids))
 }
 
-fn usage(found: &[String]) -> Result<Usage, Error> {
-    let ids = found.iter().take(NAMED_MAX).map(|id| {
-        Reading {
-            table: "orders",
-            row: id,
-        }
-        .text::<OrderId>("id", id)
-    });
-    let mut order_ids = ids.collect::<Result<Vec<_>, _>>()?;
+/// How many orders were found, and the first ids. One that cannot be read counts without a name.
+fn usage(found: &[StoredText]) -> Usage {
+    let ids = found.iter();
+    let ids = ids.filter_map(|id| id.utf8()?.parse::<OrderId>().ok());
+    let mut order_ids: Vec<_> = ids.take(NAMED_MAX).collect();
     order_ids.sort_unstable();
     let most = Usage::COUNT_MAX + 1;
-    Ok(Usage {
+    Usage {
         count: u64::try_from(found.len()).map_or(most, |count| count.min(most)),
         order_ids,
-    })
+    }
 }
