@@ -3,7 +3,6 @@
 
 use std::{future::Future, sync::Arc};
 
-use tokio::sync::Mutex;
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{CommitError, Store, Unit, UnitOutcome};
@@ -13,21 +12,22 @@ use crate::{
     Error,
     background::Background,
     committer::{Committer, SubmitError, Ticket},
-    dispatch::{Carrier, Trials, Wake},
-    feeds::Links,
+    dispatch::{TestSlots, Transports},
     history::Log,
     kept::Kept,
     reader::Reader,
+    tracking::Links,
+    wake::Wake,
 };
 
-/// What every service needs; shared behind an [`Arc`].
+/// The parts that every service needs; shared behind an [`Arc`].
 #[derive(Debug)]
 pub struct App {
     pub(crate) store: Store,
     pub(crate) bulk: Store,
     pub(crate) background: Background,
     pub(crate) kept: Arc<Kept>,
-    pub(crate) committer: Committer,
+    pub(crate) committer: Arc<Committer>,
     pub(crate) reader: Reader,
     pub(crate) log: Arc<Log>,
     pub(crate) default_workflow: WorkflowCode,
@@ -36,10 +36,8 @@ pub struct App {
     pub(crate) stopping: CancellationToken,
     pub(crate) detached: TaskTracker,
     pub(crate) wake: Wake,
-    pub(crate) carrier: Arc<Carrier>,
-    pub(crate) trials: Trials,
-    /// Held while the first link of an order is made, so that mails that are sent at once share it.
-    pub(crate) linking: Mutex<()>,
+    pub(crate) transports: Arc<Transports>,
+    pub(crate) test_slots: Arc<TestSlots>,
 }
 
 impl App {
@@ -89,12 +87,12 @@ impl App {
         self.background.rehearse(work).await
     }
 
-    /// What was made of versions of workflows.
+    /// The drawings and findings of workflows.
     pub(crate) fn kept(&self) -> &Arc<Kept> {
         &self.kept
     }
 
-    /// The workflow that a request means which names none.
+    /// The workflow of requests that name none.
     pub fn default_workflow(&self) -> &WorkflowCode {
         &self.default_workflow
     }
@@ -161,7 +159,7 @@ impl App {
         tokio::select! {
             biased;
             done = self.detached.spawn(work) => done.map_err(|failure| {
-                tracing::error!(error = %failure, "a detached task did not end well");
+                tracing::error!(error = %failure, "detached task panicked");
                 unknown
             }),
             () = self.committer.over() => Err(unknown),

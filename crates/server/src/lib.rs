@@ -40,6 +40,7 @@ pub mod telemetry;
 mod threads;
 mod tracking;
 mod vitals;
+mod wake;
 
 pub use app::App;
 pub use error::{Error, Reason};

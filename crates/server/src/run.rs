@@ -2,7 +2,7 @@
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
-use tokio::{net::TcpListener, runtime::Handle, sync::Mutex};
+use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use tonic::{body::Body, service::Routes};
 use tonic_web::GrpcWebLayer;
@@ -20,7 +20,7 @@ use crate::{
     committer::{Committer, Workers},
     connections::{self, Open},
     cross_origin,
-    dispatch::{Carrier, CarrierError, Dispatcher, Trials, Wake},
+    dispatch::{Dispatcher, Parts, TestSlots, Transports, TransportsError},
     error, feeds,
     health::Health,
     history::{Log, Tailer},
@@ -37,9 +37,10 @@ use crate::{
     telemetry::CallLog,
     threads,
     vitals::Vitals,
+    wake::Wake,
 };
 
-/// The task that carries deliveries and fires timers, which has leases.
+/// The task that sends deliveries and fires timers, which has leases.
 const DISPATCHER: &str = "dispatcher";
 
 /// A server that has its database and lets connections come, and does not serve them yet.
@@ -82,9 +83,9 @@ pub enum StartError {
     /// The system has no thread for commits or reads.
     #[error("a thread cannot be started")]
     Thread(#[source] io::Error),
-    /// What leads out of the house cannot be opened.
-    #[error("deliveries cannot be carried")]
-    Carrier(#[from] CarrierError),
+    /// The outbound transports cannot be opened.
+    #[error("the outbound transports cannot be opened")]
+    Transports(#[from] TransportsError),
     /// The file of the database was damaged while it was served.
     #[error("the database file is damaged; the log says what was found and what to do")]
     Damaged,
@@ -109,7 +110,7 @@ impl StartError {
             Self::MigrationNeeded(_)
             | Self::Damaged
             | Self::Thread(_)
-            | Self::Carrier(_)
+            | Self::Transports(_)
             | Self::Reflection(_)
             | Self::TaskEnded { .. } => false,
         }
@@ -175,29 +176,35 @@ impl Server {
         let (committer, workers) = Committer::new(&store, &log, &wake, &vitals, &settings.commits)
             .map_err(StartError::Thread)?;
         let (reader, reading) = Reader::new().map_err(StartError::Thread)?;
-        let carrier = Carrier::open(&settings.dispatch, &store).await?;
+        let links = feeds.as_ref().map(|taken| taken.links().clone());
+        let transports = Transports::open(&settings.dispatch, &store, links.clone()).await?;
+        let parts = Parts {
+            store: store.clone(),
+            committer: Arc::new(committer),
+            transports: Arc::new(transports),
+            test_slots: Arc::new(TestSlots::new(settings.dispatch.in_flight_max)),
+            wake,
+        };
         let app = App {
             reader,
             bulk: store.for_bulk(),
             store,
             background: Background::start().map_err(StartError::Thread)?,
             kept: Arc::default(),
-            trials: Trials::new(settings.dispatch.in_flight_max),
-            linking: Mutex::default(),
-            committer,
+            committer: Arc::clone(&parts.committer),
             log,
             default_workflow: settings.server.default_workflow,
-            feeds: feeds.as_ref().map(|taken| taken.links().clone()),
+            feeds: links,
             webhooks: settings.dispatch.webhooks.clone(),
             stopping: CancellationToken::new(),
             detached: TaskTracker::new(),
-            wake,
-            carrier: Arc::new(carrier),
+            wake: parts.wake.clone(),
+            transports: Arc::clone(&parts.transports),
+            test_slots: Arc::clone(&parts.test_slots),
         };
-        let app = Arc::new(app);
         Ok(Self {
-            dispatcher: Dispatcher::new(Arc::clone(&app), settings.dispatch),
-            app,
+            dispatcher: Dispatcher::new(parts, settings.dispatch),
+            app: Arc::new(app),
             vitals,
             workers,
             reading,
@@ -260,7 +267,7 @@ impl Server {
         let carrying = dispatcher.run(dispatching.clone(), supervisor.clone());
         let carrying = supervisor.spawn(DISPATCHER, carrying);
         if let Some(port) = feeds {
-            let serving = port.serve(Arc::clone(&app), refusing.clone());
+            let serving = port.serve(app.bulk.clone(), app.detached.clone(), refusing.clone());
             app.detached.spawn(supervisor.watch("feeds", serving));
         }
         let serving = supervisor.spawn("connections", serving);
@@ -323,7 +330,7 @@ fn supervise_work(app: &App, supervisor: &Supervisor) {
     for (name, work) in app.store.work() {
         supervisor.spawn(name, work);
     }
-    if let Some(ended) = app.carrier.publisher_ended() {
+    if let Some(ended) = app.transports.publisher_ended() {
         supervisor.spawn("publisher", ended);
     }
 }
@@ -358,7 +365,7 @@ fn tailer(app: &App, vitals: &Arc<Vitals>, history: HistorySettings) -> Tailer {
         store: app.store.clone(),
         log: Arc::clone(&app.log),
         wake: app.wake.clone(),
-        vitals: Arc::clone(vitals),
+        liveness: Arc::clone(vitals),
         poll_interval: history.poll_interval,
         push_interval: history.push_interval,
     }

@@ -52,7 +52,7 @@ impl Attempt {
     }
 
     /// An attempt that failed before an answer came.
-    pub(crate) fn failed(problem: impl Into<String>) -> Self {
+    pub fn failed(problem: impl Into<String>) -> Self {
         let problem = problem.into();
         Self::unanswered(Outcome::Failed {
             problem,
@@ -61,7 +61,7 @@ impl Attempt {
     }
 
     /// An attempt that was given up before an answer came.
-    pub(crate) fn refused(problem: impl Into<String>) -> Self {
+    pub fn refused(problem: impl Into<String>) -> Self {
         let problem = problem.into();
         Self::unanswered(Outcome::Refused { problem })
     }
@@ -74,7 +74,8 @@ impl Attempt {
     }
 
     /// The same attempt, of which the address of the addressee was the reason.
-    pub(crate) fn for_its_addressee(mut self) -> Self {
+    #[must_use]
+    pub fn for_its_addressee(mut self) -> Self {
         self.addressee_refused = true;
         self
     }

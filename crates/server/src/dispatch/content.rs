@@ -1,4 +1,4 @@
-//! What is carried: the entry, and the order as the step of that entry left it.
+//! The content of a delivery: the entry that set it off, and the order as its step left it.
 
 use std::{
     sync::Arc,
@@ -25,10 +25,10 @@ use waymark_proto::{
 };
 use waymark_transports::CloudEvent;
 
-/// One thing to carry, and how receivers tell it from others.
+/// A message to send, and how receivers tell it from others.
 #[derive(Debug, Clone)]
-pub(super) struct Parcel {
-    /// What a receiver knows a repeat by.
+pub(super) struct Message {
+    /// The id by which a receiver knows a repeat.
     pub(super) message_id: String,
     /// The name of its delivery; empty for a test.
     delivery_id: String,
@@ -36,11 +36,11 @@ pub(super) struct Parcel {
     pub(super) set_off: SetOff,
 }
 
-impl Parcel {
-    /// What a delivery is to carry. Its message id also tells this timeline from one that a
-    /// restore brought back, which the name of the delivery does not.
-    pub(super) fn of(delivery: &Delivery, occasion: &Occasion) -> Self {
-        let batch = occasion.entry.batch.0.iter().take(6);
+impl Message {
+    /// The message of a delivery. Its id also tells this timeline from one that a restore brought
+    /// back, which the name of the delivery does not.
+    pub(super) fn of(delivery: &Delivery, context: &DeliveryContext) -> Self {
+        let batch = context.entry.batch.0.iter().take(6);
         let batch = batch.fold(String::with_capacity(12), |mut text, byte| {
             use std::fmt::Write as _;
             let _ = write!(text, "{byte:02x}");
@@ -56,7 +56,7 @@ impl Parcel {
         }
     }
 
-    /// What is carried once, to try an action.
+    /// A message that is sent once, to test an action.
     pub(super) fn test(set_off: SetOff) -> Self {
         Self {
             message_id: format!("test_{}", Uuid::new_v4().simple()),
@@ -66,9 +66,9 @@ impl Parcel {
     }
 }
 
-/// What a delivery is about.
+/// The context of a delivery: the entry, the order and the workflow that it is about.
 #[derive(Debug, Clone)]
-pub(super) struct Occasion {
+pub(super) struct DeliveryContext {
     /// The entry that set it off.
     pub(super) entry: Batched,
     /// The order as the step left it.
@@ -79,8 +79,8 @@ pub(super) struct Occasion {
     pub(super) feed_url: String,
 }
 
-impl Occasion {
-    /// What the event says about itself.
+impl DeliveryContext {
+    /// The attributes of the event.
     pub(super) fn event(&self, id: &str, deployment: DeploymentId) -> CloudEvent {
         let logged = &self.entry.logged;
         CloudEvent {
@@ -95,14 +95,14 @@ impl Occasion {
 
     /// The body of a webhook or an event: the type, the time, and under `data` the entry and the
     /// order as protobuf's JSON.
-    pub(super) fn body(&self, parcel: &Parcel) -> Result<Bytes, JsonError> {
+    pub(super) fn body(&self, message: &Message) -> Result<Bytes, JsonError> {
         let logged = &self.entry.logged;
         let body = json!({
             "type": format!("order.{}", logged.entry.kind().word()),
             "timestamp": instant(logged.entry.create_time),
             "data": {
-                "deliveryId": parcel.delivery_id,
-                "action": parcel.set_off.action.to_string(),
+                "deliveryId": message.delivery_id,
+                "action": message.set_off.action.to_string(),
                 "entry": json::entry(&v1::HistoryEntry::from(logged), Names::Canonical)?,
                 "order": json::order(&self.order_to_wire(), Names::Canonical)?,
             },
@@ -110,8 +110,8 @@ impl Occasion {
         Ok(Bytes::from(body.to_string()))
     }
 
-    /// What a template of mails may use.
-    pub(super) fn context(&self) -> Result<Value, JsonError> {
+    /// The values that a template of mails may use.
+    pub(super) fn template_values(&self) -> Result<Value, JsonError> {
         let order = &self.order;
         let mut shown = json::order(&self.order_to_wire(), Names::Contract)?;
         let amounts = [
@@ -157,7 +157,7 @@ impl Occasion {
         })
     }
 
-    /// Who gets the mail: the one it is addressed to, and the blind copies.
+    /// The addressee of the mail, and its blind copies.
     pub(super) fn readers<'e>(
         &'e self,
         email: &'e Email,

@@ -1,5 +1,5 @@
-//! How many deliveries of each lane are under way at once, so that targets that hang cost the
-//! others nothing.
+//! The shares of lanes: how many deliveries of each are in flight at once, so that targets that hang
+//! cost the others nothing. A lane is the ordering key of deliveries.
 //!
 //! Every lane may have one attempt, however many others hang. Further ones share
 //! `deliveries_in_flight_max`, of which one lane takes half at most; how many a lane may have it
@@ -21,22 +21,32 @@ pub(super) const LATE: Duration = Duration::from_secs(1);
 /// The most attempts that wait for a late answer, and the fewest, whatever the system says.
 const LATE_MAX: u64 = 1_024;
 const LATE_MIN: u64 = 64;
-/// For how many lanes one look asks.
+/// How many lanes one poll asks for.
 const LANES_AT_ONCE: usize = 256;
-/// How many deliveries one look begins in a lane at most.
+/// How many deliveries one poll begins in a lane at most.
 const BEGUN_AT_ONCE: usize = 256;
 /// Lanes in which nothing waits are forgotten where there are more than this.
 const IDLE_MAX: usize = 1_024;
 
-/// What a lane has in hand.
+/// The deliveries of a lane that are in flight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Load {
-    /// All of it, from the look that found it until it is noted.
+    /// All of them, from the poll that found them until their results are recorded.
     pub(super) known: usize,
     /// The attempts that are being made.
     pub(super) tried: usize,
     /// Those of them that are late.
     pub(super) late: usize,
+}
+
+impl Load {
+    /// The load of a lane without attempts.
+    pub(super) fn of(known: usize) -> Self {
+        Self {
+            known,
+            ..Self::default()
+        }
+    }
 }
 
 /// How an attempt ended, as far as it tells of its lane.
@@ -50,44 +60,44 @@ pub(super) enum Answer {
     WasLate,
 }
 
-/// What one look may begin.
+/// The deliveries that one poll may begin.
 #[derive(Debug, Default)]
 pub(super) struct Plan {
     /// The lanes to ask for, with how many may be begun in each.
     most: BTreeMap<String, usize>,
-    /// The lanes to ask for, with how many may be found: what is in hand is found as well.
+    /// The lanes to ask for, with how many may be found: those in flight are found as well.
     pub(super) limits: BTreeMap<String, i64>,
     /// How many late attempts have to give way.
     pub(super) giving_way: usize,
-    /// Whether something had to be left for a later look.
+    /// Whether something had to be left for a later poll.
     pub(super) is_cut: bool,
     shared: usize,
     sockets: usize,
 }
 
-/// What is known of a lane.
+/// The state of a lane.
 #[derive(Debug, Clone, Copy)]
-struct Lane {
+struct LaneState {
     width: usize,
     /// Its last attempt was not answered in time.
     is_slow: bool,
-    /// The last look left something.
+    /// The last poll left something.
     has_more: bool,
 }
 
-const NEW: Lane = Lane {
+const NEW: LaneState = LaneState {
     width: 1,
     is_slow: false,
     has_more: false,
 };
 
-/// What is known of all lanes.
+/// The states of all lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
-    known: HashMap<String, Lane>,
+    known: HashMap<String, LaneState>,
     in_flight_max: usize,
     late_max: usize,
-    /// The last lane that a look asked for which could not ask for all.
+    /// The last lane that a poll asked for which could not ask for all.
     turn: String,
 }
 
@@ -130,7 +140,7 @@ impl Lanes {
         }
     }
 
-    /// Plans a look at some lanes, which are sorted. At most `room` deliveries are begun besides
+    /// Plans a poll of some lanes, which are sorted. At most `room` deliveries are begun besides
     /// the first of each lane; lanes in `probed` are tried one at a time.
     pub(super) fn plan(
         &mut self,
@@ -173,7 +183,7 @@ impl Lanes {
                 break;
             }
         }
-        // The next look begins behind those that have had their turn.
+        // The next poll begins behind those that have had their turn.
         if let (true, Some((last, _, _))) = (plan.is_cut, asked.last()) {
             self.turn.clone_from(last);
         }
@@ -191,7 +201,7 @@ impl Lanes {
         plan
     }
 
-    /// Chooses of what was found, the longest due first, what is begun.
+    /// Chooses which of the deliveries that were found are begun, the longest due first.
     pub(super) fn choose(
         &mut self,
         plan: &mut Plan,
@@ -244,7 +254,7 @@ impl Lanes {
     }
 }
 
-/// How many of those places a lane takes that lanes share: all but its first attempt, and but
+/// How many of the shared places a lane takes: all but its first attempt, and but
 /// those that are late.
 fn shared(load: &Load) -> usize {
     let young = load.tried.saturating_sub(load.late);
@@ -287,7 +297,7 @@ mod tests {
         }
     }
 
-    /// How many may be begun in a lane that has nothing in hand.
+    /// How many may be begun in a lane that has nothing in flight.
     fn width(lanes: &mut Lanes, lane: &str) -> usize {
         let names = [lane.to_owned()];
         let plan = lanes.plan(&names, &HashMap::new(), ROOM, |_| false);
@@ -351,7 +361,7 @@ mod tests {
         let late = loads(&known[..2], 4, true);
         let plan = lanes.plan(&known, &late, ROOM, |_| false);
         assert_eq!(plan.most, BTreeMap::from([(known[2].clone(), 4)]));
-        // What is yet to be noted takes room as well, but for the first of a lane.
+        // Results that are yet to be recorded take room as well, but for the first of a lane.
         let plan = lanes.plan(&known, &HashMap::new(), 0, |_| false);
         assert!(plan.most.values().all(|most| *most == 1));
     }
@@ -430,7 +440,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_in_hand_takes_no_room_of_what_is_found() {
+    fn what_is_in_flight_takes_no_room_of_what_is_found() {
         let mut lanes = new(2_000, 1_024);
         answered(&mut lanes, "webhook.a", Answer::Came, 2_000);
         let load = Load {

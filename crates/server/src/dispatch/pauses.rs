@@ -1,14 +1,15 @@
-//! Pauses of what fails again and again, each twice as long as the one before.
+//! Pauses of things that fail again and again, each twice as long as the one before.
 
 use std::{borrow::Borrow, collections::HashMap, hash::Hash, time::Duration};
 
 use tokio::time::Instant;
+use waymark_domain::value::Timestamp;
 
-/// How long something is left alone that has failed for the first time, and at most.
+/// The first pause, and the longest.
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(1);
 
-/// What has failed, and until when it is left alone.
+/// The things that have failed, and until when each is left alone.
 #[derive(Debug)]
 pub(super) struct Pauses<K>(HashMap<K, Pause>);
 
@@ -75,6 +76,12 @@ impl<K: Eq + Hash> Pauses<K> {
     pub(super) fn retain(&mut self, is_there: impl Fn(&K) -> bool) {
         self.0.retain(|key, _| is_there(key));
     }
+}
+
+/// The instant some time after another.
+pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
+    let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+    Timestamp::from_micros(now.micros().saturating_add(micros))
 }
 
 #[cfg(test)]

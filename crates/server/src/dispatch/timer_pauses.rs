@@ -1,4 +1,4 @@
-//! How long orders wait whose timers cannot be fired, and what was said of that.
+//! The pauses of orders whose timers fail.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -29,7 +29,7 @@ pub(super) struct TimerPauses {
     orders: BTreeMap<TimerKey, u32>,
     /// Those that the database does not put off, so that they are found due again and again.
     left_alone: Pauses<TimerKey>,
-    /// The workflows of which it was said that they cannot be used.
+    /// The workflows that cannot be used, once that was logged.
     workflows: BTreeSet<WorkflowCode>,
 }
 
@@ -73,7 +73,7 @@ impl TimerPauses {
         i64::try_from(self.left_alone.count()).unwrap_or(i64::MAX)
     }
 
-    /// Whether it was not said yet that a workflow cannot be used.
+    /// Whether it was not logged yet that a workflow cannot be used.
     pub(super) fn is_new(&mut self, workflow: &WorkflowCode) -> bool {
         !self.workflows.contains(workflow) && self.workflows.insert(workflow.clone())
     }
@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_workflow_is_told_once_until_it_is_mended() {
+    fn a_workflow_is_logged_once_until_it_is_mended() {
         let mut pauses = TimerPauses::default();
         let code = |code| WorkflowCode::new(code).unwrap();
         assert!(pauses.is_new(&code("order")));

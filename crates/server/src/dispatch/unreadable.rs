@@ -1,11 +1,11 @@
-//! Deliveries whose rows cannot be read, which nobody can send: they become dead letters.
+//! Deliveries whose rows cannot be read: nobody can send them, so they become dead letters.
 
 use std::slice;
 
 use waymark_persistence::{DispatcherId, Error, Store, UnreadableDelivery};
 
 use super::pauses::Pauses;
-use crate::error::chain;
+use crate::telemetry::chain;
 
 /// How many are given up in one transaction.
 const AT_ONCE: usize = 200;
@@ -60,9 +60,9 @@ impl Unreadable {
             tracing::error!(
                 delivery.id = one.id,
                 order.id = one.order_id,
+                problem = one.problem,
                 error = chain(error),
-                "a delivery that cannot be read cannot be given up either: {}",
-                one.problem
+                "unreadable delivery not dead-lettered"
             );
         }
     }

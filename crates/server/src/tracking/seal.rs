@@ -28,7 +28,7 @@ pub(crate) struct Seal {
     deployment: DeploymentId,
 }
 
-/// What a text claims to be.
+/// The claim of a text to be a token.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Claim {
     /// The token; of a text that is no token at all, one that does not exist.

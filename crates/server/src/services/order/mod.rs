@@ -70,7 +70,7 @@ impl OrderService for Service {
         };
         let (published, order, token) = view::find_and(&self.app, key, along).await?;
         let mut order = order_to_wire(&published.graph, &order, call.store_view.as_ref());
-        order.feed_url = tracking::url_of(&self.app, token);
+        order.feed_url = tracking::url_of(self.app.store(), self.app.feeds(), token);
         Ok(Response::new(v1::GetOrderResponse { order: Some(order) }))
     }
 

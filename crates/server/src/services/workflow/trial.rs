@@ -85,7 +85,7 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
                 action,
             };
             // It ends with its call: nothing depends on what came of it.
-            sent(&dispatch::test(app, tested, destinations).await?)
+            sent(&dispatch::test(&app.transports, tested, destinations).await?)
         }
     };
     Ok(v1::TestActionResponse {

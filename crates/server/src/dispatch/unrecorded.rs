@@ -1,4 +1,4 @@
-//! What came of deliveries and has yet to be noted.
+//! Results of deliveries that are not recorded yet.
 
 use std::collections::HashMap;
 
@@ -7,32 +7,33 @@ use waymark_domain::delivery::DeliveryId;
 use waymark_persistence::{Error, Finished};
 
 use super::pauses::Pauses;
-use crate::error::chain;
+use crate::telemetry::chain;
 
-/// How many that the database refuses take no room of others: what cannot be noted must not pile up
-/// without end.
+/// How many that the database refuses take no room of others: results that cannot be recorded must
+/// not pile up without end.
 const REFUSED_MAX: usize = 1_000;
 
-/// What came of deliveries, from their ends until it is noted.
+/// The results of deliveries until they are recorded.
 #[derive(Debug, Default)]
-pub(super) struct Unnoted {
+pub(super) struct Unrecorded {
     ready: Vec<Finished>,
-    /// What the database refuses, each alone: it stays in hand, so that nothing is sent again.
+    /// Those that the database refuses, each alone: their deliveries stay in flight, so that nothing
+    /// is sent again.
     refused: HashMap<DeliveryId, Finished>,
     pauses: Pauses<DeliveryId>,
 }
 
-impl Unnoted {
+impl Unrecorded {
     pub(super) fn push(&mut self, finished: Finished) {
         self.ready.push(finished);
     }
 
-    /// Takes all that the database has not refused.
+    /// Takes the results that the database has not refused.
     pub(super) fn take(&mut self) -> Vec<Finished> {
         std::mem::take(&mut self.ready)
     }
 
-    /// Keeps what could not be noted now.
+    /// Keeps results that could not be recorded now.
     pub(super) fn put_back(&mut self, mut finished: Vec<Finished>) {
         finished.append(&mut self.ready);
         self.ready = finished;
@@ -61,16 +62,16 @@ impl Unnoted {
                 delivery.id = %delivery.id,
                 order.id = %delivery.order_id,
                 error,
-                "what came of a delivery is refused by the database; it is kept and tried again"
+                "delivery result refused by the database; retrying"
             );
         } else {
-            tracing::debug!(delivery.id = %delivery.id, error, "what came of a delivery is refused");
+            tracing::debug!(delivery.id = %delivery.id, error, "delivery result refused");
         }
         self.refused.insert(delivery.id, finished);
     }
 
-    /// Forgets that one was refused, which is noted now.
-    pub(super) fn noted(&mut self, id: DeliveryId) {
+    /// Forgets that one was refused, which is recorded now.
+    pub(super) fn recorded(&mut self, id: DeliveryId) {
         self.pauses.worked(&id);
     }
 
@@ -113,29 +114,32 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_refused_is_tried_again_apart_and_takes_no_room() {
-        let mut unnoted = Unnoted::default();
-        unnoted.push(finished(1));
-        unnoted.push(finished(2));
-        let mut taken = unnoted.take();
+        let mut unrecorded = Unrecorded::default();
+        unrecorded.push(finished(1));
+        unrecorded.push(finished(2));
+        let mut taken = unrecorded.take();
         assert_eq!(taken, [finished(1), finished(2)]);
-        unnoted.refuse(taken.remove(0), &refusal());
-        unnoted.push(finished(3));
-        unnoted.put_back(taken);
-        assert_eq!(unnoted.take(), [finished(2), finished(3)]);
-        assert_eq!((unnoted.apart(), unnoted.take_refused()), (1, Vec::new()));
+        unrecorded.refuse(taken.remove(0), &refusal());
+        unrecorded.push(finished(3));
+        unrecorded.put_back(taken);
+        assert_eq!(unrecorded.take(), [finished(2), finished(3)]);
+        assert_eq!(
+            (unrecorded.apart(), unrecorded.take_refused()),
+            (1, Vec::new())
+        );
 
         tokio::time::advance(Duration::from_secs(1)).await;
-        let again = unnoted.take_refused();
-        assert_eq!((unnoted.apart(), &again), (0, &vec![finished(1)]));
+        let again = unrecorded.take_refused();
+        assert_eq!((unrecorded.apart(), &again), (0, &vec![finished(1)]));
         // The database did not answer.
-        unnoted.keep_refused(again);
-        let mut again = unnoted.take_refused();
-        unnoted.refuse(again.remove(0), &refusal());
+        unrecorded.keep_refused(again);
+        let mut again = unrecorded.take_refused();
+        unrecorded.refuse(again.remove(0), &refusal());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(unnoted.take_refused(), Vec::new());
+        assert_eq!(unrecorded.take_refused(), Vec::new());
         tokio::time::advance(Duration::from_secs(1)).await;
-        assert_eq!(unnoted.take_refused(), [finished(1)]);
-        unnoted.noted(finished(1).delivery.id);
-        assert_eq!((unnoted.apart(), unnoted.next()), (0, None));
+        assert_eq!(unrecorded.take_refused(), [finished(1)]);
+        unrecorded.recorded(finished(1).delivery.id);
+        assert_eq!((unrecorded.apart(), unrecorded.next()), (0, None));
     }
 }

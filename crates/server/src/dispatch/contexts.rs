@@ -1,4 +1,4 @@
-//! Reads what deliveries are about: their entries, and the orders as these left them.
+//! Reads the contexts of deliveries: their entries, and the orders as these left them.
 
 use std::{collections::HashMap, panic::AssertUnwindSafe, slice, time::Duration};
 
@@ -11,73 +11,71 @@ use waymark_domain::{
 };
 use waymark_persistence::{Batched, Error, NextStep, Store};
 
-use super::{
-    carrier::{Carried, later, unattempted},
-    content::Occasion,
-    in_hand::panicked,
-};
-use crate::error::chain;
+use super::{attempt::DeliveryResult, content::DeliveryContext, pauses::later};
+use crate::telemetry::chain;
 
 /// How many entries of an order are read at once to see it as it was.
 const REPLAY_CHUNK: usize = 1_000;
-/// How long a delivery waits of which something cannot be read: until somebody has put it right, or
-/// a newer version of the service, which can, has taken over.
+/// How long a delivery waits whose context cannot be read: until somebody has put that right, or a
+/// newer version of the service, which can, has taken over.
 const UNREADABLE_WAIT: Duration = Duration::from_mins(1);
 
-/// What deliveries are about, or why that cannot be read.
-pub(super) type Occasions = HashMap<DeliveryId, Result<Occasion, Unread>>;
+/// The contexts of deliveries, or why they cannot be read.
+pub(super) type Contexts = HashMap<DeliveryId, Result<DeliveryContext, Unread>>;
 
-/// Why it is not known what a delivery is about.
+/// Why there is no context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unread {
     /// It is stored in a way that nobody can read.
     Unreadable(String),
-    /// Reading it ended by a fault of the service.
+    /// Reading it panicked.
     Panicked,
 }
 
-/// Reads what deliveries are about; those are left out whose order or entry is gone. What cannot be
-/// read of one is no matter of the others.
-pub(super) async fn read(store: &Store, due: &[Delivery]) -> Result<Occasions, Error> {
+/// Reads the contexts of deliveries; those are left out whose order or entry is gone. One that cannot
+/// be read does not hold up the others.
+pub(super) async fn read(store: &Store, due: &[Delivery]) -> Result<Contexts, Error> {
     match AssertUnwindSafe(read_all(store, due)).catch_unwind().await {
         Ok(Ok(read)) => return Ok(read.into_iter().map(|(id, read)| (id, Ok(read))).collect()),
         Ok(Err(error)) if !error.is_of_data() => return Err(error),
         Ok(Err(_)) | Err(_) => {}
     }
-    let mut occasions = HashMap::with_capacity(due.len());
+    let mut contexts = HashMap::with_capacity(due.len());
     for delivery in due {
         let read = read_all(store, slice::from_ref(delivery));
         match AssertUnwindSafe(read).catch_unwind().await {
-            Ok(Ok(read)) => occasions.extend(read.into_iter().map(|(id, read)| (id, Ok(read)))),
+            Ok(Ok(read)) => contexts.extend(read.into_iter().map(|(id, read)| (id, Ok(read)))),
             Ok(Err(error)) if error.is_of_data() => {
                 let problem = chain(&error);
                 tracing::error!(
                     delivery.id = %delivery.id,
                     order.id = %delivery.order_id,
                     error = problem,
-                    "what is to be delivered cannot be read"
+                    "delivery context unreadable"
                 );
-                occasions.insert(delivery.id, Err(Unread::Unreadable(problem)));
+                contexts.insert(delivery.id, Err(Unread::Unreadable(problem)));
             }
             Ok(Err(error)) => return Err(error),
             Err(_) => {
                 tracing::error!(
                     delivery.id = %delivery.id,
                     order.id = %delivery.order_id,
-                    "reading what is to be delivered did not end well"
+                    "reading a delivery context panicked"
                 );
-                occasions.insert(delivery.id, Err(Unread::Panicked));
+                contexts.insert(delivery.id, Err(Unread::Panicked));
             }
         }
     }
-    Ok(occasions)
+    Ok(contexts)
 }
 
-/// What becomes of a delivery that cannot be carried, since something of it cannot be read, or is
-/// gone. A fault while it is read counts as an attempt.
-pub(super) fn unread(delivery: Delivery, why: Option<Unread>, now: Timestamp) -> Carried {
+/// The result of a delivery whose context cannot be read, or is gone. A panic while it is read counts
+/// as an attempt.
+pub(super) fn unread(delivery: Delivery, why: Option<Unread>, now: Timestamp) -> DeliveryResult {
     let next = match why {
-        Some(Unread::Panicked) => return panicked(delivery, now, Duration::ZERO),
+        Some(Unread::Panicked) => {
+            return DeliveryResult::panicked(delivery, now, Duration::ZERO);
+        }
         Some(Unread::Unreadable(problem)) => NextStep::Retry {
             at: later(now, UNREADABLE_WAIT),
             problem,
@@ -86,10 +84,13 @@ pub(super) fn unread(delivery: Delivery, why: Option<Unread>, now: Timestamp) ->
             problem: "its order or its entry is gone".to_owned(),
         },
     };
-    unattempted(delivery, next)
+    DeliveryResult::unattempted(delivery, next)
 }
 
-async fn read_all(store: &Store, due: &[Delivery]) -> Result<HashMap<DeliveryId, Occasion>, Error> {
+async fn read_all(
+    store: &Store,
+    due: &[Delivery],
+) -> Result<HashMap<DeliveryId, DeliveryContext>, Error> {
     if due.is_empty() {
         return Ok(HashMap::new());
     }
@@ -103,7 +104,7 @@ async fn read_all(store: &Store, due: &[Delivery]) -> Result<HashMap<DeliveryId,
     let entries: HashMap<LogPosition, Batched> = entries
         .map(|batched| (batched.logged.position, batched))
         .collect();
-    let mut occasions = HashMap::with_capacity(due.len());
+    let mut contexts = HashMap::with_capacity(due.len());
     for (delivery, found) in due.iter().zip(found) {
         let (Some(stored), Some(published)) = (found.order, found.published) else {
             continue;
@@ -113,7 +114,7 @@ async fn read_all(store: &Store, due: &[Delivery]) -> Result<HashMap<DeliveryId,
         };
         let action = published.record.workflow.action(&delivery.action);
         if let (None, Some(finding)) = (action, published.unreadable().first()) {
-            // What its action says may be among what cannot be read.
+            // Its action may be among the parts that cannot be read.
             return Err(Error::Corrupt {
                 table: "workflows",
                 column: "code",
@@ -125,15 +126,15 @@ async fn read_all(store: &Store, due: &[Delivery]) -> Result<HashMap<DeliveryId,
         let Some(order) = order else {
             continue;
         };
-        let occasion = Occasion {
+        let context = DeliveryContext {
             entry: entry.clone(),
             order,
             published,
             feed_url: String::new(),
         };
-        occasions.insert(delivery.id, occasion);
+        contexts.insert(delivery.id, context);
     }
-    Ok(occasions)
+    Ok(contexts)
 }
 
 /// The order as it was in a version, by its history where it has moved on.
@@ -209,8 +210,8 @@ mod tests {
 
         let mut read = read(&store, &due).await.unwrap();
         for readable in [&due[0], &due[2]] {
-            let occasion = read.remove(&readable.id).unwrap().unwrap();
-            assert_eq!(occasion.order.id, readable.order_id);
+            let context = read.remove(&readable.id).unwrap().unwrap();
+            assert_eq!(context.order.id, readable.order_id);
         }
         let why = read.remove(&due[1].id).unwrap().unwrap_err();
         let Unread::Unreadable(problem) = why.clone() else {
@@ -230,11 +231,11 @@ mod tests {
     #[test]
     fn a_fault_while_one_is_read_counts_as_an_attempt() {
         let now = Timestamp::from_micros(1_000_000);
-        let carried = unread(delivery("erp", 1), Some(Unread::Panicked), now);
-        assert!(carried.finished.attempt.is_some());
-        assert!(matches!(carried.finished.next, NextStep::Retry { .. }));
-        let carried = unread(delivery("erp", 1), None, now);
-        assert!(carried.finished.attempt.is_none());
-        assert!(matches!(carried.finished.next, NextStep::GiveUp { .. }));
+        let result = unread(delivery("erp", 1), Some(Unread::Panicked), now);
+        assert!(result.finished.attempt.is_some());
+        assert!(matches!(result.finished.next, NextStep::Retry { .. }));
+        let result = unread(delivery("erp", 1), None, now);
+        assert!(result.finished.attempt.is_none());
+        assert!(matches!(result.finished.next, NextStep::GiveUp { .. }));
     }
 }

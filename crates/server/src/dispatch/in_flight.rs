@@ -1,4 +1,4 @@
-//! What a dispatcher has in hand.
+//! The deliveries of a dispatcher that are in flight.
 
 use std::{
     cmp::Reverse,
@@ -12,57 +12,50 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 use waymark_domain::{
-    delivery::{Attempt, Delivery, DeliveryId, Outcome},
+    delivery::{Delivery, DeliveryId},
     partition::Partition,
     value::Timestamp,
 };
-use waymark_persistence::{Finished, NextStep};
+use waymark_persistence::Finished;
 
 use super::{
-    carrier::{Carried, later},
-    dead::DeadLetters,
+    attempt::DeliveryResult,
+    dead_letters::DeadLetters,
     lanes::{LATE, Load},
-    suspects::TRIES_MAX,
 };
 
-/// How long a delivery waits whose attempt panicked.
-const PANIC_WAIT: Duration = Duration::from_secs(5);
-
-/// The deliveries that are in hand: from the look that found them until what came of them is
-/// noted.
+/// The deliveries in flight: from the poll that found them until their results are recorded.
 #[derive(Default)]
-pub(super) struct InHand {
-    pub(super) tasks: JoinSet<Carried>,
-    /// What a task carries.
+pub(super) struct InFlight {
+    pub(super) tasks: JoinSet<DeliveryResult>,
+    /// The attempts by their tasks.
     by_task: HashMap<task::Id, Attempting>,
     pub(super) ids: HashSet<DeliveryId>,
-    /// How many there are of each lane.
+    /// How many there are in each lane.
     lanes: HashMap<String, usize>,
-    dead: DeadLetters,
+    dead_letters: DeadLetters,
 }
 
 /// An attempt that is being made.
 struct Attempting {
     delivery: Delivery,
-    lane: String,
     began: Instant,
     /// Tells it to make room for others.
     give_way: CancellationToken,
 }
 
 /// A task that has ended, in one way or another.
-pub(super) type Ended = Result<(task::Id, Carried), JoinError>;
+pub(super) type Ended = Result<(task::Id, DeliveryResult), JoinError>;
 
-impl InHand {
+impl InFlight {
     pub(super) fn spawn(
         &mut self,
         delivery: Delivery,
         give_way: CancellationToken,
-        attempt: impl Future<Output = Carried> + Send + 'static,
+        attempt: impl Future<Output = DeliveryResult> + Send + 'static,
     ) {
         let id = self.tasks.spawn(attempt).id();
         let attempting = Attempting {
-            lane: delivery.lane.clone(),
             delivery,
             began: Instant::now(),
             give_way,
@@ -70,13 +63,16 @@ impl InHand {
         self.by_task.insert(id, attempting);
     }
 
-    /// What a task came to, and how long it took. One that panicked counts as an attempt, and is
-    /// given up when it does so again and again.
-    pub(super) fn settle(&mut self, ended: Ended, now: Timestamp) -> Option<(Carried, Duration)> {
+    /// The result of a task, and how long it took. A panic counts as an attempt.
+    pub(super) fn settle(
+        &mut self,
+        ended: Ended,
+        now: Timestamp,
+    ) -> Option<(DeliveryResult, Duration)> {
         match ended {
-            Ok((id, carried)) => {
+            Ok((id, result)) => {
                 let attempting = self.by_task.remove(&id)?;
-                Some((carried, attempting.began.elapsed()))
+                Some((result, attempting.began.elapsed()))
             }
             Err(error) => {
                 let attempting = self.by_task.remove(&error.id())?;
@@ -87,15 +83,15 @@ impl InHand {
                     delivery.id = %delivery.id,
                     order.id = %delivery.order_id,
                     error = %error,
-                    "an attempt did not end well"
+                    "delivery attempt panicked"
                 );
                 let took = began.elapsed();
-                Some((panicked(delivery, now, took), took))
+                Some((DeliveryResult::panicked(delivery, now, took), took))
             }
         }
     }
 
-    /// Takes a delivery in hand, unless it is.
+    /// Adds a delivery, unless it is in flight. Says whether it was added.
     pub(super) fn take(&mut self, delivery: &Delivery) -> bool {
         let is_new = self.ids.insert(delivery.id);
         if is_new {
@@ -104,13 +100,13 @@ impl InHand {
         is_new
     }
 
-    /// Lets go of a delivery of which it was noted what came of it.
+    /// Removes a delivery whose result is recorded.
     pub(super) fn finish(&mut self, finished: &Finished) {
-        self.dead.note(finished);
+        self.dead_letters.note(finished);
         self.end(&finished.delivery);
     }
 
-    /// Lets go of a delivery.
+    /// Removes a delivery.
     pub(super) fn end(&mut self, delivery: &Delivery) {
         if !self.ids.remove(&delivery.id) {
             return;
@@ -123,24 +119,15 @@ impl InHand {
         }
     }
 
-    /// How much there is of each lane.
+    /// The load of each lane.
     pub(super) fn loads(&self) -> HashMap<&str, Load> {
         let mut loads: HashMap<&str, Load> = self
             .lanes
             .iter()
-            .map(|(lane, known)| {
-                let known = *known;
-                (
-                    lane.as_str(),
-                    Load {
-                        known,
-                        ..Load::default()
-                    },
-                )
-            })
+            .map(|(lane, known)| (lane.as_str(), Load::of(*known)))
             .collect();
         for attempting in self.by_task.values() {
-            let load = loads.entry(attempting.lane.as_str()).or_default();
+            let load = loads.entry(attempting.delivery.lane.as_str()).or_default();
             load.tried += 1;
             load.late += usize::from(attempting.is_late());
         }
@@ -148,7 +135,7 @@ impl InHand {
     }
 
     /// The deliveries of which attempts are being made.
-    pub(super) fn in_flight(&self) -> impl Iterator<Item = &Delivery> {
+    pub(super) fn attempted(&self) -> impl Iterator<Item = &Delivery> {
         self.by_task.values().map(|attempting| &attempting.delivery)
     }
 
@@ -164,7 +151,7 @@ impl InHand {
         late.sort_by_key(|attempting| Reverse(attempting.began));
         let mut ranks: HashMap<&str, usize> = HashMap::new();
         let ranked = late.into_iter().map(|attempting| {
-            let rank = ranks.entry(attempting.lane.as_str()).or_default();
+            let rank = ranks.entry(attempting.delivery.lane.as_str()).or_default();
             *rank += 1;
             (*rank, attempting)
         });
@@ -190,58 +177,26 @@ impl Attempting {
     }
 }
 
-/// What comes of an attempt that a fault has ended.
-pub(super) fn panicked(delivery: Delivery, now: Timestamp, took: Duration) -> Carried {
-    let problem = "the attempt ended by a fault of the service, which is in its log".to_owned();
-    let made = delivery.attempts.saturating_add(1);
-    let next = if made >= TRIES_MAX {
-        NextStep::GiveUp {
-            problem: problem.clone(),
-        }
-    } else {
-        NextStep::Retry {
-            at: later(now, PANIC_WAIT * made),
-            problem: problem.clone(),
-        }
-    };
-    let attempt = Attempt {
-        start_time: now,
-        duration: took,
-        outcome: Outcome::Failed,
-        code: None,
-        problem,
-        answer: Vec::new(),
-    };
-    Carried {
-        finished: Finished {
-            delivery,
-            attempt: Some(attempt),
-            next,
-        },
-        pause: None,
-        gone: None,
-        gave_way: false,
-        addressee_refused: false,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::future::pending;
+
+    use waymark_domain::delivery::Outcome;
+    use waymark_persistence::NextStep;
 
     use super::*;
     use crate::dispatch::sample::delivery;
 
     #[tokio::test(start_paused = true)]
     async fn lanes_with_most_late_attempts_make_room_and_the_oldest_of_them() {
-        let mut in_hand = InHand::default();
+        let mut in_flight = InFlight::default();
         let mut tokens = Vec::new();
         for (offset, endpoint) in [(1, "b"), (2, "a"), (3, "a"), (4, "a")] {
             let token = CancellationToken::new();
             tokens.push(token.clone());
             let delivery = delivery(endpoint, offset);
-            assert!(in_hand.take(&delivery) && !in_hand.take(&delivery));
-            in_hand.spawn(delivery, token, pending());
+            assert!(in_flight.take(&delivery) && !in_flight.take(&delivery));
+            in_flight.spawn(delivery, token, pending());
             tokio::time::advance(Duration::from_millis(10)).await;
         }
         let told = || {
@@ -250,35 +205,35 @@ mod tests {
                 .map(CancellationToken::is_cancelled)
                 .collect::<Vec<_>>()
         };
-        in_hand.make_room(4);
+        in_flight.make_room(4);
         assert_eq!(told(), [false; 4], "none of them is late");
         tokio::time::advance(LATE).await;
-        let load = in_hand.loads()["webhook.a"];
+        let load = in_flight.loads()["webhook.a"];
         assert_eq!((load.known, load.tried, load.late), (3, 3, 3));
-        in_hand.make_room(2);
+        in_flight.make_room(2);
         assert_eq!(told(), [false, true, true, false]);
-        in_hand.make_room(2);
+        in_flight.make_room(2);
         assert_eq!(told(), [false, true, true, false], "they are on their way");
-        in_hand.make_room(3);
+        in_flight.make_room(3);
         assert_eq!(told(), [true, true, true, false]);
     }
 
     #[tokio::test]
     async fn an_attempt_that_panics_is_counted_and_given_up_in_the_end() {
         for (attempts, gives_up) in [(0, false), (1, false), (2, true)] {
-            let mut in_hand = InHand::default();
+            let mut in_flight = InFlight::default();
             let delivery = Delivery {
                 attempts,
                 ..delivery("a", 1)
             };
-            in_hand.take(&delivery);
-            in_hand.spawn(delivery, CancellationToken::new(), async {
+            in_flight.take(&delivery);
+            in_flight.spawn(delivery, CancellationToken::new(), async {
                 panic!("a fault")
             });
-            let ended = in_hand.tasks.join_next_with_id().await.unwrap();
+            let ended = in_flight.tasks.join_next_with_id().await.unwrap();
             let now = Timestamp::from_micros(1_000_000);
-            let (carried, _) = in_hand.settle(ended, now).unwrap();
-            let Finished { attempt, next, .. } = carried.finished;
+            let (result, _) = in_flight.settle(ended, now).unwrap();
+            let Finished { attempt, next, .. } = result.finished;
             assert_eq!(
                 attempt.map(|attempt| attempt.outcome),
                 Some(Outcome::Failed)
@@ -288,7 +243,7 @@ mod tests {
                 gives_up,
                 "{attempts}"
             );
-            assert_eq!(in_hand.in_flight().count(), 0);
+            assert_eq!(in_flight.attempted().count(), 0);
         }
     }
 }

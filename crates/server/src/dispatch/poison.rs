@@ -1,6 +1,7 @@
-//! Deliveries during which a process ended. Most of them had nothing to do with it, so they are
-//! tried again, one after the other: if one of them does end its process, it does so alone, and
-//! only the last one that was begun is blamed. After three times it is given up by name.
+//! Poison deliveries, which end the process that attempts them. All deliveries during which a process
+//! ended are suspects. Most of them had nothing to do with it, so they are tried again, one after the
+//! other: if one of them does end its process, it does so alone, and only the last one that was begun
+//! is blamed. After three times it is given up by name.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -14,18 +15,18 @@ use waymark_domain::{
 };
 use waymark_persistence::LostDelivery;
 
-/// How often a process may end during the same work before it is put aside.
+/// How often a process may end during the same work before that is given up.
 pub(super) const TRIES_MAX: u32 = 3;
-/// How long one of them is alone, if it is not done before. What ends a process as a rule does so
-/// before anything is sent. Before the last try of one, and during it, no other is under way.
+/// How long one of them is alone, if it is not done before. Poison mostly ends a process before
+/// anything is sent. Before the last try of one, and during it, no other is in flight.
 const ALONE: Duration = Duration::from_millis(250);
 
-/// Why such a delivery is given up.
+/// Why a poison delivery is given up.
 const PROBLEM: &str = "the service ended three times while this was being delivered";
 
-/// The deliveries of the partitions that are carried during which a process ended.
+/// The suspects in the partitions that are owned.
 #[derive(Debug, Default)]
-pub(super) struct Suspects {
+pub(super) struct PoisonSuspects {
     known: BTreeMap<DeliveryId, Suspect>,
     in_flight: BTreeSet<DeliveryId>,
     /// The one that was begun last, and when.
@@ -46,10 +47,10 @@ impl Suspect {
     }
 }
 
-impl Suspects {
-    /// Takes up what is known of partitions that are carried from now on. Says which deliveries
-    /// have to be given up, and which ones are done with.
-    pub(super) fn take_up(&mut self, lost: Vec<LostDelivery>) -> (Vec<Delivery>, Vec<DeliveryId>) {
+impl PoisonSuspects {
+    /// Adds the suspects of partitions that are owned from now on. Says which deliveries have to be
+    /// given up, and which ones are done with.
+    pub(super) fn add(&mut self, lost: Vec<LostDelivery>) -> (Vec<Delivery>, Vec<DeliveryId>) {
         let (mut dead, mut done) = (Vec::new(), Vec::new());
         for LostDelivery { id, tries, waiting } in lost {
             let Some(delivery) = waiting else {
@@ -59,16 +60,21 @@ impl Suspects {
             let lane = delivery.lane.clone();
             self.known.insert(id, Suspect { lane, tries });
             if tries >= TRIES_MAX {
-                tracing::error!(delivery.id = %id, order.id = %delivery.order_id, "{PROBLEM}; it is a dead letter now");
+                tracing::error!(
+                    delivery.id = %id,
+                    order.id = %delivery.order_id,
+                    error = PROBLEM,
+                    "poison delivery dead-lettered"
+                );
                 dead.push(delivery);
             } else {
-                tracing::warn!(delivery.id = %id, tries, "the service ended while this was being delivered");
+                tracing::warn!(delivery.id = %id, tries, "process ended during delivery");
             }
         }
         (dead, done)
     }
 
-    /// Forgets those of partitions that are not carried any more.
+    /// Forgets those of partitions that are not owned any more.
     pub(super) fn retain(&mut self, owned: &BTreeSet<Partition>) {
         self.known
             .retain(|id, _| owned.contains(&id.position.partition));
@@ -88,7 +94,7 @@ impl Suspects {
         self.known.contains_key(&id)
     }
 
-    /// Whether a delivery that is under way is to blame if the process ends now.
+    /// Whether a delivery that is in flight is to blame if the process ends now.
     pub(super) fn is_to_blame(&self, id: DeliveryId) -> bool {
         !self.contains(id) || self.last.is_some_and(|(last, _)| last == id)
     }
@@ -136,7 +142,7 @@ impl Suspects {
         self.known.remove(&id);
     }
 
-    /// Why such a delivery is given up.
+    /// Why a poison delivery is given up.
     pub(super) fn problem() -> String {
         PROBLEM.to_owned()
     }
@@ -156,7 +162,7 @@ mod tests {
         }
     }
 
-    fn suspects(tries: &[(i64, u32)]) -> Suspects {
+    fn suspects(tries: &[(i64, u32)]) -> PoisonSuspects {
         let known = tries.iter().map(|(offset, tries)| {
             let lane = "webhook.erp".to_owned();
             (
@@ -167,9 +173,9 @@ mod tests {
                 },
             )
         });
-        Suspects {
+        PoisonSuspects {
             known: known.collect(),
-            ..Suspects::default()
+            ..PoisonSuspects::default()
         }
     }
 

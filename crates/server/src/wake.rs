@@ -1,4 +1,4 @@
-//! Says that there may be something to carry.
+//! The signal for the dispatcher that there may be something to send.
 
 use std::sync::{
     Arc,
@@ -8,7 +8,7 @@ use std::sync::{
 use tokio::sync::Notify;
 use waymark_persistence::Batched;
 
-/// Says that there may be something to carry.
+/// The signal for the dispatcher that there may be something to send.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wake {
     news: Arc<Notify>,
@@ -38,12 +38,12 @@ impl Wake {
     }
 
     /// Whether deliveries are tried again since this was asked last.
-    pub(super) fn take_retried(&self) -> bool {
+    pub(crate) fn take_retried(&self) -> bool {
         self.retried.swap(false, Ordering::AcqRel)
     }
 
     /// Waits until the dispatcher is woken.
-    pub(super) async fn woken(&self) {
+    pub(crate) async fn woken(&self) {
         self.news.notified().await;
     }
 }

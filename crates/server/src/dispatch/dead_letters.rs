@@ -1,5 +1,5 @@
-//! Says in the log what has become a dead letter, which somebody has to decide about: some lines a
-//! minute, however many there are.
+//! Log lines about dead letters, which somebody has to decide about: some a minute, however many
+//! there are.
 
 use std::time::Duration;
 
@@ -11,32 +11,33 @@ const SPAN: Duration = Duration::from_mins(1);
 /// How many lines there are in that time.
 const LINES_MAX: usize = 10;
 
-/// What was said of late.
+/// The lines of late.
 #[derive(Debug, Default)]
 pub(super) struct DeadLetters {
     since: Option<Instant>,
-    told: usize,
-    untold: usize,
+    logged: usize,
+    unlogged: usize,
 }
 
 impl DeadLetters {
-    /// Says it where a delivery was given up.
+    /// Logs a delivery that was given up.
     pub(super) fn note(&mut self, finished: &Finished) {
         let NextStep::GiveUp { problem } = &finished.next else {
             return;
         };
-        let Some(untold) = self.admit(Instant::now()) else {
+        let Some(unlogged) = self.admit(Instant::now()) else {
             return;
         };
-        if untold > 0 {
-            tracing::warn!(deliveries = untold, "so many more are dead letters");
+        if unlogged > 0 {
+            tracing::warn!(deliveries = unlogged, "more deliveries dead-lettered");
         }
         let delivery = &finished.delivery;
         tracing::warn!(
             delivery.id = %delivery.id,
             delivery.action = %delivery.action,
             order.id = %delivery.order_id,
-            "a delivery is a dead letter: {problem}"
+            error = problem,
+            "delivery dead-lettered"
         );
     }
 
@@ -44,14 +45,14 @@ impl DeadLetters {
     fn admit(&mut self, now: Instant) -> Option<usize> {
         let is_over = self.since.is_none_or(|since| now - since >= SPAN);
         if is_over {
-            (self.since, self.told) = (Some(now), 0);
+            (self.since, self.logged) = (Some(now), 0);
         }
-        if self.told >= LINES_MAX {
-            self.untold += 1;
+        if self.logged >= LINES_MAX {
+            self.unlogged += 1;
             return None;
         }
-        self.told += 1;
-        Some(std::mem::take(&mut self.untold))
+        self.logged += 1;
+        Some(std::mem::take(&mut self.unlogged))
     }
 }
 

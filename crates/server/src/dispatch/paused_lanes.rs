@@ -1,4 +1,4 @@
-//! Lanes in which nothing can be looked for: each pauses alone, while the others go on.
+//! Lanes that cannot be polled: each pauses alone, while the others go on.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,13 +7,13 @@ use waymark_domain::partition::Partition;
 use waymark_persistence::{DispatcherId, Due, Error, Store};
 
 use super::pauses::Pauses;
-use crate::error::chain;
+use crate::telemetry::chain;
 
-/// The lanes that fail.
+/// The lanes whose polls fail.
 #[derive(Debug, Default)]
-pub(super) struct FailingLanes(Pauses<String>);
+pub(super) struct PausedLanes(Pauses<String>);
 
-impl FailingLanes {
+impl PausedLanes {
     /// Finds what is due in some lanes, each with its limit: in all together, and where that fails,
     /// in one after the other.
     pub(super) async fn find_due(
@@ -57,20 +57,16 @@ impl FailingLanes {
             tracing::warn!(
                 delivery.lane = lane,
                 error,
-                "deliveries cannot be looked for; the lane pauses, others go on"
+                "lane poll failed; the lane pauses"
             );
         } else {
-            tracing::debug!(
-                delivery.lane = lane,
-                error,
-                "deliveries cannot be looked for"
-            );
+            tracing::debug!(delivery.lane = lane, error, "lane poll failed");
         }
     }
 
     fn works(&mut self, lane: &str) {
         if self.0.worked(lane) {
-            tracing::info!(delivery.lane = lane, "deliveries can be looked for again");
+            tracing::info!(delivery.lane = lane, "lane poll works again");
         }
     }
 
@@ -116,7 +112,7 @@ mod tests {
         let partitions = store.partition_count().all().collect();
         let limits = ["email", "publish"].map(|lane| (lane.to_owned(), 9));
         let limits = BTreeMap::from(limits);
-        let mut lanes = FailingLanes::default();
+        let mut lanes = PausedLanes::default();
         let due = lanes.find_due((&store, &me), &partitions, &limits).await;
         let found = |due: Due| -> Vec<String> {
             let lanes = due.deliveries.into_iter().map(|delivery| delivery.lane);

@@ -1,0 +1,102 @@
+//! The endpoints as they were read last.
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use tokio::time::Instant;
+use waymark_domain::value::EndpointCode;
+use waymark_persistence::{Endpoint, Error, Store};
+
+use super::lane::Lane;
+use crate::telemetry::chain;
+
+/// The highest age of endpoints when something is sent to one.
+const AGE_MAX: Duration = Duration::from_millis(100);
+
+/// The endpoints by their codes.
+pub(super) type Endpoints = HashMap<EndpointCode, Endpoint>;
+
+/// Endpoints by their codes.
+pub(super) fn by_code(endpoints: Vec<Endpoint>) -> Endpoints {
+    let endpoints = endpoints.into_iter();
+    endpoints
+        .map(|endpoint| (endpoint.code.clone(), endpoint))
+        .collect()
+}
+
+/// The endpoints that the dispatcher knows, and when it read them.
+pub(super) struct KnownEndpoints {
+    by_code: Arc<Endpoints>,
+    read: Instant,
+    /// The errors of endpoints that cannot be read, once they were logged.
+    unreadable: BTreeSet<String>,
+}
+
+impl KnownEndpoints {
+    pub(super) fn none() -> Self {
+        Self {
+            by_code: Arc::default(),
+            read: Instant::now(),
+            unreadable: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn shared(&self) -> Arc<Endpoints> {
+        Arc::clone(&self.by_code)
+    }
+
+    pub(super) async fn read(&mut self, store: &Store) -> Result<(), Error> {
+        let (endpoints, unreadable) = store.stored_endpoints().await?;
+        self.by_code = Arc::new(by_code(endpoints));
+        self.read = Instant::now();
+        for error in &unreadable {
+            let error = chain(error);
+            if self.unreadable.insert(error.clone()) {
+                tracing::error!(error, "endpoint unreadable: nothing is sent to it");
+            }
+        }
+        Ok(())
+    }
+
+    /// Reads the endpoints anew, and says whether that was done: stored data that cannot be read
+    /// does not hold up what goes elsewhere.
+    pub(super) async fn renew(&mut self, store: &Store) -> Result<bool, Error> {
+        match self.read(store).await {
+            Ok(()) => Ok(true),
+            Err(error) if error.is_of_data() => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(super) fn are_old(&self) -> bool {
+        self.read.elapsed() > AGE_MAX
+    }
+
+    /// When they are old.
+    pub(super) fn old_at(&self) -> Instant {
+        self.read + AGE_MAX
+    }
+
+    /// Whether nothing is sent to the endpoint of a lane now: it is switched off, or there is none.
+    pub(super) fn is_closed(&self, lane: &str) -> bool {
+        let Lane::Webhook(code) = Lane::parse(lane) else {
+            return false;
+        };
+        match self.by_code.get(code) {
+            Some(endpoint) => !endpoint.active,
+            // Nobody will ever create one under what is no code; what is there cannot be read.
+            None => EndpointCode::new(code).is_ok(),
+        }
+    }
+
+    /// Whether the endpoint of a lane was not there.
+    pub(super) fn is_missing(&self, lane: &str) -> bool {
+        match Lane::parse(lane) {
+            Lane::Webhook(code) => !self.by_code.contains_key(code),
+            Lane::Email | Lane::Publish | Lane::Unknown => false,
+        }
+    }
+}
