@@ -1,4 +1,4 @@
-//! How far a reader has read: per partition an offset, and a check by which the
+//! The progress of a reader: per partition an offset, and a check by which the
 //! entry there is recognised after a database was restored.
 
 use waymark_domain::partition::{Partition, PartitionCount};

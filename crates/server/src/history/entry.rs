@@ -1,4 +1,4 @@
-//! An entry as the log hands it to its readers: what filters ask, and the bytes
+//! An entry as the log hands it to its readers: the facets for filters, and the bytes
 //! that are sent, encoded once however many read it. The rest is let go, so that
 //! the rings reach far back.
 
@@ -13,7 +13,7 @@ use waymark_proto::{
 
 use super::cursor::{Cursor, check};
 
-/// What an entry takes in memory beyond its encoded bytes, roughly.
+/// The memory of an entry beyond its encoded bytes, roughly.
 const WEIGHT_BYTES: usize = 512;
 
 /// An entry of the log.
@@ -30,12 +30,12 @@ pub(super) struct LogEntry {
     content: Content,
 }
 
-/// What an entry says.
+/// The content of an entry.
 #[derive(Debug)]
 enum Content {
-    /// What filters ask, and the encoded `HistoryEntry`.
+    /// The facets for filters, and the encoded `HistoryEntry`.
     Readable(Facets, Bytes),
-    /// That cannot be read. It takes its place, so that what follows it follows without a gap.
+    /// An entry that cannot be read. It takes its place, so that what follows it follows without a gap.
     Unreadable(Box<UnreadableEntry>),
 }
 
@@ -52,7 +52,7 @@ impl LogEntry {
         }
     }
 
-    /// What is sent of it to a reader, if anything.
+    /// The bytes that a reader is sent, if any.
     pub(super) fn wanted(&self, filter: &HistoryFilter) -> Option<&Bytes> {
         match &self.content {
             Content::Readable(facets, encoded) => filter.matches(facets).then_some(encoded),
@@ -80,7 +80,7 @@ impl LogEntry {
         }
     }
 
-    /// What it takes in memory, roughly, in bytes.
+    /// Its size in memory, roughly, in bytes.
     pub(super) fn weight(&self) -> usize {
         self.size() + WEIGHT_BYTES
     }

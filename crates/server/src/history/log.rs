@@ -1,10 +1,10 @@
-//! What the tailer and its readers share: the rings, the wake-up in both
+//! The log of history as the tailer and its readers share it: the rings, the wake-up in both
 //! directions, and how many read.
 
 use std::{
     mem,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard,
         atomic::{AtomicU64, AtomicUsize, Ordering},
     },
 };
@@ -14,12 +14,13 @@ use waymark_domain::partition::{Partition, PartitionCount};
 use waymark_persistence::{Batched, Store};
 
 use super::{
+    cache::BatchCache,
     cursor::{Cursor, index},
     entry::LogEntry,
-    interest::{Interest, Interests},
+    lock::lock,
     news::News,
     ring::{Pushed, Ring},
-    shelf::Shelf,
+    subscriptions::{Subscription, Subscriptions},
 };
 
 /// How many readers of old history may hold a chunk of it in memory at once; the others wait their turn.
@@ -39,8 +40,8 @@ pub struct Log {
     readers: AtomicUsize,
     readers_max: usize,
     pub(super) chunks: Semaphore,
-    pub(super) interests: Interests,
-    pub(super) shelf: Shelf,
+    pub(super) subscriptions: Subscriptions,
+    pub(super) cache: BatchCache,
 }
 
 /// The place of one reader of the log; while there is none, the tailer rests.
@@ -102,8 +103,8 @@ impl Log {
             readers: AtomicUsize::new(0),
             readers_max,
             chunks: Semaphore::new(CHUNKS_AT_ONCE),
-            interests: Interests::default(),
-            shelf: Shelf::default(),
+            subscriptions: Subscriptions::default(),
+            cache: BatchCache::default(),
         })
     }
 
@@ -112,7 +113,7 @@ impl Log {
         self.count
     }
 
-    /// Gives the tailer what this process has committed. Nobody keeps it where nobody reads: the first reader makes the
+    /// Gives the tailer the entries that this process has committed. They are not kept where nobody reads: the first reader makes the
     /// tailer look at a database that has it.
     pub(crate) fn hand_over(&self, written: Vec<Batched>) {
         if self.readers() > 0 {
@@ -187,15 +188,15 @@ impl Log {
         self.ring(partition).and_then(|ring| ring.head())
     }
 
-    /// The end of the ring of a partition, where none of what it got is yet to be told to a reader. What a ring gets is
-    /// told under its lock, so nothing comes between the two.
+    /// The end of the ring of a partition, where a reader was told of all that it got. Readers are told under the lock of
+    /// the ring, so nothing comes between the two.
     pub(super) fn head_unless_due(
         &self,
         partition: Partition,
-        interest: &Interest,
+        subscription: &Subscription,
     ) -> Option<Cursor> {
         let ring = self.ring(partition)?;
-        if interest.is_due(partition) {
+        if subscription.is_due(partition) {
             return None;
         }
         ring.head()
@@ -205,7 +206,7 @@ impl Log {
     pub(super) fn anchor(&self, partition: Partition, head: Cursor) {
         if let Some(mut ring) = self.ring(partition) {
             ring.anchor(head);
-            self.interests.doubt(partition);
+            self.subscriptions.doubt(partition);
         }
         self.tell();
     }
@@ -217,8 +218,8 @@ impl Log {
         };
         let pushed = ring.push(entries.iter().cloned());
         match pushed {
-            Pushed::Followed => self.interests.tell(partition, entries),
-            Pushed::Gap => self.interests.doubt(partition),
+            Pushed::Followed => self.subscriptions.tell(partition, entries),
+            Pushed::Gap => self.subscriptions.doubt(partition),
             // The tailer asks the database.
             Pushed::Foreign => {}
         }
@@ -281,9 +282,4 @@ impl Drop for Place {
     fn drop(&mut self) {
         self.log.readers.fetch_sub(1, Ordering::SeqCst);
     }
-}
-
-/// What a panicking holder left behind is still a ring: every change of one is complete before the next begins.
-pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

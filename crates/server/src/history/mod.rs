@@ -5,22 +5,23 @@
 //! they fall out of it.
 //!
 //! An entry is encoded once (`entry`), watchers that stand together share their
-//! messages (`shelf`), and those of single orders sleep until the tailer meets
-//! their order (`interest`). No watcher polls, none is dropped, and each holds at
-//! most one message and the chunk it is made from, see `watch`.
+//! batches (`cache`), and those of single orders sleep until the tailer meets
+//! their order (`subscriptions`). No watcher polls, none is dropped, and each holds
+//! at most one message and the chunk it is made from, see `watch`.
 
-mod ahead;
+mod cache;
 mod catch_up;
 mod collector;
 mod cursor;
+mod encoded;
 mod entry;
-mod interest;
+mod lock;
 mod log;
 mod news;
-mod parcel;
+mod read_ahead;
 mod resume;
 mod ring;
-mod shelf;
+mod subscriptions;
 mod tailer;
 #[cfg(test)]
 mod tests;

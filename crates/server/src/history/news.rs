@@ -1,5 +1,5 @@
-//! What the tailer has yet to look at: entries that this process committed and
-//! hands over, and partitions that must be read, since others wrote to them.
+//! News for the tailer: entries that this process committed and hands over, and
+//! partitions that must be read, since others wrote to them.
 
 use std::{collections::BTreeSet, mem};
 
@@ -9,7 +9,7 @@ use waymark_persistence::Batched;
 /// How many entries may wait, whatever their size: the tailer looks every few milliseconds. A tailer that is this late reads them from the database instead.
 const ENTRIES_MAX: usize = 4_096;
 
-/// What the tailer has yet to look at.
+/// The news that the tailer has not looked at yet.
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// Whether any partition may have grown.

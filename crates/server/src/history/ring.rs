@@ -15,7 +15,7 @@ pub(super) struct Ring {
     head: Option<Cursor>,
 }
 
-/// What became of entries that were pushed.
+/// The outcome of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pushed {
     /// The ring has them, or had them before.

@@ -15,11 +15,11 @@ use waymark_persistence::{Error, Store};
 use waymark_proto::{convert::history::HistoryFilter, encoded::HistoryMessage};
 
 use super::{
+    cache::{CachedBatch, View},
     collector::Collector,
     cursor::Bookmark,
-    interest::Interest,
     log::Place,
-    shelf::{Made, View},
+    subscriptions::Subscription,
 };
 
 /// Why a stream ends that should not.
@@ -45,7 +45,7 @@ pub enum Reading {
     Following(Duration),
 }
 
-/// What to do next.
+/// The next thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Opening,
@@ -54,15 +54,15 @@ enum Phase {
     Ended,
 }
 
-/// What wakes a reader.
+/// The growth that wakes a reader.
 #[derive(Debug)]
 enum Growth {
     /// Nothing; it ends.
     Ignored,
-    /// Whatever is written; readers share what is made of it.
+    /// All that is written; readers share the batches made of it.
     OfAll(watch::Receiver<u64>),
-    /// What is written about its orders.
-    OfOrders(Arc<Interest>),
+    /// Entries of its orders.
+    OfOrders(Arc<Subscription>),
 }
 
 /// One reader of the log.
@@ -98,7 +98,7 @@ impl Watcher {
                 let growth = if orders.is_empty() {
                     Growth::OfAll(log.grown())
                 } else {
-                    Growth::OfOrders(log.interests.enter(orders, &view.partitions))
+                    Growth::OfOrders(log.subscriptions.enter(orders, &view.partitions))
                 };
                 (growth, Phase::Opening, Some(interval), None)
             }
@@ -167,26 +167,27 @@ impl Watcher {
         }
     }
 
-    /// Looks for entries. What grows is noted before reading, so that what grows meanwhile is not slept over.
+    /// Collects entries. Growth is marked as seen before reading, so that growth meanwhile is not slept over.
     async fn collect(&mut self) -> Result<Option<HistoryMessage>, StreamError> {
         match &mut self.growth {
             Growth::Ignored => {}
             Growth::OfAll(grown) => {
                 grown.mark_unchanged();
                 self.collector.look_everywhere();
-                let made = self.collector.collect_shared().await?;
-                let message =
-                    |made: Arc<Made>| self.message(made.entries.clone(), made.resume_token.clone());
-                return Ok(made.map(message));
+                let shared = self.collector.collect_shared().await?;
+                let message = |batch: Arc<CachedBatch>| {
+                    self.message(batch.entries.clone(), batch.resume_token.clone())
+                };
+                return Ok(shared.map(message));
             }
-            Growth::OfOrders(interest) => self.collector.look_where_told(interest),
+            Growth::OfOrders(subscription) => self.collector.look_where_told(subscription),
         }
-        let parcel = self.collector.collect().await?;
-        if parcel.entries.is_empty() {
+        let batch = self.collector.collect().await?;
+        if batch.entries.is_empty() {
             return Ok(None);
         }
         let token = self.collector.token();
-        Ok(Some(self.message(parcel.entries, token)))
+        Ok(Some(self.message(batch.entries, token)))
     }
 
     /// Waits for growth, for the server to stop, or for the loss of what was read; says whether a checkpoint came first.
@@ -196,7 +197,7 @@ impl Watcher {
                 Growth::Ignored => {}
                 // An error would mean that the log is gone, which this reader holds.
                 Growth::OfAll(grown) => drop(grown.changed().await),
-                Growth::OfOrders(interest) => interest.rung().await,
+                Growth::OfOrders(subscription) => subscription.notified().await,
             }
         };
         tokio::select! {
@@ -212,8 +213,8 @@ impl Watcher {
     }
 
     fn checkpoint(&mut self) -> HistoryMessage {
-        if let Growth::OfOrders(interest) = &self.growth {
-            self.collector.pass_over(interest);
+        if let Growth::OfOrders(subscription) = &self.growth {
+            self.collector.pass_over(subscription);
         }
         let token = self.collector.token();
         self.message(Vec::new(), token)
@@ -236,9 +237,9 @@ impl Watcher {
 
 impl Drop for Watcher {
     fn drop(&mut self) {
-        if let Growth::OfOrders(interest) = &self.growth {
-            let interests = &self.place.log().interests;
-            interests.leave(&self.view.filter.order_ids, interest);
+        if let Growth::OfOrders(subscription) = &self.growth {
+            let subscriptions = &self.place.log().subscriptions;
+            subscriptions.leave(&self.view.filter.order_ids, subscription);
         }
     }
 }

@@ -1,23 +1,23 @@
-//! What a reader has read from the database and not sent yet: it is carried over to the next
-//! message, so that each entry is read and encoded once, however large it is.
+//! Entries that a reader has read ahead and not sent yet: they are kept for the next message, so that
+//! each entry is read and encoded once, however large it is.
 
 use std::collections::VecDeque;
 
 use waymark_domain::partition::Partition;
 use waymark_proto::convert::history::HistoryFilter;
 
-use super::{cursor::Cursor, entry::LogEntry, parcel::Parcel};
+use super::{cursor::Cursor, encoded::EncodedBatch, entry::LogEntry};
 
 /// Entries of one partition that follow each other, the next ones for a reader.
 #[derive(Debug, Default)]
-pub(super) struct Ahead {
+pub(super) struct ReadAhead {
     place: Option<(Partition, i64)>,
     entries: VecDeque<LogEntry>,
     is_last: bool,
     is_whole: bool,
 }
 
-impl Ahead {
+impl ReadAhead {
     /// Nothing yet, of what follows an offset.
     pub(super) fn after(partition: Partition, offset: i64) -> Self {
         Self {
@@ -66,7 +66,7 @@ impl Ahead {
         self.is_whole = is_whole;
     }
 
-    /// Lets go of what a reader has had already; gives the last of it.
+    /// Removes the entries that a reader has had already; gives the last of them.
     pub(super) fn pass(&mut self, offset: i64) -> Option<LogEntry> {
         let mut passed = None;
         while self.first().is_some_and(|first| first.offset() <= offset) {
@@ -81,12 +81,12 @@ impl Ahead {
         &mut self,
         filter: &HistoryFilter,
         end: i64,
-        parcel: &mut Parcel,
+        batch: &mut EncodedBatch,
     ) -> Option<LogEntry> {
         let open = self.last().map(|last| last.step_offset);
         let is_whole = |entry: &&LogEntry| self.is_whole || Some(entry.step_offset) != open;
         let whole = self.entries.iter().take_while(is_whole);
-        let Cursor { offset, .. } = parcel.take(filter, whole, end)?;
+        let Cursor { offset, .. } = batch.take(filter, whole, end)?;
         if let Some((_, after)) = &mut self.place {
             *after = offset;
         }

@@ -1,4 +1,4 @@
-//! A message in the making: whole steps, as many as fit.
+//! An encoded batch: the content of a message, whole steps, as many as fit.
 
 use bytes::Bytes;
 use waymark_persistence::Error;
@@ -7,21 +7,21 @@ use waymark_proto::convert::history::HistoryFilter;
 use super::{cursor::Cursor, entry::LogEntry};
 use crate::limits::STREAM_BYTES_SOFT_MAX;
 
-/// What a message spends on the tag and the length of an entry, in bytes.
+/// The tag and the length of an entry in a message, in bytes.
 const FRAMING_BYTES: usize = 5;
 
-/// A message in the making.
+/// Encoded entries of whole steps, up to the size of a message.
 #[derive(Debug, Default)]
-pub(super) struct Parcel {
+pub(super) struct EncodedBatch {
     pub(super) entries: Vec<Bytes>,
     bytes: usize,
-    /// That a step did not fit any more.
+    /// Whether a step did not fit any more.
     pub(super) full: bool,
     /// Why a step cannot be sent, nor anything behind it.
     broken: Option<Error>,
 }
 
-impl Parcel {
+impl EncodedBatch {
     /// Takes what matches of whole steps up to the offset `end`, until a step does not fit; gives the place up to which
     /// everything was looked at, if anything was. What is left is read again later.
     pub(super) fn take<'a>(
@@ -52,7 +52,7 @@ impl Parcel {
         reached
     }
 
-    /// What is sent; where the next step cannot be, everything before it first.
+    /// The batch; where its next step cannot be sent, everything before that first.
     pub(super) fn checked(mut self) -> Result<Self, Error> {
         match self.broken.take() {
             Some(error) if self.entries.is_empty() => Err(error),

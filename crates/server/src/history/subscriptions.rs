@@ -1,6 +1,6 @@
-//! Who waits for which orders. A push wakes only the readers of orders that it
-//! has entries of, and says from where to read on, so that a reader of one order
-//! costs nothing while others are busy.
+//! Subscriptions of readers to single orders. A push wakes only the readers of
+//! orders that it has entries of, and says from where to read on, so that a reader
+//! of one order costs nothing while others are busy.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap},
@@ -11,13 +11,13 @@ use std::{
 use tokio::sync::Notify;
 use waymark_domain::{partition::Partition, value::OrderId};
 
-use super::{entry::LogEntry, log::lock};
+use super::{entry::LogEntry, lock::lock};
 
-/// Where a reader has to look: partitions, and the offset in each after which something may be for it.
+/// The reads that a reader has to make: partitions, and the offset in each after which something may be for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(super) struct Due(BTreeMap<Partition, i64>);
+pub(super) struct DueReads(BTreeMap<Partition, i64>);
 
-impl Due {
+impl DueReads {
     /// From the beginning of each of these partitions, or from where the reader stands.
     pub(super) fn everything(partitions: &[Partition]) -> Self {
         Self(partitions.iter().map(|partition| (*partition, 0)).collect())
@@ -51,32 +51,32 @@ impl Due {
     }
 }
 
-/// What one reader of some orders has yet to be told.
+/// The subscription of one reader to some orders.
 #[derive(Debug)]
-pub(super) struct Interest {
+pub(super) struct Subscription {
     partitions: BTreeSet<Partition>,
-    due: Mutex<Due>,
-    bell: Notify,
+    due: Mutex<DueReads>,
+    news: Notify,
 }
 
-impl Interest {
+impl Subscription {
     fn note(&self, partition: Partition, after: i64) {
         if self.partitions.contains(&partition) {
             lock(&self.due).note(partition, after);
-            self.bell.notify_one();
+            self.news.notify_one();
         }
     }
 
-    /// Moves what the reader has yet to be told over to what it knows.
-    pub(super) fn tell(&self, known: &mut Due) {
+    /// Moves the reads of which the reader was not told yet to those that it knows.
+    pub(super) fn tell(&self, known: &mut DueReads) {
         for (partition, after) in mem::take(&mut *lock(&self.due)).0 {
             known.note(partition, after);
         }
     }
 
     /// Waits until there is something to tell.
-    pub(super) async fn rung(&self) {
-        self.bell.notified().await;
+    pub(super) async fn notified(&self) {
+        self.news.notified().await;
     }
 
     pub(super) fn is_due(&self, partition: Partition) -> bool {
@@ -84,36 +84,36 @@ impl Interest {
     }
 }
 
-/// Who waits for which orders, whatever the workflow.
+/// The subscriptions by their orders, whatever the workflow.
 #[derive(Debug, Default)]
-pub(super) struct Interests(Mutex<HashMap<OrderId, Vec<Arc<Interest>>>>);
+pub(super) struct Subscriptions(Mutex<HashMap<OrderId, Vec<Arc<Subscription>>>>);
 
-impl Interests {
+impl Subscriptions {
     /// Enters a reader of `orders` in `partitions`; nothing that is pushed from here on escapes it.
     pub(super) fn enter(
         &self,
         orders: &BTreeSet<OrderId>,
         partitions: &[Partition],
-    ) -> Arc<Interest> {
-        let interest = Arc::new(Interest {
+    ) -> Arc<Subscription> {
+        let subscription = Arc::new(Subscription {
             partitions: partitions.iter().copied().collect(),
-            due: Mutex::new(Due::everything(partitions)),
-            bell: Notify::new(),
+            due: Mutex::new(DueReads::everything(partitions)),
+            news: Notify::new(),
         });
         let mut waiting = lock(&self.0);
         for order in orders {
             let readers = waiting.entry(order.clone()).or_default();
-            readers.push(Arc::clone(&interest));
+            readers.push(Arc::clone(&subscription));
         }
-        interest
+        subscription
     }
 
     /// Takes a reader out again.
-    pub(super) fn leave(&self, orders: &BTreeSet<OrderId>, interest: &Arc<Interest>) {
+    pub(super) fn leave(&self, orders: &BTreeSet<OrderId>, subscription: &Arc<Subscription>) {
         let mut waiting = lock(&self.0);
         for order in orders {
             if let Some(readers) = waiting.get_mut(order) {
-                readers.retain(|reader| !Arc::ptr_eq(reader, interest));
+                readers.retain(|reader| !Arc::ptr_eq(reader, subscription));
                 if readers.is_empty() {
                     waiting.remove(order);
                 }
