@@ -1,5 +1,5 @@
-//! What was made of a version of a workflow and may be asked for again: its drawings and its
-//! findings. It is dropped when the version changes, and when it was not asked for the longest.
+//! A cache of the drawings and the findings of workflows. An entry is dropped when the version of its
+//! workflow changes, and when it was not asked for the longest.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -14,13 +14,13 @@ use waymark_domain::{
     },
 };
 
-/// How many bytes are kept, but for what is needed to find them.
+/// How many bytes are kept, without the keys.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// A drawing, or that there is none.
 pub(crate) type Drawn = Result<Arc<str>, TooLarge>;
 
-/// What was made of versions of workflows, shared by all calls.
+/// The drawings and findings of workflows, shared by all calls.
 #[derive(Debug)]
 pub(crate) struct Kept {
     bytes_max: usize,
@@ -31,11 +31,11 @@ pub(crate) struct Kept {
 struct Versions {
     by_workflow: HashMap<WorkflowCode, Version>,
     bytes: usize,
-    /// Counts what was asked for.
+    /// Counts the questions.
     now: u64,
 }
 
-/// What was made of one version.
+/// The drawings and findings of one version.
 #[derive(Debug)]
 struct Version {
     stamp: Stamp,
@@ -115,7 +115,7 @@ impl Kept {
 }
 
 impl Versions {
-    /// What is kept of exactly this version. A workflow that was deleted and made again has the
+    /// The entry of exactly this version. A workflow that was deleted and made again has the
     /// same numbers at other times.
     fn version(&mut self, record: &Record) -> Option<&mut Version> {
         self.now += 1;
