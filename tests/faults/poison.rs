@@ -1,4 +1,4 @@
-//! Work during which the process ends, again and again: it is put aside by name, and the rest goes on.
+//! Work during which the process ends, again and again: it is parked or given up by name, and the rest goes on.
 
 use std::{
     collections::BTreeSet,

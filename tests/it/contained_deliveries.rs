@@ -191,8 +191,8 @@ async fn a_result_that_the_database_refuses_stops_no_other(backend: Backend) {
     let shop = Shop::new(clients.clone(), WORKFLOW);
     switch_on(&clients).await;
     come(&receiver, 2).await;
-    is_told(&server, &poison, "is refused by the database").await;
-    // More than may be under way at once, and than may wait to be noted.
+    is_told(&server, &poison, "refused by the database").await;
+    // More than may be in flight at once, and than may wait to be recorded.
     let mut good = Vec::new();
     for number in 0..20 {
         let id = format!("good-{number}");
@@ -256,7 +256,7 @@ async fn an_attempt_that_panics_is_a_failed_attempt(backend: Backend) {
         (attempt.outcome(), attempt.problem.as_str()),
         (AttemptOutcome::Failed, problem)
     );
-    is_told(&server, &poison, "an attempt did not end well").await;
+    is_told(&server, &poison, "delivery attempt panicked").await;
 
     // It goes on as soon as the fault is gone.
     fs::remove_file(&fault).unwrap();

@@ -124,7 +124,7 @@ async fn an_entry_that_cannot_be_read_stops_no_stream(backend: Backend) {
         "detail",
     ];
     assert_eq!(told(&server, &lost), 1);
-    assert_eq!(told(&server, &["the log cannot be read; trying on"]), 0);
+    assert_eq!(told(&server, &["history poll failed; retrying"]), 0);
     is_serving(&near).await;
 }
 

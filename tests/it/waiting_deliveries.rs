@@ -179,7 +179,7 @@ async fn what_has_no_action_any_more_is_given_up_without_its_target(backend: Bac
     comment_often(&shop, ORDERS, TIMES).await;
     let lane = format!("\"webhook.{code}\"");
     let failing = server.log().find(0, Duration::from_secs(30), |line| {
-        let says = line.contains("the target fails again and again") && line.contains(&lane);
+        let says = line.contains("circuit breaker half-open") && line.contains(&lane);
         says.then_some(())
     });
     failing.await.unwrap();
