@@ -1,11 +1,21 @@
-//! Steps for tests.
+//! A store and steps for tests.
 
+use tempfile::TempDir;
 use waymark_domain::{
     actor::Actor,
     order::{Context, Customer, NewOrder},
     value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
 };
-use waymark_persistence::{Step, StepChange};
+use waymark_persistence::{Clock, DatabaseUrl, Settings, Step, StepChange, Store};
+
+/// A store on SQLite, in a directory that goes with the first of the two.
+pub(crate) async fn store() -> (TempDir, Store) {
+    let directory = tempfile::tempdir().unwrap();
+    let url = format!("sqlite://{}", directory.path().join("test.db").display());
+    let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
+    let store = Store::open(settings, Clock::system()).await.unwrap();
+    (directory, store)
+}
 
 /// The workflow of the orders.
 pub(crate) fn workflow() -> WorkflowCode {

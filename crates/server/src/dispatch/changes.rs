@@ -23,7 +23,7 @@ use waymark_persistence::{
 };
 
 use super::{
-    log_once::{LogOnce, LogOncePerPartition},
+    log_once::LogOnce,
     pauses::later,
     rounds::Rounds,
     unreadable::Unreadable,
@@ -38,13 +38,14 @@ const INTERVAL: Duration = Duration::from_mins(30);
 const RETRIED_INTERVAL: Duration = Duration::from_secs(5);
 /// The pause after each part of a walk, which leaves the database to steps.
 const PAUSE: Duration = Duration::from_millis(5);
+/// The message of the log.
+const FAILED: &str = "following changed actions failed";
 
 /// An action of a workflow, what it does, and whether it is switched on.
 type Declared = (WorkflowCode, ActionPath, &'static str, bool);
 
 /// Looks again and again whether actions have changed, and lets their deliveries follow.
 pub(super) async fn run(store: Store, wake: Wake, me: DispatcherId, mut rounds: Rounds) {
-    let mut failures = LogOnce::default();
     let mut changes = Changes {
         bulk: store.for_bulk(),
         store,
@@ -55,12 +56,12 @@ pub(super) async fn run(store: Store, wake: Wake, me: DispatcherId, mut rounds: 
         walked: BTreeMap::new(),
         retried: None,
         unreadable: Unreadable::default(),
-        failing: LogOncePerPartition::new("following changed actions failed in a partition"),
+        failures: LogOnce::default(),
     };
     loop {
         let partitions = rounds.next().await;
         let followed = changes.follow(&partitions).await;
-        failures.note("following changed actions failed", followed);
+        changes.failures.note(FAILED, followed);
     }
 }
 
@@ -80,7 +81,7 @@ struct Changes {
     /// off, nobody else compares them with their actions.
     retried: Option<Instant>,
     unreadable: Unreadable,
-    failing: LogOncePerPartition,
+    failures: LogOnce,
 }
 
 impl Changes {
@@ -134,7 +135,7 @@ impl Changes {
             if walked.is_ok() {
                 self.walked.insert(partition, Instant::now());
             }
-            self.failing.note(partition, walked)?;
+            self.failures.note_in(partition, FAILED, walked)?;
         }
         Ok(())
     }

@@ -8,26 +8,28 @@ use waymark_domain::{order::Moment, partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
 use super::{
-    log_once::{LogOnce, LogOncePerPartition, is_of_all},
+    log_once::{LogOnce, is_of_all},
     rounds::Rounds,
 };
 use crate::wake::Wake;
 
+/// The message of the log.
+const FAILED: &str = "clock correction failed";
+
 /// Checks again and again whether the log of a partition that is owned is ahead of the clock.
 pub(super) async fn run(store: Store, wake: Wake, me: DispatcherId, mut rounds: Rounds) {
-    let mut failures = LogOnce::default();
     let mut watch = ClockWatch {
         store,
         wake,
         me,
         seen: BTreeMap::new(),
         last: None,
-        failing: LogOncePerPartition::new("clock correction failed in a partition"),
+        failures: LogOnce::default(),
     };
     loop {
         let partitions = rounds.next().await;
         let checked = watch.check(&partitions).await;
-        failures.note("clock correction failed", checked);
+        watch.failures.note(FAILED, checked);
     }
 }
 
@@ -48,7 +50,7 @@ struct ClockWatch {
     seen: BTreeMap<Partition, Timestamp>,
     /// The time of the clock at the last check, and when that was.
     last: Option<(Timestamp, Instant)>,
-    failing: LogOncePerPartition,
+    failures: LogOnce,
 }
 
 impl ClockWatch {
@@ -109,7 +111,7 @@ impl ClockWatch {
                 let time = heads.get(&partition).copied().unwrap_or_default();
                 self.seen.insert(partition, time);
             }
-            self.failing.note(partition, outcome)?;
+            self.failures.note_in(partition, FAILED, outcome)?;
         }
         if deliveries + orders > 0 {
             tracing::warn!(deliveries, orders, "clock was ahead: waits corrected");

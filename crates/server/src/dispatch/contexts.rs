@@ -167,22 +167,17 @@ async fn as_it_was(store: &Store, now: Order, version: i64) -> Result<Option<Ord
 #[cfg(test)]
 mod tests {
     use waymark_domain::value::OrderId;
-    use waymark_persistence::{
-        BatchOutcome, Clock, DatabaseUrl, Settings, Unit, UnitMode, test_access::execute,
-    };
+    use waymark_persistence::{BatchOutcome, Unit, UnitMode, test_access::execute};
 
     use super::*;
     use crate::{
         dispatch::sample::delivery,
-        sample::{context, creation, workflow},
+        sample::{context, creation, store, workflow},
     };
 
     #[tokio::test]
     async fn one_that_cannot_be_read_is_no_matter_of_the_others() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
-        let store = Store::open(settings, Clock::system()).await.unwrap();
+        let (_directory, store) = store().await;
         crate::preset::load(&store, "magento", &workflow())
             .await
             .unwrap();

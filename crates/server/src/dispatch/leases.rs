@@ -180,15 +180,13 @@ fn owners(stored: &persistence::Leases, me: &DispatcherId) -> BTreeSet<Partition
 #[cfg(test)]
 mod tests {
     use tempfile::TempDir;
-    use waymark_persistence::{Clock, DatabaseUrl, Settings, test_access::execute};
+    use waymark_persistence::test_access::execute;
 
     use super::*;
+    use crate::sample::store;
 
     async fn leases() -> (TempDir, Leases) {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("waymark.db").display());
-        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
-        let store = Store::open(settings, Clock::system()).await.unwrap();
+        let (directory, store) = store().await;
         (directory, Leases::new(store, Duration::from_secs(10)))
     }
 

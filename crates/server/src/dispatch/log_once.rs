@@ -7,68 +7,50 @@ use waymark_persistence::Error;
 
 use crate::telemetry::chain;
 
+/// A message of the log, and the partition that it is about, if it is about one alone.
+type Failure = (&'static str, Option<Partition>);
+
 /// The failures that were logged and go on.
-#[derive(Default)]
-pub(super) struct LogOnce(BTreeSet<&'static str>);
+#[derive(Debug, Default)]
+pub(super) struct LogOnce(BTreeSet<Failure>);
 
 impl LogOnce {
     /// Logs a failure, unless it was logged already.
     pub(super) fn note(&mut self, what: &'static str, outcome: Result<(), Error>) {
-        match outcome {
-            Ok(()) => {
-                self.0.remove(what);
-            }
-            Err(error) if self.0.insert(what) => {
-                tracing::warn!(error = chain(&error), "{what}; retrying");
-            }
-            Err(error) => tracing::debug!(error = chain(&error), "{what}"),
-        }
-    }
-}
-
-/// The partitions in which a loop fails.
-#[derive(Debug)]
-pub(super) struct LogOncePerPartition {
-    /// The message of the log.
-    what: &'static str,
-    logged: BTreeSet<Partition>,
-}
-
-impl LogOncePerPartition {
-    pub(super) fn new(what: &'static str) -> Self {
-        Self {
-            what,
-            logged: BTreeSet::new(),
-        }
+        self.log((what, None), outcome);
     }
 
-    /// Logs the failure of one partition once, so that the others go on.
+    /// Logs the failure of one partition, unless it was logged already, so that the others go on.
     ///
     /// # Errors
     /// Returns the error where the database as a whole does not answer.
-    pub(super) fn note(
+    pub(super) fn note_in(
         &mut self,
         partition: Partition,
+        what: &'static str,
         outcome: Result<(), Error>,
     ) -> Result<(), Error> {
-        let Err(error) = outcome else {
-            self.logged.remove(&partition);
-            return Ok(());
-        };
-        if is_of_all(&error) {
-            return Err(error);
+        match outcome {
+            Err(error) if is_of_all(&error) => Err(error),
+            outcome => {
+                self.log((what, Some(partition)), outcome);
+                Ok(())
+            }
         }
-        let (number, what) = (partition.number(), self.what);
-        if self.logged.insert(partition) {
-            tracing::warn!(
-                partition = number,
-                error = chain(&error),
-                "{what}; retrying"
-            );
-        } else {
-            tracing::debug!(partition = number, error = chain(&error), "{what}");
+    }
+
+    fn log(&mut self, failure: Failure, outcome: Result<(), Error>) {
+        let (what, partition) = failure;
+        let partition = partition.map(Partition::number);
+        match outcome {
+            Ok(()) => {
+                self.0.remove(&failure);
+            }
+            Err(error) if self.0.insert(failure) => {
+                tracing::warn!(partition, error = chain(&error), "{what}; retrying");
+            }
+            Err(error) => tracing::debug!(partition, error = chain(&error), "{what}"),
         }
-        Ok(())
     }
 }
 
@@ -81,6 +63,8 @@ pub(super) fn is_of_all(error: &Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const WHAT: &str = "nothing works";
 
     fn corrupt() -> Error {
         Error::Corrupt {
@@ -96,14 +80,14 @@ mod tests {
         let gone = Error::Unavailable {
             source: "gone".into(),
         };
-        let mut failures = LogOncePerPartition::new("nothing works");
+        let mut failures = LogOnce::default();
         let (one, other) = (Partition::new(0), Partition::new(1));
-        assert!(failures.note(one, Err(corrupt())).is_ok());
-        assert!(failures.note(one, Err(corrupt())).is_ok());
-        assert!(failures.note(other, Ok(())).is_ok());
-        assert_eq!(failures.logged, BTreeSet::from([one]));
-        assert!(failures.note(other, Err(gone)).is_err());
-        assert!(failures.note(one, Ok(())).is_ok());
-        assert!(failures.logged.is_empty());
+        assert!(failures.note_in(one, WHAT, Err(corrupt())).is_ok());
+        assert!(failures.note_in(one, WHAT, Err(corrupt())).is_ok());
+        assert!(failures.note_in(other, WHAT, Ok(())).is_ok());
+        assert_eq!(failures.0, BTreeSet::from([(WHAT, Some(one))]));
+        assert!(failures.note_in(other, WHAT, Err(gone)).is_err());
+        assert!(failures.note_in(one, WHAT, Ok(())).is_ok());
+        assert!(failures.0.is_empty());
     }
 }

@@ -88,9 +88,10 @@ impl PausedLanes {
 
 #[cfg(test)]
 mod tests {
-    use waymark_persistence::{Clock, DatabaseUrl, Settings, test_access::execute};
+    use waymark_persistence::test_access::execute;
 
     use super::*;
+    use crate::sample::store;
 
     /// Lets columns be empty that never are, and writes a delivery of each lane, of which one has no
     /// sequence: no row of its lane can be read then.
@@ -103,10 +104,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_lane_that_fails_pauses_alone() {
-        let directory = tempfile::tempdir().unwrap();
-        let url = format!("sqlite://{}", directory.path().join("test.db").display());
-        let settings = Settings::new(DatabaseUrl::parse(&url).unwrap());
-        let store = Store::open(settings, Clock::system()).await.unwrap();
+        let (_directory, store) = store().await;
         execute(&store, BROKEN).await.unwrap();
         let me = DispatcherId::random();
         let partitions = store.partition_count().all().collect();

@@ -11,13 +11,15 @@ use tokio::{sync::watch, time::Instant};
 use waymark_domain::{partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
-use super::log_once::{LogOnce, LogOncePerPartition};
+use super::log_once::LogOnce;
 use crate::settings::Keep;
 
 /// How long after one walk over a partition the next one begins.
 const INTERVAL: Duration = Duration::from_mins(10);
 /// The rest after each part of a walk, which leaves the database to steps.
 const REST: Duration = Duration::from_millis(20);
+/// The message of the log.
+const FAILED: &str = "removing old deliveries failed";
 
 /// Removes what is older than it is kept, again and again. The partitions that are owned are told
 /// with every heartbeat.
@@ -44,7 +46,6 @@ async fn deliveries(
         return pending().await;
     };
     let mut failures = LogOnce::default();
-    let mut failing = LogOncePerPartition::new("removing old deliveries failed in a partition");
     let mut walked: BTreeMap<Partition, Instant> = BTreeMap::new();
     while owned.changed().await.is_ok() {
         let mut partitions = owned.borrow_and_update().clone();
@@ -57,11 +58,12 @@ async fn deliveries(
                 if outcome.is_ok() {
                     walked.insert(partition, Instant::now());
                 }
-                failing.note(partition, outcome)?;
+                failures.note_in(partition, FAILED, outcome)?;
             }
             Ok(())
         };
-        failures.note("removing old deliveries failed", removed.await);
+        let removed = removed.await;
+        failures.note(FAILED, removed);
     }
     // The dispatcher is gone, and this goes with it.
     pending::<()>().await;

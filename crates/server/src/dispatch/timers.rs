@@ -14,7 +14,7 @@ use waymark_domain::{partition::Partition, value::WorkflowCode};
 use waymark_persistence::{DispatcherId, DueOrder, Error, Published, Store, TimerKey, UnreadOrder};
 
 use super::{
-    log_once::{LogOnce, LogOncePerPartition, is_of_all},
+    log_once::{LogOnce, is_of_all},
     pauses::later,
     poison::TRIES_MAX,
     rounds::Rounds,
@@ -26,6 +26,8 @@ use crate::{committer::Committer, telemetry::chain};
 
 /// How many due orders of a partition are taken at once.
 const AT_ONCE: i64 = 200;
+/// The message of the log.
+const FAILED: &str = "timers failed";
 
 /// Fires the timers that are due in the partitions that are owned, again and again.
 pub(super) async fn run(
@@ -34,7 +36,6 @@ pub(super) async fn run(
     me: DispatcherId,
     mut rounds: Rounds,
 ) {
-    let mut failures = LogOnce::default();
     let mut timers = Timers {
         step: TimerStep {
             store: store.clone(),
@@ -46,11 +47,12 @@ pub(super) async fn run(
         suspects: BTreeMap::new(),
         has_row: true,
         pauses: TimerPauses::default(),
-        failing: LogOncePerPartition::new("timers failed in a partition"),
+        failures: LogOnce::default(),
     };
     loop {
         let partitions = rounds.next().await;
-        failures.note("timers failed", timers.fire_all(&partitions).await);
+        let fired = timers.fire_all(&partitions).await;
+        timers.failures.note(FAILED, fired);
     }
 }
 
@@ -65,7 +67,7 @@ struct Timers {
     /// Whether this process had a row when that was last asked.
     has_row: bool,
     pauses: TimerPauses,
-    failing: LogOncePerPartition,
+    failures: LogOnce,
 }
 
 /// A workflow, none where it is gone; or why it cannot be used.
@@ -84,7 +86,7 @@ impl Timers {
         loop {
             for partition in partitions {
                 let fired = self.fire_part(*partition).await;
-                self.failing.note(*partition, fired)?;
+                self.failures.note_in(*partition, FAILED, fired)?;
             }
             if to_refresh.is_empty() {
                 return Ok(());
@@ -96,7 +98,7 @@ impl Timers {
                         to_refresh.insert(partition);
                     }
                     Ok(false) => {}
-                    Err(error) => self.failing.note(partition, Err(error))?,
+                    Err(error) => self.failures.note_in(partition, FAILED, Err(error))?,
                 }
             }
         }

@@ -21,9 +21,7 @@ impl Cursor {
             check: check(batch),
         }
     }
-}
 
-impl Cursor {
     /// Whether another entry stands at the same offset. Where one of the two checks is not known, that cannot be told.
     pub(super) fn contradicts(self, other: Self) -> bool {
         self.offset == other.offset
