@@ -21,8 +21,8 @@ const ORDERS: usize = 5;
 
 const SETTINGS: [&str; 3] = [
     "webhooks_allowed=127.0.0.0/8",
-    "dispatch_lease_ms=300",
-    "dispatch_poll_ms=50",
+    "dispatch_lease=300ms",
+    "dispatch_poll=50ms",
 ];
 
 /// Orders that tell an endpoint when they turn, and expire a moment after they were placed.

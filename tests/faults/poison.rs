@@ -23,8 +23,8 @@ use crate::{replica::Replica, stage::Place};
 
 const SETTINGS: [&str; 3] = [
     "webhooks_allowed=127.0.0.0/8",
-    "dispatch_lease_ms=300",
-    "dispatch_poll_ms=50",
+    "dispatch_lease=300ms",
+    "dispatch_poll=50ms",
 ];
 const PROBLEM: &str = "the service ended three times while this was being delivered";
 const PATIENCE: Duration = Duration::from_secs(30);

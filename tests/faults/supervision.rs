@@ -21,8 +21,8 @@ use crate::{
 
 const SETTINGS: [&str; 5] = [
     "webhooks_allowed=127.0.0.0/8",
-    "dispatch_lease_ms=3000",
-    "dispatch_poll_ms=50",
+    "dispatch_lease=3s",
+    "dispatch_poll=50ms",
     "feeds_listen=127.0.0.1:0",
     // Nobody is there, and it is tried again and again.
     "nats_servers=nats://127.0.0.1:1",

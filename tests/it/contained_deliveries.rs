@@ -23,9 +23,9 @@ const SETTINGS: [&str; 8] = [
     "--set",
     "webhooks_allowed=127.0.0.0/8",
     "--set",
-    "dispatch_lease_ms=500",
+    "dispatch_lease=500ms",
     "--set",
-    "dispatch_poll_ms=50",
+    "dispatch_poll=50ms",
     "--set",
     "deliveries_in_flight_max=4",
 ];

@@ -26,7 +26,7 @@ transitions:
 ";
 
 async fn an_order_that_cannot_be_read_holds_up_no_other(backend: Backend) {
-    let settings = ["--set", "dispatch_poll_ms=50"];
+    let settings = ["--set", "dispatch_poll=50ms"];
     let mut server = Server::start_with(backend, &settings).await;
     let shop = apply(&server.clients(), "w", DOCUMENT).await;
     let good: Vec<String> = (0..12).map(|number| format!("good-{number}")).collect();
@@ -60,7 +60,7 @@ async fn an_order_that_cannot_be_read_holds_up_no_other(backend: Backend) {
 }
 
 async fn a_timer_that_cannot_be_put_off_keeps_no_other(backend: Backend) {
-    let settings = ["--set", "dispatch_poll_ms=50"];
+    let settings = ["--set", "dispatch_poll=50ms"];
     let mut server = Server::start_with(backend, &settings).await;
     let shop = apply(&server.clients(), "w", DOCUMENT).await;
     let spoilt: Vec<String> = (0..5).map(|number| format!("spoilt-{number}")).collect();

@@ -37,9 +37,9 @@ const SETTINGS: [&str; 6] = [
     "--set",
     "webhooks_allowed=127.0.0.0/8",
     "--set",
-    "dispatch_lease_ms=500",
+    "dispatch_lease=500ms",
     "--set",
-    "dispatch_poll_ms=50",
+    "dispatch_poll=50ms",
 ];
 
 /// A server whose webhooks may reach this machine.

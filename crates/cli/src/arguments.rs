@@ -90,16 +90,17 @@ pub(crate) enum Command {
 fn settings_help() -> String {
     use std::fmt::Write;
     let mut text = String::from(
-        "Settings (in a TOML file as written, in the environment as WAYMARK_ and capitals, with --set as KEY=VALUE):\n",
+        "Settings (in a TOML file as written, in the environment as WAYMARK_ and capitals, with --set as KEY=VALUE; \
+         durations as 3s, 250ms or 1m 30s):\n",
     );
-    for key in waymark_server::settings::KEYS {
+    for key in waymark_server::settings::keys() {
         let default = if key.default.is_empty() {
             String::new()
         } else {
             format!(" [{}]", key.default)
         };
         // Writing to a string cannot fail.
-        let _ = writeln!(text, "  {:<31}{}{default}", key.name, key.help);
+        let _ = writeln!(text, "  {:<28}{}{default}", key.name, key.help);
     }
     text
 }
@@ -112,10 +113,10 @@ pub(crate) struct Serve {
     /// Allows an address that is not loopback, although there is no authentication yet.
     #[arg(long)]
     pub(crate) insecure: bool,
-    /// The workflow that a request means which names none.
+    /// Workflow of requests that name none.
     #[arg(long, value_name = "CODE")]
     pub(crate) default_workflow: Option<String>,
-    /// The preset that an empty database gets; `none` for no workflow.
+    /// Preset that an empty database gets; `none` for no workflow.
     #[arg(long, value_name = "NAME")]
     pub(crate) preset: Option<String>,
     #[command(flatten)]
@@ -485,7 +486,7 @@ mod tests {
             .unwrap()
             .render_long_help()
             .to_string();
-        for key in waymark_server::settings::KEYS {
+        for key in waymark_server::settings::keys() {
             assert!(serve.contains(key.name), "{}", key.name);
         }
     }

@@ -1,4 +1,4 @@
-//! Where the world reaches a port of the server, perhaps through a proxy.
+//! The address at which the world reaches a port of the server, perhaps through a proxy.
 
 use std::{fmt, net::SocketAddr};
 

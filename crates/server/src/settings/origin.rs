@@ -1,4 +1,4 @@
-//! Where pages come from that a browser may let call the server.
+//! Origins of pages that a browser may let call the server.
 
 use http::HeaderValue;
 use url::Url;

@@ -77,7 +77,7 @@ async fn scene() -> Scene {
     let (clock, time) = Clock::manual(Timestamp::from_micros(START + HOUR));
     let more = [
         ("webhooks_allowed", "127.0.0.0/8"),
-        ("dispatch_poll_ms", "20"),
+        ("dispatch_poll", "20ms"),
     ];
     let server = start_by(directory.path(), &more, clock).await;
     let channel = server.channel().await;
