@@ -1,3 +1,5 @@
+mod pages;
+
 use std::{io::Write, time::Duration};
 
 use super::*;
