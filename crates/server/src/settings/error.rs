@@ -12,7 +12,7 @@ pub enum SettingsError {
     File {
         /// Its path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The cause.
         #[source]
         source: Box<ConfigError>,
     },
@@ -39,7 +39,7 @@ pub struct Wrong {
     pub text: String,
 }
 
-/// What is wrong with a value, in words that complete "setting x …".
+/// A fault of a value, in words that complete "setting x …".
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 pub(super) struct Problem(pub(super) String);

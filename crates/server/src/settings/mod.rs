@@ -45,7 +45,7 @@ pub struct Settings {
     pub dispatch: DispatchSettings,
     /// The port for customers' feeds.
     pub feeds: FeedSettings,
-    /// What is logged, and how.
+    /// The log: what it has, and its form.
     pub log: LogSettings,
 }
 

@@ -61,7 +61,7 @@ settings! {
 }
 
 settings! {
-    /// What is logged, and how.
+    /// The log: what it has, and its form.
     #[derive(Debug, Clone)]
     pub struct LogSettings {
         /// `error`, `warn`, `info`, `debug`, `trace`, or directives such as

@@ -14,7 +14,7 @@ use crate::fault;
 const PREFIX: &str = "WAYMARK_";
 /// Variables that begin as settings do and are none: the first two belong to the command line.
 const RESERVED: [&str; 2] = ["WAYMARK_CONFIG", "WAYMARK_SERVER"];
-/// What Kubernetes puts into the environment when a service has the name `waymark`.
+/// Beginnings of the variables that Kubernetes puts into the environment when a service has the name `waymark`.
 const FOREIGN_PREFIXES: [&str; 2] = ["WAYMARK_SERVICE_", "WAYMARK_PORT"];
 
 /// The sources of settings, apart from their defaults.
