@@ -40,7 +40,6 @@ pages!(
     money: "docs/guides/money.md",
     timers: "docs/guides/timers.md",
     guards: "docs/guides/guards.md",
-    roles: "docs/guides/roles.md",
     webhooks: "docs/guides/webhooks.md",
     mails: "docs/guides/mails.md",
     events: "docs/guides/events.md",
