@@ -53,12 +53,13 @@ fn escaped(text: &str) -> String {
     parts.collect::<Vec<_>>().join("`")
 }
 
-/// A link to the section of a message or enum of the package; others stand as they are.
+/// A link to the section of a message or enum; requests, answers and what is not of the package have none.
 fn link(package: &str, name: &str, full_name: &str) -> String {
-    if package == PACKAGE {
+    let is_shown_with_method = name.ends_with("Request") || name.ends_with("Response");
+    if package == PACKAGE && !is_shown_with_method {
         format!("[{name}](#{})", name.to_lowercase())
     } else {
-        format!("`{full_name}`")
+        format!("`{}`", full_name.trim_start_matches("waymark.v1."))
     }
 }
 
