@@ -148,9 +148,7 @@ impl<'de> MapAccess<'de> for Fields<'_, 'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let read = seed.deserialize(&mut *self.reader);
-        self.reader.path.back_to(self.path);
-        read
+        self.reader.below(self.path, seed)
     }
 }
 
@@ -209,9 +207,7 @@ impl<'de> MapAccess<'de> for Entries<'_, 'de> {
     }
 
     fn next_value_seed<V: DeserializeSeed<'de>>(&mut self, seed: V) -> Result<V::Value, Failure> {
-        let read = seed.deserialize(&mut *self.reader);
-        self.reader.path.back_to(self.path);
-        read
+        self.reader.below(self.path, seed)
     }
 }
 
@@ -240,63 +236,17 @@ impl<'de> SeqAccess<'de> for Items<'_, 'de> {
         let path = self.reader.path.len();
         self.reader.path.index(self.count);
         self.count += 1;
-        let read = seed.deserialize(&mut *self.reader);
-        self.reader.path.back_to(path);
-        read.map(Some)
+        self.reader.below(path, seed).map(Some)
     }
 }
 
-/// One of several variants, as a word.
-pub(super) struct Word(pub(super) &'static str);
-
-impl<'de> EnumAccess<'de> for Word {
-    type Error = Failure;
-    type Variant = Self;
-
-    fn variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<(T::Value, Self), Failure> {
-        Ok((seed.deserialize(text(self.0))?, self))
-    }
+/// One of several variants: a word, or a key with a value that a reader reads.
+pub(super) struct Variant<'r, 'de> {
+    pub(super) word: &'static str,
+    pub(super) reader: Option<&'r mut Reader<'de>>,
 }
 
-impl<'de> VariantAccess<'de> for Word {
-    type Error = Failure;
-
-    fn unit_variant(self) -> Result<(), Failure> {
-        Ok(())
-    }
-
-    fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, _: T) -> Result<T::Value, Failure> {
-        let word = self.0;
-        let problem = format!("must say more: {word} has a value, as in {{{word}: …}}");
-        Err(Failure::Problem(problem))
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {
-        Err(not_in_the_layout())
-    }
-
-    fn struct_variant<V: Visitor<'de>>(
-        self,
-        _: &'static [&'static str],
-        _: V,
-    ) -> Result<V::Value, Failure> {
-        Err(not_in_the_layout())
-    }
-}
-
-/// One of several variants, as a key with a value.
-pub(super) struct Pair<'r, 'de> {
-    reader: &'r mut Reader<'de>,
-    word: &'static str,
-}
-
-impl<'r, 'de> Pair<'r, 'de> {
-    pub(super) fn new(reader: &'r mut Reader<'de>, word: &'static str) -> Self {
-        Self { reader, word }
-    }
-}
-
-impl<'de> EnumAccess<'de> for Pair<'_, 'de> {
+impl<'de> EnumAccess<'de> for Variant<'_, 'de> {
     type Error = Failure;
     type Variant = Self;
 
@@ -305,17 +255,24 @@ impl<'de> EnumAccess<'de> for Pair<'_, 'de> {
     }
 }
 
-impl<'de> VariantAccess<'de> for Pair<'_, 'de> {
+impl<'de> VariantAccess<'de> for Variant<'_, 'de> {
     type Error = Failure;
 
     fn unit_variant(self) -> Result<(), Failure> {
-        let word = self.word;
-        let problem = format!("must be {word} alone, without a value");
+        if self.reader.is_none() {
+            return Ok(());
+        }
+        let problem = format!("must be {} alone, without a value", self.word);
         Err(Failure::Problem(problem))
     }
 
     fn newtype_variant_seed<T: DeserializeSeed<'de>>(self, seed: T) -> Result<T::Value, Failure> {
-        self.reader.guarded(seed).ok_or(Failure::Noted)
+        if let Some(reader) = self.reader {
+            return reader.guarded(seed).ok_or(Failure::Noted);
+        }
+        let word = self.word;
+        let problem = format!("must say more: {word} has a value, as in {{{word}: …}}");
+        Err(Failure::Problem(problem))
     }
 
     fn tuple_variant<V: Visitor<'de>>(self, _: usize, _: V) -> Result<V::Value, Failure> {

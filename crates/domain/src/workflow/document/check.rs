@@ -2,13 +2,15 @@
 //! left out, and what lint says of the rest.
 
 use super::{
-    Content, Format, Mode, Remark, UnknownStates,
     action::WORKS,
-    apply::{Missing, draft, drafted, other_workflow, unmergeable},
+    apply::{Mode, draft, drafted, other_workflow, unmergeable},
+    content::Content,
+    deserialize::EMPTY,
+    format::{Format, UnknownStates},
     locate::locate,
+    missing::Missing,
     parse::{Reading, read},
-    reader::EMPTY,
-    remark::REMARKS_MAX,
+    remark::{REMARKS_MAX, Remark},
 };
 use crate::{
     value::WorkflowCode,

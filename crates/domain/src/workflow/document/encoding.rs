@@ -4,8 +4,8 @@
 //! name there, those are read that need no tables.
 
 use super::{
-    DOCUMENT_BYTES_MAX, DocumentError, Format, Place, Remark,
-    parse::{BYTE_ORDER_MARK, too_large},
+    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format},
+    remark::{DocumentError, Place, Remark},
 };
 
 /// Makes a text of the bytes of a file: a `config.xml` by the encoding that it declares, `UTF-8`,
@@ -16,7 +16,7 @@ use super::{
 /// its name, and for bytes that the encoding does not have, by their place.
 pub fn decode(bytes: Vec<u8>, format: Format) -> Result<String, DocumentError> {
     if bytes.len() > DOCUMENT_BYTES_MAX {
-        return Err(too_large(bytes.len()).into());
+        return Err(Remark::too_large(bytes.len()).into());
     }
     if bytes.starts_with(&[0xfe, 0xff]) || bytes.starts_with(&[0xff, 0xfe]) {
         return Err(not_read("UTF-16"));

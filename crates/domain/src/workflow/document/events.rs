@@ -1,8 +1,8 @@
-//! What a document is made of, in its order: maps, lists and scalars, each with its place.
+//! The events of a document, in its order: maps, lists and scalars, each with its place.
 
 use std::borrow::Cow;
 
-use super::{json::Json, remark::Place, yaml::Yaml};
+use super::remark::Place;
 
 /// A part of a document.
 #[derive(Debug)]
@@ -53,22 +53,6 @@ pub(super) enum Style {
 pub(super) struct Stop {
     pub(super) place: Place,
     pub(super) message: String,
-}
-
-/// The parts of a document, one after the other.
-pub(super) enum Source<'t> {
-    Yaml(Box<Yaml<'t>>),
-    Json(Json<'t>),
-}
-
-impl<'t> Source<'t> {
-    /// Reads the next part; none at the end.
-    pub(super) fn read(&mut self) -> Result<Option<Piece<'t>>, Stop> {
-        match self {
-            Self::Yaml(yaml) => yaml.read(),
-            Self::Json(json) => json.read(),
-        }
-    }
 }
 
 impl Scalar<'_> {

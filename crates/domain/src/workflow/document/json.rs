@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use super::{
     events::{Event, Piece, Scalar, Stop, Style},
-    parse::TEXT_BYTES_MAX,
+    format::TEXT_BYTES_MAX,
     remark::Place,
 };
 

@@ -4,12 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::{
-    DOCUMENT_BYTES_MAX, Format,
-    events::{Event, Piece, Source},
+    events::{Event, Piece},
+    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format},
     json::Json,
-    parse::BYTE_ORDER_MARK,
     path::Path,
     remark::{Place, Remark},
+    source::Source,
     yaml::Yaml,
 };
 use crate::workflow::{ActionPath, Finding, Occasion, Rule, Subject};

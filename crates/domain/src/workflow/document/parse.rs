@@ -4,27 +4,23 @@
 use std::{collections::BTreeSet, marker::PhantomData};
 
 use super::{
-    Content, DOCUMENT_BYTES_MAX, Document, DocumentError, Format, action, budget,
-    events::Source,
+    action, budget,
+    content::{Content, Document},
+    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format},
+    forms::TriggerPart,
     json::Json,
-    layout::{TriggerPart, WorkflowPart},
+    layout::WorkflowPart,
     locate::locate,
     magento,
     reader::Reader,
-    remark::{Place, REMARKS_MAX, Remark},
+    remark::{DocumentError, Place, REMARKS_MAX, Remark},
+    source::Source,
     yaml::Yaml,
 };
 use crate::workflow::{Finding, Rule, Subject};
 
-/// How long a text may be, as it is written: longer than any value, even where each character is escaped. Readers copy
-/// what they read, a key into their errors too.
-pub(super) const TEXT_BYTES_MAX: usize = 32 * 1024;
-
 /// How many control characters are told.
 const CONTROLS_MAX: usize = 10;
-
-/// What some editors put before a text in UTF-8.
-pub(super) const BYTE_ORDER_MARK: char = '\u{feff}';
 
 /// What the parts of a YAML or JSON document may take for each of its bytes, besides its text and the texts in it.
 const PART_BYTES_PER_BYTE: usize = 6;
@@ -85,7 +81,7 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
 /// Reads what is right in a document, and says what is wrong.
 pub(super) fn read(text: &str, format: Format) -> Reading {
     if text.len() > DOCUMENT_BYTES_MAX {
-        return Reading::none(format, vec![too_large(text.len())]);
+        return Reading::none(format, vec![Remark::too_large(text.len())]);
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let refused = control(text);
@@ -134,11 +130,6 @@ fn read_plain(text: &str, format: Format) -> Reading {
             }
         }
     }
-}
-
-pub(super) fn too_large(bytes: usize) -> Remark {
-    let problem = format!("has {bytes} bytes, at most {DOCUMENT_BYTES_MAX} are allowed");
-    Remark::unreadable(None, "", &problem)
 }
 
 /// Whether no format takes a character: line breaks and tabs are taken.

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use super::format::DOCUMENT_BYTES_MAX;
 use crate::{
     value::WorkflowCode,
     workflow::{Finding, Rule, Severity, Subject},
@@ -95,6 +96,12 @@ impl Remark {
     pub(super) fn at_byte(text: &str, index: usize, problem: &dyn fmt::Display) -> Self {
         let place = Place::of_byte(text, index);
         Self::unreadable(Some(place), "", &problem.to_string())
+    }
+
+    /// That the document has too many bytes.
+    pub(super) fn too_large(bytes: usize) -> Self {
+        let problem = format!("has {bytes} bytes, at most {DOCUMENT_BYTES_MAX} are allowed");
+        Self::unreadable(None, "", &problem)
     }
 
     /// How much it weighs.

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use super::{sample::workflows, *};
 use crate::{
     preset,
+    value::WorkflowCode,
     workflow::{Refusal, Workflow, diff},
 };
 

@@ -2,12 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Config, StateConfig, marked};
+use super::config::{Config, StateConfig, marked};
 use crate::{
-    value::{Description, Label, OperationCode, StateCode, StatusCode},
+    value::{Label, OperationCode, StateCode, StatusCode},
     workflow::{
-        Assignment, Category, Refusal, State, Status, Workflow,
-        document::{UnknownStates, export::POSITION_STEP},
+        Assignment, Refusal, State, Status, Workflow,
+        document::{defaults, format::UnknownStates},
         edit,
     },
 };
@@ -63,17 +63,11 @@ fn put_statuses<'a>(
             present.label = label.clone();
             continue;
         }
-        last = last.saturating_add(POSITION_STEP);
+        last = last.saturating_add(defaults::POSITION_STEP);
         places.insert(code.clone(), statuses.len());
         statuses.push(Status {
-            on_enter: Vec::new(),
-            code: code.clone(),
             label: label.clone(),
-            store_view_labels: BTreeMap::new(),
-            description: Description::default(),
-            color: None,
-            position: last,
-            retired: false,
+            ..defaults::status(code, last)
         });
     }
 }
@@ -108,15 +102,15 @@ fn create_states(workflow: &mut Workflow, config: &Config) {
         }
         let given = labels.get(code).copied();
         let given = given.or_else(|| statuses.get(code.as_str())).cloned();
-        // A code is a label as well, if a poor one.
-        let Some(label) = given.or_else(|| Label::new(code.as_str()).ok()) else {
-            continue;
-        };
-        last = last.saturating_add(POSITION_STEP);
+        let label = given.unwrap_or_else(|| Label::of_code(code));
+        last = last.saturating_add(defaults::POSITION_STEP);
         created.insert(code, label.clone());
-        workflow
-            .states
-            .push(active(code, label, operations.clone(), last));
+        workflow.states.push(State {
+            label,
+            operations: operations.clone(),
+            holdable: true,
+            ..defaults::state(code, last)
+        });
     }
     let links = config.states.iter();
     let links = links.flat_map(|part| part.statuses.iter().map(move |(code, _)| (part, code)));
@@ -125,22 +119,6 @@ fn create_states(workflow: &mut Workflow, config: &Config) {
     });
     let own = own.filter_map(|(part, code)| Some((code, created.get(&part.state)?)));
     put_statuses(workflow, own);
-}
-
-fn active(code: &StateCode, label: Label, operations: Vec<OperationCode>, position: i32) -> State {
-    State {
-        code: code.clone(),
-        label,
-        category: Category::Active,
-        can_start: false,
-        operations,
-        holdable: true,
-        terminal: false,
-        entry_guard: None,
-        position,
-        on_enter: Vec::new(),
-        on_leave: Vec::new(),
-    }
 }
 
 /// Refuses what the workflow does not have, all of it at once.

@@ -1,17 +1,20 @@
-//! The `config.xml` of a Magento 1 module: statuses with labels, and which of them belong
-//! to which state, below `config/global/sales/order`. `merge` makes changes of a workflow of it.
-
-mod merge;
+//! What a configuration has: statuses with labels, and which of them belong to which state, below
+//! `config/global/sales/order`.
 
 use std::collections::BTreeMap;
 
 use roxmltree::{Document as Xml, Node, ParsingOptions, TextPos};
 
-pub(super) use self::merge::merge;
-use super::{Place, Remark, UnknownStates, budget};
 use crate::{
     value::{Label, StateCode, StatusCode},
-    workflow::{Finding, Rule, Subject},
+    workflow::{
+        Finding, Rule, Subject,
+        document::{
+            budget,
+            format::UnknownStates,
+            remark::{Place, Remark},
+        },
+    },
 };
 
 /// What a node takes. The tree begins with room for as many as there are opening brackets, may come to have twice as
@@ -31,30 +34,30 @@ const NAME_CHARACTERS_MAX: usize = 64;
 /// The most namespaces. An element gets those of the elements around it, and no configuration has any.
 const NAMESPACES_MAX: usize = 16;
 
-/// What a configuration says, in the order of the document: what comes later counts.
+/// A configuration, in the order of the document: what comes later counts.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Config {
-    statuses: Vec<(StatusCode, Option<Label>)>,
+pub(in crate::workflow::document) struct Config {
+    pub(super) statuses: Vec<(StatusCode, Option<Label>)>,
     /// One for each time that a state comes up.
-    states: Vec<StateConfig>,
-    /// What becomes of states that the workflow does not have.
-    pub(super) unknown_states: UnknownStates,
-    /// What is worth knowing about the document itself.
-    pub(super) findings: Vec<Finding>,
+    pub(super) states: Vec<StateConfig>,
+    /// The fate of states that the workflow does not have.
+    pub(in crate::workflow::document) unknown_states: UnknownStates,
+    /// The findings about the document itself.
+    pub(in crate::workflow::document) findings: Vec<Finding>,
 }
 
 #[derive(Debug, Clone, PartialEq)]
-struct StateConfig {
-    state: StateCode,
-    label: Option<Label>,
+pub(super) struct StateConfig {
+    pub(super) state: StateCode,
+    pub(super) label: Option<Label>,
     /// The statuses and whether each is marked as the default.
-    statuses: Vec<(StatusCode, bool)>,
-    visible_on_front: Option<bool>,
+    pub(super) statuses: Vec<(StatusCode, bool)>,
+    pub(super) visible_on_front: Option<bool>,
 }
 
 /// Reads a configuration. Declarations of document types are refused, and with them
 /// entities of the document's own; keys that belong to other modules are passed over.
-pub(super) fn parse(text: &str) -> Result<Config, Remark> {
+pub(in crate::workflow::document) fn parse(text: &str) -> Result<Config, Remark> {
     weigh(text)?;
     let options = ParsingOptions {
         allow_dtd: false,
@@ -146,7 +149,7 @@ impl Unknown {
 
 /// The status of each state that is marked as its default, the last one, and whether others are
 /// marked as well.
-fn marked(states: &[StateConfig]) -> BTreeMap<&StateCode, (&StatusCode, bool)> {
+pub(super) fn marked(states: &[StateConfig]) -> BTreeMap<&StateCode, (&StatusCode, bool)> {
     let mut marks = BTreeMap::new();
     for config in states {
         for (status, _) in config.statuses.iter().filter(|(_, is_marked)| *is_marked) {
