@@ -8,8 +8,7 @@ use crate::{
     template::Template,
     value::{Attributes, Invalid, TransitionCode},
     workflow::{
-        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, Occasion, Subject, Work, Workflow,
-        Writing,
+        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, Occasion, Work, Workflow, Writing,
     },
 };
 
@@ -216,8 +215,7 @@ fn circles(workflow: &Workflow) -> Vec<Finding> {
             if **code == start.code {
                 let message =
                     "sets itself off by its actions, which only guards and conditions stop";
-                let subject = Subject::Transition(start.code.clone());
-                findings.push(Finding::new(Rule::ActionCircle, subject, message));
+                findings.push(start.finding(Rule::ActionCircle, message));
                 break;
             }
             if seen.insert(*code) {

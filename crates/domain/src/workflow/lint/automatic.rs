@@ -1,11 +1,11 @@
 //! Steps that nobody asks for: inside a state they need a guard, they may not run in circles, and
 //! an order should rest where it starts.
 
-use super::{Effort, Finding, Rule, Ways, ways::Way};
+use super::{Effort, Finding, Rule, Ways, known::denies, ways::Way};
 use crate::{
     guard::Expression,
     value::StatusCode,
-    workflow::{Subject, Transition, Trigger, Workflow},
+    workflow::{Transition, Trigger},
 };
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -43,8 +43,7 @@ fn inside_state(ways: &Ways<'_>) -> Vec<Finding> {
             "would move the status inside state {} at any step: give it a guard that says when, or take the state out of the places that it leaves",
             transition.to_state
         );
-        let subject = Subject::Transition(transition.code.clone());
-        Finding::new(Rule::AutomaticInsideState, subject, message)
+        transition.finding(Rule::AutomaticInsideState, message)
     });
     findings.collect()
 }
@@ -100,8 +99,7 @@ fn leaves_start(ways: &Ways<'_>) -> Vec<Finding> {
             "leaves the initial state {state} as soon as an order is created, so none ever rests there: give it a guard, or let orders start in state {}",
             way.transition.to_state
         );
-        let subject = Subject::Transition(way.transition.code.clone());
-        Finding::new(Rule::LeavesStartAtOnce, subject, message)
+        way.transition.finding(Rule::LeavesStartAtOnce, message)
     });
     findings.collect()
 }
@@ -114,11 +112,7 @@ fn cycle(rule: Rule, circle: &[&Transition], message: &str) -> Option<Finding> {
         .map(|transition| transition.code.as_str())
         .collect();
     let message = format!("{message}: {}", codes.join(", "));
-    Some(Finding::new(
-        rule,
-        Subject::Transition(first.code.clone()),
-        message,
-    ))
+    Some(first.finding(rule, message))
 }
 
 #[derive(Clone, Copy, PartialEq)]
@@ -177,32 +171,6 @@ fn follows(way: &Way<'_>, next: &Way<'_>, effort: &Effort) -> bool {
     meets && !is_stopped(way, next.transition, effort)
 }
 
-/// What of an order no step changes that records nothing, whatever state it enters.
-const STEADY: &[&str] = &[
-    "order",
-    "fully_canceled",
-    "fully_invoiced",
-    "fully_paid",
-    "fully_refunded",
-    "fully_shipped",
-    "grand_total",
-    "is_virtual",
-    "overpaid",
-    "total_canceled",
-    "total_due",
-    "total_invoiced",
-    "total_overpaid",
-    "total_paid",
-    "total_refunded",
-    "units_canceled",
-    "units_invoiced",
-    "units_open",
-    "units_ordered",
-    "units_refunded",
-    "units_returned",
-    "units_shipped",
-];
-
 /// Whether a transition cannot be taken in the step that has just taken another one: it asks that
 /// what let the order through does not hold, as in `!(order.fully_shipped)`, alone or after `&&`.
 fn is_stopped(way: &Way<'_>, next: &Transition, effort: &Effort) -> bool {
@@ -213,47 +181,4 @@ fn is_stopped(way: &Way<'_>, next: &Transition, effort: &Effort) -> bool {
     let mut known = way.known.iter();
     // What can no longer be compared is taken for stopped, so that no circle is made up.
     known.any(|known| !effort.take(steps) || denies(asked, known))
-}
-
-/// What is known of an order that has just taken a transition by itself: the guards that let it
-/// through, where they speak of what no step changes.
-pub(super) fn known<'a>(workflow: &'a Workflow, transition: &'a Transition) -> Vec<&'a str> {
-    if transition.trigger != Trigger::Automatic {
-        return Vec::new();
-    }
-    let entered = workflow.state(&transition.to_state);
-    let entry_guard = entered.and_then(|state| state.entry_guard.as_ref());
-    // A guard is asked before the step records something, an entry guard after it.
-    let is_silent = transition.operation.is_none();
-    let own = transition.guard.as_ref().filter(|_| is_silent);
-    let known = entry_guard.into_iter().chain(own).map(Expression::as_str);
-    known.filter(|known| is_steady(known)).collect()
-}
-
-/// Whether an expression speaks only of what no step changes that records nothing.
-fn is_steady(expression: &str) -> bool {
-    let words = expression.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
-    let mut words = words.filter(|word| !word.is_empty());
-    words.all(|word| STEADY.contains(&word) || word.bytes().all(|byte| byte.is_ascii_digit()))
-}
-
-/// Whether an expression ends in the opposite of another one, alone or after `&&`.
-fn denies(asked: &str, known: &str) -> bool {
-    let is_plain = |known: &str| {
-        let mut bytes = known.bytes();
-        bytes.all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.'))
-    };
-    let bracketed = || {
-        let inner = asked.strip_suffix(')')?.strip_suffix(known)?;
-        inner.strip_suffix("!(")
-    };
-    let bare = || {
-        let inner = asked.strip_suffix(known)?.strip_suffix('!')?;
-        is_plain(known).then_some(inner)
-    };
-    let before = bracketed().or_else(bare);
-    before.map(str::trim_end).is_some_and(|before| {
-        let is_last = before.is_empty() || before.ends_with("&&");
-        is_last && !before.contains("||") && !before.contains('?')
-    })
 }

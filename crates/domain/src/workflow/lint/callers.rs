@@ -11,9 +11,7 @@ use super::{
 };
 use crate::{
     value::{OperationCode, StateCode, TransitionCode},
-    workflow::{
-        Action, Occasion, Operation, Subject, Transition, Trigger, Work, Workflow, Writing,
-    },
+    workflow::{Action, Occasion, Operation, Transition, Trigger, Work, Workflow, Writing},
 };
 
 pub(super) fn find(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
@@ -41,8 +39,7 @@ fn roles(transition: &Transition) -> Option<Finding> {
         return None;
     }
     let message = format!("has roles ({}), {why}", listed(&transition.roles));
-    let subject = Subject::Transition(transition.code.clone());
-    Some(Finding::new(Rule::RolesWithoutCaller, subject, message))
+    Some(transition.finding(Rule::RolesWithoutCaller, message))
 }
 
 /// The operations that ask for roles.
@@ -74,8 +71,7 @@ fn roles_by_chance(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
             operation.code,
             listed(&operation.roles)
         );
-        let subject = Subject::Transition(transition.code.clone());
-        Some(Finding::new(Rule::RolesByChance, subject, message))
+        Some(transition.finding(Rule::RolesByChance, message))
     });
     findings.collect()
 }
@@ -112,8 +108,7 @@ fn roles_by_time(ways: &Ways<'_>) -> Vec<Finding> {
     for way in ways.list.iter().filter(timed) {
         let mut tell = |what: String| {
             let message = format!("starts by time, which has no roles, so {what}");
-            let subject = Subject::Transition(way.transition.code.clone());
-            findings.push(Finding::new(Rule::NeverByTime, subject, message));
+            findings.push(way.transition.finding(Rule::NeverByTime, message));
         };
         for (whose, taken) in taken_on(ways, way) {
             if let Some(asks) = asking.get(taken) {
@@ -224,8 +219,7 @@ fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
                 "starts by time, but {what} names {}: nobody makes a call then, the actor is the system without id and roles, and the request is empty",
                 named.join(", ")
             );
-            let subject = Subject::Transition(transition.code.clone());
-            findings.push(Finding::new(Rule::ActorOfTime, subject, message));
+            findings.push(transition.finding(Rule::ActorOfTime, message));
         };
         match &spoken.by {
             Speaker::Transition(transition) => {

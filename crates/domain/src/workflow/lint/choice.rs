@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Effort, Finding, Rule, Ways, ways::Way};
 use crate::{
     value::StatusCode,
-    workflow::{Category, Status, Subject, Transition, Trigger, Workflow},
+    workflow::{Category, Status, Transition, Trigger, Workflow},
 };
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -34,14 +34,12 @@ fn elsewhere(transition: &Transition, status: &StatusCode) -> Finding {
         "enters status {status}, which does not belong to state {}",
         transition.to_state
     );
-    let subject = Subject::Transition(transition.code.clone());
-    Finding::new(Rule::TargetNotAssigned, subject, message)
+    transition.finding(Rule::TargetNotAssigned, message)
 }
 
 fn targets(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     for transition in &ways.workflow.transitions {
-        let subject = || Subject::Transition(transition.code.clone());
         let Some(status) = transition
             .to_status
             .as_ref()
@@ -57,7 +55,7 @@ fn targets(ways: &Ways<'_>) -> Vec<Finding> {
                 "enters the retired status {}, so no order can take it",
                 status.code
             );
-            findings.push(Finding::new(Rule::RetiredTarget, subject(), message));
+            findings.push(transition.finding(Rule::RetiredTarget, message));
         }
     }
     findings
@@ -82,11 +80,7 @@ fn held(ways: &Ways<'_>) -> Vec<Finding> {
     for transition in &ways.workflow.transitions {
         let from_states: BTreeSet<_> = transition.from_states.iter().collect();
         let mut say = |message: String| {
-            findings.push(Finding::new(
-                Rule::HeldStateTransition,
-                Subject::Transition(transition.code.clone()),
-                message,
-            ));
+            findings.push(transition.finding(Rule::HeldStateTransition, message));
         };
         for state in &held {
             if transition.to_state == state.code {
@@ -148,11 +142,7 @@ fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
                 "and transition {} both lead from {}/{} to state {}, so a call that names the target alone is refused",
                 other.code, place.state.code, place.status.code, other.to_state,
             );
-            findings.push(Finding::new(
-                Rule::AmbiguousTarget,
-                Subject::Transition(way.transition.code.clone()),
-                message,
-            ));
+            findings.push(way.transition.finding(Rule::AmbiguousTarget, message));
         }
     }
     findings

@@ -6,7 +6,7 @@ use super::{Finding, Places, Rule, Ways};
 use crate::{
     guard::{Expression, Guard, Names},
     value::StateCode,
-    workflow::{Action, Category, Occasion, Operation, State, Subject, Transition},
+    workflow::{Action, Category, Occasion, Operation, State, Transition},
 };
 
 /// An expression that compiles.
@@ -49,28 +49,16 @@ impl Spoken<'_> {
 
     /// A finding about the expression; the message follows `has a guard that`.
     pub(super) fn finding(&self, rule: Rule, message: &str) -> Finding {
-        let (subject, message) = match &self.by {
-            Speaker::Transition(transition) => (
-                Subject::Transition(transition.code.clone()),
-                format!("has a guard that {message}"),
-            ),
-            Speaker::Operation(operation) => (
-                Subject::Operation(operation.code.clone()),
-                format!("has a guard that {message}"),
-            ),
-            Speaker::State(state) => (
-                Subject::State(state.code.clone()),
-                format!("has an entry guard that {message}"),
-            ),
+        let (subject, what) = match &self.by {
+            Speaker::Transition(transition) => (transition.subject(), "a guard".to_owned()),
+            Speaker::Operation(operation) => (operation.subject(), "a guard".to_owned()),
+            Speaker::State(state) => (state.subject(), "an entry guard".to_owned()),
             Speaker::Action(occasion, action) => (
                 occasion.subject(),
-                format!(
-                    "has the action {} with a condition that {message}",
-                    action.code
-                ),
+                format!("the action {} with a condition", action.code),
             ),
         };
-        Finding::new(rule, subject, message)
+        Finding::new(rule, subject, format!("has {what} that {message}"))
     }
 }
 

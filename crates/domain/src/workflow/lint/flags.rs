@@ -9,14 +9,11 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     findings.extend(initial_state(workflow));
     let has_held_state = workflow.held_state().is_some();
     for state in &workflow.states {
-        let subject = || Subject::State(state.code.clone());
         let mismatches = mismatches(state).into_iter();
-        findings.extend(
-            mismatches.map(|message| Finding::new(Rule::CategoryMismatch, subject(), message)),
-        );
+        findings.extend(mismatches.map(|message| state.finding(Rule::CategoryMismatch, message)));
         if state.holdable && !has_held_state {
             let message = "is holdable, but no state of the workflow is of the category held";
-            findings.push(Finding::new(Rule::CategoryMismatch, subject(), message));
+            findings.push(state.finding(Rule::CategoryMismatch, message));
         }
     }
     for transition in &workflow.transitions {
@@ -40,8 +37,7 @@ fn reverse(workflow: &Workflow, transition: &Transition) -> Option<Finding> {
             }
         },
     };
-    let subject = Subject::Transition(transition.code.clone());
-    Some(Finding::new(Rule::InvalidReverse, subject, message))
+    Some(transition.finding(Rule::InvalidReverse, message))
 }
 
 /// What sets an automatic step off may be time, so its flags can matter.
@@ -63,8 +59,7 @@ fn call_says(transition: &Transition) -> Option<Finding> {
         return None;
     }
     let message = format!("starts by a call, and the call says it, not the transition: {set}");
-    let subject = Subject::Transition(transition.code.clone());
-    Some(Finding::new(Rule::CallSays, subject, message))
+    Some(transition.finding(Rule::CallSays, message))
 }
 
 fn held_states(workflow: &Workflow) -> Vec<Finding> {
@@ -93,11 +88,7 @@ fn held_states(workflow: &Workflow) -> Vec<Finding> {
         ];
         for (flag, _) in flags.into_iter().filter(|(_, set)| *set) {
             let message = format!("is of the category held, so it cannot be {flag}");
-            findings.push(Finding::new(
-                Rule::HeldStateFlags,
-                Subject::State(state.code.clone()),
-                message,
-            ));
+            findings.push(state.finding(Rule::HeldStateFlags, message));
         }
     }
     findings
@@ -113,11 +104,7 @@ fn initial_state(workflow: &Workflow) -> Option<Finding> {
     } else {
         return None;
     };
-    Some(Finding::new(
-        Rule::InitialState,
-        Subject::State(state.code.clone()),
-        message,
-    ))
+    Some(state.finding(Rule::InitialState, message))
 }
 
 fn mismatches(state: &State) -> Vec<&'static str> {

@@ -1,5 +1,5 @@
-//! What is wrong with a workflow, and what is probably not meant. Errors block a
-//! change; warnings and information do not.
+//! Mistakes in a workflow, and what is probably not meant. Errors block a change; warnings and
+//! information do not.
 
 mod actions;
 mod automatic;
@@ -10,6 +10,7 @@ mod effort;
 mod expressions;
 mod finding;
 mod flags;
+mod known;
 mod operations;
 mod reach;
 mod references;
@@ -19,6 +20,7 @@ mod timers;
 mod ways;
 mod words;
 
+use finding::listed;
 pub use finding::{Finding, Rule, Severity};
 
 pub(crate) use references::NOT_THERE;
@@ -67,7 +69,7 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// What a workflow names and lacks. With such a part missing, a step may silently never come, and no
+/// Finds the parts that a workflow names and lacks. With such a part missing, a step may silently never come, and no
 /// change of a workflow leaves one so; an action that is switched off does not count.
 pub fn missing_parts(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = references::missing(workflow);
@@ -77,7 +79,7 @@ pub fn missing_parts(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// What guards, entry guards and conditions say.
+/// Findings about guards, entry guards and conditions.
 fn spoken(ways: &Ways<'_>) -> Vec<Finding> {
     let spoken = expressions::all(ways);
     let unknown = words::find(ways.workflow, &spoken);
@@ -104,22 +106,14 @@ fn limits(workflow: &Workflow) -> Vec<Finding> {
             Finding::new(Rule::LimitExceeded, Subject::Workflow, message)
         })
         .collect();
-    let labels = workflow.statuses.iter();
-    let labels = labels.map(|status| (&status.code, status.store_view_labels.len()));
-    findings.extend(
-        labels
-            .filter(|(_, actual)| *actual > LABELS_MAX)
-            .map(|(status, actual)| {
-                let message = format!(
-                    "has labels for {actual} store views, at most {LABELS_MAX} are allowed"
-                );
-                Finding::new(
-                    Rule::LimitExceeded,
-                    Subject::Status(status.clone()),
-                    message,
-                )
-            }),
-    );
+    for status in &workflow.statuses {
+        let actual = status.store_view_labels.len();
+        if actual > LABELS_MAX {
+            let message =
+                format!("has labels for {actual} store views, at most {LABELS_MAX} are allowed");
+            findings.push(status.finding(Rule::LimitExceeded, message));
+        }
+    }
     if !(1..=CASCADE_MAX).contains(&workflow.max_cascade) {
         let message = format!(
             "max_cascade is {}, allowed are 1 to {CASCADE_MAX}",
@@ -132,11 +126,6 @@ fn limits(workflow: &Workflow) -> Vec<Finding> {
         ));
     }
     findings
-}
-
-fn listed<T: ToString>(items: impl IntoIterator<Item = T>) -> String {
-    let texts: BTreeSet<String> = items.into_iter().map(|item| item.to_string()).collect();
-    texts.into_iter().collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

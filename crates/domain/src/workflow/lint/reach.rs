@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Finding, Places, Rule, Ways, automatic, ways::Way};
 use crate::{
     value::{OperationCode, StatusCode},
-    workflow::{Category, CommentStatus, State, Subject, Transition, Trigger},
+    workflow::{Category, CommentStatus, State, Transition, Trigger},
 };
 
 /// The places where each operation is allowed.
@@ -29,8 +29,7 @@ fn from_anywhere(transitions: &[Transition]) -> impl Iterator<Item = Finding> {
     let open = transitions.iter().filter(is_open);
     open.map(|transition| {
         let message = "leads from anywhere that is not terminal: it names neither from_states nor from_statuses";
-        let subject = Subject::Transition(transition.code.clone());
-        Finding::new(Rule::FromAnywhere, subject, message)
+        transition.finding(Rule::FromAnywhere, message)
     })
 }
 
@@ -88,22 +87,15 @@ fn unreachable(ways: &Ways<'_>, reached: &Places) -> Vec<Finding> {
         if !places.is_empty() && !places.iter().any(|place| reached.has(*place)) {
             unreachable_states.insert(&state.code);
             let message = "cannot be reached: no order starts here, and no way leads here";
-            findings.push(Finding::new(
-                Rule::UnreachableState,
-                Subject::State(state.code.clone()),
-                message,
-            ));
+            findings.push(state.finding(Rule::UnreachableState, message));
         }
     }
     for (index, place) in ways.places.iter().enumerate() {
         let told = unreachable_states.contains(&place.state.code) || place.status.retired;
         if !told && !reached.has(index) {
-            let subject = Subject::Assignment(place.state.code.clone(), place.status.code.clone());
-            findings.push(Finding::new(
-                Rule::UnreachableStatus,
-                subject,
-                "cannot be reached by any way",
-            ));
+            let subject = place.assignment.subject();
+            let message = "cannot be reached by any way";
+            findings.push(Finding::new(Rule::UnreachableStatus, subject, message));
         }
     }
     findings
@@ -119,11 +111,7 @@ fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
     for state in open.filter(|state| !ways.of_state(&state.code).is_empty()) {
         if !has_way_out(ways, state) {
             let message = "is not terminal, but no way leads out of it";
-            findings.push(Finding::new(
-                Rule::DeadEnd,
-                Subject::State(state.code.clone()),
-                message,
-            ));
+            findings.push(state.finding(Rule::DeadEnd, message));
         } else if ways.workflow.comment_status == CommentStatus::Never {
             findings.extend(stuck_statuses(ways, state));
         }
@@ -144,17 +132,10 @@ fn has_way_out(ways: &Ways<'_>, state: &State) -> bool {
 fn stuck_statuses(ways: &Ways<'_>, state: &State) -> Vec<Finding> {
     let places = ways.of_state(&state.code).iter();
     let stuck = places.filter(|place| !ways.list.iter().any(|way| way.sources.has(**place)));
-    let subjects = stuck
-        .filter_map(|index| ways.places.get(*index))
-        .map(|place| Subject::Assignment(place.state.code.clone(), place.status.code.clone()));
-    subjects
-        .map(|subject| {
-            Finding::new(
-                Rule::DeadEnd,
-                subject,
-                "is not final, but no way leads out of it",
-            )
-        })
+    let stuck = stuck.filter_map(|index| ways.places.get(*index));
+    let message = "is not final, but no way leads out of it";
+    stuck
+        .map(|place| Finding::new(Rule::DeadEnd, place.assignment.subject(), message))
         .collect()
 }
 
@@ -187,11 +168,7 @@ fn never_taken(ways: &Ways<'_>) -> Vec<Finding> {
         } else {
             continue;
         };
-        findings.push(Finding::new(
-            Rule::TransitionNeverTaken,
-            Subject::Transition(transition.code.clone()),
-            message,
-        ));
+        findings.push(transition.finding(Rule::TransitionNeverTaken, message));
     }
     findings
 }

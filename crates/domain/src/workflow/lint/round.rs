@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     value::StateCode,
-    workflow::{Category, CommentStatus, Subject, Transition, Trigger},
+    workflow::{Category, CommentStatus, Transition, Trigger},
 };
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -62,8 +62,7 @@ fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
                 named(place),
                 other.transition.code
             );
-            let subject = Subject::Transition(watched.transition.code.clone());
-            findings.push(Finding::new(Rule::GoneRound, subject, message));
+            findings.push(watched.transition.finding(Rule::GoneRound, message));
         }
     }
     findings
@@ -115,9 +114,8 @@ impl<'w, 'a> Watched<'w, 'a> {
     }
 
     fn finding(&self, message: &str) -> Finding {
-        let subject = Subject::Transition(self.way.transition.code.clone());
         let message = format!("can be gone round {message}");
-        Finding::new(Rule::GoneRound, subject, message)
+        self.way.transition.finding(Rule::GoneRound, message)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Transitions that are never taken since another one that nothing refuses always goes first.
 
 use super::{Effort, Finding, Rule, Ways, ways::Way};
-use crate::workflow::{Subject, Trigger};
+use crate::workflow::Trigger;
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut by_turn: Vec<&Way<'_>> = ways.list.iter().collect();
@@ -22,8 +22,7 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
                 first.transition.code,
                 when(&first.transition.trigger),
             );
-            let subject = Subject::Transition(way.transition.code.clone());
-            findings.push(Finding::new(Rule::Shadowed, subject, message));
+            findings.push(way.transition.finding(Rule::Shadowed, message));
         } else if is_certain(ways, way) {
             certain.push(way);
         }

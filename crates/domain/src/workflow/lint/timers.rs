@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{Effort, Finding, Rule, Ways, automatic::circle, listed, ways::Way};
 use crate::{
     value::Period,
-    workflow::{Subject, Transition, Trigger},
+    workflow::{Transition, Trigger},
 };
 
 /// How many circles are told.
@@ -25,7 +25,6 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let timed = |way: &&Way<'_>| way.transition.trigger.is_timed();
     for way in ways.list.iter().filter(timed) {
-        let subject = || Subject::Transition(way.transition.code.clone());
         let lands_on = way
             .targets
             .first()
@@ -37,7 +36,7 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
                 "keeps status {} where it starts from it, so time never takes it there",
                 place.status.code
             );
-            findings.push(Finding::new(Rule::TimerKeepsStatus, subject(), message));
+            findings.push(way.transition.finding(Rule::TimerKeepsStatus, message));
         }
         let automatic = ways.list.iter().filter(|other| {
             let from_there = other.sources.common(&way.sources).is_some();
@@ -50,7 +49,7 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
             let message = format!(
                 "starts by time where automatic transitions without guards start as well, and they come first: {racing}"
             );
-            findings.push(Finding::new(Rule::TimerRace, subject(), message));
+            findings.push(way.transition.finding(Rule::TimerRace, message));
         }
     }
     findings
@@ -129,6 +128,5 @@ fn told(ways: &Ways<'_>, circle: &[&Transition]) -> Option<Finding> {
         "belongs to a circle that time leads orders round {round}, which {stop}: {}",
         codes.join(", ")
     );
-    let subject = Subject::Transition(timer.code.clone());
-    Some(Finding::new(Rule::TimerCircle, subject, message))
+    Some(timer.finding(Rule::TimerCircle, message))
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::automatic;
+use super::known::known;
 use crate::{
     value::{StateCode, StatusCode},
     workflow::{Assignment, State, Status, Transition, Trigger, Workflow},
@@ -235,7 +235,7 @@ impl<'a> Ways<'a> {
             sources: self.sources(transition, targets.len()),
             targets,
             landing,
-            known: automatic::known(self.workflow, transition),
+            known: known(self.workflow, transition),
         }
     }
 
