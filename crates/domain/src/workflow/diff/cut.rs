@@ -78,7 +78,7 @@ mod tests {
         assert_eq!(beginning(&"ü".repeat(201)), "ü".repeat(200) + "…");
     }
 
-    /// Texts that are equal over long stretches.
+    /// Texts that are equal over long runs.
     fn repetitive() -> impl Strategy<Value = String> {
         proptest::collection::vec(
             prop_oneof![
