@@ -4,9 +4,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    TooLarge,
     drawing::{Drawing, Mark, Row, StateBox, Way},
-    page::Page,
+    page::{Page, TooLarge},
 };
 use crate::workflow::Category;
 
@@ -32,9 +31,6 @@ pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLar
     for way in &drawing.ways {
         arrows(drawing, way, page)?;
     }
-    for line in holds(drawing) {
-        page.line(&line)?;
-    }
     page.line("}")
 }
 
@@ -51,8 +47,9 @@ fn cluster(drawn: &StateBox<'_>) -> Vec<String> {
     let mut lines = vec![
         format!("    subgraph \"cluster_{}\" {{", drawn.state.code),
         format!(
-            "        label=\"{}\"; style=\"rounded,filled\"; fillcolor=\"{fill}\"; penwidth={pen}",
-            escape(drawn.state.label.as_str())
+            "        label=\"{}{}\"; style=\"rounded,filled\"; fillcolor=\"{fill}\"; penwidth={pen}",
+            escape(drawn.state.label.as_str()),
+            drawn.mark(),
         ),
     ];
     lines.extend(
@@ -169,27 +166,16 @@ fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), T
     Ok(())
 }
 
-fn holds(drawing: &Drawing<'_>) -> Vec<String> {
-    let Some(held) = drawing.held().and_then(|held| drawing.boxes.get(held)) else {
-        return Vec::new();
-    };
-    let holdable = drawing.boxes.iter().filter(|drawn| drawn.state.holdable);
-    holdable.map(|drawn| {
-        format!(
-            "    {} -> {} [label=\"hold, release\", ltail=\"cluster_{}\", lhead=\"cluster_{}\", dir=both, style=dotted, constraint=false]",
-            anchor(drawn), anchor(held), drawn.state.code, held.state.code,
-        )
-    }).collect()
-}
-
 fn escape(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
-            '"' => "\\\"".to_owned(),
-            '\\' => "\\\\".to_owned(),
-            '&' => "&amp;".to_owned(),
-            other if other.is_control() => " ".to_owned(),
-            other => other.to_string(),
-        })
-        .collect()
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            '"' => escaped.push_str("\\\""),
+            '\\' => escaped.push_str("\\\\"),
+            '&' => escaped.push_str("&amp;"),
+            other if other.is_control() => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }

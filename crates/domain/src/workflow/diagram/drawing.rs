@@ -1,16 +1,30 @@
-//! What every format draws: states with rows for their statuses, and ways between them.
+//! The drawing that every format writes: states with rows for their statuses, and ways between them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
 };
 
-use super::Marks;
+use super::text::isolated;
 use crate::{
     order::Standing,
     value::{Color, OperationCode, StateCode, StatusCode},
     workflow::{Category, State, Transition, Trigger, Workflow},
 };
+
+/// The marks that a diagram shows besides the workflow; by default none.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Marks {
+    /// Where an order stands.
+    pub standing: Option<Standing>,
+    /// Where it has been.
+    pub visited: BTreeSet<Standing>,
+    /// How many orders stand where; places without orders may be left out.
+    pub counts: BTreeMap<Standing, u64>,
+}
+
+/// The most states of which arrows to a transition are drawn; of more, it says how many.
+pub(super) const SOURCES_MAX: usize = 12;
 
 /// A workflow as it is drawn.
 #[derive(Debug)]
@@ -18,7 +32,7 @@ pub(super) struct Drawing<'a> {
     pub(super) workflow: &'a Workflow,
     pub(super) boxes: Vec<StateBox<'a>>,
     pub(super) ways: Vec<Way<'a>>,
-    /// What each status is called.
+    /// The labels of statuses.
     labels: BTreeMap<&'a StatusCode, &'a str>,
 }
 
@@ -39,7 +53,7 @@ pub(super) struct Row<'a> {
     pub(super) mark: Mark,
 }
 
-/// What is known of a place.
+/// The mark of a status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Mark {
     /// Nothing.
@@ -89,13 +103,6 @@ impl<'a> Drawing<'a> {
             .filter_map(|transition| drawing.way(transition))
             .collect();
         drawing
-    }
-
-    /// The box that orders on hold are in.
-    pub(super) fn held(&self) -> Option<usize> {
-        self.boxes
-            .iter()
-            .position(|drawn| drawn.state.category == Category::Held)
     }
 
     fn index(&self, code: &StateCode) -> Option<usize> {
@@ -182,7 +189,7 @@ fn rows<'a>(workflow: &'a Workflow, state: &'a StateCode, marks: &Marks) -> Vec<
         .collect()
 }
 
-/// The label of a transition, and in brackets what sets it off.
+/// The label of a transition, and in brackets its trigger.
 fn way_text(workflow: &Workflow, transition: &Transition) -> String {
     let label = transition.label.as_str();
     let operations = |codes: &[OperationCode]| {
@@ -202,6 +209,17 @@ fn way_text(workflow: &Workflow, transition: &Transition) -> String {
     }
 }
 
+impl StateBox<'_> {
+    /// The mark behind the label of a state from which orders may be put on hold.
+    pub(super) fn mark(&self) -> &'static str {
+        if self.state.holdable {
+            " (holdable)"
+        } else {
+            ""
+        }
+    }
+}
+
 impl Way<'_> {
     /// Whether the transition names this status among those that it leaves.
     pub(super) fn names(&self, row: &Row<'_>) -> bool {
@@ -213,7 +231,7 @@ impl Way<'_> {
     pub(super) fn statuses_text(&self, drawing: &Drawing<'_>) -> Option<String> {
         let label = |code: &StatusCode| {
             let label = drawing.labels.get(code).copied();
-            label.unwrap_or(code.as_str()).to_owned()
+            isolated(label.unwrap_or(code.as_str())).into_owned()
         };
         let transition = self.transition;
         let rows = self

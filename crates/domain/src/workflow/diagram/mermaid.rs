@@ -3,9 +3,8 @@
 use std::fmt::Write as _;
 
 use super::{
-    TooLarge,
     drawing::{Drawing, Mark, StateBox, Way},
-    page::Page,
+    page::{Page, TooLarge},
 };
 
 /// Writes the diagram.
@@ -25,12 +24,6 @@ pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLar
     for way in &drawing.ways {
         arrows(drawing, way, page)?;
     }
-    if let Some(held) = drawing.held().and_then(|held| drawing.boxes.get(held)) {
-        for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.holdable) {
-            page.line(&format!("    {} --> {}: hold", id(drawn), id(held)))?;
-            page.line(&format!("    {} --> {}: release", id(held), id(drawn)))?;
-        }
-    }
     for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.terminal) {
         page.line(&format!("    {} --> [*]", id(drawn)))?;
     }
@@ -46,7 +39,8 @@ fn id(drawn: &StateBox<'_>) -> String {
 }
 
 fn node_text(drawn: &StateBox<'_>) -> String {
-    let mut text = format!("<b>{}</b>", escape(drawn.state.label.as_str()));
+    let label = escape(drawn.state.label.as_str());
+    let mut text = format!("<b>{label}</b>{}", drawn.mark());
     for row in &drawn.rows {
         let (before, after) = match row.mark {
             Mark::None => ("", ""),
@@ -109,16 +103,18 @@ fn classes(drawing: &Drawing<'_>) -> Vec<String> {
     lines
 }
 
-/// Everything that Mermaid, or the HTML that it makes, could take for more than text.
+/// Escapes everything that Mermaid, or the HTML that it makes, could take for more than text.
 fn escape(text: &str) -> String {
-    text.chars()
-        .map(|character| match character {
+    let mut escaped = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
             '"' | '<' | '>' | '&' | '#' | ';' | ':' | '\\' | '`' | '{' | '}' | '[' | ']' | '*'
             | '_' | '%' | '-' | '~' => {
-                format!("#{};", u32::from(character))
+                let _ = write!(escaped, "#{};", u32::from(character));
             }
-            other if other.is_control() => " ".to_owned(),
-            other => other.to_string(),
-        })
-        .collect()
+            other if other.is_control() => escaped.push(' '),
+            other => escaped.push(other),
+        }
+    }
+    escaped
 }
