@@ -1,4 +1,4 @@
-//! The second look at a template: its tree, before the engine compiles it. What may stand
+//! The second check of a template: its tree, before the engine compiles it. What may stand
 //! where is listed; everything else is refused by name.
 //!
 //! What is left cannot grow: values are what the facts hold, what filters make (which is
@@ -19,7 +19,7 @@ use super::{
     outline,
 };
 
-/// How long a line may be: the engine counts columns in 16 bits.
+/// The longest line: the engine counts columns in 16 bits.
 const LINE_BYTES_MAX: usize = 60_000;
 
 /// Checks a template before the engine sees it. Returns how many tokens it has.
@@ -46,7 +46,7 @@ pub fn check(source: &str, syntax: &SyntaxConfig, language: Language) -> Result<
 /// Goes through the tree; `outline` has bounded how deep it is.
 struct Walk {
     language: Language,
-    /// How many tags surround the present one.
+    /// The number of tags around the present one.
     depth: usize,
     in_block: bool,
 }
@@ -102,7 +102,8 @@ impl Walk {
         }
     }
 
-    /// What a placeholder says; `super()` may stand alone there, since it is written at once.
+    /// The expression of a placeholder; `super()` may stand alone there, since it is written at
+    /// once.
     fn emitted(&mut self, expr: &Expr<'_>) -> Result<(), Problem> {
         if let Expr::Call(call) = expr
             && self.in_block

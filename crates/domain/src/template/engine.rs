@@ -20,7 +20,7 @@ use super::{
 };
 use crate::value::nearest;
 
-/// How deep the engine goes into tags, blocks and files; an included file counts ten.
+/// The deepest nesting of tags, blocks and files; an included file counts ten.
 const RECURSION_MAX: usize = 100;
 
 /// An engine with the filters and the limits of a language, and no templates.
@@ -42,16 +42,16 @@ pub fn environment(language: Language) -> Environment<'static> {
     environment
 }
 
-/// What came of a rendering.
+/// The result of a rendering.
 #[derive(Debug)]
 pub struct Rendered {
     /// The text.
     pub text: String,
-    /// How many instructions it took.
+    /// The instructions that it took.
     pub instructions: u64,
 }
 
-/// Why a rendering gave nothing.
+/// The reason why a rendering gave nothing.
 #[derive(Debug)]
 pub enum Failure {
     /// It comes to more bytes than the language allows.
@@ -87,12 +87,12 @@ pub fn render(
     })
 }
 
-/// What went wrong in the engine, in words for those who wrote the template.
+/// An error of the engine, in words for those who wrote the template.
 pub fn problem(error: &minijinja::Error, language: Language) -> Problem {
     problem_among(error, language, &Value::UNDEFINED)
 }
 
-/// What went wrong as [`problem`] says it, with the name among these values that was probably meant.
+/// An error as [`problem`] says it, with the name among these values that was probably meant.
 pub fn problem_among(error: &minijinja::Error, language: Language, values: &Value) -> Problem {
     let line = error.line().unwrap_or(1);
     match (error.kind(), error.detail()) {
@@ -150,7 +150,7 @@ fn meant(detail: &str, values: &Value) -> Option<String> {
     nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 
-/// What a template writes to, up to its limit.
+/// The text that a template writes, up to its limit.
 struct Page {
     bytes: Vec<u8>,
     bytes_max: usize,

@@ -18,9 +18,9 @@ use super::{
     sealed::Items,
 };
 
-/// How many bytes the filters of one rendering read and make at most.
+/// The most bytes that the filters of one rendering read and make.
 pub(super) const HANDLED_BYTES_MAX: usize = 256 * 1024;
-/// What a call and a value cost beside their text, in bytes.
+/// The cost of a call or a value beside its text, in bytes.
 const VALUE_BYTES: usize = 32;
 /// A text grows at most so many times when its case is changed.
 const CASE_GROWTH: usize = 3;
@@ -29,7 +29,7 @@ const ESCAPE_GROWTH: usize = 6;
 /// The most digits after the point.
 const PRECISION_MAX: usize = 9;
 
-/// What the filters of one rendering have read and made.
+/// The bytes that the filters of one rendering have read and made.
 #[derive(Default)]
 struct Handled(usize);
 
@@ -81,7 +81,7 @@ pub(super) fn add(environment: &mut Environment<'static>, language: Language) {
     }
 }
 
-/// What a filter of texts takes: a text, a number, true, false or none. A list or map is
+/// The argument of a filter of texts: a text, a number, true, false or none. A list or map is
 /// refused, whose text nobody bounds; what does not exist is refused by its name.
 struct Word<'v>(Cow<'v, str>);
 

@@ -1,22 +1,22 @@
-//! What templates may use: the language of Jinja without all that multiplies. Everything
+//! The language of templates: that of Jinja without all that multiplies. Everything
 //! that is not listed here or allowed by `check` is refused by name before the engine
 //! compiles a template, since the engine computes constants while it compiles.
 
 use std::fmt;
 
-/// How long the text of a problem is at most; it may name what a template says.
+/// The longest text of a problem; it may name what a template says.
 const MESSAGE_CHARS_MAX: usize = 400;
-/// How many tokens one tag or placeholder has at most. It bounds how deep an expression is
+/// The most tokens of one tag or placeholder. It bounds how deep an expression is
 /// nested, which the engine's parser does not for all of them.
 pub(super) const TAG_TOKENS_MAX: usize = 128;
-/// How deep brackets are nested at most.
+/// The deepest nesting of brackets.
 pub(super) const BRACKETS_MAX: usize = 16;
-/// How deep tags are nested at most; an `elif` is nested in its `if`.
+/// The deepest nesting of tags; an `elif` is nested in its `if`.
 pub(super) const NESTING_MAX: usize = 32;
 /// The largest number in `[…]`: lists have at most 500 elements.
 pub(super) const INDEX_MAX: usize = 499;
 
-/// Which templates are spoken of.
+/// The sort of templates.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Language {
     /// Texts of actions: a few tags and filters.
@@ -25,7 +25,7 @@ pub enum Language {
     Mail,
 }
 
-/// A filter, and how many arguments it takes at most.
+/// A filter, and the most arguments that it takes.
 pub(super) struct Filter {
     pub(super) name: &'static str,
     pub(super) arguments_max: usize,
@@ -67,11 +67,11 @@ const TAGS: &[&str] = &[
 ];
 const TAGS_OF_TEXTS: usize = 7;
 
-/// What `is` may ask.
+/// The tests behind `is`.
 pub(super) const TESTS: &[&str] = &["defined", "undefined", "none", "odd", "even"];
 
 impl Language {
-    /// Who has this language, in the plural.
+    /// The templates of this language, in the plural.
     pub(super) fn of(self) -> &'static str {
         match self {
             Self::Text => "texts",
@@ -95,7 +95,7 @@ impl Language {
         FILTERS.get(..count).unwrap_or(FILTERS)
     }
 
-    /// How many tokens a template has at most; each costs memory when it is compiled.
+    /// The most tokens of a template; each costs memory when it is compiled.
     pub(super) fn tokens_max(self) -> usize {
         match self {
             Self::Text => 4_096,
@@ -103,7 +103,7 @@ impl Language {
         }
     }
 
-    /// How many instructions a rendering takes at most.
+    /// The most instructions of a rendering.
     pub const fn instructions_max(self) -> u64 {
         match self {
             Self::Text => 20_000,
@@ -111,7 +111,7 @@ impl Language {
         }
     }
 
-    /// How many bytes a rendering comes to at most.
+    /// The most bytes of a rendering.
     pub const fn bytes_max(self) -> usize {
         match self {
             Self::Text => 16 * 1024,
@@ -120,12 +120,12 @@ impl Language {
     }
 }
 
-/// What is wrong with a template.
+/// A mistake in a template.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
-    /// Where, counted from 1.
+    /// Its line, counted from 1.
     pub line: usize,
-    /// What, in one line, such as `it uses the filter replace; there are upper, lower`.
+    /// The mistake in one line, such as `it uses the filter replace; there are upper, lower`.
     pub message: String,
 }
 

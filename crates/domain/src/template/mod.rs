@@ -35,7 +35,7 @@ pub use sealed::sealed;
 
 /// The longest template, in bytes.
 const BYTES_MAX: usize = 4096;
-/// What the texts of one step may take together: instructions, and values that they see. It
+/// The budget of the texts of one step together: instructions, and values that they see. It
 /// is some tens of milliseconds.
 const STEP_MAX: u64 = 200_000;
 /// The name of a template within its engine.
@@ -66,15 +66,15 @@ struct Checked {
 /// An engine that has compiled a template.
 type Compiled = Result<Environment<'static>, TemplateError>;
 
-/// Why a template could not be filled in.
+/// The error of a template that could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct TemplateError {
-    /// What went wrong, in one line.
+    /// The problem, in one line.
     pub message: String,
 }
 
-/// What the texts of a step may still take.
+/// The budget that the texts of a step have left.
 #[derive(Debug)]
 pub struct Budget {
     left: u64,
@@ -128,7 +128,7 @@ impl Template {
         &self.text
     }
 
-    /// What it takes on the heap besides its text, before it is compiled.
+    /// The bytes that it takes on the heap besides its text, before it is compiled.
     pub(crate) fn heap_bytes(&self) -> usize {
         let counts = 2 * size_of::<usize>();
         let checked = match self.checked.as_ref() {
@@ -138,7 +138,7 @@ impl Template {
         counts + size_of::<Result<Checked, String>>() + checked
     }
 
-    /// What is wrong with one that was stored by an older version, such as `it uses the filter
+    /// The mistake in one that was stored by an older version, such as `it uses the filter
     /// replace; there are upper, lower`; none where nothing is.
     pub fn problem(&self) -> Option<&str> {
         self.checked.as_ref().as_ref().err().map(String::as_str)
@@ -245,8 +245,8 @@ fn plain(value: &cel::Value, seen: &mut u64) -> Value {
     }
 }
 
-/// What is stored is read whether it is right or wrong, so that no rule of a later version
-/// makes a workflow unreadable. What a caller sends goes through [`Template::new`].
+/// A stored template is read whether it is right or wrong, so that no rule of a later version makes
+/// a workflow unreadable. What a caller sends goes through [`Template::new`].
 impl<'de> Deserialize<'de> for Template {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;

@@ -1,4 +1,4 @@
-//! What differs between two workflows, part by part, in words that a person reads.
+//! The differences of two workflows, part by part, in words that a person reads.
 
 mod cut;
 mod fields;
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use super::{Subject, Workflow};
 use fields::{Fields, parts};
 
-/// What is shown of a field that says nothing.
+/// The word for a field that says nothing.
 const UNSET: &str = "none";
 
 /// Whether a part came, changed or went.
@@ -30,7 +30,7 @@ pub enum DifferenceKind {
 pub struct Difference {
     /// Whether it came, changed or went.
     pub kind: DifferenceKind,
-    /// Which part.
+    /// The part.
     pub subject: Subject,
     /// Its fields before, as `field: value` separated by `; `: those that differ, or
     /// all that are set of a part that went. Empty for a part that came. A line break is written
@@ -40,20 +40,20 @@ pub struct Difference {
     pub after: String,
 }
 
-/// Says what differs, with whole values: the workflow's own fields first, then its parts by sort
-/// and code. Each action is a part of its own. The order of lists does not matter.
+/// Finds the differences, with whole values: the workflow's own fields first, then its parts by
+/// sort and code. Each action is a part of its own. The order of lists does not matter.
 pub fn diff(before: &Workflow, after: &Workflow) -> Vec<Difference> {
     compare_all(before, after, Length::Whole)
 }
 
-/// Says what differs as [`diff`] does, in values that can be kept: of long ones, the place where
-/// they differ with a little around it, and the beginning of those that came or went. What differs
-/// is told apart all the same.
+/// Finds the differences as [`diff`] does, in values that can be kept: of long ones, the place
+/// where they differ with a little around it, and the beginning of those that came or went. What
+/// differs is told apart all the same.
 pub fn diff_shortened(before: &Workflow, after: &Workflow) -> Vec<Difference> {
     compare_all(before, after, Length::Short)
 }
 
-/// How much is shown of values.
+/// The length of the values that are shown.
 #[derive(Debug, Clone, Copy)]
 enum Length {
     Whole,

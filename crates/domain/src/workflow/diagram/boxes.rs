@@ -178,7 +178,7 @@ fn direction(text: &str) -> &'static str {
     }
 }
 
-/// Where something stands so far from the border of a box at which its text begins.
+/// The place so far from the border of a box at which its text begins.
 fn inside(text: &str, corner: Point, size: Size, inset: f64) -> f64 {
     if is_leftward(text) {
         corner.x + size.width - inset

@@ -1,4 +1,5 @@
-//! The drawing that every format writes: states with rows for their statuses, and ways between them.
+//! The drawing that every format writes: states with rows for their statuses, and ways between
+//! them.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -15,11 +16,11 @@ use crate::{
 /// The marks that a diagram shows besides the workflow; by default none.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Marks {
-    /// Where an order stands.
+    /// The place of an order.
     pub standing: Option<Standing>,
-    /// Where it has been.
+    /// The places where it has been.
     pub visited: BTreeSet<Standing>,
-    /// How many orders stand where; places without orders may be left out.
+    /// The number of orders by place; places without orders may be left out.
     pub counts: BTreeMap<Standing, u64>,
 }
 

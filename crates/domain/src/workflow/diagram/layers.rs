@@ -10,7 +10,7 @@ const GAP_Y: f64 = 40.0;
 const PASS_WIDTH: f64 = 10.0;
 /// Beyond this, long arrows are drawn straight, so that the largest workflow is drawn quickly.
 const PASSES_MAX: usize = 20_000;
-/// How often layers are sorted and moved; more hardly improves the picture.
+/// The rounds of sorting and moving layers; more hardly improve the picture.
 const SWEEPS: usize = 12;
 
 /// A point of the picture.
@@ -20,14 +20,14 @@ pub(super) struct Point {
     pub(super) y: f64,
 }
 
-/// How large a box is.
+/// The size of a box.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Size {
     pub(super) width: f64,
     pub(super) height: f64,
 }
 
-/// Where everything is.
+/// The places of everything.
 #[derive(Debug)]
 pub(super) struct Layout {
     /// The middle of each box.
@@ -77,7 +77,7 @@ pub(super) fn place(sizes: &[Size], arrows: &[(usize, usize)]) -> Layout {
     }
 }
 
-/// Which arrows lead back to a box that the walk is still coming from.
+/// Finds the arrows that lead back to a box that the walk is still coming from.
 fn turned(nodes: usize, arrows: &[(usize, usize)]) -> Vec<bool> {
     let mut out = vec![Vec::new(); nodes];
     for (index, (from, _)) in arrows.iter().enumerate() {
@@ -366,7 +366,8 @@ impl Picture {
             .collect()
     }
 
-    /// Where arrows touch their boxes: `side` is 1 for the lower border and -1 for the upper.
+    /// The points at which arrows touch their boxes: `side` is 1 for the lower border and -1 for
+    /// the upper.
     fn ports(
         &self,
         ends: impl Iterator<Item = (Option<usize>, Option<usize>)>,

@@ -27,7 +27,7 @@ impl Page {
         self.text
     }
 
-    /// Says whether so many bytes more would fit.
+    /// Checks that so many bytes more would fit.
     pub(super) fn fits(&self, bytes: usize) -> Result<(), TooLarge> {
         if self.text.len().saturating_add(bytes) > self.max {
             return Err(TooLarge { max: self.max });

@@ -298,7 +298,7 @@ fn only_statuses_bring_their_colours() {
     let svg = render(&workflow, Format::Svg, &Marks::default());
     assert!(svg.contains("@media (prefers-color-scheme: dark)"));
     let picture = roxmltree::Document::parse(&svg).unwrap();
-    let coloured = picture.descendants().filter(|node| {
+    let mut coloured = picture.descendants().filter(|node| {
         node.attribute("fill")
             .or(node.attribute("stroke"))
             .is_some()

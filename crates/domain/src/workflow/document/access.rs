@@ -1,4 +1,4 @@
-//! What serde asks the reader of a document for: fields, entries, items, and one of several variants.
+//! The parts of a document that serde asks its reader for: fields, entries, items and variants.
 
 use std::{borrow::Cow, collections::BTreeSet};
 
@@ -44,7 +44,7 @@ const OTHER_NAMES: &[(&str, &str, &str)] = &[
     ),
 ];
 
-/// What the keys of a map are.
+/// The sort of keys of a map.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Keys {
     Codes,
@@ -105,7 +105,7 @@ impl<'r, 'de> Fields<'r, 'de> {
         }
     }
 
-    /// Says of a key that is not known which one was probably meant, else which there are.
+    /// Names the key that was probably meant by one that is not known, else those that there are.
     fn unknown(&mut self, key: &str) -> String {
         let other = OTHER_NAMES
             .iter()

@@ -19,8 +19,8 @@ use crate::{
 /// The works that there are, for texts about actions that say nothing or too much.
 pub(super) const WORKS: &str = "webhook, email, publish, comment, set_attributes or transition";
 
-/// Names actions that say two things, or how often to try what is not tried again, each with what is wrong; the first
-/// hundred.
+/// Names actions that say two things, or how often to try what is not tried again, each with what
+/// is wrong; the first hundred.
 pub(super) fn check(part: &WorkflowPart) -> Vec<(String, String)> {
     let mut problems = Vec::new();
     check_all("on_create", &part.on_create, &mut problems);
@@ -53,7 +53,7 @@ fn check_all(place: &str, actions: &Actions, problems: &mut Vec<(String, String)
     problems.extend(wrong.take(REMARKS_MAX.saturating_sub(problems.len())));
 }
 
-/// What is wrong with an action, each with the rest of the path of what it is about.
+/// The mistakes of an action, each with the rest of the path of what it is about.
 fn problems_of(part: &ActionPart) -> Vec<(String, String)> {
     let sent = [
         part.webhook.is_some(),
@@ -79,7 +79,7 @@ fn problems_of(part: &ActionPart) -> Vec<(String, String)> {
     problems.collect()
 }
 
-/// What an action is answered with that is not sent, but shall be tried again.
+/// The answer to an action that is not sent, but shall be tried again.
 const WRITTEN: &str =
     "is written with the step, so attempts, backoff and timeout mean nothing to it";
 
@@ -88,7 +88,7 @@ fn has_policy(part: &ActionPart) -> bool {
     part.attempts.is_some() || part.backoff.is_some() || part.timeout.is_some()
 }
 
-/// How often an action is tried, where it leaves out what is kept.
+/// The policy of an action, where it leaves out what is kept.
 fn policy(part: &ActionPart, kept: Policy) -> Policy {
     Policy {
         attempts: part.attempts.unwrap_or(kept.attempts),

@@ -18,15 +18,16 @@ use crate::{
     },
 };
 
-/// What becomes of parts that the document does not name.
+/// The fate of parts that the document does not name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
     /// They go.
     Replace,
-    /// They stay, and so does everything that the document leaves out, down to the options of an action, the attributes
-    /// that it sets and the labels for store views. Lists are replaced, but for the statuses of a state, each of which is
-    /// a part of its own: those that are listed come or change, the others stay. The first status that a state lists
-    /// becomes its default only where it has none yet. An action that shall do something of another kind keeps nothing of
+    /// They stay, and so does everything that the document leaves out, down to the options of an
+    /// action, the attributes that it sets and the labels for store views. Lists are replaced, but
+    /// for the statuses of a state, each of which is a part of its own: those that are listed come
+    /// or change, the others stay. The first status that a state lists becomes its default only
+    /// where it has none yet. An action that shall do something of another kind keeps nothing of
     /// what it did before, but for how often what is sent is tried.
     Merge,
 }
@@ -72,7 +73,7 @@ pub fn judge(
     Ok((workflow, findings))
 }
 
-/// Says that the document names another workflow than the one that was asked for.
+/// A finding where the document names another workflow than the one that was asked for.
 pub(super) fn other_workflow(document: &Document, code: Option<&WorkflowCode>) -> Option<Finding> {
     let code = code?;
     let named = document.workflow().filter(|named| *named != code)?;
@@ -109,7 +110,7 @@ pub fn draft(
     }
 }
 
-/// That there is no workflow to merge a document into that makes none by itself.
+/// A refusal where there is no workflow to merge a document into that makes none by itself.
 pub(super) fn unmergeable(
     base: Option<&Workflow>,
     part: &WorkflowPart,
@@ -146,8 +147,8 @@ fn merged(
     }
 }
 
-/// Makes a workflow of what a document has. Of what a new part needs and has not, the paths are noted, and something
-/// stands for it that breaks no rule; there is no workflow where nothing can.
+/// Makes a workflow of what a document has. Of what a new part needs and has not, the paths are
+/// noted, and something stands for it that breaks no rule; there is no workflow where nothing can.
 pub(super) fn drafted(
     base: Option<&Workflow>,
     part: &WorkflowPart,

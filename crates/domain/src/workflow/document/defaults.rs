@@ -13,7 +13,7 @@ use crate::{
     },
 };
 
-/// How far apart parts stand that give no position.
+/// The distance of parts that give no position.
 pub(super) const POSITION_STEP: i32 = 10;
 
 /// The longest cascade of a workflow that says nothing about it.

@@ -16,7 +16,7 @@ use crate::{
     workflow::{Policy, lint::CASCADE_MAX},
 };
 
-/// How long a text may be that a message repeats.
+/// The longest text that a message repeats.
 const QUOTED_BYTES_MAX: usize = 40;
 
 /// The answer to null.
@@ -236,7 +236,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
     }
 }
 
-/// Says that something else stands where a map is wanted, with the first field that says what the part is.
+/// The problem that something else stands where a map is wanted, with the first field that says
+/// what the part is.
 fn not_a_map(found: &str, fields: &[&str]) -> String {
     let wanted = "must be a map of keys and values, not a";
     match fields.iter().find(|field| **field != "description") {
@@ -245,7 +246,7 @@ fn not_a_map(found: &str, fields: &[&str]) -> String {
     }
 }
 
-/// Says which words there are.
+/// The problem that a word must be one of these.
 fn one_of(words: &[&str]) -> String {
     match words {
         [] => "must be left out".to_owned(),
@@ -254,7 +255,7 @@ fn one_of(words: &[&str]) -> String {
     }
 }
 
-/// Says what is wanted, and the word of these that was probably meant.
+/// A problem, with the word of these that was probably meant.
 fn meant(wanted: &str, word: &str, words: &[&'static str]) -> String {
     match nearest(word, words.iter().copied()) {
         Some(word) => format!("{wanted}; did you mean {word}?"),

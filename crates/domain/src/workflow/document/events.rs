@@ -9,22 +9,22 @@ use super::remark::Place;
 pub(super) struct Piece<'t> {
     pub(super) event: Event<'t>,
     pub(super) place: Place,
-    /// What is wrong with it, whatever it is and wherever it stands.
+    /// Its fault, whatever it is and wherever it stands.
     pub(super) fault: Option<&'static str>,
 }
 
-/// What comes next.
+/// An event.
 #[derive(Debug)]
 pub(super) enum Event<'t> {
     /// A map begins: keys and values follow in turn.
     Map,
     /// A list begins.
     List,
-    /// What began last ends.
+    /// The end of what began last.
     End,
     /// A text, a number or a word.
     Scalar(Scalar<'t>),
-    /// What stands elsewhere; it is refused.
+    /// A name for what stands elsewhere; it is refused.
     Alias,
 }
 
@@ -35,7 +35,7 @@ pub(super) struct Scalar<'t> {
     pub(super) style: Style,
 }
 
-/// How a scalar is written, which says what it may be.
+/// The way in which a scalar is written, which says what it may be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Style {
     /// YAML without quotes: what is wanted there.
@@ -48,7 +48,7 @@ pub(super) enum Style {
     Literal,
 }
 
-/// Where reading cannot go on, and why.
+/// The place where reading cannot go on, and the reason.
 #[derive(Debug)]
 pub(super) struct Stop {
     pub(super) place: Place,

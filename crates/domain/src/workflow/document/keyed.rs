@@ -1,5 +1,5 @@
-//! Maps and lists in a document, whose entries are counted while they are read. What is wrong among them is left out. A
-//! map keeps its order.
+//! Maps and lists in a document, whose entries are counted while they are read. Wrong ones are left
+//! out. A map keeps its order.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -16,10 +16,11 @@ use serde_saphyr::FlowSeq;
 
 use super::{budget, sound::Sound};
 
-/// A list doubles when it is full, and is there twice while it moves: three times its entries, of which two are given
-/// back when it is complete.
+/// A list doubles when it is full, and is there twice while it moves: three times its entries, of
+/// which two are given back when it is complete.
 const GROWTH: usize = 2;
-/// What the tree takes for each key in which the reader finds one that comes twice: leaves may be half empty.
+/// The texts that the tree takes for each key, in which the reader finds one that comes twice:
+/// leaves may be half empty.
 const TREE: usize = 3;
 
 /// A map. Its parts are boxed, so that growing moves only pointers.
@@ -30,27 +31,28 @@ pub(super) struct Keyed<K, V>(Vec<(K, Box<V>)>);
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Codes<T>(pub(super) Vec<T>);
 
-/// What the parts of a map are known by.
+/// A key of a map.
 pub(super) trait Key: Borrow<str> {
     /// The name by which the map asks for them.
     const KEYS: &'static str;
 }
 
-/// What a map has many of.
+/// A value of a map.
 pub(super) trait Part: Sized {
-    /// What it takes on the heap, besides its texts, its fields and the maps and lists in it, which are counted where
-    /// they are read.
+    /// The bytes that it takes on the heap, besides its texts, its fields and the maps and lists in
+    /// it, which are counted where they are read.
     fn heap_bytes(&self) -> usize {
         0
     }
 
-    /// What stands for one that cannot be read, so that what names it finds it; none where nothing names it.
+    /// A stand-in for one that cannot be read, so that what names it finds it; none where nothing
+    /// names it.
     fn stand_in() -> Option<Self> {
         None
     }
 }
 
-/// What a list has many of.
+/// An item of a list.
 pub(super) trait Item {
     /// Its text.
     fn as_text(&self) -> &str;

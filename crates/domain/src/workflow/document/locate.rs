@@ -1,5 +1,4 @@
-//! Where in a document stands what is said about it, or about the workflow that it makes: one pass over the document
-//! finds the places of all.
+//! The places of remarks in a document: one pass over it finds those of all.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +38,7 @@ pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
     }
 }
 
-/// What is looked for.
+/// The target of a search.
 #[derive(Debug)]
 struct Target {
     /// Paths of parts, each of them or none: the place of what stands deepest is taken.
@@ -51,9 +50,9 @@ struct Target {
 /// A value in a part.
 #[derive(Debug)]
 enum Wanted {
-    /// What has this key.
+    /// The value of this key.
     Key(&'static str),
-    /// What is this text.
+    /// The value that is this text.
     Text(String),
 }
 
@@ -91,7 +90,7 @@ impl Target {
     }
 }
 
-/// Where a document has an action.
+/// The path of an action in a document.
 fn place_of(path: &ActionPath) -> String {
     let code = &path.code;
     match &path.occasion {
@@ -142,7 +141,7 @@ fn action(message: &str) -> Option<&str> {
     code.split(' ').next()
 }
 
-/// Where the action may stand that a message is about; nowhere where it is about none.
+/// The paths at which the action may stand that a message is about; none where it is about none.
 fn actions(part: &str, message: &str) -> Vec<String> {
     let Some(code) = action(message) else {
         return Vec::new();
@@ -155,7 +154,8 @@ fn actions(part: &str, message: &str) -> Vec<String> {
     places.map(|place| format!("{part}.{place}.{code}")).into()
 }
 
-/// The parts that a path lies in, and itself: `states.new` and `states.new.label`, but not `states`.
+/// The parts that a path lies in, and itself: `states.new` and `states.new.label`, but not
+/// `states`.
 fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     let ends = path.match_indices(['.', '[']).map(|(end, _)| end);
     let ends = ends.skip(1).chain([path.len()]);
@@ -164,7 +164,7 @@ fn ancestors(path: &str) -> impl Iterator<Item = &str> {
 
 /// The places of targets, as far as they were found.
 struct Search<'t> {
-    /// Which targets a path is of, or would be if they stood there.
+    /// The targets that a path is of, or would be if they stood there.
     targets: BTreeMap<&'t str, Vec<usize>>,
     values: Vec<Option<&'t Wanted>>,
     exact: BTreeMap<&'t str, Vec<usize>>,
@@ -175,14 +175,14 @@ struct Search<'t> {
     open: Vec<(usize, usize)>,
 }
 
-/// What was found of a target.
+/// The places that were found of a target.
 #[derive(Debug, Clone, Default)]
 struct Found {
     part: Option<(usize, Place)>,
     value: Option<Place>,
 }
 
-/// What the search is in.
+/// A map or list around the present place.
 struct Around {
     path: usize,
     inside: Inside,

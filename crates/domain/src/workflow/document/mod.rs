@@ -77,6 +77,4 @@ pub use parse::parse;
 pub use remark::{DocumentError, Place, Remark};
 
 #[cfg(test)]
-pub(super) mod sample;
-#[cfg(test)]
-mod tests;
+pub(super) mod tests;

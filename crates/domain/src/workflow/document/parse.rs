@@ -19,21 +19,24 @@ use super::{
 };
 use crate::workflow::{Finding, Rule, Subject};
 
-/// How many control characters are told.
+/// The most control characters that are named.
 const CONTROLS_MAX: usize = 10;
 
-/// What the parts of a YAML or JSON document may take for each of its bytes, besides its text and the texts in it.
+/// The bytes that the parts of a YAML or JSON document may take for each of its own, besides its
+/// text and the texts in it.
 const PART_BYTES_PER_BYTE: usize = 6;
-/// What the tree of an XML document may take for each of its bytes; a text that is not cut is there up to four times.
+/// The bytes that the tree of an XML document may take for each of its own; a text that is not cut
+/// is there up to four times.
 const XML_BYTES_PER_BYTE: usize = 3;
 
 /// A document as far as it can be read.
 pub(super) struct Reading {
-    /// What is right in it.
+    /// The document without its mistakes.
     pub(super) document: Document,
-    /// What is wrong with it, in its order.
+    /// Its mistakes, in its order.
     pub(super) remarks: Vec<Remark>,
-    /// The paths of what is there and cannot be read, or was probably meant by a key that is not known.
+    /// The paths of what is there and cannot be read, or was probably meant by a key that is not
+    /// known.
     pub(super) lost: Vec<String>,
     /// Whether reading came to the end.
     pub(super) is_whole: bool,
@@ -42,7 +45,7 @@ pub(super) struct Reading {
 }
 
 impl Reading {
-    /// That a document cannot be read at all.
+    /// A document that cannot be read at all.
     fn none(format: Format, remarks: Vec<Remark>) -> Self {
         let content = match format {
             Format::Yaml | Format::Json => Content::Workflow {
@@ -185,7 +188,7 @@ fn parts(text: &str, format: Format, source: Source<'_>) -> Reading {
     })
 }
 
-/// Says which timers wait for months: `M` is a month, and `m` a minute.
+/// Findings about timers that wait for months: `M` is a month, and `m` a minute.
 fn in_months(part: &WorkflowPart) -> impl Iterator<Item = Finding> {
     part.transitions
         .iter()

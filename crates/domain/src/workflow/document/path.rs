@@ -1,10 +1,10 @@
-//! Where in a document something stands, such as `states.new.operations[0]`.
+//! The path of a part of a document, such as `states.new.operations[0]`.
 
 use std::fmt::Write;
 
 use crate::value::legal_code;
 
-/// How much of a key is shown, in characters: codes have fewer.
+/// The most characters that are shown of a key: codes have fewer.
 const KEY_CHARACTERS_MAX: usize = 64;
 
 /// The keys and numbers around what is being read.

@@ -20,35 +20,36 @@ pub(super) const SOUND: &str = "sound";
 /// The name by which a part asks for the text that may stand for it, else for its fields.
 pub(super) const TEXT_OR_FIELDS: &str = "text or fields";
 
-/// How deep a document may be nested; the layout needs eight levels.
+/// The deepest nesting of a document; the layout needs eight levels.
 const DEPTH_MAX: usize = 24;
 
 /// A document that is being read.
 pub(super) struct Reader<'de> {
     pub(super) text: &'de str,
     source: Source<'de>,
-    /// What comes next, where it was looked at.
+    /// The next event, where it was looked at.
     next: Option<Piece<'de>>,
-    /// Where reading is.
+    /// The present place.
     here: Place,
-    /// How many parts were taken, and how many maps and lists are open.
+    /// The number of events that were taken, and of maps and lists that are open.
     taken: usize,
     depth: usize,
     pub(super) path: Path,
     /// The scalar that was taken last.
     pub(super) last: Option<&'de str>,
     remarks: Vec<Remark>,
-    /// The paths of what could not be read, and of what was probably meant by keys that are not known.
+    /// The paths of what could not be read, and of what was probably meant by keys that are not
+    /// known.
     lost: Vec<String>,
     /// Whether reading ended before the document did.
     is_over: bool,
     /// Whether there is more that is wrong than is told.
     has_more: bool,
-    /// How many remarks there were when a value was told last.
+    /// The number of remarks when a value was told last.
     told_of_value: usize,
 }
 
-/// What was wrong with a document.
+/// The mistakes of a document.
 pub(super) struct Told {
     pub(super) remarks: Vec<Remark>,
     pub(super) lost: Vec<String>,
@@ -56,13 +57,13 @@ pub(super) struct Told {
     pub(super) has_more: bool,
 }
 
-/// Why a value is not there.
+/// The reason why a value is not there.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Failure {
-    /// What is wrong with it was noted.
+    /// A mistake that was noted.
     #[error("it was noted")]
     Noted,
-    /// It is to be noted.
+    /// A mistake that is to be noted.
     #[error("{0}")]
     Problem(String),
 }
@@ -166,8 +167,8 @@ impl<'de> Reader<'de> {
         while self.depth > depth && self.take().is_some() {}
     }
 
-    /// Takes the next key and the place where it stands; none at the end of the map. What cannot be a key is noted and
-    /// passed over, with its value.
+    /// Takes the next key and the place where it stands; none at the end of the map. What cannot be
+    /// a key is noted and passed over, with its value.
     pub(super) fn next_key(&mut self) -> Option<(Cow<'de, str>, Place)> {
         loop {
             let depth = self.depth;

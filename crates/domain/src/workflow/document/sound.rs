@@ -1,5 +1,5 @@
-//! What is right in a document, beside what is wrong: a value that cannot be read is noted by the reader and left out,
-//! and reading goes on behind it.
+//! The values of a document that are right, beside those that are wrong: one that cannot be read is
+//! noted by the reader and left out, and reading goes on behind it.
 
 use std::{fmt, marker::PhantomData};
 

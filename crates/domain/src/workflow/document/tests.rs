@@ -2,11 +2,13 @@ mod cost;
 mod magento;
 mod merging;
 mod page;
+pub(in crate::workflow) mod sample;
 mod whole;
 
 use proptest::prelude::*;
+use sample::workflows;
 
-use super::{sample::workflows, *};
+use super::*;
 use crate::{
     preset,
     value::WorkflowCode,

@@ -12,11 +12,11 @@ use crate::{
     },
 };
 
-/// What keys begin with that Waymark notes things under.
+/// The beginning of keys that Waymark notes things under.
 const RESERVED: &str = "waymark.";
-/// How many steps it takes to look a code up.
+/// The steps that it takes to find a code.
 const CODE_STEPS: usize = 20;
-/// How much of a key is shown that no order can have.
+/// The most characters that are shown of a key that no order can have.
 const KEY_SHOWN_MAX: usize = 60;
 
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
@@ -46,7 +46,7 @@ pub(super) fn missing(workflow: &Workflow) -> Vec<Finding> {
     missing.collect()
 }
 
-/// That an action takes a transition which is not there.
+/// The mistake of an action that takes a transition which is not there.
 fn unknown_transition(
     action: &Action,
     known: &BTreeSet<&TransitionCode>,
@@ -94,7 +94,7 @@ fn places(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// What is wrong with an action by itself, in words that follow its code.
+/// The mistakes of an action by itself, in words that follow its code.
 fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, String)> {
     let mut problems = Vec::new();
     if let Some(Err(problem)) = action.condition.as_ref().map(Guard::compile_condition) {
@@ -134,8 +134,8 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
     problems
 }
 
-/// What is wrong with the texts of an action. One that a caller sends is refused at once, so
-/// these were stored by an older version.
+/// The mistakes in the texts of an action. One that a caller sends is refused at once, so these
+/// were stored by an older version.
 fn texts(occasion: &Occasion, action: &Action) -> Vec<(Rule, String)> {
     let path = format!("{occasion}.{}", action.code);
     let said = |place: String, text: &Template| {
@@ -184,7 +184,7 @@ fn attribute_problems(attributes: &BTreeMap<String, Template>) -> Vec<(Rule, Str
         .collect()
 }
 
-/// Why an attribute with this key is not set.
+/// The reason why an attribute with this key is not set.
 fn key_problem(key: &str) -> Option<String> {
     if key.is_empty() {
         return Some("a key must not be empty".to_owned());

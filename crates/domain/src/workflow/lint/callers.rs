@@ -1,4 +1,4 @@
-//! Who stands behind a step: roles that nobody can be asked for, and expressions that speak of a
+//! The callers behind steps: roles that nobody can be asked for, and expressions that speak of a
 //! call where there is none.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -76,7 +76,7 @@ fn roles_by_chance(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
     findings.collect()
 }
 
-/// What asks for roles where a transition is taken: itself, or the operation that it records.
+/// The transitions that ask for roles, by themselves or by the operation that they record.
 fn asking(workflow: &Workflow) -> BTreeMap<&TransitionCode, String> {
     let operations = with_roles(workflow);
     let asks = |transition: &Transition| {
@@ -95,8 +95,8 @@ fn asking(workflow: &Workflow) -> BTreeMap<&TransitionCode, String> {
     asking.collect()
 }
 
-/// What time sets off that asks for roles: transitions that actions on the way of a timed one take,
-/// and the first that would follow from it. Time has no roles, so they are not taken.
+/// Steps that time sets off and that ask for roles: transitions that actions on the way of a timed
+/// one take, and the first that would follow from it. Time has no roles, so they are not taken.
 fn roles_by_time(ways: &Ways<'_>) -> Vec<Finding> {
     let asking = asking(ways.workflow);
     let following = ways.list.iter().filter(|way| {
@@ -204,8 +204,8 @@ impl<'a> Timed<'a> {
     }
 }
 
-/// What is asked on the way of a timed transition: its guard, those of its operation and of its
-/// state, and the conditions of its actions.
+/// Expressions that are asked on the way of a timed transition: its guard, those of its operation
+/// and of its state, and the conditions of its actions.
 fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
     let timed = Timed::new(&workflow.transitions);
     let mut findings = Vec::new();
@@ -252,8 +252,8 @@ fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
     findings
 }
 
-/// What an expression names of a call that means nothing where none is made. That the actor is the
-/// system may be asked, and what an operation is about to record.
+/// The parts of a call that an expression names and that mean nothing where none is made. That the
+/// actor is the system may be asked, and what an operation is about to record.
 fn named_of_call(spoken: &Spoken<'_>) -> Vec<&'static str> {
     let names = spoken.names();
     let paths: &[&'static str] = match &spoken.by {

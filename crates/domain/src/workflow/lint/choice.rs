@@ -148,7 +148,7 @@ fn ambiguous(ways: &Ways<'_>) -> Vec<Finding> {
     findings
 }
 
-/// How many steps it takes to compare two ways.
+/// The steps that it takes to compare two ways.
 fn steps(way: &Way<'_>, other: &Way<'_>) -> usize {
     let [own, named] = [way, other].map(|way| way.transition.roles.len());
     way.sources.steps() + own * named

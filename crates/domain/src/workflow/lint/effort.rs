@@ -1,4 +1,4 @@
-//! How much comparing may cost: some rules look at pairs of transitions, of which a large workflow has
+//! The cost of comparing: some rules look at pairs of transitions, of which a large workflow has
 //! millions.
 
 use std::cell::Cell;

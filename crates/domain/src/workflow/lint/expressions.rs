@@ -13,12 +13,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Spoken<'a> {
     pub(super) by: Speaker<'a>,
-    /// Where orders stand that it is asked about; none where that is not known.
+    /// The places of orders that it is asked about; none where they are not known.
     pub(super) places: Option<Places>,
     compiled: Rc<Compiled>,
 }
 
-/// What an expression belongs to.
+/// The part that an expression belongs to.
 #[derive(Debug)]
 pub(super) enum Speaker<'a> {
     /// A transition that has it as its guard.
@@ -135,8 +135,8 @@ fn read(guard: Guard) -> Rc<Compiled> {
     Rc::new(Compiled { guard, names })
 }
 
-/// Where orders stand that enter a state: where ways into it begin, where an order may be created,
-/// and where a hold may be placed.
+/// The places of orders that enter a state: where ways into it begin, where an order may be
+/// created, and where a hold may be placed.
 fn entered<'a>(ways: &Ways<'a>) -> BTreeMap<&'a StateCode, Places> {
     let mut entered: BTreeMap<&StateCode, Places> = BTreeMap::new();
     let states = ways.workflow.states.iter();
@@ -159,7 +159,8 @@ fn entered<'a>(ways: &Ways<'a>) -> BTreeMap<&'a StateCode, Places> {
     entered
 }
 
-/// Where an operation is recorded: where it is allowed, and where transitions begin that record it.
+/// The places where an operation is recorded: where it is allowed, and where transitions begin that
+/// record it.
 fn recorded(ways: &Ways<'_>, operation: &Operation) -> Places {
     let mut places = ways.no_places();
     let states = ways.workflow.states.iter();

@@ -230,9 +230,9 @@ rules! {
         CallSays = "call_says",
         /// The roles, the guard or the actions of a transition can be gone round.
         GoneRound = "gone_round",
-        /// What time sets off asks for the actor or the request of a call.
+        /// A step that time sets off asks for the actor or the request of a call.
         ActorOfTime = "actor_of_time",
-        /// What time sets off takes a transition that asks for roles.
+        /// A step that time sets off takes a transition that asks for roles.
         NeverByTime = "never_by_time",
         /// An automatic transition records an operation that asks for roles.
         RolesByChance = "roles_by_chance",

@@ -40,7 +40,8 @@ fn reverse(workflow: &Workflow, transition: &Transition) -> Option<Finding> {
     Some(transition.finding(Rule::InvalidReverse, message))
 }
 
-/// What sets an automatic step off may be time, so its flags can matter.
+/// Flags of a transition that starts by a call. An automatic one may be set off by time, so there
+/// they can matter.
 fn call_says(transition: &Transition) -> Option<Finding> {
     if transition.trigger != Trigger::Manual {
         return None;

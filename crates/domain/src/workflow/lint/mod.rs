@@ -44,7 +44,7 @@ const OPERATIONS_MAX: usize = 100;
 /// The most automatic steps that one step may set off.
 pub(super) const CASCADE_MAX: u32 = 100;
 
-/// Says what is wrong with a workflow: errors first, then by subject.
+/// Finds the mistakes of a workflow: errors first, then by subject.
 pub fn lint(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = limits(workflow);
     if findings.is_empty() {
@@ -69,8 +69,9 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// Finds the parts that a workflow names and lacks. With such a part missing, a step may silently never come, and no
-/// change of a workflow leaves one so; an action that is switched off does not count.
+/// Finds the parts that a workflow names and lacks. With such a part missing, a step may silently
+/// never come, and no change of a workflow leaves one so; an action that is switched off does not
+/// count.
 pub fn missing_parts(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = references::missing(workflow);
     findings.extend(choice::not_assigned(workflow));

@@ -1,5 +1,5 @@
-//! Operations that nothing can record, refunds that find nothing to refund, and transitions that look
-//! like operations.
+//! Operations that nothing can record, refunds that find nothing to refund, and transitions that
+//! look like operations.
 
 use std::collections::BTreeSet;
 
@@ -23,8 +23,8 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     findings
 }
 
-/// Manual transitions with the code of an operation that they do not record: calls take one and mean
-/// the other.
+/// Manual transitions with the code of an operation that they do not record: calls take one and
+/// mean the other.
 fn beside(workflow: &Workflow) -> Vec<Finding> {
     let codes = workflow.operations.iter();
     let codes: BTreeSet<&str> = codes.map(|operation| operation.code.as_str()).collect();

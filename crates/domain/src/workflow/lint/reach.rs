@@ -1,4 +1,4 @@
-//! Where orders can come to, and where they cannot leave.
+//! The places that orders can come to, and those that they cannot leave.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,8 +56,8 @@ fn reached(ways: &Ways<'_>) -> Places {
     reached
 }
 
-/// Where orders come to from a place, but for where the ways lead that were taken from another one
-/// before: `left` are those that were not.
+/// The places that orders come to from a place, but for where the ways lead that were taken from
+/// another one before: `left` are those that were not.
 fn next_places(ways: &Ways<'_>, left: &mut Vec<&Way<'_>>, index: usize) -> Vec<usize> {
     let Some(place) = ways.places.get(index) else {
         return Vec::new();
@@ -128,7 +128,7 @@ fn has_way_out(ways: &Ways<'_>, state: &State) -> bool {
     out.any(|way| places.iter().any(|place| way.sources.has(*place)))
 }
 
-/// Where comments do not move the status, a status needs a way of its own.
+/// Statuses that nothing leaves: where comments do not move the status, it needs a way of its own.
 fn stuck_statuses(ways: &Ways<'_>, state: &State) -> Vec<Finding> {
     let places = ways.of_state(&state.code).iter();
     let stuck = places.filter(|place| !ways.list.iter().any(|way| way.sources.has(**place)));

@@ -49,7 +49,7 @@ struct Known<'a> {
     states: BTreeSet<&'a StateCode>,
     statuses: BTreeSet<&'a StatusCode>,
     operations: BTreeSet<&'a OperationCode>,
-    /// How often the nearest code was looked for.
+    /// The number of searches for the nearest code.
     searches: Cell<u32>,
 }
 
@@ -85,8 +85,8 @@ impl<'a> Known<'a> {
         )
     }
 
-    /// What has the same code and is of another sort, or the code of this sort that is nearly the
-    /// same; a transition is told where that would stand.
+    /// The part that has the same code and is of another sort, or the code of this sort that is
+    /// nearly the same; a transition is told where that would stand.
     fn instead(&self, code: &str, sort: Sort, is_way: bool) -> String {
         let count = self.searches.get();
         if count >= NEAREST_MAX {

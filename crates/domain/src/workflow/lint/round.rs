@@ -71,12 +71,12 @@ fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
 /// A transition of which somebody relies on its being taken.
 struct Watched<'w, 'a> {
     way: &'w Way<'a>,
-    /// Where it leads.
+    /// The place to which it leads.
     to: usize,
     place: &'w Place<'a>,
 }
 
-/// Which ways lead where.
+/// Ways by where they lead.
 struct Leads<'w, 'a> {
     ways: &'w Ways<'a>,
     /// The manual ways that lead to a place by themselves.
@@ -95,7 +95,7 @@ struct Leads<'w, 'a> {
 /// The manual ways that enter a state and leave the status open.
 struct Open<'w, 'a> {
     list: Vec<&'w Way<'a>>,
-    /// Where any of them begins.
+    /// The places where any of them begins.
     sources: Places,
 }
 
@@ -243,7 +243,7 @@ fn is_manual(way: &Way<'_>) -> bool {
     way.transition.trigger == Trigger::Manual
 }
 
-/// How many steps it takes to compare two ways.
+/// The steps that it takes to compare two ways.
 fn steps(other: &Way<'_>, than: &Way<'_>) -> usize {
     let [named, asked] = [other, than].map(|way| way.transition.roles.len());
     other.sources.steps() + named * asked
@@ -260,7 +260,7 @@ fn asks_less(other: &Transition, than: &Transition) -> bool {
     roles_fit && guard_fits && (lacks_roles || lacks_guard)
 }
 
-/// What a transition does not ask for that another one does.
+/// The words for what a transition does not ask for and another one does.
 fn lacking(other: &Transition, than: &Transition) -> &'static str {
     let lacks_roles = other.roles.is_empty() && !than.roles.is_empty();
     let lacks_guard = other.guard.is_none() && than.guard.is_some();

@@ -37,7 +37,7 @@ fn is_certain(ways: &Ways<'_>, way: &Way<'_>) -> bool {
     transition.roles.is_empty() && transition.operation.is_none() && ways.is_open(way)
 }
 
-/// How many steps it takes to compare two ways.
+/// The steps that it takes to compare two ways.
 fn steps(first: &Way<'_>, other: &Way<'_>) -> usize {
     let [first_named, named] = [first, other].map(|way| way.transition.trigger.operations().len());
     other.sources.steps() + first_named * named

@@ -1,4 +1,4 @@
-//! What time does: timers that never get their turn, and those that never come to an end.
+//! Timers that never get their turn, and those that never come to an end.
 
 use std::time::Duration;
 
@@ -8,9 +8,9 @@ use crate::{
     workflow::{Transition, Trigger},
 };
 
-/// How many circles are told.
+/// The most circles that are told.
 const CIRCLES_MAX: usize = 8;
-/// How many transitions of a circle, or a race, are named.
+/// The most transitions of a circle, or a race, that are named.
 const NAMED_MAX: usize = 8;
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {

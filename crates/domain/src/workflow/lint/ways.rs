@@ -70,7 +70,7 @@ impl Places {
         places.filter(|place| self.has(*place))
     }
 
-    /// How many steps it takes to compare this set with another one.
+    /// The steps that it takes to compare this set with another one.
     pub(super) fn steps(&self) -> usize {
         1 + self.0.len() / 4
     }
@@ -117,9 +117,9 @@ pub(super) struct Way<'a> {
     pub(super) transition: &'a Transition,
     pub(super) sources: Places,
     pub(super) targets: Vec<usize>,
-    /// Where it leads by itself: to its status, or the default of its state.
+    /// The place to which it leads by itself: its status, or the default of its state.
     pub(super) landing: Option<usize>,
-    /// What an order that has just taken it is known to fulfil, where it goes on by itself.
+    /// The guards that an order is known to fulfil that has just taken it by itself.
     pub(super) known: Vec<&'a str>,
 }
 
@@ -239,7 +239,7 @@ impl<'a> Ways<'a> {
         }
     }
 
-    /// Where a transition can be taken that may lead to so many places.
+    /// The places where a transition can be taken that may lead to so many.
     fn sources(&self, transition: &Transition, targets: usize) -> Places {
         let mut sources = self.named(transition);
         let lands_on = transition

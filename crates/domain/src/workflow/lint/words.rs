@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::{Finding, Rule, expressions::Spoken};
 use crate::{history::Kind, value::nearest, workflow::Workflow};
 
-/// What an entry may be.
+/// The kinds of entries.
 const KINDS: [Kind; 7] = [
     Kind::Created,
     Kind::Transitioned,
@@ -16,13 +16,13 @@ const KINDS: [Kind; 7] = [
     Kind::OperationRecorded,
     Kind::Updated,
 ];
-/// What an actor may be.
+/// The kinds of actors.
 const ACTORS: [&str; 4] = ["user", "integration", "customer", "system"];
 
-/// For how many findings the nearest word is looked for, which takes a while among many.
+/// The most findings for which the nearest word is searched, which takes a while among many.
 const NEAREST_MAX: usize = 100;
 
-/// What a text may be that an expression compares with.
+/// The sort of a text that an expression compares with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sort {
     State,
@@ -33,7 +33,7 @@ enum Sort {
     ActorKind,
 }
 
-/// What is compared with codes and words, and whether that may be nothing.
+/// The paths that are compared with codes and words, and whether they may be nothing.
 const COMPARED: &[(&str, Sort, bool)] = &[
     ("order.state", Sort::State, false),
     ("order.return_state", Sort::State, true),
@@ -137,7 +137,7 @@ impl<'a> Words<'a> {
         }
     }
 
-    /// What is wrong, and what was probably meant: the same word of another sort, or one like it
+    /// The problem, and what was probably meant: the same word of another sort, or one like it
     /// where that is looked for.
     fn message(&self, path: &str, (sort, word): (Sort, &str), is_looked_for: bool) -> String {
         let name = sort.name();

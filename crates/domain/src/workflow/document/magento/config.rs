@@ -1,5 +1,5 @@
-//! What a configuration has: statuses with labels, and which of them belong to which state, below
-//! `config/global/sales/order`.
+//! The content of a configuration: statuses with labels, and which of them belong to which state,
+//! below `config/global/sales/order`.
 
 use std::collections::BTreeMap;
 
@@ -17,21 +17,23 @@ use crate::{
     },
 };
 
-/// What a node takes. The tree begins with room for as many as there are opening brackets, may come to have twice as
-/// many, and is there twice while it grows; so is the list of elements that are open. A text may be one of its own.
+/// The bytes of a node. The tree begins with room for as many as there are opening brackets, may
+/// come to have twice as many, and is there twice while it grows; so is the list of elements that
+/// are open. A text may be one of its own.
 const BRACKET_BYTES: usize = 3 * (80 + 20) + 24;
-/// What an attribute takes: in the tree, which begins with room for as many as there are equal signs, while its element
-/// is read, and as a text of its own.
+/// The bytes of an attribute: in the tree, which begins with room for as many as there are equal
+/// signs, while its element is read, and as a text of its own.
 const EQUAL_SIGN_BYTES: usize = 72 + 3 * 90 + 24;
 /// An entry of a list that grows, and what is looked up by it.
 const ENTRY_FACTOR: usize = 5;
-/// What a finding takes, with its text.
+/// The bytes of a finding, with its text.
 const FINDING_BYTES: usize = 512;
-/// How many elements that are not known are named one by one.
+/// The most elements that are not known and are named one by one.
 const UNKNOWN_NAMED_MAX: usize = 20;
-/// How much of the name of such an element is shown, in characters.
+/// The most characters that are shown of the name of such an element.
 const NAME_CHARACTERS_MAX: usize = 64;
-/// The most namespaces. An element gets those of the elements around it, and no configuration has any.
+/// The most namespaces. An element gets those of the elements around it, and no configuration has
+/// any.
 const NAMESPACES_MAX: usize = 16;
 
 /// A configuration, in the order of the document: what comes later counts.
@@ -161,7 +163,7 @@ pub(super) fn marked(states: &[StateConfig]) -> BTreeMap<&StateCode, (&StatusCod
     marks
 }
 
-/// Says of each state that marks several statuses which one is taken.
+/// Findings about states that mark several statuses, with the one that is taken.
 fn several_defaults(states: &[StateConfig]) -> impl Iterator<Item = Finding> {
     let marks = marked(states).into_iter();
     let several = marks.filter(|(_, (_, is_several))| *is_several);

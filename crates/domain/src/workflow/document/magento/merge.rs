@@ -1,4 +1,4 @@
-//! What a configuration changes in a workflow.
+//! The changes that a configuration makes in a workflow.
 
 use std::collections::{BTreeMap, BTreeSet};
 
