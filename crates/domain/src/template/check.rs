@@ -34,7 +34,7 @@ pub fn check(source: &str, syntax: &SyntaxConfig, language: Language) -> Result<
     }
     let tokens = outline::check(source, syntax, language)?;
     let tree = parse(source, "", syntax.clone()).map_err(|error| Problem::from(&error))?;
-    let mut walk = Walk {
+    let mut walk = TemplateWalk {
         language,
         depth: 0,
         in_block: false,
@@ -44,14 +44,14 @@ pub fn check(source: &str, syntax: &SyntaxConfig, language: Language) -> Result<
 }
 
 /// Goes through the tree; `outline` has bounded how deep it is.
-struct Walk {
+struct TemplateWalk {
     language: Language,
     /// The number of tags around the present one.
     depth: usize,
     in_block: bool,
 }
 
-impl Walk {
+impl TemplateWalk {
     fn statements(&mut self, statements: &[Stmt<'_>]) -> Result<(), Problem> {
         self.depth += 1;
         let checked = statements.iter().try_for_each(|s| self.statement(s));

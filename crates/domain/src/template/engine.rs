@@ -70,7 +70,7 @@ pub fn render(
     values: Value,
     language: Language,
 ) -> Result<Rendered, Failure> {
-    let mut page = Page {
+    let mut page = BoundedText {
         bytes: Vec::new(),
         bytes_max: language.bytes_max(),
         is_full: false,
@@ -151,13 +151,13 @@ fn meant(detail: &str, values: &Value) -> Option<String> {
 }
 
 /// The text that a template writes, up to its limit.
-struct Page {
+struct BoundedText {
     bytes: Vec<u8>,
     bytes_max: usize,
     is_full: bool,
 }
 
-impl io::Write for &mut Page {
+impl io::Write for &mut BoundedText {
     fn write(&mut self, more: &[u8]) -> io::Result<usize> {
         if self.bytes.len() + more.len() > self.bytes_max {
             self.is_full = true;

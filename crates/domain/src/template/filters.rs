@@ -15,7 +15,7 @@ use minijinja::{
 
 use super::{
     language::{Language, TESTS},
-    sealed::Items,
+    sealed::SealedList,
 };
 
 /// The most bytes that the filters of one rendering read and make.
@@ -213,7 +213,7 @@ fn lines(state: &mut State<'_, '_>, text: Word<'_>) -> Result<Value, Error> {
         count(state, 2 * line.len())?;
         lines.push(Value::from(line));
     }
-    Ok(Items(lines).into())
+    Ok(SealedList(lines).into())
 }
 
 /// The pairs of names and values of a map.
@@ -225,9 +225,9 @@ fn items(state: &mut State<'_, '_>, map: &Value) -> Result<Value, Error> {
     for name in map.try_iter()? {
         count(state, 4 * VALUE_BYTES)?;
         let value = map.get_item(&name)?;
-        pairs.push(Items(vec![name, value]).into());
+        pairs.push(SealedList(vec![name, value]).into());
     }
-    Ok(Items(pairs).into())
+    Ok(SealedList(pairs).into())
 }
 
 fn round(number: &Value, precision: Option<usize>) -> Result<Value, Error> {

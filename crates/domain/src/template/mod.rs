@@ -21,7 +21,7 @@ use std::{
 use minijinja::{Environment, Value, syntax::SyntaxConfig};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use self::sealed::{Fields, Items};
+use self::sealed::{SealedList, SealedMap};
 use crate::{
     guard::{Facts, Uses, bind},
     value::Invalid,
@@ -52,19 +52,19 @@ static ENVIRONMENT: LazyLock<Environment<'static>> = LazyLock::new(|| environmen
 #[serde(into = "String")]
 pub struct Template {
     text: Arc<str>,
-    checked: Arc<Result<Checked, String>>,
+    checked: Arc<Result<CheckedTemplate, String>>,
 }
 
 /// A template that passed the check.
-struct Checked {
+struct CheckedTemplate {
     uses: Uses,
     /// An engine that has compiled it; made when it is needed first, and not changed again,
     /// so that a panic elsewhere leaves it whole.
-    engine: AssertUnwindSafe<OnceLock<Box<Compiled>>>,
+    engine: AssertUnwindSafe<OnceLock<Box<Engine>>>,
 }
 
 /// An engine that has compiled a template.
-type Compiled = Result<Environment<'static>, TemplateError>;
+type Engine = Result<Environment<'static>, TemplateError>;
 
 /// The error of a template that could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -105,7 +105,7 @@ impl Template {
         let uses = uses(text).map_err(|problem| Invalid::Template { problem })?;
         Ok(Self {
             text: Arc::from(text),
-            checked: Arc::new(Ok(Checked {
+            checked: Arc::new(Ok(CheckedTemplate {
                 uses,
                 engine: AssertUnwindSafe(OnceLock::new()),
             })),
@@ -135,7 +135,7 @@ impl Template {
             Ok(checked) => checked.uses.heap_bytes(),
             Err(problem) => problem.len(),
         };
-        counts + size_of::<Result<Checked, String>>() + checked
+        counts + size_of::<Result<CheckedTemplate, String>>() + checked
     }
 
     /// The mistake in one that was stored by an older version, such as `it uses the filter
@@ -172,12 +172,12 @@ impl Template {
             ));
         }
         let engine = || Box::new(compile(&self.text));
-        let engine: &Compiled = checked.engine.get_or_init(engine);
+        let engine: &Engine = checked.engine.get_or_init(engine);
         let engine = engine.as_ref().map_err(TemplateError::clone)?;
         let mut seen = 0;
         let variables = bind(facts, &checked.uses).into_iter();
         let variables = variables.map(|(name, value)| (Arc::from(name), plain(&value, &mut seen)));
-        let variables = Fields(variables.collect());
+        let variables = SealedMap(variables.collect());
         let template = engine.get_template(NAME).map_err(|e| wrong(&e))?;
         let rendered = render(&template, variables.into(), Language::Text);
         let instructions = rendered
@@ -209,7 +209,7 @@ fn uses(text: &str) -> Result<Uses, String> {
 }
 
 /// An engine of its own, which keeps what it compiles.
-fn compile(text: &str) -> Compiled {
+fn compile(text: &str) -> Engine {
     let mut engine = ENVIRONMENT.clone();
     let added = engine.add_template_owned(NAME, text.to_owned());
     added.map_err(|error| wrong(&error))?;
@@ -226,11 +226,13 @@ fn wrong(error: &minijinja::Error) -> TemplateError {
 fn plain(value: &cel::Value, seen: &mut u64) -> Value {
     *seen += 1;
     match value {
-        cel::Value::List(items) => Items(items.iter().map(|v| plain(v, seen)).collect()).into(),
+        cel::Value::List(items) => {
+            SealedList(items.iter().map(|v| plain(v, seen)).collect()).into()
+        }
         cel::Value::Map(map) => {
             let entries = map.map.iter();
             let entries = entries.map(|(key, v)| (Arc::from(key.to_string()), plain(v, seen)));
-            Fields(entries.collect()).into()
+            SealedMap(entries.collect()).into()
         }
         cel::Value::Int(number) => (*number).into(),
         cel::Value::UInt(number) => (*number).into(),

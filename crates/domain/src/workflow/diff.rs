@@ -43,24 +43,24 @@ pub struct Difference {
 /// Finds the differences, with whole values: the workflow's own fields first, then its parts by
 /// sort and code. Each action is a part of its own. The order of lists does not matter.
 pub fn diff(before: &Workflow, after: &Workflow) -> Vec<Difference> {
-    compare_all(before, after, Length::Whole)
+    compare_all(before, after, ValueLength::Whole)
 }
 
 /// Finds the differences as [`diff`] does, in values that can be kept: of long ones, the place
 /// where they differ with a little around it, and the beginning of those that came or went. What
 /// differs is told apart all the same.
 pub fn diff_shortened(before: &Workflow, after: &Workflow) -> Vec<Difference> {
-    compare_all(before, after, Length::Short)
+    compare_all(before, after, ValueLength::Short)
 }
 
 /// The length of the values that are shown.
 #[derive(Debug, Clone, Copy)]
-enum Length {
+enum ValueLength {
     Whole,
     Short,
 }
 
-fn compare_all(before: &Workflow, after: &Workflow, length: Length) -> Vec<Difference> {
+fn compare_all(before: &Workflow, after: &Workflow, length: ValueLength) -> Vec<Difference> {
     let (before, after) = (parts(before), parts(after));
     let subjects: BTreeSet<&Subject> = before.keys().chain(after.keys()).collect();
     subjects
@@ -73,7 +73,7 @@ fn compare(
     subject: &Subject,
     before: Option<&Fields>,
     after: Option<&Fields>,
-    length: Length,
+    length: ValueLength,
 ) -> Option<Difference> {
     let (kind, before, after) = match (before, after) {
         (Some(before), Some(after)) if before == after => return None,
@@ -98,13 +98,13 @@ fn compare(
 }
 
 /// All that is set of a part that came or went.
-fn shown(fields: &Fields, length: Length) -> String {
+fn shown(fields: &Fields, length: ValueLength) -> String {
     let set = fields
         .iter()
         .filter_map(|(name, value)| Some((name, value.as_deref()?)));
     let texts = set.map(|(name, value)| match length {
-        Length::Whole => field(name, &plain(Some(value))),
-        Length::Short => field(name, &plain(Some(&cut::beginning(value)))),
+        ValueLength::Whole => field(name, &plain(Some(value))),
+        ValueLength::Short => field(name, &plain(Some(&cut::beginning(value)))),
     });
     texts.collect::<Vec<_>>().join("; ")
 }
@@ -141,7 +141,7 @@ fn by_name(fields: &Fields) -> BTreeMap<&str, Option<&str>> {
 
 /// Both sides of a part that differs. Where they would read the same, as a text of the word for
 /// nothing does, values are quoted.
-fn told(changed: &[Changed<'_>], length: Length) -> (String, String) {
+fn told(changed: &[Changed<'_>], length: ValueLength) -> (String, String) {
     let (before, after) = sides(changed, length, plain);
     if before == after {
         return sides(changed, length, quoted);
@@ -151,7 +151,7 @@ fn told(changed: &[Changed<'_>], length: Length) -> (String, String) {
 
 fn sides(
     changed: &[Changed<'_>],
-    length: Length,
+    length: ValueLength,
     written: fn(Option<&str>) -> String,
 ) -> (String, String) {
     let (mut before, mut after) = (Vec::new(), Vec::new());
@@ -162,12 +162,12 @@ fn sides(
     } in changed
     {
         let (old, new) = match (length, old, new) {
-            (Length::Whole, old, new) => (written(*old), written(*new)),
-            (Length::Short, Some(old), Some(new)) => {
+            (ValueLength::Whole, old, new) => (written(*old), written(*new)),
+            (ValueLength::Short, Some(old), Some(new)) => {
                 let (old, new) = cut::around(old, new);
                 (written(Some(&old)), written(Some(&new)))
             }
-            (Length::Short, old, new) => {
+            (ValueLength::Short, old, new) => {
                 let [old, new] = [old, new].map(|value| value.map(cut::beginning));
                 (written(old.as_deref()), written(new.as_deref()))
             }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    drawing::{Drawing, Mark, Row, SOURCES_MAX, StateBox, Way},
+    drawing::{Drawing, DrawnTransition, Mark, Row, SOURCES_MAX, StateBox},
     layers::{Point, Size},
     text::{cut, escape, is_leftward, width},
 };
@@ -27,7 +27,7 @@ pub(super) fn state_size(drawn: &StateBox<'_>) -> Size {
 }
 
 /// The size of the label of a transition.
-pub(super) fn label_size(drawing: &Drawing<'_>, way: &Way<'_>) -> Size {
+pub(super) fn label_size(drawing: &Drawing<'_>, way: &DrawnTransition<'_>) -> Size {
     let lines = lines(drawing, way);
     let widths = lines.iter().map(|line| width(&cut(line), 6.5));
     let height: f64 = lines.iter().map(|_| LINE).sum();
@@ -47,7 +47,7 @@ fn notes(drawn: &StateBox<'_>) -> &'static str {
 }
 
 /// The lines of the label of a transition: its name, the statuses it moves between, its guard.
-fn lines(drawing: &Drawing<'_>, way: &Way<'_>) -> Vec<String> {
+fn lines(drawing: &Drawing<'_>, way: &DrawnTransition<'_>) -> Vec<String> {
     let mut lines = vec![way.text.clone()];
     lines.extend(way.statuses_text(drawing));
     if way.from_anywhere {
@@ -143,7 +143,12 @@ fn status_row(row: &Row<'_>, corner: Point, size: Size) -> String {
 }
 
 /// Draws the label of a transition, from its upper left corner.
-pub(super) fn label(drawing: &Drawing<'_>, way: &Way<'_>, corner: Point, size: Size) -> String {
+pub(super) fn label(
+    drawing: &Drawing<'_>,
+    way: &DrawnTransition<'_>,
+    corner: Point,
+    size: Size,
+) -> String {
     let Point { x, y } = corner;
     let Size { width, height } = size;
     let lines = lines(drawing, way);

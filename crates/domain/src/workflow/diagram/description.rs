@@ -1,7 +1,7 @@
 //! A picture in words, for those who hear it.
 
 use super::{
-    drawing::{Drawing, Mark, Row, SOURCES_MAX, StateBox, Way},
+    drawing::{Drawing, DrawnTransition, Mark, Row, SOURCES_MAX, StateBox},
     text::isolated,
 };
 
@@ -53,7 +53,7 @@ fn status(row: &Row<'_>) -> String {
 }
 
 /// `Transition Start (automatic): from New to Processing. `
-fn transition(drawing: &Drawing<'_>, way: &Way<'_>) -> String {
+fn transition(drawing: &Drawing<'_>, way: &DrawnTransition<'_>) -> String {
     let boxes = |index: &usize| drawing.boxes.get(*index).map(label);
     let from = match way.from.len() {
         _ if way.from_anywhere => "from anywhere ".to_owned(),

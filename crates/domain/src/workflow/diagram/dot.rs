@@ -4,7 +4,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    drawing::{Drawing, Mark, Row, StateBox, Way},
+    drawing::{Drawing, DrawnTransition, Mark, Row, StateBox},
     page::{Page, TooLarge},
 };
 use crate::workflow::Category;
@@ -111,7 +111,11 @@ fn anchor(drawn: &StateBox<'_>) -> String {
         .map_or_else(|| empty(drawn), |row| node(drawn, row))
 }
 
-fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), TooLarge> {
+fn arrows(
+    drawing: &Drawing<'_>,
+    way: &DrawnTransition<'_>,
+    page: &mut Page,
+) -> Result<(), TooLarge> {
     let Some(to) = drawing.boxes.get(way.to) else {
         return Ok(());
     };

@@ -32,7 +32,7 @@ pub(super) const SOURCES_MAX: usize = 12;
 pub(super) struct Drawing<'a> {
     pub(super) workflow: &'a Workflow,
     pub(super) boxes: Vec<StateBox<'a>>,
-    pub(super) ways: Vec<Way<'a>>,
+    pub(super) ways: Vec<DrawnTransition<'a>>,
     /// The labels of statuses.
     labels: BTreeMap<&'a StatusCode, &'a str>,
 }
@@ -67,7 +67,7 @@ pub(super) enum Mark {
 
 /// A transition: which boxes it leaves and enters, by their index.
 #[derive(Debug)]
-pub(super) struct Way<'a> {
+pub(super) struct DrawnTransition<'a> {
     pub(super) transition: &'a Transition,
     pub(super) from: Vec<usize>,
     pub(super) from_anywhere: bool,
@@ -112,7 +112,7 @@ impl<'a> Drawing<'a> {
             .position(|drawn| drawn.state.code == *code)
     }
 
-    fn way(&self, transition: &'a Transition) -> Option<Way<'a>> {
+    fn way(&self, transition: &'a Transition) -> Option<DrawnTransition<'a>> {
         let to = self.index(&transition.to_state)?;
         let from_statuses: BTreeSet<_> = transition.from_statuses.iter().collect();
         let from_states: BTreeSet<_> = transition.from_states.iter().collect();
@@ -136,7 +136,7 @@ impl<'a> Drawing<'a> {
             .enumerate()
             .filter(|(_, state)| leaves(state))
             .map(|(index, _)| index);
-        Some(Way {
+        Some(DrawnTransition {
             from: if from_anywhere {
                 Vec::new()
             } else {
@@ -221,7 +221,7 @@ impl StateBox<'_> {
     }
 }
 
-impl Way<'_> {
+impl DrawnTransition<'_> {
     /// Whether the transition names this status among those that it leaves.
     pub(super) fn names(&self, row: &Row<'_>) -> bool {
         self.from_statuses.contains(row.code)

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::{
-    drawing::{Drawing, Mark, StateBox, Way},
+    drawing::{Drawing, DrawnTransition, Mark, StateBox},
     page::{Page, TooLarge},
 };
 
@@ -52,7 +52,11 @@ fn node_text(drawn: &StateBox<'_>) -> String {
     text
 }
 
-fn arrows(drawing: &Drawing<'_>, way: &Way<'_>, page: &mut Page) -> Result<(), TooLarge> {
+fn arrows(
+    drawing: &Drawing<'_>,
+    way: &DrawnTransition<'_>,
+    page: &mut Page,
+) -> Result<(), TooLarge> {
     let Some(to) = drawing.boxes.get(way.to) else {
         return Ok(());
     };

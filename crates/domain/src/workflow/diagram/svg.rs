@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use super::{
     boxes::{label, label_size, state_box, state_size},
     description::description,
-    drawing::{Drawing, SOURCES_MAX, StateBox, Way},
+    drawing::{Drawing, DrawnTransition, SOURCES_MAX, StateBox},
     layers::{Layout, Point, Size, place},
     page::{Page, TooLarge},
     text::{escape, width},
@@ -19,10 +19,10 @@ const LEGEND: f64 = 44.0;
 const STYLE: &str = include_str!("picture.css");
 
 /// A box of the picture.
-enum Item<'d> {
+enum Shape<'d> {
     Start,
     State(&'d StateBox<'d>),
-    Transition(&'d Way<'d>),
+    Transition(&'d DrawnTransition<'d>),
 }
 
 /// The least that an arrow, the label of a transition, a state and a status take, in bytes.
@@ -49,9 +49,9 @@ pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLar
             y: middle.y - size.height / 2.0,
         };
         let part = match item {
-            Item::Start => start(*middle),
-            Item::State(drawn) => state_box(drawn, corner, *size),
-            Item::Transition(way) => label(drawing, way, corner, *size),
+            Shape::Start => start(*middle),
+            Shape::State(drawn) => state_box(drawn, corner, *size),
+            Shape::Transition(way) => label(drawing, way, corner, *size),
         };
         page.push(&part)?;
     }
@@ -69,10 +69,10 @@ fn least_bytes(drawing: &Drawing<'_>, arrows: usize) -> usize {
         + rows * ROW_BYTES
 }
 
-fn items<'d>(drawing: &'d Drawing<'d>) -> Vec<Item<'d>> {
-    let states = drawing.boxes.iter().map(Item::State);
-    let ways = drawing.ways.iter().map(Item::Transition);
-    [Item::Start]
+fn items<'d>(drawing: &'d Drawing<'d>) -> Vec<Shape<'d>> {
+    let states = drawing.boxes.iter().map(Shape::State);
+    let ways = drawing.ways.iter().map(Shape::Transition);
+    [Shape::Start]
         .into_iter()
         .chain(states)
         .chain(ways)
@@ -85,7 +85,7 @@ struct Arrow {
     is_automatic: bool,
 }
 
-/// Item 0 is the start, the states follow, then the ways.
+/// Box 0 is the start, the states follow, then the ways.
 fn arrows(drawing: &Drawing<'_>) -> Vec<Arrow> {
     let first_way = 1 + drawing.boxes.len();
     let starts = drawing
@@ -118,14 +118,14 @@ fn arrows(drawing: &Drawing<'_>) -> Vec<Arrow> {
     arrows
 }
 
-fn size(drawing: &Drawing<'_>, item: &Item<'_>) -> Size {
+fn size(drawing: &Drawing<'_>, item: &Shape<'_>) -> Size {
     match item {
-        Item::Start => Size {
+        Shape::Start => Size {
             width: 16.0,
             height: 16.0,
         },
-        Item::State(drawn) => state_size(drawn),
-        Item::Transition(way) => label_size(drawing, way),
+        Shape::State(drawn) => state_size(drawn),
+        Shape::Transition(way) => label_size(drawing, way),
     }
 }
 

@@ -7,7 +7,7 @@ use super::{
     forms::TextPart,
     layout::{ActionPart, Actions, CommentPart, EmailPart, PublishPart, WebhookPart, WorkflowPart},
     missing::Missing,
-    put::{Field, Positions, put_all, unless_usual},
+    put::{PartField, Positions, put_all, unless_usual},
     remark::REMARKS_MAX,
 };
 use crate::{

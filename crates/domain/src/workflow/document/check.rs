@@ -9,7 +9,7 @@ use super::{
     format::{Format, UnknownStates},
     locate::locate,
     missing::Missing,
-    parse::{Reading, read},
+    parse::{ReadDocument, read},
     remark::{REMARKS_MAX, Remark},
 };
 use crate::{
@@ -67,7 +67,7 @@ pub fn check(proposal: &Proposal<'_>) -> Result<Checked, Refusal> {
         code: asked,
         fallback,
     } = *proposal;
-    let Reading {
+    let ReadDocument {
         document,
         mut remarks,
         lost,

@@ -5,10 +5,10 @@ use std::borrow::Cow;
 use serde::de::{Deserializer, Error as _, Visitor};
 
 use super::{
-    access::{Entries, Fields, Items, Keys, OneOrNone, Variant},
+    access::{EntryMap, FieldMap, ItemList, Keys, OneOrNone, Variant},
     events::{Event, Piece, Scalar},
     format::TEXT_BYTES_MAX,
-    reader::{Failure, Reader, TEXT_OR_FIELDS, too_long},
+    reader::{ReadError, Reader, TEXT_OR_FIELDS, too_long},
     remark::Place,
 };
 use crate::{
@@ -27,8 +27,8 @@ const ENTRY_EMPTY: &str = "must be a code, or what else the list has, and not em
 
 impl<'de> Reader<'de> {
     /// Takes a scalar that is not null; `wanted` is what it must be.
-    fn scalar(&mut self, wanted: &str) -> Result<Scalar<'de>, Failure> {
-        let piece = self.take().ok_or(Failure::Noted)?;
+    fn scalar(&mut self, wanted: &str) -> Result<Scalar<'de>, ReadError> {
+        let piece = self.take().ok_or(ReadError::Noted)?;
         let problem = match piece.event {
             Event::Scalar(scalar) if scalar.text.len() > TEXT_BYTES_MAX => too_long(),
             Event::Scalar(scalar) if scalar.is_null() => self.empty(piece.place),
@@ -41,9 +41,9 @@ impl<'de> Reader<'de> {
             }
             Event::Map => format!("{wanted}, not a map"),
             Event::List => format!("{wanted}, not a list"),
-            Event::Alias | Event::End => return Err(Failure::Noted),
+            Event::Alias | Event::End => return Err(ReadError::Noted),
         };
-        Err(Failure::Problem(problem))
+        Err(ReadError::Problem(problem))
     }
 
     /// The answer to null where it stands: it may be that a colour has become a comment.
@@ -69,30 +69,30 @@ impl<'de> Reader<'de> {
         &mut self,
         wanted: &str,
         read: impl FnOnce(&str) -> Option<T>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, ReadError> {
         let scalar = self.scalar(wanted)?;
         if !scalar.may_be_literal() {
-            return Err(Failure::Problem(format!("{wanted}, without quotes")));
+            return Err(ReadError::Problem(format!("{wanted}, without quotes")));
         }
-        read(scalar.text.trim()).ok_or_else(|| Failure::Problem(wanted.to_owned()))
+        read(scalar.text.trim()).ok_or_else(|| ReadError::Problem(wanted.to_owned()))
     }
 
     /// Takes the beginning of a map, of which these are the fields, if it has any.
-    fn map(&mut self, fields: &[&str]) -> Result<(), Failure> {
-        let piece = self.take().ok_or(Failure::Noted)?;
-        Err(Failure::Problem(match piece.event {
+    fn map(&mut self, fields: &[&str]) -> Result<(), ReadError> {
+        let piece = self.take().ok_or(ReadError::Noted)?;
+        Err(ReadError::Problem(match piece.event {
             Event::Map => return Ok(()),
             Event::Scalar(scalar) if scalar.is_null() => self.empty(piece.place),
             Event::Scalar(_) => not_a_map("text", fields),
             Event::List => not_a_map("list", fields),
-            Event::Alias | Event::End => return Err(Failure::Noted),
+            Event::Alias | Event::End => return Err(ReadError::Noted),
         }))
     }
 
     /// Takes the beginning of a list.
-    fn list(&mut self) -> Result<(), Failure> {
-        let piece = self.take().ok_or(Failure::Noted)?;
-        Err(Failure::Problem(match piece.event {
+    fn list(&mut self) -> Result<(), ReadError> {
+        let piece = self.take().ok_or(ReadError::Noted)?;
+        Err(ReadError::Problem(match piece.event {
             Event::List => return Ok(()),
             Event::Scalar(scalar) if scalar.is_null() => self.empty(piece.place),
             Event::Scalar(scalar) if scalar.text.len() <= QUOTED_BYTES_MAX => {
@@ -100,29 +100,29 @@ impl<'de> Reader<'de> {
             }
             Event::Scalar(_) => "must be a list, such as [a, b]".to_owned(),
             Event::Map => "must be a list, not a map".to_owned(),
-            Event::Alias | Event::End => return Err(Failure::Noted),
+            Event::Alias | Event::End => return Err(ReadError::Noted),
         }))
     }
 }
 
 impl<'de> Deserializer<'de> for &mut Reader<'de> {
-    type Error = Failure;
+    type Error = ReadError;
 
     /// Nothing in the layout takes whatever comes, but for what is passed over.
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_ignored_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         self.skip();
         visitor.visit_unit()
     }
 
-    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_str<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let scalar = self.scalar("must be a text")?;
         if !scalar.may_be_text() {
             let problem = format!("must be a text, such as \"{}\"", scalar.text);
-            return Err(Failure::Problem(problem));
+            return Err(ReadError::Problem(problem));
         }
         match scalar.text {
             Cow::Borrowed(text) => visitor.visit_borrowed_str(text),
@@ -130,11 +130,11 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
     }
 
-    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_string<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         self.deserialize_str(visitor)
     }
 
-    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let read = self.literal("must be true or false", |text| match text {
             "true" | "True" | "TRUE" => Some(true),
             "false" | "False" | "FALSE" => Some(false),
@@ -143,7 +143,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_bool(read?)
     }
 
-    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_u32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let (least, most) = match self.path.as_str().rsplit('.').next() {
             Some("max_cascade") => (1, CASCADE_MAX),
             Some("attempts") => (1, Policy::ATTEMPTS_MAX),
@@ -153,14 +153,14 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         visitor.visit_u32(self.literal(&wanted, |text| text.parse().ok())?)
     }
 
-    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_i32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         let wanted = format!("must be a whole number from {} to {}", i32::MIN, i32::MAX);
         visitor.visit_i32(self.literal(&wanted, |text| text.parse().ok())?)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Failure> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         self.list()?;
-        visitor.visit_seq(Items::new(self))
+        visitor.visit_seq(ItemList::new(self))
     }
 
     /// Asks for a value that may be wrong.
@@ -169,7 +169,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         _: &'static str,
         _: usize,
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ReadError> {
         visitor.visit_seq(OneOrNone(self))
     }
 
@@ -179,7 +179,7 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         name: &'static str,
         fields: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ReadError> {
         let is_scalar = |piece: &Piece<'_>| match &piece.event {
             Event::Scalar(scalar) => !scalar.is_null(),
             Event::Map | Event::List | Event::End | Event::Alias => false,
@@ -189,8 +189,8 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         }
         self.map(fields)?;
         match Keys::named(name) {
-            Some(keys) => visitor.visit_map(Entries::new(self, keys)),
-            None => visitor.visit_map(Fields::new(self, fields)),
+            Some(keys) => visitor.visit_map(EntryMap::new(self, keys)),
+            None => visitor.visit_map(FieldMap::new(self, fields)),
         }
     }
 
@@ -199,23 +199,23 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
         _: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Failure> {
+    ) -> Result<V::Value, ReadError> {
         let known = |text: &str| variants.iter().copied().find(|word| *word == text);
         let is_map = |piece: &Piece<'_>| matches!(piece.event, Event::Map);
         if !self.peek().is_some_and(is_map) {
             let wanted = one_of(variants);
             let scalar = self.scalar(&wanted)?;
-            let unknown = || Failure::Problem(meant(&wanted, &scalar.text, variants));
+            let unknown = || ReadError::Problem(meant(&wanted, &scalar.text, variants));
             let word = known(&scalar.text).ok_or_else(unknown)?;
             return visitor.visit_enum(Variant { word, reader: None });
         }
         self.map(&[])?;
         let Some((key, place)) = self.next_key() else {
-            return Err(Failure::custom(one_of(variants)));
+            return Err(ReadError::custom(one_of(variants)));
         };
         let Some(word) = known(&key) else {
             self.note(place, &meant(&one_of(variants), &key, variants));
-            return Err(Failure::Noted);
+            return Err(ReadError::Noted);
         };
         let path = self.path.len();
         self.path.key(word);

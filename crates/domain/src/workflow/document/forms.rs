@@ -9,9 +9,9 @@ use serde::{
 };
 
 use super::{
-    keyed::{Codes, Item, Part},
+    keyed::{Codes, ListItem, MapValue},
     part::part,
-    put::Field,
+    put::PartField,
     reader::TEXT_OR_FIELDS,
 };
 use crate::{
@@ -33,7 +33,7 @@ impl TryFrom<String> for TextPart {
     }
 }
 
-impl Part for TextPart {
+impl MapValue for TextPart {
     fn heap_bytes(&self) -> usize {
         self.0.heap_bytes()
     }
@@ -55,7 +55,7 @@ pub(super) enum TriggerPart {
     At(Expression),
 }
 
-impl Field<TriggerPart> for Trigger {
+impl PartField<TriggerPart> for Trigger {
     fn put(&mut self, given: Option<&TriggerPart>) {
         let Some(given) = given else {
             return;
@@ -137,7 +137,7 @@ impl From<StatusCode> for AssignmentPart {
     }
 }
 
-impl Item for AssignmentPart {
+impl ListItem for AssignmentPart {
     fn as_text(&self) -> &str {
         self.0.status.as_ref().map_or("", StatusCode::as_str)
     }

@@ -38,7 +38,7 @@ pub(super) trait Key: Borrow<str> {
 }
 
 /// A value of a map.
-pub(super) trait Part: Sized {
+pub(super) trait MapValue: Sized {
     /// The bytes that it takes on the heap, besides its texts, its fields and the maps and lists in
     /// it, which are counted where they are read.
     fn heap_bytes(&self) -> usize {
@@ -53,7 +53,7 @@ pub(super) trait Part: Sized {
 }
 
 /// An item of a list.
-pub(super) trait Item {
+pub(super) trait ListItem {
     /// Its text.
     fn as_text(&self) -> &str;
 }
@@ -98,19 +98,19 @@ impl<K: Serialize, V: Serialize> Serialize for Keyed<K, V> {
 impl<'de, K, V> Deserialize<'de> for Keyed<K, V>
 where
     K: Deserialize<'de> + Key,
-    V: Deserialize<'de> + Part,
+    V: Deserialize<'de> + MapValue,
 {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_struct(K::KEYS, &[], Entries(PhantomData))
+        deserializer.deserialize_struct(K::KEYS, &[], EntriesVisitor(PhantomData))
     }
 }
 
-struct Entries<K, V>(PhantomData<(K, V)>);
+struct EntriesVisitor<K, V>(PhantomData<(K, V)>);
 
-impl<'de, K, V> Visitor<'de> for Entries<K, V>
+impl<'de, K, V> Visitor<'de> for EntriesVisitor<K, V>
 where
     K: Deserialize<'de> + Key,
-    V: Deserialize<'de> + Part,
+    V: Deserialize<'de> + MapValue,
 {
     type Value = Keyed<K, V>;
 
@@ -147,15 +147,15 @@ impl<T: Serialize> Serialize for Codes<T> {
     }
 }
 
-impl<'de, T: Deserialize<'de> + Item> Deserialize<'de> for Codes<T> {
+impl<'de, T: Deserialize<'de> + ListItem> Deserialize<'de> for Codes<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_seq(Items(PhantomData))
+        deserializer.deserialize_seq(ItemsVisitor(PhantomData))
     }
 }
 
-struct Items<T>(PhantomData<T>);
+struct ItemsVisitor<T>(PhantomData<T>);
 
-impl<'de, T: Deserialize<'de> + Item> Visitor<'de> for Items<T> {
+impl<'de, T: Deserialize<'de> + ListItem> Visitor<'de> for ItemsVisitor<T> {
     type Value = Codes<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

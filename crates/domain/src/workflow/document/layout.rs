@@ -7,9 +7,9 @@ use super::{
     access::{CODES, STORE_VIEWS, TEXTS},
     budget,
     forms::{AssignmentPart, TextPart, TriggerPart},
-    keyed::{Codes, Item, Key, Keyed, Part},
+    keyed::{Codes, Key, Keyed, ListItem, MapValue},
     part::{fields, part},
-    put::{Field, unless_usual},
+    put::{PartField, unless_usual},
 };
 use crate::{
     guard::Expression,
@@ -221,7 +221,7 @@ keys! {
 
 macro_rules! named {
     ($($name:ident),+) => {
-        $(impl Part for $name {
+        $(impl MapValue for $name {
             fn stand_in() -> Option<Self> {
                 Some(Self::default())
             }
@@ -231,17 +231,21 @@ macro_rules! named {
 
 named!(OperationPart, StatusPart, StatePart, TransitionPart);
 
-impl Part for Label {
+impl MapValue for Label {
     fn heap_bytes(&self) -> usize {
         budget::text_bytes(self.as_str().len())
     }
 }
 
-impl Part for ActionPart {
+impl MapValue for ActionPart {
     fn heap_bytes(&self) -> usize {
         let subject = self.publish.as_ref().and_then(|part| part.subject.as_ref());
         let text = self.comment.as_ref().and_then(|part| part.text.as_ref());
-        subject.into_iter().chain(text).map(Part::heap_bytes).sum()
+        subject
+            .into_iter()
+            .chain(text)
+            .map(MapValue::heap_bytes)
+            .sum()
     }
 
     fn stand_in() -> Option<Self> {
@@ -251,7 +255,7 @@ impl Part for ActionPart {
 
 macro_rules! items {
     ($($name:ident),+) => {
-        $(impl Item for $name {
+        $(impl ListItem for $name {
             fn as_text(&self) -> &str {
                 self.as_str()
             }

@@ -31,7 +31,10 @@ pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
     let Some(source) = source else {
         return;
     };
-    let targets: Vec<_> = nowhere.iter().map(|r| Target::of(&r.finding)).collect();
+    let targets: Vec<_> = nowhere
+        .iter()
+        .map(|r| SearchTarget::of(&r.finding))
+        .collect();
     let places = Search::new(&targets).through(source);
     for (remark, place) in nowhere.iter_mut().zip(places) {
         remark.place = place;
@@ -40,7 +43,7 @@ pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
 
 /// The target of a search.
 #[derive(Debug)]
-struct Target {
+struct SearchTarget {
     /// Paths of parts, each of them or none: the place of what stands deepest is taken.
     parts: Vec<String>,
     /// A value in one of these parts, whose place is better still.
@@ -56,7 +59,7 @@ enum Wanted {
     Text(String),
 }
 
-impl Target {
+impl SearchTarget {
     fn of(finding: &Finding) -> Self {
         let part = match &finding.subject {
             Subject::Workflow => own_field(finding).to_owned(),
@@ -194,7 +197,7 @@ enum Inside {
 }
 
 impl<'t> Search<'t> {
-    fn new(targets: &'t [Target]) -> Self {
+    fn new(targets: &'t [SearchTarget]) -> Self {
         let mut search = Self {
             targets: BTreeMap::new(),
             exact: BTreeMap::new(),

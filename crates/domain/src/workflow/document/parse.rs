@@ -30,7 +30,7 @@ const PART_BYTES_PER_BYTE: usize = 6;
 const XML_BYTES_PER_BYTE: usize = 3;
 
 /// A document as far as it can be read.
-pub(super) struct Reading {
+pub(super) struct ReadDocument {
     /// The document without its mistakes.
     pub(super) document: Document,
     /// Its mistakes, in its order.
@@ -44,7 +44,7 @@ pub(super) struct Reading {
     pub(super) has_more: bool,
 }
 
-impl Reading {
+impl ReadDocument {
     /// A document that cannot be read at all.
     fn none(format: Format, remarks: Vec<Remark>) -> Self {
         let content = match format {
@@ -71,7 +71,7 @@ impl Reading {
 /// well-formed, unknown keys, values that break a rule, and so many short entries that they take
 /// far more memory than bytes: all that can be told at once, up to a hundred mistakes.
 pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
-    let Reading {
+    let ReadDocument {
         document, remarks, ..
     } = read(text, format);
     if remarks.is_empty() {
@@ -82,9 +82,9 @@ pub fn parse(text: &str, format: Format) -> Result<Document, DocumentError> {
 }
 
 /// Reads what is right in a document, and says what is wrong.
-pub(super) fn read(text: &str, format: Format) -> Reading {
+pub(super) fn read(text: &str, format: Format) -> ReadDocument {
     if text.len() > DOCUMENT_BYTES_MAX {
-        return Reading::none(format, vec![Remark::too_large(text.len())]);
+        return ReadDocument::none(format, vec![Remark::too_large(text.len())]);
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let refused = control(text);
@@ -105,31 +105,31 @@ pub(super) fn read(text: &str, format: Format) -> Reading {
             reading.remarks.sort_by_key(|remark| remark.place);
             reading
         }
-        Format::MagentoConfigXml => Reading::none(format, refused),
+        Format::MagentoConfigXml => ReadDocument::none(format, refused),
     }
 }
 
 /// Reads a document without control characters.
-fn read_plain(text: &str, format: Format) -> Reading {
+fn read_plain(text: &str, format: Format) -> ReadDocument {
     match format {
         Format::Yaml => match Yaml::new(text) {
             Ok(yaml) => parts(text, format, Source::Yaml(Box::new(yaml))),
             Err(stop) => {
                 let remark = Remark::unreadable(Some(stop.place), "", &stop.message);
-                Reading::none(format, vec![remark])
+                ReadDocument::none(format, vec![remark])
             }
         },
         Format::Json => parts(text, format, Source::Json(Json::new(text))),
         Format::MagentoConfigXml => {
             match budget::within(text.len(), XML_BYTES_PER_BYTE, || magento::parse(text)) {
-                Ok(config) => Reading {
+                Ok(config) => ReadDocument {
                     document: Document(Content::MagentoConfig(config)),
                     remarks: Vec::new(),
                     lost: Vec::new(),
                     is_whole: true,
                     has_more: false,
                 },
-                Err(remark) => Reading::none(format, vec![remark]),
+                Err(remark) => ReadDocument::none(format, vec![remark]),
             }
         }
     }
@@ -152,7 +152,7 @@ fn control(text: &str) -> Vec<Remark> {
 }
 
 /// Reads the parts of a YAML or JSON document.
-fn parts(text: &str, format: Format, source: Source<'_>) -> Reading {
+fn parts(text: &str, format: Format, source: Source<'_>) -> ReadDocument {
     budget::within(text.len(), PART_BYTES_PER_BYTE, || {
         let mut reader = Reader::new(text, source);
         let part = if reader.is_blank() {
@@ -178,7 +178,7 @@ fn parts(text: &str, format: Format, source: Source<'_>) -> Reading {
         told.remarks.sort_by_key(|remark| remark.place);
         let findings = in_months(&part).take(REMARKS_MAX).collect();
         let part = Box::new(part);
-        Reading {
+        ReadDocument {
             document: Document(Content::Workflow { part, findings }),
             remarks: told.remarks,
             lost: told.lost,

@@ -29,15 +29,15 @@ macro_rules! fields {
         impl $part {
             /// Changes a part of a workflow as the document says.
             pub(super) fn put_into(&self, whole: &mut $whole) {
-                $(Field::put(&mut whole.$always, self.$always.as_ref());)*
-                $(Field::put(&mut whole.$field, self.$field.as_ref());)*
+                $(PartField::put(&mut whole.$always, self.$always.as_ref());)*
+                $(PartField::put(&mut whole.$field, self.$field.as_ref());)*
             }
 
             /// Writes a part of a workflow; `usual` is as a reader assumes it.
             pub(super) fn of(whole: &$whole, usual: &$whole) -> Self {
                 let $whole { $($always,)* $($field,)* $($other: _,)* } = whole;
                 let mut part = Self::default();
-                $(part.$always = Field::written($always);)*
+                $(part.$always = PartField::written($always);)*
                 $(part.$field = unless_usual($field, &usual.$field);)*
                 part
             }

@@ -6,7 +6,7 @@ use super::{
 };
 
 /// A field of a part of a workflow, which a document has as a `P`.
-pub(super) trait Field<P> {
+pub(super) trait PartField<P> {
     /// Takes over the value of a document, if it gives one.
     fn put(&mut self, given: Option<&P>);
 
@@ -14,7 +14,7 @@ pub(super) trait Field<P> {
     fn written(&self) -> Option<P>;
 }
 
-impl<T: Clone> Field<T> for T {
+impl<T: Clone> PartField<T> for T {
     fn put(&mut self, given: Option<&T>) {
         if let Some(given) = given {
             self.clone_from(given);
@@ -26,7 +26,7 @@ impl<T: Clone> Field<T> for T {
     }
 }
 
-impl<T: Clone> Field<T> for Option<T> {
+impl<T: Clone> PartField<T> for Option<T> {
     fn put(&mut self, given: Option<&T>) {
         if given.is_some() {
             *self = given.cloned();
@@ -38,7 +38,7 @@ impl<T: Clone> Field<T> for Option<T> {
     }
 }
 
-impl<T: Clone> Field<Codes<T>> for Vec<T> {
+impl<T: Clone> PartField<Codes<T>> for Vec<T> {
     fn put(&mut self, given: Option<&Codes<T>>) {
         if let Some(Codes(given)) = given {
             self.clone_from(given);
@@ -51,11 +51,11 @@ impl<T: Clone> Field<Codes<T>> for Vec<T> {
 }
 
 /// Gives the value of a field for a document; none where a reader assumes it anyway.
-pub(super) fn unless_usual<P, F: Field<P> + PartialEq>(field: &F, usual: &F) -> Option<P> {
+pub(super) fn unless_usual<P, F: PartField<P> + PartialEq>(field: &F, usual: &F) -> Option<P> {
     if field == usual {
         return None;
     }
-    <F as Field<P>>::written(field)
+    <F as PartField<P>>::written(field)
 }
 
 /// Changes the parts that exist and appends the others, each a step behind the last.

@@ -50,7 +50,7 @@ pub(super) struct Reader<'de> {
 }
 
 /// The mistakes of a document.
-pub(super) struct Told {
+pub(super) struct Mistakes {
     pub(super) remarks: Vec<Remark>,
     pub(super) lost: Vec<String>,
     pub(super) is_over: bool,
@@ -59,7 +59,7 @@ pub(super) struct Told {
 
 /// The reason why a value is not there.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum ReadError {
     /// A mistake that was noted.
     #[error("it was noted")]
     Noted,
@@ -68,7 +68,7 @@ pub(super) enum Failure {
     Problem(String),
 }
 
-impl serde::de::Error for Failure {
+impl serde::de::Error for ReadError {
     fn custom<T: std::fmt::Display>(message: T) -> Self {
         Self::Problem(message.to_string())
     }
@@ -94,9 +94,9 @@ impl<'de> Reader<'de> {
     }
 
     /// Reads to the end, whatever was read already.
-    pub(super) fn finish(mut self) -> Told {
+    pub(super) fn finish(mut self) -> Mistakes {
         while self.take().is_some() {}
-        Told {
+        Mistakes {
             remarks: self.remarks,
             lost: self.lost,
             is_over: self.is_over,
@@ -260,16 +260,16 @@ impl<'de> Reader<'de> {
         &mut self,
         path: usize,
         seed: T,
-    ) -> Result<T::Value, Failure> {
+    ) -> Result<T::Value, ReadError> {
         let read = seed.deserialize(&mut *self);
         self.path.back_to(path);
         read
     }
 
     /// Notes why the value that begins at a place was not read.
-    fn fail(&mut self, begin: Place, failure: Failure) {
+    fn fail(&mut self, begin: Place, failure: ReadError) {
         self.lose();
-        if let Failure::Problem(message) = failure {
+        if let ReadError::Problem(message) = failure {
             let message = self.advised(message);
             // What is too dense is told where reading it ended.
             let place = if budget::is_spent() { self.here } else { begin };

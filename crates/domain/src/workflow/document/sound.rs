@@ -16,9 +16,9 @@ pub(super) struct Sound<T>(pub(super) Option<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sound<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct OneOrNone<T>(PhantomData<T>);
+        struct SoundVisitor<T>(PhantomData<T>);
 
-        impl<'de, T: Deserialize<'de>> Visitor<'de> for OneOrNone<T> {
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for SoundVisitor<T> {
             type Value = Sound<T>;
 
             fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -30,7 +30,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sound<T> {
             }
         }
 
-        deserializer.deserialize_tuple_struct(SOUND, 1, OneOrNone(PhantomData))
+        deserializer.deserialize_tuple_struct(SOUND, 1, SoundVisitor(PhantomData))
     }
 }
 

@@ -116,7 +116,7 @@ fn cycle(rule: Rule, circle: &[&Transition], message: &str) -> Option<Finding> {
 }
 
 #[derive(Clone, Copy, PartialEq)]
-enum Mark {
+enum Visit {
     Unseen,
     OnPath,
     Done,
@@ -129,7 +129,7 @@ pub(super) fn circle<'a>(
     effort: &Effort,
     follows: impl Fn(&Way<'a>, &Way<'a>) -> bool,
 ) -> Vec<&'a Transition> {
-    let mut marks = vec![Mark::Unseen; ways.len()];
+    let mut marks = vec![Visit::Unseen; ways.len()];
     for root in 0..ways.len() {
         let mut path = vec![(root, 0)];
         while let Some((node, next)) = path.last_mut() {
@@ -140,27 +140,27 @@ pub(super) fn circle<'a>(
             }
             let found = (ways.get(from).copied(), ways.get(candidate).copied());
             let (Some(way), Some(other)) = found else {
-                mark(&mut marks, from, Mark::Done);
+                mark(&mut marks, from, Visit::Done);
                 path.pop();
                 continue;
             };
-            mark(&mut marks, from, Mark::OnPath);
+            mark(&mut marks, from, Visit::OnPath);
             match marks.get(candidate) {
-                Some(Mark::OnPath) if follows(way, other) => {
+                Some(Visit::OnPath) if follows(way, other) => {
                     let circle = path.iter().skip_while(|(node, _)| *node != candidate);
                     return circle
                         .filter_map(|(node, _)| Some(ways.get(*node)?.transition))
                         .collect();
                 }
-                Some(Mark::Unseen) if follows(way, other) => path.push((candidate, 0)),
-                Some(Mark::Unseen | Mark::OnPath | Mark::Done) | None => {}
+                Some(Visit::Unseen) if follows(way, other) => path.push((candidate, 0)),
+                Some(Visit::Unseen | Visit::OnPath | Visit::Done) | None => {}
             }
         }
     }
     Vec::new()
 }
 
-fn mark(marks: &mut [Mark], node: usize, mark: Mark) {
+fn mark(marks: &mut [Visit], node: usize, mark: Visit) {
     if let Some(slot) = marks.get_mut(node) {
         *slot = mark;
     }

@@ -15,7 +15,7 @@ pub(super) struct Spoken<'a> {
     pub(super) by: Speaker<'a>,
     /// The places of orders that it is asked about; none where they are not known.
     pub(super) places: Option<Places>,
-    compiled: Rc<Compiled>,
+    compiled: Rc<CompiledGuard>,
 }
 
 /// The part that an expression belongs to.
@@ -33,7 +33,7 @@ pub(super) enum Speaker<'a> {
 
 /// The same text is compiled and read once.
 #[derive(Debug)]
-struct Compiled {
+struct CompiledGuard {
     guard: Guard,
     names: Names,
 }
@@ -110,19 +110,19 @@ pub(super) fn all<'a>(ways: &Ways<'a>) -> Vec<Spoken<'a>> {
 
 #[derive(Default)]
 struct Compiler<'a> {
-    guards: BTreeMap<&'a Expression, Option<Rc<Compiled>>>,
-    conditions: BTreeMap<&'a Expression, Option<Rc<Compiled>>>,
+    guards: BTreeMap<&'a Expression, Option<Rc<CompiledGuard>>>,
+    conditions: BTreeMap<&'a Expression, Option<Rc<CompiledGuard>>>,
 }
 
 impl<'a> Compiler<'a> {
-    fn guard(&mut self, expression: Option<&'a Expression>) -> Option<Rc<Compiled>> {
+    fn guard(&mut self, expression: Option<&'a Expression>) -> Option<Rc<CompiledGuard>> {
         let expression = expression?;
         let compile = || Guard::compile(expression).ok().map(read);
         let compiled = self.guards.entry(expression).or_insert_with(compile);
         compiled.clone()
     }
 
-    fn condition(&mut self, expression: Option<&'a Expression>) -> Option<Rc<Compiled>> {
+    fn condition(&mut self, expression: Option<&'a Expression>) -> Option<Rc<CompiledGuard>> {
         let expression = expression?;
         let compile = || Guard::compile_condition(expression).ok().map(read);
         let compiled = self.conditions.entry(expression).or_insert_with(compile);
@@ -130,9 +130,9 @@ impl<'a> Compiler<'a> {
     }
 }
 
-fn read(guard: Guard) -> Rc<Compiled> {
+fn read(guard: Guard) -> Rc<CompiledGuard> {
     let names = guard.names();
-    Rc::new(Compiled { guard, names })
+    Rc::new(CompiledGuard { guard, names })
 }
 
 /// The places of orders that enter a state: where ways into it begin, where an order may be

@@ -67,9 +67,9 @@ impl<'a> Known<'a> {
     /// A finding about a part that is not there, and what was probably meant.
     fn unknown(&self, subject: Subject, verb: &str, part: &Subject) -> Finding {
         let sort = match part {
-            Subject::State(code) => Some((code.as_str(), Sort::State)),
-            Subject::Status(code) => Some((code.as_str(), Sort::Status)),
-            Subject::Operation(code) => Some((code.as_str(), Sort::Operation)),
+            Subject::State(code) => Some((code.as_str(), PartSort::State)),
+            Subject::Status(code) => Some((code.as_str(), PartSort::Status)),
+            Subject::Operation(code) => Some((code.as_str(), PartSort::Operation)),
             Subject::Workflow
             | Subject::Assignment(..)
             | Subject::Transition(_)
@@ -87,34 +87,34 @@ impl<'a> Known<'a> {
 
     /// The part that has the same code and is of another sort, or the code of this sort that is
     /// nearly the same; a transition is told where that would stand.
-    fn instead(&self, code: &str, sort: Sort, is_way: bool) -> String {
+    fn instead(&self, code: &str, sort: PartSort, is_way: bool) -> String {
         let count = self.searches.get();
         if count >= NEAREST_MAX {
             return String::new();
         }
         self.searches.set(count + 1);
-        let sorts = [Sort::State, Sort::Status, Sort::Operation];
+        let sorts = [PartSort::State, PartSort::Status, PartSort::Operation];
         let mut others = sorts.into_iter().filter(|other| *other != sort);
         if let Some(other) = others.find(|other| self.codes(*other).any(|known| known == code)) {
-            return self.of_other_sort(code, other, is_way && sort != Sort::Operation);
+            return self.of_other_sort(code, other, is_way && sort != PartSort::Operation);
         }
         let near = nearest(code, self.codes(sort));
         near.map_or_else(String::new, |near| format!("; did you mean {near}?"))
     }
 
-    fn codes(&self, sort: Sort) -> Box<dyn Iterator<Item = &'a str> + '_> {
+    fn codes(&self, sort: PartSort) -> Box<dyn Iterator<Item = &'a str> + '_> {
         match sort {
-            Sort::State => Box::new(self.states.iter().map(|known| known.as_str())),
-            Sort::Status => Box::new(self.statuses.iter().map(|known| known.as_str())),
-            Sort::Operation => Box::new(self.operations.iter().map(|known| known.as_str())),
+            PartSort::State => Box::new(self.states.iter().map(|known| known.as_str())),
+            PartSort::Status => Box::new(self.statuses.iter().map(|known| known.as_str())),
+            PartSort::Operation => Box::new(self.operations.iter().map(|known| known.as_str())),
         }
     }
 
-    fn of_other_sort(&self, code: &str, sort: Sort, is_place: bool) -> String {
+    fn of_other_sort(&self, code: &str, sort: PartSort, is_place: bool) -> String {
         let (what, fields) = match sort {
-            Sort::State => ("a state".to_owned(), "from_states or to_state"),
-            Sort::Operation => return format!("; {code} is an operation"),
-            Sort::Status => {
+            PartSort::State => ("a state".to_owned(), "from_states or to_state"),
+            PartSort::Operation => return format!("; {code} is an operation"),
+            PartSort::Status => {
                 let mut assignments = self.workflow.assignments.iter();
                 let assignment = assignments.find(|it| it.status.as_str() == code);
                 let of =
@@ -132,7 +132,7 @@ impl<'a> Known<'a> {
 
 /// The sort of part that has a code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Sort {
+enum PartSort {
     State,
     Status,
     Operation,

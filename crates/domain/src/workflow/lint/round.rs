@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Effort, Finding, Places, Rule, Ways,
-    ways::{Place, Way},
+    ways::{AssignedStatus, Way},
 };
 use crate::{
     value::StateCode,
@@ -26,7 +26,7 @@ pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
 /// neither roles nor a guard. Where that one starts where orders usually do, everybody comes there
 /// anyway.
 fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
-    let is_usual = |place: &Place<'_>| {
+    let is_usual = |place: &AssignedStatus<'_>| {
         place.assignment.is_default && place.state.code == ways.workflow.initial_state
     };
     let usual = ways.places.iter().position(is_usual);
@@ -73,7 +73,7 @@ struct Watched<'w, 'a> {
     way: &'w Way<'a>,
     /// The place to which it leads.
     to: usize,
-    place: &'w Place<'a>,
+    place: &'w AssignedStatus<'a>,
 }
 
 /// Ways by where they lead.
@@ -271,6 +271,6 @@ fn lacking(other: &Transition, than: &Transition) -> &'static str {
     }
 }
 
-fn named(place: &Place<'_>) -> String {
+fn named(place: &AssignedStatus<'_>) -> String {
     format!("{}/{}", place.state.code, place.status.code)
 }

@@ -105,7 +105,7 @@ fn first_of(index: usize, word: u64) -> Option<usize> {
 
 /// A place an order can stand in: a state with one of its statuses.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Place<'a> {
+pub(super) struct AssignedStatus<'a> {
     pub(super) assignment: &'a Assignment,
     pub(super) state: &'a State,
     pub(super) status: &'a Status,
@@ -128,7 +128,7 @@ pub(super) struct Way<'a> {
 #[derive(Debug)]
 pub(super) struct Ways<'a> {
     pub(super) workflow: &'a Workflow,
-    pub(super) places: Vec<Place<'a>>,
+    pub(super) places: Vec<AssignedStatus<'a>>,
     pub(super) list: Vec<Way<'a>>,
     by_state: BTreeMap<&'a StateCode, Vec<usize>>,
     by_status: BTreeMap<&'a StatusCode, Vec<&'a StateCode>>,
@@ -145,12 +145,12 @@ impl<'a> Ways<'a> {
         let statuses: BTreeMap<&StatusCode, &Status> =
             workflow.statuses.iter().map(|s| (&s.code, s)).collect();
         let mut seen = BTreeSet::new();
-        let places: Vec<Place<'_>> = workflow
+        let places: Vec<AssignedStatus<'_>> = workflow
             .assignments
             .iter()
             .filter(|assignment| seen.insert((&assignment.state, &assignment.status)))
             .filter_map(|assignment| {
-                Some(Place {
+                Some(AssignedStatus {
                     assignment,
                     state: states.get(&assignment.state)?,
                     status: statuses.get(&assignment.status)?,
@@ -297,7 +297,7 @@ impl<'a> Ways<'a> {
     }
 
     /// The place that a way leads to by itself.
-    pub(super) fn landing(&self, way: &Way<'_>) -> Option<&Place<'a>> {
+    pub(super) fn landing(&self, way: &Way<'_>) -> Option<&AssignedStatus<'a>> {
         self.places.get(way.landing?)
     }
 
