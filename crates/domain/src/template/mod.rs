@@ -60,11 +60,11 @@ struct CheckedTemplate {
     uses: Uses,
     /// An engine that has compiled it; made when it is needed first, and not changed again,
     /// so that a panic elsewhere leaves it whole.
-    engine: AssertUnwindSafe<OnceLock<Box<Engine>>>,
+    engine: AssertUnwindSafe<OnceLock<Box<Compiled>>>,
 }
 
 /// An engine that has compiled a template.
-type Engine = Result<Environment<'static>, TemplateError>;
+type Compiled = Result<Environment<'static>, TemplateError>;
 
 /// The error of a template that could not be filled in.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -74,7 +74,7 @@ pub struct TemplateError {
     pub message: String,
 }
 
-/// The budget that the texts of a step have left.
+/// What the texts of a step may still take.
 #[derive(Debug)]
 pub struct Budget {
     left: u64,
@@ -172,7 +172,7 @@ impl Template {
             ));
         }
         let engine = || Box::new(compile(&self.text));
-        let engine: &Engine = checked.engine.get_or_init(engine);
+        let engine: &Compiled = checked.engine.get_or_init(engine);
         let engine = engine.as_ref().map_err(TemplateError::clone)?;
         let mut seen = 0;
         let variables = bind(facts, &checked.uses).into_iter();
@@ -209,7 +209,7 @@ fn uses(text: &str) -> Result<Uses, String> {
 }
 
 /// An engine of its own, which keeps what it compiles.
-fn compile(text: &str) -> Engine {
+fn compile(text: &str) -> Compiled {
     let mut engine = ENVIRONMENT.clone();
     let added = engine.add_template_owned(NAME, text.to_owned());
     added.map_err(|error| wrong(&error))?;

@@ -22,12 +22,12 @@ const KEY_SHOWN_MAX: usize = 60;
 pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = places(workflow);
     let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
-    for (occasion, action) in workflow.actions() {
+    for (point, action) in workflow.actions() {
         let mut problems = problems(action, &known);
-        problems.extend(texts(&occasion, action));
+        problems.extend(texts(&point, action));
         findings.extend(problems.into_iter().map(|(rule, message)| {
             let message = format!("has the action {} that {message}", action.code);
-            Finding::new(rule, occasion.subject(), message)
+            Finding::new(rule, point.subject(), message)
         }));
     }
     findings.extend(circles(workflow));
@@ -38,10 +38,10 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
 pub(super) fn missing(workflow: &Workflow) -> Vec<Finding> {
     let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
     let active = workflow.deliveries().filter(|(_, action)| action.active);
-    let missing = active.filter_map(|(occasion, action)| {
+    let missing = active.filter_map(|(point, action)| {
         let (rule, message) = unknown_transition(action, &known)?;
         let message = format!("has the action {} that {message}", action.code);
-        Some(Finding::new(rule, occasion.subject(), message))
+        Some(Finding::new(rule, point.subject(), message))
     });
     missing.collect()
 }
@@ -63,32 +63,24 @@ fn unknown_transition(
 /// Places with too many actions, or two of one code.
 fn places(workflow: &Workflow) -> Vec<Finding> {
     let mut places: BTreeMap<Occasion, Vec<&Action>> = BTreeMap::new();
-    for (occasion, action) in workflow.actions() {
-        places.entry(occasion).or_default().push(action);
+    for (point, action) in workflow.actions() {
+        places.entry(point).or_default().push(action);
     }
     let mut findings = Vec::new();
-    for (occasion, actions) in &places {
+    for (point, actions) in &places {
         if actions.len() > ACTIONS_MAX {
             let message = format!(
-                "has {} actions for {occasion}, at most {ACTIONS_MAX} are allowed",
+                "has {} actions for {point}, at most {ACTIONS_MAX} are allowed",
                 actions.len()
             );
-            findings.push(Finding::new(
-                Rule::LimitExceeded,
-                occasion.subject(),
-                message,
-            ));
+            findings.push(Finding::new(Rule::LimitExceeded, point.subject(), message));
         }
         let mut seen = BTreeSet::new();
         let twice = actions.iter().filter(|action| !seen.insert(&action.code));
         let twice = listed(twice.map(|action| &action.code));
         if !twice.is_empty() {
-            let message = format!("has several actions for {occasion} with the code {twice}");
-            findings.push(Finding::new(
-                Rule::DuplicateCode,
-                occasion.subject(),
-                message,
-            ));
+            let message = format!("has several actions for {point} with the code {twice}");
+            findings.push(Finding::new(Rule::DuplicateCode, point.subject(), message));
         }
     }
     findings
@@ -136,8 +128,8 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
 
 /// The mistakes in the texts of an action. One that a caller sends is refused at once, so these
 /// were stored by an older version.
-fn texts(occasion: &Occasion, action: &Action) -> Vec<(Rule, String)> {
-    let path = format!("{occasion}.{}", action.code);
+fn texts(point: &Occasion, action: &Action) -> Vec<(Rule, String)> {
+    let path = format!("{point}.{}", action.code);
     let said = |place: String, text: &Template| {
         let problem = text.problem()?;
         let message = format!("has a text that is not filled in ({place}): {problem}");

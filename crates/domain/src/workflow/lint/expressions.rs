@@ -53,8 +53,8 @@ impl Spoken<'_> {
             Speaker::Transition(transition) => (transition.subject(), "a guard".to_owned()),
             Speaker::Operation(operation) => (operation.subject(), "a guard".to_owned()),
             Speaker::State(state) => (state.subject(), "an entry guard".to_owned()),
-            Speaker::Action(occasion, action) => (
-                occasion.subject(),
+            Speaker::Action(point, action) => (
+                point.subject(),
                 format!("the action {} with a condition", action.code),
             ),
         };
@@ -95,10 +95,10 @@ pub(super) fn all<'a>(ways: &Ways<'a>) -> Vec<Spoken<'a>> {
             });
         }
     }
-    for (occasion, action) in workflow.actions() {
+    for (point, action) in workflow.actions() {
         if let Some(compiled) = compiler.condition(action.condition.as_ref()) {
             spoken.push(Spoken {
-                by: Speaker::Action(occasion, action),
+                by: Speaker::Action(point, action),
                 // Others may have moved the order on before.
                 places: None,
                 compiled,
