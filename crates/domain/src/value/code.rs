@@ -2,11 +2,7 @@
 //! templates. A code starts with `a`-`z`, goes on with `a`-`z`, `0`-`9` or
 //! `_`, and has at most 32 characters.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
-
-use serde::{Deserialize, Serialize};
-
-use super::{Invalid, nearest::plain};
+use super::{Invalid, nearest::plain, text_type};
 
 const CODE_CHARACTERS_MAX: usize = 32;
 /// What a code is, in words.
@@ -45,100 +41,37 @@ fn check(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-macro_rules! code {
-    ($(#[$doc:meta])* $name:ident) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// Checks a text against the rule of codes.
-            ///
-            /// # Errors
-            /// Returns [`Invalid`] for an empty, too long or malformed text.
-            pub fn new(text: &str) -> Result<Self, Invalid> {
-                check(text)?;
-                Ok(Self(Arc::from(text)))
-            }
-
-            /// The code as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Invalid;
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                Self::new(text)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                Self::new(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(code: $name) -> Self {
-                code.0.as_ref().to_owned()
-            }
-        }
-    };
-}
-
-code! {
+text_type! {
     /// The code of a workflow, such as `order`.
-    WorkflowCode
+    WorkflowCode, check
 }
-code! {
+text_type! {
     /// The code of a state, such as `processing`.
-    StateCode
+    StateCode, check
 }
-code! {
+text_type! {
     /// The code of a status, such as `pending_paypal`.
-    StatusCode
+    StatusCode, check
 }
-code! {
+text_type! {
     /// The code of a transition, such as `accept_payment`.
-    TransitionCode
+    TransitionCode, check
 }
-code! {
+text_type! {
     /// The code of an operation, such as `invoice`.
-    OperationCode
+    OperationCode, check
 }
-code! {
+text_type! {
     /// The code of an action within its place, such as `tell_erp`.
-    ActionCode
+    ActionCode, check
 }
-code! {
+text_type! {
     /// The code of an endpoint of webhooks, such as `erp`.
-    EndpointCode
+    EndpointCode, check
 }
-code! {
+text_type! {
     /// The name of a template of mails, such as `new_order`.
-    TemplateName
+    TemplateName, check
 }
 
 #[cfg(test)]

@@ -1,10 +1,10 @@
 //! Addresses of mails.
 
-use std::{fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, no_controls};
+use super::{Invalid, no_controls, text_type};
 
 /// What mail servers have to take of an address, in bytes (RFC 5321, 4.5.3.1.3).
 const BYTES_MAX: usize = 254;
@@ -36,8 +36,9 @@ impl EmailAddress {
         }
     }
 
-    /// Checks that a text names nobody or is one address that a mail can go to, without spaces around it. Orders keep what they were given before
-    /// this was asked, so it is asked where a call brings an address, and not where an order is read.
+    /// Checks that a text names nobody or is one address that a mail can go to, without spaces
+    /// around it. Orders keep what they were given before this was asked, so it is asked where a
+    /// call brings an address, and not where an order is read.
     ///
     /// # Errors
     /// Returns [`Invalid`] for what is no address, for several, and for one of more than 254 bytes.
@@ -61,44 +62,9 @@ impl EmailAddress {
         }
         Ok(())
     }
-
-    /// The address as text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
 }
 
-impl fmt::Display for EmailAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-impl fmt::Debug for EmailAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&*self.0, f)
-    }
-}
-
-impl FromStr for EmailAddress {
-    type Err = Invalid;
-    fn from_str(text: &str) -> Result<Self, Invalid> {
-        Self::new(text)
-    }
-}
-
-impl TryFrom<String> for EmailAddress {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        Self::new(&text)
-    }
-}
-
-impl From<EmailAddress> for String {
-    fn from(address: EmailAddress) -> Self {
-        address.0.as_ref().to_owned()
-    }
-}
+text_type!(impl[] EmailAddress);
 
 #[cfg(test)]
 mod tests {

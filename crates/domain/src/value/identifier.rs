@@ -1,11 +1,9 @@
 //! Identifiers that callers choose (orders, lines, requests, roles, store
 //! views), and the two formats of colour and currency.
 
-use std::{borrow::Borrow, fmt, str::FromStr, sync::Arc};
+use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
-
-use super::{Invalid, Money, no_controls};
+use super::{Invalid, Money, no_controls, text_type};
 
 fn visible_ascii(text: &str, max: usize) -> Result<(), Invalid> {
     if text.is_empty() {
@@ -79,98 +77,35 @@ fn currency(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-macro_rules! identifier {
-    ($(#[$doc:meta])* $name:ident, $check:path) => {
-        $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(Arc<str>);
-
-        impl $name {
-            /// Checks a text against the rule of this identifier.
-            ///
-            /// # Errors
-            /// Returns [`Invalid`] when the text breaks it.
-            pub fn new(text: &str) -> Result<Self, Invalid> {
-                $check(text)?;
-                Ok(Self(Arc::from(text)))
-            }
-
-            /// The identifier as text.
-            pub fn as_str(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl fmt::Display for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(&self.0)
-            }
-        }
-
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                fmt::Debug::fmt(&*self.0, f)
-            }
-        }
-
-        impl Borrow<str> for $name {
-            fn borrow(&self) -> &str {
-                &self.0
-            }
-        }
-
-        impl FromStr for $name {
-            type Err = Invalid;
-            fn from_str(text: &str) -> Result<Self, Invalid> {
-                Self::new(text)
-            }
-        }
-
-        impl TryFrom<String> for $name {
-            type Error = Invalid;
-            fn try_from(text: String) -> Result<Self, Invalid> {
-                Self::new(&text)
-            }
-        }
-
-        impl From<$name> for String {
-            fn from(value: $name) -> Self {
-                value.0.as_ref().to_owned()
-            }
-        }
-    };
-}
-
-identifier! {
+text_type! {
     /// The id of an order within its workflow: 1 to 128 visible ASCII characters.
     OrderId, order_id
 }
-identifier! {
+text_type! {
     /// The id of a line within its order: 1 to 128 visible ASCII characters.
     LineId, order_id
 }
-identifier! {
+text_type! {
     /// The id of a hold within its order: the sequence of the entry that placed it.
     HoldId, order_id
 }
-identifier! {
+text_type! {
     /// What makes a repeated call recognisable: 1 to 128 printable characters.
     RequestId, request_id
 }
-identifier! {
+text_type! {
     /// A role of an actor: 1 to 64 visible ASCII characters.
     Role, role
 }
-identifier! {
+text_type! {
     /// A store view: 1 to 32 of `A-Z`, `a-z`, `0-9`, `_` and `-`.
     StoreView, store_view
 }
-identifier! {
+text_type! {
     /// A colour as `#rrggbb`.
     Color, color
 }
-identifier! {
+text_type! {
     /// A currency: three letters as in ISO 4217.
     Currency, currency
 }
