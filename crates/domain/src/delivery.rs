@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// By how much the number of copies that go by themselves differs from that of their mail. An entry
-/// sets off fewer deliveries than that: it is an occasion for the actions of five places at most,
+/// sets off fewer deliveries than that: it triggers the actions of five trigger points at most,
 /// each with 16 actions, of which each sends a mail and ten copies.
 const COPIES_APART: u32 = 1_000;
 

@@ -6,13 +6,16 @@
 //! the serialized form of its values is what `waymark-persistence` stores, so a
 //! change of a field name needs a migration.
 //!
-//! Start at [`order::decide`], which turns a command into history entries, and
-//! at [`workflow::Workflow`], the data that it obeys.
+//! Plain data stand below, each knowing only those before it: [`value`], [`guard`] (the language of
+//! conditions), [`template`], [`workflow`], [`order`], [`history`]. Above them stands [`judge`]: start
+//! at [`judge::decide`], which turns a command into history entries, and at
+//! [`workflow::Workflow`], the data that it obeys.
 
 pub mod actor;
 pub mod delivery;
 pub mod guard;
 pub mod history;
+pub mod judge;
 pub mod order;
 pub mod partition;
 pub mod preset;

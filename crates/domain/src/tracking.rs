@@ -3,9 +3,9 @@
 
 use crate::{
     history::Entry,
-    order::{Order, Standing},
+    order::Order,
     value::{OrderId, StoreView, Timestamp},
-    workflow::Workflow,
+    workflow::{Standing, Workflow},
 };
 
 /// What a customer may see of an order, and nothing else.

@@ -10,11 +10,12 @@ use std::{
 use crate::failure::Failure;
 
 /// What decides how a filled database looks. Another content makes another database.
-const SOURCES: [&str; 12] = [
+const SOURCES: [&str; 13] = [
     "migrations",
     "crates/domain/src/order",
+    "crates/domain/src/judge",
     "crates/domain/src/value",
-    "crates/domain/src/history.rs",
+    "crates/domain/src/history",
     "crates/persistence/src/rows",
     "crates/persistence/src/schema.rs",
     "crates/bench/src/shop.rs",

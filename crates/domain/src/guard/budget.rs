@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use super::EvaluationError;
+use super::error::EvaluationError;
 
 /// What the guards and conditions of one step may cost together, and have cost so far.
 ///

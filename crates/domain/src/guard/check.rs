@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    GuardError,
+    error::GuardError,
     vocabulary::{ACTOR, ENTRY, Field, LINE, ORDER, REQUEST},
 };
 use crate::value::nearest;
@@ -11,12 +11,12 @@ use crate::value::nearest;
 /// The fields that an expression or a template names, so that only these are bound.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Uses {
-    pub(super) order: BTreeSet<&'static str>,
-    pub(super) line: BTreeSet<&'static str>,
-    pub(super) actor: BTreeSet<&'static str>,
-    pub(super) request: BTreeSet<&'static str>,
-    pub(super) entry: BTreeSet<&'static str>,
-    pub(super) now: bool,
+    pub(crate) order: BTreeSet<&'static str>,
+    pub(crate) line: BTreeSet<&'static str>,
+    pub(crate) actor: BTreeSet<&'static str>,
+    pub(crate) request: BTreeSet<&'static str>,
+    pub(crate) entry: BTreeSet<&'static str>,
+    pub(crate) now: bool,
 }
 
 /// What an expression may speak of.

@@ -3,18 +3,18 @@
 
 use std::ops::Add;
 
-use crate::order::LINES_MAX;
+use crate::value::LINES_MAX;
 
 /// Work is counted in bytes: what a function does to one byte of a text.
 /// A step, the evaluation of one node, is worth so many.
 const STEP: u64 = 64;
 
 /// The most steps that one guard may take: some 5 ms.
-pub(super) const STEPS_MAX: u64 = 100_000;
+pub(crate) const STEPS_MAX: u64 = 100_000;
 
 /// A length that is only known once there is an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Length {
+pub(crate) enum Length {
     /// Bytes of the comment of the call.
     Comment,
     /// Bytes of the keys and values of the metadata of the call.

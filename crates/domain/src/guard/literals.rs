@@ -1,14 +1,12 @@
 //! Durations and instants that can be read on no order: texts that are written out and mean
 //! nothing, and sums of an instant and a text.
 
-use std::sync::Arc;
-
 use cel::{
-    Context, IdedExpr, Value,
+    IdedExpr, Value,
     common::ast::{CallExpr, Expr, LiteralValue},
 };
 
-use super::{ENVIRONMENT, GuardError};
+use super::{environment::context, error::GuardError};
 
 /// How much of a text is shown, in characters.
 const SHOWN_MAX: usize = 40;
@@ -75,8 +73,7 @@ fn check_call(expr: &IdedExpr, call: &CallExpr) -> Result<(), GuardError> {
 
 /// What is wrong with a call that reads a text, if it cannot.
 fn unread(call: &IdedExpr, text: &str, wrong: fn(&str) -> String) -> Option<String> {
-    let context = Context::with_env(Arc::clone(&ENVIRONMENT));
-    if Value::resolve(call, &context).is_ok() {
+    if Value::resolve(call, &context(Vec::new())).is_ok() {
         return None;
     }
     Some(wrong(text))

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use cel::common::ast::{CallExpr, Expr, LiteralValue};
 
-use super::Guard;
+use super::compiled::Guard;
 
 /// What an expression names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -53,9 +53,9 @@ impl Misread {
 impl Guard {
     /// What the expression names; nothing of one that cannot be used.
     pub(crate) fn names(&self) -> Names {
-        let mut walk = Walk::default();
-        if let Ok(ready) = &self.ready {
-            walk.expr(&ready.program.expression().expr);
+        let mut walk = NameWalk::default();
+        if let Ok(ready) = self.ready() {
+            walk.expr(&ready.tree().expr);
         }
         walk.names
     }
@@ -85,13 +85,13 @@ impl Names {
 
 /// Goes through a tree whose depth was bounded when it was compiled.
 #[derive(Default)]
-struct Walk<'e> {
+struct NameWalk<'e> {
     names: Names,
     /// What a comprehension calls the line of the present turn.
     line: Option<&'e str>,
 }
 
-impl<'e> Walk<'e> {
+impl<'e> NameWalk<'e> {
     fn expr(&mut self, expr: &'e Expr) {
         if let Some(path) = self.path(expr) {
             self.names.paths.insert(path);

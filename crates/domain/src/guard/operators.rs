@@ -2,8 +2,8 @@
 //! what is named here takes lists and maps; nothing builds new ones of them.
 
 use super::{
-    GuardError,
     cost::Amount,
+    error::GuardError,
     vocabulary::{Kind, Shape},
 };
 

@@ -165,7 +165,7 @@ const LABEL: u64 = 512;
 /// The longest role.
 const ROLE: u64 = 64;
 /// The most holds on an order.
-const HOLDS: u64 = crate::order::HOLDS_MAX as u64;
+const HOLDS: u64 = crate::value::HOLDS_MAX as u64;
 
 /// What is left or done of a line, and what is left of each line for each operation.
 const LEFT: Amount = Amount::bytes(8);
@@ -254,9 +254,12 @@ pub(super) const LINE: &[Field] = &[
     Field::of(QUANTITY_MOVING, Kind::Double),
 ];
 
+/// How many fields a line has.
+pub(crate) const LINE_FIELDS: usize = LINE.len();
+
 /// The field of a line that tells what an operation moves of it. It is found for all lines at
 /// once, which is work for each.
-pub(super) const QUANTITY_MOVING: &str = "quantity_moving";
+pub(crate) const QUANTITY_MOVING: &str = "quantity_moving";
 pub(super) const MOVING: Amount = Amount::steps(8);
 
 /// The fields of `order.customer`.

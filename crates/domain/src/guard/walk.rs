@@ -4,9 +4,9 @@
 use cel::common::ast::{CallExpr, ComprehensionExpr, Expr, ListExpr, LiteralValue, SelectExpr};
 
 use super::{
-    GuardError,
     check::{ORDER_ALONE, Scope, Uses, insert, known},
     cost::{Amount, Formula, STEPS_MAX},
+    error::GuardError,
     operators,
     vocabulary::{
         self, ACTOR, CUSTOMER, ENTRY, FUNCTIONS, Field, HOLD, Kind, MOVING, ORDER, QUANTITY_MOVING,

@@ -21,7 +21,7 @@ impl Order {
     }
 
     /// How much money can be taken back of what operations with this effect moved.
-    pub(super) fn money_reversible(&self, effect: Effect) -> Money {
+    pub(crate) fn money_reversible(&self, effect: Effect) -> Money {
         match effect {
             Effect::None | Effect::Ship => Money::ZERO,
             Effect::Invoice => self.total_invoiced,
@@ -38,7 +38,7 @@ impl Order {
     }
 
     /// The quantities of an order without lines.
-    pub(super) fn whole_units(&self) -> Units {
+    pub(crate) fn whole_units(&self) -> Units {
         self.whole.unwrap_or(Units::WHOLE)
     }
 

@@ -2,13 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::{Customer, NewLine, Rejection, Stated};
+use super::{Customer, LineQuantity, NewLine, Rejection, Stated};
 use crate::{
     actor::Actor,
     value::{
-        Attributes, Comment, Currency, HoldId, LineId, Metadata, Money, OperationCode, OrderId,
-        Quantity, Reason, RequestId, StateCode, StatusCode, StoreView, Text, Timestamp,
-        TransitionCode, WorkflowCode,
+        Attributes, Comment, Currency, HoldId, Metadata, Money, OperationCode, OrderId, Reason,
+        RequestId, StateCode, StatusCode, StoreView, Text, Timestamp, TransitionCode, WorkflowCode,
     },
 };
 
@@ -141,18 +140,6 @@ pub enum OperationLines {
     Given(Vec<LineQuantity>),
     /// No quantity: money only.
     AmountOnly,
-}
-
-/// A quantity of a line.
-#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
-pub struct LineQuantity {
-    /// The line.
-    pub line_id: LineId,
-    /// How much of it.
-    pub quantity: Quantity,
-    /// How much of that had been shipped and came back; only of refunds.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
-    pub returned: Quantity,
 }
 
 /// Where a transition shall lead.

@@ -1,9 +1,11 @@
-//! Refunds without lines. One gives back an overpayment first, and what exceeds that makes the
-//! order cost less; a reversal has to know again which was which.
+//! What a reversal has to know of steps that were taken. A refund without lines gives back an
+//! overpayment first, and what exceeds that makes the order cost less: later, that has to be known
+//! again. So has an amount that does not follow from the totals.
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::Money;
+use super::LineQuantity;
+use crate::{value::Money, workflow::Effect};
 
 /// The most parts that are kept; those beyond count as credited.
 const PARTS_MAX: usize = 16;
@@ -22,6 +24,18 @@ struct Part {
     credited: bool,
 }
 
+/// A step whose amount is not what taking it back would be reckoned to give.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unreckoned {
+    /// What it did.
+    pub(crate) effect: Effect,
+    /// The quantities that it moved; empty for an order without lines as one whole.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) lines: Vec<LineQuantity>,
+    /// The amount that it moved.
+    pub(crate) amount: Money,
+}
+
 impl Credits {
     /// Whether nothing has to be known.
     pub(super) fn is_empty(&self) -> bool {
@@ -29,7 +43,7 @@ impl Credits {
     }
 
     /// Notes a refund: what of it had been overpaid, and what is owed no more.
-    pub(super) fn add(&mut self, overpaid: Money, credited: Money) {
+    pub(crate) fn add(&mut self, overpaid: Money, credited: Money) {
         self.push(overpaid, false);
         // Before any overpayment was given back, all is credited anyway.
         if !self.is_empty() {
@@ -38,7 +52,7 @@ impl Credits {
     }
 
     /// Takes the newest refunds back, up to this amount.
-    pub(super) fn take_back(&mut self, amount: Money) {
+    pub(crate) fn take_back(&mut self, amount: Money) {
         let mut rest = amount;
         while let Some(mut part) = self.0.pop() {
             if part.amount > rest {
@@ -51,7 +65,7 @@ impl Credits {
     }
 
     /// How much would be owed again if the newest refunds were taken back, up to this amount.
-    pub(super) fn credited(&self, amount: Money) -> Money {
+    pub(crate) fn credited(&self, amount: Money) -> Money {
         let mut rest = amount;
         let mut credited = Money::ZERO;
         for part in self.0.iter().rev() {

@@ -1,4 +1,4 @@
-//! A hold: why an order may not move.
+//! A hold: why an order may not move, and what it means for the time that the order waits.
 
 use std::fmt;
 
@@ -36,6 +36,16 @@ pub struct Hold {
     /// Whether its release by time asks to tell the customer.
     #[serde(default, skip_serializing_if = "is_false")]
     pub notify_customer: bool,
+}
+
+/// How long an order has waited in its status, where a hold came between.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Wait {
+    /// As if it had entered its status at this instant.
+    Since(Timestamp),
+    /// The order is on hold; it had waited for so many microseconds.
+    Paused(i64),
 }
 
 #[expect(

@@ -66,6 +66,18 @@ pub struct NewLine {
     pub total: Option<Money>,
 }
 
+/// A quantity of a line.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LineQuantity {
+    /// The line.
+    pub line_id: LineId,
+    /// How much of it.
+    pub quantity: Quantity,
+    /// How much of that had been shipped and came back; only of refunds.
+    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    pub returned: Quantity,
+}
+
 impl Line {
     /// The line at the start of its life.
     pub fn new(line: NewLine) -> Self {
@@ -103,7 +115,7 @@ impl Line {
     }
 
     /// Takes over what operations have moved.
-    pub(super) fn set_moved(&mut self, units: &Units) {
+    pub(crate) fn set_moved(&mut self, units: &Units) {
         self.invoiced = units.invoiced;
         self.shipped = units.shipped;
         self.refunded = units.refunded;

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use super::{FixedField, Hint, Hold, Standing};
+use super::{FixedField, Hint, Hold};
 use crate::{
     guard::EvaluationError,
     value::{
         HoldId, Invalid, LineId, Money, OperationCode, Quantity, Role, StateCode, StatusCode,
         TransitionCode, sentence,
     },
+    workflow::Standing,
 };
 
 /// How many bytes of a message tell of holds, but for the newest, which is always told.
@@ -423,7 +424,7 @@ fn newest(holds: &[Hold]) -> String {
 
 impl Rejection {
     /// The same refusal with where the caller should have gone, if that is known.
-    pub(super) fn hinting(self, hint: Option<Hint>) -> Self {
+    pub(crate) fn hinting(self, hint: Option<Hint>) -> Self {
         match hint {
             Some(hint) => Self::Hinting {
                 rejection: Box::new(self),

@@ -3,8 +3,11 @@
 
 use std::fmt;
 
-use super::{Hold, Order, Standing};
-use crate::value::{Currency, LineId, Money, Quantity, StateCode, StatusCode, Timestamp};
+use super::{Hold, Order};
+use crate::{
+    value::{Currency, LineId, Money, Quantity, StateCode, StatusCode, Timestamp},
+    workflow::Standing,
+};
 
 /// What an update states of fields that it cannot change; parts that are none state nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,7 +88,7 @@ impl fmt::Display for FixedField {
 
 impl Stated {
     /// The fields that are not as they stand.
-    pub(super) fn differing(&self, order: &Order) -> Vec<FixedField> {
+    pub(crate) fn differing(&self, order: &Order) -> Vec<FixedField> {
         use Fixed::{Immutable, OutputOnly, Stepwise};
         let Standing { state, status } = &order.standing;
         let back = order.return_to.as_ref();

@@ -122,7 +122,7 @@ impl Units {
     /// The units after an operation moved some, up by [`Quantity::plus`] or back down by
     /// [`Quantity::minus`].
     #[must_use]
-    pub(super) fn moved(
+    pub(crate) fn moved(
         mut self,
         effect: Effect,
         quantity: Quantity,

@@ -22,10 +22,7 @@ use minijinja::{Environment, Value, syntax::SyntaxConfig};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use self::sealed::{SealedList, SealedMap};
-use crate::{
-    guard::{Facts, Uses, bind},
-    value::Invalid,
-};
+use crate::{guard::Uses, value::Invalid};
 
 pub use check::check;
 pub use engine::{Failure, Rendered, environment, problem, problem_among, render};
@@ -74,13 +71,13 @@ pub struct TemplateError {
     pub message: String,
 }
 
-/// What the texts of a step may still take.
+/// The work that the texts of a step may still take.
 #[derive(Debug)]
-pub struct Budget {
+pub struct TextBudget {
     left: u64,
 }
 
-impl Default for Budget {
+impl Default for TextBudget {
     fn default() -> Self {
         Self { left: STEP_MAX }
     }
@@ -144,24 +141,15 @@ impl Template {
         self.checked.as_ref().as_ref().err().map(String::as_str)
     }
 
-    /// Fills in the placeholders.
+    /// Fills in the placeholders with the values of what the template names.
     ///
     /// # Errors
-    /// Returns [`TemplateError`] for what these facts do not have, such as an attribute of
-    /// another order, for a template that takes too long or comes to too much, and for one
-    /// that is [wrong](Self::problem).
-    pub fn fill_in(&self, facts: &Facts<'_>) -> Result<String, TemplateError> {
-        self.fill_in_within(facts, &mut Budget::default())
-    }
-
-    /// Fills in the placeholders as part of a step, whose texts together are bounded.
-    ///
-    /// # Errors
-    /// As [`Self::fill_in`], and when the step has no budget left.
-    pub fn fill_in_within(
+    /// Returns [`TemplateError`] for what is not there, for a template that takes too long, comes
+    /// to too much or is [wrong](Self::problem), and when the step has no budget left.
+    pub(crate) fn fill_in_with(
         &self,
-        facts: &Facts<'_>,
-        budget: &mut Budget,
+        values: impl FnOnce(&Uses) -> Vec<(&'static str, cel::Value)>,
+        budget: &mut TextBudget,
     ) -> Result<String, TemplateError> {
         let error = |message: String| TemplateError { message };
         let checked = self.checked.as_ref().as_ref();
@@ -175,7 +163,7 @@ impl Template {
         let engine: &Compiled = checked.engine.get_or_init(engine);
         let engine = engine.as_ref().map_err(TemplateError::clone)?;
         let mut seen = 0;
-        let variables = bind(facts, &checked.uses).into_iter();
+        let variables = values(&checked.uses).into_iter();
         let variables = variables.map(|(name, value)| (Arc::from(name), plain(&value, &mut seen)));
         let variables = SealedMap(variables.collect());
         let template = engine.get_template(NAME).map_err(|e| wrong(&e))?;

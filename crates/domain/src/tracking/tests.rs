@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use super::*;
 use crate::{
     history::Detail,
+    judge::Graph,
     value::{Comment, Label, Metadata},
-    workflow::{Graph, sample},
+    workflow::sample,
 };
 
 fn view(code: &str) -> StoreView {

@@ -8,13 +8,10 @@ use std::{
 };
 
 use super::{
-    Action, ActionPath, Assignment, Category, Finding, Occasion, Rule, Subject, Transition,
-    Trigger, Work, Workflow,
+    Action, ActionPath, Assignment, Category, Finding, Rule, Standing, Subject, Transition,
+    Trigger, TriggerPoint, Work, Workflow,
 };
-use crate::{
-    order::Standing,
-    value::{ActionCode, OrderId, StateCode, StatusCode, TransitionCode},
-};
+use crate::value::{ActionCode, OrderId, StateCode, StatusCode, TransitionCode};
 
 /// How many orders a finding names.
 const NAMED_MAX: usize = 10;
@@ -171,15 +168,15 @@ fn terminal(before: &Workflow, after: &Workflow) -> BTreeMap<StateCode, Vec<Stan
 }
 
 fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
-    let present: BTreeMap<(Occasion, &ActionCode), &Action> = after
+    let present: BTreeMap<(TriggerPoint, &ActionCode), &Action> = after
         .deliveries()
-        .map(|(occasion, action)| ((occasion, &action.code), action))
+        .map(|(point, action)| ((point, &action.code), action))
         .collect();
-    let fates = before.deliveries().filter_map(|(occasion, old)| {
+    let fates = before.deliveries().filter_map(|(point, old)| {
         let Work::Send(was, _) = &old.work else {
             return None;
         };
-        let key = (occasion, &old.code);
+        let key = (point, &old.code);
         let new = present.get(&key).copied();
         let fate = match new.map(|new| (&new.work, new.active)) {
             None => Fate::Gone,
@@ -191,9 +188,9 @@ fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
             }
             Some((Work::Send(..) | Work::Write(_), _)) => Fate::OtherKind,
         };
-        let (occasion, code) = key;
+        let (point, code) = key;
         let code = code.clone();
-        Some((ActionPath { occasion, code }, fate))
+        Some((ActionPath { point, code }, fate))
     });
     fates.collect()
 }

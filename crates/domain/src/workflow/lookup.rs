@@ -1,7 +1,7 @@
 //! Looking up the parts of a workflow by their codes.
 
 use super::{
-    Action, ActionPath, Assignment, Category, Occasion, Operation, State, Status, Transition,
+    Action, ActionPath, Assignment, Category, Operation, State, Status, Transition, TriggerPoint,
     Workflow,
 };
 use crate::value::{Label, OperationCode, StateCode, StatusCode, StoreView, TransitionCode};
@@ -68,36 +68,41 @@ impl Workflow {
         default.map(|assignment| &assignment.status)
     }
 
-    /// Every action with the occasion that it is declared for.
-    pub fn actions(&self) -> impl Iterator<Item = (Occasion, &Action)> {
-        fn at(occasion: Occasion, actions: &[Action]) -> impl Iterator<Item = (Occasion, &Action)> {
-            actions.iter().map(move |action| (occasion.clone(), action))
+    /// Every action with the trigger point that it is declared for.
+    pub fn actions(&self) -> impl Iterator<Item = (TriggerPoint, &Action)> {
+        fn at(
+            point: TriggerPoint,
+            actions: &[Action],
+        ) -> impl Iterator<Item = (TriggerPoint, &Action)> {
+            actions.iter().map(move |action| (point.clone(), action))
         }
         let states = self.states.iter().flat_map(|state| {
-            let leave = at(Occasion::Leave(state.code.clone()), &state.on_leave);
-            leave.chain(at(Occasion::Enter(state.code.clone()), &state.on_enter))
+            let leave = at(TriggerPoint::Leave(state.code.clone()), &state.on_leave);
+            leave.chain(at(TriggerPoint::Enter(state.code.clone()), &state.on_enter))
         });
         let transitions = self.transitions.iter();
         let operations = self.operations.iter();
         let statuses = self.statuses.iter();
         states
-            .chain(statuses.flat_map(|s| at(Occasion::Status(s.code.clone()), &s.on_enter)))
-            .chain(transitions.flat_map(|t| at(Occasion::Transition(t.code.clone()), &t.actions)))
-            .chain(operations.flat_map(|o| at(Occasion::Operation(o.code.clone()), &o.actions)))
-            .chain(at(Occasion::Create, &self.on_create))
-            .chain(at(Occasion::Comment, &self.on_comment))
+            .chain(statuses.flat_map(|s| at(TriggerPoint::Status(s.code.clone()), &s.on_enter)))
+            .chain(
+                transitions.flat_map(|t| at(TriggerPoint::Transition(t.code.clone()), &t.actions)),
+            )
+            .chain(operations.flat_map(|o| at(TriggerPoint::Operation(o.code.clone()), &o.actions)))
+            .chain(at(TriggerPoint::Create, &self.on_create))
+            .chain(at(TriggerPoint::Comment, &self.on_comment))
     }
 
     /// The action with this name.
     pub fn action(&self, path: &ActionPath) -> Option<&Action> {
-        let declared = match &path.occasion {
-            Occasion::Leave(code) => &self.state(code)?.on_leave,
-            Occasion::Enter(code) => &self.state(code)?.on_enter,
-            Occasion::Status(code) => &self.status(code)?.on_enter,
-            Occasion::Transition(code) => &self.transition(code)?.actions,
-            Occasion::Operation(code) => &self.operation(code)?.actions,
-            Occasion::Create => &self.on_create,
-            Occasion::Comment => &self.on_comment,
+        let declared = match &path.point {
+            TriggerPoint::Leave(code) => &self.state(code)?.on_leave,
+            TriggerPoint::Enter(code) => &self.state(code)?.on_enter,
+            TriggerPoint::Status(code) => &self.status(code)?.on_enter,
+            TriggerPoint::Transition(code) => &self.transition(code)?.actions,
+            TriggerPoint::Operation(code) => &self.operation(code)?.actions,
+            TriggerPoint::Create => &self.on_create,
+            TriggerPoint::Comment => &self.on_comment,
         };
         declared.iter().find(|action| action.code == path.code)
     }

@@ -10,7 +10,6 @@ pub mod diagram;
 mod diff;
 pub mod document;
 mod edit;
-mod graph;
 mod lint;
 mod lookup;
 mod normal;
@@ -18,11 +17,12 @@ mod record;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod sample;
+mod standing;
 mod subject;
 
 pub use action::{
     ACTIONS_MAX, Action, ActionPath, COPIES_MAX, Channel, CopyMethod, Email, Identity, Notify,
-    Occasion, Policy, Publish, Webhook, Work, Writing,
+    Policy, Publish, TriggerPoint, Webhook, Work, Writing,
 };
 pub use affected::{Affected, Count, Fate, automatic_places};
 pub use definition::{
@@ -35,9 +35,8 @@ pub use edit::{
     create_transition, delete_status, delete_transition, unassign, update_status,
     update_transition,
 };
-pub(crate) use graph::ReadyAction;
-pub use graph::{Graph, GraphError};
 pub use lint::{Finding, Rule, Severity, lint, missing_parts};
 pub use record::{Record, Stamp};
 pub use refusal::{InTheWay, Refusal, Usage};
+pub use standing::Standing;
 pub use subject::Subject;

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::ActionPath;
+use super::{ActionPath, TriggerPoint};
 use crate::value::{OperationCode, StateCode, StatusCode, TransitionCode};
 
 /// A part of a workflow, or of its document; its text is a word and a code, such as `status pending_paypal`,
@@ -28,6 +28,19 @@ pub enum Subject {
     Action(ActionPath),
     /// What stands at a path of the document itself, such as `states.new.label`; empty for all of it.
     Document(String),
+}
+
+impl TriggerPoint {
+    /// The part of the workflow that its actions belong to.
+    pub fn subject(&self) -> Subject {
+        match self {
+            Self::Leave(state) | Self::Enter(state) => Subject::State(state.clone()),
+            Self::Status(code) => Subject::Status(code.clone()),
+            Self::Transition(code) => Subject::Transition(code.clone()),
+            Self::Operation(code) => Subject::Operation(code.clone()),
+            Self::Create | Self::Comment => Subject::Workflow,
+        }
+    }
 }
 
 impl fmt::Display for Subject {

@@ -8,9 +8,8 @@ use std::{
 
 use super::text::isolated;
 use crate::{
-    order::Standing,
     value::{Color, OperationCode, StateCode, StatusCode},
-    workflow::{Category, State, Transition, Trigger, Workflow},
+    workflow::{Category, Standing, State, Transition, Trigger, Workflow},
 };
 
 /// The marks that a diagram shows besides the workflow; by default none.

@@ -1,6 +1,6 @@
 //! Which status belongs to which state, and which of them is the default.
 
-use super::finish;
+use super::finish::finish;
 use crate::{
     value::{StateCode, StatusCode},
     workflow::{Assignment, Refusal, StatusSharing, Transition, Workflow},

@@ -2,7 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{assignment, finish, set};
+use super::{
+    assignment,
+    finish::{finish, set},
+};
 use crate::{
     value::{Color, Description, Label, StateCode, StatusCode, StoreView},
     workflow::{Action, Refusal, Status, Workflow},

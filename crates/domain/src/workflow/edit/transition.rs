@@ -1,6 +1,6 @@
 //! Creating, changing and deleting transitions.
 
-use super::{finish, set};
+use super::finish::{finish, set};
 use crate::{
     guard::{Expression, Guard, Instant},
     value::{Description, Label, OperationCode, Role, StateCode, StatusCode, TransitionCode},

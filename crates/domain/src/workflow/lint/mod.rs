@@ -12,6 +12,7 @@ mod finding;
 mod flags;
 mod known;
 mod operations;
+mod probe;
 mod reach;
 mod references;
 mod round;

@@ -1,0 +1,129 @@
+//! Guards and dates: expressions that are ready to be asked, or were stored once and can no longer
+//! be used.
+
+use std::fmt;
+
+use super::{
+    check::Scope,
+    error::{EvaluationError, GuardError},
+    expression::Expression,
+    ready::Ready,
+};
+
+/// A guard that is ready to be asked, or was stored once and can no longer be used.
+pub struct Guard {
+    expression: Expression,
+    ready: Result<Ready, GuardError>,
+}
+
+/// An expression of type timestamp over an order alone that is ready to be reckoned, or was stored
+/// once and can no longer be used.
+pub struct Instant {
+    expression: Expression,
+    ready: Result<Ready, GuardError>,
+}
+
+impl Guard {
+    /// Compiles an expression and reckons its cost on the largest order.
+    ///
+    /// # Errors
+    /// Returns [`GuardError`] for an expression that is not CEL, names what does not
+    /// exist, uses what guards may not use, might take too long, or mixes types.
+    pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
+        Self::compile_in(expression, Scope::Order)
+    }
+
+    /// Compiles the condition of an action, which sees the `entry` that sets it off as well.
+    ///
+    /// # Errors
+    /// As [`Self::compile`].
+    pub fn compile_condition(expression: &Expression) -> Result<Self, GuardError> {
+        Self::compile_in(expression, Scope::OrderAndEntry)
+    }
+
+    /// A guard that was stored: one that cannot be used any more refuses with what is wrong.
+    pub(crate) fn of_stored(expression: &Expression, scope: Scope) -> Self {
+        Self {
+            ready: Ready::new(expression, scope),
+            expression: expression.clone(),
+        }
+    }
+
+    fn compile_in(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
+        Ok(Self {
+            ready: Ok(Ready::written(expression, scope)?),
+            expression: expression.clone(),
+        })
+    }
+
+    /// The expression that it was compiled from.
+    pub fn expression(&self) -> &Expression {
+        &self.expression
+    }
+
+    /// The error that keeps a stored guard from being used.
+    pub(crate) fn problem(&self) -> Option<&GuardError> {
+        self.ready.as_ref().err()
+    }
+
+    /// The compiled expression.
+    ///
+    /// # Errors
+    /// Returns [`EvaluationError`] where it can no longer be used.
+    pub(crate) fn ready(&self) -> Result<&Ready, EvaluationError> {
+        usable(&self.ready)
+    }
+}
+
+impl Instant {
+    /// Compiles an expression and reckons its cost on the largest order.
+    ///
+    /// # Errors
+    /// Returns [`GuardError`] for one that cannot be a guard either, that speaks of anything but
+    /// the order, or that does not answer a timestamp.
+    pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
+        Ok(Self {
+            ready: Ok(Ready::written(expression, Scope::OrderAlone)?),
+            expression: expression.clone(),
+        })
+    }
+
+    /// A date that was stored: it never comes where it cannot be used any more.
+    pub(crate) fn of_stored(expression: &Expression) -> Self {
+        Self {
+            ready: Ready::new(expression, Scope::OrderAlone),
+            expression: expression.clone(),
+        }
+    }
+
+    /// The error that keeps a stored date from being used.
+    pub(crate) fn problem(&self) -> Option<&GuardError> {
+        self.ready.as_ref().err()
+    }
+
+    /// The compiled expression.
+    ///
+    /// # Errors
+    /// Returns [`EvaluationError`] where it can no longer be used.
+    pub(crate) fn ready(&self) -> Result<&Ready, EvaluationError> {
+        usable(&self.ready)
+    }
+}
+
+fn usable(ready: &Result<Ready, GuardError>) -> Result<&Ready, EvaluationError> {
+    ready.as_ref().map_err(|problem| EvaluationError {
+        message: format!("it cannot be used any more: it {problem}"),
+    })
+}
+
+impl fmt::Debug for Guard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.expression, f)
+    }
+}
+
+impl fmt::Debug for Instant {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.expression, f)
+    }
+}

@@ -1,0 +1,117 @@
+//! What may be done with an order now, judged by the code that does it.
+
+use std::collections::BTreeSet;
+
+use super::{
+    allowed::try_out, cascade, comment, draft::Draft, graph::Graph, target::Settable,
+    transition::Closed,
+};
+use crate::{
+    actor::Actor,
+    guard::CostBudget,
+    order::{Context, Order, Rejection},
+    value::{Comment, Metadata, StatusCode, Timestamp, TransitionCode},
+    workflow::Standing,
+};
+
+/// A call by an actor that says nothing.
+fn silent(actor: &Actor) -> Context {
+    Context {
+        actor: actor.clone(),
+        comment: Comment::default(),
+        notify_customer: false,
+        visible_to_customer: false,
+        metadata: Metadata::default(),
+        request_id: None,
+    }
+}
+
+/// Judges every transition that a call might take, by the code that takes them:
+/// where it would lead, or why it may not be taken now. All of them share the budget of one
+/// step for their guards; those that it does not suffice for are refused by that.
+pub fn available(
+    graph: &Graph,
+    order: &Order,
+    actor: &Actor,
+    now: Timestamp,
+) -> Vec<(TransitionCode, Result<Standing, Rejection>)> {
+    available_within(&CostBudget::new(), graph, order, actor, now)
+}
+
+/// Judges as [`available`] does, within a budget of the caller's. What it answers once that is
+/// exhausted is not what a call would hear.
+pub fn available_within(
+    budget: &CostBudget,
+    graph: &Graph,
+    order: &Order,
+    actor: &Actor,
+    now: Timestamp,
+) -> Vec<(TransitionCode, Result<Standing, Rejection>)> {
+    let context = silent(actor);
+    let draft = Draft::new(graph, &context, order.clone(), now.into(), budget);
+    let movable = draft.movable();
+    let judged: Vec<_> = graph
+        .manual_transitions()
+        .map(|transition| {
+            let answer = match &movable {
+                Ok(()) => try_out(&draft, transition),
+                Err(rejection) => Err(Closed::Refused(rejection.clone())),
+            };
+            (transition, answer)
+        })
+        .collect();
+    let open = judged.iter().filter(|(_, answer)| answer.is_ok());
+    let allowed: Vec<_> = open
+        .map(|(transition, _)| transition.code.clone())
+        .collect();
+    let told = judged.into_iter().map(|(transition, answer)| {
+        let answer =
+            answer.map_err(|closed| closed.into_rejection(&draft, transition, || allowed.clone()));
+        (transition.code.clone(), answer)
+    });
+    told.collect()
+}
+
+/// Judges every other status of the present state that a comment may set, by position, then code:
+/// by which transition, or none where the comment sets it by itself, or why it may not be set now.
+/// Those that comments of this workflow never set are left out. The guards share the budget; what
+/// is answered once that is exhausted is not what a call would hear.
+pub fn comment_statuses_within(
+    budget: &CostBudget,
+    graph: &Graph,
+    order: &Order,
+    actor: &Actor,
+    now: Timestamp,
+) -> Vec<(StatusCode, Result<Option<TransitionCode>, Rejection>)> {
+    let context = silent(actor);
+    let draft = Draft::new(graph, &context, order.clone(), now.into(), budget);
+    let Standing { state, status } = &draft.order.standing;
+    let workflow = graph.workflow();
+    let here: BTreeSet<_> = workflow
+        .assignments_of(state)
+        .map(|pair| &pair.status)
+        .collect();
+    let settable = Settable::new(&draft);
+    let others = workflow.statuses.iter().map(|other| &other.code);
+    let others = others.filter(|other| *other != status && here.contains(other));
+    let judged = others.filter_map(|other| {
+        let answer = comment::try_status(&draft, &settable, other)?;
+        Some((other.clone(), answer))
+    });
+    judged.collect()
+}
+
+/// The automatic transition that [`Action::Settle`](crate::order::Action::Settle) would take first
+/// for an order as it stands, asked for by this actor; none also where the budget does not suffice.
+pub fn settles_by(
+    budget: &CostBudget,
+    graph: &Graph,
+    order: &Order,
+    actor: &Actor,
+    now: Timestamp,
+) -> Option<TransitionCode> {
+    let context = silent(actor);
+    let draft = Draft::new(graph, &context, order.clone(), now.into(), budget);
+    let open = cascade::settling(&draft).filter(|_| !budget.is_exhausted())?;
+    Some(open.transition)
+}
