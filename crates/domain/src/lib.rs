@@ -7,8 +7,8 @@
 //! change of a field name needs a migration.
 //!
 //! Plain data stand below, each knowing only those before it: [`value`], [`guard`] (the language of
-//! conditions), [`template`], [`workflow`], [`order`], [`history`]. Above them stands [`judge`]: start
-//! at [`judge::decide`], which turns a command into history entries, and at
+//! conditions), [`template`], [`workflow`], [`order`], [`history`]. Above them stands [`judge`]:
+//! start at [`judge::decide()`], which turns a command into history entries, and at
 //! [`workflow::Workflow`], the data that it obeys.
 
 pub mod actor;

@@ -19,7 +19,7 @@ pub(crate) struct Uses {
     pub(crate) now: bool,
 }
 
-/// What an expression may speak of.
+/// The variables that an expression may name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Scope {
     /// The order, the actor, the request and the instant.
@@ -41,13 +41,13 @@ impl Scope {
     }
 }
 
-/// What is wrong with an expression about the order alone that speaks of something else.
+/// The fault of an expression about the order alone that names something else.
 pub(super) const ORDER_ALONE: GuardError = GuardError::NotAllowed(
     "may use order only: when it is due must not depend on the call or on now",
 );
 
 impl Uses {
-    /// What they take on the heap, at most.
+    /// The bytes that they take on the heap, at most.
     pub(crate) fn heap_bytes(&self) -> usize {
         let Self {
             order,

@@ -1,4 +1,4 @@
-//! What an expression costs, as a formula over the lengths of what it reads: worked out once
+//! The cost of an expression, as a formula over the lengths of what it reads: worked out once
 //! with the largest lengths, when it is stored, and with the real ones before it runs.
 
 use std::ops::Add;

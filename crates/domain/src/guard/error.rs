@@ -13,17 +13,17 @@ pub enum GuardError {
     /// It is not CEL.
     #[error("is not a CEL expression: {message}")]
     Syntax {
-        /// What the parser says.
+        /// The message of the parser.
         message: String,
     },
     /// It names something that does not exist.
     #[error("knows no {name}; {}", advice(*meant, hint))]
     Unknown {
-        /// What it names.
+        /// The name.
         name: String,
-        /// What was probably meant.
+        /// The name that was probably meant.
         meant: Option<&'static str>,
-        /// What there is.
+        /// The names that there are.
         hint: &'static str,
     },
     /// It uses a part of CEL that guards may not use.
@@ -40,14 +40,14 @@ pub enum GuardError {
     /// It mixes types, or does not answer what is asked: yes or no, or an instant.
     #[error("{message}")]
     Type {
-        /// What the evaluator says.
+        /// The message of the evaluator.
         message: String,
     },
 }
 
 impl GuardError {
-    /// Whether the expression does not compile, rather than being longer, costlier or richer than is
-    /// allowed.
+    /// Whether the expression does not compile, rather than being longer, costlier or richer than
+    /// is allowed.
     pub fn is_uncompilable(&self) -> bool {
         match self {
             Self::Syntax { .. } | Self::Unknown { .. } | Self::Type { .. } => true,
@@ -60,7 +60,7 @@ impl GuardError {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{message}")]
 pub struct EvaluationError {
-    /// What the evaluator says.
+    /// The message of the evaluator.
     pub message: String,
 }
 
@@ -88,7 +88,7 @@ fn advice(meant: Option<&str>, hint: &str) -> String {
     }
 }
 
-/// What the parser stumbled over first. It reports its own limit of nesting as a fault of its
+/// The first error of the parser. It reports its own limit of nesting as a fault of its
 /// insides, in words that are not for readers.
 pub(super) fn syntax(errors: &ParseErrors, text: &str) -> GuardError {
     let Some(error) = errors.errors.first() else {
@@ -110,7 +110,7 @@ pub(super) fn syntax(errors: &ParseErrors, text: &str) -> GuardError {
     }
 }
 
-/// What is written otherwise in other languages, where a text that cannot be parsed has it.
+/// The advice for a text that cannot be parsed and is written as in another language.
 fn slip(text: &str) -> String {
     let code = outside_quotes(text);
     let mut words = code.split(|c: char| !c.is_alphanumeric() && c != '_' && c != '.');

@@ -71,7 +71,7 @@ fn check_call(expr: &IdedExpr, call: &CallExpr) -> Result<(), GuardError> {
     message.map_or(Ok(()), |message| Err(GuardError::Type { message }))
 }
 
-/// What is wrong with a call that reads a text, if it cannot.
+/// The fault of a call that reads a text, if it cannot.
 fn unread(call: &IdedExpr, text: &str, wrong: fn(&str) -> String) -> Option<String> {
     if Value::resolve(call, &context(Vec::new())).is_ok() {
         return None;

@@ -1,4 +1,4 @@
-//! What an expression names, and what it compares that with, read off its tree.
+//! The names in an expression, and what they are compared with, read off its tree.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue};
 
 use super::compiled::Guard;
 
-/// What an expression names.
+/// The names in an expression.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     /// Paths such as `order.state`, `order.attributes.box`, `line.sku` and `now`.
@@ -30,7 +30,7 @@ pub(crate) struct Misread {
 }
 
 impl Misread {
-    /// What it is compared with, in words.
+    /// The kind of the other side, in words.
     pub(crate) fn kind(&self) -> &'static str {
         match self.number {
             Some(_) => "a number",
@@ -51,7 +51,7 @@ impl Misread {
 }
 
 impl Guard {
-    /// What the expression names; nothing of one that cannot be used.
+    /// The names in the expression; none of one that cannot be used.
     pub(crate) fn names(&self) -> Names {
         let mut walk = NameWalk::default();
         if let Ok(ready) = self.ready() {
@@ -87,7 +87,7 @@ impl Names {
 #[derive(Default)]
 struct NameWalk<'e> {
     names: Names,
-    /// What a comprehension calls the line of the present turn.
+    /// The name that a comprehension has for the line of the present turn.
     line: Option<&'e str>,
 }
 

@@ -1,10 +1,10 @@
-//! What operators and functions make of their operands, and the work that this takes. Only
+//! Results of operators and functions, and the work that they take. Only
 //! what is named here takes lists and maps; nothing builds new ones of them.
 
 use super::{
     cost::Amount,
     error::GuardError,
-    vocabulary::{Kind, Shape},
+    vocabulary::{Shape, ValueKind},
 };
 
 /// A call of a function: it is looked up by the types of its operands.
@@ -17,7 +17,7 @@ const SEEKING: u64 = 2;
 /// The longest text of a number or an instant.
 const NUMBER_TEXT: u64 = 400;
 
-/// What an operator or a function makes of its operands, with the work that it takes.
+/// The result of an operator or a function, with the work that it takes.
 ///
 /// # Errors
 /// Returns [`GuardError::NotAllowed`] where lists and maps are given to what would copy,
@@ -60,7 +60,7 @@ fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
             &[one, other],
             "must not choose between a list or map and something else",
         )?;
-        Kind::Scalar
+        ValueKind::Scalar
     };
     Ok(Shape {
         kind,
@@ -71,32 +71,32 @@ fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
 
 /// Whether something is null may be asked of everything: the types differ, nothing is compared.
 fn equality(left: Shape, right: Shape) -> Result<(Shape, Amount), GuardError> {
-    if left.kind != Kind::Null && right.kind != Kind::Null {
+    if left.kind != ValueKind::Null && right.kind != ValueKind::Null {
         scalars(
             &[left, right],
             "must not compare lists or maps with == or !=; size, in and all ask about what is in them",
         )?;
     }
-    Ok((Shape::of(Kind::Bool), left.bytes.smaller(right.bytes)))
+    Ok((Shape::of(ValueKind::Bool), left.bytes.smaller(right.bytes)))
 }
 
 fn indexed(of: Shape, index: Shape) -> Result<(Shape, Amount), GuardError> {
-    let whole = matches!(index.kind, Kind::Int | Kind::Uint);
+    let whole = matches!(index.kind, ValueKind::Int | ValueKind::Uint);
     let shape = match of.kind {
-        Kind::Lines if whole => Shape::of(Kind::Line),
-        Kind::Holds if whole => Shape::of(Kind::Hold),
-        Kind::Scalars if whole => Shape {
-            kind: Kind::Scalar,
+        ValueKind::Lines if whole => Shape::of(ValueKind::Line),
+        ValueKind::Holds if whole => Shape::of(ValueKind::Hold),
+        ValueKind::Scalars if whole => Shape {
+            kind: ValueKind::Scalar,
             entries: Amount::default(),
             ..of
         },
-        Kind::Texts if index.kind == Kind::Text => Shape::text(of.bytes),
-        Kind::Lines | Kind::Holds | Kind::Scalars => {
+        ValueKind::Texts if index.kind == ValueKind::Text => Shape::text(of.bytes),
+        ValueKind::Lines | ValueKind::Holds | ValueKind::Scalars => {
             return Err(GuardError::NotAllowed(
                 "must name an entry of a list by a whole number",
             ));
         }
-        Kind::Texts => {
+        ValueKind::Texts => {
             return Err(GuardError::NotAllowed(
                 "must name an entry of a map by a text",
             ));
@@ -115,39 +115,43 @@ fn membership(wanted: Shape, list: Shape) -> Result<(Shape, Amount), GuardError>
     scalars(&[wanted], "must not seek a list or a map with in")?;
     let work = match list.kind {
         // As many comparisons as there are entries, some bytes each besides their texts.
-        Kind::Scalars => list.entries.times(24) + list.bytes,
-        Kind::Texts => Amount::steps(1) + wanted.bytes.times(2),
+        ValueKind::Scalars => list.entries.times(24) + list.bytes,
+        ValueKind::Texts => Amount::steps(1) + wanted.bytes.times(2),
         _ => {
             return Err(GuardError::NotAllowed(
                 "may use in on lists and maps of texts and numbers only",
             ));
         }
     };
-    Ok((Shape::of(Kind::Bool), Amount::steps(1) + work))
+    Ok((Shape::of(ValueKind::Bool), Amount::steps(1) + work))
 }
 
 fn size(of: Shape) -> Result<(Shape, Amount), GuardError> {
     let work = match of.kind {
-        Kind::Lines | Kind::Holds | Kind::Scalars | Kind::Texts => Amount::default(),
-        Kind::Line | Kind::Hold | Kind::Customer => {
+        ValueKind::Lines | ValueKind::Holds | ValueKind::Scalars | ValueKind::Texts => {
+            Amount::default()
+        }
+        ValueKind::Line | ValueKind::Hold | ValueKind::Customer => {
             return Err(GuardError::NotAllowed(
                 "must not ask for the size of a line, a hold or a customer",
             ));
         }
         _ => of.bytes,
     };
-    Ok((Shape::of(Kind::Int), FUNCTION + work))
+    Ok((Shape::of(ValueKind::Int), FUNCTION + work))
 }
 
-/// What takes scalars only. Where their types do not fit, the evaluator copies them into the
-/// error, so all their bytes count at least once.
+/// A function that takes scalars only. Where their types do not fit, the evaluator copies them into
+/// the error, so all their bytes count at least once.
 fn of_scalars(name: &str, operands: &[Shape]) -> (Shape, Amount) {
     let bytes = operands
         .iter()
         .fold(Amount::default(), |sum, operand| sum + operand.bytes);
-    let first = operands.first().map_or(Kind::Scalar, |first| first.kind);
+    let first = operands
+        .first()
+        .map_or(ValueKind::Scalar, |first| first.kind);
     let alike = operands.iter().all(|operand| operand.kind == first);
-    let kind = if alike { first } else { Kind::Scalar };
+    let kind = if alike { first } else { ValueKind::Scalar };
     match name {
         "_+_" => {
             let shape = Shape {
@@ -159,29 +163,38 @@ fn of_scalars(name: &str, operands: &[Shape]) -> (Shape, Amount) {
         "_-_" | "_*_" | "_/_" | "_%_" | "-_" => {
             (Shape::of(arithmetic(name, kind)), Amount::steps(2) + bytes)
         }
-        "_<_" | "_<=_" | "_>_" | "_>=_" => (Shape::of(Kind::Bool), ORDERING + bytes),
-        "_&&_" | "_||_" | "@not_strictly_false" => (Shape::of(Kind::Bool), bytes),
-        "!_" => (Shape::of(Kind::Bool), Amount::steps(2) + bytes),
-        "contains" => (Shape::of(Kind::Bool), FUNCTION + bytes.times(SEEKING)),
-        "startsWith" | "endsWith" => (Shape::of(Kind::Bool), FUNCTION + bytes),
+        "_<_" | "_<=_" | "_>_" | "_>=_" => (Shape::of(ValueKind::Bool), ORDERING + bytes),
+        "_&&_" | "_||_" | "@not_strictly_false" => (Shape::of(ValueKind::Bool), bytes),
+        "!_" => (Shape::of(ValueKind::Bool), Amount::steps(2) + bytes),
+        "contains" => (Shape::of(ValueKind::Bool), FUNCTION + bytes.times(SEEKING)),
+        "startsWith" | "endsWith" => (Shape::of(ValueKind::Bool), FUNCTION + bytes),
         "string" => {
             let text = Shape::text(bytes + Amount::bytes(NUMBER_TEXT));
             (text, FUNCTION + text.bytes)
         }
-        "bool" => (Shape::of(Kind::Bool), FUNCTION + bytes.times(PARSING)),
-        "double" => (Shape::of(Kind::Double), FUNCTION + bytes.times(PARSING)),
-        "timestamp" => (Shape::of(Kind::Instant), FUNCTION + bytes.times(PARSING)),
-        "duration" => (Shape::of(Kind::Duration), FUNCTION + bytes.times(PARSING)),
+        "bool" => (Shape::of(ValueKind::Bool), FUNCTION + bytes.times(PARSING)),
+        "double" => (
+            Shape::of(ValueKind::Double),
+            FUNCTION + bytes.times(PARSING),
+        ),
+        "timestamp" => (
+            Shape::of(ValueKind::Instant),
+            FUNCTION + bytes.times(PARSING),
+        ),
+        "duration" => (
+            Shape::of(ValueKind::Duration),
+            FUNCTION + bytes.times(PARSING),
+        ),
         // `int` and the parts of an instant, which may name a time zone.
-        _ => (Shape::of(Kind::Int), FUNCTION + bytes.times(PARSING)),
+        _ => (Shape::of(ValueKind::Int), FUNCTION + bytes.times(PARSING)),
     }
 }
 
 /// The kind of a difference, product, quotient or remainder.
-fn arithmetic(name: &str, kind: Kind) -> Kind {
+fn arithmetic(name: &str, kind: ValueKind) -> ValueKind {
     match (name, kind) {
-        ("_-_", Kind::Instant) => Kind::Duration,
-        (_, Kind::Int | Kind::Uint | Kind::Double | Kind::Duration) => kind,
-        _ => Kind::Scalar,
+        ("_-_", ValueKind::Instant) => ValueKind::Duration,
+        (_, ValueKind::Int | ValueKind::Uint | ValueKind::Double | ValueKind::Duration) => kind,
+        _ => ValueKind::Scalar,
     }
 }

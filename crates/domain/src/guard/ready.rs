@@ -10,13 +10,13 @@ use super::{
     expression::Expression,
     literals,
     sample::sample,
-    walk::{self, Reading},
+    walk::{self, Properties},
 };
 
 /// An expression that was compiled and read.
 pub(crate) struct Ready {
     program: Program,
-    reading: Reading,
+    properties: Properties,
 }
 
 impl Ready {
@@ -25,13 +25,16 @@ impl Ready {
         Expression::new(expression.as_str())?;
         let program = Program::compile(expression.as_str())
             .map_err(|errors| syntax(&errors, expression.as_str()))?;
-        let reading = walk::read(program.expression(), scope)?;
-        if scope == Scope::OrderAlone && !reading.kind.may_be_instant() {
+        let properties = walk::read(program.expression(), scope)?;
+        if scope == Scope::OrderAlone && !properties.kind.may_be_instant() {
             return Err(GuardError::Type {
                 message: NOT_INSTANT.to_owned(),
             });
         }
-        let ready = Self { program, reading };
+        let ready = Self {
+            program,
+            properties,
+        };
         let types = ready.try_types(scope);
         if types.is_err() {
             // What it says of dates is in better words.
@@ -55,18 +58,18 @@ impl Ready {
 
     /// The fields that the expression names.
     pub(crate) fn uses(&self) -> &Uses {
-        &self.reading.uses
+        &self.properties.uses
     }
 
     /// The steps that it takes for an order with so many lines and these lengths.
     pub(crate) fn steps(&self, lines: usize, lengths: impl Fn(Length) -> u64 + Copy) -> u64 {
-        self.reading.cost.steps(lines, lengths)
+        self.properties.cost.steps(lines, lengths)
     }
 
     /// The steps that it takes for the largest order.
     #[cfg(test)]
     pub(super) fn steps_at_most(&self) -> u64 {
-        self.reading.cost.steps_at_most()
+        self.properties.cost.steps_at_most()
     }
 
     /// Evaluates it with these variables.

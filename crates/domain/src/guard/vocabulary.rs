@@ -2,9 +2,9 @@
 
 use super::cost::{Amount, Formula, Length};
 
-/// What sort of value something is, as far as its cost depends on it.
+/// The kinds of values, as far as the cost depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum ValueKind {
     Bool,
     Int,
     Uint,
@@ -29,7 +29,7 @@ pub(super) enum Kind {
     Texts,
 }
 
-impl Kind {
+impl ValueKind {
     /// Whether it holds other values.
     pub(super) fn is_container(self) -> bool {
         match self {
@@ -79,7 +79,7 @@ impl Kind {
 /// A value that an expression comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
-    pub(super) kind: Kind,
+    pub(super) kind: ValueKind,
     /// The bytes of a text, or of all texts in a container, at most.
     pub(super) bytes: Amount,
     /// How many entries a list of scalars has, at most.
@@ -88,7 +88,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// A value without texts.
-    pub(super) const fn of(kind: Kind) -> Self {
+    pub(super) const fn of(kind: ValueKind) -> Self {
         Self {
             kind,
             bytes: Amount::bytes(0),
@@ -99,7 +99,7 @@ impl Shape {
     /// A text of at most so many bytes.
     pub(super) const fn text(bytes: Amount) -> Self {
         Self {
-            kind: Kind::Text,
+            kind: ValueKind::Text,
             bytes,
             entries: Amount::bytes(0),
         }
@@ -116,7 +116,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    const fn of(name: &'static str, kind: Kind) -> Self {
+    const fn of(name: &'static str, kind: ValueKind) -> Self {
         Self::shaped(name, Shape::of(kind))
     }
 
@@ -167,7 +167,7 @@ const ROLE: u64 = 64;
 /// The most holds on an order.
 const HOLDS: u64 = crate::value::HOLDS_MAX as u64;
 
-/// What is left or done of a line, and what is left of each line for each operation.
+/// The quantities of a line, and those that are left of each line for each operation.
 const LEFT: Amount = Amount::bytes(8);
 const LEFT_BY_OPERATION: Amount = Amount::of(Length::Operations).times(3);
 
@@ -177,13 +177,13 @@ const ENTRY_BINDING: u64 = 3 * 64;
 const fn texts(bytes: Length) -> Shape {
     Shape {
         bytes: Amount::of(bytes),
-        ..Shape::of(Kind::Texts)
+        ..Shape::of(ValueKind::Texts)
     }
 }
 
 const fn list(entries: Length, longest: u64) -> Shape {
     Shape {
-        kind: Kind::Scalars,
+        kind: ValueKind::Scalars,
         bytes: Amount::of(entries).times(longest),
         entries: Amount::of(entries),
     }
@@ -196,46 +196,46 @@ pub(super) const ORDER: &[Field] = &[
     Field::text("state", CODE),
     Field::text("status", CODE),
     Field::text("status_label", LABEL).each(Length::Statuses, 6),
-    Field::of("visible_on_storefront", Kind::Bool).each(Length::Statuses, 6),
-    Field::of("version", Kind::Int),
-    Field::of("lines", Kind::Lines),
+    Field::of("visible_on_storefront", ValueKind::Bool).each(Length::Statuses, 6),
+    Field::of("version", ValueKind::Int),
+    Field::of("lines", ValueKind::Lines),
     Field::text("currency", CODE),
-    Field::of("grand_total", Kind::Int),
-    Field::of("total_paid", Kind::Int),
-    Field::of("total_refunded", Kind::Int),
-    Field::of("total_canceled", Kind::Int),
-    Field::of("total_invoiced", Kind::Int),
-    Field::of("total_due", Kind::Int),
-    Field::of("total_overpaid", Kind::Int),
+    Field::of("grand_total", ValueKind::Int),
+    Field::of("total_paid", ValueKind::Int),
+    Field::of("total_refunded", ValueKind::Int),
+    Field::of("total_canceled", ValueKind::Int),
+    Field::of("total_invoiced", ValueKind::Int),
+    Field::of("total_due", ValueKind::Int),
+    Field::of("total_overpaid", ValueKind::Int),
     Field::text("store_view", CODE),
-    Field::of("customer", Kind::Customer).whole(Amount::steps(40)),
+    Field::of("customer", ValueKind::Customer).whole(Amount::steps(40)),
     Field::shaped("attributes", texts(Length::Attributes)),
-    Field::of("holds", Kind::Holds).whole(Amount::steps(HOLDS * 40)),
+    Field::of("holds", ValueKind::Holds).whole(Amount::steps(HOLDS * 40)),
     Field::text("return_state", CODE),
     Field::text("return_status", CODE),
     Field::shaped("allowed_operations", list(Length::Operations, CODE))
         .each(Length::Operations, ENTRY_BINDING)
         .per_line(LEFT_BY_OPERATION),
-    Field::of("create_time", Kind::Instant),
-    Field::of("update_time", Kind::Instant),
-    Field::of("status_time", Kind::Instant),
-    Field::of("can_invoice", Kind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("can_ship", Kind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("can_refund", Kind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("fully_invoiced", Kind::Bool).per_line(LEFT),
-    Field::of("fully_shipped", Kind::Bool).per_line(LEFT),
-    Field::of("fully_refunded", Kind::Bool).per_line(LEFT),
-    Field::of("fully_canceled", Kind::Bool).per_line(LEFT),
-    Field::of("fully_paid", Kind::Bool).whole(Amount::steps(8)),
-    Field::of("overpaid", Kind::Bool),
-    Field::of("units_ordered", Kind::Double).per_line(LEFT),
-    Field::of("units_invoiced", Kind::Double).per_line(LEFT),
-    Field::of("units_shipped", Kind::Double).per_line(LEFT),
-    Field::of("units_refunded", Kind::Double).per_line(LEFT),
-    Field::of("units_canceled", Kind::Double).per_line(LEFT),
-    Field::of("units_returned", Kind::Double).per_line(LEFT),
-    Field::of("units_open", Kind::Double).per_line(LEFT),
-    Field::of("is_virtual", Kind::Bool).per_line(LEFT),
+    Field::of("create_time", ValueKind::Instant),
+    Field::of("update_time", ValueKind::Instant),
+    Field::of("status_time", ValueKind::Instant),
+    Field::of("can_invoice", ValueKind::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_ship", ValueKind::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_refund", ValueKind::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("fully_invoiced", ValueKind::Bool).per_line(LEFT),
+    Field::of("fully_shipped", ValueKind::Bool).per_line(LEFT),
+    Field::of("fully_refunded", ValueKind::Bool).per_line(LEFT),
+    Field::of("fully_canceled", ValueKind::Bool).per_line(LEFT),
+    Field::of("fully_paid", ValueKind::Bool).whole(Amount::steps(8)),
+    Field::of("overpaid", ValueKind::Bool),
+    Field::of("units_ordered", ValueKind::Double).per_line(LEFT),
+    Field::of("units_invoiced", ValueKind::Double).per_line(LEFT),
+    Field::of("units_shipped", ValueKind::Double).per_line(LEFT),
+    Field::of("units_refunded", ValueKind::Double).per_line(LEFT),
+    Field::of("units_canceled", ValueKind::Double).per_line(LEFT),
+    Field::of("units_returned", ValueKind::Double).per_line(LEFT),
+    Field::of("units_open", ValueKind::Double).per_line(LEFT),
+    Field::of("is_virtual", ValueKind::Bool).per_line(LEFT),
 ];
 
 /// The fields of a line.
@@ -243,15 +243,15 @@ pub(super) const LINE: &[Field] = &[
     Field::text("id", ID),
     Field::text("sku", 128),
     Field::text("name", 256),
-    Field::of("quantity_ordered", Kind::Double),
-    Field::of("quantity_invoiced", Kind::Double),
-    Field::of("quantity_shipped", Kind::Double),
-    Field::of("quantity_refunded", Kind::Double),
-    Field::of("quantity_canceled", Kind::Double),
-    Field::of("quantity_returned", Kind::Double),
-    Field::of("total", Kind::Int),
-    Field::of("is_virtual", Kind::Bool),
-    Field::of(QUANTITY_MOVING, Kind::Double),
+    Field::of("quantity_ordered", ValueKind::Double),
+    Field::of("quantity_invoiced", ValueKind::Double),
+    Field::of("quantity_shipped", ValueKind::Double),
+    Field::of("quantity_refunded", ValueKind::Double),
+    Field::of("quantity_canceled", ValueKind::Double),
+    Field::of("quantity_returned", ValueKind::Double),
+    Field::of("total", ValueKind::Int),
+    Field::of("is_virtual", ValueKind::Bool),
+    Field::of(QUANTITY_MOVING, ValueKind::Double),
 ];
 
 /// How many fields a line has.
@@ -267,14 +267,14 @@ pub(super) const CUSTOMER: &[Field] = &[
     Field::text("id", 128),
     Field::text("email", 320),
     Field::text("name", 256),
-    Field::of("guest", Kind::Bool),
+    Field::of("guest", ValueKind::Bool),
 ];
 
 /// The fields of a hold.
 pub(super) const HOLD: &[Field] = &[
     Field::text("id", ID),
     Field::text("reason", 512),
-    Field::of("place_time", Kind::Instant),
+    Field::of("place_time", ValueKind::Instant),
 ];
 
 /// The fields of `actor`.
@@ -290,28 +290,28 @@ pub(super) const REQUEST: &[Field] = &[
     Field::shaped("comment", Shape::text(Amount::of(Length::Comment))),
     Field::shaped("metadata", texts(Length::Metadata)),
     Field::text("operation", CODE),
-    Field::of("amount", Kind::Int),
-    Field::of("reverse", Kind::Bool),
+    Field::of("amount", ValueKind::Int),
+    Field::of("reverse", ValueKind::Bool),
 ];
 
 /// The fields of `entry`, of which only conditions and templates may speak.
 pub(super) const ENTRY: &[Field] = &[
-    Field::of("sequence", Kind::Int),
+    Field::of("sequence", ValueKind::Int),
     Field::text("kind", CODE),
     Field::text("from_state", CODE),
     Field::text("from_status", CODE),
     Field::text("to_state", CODE),
     Field::text("to_status", CODE),
-    Field::of("status_changed", Kind::Bool),
+    Field::of("status_changed", ValueKind::Bool),
     Field::text("transition", CODE),
     Field::text("operation", CODE),
-    Field::of("amount", Kind::Int),
+    Field::of("amount", ValueKind::Int),
     Field::shaped("comment", Shape::text(Amount::of(Length::EntryComment))),
-    Field::of("notify_customer", Kind::Bool),
-    Field::of("visible_to_customer", Kind::Bool),
+    Field::of("notify_customer", ValueKind::Bool),
+    Field::of("visible_to_customer", ValueKind::Bool),
     Field::shaped("metadata", texts(Length::EntryMetadata)),
-    Field::of("caused_by", Kind::Int),
-    Field::of("create_time", Kind::Instant),
+    Field::of("caused_by", ValueKind::Int),
+    Field::of("create_time", ValueKind::Instant),
 ];
 
 /// The operators and functions, as CEL names them inside.

@@ -1,4 +1,4 @@
-//! What an entry sets off to be sent after the step, and where it goes.
+//! Deliveries that an entry sets off, and where they go.
 
 use std::fmt;
 
@@ -57,8 +57,8 @@ impl Destination {
         }
     }
 
-    /// What deliveries of one order go in turn for: one endpoint, mails to the customer, mails to
-    /// others alone, or NATS.
+    /// The lane: the ordering key of deliveries of one order. Each endpoint has one, mails to the
+    /// customer, mails to others alone, and NATS.
     pub fn lane(&self) -> String {
         match self {
             Self::Endpoint(code) => format!("webhook.{code}"),

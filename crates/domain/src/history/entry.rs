@@ -24,7 +24,7 @@ pub struct Entry {
     pub to: Standing,
     /// The transition taken, if any.
     pub transition: Option<TransitionCode>,
-    /// What the caller said; empty for nothing.
+    /// The comment of the caller; may be empty.
     pub comment: Comment,
     /// Whether the caller asked to tell the customer.
     pub notify_customer: bool,
@@ -38,17 +38,17 @@ pub struct Entry {
     pub caused_by: i64,
     /// The version of the workflow that judged it.
     pub workflow_version: i64,
-    /// What the caller noted, and notes of Waymark under keys that begin with `waymark.`.
+    /// The notes of the caller, and those of Waymark under keys that begin with `waymark.`.
     pub metadata: Metadata,
     /// When it was written.
     pub create_time: Timestamp,
-    /// What else it says, by kind.
+    /// The rest of what it says, by kind.
     pub detail: Detail,
-    /// What it set off to be sent after the step, in the order in which it was set off.
+    /// The deliveries that it set off, in the order in which it did.
     pub set_off: Vec<SetOff>,
 }
 
-/// What an entry says, by kind.
+/// The part of an entry that differs by kind.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Detail {
@@ -64,7 +64,7 @@ pub enum Detail {
     Released(Vec<HoldId>),
     /// An operation was recorded.
     Recorded(Recorded),
-    /// What the shop knows about the order was changed.
+    /// The shop's data on the order were changed.
     Updated(Vec<Change>),
 }
 
@@ -73,7 +73,7 @@ pub enum Detail {
 pub struct Recorded {
     /// Its code.
     pub operation: OperationCode,
-    /// What it did to the quantities and the amount.
+    /// Its effect on the quantities and the amount.
     pub effect: Effect,
     /// The quantities that it moved.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -110,9 +110,9 @@ pub enum Change {
     Attribute {
         /// Its key.
         key: String,
-        /// What stood there; none for nothing.
+        /// The value before; none for nothing.
         before: Option<String>,
-        /// What stands there now; none for nothing.
+        /// The value after; none for nothing.
         after: Option<String>,
     },
     /// The customer.

@@ -59,7 +59,7 @@ pub fn replay<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Option<Order>
         })
 }
 
-/// What the clock said when an entry was written.
+/// The time of the clock when an entry was written.
 fn clock(entry: &Entry) -> Timestamp {
     clock_of(entry).unwrap_or(entry.create_time)
 }

@@ -1,6 +1,7 @@
 //! History: one entry for everything that ever changed an order.
 //!
-//! [`evolve`] applies an entry to its order, and replaying all entries of an order gives the order.
+//! [`evolve()`] applies an entry to its order, and replaying all entries of an order gives the
+//! order.
 
 mod destination;
 mod entry;

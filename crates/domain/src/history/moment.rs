@@ -15,9 +15,9 @@ const AHEAD_MICROS_MAX: i64 = 1_000_000;
 /// When a step happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Moment {
-    /// What its entries are stamped with; within a partition it never goes back.
+    /// The time of its entries; within a partition it never goes back.
     pub time: Timestamp,
-    /// What the clock says, by which everything is judged that is due. It is earlier than `time`
+    /// The time of the clock, by which everything is judged that is due. It is earlier than `time`
     /// after a clock that was ahead was put right, and where the clock of another process is ahead.
     pub clock: Timestamp,
 }
@@ -59,7 +59,7 @@ impl Moment {
     }
 }
 
-/// What the clock said when an entry was written; none where its time says so.
+/// The time of the clock when an entry was written; none where its time says so.
 pub(super) fn clock_of(entry: &Entry) -> Option<Timestamp> {
     let ahead: i64 = entry.metadata.as_map().get(AHEAD)?.parse().ok()?;
     let clock = entry.create_time.micros().saturating_sub(ahead);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     budget::CascadeBudget,
-    draft::{Addition, Draft, Told},
+    draft::{Addition, CustomerFlags, Draft},
     graph::ReadyAction,
     transition::{Taker, judge},
     update,
@@ -25,7 +25,7 @@ const FAILED: &str = "waymark.action_failed";
 
 /// Carries out the actions of the entry with this index, in the order of its trigger points and
 /// in each by position. An action that cannot be carried out is noted on the entry and
-/// never stands in the way of the step.
+/// never blocks the step.
 ///
 /// # Errors
 /// Returns [`Rejection::CascadeLimit`] when the step adds more than the workflow allows.
@@ -191,7 +191,8 @@ fn write(
     }
 }
 
-/// What an action adds to the step; none where all is so already, and for a comment that says nothing.
+/// The entry that an action adds to the step; none where all is so already, and for a comment that
+/// says nothing.
 ///
 /// # Errors
 /// Returns what is in its way, in words for the merchant.
@@ -210,9 +211,9 @@ pub(super) fn written(
             let says = !comment.as_str().trim().is_empty();
             says.then(|| Addition {
                 comment,
-                told: Told {
+                flags: CustomerFlags {
                     visible_to_customer: *visible_to_customer,
-                    ..Told::default()
+                    ..CustomerFlags::default()
                 },
                 ..addition(draft, Detail::Commented)
             })
@@ -236,7 +237,7 @@ fn addition(draft: &Draft<'_>, detail: Detail) -> Addition {
         to: draft.order.standing.clone(),
         transition: None,
         comment: Comment::default(),
-        told: Told::default(),
+        flags: CustomerFlags::default(),
         detail,
     }
 }

@@ -1,4 +1,4 @@
-//! What may be done with an order now, judged by the code that does it.
+//! The steps that are available for an order, judged by the code that takes them.
 
 use std::collections::BTreeSet;
 

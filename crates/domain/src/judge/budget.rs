@@ -7,7 +7,7 @@ pub(super) struct CascadeBudget {
     limit: u32,
     spent: u32,
     taken: Vec<TransitionCode>,
-    /// What the texts of its actions may still take.
+    /// The budget of the texts of its actions.
     pub(super) texts: TextBudget,
 }
 

@@ -1,4 +1,4 @@
-//! What one step sets off at once: automatic steps, and the actions of its entries.
+//! The cascade of one step: automatic steps, and the actions of its entries.
 
 use std::collections::BTreeSet;
 
@@ -104,7 +104,7 @@ impl Chain {
     }
 }
 
-/// What follows by itself.
+/// A transition that follows by itself.
 #[derive(Default)]
 struct Following {
     /// The transition, and whether the operation sets it off.
@@ -120,7 +120,7 @@ enum Untaken {
         transition: TransitionCode,
         why: String,
     },
-    /// The actor has none of the roles, and nothing else is in the way.
+    /// The actor has none of the roles, and nothing else blocks it.
     Refused {
         transition: TransitionCode,
         why: String,
@@ -184,7 +184,7 @@ fn is_kept_away(draft: &Draft<'_>, transition: &Transition) -> bool {
     is_inside && (stays || !transition.may_follow_inside(state, status))
 }
 
-/// What is to be told of a transition that is refused. A role is only where the transition would
+/// The note on a transition that is refused. A role is only where the transition would
 /// be taken but for that: everything else is asked again as if there were none.
 fn untaken(draft: &Draft<'_>, transition: &Transition, refusal: &Rejection) -> Option<Untaken> {
     let code = || transition.code.clone();

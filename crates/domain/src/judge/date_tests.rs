@@ -262,7 +262,7 @@ fn a_date_that_cannot_be_used_is_refused_and_one_that_was_stored_never_comes() {
         "{said}"
     );
 
-    // It does not stand in the way of other changes; another bad one does.
+    // It does not block other changes; another bad one does.
     let code = "later".parse().unwrap();
     let moved = TransitionPatch {
         position: Some(7),

@@ -6,7 +6,7 @@ use super::{
     draft::Draft,
     graph::Graph,
     hint, holding,
-    operation::{self, Asked},
+    operation::{self, OperationRequest},
     target, timer, transition, update,
 };
 use crate::{
@@ -20,8 +20,8 @@ use crate::{
 /// Decides how a new order starts: its first entry and the automatic ones after it.
 ///
 /// # Errors
-/// Returns [`Rejection`] when a version is expected of it, when the order may not start there or its
-/// lines are wrong.
+/// Returns [`Rejection`] when a version is expected of it, when the order may not start there or
+/// its lines are wrong.
 pub fn create(
     graph: &Graph,
     new: &NewOrder,
@@ -150,7 +150,7 @@ fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> 
             amount,
             reverse,
         } => {
-            let asked = Asked {
+            let asked = OperationRequest {
                 lines,
                 amount: *amount,
                 reverse: *reverse,

@@ -11,14 +11,14 @@ use crate::{
     workflow::{ActionPath, Standing, State, Transition, Workflow},
 };
 
-/// Whether the customer may read of something, and whether that asks to tell them.
+/// Whether the customer may read of something, and whether that asks to notify them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(super) struct Told {
+pub(super) struct CustomerFlags {
     pub(super) visible_to_customer: bool,
     pub(super) notify_customer: bool,
 }
 
-/// What makes a step.
+/// The maker of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Maker {
     /// A call, which says for all of the step what the customer is told.
@@ -43,7 +43,7 @@ pub(super) struct Addition {
     pub(super) to: Standing,
     pub(super) transition: Option<TransitionCode>,
     pub(super) comment: Comment,
-    pub(super) told: Told,
+    pub(super) flags: CustomerFlags,
     pub(super) detail: Detail,
 }
 
@@ -53,10 +53,10 @@ pub(super) struct Draft<'a> {
     pub(super) context: &'a Context,
     pub(super) order: Order,
     pub(super) entries: Vec<Entry>,
-    /// What guards may cost from here on, whatever else is tried beside this draft.
+    /// The budget of guards from here on, shared with whatever is tried beside this draft.
     pub(super) budget: &'a CostBudget,
-    /// What the customer is told of the step as a whole.
-    told: Told,
+    /// The flags of the step as a whole.
+    flags: CustomerFlags,
     maker: Maker,
     moment: Moment,
 }
@@ -67,8 +67,8 @@ const FORK_STEPS_PER_LINE: u64 = 1;
 /// The work of reckoning what an operation moves of each line, and of moving it.
 const RECORDING_STEPS_PER_LINE: u64 = 10;
 
-impl Told {
-    /// What a transition says of a step that no call makes.
+impl CustomerFlags {
+    /// The flags of a transition, for a step that no call makes.
     pub(super) fn of(transition: &Transition) -> Self {
         Self {
             visible_to_customer: transition.visible_to_customer,
@@ -76,7 +76,7 @@ impl Told {
         }
     }
 
-    /// What holds say of their release by time: what any of them says.
+    /// The flags of holds, for their release by time: those that any of them has.
     pub(super) fn of_holds(holds: &[&Hold]) -> Self {
         Self {
             visible_to_customer: holds.iter().any(|hold| hold.visible_to_customer),
@@ -99,7 +99,7 @@ impl<'a> Draft<'a> {
             order,
             entries: Vec::new(),
             budget,
-            told: Told {
+            flags: CustomerFlags {
                 visible_to_customer: context.visible_to_customer,
                 notify_customer: context.notify_customer,
             },
@@ -109,8 +109,8 @@ impl<'a> Draft<'a> {
     }
 
     /// Makes it a step of time, of which the customer is told this.
-    pub(super) fn made_by_time(&mut self, told: Told) {
-        self.told = told;
+    pub(super) fn made_by_time(&mut self, flags: CustomerFlags) {
+        self.flags = flags;
         self.maker = Maker::Time;
     }
 
@@ -118,7 +118,7 @@ impl<'a> Draft<'a> {
     /// index.
     pub(super) fn asks_to_notify(&self, index: usize) -> bool {
         let entry = self.entries.get(index);
-        self.told.notify_customer || entry.is_some_and(|entry| entry.notify_customer)
+        self.flags.notify_customer || entry.is_some_and(|entry| entry.notify_customer)
     }
 
     /// The same order with nothing written yet, to try something out; its work comes out of the
@@ -198,12 +198,12 @@ impl<'a> Draft<'a> {
         self.moment
     }
 
-    /// What the entries of the step are stamped with.
+    /// The time of the entries of the step.
     pub(super) fn now(&self) -> Timestamp {
         self.moment.time
     }
 
-    /// What the clock says, by which everything is judged that is due.
+    /// The time of the clock, by which everything is judged that is due.
     pub(super) fn clock(&self) -> Timestamp {
         self.moment.clock
     }
@@ -212,7 +212,8 @@ impl<'a> Draft<'a> {
         self.order.version + 1
     }
 
-    /// What a guard sees that is asked about `order`: with it, what the call says and has recorded.
+    /// The facts for a guard that is asked about `order`: with it, what the call says and has
+    /// recorded.
     pub(super) fn facts<'f>(&'f self, order: &'f Order) -> Facts<'f> {
         let call = self.entries.first();
         Facts {
@@ -227,7 +228,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What the guard of an operation sees, of which this is about to be recorded.
+    /// The facts for the guard of an operation of which this is about to be recorded.
     pub(super) fn facts_recording<'f>(&'f self, recorded: &'f Recorded) -> Facts<'f> {
         Facts {
             recorded: Some(recorded),
@@ -235,7 +236,7 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// What the action sees that an entry of this step sets off.
+    /// The facts for an action that an entry of this step sets off.
     pub(super) fn facts_after<'f>(&'f self, entry: &'f Entry) -> Facts<'f> {
         Facts {
             entry: Some(entry),
@@ -267,8 +268,8 @@ impl<'a> Draft<'a> {
             to,
             transition,
             comment: context.comment.clone(),
-            notify_customer: self.told.notify_customer,
-            visible_to_customer: self.told.visible_to_customer,
+            notify_customer: self.flags.notify_customer,
+            visible_to_customer: self.flags.visible_to_customer,
             actor: context.actor.clone(),
             request_id: context.request_id.clone(),
             caused_by: 0,
@@ -292,8 +293,8 @@ impl<'a> Draft<'a> {
             to: addition.to,
             transition: addition.transition,
             comment: addition.comment,
-            notify_customer: addition.told.notify_customer,
-            visible_to_customer: addition.told.visible_to_customer,
+            notify_customer: addition.flags.notify_customer,
+            visible_to_customer: addition.flags.visible_to_customer,
             actor: Actor::system(),
             request_id: None,
             caused_by: addition.caused_by,
@@ -309,11 +310,11 @@ impl<'a> Draft<'a> {
     /// read the first entry, and in a step of time where the transition says so.
     pub(super) fn further_step(&self, caused_by: i64, open: OpenTransition) -> Addition {
         let own = match self.maker {
-            Maker::Call => Told::default(),
+            Maker::Call => CustomerFlags::default(),
             Maker::Time => self
                 .workflow()
                 .transition(&open.transition)
-                .map(Told::of)
+                .map(CustomerFlags::of)
                 .unwrap_or_default(),
         };
         Addition {
@@ -322,8 +323,8 @@ impl<'a> Draft<'a> {
             to: open.to,
             transition: Some(open.transition),
             comment: Comment::default(),
-            told: Told {
-                visible_to_customer: self.told.visible_to_customer || own.visible_to_customer,
+            flags: CustomerFlags {
+                visible_to_customer: self.flags.visible_to_customer || own.visible_to_customer,
                 ..own
             },
             detail: Detail::Transitioned(open.recorded),

@@ -1,5 +1,5 @@
-//! What is due by time alone: steps that come some time after a status was entered or on a date of
-//! the order's own, and holds that expire.
+//! Steps that are due by time alone: those that come some time after a status was entered or on a
+//! date of the order's own, and holds that expire.
 
 use super::graph::Graph;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
     workflow::{Transition, Trigger},
 };
 
-/// What reckoning the dates of one order may cost together, in steps of evaluation: as much as a
+/// The budget for the dates of one order together, in steps of evaluation: as much as that of a
 /// single guard may. Those that it does not suffice for are none.
 const DATES_STEPS_MAX: u64 = 100_000;
 

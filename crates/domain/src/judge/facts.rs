@@ -1,4 +1,4 @@
-//! What a guard sees, turned into the values of CEL.
+//! Facts: what guards and templates see, as values of CEL.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -23,7 +23,7 @@ use crate::{
     workflow::Workflow,
 };
 
-/// What a guard sees.
+/// The facts that guards and templates see.
 #[derive(Debug, Clone, Copy)]
 pub struct Facts<'a> {
     /// The workflow of the order.
@@ -32,14 +32,14 @@ pub struct Facts<'a> {
     pub order: &'a Order,
     /// Who made the call; of what time does, the system.
     pub actor: &'a Actor,
-    /// What the call says.
+    /// The comment of the call.
     pub comment: &'a Comment,
-    /// What the call notes.
+    /// The notes of the call.
     pub metadata: &'a Metadata,
     /// The instant of the step.
     pub now: Timestamp,
-    /// What the call has recorded of an operation; of an operation's own guard, what is about to
-    /// be recorded. None for nothing.
+    /// The operation that the call has recorded; for an operation's own guard, the one that is
+    /// about to be recorded. None for nothing.
     pub recorded: Option<&'a Recorded>,
     /// The entry that sets an action off; none for guards.
     pub entry: Option<&'a Entry>,

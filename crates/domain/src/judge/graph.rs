@@ -54,7 +54,7 @@ pub enum GraphError {
     Guard {
         /// The transition.
         transition: TransitionCode,
-        /// What is wrong.
+        /// The fault.
         source: GuardError,
     },
     /// The date for which a transition waits is wrong.
@@ -62,7 +62,7 @@ pub enum GraphError {
     Instant {
         /// The transition.
         transition: TransitionCode,
-        /// What is wrong.
+        /// The fault.
         source: GuardError,
     },
     /// The guard of an operation is wrong.
@@ -70,7 +70,7 @@ pub enum GraphError {
     OperationGuard {
         /// The operation.
         operation: OperationCode,
-        /// What is wrong.
+        /// The fault.
         source: GuardError,
     },
     /// The entry guard of a state is wrong.
@@ -78,7 +78,7 @@ pub enum GraphError {
     EntryGuard {
         /// The state.
         state: StateCode,
-        /// What is wrong.
+        /// The fault.
         source: GuardError,
     },
     /// The condition of an action is wrong.
@@ -86,13 +86,13 @@ pub enum GraphError {
     Condition {
         /// The action.
         action: ActionPath,
-        /// What is wrong.
+        /// The fault.
         source: GuardError,
     },
 }
 
 impl GraphError {
-    /// What is wrong with the expression.
+    /// The fault of the expression.
     pub fn problem(&self) -> &GuardError {
         match self {
             Self::Guard { source, .. }
@@ -308,9 +308,9 @@ mod tests {
     };
 
     /// A place of an expression: what stands before it in what is said, and how it comes there.
-    type Place = (&'static str, fn(&mut Workflow, Expression));
+    type ExpressionPlace = (&'static str, fn(&mut Workflow, Expression));
 
-    const PLACES: &[Place] = &[
+    const PLACES: &[ExpressionPlace] = &[
         ("the guard of transition go", |workflow, guard| {
             let mut go = sample::transition("go", &["new"], "processing", Trigger::Manual);
             go.guard = Some(guard);
@@ -344,7 +344,7 @@ mod tests {
         }
     }
 
-    fn stored(text: &str, (_, put): &Place) -> Graph {
+    fn stored(text: &str, (_, put): &ExpressionPlace) -> Graph {
         let mut workflow = sample::workflow();
         put(&mut workflow, Expression::of_stored(text));
         Graph::of_stored(workflow, 1)

@@ -103,7 +103,7 @@ mod tests {
         Instant::compile(&Expression::new(text).unwrap())
     }
 
-    /// What it is for the sample order with an attribute, in microseconds.
+    /// The instant for the sample order with an attribute, in microseconds.
     fn reckoned(text: &str, attribute: &str) -> Result<Option<i64>, EvaluationError> {
         let (graph, mut order) = sample::graph_and_order();
         let attributes = [("day".to_owned(), attribute.to_owned())];

@@ -52,7 +52,7 @@ const TARGET: TargetFields = TargetFields {
     status: Some("to_status"),
 };
 
-/// What is to be said about a name that is not there, or not where it was looked for.
+/// The hint for a name that is not there, or not where it was looked for.
 fn of_name(workflow: &Workflow, rejection: &Rejection, fields: TargetFields) -> Option<Hint> {
     match rejection {
         Rejection::TransitionNotFound { transition } => {
@@ -71,7 +71,7 @@ fn of_name(workflow: &Workflow, rejection: &Rejection, fields: TargetFields) -> 
         Rejection::StatusNotInState { status, .. } => {
             belongs_to(workflow, status).map(Hint::BelongsTo)
         }
-        // Others say themselves what stands in the way.
+        // Others name their blockers themselves.
         _ => None,
     }
 }
@@ -112,7 +112,7 @@ fn is_transition(transition: &Transition) -> Hint {
     }
 }
 
-/// What is to be said about a status that a comment may not set.
+/// The hint for a status that a comment may not set.
 fn of_comment(workflow: &Workflow, status: &StatusCode, rejection: &Rejection) -> Option<Hint> {
     match rejection {
         Rejection::StatusNotInState { .. } | Rejection::CommentStatusNever { .. }
@@ -127,7 +127,7 @@ fn of_comment(workflow: &Workflow, status: &StatusCode, rejection: &Rejection) -
     }
 }
 
-/// What is meant by words that other systems have for holds.
+/// The hint for words that other systems have for holds.
 fn hold(workflow: &Workflow, code: &str) -> Option<Hint> {
     workflow.held_state()?;
     match code {
@@ -163,7 +163,7 @@ fn belongs_to(workflow: &Workflow, status: &StatusCode) -> Option<Vec<StateCode>
     (!owners.is_empty()).then_some(owners)
 }
 
-/// What is to be said about a target that no call reaches from here.
+/// The hint for a target that no call reaches from here.
 fn of_target(workflow: &Workflow, from: &Standing, target: &Target) -> Option<Hint> {
     let (state, status) = match target {
         Target::Transition { .. } => return None,

@@ -99,7 +99,7 @@ fn parts_of_an_order_show_in_its_status() {
             reverse: false,
         })
     };
-    // The first parcel of a new order moves it on and then shows.
+    // The first shipment of a new order moves it on and then shows.
     assert_eq!(
         told(&done(&mut stage, &one("invoice"))),
         "operation_recorded new/pending, transitioned begin processing/processing, \
@@ -113,7 +113,7 @@ fn parts_of_an_order_show_in_its_status() {
         told(&done(&mut stage, &one("refund"))),
         "operation_recorded processing/part_shipped, transitioned refunded processing/part_refunded"
     );
-    // With the last parcel, nothing is partly shipped.
+    // With the last shipment, nothing is partly shipped.
     stage.call("", "record invoice").unwrap();
     assert_eq!(
         stage.told("", "record ship"),

@@ -1,7 +1,7 @@
 //! Judging: what a command means for an order by its workflow.
 //!
-//! [`decide`] and [`create`] turn commands into entries; [`Graph`] is the workflow made ready for
-//! that, and [`Facts`] are what its guards and templates see of an order. Below are the data:
+//! [`decide()`] and [`create()`] turn commands into entries; [`Graph`] is the workflow made ready
+//! for that, and [`Facts`] are what its guards and templates see of an order. Below are the data:
 //! workflows, orders and their history know nothing of this.
 
 mod action;
@@ -40,14 +40,14 @@ mod rights;
 #[cfg(test)]
 mod rights_tests;
 #[cfg(test)]
+pub(crate) mod scenario;
+#[cfg(test)]
 mod stage;
 mod target;
 #[cfg(test)]
 mod tests;
 mod texts;
 mod timer;
-#[cfg(test)]
-pub(crate) mod told;
 mod transition;
 mod trial;
 mod update;

@@ -2,7 +2,7 @@
 
 use super::{
     Graph, create, decide,
-    told::{NOW, Shop, balance, command, line, money, still, units, without_invoices},
+    scenario::{NOW, Shop, balance, command, line, money, still, units, without_invoices},
 };
 use crate::{
     order::{Action, Command, Patch, Progress, Rejection},

@@ -8,9 +8,9 @@ use crate::{
     workflow::{Effect, Operation, Transition},
 };
 
-/// What a call asks to record of an operation.
+/// A request to record an operation.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Asked<'a> {
+pub(super) struct OperationRequest<'a> {
     pub(super) lines: &'a OperationLines,
     pub(super) amount: Option<Money>,
     /// Whether it is taken back.
@@ -31,7 +31,7 @@ struct Moved {
 pub(super) fn record(
     draft: &mut Draft<'_>,
     code: &OperationCode,
-    asked: Asked<'_>,
+    asked: OperationRequest<'_>,
 ) -> Result<(), Rejection> {
     listed(draft, code)?;
     let Some(operation) = draft.workflow().operation(code) else {
@@ -82,8 +82,8 @@ pub(super) fn listed(draft: &Draft<'_>, code: &OperationCode) -> Result<(), Reje
     })
 }
 
-/// What a transition records with its step: all that is left for an operation, or taken back all
-/// that was recorded of it; none where that is nothing.
+/// The operation that a transition records with its step: all that is left for an operation, or
+/// taken back all that was recorded of it; none where that is nothing.
 ///
 /// # Errors
 /// Returns [`Rejection::NothingToDo`] for a cancellation that finds nothing to cancel on an order
@@ -108,7 +108,7 @@ pub(super) fn with_step(
         | Effect::Cancel
         | Effect::Pay => reverse.then(|| draft.order.money_reversible(effect)),
     };
-    let asked = Asked {
+    let asked = OperationRequest {
         lines: &OperationLines::AllLeft,
         amount,
         reverse,
@@ -133,7 +133,7 @@ fn moves_nothing(recorded: &Recorded) -> bool {
 }
 
 /// Refuses what makes no sense for an operation with this effect, whatever order it is.
-fn stated_rightly(effect: Effect, asked: Asked<'_>) -> Result<(), Rejection> {
+fn stated_rightly(effect: Effect, asked: OperationRequest<'_>) -> Result<(), Rejection> {
     let refuse = |field, expected| {
         let problem = Invalid::Malformed { expected };
         Err(Rejection::Field { field, problem })
@@ -163,16 +163,16 @@ fn stated_rightly(effect: Effect, asked: Asked<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// What is about to be recorded of an operation.
+/// An operation that is about to be recorded.
 struct Recording<'a> {
     order: &'a Order,
     progress: Progress<'a>,
     operation: &'a Operation,
-    asked: Asked<'a>,
+    asked: OperationRequest<'a>,
 }
 
 impl<'a> Recording<'a> {
-    fn new(draft: &'a Draft<'_>, operation: &'a Operation, asked: Asked<'a>) -> Self {
+    fn new(draft: &'a Draft<'_>, operation: &'a Operation, asked: OperationRequest<'a>) -> Self {
         Self {
             order: &draft.order,
             progress: Progress::new(draft.workflow(), &draft.order),
@@ -239,8 +239,8 @@ impl<'a> Recording<'a> {
         self.progress.movable(&line.units(), effect, reverse)
     }
 
-    /// What is asked of a line, where that much is left. Where a refund is taken back, units that
-    /// came back with it go too, as far as no others were refunded.
+    /// The quantity that is asked of a line, where that much is left. Where a refund is taken back,
+    /// units that came back with it go too, as far as no others were refunded.
     fn fitting(&self, asked: &LineQuantity) -> Result<LineQuantity, Rejection> {
         let mut lines = self.order.lines.iter();
         let Some(line) = lines.find(|line| line.id == asked.line_id) else {
@@ -333,7 +333,7 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// What a cancellation or refund comes to, at most what is left; nothing where the total of a
+    /// The amount of a cancellation or refund, at most what is left; nothing where the total of a
     /// line is not known.
     fn reckoned(&self, moved: &Moved, left: Money) -> Money {
         let effect = self.operation.effect;
@@ -351,7 +351,8 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// What a reversal gives back where the call names no amount, of so much that can be.
+    /// The amount that a reversal gives back where the call names no amount, of so much that can
+    /// be.
     fn given_back(&self, moved: &Moved, left: Money) -> Money {
         let effect = self.operation.effect;
         match self.asked.lines {

@@ -1,6 +1,6 @@
 //! Taking back what was recorded by mistake, and transitions that record or take back.
 
-use super::told::{Shop, balance, command, money, still, units};
+use super::scenario::{Shop, balance, command, money, still, units};
 use crate::{
     history::record,
     order::Rejection,

@@ -15,8 +15,8 @@ use crate::{
 const REFUSED: &str = "waymark.role_refused";
 const FAILED: &str = "waymark.action_failed";
 
-/// `x` leads from `new` to `mid` and is the boss's; `{x}` says how it is set off, `{more}` what else
-/// there is.
+/// `x` leads from `new` to `mid` and is the boss's; `{x}` says how it is set off, `{more}` what
+/// else there is.
 const DOCUMENT: &str = r"
 workflow: order
 label: Order
@@ -153,7 +153,7 @@ fn a_role_is_noted_once_and_only_where_nothing_else_is_in_the_way() {
         "x needs one of the roles: boss",
         "one note in all"
     );
-    // Where the guard refuses too, the role is not what is in the way.
+    // Where the guard refuses too, the role is not the blocker.
     transition(&mut stored, "x").guard = Some(sample::expression("order.total_paid > 0"));
     let mut stage = Stage::of(stored);
     let entries = stage.call("", "say").unwrap();

@@ -31,7 +31,7 @@ pub(super) fn person(roles: &str) -> Actor {
     }
 }
 
-/// What a call says besides its action.
+/// The part of a call besides its action.
 pub(super) fn context(roles: &str, comment: &str) -> Context {
     Context {
         actor: person(roles),
@@ -97,7 +97,7 @@ impl Stage {
         Ok(entries)
     }
 
-    /// What a call comes to: what each entry is and where it leads, or the reason of the refusal.
+    /// The outcome of a call: what each entry is and where it leads, or the reason of the refusal.
     pub(super) fn told(&mut self, roles: &str, words: &str) -> String {
         match self.call(roles, words) {
             Ok(entries) => told(&entries),

@@ -1,5 +1,5 @@
-//! Finds the declared transition that a target means: a transition by its code, a state, a status or
-//! both, the status of a comment, or where an order is to be created.
+//! Finds the declared transition that a target means: a transition by its code, a state, a status
+//! or both, the status of a comment, or where an order is to be created.
 //!
 //! A transition leads *explicitly* to a state and status where the status is its own, or where it
 //! names none and the status is the default of the state. Where it names none, a call may land on
@@ -136,11 +136,11 @@ fn find(draft: &Draft<'_>, target: &Target) -> Result<OpenTransition, Rejection>
     let explicit = status.map_or_else(Explicit::default, |wanted| {
         Explicit::from_here(draft, |_, status| status == wanted)
     });
-    let is_meant = |transition: &&Transition| {
+    let leads_there = |transition: &&Transition| {
         let state_fits = state.is_none_or(|state| transition.to_state == *state);
         state_fits && status.is_none_or(|status| may_land(draft, &explicit, transition, status))
     };
-    let candidates = draft.graph.manual_transitions().filter(is_meant);
+    let candidates = draft.graph.manual_transitions().filter(leads_there);
     let from_here = candidates.filter(|candidate| candidate.leaves(standing));
     choose(draft, from_here, |candidate| {
         land(draft, &explicit, candidate, status)
@@ -258,7 +258,7 @@ pub(super) enum Setting {
     Along(OpenTransition),
 }
 
-/// What comments may set where an order stands.
+/// The statuses that comments may set where an order stands.
 pub(super) struct Settable<'a>(Explicit<'a>);
 
 impl<'a> Settable<'a> {
@@ -367,7 +367,7 @@ fn leading<'g>(graph: &'g Graph, place: &Standing) -> Vec<&'g Transition> {
     others.into_iter().filter(is_open).collect()
 }
 
-/// What takes a transition instead of a call; none where a call does.
+/// The trigger that takes a transition instead of a call; none where a call does.
 fn set_off_by(trigger: &Trigger) -> Option<String> {
     match trigger {
         Trigger::Manual => None,

@@ -1,10 +1,10 @@
-//! What time alone does: steps that come some time after a status was entered or on a date of the
+//! Steps of time alone: those that come some time after a status was entered or on a date of the
 //! order's own, and holds that expire. While an order is on hold, the clock of its status stands
 //! still.
 
 use super::{
     cascade,
-    draft::{Draft, Told},
+    draft::{CustomerFlags, Draft},
     due::{timed, unread},
     holding,
     transition::{Taker, judge},
@@ -50,9 +50,9 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
         if expired.is_empty() {
             return Err(Rejection::NothingDue);
         }
-        let told = Told::of_holds(&expired);
+        let flags = CustomerFlags::of_holds(&expired);
         let expired = expired.iter().map(|hold| hold.id.clone()).collect();
-        draft.made_by_time(told);
+        draft.made_by_time(flags);
         holding::release_these(draft, return_to, expired);
         return cascade::run(draft);
     }
@@ -68,9 +68,9 @@ pub(super) fn fire(draft: &mut Draft<'_>) -> Result<(), Rejection> {
     Err(Rejection::NothingDue)
 }
 
-/// Takes the first transition that is due and open, with all that it sets off, and says whether there is
-/// one. Where what follows is refused, the next one has its turn, so that none blocks the others.
-/// A step that keeps the status keeps its clock as well, and would be due at once again.
+/// Takes the first transition that is due and open, with all that it sets off, and says whether
+/// there is one. Where what follows is refused, the next one has its turn, so that none blocks the
+/// others. A step that keeps the status keeps its clock as well, and would be due at once again.
 ///
 /// # Errors
 /// Returns the first refusal where no other one is open.
@@ -86,7 +86,7 @@ fn take_due(draft: &mut Draft<'_>) -> Result<bool, Rejection> {
             continue;
         }
         let mut trial = draft.fork()?;
-        trial.made_by_time(Told::of(transition));
+        trial.made_by_time(CustomerFlags::of(transition));
         trial.take(open);
         match cascade::run(&mut trial) {
             Ok(()) => {

@@ -141,7 +141,7 @@ pub(super) fn enterable(draft: &Draft<'_>, status: &StatusCode) -> Result<(), Re
     Ok(())
 }
 
-/// What the step records with its transition: all that is left for its operation, which is
+/// The operation that the step records with its transition: all that is left for it, which is
 /// judged as if the call recorded it. Time is asked for no role.
 fn recorded(
     draft: &Draft<'_>,

@@ -1,4 +1,4 @@
-//! What one action would do for an order, without a step.
+//! Trials of one action for an order, without a step.
 
 use super::{
     action::{destinations, holds, written},
@@ -15,14 +15,14 @@ use crate::{
     workflow::{ActionPath, Channel, Notify, Work, Writing},
 };
 
-/// What is said of an action whose condition says no.
+/// The answer for an action whose condition says no.
 const UNMET: &str = "its condition does not hold for the last entry of the order";
-/// What is said of an action that would change nothing.
+/// The answer for an action that would change nothing.
 const UNCHANGED: &str = "the attributes of the order are so already";
-/// What is said of a comment without text.
+/// The answer for a comment without text.
 const SAYS_NOTHING: &str = "its text comes out empty, and no comment is written";
 
-/// What an action would do for an order.
+/// The result of an action that was tried for an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Trial {
     /// Why its condition does not hold, in words for the merchant; none where it holds, or there is
@@ -30,10 +30,10 @@ pub struct Trial {
     pub unmet: Option<String>,
     /// Where it would send something, whatever its condition says.
     pub destinations: Vec<Destination>,
-    /// What it would write with the step, whatever its condition says; none for nothing.
+    /// The entry that it would write with the step, whatever its condition says; none for nothing.
     pub written: Option<Entry>,
-    /// What else is in its way, or why it would do nothing, in words for the merchant; none for
-    /// nothing.
+    /// The blocker beside its condition, or why it would do nothing, in words for the merchant;
+    /// none for nothing.
     pub problem: Option<String>,
 }
 

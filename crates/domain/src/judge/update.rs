@@ -52,7 +52,8 @@ fn says_something(context: &Context) -> bool {
     !is_silent || context.notify_customer || context.visible_to_customer
 }
 
-/// What changes where the state allows it; lines and grand total may always be given as they stand.
+/// The changes that need the state's permission; lines and grand total may always be given as they
+/// stand.
 fn edits(draft: &Draft<'_>, patch: &Patch, changes: &mut Vec<Change>) -> Result<(), Rejection> {
     let order = &draft.order;
     if let Some(new) = &patch.lines {
@@ -124,7 +125,7 @@ fn costs_fit(order: &Order, changes: &[Change]) -> Result<(), Rejection> {
     })
 }
 
-/// What lines cost together in minor units, as far as that is known. 500 times the largest
+/// The cost of lines together in minor units, as far as that is known. 500 times the largest
 /// amount is far below the largest number.
 fn cost(lines: &[Line]) -> i64 {
     let totals = lines.iter().filter_map(|line| line.total);

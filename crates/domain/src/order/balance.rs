@@ -1,21 +1,21 @@
-//! What an order owes, as it stands: what it costs less what was cancelled and credited, against
+//! The balance of an order: what it costs less what was cancelled and credited, against
 //! what was paid less what was paid back.
 
 use super::{Line, Order, Units};
 use crate::{value::Money, workflow::Effect};
 
 impl Order {
-    /// What has yet to be paid.
+    /// The amount that has yet to be paid.
     pub fn total_due(&self) -> Money {
         self.owed().minus(self.kept())
     }
 
-    /// What was paid beyond what is owed.
+    /// The amount that was paid beyond what is owed.
     pub fn total_overpaid(&self) -> Money {
         self.kept().minus(self.owed())
     }
 
-    /// What was paid and not paid back.
+    /// The amount that was paid and not paid back.
     pub fn total_refundable(&self) -> Money {
         self.kept()
     }

@@ -1,4 +1,4 @@
-//! What a reversal has to know of steps that were taken. A refund without lines gives back an
+//! Data for reversals of steps that were taken. A refund without lines gives back an
 //! overpayment first, and what exceeds that makes the order cost less: later, that has to be known
 //! again. So has an amount that does not follow from the totals.
 
@@ -10,15 +10,15 @@ use crate::{value::Money, workflow::Effect};
 /// The most parts that are kept; those beyond count as credited.
 const PARTS_MAX: usize = 16;
 
-/// What refunds without lines gave back, newest last, from the first overpayment on that was
+/// The refunds without lines, newest last, from the first overpayment on that was
 /// given back; empty for most orders.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Credits(Vec<Part>);
+pub struct Credits(Vec<CreditPart>);
 
 /// Money that refunds gave back in a row for one reason.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Part {
+struct CreditPart {
     amount: Money,
     /// Whether it is owed no more; else it was overpaid.
     credited: bool,
@@ -27,7 +27,7 @@ struct Part {
 /// A step whose amount is not what taking it back would be reckoned to give.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreckoned {
-    /// What it did.
+    /// Its effect.
     pub(crate) effect: Effect,
     /// The quantities that it moved; empty for an order without lines as one whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -84,7 +84,7 @@ impl Credits {
         }
         match self.0.last_mut().filter(|last| last.credited == credited) {
             Some(last) => last.amount = last.amount.plus(amount),
-            None => self.0.push(Part { amount, credited }),
+            None => self.0.push(CreditPart { amount, credited }),
         }
         if self.0.len() > PARTS_MAX {
             self.0.remove(0);

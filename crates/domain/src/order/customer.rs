@@ -14,7 +14,7 @@ pub struct Customer {
     /// Where mail goes.
     #[serde(skip_serializing_if = "Text::is_empty")]
     pub email: Text<320>,
-    /// What the customer is called.
+    /// The name of the customer.
     #[serde(skip_serializing_if = "ProductName::is_empty")]
     pub name: ProductName,
     /// Whether the customer has no account.

@@ -19,7 +19,7 @@ pub struct Order {
     pub standing: Standing,
     /// The sequence of its last entry.
     pub version: i64,
-    /// What was ordered, 0 to 500 lines.
+    /// The lines, 0 to 500.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub lines: Vec<Line>,
     /// Of an order without lines, how far it has come as one whole; none for nowhere yet.
@@ -28,26 +28,26 @@ pub struct Order {
     /// The currency of all its amounts.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
-    /// What it costs.
+    /// The amount that it costs.
     #[serde(default)]
     pub grand_total: Money,
-    /// What was paid.
+    /// The amount that was paid.
     #[serde(default)]
     pub total_paid: Money,
-    /// What was paid back.
+    /// The amount that was paid back.
     #[serde(default)]
     pub total_refunded: Money,
     /// How much of what it costs was cancelled and is not owed.
     #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
     pub total_canceled: Money,
-    /// What was invoiced, as far as invoices gave amounts.
+    /// The amount that was invoiced, as far as invoices gave amounts.
     #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
     pub total_invoiced: Money,
     /// How much less is owed since refunds: all of those with lines, and of those without what
     /// exceeded an overpayment.
     #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
     pub credited: Money,
-    /// What refunds without lines gave back, as far as a reversal has to know.
+    /// The refunds without lines, as far as a reversal has to know.
     #[serde(default, skip_serializing_if = "Credits::is_empty")]
     pub credits: Credits,
     /// The newest step of an effect whose amount does not follow from the totals, as far as a
@@ -60,7 +60,7 @@ pub struct Order {
     /// Who placed it.
     #[serde(default, skip_serializing_if = "Customer::is_empty")]
     pub customer: Customer,
-    /// What the shop notes on it.
+    /// The notes of the shop on it.
     #[serde(default, skip_serializing_if = "Attributes::is_empty")]
     pub attributes: Attributes,
     /// The holds that stand on it.

@@ -52,7 +52,7 @@ pub enum Hint {
     /// Another code is nearly the same.
     #[error("did you mean {0}?")]
     Nearest(String),
-    /// What can be recorded, the nearest code first.
+    /// The operations that can be recorded, the nearest code first.
     #[error("the operations are {}", some(.0))]
     Operations(Vec<OperationCode>),
     /// The status belongs to these states.
@@ -96,7 +96,7 @@ pub(crate) fn when_recorded(operations: &[OperationCode]) -> String {
     }
 }
 
-/// What to do with a code that was given as something else.
+/// The advice for a code that was given as something else.
 fn given_as(field: Option<&str>) -> String {
     field.map_or_else(String::new, |field| format!(": give it as `{field}`"))
 }

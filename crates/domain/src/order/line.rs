@@ -20,7 +20,7 @@ pub struct Line {
     /// The stock keeping unit.
     #[serde(default, skip_serializing_if = "Sku::is_empty")]
     pub sku: Sku,
-    /// What it is called.
+    /// Its name.
     #[serde(default, skip_serializing_if = "ProductName::is_empty")]
     pub name: ProductName,
     /// How much was ordered; more than zero.
@@ -43,7 +43,7 @@ pub struct Line {
     /// Whether it is never shipped.
     #[serde(default)]
     pub is_virtual: bool,
-    /// What all of it costs; none where that is not known.
+    /// The cost of all of it; none where that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub total: Option<Money>,
 }
@@ -55,13 +55,13 @@ pub struct NewLine {
     pub id: LineId,
     /// The stock keeping unit.
     pub sku: Sku,
-    /// What it is called.
+    /// Its name.
     pub name: ProductName,
     /// How much was ordered; more than zero.
     pub ordered: Quantity,
     /// Whether it is never shipped.
     pub is_virtual: bool,
-    /// What all of it costs; none where that is not known. Those of all lines together are at
+    /// The cost of all of it; none where that is not known. Those of all lines together are at
     /// most the grand total of the order.
     pub total: Option<Money>,
 }

@@ -1,6 +1,6 @@
 //! An order: what it consists of, what callers may ask of it, and why that is refused.
 //!
-//! It is changed by entries of its history ([`crate::history::evolve`]) alone; which entries a
+//! It is changed by entries of its history ([`crate::history::evolve()`]) alone; which entries a
 //! command leads to is decided in [`crate::judge`].
 
 mod balance;

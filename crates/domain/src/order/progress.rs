@@ -69,17 +69,17 @@ impl<'a> Progress<'a> {
         }
     }
 
-    /// What has yet to be paid.
+    /// The amount that has yet to be paid.
     pub fn total_due(&self) -> Money {
         self.order.total_due()
     }
 
-    /// What was paid beyond what is owed.
+    /// The amount that was paid beyond what is owed.
     pub fn total_overpaid(&self) -> Money {
         self.order.total_overpaid()
     }
 
-    /// What was paid and not paid back.
+    /// The amount that was paid and not paid back.
     pub fn total_refundable(&self) -> Money {
         self.order.total_refundable()
     }

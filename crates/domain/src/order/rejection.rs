@@ -24,7 +24,7 @@ pub enum Rejection {
     /// The caller has seen another version.
     #[error("the order is at version {current}, the call expects {expected}")]
     VersionMismatch {
-        /// What the caller expects.
+        /// The version that the caller expects.
         expected: i64,
         /// Where the order is.
         current: i64,
@@ -47,7 +47,7 @@ pub enum Rejection {
     TransitionNotHere {
         /// The transition.
         transition: TransitionCode,
-        /// What keeps it from being taken.
+        /// The reason.
         why: Box<NotHere>,
         /// Where the order stands.
         standing: Standing,
@@ -77,7 +77,7 @@ pub enum Rejection {
         of: Guarded,
         /// Its guard.
         expression: String,
-        /// What went wrong.
+        /// The error.
         source: EvaluationError,
     },
     /// The entry guard of the target state says no.
@@ -95,13 +95,13 @@ pub enum Rejection {
         state: StateCode,
         /// Its entry guard.
         expression: String,
-        /// What went wrong.
+        /// The error.
         source: EvaluationError,
     },
     /// The actor has none of the roles that a transition or an operation asks for.
     #[error("{of} needs one of the roles: {}", list(.roles))]
     RoleRequired {
-        /// What asks for them.
+        /// The part that asks for them.
         of: Guarded,
         /// The roles of which one is needed.
         roles: Vec<Role>,
@@ -189,9 +189,9 @@ pub enum Rejection {
     QuantityExceeded {
         /// The line.
         line: LineId,
-        /// What is left.
+        /// The quantity that is left.
         left: Quantity,
-        /// What was asked.
+        /// The quantity that was asked.
         asked: Quantity,
     },
     /// A line would be changed below what was already done with it.
@@ -199,15 +199,15 @@ pub enum Rejection {
     LineInUse {
         /// The line.
         line: LineId,
-        /// What was already done with it.
+        /// The quantity with which something was done already.
         done: Quantity,
     },
     /// More money was asked than is left.
     #[error("{left} are left, {asked} were asked")]
     AmountExceeded {
-        /// What is left, in minor units.
+        /// The amount that is left, in minor units.
         left: Money,
-        /// What was asked, in minor units.
+        /// The amount that was asked, in minor units.
         asked: Money,
     },
     /// A refund of which it cannot be told what it is for.
@@ -215,7 +215,7 @@ pub enum Rejection {
         "it cannot be told what is refunded; {left} can be: name lines, or give an amount with amount_only"
     )]
     RefundUnclear {
-        /// What can be refunded, in minor units.
+        /// The amount that can be refunded, in minor units.
         left: Money,
     },
     /// A refund that is not for money alone, of an order of which no unit can be refunded.
@@ -224,7 +224,7 @@ pub enum Rejection {
         no_units(.invoice.as_ref())
     )]
     NoUnitsToRefund {
-        /// What can be refunded, in minor units.
+        /// The amount that can be refunded, in minor units.
         left: Money,
         /// The operation that invoices units, where it has to come first.
         invoice: Option<OperationCode>,
@@ -292,7 +292,7 @@ pub enum Rejection {
     Field {
         /// The field, in `snake_case`.
         field: &'static str,
-        /// What is wrong with it.
+        /// Its fault.
         problem: Invalid,
     },
     /// A refusal with where the caller should have gone instead.
@@ -311,7 +311,7 @@ pub enum Rejection {
     },
 }
 
-/// What has roles and a guard of its own.
+/// A part of a workflow with roles and a guard of its own.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Guarded {
     /// A transition.
@@ -342,7 +342,7 @@ pub enum NotHere {
     /// No call takes it.
     #[error("is taken {setter} and not by calls")]
     SetOff {
-        /// What takes it, such as `by time`.
+        /// The trigger in words, such as `by time`.
         setter: String,
     },
 }

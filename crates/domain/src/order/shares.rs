@@ -1,4 +1,4 @@
-//! What units cost: the amount of a cancellation or a refund, reckoned from the totals of the
+//! The cost of units: the amount of a cancellation or a refund, reckoned from the totals of the
 //! lines that it touches.
 //!
 //! A line's share of what was cancelled or refunded of it so far is rounded once, and a step
@@ -13,14 +13,15 @@ use crate::{
     workflow::Effect,
 };
 
-/// What the shares of lines come to before and after a step.
+/// The sums of the shares of lines before and after a step.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shares {
     before: Money,
     after: Money,
 }
 
-/// What a cancellation or refund of these quantities costs; taken back, what is given back.
+/// The amount of a cancellation or refund of these quantities; of its reversal, the amount given
+/// back.
 ///
 /// # Errors
 /// Returns the first line whose total is not known.
@@ -46,8 +47,8 @@ pub(crate) fn reckoned(
     })
 }
 
-/// What a reversal of these units, or of the whole, gives back: what the newest step moved where
-/// it moved just them, else what is reckoned, of invoices all.
+/// The amount that a reversal of these units, or of the whole, gives back: that of the newest step
+/// where it moved just them, else what is reckoned, of invoices all.
 pub(crate) fn given_back(
     order: &Order,
     effect: Effect,
@@ -107,7 +108,7 @@ fn shares(
     Ok(shares)
 }
 
-/// What the units cost that stay cancelled when these are taken back.
+/// The cost of the units that stay cancelled when these are taken back.
 fn remaining(order: &Order, moved: &[LineQuantity]) -> Result<Money, LineId> {
     let back = moved.iter().map(|moved| (&moved.line_id, moved.quantity));
     let back: BTreeMap<_, _> = back.collect();
@@ -122,7 +123,7 @@ fn remaining(order: &Order, moved: &[LineQuantity]) -> Result<Money, LineId> {
     Ok(remaining)
 }
 
-/// What a line costs. The single line of an order costs all of it where nothing else is said.
+/// The cost of a line. The single line of an order costs all of it where nothing else is said.
 fn total(order: &Order, line: &Line) -> Result<Money, LineId> {
     let single = (order.lines.len() == 1).then_some(order.grand_total);
     line.total.or(single).ok_or_else(|| line.id.clone())

@@ -1,4 +1,4 @@
-//! What an update states of fields that it cannot change. An order may be read, changed and sent
+//! Statements of an update on fields that it cannot change. An order may be read, changed and sent
 //! back: such fields are taken where they are as they stand, and refused by name where not.
 
 use std::fmt;
@@ -9,7 +9,7 @@ use crate::{
     workflow::Standing,
 };
 
-/// What an update states of fields that it cannot change; parts that are none state nothing.
+/// The statements of an update on fields that it cannot change; parts that are none state nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Stated {
     /// The state.
@@ -18,13 +18,13 @@ pub struct Stated {
     pub status: Option<StatusCode>,
     /// The currency.
     pub currency: Option<Currency>,
-    /// What was paid.
+    /// The amount that was paid.
     pub total_paid: Option<Money>,
-    /// What was paid back.
+    /// The amount that was paid back.
     pub total_refunded: Option<Money>,
-    /// What was cancelled of the grand total.
+    /// The part of the grand total that was cancelled.
     pub total_canceled: Option<Money>,
-    /// What was invoiced.
+    /// The amount that was invoiced.
     pub total_invoiced: Option<Money>,
     /// The holds, in their order; empty for nothing. Whom they tell is not stated.
     pub holds: Vec<Hold>,
@@ -38,7 +38,7 @@ pub struct Stated {
     pub lines: Vec<StatedLine>,
 }
 
-/// What an update states to be done with a line; parts that are none state nothing.
+/// The statements of an update on quantities of a line; parts that are none state nothing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StatedLine {
     /// Its place among the lines of the update, from 0.

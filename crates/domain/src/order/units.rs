@@ -36,7 +36,7 @@ pub struct Units {
     pub is_virtual: bool,
 }
 
-/// What decides how many units are left for an operation.
+/// The rules by which units are left for an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Counting {
     /// Whether refunded units have yet to be shipped.
@@ -142,7 +142,7 @@ impl Units {
         self
     }
 
-    /// What was not sent. A unit that was refunded and came back had been sent.
+    /// The quantity that was not sent. A unit that was refunded and came back had been sent.
     fn undelivered(&self, refunded_units: RefundedUnits) -> Quantity {
         let rest = self.ordered.minus(self.canceled).minus(self.shipped);
         match refunded_units {

@@ -2,7 +2,7 @@
 
 use super::find;
 use crate::{
-    judge::told::{Shop, balance, command, line, units},
+    judge::scenario::{Shop, balance, command, line, units},
     order::{Action, Command, Order, Patch, Rejection},
     value::{Comment, Currency, OperationCode, Reason},
 };

@@ -14,7 +14,8 @@ fn view(code: &str) -> StoreView {
     StoreView::new(code).unwrap()
 }
 
-/// Received is `Arrived`, in the store view `de` `Eingegangen`; complete is hidden from storefronts.
+/// Received is `Arrived`, in the store view `de` `Eingegangen`; complete is hidden from
+/// storefronts.
 fn workflow() -> Workflow {
     let mut workflow = sample::workflow();
     for assignment in &mut workflow.assignments {

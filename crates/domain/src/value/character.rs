@@ -35,7 +35,8 @@ pub(super) fn not_alone(text: &str) -> Result<(), Invalid> {
     Ok(())
 }
 
-/// Whether nobody sees a character by itself: those that labels and names do not take, and joiners and marks.
+/// Whether nobody sees a character by itself: those that labels and names do not take, and joiners
+/// and marks.
 pub fn is_hidden(c: char) -> bool {
     is_turning(c) || is_invisible(c) || matches!(c, '\u{200C}'..='\u{200F}')
 }
@@ -64,7 +65,7 @@ fn refuse(text: &str, fault: Fault, is_wrong: impl Fn(char) -> bool) -> Result<(
 mod tests {
     use crate::value::{Comment, Description, Label, ProductName, Sku};
 
-    /// What is said of a text as a comment, as a name and as a label; nothing where it is taken.
+    /// The problems of a text as a comment, as a name and as a label; none where it is taken.
     fn said(text: &str) -> [String; 3] {
         let said = |problem: Option<crate::value::Invalid>| {
             problem

@@ -5,7 +5,7 @@
 use super::{Invalid, nearest::plain, text_type};
 
 const CODE_CHARACTERS_MAX: usize = 32;
-/// What a code is, in words.
+/// The rule of codes, in words.
 pub(crate) const CODE: &str = "a code: first a letter a-z, then a-z, 0-9 or _";
 
 /// A text in the spelling of codes; none where it is a code already, or would be none either.

@@ -6,9 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use super::{Invalid, no_controls, text_type};
 
-/// What mail servers have to take of an address, in bytes (RFC 5321, 4.5.3.1.3).
+/// The length of an address that mail servers have to take, in bytes (RFC 5321, 4.5.3.1.3).
 const BYTES_MAX: usize = 254;
-/// What an address looks like, for messages.
+/// The form of an address, for messages.
 const EXPECTED: &str = "an address such as warehouse@example.com";
 
 /// An address of mails such as `warehouse@example.com`, by the grammar of RFC 5321.

@@ -90,7 +90,8 @@ text_type! {
     HoldId, order_id
 }
 text_type! {
-    /// What makes a repeated call recognisable: 1 to 128 printable characters.
+    /// The idempotency key of a call, by which a repeated one is recognised: 1 to 128 printable
+    /// characters.
     RequestId, request_id
 }
 text_type! {

@@ -11,7 +11,7 @@ pub enum Invalid {
     TooLong {
         /// The limit, in characters.
         max: usize,
-        /// What was given, in characters.
+        /// The length of what was given, in characters.
         actual: usize,
     },
     /// More than the allowed number of bytes.
@@ -19,7 +19,7 @@ pub enum Invalid {
     TooLarge {
         /// The limit, in bytes.
         max: usize,
-        /// What was given, in bytes.
+        /// The size of what was given, in bytes.
         actual: usize,
     },
     /// More than the allowed number of elements.
@@ -27,7 +27,7 @@ pub enum Invalid {
     TooMany {
         /// The limit, in elements.
         max: usize,
-        /// What was given, in elements.
+        /// The number that was given, in elements.
         actual: usize,
     },
     /// Not of the required form.
@@ -43,7 +43,7 @@ pub enum Invalid {
         character: char,
         /// Where it stands, in characters from 1.
         position: usize,
-        /// What is wrong with it.
+        /// Its fault.
         fault: Fault,
     },
     /// An entry of a map whose key or value is wrong.
@@ -51,7 +51,7 @@ pub enum Invalid {
     Entry {
         /// Its key, with a space in place of each control character.
         key: String,
-        /// What is wrong.
+        /// The fault.
         problem: Box<Self>,
     },
     /// A number outside its range.
@@ -65,7 +65,7 @@ pub enum Invalid {
     /// A text with placeholders that cannot be filled in.
     #[error("cannot be filled in: {problem}")]
     Template {
-        /// What is wrong with it, and where.
+        /// Its fault, and where it stands.
         problem: String,
     },
     /// Something that may appear once appears again.
@@ -80,7 +80,7 @@ pub fn sentence(field: &str, problem: &str) -> String {
     format!("{field}{colon} {problem}")
 }
 
-/// What is wrong with a character where it stands; completes "the character … ".
+/// The fault of a character where it stands; completes "the character … ".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {
     /// It controls a device, as a bell or an escape does.

@@ -77,11 +77,11 @@ macro_rules! map {
 }
 
 map! {
-    /// What a shop notes on an order: at most 64 entries, 4 KiB of keys and values.
+    /// The notes of a shop on an order: at most 64 entries, 4 KiB of keys and values.
     Attributes, 64
 }
 map! {
-    /// What a caller notes on a step: at most 4 KiB of keys and values, and what
+    /// The notes of a caller on a step: at most 4 KiB of keys and values, and those that
     /// Waymark adds under keys that begin with `waymark.`.
     Metadata, usize::MAX
 }

@@ -13,7 +13,7 @@ mod nearest;
 mod period;
 mod quantity;
 mod text;
-mod text_type;
+mod text_types;
 mod timestamp;
 
 pub(crate) use character::no_controls_in_lines;
@@ -33,5 +33,5 @@ pub use nearest::nearest;
 pub use period::Period;
 pub use quantity::Quantity;
 pub use text::{ActorId, Comment, Description, Label, ProductName, Reason, Sku, Text};
-pub(crate) use text_type::text_type;
+pub(crate) use text_types::text_type;
 pub use timestamp::Timestamp;

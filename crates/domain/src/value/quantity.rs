@@ -52,7 +52,7 @@ impl Quantity {
         self.is_zero()
     }
 
-    /// What is left of this quantity after `other`, never below zero.
+    /// The quantity that is left after `other`, never below zero.
     #[must_use]
     pub fn minus(self, other: Self) -> Self {
         Self((self.0 - other.0).max(0))

@@ -24,12 +24,12 @@ pub const COPIES_MAX: usize = 10;
 pub struct Action {
     /// Its code, unique within its place.
     pub code: ActionCode,
-    /// What it is for.
+    /// Its purpose.
     #[serde(default, skip_serializing_if = "Description::is_empty")]
     pub description: Description,
-    /// What is done.
+    /// The work that is done.
     pub work: Work,
-    /// What must hold for it to be done; it sees the entry as well.
+    /// The condition under which it is done; it sees the entry as well.
     #[serde(
         default,
         deserialize_with = "crate::guard::stored",
@@ -42,7 +42,7 @@ pub struct Action {
     pub active: bool,
 }
 
-/// What an action does.
+/// The work of an action.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
@@ -147,7 +147,7 @@ pub struct Policy {
     pub timeout: Period,
 }
 
-/// What is written with the step.
+/// An entry that is written with the step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Writing {
@@ -203,12 +203,12 @@ impl Policy {
     /// The longest that one attempt may take.
     pub const TIMEOUT_MAX: Period = Period::of_seconds(300);
 
-    /// What is wrong with it, in words that follow its name; none where nothing is.
+    /// The first fault, in words that follow its name; none where there is none.
     pub fn problem(&self) -> Option<&'static str> {
         self.problems().next().map(|(_, problem)| problem)
     }
 
-    /// What is wrong with each of its fields: the field, and words that follow the name of the policy.
+    /// The faults of its fields: the field, and words that follow the name of the policy.
     pub fn problems(self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let attempts = !(1..=Self::ATTEMPTS_MAX).contains(&self.attempts);
         let timeout = self.timeout > Self::TIMEOUT_MAX;

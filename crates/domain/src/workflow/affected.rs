@@ -1,4 +1,4 @@
-//! What a change of a workflow means for what is there already: orders that stand where no way
+//! The effects of a change of a workflow on what is there already: orders that stand where no way
 //! leads on any more or that would move now, and deliveries that wait for what is changed. Here is
 //! what has to be counted, and how it is told.
 
@@ -16,7 +16,7 @@ use crate::value::{ActionCode, OrderId, StateCode, StatusCode, TransitionCode};
 /// How many orders a finding names.
 const NAMED_MAX: usize = 10;
 
-/// What of a change may concern orders and deliveries that are there.
+/// The parts of a change that may concern orders and deliveries that are there.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Affected {
     /// The places in each state that becomes terminal.
@@ -25,11 +25,11 @@ pub struct Affected {
     pub automatic: BTreeSet<TransitionCode>,
     /// The places that one of these leaves.
     pub sources: Vec<Standing>,
-    /// What becomes of actions for which deliveries may wait.
+    /// The fates of actions for which deliveries may wait.
     pub actions: BTreeMap<ActionPath, Fate>,
 }
 
-/// What becomes of an action for which deliveries may wait.
+/// The fate of an action for which deliveries may wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     /// There is none of the name any more.
@@ -52,7 +52,7 @@ pub struct Count {
 }
 
 impl Affected {
-    /// What a change from one workflow to another may concern.
+    /// The parts of a change from one workflow to another that may concern what is there.
     pub fn between(before: &Workflow, after: &Workflow) -> Self {
         let automatic = automatic(after).filter(|new| is_other(before, after, new));
         let automatic: Vec<&Transition> = automatic.collect();

@@ -44,7 +44,7 @@ impl Workflow {
             .find(|assignment| assignment.status == *status)
     }
 
-    /// What is assigned to this state: the default first, then by position and code of the status.
+    /// The assignments of this state: the default first, then by position and code of the status.
     pub fn assignments_of(&self, state: &StateCode) -> impl Iterator<Item = &Assignment> {
         self.assignments
             .iter()
@@ -107,7 +107,7 @@ impl Workflow {
         declared.iter().find(|action| action.code == path.code)
     }
 
-    /// What a reader in the store view `asked` calls a status of an order that was
+    /// The label, for a reader in the store view `asked`, of a status of an order that was
     /// placed in the store view `order`: asked for, the order's, the workflow's default,
     /// the label itself, and the code where the workflow has no such status.
     pub fn status_label<'a>(

@@ -37,6 +37,6 @@ pub use edit::{
 };
 pub use lint::{Finding, Rule, Severity, lint, missing_parts};
 pub use record::{Record, Stamp};
-pub use refusal::{InTheWay, Refusal, Usage};
+pub use refusal::{Blocker, Refusal, Usage};
 pub use standing::Standing;
 pub use subject::Subject;

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use super::{Action, Trigger, Workflow};
 
 impl Workflow {
-    /// Sorts every list: parts by position, then code, and so their actions; operations by code; assignments by
-    /// state, the default first, then by status; sets of codes by code, each once.
+    /// Sorts every list: parts by position, then code, and so their actions; operations by code;
+    /// assignments by state, the default first, then by status; sets of codes by code, each once.
     ///
     /// Parts with the same code are all kept: [`super::lint`] names them.
     #[must_use]

@@ -19,8 +19,8 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    /// The etag of the part, which means nothing to callers: it differs after every change of it, and
-    /// from that of any other part of the same code that there was before or will be later.
+    /// The etag of the part, which means nothing to callers: it differs after every change of it,
+    /// and from that of any other part of the same code that there was before or will be later.
     pub fn etag(&self) -> String {
         let (made, changed) = (self.create_time.micros(), self.update_time.micros());
         // Versions begin anew where a part is made again, and where a change was lost with a database.

@@ -6,7 +6,7 @@ use crate::{
     workflow::{Assignment, Refusal, StatusSharing, Transition, Workflow},
 };
 
-/// What a call says about an assignment. Parts that are none stay as they are, or are
+/// The flags of an assignment that a call states. Parts that are none stay as they are, or are
 /// false for a new one.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct AssignmentPatch {

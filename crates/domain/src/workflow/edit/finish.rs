@@ -3,7 +3,7 @@
 use crate::workflow::{Finding, Refusal, Severity, Workflow, lint, lint::NOT_THERE};
 
 /// Puts the changed workflow into its one order and refuses it where it breaks rules
-/// that `before` kept. What was broken before does not stand in the way of other changes.
+/// that `before` kept. What was broken before does not block other changes.
 pub(super) fn finish(before: Option<&Workflow>, after: Workflow) -> Result<Workflow, Refusal> {
     judge(before, after).map(|(after, _)| after)
 }

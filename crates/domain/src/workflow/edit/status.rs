@@ -11,7 +11,7 @@ use crate::{
     workflow::{Action, Refusal, Status, Workflow},
 };
 
-/// What shall change of a status; parts that are none stay.
+/// Changes of a status; parts that are none stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct StatusPatch {
     /// The label.
@@ -26,7 +26,7 @@ pub struct StatusPatch {
     pub position: Option<i32>,
     /// Whether it is no longer entered.
     pub retired: Option<bool>,
-    /// What an order sets off that comes to it.
+    /// The actions of an order that comes to it.
     pub on_enter: Option<Vec<Action>>,
 }
 

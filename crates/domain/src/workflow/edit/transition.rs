@@ -7,7 +7,7 @@ use crate::{
     workflow::{Action, Refusal, Transition, Trigger, Work, Workflow, Writing},
 };
 
-/// What shall change of a transition; parts that are none stay.
+/// Changes of a transition; parts that are none stay.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct TransitionPatch {
     /// The label.
@@ -24,7 +24,7 @@ pub struct TransitionPatch {
     pub to_status: Option<Option<StatusCode>>,
     /// The guard; `Some(None)` for none.
     pub guard: Option<Option<Expression>>,
-    /// What starts it.
+    /// Its trigger.
     pub trigger: Option<Trigger>,
     /// The operation that it records; `Some(None)` for none.
     pub operation: Option<Option<OperationCode>>,
@@ -36,7 +36,7 @@ pub struct TransitionPatch {
     pub notify_customer: Option<bool>,
     /// The roles of which the actor needs one.
     pub roles: Option<Vec<Role>>,
-    /// What an order sets off that takes it.
+    /// The actions of an order that takes it.
     pub actions: Option<Vec<Action>>,
     /// The place among several that match.
     pub position: Option<i32>,

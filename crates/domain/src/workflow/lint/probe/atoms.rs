@@ -10,7 +10,7 @@ use cel::{
 
 use crate::value::{Money, Quantity};
 
-/// What has to vary.
+/// A part of orders that has to vary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Topic {
     /// Where the order stands.
@@ -33,14 +33,14 @@ pub(super) enum Number {
 /// A part of an expression.
 #[derive(Debug, Default)]
 pub(super) struct Atom {
-    /// What has to vary; nothing for a constant.
+    /// The parts of orders that have to vary; none for a constant.
     pub(super) topics: BTreeSet<Topic>,
     /// The numbers in it, near which something may change.
     pub(super) numbers: Vec<Number>,
     signs: BTreeSet<Sign>,
 }
 
-/// What makes an atom harder to judge.
+/// A feature that makes an atom harder to judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Sign {
     /// It names what samples do not vary.
@@ -83,7 +83,7 @@ impl Number {
 impl Atom {
     /// Reads a part of an expression that was compiled.
     pub(super) fn read(expr: &IdedExpr) -> Self {
-        let mut walk = Walk {
+        let mut walk = AtomWalk {
             atom: Self::default(),
             line: None,
         };
@@ -120,13 +120,13 @@ impl Atom {
     }
 }
 
-struct Walk<'e> {
+struct AtomWalk<'e> {
     atom: Atom,
-    /// What a comprehension calls the line of the present turn.
+    /// The name that a comprehension has for the line of the present turn.
     line: Option<&'e str>,
 }
 
-impl<'e> Walk<'e> {
+impl<'e> AtomWalk<'e> {
     fn sign(&mut self, sign: Sign) {
         self.atom.signs.insert(sign);
     }
@@ -210,7 +210,7 @@ impl<'e> Walk<'e> {
     }
 }
 
-/// What has to vary for a field of an order; nothing for one that samples do not vary.
+/// The parts that have to vary for a field of an order; none for one that samples do not vary.
 fn of_order(field: &str) -> &'static [Topic] {
     match field {
         "state" | "status" | "visible_on_storefront" | "workflow" => &[Topic::Place],

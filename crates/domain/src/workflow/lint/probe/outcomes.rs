@@ -1,4 +1,4 @@
-//! What may come of an expression, and of one that is made of several.
+//! The possible outcomes of an expression, and of one that is made of several.
 
 /// The outcomes that are possible for an expression that is asked about different orders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -48,7 +48,7 @@ impl Outcomes {
         }
     }
 
-    /// What comes of one or the other.
+    /// The outcomes of one or the other.
     pub(super) fn either(self, other: Self) -> Self {
         Self {
             holds: self.holds || other.holds,
@@ -57,7 +57,7 @@ impl Outcomes {
         }
     }
 
-    /// What comes of `!a`.
+    /// The outcomes of `!a`.
     pub(super) fn negated(self) -> Self {
         Self {
             holds: self.refuses,
@@ -66,7 +66,7 @@ impl Outcomes {
         }
     }
 
-    /// What comes of `a && b`: where one does not hold, whether the other fails does not matter.
+    /// The outcomes of `a && b`: where one does not hold, whether the other fails does not matter.
     pub(super) fn and(self, other: Self) -> Self {
         let (a, b) = (self, other);
         Self {
@@ -76,12 +76,12 @@ impl Outcomes {
         }
     }
 
-    /// What comes of `a || b`.
+    /// The outcomes of `a || b`.
     pub(super) fn or(self, other: Self) -> Self {
         self.negated().and(other.negated()).negated()
     }
 
-    /// What comes of `a ? b : c`.
+    /// The outcomes of `a ? b : c`.
     pub(super) fn choice(self, yes: Self, no: Self) -> Self {
         let mut outcomes = Self {
             fails: self.fails,

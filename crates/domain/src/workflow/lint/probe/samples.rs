@@ -166,7 +166,8 @@ pub(super) fn units_of(base: &Order, scale: Quantity) -> impl Iterator<Item = Or
     plain.chain(never_shipped).chain(levels(&[0, 2]).map(whole))
 }
 
-/// An order without lines, one with a few that differ, and one with all of which one order has room.
+/// An order without lines, one with a few that differ, and one with all of which one order has
+/// room.
 pub(super) fn lines_of(base: &Order, scale: Quantity, total: Money) -> Vec<Order> {
     let of = |lines: Vec<Line>| Order {
         lines,

@@ -21,7 +21,7 @@ use crate::{
     workflow::{Standing, Workflow},
 };
 
-/// What asking a sample takes beside the expression itself.
+/// The steps for asking a sample beside those of the expression itself.
 const ASKING_STEPS: u64 = 50;
 
 /// Tries the expressions of one workflow, all of them within one budget.
@@ -36,12 +36,12 @@ pub(crate) struct Probe<'w> {
 }
 
 /// One expression that is tried.
-struct Asked<'t> {
+struct ExpressionProbe<'t> {
     probe: &'t Probe<'t>,
     ready: &'t Ready,
     /// Where the order stands; none where that is not known.
     place: Option<&'t Standing>,
-    /// What was found of parts that do not depend on the place, by their ids.
+    /// The outcomes of parts that do not depend on the place, by their ids.
     known: BTreeMap<u64, Outcomes>,
 }
 
@@ -58,7 +58,7 @@ impl<'w> Probe<'w> {
         })
     }
 
-    /// What may come of an expression that is asked of orders at these places; without places,
+    /// The outcomes of an expression that is asked of orders at these places; without places,
     /// wherever they stand. Parts of it are judged by themselves, so what only a contradiction of
     /// two of them shows is not found. What samples do not vary may come to anything.
     ///
@@ -66,7 +66,7 @@ impl<'w> Probe<'w> {
     pub(crate) fn outcomes(&self, guard: &Guard, places: &[Standing]) -> Option<Outcomes> {
         let ready = guard.ready().ok()?;
         let tree = ready.tree();
-        let mut asked = Asked {
+        let mut asked = ExpressionProbe {
             probe: self,
             ready,
             place: None,
@@ -87,7 +87,7 @@ impl<'w> Probe<'w> {
     }
 }
 
-impl Asked<'_> {
+impl ExpressionProbe<'_> {
     fn expr(&mut self, expr: &IdedExpr) -> Outcomes {
         match &expr.expr {
             Expr::Call(call) => match (call.func_name.as_str(), call.args.as_slice()) {
