@@ -13,6 +13,7 @@
 
 pub mod actor;
 pub mod delivery;
+mod error_chain;
 pub mod guard;
 pub mod history;
 pub mod judge;
@@ -23,3 +24,5 @@ pub mod template;
 pub mod tracking;
 pub mod value;
 pub mod workflow;
+
+pub use error_chain::error_chain;

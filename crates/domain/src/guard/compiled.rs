@@ -11,16 +11,38 @@ use super::{
 };
 
 /// A guard that is ready to be asked, or was stored once and can no longer be used.
-pub struct Guard {
+pub struct Guard(Compiled);
+
+/// An expression of type timestamp over an order alone that is ready to be reckoned, or was stored
+/// once and can no longer be used.
+pub struct Instant(Compiled);
+
+/// An expression with the result of compiling it.
+struct Compiled {
     expression: Expression,
     ready: Result<Ready, GuardError>,
 }
 
-/// An expression of type timestamp over an order alone that is ready to be reckoned, or was stored
-/// once and can no longer be used.
-pub struct Instant {
-    expression: Expression,
-    ready: Result<Ready, GuardError>,
+impl Compiled {
+    fn written(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
+        Ok(Self {
+            ready: Ok(Ready::written(expression, scope)?),
+            expression: expression.clone(),
+        })
+    }
+
+    fn of_stored(expression: &Expression, scope: Scope) -> Self {
+        Self {
+            ready: Ready::new(expression, scope),
+            expression: expression.clone(),
+        }
+    }
+
+    fn ready(&self) -> Result<&Ready, EvaluationError> {
+        self.ready.as_ref().map_err(|problem| EvaluationError {
+            message: format!("it cannot be used any more: it {problem}"),
+        })
+    }
 }
 
 impl Guard {
@@ -30,7 +52,7 @@ impl Guard {
     /// Returns [`GuardError`] for an expression that is not CEL, names what does not
     /// exist, uses what guards may not use, might take too long, or mixes types.
     pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
-        Self::compile_in(expression, Scope::Order)
+        Compiled::written(expression, Scope::Order).map(Self)
     }
 
     /// Compiles the condition of an action, which sees the `entry` that sets it off as well.
@@ -38,32 +60,22 @@ impl Guard {
     /// # Errors
     /// As [`Self::compile`].
     pub fn compile_condition(expression: &Expression) -> Result<Self, GuardError> {
-        Self::compile_in(expression, Scope::OrderAndEntry)
+        Compiled::written(expression, Scope::OrderAndEntry).map(Self)
     }
 
-    /// A guard that was stored: one that cannot be used any more refuses with what is wrong.
+    /// A guard that was stored: one that cannot be used any more refuses with its fault.
     pub(crate) fn of_stored(expression: &Expression, scope: Scope) -> Self {
-        Self {
-            ready: Ready::new(expression, scope),
-            expression: expression.clone(),
-        }
-    }
-
-    fn compile_in(expression: &Expression, scope: Scope) -> Result<Self, GuardError> {
-        Ok(Self {
-            ready: Ok(Ready::written(expression, scope)?),
-            expression: expression.clone(),
-        })
+        Self(Compiled::of_stored(expression, scope))
     }
 
     /// The expression that it was compiled from.
     pub fn expression(&self) -> &Expression {
-        &self.expression
+        &self.0.expression
     }
 
-    /// The error that keeps a stored guard from being used.
+    /// The fault that keeps a stored guard from being used.
     pub(crate) fn problem(&self) -> Option<&GuardError> {
-        self.ready.as_ref().err()
+        self.0.ready.as_ref().err()
     }
 
     /// The compiled expression.
@@ -71,7 +83,7 @@ impl Guard {
     /// # Errors
     /// Returns [`EvaluationError`] where it can no longer be used.
     pub(crate) fn ready(&self) -> Result<&Ready, EvaluationError> {
-        usable(&self.ready)
+        self.0.ready()
     }
 }
 
@@ -82,23 +94,17 @@ impl Instant {
     /// Returns [`GuardError`] for one that cannot be a guard either, that speaks of anything but
     /// the order, or that does not answer a timestamp.
     pub fn compile(expression: &Expression) -> Result<Self, GuardError> {
-        Ok(Self {
-            ready: Ok(Ready::written(expression, Scope::OrderAlone)?),
-            expression: expression.clone(),
-        })
+        Compiled::written(expression, Scope::OrderAlone).map(Self)
     }
 
     /// A date that was stored: it never comes where it cannot be used any more.
     pub(crate) fn of_stored(expression: &Expression) -> Self {
-        Self {
-            ready: Ready::new(expression, Scope::OrderAlone),
-            expression: expression.clone(),
-        }
+        Self(Compiled::of_stored(expression, Scope::OrderAlone))
     }
 
-    /// The error that keeps a stored date from being used.
+    /// The fault that keeps a stored date from being used.
     pub(crate) fn problem(&self) -> Option<&GuardError> {
-        self.ready.as_ref().err()
+        self.0.ready.as_ref().err()
     }
 
     /// The compiled expression.
@@ -106,24 +112,18 @@ impl Instant {
     /// # Errors
     /// Returns [`EvaluationError`] where it can no longer be used.
     pub(crate) fn ready(&self) -> Result<&Ready, EvaluationError> {
-        usable(&self.ready)
+        self.0.ready()
     }
-}
-
-fn usable(ready: &Result<Ready, GuardError>) -> Result<&Ready, EvaluationError> {
-    ready.as_ref().map_err(|problem| EvaluationError {
-        message: format!("it cannot be used any more: it {problem}"),
-    })
 }
 
 impl fmt::Debug for Guard {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.expression, f)
+        fmt::Debug::fmt(&self.0.expression, f)
     }
 }
 
 impl fmt::Debug for Instant {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.expression, f)
+        fmt::Debug::fmt(&self.0.expression, f)
     }
 }

@@ -4,7 +4,7 @@
 use super::{
     cost::Amount,
     error::GuardError,
-    vocabulary::{Shape, ValueKind},
+    vocabulary::{Shape, Type},
 };
 
 /// A call of a function: it is looked up by the types of its operands.
@@ -60,7 +60,7 @@ fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
             &[one, other],
             "must not choose between a list or map and something else",
         )?;
-        ValueKind::Scalar
+        Type::Scalar
     };
     Ok(Shape {
         kind,
@@ -71,32 +71,32 @@ fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
 
 /// Whether something is null may be asked of everything: the types differ, nothing is compared.
 fn equality(left: Shape, right: Shape) -> Result<(Shape, Amount), GuardError> {
-    if left.kind != ValueKind::Null && right.kind != ValueKind::Null {
+    if left.kind != Type::Null && right.kind != Type::Null {
         scalars(
             &[left, right],
             "must not compare lists or maps with == or !=; size, in and all ask about what is in them",
         )?;
     }
-    Ok((Shape::of(ValueKind::Bool), left.bytes.smaller(right.bytes)))
+    Ok((Shape::of(Type::Bool), left.bytes.smaller(right.bytes)))
 }
 
 fn indexed(of: Shape, index: Shape) -> Result<(Shape, Amount), GuardError> {
-    let whole = matches!(index.kind, ValueKind::Int | ValueKind::Uint);
+    let whole = matches!(index.kind, Type::Int | Type::Uint);
     let shape = match of.kind {
-        ValueKind::Lines if whole => Shape::of(ValueKind::Line),
-        ValueKind::Holds if whole => Shape::of(ValueKind::Hold),
-        ValueKind::Scalars if whole => Shape {
-            kind: ValueKind::Scalar,
+        Type::Lines if whole => Shape::of(Type::Line),
+        Type::Holds if whole => Shape::of(Type::Hold),
+        Type::Scalars if whole => Shape {
+            kind: Type::Scalar,
             entries: Amount::default(),
             ..of
         },
-        ValueKind::Texts if index.kind == ValueKind::Text => Shape::text(of.bytes),
-        ValueKind::Lines | ValueKind::Holds | ValueKind::Scalars => {
+        Type::Texts if index.kind == Type::Text => Shape::text(of.bytes),
+        Type::Lines | Type::Holds | Type::Scalars => {
             return Err(GuardError::NotAllowed(
                 "must name an entry of a list by a whole number",
             ));
         }
-        ValueKind::Texts => {
+        Type::Texts => {
             return Err(GuardError::NotAllowed(
                 "must name an entry of a map by a text",
             ));
@@ -115,30 +115,28 @@ fn membership(wanted: Shape, list: Shape) -> Result<(Shape, Amount), GuardError>
     scalars(&[wanted], "must not seek a list or a map with in")?;
     let work = match list.kind {
         // As many comparisons as there are entries, some bytes each besides their texts.
-        ValueKind::Scalars => list.entries.times(24) + list.bytes,
-        ValueKind::Texts => Amount::steps(1) + wanted.bytes.times(2),
+        Type::Scalars => list.entries.times(24) + list.bytes,
+        Type::Texts => Amount::steps(1) + wanted.bytes.times(2),
         _ => {
             return Err(GuardError::NotAllowed(
                 "may use in on lists and maps of texts and numbers only",
             ));
         }
     };
-    Ok((Shape::of(ValueKind::Bool), Amount::steps(1) + work))
+    Ok((Shape::of(Type::Bool), Amount::steps(1) + work))
 }
 
 fn size(of: Shape) -> Result<(Shape, Amount), GuardError> {
     let work = match of.kind {
-        ValueKind::Lines | ValueKind::Holds | ValueKind::Scalars | ValueKind::Texts => {
-            Amount::default()
-        }
-        ValueKind::Line | ValueKind::Hold | ValueKind::Customer => {
+        Type::Lines | Type::Holds | Type::Scalars | Type::Texts => Amount::default(),
+        Type::Line | Type::Hold | Type::Customer => {
             return Err(GuardError::NotAllowed(
                 "must not ask for the size of a line, a hold or a customer",
             ));
         }
         _ => of.bytes,
     };
-    Ok((Shape::of(ValueKind::Int), FUNCTION + work))
+    Ok((Shape::of(Type::Int), FUNCTION + work))
 }
 
 /// A function that takes scalars only. Where their types do not fit, the evaluator copies them into
@@ -147,11 +145,9 @@ fn of_scalars(name: &str, operands: &[Shape]) -> (Shape, Amount) {
     let bytes = operands
         .iter()
         .fold(Amount::default(), |sum, operand| sum + operand.bytes);
-    let first = operands
-        .first()
-        .map_or(ValueKind::Scalar, |first| first.kind);
+    let first = operands.first().map_or(Type::Scalar, |first| first.kind);
     let alike = operands.iter().all(|operand| operand.kind == first);
-    let kind = if alike { first } else { ValueKind::Scalar };
+    let kind = if alike { first } else { Type::Scalar };
     match name {
         "_+_" => {
             let shape = Shape {
@@ -163,38 +159,29 @@ fn of_scalars(name: &str, operands: &[Shape]) -> (Shape, Amount) {
         "_-_" | "_*_" | "_/_" | "_%_" | "-_" => {
             (Shape::of(arithmetic(name, kind)), Amount::steps(2) + bytes)
         }
-        "_<_" | "_<=_" | "_>_" | "_>=_" => (Shape::of(ValueKind::Bool), ORDERING + bytes),
-        "_&&_" | "_||_" | "@not_strictly_false" => (Shape::of(ValueKind::Bool), bytes),
-        "!_" => (Shape::of(ValueKind::Bool), Amount::steps(2) + bytes),
-        "contains" => (Shape::of(ValueKind::Bool), FUNCTION + bytes.times(SEEKING)),
-        "startsWith" | "endsWith" => (Shape::of(ValueKind::Bool), FUNCTION + bytes),
+        "_<_" | "_<=_" | "_>_" | "_>=_" => (Shape::of(Type::Bool), ORDERING + bytes),
+        "_&&_" | "_||_" | "@not_strictly_false" => (Shape::of(Type::Bool), bytes),
+        "!_" => (Shape::of(Type::Bool), Amount::steps(2) + bytes),
+        "contains" => (Shape::of(Type::Bool), FUNCTION + bytes.times(SEEKING)),
+        "startsWith" | "endsWith" => (Shape::of(Type::Bool), FUNCTION + bytes),
         "string" => {
             let text = Shape::text(bytes + Amount::bytes(NUMBER_TEXT));
             (text, FUNCTION + text.bytes)
         }
-        "bool" => (Shape::of(ValueKind::Bool), FUNCTION + bytes.times(PARSING)),
-        "double" => (
-            Shape::of(ValueKind::Double),
-            FUNCTION + bytes.times(PARSING),
-        ),
-        "timestamp" => (
-            Shape::of(ValueKind::Instant),
-            FUNCTION + bytes.times(PARSING),
-        ),
-        "duration" => (
-            Shape::of(ValueKind::Duration),
-            FUNCTION + bytes.times(PARSING),
-        ),
+        "bool" => (Shape::of(Type::Bool), FUNCTION + bytes.times(PARSING)),
+        "double" => (Shape::of(Type::Double), FUNCTION + bytes.times(PARSING)),
+        "timestamp" => (Shape::of(Type::Instant), FUNCTION + bytes.times(PARSING)),
+        "duration" => (Shape::of(Type::Duration), FUNCTION + bytes.times(PARSING)),
         // `int` and the parts of an instant, which may name a time zone.
-        _ => (Shape::of(ValueKind::Int), FUNCTION + bytes.times(PARSING)),
+        _ => (Shape::of(Type::Int), FUNCTION + bytes.times(PARSING)),
     }
 }
 
 /// The kind of a difference, product, quotient or remainder.
-fn arithmetic(name: &str, kind: ValueKind) -> ValueKind {
+fn arithmetic(name: &str, kind: Type) -> Type {
     match (name, kind) {
-        ("_-_", ValueKind::Instant) => ValueKind::Duration,
-        (_, ValueKind::Int | ValueKind::Uint | ValueKind::Double | ValueKind::Duration) => kind,
-        _ => ValueKind::Scalar,
+        ("_-_", Type::Instant) => Type::Duration,
+        (_, Type::Int | Type::Uint | Type::Double | Type::Duration) => kind,
+        _ => Type::Scalar,
     }
 }

@@ -4,7 +4,7 @@ use super::cost::{Amount, Formula, Length};
 
 /// The kinds of values, as far as the cost depends on them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum ValueKind {
+pub(super) enum Type {
     Bool,
     Int,
     Uint,
@@ -29,7 +29,7 @@ pub(super) enum ValueKind {
     Texts,
 }
 
-impl ValueKind {
+impl Type {
     /// Whether it holds other values.
     pub(super) fn is_container(self) -> bool {
         match self {
@@ -79,7 +79,7 @@ impl ValueKind {
 /// A value that an expression comes to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Shape {
-    pub(super) kind: ValueKind,
+    pub(super) kind: Type,
     /// The bytes of a text, or of all texts in a container, at most.
     pub(super) bytes: Amount,
     /// How many entries a list of scalars has, at most.
@@ -88,7 +88,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// A value without texts.
-    pub(super) const fn of(kind: ValueKind) -> Self {
+    pub(super) const fn of(kind: Type) -> Self {
         Self {
             kind,
             bytes: Amount::bytes(0),
@@ -99,7 +99,7 @@ impl Shape {
     /// A text of at most so many bytes.
     pub(super) const fn text(bytes: Amount) -> Self {
         Self {
-            kind: ValueKind::Text,
+            kind: Type::Text,
             bytes,
             entries: Amount::bytes(0),
         }
@@ -116,7 +116,7 @@ pub(super) struct Field {
 }
 
 impl Field {
-    const fn of(name: &'static str, kind: ValueKind) -> Self {
+    const fn of(name: &'static str, kind: Type) -> Self {
         Self::shaped(name, Shape::of(kind))
     }
 
@@ -177,13 +177,13 @@ const ENTRY_BINDING: u64 = 3 * 64;
 const fn texts(bytes: Length) -> Shape {
     Shape {
         bytes: Amount::of(bytes),
-        ..Shape::of(ValueKind::Texts)
+        ..Shape::of(Type::Texts)
     }
 }
 
 const fn list(entries: Length, longest: u64) -> Shape {
     Shape {
-        kind: ValueKind::Scalars,
+        kind: Type::Scalars,
         bytes: Amount::of(entries).times(longest),
         entries: Amount::of(entries),
     }
@@ -196,46 +196,46 @@ pub(super) const ORDER: &[Field] = &[
     Field::text("state", CODE),
     Field::text("status", CODE),
     Field::text("status_label", LABEL).each(Length::Statuses, 6),
-    Field::of("visible_on_storefront", ValueKind::Bool).each(Length::Statuses, 6),
-    Field::of("version", ValueKind::Int),
-    Field::of("lines", ValueKind::Lines),
+    Field::of("visible_on_storefront", Type::Bool).each(Length::Statuses, 6),
+    Field::of("version", Type::Int),
+    Field::of("lines", Type::Lines),
     Field::text("currency", CODE),
-    Field::of("grand_total", ValueKind::Int),
-    Field::of("total_paid", ValueKind::Int),
-    Field::of("total_refunded", ValueKind::Int),
-    Field::of("total_canceled", ValueKind::Int),
-    Field::of("total_invoiced", ValueKind::Int),
-    Field::of("total_due", ValueKind::Int),
-    Field::of("total_overpaid", ValueKind::Int),
+    Field::of("grand_total", Type::Int),
+    Field::of("total_paid", Type::Int),
+    Field::of("total_refunded", Type::Int),
+    Field::of("total_canceled", Type::Int),
+    Field::of("total_invoiced", Type::Int),
+    Field::of("total_due", Type::Int),
+    Field::of("total_overpaid", Type::Int),
     Field::text("store_view", CODE),
-    Field::of("customer", ValueKind::Customer).whole(Amount::steps(40)),
+    Field::of("customer", Type::Customer).whole(Amount::steps(40)),
     Field::shaped("attributes", texts(Length::Attributes)),
-    Field::of("holds", ValueKind::Holds).whole(Amount::steps(HOLDS * 40)),
+    Field::of("holds", Type::Holds).whole(Amount::steps(HOLDS * 40)),
     Field::text("return_state", CODE),
     Field::text("return_status", CODE),
     Field::shaped("allowed_operations", list(Length::Operations, CODE))
         .each(Length::Operations, ENTRY_BINDING)
         .per_line(LEFT_BY_OPERATION),
-    Field::of("create_time", ValueKind::Instant),
-    Field::of("update_time", ValueKind::Instant),
-    Field::of("status_time", ValueKind::Instant),
-    Field::of("can_invoice", ValueKind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("can_ship", ValueKind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("can_refund", ValueKind::Bool).per_line(LEFT_BY_OPERATION),
-    Field::of("fully_invoiced", ValueKind::Bool).per_line(LEFT),
-    Field::of("fully_shipped", ValueKind::Bool).per_line(LEFT),
-    Field::of("fully_refunded", ValueKind::Bool).per_line(LEFT),
-    Field::of("fully_canceled", ValueKind::Bool).per_line(LEFT),
-    Field::of("fully_paid", ValueKind::Bool).whole(Amount::steps(8)),
-    Field::of("overpaid", ValueKind::Bool),
-    Field::of("units_ordered", ValueKind::Double).per_line(LEFT),
-    Field::of("units_invoiced", ValueKind::Double).per_line(LEFT),
-    Field::of("units_shipped", ValueKind::Double).per_line(LEFT),
-    Field::of("units_refunded", ValueKind::Double).per_line(LEFT),
-    Field::of("units_canceled", ValueKind::Double).per_line(LEFT),
-    Field::of("units_returned", ValueKind::Double).per_line(LEFT),
-    Field::of("units_open", ValueKind::Double).per_line(LEFT),
-    Field::of("is_virtual", ValueKind::Bool).per_line(LEFT),
+    Field::of("create_time", Type::Instant),
+    Field::of("update_time", Type::Instant),
+    Field::of("status_time", Type::Instant),
+    Field::of("can_invoice", Type::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_ship", Type::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("can_refund", Type::Bool).per_line(LEFT_BY_OPERATION),
+    Field::of("fully_invoiced", Type::Bool).per_line(LEFT),
+    Field::of("fully_shipped", Type::Bool).per_line(LEFT),
+    Field::of("fully_refunded", Type::Bool).per_line(LEFT),
+    Field::of("fully_canceled", Type::Bool).per_line(LEFT),
+    Field::of("fully_paid", Type::Bool).whole(Amount::steps(8)),
+    Field::of("overpaid", Type::Bool),
+    Field::of("units_ordered", Type::Double).per_line(LEFT),
+    Field::of("units_invoiced", Type::Double).per_line(LEFT),
+    Field::of("units_shipped", Type::Double).per_line(LEFT),
+    Field::of("units_refunded", Type::Double).per_line(LEFT),
+    Field::of("units_canceled", Type::Double).per_line(LEFT),
+    Field::of("units_returned", Type::Double).per_line(LEFT),
+    Field::of("units_open", Type::Double).per_line(LEFT),
+    Field::of("is_virtual", Type::Bool).per_line(LEFT),
 ];
 
 /// The fields of a line.
@@ -243,15 +243,15 @@ pub(super) const LINE: &[Field] = &[
     Field::text("id", ID),
     Field::text("sku", 128),
     Field::text("name", 256),
-    Field::of("quantity_ordered", ValueKind::Double),
-    Field::of("quantity_invoiced", ValueKind::Double),
-    Field::of("quantity_shipped", ValueKind::Double),
-    Field::of("quantity_refunded", ValueKind::Double),
-    Field::of("quantity_canceled", ValueKind::Double),
-    Field::of("quantity_returned", ValueKind::Double),
-    Field::of("total", ValueKind::Int),
-    Field::of("is_virtual", ValueKind::Bool),
-    Field::of(QUANTITY_MOVING, ValueKind::Double),
+    Field::of("quantity_ordered", Type::Double),
+    Field::of("quantity_invoiced", Type::Double),
+    Field::of("quantity_shipped", Type::Double),
+    Field::of("quantity_refunded", Type::Double),
+    Field::of("quantity_canceled", Type::Double),
+    Field::of("quantity_returned", Type::Double),
+    Field::of("total", Type::Int),
+    Field::of("is_virtual", Type::Bool),
+    Field::of(QUANTITY_MOVING, Type::Double),
 ];
 
 /// How many fields a line has.
@@ -267,14 +267,14 @@ pub(super) const CUSTOMER: &[Field] = &[
     Field::text("id", 128),
     Field::text("email", 320),
     Field::text("name", 256),
-    Field::of("guest", ValueKind::Bool),
+    Field::of("guest", Type::Bool),
 ];
 
 /// The fields of a hold.
 pub(super) const HOLD: &[Field] = &[
     Field::text("id", ID),
     Field::text("reason", 512),
-    Field::of("place_time", ValueKind::Instant),
+    Field::of("place_time", Type::Instant),
 ];
 
 /// The fields of `actor`.
@@ -290,28 +290,28 @@ pub(super) const REQUEST: &[Field] = &[
     Field::shaped("comment", Shape::text(Amount::of(Length::Comment))),
     Field::shaped("metadata", texts(Length::Metadata)),
     Field::text("operation", CODE),
-    Field::of("amount", ValueKind::Int),
-    Field::of("reverse", ValueKind::Bool),
+    Field::of("amount", Type::Int),
+    Field::of("reverse", Type::Bool),
 ];
 
 /// The fields of `entry`, of which only conditions and templates may speak.
 pub(super) const ENTRY: &[Field] = &[
-    Field::of("sequence", ValueKind::Int),
+    Field::of("sequence", Type::Int),
     Field::text("kind", CODE),
     Field::text("from_state", CODE),
     Field::text("from_status", CODE),
     Field::text("to_state", CODE),
     Field::text("to_status", CODE),
-    Field::of("status_changed", ValueKind::Bool),
+    Field::of("status_changed", Type::Bool),
     Field::text("transition", CODE),
     Field::text("operation", CODE),
-    Field::of("amount", ValueKind::Int),
+    Field::of("amount", Type::Int),
     Field::shaped("comment", Shape::text(Amount::of(Length::EntryComment))),
-    Field::of("notify_customer", ValueKind::Bool),
-    Field::of("visible_to_customer", ValueKind::Bool),
+    Field::of("notify_customer", Type::Bool),
+    Field::of("visible_to_customer", Type::Bool),
     Field::shaped("metadata", texts(Length::EntryMetadata)),
-    Field::of("caused_by", ValueKind::Int),
-    Field::of("create_time", ValueKind::Instant),
+    Field::of("caused_by", Type::Int),
+    Field::of("create_time", Type::Instant),
 ];
 
 /// The operators and functions, as CEL names them inside.

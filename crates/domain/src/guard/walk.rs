@@ -10,7 +10,7 @@ use super::{
     operators,
     vocabulary::{
         self, ACTOR, CUSTOMER, ENTRY, FUNCTIONS, Field, HOLD, MOVING, ORDER, QUANTITY_MOVING,
-        REQUEST, Shape, ValueKind,
+        REQUEST, Shape, Type,
     },
 };
 use crate::value::nearest;
@@ -31,7 +31,7 @@ pub(super) struct Properties {
     pub(super) uses: Uses,
     pub(super) cost: Formula,
     /// The kind of what it comes to, as far as that is known.
-    pub(super) kind: ValueKind,
+    pub(super) kind: Type,
 }
 
 /// Reads an expression.
@@ -77,7 +77,7 @@ struct Turn<'e> {
 
 impl<'e> Walk<'e> {
     /// Adds the work of binding what is named, now that it is known.
-    fn finish(mut self, kind: ValueKind) -> Properties {
+    fn finish(mut self, kind: Type) -> Properties {
         self.spend(Amount::steps(8));
         let facts = [
             (ORDER, &self.uses.order),
@@ -142,7 +142,7 @@ impl<'e> Walk<'e> {
     fn local(&self, name: &str) -> Option<Shape> {
         let turn = self.turn.as_ref()?;
         if turn.line == name {
-            return Some(Shape::of(ValueKind::Line));
+            return Some(Shape::of(Type::Line));
         }
         (turn.result == name).then_some(turn.result_is)
     }
@@ -152,7 +152,7 @@ impl<'e> Walk<'e> {
             return Ok(local);
         }
         self.uses.variable(name, self.scope)?;
-        Ok(Shape::of(ValueKind::Instant))
+        Ok(Shape::of(Type::Instant))
     }
 
     fn select(&mut self, select: &'e SelectExpr) -> Result<Shape, GuardError> {
@@ -170,7 +170,7 @@ impl<'e> Walk<'e> {
             }
         };
         Ok(if select.test {
-            Shape::of(ValueKind::Bool)
+            Shape::of(Type::Bool)
         } else {
             selected
         })
@@ -200,15 +200,15 @@ impl<'e> Walk<'e> {
     /// A field of a value.
     fn part(&mut self, of: Shape, field: &str) -> Result<Shape, GuardError> {
         match of.kind {
-            ValueKind::Line if field == QUANTITY_MOVING && self.scope == Scope::OrderAlone => {
+            Type::Line if field == QUANTITY_MOVING && self.scope == Scope::OrderAlone => {
                 Err(ORDER_ALONE)
             }
-            ValueKind::Line => {
+            Type::Line => {
                 insert(&mut self.uses.line, vocabulary::LINE, field, "line").map(|f| f.shape)
             }
-            ValueKind::Customer => known(CUSTOMER, field, "order.customer").map(|f| f.shape),
-            ValueKind::Hold => known(HOLD, field, "hold").map(|f| f.shape),
-            ValueKind::Texts => Ok(Shape::text(of.bytes)),
+            Type::Customer => known(CUSTOMER, field, "order.customer").map(|f| f.shape),
+            Type::Hold => known(HOLD, field, "hold").map(|f| f.shape),
+            Type::Texts => Ok(Shape::text(of.bytes)),
             _ => Err(GuardError::Unknown {
                 name: format!("field {field} of what is no map"),
                 meant: None,
@@ -233,10 +233,7 @@ impl<'e> Walk<'e> {
         // `line['sku']` is `line.sku`.
         if let ("_[_]", [of, _], [_, key]) = (name, operands.as_slice(), call.args.as_slice())
             && let Expr::Literal(LiteralValue::String(field)) = &key.expr
-            && matches!(
-                of.kind,
-                ValueKind::Line | ValueKind::Customer | ValueKind::Hold
-            )
+            && matches!(of.kind, Type::Line | Type::Customer | Type::Hold)
         {
             return self.part(*of, field.inner());
         }
@@ -267,7 +264,7 @@ impl<'e> Walk<'e> {
         Ok(Shape {
             bytes,
             entries: Amount::bytes(entries),
-            ..Shape::of(ValueKind::Scalars)
+            ..Shape::of(Type::Scalars)
         })
     }
 
@@ -285,7 +282,7 @@ impl<'e> Walk<'e> {
         self.expr(&comprehension.iter_range.expr)?;
         let is_filter = matches!(comprehension.accu_init.expr, Expr::List(_));
         let result_is = if is_filter {
-            Shape::of(ValueKind::Lines)
+            Shape::of(Type::Lines)
         } else {
             self.expr(&comprehension.accu_init.expr)?
         };
@@ -348,14 +345,14 @@ fn named(functions: &'static [&'static str]) -> impl Iterator<Item = &'static st
 /// The kind of a literal.
 fn constant(literal: &LiteralValue) -> Shape {
     match literal {
-        LiteralValue::Boolean(_) => Shape::of(ValueKind::Bool),
-        LiteralValue::Double(_) => Shape::of(ValueKind::Double),
-        LiteralValue::Int(_) => Shape::of(ValueKind::Int),
-        LiteralValue::UInt(_) => Shape::of(ValueKind::Uint),
-        LiteralValue::Null => Shape::of(ValueKind::Null),
+        LiteralValue::Boolean(_) => Shape::of(Type::Bool),
+        LiteralValue::Double(_) => Shape::of(Type::Double),
+        LiteralValue::Int(_) => Shape::of(Type::Int),
+        LiteralValue::UInt(_) => Shape::of(Type::Uint),
+        LiteralValue::Null => Shape::of(Type::Null),
         LiteralValue::String(text) => Shape::text(Amount::bytes(length(text.inner()))),
         LiteralValue::Bytes(bytes) => Shape {
-            kind: ValueKind::Bytes,
+            kind: Type::Bytes,
             ..Shape::text(Amount::bytes(
                 u64::try_from(bytes.inner().len()).unwrap_or(u64::MAX),
             ))

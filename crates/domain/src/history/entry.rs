@@ -82,24 +82,16 @@ pub struct Recorded {
     #[serde(default)]
     pub amount: Money,
     /// Whether it took back what had been recorded: quantities and amounts went down.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub reverse: bool,
     /// Whether it moved an order without lines as one whole.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub whole: bool,
     /// By how much it changed the total cancelled (cancel), the total invoiced (invoice) or what
     /// is credited (refund); nothing for other effects, and in entries that were written before
     /// this was kept, whose amounts are notes.
     #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
     pub counted: Money,
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde asks for"
-)]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// A change of one part of an order.

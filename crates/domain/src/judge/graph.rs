@@ -1,9 +1,9 @@
 //! A workflow made ready for orders: guards compiled, transitions in order.
 
-use std::collections::HashMap;
+use std::{collections::HashMap, hash::Hash};
 
 use crate::{
-    guard::{Guard, GuardError, Instant, Scope},
+    guard::{Expression, Guard, GuardError, Instant, Scope},
     value::{OperationCode, StateCode, StatusCode, TransitionCode},
     workflow::{Action, ActionPath, Transition, Trigger, TriggerPoint, Work, Workflow},
 };
@@ -121,30 +121,17 @@ impl Graph {
     pub fn of_stored(workflow: Workflow, version: i64) -> Self {
         let mut graph = Self::uncompiled(workflow, version);
         let workflow = &graph.workflow;
-        let guards = workflow.transitions.iter().filter_map(|transition| {
-            let guard = Guard::of_stored(transition.guard.as_ref()?, Scope::Order);
-            Some((transition.code.clone(), guard))
-        });
-        let entry_guards = workflow.states.iter().filter_map(|state| {
-            let guard = Guard::of_stored(state.entry_guard.as_ref()?, Scope::Order);
-            Some((state.code.clone(), guard))
-        });
-        let operation_guards = workflow.operations.iter().filter_map(|operation| {
-            let guard = Guard::of_stored(operation.guard.as_ref()?, Scope::Order);
-            Some((operation.code.clone(), guard))
-        });
-        let instants = workflow.transitions.iter().filter_map(|transition| {
+        let (transitions, states) = (workflow.transitions.iter(), workflow.states.iter());
+        let operations = workflow.operations.iter();
+        graph.guards = guards(transitions.clone().map(|it| (&it.code, it.guard.as_ref())));
+        graph.entry_guards = guards(states.map(|it| (&it.code, it.entry_guard.as_ref())));
+        graph.operation_guards = guards(operations.map(|it| (&it.code, it.guard.as_ref())));
+        let instants = transitions.filter_map(|transition| {
             let instant = Instant::of_stored(transition.trigger.date()?);
             Some((transition.code.clone(), instant))
         });
-        let (guards, entry_guards) = (guards.collect(), entry_guards.collect());
-        let (operation_guards, instants) = (operation_guards.collect(), instants.collect());
-        let actions = ready_actions(workflow);
-        graph.guards = guards;
-        graph.entry_guards = entry_guards;
-        graph.operation_guards = operation_guards;
-        graph.instants = instants;
-        graph.actions = actions;
+        graph.instants = instants.collect();
+        graph.actions = ready_actions(workflow);
         let unusable = graph.problems().find(|it| it.problem().is_uncompilable());
         graph.unusable = unusable;
         graph
@@ -280,6 +267,15 @@ impl Graph {
     }
 }
 
+/// The guards of parts of a workflow, by their codes.
+fn guards<'w, C: Clone + Eq + Hash + 'w>(
+    parts: impl Iterator<Item = (&'w C, Option<&'w Expression>)>,
+) -> HashMap<C, Guard> {
+    let guards = parts
+        .filter_map(|(code, guard)| Some((code.clone(), Guard::of_stored(guard?, Scope::Order))));
+    guards.collect()
+}
+
 fn ready_actions(workflow: &Workflow) -> HashMap<TriggerPoint, Vec<ReadyAction>> {
     let mut active: Vec<_> = workflow
         .deliveries()
@@ -302,7 +298,6 @@ fn ready_actions(workflow: &Workflow) -> HashMap<TriggerPoint, Vec<ReadyAction>>
 mod tests {
     use super::*;
     use crate::{
-        guard::Expression,
         value::Invalid,
         workflow::{Writing, sample},
     };

@@ -31,10 +31,10 @@ pub struct Hold {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<StatusCode>,
     /// Whether the customer may read that time has released it.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub visible_to_customer: bool,
     /// Whether its release by time asks to tell the customer.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub notify_customer: bool,
 }
 
@@ -46,14 +46,6 @@ pub enum Wait {
     Since(Timestamp),
     /// The order is on hold; it had waited for so many microseconds.
     Paused(i64),
-}
-
-#[expect(
-    clippy::trivially_copy_pass_by_ref,
-    reason = "the signature that serde asks for"
-)]
-fn is_false(flag: &bool) -> bool {
-    !flag
 }
 
 /// Why it was placed, which hold it is, and by whom.
