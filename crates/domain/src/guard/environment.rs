@@ -11,7 +11,7 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 pub(crate) type Variables<'v> = Vec<(&'static str, Box<dyn Val + 'v>)>;
 
 /// An environment with these variables.
-pub(crate) fn context<'v>(variables: Variables<'v>) -> Context<'v, 'v> {
+pub(crate) fn context(variables: Variables<'_>) -> Context<'_, '_> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
     for (name, value) in variables {
         context.add_variable_as_val(name, value);
