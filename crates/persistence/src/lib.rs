@@ -7,7 +7,7 @@
 //! SQLite file.
 //!
 //! Start at [`Store::commit`], the one way in which orders change, and
-//! [`Store::change_workflow`], the one way in which workflows do. `tx` holds
+//! [`Store::edit_workflow`], the one way in which workflows do. `tx` holds
 //! the only code that borrows a connection.
 
 mod address;
@@ -85,6 +85,6 @@ pub use tracking::{
     TrackingKey, TrackingToken, TrackingTokenId,
 };
 pub use workflows::{
-    ChangeError, ChangeMode, Changed, Counting, Extent, Outcome, Settling, SettlingCall,
-    VersionPage, WorkflowChange, WorkflowVersion,
+    ChangeError, ChangeMode, Counting, EditStart, Extent, Outcome, Saved, Settling, SettlingCall,
+    VersionPage, WorkflowChange, WorkflowDraft, WorkflowEdit, WorkflowSnapshot, WorkflowVersion,
 };

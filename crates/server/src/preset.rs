@@ -5,12 +5,13 @@ use waymark_domain::{
     preset,
     value::WorkflowCode,
     workflow::{
-        Refusal,
+        Refusal, Workflow,
         document::{DocumentError, Mode, apply},
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, CommitError, Counting, Error, Extent, Store, WorkflowChange,
+    ChangeError, ChangeMode, CommitError, Counting, EditStart, Error, Extent, Saved, Store,
+    WorkflowChange,
 };
 
 /// Why the preset could not be loaded.
@@ -89,26 +90,34 @@ pub(crate) async fn load(
         counting: Counting::Nothing,
         extent: Extent::Part,
     };
-    let changed = store.change_workflow(
-        &change,
-        move |present, _| {
-            let wanted = present.map_or(&workflow, |record| &record.workflow);
-            Ok::<_, Refusal>((Some(wanted.clone()), ()))
-        },
-        |outcome| outcome,
-        |_| Vec::new(),
-    );
-    let changed = changed
+    let is_loaded = save(store, &change, workflow)
         .await
         .map_err(|error| PresetError::Change(Box::new(error)))?;
-    let Changed::Done(outcome) = changed else {
-        return Ok(false);
-    };
-    let is_loaded = !outcome.changes.is_empty();
     if is_loaded {
         tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
     }
     Ok(is_loaded)
+}
+
+/// Saves a workflow unless it is there, and says whether it did.
+async fn save(
+    store: &Store,
+    change: &WorkflowChange,
+    workflow: Workflow,
+) -> Result<bool, ChangeError<Refusal>> {
+    let mut edit = store.edit_workflow(change).await?;
+    while let EditStart::Loaded(snapshot) = edit.load().await? {
+        if snapshot.record().is_some() {
+            return Ok(false);
+        }
+        let draft = edit.prepare(snapshot, Some(workflow.clone())).await?;
+        match edit.save(&draft, &[]).await? {
+            Saved::Done => return Ok(true),
+            Saved::Replayed(_) => return Ok(false),
+            Saved::Stale => {}
+        }
+    }
+    Ok(false)
 }
 
 #[cfg(test)]

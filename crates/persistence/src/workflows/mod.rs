@@ -3,14 +3,18 @@
 
 mod affected;
 mod change;
-mod ledger;
 mod prepare;
 mod save;
 mod settling;
 mod timers;
 mod usage;
+mod versions;
 
-pub use change::{ChangeError, ChangeMode, Changed, Counting, Extent, Outcome, WorkflowChange};
+pub use change::{
+    ChangeError, ChangeMode, Counting, EditStart, Extent, Outcome, Saved, WorkflowChange,
+    WorkflowEdit,
+};
+pub use prepare::{WorkflowDraft, WorkflowSnapshot};
 pub use settling::{Settling, SettlingCall};
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -148,7 +152,7 @@ async fn status_rows(tx: &mut Tx, code: &WorkflowCode) -> Result<Vec<(StatusRow,
 }
 
 impl Store {
-    /// Whether there is any workflow, whatever is wrong with it.
+    /// Whether there is any workflow, readable or not.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -254,7 +258,7 @@ fn read_version(
         table: "workflow_versions",
         row: &row,
     };
-    let (changes, truncated) = ledger::read_kept(&reading, &changes)?;
+    let (changes, truncated) = versions::read_kept(&reading, &changes)?;
     Ok(WorkflowVersion {
         version,
         actor: reading.json("actor", &actor)?,

@@ -294,33 +294,20 @@ impl From<persistence::StepError> for Error {
     }
 }
 
-impl From<persistence::ChangeError<Error>> for Error {
-    fn from(error: persistence::ChangeError<Error>) -> Self {
+impl<E: Into<Error>> From<persistence::ChangeError<E>> for Error {
+    fn from(error: persistence::ChangeError<E>) -> Self {
         match error {
-            persistence::ChangeError::Refused(error) => error,
+            persistence::ChangeError::Refused(error) => error.into(),
             persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
             persistence::ChangeError::Failed(error) => Self::from(error),
         }
     }
 }
 
-impl From<persistence::ChangeError<Infallible>> for Error {
-    fn from(error: persistence::ChangeError<Infallible>) -> Self {
-        match error {
-            persistence::ChangeError::Refused(never) => match never {},
-            persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
-            persistence::ChangeError::Failed(error) => Self::from(error),
-        }
-    }
-}
-
-impl From<persistence::ChangeError<persistence::LedgerRefusal>> for Error {
-    fn from(error: persistence::ChangeError<persistence::LedgerRefusal>) -> Self {
-        match error {
-            persistence::ChangeError::Refused(refusal) => Self::Ledger(refusal),
-            persistence::ChangeError::RequestIdReused => Self::RequestIdReused,
-            persistence::ChangeError::Failed(error) => Self::from(error),
-        }
+/// The refusal of what is never refused.
+impl From<Infallible> for Error {
+    fn from(never: Infallible) -> Self {
+        match never {}
     }
 }
 

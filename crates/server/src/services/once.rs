@@ -1,40 +1,114 @@
-//! Calls about deliveries and endpoints, which are carried out once: what the store needs to know of
-//! one, and the answer to it.
+//! Calls that are carried out once: their idempotency keys, and the answers that are remembered.
 
 use prost::Message;
-use waymark_persistence::{Answered, ChangeMode, LedgerCall};
-use waymark_proto::convert::call::{EditCall, ValidateOnly};
+use waymark_persistence::{Answered, ChangeError, ChangeMode, LedgerCall, Request};
+use waymark_proto::{
+    convert::call::{EditCall, RequestKey, ValidateOnly},
+    v1,
+};
 
-use crate::{Error, telemetry};
+use crate::{App, Error, telemetry};
 
-/// What the store needs to know of a call.
-pub(super) fn ledger_call(edit: &EditCall) -> LedgerCall {
-    let request = edit.request.as_ref();
-    telemetry::note_request(request.map(|request| &request.id));
-    LedgerCall {
-        request: request.map(|key| waymark_persistence::Request {
-            id: key.id.clone(),
-            fingerprint: key.fingerprint,
-        }),
-        actor: edit.actor.clone(),
-        mode: match edit.validate_only {
-            ValidateOnly::No => ChangeMode::Apply,
-            ValidateOnly::Yes => ChangeMode::Rehearse,
-        },
+/// An answer that is remembered.
+pub(super) trait Remembered: Message + Default + 'static {
+    /// The answer as that to an earlier call.
+    fn replayed(self) -> Self;
+}
+
+macro_rules! remembered {
+    ($($answer:ident),+ $(,)?) => {
+        $(impl Remembered for v1::$answer {
+            fn replayed(self) -> Self {
+                Self { replayed: true, ..self }
+            }
+        })+
+    };
+}
+
+remembered! {
+    ApplyWorkflowResponse,
+    AssignStatusResponse,
+    CreateEndpointResponse,
+    CreateStatusResponse,
+    CreateTransitionResponse,
+    DeleteEndpointResponse,
+    DeleteStatusResponse,
+    DeleteTransitionResponse,
+    DeleteWorkflowResponse,
+    RetryDeliveriesResponse,
+    RetryDeliveryResponse,
+    RotateEndpointSecretResponse,
+    SettleOrdersResponse,
+    SkipDeliveriesResponse,
+    SkipDeliveryResponse,
+    UnassignStatusResponse,
+    UpdateEndpointResponse,
+    UpdateStatusResponse,
+    UpdateTransitionResponse,
+}
+
+/// Reads an answer that was remembered.
+pub(super) fn replayed<R: Remembered>(stored: &[u8]) -> Result<R, Error> {
+    let what = "a stored answer cannot be read";
+    let stored = R::decode(stored).map_err(|_| Error::Internal { what })?;
+    Ok(stored.replayed())
+}
+
+/// The idempotency key as the store knows it.
+pub(super) fn key(key: &RequestKey) -> Request {
+    Request {
+        id: key.id.clone(),
+        fingerprint: key.fingerprint,
     }
 }
 
-/// The answer to a call; the flag says whether it is that to an earlier one.
-pub(super) fn answer<T, R: Message + Default>(
-    answered: &Answered<T>,
-    answer: impl Fn(&T) -> R,
-) -> Result<(R, bool), Error> {
-    match answered {
-        Answered::Done(done) => Ok((answer(done), false)),
-        Answered::Replayed(stored) => {
-            let what = "a stored answer cannot be read";
-            let stored = R::decode(stored.as_slice()).map_err(|_| Error::Internal { what })?;
-            Ok((stored, true))
-        }
+/// The idempotency key of a call, which the log notes.
+pub(super) fn request(request: Option<&RequestKey>) -> Option<Request> {
+    telemetry::note_request(request.map(|key| &key.id));
+    request.map(key)
+}
+
+/// Whether a call is carried out.
+pub(super) fn mode(validate_only: ValidateOnly) -> ChangeMode {
+    match validate_only {
+        ValidateOnly::No => ChangeMode::Apply,
+        ValidateOnly::Yes => ChangeMode::DryRun,
     }
+}
+
+/// A call about deliveries or endpoints as the store knows it.
+pub(super) fn outbox_call(edit: &EditCall) -> LedgerCall {
+    LedgerCall {
+        request: request(edit.request.as_ref()),
+        actor: edit.actor.clone(),
+        mode: mode(edit.validate_only),
+    }
+}
+
+/// Carries a call about deliveries or endpoints out, also when the caller goes away, and answers
+/// it. `then` follows where something was written.
+pub(super) async fn carry_out<T, R, E>(
+    app: &App,
+    mode: ChangeMode,
+    work: impl Future<Output = Result<Answered<T>, ChangeError<E>>> + Send + 'static,
+    respond: impl Fn(&T) -> R + Send + 'static,
+    then: impl FnOnce(&T) + Send + 'static,
+) -> Result<R, Error>
+where
+    T: Send + 'static,
+    R: Remembered,
+    E: Into<Error> + Send + 'static,
+{
+    let carried_out = async move {
+        match work.await? {
+            Answered::Done(done) => {
+                if mode == ChangeMode::Apply {
+                    then(&done);
+                }
+                Ok(respond(&done))
+            }
+            Answered::Replayed(answer) => replayed(&answer),
+        }
+    };
+    app.detached(Box::pin(carried_out)).await?
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use waymark_domain::{
     value::{EndpointCode, Timestamp},
-    workflow::{self, Record},
+    workflow::Record,
 };
 use waymark_persistence::{
     Answered, ChangeError, ChangeMode, CommitError, Counting, Endpoint, EndpointEdit,
@@ -22,6 +22,7 @@ use super::{
 use crate::{
     Fixture,
     build::{actor, create, done, order_id, order_workflow, request, status},
+    change_workflow,
 };
 
 /// The kinds of calls. Each can be carried out again and again, and writes something each time.
@@ -219,19 +220,18 @@ async fn add_status(store: &Store, request: Option<Request>, mode: ChangeMode) -
         counting: Counting::Nothing,
         extent: Extent::Part,
     };
-    let add = |record: Option<&Record>, _| {
+    let add = |record: Option<&Record>| {
         let mut workflow = record.unwrap().workflow.clone();
         let mut extra = workflow.statuses[0].clone();
         extra.code = status(&format!("extra_{}", workflow.statuses.len()));
         workflow.statuses.push(extra);
-        Ok::<_, workflow::Refusal>((Some(workflow), ()))
+        Ok(Some(workflow))
     };
-    let version = |outcome: &Outcome<()>| {
+    let version = |outcome: &Outcome| {
         let published = outcome.record.as_ref().unwrap();
         text(&published.record.stamp.version)
     };
-    let changed = store.change_workflow(&change, add, |outcome| outcome, version);
-    told(changed.await, version)
+    told(change_workflow(store, &change, add).await, version)
 }
 
 async fn move_endpoint(store: &Store, call: &LedgerCall) -> Told {

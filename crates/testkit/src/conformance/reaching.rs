@@ -22,7 +22,7 @@ use waymark_domain::{
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, Counting, Extent, Outcome, Refusal, Settling, SettlingCall,
+    Answered, ChangeError, ChangeMode, Counting, Extent, Outcome, Refusal, Settling, SettlingCall,
     Step, StepError, Store, WorkflowChange,
 };
 
@@ -32,7 +32,7 @@ use crate::{
         self, actor, all, commit, create_as, done, hold, new_order, order_id, order_workflow,
         release, request, state, status, transition, workflow_code,
     },
-    change_as,
+    change_as, change_workflow,
 };
 
 /// Two states on the way and the held one; what is dear goes on by itself, and every creation is
@@ -78,7 +78,7 @@ fn turned() -> Workflow {
 async fn change(
     fixture: &Fixture,
     workflow: Workflow,
-) -> Result<Outcome<()>, ChangeError<edit::Refusal>> {
+) -> Result<Outcome, ChangeError<edit::Refusal>> {
     fixture
         .change("order", |_| Ok(Some(workflow.clone())))
         .await
@@ -231,8 +231,8 @@ pub async fn request_ids_end_with_their_workflow(fixture: &Fixture) {
             workflow: workflow_code("d1"),
         }),
     };
-    let is_replayed = |changed: Result<Changed<Outcome<()>>, ChangeError<edit::Refusal>>| {
-        matches!(changed.unwrap(), Changed::Replayed(_))
+    let is_replayed = |changed: Result<Answered<Outcome>, ChangeError<edit::Refusal>>| {
+        matches!(changed.unwrap(), Answered::Replayed(_))
     };
     for store in [&fixture.store, &replica, &fixture.store] {
         let apply = |id| change_as(store, "d1", ChangeMode::Apply, Some(request(id, 1)), apply);
@@ -272,9 +272,9 @@ async fn told(store: &Store, after: Workflow) -> Vec<String> {
         counting: Counting::Affected,
         extent: Extent::Part,
     };
-    let edit = move |_: Option<&Record>, _| Ok::<_, edit::Refusal>((Some(after.clone()), ()));
-    let changed = store.change_workflow(&change, edit, |outcome| outcome, |_| Vec::new());
-    let Changed::Done(outcome) = changed.await.unwrap() else {
+    let edit = |_: Option<&Record>| Ok(Some(after.clone()));
+    let changed = change_workflow(store, &change, edit).await;
+    let Answered::Done(outcome) = changed.unwrap() else {
         panic!("replayed")
     };
     let told = outcome.findings.iter();

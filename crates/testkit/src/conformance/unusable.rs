@@ -9,7 +9,7 @@ use waymark_domain::{
     workflow::{self as edit, Record, Rule, Subject, TransitionPatch, Workflow},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, Changed, CommitError, Counting, Extent, OrderQuery, Outcome, Refusal,
+    Answered, ChangeError, ChangeMode, CommitError, Counting, Extent, OrderQuery, Outcome, Refusal,
     Step, StepChange, StepError, Store, UnitOutcome, WorkflowChange,
 };
 
@@ -19,7 +19,7 @@ use crate::{
         self, all, atomic, comment, create, create_as, done, move_to, new_order, order_id,
         order_workflow, refused, requested, separate, state, status, workflow_code,
     },
-    change_as,
+    change_as, change_workflow,
 };
 
 const SPOILT_GUARD: &str =
@@ -55,10 +55,7 @@ fn in_other(mut step: Step) -> Step {
 }
 
 /// Replaces the workflow `order` as a whole.
-async fn replace(
-    store: &Store,
-    workflow: Workflow,
-) -> Result<Outcome<()>, ChangeError<edit::Refusal>> {
+async fn replace(store: &Store, workflow: Workflow) -> Result<Outcome, ChangeError<edit::Refusal>> {
     let change = WorkflowChange {
         workflow: order_workflow(),
         request: None,
@@ -67,11 +64,10 @@ async fn replace(
         counting: Counting::Nothing,
         extent: Extent::Whole,
     };
-    let whole = move |_: Option<&Record>, _| Ok::<_, edit::Refusal>((Some(workflow.clone()), ()));
-    let changed = store.change_workflow(&change, whole, |outcome| outcome, |_| Vec::new());
-    match changed.await? {
-        Changed::Done(outcome) => Ok(outcome),
-        Changed::Replayed(_) => panic!("replayed"),
+    let whole = |_: Option<&Record>| Ok(Some(workflow.clone()));
+    match change_workflow(store, &change, whole).await? {
+        Answered::Done(outcome) => Ok(outcome),
+        Answered::Replayed(_) => panic!("replayed"),
     }
 }
 

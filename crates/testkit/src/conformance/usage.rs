@@ -16,7 +16,7 @@ async fn unassign(
     fixture: &Fixture,
     from: &str,
     code: &str,
-) -> Result<Outcome<()>, ChangeError<Refusal>> {
+) -> Result<Outcome, ChangeError<Refusal>> {
     let edit = |workflow: Option<&Workflow>| {
         edit::unassign(workflow.unwrap(), &state(from), &status(code))
             .map(|(workflow, _)| Some(workflow))
@@ -24,7 +24,7 @@ async fn unassign(
     fixture.change("order", edit).await
 }
 
-fn usage(answer: Result<Outcome<()>, ChangeError<Refusal>>) -> Usage {
+fn usage(answer: Result<Outcome, ChangeError<Refusal>>) -> Usage {
     match answer {
         Err(ChangeError::Refused(
             Refusal::StatusInUse { usage, .. } | Refusal::WorkflowInUse { usage, .. },

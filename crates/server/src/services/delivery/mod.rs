@@ -1,83 +1,252 @@
-//! `DeliveryService`: the ledger of deliveries.
+//! `DeliveryService`: the outbox, in which deliveries are listed, shown, retried and skipped.
 
-mod ledger;
-mod shown;
-pub(super) mod waiting;
+pub(super) mod blockers;
 
-use std::sync::Arc;
+use std::{slice, sync::Arc};
 
-use tonic::{Request, Response, Status};
+use prost::Message;
+use waymark_domain::delivery::DeliveryState;
+use waymark_persistence::{
+    Account, DeliveryCursor, DeliveryQuery, LedgerRefusal, StoredDelivery, UnreadableDelivery,
+};
 use waymark_proto::{
-    convert::delivery::{
-        GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery, SkipDeliveries, SkipDelivery,
+    convert::{
+        delivery::{
+            DeliveryFilter, GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery,
+            SkipDeliveries, SkipDelivery, attempt_to_wire, decision_to_wire, delivery_to_wire,
+            state_to_wire,
+        },
+        timestamp_to_wire,
     },
     v1::{self, delivery_service_server::DeliveryService},
 };
 
-use crate::{App, Error};
+use super::{
+    once::{self, outbox_call},
+    suggestions,
+};
+use crate::{App, Error, page};
 
-/// Answers the calls of `DeliveryService`.
-#[derive(Debug, Clone)]
-pub struct Service {
-    app: Arc<App>,
-}
+/// The list for which tokens of deliveries are made.
+const KIND: &str = "deliveries";
 
-impl Service {
-    /// The service in front of `app`.
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+service!("DeliveryService");
+
+rpcs! {
+    DeliveryService {
+        list_deliveries(v1::ListDeliveriesRequest) -> v1::ListDeliveriesResponse:
+            ListDeliveries::read() => list;
+        get_delivery(v1::GetDeliveryRequest) -> v1::GetDeliveryResponse:
+            GetDelivery::read(&) => get;
+        retry_delivery(v1::RetryDeliveryRequest) -> v1::RetryDeliveryResponse:
+            RetryDelivery::read() => retry;
+        retry_deliveries(v1::RetryDeliveriesRequest) -> v1::RetryDeliveriesResponse:
+            RetryDeliveries::read() => retry_all;
+        skip_delivery(v1::SkipDeliveryRequest) -> v1::SkipDeliveryResponse:
+            SkipDelivery::read() => skip;
+        skip_deliveries(v1::SkipDeliveriesRequest) -> v1::SkipDeliveriesResponse:
+            SkipDeliveries::read() => skip_all;
     }
 }
 
-#[tonic::async_trait]
-impl DeliveryService for Service {
-    async fn list_deliveries(
-        &self,
-        request: Request<v1::ListDeliveriesRequest>,
-    ) -> Result<Response<v1::ListDeliveriesResponse>, Status> {
-        let call = ListDeliveries::read(request.into_inner()).map_err(Error::from)?;
-        let app = Arc::clone(&self.app);
-        let page = async move { ledger::page(&app, call).await };
-        Ok(Response::new(self.app.read_many(page).await?))
-    }
+async fn list(app: &Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveriesResponse, Error> {
+    app.read_many(page(Arc::clone(app), call)).await
+}
 
-    async fn get_delivery(
-        &self,
-        request: Request<v1::GetDeliveryRequest>,
-    ) -> Result<Response<v1::GetDeliveryResponse>, Status> {
-        let call = GetDelivery::read(request.get_ref()).map_err(Error::from)?;
-        Ok(Response::new(ledger::get(&self.app, call).await?))
-    }
+/// Answers a page of deliveries.
+async fn page(app: Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveriesResponse, Error> {
+    let ListDeliveries { filter, page } = call;
+    let token = page.token.as_deref().unwrap_or_default();
+    let after: Option<DeliveryCursor> = page::decode(KIND, page.arguments, token)?;
+    let (query, store) = (query(&app, filter).await?, app.bulk());
+    let mut limit = page.size;
+    let (deliveries, next) = loop {
+        let mut found = store.list_deliveries(&query, after.as_ref(), limit).await?;
+        blockers::explain(&app, store, &mut found.deliveries).await?;
+        let deliveries: Vec<_> = found.deliveries.iter().map(stored_to_wire).collect();
+        let count = page::fitting(&deliveries);
+        if count >= deliveries.len() {
+            break (deliveries, found.next);
+        }
+        // Too large for one answer. Only the store knows where a shorter page goes on.
+        limit = count;
+    };
+    let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
+    Ok(v1::ListDeliveriesResponse {
+        deliveries,
+        next_page_token: next.unwrap_or_default(),
+    })
+}
 
-    async fn retry_delivery(
-        &self,
-        request: Request<v1::RetryDeliveryRequest>,
-    ) -> Result<Response<v1::RetryDeliveryResponse>, Status> {
-        let call = RetryDelivery::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(ledger::retry(&self.app, call).await?))
-    }
+/// Answers one delivery with its attempts and the decisions about it.
+async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryResponse, Error> {
+    let GetDelivery { id } = call;
+    let found = app.store().find_delivery(id).await?;
+    let Account {
+        mut delivery,
+        attempts,
+        decisions,
+    } = found.ok_or(LedgerRefusal::DeliveryNotFound { id })?;
+    blockers::explain(app, app.store(), slice::from_mut(&mut delivery)).await?;
+    let attempts = attempts.iter();
+    let attempts = attempts.map(|(number, attempt)| attempt_to_wire(*number, attempt));
+    Ok(v1::GetDeliveryResponse {
+        delivery: Some(v1::Delivery {
+            attempts: attempts.collect(),
+            decisions: decisions.iter().map(decision_to_wire).collect(),
+            ..stored_to_wire(&delivery)
+        }),
+    })
+}
 
-    async fn retry_deliveries(
-        &self,
-        request: Request<v1::RetryDeliveriesRequest>,
-    ) -> Result<Response<v1::RetryDeliveriesResponse>, Status> {
-        let call = RetryDeliveries::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(ledger::retry_all(&self.app, call).await?))
-    }
+async fn retry(app: &App, call: RetryDelivery) -> Result<v1::RetryDeliveryResponse, Error> {
+    let RetryDelivery { id, edit } = call;
+    let (call, store, wake) = (outbox_call(&edit), app.store().clone(), app.wake.clone());
+    let respond = |delivery: &StoredDelivery| v1::RetryDeliveryResponse {
+        delivery: Some(stored_to_wire(delivery)),
+        replayed: false,
+    };
+    let mode = call.mode;
+    let retried = async move {
+        let encode = |delivery: &StoredDelivery| respond(delivery).encode_to_vec();
+        store.retry_delivery(&call, id, encode).await
+    };
+    let then = move |_: &StoredDelivery| {
+        wake.retried();
+        tracing::info!(delivery.id = %id, actor.id = edit.actor.id.as_str(), "delivery retried");
+    };
+    once::carry_out(app, mode, retried, respond, then).await
+}
 
-    async fn skip_delivery(
-        &self,
-        request: Request<v1::SkipDeliveryRequest>,
-    ) -> Result<Response<v1::SkipDeliveryResponse>, Status> {
-        let call = SkipDelivery::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(ledger::skip(&self.app, call).await?))
-    }
+async fn retry_all(app: &App, call: RetryDeliveries) -> Result<v1::RetryDeliveriesResponse, Error> {
+    let RetryDeliveries { filter, edit } = call;
+    let query = query(app, filter).await?;
+    let (call, store, wake) = (outbox_call(&edit), app.bulk().clone(), app.wake.clone());
+    let respond = |retried: &usize| v1::RetryDeliveriesResponse {
+        retried: i64::try_from(*retried).unwrap_or(i64::MAX),
+        replayed: false,
+    };
+    let mode = call.mode;
+    let retried = async move {
+        let encode = |retried: &usize| respond(retried).encode_to_vec();
+        store.retry_deliveries(&call, &query, encode).await
+    };
+    let then = move |retried: &usize| {
+        wake.retried();
+        tracing::info!(
+            retried,
+            actor.id = edit.actor.id.as_str(),
+            "deliveries retried"
+        );
+    };
+    once::carry_out(app, mode, retried, respond, then).await
+}
 
-    async fn skip_deliveries(
-        &self,
-        request: Request<v1::SkipDeliveriesRequest>,
-    ) -> Result<Response<v1::SkipDeliveriesResponse>, Status> {
-        let call = SkipDeliveries::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(ledger::skip_all(&self.app, call).await?))
+async fn skip(app: &App, call: SkipDelivery) -> Result<v1::SkipDeliveryResponse, Error> {
+    let SkipDelivery { id, reason, edit } = call;
+    let (call, store, wake) = (outbox_call(&edit), app.store().clone(), app.wake.clone());
+    let respond = |delivery: &StoredDelivery| v1::SkipDeliveryResponse {
+        delivery: Some(stored_to_wire(delivery)),
+        replayed: false,
+    };
+    let mode = call.mode;
+    let skipped = async move {
+        let encode = |delivery: &StoredDelivery| respond(delivery).encode_to_vec();
+        store.skip_delivery(&call, id, &reason, encode).await
+    };
+    let then = move |_: &StoredDelivery| {
+        wake.now();
+        tracing::info!(delivery.id = %id, actor.id = edit.actor.id.as_str(), "delivery skipped");
+    };
+    once::carry_out(app, mode, skipped, respond, then).await
+}
+
+async fn skip_all(app: &App, call: SkipDeliveries) -> Result<v1::SkipDeliveriesResponse, Error> {
+    let SkipDeliveries {
+        filter,
+        reason,
+        edit,
+    } = call;
+    let query = query(app, filter).await?;
+    let (call, store, wake) = (outbox_call(&edit), app.bulk().clone(), app.wake.clone());
+    let respond = |skipped: &usize| v1::SkipDeliveriesResponse {
+        skipped: i64::try_from(*skipped).unwrap_or(i64::MAX),
+        replayed: false,
+    };
+    let mode = call.mode;
+    let skipped = async move {
+        let encode = |skipped: &usize| respond(skipped).encode_to_vec();
+        store.skip_deliveries(&call, &query, &reason, encode).await
+    };
+    let then = move |skipped: &usize| {
+        wake.now();
+        tracing::info!(
+            skipped,
+            actor.id = edit.actor.id.as_str(),
+            "deliveries skipped"
+        );
+    };
+    once::carry_out(app, mode, skipped, respond, then).await
+}
+
+async fn query(app: &App, filter: DeliveryFilter) -> Result<DeliveryQuery, Error> {
+    let DeliveryFilter {
+        workflows,
+        order_ids,
+        states,
+        kinds,
+        transitions,
+        actions,
+        endpoints,
+    } = filter;
+    if !workflows.is_empty() {
+        suggestions::find_workflows(app.bulk(), &workflows).await?;
+    }
+    // Where orders are given, one workflow is.
+    let orders = workflows.iter().flat_map(|workflow| {
+        let ids = order_ids.iter();
+        ids.map(|id| (workflow.clone(), id.clone()))
+    });
+    Ok(DeliveryQuery {
+        orders: orders.collect(),
+        workflows,
+        states,
+        kinds,
+        transitions,
+        actions,
+        endpoints,
+    })
+}
+
+/// Writes a delivery, without its attempts and decisions.
+fn stored_to_wire(stored: &StoredDelivery) -> v1::Delivery {
+    match stored {
+        StoredDelivery::Readable(delivery) => delivery_to_wire(delivery),
+        StoredDelivery::Unreadable(unreadable) => unreadable_to_wire(unreadable),
+    }
+}
+
+/// Writes a delivery that cannot be read, as far as it can. One whose state cannot is a dead
+/// letter: nobody will send it.
+fn unreadable_to_wire(unreadable: &UnreadableDelivery) -> v1::Delivery {
+    let state = unreadable.state.unwrap_or(DeliveryState::Dead);
+    v1::Delivery {
+        id: unreadable.id.clone(),
+        workflow: unreadable.workflow.clone(),
+        order_id: unreadable.order_id.clone(),
+        sequence: unreadable.sequence,
+        order_version: unreadable.order_version,
+        transition: unreadable.transition.clone(),
+        action: unreadable.action.clone(),
+        kind: unreadable.kind.clone(),
+        destination: unreadable.destination.clone(),
+        state: state_to_wire(state).into(),
+        attempt_count: unreadable.attempts.max(0),
+        problem: unreadable.problem.clone(),
+        due_time: unreadable.due_time.map(timestamp_to_wire),
+        create_time: Some(timestamp_to_wire(unreadable.create_time)),
+        update_time: Some(timestamp_to_wire(unreadable.update_time)),
+        attempts: Vec::new(),
+        decisions: Vec::new(),
     }
 }

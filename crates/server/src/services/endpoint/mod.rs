@@ -1,81 +1,286 @@
-//! `EndpointService`: where webhooks go.
+//! `EndpointService`: where webhooks go. Endpoints are created, listed, changed, deleted, and given
+//! new secrets.
 
-mod edit;
-mod shown;
+mod secrets;
 
-use std::sync::Arc;
-
-use tonic::{Request, Response, Status};
+use waymark_domain::{
+    value::{EndpointCode, Timestamp},
+    workflow::Stamp,
+};
+use waymark_persistence::{Endpoint, EndpointEdit};
 use waymark_proto::{
-    convert::endpoint::{
-        CreateEndpoint, DeleteEndpoint, GetEndpoint, ListEndpoints, RotateEndpointSecret,
-        UpdateEndpoint,
+    convert::{
+        call::EditCall,
+        endpoint::{
+            CreateEndpoint, DeleteEndpoint, EndpointPatch, GetEndpoint, ListEndpoints,
+            RotateEndpointSecret, UpdateEndpoint,
+        },
+        timestamp_to_wire,
     },
+    invalid::{InvalidRequest, Problem},
     v1::{self, endpoint_service_server::EndpointService},
 };
+use waymark_transports::{WebhookSettings, WebhookUrl};
 
-use crate::{App, Error};
+use self::secrets::{NewSecret, fresh, rotated, secret_to_wire};
+use super::{
+    definition::check_etag,
+    once::{self, Remembered, outbox_call},
+};
+use crate::{App, Error, page};
 
-/// Answers the calls of `EndpointService`.
-#[derive(Debug, Clone)]
-pub struct Service {
-    app: Arc<App>,
-}
+/// The list for which tokens of endpoints are made.
+const KIND: &str = "endpoints";
+/// The field of requests that holds a URL.
+const URL_FIELD: &str = "endpoint.url";
 
-impl Service {
-    /// The service in front of `app`.
-    pub fn new(app: Arc<App>) -> Self {
-        Self { app }
+service!("EndpointService");
+
+rpcs! {
+    EndpointService {
+        create_endpoint(v1::CreateEndpointRequest) -> v1::CreateEndpointResponse:
+            CreateEndpoint::read() => create;
+        get_endpoint(v1::GetEndpointRequest) -> v1::GetEndpointResponse:
+            GetEndpoint::read(&) => get;
+        list_endpoints(v1::ListEndpointsRequest) -> v1::ListEndpointsResponse:
+            ListEndpoints::read() => list;
+        update_endpoint(v1::UpdateEndpointRequest) -> v1::UpdateEndpointResponse:
+            UpdateEndpoint::read() => update;
+        delete_endpoint(v1::DeleteEndpointRequest) -> v1::DeleteEndpointResponse:
+            DeleteEndpoint::read() => delete;
+        rotate_endpoint_secret(v1::RotateEndpointSecretRequest) -> v1::RotateEndpointSecretResponse:
+            RotateEndpointSecret::read() => rotate;
     }
 }
 
-#[tonic::async_trait]
-impl EndpointService for Service {
-    async fn create_endpoint(
-        &self,
-        request: Request<v1::CreateEndpointRequest>,
-    ) -> Result<Response<v1::CreateEndpointResponse>, Status> {
-        let call = CreateEndpoint::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(edit::create(&self.app, call).await?))
-    }
+async fn create(app: &App, call: CreateEndpoint) -> Result<v1::CreateEndpointResponse, Error> {
+    let CreateEndpoint {
+        code,
+        url,
+        description,
+        active,
+        secret,
+        edit,
+    } = call;
+    let url = parse_url(&url)?;
+    let NewSecret { stored, shown } = NewSecret::of(secret, edit.validate_only)?;
+    let (settings, target) = (app.webhooks().clone(), code.clone());
+    let create = move |before: Option<&Endpoint>, now| {
+        let code = target.clone();
+        if before.is_some() {
+            return Err(Error::EndpointExists { code });
+        }
+        check_url(&settings, &url)?;
+        Ok(EndpointEdit::Save(Endpoint {
+            code,
+            url: url.to_string(),
+            description: description.clone(),
+            active,
+            problem: String::new(),
+            secrets: stored.iter().map(|text| fresh(text, now)).collect(),
+            version: 0,
+            create_time: now,
+            update_time: now,
+        }))
+    };
+    let respond = |endpoint| v1::CreateEndpointResponse {
+        endpoint: Some(endpoint),
+        ..Default::default()
+    };
+    let answer = change(app, code, edit, create, respond).await?;
+    let secret = if answer.replayed {
+        String::new()
+    } else {
+        shown
+    };
+    Ok(v1::CreateEndpointResponse { secret, ..answer })
+}
 
-    async fn get_endpoint(
-        &self,
-        request: Request<v1::GetEndpointRequest>,
-    ) -> Result<Response<v1::GetEndpointResponse>, Status> {
-        let call = GetEndpoint::read(request.get_ref()).map_err(Error::from)?;
-        Ok(Response::new(edit::get(&self.app, call).await?))
-    }
+async fn get(app: &App, call: GetEndpoint) -> Result<v1::GetEndpointResponse, Error> {
+    let GetEndpoint { code } = call;
+    let found = app.store().find_endpoint(&code).await?;
+    let endpoint = found.ok_or(Error::EndpointNotFound { code })?;
+    Ok(v1::GetEndpointResponse {
+        endpoint: Some(endpoint_to_wire(&endpoint, app.store().clock().now())),
+    })
+}
 
-    async fn list_endpoints(
-        &self,
-        request: Request<v1::ListEndpointsRequest>,
-    ) -> Result<Response<v1::ListEndpointsResponse>, Status> {
-        let call = ListEndpoints::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(edit::page(&self.app, call).await?))
-    }
+async fn list(app: &App, call: ListEndpoints) -> Result<v1::ListEndpointsResponse, Error> {
+    let endpoints = app.store().endpoints().await?;
+    let now = app.store().clock().now();
+    let items = endpoints.iter();
+    let items = items.map(|endpoint| (endpoint.code.clone(), endpoint));
+    let message = |endpoint| endpoint_to_wire(endpoint, now);
+    let (endpoints, next_page_token) = page::of(KIND, &call.page, items, message)?;
+    Ok(v1::ListEndpointsResponse {
+        endpoints,
+        next_page_token,
+    })
+}
 
-    async fn update_endpoint(
-        &self,
-        request: Request<v1::UpdateEndpointRequest>,
-    ) -> Result<Response<v1::UpdateEndpointResponse>, Status> {
-        let call = UpdateEndpoint::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(edit::update(&self.app, call).await?))
-    }
+async fn update(app: &App, call: UpdateEndpoint) -> Result<v1::UpdateEndpointResponse, Error> {
+    let UpdateEndpoint { code, patch, edit } = call;
+    let EndpointPatch {
+        url,
+        description,
+        active,
+    } = patch;
+    let url = url.map(|url| parse_url(&url)).transpose()?;
+    let settings = app.webhooks().clone();
+    let (target, etag) = (code.clone(), edit.etag.clone());
+    let update = move |before: Option<&Endpoint>, _| {
+        let mut after = present(before, &target, etag.as_ref())?.clone();
+        if let Some(url) = &url {
+            check_url(&settings, url)?;
+            after.url = url.to_string();
+        }
+        if let Some(description) = &description {
+            after.description = description.clone();
+        }
+        if let Some(active) = active {
+            after.active = active;
+        }
+        if active == Some(true) {
+            after.problem.clear();
+        }
+        Ok(EndpointEdit::Save(after))
+    };
+    let respond = |endpoint| v1::UpdateEndpointResponse {
+        endpoint: Some(endpoint),
+        replayed: false,
+    };
+    change(app, code, edit, update, respond).await
+}
 
-    async fn delete_endpoint(
-        &self,
-        request: Request<v1::DeleteEndpointRequest>,
-    ) -> Result<Response<v1::DeleteEndpointResponse>, Status> {
-        let call = DeleteEndpoint::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(edit::delete(&self.app, call).await?))
-    }
+async fn delete(app: &App, call: DeleteEndpoint) -> Result<v1::DeleteEndpointResponse, Error> {
+    let DeleteEndpoint { code, edit } = call;
+    let (target, etag) = (code.clone(), edit.etag.clone());
+    let delete = move |before: Option<&Endpoint>, _| {
+        present(before, &target, etag.as_ref())?;
+        Ok(EndpointEdit::Delete)
+    };
+    let respond = |endpoint| v1::DeleteEndpointResponse {
+        endpoint: Some(endpoint),
+        replayed: false,
+    };
+    change(app, code, edit, delete, respond).await
+}
 
-    async fn rotate_endpoint_secret(
-        &self,
-        request: Request<v1::RotateEndpointSecretRequest>,
-    ) -> Result<Response<v1::RotateEndpointSecretResponse>, Status> {
-        let call = RotateEndpointSecret::read(request.into_inner()).map_err(Error::from)?;
-        Ok(Response::new(edit::rotate(&self.app, call).await?))
+async fn rotate(
+    app: &App,
+    call: RotateEndpointSecret,
+) -> Result<v1::RotateEndpointSecretResponse, Error> {
+    let RotateEndpointSecret {
+        code,
+        secret,
+        grace_period,
+        edit,
+    } = call;
+    let NewSecret { stored, shown } = NewSecret::of(secret, edit.validate_only)?;
+    let (target, etag) = (code.clone(), edit.etag.clone());
+    let rotate = move |before: Option<&Endpoint>, now| {
+        let before = present(before, &target, etag.as_ref())?;
+        let after = rotated(before, stored.as_deref(), grace_period, now);
+        Ok(EndpointEdit::Save(after))
+    };
+    let respond = |endpoint| v1::RotateEndpointSecretResponse {
+        endpoint: Some(endpoint),
+        ..Default::default()
+    };
+    let answer = change(app, code, edit, rotate, respond).await?;
+    let secret = if answer.replayed {
+        String::new()
+    } else {
+        shown
+    };
+    Ok(v1::RotateEndpointSecretResponse { secret, ..answer })
+}
+
+/// Changes an endpoint and answers. What is remembered of the answer never holds a secret.
+async fn change<R: Remembered>(
+    app: &App,
+    code: EndpointCode,
+    call: EditCall,
+    edit: impl FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, Error> + Send + 'static,
+    respond: fn(v1::Endpoint) -> R,
+) -> Result<R, Error> {
+    let (actor, call) = (call.actor.id.clone(), outbox_call(&call));
+    let (mode, store, wake) = (call.mode, app.store().clone(), app.wake.clone());
+    let clock = store.clock().clone();
+    let shown = move |endpoint: &Endpoint| respond(endpoint_to_wire(endpoint, clock.now()));
+    let (answer, changed) = (shown.clone(), code.clone());
+    let work = async move {
+        let encode = |endpoint: &Endpoint| shown(endpoint).encode_to_vec();
+        store.change_endpoint(&call, &code, edit, encode).await
+    };
+    let then = move |_: &Endpoint| {
+        wake.now();
+        tracing::info!(endpoint.code = %changed, actor.id = actor.as_str(), "endpoint changed");
+    };
+    once::carry_out(app, mode, work, answer, then).await
+}
+
+fn parse_url(text: &str) -> Result<WebhookUrl, Error> {
+    WebhookUrl::parse(text).map_err(|error| refused_url(&error))
+}
+
+/// Checks a URL against the settings, which may have become stricter since an earlier call that
+/// is answered again.
+fn check_url(settings: &WebhookSettings, url: &WebhookUrl) -> Result<(), Error> {
+    settings.check(url).map_err(|error| refused_url(&error))
+}
+
+fn refused_url(error: &dyn std::error::Error) -> Error {
+    let problem = Problem::Text(format!("is refused: {error}"));
+    Error::from(InvalidRequest::new(URL_FIELD, problem))
+}
+
+/// The endpoint that an edit needs, in the version that the caller has seen.
+fn present<'a>(
+    before: Option<&'a Endpoint>,
+    code: &EndpointCode,
+    etag: Option<&String>,
+) -> Result<&'a Endpoint, Error> {
+    let Some(endpoint) = before else {
+        let code = code.clone();
+        return Err(Error::EndpointNotFound { code });
+    };
+    check_etag(etag, Some(&stamp(endpoint)))?;
+    Ok(endpoint)
+}
+
+/// The stamp of an endpoint, which makes its etag as those of workflows do.
+fn stamp(endpoint: &Endpoint) -> Stamp {
+    Stamp {
+        version: endpoint.version,
+        create_time: endpoint.create_time,
+        update_time: endpoint.update_time,
+    }
+}
+
+/// Writes an endpoint as it is at an instant. Secrets are told apart and not shown.
+fn endpoint_to_wire(endpoint: &Endpoint, now: Timestamp) -> v1::Endpoint {
+    let Endpoint {
+        code,
+        url,
+        description,
+        active,
+        problem,
+        secrets,
+        version: _,
+        create_time,
+        update_time,
+    } = endpoint;
+    let valid = secrets.iter().filter(|secret| secret.is_valid(now));
+    v1::Endpoint {
+        code: code.to_string(),
+        url: url.clone(),
+        description: description.to_string(),
+        active: Some(*active),
+        problem: problem.clone(),
+        secrets: valid.map(secret_to_wire).collect(),
+        etag: stamp(endpoint).etag(),
+        create_time: Some(timestamp_to_wire(*create_time)),
+        update_time: Some(timestamp_to_wire(*update_time)),
     }
 }

@@ -1,5 +1,7 @@
 //! Pages of orders.
 
+use std::sync::Arc;
+
 use waymark_domain::{
     order::Standing,
     value::{StoreView, WorkflowCode},
@@ -11,17 +13,22 @@ use waymark_proto::{
     v1,
 };
 
-use super::super::names;
+use super::super::suggestions;
 use crate::{App, Error, page};
 
-/// What the tokens of this list are made for.
+/// The list for which tokens of orders are made.
 const KIND: &str = "orders";
 
-/// Answers a page of orders. It reads many, so it runs in the background.
-pub(super) async fn page(
-    app: &App,
+/// Lists orders.
+pub(super) async fn list(
+    app: &Arc<App>,
     call: OrderListRequest,
 ) -> Result<v1::ListOrdersResponse, Error> {
+    app.read_many(page(Arc::clone(app), call)).await
+}
+
+/// Answers a page of orders.
+async fn page(app: Arc<App>, call: OrderListRequest) -> Result<v1::ListOrdersResponse, Error> {
     let OrderListRequest {
         workflows,
         filter,
@@ -31,12 +38,10 @@ pub(super) async fn page(
     } = call;
     let token = page.token.as_deref().unwrap_or_default();
     let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
-    let query = query(app, workflows, filter, sort(order_by)).await?;
-    let found = app
-        .bulk()
-        .list_orders(&query, after.as_ref(), page.size)
-        .await?;
-    let mut shown = show(app, &found, store_view.as_ref()).await?;
+    let query = query(&app, workflows, filter, sort(order_by)).await?;
+    let store = app.bulk();
+    let found = store.list_orders(&query, after.as_ref(), page.size).await?;
+    let mut shown = show(&app, &found, store_view.as_ref()).await?;
     // What is too large for one answer is left to the next page.
     let count = page::fitting(shown.iter().map(|(_, order)| order));
     let rest = shown.get(count);
@@ -111,8 +116,7 @@ async fn query(
     })
 }
 
-/// The pairs of state and status that the filter wants, none where it asks for no such
-/// thing. Orders stand on assigned pairs only, and on hold, from which they return, in the held
+/// The pairs of state and status that the filter wants, none where it names none. Orders stand on assigned pairs only, and on hold, from which they return, in the held
 /// state only, so the pairs answer all questions but to which status.
 async fn standings(
     app: &App,
@@ -127,12 +131,10 @@ async fn standings(
     if workflows.is_empty() && !asks {
         return Ok(None);
     }
-    let searched = names::workflows(app.bulk(), workflows).await?;
-    names::states(&searched, &filter.states)?;
-    names::statuses(
-        &searched,
-        filter.statuses.iter().chain(&filter.return_statuses),
-    )?;
+    let searched = suggestions::find_workflows(app.bulk(), workflows).await?;
+    suggestions::check_states(&searched, &filter.states)?;
+    let statuses = filter.statuses.iter().chain(&filter.return_statuses);
+    suggestions::check_statuses(&searched, statuses)?;
     if !asks {
         return Ok(None);
     }

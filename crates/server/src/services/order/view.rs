@@ -11,7 +11,7 @@ use waymark_domain::{
 use waymark_persistence::{Along, Committed, Found, Published, Refusal, TrackingTokenId};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
-use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page, services::names};
+use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page, services::suggestions};
 
 /// What an element of a list takes besides itself, and what the other fields of an answer do.
 const FRAME_BYTES: usize = 6;
@@ -142,7 +142,7 @@ pub(super) async fn find_and(
         token,
     } = app.reader().find(workflow, id, along).await?;
     let Some(published) = published else {
-        return Err(names::no_workflow(app.store(), workflow).await);
+        return Err(suggestions::no_workflow(app.store(), workflow).await);
     };
     let order = order.ok_or_else(|| Refusal::OrderNotFound {
         workflow: workflow.clone(),

@@ -16,18 +16,18 @@ use waymark_domain::{
     workflow::automatic_places,
 };
 use waymark_persistence::{
-    CommitError, Committed, OrderCursor, OrderQuery, OrderSort, Refusal, Request, Settling,
-    SettlingCall, SortKey, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
+    CommitError, Committed, OrderCursor, OrderQuery, OrderSort, Refusal, Settling, SettlingCall,
+    SortKey, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
 };
 use waymark_proto::{
     convert::{call::ValidateOnly, workflow::SettleOrders},
     v1,
 };
 
-use super::super::definition;
-use crate::{App, Error, committer::SubmitError, limits::RESULT_BYTES_MIN, page, telemetry};
+use super::super::{definition, once};
+use crate::{App, Error, committer::SubmitError, limits::RESULT_BYTES_MIN, page};
 
-/// What the tokens of this list are made for.
+/// The list for which page tokens are made.
 const KIND: &str = "settled_orders";
 /// How many orders are asked at once.
 const UNIT_STEPS: usize = 50;
@@ -37,10 +37,10 @@ const PACE: Duration = Duration::from_millis(1);
 const CALLS_MAX: usize = 16;
 /// A page ends behind so many bytes of its answer. A unit adds less than 300 KiB.
 const PAGE_BYTES_MAX: usize = 1024 * 1024;
-/// How much is told of why an order was refused.
+/// How many characters of a refusal the answer has.
 const MESSAGE_CHARACTERS_MAX: usize = 500;
 
-/// Whose turn it is to ask orders.
+/// The turns to ask orders.
 #[derive(Debug)]
 pub(super) struct Turns {
     places: Semaphore,
@@ -85,31 +85,35 @@ pub(super) async fn settle(
     turns: &Turns,
     call: SettleOrders,
 ) -> Result<v1::SettleOrdersResponse, Error> {
-    let request = call.edit.request.as_ref();
-    telemetry::note_request(request.map(|request| &request.id));
-    let settling = request.map(|key| SettlingCall {
+    // In a place of its own, since what it holds is large.
+    Box::pin(settle_page(app, turns, call)).await
+}
+
+async fn settle_page(
+    app: &Arc<App>,
+    turns: &Turns,
+    call: SettleOrders,
+) -> Result<v1::SettleOrdersResponse, Error> {
+    let request = once::request(call.edit.request.as_ref());
+    let settling = request.map(|request| SettlingCall {
         workflow: call.workflow.clone(),
-        request: Request {
-            id: key.id.clone(),
-            fingerprint: key.fingerprint,
-        },
+        request,
     });
-    let kept = match &settling {
-        Some(settling) => app.store().find_settling(settling).await?,
-        None => None,
-    };
-    let begun = match kept {
-        Some(Settling::Ended(answer)) => return replayed(&answer),
-        Some(Settling::Begun(plan)) => Some(plan),
-        None => None,
-    };
+    let mut begun = None;
+    if let Some(settling) = &settling {
+        match app.store().find_settling(settling).await? {
+            Some(Settling::Ended(answer)) => return once::replayed(&answer),
+            Some(Settling::Begun(plan)) => begun = Some(plan),
+            None => {}
+        }
+    }
     let page = Page {
         app: Arc::clone(app),
         call,
         settling,
     };
     match page.call.edit.validate_only {
-        ValidateOnly::Yes => page.rehearse(begun).await,
+        ValidateOnly::Yes => page.dry_run(begun).await,
         ValidateOnly::No => {
             // Who goes away before its turn is not begun; what was begun goes on to its end.
             let Turn { _place, next } = turns.turn().await?;
@@ -119,24 +123,15 @@ pub(super) async fn settle(
     }
 }
 
-fn replayed(answer: &[u8]) -> Result<v1::SettleOrdersResponse, Error> {
-    let what = "a stored answer cannot be read";
-    let answer = v1::SettleOrdersResponse::decode(answer).map_err(|_| Error::Internal { what })?;
-    Ok(v1::SettleOrdersResponse {
-        replayed: true,
-        ..answer
-    })
-}
-
 /// A page of a call.
 struct Page {
     app: Arc<App>,
     call: SettleOrders,
-    /// Under what it is kept; none where it is not idempotent.
+    /// The key under which it is kept; none where it is not idempotent.
     settling: Option<SettlingCall>,
 }
 
-/// Which orders a page is about.
+/// The orders of a page.
 #[derive(Debug, Serialize, Deserialize)]
 struct Plan {
     ids: Vec<OrderId>,
@@ -174,7 +169,7 @@ impl Page {
         let (mut plan, mut kept) = self.plan(begun).await?;
         if let Some(settling) = &self.settling {
             match self.app.store().begin_settling(settling, &kept).await? {
-                Settling::Ended(answer) => return replayed(&answer),
+                Settling::Ended(answer) => return once::replayed(&answer),
                 Settling::Begun(other) if other != kept => {
                     (plan, is_new) = (read_plan(&other)?, false);
                     kept = other;
@@ -212,7 +207,7 @@ impl Page {
         Ok(answer)
     }
 
-    async fn rehearse(self, begun: Option<Vec<u8>>) -> Result<v1::SettleOrdersResponse, Error> {
+    async fn dry_run(self, begun: Option<Vec<u8>>) -> Result<v1::SettleOrdersResponse, Error> {
         let (plan, _) = self.plan(begun).await?;
         let mut tally = Tally::default();
         for ids in plan.ids.chunks(UNIT_STEPS) {
@@ -220,8 +215,8 @@ impl Page {
                 break;
             }
             let (store, unit) = (self.app.bulk().clone(), self.unit(ids));
-            let rehearsed = Box::pin(async move { Ok::<_, Error>(store.rehearse(unit).await?) });
-            match self.app.rehearse(rehearsed).await? {
+            let outcome = Box::pin(async move { Ok::<_, Error>(store.rehearse(unit).await?) });
+            match self.app.rehearse(outcome).await? {
                 UnitOutcome::Done(outcomes) => tally.take(ids, outcomes)?,
                 UnitOutcome::Refused { index: _, refusal } => return Err(refusal.into()),
             }
@@ -346,7 +341,7 @@ impl Page {
                 workflow.code = %self.call.workflow,
                 actor.id = self.call.edit.actor.id.as_str(),
                 moved = answer.moved.len(),
-                "orders took automatic transitions, since they were asked"
+                "orders settled"
             );
         }
     }
@@ -357,14 +352,14 @@ fn read_plan(kept: &[u8]) -> Result<Plan, Error> {
     serde_json::from_slice(kept).map_err(|_| Error::Internal { what })
 }
 
-/// What became of a page so far.
+/// The results of a page so far.
 #[derive(Debug, Default)]
 struct Tally {
     /// How many of its orders were asked, from its beginning on.
     asked: usize,
     moved: Vec<v1::SettledOrder>,
     refused: Vec<v1::RefusedOrder>,
-    /// What these take in the answer.
+    /// The bytes that these take in the answer.
     bytes: usize,
 }
 
@@ -425,7 +420,7 @@ impl Tally {
         let v1::StepError {
             reason, message, ..
         } = error.into_step_error(RESULT_BYTES_MIN);
-        tracing::debug!(order.id = %id, reason, message, "an order was asked and stays as it is");
+        tracing::debug!(order.id = %id, reason, message, "order not settled");
         let refused = v1::RefusedOrder {
             order_id: id.to_string(),
             reason,

@@ -1,6 +1,6 @@
-//! Names that are not there, and what may have been meant. In filters, what none of the workflows
-//! asked for has was misspelled, and would be waited for in silence. Ids, customers and attributes
-//! come and go, so they are never refused.
+//! Suggestions for names that are not there. In filters, what none of the workflows asked for has
+//! was misspelled, and would be waited for in silence. Ids, customers and attributes come and go, so
+//! they are never refused.
 
 use std::{collections::BTreeSet, sync::Arc};
 
@@ -19,7 +19,7 @@ use crate::{
 ///
 /// # Errors
 /// Returns [`Error::UnknownName`] for the first that is not there.
-pub(super) async fn workflows(
+pub(super) async fn find_workflows(
     store: &Store,
     named: &[WorkflowCode],
 ) -> Result<Vec<Arc<Published>>, Error> {
@@ -47,7 +47,7 @@ pub(super) async fn no_workflow(store: &Store, code: &WorkflowCode) -> Error {
 }
 
 /// The error with the workflow that may have been meant, where it is about one that is not there.
-pub(super) async fn told(store: &Store, error: Error) -> Error {
+pub(super) async fn with_workflow(store: &Store, error: Error) -> Error {
     let workflow = match &error {
         Error::Refused(Refused::WorkflowNotFound { workflow })
         | Error::Definition(Refusal::WorkflowNotFound { workflow }) => workflow.clone(),
@@ -57,11 +57,11 @@ pub(super) async fn told(store: &Store, error: Error) -> Error {
 }
 
 /// The error with what may have been meant, where it is about a part that the workflow does not have.
-pub(super) fn hinted(workflow: &Workflow, error: Error) -> Error {
+pub(super) fn with_part(workflow: &Workflow, error: Error) -> Error {
     let Error::Definition(refusal) = &error else {
         return error;
     };
-    match meant(workflow, refusal) {
+    match suggestion(workflow, refusal) {
         Some(hint) => Error::Hinting {
             error: Box::new(error),
             hint,
@@ -70,32 +70,24 @@ pub(super) fn hinted(workflow: &Workflow, error: Error) -> Error {
     }
 }
 
-fn meant(workflow: &Workflow, refusal: &Refusal) -> Option<String> {
+fn suggestion(workflow: &Workflow, refusal: &Refusal) -> Option<String> {
     let states = || workflow.states.iter().map(|state| state.code.as_str());
     let statuses = || workflow.statuses.iter().map(|status| status.code.as_str());
     let near = match refusal {
-        Refusal::StateNotFound { state } => {
-            let code = state.as_str();
-            if statuses().any(|status| status == code) {
-                return Some(format!("{code} is a status"));
-            }
-            nearest(code, states())?.to_owned()
+        Refusal::StateNotFound { state } if statuses().any(|code| code == state.as_str()) => {
+            return Some(format!("{state} is a status"));
         }
-        Refusal::StatusNotFound { status } => {
-            let code = status.as_str();
-            if states().any(|state| state == code) {
-                return Some(format!("{code} is a state"));
-            }
-            nearest(code, statuses())?.to_owned()
+        Refusal::StatusNotFound { status } if states().any(|code| code == status.as_str()) => {
+            return Some(format!("{status} is a state"));
         }
+        Refusal::StateNotFound { state } => nearest(state.as_str(), states())?.to_owned(),
+        Refusal::StatusNotFound { status } => nearest(status.as_str(), statuses())?.to_owned(),
         Refusal::TransitionNotFound { transition } => {
-            let transitions = workflow.transitions.iter();
-            let codes = transitions.map(|transition| transition.code.as_str());
+            let codes = workflow.transitions.iter().map(|it| it.code.as_str());
             nearest(transition.as_str(), codes)?.to_owned()
         }
         Refusal::OperationNotFound { operation } => {
-            let operations = workflow.operations.iter();
-            let codes = operations.map(|operation| operation.code.as_str());
+            let codes = workflow.operations.iter().map(|it| it.code.as_str());
             nearest(operation.as_str(), codes)?.to_owned()
         }
         Refusal::ActionNotFound { action } => near_action(workflow, &action.to_string())?,
@@ -109,7 +101,7 @@ fn meant(workflow: &Workflow, refusal: &Refusal) -> Option<String> {
 fn near_action(workflow: &Workflow, path: &str) -> Option<String> {
     let paths = workflow
         .deliveries()
-        .map(|(occasion, action)| format!("{occasion}.{}", action.code));
+        .map(|(trigger, action)| format!("{trigger}.{}", action.code));
     // Dots are compared as words are.
     let paths: Vec<(String, String)> = paths.map(|path| (path.replace('.', "_"), path)).collect();
     let near = nearest(path, paths.iter().map(|(plain, _)| plain.as_str()))?;
@@ -117,41 +109,33 @@ fn near_action(workflow: &Workflow, path: &str) -> Option<String> {
     found.map(|(_, path)| path.clone())
 }
 
-/// Refuses states that none of the workflows has.
+/// Refuses states that none of the workflows has. Those that cannot be read are there: orders stand
+/// in them all the same.
 ///
 /// # Errors
 /// Returns [`Error::UnknownName`] for the first of them.
-pub(super) fn states<'a>(
+pub(super) fn check_states<'a>(
     searched: &[Arc<Published>],
     named: impl IntoIterator<Item = &'a StateCode>,
 ) -> Result<(), Error> {
-    let named = named.into_iter().map(StateCode::as_str);
-    all_known(
-        NameKind::State,
-        &state_codes(searched),
-        (NameKind::Status, &status_codes(searched)),
-        named,
-    )
+    let kinds = (NameKind::State, NameKind::Status);
+    let codes = (&state_codes(searched), &status_codes(searched));
+    all_known(kinds, codes, named.into_iter().map(StateCode::as_str))
 }
 
-/// Refuses statuses that none of the workflows has, retired or not.
+/// Refuses statuses that none of the workflows has, retired or not, as [`check_states`].
 ///
 /// # Errors
 /// Returns [`Error::UnknownName`] for the first of them.
-pub(super) fn statuses<'a>(
+pub(super) fn check_statuses<'a>(
     searched: &[Arc<Published>],
     named: impl IntoIterator<Item = &'a StatusCode>,
 ) -> Result<(), Error> {
-    let named = named.into_iter().map(StatusCode::as_str);
-    all_known(
-        NameKind::Status,
-        &status_codes(searched),
-        (NameKind::State, &state_codes(searched)),
-        named,
-    )
+    let kinds = (NameKind::Status, NameKind::State);
+    let codes = (&status_codes(searched), &state_codes(searched));
+    all_known(kinds, codes, named.into_iter().map(StatusCode::as_str))
 }
 
-/// The states, those as well that cannot be read: orders stand there all the same.
 fn state_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
     let workflows = searched.iter().map(|published| &published.record.workflow);
     let codes = workflows.flat_map(|workflow| {
@@ -162,7 +146,6 @@ fn state_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
     codes.map(StateCode::as_str).collect()
 }
 
-/// The statuses, as [`state_codes`].
 fn status_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
     let workflows = searched.iter().map(|published| &published.record.workflow);
     let codes = workflows.flat_map(|workflow| {
@@ -174,9 +157,8 @@ fn status_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
 }
 
 fn all_known<'a>(
-    kind: NameKind,
-    codes: &BTreeSet<&str>,
-    (other, others): (NameKind, &BTreeSet<&str>),
+    (kind, other): (NameKind, NameKind),
+    (codes, others): (&BTreeSet<&str>, &BTreeSet<&str>),
     mut named: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
     let Some(code) = named.find(|code| !codes.contains(code)) else {
@@ -193,11 +175,7 @@ fn unknown<'a>(
     codes: impl Iterator<Item = &'a str>,
 ) -> Error {
     // What it is says more than what it is like.
-    let nearest = if is.is_some() {
-        None
-    } else {
-        nearest(code, codes)
-    };
+    let nearest = is.is_none().then(|| nearest(code, codes)).flatten();
     UnknownName {
         kind,
         code: code.to_owned(),

@@ -1,4 +1,4 @@
-//! One action, run against an order without a step.
+//! Tests of actions: one action, run against an order without a step.
 
 use std::sync::Arc;
 
@@ -20,11 +20,19 @@ use waymark_proto::{
 use crate::{
     App, Error,
     dispatch::{self, Tested},
-    services::{delivery::waiting, names, order::view::find},
+    services::{delivery::blockers::blockers, order::view::find, suggestions},
 };
 
 /// Says what an action would do, and has it send what it sends.
-pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse, Error> {
+pub(super) async fn answer(
+    app: &Arc<App>,
+    call: TestAction,
+) -> Result<v1::TestActionResponse, Error> {
+    // In a place of its own, since what it holds is large.
+    Box::pin(run(app, call)).await
+}
+
+async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse, Error> {
     let TestAction {
         workflow,
         order_id,
@@ -49,13 +57,13 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
         let caller = actor.clone();
         move || order::try_action(&published.graph, order, last, &action, (&caller, now))
     };
-    let trial = app.compute(tried).await?;
-    let trial = trial.ok_or_else(|| {
-        let error = Refusal::ActionNotFound {
-            action: action.clone(),
-        };
-        names::hinted(published.graph.workflow(), error.into())
-    })?;
+    let Some(trial) = app.compute(tried).await? else {
+        let refusal = Refusal::ActionNotFound { action };
+        return Err(suggestions::with_part(
+            published.graph.workflow(),
+            refusal.into(),
+        ));
+    };
     let applies = trial.applies();
     let Trial {
         unmet,
@@ -68,24 +76,27 @@ pub(super) async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActi
     let destinations: Vec<_> = destinations.into_iter().filter(|_| is_run).collect();
     let written = written
         .filter(|_| is_run)
-        .map(|written| rehearsed(&entry, written));
+        .map(|written| unwritten(&entry, written));
     let mut problems: Vec<String> = problem.into_iter().collect();
     let deliveries = match validate_only {
         ValidateOnly::Yes => {
             let about = (published.graph.workflow(), &order);
-            problems.extend(waiting::hindrances(app, about, &action, &destinations).await?);
-            unsent(&destinations)
+            problems.extend(blockers(app, about, &action, &destinations).await?);
+            destinations.iter().map(|to| delivery(to, None)).collect()
         }
         ValidateOnly::No => {
-            tracing::info!(order.id = %order_id, %action, actor.id = actor.id.as_str(), "an action is tested");
+            tracing::info!(order.id = %order_id, %action, actor.id = actor.id.as_str(), "action tested");
             let tested = Tested {
                 published,
                 order,
                 entry,
                 action,
             };
-            // It ends with its call: nothing depends on what came of it.
-            sent(&dispatch::test(&app.transports, tested, destinations).await?)
+            // It ends with its call: nothing depends on its result.
+            let sent = dispatch::test(&app.transports, tested, destinations).await?;
+            let sent = sent.iter();
+            sent.map(|(to, attempt)| delivery(to, Some(attempt)))
+                .collect()
         }
     };
     Ok(v1::TestActionResponse {
@@ -108,7 +119,7 @@ async fn last_entry(app: &App, order: &Order) -> Result<Batched, Error> {
 }
 
 /// An entry that was not written: it has no place in the log.
-fn rehearsed(last: &Batched, entry: Entry) -> Logged {
+fn unwritten(last: &Batched, entry: Entry) -> Logged {
     let position = LogPosition {
         offset: 0,
         ..last.logged.position
@@ -121,18 +132,10 @@ fn rehearsed(last: &Batched, entry: Entry) -> Logged {
     }
 }
 
-fn unsent(destinations: &[Destination]) -> Vec<v1::TestDelivery> {
-    let unsent = destinations.iter().map(|to| v1::TestDelivery {
+/// A delivery of the test; without an attempt in a dry run.
+fn delivery(to: &Destination, attempt: Option<&Attempt>) -> v1::TestDelivery {
+    v1::TestDelivery {
         destination: to.to_string(),
-        attempt: None,
-    });
-    unsent.collect()
-}
-
-fn sent(carried: &[(Destination, Attempt)]) -> Vec<v1::TestDelivery> {
-    let sent = carried.iter().map(|(to, attempt)| v1::TestDelivery {
-        destination: to.to_string(),
-        attempt: Some(attempt_to_wire(1, attempt)),
-    });
-    sent.collect()
+        attempt: attempt.map(|attempt| attempt_to_wire(1, attempt)),
+    }
 }

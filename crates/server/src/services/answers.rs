@@ -1,44 +1,29 @@
-//! Workflows and their parts in answers that clients take. What would be larger than 2 MiB goes without what it sets
-//! off, as the contract says; exports show it.
+//! Workflows and their parts in answers that clients take. One that would be larger than 2 MiB goes
+//! without its actions, as the contract says; exports show them.
 
 use prost::Message;
 use waymark_proto::v1;
 
 use crate::{limits::ANSWER_BYTES_SOFT_MAX, page};
 
-/// A workflow; without operations and actions where it is too large with them.
-pub(super) fn workflow(whole: v1::Workflow) -> v1::Workflow {
-    unless_fits(whole, |whole| v1::Workflow {
-        operations: Vec::new(),
-        on_create: Vec::new(),
-        on_comment: Vec::new(),
-        ..whole
-    })
+macro_rules! bounded {
+    ($($(#[$doc:meta])+ $name:ident: $message:ident without $($field:ident),+;)+) => {
+        $($(#[$doc])+
+        pub(super) fn $name(whole: v1::$message) -> v1::$message {
+            unless_fits(whole, |whole| v1::$message { $($field: Vec::new(),)+ ..whole })
+        })+
+    };
 }
 
-/// A state; without actions where it is too large with them.
-pub(super) fn state(whole: v1::OrderState) -> v1::OrderState {
-    unless_fits(whole, |whole| v1::OrderState {
-        on_enter: Vec::new(),
-        on_leave: Vec::new(),
-        ..whole
-    })
-}
-
-/// A status; without actions where it is too large with them.
-pub(super) fn status(whole: v1::OrderStatus) -> v1::OrderStatus {
-    unless_fits(whole, |whole| v1::OrderStatus {
-        on_enter: Vec::new(),
-        ..whole
-    })
-}
-
-/// A transition; without actions where it is too large with them.
-pub(super) fn transition(whole: v1::Transition) -> v1::Transition {
-    unless_fits(whole, |whole| v1::Transition {
-        actions: Vec::new(),
-        ..whole
-    })
+bounded! {
+    /// A workflow; without operations and actions where it is too large with them.
+    workflow: Workflow without operations, on_create, on_comment;
+    /// A state; without actions where it is too large with them.
+    state: OrderState without on_enter, on_leave;
+    /// A status; without actions where it is too large with them.
+    status: OrderStatus without on_enter;
+    /// A transition; without actions where it is too large with them.
+    transition: Transition without actions;
 }
 
 /// A version of a workflow; without its last changes where it is too large with them.

@@ -1,6 +1,6 @@
-//! Why deliveries wait, told where they are read: from the settings, the workflows, the endpoints
-//! and the ledger as they are then. So each replica says the same, what is put right is not told
-//! any more, and nothing is written about what only waits.
+//! Blockers: why deliveries wait, found out where they are read, from the settings, the workflows,
+//! the endpoints and the outbox as they are then. So each replica says the same, a blocker that is
+//! gone is not named any more, and nothing is written about deliveries that only wait.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -22,43 +22,43 @@ use crate::{
     dispatch::{before_off, switched_off, template_for, way},
 };
 
-/// How long a delivery is due before it is worth a word that it still waits.
+/// How long a delivery is due before its waiting is explained.
 const OVERDUE: Duration = Duration::from_secs(2);
-/// Of how many targets one answer finds out whether others to them fail.
+/// In how many lanes one answer finds out whether others fail.
 const LANES_MAX: usize = 8;
-/// What is said of one that is not due before another one is finished.
+/// The blocker of one that is not due before another one is finished.
 const BEHIND: &str = "it waits for an earlier delivery of its order to the same target";
 
-/// Says of deliveries that wait what keeps them, before what their last attempts came to. What
-/// cannot be read says so already.
+/// Puts what blocks deliveries that wait before what their last attempts came to. Those that cannot
+/// be read say so already.
 pub(super) async fn explain(
     app: &App,
     store: &Store,
     deliveries: &mut [StoredDelivery],
 ) -> Result<(), Error> {
-    let mut known = Known::new(app, store);
+    let mut lookups = Lookups::new(app, store);
     let waiting = deliveries.iter_mut().filter_map(|stored| match stored {
         StoredDelivery::Readable(delivery) => Some(delivery),
         StoredDelivery::Unreadable(_) => None,
     });
     for delivery in waiting.filter(|delivery| delivery.state == DeliveryState::Pending) {
-        let keeping = known.keeping(delivery).await?;
+        let blocker = lookups.blocker(delivery).await?;
         // It may have been switched on since, and the delivery behind another one.
         let earlier = before_off(&delivery.problem).map(str::to_owned);
         if let Some(earlier) = earlier {
             delivery.problem = earlier;
         }
-        delivery.problem = match keeping {
+        delivery.problem = match blocker {
             None => continue,
-            Some(keeping) if delivery.problem.is_empty() || delivery.problem == keeping => keeping,
-            Some(keeping) => format!("{keeping}; before that: {}", delivery.problem),
+            Some(blocker) if delivery.problem.is_empty() || delivery.problem == blocker => blocker,
+            Some(blocker) => format!("{blocker}; before that: {}", delivery.problem),
         };
     }
     Ok(())
 }
 
-/// Says what would keep or fail what an action sends, as things are now, each thing once.
-pub(super) async fn hindrances(
+/// Says what would block or fail what an action sends, as things are now, each thing once.
+pub(in crate::services) async fn blockers(
     app: &App,
     (workflow, order): (&Workflow, &Order),
     path: &ActionPath,
@@ -71,10 +71,10 @@ pub(super) async fn hindrances(
     if !action.active {
         problems.push(switched_off(path));
     }
-    let mut known = Known::new(app, app.store());
+    let mut lookups = Lookups::new(app, app.store());
     for to in destinations {
         let unserved = app.carrier.problem(&to.lane()).map(str::to_owned);
-        let closed = known.closed(to).await?;
+        let closed = lookups.closed(to).await?;
         for problem in unserved.into_iter().chain(closed) {
             if !problems.contains(&problem) {
                 problems.push(problem);
@@ -94,8 +94,8 @@ pub(super) async fn hindrances(
     Ok(problems)
 }
 
-/// What was asked for the deliveries before.
-struct Known<'a> {
+/// What was looked up for the deliveries before.
+struct Lookups<'a> {
     app: &'a App,
     store: &'a Store,
     now: Timestamp,
@@ -103,11 +103,11 @@ struct Known<'a> {
     workflows: HashMap<WorkflowCode, Option<Arc<Published>>>,
     /// Whether each endpoint is switched on.
     endpoints: Option<HashMap<EndpointCode, bool>>,
-    /// What others say that wait for another attempt in a lane.
+    /// The problems of others that wait for another attempt in a lane: an ordering key of deliveries.
     failures: BTreeMap<String, Option<String>>,
 }
 
-impl<'a> Known<'a> {
+impl<'a> Lookups<'a> {
     fn new(app: &'a App, store: &'a Store) -> Self {
         Self {
             app,
@@ -119,8 +119,8 @@ impl<'a> Known<'a> {
         }
     }
 
-    /// What keeps a delivery; none where it is only tried later, or in a moment.
-    async fn keeping(&mut self, delivery: &Delivery) -> Result<Option<String>, Error> {
+    /// Finds what blocks a delivery; none where it is only tried later, or in a moment.
+    async fn blocker(&mut self, delivery: &Delivery) -> Result<Option<String>, Error> {
         if let Some(published) = self.workflow(&delivery.workflow).await?
             && let Err(unsent) = way(published.graph.workflow(), delivery)
         {
@@ -158,7 +158,7 @@ impl<'a> Known<'a> {
         // Read after the deliveries, so that no action is missing which set one of them off.
         let found = match self.store.workflow(code).await {
             Ok(found) => found,
-            // That is told where it matters, and deliveries are listed all the same.
+            // Where it matters this is an error; deliveries are listed all the same.
             Err(DatabaseError::Corrupt { .. }) => None,
             Err(error) => return Err(Error::from(error)),
         };
@@ -191,7 +191,7 @@ impl<'a> Known<'a> {
         Ok(endpoints.get(code).copied())
     }
 
-    /// What went wrong with others in a lane, if that was found out.
+    /// The problem of others in a lane, if that was found out.
     async fn failure(&mut self, lane: &str) -> Result<Option<String>, Error> {
         if let Some(known) = self.failures.get(lane) {
             return Ok(known.clone());

@@ -1,23 +1,27 @@
-//! Drawings of a workflow, with an order or the number of orders in it.
+//! Diagrams of a workflow, with an order or the number of orders in it.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    sync::Arc,
-};
+use std::sync::Arc;
 
-use waymark_domain::{
-    order::Standing,
-    value::{OrderId, WorkflowCode},
-    workflow::diagram::{self, Format, Marks},
-};
+use waymark_domain::workflow::diagram::{Format, Marks, TooLarge, render_within};
 use waymark_persistence::Published;
-use waymark_proto::convert::workflow::{DiagramFormat, DiagramWorkflow};
+use waymark_proto::{
+    convert::workflow::{DiagramFormat, DiagramWorkflow},
+    v1,
+};
 
 use super::super::{definition, order};
 use crate::{App, Error, kept::Drawn, limits::ANSWER_BYTES_SOFT_MAX, telemetry};
 
-/// Draws a workflow.
-pub(super) async fn draw(app: &Arc<App>, call: DiagramWorkflow) -> Result<String, Error> {
+/// Answers with the diagram of a workflow.
+pub(super) async fn answer(
+    app: &App,
+    call: DiagramWorkflow,
+) -> Result<v1::DiagramWorkflowResponse, Error> {
+    let document = draw(app, call).await?;
+    Ok(v1::DiagramWorkflowResponse { document })
+}
+
+async fn draw(app: &App, call: DiagramWorkflow) -> Result<String, Error> {
     let DiagramWorkflow {
         workflow,
         format,
@@ -38,11 +42,16 @@ pub(super) async fn draw(app: &Arc<App>, call: DiagramWorkflow) -> Result<String
         telemetry::note_order(&order_id);
         let (_, order) = order::find(app, &workflow, &order_id).await?;
         marks.standing = Some(order.standing);
-        let visited = visited(Arc::clone(app), workflow.clone(), order_id);
+        let (bulk, workflow) = (app.bulk().clone(), workflow.clone());
+        let visited = async move { Ok(bulk.visited(&workflow, &order_id).await?) };
         marks.visited = app.read_many(visited).await?;
     }
     if counts {
-        marks.counts = app.read_many(count(Arc::clone(app), workflow)).await?;
+        let bulk = app.bulk().clone();
+        let counted = async move { Ok(bulk.count_orders(&workflow).await?) };
+        let counts = app.read_many(counted).await?.into_iter();
+        let counts = counts.map(|(place, count)| (place, u64::try_from(count).unwrap_or(0)));
+        marks.counts = counts.collect();
     }
     let drawn = app.compute(move || drawing(&published, format, &marks));
     Ok(drawn.await??)
@@ -66,27 +75,7 @@ async fn plain(app: &App, published: Arc<Published>, format: Format) -> Result<D
     app.compute(draw).await
 }
 
-fn drawing(
-    published: &Published,
-    format: Format,
-    marks: &Marks,
-) -> Result<String, diagram::TooLarge> {
+fn drawing(published: &Published, format: Format, marks: &Marks) -> Result<String, TooLarge> {
     let workflow = &published.record.workflow;
-    diagram::render_within(ANSWER_BYTES_SOFT_MAX, workflow, format, marks)
-}
-
-/// Where an order has been.
-async fn visited(
-    app: Arc<App>,
-    workflow: WorkflowCode,
-    order: OrderId,
-) -> Result<BTreeSet<Standing>, Error> {
-    Ok(app.bulk().visited(&workflow, &order).await?)
-}
-
-async fn count(app: Arc<App>, workflow: WorkflowCode) -> Result<BTreeMap<Standing, u64>, Error> {
-    let counts = app.bulk().count_orders(&workflow).await?.into_iter();
-    Ok(counts
-        .map(|(standing, count)| (standing, u64::try_from(count).unwrap_or(0)))
-        .collect())
+    render_within(ANSWER_BYTES_SOFT_MAX, workflow, format, marks)
 }

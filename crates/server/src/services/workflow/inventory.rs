@@ -1,5 +1,5 @@
-//! What the actions of a workflow name that this server does not have: endpoints, templates of mails,
-//! servers, and subjects to which no event may go.
+//! The inventory of this server: endpoints, templates of mails, servers, and what actions of a
+//! workflow name that is not there.
 
 use std::collections::BTreeSet;
 
@@ -11,12 +11,12 @@ use waymark_transports::publish::check_subject;
 
 use crate::{App, Error};
 
-/// How much of a subject is shown.
+/// How many characters of a subject are shown.
 const SUBJECT_SHOWN_MAX: usize = 100;
 
-/// What the server has, now.
+/// The inventory as it is now.
 #[derive(Debug)]
-pub(super) struct Known {
+pub(super) struct Inventory {
     endpoints: BTreeSet<EndpointCode>,
     /// The names of templates; none where they are not known.
     templates: Option<BTreeSet<String>>,
@@ -26,7 +26,7 @@ pub(super) struct Known {
     no_events: Option<&'static str>,
 }
 
-impl Known {
+impl Inventory {
     /// Looks at endpoints, templates and settings.
     pub(super) async fn read(app: &App) -> Result<Self, Error> {
         let endpoints = app.store().endpoints().await?.into_iter();
@@ -40,17 +40,17 @@ impl Known {
         })
     }
 
-    /// What is to be said of the active actions of a workflow.
+    /// The findings about the active actions of a workflow.
     pub(super) fn findings(&self, workflow: &Workflow) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (occasion, action) in workflow.deliveries().filter(|(_, action)| action.active) {
+        for (trigger, action) in workflow.deliveries().filter(|(_, action)| action.active) {
             let problems = match &action.work {
                 Work::Send(channel, _) => self.problems(channel),
                 Work::Write(_) => Vec::new(),
             };
             findings.extend(problems.into_iter().map(|(rule, problem)| {
                 let message = format!("has the action {} that {problem}", action.code);
-                Finding::new(rule, occasion.subject(), message)
+                Finding::new(rule, trigger.subject(), message)
             }));
         }
         findings
@@ -195,7 +195,7 @@ mod tests {
 
     #[test]
     fn only_what_is_wrong_whatever_it_comes_to_is_told() {
-        let known = Known {
+        let inventory = Inventory {
             endpoints: BTreeSet::new(),
             templates: None,
             no_mails: None,
@@ -210,7 +210,11 @@ mod tests {
             ("$JS.{{ order.id }}", true),
             ("my orders", true),
         ] {
-            assert_eq!(!known.of_event(subject).is_empty(), is_told, "{subject}");
+            assert_eq!(
+                !inventory.of_event(subject).is_empty(),
+                is_told,
+                "{subject}"
+            );
         }
     }
 }

@@ -1,5 +1,4 @@
-//! What a change of a workflow leaves behind: the saved parts, a version, and a row
-//! of the catalog.
+//! Versions of workflows: each change saves the parts, a version, and a row of the catalog.
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
