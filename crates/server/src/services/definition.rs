@@ -12,7 +12,7 @@ use waymark_persistence::{
 use waymark_proto::convert::call::EditCall;
 
 use super::{
-    once::{self, Remembered},
+    once::{self, Remembered, Showing},
     suggestions,
 };
 use crate::{App, Error};
@@ -49,6 +49,9 @@ pub(super) struct Kind<C, M> {
     pub(super) show: fn(&Record, &C) -> Option<M>,
 }
 
+/// Finds the stamp of a workflow, which parts without a stamp of their own share.
+pub(super) const STAMP: fn(&Record) -> Option<Stamp> = |record| Some(record.stamp);
+
 /// Changes a part of a workflow, and answers it as it is then; one that is deleted as it was.
 pub(super) async fn change_part<C, M, R>(
     app: &App,
@@ -56,12 +59,11 @@ pub(super) async fn change_part<C, M, R>(
     (workflow, code): (WorkflowCode, C),
     (call, field): (EditCall, &'static str),
     edit: impl Fn(&Workflow, &C) -> Result<Workflow, Refusal> + Send + 'static,
-    respond: fn(Option<M>) -> R,
 ) -> Result<R, Error>
 where
     C: Clone + Send + 'static,
     M: Send + 'static,
-    R: Remembered,
+    R: Showing<Shown = Option<M>>,
 {
     let part = code.clone();
     let edit = move |record: &Record| {
@@ -70,7 +72,7 @@ where
         let answer = move |outcome: &Outcome| {
             let after = outcome.record.as_ref();
             let after = after.and_then(|published| show(&published.record, &code));
-            respond(after.or(before))
+            R::of(after.or(before))
         };
         Ok((Some(after), answer))
     };

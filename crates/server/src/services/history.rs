@@ -53,14 +53,13 @@ async fn page(app: Arc<App>, call: ListHistory) -> Result<v1::ListHistoryRespons
         visible_to_customer_only,
         page,
     } = call;
-    let token = page.token.as_deref().unwrap_or_default();
     let query = HistoryQuery {
         direction: if newest_first {
             Direction::Descending
         } else {
             Direction::Ascending
         },
-        after_sequence: page::decode(KIND, page.arguments, token)?,
+        after_sequence: page::begin(KIND, &page)?,
         visibility: if visible_to_customer_only {
             Visibility::Customer
         } else {
@@ -83,10 +82,9 @@ async fn page(app: Arc<App>, call: ListHistory) -> Result<v1::ListHistoryRespons
         found.next
     };
     entries.truncate(count);
-    let next = next.map(|sequence| page::encode(KIND, page.arguments, &sequence));
     Ok(v1::ListHistoryResponse {
         entries,
-        next_page_token: next.unwrap_or_default(),
+        next_page_token: page::next(KIND, &page, next.as_ref()),
     })
 }
 

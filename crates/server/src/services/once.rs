@@ -15,36 +15,53 @@ pub(super) trait Remembered: Message + Default + 'static {
     fn replayed(self) -> Self;
 }
 
+/// An answer that is remembered and shows one thing.
+pub(super) trait Showing: Remembered {
+    /// The type of that.
+    type Shown: Send + 'static;
+
+    /// The answer that shows it.
+    fn of(shown: Self::Shown) -> Self;
+}
+
 macro_rules! remembered {
-    ($($answer:ident),+ $(,)?) => {
+    ($($answer:ident $(showing $field:ident: $shown:ty)?;)+) => {
         $(impl Remembered for v1::$answer {
             fn replayed(self) -> Self {
                 Self { replayed: true, ..self }
             }
-        })+
+        }
+
+        $(impl Showing for v1::$answer {
+            type Shown = $shown;
+
+            fn of($field: $shown) -> Self {
+                Self { $field, ..Self::default() }
+            }
+        })?)+
     };
 }
 
 remembered! {
-    ApplyWorkflowResponse,
-    AssignStatusResponse,
-    CreateEndpointResponse,
-    CreateStatusResponse,
-    CreateTransitionResponse,
-    DeleteEndpointResponse,
-    DeleteStatusResponse,
-    DeleteTransitionResponse,
-    DeleteWorkflowResponse,
-    RetryDeliveriesResponse,
-    RetryDeliveryResponse,
-    RotateEndpointSecretResponse,
-    SettleOrdersResponse,
-    SkipDeliveriesResponse,
-    SkipDeliveryResponse,
-    UnassignStatusResponse,
-    UpdateEndpointResponse,
-    UpdateStatusResponse,
-    UpdateTransitionResponse,
+    ApplyWorkflowResponse;
+    AssignStatusResponse showing assignment: Option<v1::StatusAssignment>;
+    CreateEndpointResponse showing endpoint: Option<v1::Endpoint>;
+    CreateStatusResponse showing status: Option<v1::OrderStatus>;
+    CreateTransitionResponse showing transition: Option<v1::Transition>;
+    DeleteEndpointResponse showing endpoint: Option<v1::Endpoint>;
+    DeleteStatusResponse showing status: Option<v1::OrderStatus>;
+    DeleteTransitionResponse showing transition: Option<v1::Transition>;
+    DeleteWorkflowResponse showing workflow: Option<v1::Workflow>;
+    RetryDeliveriesResponse showing retried: i64;
+    RetryDeliveryResponse showing delivery: Option<v1::Delivery>;
+    RotateEndpointSecretResponse showing endpoint: Option<v1::Endpoint>;
+    SettleOrdersResponse;
+    SkipDeliveriesResponse showing skipped: i64;
+    SkipDeliveryResponse showing delivery: Option<v1::Delivery>;
+    UnassignStatusResponse showing promoted_default: String;
+    UpdateEndpointResponse showing endpoint: Option<v1::Endpoint>;
+    UpdateStatusResponse showing status: Option<v1::OrderStatus>;
+    UpdateTransitionResponse showing transition: Option<v1::Transition>;
 }
 
 /// Reads an answer that was remembered.

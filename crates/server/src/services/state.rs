@@ -15,7 +15,7 @@ use waymark_proto::{
     v1::{self, state_service_server::StateService},
 };
 
-use super::{answers, definition, suggestions};
+use super::{answers, definition, once::Showing, suggestions};
 use crate::{App, Error, page};
 
 service!("StateService");
@@ -77,48 +77,28 @@ async fn list_assignments(
 }
 
 async fn assign(app: &App, call: AssignStatus) -> Result<v1::AssignStatusResponse, Error> {
-    let AssignStatus {
-        workflow,
-        state,
-        status,
-        patch,
-        edit,
-    } = call;
     let assign = move |record: &Record| {
-        let after = workflow::assign(&record.workflow, &state, &status, patch)?;
-        let assignment = after.assignment(&state, &status).map(assignment_to_wire);
-        let answer = move |_: &Outcome| v1::AssignStatusResponse {
-            assignment,
-            replayed: false,
-        };
+        let (state, status) = (&call.state, &call.status);
+        let after = workflow::assign(&record.workflow, state, status, call.patch)?;
+        let assignment = after.assignment(state, status).map(assignment_to_wire);
+        let answer = move |_: &Outcome| v1::AssignStatusResponse::of(assignment);
         Ok((Some(after), answer))
     };
-    let (part, stamp) = ((workflow, Extent::Part), |record: &Record| {
-        Some(record.stamp)
-    });
-    definition::change(app, part, (edit, "status"), stamp, assign).await
+    let (part, edit) = ((call.workflow, Extent::Part), (call.edit, "status"));
+    definition::change(app, part, edit, definition::STAMP, assign).await
 }
 
 async fn unassign(app: &App, call: UnassignStatus) -> Result<v1::UnassignStatusResponse, Error> {
-    let UnassignStatus {
-        workflow,
-        state,
-        status,
-        edit,
-    } = call;
     let unassign = move |record: &Record| {
-        let (after, promoted) = workflow::unassign(&record.workflow, &state, &status)?;
-        let promoted = promoted.map(|status| status.to_string());
-        let answer = move |_: &Outcome| v1::UnassignStatusResponse {
-            promoted_default: promoted.unwrap_or_default(),
-            replayed: false,
-        };
+        let (after, promoted) = workflow::unassign(&record.workflow, &call.state, &call.status)?;
+        let promoted = promoted
+            .as_ref()
+            .map_or_else(String::new, ToString::to_string);
+        let answer = move |_: &Outcome| v1::UnassignStatusResponse::of(promoted);
         Ok((Some(after), answer))
     };
-    let (part, stamp) = ((workflow, Extent::Part), |record: &Record| {
-        Some(record.stamp)
-    });
-    definition::change(app, part, (edit, "status"), stamp, unassign).await
+    let (part, edit) = ((call.workflow, Extent::Part), (call.edit, "status"));
+    definition::change(app, part, edit, definition::STAMP, unassign).await
 }
 
 /// Where an assignment stands in the list: position and code of its state, then of its status.

@@ -47,11 +47,7 @@ async fn create(app: &App, call: CreateStatus) -> Result<v1::CreateStatusRespons
     let create = move |workflow: &Workflow, _: &StatusCode| {
         workflow::create_status(workflow, call.status.clone())
     };
-    let respond = |status| v1::CreateStatusResponse {
-        status,
-        replayed: false,
-    };
-    definition::change_part(app, STATUS, part, (call.edit, "status"), create, respond).await
+    definition::change_part(app, STATUS, part, (call.edit, "status"), create).await
 }
 
 async fn get(app: &App, call: GetStatus) -> Result<v1::GetStatusResponse, Error> {
@@ -94,21 +90,12 @@ async fn update(app: &App, call: UpdateStatus) -> Result<v1::UpdateStatusRespons
     let update = move |workflow: &Workflow, code: &StatusCode| {
         workflow::update_status(workflow, code, call.patch.clone())
     };
-    let respond = |status| v1::UpdateStatusResponse {
-        status,
-        replayed: false,
-    };
-    definition::change_part(app, STATUS, part, (call.edit, "status"), update, respond).await
+    definition::change_part(app, STATUS, part, (call.edit, "status"), update).await
 }
 
 async fn delete(app: &App, call: DeleteStatus) -> Result<v1::DeleteStatusResponse, Error> {
-    let part = (call.workflow, call.code);
-    let respond = |status| v1::DeleteStatusResponse {
-        status,
-        replayed: false,
-    };
-    let delete = workflow::delete_status;
-    definition::change_part(app, STATUS, part, (call.edit, "code"), delete, respond).await
+    let (part, delete) = ((call.workflow, call.code), workflow::delete_status);
+    definition::change_part(app, STATUS, part, (call.edit, "code"), delete).await
 }
 
 fn show(record: &Record, code: &StatusCode) -> Option<v1::OrderStatus> {

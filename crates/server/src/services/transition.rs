@@ -48,12 +48,7 @@ async fn create(app: &App, call: CreateTransition) -> Result<v1::CreateTransitio
     let create = move |workflow: &Workflow, _: &TransitionCode| {
         workflow::create_transition(workflow, call.transition.clone())
     };
-    let respond = |transition| v1::CreateTransitionResponse {
-        transition,
-        replayed: false,
-    };
-    let edit = (call.edit, "transition");
-    definition::change_part(app, TRANSITION, part, edit, create, respond).await
+    definition::change_part(app, TRANSITION, part, (call.edit, "transition"), create).await
 }
 
 async fn get(app: &App, call: GetTransition) -> Result<v1::GetTransitionResponse, Error> {
@@ -97,22 +92,12 @@ async fn update(app: &App, call: UpdateTransition) -> Result<v1::UpdateTransitio
     let update = move |workflow: &Workflow, code: &TransitionCode| {
         workflow::update_transition(workflow, code, call.patch.clone())
     };
-    let respond = |transition| v1::UpdateTransitionResponse {
-        transition,
-        replayed: false,
-    };
-    let edit = (call.edit, "transition");
-    definition::change_part(app, TRANSITION, part, edit, update, respond).await
+    definition::change_part(app, TRANSITION, part, (call.edit, "transition"), update).await
 }
 
 async fn delete(app: &App, call: DeleteTransition) -> Result<v1::DeleteTransitionResponse, Error> {
-    let part = (call.workflow, call.code);
-    let delete = workflow::delete_transition;
-    let respond = |transition| v1::DeleteTransitionResponse {
-        transition,
-        replayed: false,
-    };
-    definition::change_part(app, TRANSITION, part, (call.edit, "code"), delete, respond).await
+    let (part, delete) = ((call.workflow, call.code), workflow::delete_transition);
+    definition::change_part(app, TRANSITION, part, (call.edit, "code"), delete).await
 }
 
 fn show(record: &Record, code: &TransitionCode) -> Option<v1::Transition> {

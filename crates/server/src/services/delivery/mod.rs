@@ -4,13 +4,16 @@ pub(super) mod blockers;
 
 use std::{slice, sync::Arc};
 
-use prost::Message;
-use waymark_domain::delivery::DeliveryState;
+use waymark_domain::{
+    delivery::{DeliveryId, DeliveryState},
+    value::Reason,
+};
 use waymark_persistence::{
     Account, DeliveryCursor, DeliveryQuery, LedgerRefusal, StoredDelivery, UnreadableDelivery,
 };
 use waymark_proto::{
     convert::{
+        call::EditCall,
         delivery::{
             DeliveryFilter, GetDelivery, ListDeliveries, RetryDeliveries, RetryDelivery,
             SkipDeliveries, SkipDelivery, attempt_to_wire, decision_to_wire, delivery_to_wire,
@@ -22,10 +25,10 @@ use waymark_proto::{
 };
 
 use super::{
-    once::{self, outbox_call},
+    once::{self, Showing, outbox_call},
     suggestions,
 };
-use crate::{App, Error, page};
+use crate::{App, Error, dispatch::Wake, page};
 
 /// The list for which tokens of deliveries are made.
 const KIND: &str = "deliveries";
@@ -56,8 +59,7 @@ async fn list(app: &Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveries
 /// Answers a page of deliveries.
 async fn page(app: Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveriesResponse, Error> {
     let ListDeliveries { filter, page } = call;
-    let token = page.token.as_deref().unwrap_or_default();
-    let after: Option<DeliveryCursor> = page::decode(KIND, page.arguments, token)?;
+    let after: Option<DeliveryCursor> = page::begin(KIND, &page)?;
     let (query, store) = (query(&app, filter).await?, app.bulk());
     let mut limit = page.size;
     let (deliveries, next) = loop {
@@ -71,10 +73,9 @@ async fn page(app: Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveriesR
         // Too large for one answer. Only the store knows where a shorter page goes on.
         limit = count;
     };
-    let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
     Ok(v1::ListDeliveriesResponse {
         deliveries,
-        next_page_token: next.unwrap_or_default(),
+        next_page_token: page::next(KIND, &page, next.as_ref()),
     })
 }
 
@@ -100,93 +101,97 @@ async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryResponse, Er
 }
 
 async fn retry(app: &App, call: RetryDelivery) -> Result<v1::RetryDeliveryResponse, Error> {
-    let RetryDelivery { id, edit } = call;
-    let (call, store, wake) = (outbox_call(&edit), app.store().clone(), app.wake.clone());
-    let respond = |delivery: &StoredDelivery| v1::RetryDeliveryResponse {
-        delivery: Some(stored_to_wire(delivery)),
-        replayed: false,
-    };
-    let mode = call.mode;
-    let retried = async move {
-        let encode = |delivery: &StoredDelivery| respond(delivery).encode_to_vec();
-        store.retry_delivery(&call, id, encode).await
-    };
-    let then = move |_: &StoredDelivery| {
-        wake.retried();
-        tracing::info!(delivery.id = %id, actor.id = edit.actor.id.as_str(), "delivery retried");
-    };
-    once::carry_out(app, mode, retried, respond, then).await
+    decide(app, call.id, call.edit, Decision::Retry).await
 }
 
 async fn retry_all(app: &App, call: RetryDeliveries) -> Result<v1::RetryDeliveriesResponse, Error> {
-    let RetryDeliveries { filter, edit } = call;
-    let query = query(app, filter).await?;
-    let (call, store, wake) = (outbox_call(&edit), app.bulk().clone(), app.wake.clone());
-    let respond = |retried: &usize| v1::RetryDeliveriesResponse {
-        retried: i64::try_from(*retried).unwrap_or(i64::MAX),
-        replayed: false,
-    };
-    let mode = call.mode;
-    let retried = async move {
-        let encode = |retried: &usize| respond(retried).encode_to_vec();
-        store.retry_deliveries(&call, &query, encode).await
-    };
-    let then = move |retried: &usize| {
-        wake.retried();
-        tracing::info!(
-            retried,
-            actor.id = edit.actor.id.as_str(),
-            "deliveries retried"
-        );
-    };
-    once::carry_out(app, mode, retried, respond, then).await
+    decide_all(app, call.filter, call.edit, Decision::Retry).await
 }
 
 async fn skip(app: &App, call: SkipDelivery) -> Result<v1::SkipDeliveryResponse, Error> {
-    let SkipDelivery { id, reason, edit } = call;
-    let (call, store, wake) = (outbox_call(&edit), app.store().clone(), app.wake.clone());
-    let respond = |delivery: &StoredDelivery| v1::SkipDeliveryResponse {
-        delivery: Some(stored_to_wire(delivery)),
-        replayed: false,
-    };
-    let mode = call.mode;
-    let skipped = async move {
-        let encode = |delivery: &StoredDelivery| respond(delivery).encode_to_vec();
-        store.skip_delivery(&call, id, &reason, encode).await
-    };
-    let then = move |_: &StoredDelivery| {
-        wake.now();
-        tracing::info!(delivery.id = %id, actor.id = edit.actor.id.as_str(), "delivery skipped");
-    };
-    once::carry_out(app, mode, skipped, respond, then).await
+    decide(app, call.id, call.edit, Decision::Skip(call.reason)).await
 }
 
 async fn skip_all(app: &App, call: SkipDeliveries) -> Result<v1::SkipDeliveriesResponse, Error> {
-    let SkipDeliveries {
-        filter,
-        reason,
-        edit,
-    } = call;
+    decide_all(app, call.filter, call.edit, Decision::Skip(call.reason)).await
+}
+
+/// A decision about deliveries.
+#[derive(Debug, Clone)]
+enum Decision {
+    /// They are tried again.
+    Retry,
+    /// They are not sent.
+    Skip(Reason),
+}
+
+impl Decision {
+    /// Wakes the dispatcher for what the decision makes due, and names the decision for the log.
+    fn wake(&self, wake: &Wake) -> &'static str {
+        match self {
+            Self::Retry => {
+                wake.retried();
+                "retried"
+            }
+            Self::Skip(_) => {
+                wake.now();
+                "skipped"
+            }
+        }
+    }
+}
+
+/// Decides about one delivery.
+async fn decide<R: Showing<Shown = Option<v1::Delivery>>>(
+    app: &App,
+    id: DeliveryId,
+    edit: EditCall,
+    decision: Decision,
+) -> Result<R, Error> {
+    let (call, store, wake) = (outbox_call(&edit), app.store().clone(), app.wake.clone());
+    let respond = |delivery: &StoredDelivery| R::of(Some(stored_to_wire(delivery)));
+    let (mode, decided) = (call.mode, decision.clone());
+    let work = async move {
+        let encode = |delivery: &StoredDelivery| respond(delivery).encode_to_vec();
+        match &decision {
+            Decision::Retry => store.retry_delivery(&call, id, encode).await,
+            Decision::Skip(reason) => store.skip_delivery(&call, id, reason, encode).await,
+        }
+    };
+    let then = move |_: &StoredDelivery| {
+        let (decided, actor) = (decided.wake(&wake), edit.actor.id.as_str());
+        tracing::info!(delivery.id = %id, actor.id = actor, "delivery {decided}");
+    };
+    once::carry_out(app, mode, work, respond, then).await
+}
+
+/// Decides about all deliveries that match.
+async fn decide_all<R: Showing<Shown = i64>>(
+    app: &App,
+    filter: DeliveryFilter,
+    edit: EditCall,
+    decision: Decision,
+) -> Result<R, Error> {
     let query = query(app, filter).await?;
     let (call, store, wake) = (outbox_call(&edit), app.bulk().clone(), app.wake.clone());
-    let respond = |skipped: &usize| v1::SkipDeliveriesResponse {
-        skipped: i64::try_from(*skipped).unwrap_or(i64::MAX),
-        replayed: false,
+    let respond = |count: &usize| R::of(i64::try_from(*count).unwrap_or(i64::MAX));
+    let (mode, decided) = (call.mode, decision.clone());
+    let work = async move {
+        let encode = |count: &usize| respond(count).encode_to_vec();
+        match &decision {
+            Decision::Retry => store.retry_deliveries(&call, &query, encode).await,
+            Decision::Skip(reason) => store.skip_deliveries(&call, &query, reason, encode).await,
+        }
     };
-    let mode = call.mode;
-    let skipped = async move {
-        let encode = |skipped: &usize| respond(skipped).encode_to_vec();
-        store.skip_deliveries(&call, &query, &reason, encode).await
-    };
-    let then = move |skipped: &usize| {
-        wake.now();
+    let then = move |count: &usize| {
+        let (decided, actor) = (decided.wake(&wake), edit.actor.id.as_str());
         tracing::info!(
-            skipped,
-            actor.id = edit.actor.id.as_str(),
-            "deliveries skipped"
+            delivery.count = count,
+            actor.id = actor,
+            "deliveries {decided}"
         );
     };
-    once::carry_out(app, mode, skipped, respond, then).await
+    once::carry_out(app, mode, work, respond, then).await
 }
 
 async fn query(app: &App, filter: DeliveryFilter) -> Result<DeliveryQuery, Error> {

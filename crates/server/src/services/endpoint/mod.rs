@@ -25,7 +25,7 @@ use waymark_transports::{WebhookSettings, WebhookUrl};
 use self::secrets::{NewSecret, fresh, rotated, secret_to_wire};
 use super::{
     definition::check_etag,
-    once::{self, Remembered, outbox_call},
+    once::{self, Showing, outbox_call},
 };
 use crate::{App, Error, page};
 
@@ -54,17 +54,9 @@ rpcs! {
 }
 
 async fn create(app: &App, call: CreateEndpoint) -> Result<v1::CreateEndpointResponse, Error> {
-    let CreateEndpoint {
-        code,
-        url,
-        description,
-        active,
-        secret,
-        edit,
-    } = call;
-    let url = parse_url(&url)?;
-    let NewSecret { stored, shown } = NewSecret::of(secret, edit.validate_only)?;
-    let (settings, target) = (app.webhooks().clone(), code.clone());
+    let (url, code, settings) = (parse_url(&call.url)?, call.code, app.webhooks().clone());
+    let NewSecret { stored, shown } = NewSecret::of(call.secret, call.edit.validate_only)?;
+    let target = code.clone();
     let create = move |before: Option<&Endpoint>, now| {
         let code = target.clone();
         if before.is_some() {
@@ -74,8 +66,8 @@ async fn create(app: &App, call: CreateEndpoint) -> Result<v1::CreateEndpointRes
         Ok(EndpointEdit::Save(Endpoint {
             code,
             url: url.to_string(),
-            description: description.clone(),
-            active,
+            description: call.description.clone(),
+            active: call.active,
             problem: String::new(),
             secrets: stored.iter().map(|text| fresh(text, now)).collect(),
             version: 0,
@@ -83,11 +75,7 @@ async fn create(app: &App, call: CreateEndpoint) -> Result<v1::CreateEndpointRes
             update_time: now,
         }))
     };
-    let respond = |endpoint| v1::CreateEndpointResponse {
-        endpoint: Some(endpoint),
-        ..Default::default()
-    };
-    let answer = change(app, code, edit, create, respond).await?;
+    let answer: v1::CreateEndpointResponse = change(app, code, call.edit, create).await?;
     let secret = if answer.replayed {
         String::new()
     } else {
@@ -145,11 +133,7 @@ async fn update(app: &App, call: UpdateEndpoint) -> Result<v1::UpdateEndpointRes
         }
         Ok(EndpointEdit::Save(after))
     };
-    let respond = |endpoint| v1::UpdateEndpointResponse {
-        endpoint: Some(endpoint),
-        replayed: false,
-    };
-    change(app, code, edit, update, respond).await
+    change(app, code, edit, update).await
 }
 
 async fn delete(app: &App, call: DeleteEndpoint) -> Result<v1::DeleteEndpointResponse, Error> {
@@ -159,35 +143,21 @@ async fn delete(app: &App, call: DeleteEndpoint) -> Result<v1::DeleteEndpointRes
         present(before, &target, etag.as_ref())?;
         Ok(EndpointEdit::Delete)
     };
-    let respond = |endpoint| v1::DeleteEndpointResponse {
-        endpoint: Some(endpoint),
-        replayed: false,
-    };
-    change(app, code, edit, delete, respond).await
+    change(app, code, edit, delete).await
 }
 
 async fn rotate(
     app: &App,
     call: RotateEndpointSecret,
 ) -> Result<v1::RotateEndpointSecretResponse, Error> {
-    let RotateEndpointSecret {
-        code,
-        secret,
-        grace_period,
-        edit,
-    } = call;
-    let NewSecret { stored, shown } = NewSecret::of(secret, edit.validate_only)?;
-    let (target, etag) = (code.clone(), edit.etag.clone());
+    let NewSecret { stored, shown } = NewSecret::of(call.secret, call.edit.validate_only)?;
+    let (code, target, etag) = (call.code.clone(), call.code, call.edit.etag.clone());
     let rotate = move |before: Option<&Endpoint>, now| {
         let before = present(before, &target, etag.as_ref())?;
-        let after = rotated(before, stored.as_deref(), grace_period, now);
+        let after = rotated(before, stored.as_deref(), call.grace_period, now);
         Ok(EndpointEdit::Save(after))
     };
-    let respond = |endpoint| v1::RotateEndpointSecretResponse {
-        endpoint: Some(endpoint),
-        ..Default::default()
-    };
-    let answer = change(app, code, edit, rotate, respond).await?;
+    let answer: v1::RotateEndpointSecretResponse = change(app, code, call.edit, rotate).await?;
     let secret = if answer.replayed {
         String::new()
     } else {
@@ -197,17 +167,16 @@ async fn rotate(
 }
 
 /// Changes an endpoint and answers. What is remembered of the answer never holds a secret.
-async fn change<R: Remembered>(
+async fn change<R: Showing<Shown = Option<v1::Endpoint>>>(
     app: &App,
     code: EndpointCode,
     call: EditCall,
     edit: impl FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, Error> + Send + 'static,
-    respond: fn(v1::Endpoint) -> R,
 ) -> Result<R, Error> {
     let (actor, call) = (call.actor.id.clone(), outbox_call(&call));
     let (mode, store, wake) = (call.mode, app.store().clone(), app.wake.clone());
     let clock = store.clock().clone();
-    let shown = move |endpoint: &Endpoint| respond(endpoint_to_wire(endpoint, clock.now()));
+    let shown = move |endpoint: &Endpoint| R::of(Some(endpoint_to_wire(endpoint, clock.now())));
     let (answer, changed) = (shown.clone(), code.clone());
     let work = async move {
         let encode = |endpoint: &Endpoint| shown(endpoint).encode_to_vec();

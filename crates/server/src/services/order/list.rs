@@ -36,8 +36,7 @@ async fn page(app: Arc<App>, call: OrderListRequest) -> Result<v1::ListOrdersRes
         page,
         store_view,
     } = call;
-    let token = page.token.as_deref().unwrap_or_default();
-    let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
+    let after: Option<OrderCursor> = page::begin(KIND, &page)?;
     let query = query(&app, workflows, filter, sort(order_by)).await?;
     let store = app.bulk();
     let found = store.list_orders(&query, after.as_ref(), page.size).await?;
@@ -46,11 +45,10 @@ async fn page(app: Arc<App>, call: OrderListRequest) -> Result<v1::ListOrdersRes
     let count = page::fitting(shown.iter().map(|(_, order)| order));
     let rest = shown.get(count);
     let next = found.next_after(rest.map_or(found.orders.len(), |(place, _)| *place));
-    let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
     shown.truncate(count);
     Ok(v1::ListOrdersResponse {
         orders: shown.into_iter().map(|(_, order)| order).collect(),
-        next_page_token: next.unwrap_or_default(),
+        next_page_token: page::next(KIND, &page, next.as_ref()),
     })
 }
 

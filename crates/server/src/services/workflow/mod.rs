@@ -28,7 +28,7 @@ use waymark_proto::{
     v1::{self, workflow_service_server::WorkflowService},
 };
 
-use super::{answers, definition};
+use super::{answers, definition, once::Showing};
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
 
 /// Answers the calls of `WorkflowService`.
@@ -102,19 +102,20 @@ async fn list(app: &Arc<App>, call: ListWorkflows) -> Result<v1::ListWorkflowsRe
 }
 
 async fn delete(app: &App, call: DeleteWorkflow) -> Result<v1::DeleteWorkflowResponse, Error> {
-    let DeleteWorkflow { workflow, edit } = call;
     let delete = |record: &Record| {
-        let before = answers::workflow(v1::Workflow::from(record));
-        let answer = move |_: &Outcome| v1::DeleteWorkflowResponse {
-            workflow: Some(before),
-            replayed: false,
-        };
+        let before = Some(answers::workflow(record.into()));
+        let answer = move |_: &Outcome| v1::DeleteWorkflowResponse::of(before);
         Ok((None, answer))
     };
-    let (whole, stamp) = ((workflow, Extent::Whole), |record: &Record| {
-        Some(record.stamp)
-    });
-    definition::change(app, whole, (edit, "workflow"), stamp, delete).await
+    let whole = (call.workflow, Extent::Whole);
+    definition::change(
+        app,
+        whole,
+        (call.edit, "workflow"),
+        definition::STAMP,
+        delete,
+    )
+    .await
 }
 
 async fn list_versions(
@@ -170,8 +171,7 @@ async fn versions(
 ) -> Result<v1::ListWorkflowVersionsResponse, Error> {
     const KIND: &str = "workflow_versions";
     let ListWorkflowVersions { workflow, page } = call;
-    let (token, store) = (page.token.as_deref().unwrap_or_default(), app.bulk());
-    let before: Option<i64> = page::decode(KIND, page.arguments, token)?;
+    let (before, store): (Option<i64>, _) = (page::begin(KIND, &page)?, app.bulk());
     definition::find_in(store, &workflow).await?;
     let found = store
         .workflow_versions(&workflow, before, page.size)
@@ -187,9 +187,8 @@ async fn versions(
     let has_more = found.has_more || versions.len() > count;
     versions.truncate(count);
     let last = versions.last().filter(|_| has_more);
-    let next = last.map(|last| page::encode(KIND, page.arguments, &last.version));
     Ok(v1::ListWorkflowVersionsResponse {
-        next_page_token: next.unwrap_or_default(),
+        next_page_token: page::next(KIND, &page, last.map(|last| &last.version)),
         versions,
     })
 }

@@ -231,8 +231,7 @@ impl Page {
             return Ok((read_plan(&kept)?, kept));
         }
         let SettleOrders { workflow, page, .. } = &self.call;
-        let token = page.token.as_deref().unwrap_or_default();
-        let after: Option<OrderCursor> = page::decode(KIND, page.arguments, token)?;
+        let after: Option<OrderCursor> = page::begin(KIND, page)?;
         let (app, code, size) = (Arc::clone(&self.app), workflow.clone(), page.size);
         let listing = async move {
             let published = definition::find_in(app.bulk(), &code).await?;
@@ -325,11 +324,10 @@ impl Page {
             }),
             Some(_) | None => plan.next,
         };
-        let next = next.map(|cursor| page::encode(KIND, page.arguments, &cursor));
         v1::SettleOrdersResponse {
             moved: tally.moved,
             looked_at: i32::try_from(tally.asked).unwrap_or(i32::MAX),
-            next_page_token: next.unwrap_or_default(),
+            next_page_token: page::next(KIND, page, next.as_ref()),
             replayed: false,
             refused: tally.refused,
         }
