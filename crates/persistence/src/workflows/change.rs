@@ -88,7 +88,7 @@ pub struct Outcome {
 /// Why a change of a workflow did not happen.
 #[derive(Debug, thiserror::Error)]
 pub enum ChangeError<E> {
-    /// The edit refused, or orders stand in the way.
+    /// The edit refused, or orders use what it takes away.
     #[error("the change was refused")]
     Refused(E),
     /// The request id was used for another call.
@@ -126,7 +126,7 @@ type Result<T> = std::result::Result<T, ChangeError<Refusal>>;
 
 /// An edit of a workflow that has its turn, until it is dropped: [`load`](Self::load), then
 /// [`prepare`](Self::prepare), then [`save`](Self::save), and from the start where that was stale.
-/// One edit is under way in a process at once.
+/// One edit is in flight in a process at once.
 pub struct WorkflowEdit<'c> {
     store: &'c Store,
     change: &'c WorkflowChange,

@@ -93,7 +93,7 @@ pub(crate) async fn stored_codes(tx: &mut Tx) -> Result<Vec<String>, Error> {
 }
 
 /// Loads a workflow, and which of its statuses an order was ever in. What cannot be read of it is
-/// left out and told.
+/// left out and listed.
 pub(crate) async fn load(tx: &mut Tx, code: &WorkflowCode) -> Result<Option<Loaded>, Error> {
     let row = workflows::table.find(code.as_str());
     let Some(row): Option<WorkflowRow> = on_conn!(tx, |c| row.first(c).await).optional()? else {

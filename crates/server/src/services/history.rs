@@ -46,21 +46,15 @@ async fn list(app: &Arc<App>, call: ListHistory) -> Result<v1::ListHistoryRespon
 
 /// Answers a page of a history.
 async fn page(app: Arc<App>, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
-    let ListHistory {
-        workflow,
-        order_id,
-        newest_first,
-        visible_to_customer_only,
-        page,
-    } = call;
+    let (workflow, order_id, page) = (call.workflow, call.order_id, call.page);
     let query = HistoryQuery {
-        direction: if newest_first {
+        direction: if call.newest_first {
             Direction::Descending
         } else {
             Direction::Ascending
         },
         after_sequence: page::begin(KIND, &page)?,
-        visibility: if visible_to_customer_only {
+        visibility: if call.visible_to_customer_only {
             Visibility::Customer
         } else {
             Visibility::All

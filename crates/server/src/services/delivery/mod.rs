@@ -28,7 +28,7 @@ use super::{
     once::{self, Showing, outbox_call},
     suggestions,
 };
-use crate::{App, Error, dispatch::Wake, page};
+use crate::{App, Error, page};
 
 /// The list for which tokens of deliveries are made.
 const KIND: &str = "deliveries";
@@ -125,22 +125,6 @@ enum Decision {
     Skip(Reason),
 }
 
-impl Decision {
-    /// Wakes the dispatcher for what the decision makes due, and names the decision for the log.
-    fn wake(&self, wake: &Wake) -> &'static str {
-        match self {
-            Self::Retry => {
-                wake.retried();
-                "retried"
-            }
-            Self::Skip(_) => {
-                wake.now();
-                "skipped"
-            }
-        }
-    }
-}
-
 /// Decides about one delivery.
 async fn decide<R: Showing<Shown = Option<v1::Delivery>>>(
     app: &App,
@@ -159,8 +143,17 @@ async fn decide<R: Showing<Shown = Option<v1::Delivery>>>(
         }
     };
     let then = move |_: &StoredDelivery| {
-        let (decided, actor) = (decided.wake(&wake), edit.actor.id.as_str());
-        tracing::info!(delivery.id = %id, actor.id = actor, "delivery {decided}");
+        let actor = edit.actor.id.as_str();
+        match decided {
+            Decision::Retry => {
+                wake.retried();
+                tracing::info!(delivery.id = %id, actor.id = actor, "delivery retried");
+            }
+            Decision::Skip(_) => {
+                wake.now();
+                tracing::info!(delivery.id = %id, actor.id = actor, "delivery skipped");
+            }
+        }
     };
     once::carry_out(app, mode, work, respond, then).await
 }
@@ -184,12 +177,17 @@ async fn decide_all<R: Showing<Shown = i64>>(
         }
     };
     let then = move |count: &usize| {
-        let (decided, actor) = (decided.wake(&wake), edit.actor.id.as_str());
-        tracing::info!(
-            delivery.count = count,
-            actor.id = actor,
-            "deliveries {decided}"
-        );
+        let actor = edit.actor.id.as_str();
+        match decided {
+            Decision::Retry => {
+                wake.retried();
+                tracing::info!(retried = count, actor.id = actor, "deliveries retried");
+            }
+            Decision::Skip(_) => {
+                wake.now();
+                tracing::info!(skipped = count, actor.id = actor, "deliveries skipped");
+            }
+        }
     };
     once::carry_out(app, mode, work, respond, then).await
 }

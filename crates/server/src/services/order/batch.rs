@@ -37,16 +37,11 @@ pub(super) async fn execute(
     app: &App,
     batch: ExecuteSteps,
 ) -> Result<v1::ExecuteStepsResponse, Error> {
-    let ExecuteSteps {
-        steps,
-        atomic,
-        return_orders,
-        validate_only,
-    } = batch;
-    let count = steps.len();
-    let (mut unit, mut shown) = (Vec::with_capacity(count), Vec::with_capacity(count));
+    let (atomic, return_orders) = (batch.atomic, batch.return_orders);
+    let count = batch.steps.len();
+    let (mut steps, mut shown) = (Vec::with_capacity(count), Vec::with_capacity(count));
     let mut answer = Answer::new(count);
-    for (index, step) in steps.enumerate() {
+    for (index, step) in batch.steps.enumerate() {
         match step.map_err(Error::from) {
             Ok(step) => {
                 shown.push(Shown {
@@ -54,28 +49,26 @@ pub(super) async fn execute(
                     command: step.command,
                     asked: step.store_view.clone(),
                 });
-                unit.push(single::to_store(step));
+                steps.push(single::to_store(step));
             }
             Err(error) if atomic => return Err(error.of_step(index)),
             Err(error) => answer.refuse(index, error),
         }
     }
-    let mode = if atomic {
-        UnitMode::Atomic
-    } else {
-        UnitMode::Separate
-    };
     let unit = Unit {
-        steps: unit,
-        mode,
+        steps,
+        mode: if atomic {
+            UnitMode::Atomic
+        } else {
+            UnitMode::Separate
+        },
         return_orders,
     };
-    let outcomes = match commit(app, unit, validate_only).await? {
+    let outcomes = match commit(app, unit, batch.validate_only).await? {
         UnitOutcome::Done(outcomes) => outcomes,
         UnitOutcome::Refused { index, refusal } => {
             let error = suggestions::with_workflow(app.store(), refusal.into()).await;
-            let step = shown.get(index);
-            return Err(match step {
+            return Err(match shown.get(index) {
                 Some(step) => step.name_fields(error).of_step(index),
                 None => error.of_step(index),
             });

@@ -22,23 +22,18 @@ pub(super) async fn answer(
 }
 
 async fn draw(app: &App, call: DiagramWorkflow) -> Result<String, Error> {
-    let DiagramWorkflow {
-        workflow,
-        format,
-        order_id,
-        counts,
-    } = call;
+    let workflow = call.workflow;
     let published = definition::find(app, &workflow).await?;
-    let format = match format {
+    let format = match call.format {
         DiagramFormat::Mermaid => Format::Mermaid,
         DiagramFormat::Dot => Format::Dot,
         DiagramFormat::Svg => Format::Svg,
     };
-    if order_id.is_none() && !counts {
+    if call.order_id.is_none() && !call.counts {
         return Ok(plain(app, published, format).await??.to_string());
     }
     let mut marks = Marks::default();
-    if let Some(order_id) = order_id {
+    if let Some(order_id) = call.order_id {
         telemetry::note_order(&order_id);
         let (_, order) = order::find(app, &workflow, &order_id).await?;
         marks.standing = Some(order.standing);
@@ -46,7 +41,7 @@ async fn draw(app: &App, call: DiagramWorkflow) -> Result<String, Error> {
         let visited = async move { Ok(bulk.visited(&workflow, &order_id).await?) };
         marks.visited = app.read_many(visited).await?;
     }
-    if counts {
+    if call.counts {
         let bulk = app.bulk().clone();
         let counted = async move { Ok(bulk.count_orders(&workflow).await?) };
         let counts = app.read_many(counted).await?.into_iter();

@@ -48,11 +48,8 @@ pub(super) struct Turns {
     next: Arc<Mutex<Instant>>,
 }
 
-/// The turn of a page.
-struct Turn<'t> {
-    _place: SemaphorePermit<'t>,
-    next: OwnedMutexGuard<Instant>,
-}
+/// The turn of a page: its place, and when the next order may be asked.
+type Turn<'t> = (SemaphorePermit<'t>, OwnedMutexGuard<Instant>);
 
 impl Default for Turns {
     fn default() -> Self {
@@ -66,10 +63,8 @@ impl Default for Turns {
 impl Turns {
     async fn turn(&self) -> Result<Turn<'_>, SubmitError> {
         let place = self.places.try_acquire();
-        Ok(Turn {
-            _place: place.map_err(|_| SubmitError::Overloaded)?,
-            next: Arc::clone(&self.next).lock_owned().await,
-        })
+        let place = place.map_err(|_| SubmitError::Overloaded)?;
+        Ok((place, Arc::clone(&self.next).lock_owned().await))
     }
 }
 
@@ -116,7 +111,7 @@ async fn settle_page(
         ValidateOnly::Yes => page.dry_run(begun).await,
         ValidateOnly::No => {
             // Who goes away before its turn is not begun; what was begun goes on to its end.
-            let Turn { _place, next } = turns.turn().await?;
+            let (_place, next) = turns.turn().await?;
             app.detached(async move { page.carry_out(begun, next).await })
                 .await?
         }

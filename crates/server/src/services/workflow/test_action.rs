@@ -5,7 +5,7 @@ use std::sync::Arc;
 use waymark_domain::{
     delivery::Attempt,
     history::{Destination, Entry, LogPosition, Logged},
-    order::{self, Order, Trial},
+    order::{self, Order},
     workflow::Refusal,
 };
 use waymark_persistence::Batched;
@@ -33,23 +33,15 @@ pub(super) async fn answer(
 }
 
 async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse, Error> {
-    let TestAction {
-        workflow,
-        order_id,
-        action,
-        ignore_condition,
-        notify_customer,
-        actor,
-        validate_only,
-    } = call;
+    let (action, actor) = (call.action, call.actor);
     // Those beyond the bound are refused before anything is read or judged for them.
-    let _place = match validate_only {
+    let _place = match call.validate_only {
         ValidateOnly::Yes => None,
         ValidateOnly::No => Some(app.trials.enter()?),
     };
-    let (published, order) = find(app, &workflow, &order_id).await?;
+    let (published, order) = find(app, &call.workflow, &call.order_id).await?;
     let mut entry = last_entry(app, &order).await?;
-    entry.logged.entry.notify_customer |= notify_customer;
+    entry.logged.entry.notify_customer |= call.notify_customer;
     let now = app.store().clock().now();
     let tried = {
         let (published, order) = (Arc::clone(&published), order.clone());
@@ -59,33 +51,25 @@ async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse,
     };
     let Some(trial) = app.compute(tried).await? else {
         let refusal = Refusal::ActionNotFound { action };
-        return Err(suggestions::with_part(
-            published.graph.workflow(),
-            refusal.into(),
-        ));
+        let workflow = published.graph.workflow();
+        return Err(suggestions::with_part(workflow, refusal.into()));
     };
     let applies = trial.applies();
-    let Trial {
-        unmet,
-        destinations,
-        written,
-        problem,
-    } = trial;
-    let is_run = applies || ignore_condition;
-    let problem = if is_run { problem } else { unmet };
-    let destinations: Vec<_> = destinations.into_iter().filter(|_| is_run).collect();
-    let written = written
-        .filter(|_| is_run)
-        .map(|written| unwritten(&entry, written));
+    let is_run = applies || call.ignore_condition;
+    let problem = if is_run { trial.problem } else { trial.unmet };
+    let destinations = trial.destinations.into_iter().filter(|_| is_run);
+    let destinations: Vec<_> = destinations.collect();
+    let written = trial.written.filter(|_| is_run);
+    let written = written.map(|written| unwritten(&entry, written));
     let mut problems: Vec<String> = problem.into_iter().collect();
-    let deliveries = match validate_only {
+    let deliveries = match call.validate_only {
         ValidateOnly::Yes => {
             let about = (published.graph.workflow(), &order);
             problems.extend(blockers(app, about, &action, &destinations).await?);
             destinations.iter().map(|to| delivery(to, None)).collect()
         }
         ValidateOnly::No => {
-            tracing::info!(order.id = %order_id, %action, actor.id = actor.id.as_str(), "action tested");
+            tracing::info!(order.id = %call.order_id, %action, actor.id = actor.id.as_str(), "action tested");
             let tested = Tested {
                 published,
                 order,
@@ -94,9 +78,8 @@ async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse,
             };
             // It ends with its call: nothing depends on its result.
             let sent = dispatch::test(&app.transports, tested, destinations).await?;
-            let sent = sent.iter();
-            sent.map(|(to, attempt)| delivery(to, Some(attempt)))
-                .collect()
+            let sent = sent.iter().map(|(to, attempt)| delivery(to, Some(attempt)));
+            sent.collect()
         }
     };
     Ok(v1::TestActionResponse {
