@@ -114,8 +114,9 @@ async fn query(
     })
 }
 
-/// The pairs of state and status that the filter wants, none where it names none. Orders stand on assigned pairs only, and on hold, from which they return, in the held
-/// state only, so the pairs answer all questions but to which status.
+/// The pairs of state and status that the filter wants, none where it names none. Orders stand on
+/// assigned pairs only, and on hold, from which they return, in the held state only, so the pairs
+/// answer all questions but to which status.
 async fn standings(
     app: &App,
     workflows: &[WorkflowCode],
