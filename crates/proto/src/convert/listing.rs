@@ -8,28 +8,31 @@ use waymark_domain::value::{
 };
 
 use super::{
-    call::{PageRequest, fingerprint, read_page},
+    call::PageRequest,
     instant::{lower_bound, upper_bound},
-    violations::{Noted, Path, Violations},
+    violations::{Path, Read},
 };
-use crate::{invalid::InvalidRequest, v1};
 
 /// How many values a list of a filter may have.
 pub(crate) const FILTER_VALUES_MAX: usize = 1_000;
 
-/// Asks for a page of orders.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderListRequest {
+request! {
+    /// Asks for a page of orders.
+    OrderListRequest: ListOrdersRequest;
+    arguments = "ListOrders" without page_size, page_token;
     /// The workflows; empty for all.
-    pub workflows: Vec<WorkflowCode>,
+    workflows: Vec<WorkflowCode> = list(workflows; FILTER_VALUES_MAX),
     /// Which orders of them.
-    pub filter: OrderFilter,
+    filter: OrderFilter = with(filter; |at| {
+        let filter = filter.map(|filter| read_filter(at.field("filter"), filter));
+        Ok(filter.transpose()?.unwrap_or_default())
+    }),
     /// How they are sorted.
-    pub order_by: OrderBy,
+    order_by: OrderBy = borrowed(order_by; OrderBy::read),
     /// Which page.
-    pub page: PageRequest,
+    page: PageRequest = page(page_size, page_token; arguments),
     /// The store view whose labels are shown; none for the order's own.
-    pub store_view: Option<StoreView>,
+    store_view: Option<StoreView> = optional(store_view),
 }
 
 /// Which orders are wanted: all that is given must match, of a list one value.
@@ -86,79 +89,26 @@ pub enum Direction {
     Descending,
 }
 
-impl OrderListRequest {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(mut request: v1::ListOrdersRequest) -> Result<Self, InvalidRequest> {
-        let arguments = fingerprint!("ListOrders", request, without page_size, page_token);
-        let v1::ListOrdersRequest {
-            workflows,
-            filter,
-            order_by,
-            page_size,
-            page_token,
-            store_view,
-        } = request;
-        Violations::collect(|found| {
-            let at = Path::REQUEST;
-            let workflows = found.list(at.field("workflows"), &workflows, FILTER_VALUES_MAX);
-            let filter = filter.map(|filter| OrderFilter::read(found, at.field("filter"), filter));
-            let order_by = OrderBy::read(found, at.field("order_by"), &order_by);
-            let page = read_page(found, page_size, page_token, arguments);
-            let store_view = found.optional(at.field("store_view"), &store_view);
-            Ok(Self {
-                workflows: workflows?,
-                filter: filter.transpose()?.unwrap_or_default(),
-                order_by: order_by?,
-                page: page?,
-                store_view: store_view?,
-            })
-        })
-    }
-}
-
-impl OrderFilter {
-    fn read(found: &mut Violations, at: Path<'_>, filter: v1::OrderFilter) -> Result<Self, Noted> {
-        let v1::OrderFilter {
-            ids,
-            states,
-            statuses,
-            return_statuses,
-            held,
-            customer_id,
-            updated_after,
-            updated_before,
-            visible_on_storefront,
-            attributes,
-        } = filter;
-        let max = FILTER_VALUES_MAX;
-        let ids = found.list(at.field("ids"), &ids, max);
-        let states = found.list(at.field("states"), &states, max);
-        let statuses = found.list(at.field("statuses"), &statuses, max);
-        let return_statuses = found.list(at.field("return_statuses"), &return_statuses, max);
-        let customer_id = found.optional(at.field("customer_id"), &customer_id);
-        let updated_after = lower_bound(found, at.field("updated_after"), updated_after);
-        let updated_before = upper_bound(found, at.field("updated_before"), updated_before);
-        let attributes = found.check(at.field("attributes"), Attributes::new(attributes));
-        Ok(Self {
-            ids: ids?,
-            states: states?,
-            statuses: statuses?,
-            return_statuses: return_statuses?,
-            held,
-            customer_id: customer_id?,
-            updated_after: updated_after?,
-            updated_before: updated_before?,
-            visible_on_storefront,
-            attributes: attributes?.as_map().clone(),
-        })
+reader! {
+    fn read_filter(OrderFilter) -> OrderFilter {
+        ids: list(ids; FILTER_VALUES_MAX),
+        states: list(states; FILTER_VALUES_MAX),
+        statuses: list(statuses; FILTER_VALUES_MAX),
+        return_statuses: list(return_statuses; FILTER_VALUES_MAX),
+        held: same(held),
+        customer_id: optional(customer_id),
+        updated_after: by(updated_after; lower_bound),
+        updated_before: by(updated_before; upper_bound),
+        visible_on_storefront: same(visible_on_storefront),
+        attributes: with(attributes; |at| {
+            let attributes = at.field("attributes").check(Attributes::new(attributes))?;
+            Ok(attributes.as_map().clone())
+        }),
     }
 }
 
 impl OrderBy {
-    fn read(found: &mut Violations, at: Path<'_>, text: &str) -> Result<Self, Noted> {
+    fn read(at: Path<'_>, text: &str) -> Read<Self> {
         let mut words = text.split_whitespace();
         let key = match words.next() {
             Some("update_time") => Some(SortKey::UpdateTime),
@@ -175,6 +125,6 @@ impl OrderBy {
             return Ok(Self { key, direction });
         }
         let expected = "update_time, create_time or id, perhaps followed by desc";
-        Err(found.note(at, Invalid::Malformed { expected }))
+        Err(at.note(Invalid::Malformed { expected }))
     }
 }

@@ -12,7 +12,7 @@ use super::{
     actor::read_recorded_actor,
     instant::lower_bound,
     mask::Mask,
-    violations::{Noted, Path, Violations},
+    violations::{Path, Read},
 };
 use crate::v1;
 
@@ -29,19 +29,14 @@ type Done = [Option<Quantity>; 5];
 impl Said {
     /// Reads it, and takes it out of the order. With a mask only quantities of lines count, and only
     /// where the mask names the lines.
-    pub(super) fn read(
-        found: &mut Violations,
-        at: Path<'_>,
-        order: &mut v1::Order,
-        mask: &Mask,
-    ) -> Result<Self, Noted> {
+    pub(super) fn read(at: Path<'_>, order: &mut v1::Order, mask: &Mask) -> Read<Self> {
         let fields = match mask {
-            Mask::Set => fields(found, at, order),
+            Mask::Set => fields(at, order),
             Mask::Named(_) => Ok(Stated::default()),
         };
         let has_lines = matches!(mask, Mask::Set) || mask.names("lines");
         let done = if has_lines {
-            done(found, at.field("lines"), &mut order.lines)
+            done(at.field("lines"), &mut order.lines)
         } else {
             Ok(Vec::new())
         };
@@ -67,32 +62,28 @@ impl Said {
 }
 
 /// The version that an order without a mask is said to have, which is the one that is expected.
-pub(super) fn version(
-    found: &mut Violations,
-    at: Path<'_>,
-    order: &v1::Order,
-    mask: &Mask,
-) -> Result<Option<i64>, Noted> {
+pub(super) fn version(at: Path<'_>, order: &v1::Order, mask: &Mask) -> Read<Option<i64>> {
     match mask {
-        Mask::Set => found.positive(at.field("version"), order.version),
+        Mask::Set => at.field("version").positive(order.version),
         Mask::Named(_) => Ok(None),
     }
 }
 
 /// What the server reckons anew for each answer is ignored: labels, what is due, what is allowed,
 /// and the times of the last entry and of the status.
-fn fields(found: &mut Violations, at: Path<'_>, order: &mut v1::Order) -> Result<Stated, Noted> {
-    let state = found.optional(at.field("state"), &order.state);
-    let status = found.optional(at.field("status"), &order.status);
-    let currency = found.optional(at.field("currency"), &order.currency);
-    let total_paid = money(found, at.field("total_paid"), order.total_paid);
-    let total_refunded = money(found, at.field("total_refunded"), order.total_refunded);
-    let total_canceled = money(found, at.field("total_canceled"), order.total_canceled);
-    let total_invoiced = money(found, at.field("total_invoiced"), order.total_invoiced);
-    let holds = holds(found, at.field("holds"), mem::take(&mut order.holds));
-    let return_state = found.optional(at.field("return_state"), &order.return_state);
-    let return_status = found.optional(at.field("return_status"), &order.return_status);
-    let create_time = lower_bound(found, at.field("create_time"), order.create_time.take());
+fn fields(at: Path<'_>, order: &mut v1::Order) -> Read<Stated> {
+    let state = at.field("state").optional(&order.state);
+    let status = at.field("status").optional(&order.status);
+    let currency = at.field("currency").optional(&order.currency);
+    let total_paid = money(at.field("total_paid"), order.total_paid);
+    let total_refunded = money(at.field("total_refunded"), order.total_refunded);
+    let total_canceled = money(at.field("total_canceled"), order.total_canceled);
+    let total_invoiced = money(at.field("total_invoiced"), order.total_invoiced);
+    let holds = mem::take(&mut order.holds);
+    let holds = at.field("holds").each(holds, HOLDS_MAX, hold);
+    let return_state = at.field("return_state").optional(&order.return_state);
+    let return_status = at.field("return_status").optional(&order.return_status);
+    let create_time = lower_bound(at.field("create_time"), order.create_time.take());
     Ok(Stated {
         state: state?,
         status: status?,
@@ -110,70 +101,42 @@ fn fields(found: &mut Violations, at: Path<'_>, order: &mut v1::Order) -> Result
 }
 
 /// Reads an amount where 0 says nothing.
-fn money(found: &mut Violations, at: Path<'_>, units: i64) -> Result<Option<Money>, Noted> {
-    let amount = found.check(at, Money::new(units))?;
+fn money(at: Path<'_>, units: i64) -> Read<Option<Money>> {
+    let amount = at.check(Money::new(units))?;
     Ok(Some(amount).filter(|amount| *amount != Money::ZERO))
 }
 
-fn holds(found: &mut Violations, at: Path<'_>, holds: Vec<v1::Hold>) -> Result<Vec<Hold>, Noted> {
-    found.count(at, holds.len(), HOLDS_MAX)?;
-    let holds = holds.into_iter().enumerate();
-    let read: Vec<_> = holds
-        .map(|(index, placed)| hold(found, at.index(index), placed))
-        .collect();
-    read.into_iter().collect()
-}
-
-fn hold(found: &mut Violations, at: Path<'_>, hold: v1::Hold) -> Result<Hold, Noted> {
-    let v1::Hold {
-        id,
-        reason,
-        placed_by,
-        place_time,
-        expire_time,
-        status,
-    } = hold;
-    let id = found.text(at.field("id"), &id);
-    let reason = found.text(at.field("reason"), &reason);
-    let placed_by = read_recorded_actor(found, at.field("placed_by"), placed_by);
-    let place_time = lower_bound(found, at.field("place_time"), place_time);
-    let expire_time = lower_bound(found, at.field("expire_time"), expire_time);
-    let status = found.optional(at.field("status"), &status);
-    Ok(Hold {
-        id: id?,
-        reason: reason?,
-        placed_by: placed_by?,
-        place_time: place_time?.unwrap_or_default(),
-        expire_time: expire_time?,
-        status: status?,
+reader! {
+    fn hold(Hold) -> Hold {
+        id: text(id),
+        reason: text(reason),
+        placed_by: by(placed_by; read_recorded_actor),
+        place_time: with(place_time; |at| {
+            let place_time = lower_bound(at.field("place_time"), place_time)?;
+            Ok(place_time.unwrap_or_default())
+        }),
+        expire_time: by(expire_time; lower_bound),
+        status: optional(status),
         // No order shows them.
-        visible_to_customer: false,
-        notify_customer: false,
-    })
+        visible_to_customer: value(; false),
+        notify_customer: value(; false),
+    }
 }
 
 /// Takes out of lines what is said to be done with them. Lists that are too long are refused where
 /// the lines themselves are read.
-fn done(
-    found: &mut Violations,
-    at: Path<'_>,
-    lines: &mut [v1::OrderLine],
-) -> Result<Vec<(usize, Done)>, Noted> {
+fn done(at: Path<'_>, lines: &mut [v1::OrderLine]) -> Read<Vec<(usize, Done)>> {
     let mut read = Vec::new();
     for (index, line) in lines.iter_mut().enumerate().take(LINES_MAX) {
-        read.push(done_with(found, at.index(index), line).map(|done| (index, done)));
+        read.push(done_with(at.index(index), line).map(|done| (index, done)));
     }
     let read: Vec<(usize, Done)> = read.into_iter().collect::<Result<_, _>>()?;
     let says_something = |(_, done): &(usize, Done)| done.iter().any(Option::is_some);
     Ok(read.into_iter().filter(says_something).collect())
 }
 
-fn done_with(
-    found: &mut Violations,
-    at: Path<'_>,
-    line: &mut v1::OrderLine,
-) -> Result<Done, Noted> {
-    let mut take = |field, text: &mut String| quantity(found, at.field(field), &mem::take(text));
+fn done_with(at: Path<'_>, line: &mut v1::OrderLine) -> Read<Done> {
+    let take = |field, text: &mut String| quantity(at.field(field), &mem::take(text));
     let invoiced = take("quantity_invoiced", &mut line.quantity_invoiced);
     let shipped = take("quantity_shipped", &mut line.quantity_shipped);
     let refunded = take("quantity_refunded", &mut line.quantity_refunded);
@@ -183,8 +146,8 @@ fn done_with(
 }
 
 /// Reads a quantity where nothing and 0 say nothing.
-fn quantity(found: &mut Violations, at: Path<'_>, text: &str) -> Result<Option<Quantity>, Noted> {
-    let quantity: Option<Quantity> = found.optional(at, text)?;
+fn quantity(at: Path<'_>, text: &str) -> Read<Option<Quantity>> {
+    let quantity: Option<Quantity> = at.optional(text)?;
     Ok(quantity.filter(|quantity| !quantity.is_zero()))
 }
 

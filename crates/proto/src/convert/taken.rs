@@ -3,15 +3,11 @@
 
 use std::collections::BTreeMap;
 
-use waymark_domain::{
-    order::{
-        Action, AttributesPatch, Command, Context, LineQuantity, NewLine, NewOrder, OperationLines,
-        Patch,
-    },
-    value::Attributes,
+use waymark_domain::order::{
+    Action, AttributesPatch, Command, Context, LineQuantity, NewLine, OperationLines, Patch,
 };
 
-use super::step::{ParsedChange, ParsedStep};
+use super::parsed::{ParsedChange, ParsedStep};
 
 /// What a text takes besides its bytes: the counts of an `Arc`.
 const COUNTS_BYTES: usize = 16;
@@ -37,7 +33,8 @@ impl Taken {
         match &step.change {
             ParsedChange::Create { order, context } => {
                 taken.context(context);
-                taken.order(order);
+                taken.lines(&order.lines);
+                taken.map("order.attributes", order.attributes.as_map());
             }
             ParsedChange::Change(Command {
                 context,
@@ -71,11 +68,6 @@ impl Taken {
         self.add("actor.roles", roles);
     }
 
-    fn order(&mut self, order: &NewOrder) {
-        self.lines(&order.lines);
-        self.attributes(&order.attributes);
-    }
-
     fn action(&mut self, action: &Action) {
         match action {
             Action::Update(patch) => self.patch(patch),
@@ -102,7 +94,9 @@ impl Taken {
     fn patch(&mut self, patch: &Patch) {
         self.lines(patch.lines.as_deref().unwrap_or_default());
         match &patch.attributes {
-            Some(AttributesPatch::Replace(attributes)) => self.attributes(attributes),
+            Some(AttributesPatch::Replace(attributes)) => {
+                self.map("order.attributes", attributes.as_map());
+            }
             Some(AttributesPatch::Merge(merged)) => {
                 let merged = merged.iter().map(|(key, value)| {
                     ENTRY_BYTES + key.len() + value.as_deref().map_or(0, str::len)
@@ -126,10 +120,6 @@ impl Taken {
             size_of_val(line) + texts.into_iter().map(text).sum::<usize>()
         });
         self.add("order.lines", lines);
-    }
-
-    fn attributes(&mut self, attributes: &Attributes) {
-        self.map("order.attributes", attributes.as_map());
     }
 
     fn map(&mut self, path: &'static str, map: &BTreeMap<String, String>) {

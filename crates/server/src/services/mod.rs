@@ -26,15 +26,12 @@ macro_rules! service {
 ///     GetStatus::read(default_workflow()) => get;
 /// ```
 ///
-/// Reading takes the message, and what stands in the parentheses of the app; `&` lends the message.
+/// Reading takes the message, and what stands in the parentheses of the app.
 /// The function that answers gets the app, the field of the service that is named behind it, and
 /// what was read. Types of streams come first, in brackets; what is written out comes last.
 macro_rules! rpcs {
     (@read $reader:ident $read:ident $request:ident $app:ident) => {
         $reader::$read($request.into_inner())
-    };
-    (@read $reader:ident $read:ident $request:ident $app:ident &) => {
-        $reader::$read($request.get_ref())
     };
     (@read $reader:ident $read:ident $request:ident $app:ident $($of_app:tt)+) => {
         $reader::$read($request.into_inner(), $app.$($of_app)+)

@@ -6,6 +6,7 @@ use waymark_persistence::{
 };
 use waymark_proto::{
     convert::{
+        call::EditCall,
         timestamp_to_wire,
         tracking::{self as wire, CreateTrackingToken, GetTracking, RevokeTrackingToken},
     },
@@ -102,9 +103,10 @@ async fn get(app: &App, asked: GetTracking) -> Result<v1::GetTrackingResponse, E
     })
 }
 
-fn read_call(call: wire::TrackingCall) -> TrackingCall {
-    let wire::TrackingCall {
+fn read_call(call: EditCall) -> TrackingCall {
+    let EditCall {
         actor,
+        etag: _,
         request,
         validate_only,
     } = call;

@@ -9,7 +9,7 @@ use waymark_domain::{
 use crate::{
     convert::{
         listing::FILTER_VALUES_MAX,
-        violations::{Noted, Path, Violations},
+        violations::{Path, Read},
     },
     invalid::Problem,
     v1,
@@ -41,91 +41,52 @@ pub struct DeliveryFilter {
 impl DeliveryFilter {
     /// Reads the workflows and the filter of a request.
     pub(super) fn read(
-        found: &mut Violations,
+        at: Path<'_>,
         workflows: &[String],
         filter: Option<v1::DeliveryFilter>,
-    ) -> Result<Self, Noted> {
-        let v1::DeliveryFilter {
-            order_ids,
-            states,
-            kinds,
-            transitions,
-            actions,
-            endpoints,
-        } = filter.unwrap_or_default();
-        let (request, max) = (Path::REQUEST, FILTER_VALUES_MAX);
-        let at = request.field("workflows");
-        let workflows = match (order_ids.is_empty(), workflows.len()) {
-            (false, 0) => Err(found.note(at, Problem::WorkflowOfOrders)),
-            (false, actual @ 2..) => Err(found.note(at, Invalid::TooMany { max: 1, actual })),
-            (true, _) | (false, 1) => found.list(at, workflows, max),
+    ) -> Read<Self> {
+        let filter = filter.unwrap_or_default();
+        let workflows_at = at.field("workflows");
+        let workflows = match (filter.order_ids.is_empty(), workflows.len()) {
+            (false, 0) => Err(workflows_at.note(Problem::WorkflowOfOrders)),
+            (false, actual @ 2..) => Err(workflows_at.note(Invalid::TooMany { max: 1, actual })),
+            (true, _) | (false, 1) => workflows_at.list(workflows, FILTER_VALUES_MAX),
         };
-        let at = request.field("filter");
-        let order_ids = found.list(at.field("order_ids"), &order_ids, ORDERS_MAX);
-        let states = each(found, at.field("states"), states.into_iter(), state);
-        let kinds = {
-            let kinds = kinds.iter().map(String::as_str);
-            each(found, at.field("kinds"), kinds, kind)
-        };
-        let transitions = found.list(at.field("transitions"), &transitions, max);
-        let actions = found.list(at.field("actions"), &actions, max);
-        let endpoints = found.list(at.field("endpoints"), &endpoints, max);
-        Ok(Self {
-            workflows: workflows?,
-            order_ids: order_ids?,
-            states: states?,
-            kinds: kinds?,
-            transitions: transitions?,
-            actions: actions?,
-            endpoints: endpoints?,
-        })
+        read_filter(at.field("filter"), filter, workflows)
     }
 
     /// The filter of what shall be tried again: dead ones where no states are named.
-    pub(super) fn retryable(self, found: &mut Violations) -> Result<Self, Noted> {
+    pub(super) fn retryable(self, at: Path<'_>) -> Read<Self> {
         let done = [DeliveryState::Succeeded];
-        self.of_states(found, &done, Problem::NotRetryable, DeliveryState::Dead)
+        self.of_states(at, &done, Problem::NotRetryable, DeliveryState::Dead)
     }
 
     /// The filter of what shall not be sent: pending ones where no states are named. It must say
     /// more than that.
-    pub(super) fn skippable(self, found: &mut Violations) -> Result<Self, Noted> {
-        let Self {
-            workflows,
-            order_ids,
-            states: _,
-            kinds,
-            transitions,
-            actions,
-            endpoints,
-        } = &self;
-        let is_open = workflows.is_empty()
-            && order_ids.is_empty()
-            && kinds.is_empty()
-            && transitions.is_empty()
-            && actions.is_empty()
-            && endpoints.is_empty();
-        if is_open {
-            return Err(found.note(Path::REQUEST.field("filter"), Problem::Unfiltered));
+    pub(super) fn skippable(self, at: Path<'_>) -> Read<Self> {
+        let open = Self {
+            states: self.states.clone(),
+            ..Self::default()
+        };
+        if self == open {
+            return Err(at.field("filter").note(Problem::Unfiltered));
         }
         let done = [DeliveryState::Succeeded, DeliveryState::Skipped];
-        self.of_states(found, &done, Problem::NotSkippable, DeliveryState::Pending)
+        self.of_states(at, &done, Problem::NotSkippable, DeliveryState::Pending)
     }
 
     /// The same without these states, and of another one where no states are named.
     fn of_states(
         mut self,
-        found: &mut Violations,
+        at: Path<'_>,
         refused: &[DeliveryState],
         problem: Problem,
         usual: DeliveryState,
-    ) -> Result<Self, Noted> {
+    ) -> Read<Self> {
         let wrong = self.states.iter().position(|state| refused.contains(state));
         if let Some(index) = wrong {
-            let at = Path::REQUEST;
             let at = at.field("filter");
-            let at = at.field("states");
-            return Err(found.note(at.index(index), problem));
+            return Err(at.field("states").index(index).note(problem));
         }
         if self.states.is_empty() {
             self.states.push(usual);
@@ -134,23 +95,29 @@ impl DeliveryFilter {
     }
 }
 
-fn each<V, T>(
-    found: &mut Violations,
-    at: Path<'_>,
-    values: impl ExactSizeIterator<Item = V>,
-    read: fn(&mut Violations, Path<'_>, V) -> Result<T, Noted>,
-) -> Result<Vec<T>, Noted> {
-    found.count(at, values.len(), FILTER_VALUES_MAX)?;
-    let read: Vec<_> = values
-        .enumerate()
-        .map(|(index, value)| read(found, at.index(index), value))
-        .collect();
-    read.into_iter().collect()
+reader! {
+    fn read_filter(
+        DeliveryFilter,
+        workflows: Read<Vec<WorkflowCode>>
+    ) -> DeliveryFilter {
+        workflows: with(; |_| workflows),
+        order_ids: list(order_ids; ORDERS_MAX),
+        states: with(states; |at| {
+            at.field("states").each(states, FILTER_VALUES_MAX, state)
+        }),
+        kinds: with(kinds; |at| {
+            let kinds = kinds.iter().map(String::as_str);
+            at.field("kinds").each(kinds, FILTER_VALUES_MAX, kind)
+        }),
+        transitions: list(transitions; FILTER_VALUES_MAX),
+        actions: list(actions; FILTER_VALUES_MAX),
+        endpoints: list(endpoints; FILTER_VALUES_MAX),
+    }
 }
 
-fn state(found: &mut Violations, at: Path<'_>, number: i32) -> Result<DeliveryState, Noted> {
-    Ok(match found.number(at, number)? {
-        v1::DeliveryState::Unspecified => return Err(found.note(at, Problem::Required)),
+fn state(at: Path<'_>, number: i32) -> Read<DeliveryState> {
+    Ok(match at.number(number)? {
+        v1::DeliveryState::Unspecified => return Err(at.note(Problem::Required)),
         v1::DeliveryState::Pending => DeliveryState::Pending,
         v1::DeliveryState::Succeeded => DeliveryState::Succeeded,
         v1::DeliveryState::Dead => DeliveryState::Dead,
@@ -158,14 +125,14 @@ fn state(found: &mut Violations, at: Path<'_>, number: i32) -> Result<DeliverySt
     })
 }
 
-fn kind(found: &mut Violations, at: Path<'_>, kind: &str) -> Result<&'static str, Noted> {
+fn kind(at: Path<'_>, kind: &str) -> Read<&'static str> {
     match kind {
         "webhook" => Ok("webhook"),
         "email" => Ok("email"),
         "publish" => Ok("publish"),
         _ => {
             let expected = "webhook, email or publish";
-            Err(found.note(at, Invalid::Malformed { expected }))
+            Err(at.note(Invalid::Malformed { expected }))
         }
     }
 }

@@ -10,7 +10,7 @@ use waymark_domain::{
 use crate::{
     convert::{
         listing::FILTER_VALUES_MAX,
-        violations::{Noted, Path, Violations},
+        violations::{Path, Read},
     },
     invalid::Problem,
     v1,
@@ -59,15 +59,6 @@ impl From<&Logged> for Facets {
     }
 }
 
-/// A filter as it stands in a request.
-pub(super) struct FilterFields {
-    pub(super) workflows: Vec<String>,
-    pub(super) order_ids: Vec<String>,
-    pub(super) kinds: Vec<i32>,
-    pub(super) statuses: Vec<String>,
-    pub(super) status_changes_only: bool,
-}
-
 impl HistoryFilter {
     /// The one order that is asked for; none where there may be several.
     pub fn one_order(&self) -> Option<(&WorkflowCode, &OrderId)> {
@@ -96,41 +87,26 @@ impl HistoryFilter {
     }
 }
 
-impl FilterFields {
-    pub(super) fn read(self, found: &mut Violations) -> Result<HistoryFilter, Noted> {
-        let (at, max) = (Path::REQUEST, FILTER_VALUES_MAX);
-        let workflows = found.list(at.field("workflows"), &self.workflows, max);
-        let order_ids = found.list(at.field("order_ids"), &self.order_ids, max);
-        let kinds = kinds(found, at.field("kinds"), &self.kinds);
-        let statuses = found.list(at.field("statuses"), &self.statuses, max);
-        Ok(HistoryFilter {
-            workflows: workflows?,
-            order_ids: order_ids?,
-            kinds: kinds?,
-            statuses: statuses?,
-            status_changes_only: self.status_changes_only,
-        })
+reader! {
+    /// Reads the filter of a request; what watches is asked as what streams.
+    pub(super) fn read_filter(StreamHistoryRequest { resume_token }) -> HistoryFilter {
+        workflows: list(workflows; FILTER_VALUES_MAX),
+        order_ids: list(order_ids; FILTER_VALUES_MAX),
+        kinds: by(kinds; read_kinds),
+        statuses: list(statuses; FILTER_VALUES_MAX),
+        status_changes_only: same(status_changes_only),
     }
 }
 
-fn kinds(
-    found: &mut Violations,
-    at: Path<'_>,
-    numbers: &[i32],
-) -> Result<Option<BTreeSet<Kind>>, Noted> {
-    found.count(at, numbers.len(), FILTER_VALUES_MAX)?;
-    let numbered = numbers.iter().enumerate();
-    let kinds: Vec<_> = numbered
-        .map(|(index, number)| kind(found, at.index(index), *number))
-        .collect();
-    let kinds: Vec<Option<Kind>> = kinds.into_iter().collect::<Result<_, _>>()?;
+fn read_kinds(at: Path<'_>, numbers: Vec<i32>) -> Read<Option<BTreeSet<Kind>>> {
+    let kinds: Vec<Option<Kind>> = at.each(numbers, FILTER_VALUES_MAX, read_kind)?;
     Ok((!kinds.is_empty()).then(|| kinds.into_iter().flatten().collect()))
 }
 
 /// Reads a kind; none for one that no entry has yet.
-fn kind(found: &mut Violations, at: Path<'_>, number: i32) -> Result<Option<Kind>, Noted> {
-    Ok(match found.number(at, number)? {
-        v1::EntryKind::Unspecified => return Err(found.note(at, Problem::Required)),
+fn read_kind(at: Path<'_>, number: i32) -> Read<Option<Kind>> {
+    Ok(match at.number(number)? {
+        v1::EntryKind::Unspecified => return Err(at.note(Problem::Required)),
         v1::EntryKind::Created => Some(Kind::Created),
         v1::EntryKind::Transitioned => Some(Kind::Transitioned),
         v1::EntryKind::Commented => Some(Kind::Commented),

@@ -40,7 +40,7 @@ rpcs! {
         list_deliveries(v1::ListDeliveriesRequest) -> v1::ListDeliveriesResponse:
             ListDeliveries::read() => list;
         get_delivery(v1::GetDeliveryRequest) -> v1::GetDeliveryResponse:
-            GetDelivery::read(&) => get;
+            GetDelivery::read() => get;
         retry_delivery(v1::RetryDeliveryRequest) -> v1::RetryDeliveryResponse:
             RetryDelivery::read() => retry;
         retry_deliveries(v1::RetryDeliveriesRequest) -> v1::RetryDeliveriesResponse:

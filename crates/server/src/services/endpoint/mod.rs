@@ -41,7 +41,7 @@ rpcs! {
         create_endpoint(v1::CreateEndpointRequest) -> v1::CreateEndpointResponse:
             CreateEndpoint::read() => create;
         get_endpoint(v1::GetEndpointRequest) -> v1::GetEndpointResponse:
-            GetEndpoint::read(&) => get;
+            GetEndpoint::read() => get;
         list_endpoints(v1::ListEndpointsRequest) -> v1::ListEndpointsResponse:
             ListEndpoints::read() => list;
         update_endpoint(v1::UpdateEndpointRequest) -> v1::UpdateEndpointResponse:

@@ -18,12 +18,9 @@ use waymark_domain::{
 };
 use waymark_persistence::{Extent, Outcome, WorkflowVersion};
 use waymark_proto::{
-    convert::{
-        delivery::TestAction,
-        workflow::{
-            ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow,
-            LintWorkflow, ListWorkflowVersions, ListWorkflows, SettleOrders, version_to_wire,
-        },
+    convert::workflow::{
+        ApplyWorkflow, DeleteWorkflow, DiagramWorkflow, ExportWorkflow, GetWorkflow, LintWorkflow,
+        ListWorkflowVersions, ListWorkflows, SettleOrders, TestAction, version_to_wire,
     },
     v1::{self, workflow_service_server::WorkflowService},
 };

@@ -12,7 +12,8 @@ use waymark_persistence::Batched;
 use waymark_proto::{
     convert::{
         call::ValidateOnly,
-        delivery::{TestAction, attempt_to_wire},
+        delivery::attempt_to_wire,
+        workflow::TestAction,
     },
     v1,
 };
