@@ -1,4 +1,4 @@
-//! Who asks for something.
+//! Actors: who asks for something.
 
 use waymark_domain::{
     actor::Actor,
@@ -8,7 +8,7 @@ use waymark_domain::{
 use super::violations::{Path, Read};
 use crate::v1;
 
-/// How many roles an actor may state.
+/// The most roles that an actor may state.
 const ROLES_MAX: usize = 64;
 
 /// Writes an actor.

@@ -1,5 +1,4 @@
-//! What many requests carry alike: who asks, what makes a repeated call recognisable, and which
-//! page is wanted.
+//! The fields that many requests share: the actor, the key of a repeated call, and the page.
 
 use std::collections::BTreeMap;
 
@@ -19,9 +18,9 @@ use crate::v1;
 const PAGE_SIZE_DEFAULT: usize = 50;
 /// The largest page.
 const PAGE_SIZE_MAX: usize = 1_000;
-/// How many bytes an etag may have; those of the server are far shorter.
+/// The most bytes that an etag may have; those of the server are far shorter.
 const ETAG_BYTES_MAX: usize = 128;
-/// How keys begin under which the server notes something.
+/// The prefix of keys under which the server notes something.
 const RESERVED_KEY_PREFIX: &str = "waymark.";
 
 /// Whether a call only asks what would happen.
@@ -33,7 +32,7 @@ pub enum ValidateOnly {
     Yes,
 }
 
-/// What makes a repeated call recognisable.
+/// The key by which a repeated call is recognised.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RequestKey {
     /// The id that the caller chose.
@@ -43,10 +42,10 @@ pub struct RequestKey {
     pub fingerprint: [u8; 16],
 }
 
-/// Which page of a list is wanted.
+/// The page of a list that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PageRequest {
-    /// How many elements at most, 1 to 1,000.
+    /// The most elements, 1 to 1,000.
     pub size: usize,
     /// The token of the page; none for the first.
     pub token: Option<String>,
@@ -54,14 +53,14 @@ pub struct PageRequest {
     pub arguments: [u8; 16],
 }
 
-/// What every change of a workflow or one of its parts carries.
+/// The fields of every change but those of orders.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EditCall {
-    /// Who asks.
+    /// The actor.
     pub actor: Actor,
     /// The etag that the workflow or part must have; none for any.
     pub etag: Option<String>,
-    /// What makes a repeated call recognisable.
+    /// The key of a repeated call.
     pub request: Option<RequestKey>,
     /// Whether the call only asks what would happen.
     pub validate_only: ValidateOnly,
@@ -188,7 +187,7 @@ impl StepFields {
     }
 }
 
-/// Reads the fields 24 to 28, which every change of a workflow carries, and an etag, which is empty
+/// Reads the fields 24 to 28, which every change but those of orders has, and an etag, which is empty
 /// where the request has none.
 pub(crate) fn read_edit(
     at: Path<'_>,

@@ -12,11 +12,11 @@ use super::{
 };
 use crate::{invalid::InvalidRequest, v1};
 
-/// How long old secrets sign where nothing else is asked.
+/// The time for which old secrets sign where nothing else is asked.
 const GRACE_PERIOD_DEFAULT: Duration = Duration::from_hours(24);
 /// The longest time for which old secrets sign.
 const GRACE_PERIOD_MAX: Duration = Duration::from_hours(30 * 24);
-/// How many bytes the text of a secret may have; what follows `whsec_` is checked later.
+/// The most bytes that the text of a secret may have; what follows `whsec_` is checked later.
 const SECRET_TEXT_MAX: usize = 256;
 
 /// A secret as a caller gave it. `Debug` does not show it.
@@ -28,15 +28,15 @@ pub struct GivenSecret(String);
 pub struct CreateEndpoint {
     /// Its code.
     pub code: EndpointCode,
-    /// Where it listens, as it was given; not empty.
+    /// Its URL, as it was given; not empty.
     pub url: String,
-    /// What it is for.
+    /// Its description.
     pub description: Description,
     /// Whether anything is sent there.
     pub active: bool,
     /// Its secret; none for one that the server makes.
     pub secret: Option<GivenSecret>,
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     pub edit: EditCall,
 }
 
@@ -51,7 +51,7 @@ request! {
     /// Asks for a page of endpoints.
     ListEndpoints: ListEndpointsRequest;
     arguments = "ListEndpoints" without page_size, page_token;
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -61,12 +61,12 @@ update_request! {
     "UpdateEndpoint", endpoint(EndpointCode, EndpointPatch by endpoint_patch)
 }
 
-/// What shall change of an endpoint; none for nothing.
+/// Changes of an endpoint; none for nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EndpointPatch {
-    /// Where it listens, as it was given; not empty.
+    /// Its URL, as it was given; not empty.
     pub url: Option<String>,
-    /// What it is for.
+    /// Its description.
     pub description: Option<Description>,
     /// Whether anything is sent there.
     pub active: Option<bool>,
@@ -78,7 +78,7 @@ request! {
     hash = "DeleteEndpoint" without request_id, validate_only;
     /// Its code.
     code: EndpointCode = text(code),
-    /// Who asks, and how; the etag is the endpoint's.
+    /// The actor and the key of the call; the etag is the endpoint's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 
@@ -90,9 +90,9 @@ request! {
     code: EndpointCode = text(code),
     /// The new secret; none for one that the server makes.
     secret: Option<GivenSecret> = by(secret; GivenSecret::read),
-    /// How long the old secrets sign beside it.
+    /// The time for which the old secrets sign beside it.
     grace_period: Duration = by(grace_period; read_grace_period),
-    /// Who asks, and how; the etag is the endpoint's.
+    /// The actor and the key of the call; the etag is the endpoint's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 

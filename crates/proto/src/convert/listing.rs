@@ -1,4 +1,4 @@
-//! Which orders a list shall have, and how they are sorted.
+//! Requests for lists of orders: filters and sorting.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use super::{
     violations::{Path, Read},
 };
 
-/// How many values a list of a filter may have.
+/// The most values that a list of a filter may have.
 pub(crate) const FILTER_VALUES_MAX: usize = 1_000;
 
 request! {
@@ -22,20 +22,20 @@ request! {
     arguments = "ListOrders" without page_size, page_token;
     /// The workflows; empty for all.
     workflows: Vec<WorkflowCode> = list(workflows; FILTER_VALUES_MAX),
-    /// Which orders of them.
+    /// The filter of their orders.
     filter: OrderFilter = with(filter; |at| {
         let filter = filter.map(|filter| read_filter(at.field("filter"), filter));
         Ok(filter.transpose()?.unwrap_or_default())
     }),
-    /// How they are sorted.
+    /// The order of the list.
     order_by: OrderBy = borrowed(order_by; OrderBy::read),
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
     /// The store view whose labels are shown; none for the order's own.
     store_view: Option<StoreView> = optional(store_view),
 }
 
-/// Which orders are wanted: all that is given must match, of a list one value.
+/// A filter of orders: all that is given must match, of a list one value.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderFilter {
     /// Ids; empty for any.
@@ -60,16 +60,16 @@ pub struct OrderFilter {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// How orders are sorted.
+/// The order in which a list is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct OrderBy {
-    /// What by; equal ones by workflow and id.
+    /// The key; equal ones by workflow and id.
     pub key: SortKey,
-    /// Which way.
+    /// The direction.
     pub direction: Direction,
 }
 
-/// What orders can be sorted by.
+/// A key by which orders can be sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum SortKey {
     /// The time of the last entry.
@@ -80,7 +80,7 @@ pub enum SortKey {
     Id,
 }
 
-/// Which way a list is sorted.
+/// The direction in which a list is sorted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
     /// The smallest or oldest first.

@@ -9,7 +9,7 @@ use crate::invalid::{MaskProblem, Problem, quoted};
 
 /// The path that stands for every field that can be changed.
 const EVERYTHING: &str = "*";
-/// How many paths a mask may have.
+/// The most paths that a mask may have.
 const PATHS_MAX: usize = 1_000;
 
 /// The paths of a resource.
@@ -18,11 +18,11 @@ pub(crate) struct Paths {
     pub(crate) updatable: &'static [&'static str],
     /// Maps of which an update may name single keys, as `attributes.colour`.
     pub(crate) maps: &'static [&'static str],
-    /// Those that it may not, and why.
+    /// Those that it may not, with the reason.
     pub(crate) fixed: &'static [(&'static str, MaskProblem)],
 }
 
-/// Which fields an update is about.
+/// The fields that an update is about.
 pub(crate) enum Mask {
     /// Every field that is set.
     Set,

@@ -14,26 +14,26 @@ pub struct ParsedStep {
     pub workflow: WorkflowCode,
     /// The order.
     pub order_id: OrderId,
-    /// What makes a repeated call recognisable; none if it shall not be.
+    /// The key of a repeated call; none where the call shall not be recognised.
     pub request: Option<RequestKey>,
-    /// What shall be done.
+    /// The change.
     pub change: ParsedChange,
     /// The store view whose labels the answer shows; none for the order's own.
     pub store_view: Option<StoreView>,
     /// Whether the call only asks what would happen. Steps of batches and streams say no.
     pub validate_only: ValidateOnly,
-    /// What the mutation is called as a field of [`v1::Step`](crate::v1::Step).
+    /// The name of the mutation as a field of [`v1::Step`](crate::v1::Step).
     pub command: &'static str,
 }
 
-/// What shall be done with an order.
+/// A change of an order.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ParsedChange {
     /// Place it.
     Create {
         /// The order.
         order: Box<NewOrder>,
-        /// What goes into its first entry.
+        /// The context of its first entry.
         context: Context,
     },
     /// Change it.

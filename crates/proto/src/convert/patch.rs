@@ -51,7 +51,8 @@ pub(crate) fn read(
 }
 
 patch! {
-    /// What only steps or the server change may be sent back as it was read: [`Said`] has it.
+    /// Fields that only steps or the server change may be sent back as they were read: [`Said`]
+    /// has them.
     fn order_patch(Order {
         Immutable: workflow, id, currency;
         Stepwise: state, status, total_paid, total_refunded, total_canceled, total_invoiced, holds;

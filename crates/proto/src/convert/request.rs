@@ -9,7 +9,7 @@
 //!     hash = "DeleteStatus" in default without request_id, validate_only;
 //!     /// The status.
 //!     code: StatusCode = text(code),
-//!     /// Who asks, and how; the etag is the status's.
+//!     /// The actor and the key of the call; the etag is the status's.
 //!     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 //! }
 //! ```
@@ -22,11 +22,11 @@
 
 /// Reads one field of a request.
 macro_rules! request_field {
-    // Which page is wanted.
+    // The page of a list.
     ($at:ident, page($size:ident, $token:ident; $hash:expr)) => {
         $crate::convert::call::read_page($at, $size, $token, $hash)
     };
-    // Who asks for a change, and how.
+    // The actor and the key of a change.
     ($at:ident, edit($actor:ident, $request_id:ident, $validate_only:ident; $hash:expr)) => {
         $crate::convert::call::read_edit(
             $at,
@@ -130,9 +130,9 @@ macro_rules! update_request {
             )?
             #[doc = concat!("The ", stringify!($part), ".")]
             pub code: $code,
-            /// What shall change.
+            /// The changes.
             pub patch: $patch,
-            #[doc = concat!("Who asks, and how; the etag is the ", stringify!($part), "'s.")]
+            #[doc = concat!("The actor and the key of the call; the etag is the ", stringify!($part), "'s.")]
             pub edit: $crate::convert::call::EditCall,
         }
 

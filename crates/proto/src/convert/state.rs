@@ -23,7 +23,7 @@ request! {
     /// Asks for a page of states.
     ListStates: ListStatesRequest in workflow or default;
     arguments = "ListStates" without page_size, page_token;
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -35,7 +35,7 @@ request! {
     state: Option<StateCode> = optional(state),
     /// Only those of this status; none for all.
     status: Option<StatusCode> = optional(status),
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -51,7 +51,7 @@ request! {
     patch: AssignmentPatch = with(is_default, visible_on_storefront; |_| {
         Ok(AssignmentPatch { is_default, visible_on_storefront })
     }),
-    /// Who asks, and how; the etag is the workflow's.
+    /// The actor and the key of the call; the etag is the workflow's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 
@@ -63,7 +63,7 @@ request! {
     state: StateCode = text(state),
     /// The status.
     status: StatusCode = text(status),
-    /// Who asks, and how; the etag is the workflow's.
+    /// The actor and the key of the call; the etag is the workflow's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 

@@ -16,14 +16,14 @@ use super::{
 };
 use crate::v1;
 
-/// What an update says of fields that it cannot change.
+/// The values that an update states of fields that it cannot change.
 pub(super) struct Said {
     fields: Stated,
     /// The lines of which something is said to be done, by their places.
     done: Vec<(usize, Done)>,
 }
 
-/// What is invoiced, shipped, refunded, canceled and returned of a line, as far as it is said.
+/// The quantities invoiced, shipped, refunded, canceled and returned of a line, as far as stated.
 type Done = [Option<Quantity>; 5];
 
 impl Said {
@@ -69,8 +69,8 @@ pub(super) fn version(at: Path<'_>, order: &v1::Order, mask: &Mask) -> Read<Opti
     }
 }
 
-/// What the server reckons anew for each answer is ignored: labels, what is due, what is allowed,
-/// and the times of the last entry and of the status.
+/// Ignores what the server computes for each answer: labels, what is due, what is allowed, and the
+/// times of the last entry and of the status.
 fn fields(at: Path<'_>, order: &mut v1::Order) -> Read<Stated> {
     let state = at.field("state").optional(&order.state);
     let status = at.field("status").optional(&order.status);

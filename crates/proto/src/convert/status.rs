@@ -20,7 +20,7 @@ request! {
     /// Asks for a new status.
     CreateStatus: CreateStatusRequest in workflow or default;
     hash = "CreateStatus" in default without request_id, validate_only;
-    /// Who asks, and how.
+    /// The actor and the key of the call.
     edit: EditCall = edit(actor, request_id, validate_only; hash),
     /// The status.
     status: Status = required(status; read_status),
@@ -41,7 +41,7 @@ request! {
     state: Option<StateCode> = optional(state),
     /// Whether retired ones are listed as well.
     include_retired: bool = same(include_retired),
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -57,7 +57,7 @@ request! {
     hash = "DeleteStatus" in default without request_id, validate_only;
     /// The status.
     code: StatusCode = text(code),
-    /// Who asks, and how; the etag is the status's.
+    /// The actor and the key of the call; the etag is the status's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 

@@ -22,13 +22,13 @@ use crate::{
 
 /// The most steps of one batch.
 pub(crate) const STEPS_MAX: usize = 1_000;
-/// What the lists and maps of the steps of a batch may take together, once they are read: so much for each byte of the
-/// steps, and so much in any case, which is enough for 50,000 lines however short they are.
+/// The memory that the lists and maps of the steps of a batch may take together, once they are read: so much for each
+/// byte of the steps, and so much in any case, which is enough for 50,000 lines however short they are.
 const TAKEN_PER_BYTE: usize = 5;
 const TAKEN_FREE: usize = 4 * 1024 * 1024;
 /// The most bytes that a correlation id may have.
 const CORRELATION_ID_BYTES_MAX: usize = 128;
-/// How much of one that has more is repeated in the result.
+/// The most bytes of a longer one that are repeated in the result.
 const CORRELATION_ID_REPEATED_MAX: usize = 1_024;
 
 /// A batch of steps.
@@ -50,7 +50,7 @@ pub struct ExecuteSteps {
 pub struct Steps {
     encoded: vec::IntoIter<Bytes>,
     count: usize,
-    /// What the lists and maps of those to come may take.
+    /// The memory that the lists and maps of those to come may take.
     room: usize,
     default: WorkflowCode,
 }
@@ -58,7 +58,7 @@ pub struct Steps {
 /// A step of a stream.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StreamedStep {
-    /// What the result is to be called.
+    /// The name of the result.
     pub correlation_id: String,
     /// The step, or what is wrong with it.
     pub step: Result<ParsedStep, InvalidRequest>,

@@ -1,4 +1,4 @@
-//! What the lists and maps of a step take in memory once it is read. A step alone is bounded by what it takes while it
+//! The memory of the lists and maps of a step once it is read. A step alone is bounded by what it takes while it
 //! is decoded; of many steps with as many short entries as each may have, a batch keeps all at once.
 
 use std::collections::BTreeMap;
@@ -9,25 +9,25 @@ use waymark_domain::order::{
 
 use super::parsed::{ParsedChange, ParsedStep};
 
-/// What a text takes besides its bytes: the counts of an `Arc`.
+/// The memory of a text besides its bytes: the counts of an `Arc`.
 const COUNTS_BYTES: usize = 16;
-/// What an entry of a map takes besides its bytes, in nodes that are half empty.
+/// The memory of an entry of a map besides its bytes, in nodes that are half empty.
 const ENTRY_BYTES: usize = 96;
 
-/// What a step takes, and of its lists and maps the one that takes most.
+/// The memory of a step, and of its lists and maps the one that takes most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Taken {
-    /// What all of them take.
+    /// The memory of all of them.
     pub(crate) bytes: usize,
     /// The path of the largest in the request of the step.
     pub(crate) largest: &'static str,
-    /// How many entries it has.
+    /// The number of its entries.
     pub(crate) entries: usize,
     largest_bytes: usize,
 }
 
 impl Taken {
-    /// What a step takes.
+    /// Reckons the memory of a step.
     pub(crate) fn by(step: &ParsedStep) -> Self {
         let mut taken = Self::default();
         match &step.change {
@@ -130,7 +130,7 @@ impl Taken {
     }
 }
 
-/// What a text takes on the heap; an empty one shares what all empty ones have.
+/// The memory of a text on the heap; an empty one shares what all empty ones have.
 fn text(text: &str) -> usize {
     match text.len() {
         0 => 0,

@@ -21,22 +21,23 @@ request! {
     hash = "CreateTrackingToken" in default without request_id, validate_only;
     /// The order.
     order_id: OrderId = text(order_id),
-    /// When the token shall end; none for never. Whether that is later than now is not known here.
+    /// The time when the token shall end; none for never. Whether that is later than now is not
+    /// known here.
     expire_time: Option<Timestamp> = by(expire_time; lower_bound),
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     call: EditCall = edit(actor, request_id, validate_only; hash),
 }
 
 /// Asks to revoke tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokeTrackingToken {
-    /// Which ones.
+    /// The tokens.
     pub which: Revocation,
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     pub call: EditCall,
 }
 
-/// Which tokens shall be revoked.
+/// The tokens that shall be revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revocation {
     /// All that an order has.
@@ -50,7 +51,7 @@ request! {
     GetTracking: GetTrackingRequest;
     /// The token, as text that may be no token at all.
     token: String = with(token; |at| match token.as_str() {
-        // What else may be wrong with a token, nobody is told.
+        // A token that is wrong in another way is not told apart from one that nobody has.
         "" => Err(at.field("token").note(Invalid::Empty)),
         _ => Ok(token),
     }),

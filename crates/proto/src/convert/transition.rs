@@ -14,14 +14,14 @@ use super::{
 };
 use crate::v1::{self, trigger::Kind};
 
-/// How many codes or roles one list of a transition may have.
+/// The most codes or roles that a list of a transition may have.
 const LIST_MAX: usize = 1_000;
 
 request! {
     /// Asks for a new transition.
     CreateTransition: CreateTransitionRequest in workflow or default;
     hash = "CreateTransition" in default without request_id, validate_only;
-    /// Who asks, and how.
+    /// The actor and the key of the call.
     edit: EditCall = edit(actor, request_id, validate_only; hash),
     /// The transition.
     transition: Transition = required(transition; read_transition),
@@ -40,7 +40,7 @@ request! {
     arguments = "ListTransitions" without page_size, page_token;
     /// Only those that may start from this status; none for all.
     from_status: Option<StatusCode> = optional(from_status),
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -56,7 +56,7 @@ request! {
     hash = "DeleteTransition" in default without request_id, validate_only;
     /// The transition.
     code: TransitionCode = text(code),
-    /// Who asks, and how; the etag is the transition's.
+    /// The actor and the key of the call; the etag is the transition's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 

@@ -7,11 +7,11 @@ use waymark_domain::value::{Invalid, WorkflowCode};
 use super::enums::Numbered;
 use crate::invalid::{FieldViolation, InvalidRequest, Problem, VIOLATIONS_MAX, quoted};
 
-/// What is wrong with a request, as far as it was read.
+/// The violations of a request, as far as it was read.
 #[derive(Debug, Default)]
 pub(crate) struct Violations(RefCell<Vec<FieldViolation>>);
 
-/// Where a field stands in its request, and where to note what is wrong with it. It becomes text
+/// The path of a field in its request, with the list where violations are noted. It becomes text
 /// only when the field is wrong.
 #[derive(Clone, Copy)]
 pub(crate) struct Path<'a> {
@@ -28,11 +28,11 @@ enum Step<'a> {
     Key(&'a str),
 }
 
-/// That a violation was noted, in place of the value that could not be read.
+/// The mark that a violation was noted, in place of the value that could not be read.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Noted(());
 
-/// What was read, or that a violation was noted.
+/// A value that was read, or the mark that a violation was noted.
 pub(crate) type Read<T> = Result<T, Noted>;
 
 impl Violations {

@@ -1,4 +1,4 @@
-//! Which deliveries a call is about.
+//! Filters of deliveries.
 
 use waymark_domain::{
     delivery::DeliveryState,
@@ -15,11 +15,11 @@ use crate::{
     v1,
 };
 
-/// How many orders a filter may name.
+/// The most orders that a filter may name.
 const ORDERS_MAX: usize = 100;
 
-/// Which deliveries are wanted: all that is given must match, of a list one value; an empty list
-/// matches everything.
+/// A filter of deliveries: all that is given must match, of a list one value; an empty list matches
+/// everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryFilter {
     /// The workflows; exactly one where orders are given.

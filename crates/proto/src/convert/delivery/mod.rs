@@ -21,11 +21,11 @@ request! {
     /// Asks for a page of deliveries.
     ListDeliveries: ListDeliveriesRequest;
     arguments = "ListDeliveries" without page_size, page_token;
-    /// Which deliveries.
+    /// The filter of deliveries.
     filter: DeliveryFilter = with(workflows, filter; |at| {
         DeliveryFilter::read(at, &workflows, filter)
     }),
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -42,7 +42,7 @@ request! {
     hash = "RetryDelivery" without request_id, validate_only;
     /// Its id.
     id: DeliveryId = text(delivery_id),
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     edit: EditCall = edit(actor, request_id, validate_only; hash),
 }
 
@@ -50,11 +50,11 @@ request! {
     /// Asks that many deliveries be tried again.
     RetryDeliveries: RetryDeliveriesRequest;
     hash = "RetryDeliveries" without request_id, validate_only;
-    /// Which deliveries; it names at least one state, and not that of those that succeeded.
+    /// The filter; it names at least one state, and not that of those that succeeded.
     filter: DeliveryFilter = with(workflows, filter; |at| {
         DeliveryFilter::read(at, &workflows, filter)?.retryable(at)
     }),
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     edit: EditCall = edit(actor, request_id, validate_only; hash),
 }
 
@@ -64,9 +64,9 @@ request! {
     hash = "SkipDelivery" without request_id, validate_only;
     /// Its id.
     id: DeliveryId = text(delivery_id),
-    /// Why; not empty.
+    /// The reason; not empty.
     reason: Reason = borrowed(reason; why),
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     edit: EditCall = edit(actor, request_id, validate_only; hash),
 }
 
@@ -74,18 +74,18 @@ request! {
     /// Asks that many deliveries be not sent.
     SkipDeliveries: SkipDeliveriesRequest;
     hash = "SkipDeliveries" without request_id, validate_only;
-    /// Which deliveries; it names at least one state, and something besides, but neither that of
+    /// The filter; it names at least one state, and something besides, but neither that of
     /// those that succeeded nor that of those that are skipped.
     filter: DeliveryFilter = with(workflows, filter; |at| {
         DeliveryFilter::read(at, &workflows, filter)?.skippable(at)
     }),
-    /// Why; not empty.
+    /// The reason; not empty.
     reason: Reason = borrowed(reason; why),
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     edit: EditCall = edit(actor, request_id, validate_only; hash),
 }
 
-/// Why something is not sent, which has to be said.
+/// Reads the reason why something is not sent, which must be given.
 fn why(at: Path<'_>, reason: &str) -> Read<Reason> {
     if reason.trim().is_empty() {
         return Err(at.note(Invalid::Empty));
@@ -123,7 +123,7 @@ pub fn attempt_to_wire(number: u32, attempt: &Attempt) -> v1::DeliveryAttempt {
     )
 }
 
-/// Writes what somebody decided about a delivery.
+/// Writes a decision about a delivery.
 pub fn decision_to_wire(decision: &Decision) -> v1::DeliveryDecision {
     let (action, reason) = match &decision.verdict {
         Verdict::Retried => (v1::DecisionAction::Retried, String::new()),

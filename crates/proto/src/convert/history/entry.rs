@@ -53,7 +53,7 @@ impl From<&Logged> for v1::HistoryEntry {
     }
 }
 
-/// What a dry run sets off has no delivery.
+/// Writes a delivery that an entry set off; that of a dry run has no id.
 fn set_off_to_wire(position: LogPosition, number: u32, set_off: &SetOff) -> v1::SetOff {
     let id = DeliveryId { position, number };
     let is_kept = position.offset > 0;

@@ -1,4 +1,4 @@
-//! Which entries of history a reader wants.
+//! Filters of history.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +16,7 @@ use crate::{
     v1,
 };
 
-/// Which entries are wanted: all that is given must match.
+/// A filter of entries: all that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct HistoryFilter {
     /// The workflows; empty for all.
@@ -31,7 +31,7 @@ pub struct HistoryFilter {
     pub status_changes_only: bool,
 }
 
-/// What filters ask about an entry, and all that is kept of one beside its bytes.
+/// The part of an entry that filters ask about, and all that is kept of one beside its bytes.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Facets {
     /// The workflow of its order.

@@ -18,7 +18,7 @@ use crate::{
     v1,
 };
 
-/// How often a checkpoint comes for which nothing else was asked.
+/// The interval between checkpoints where none was asked.
 const CHECKPOINT_INTERVAL_DEFAULT: Duration = Duration::from_secs(10);
 /// The shortest interval between checkpoints.
 const CHECKPOINT_INTERVAL_MIN: Duration = Duration::from_millis(100);
@@ -35,14 +35,14 @@ request! {
     newest_first: bool = same(newest_first),
     /// Whether only entries are wanted that the customer may see.
     visible_to_customer_only: bool = same(visible_to_customer_only),
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
 request! {
     /// Asks for the history up to now.
     StreamHistory: StreamHistoryRequest;
-    /// Which entries.
+    /// The filter of entries.
     filter: HistoryFilter =
         with(workflows, order_ids, kinds, statuses, status_changes_only; |at| {
             let resume_token = String::new();
@@ -59,7 +59,7 @@ request! {
 request! {
     /// Asks for the history as it is written; reading takes how many partitions there are.
     WatchHistory: WatchHistoryRequest, count: PartitionCount;
-    /// Which entries.
+    /// The filter of entries.
     filter: HistoryFilter =
         with(workflows, order_ids, kinds, statuses, status_changes_only; |at| {
             let resume_token = String::new();
@@ -67,7 +67,7 @@ request! {
                 workflows, order_ids, kinds, statuses, status_changes_only, resume_token,
             })
         }),
-    /// Where to begin.
+    /// The place where the watch begins.
     start: WatchFrom = with(start, resume_token; |at| {
         watch_from(at.field("start"), start, resume_token)
     }),
@@ -75,11 +75,11 @@ request! {
     partitions: Vec<Partition> = with(partitions; |at| {
         read_partitions(at.field("partitions"), &partitions, count)
     }),
-    /// How often a checkpoint comes at least.
+    /// The longest time between checkpoints.
     checkpoint_interval: Duration = by(checkpoint_interval; interval),
 }
 
-/// Where a watch begins.
+/// The place where a watch begins.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum WatchFrom {
     /// With what is written from now on.

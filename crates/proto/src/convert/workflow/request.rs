@@ -31,22 +31,22 @@ request! {
         "" => Err(at.field("document").note(Problem::Required)),
         _ => Ok(document),
     }),
-    /// How it is written.
+    /// The format of the document.
     format: Format = number(format),
-    /// What happens to parts that it does not name.
+    /// The fate of parts that it does not name.
     mode: Mode = with(mode; |at| read_mode(at.field("mode"), mode, format?)),
-    /// What happens to states of a Magento configuration that the workflow does not have.
+    /// The fate of states of a Magento configuration that the workflow does not have.
     unknown_states: UnknownStates = with(create_states; |at| {
         read_unknown_states(at.field("create_states"), create_states, format?)
     }),
-    /// Who asks, and how; the etag is the workflow's.
+    /// The actor and the key of the call; the etag is the workflow's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 
 request! {
     /// Asks for a workflow as a document.
     ExportWorkflow: ExportWorkflowRequest in workflow or default;
-    /// How the document is to be written, YAML or JSON.
+    /// The format of the document, YAML or JSON.
     format: Format = with(format; |at| {
         match at.field("format").numbered(format)? {
             Format::MagentoConfigXml => Err(at.field("format").note(Problem::ReadOnlyFormat)),
@@ -66,7 +66,7 @@ request! {
     /// Asks for a page of workflows.
     ListWorkflows: ListWorkflowsRequest;
     arguments = "ListWorkflows" without page_size, page_token;
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -74,7 +74,7 @@ request! {
     /// Asks to delete a workflow.
     DeleteWorkflow: DeleteWorkflowRequest in workflow or default;
     hash = "DeleteWorkflow" in default without request_id, validate_only;
-    /// Who asks, and how; the etag is the workflow's.
+    /// The actor and the key of the call; the etag is the workflow's.
     edit: EditCall = edit(actor, etag, request_id, validate_only; hash),
 }
 
@@ -82,7 +82,7 @@ request! {
     /// Asks for a page of a workflow's versions.
     ListWorkflowVersions: ListWorkflowVersionsRequest in workflow or default;
     arguments = "ListWorkflowVersions" without page_size, page_token;
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
 }
 
@@ -103,9 +103,9 @@ request! {
     hash = "SettleOrders" in default without request_id, validate_only;
     // Each page has a request id of its own.
     arguments = "SettleOrders" without page_size, page_token, request_id;
-    /// Which page.
+    /// The page.
     page: PageRequest = page(page_size, page_token; arguments),
-    /// Who asks, and how; there is no etag.
+    /// The actor and the key of the call; without an etag.
     edit: EditCall = edit(actor, request_id, validate_only; hash),
 }
 
@@ -120,7 +120,7 @@ request! {
     ignore_condition: bool = same(ignore_condition),
     /// Whether it is run as if the call had said so.
     notify_customer: bool = same(notify_customer),
-    /// Who asks.
+    /// The actor.
     actor: Actor = by(actor; read_actor),
     /// Whether the call only asks what would happen.
     validate_only: ValidateOnly = with(validate_only; |_| Ok(validate_only.into())),
@@ -129,26 +129,26 @@ request! {
 /// Asks for remarks about a workflow.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LintWorkflow {
-    /// What they are to be about.
+    /// Their subject.
     pub subject: LintSubject,
-    /// What happens to states of a Magento configuration that the workflow does not have.
+    /// The fate of states of a Magento configuration that the workflow does not have.
     pub unknown_states: UnknownStates,
 }
 
-/// What remarks are to be about.
+/// The subject of remarks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum LintSubject {
     /// A stored workflow.
     Stored(WorkflowCode),
-    /// What would become of a document.
+    /// The workflow that a document would make.
     Document {
         /// The workflow; none for the one that the document names, or else the default one.
         workflow: Option<WorkflowCode>,
         /// The document, not empty.
         document: String,
-        /// How it is written.
+        /// The format of the document.
         format: Format,
-        /// What would happen to parts that it does not name.
+        /// The fate of parts that it does not name.
         mode: Mode,
     },
 }
