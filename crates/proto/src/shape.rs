@@ -9,11 +9,10 @@ use prost::{
 };
 use waymark_domain::{order::LINES_MAX, value::Invalid, workflow::ACTIONS_MAX};
 
-use crate::{
-    convert::step::STEPS_MAX,
-    invalid::{InvalidRequest, Problem},
-};
+use crate::invalid::{InvalidRequest, Problem};
 
+/// The most steps of one batch.
+pub(crate) const STEPS_MAX: usize = 1_000;
 /// The memory that a decoded message may take for each of its bytes, besides these bytes themselves.
 const BYTES_PER_BYTE: usize = 4;
 /// The memory that any decoded message may take; the largest list that the contract allows fits, however short its entries.

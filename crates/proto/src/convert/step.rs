@@ -16,12 +16,10 @@ use super::{
 use crate::{
     encoded::StepsMessage,
     invalid::{InvalidRequest, Problem},
-    shape::{self, Shaped, Unfit},
+    shape::{self, STEPS_MAX, Shaped, Unfit},
     v1::{self, step::Command as Kind},
 };
 
-/// The most steps of one batch.
-pub(crate) const STEPS_MAX: usize = 1_000;
 /// The memory that the lists and maps of the steps of a batch may take together, once they are read: so much for each
 /// byte of the steps, and so much in any case, which is enough for 50,000 lines however short they are.
 const TAKEN_PER_BYTE: usize = 5;
