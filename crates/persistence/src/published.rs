@@ -2,7 +2,10 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use waymark_domain::workflow::{Finding, Graph, Record, Rule, Subject, missing_parts};
+use waymark_domain::{
+    judge::Graph,
+    workflow::{Finding, Record, Rule, Subject, missing_parts},
+};
 
 /// A workflow as it is stored, and made ready for orders.
 #[derive(Debug)]

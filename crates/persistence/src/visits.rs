@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    order::Standing,
     value::{OrderId, WorkflowCode},
+    workflow::Standing,
 };
 
 use crate::{

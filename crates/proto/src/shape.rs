@@ -7,7 +7,10 @@ use prost::{
     DecodeError,
     encoding::{DecodeContext, WireType, decode_key, decode_varint, skip_field},
 };
-use waymark_domain::{order::LINES_MAX, value::Invalid, workflow::ACTIONS_MAX};
+use waymark_domain::{
+    value::{Invalid, LINES_MAX},
+    workflow::ACTIONS_MAX,
+};
 
 use crate::invalid::{InvalidRequest, Problem};
 

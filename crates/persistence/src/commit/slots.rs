@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 
 use waymark_domain::{
-    order::{Moment, Order},
+    history::Moment,
+    order::Order,
     partition::Partition,
     value::{ActorId, OrderId, Timestamp, WorkflowCode},
 };

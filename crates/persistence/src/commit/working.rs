@@ -10,8 +10,8 @@ use std::{
 };
 
 use waymark_domain::{
-    history::{Entry, LogPosition, Logged},
-    order,
+    history::{self, Entry, LogPosition, Logged},
+    judge,
     partition::Partition,
     value::{RequestId, Timestamp, WorkflowCode},
 };
@@ -257,10 +257,10 @@ impl Working {
         let began = Instant::now();
         let entries = match (&step.change, slot.and_then(|slot| slot.order.as_ref())) {
             (StepChange::Create(new, context), None) => {
-                panics::deciding(step, || order::create(graph, new, context, moment))?
+                panics::deciding(step, || judge::create(graph, new, context, moment))?
             }
             (StepChange::Change(command), Some(order)) => {
-                panics::deciding(step, || order::decide(graph, order, command, moment))?
+                panics::deciding(step, || judge::decide(graph, order, command, moment))?
             }
             (StepChange::Create(new, _), Some(_)) => {
                 new.check_version()?;
@@ -340,8 +340,8 @@ impl Working {
         let slot = self.slots.get_mut(order_ref)?;
         let log = self.logs.get_mut(&slot.partition)?;
         let order = match slot.order.take() {
-            None => order::replay(&entries)?,
-            Some(order) => entries.iter().fold(order, order::evolve),
+            None => history::replay(&entries)?,
+            Some(order) => entries.iter().fold(order, history::evolve),
         };
         slot.due_time = published.graph.due_time(&order);
         let order_version = order.version;

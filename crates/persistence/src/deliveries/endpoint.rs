@@ -343,9 +343,9 @@ async fn in_use(tx: &mut Tx, code: &EndpointCode) -> Result<Option<EndpointInUse
         let sends = declared.filter(|(_, action)| {
             matches!(&action.work, Work::Send(Channel::Webhook(to), _) if to.endpoint == *code)
         });
-        actions.extend(sends.map(|(occasion, action)| {
+        actions.extend(sends.map(|(point, action)| {
             let code = action.code.clone();
-            (workflow.clone(), ActionPath { occasion, code })
+            (workflow.clone(), ActionPath { point, code })
         }));
     }
     actions.truncate(NAMED_MAX);

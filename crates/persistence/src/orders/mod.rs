@@ -25,8 +25,9 @@ use diesel::{ExpressionMethods, QueryDsl, dsl::count_star};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use futures::try_join;
 use waymark_domain::{
-    order::{Order, Standing},
+    order::Order,
     value::{OrderId, WorkflowCode},
+    workflow::Standing,
 };
 
 use self::list::{Progress, Walk};

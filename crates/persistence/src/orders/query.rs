@@ -4,8 +4,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use waymark_domain::{
-    order::{Order, Standing},
+    order::Order,
     value::{ActorId, OrderId, StatusCode, Timestamp, WorkflowCode},
+    workflow::Standing,
 };
 
 use super::cursor::{Spot, advance};

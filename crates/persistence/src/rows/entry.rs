@@ -2,9 +2,9 @@
 
 use waymark_domain::{
     history::{Entry, LogPosition, Logged, SetOff},
-    order::Standing,
     partition::Partition,
     value::{OrderId, RequestId, Timestamp, TransitionCode, WorkflowCode},
+    workflow::Standing,
 };
 
 use super::{OrderRowName, Reading, StoredText, json};

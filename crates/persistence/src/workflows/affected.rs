@@ -9,9 +9,10 @@ use waymark_domain::{
     actor::Actor,
     delivery::DeliveryState,
     guard::CostBudget,
-    order::{self, Order},
+    judge,
+    order::Order,
     value::{OrderId, Timestamp, TransitionCode, WorkflowCode},
-    workflow::{ActionPath, Affected, Count, Finding, InTheWay, Usage},
+    workflow::{ActionPath, Affected, Blocker, Count, Finding, Usage},
 };
 
 use super::usage::of_standing;
@@ -89,7 +90,7 @@ impl Store {
             for place in places {
                 let read = self
                     .database()
-                    .read(async |tx| of_standing(tx, workflow, place, InTheWay::Goes).await);
+                    .read(async |tx| of_standing(tx, workflow, place, Blocker::Goes).await);
                 let usage = if count.count < limit {
                     timeout_at(deadline, read).await.ok().and_then(left_out)
                 } else {
@@ -275,7 +276,7 @@ async fn judge(
                 break;
             }
             let budget = CostBudget::of(GUARDS_MAX);
-            let taken = order::settles_by(&budget, &published.graph, order, &actor, now);
+            let taken = judge::settles_by(&budget, &published.graph, order, &actor, now);
             judged.is_complete &= !budget.is_exhausted();
             judged
                 .moves

@@ -4,10 +4,10 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use waymark_domain::{
+    judge::{Graph, GraphError},
     value::{StatusCode, Timestamp},
     workflow::{
-        Affected, Difference, Graph, GraphError, Record, Refusal, Workflow, diff, diff_shortened,
-        lint, missing_parts,
+        Affected, Difference, Record, Refusal, Workflow, diff, diff_shortened, lint, missing_parts,
     },
 };
 

@@ -10,9 +10,8 @@ use diesel::{
 };
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
-    order::Standing,
     value::{OrderId, StatusCode, WorkflowCode},
-    workflow::{Category, InTheWay, Refusal, State, Usage, Workflow},
+    workflow::{Blocker, Category, Refusal, Standing, State, Usage, Workflow},
 };
 
 use crate::{
@@ -40,7 +39,7 @@ pub(super) struct Removed {
     is_whole: bool,
     /// Where orders may not stand, nor return to: pairs that go, and those of states that become
     /// held, where an order without a hold would be stuck.
-    pairs: Vec<(Standing, InTheWay)>,
+    pairs: Vec<(Standing, Blocker)>,
     statuses: Vec<StatusCode>,
 }
 
@@ -59,9 +58,9 @@ impl Removed {
         let pairs = before.assignments.iter().filter_map(|assignment| {
             let (state, status) = (&assignment.state, &assignment.status);
             let why = if after.assignment(state, status).is_none() {
-                InTheWay::Goes
+                Blocker::Goes
             } else if is_held(after.state(state)) && !is_held(before.state(state)) {
-                InTheWay::BecomesHeld
+                Blocker::BecomesHeld
             } else {
                 return None;
             };
@@ -126,7 +125,7 @@ impl Removed {
         Ok(used.map(|status| Refusal::StatusInUse {
             status: status.clone(),
             state: None,
-            why: InTheWay::Goes,
+            why: Blocker::Goes,
             usage: Usage {
                 count: 0,
                 order_ids: Vec::new(),
@@ -136,7 +135,7 @@ impl Removed {
 
     /// The first pair that is in use: an order stands on it, or will return to it when it is
     /// released. On one that becomes held, orders with a hold may stand.
-    async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&(Standing, InTheWay)>, Error> {
+    async fn used_pair(&self, tx: &mut Tx) -> Result<Option<&(Standing, Blocker)>, Error> {
         if self.pairs.is_empty() {
             return Ok(None);
         }
@@ -144,7 +143,7 @@ impl Removed {
             Tx::Postgres(connection) => {
                 let mut find = FindUsed::default();
                 for (place, (pair, why)) in (0..).zip(&self.pairs) {
-                    if *why == InTheWay::BecomesHeld {
+                    if *why == Blocker::BecomesHeld {
                         continue;
                     }
                     find.workflow.push(self.workflow.as_str());
@@ -157,7 +156,7 @@ impl Removed {
             Tx::Sqlite(_) => {
                 let mut used = Vec::new();
                 for (place, (pair, why)) in (0..).zip(&self.pairs) {
-                    if *why == InTheWay::Goes && is_used(tx, &self.workflow, pair, *why).await? {
+                    if *why == Blocker::Goes && is_used(tx, &self.workflow, pair, *why).await? {
                         used.push(place);
                         break;
                     }
@@ -170,7 +169,7 @@ impl Removed {
             if first.is_some_and(|first| first <= place) {
                 break;
             }
-            if *why == InTheWay::BecomesHeld && is_used(tx, &self.workflow, pair, *why).await? {
+            if *why == Blocker::BecomesHeld && is_used(tx, &self.workflow, pair, *why).await? {
                 first = Some(place);
             }
         }
@@ -261,7 +260,7 @@ async fn is_used(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     Standing { state, status }: &Standing,
-    why: InTheWay,
+    why: Blocker,
 ) -> Result<bool, Error> {
     let (workflow, state, status) = (workflow.as_str(), state.as_str(), status.as_str());
     let back = back(workflow, state, status).select(orders::order_key);
@@ -270,8 +269,8 @@ async fn is_used(
         return Ok(true);
     }
     let passed = match why {
-        InTheWay::Goes | InTheWay::LeftOut => 0,
-        InTheWay::BecomesHeld => {
+        Blocker::Goes | Blocker::LeftOut => 0,
+        Blocker::BecomesHeld => {
             let pair = Pair {
                 workflow,
                 state,
@@ -300,16 +299,16 @@ async fn standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     Standing { state, status }: &Standing,
-    why: InTheWay,
+    why: Blocker,
 ) -> Result<Vec<StoredText>, Error> {
     let here = here(workflow.as_str(), state.as_str(), status.as_str());
     match why {
-        InTheWay::Goes | InTheWay::LeftOut => {
+        Blocker::Goes | Blocker::LeftOut => {
             let some = here.select(orders::id).limit(FOUND_MAX);
             let ids: Vec<StoredText> = on_conn!(tx, |c| some.load(c).await)?;
             Ok(ids)
         }
-        InTheWay::BecomesHeld => {
+        Blocker::BecomesHeld => {
             let columns = (orders::id, orders::return_state);
             let some = here.select(columns).limit(ASKED_MAX);
             let found: Vec<HeldRow> = on_conn!(tx, |c| some.load(c).await)?;
@@ -344,7 +343,7 @@ pub(super) async fn of_standing(
     tx: &mut Tx,
     workflow: &WorkflowCode,
     pair: &Standing,
-    why: InTheWay,
+    why: Blocker,
 ) -> Result<Usage, Error> {
     let mut ids = standing(tx, workflow, pair, why).await?;
     let Standing { state, status } = pair;

@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use waymark_domain::{
-    order::{Action, LINES_MAX, LineQuantity, OperationLines, Target},
-    value::{Invalid, Quantity, WorkflowCode},
+    order::{Action, LineQuantity, OperationLines, Target},
+    value::{Invalid, LINES_MAX, Quantity, WorkflowCode},
 };
 
 use super::{

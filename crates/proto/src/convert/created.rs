@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 
 use waymark_domain::{
-    order::{Customer, LINES_MAX, NewLine, NewOrder},
-    value::{Attributes, EmailAddress, Invalid, Money, Quantity, Text, WorkflowCode},
+    order::{Customer, NewLine, NewOrder},
+    value::{Attributes, EmailAddress, Invalid, LINES_MAX, Money, Quantity, Text, WorkflowCode},
 };
 
 use super::{

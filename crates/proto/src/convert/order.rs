@@ -2,9 +2,10 @@
 
 use waymark_domain::{
     actor::Actor,
-    order::{Customer, Hold, Line, Order, Progress, Rejection, Standing},
+    judge::Graph,
+    order::{Customer, Hold, Line, Order, Progress, Rejection},
     value::{Money, OrderId, StatusCode, StoreView, TransitionCode},
-    workflow::{Graph, Record, Transition},
+    workflow::{Record, Standing, Transition},
 };
 
 pub use super::listing::{Direction, OrderBy, OrderFilter, OrderListRequest, SortKey};

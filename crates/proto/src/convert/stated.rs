@@ -4,8 +4,8 @@
 use std::mem;
 
 use waymark_domain::{
-    order::{HOLDS_MAX, Hold, LINES_MAX, NewLine, Patch, Stated, StatedLine},
-    value::{Money, Quantity},
+    order::{Hold, NewLine, Patch, Stated, StatedLine},
+    value::{HOLDS_MAX, LINES_MAX, Money, Quantity},
 };
 
 use super::{

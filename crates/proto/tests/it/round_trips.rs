@@ -2,9 +2,9 @@
 
 use proptest::prelude::*;
 use waymark_domain::{
-    order::{Credits, Line, NewOrder, Order, Standing},
+    order::{Credits, Line, NewOrder, Order},
     value::Money,
-    workflow::Record,
+    workflow::{Record, Standing},
 };
 use waymark_proto::{
     convert::{

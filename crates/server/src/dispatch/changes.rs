@@ -217,9 +217,9 @@ fn readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
 fn declared(workflows: &[Arc<Published>]) -> BTreeSet<Declared> {
     let each = workflows.iter().flat_map(|published| {
         let workflow = published.graph.workflow();
-        workflow.deliveries().map(move |(occasion, action)| {
+        workflow.deliveries().map(move |(point, action)| {
             let code = action.code.clone();
-            let path = ActionPath { occasion, code };
+            let path = ActionPath { point, code };
             let kind = action.work.kind();
             (workflow.code.clone(), path, kind, action.active)
         })

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
-use waymark_domain::{order::Moment, partition::Partition, value::Timestamp};
+use waymark_domain::{history::Moment, partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
 use super::{

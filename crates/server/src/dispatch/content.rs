@@ -145,7 +145,7 @@ impl DeliveryContext {
     /// The subject of an event.
     pub(super) fn subject(&self, publish: &Publish) -> Result<String, TemplateError> {
         let entry = &self.entry.logged.entry;
-        publish.subject.fill_in(&waymark_domain::guard::Facts {
+        publish.subject.fill_in(&waymark_domain::judge::Facts {
             workflow: self.published.graph.workflow(),
             order: &self.order,
             actor: &entry.actor,

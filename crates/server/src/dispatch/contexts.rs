@@ -5,8 +5,8 @@ use std::{collections::HashMap, panic::AssertUnwindSafe, slice, time::Duration};
 use futures::FutureExt;
 use waymark_domain::{
     delivery::{Delivery, DeliveryId},
-    history::LogPosition,
-    order::{self, Order},
+    history::{self, LogPosition},
+    order::Order,
     value::Timestamp,
 };
 use waymark_persistence::{Batched, Error, NextStep, Store};
@@ -159,7 +159,7 @@ async fn as_it_was(store: &Store, now: Order, version: i64) -> Result<Option<Ord
         }
     }
     let until = entries.iter().map(|batched| &batched.logged.entry);
-    Ok(order::replay(
+    Ok(history::replay(
         until.take_while(|entry| entry.sequence <= version),
     ))
 }

@@ -5,9 +5,9 @@ use std::{panic::AssertUnwindSafe, sync::Arc};
 use futures::FutureExt;
 use waymark_domain::{
     actor::Actor,
+    judge::Graph,
     order::{Action, Command, Context, Rejection, wait_start},
     value::{Comment, Metadata, Timestamp, TransitionCode},
-    workflow::Graph,
 };
 use waymark_persistence::{
     CommitError, DueOrder, Error, Published, Refusal, Step, StepChange, StepError, Store, Unit,

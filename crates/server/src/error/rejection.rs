@@ -1,6 +1,9 @@
 //! What clients are told about a step that the rules refuse.
 
-use waymark_domain::order::{Guarded, Hold, NotHere, Rejection, Standing};
+use waymark_domain::{
+    order::{Guarded, Hold, NotHere, Rejection},
+    workflow::Standing,
+};
 
 use super::{Problem, Reason};
 

@@ -10,11 +10,11 @@ use waymark_domain::{
     actor::Actor,
     delivery::DeliveryId,
     guard::EvaluationError,
-    order::{Fixed, FixedField, Guarded, Hint, Hold, NotHere, Rejection, Standing, When},
+    order::{Fixed, FixedField, Guarded, Hint, Hold, NotHere, Rejection, When},
     value::{
         Invalid, LineId, Money, OrderId, Quantity, Reason as HoldReason, RequestId, Role, Timestamp,
     },
-    workflow::{ActionPath, InTheWay, Occasion, Refusal, Usage, diagram::TooLarge},
+    workflow::{ActionPath, Blocker, Refusal, Standing, TriggerPoint, Usage, diagram::TooLarge},
 };
 use waymark_persistence::{EndpointInUse, LedgerRefusal};
 
@@ -313,13 +313,13 @@ fn refusals() -> Vec<Refusal> {
         Refusal::StatusInUse {
             status: status(),
             state: Some(state()),
-            why: InTheWay::BecomesHeld,
+            why: Blocker::BecomesHeld,
             usage: Longest::usage(),
         },
         Refusal::StatusInUse {
             status: status(),
             state: None,
-            why: InTheWay::Goes,
+            why: Blocker::Goes,
             usage: Longest::usage(),
         },
         Refusal::StatusNotInState {
@@ -334,7 +334,7 @@ fn refusals() -> Vec<Refusal> {
         },
         Refusal::ActionNotFound {
             action: ActionPath {
-                occasion: Occasion::Operation(Longest::code()),
+                point: TriggerPoint::Operation(Longest::code()),
                 code: Longest::code(),
             },
         },

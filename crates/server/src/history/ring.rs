@@ -144,9 +144,9 @@ mod tests {
     use waymark_domain::{
         actor::Actor,
         history::{Detail, Entry, LogPosition, Logged},
-        order::Standing,
         partition::Partition,
         value::{Comment, Metadata, OrderId, StateCode, StatusCode, Timestamp, WorkflowCode},
+        workflow::Standing,
     };
     use waymark_persistence::{BatchId, Batched};
 

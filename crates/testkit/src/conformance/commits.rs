@@ -5,8 +5,8 @@
 use std::time::Duration;
 
 use waymark_domain::{
-    history::{Kind, Logged},
-    order::{Action, AttributesPatch, Order, Patch, Rejection, replay},
+    history::{Kind, Logged, replay},
+    order::{Action, AttributesPatch, Order, Patch, Rejection},
     value::{Comment, Metadata, Timestamp},
 };
 use waymark_persistence::{

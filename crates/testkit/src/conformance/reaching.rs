@@ -17,7 +17,7 @@ use waymark_domain::{
     order::Rejection,
     value::{Description, Label, Money},
     workflow::{
-        self as edit, Category, InTheWay, Record, Status, Workflow,
+        self as edit, Blocker, Category, Record, Status, Workflow,
         document::{Format, Mode, apply, parse},
     },
 };
@@ -111,7 +111,7 @@ pub async fn a_state_with_orders_does_not_become_held(fixture: &Fixture) {
         let Err(ChangeError::Refused(edit::Refusal::StatusInUse {
             status: of,
             state: Some(within),
-            why: InTheWay::BecomesHeld,
+            why: Blocker::BecomesHeld,
             usage,
         })) = &answer
         else {

@@ -3,8 +3,8 @@
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
 use waymark_domain::{
-    history::Recorded,
-    order::{Order, replay},
+    history::{Recorded, replay},
+    order::Order,
     value::{Money, Quantity, Timestamp},
     workflow::{Overpayment, Transition},
 };

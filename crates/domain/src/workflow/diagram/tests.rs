@@ -1,9 +1,8 @@
 use super::*;
 use crate::{
-    order::Standing,
     preset,
     value::{Label, StateCode, StatusCode},
-    workflow::{State, Trigger, sample},
+    workflow::{Standing, State, Trigger, sample},
 };
 
 fn standing(state: &str, status: &str) -> Standing {

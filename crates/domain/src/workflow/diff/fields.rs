@@ -43,9 +43,9 @@ pub(super) fn parts(workflow: &Workflow) -> BTreeMap<Subject, Fields> {
         .transitions
         .iter()
         .map(|t| (Subject::Transition(t.code.clone()), transition(t)));
-    let actions = workflow.deliveries().map(|(occasion, a)| {
+    let actions = workflow.deliveries().map(|(point, a)| {
         let code = a.code.clone();
-        (Subject::Action(ActionPath { occasion, code }), action(a))
+        (Subject::Action(ActionPath { point, code }), action(a))
     });
     own.into_iter()
         .chain(operations)

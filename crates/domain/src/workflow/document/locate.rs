@@ -11,7 +11,7 @@ use super::{
     source::Source,
     yaml::Yaml,
 };
-use crate::workflow::{ActionPath, Finding, Occasion, Rule, Subject};
+use crate::workflow::{ActionPath, Finding, Rule, Subject, TriggerPoint};
 
 /// Gives each remark that has no place the one where its subject stands, if it stands anywhere.
 pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
@@ -96,14 +96,14 @@ impl SearchTarget {
 /// The path of an action in a document.
 fn place_of(path: &ActionPath) -> String {
     let code = &path.code;
-    match &path.occasion {
-        Occasion::Leave(state) => format!("states.{state}.on_leave.{code}"),
-        Occasion::Enter(state) => format!("states.{state}.on_enter.{code}"),
-        Occasion::Status(status) => format!("statuses.{status}.on_enter.{code}"),
-        Occasion::Transition(transition) => format!("transitions.{transition}.actions.{code}"),
-        Occasion::Operation(operation) => format!("operations.{operation}.actions.{code}"),
-        Occasion::Create => format!("on_create.{code}"),
-        Occasion::Comment => format!("on_comment.{code}"),
+    match &path.point {
+        TriggerPoint::Leave(state) => format!("states.{state}.on_leave.{code}"),
+        TriggerPoint::Enter(state) => format!("states.{state}.on_enter.{code}"),
+        TriggerPoint::Status(status) => format!("statuses.{status}.on_enter.{code}"),
+        TriggerPoint::Transition(transition) => format!("transitions.{transition}.actions.{code}"),
+        TriggerPoint::Operation(operation) => format!("operations.{operation}.actions.{code}"),
+        TriggerPoint::Create => format!("on_create.{code}"),
+        TriggerPoint::Comment => format!("on_comment.{code}"),
     }
 }
 

@@ -8,7 +8,7 @@ use crate::{
     template::Template,
     value::{Attributes, Invalid, TransitionCode},
     workflow::{
-        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, Occasion, Work, Workflow, Writing,
+        ACTIONS_MAX, Action, COPIES_MAX, Channel, Notify, TriggerPoint, Work, Workflow, Writing,
     },
 };
 
@@ -62,7 +62,7 @@ fn unknown_transition(
 
 /// Places with too many actions, or two of one code.
 fn places(workflow: &Workflow) -> Vec<Finding> {
-    let mut places: BTreeMap<Occasion, Vec<&Action>> = BTreeMap::new();
+    let mut places: BTreeMap<TriggerPoint, Vec<&Action>> = BTreeMap::new();
     for (point, action) in workflow.actions() {
         places.entry(point).or_default().push(action);
     }
@@ -128,7 +128,7 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
 
 /// The mistakes in the texts of an action. One that a caller sends is refused at once, so these
 /// were stored by an older version.
-fn texts(point: &Occasion, action: &Action) -> Vec<(Rule, String)> {
+fn texts(point: &TriggerPoint, action: &Action) -> Vec<(Rule, String)> {
     let path = format!("{point}.{}", action.code);
     let said = |place: String, text: &Template| {
         let problem = text.problem()?;

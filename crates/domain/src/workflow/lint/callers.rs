@@ -11,7 +11,7 @@ use super::{
 };
 use crate::{
     value::{OperationCode, StateCode, TransitionCode},
-    workflow::{Action, Occasion, Operation, Transition, Trigger, Work, Workflow, Writing},
+    workflow::{Action, Operation, Transition, Trigger, TriggerPoint, Work, Workflow, Writing},
 };
 
 pub(super) fn find(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
@@ -240,7 +240,7 @@ fn actors_of_time(workflow: &Workflow, spoken: &[Spoken<'_>]) -> Vec<Finding> {
                     say(transition, &what);
                 }
             }
-            Speaker::Action(Occasion::Transition(code), action) => {
+            Speaker::Action(TriggerPoint::Transition(code), action) => {
                 if let (Some(transition), true) = (timed.codes.get(code), action.active) {
                     let what = format!("the condition of its action {}", action.code);
                     say(transition, &what);

@@ -6,7 +6,7 @@ use super::{Finding, Places, Rule, Ways};
 use crate::{
     guard::{Expression, Guard, Names},
     value::StateCode,
-    workflow::{Action, Category, Occasion, Operation, State, Transition},
+    workflow::{Action, Category, Operation, State, Transition, TriggerPoint},
 };
 
 /// An expression that compiles.
@@ -28,7 +28,7 @@ pub(super) enum Speaker<'a> {
     /// An operation that has it as its guard.
     Operation(&'a Operation),
     /// An action that has it as its condition.
-    Action(Occasion, &'a Action),
+    Action(TriggerPoint, &'a Action),
 }
 
 /// The same text is compiled and read once.

@@ -5,9 +5,10 @@ use std::sync::Arc;
 use waymark_domain::{
     actor::Actor,
     guard::CostBudget,
-    order::{self, Order, Rejection, Standing},
+    judge,
+    order::{Order, Rejection},
     value::{StatusCode, Timestamp, TransitionCode},
-    workflow::Transition,
+    workflow::{Standing, Transition},
 };
 use waymark_persistence::{Published, Refusal};
 use waymark_proto::{
@@ -93,8 +94,8 @@ fn judge(
 ) -> Judged {
     let graph = &published.graph;
     Judged {
-        transitions: order::available_within(budget, graph, order, actor, now),
-        statuses: order::comment_statuses_within(budget, graph, order, actor, now),
+        transitions: judge::available_within(budget, graph, order, actor, now),
+        statuses: judge::comment_statuses_within(budget, graph, order, actor, now),
     }
 }
 

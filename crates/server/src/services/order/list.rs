@@ -3,9 +3,8 @@
 use std::sync::Arc;
 
 use waymark_domain::{
-    order::Standing,
     value::{StoreView, WorkflowCode},
-    workflow::{Assignment, Category, Workflow},
+    workflow::{Assignment, Category, Standing, Workflow},
 };
 use waymark_persistence::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
 use waymark_proto::{

@@ -6,7 +6,7 @@ use prost::Message;
 use waymark_domain::{
     value::WorkflowCode,
     workflow::{
-        InTheWay, Record, Refusal, Severity, Workflow,
+        Blocker, Record, Refusal, Severity, Workflow,
         document::{self, Document, DocumentError, Mode, Remark},
     },
 };
@@ -104,9 +104,9 @@ fn judge(
 /// Says of a status in use that the document leaves it out, rather than that it goes.
 fn left_out(mut error: Error) -> Error {
     if let Error::Definition(Refusal::StatusInUse { why, .. }) = &mut error
-        && *why == InTheWay::Goes
+        && *why == Blocker::Goes
     {
-        *why = InTheWay::LeftOut;
+        *why = Blocker::LeftOut;
     }
     error
 }

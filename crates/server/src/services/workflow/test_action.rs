@@ -5,16 +5,13 @@ use std::sync::Arc;
 use waymark_domain::{
     delivery::Attempt,
     history::{Destination, Entry, LogPosition, Logged},
-    order::{self, Order},
+    judge,
+    order::Order,
     workflow::Refusal,
 };
 use waymark_persistence::Batched;
 use waymark_proto::{
-    convert::{
-        call::ValidateOnly,
-        delivery::attempt_to_wire,
-        workflow::TestAction,
-    },
+    convert::{call::ValidateOnly, delivery::attempt_to_wire, workflow::TestAction},
     v1,
 };
 
@@ -48,7 +45,7 @@ async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse,
         let (published, order) = (Arc::clone(&published), order.clone());
         let (last, action) = (entry.logged.entry.clone(), action.clone());
         let caller = actor.clone();
-        move || order::try_action(&published.graph, order, last, &action, (&caller, now))
+        move || judge::try_action(&published.graph, order, last, &action, (&caller, now))
     };
     let Some(trial) = app.compute(tried).await? else {
         let refusal = Refusal::ActionNotFound { action };
