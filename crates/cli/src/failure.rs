@@ -112,7 +112,7 @@ impl From<Status> for Failure {
 
 impl Failure {
     /// Whether the same may work later.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Connect { .. } | Self::StreamEnded | Self::ConnectionLost(_) => true,
             Self::Status(status) => {
@@ -121,14 +121,14 @@ impl Failure {
                     Code::Unavailable | Code::ResourceExhausted | Code::DeadlineExceeded
                 )
             }
-            Self::Start(error) => error.is_passing(),
-            Self::Migrate(error) => error.is_passing(),
+            Self::Start(error) => error.is_transient(),
+            Self::Migrate(error) => error.is_transient(),
             _ => false,
         }
     }
 
     pub(crate) fn exit_code(&self) -> ExitCode {
-        if self.is_passing() {
+        if self.is_transient() {
             return ExitCode::from(UNAVAILABLE);
         }
         ExitCode::from(match self {

@@ -306,7 +306,7 @@ impl Catalog {
                         tracing::error!(
                             workflow.code = ?code,
                             finding = %problem,
-                            "a stored workflow has a code that none can have, so no call can name it"
+                            "stored workflow has an invalid code: no call can name it"
                         );
                     }
                 }
@@ -342,7 +342,7 @@ impl News {
             Self::Unusable => published.log(),
             Self::UsableAgain => tracing::info!(
                 workflow.code = %published.record.workflow.code,
-                "a workflow can be used again"
+                "workflow usable again"
             ),
         }
     }
@@ -492,7 +492,7 @@ impl Store {
             match self.read_workflows(codes).await {
                 Ok(read) => break read,
                 Err(error) => {
-                    if !error.is_passing() || !patience.wait().await {
+                    if !error.is_transient() || !patience.wait().await {
                         return Err(error);
                     }
                 }

@@ -15,7 +15,7 @@ use futures::future::BoxFuture;
 
 use crate::{
     Error,
-    commit::retry::Chain,
+    error::ErrorChain,
     running::{self, Ending},
     sqlite,
     storage::DataFile,
@@ -81,7 +81,7 @@ fn run(file: &DataFile, woken: &Receiver<()>) {
         if let Err(error) = moved {
             let error = file.explain(error);
             // The writer still does it itself once the log has grown large.
-            tracing::warn!(error = %Chain(&error), "a checkpoint failed");
+            tracing::warn!(error = %ErrorChain(&error), "checkpoint failed");
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What can go wrong between Waymark and its database, and how the two dialects
 //! of refusals become one set of words.
 
-use std::path::PathBuf;
+use std::{fmt, path::PathBuf};
 
 use diesel::result::{ConnectionError, DatabaseErrorKind, Error as DieselError};
 
@@ -150,6 +150,22 @@ pub enum Error {
     },
 }
 
+/// An error with all its causes, for the log.
+#[derive(Debug)]
+pub struct ErrorChain<'e>(pub &'e dyn std::error::Error);
+
+impl fmt::Display for ErrorChain<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.0)?;
+        let mut cause = self.0.source();
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
 fn counted(versions: &[String]) -> String {
     match versions.len() {
         1 => "1 migration".to_owned(),
@@ -163,7 +179,7 @@ fn first(versions: &[String]) -> &str {
 
 impl Error {
     /// Whether the same transaction may succeed later.
-    pub fn is_passing(&self) -> bool {
+    pub fn is_transient(&self) -> bool {
         matches!(
             self,
             Self::Conflict { .. }
@@ -352,7 +368,7 @@ mod tests {
             let said = Box::new(message.to_owned());
             let error = DieselError::DatabaseError(DatabaseErrorKind::Unknown, said);
             let error = Error::from(error);
-            assert!(error.is_passing(), "{message}: {error:?}");
+            assert!(error.is_transient(), "{message}: {error:?}");
             assert_eq!(error.is_lasting(), lasts, "{message}: {error:?}");
         }
     }

@@ -67,7 +67,7 @@ pub use deliveries::{
     StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
 };
 pub use ends::Ends;
-pub use error::Error;
+pub use error::{Error, ErrorChain};
 pub use hints::{Hint, Hints};
 pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
 pub use migrate::{Migrated, migrate};

@@ -31,6 +31,7 @@ use waymark_domain::partition::Partition;
 use crate::{
     Error, Settings,
     address::Target,
+    error::ErrorChain,
     tls::{Attempt, Stream},
 };
 
@@ -280,7 +281,7 @@ fn is_not_let_in(error: &tokio_postgres::Error) -> bool {
 }
 
 async fn establish(target: &Target, session: &str) -> ConnectionResult<AsyncPgConnection> {
-    let (client, connection) = open(target).await.map_err(refused)?;
+    let (client, connection) = open(target).await.map_err(|error| refused(&error))?;
     let mut connection =
         AsyncPgConnection::try_from_client_and_connection(client, connection).await?;
     connection
@@ -290,21 +291,7 @@ async fn establish(target: &Target, session: &str) -> ConnectionResult<AsyncPgCo
     Ok(connection)
 }
 
-fn refused(error: tokio_postgres::Error) -> ConnectionError {
-    ConnectionError::BadConnection(Chain(error).to_string())
-}
-
-/// An error with its causes on one line: Diesel keeps only a text.
-struct Chain(tokio_postgres::Error);
-
-impl std::fmt::Display for Chain {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(&self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
+/// Diesel keeps only a text.
+fn refused(error: &tokio_postgres::Error) -> ConnectionError {
+    ConnectionError::BadConnection(ErrorChain(error).to_string())
 }

@@ -52,7 +52,7 @@ impl Published {
                 tracing::warn!(
                     workflow.code = %workflow.code,
                     problem = %problem,
-                    "a stored guard cannot be used any more, so it refuses; LintWorkflow names it"
+                    "stored guard unusable: it refuses; LintWorkflow names it"
                 );
             }
         }
@@ -93,7 +93,7 @@ impl Published {
             tracing::error!(
                 workflow.code = %code,
                 finding = %fault,
-                "a stored workflow cannot be used, so no step is judged by it until that is corrected"
+                "stored workflow unusable: its steps are refused until it is corrected"
             );
         }
     }

@@ -231,7 +231,7 @@ mod tests {
             error.to_string(),
             format!("cannot reach PostgreSQL at 127.0.0.1:{port}: connection refused")
         );
-        assert!(error.is_passing());
+        assert!(error.is_transient());
         // Another error is none of reaching it.
         let other = explain(&settings, Error::Busy).await;
         assert!(matches!(other, Error::Busy));

@@ -92,7 +92,7 @@ impl Store {
             // Of a new database it is told that it is new.
             let applied: &[String] = if is_new { &[] } else { &migrated.applied };
             for migration in applied {
-                tracing::info!(migration = %migration, "applied a migration to the database");
+                tracing::info!(migration = %migration, "migration applied");
             }
             let opened = DataFile::open(path).map_err(|error| opening::explain(path, error))?;
             file = Some(Arc::new(opened));

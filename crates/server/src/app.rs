@@ -80,11 +80,11 @@ impl App {
     ///
     /// # Errors
     /// As [`read_many`](Self::read_many).
-    pub(crate) async fn rehearse<T: Send + 'static>(
+    pub(crate) async fn dry_run<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
     ) -> Result<T, Error> {
-        self.background.rehearse(work).await
+        self.background.dry_run(work).await
     }
 
     /// The drawings and findings of workflows.

@@ -22,8 +22,8 @@ use crate::ports::BACKLOG;
 const PAUSE: Duration = Duration::from_millis(100);
 /// How many connections that nobody had taken are served when the port closes: as many as the system keeps.
 const LEFT_MAX: u32 = BACKLOG;
-/// How often that is said.
-const SAID_EVERY: Duration = Duration::from_secs(10);
+/// How often that is logged.
+const LOGGED_EVERY: Duration = Duration::from_secs(10);
 /// How many files connections leave to everything else, such as connections to the database; a quarter where the process
 /// may open few.
 const FILES_LEFT: u64 = 32;
@@ -36,7 +36,7 @@ pub(crate) struct Acceptor {
     purpose: &'static str,
     /// Whether the connections took all files that they may.
     is_full: bool,
-    said: Option<Instant>,
+    logged: Option<Instant>,
     failures: u64,
 }
 
@@ -46,7 +46,7 @@ impl Acceptor {
             listener,
             purpose,
             is_full: false,
-            said: None,
+            logged: None,
             failures: 0,
         }
     }
@@ -58,7 +58,7 @@ impl Acceptor {
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     if let Err(error) = stream.set_nodelay(true) {
-                        tracing::debug!(%error, "a connection may send late");
+                        tracing::debug!(%error, "TCP_NODELAY not set: a connection may send late");
                     }
                     self.is_full = takes_the_rest(&stream);
                     return stream;
@@ -112,15 +112,15 @@ impl Acceptor {
 
     fn note(&mut self, error: &io::Error) {
         self.failures += 1;
-        if self.said.is_some_and(|said| said.elapsed() < SAID_EVERY) {
+        if self.logged.is_some_and(|at| at.elapsed() < LOGGED_EVERY) {
             return;
         }
-        self.said = Some(Instant::now());
+        self.logged = Some(Instant::now());
         tracing::warn!(
             %error,
             connection.purpose = self.purpose,
             failures = self.failures,
-            "a connection could not be accepted: clients wait; look at the limit of open files"
+            "connection not accepted: clients wait; look at the limit of open files"
         );
     }
 }

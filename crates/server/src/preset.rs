@@ -10,8 +10,8 @@ use waymark_domain::{
     },
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, CommitError, Counting, EditStart, Error, Extent, Saved, Store,
-    WorkflowChange,
+    ChangeError, ChangeMode, CommitError, Counting, DatabaseUrl, EditStart, Error, Extent, Saved,
+    Store, WorkflowChange,
 };
 
 /// Why the preset could not be loaded.
@@ -39,9 +39,9 @@ pub enum PresetError {
 
 impl PresetError {
     /// Whether the same may work later.
-    pub(crate) fn is_passing(&self) -> bool {
+    pub(crate) fn is_transient(&self) -> bool {
         match self {
-            Self::Store(error) => error.is_passing(),
+            Self::Store(error) => error.is_transient(),
             Self::Change(error) => matches!(
                 **error,
                 ChangeError::Failed(
@@ -94,7 +94,7 @@ pub(crate) async fn load(
         .await
         .map_err(|error| PresetError::Change(Box::new(error)))?;
     if is_loaded {
-        tracing::info!(workflow.code = %code, preset.name = name, "the database was empty: loaded a preset");
+        tracing::info!(workflow.code = %code, preset.name = name, "preset loaded into the empty database");
     }
     Ok(is_loaded)
 }
@@ -120,6 +120,15 @@ async fn save(
     Ok(false)
 }
 
+/// Logs that there was no database and one was made, with the preset that it has.
+pub(crate) fn log_created(url: &DatabaseUrl, preset: &str) {
+    tracing::warn!(
+        database.url = %url,
+        preset.name = preset,
+        "database created: there was none at this place; create_database=false prevents that"
+    );
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,10 +143,10 @@ mod tests {
             CommitError::Unavailable,
         ] {
             let error = start(ChangeError::Failed(error));
-            assert!(error.is_passing() && !error.is_damage(), "{error:?}");
+            assert!(error.is_transient() && !error.is_damage(), "{error:?}");
         }
         let damaged = start(ChangeError::Failed(CommitError::StorageDamaged));
-        assert!(damaged.is_damage() && !damaged.is_passing());
-        assert!(!start(ChangeError::RequestIdReused).is_passing());
+        assert!(damaged.is_damage() && !damaged.is_transient());
+        assert!(!start(ChangeError::RequestIdReused).is_transient());
     }
 }

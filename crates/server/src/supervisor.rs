@@ -127,7 +127,7 @@ impl Supervisor {
         let why = match ended {
             Ok(()) if self.0.is_stopping.load(Ordering::SeqCst) => return,
             Ok(()) => "it returned",
-            Err(panic) => text(&**panic),
+            Err(panic) => panic_text(&**panic),
         };
         count(name, |counts| {
             counts.ended += 1;
@@ -138,8 +138,8 @@ impl Supervisor {
     }
 }
 
-/// What a panic says.
-pub(crate) fn text(panic: &(dyn Any + Send)) -> &str {
+/// The text of a panic.
+pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     text.unwrap_or("it panicked")
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn panics_say_why() {
-        let said = |panic: Box<dyn Any + Send>| text(&*panic).to_owned();
+        let said = |panic: Box<dyn Any + Send>| panic_text(&*panic).to_owned();
         assert_eq!(said(Box::new("a text")), "a text");
         assert_eq!(said(Box::new("a string".to_owned())), "a string");
         assert_eq!(said(Box::new(7)), "it panicked");

@@ -37,7 +37,7 @@ pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
             Ok(()) => return Ok(ExitCode::SUCCESS),
             Err(failure) => failure,
         };
-        if arguments.no_reconnect || !failure.is_passing() {
+        if arguments.no_reconnect || !failure.is_transient() {
             return Err(failure);
         }
         if progress.messages() > heard {

@@ -89,7 +89,7 @@ async fn ask(
         // The same request id asks what became of it.
         let is_unknown = status.code() == Code::Unknown;
         let failure = failure_of(status);
-        if !is_unknown && !failure.is_passing() {
+        if !is_unknown && !failure.is_transient() {
             return Err(failure);
         }
         let millis = pause.as_millis();

@@ -15,6 +15,7 @@ use super::{
     panics,
     rehearse::rehearse,
 };
+pub(crate) use crate::error::ErrorChain as Chain;
 use crate::{Error, Store, tx::WriteFailure};
 
 const ATTEMPTS_MAX: u32 = 100;
@@ -363,19 +364,4 @@ pub(crate) fn report(error: &Error, message: &'static str) {
         return;
     }
     tracing::error!(error = %Chain(error), "{message}");
-}
-
-/// An error with its causes, for the log alone.
-pub(crate) struct Chain<'e>(pub(crate) &'e Error);
-
-impl std::fmt::Display for Chain<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)?;
-        let mut cause = std::error::Error::source(self.0);
-        while let Some(error) = cause {
-            write!(f, ": {error}")?;
-            cause = error.source();
-        }
-        Ok(())
-    }
 }

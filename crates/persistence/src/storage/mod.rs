@@ -317,15 +317,15 @@ impl DataFile {
         let path = self.path.display();
         match new {
             StorageState::Sound => {
-                tracing::info!(database.path = %path, "the database file takes writes again");
+                tracing::info!(database.path = %path, "database file writable again");
             }
             StorageState::Full => tracing::error!(
                 database.path = %path,
-                "the disk of the database is full: every write is refused until there is room, reads go on"
+                "database disk full: writes are refused until there is room, reads go on"
             ),
             StorageState::ReadOnly => tracing::error!(
                 database.path = %path,
-                "the database file cannot be written: every write is refused until it can, reads go on"
+                "database file read-only: writes are refused until it is writable, reads go on"
             ),
             StorageState::Damaged => {}
         }

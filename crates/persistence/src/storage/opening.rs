@@ -213,7 +213,7 @@ mod tests {
             refused.to_string(),
             "cannot open /data/w.db: another process has locked it"
         );
-        assert!(refused.is_passing() && !refused.is_of_settings());
+        assert!(refused.is_transient() && !refused.is_of_settings());
         let other = explain(path, Error::unavailable("out of memory"));
         assert!(matches!(other, Error::Unavailable { .. }), "{other:?}");
     }

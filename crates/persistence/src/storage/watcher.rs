@@ -99,7 +99,7 @@ impl DataFile {
             Some(Ok(())) => self.note(StorageState::Sound),
             Some(Err(error)) => {
                 let error = self.explain(Error::from(error));
-                tracing::debug!(%error, "the database file still takes no writes");
+                tracing::debug!(%error, "database file still takes no writes");
             }
             None => {}
         }

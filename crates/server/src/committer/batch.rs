@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use tokio::{sync::OwnedSemaphorePermit, time::Instant};
 use waymark_persistence::{CommitError, CommitRound, UnitProgress, UnitState};
 
-use super::{Answer, Waiting};
+use super::ticket::{QueuedUnit, UnitAnswer};
 
 /// How many steps of one unit count for the size of a batch.
 const UNIT_STEPS_MAX: usize = 64;
@@ -35,7 +35,7 @@ pub(super) fn unknown(count: usize) -> CommitRound {
 /// Who waits for a unit that came into a batch.
 #[derive(Debug)]
 pub(super) struct Begun {
-    pub(super) answer: Answer,
+    pub(super) answer: UnitAnswer,
     room: OwnedSemaphorePermit,
     pub(super) since: Instant,
     /// How many of its steps were done before.
@@ -44,14 +44,14 @@ pub(super) struct Begun {
 
 impl Begun {
     /// Has the rest of the unit wait for another batch.
-    pub(super) fn again(self, progress: UnitProgress) -> Waiting {
+    pub(super) fn again(self, progress: UnitProgress) -> QueuedUnit {
         let has_gone_on = progress.done().len() > self.done;
         let since = if has_gone_on {
             Instant::now()
         } else {
             self.since
         };
-        Waiting {
+        QueuedUnit {
             progress,
             answer: self.answer,
             room: self.room,
@@ -73,11 +73,11 @@ pub(super) struct Batch {
 
 impl Batch {
     /// Adds a unit, unless it is not worth beginning.
-    pub(super) fn take(&mut self, waiting: Waiting) {
+    pub(super) fn take(&mut self, waiting: QueuedUnit) {
         if waiting.is_given_up() {
             return;
         }
-        let Waiting {
+        let QueuedUnit {
             progress,
             mut answer,
             room,

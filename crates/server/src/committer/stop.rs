@@ -1,4 +1,4 @@
-//! How much time a stopping server leaves to what waits for the database.
+//! The time that a stopping server leaves to what waits for the database.
 
 use std::{
     sync::{Arc, OnceLock},
@@ -8,16 +8,16 @@ use std::{
 use tokio::time::{Instant, sleep};
 use tokio_util::sync::CancellationToken;
 
-/// What a stopping server tells its committers. Clones are the same stop.
+/// The deadline of a stopping server, as its committers know it. Clones are the same one.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Stop {
+pub(super) struct StopDeadline {
     /// Until when what waits may be begun.
     until: Arc<OnceLock<Instant>>,
     /// Cancelled when everybody has to be answered.
     over: CancellationToken,
 }
 
-impl Stop {
+impl StopDeadline {
     /// Spends the time until a deadline: in its first half what waits may be begun, and the last
     /// tenth is for answers to find their way.
     pub(super) async fn pass(&self, deadline: Duration) {

@@ -1,18 +1,17 @@
 use tempfile::TempDir;
 use tokio::{
+    sync::oneshot,
     task::{JoinHandle, yield_now},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use waymark_domain::value::{Comment, OrderId};
 use waymark_persistence::{
-    Clock, DatabaseUrl, Settings, StepChange, UnitMode, test_access::lock_all_and_wait,
+    Clock, CommitError, DatabaseUrl, Settings, StepChange, UnitMode, UnitOutcome, UnitState,
+    test_access::lock_all_and_wait,
 };
 
-use super::*;
-use crate::{
-    dispatch::Wake,
-    sample::{context, creation, workflow},
-};
+use super::{batch::Batch, worker::PATIENCE_MIN, *};
+use crate::sample::{context, creation, workflow};
 
 /// What is said of a unit that the database did not take in time.
 const UNAVAILABLE: Result<UnitOutcome, SubmitError> =
@@ -72,9 +71,9 @@ impl Bench {
             queue_units_max,
             batch_steps_max,
         };
-        let vitals = Arc::new(Vitals::opened());
+        let liveness = Arc::new(Liveness::opened());
         let (committer, workers) =
-            Committer::new(&store, &log, &Wake::default(), &vitals, &settings).unwrap();
+            Committer::new(&store, &log, &Wake::default(), &liveness, &settings).unwrap();
         Self {
             committer,
             workers: Some(workers),

@@ -57,7 +57,7 @@ impl LogOnce {
 /// Whether an error is one of the whole database, so that whatever is next would fail as well.
 pub(super) fn is_of_all(error: &Error) -> bool {
     let is_conflict = matches!(error, Error::Conflict { .. });
-    error.is_of_storage() || (error.is_passing() && !is_conflict)
+    error.is_of_storage() || (error.is_transient() && !is_conflict)
 }
 
 #[cfg(test)]

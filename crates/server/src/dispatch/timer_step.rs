@@ -47,7 +47,7 @@ impl TimerStep {
         let settled = AssertUnwindSafe(self.fire(due, published.as_deref())).catch_unwind();
         settled
             .await
-            .unwrap_or_else(|panic| Ok(Fired::Failed(supervisor::text(&*panic).to_owned())))
+            .unwrap_or_else(|panic| Ok(Fired::Failed(supervisor::panic_text(&*panic).to_owned())))
     }
 
     async fn fire(&self, due: &DueOrder, published: Option<&Published>) -> Result<Fired, Error> {

@@ -2,11 +2,12 @@
 //! 8 KiB in all: an error that is too large arrives as another one.
 
 use tonic::Status;
+use waymark_proto::v1;
 
 use super::Problem;
 
 /// What message and details may take together, as they are encoded for the wire.
-pub(super) const BYTES_MAX: usize = 4_096;
+const BYTES_MAX: usize = 4_096;
 
 /// The metadata key that says that something was cut.
 const TRUNCATED: &str = "details_truncated";
@@ -60,9 +61,37 @@ const LADDER: [Caps; 5] = [
     },
 ];
 
+impl From<Problem> for Status {
+    fn from(problem: Problem) -> Self {
+        fit_in(problem, BYTES_MAX).to_status()
+    }
+}
+
+impl Problem {
+    /// What became of one step of several, in at most so many bytes; 1,900 are enough for any.
+    pub(crate) fn into_step_error(self, bytes_max: usize) -> v1::StepError {
+        let Self {
+            reason,
+            message,
+            metadata,
+            violations: _,
+            subject: _,
+        } = fit_in(self.spelling_fields(), bytes_max.min(BYTES_MAX));
+        v1::StepError {
+            code: i32::from(reason.code()),
+            reason: reason.as_str().to_owned(),
+            message,
+            metadata: metadata
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+        }
+    }
+}
+
 /// Cuts a problem so that its status has at most so many bytes, and notes in the metadata that it was cut. As many
 /// violations are kept as fit, down to those that the next caps keep.
-pub(super) fn fit_in(problem: Problem, bytes_max: usize) -> Problem {
+fn fit_in(problem: Problem, bytes_max: usize) -> Problem {
     let fewest = LADDER.iter().skip(1).map(|caps| caps.violations);
     let mut fitted = problem;
     for (caps, fewest) in LADDER.iter().zip(fewest.chain([0])) {

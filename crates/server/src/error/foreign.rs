@@ -7,7 +7,7 @@ use http::{HeaderMap, Response};
 use tonic::{Code, Status};
 use waymark_proto::invalid::InvalidRequest;
 
-use super::{Error, Problem, Reason};
+use super::{Problem, Reason};
 use crate::limits::MESSAGE_BYTES_MAX;
 
 const DETAILS: &str = "grpc-status-details-bin";
@@ -43,9 +43,9 @@ pub(crate) fn explain(status: Status) -> Status {
     if !status.details().is_empty() {
         return status;
     }
-    let invalid = status.source().and_then(|source| source.downcast_ref());
+    let invalid = status.source().and_then(|source| source.downcast_ref::<InvalidRequest>());
     if let Some(invalid) = invalid {
-        return Status::from(Error::Invalid(InvalidRequest::clone(invalid)));
+        return Status::from(Problem::from(invalid));
     }
     let problem = match status.code() {
         Code::OutOfRange | Code::ResourceExhausted => Problem::message_too_large(MESSAGE_BYTES_MAX),

@@ -3,8 +3,8 @@
 //! comes from the database.
 
 mod budget;
+mod delivery;
 mod foreign;
-mod ledger;
 mod problem;
 mod reason;
 mod refusal;
@@ -32,9 +32,10 @@ pub(crate) use unknown::{NameKind, UnknownName};
 
 use crate::{
     committer::SubmitError,
-    dispatch::TrialLimit,
+    dispatch::TestLimit,
     history::{StreamLimit, TokenError},
     page,
+    telemetry::chain,
 };
 
 /// Why a call was refused.
@@ -71,7 +72,7 @@ pub enum Error {
     ReadLimit,
     /// As many tests of actions are under way as may be.
     #[error(transparent)]
-    TrialLimit(#[from] TrialLimit),
+    TestLimit(#[from] TestLimit),
     /// The diagram would be too large for an answer.
     #[error(transparent)]
     DiagramTooLarge(#[from] diagram::TooLarge),
@@ -226,21 +227,18 @@ impl Error {
             // The database is well: others are reading.
             Self::Store(error) if matches!(**error, persistence::Error::Busy) => {}
             Self::Store(error) if error.is_of_storage() => {
-                // The store has said it once, with what to do.
-                tracing::debug!(error = chain(error), "a read failed");
+                // The store has logged it once, with what to do.
+                tracing::debug!(error = chain(error), "read failed");
             }
-            Self::Store(error) if error.is_passing() => {
-                tracing::warn!(
-                    error = chain(error),
-                    "a read found the database unavailable"
-                );
+            Self::Store(error) if error.is_transient() => {
+                tracing::warn!(error = chain(error), "read failed: database unavailable");
             }
-            Self::Store(error) => tracing::error!(error = chain(error), "a read failed"),
+            Self::Store(error) => tracing::error!(error = chain(error), "read failed"),
             Self::Internal { what } => {
-                tracing::error!(error = what, "a call failed inside Waymark");
+                tracing::error!(error = what, "internal error");
             }
             Self::Document(error @ DocumentError::NotWritten { .. }) => {
-                tracing::error!(error = chain(error), "a workflow could not be exported");
+                tracing::error!(error = chain(error), "workflow export failed");
             }
             // The store logs commits that fail; refusals are answers and no failures.
             Self::Invalid(_)
@@ -251,7 +249,7 @@ impl Error {
             | Self::StreamLimit(_)
             | Self::ComputationLimit
             | Self::ReadLimit
-            | Self::TrialLimit(_)
+            | Self::TestLimit(_)
             | Self::DiagramTooLarge(_)
             | Self::ExportTooLarge { .. }
             | Self::TrackingNotFound
@@ -271,12 +269,6 @@ impl Error {
             | Self::Submit(_) => {}
         }
     }
-}
-
-/// An error with all its causes, for the log.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |text, cause| format!("{text}: {cause}"))
 }
 
 impl From<CommitError> for Error {
@@ -315,7 +307,7 @@ impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         error.log();
         match error {
-            Error::Invalid(invalid) => of_fields(&invalid),
+            Error::Invalid(invalid) => Self::from(&invalid),
             Error::PageToken(invalid) => {
                 Self::of_field(Reason::PageTokenInvalid, "page_token", invalid.to_string())
             }
@@ -330,7 +322,7 @@ impl From<Error> for Problem {
                 "more waits to be computed than the server takes; nothing was done",
             ),
             Error::ReadLimit => too_many_reads(),
-            Error::TrialLimit(limit) => {
+            Error::TestLimit(limit) => {
                 Self::new(Reason::TestLimit, limit.to_string()).with("max", &limit.max)
             }
             Error::DiagramTooLarge(error) => of_diagram(error),
@@ -358,23 +350,16 @@ impl From<Error> for Problem {
                     .with("workflow", &workflow)
                     .with("version", &version)
             }
-            Error::Ledger(refusal) => ledger::of_delivery(&refusal),
-            Error::EndpointNotFound { code } => ledger::no_endpoint(&code),
-            Error::EndpointExists { code } => ledger::endpoint_exists(&code),
-            Error::EndpointInUse(in_use) => ledger::endpoint_in_use(&in_use),
+            Error::Ledger(refusal) => delivery::of_delivery(&refusal),
+            Error::EndpointNotFound { code } => delivery::no_endpoint(&code),
+            Error::EndpointExists { code } => delivery::endpoint_exists(&code),
+            Error::EndpointInUse(in_use) => delivery::endpoint_in_use(&in_use),
             Error::Submit(error) => of_submit(error),
             Error::Store(error) if matches!(*error, persistence::Error::Busy) => too_many_reads(),
             Error::Store(error) => of_submit(SubmitError::Commit(CommitError::from(&*error))),
-            Error::Internal { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
+            Error::Internal { .. } => internal(),
         }
     }
-}
-
-fn of_fields(invalid: &InvalidRequest) -> Problem {
-    let violations = invalid.violations().iter();
-    let violations =
-        violations.map(|violation| (violation.field.clone(), violation.problem.to_string()));
-    Problem::new(Reason::FieldInvalid, invalid.to_string()).violating(violations)
 }
 
 fn of_document(error: &DocumentError) -> Problem {
@@ -385,7 +370,7 @@ fn of_document(error: &DocumentError) -> Problem {
             let violation = ("format".to_owned(), message.clone());
             Problem::new(Reason::FieldInvalid, message).violating([violation])
         }
-        DocumentError::NotWritten { .. } => of_submit(SubmitError::Commit(CommitError::Database)),
+        DocumentError::NotWritten { .. } => internal(),
     }
 }
 
@@ -453,40 +438,46 @@ fn of_resume_token(error: TokenError) -> Problem {
 }
 
 fn of_submit(error: SubmitError) -> Problem {
-    match error {
-        SubmitError::Overloaded | SubmitError::Commit(CommitError::Overloaded) => Problem::new(
+    let (reason, message) = match error {
+        SubmitError::Overloaded | SubmitError::Commit(CommitError::Overloaded) => (
             Reason::Overloaded,
             "more waits to be written than the server takes; nothing was written",
         ),
-        SubmitError::ShuttingDown => Problem::new(
+        SubmitError::ShuttingDown => (
             Reason::ShuttingDown,
             "the server is stopping; nothing was written",
         ),
-        SubmitError::Commit(CommitError::Unavailable) => Problem::new(
+        SubmitError::Commit(CommitError::Unavailable) => (
             Reason::DatabaseUnavailable,
             "the database does not answer; nothing was written",
         ),
-        SubmitError::Commit(CommitError::StorageFull) => Problem::new(
+        SubmitError::Commit(CommitError::StorageFull) => (
             Reason::StorageFull,
             "the disk of the database is full; nothing was written",
         ),
-        SubmitError::Commit(CommitError::StorageReadOnly) => Problem::new(
+        SubmitError::Commit(CommitError::StorageReadOnly) => (
             Reason::StorageReadOnly,
             "the database can only be read at present; nothing was written",
         ),
-        SubmitError::Commit(CommitError::StorageDamaged) => Problem::new(
+        SubmitError::Commit(CommitError::StorageDamaged) => (
             Reason::StorageDamaged,
             "the database file is damaged and the server is stopping; nothing was written",
         ),
-        SubmitError::Commit(CommitError::OutcomeUnknown) => Problem::new(
+        SubmitError::Commit(CommitError::OutcomeUnknown) => (
             Reason::OutcomeUnknown,
             "it could not be found out whether this was written; ask again with the same request_id, or read",
         ),
-        SubmitError::Commit(CommitError::Database) => Problem::new(
-            Reason::Internal,
-            "something is wrong inside the service; its log says what",
-        ),
-    }
+        SubmitError::Commit(CommitError::Database) => return internal(),
+    };
+    Problem::new(reason, message)
+}
+
+/// What is wrong inside the service, of which clients are told nothing.
+fn internal() -> Problem {
+    Problem::new(
+        Reason::Internal,
+        "something is wrong inside the service; its log says what",
+    )
 }
 
 impl From<Error> for Status {

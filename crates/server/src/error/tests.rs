@@ -477,7 +477,7 @@ fn errors() -> Vec<Error> {
         },
         Error::ComputationLimit,
         Error::ReadLimit,
-        Error::TrialLimit(TrialLimit { max: usize::MAX }),
+        Error::TestLimit(TestLimit { max: usize::MAX }),
         Error::DiagramTooLarge(TooLarge { max: usize::MAX }),
         Error::ExportTooLarge { max: usize::MAX },
         Error::Internal { what: "secret" },

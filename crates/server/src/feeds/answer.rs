@@ -192,7 +192,7 @@ impl From<Error> for Refused {
             // The store has logged it once, with what to do.
             tracing::debug!(error = chain(&error), "reading a feed failed");
             Self::Unavailable
-        } else if error.is_passing() {
+        } else if error.is_transient() {
             tracing::warn!(
                 error = chain(&error),
                 "reading a feed failed: database unavailable"

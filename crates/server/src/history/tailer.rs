@@ -18,7 +18,7 @@ use waymark_domain::{history::LogPosition, partition::Partition};
 use waymark_persistence::{Batched, Error, Hints, Store};
 
 use super::{cursor::Cursor, entry::LogEntry, log::Log, news::News, ring::Pushed};
-use crate::{telemetry::chain, vitals::Vitals, wake::Wake};
+use crate::{liveness::Liveness, telemetry::chain, wake::Wake};
 
 /// How many entries are read at once.
 const CHUNK_ENTRIES: usize = 256;
@@ -33,7 +33,7 @@ pub(crate) struct Tailer {
     pub(crate) store: Store,
     pub(crate) log: Arc<Log>,
     pub(crate) wake: Wake,
-    pub(crate) liveness: Arc<Vitals>,
+    pub(crate) liveness: Arc<Liveness>,
     pub(crate) poll_interval: Duration,
     /// The shortest time between two polls while the log grows.
     pub(crate) push_interval: Duration,

@@ -26,7 +26,7 @@ use waymark_proto::{
 use super::{entry::LogEntry, news::News, *};
 use crate::{
     sample::{self, workflow},
-    vitals::Vitals,
+    liveness::Liveness,
     wake::Wake,
 };
 
@@ -178,7 +178,7 @@ impl World {
             store: store.clone(),
             log,
             wake: Wake::default(),
-            liveness: Arc::new(Vitals::opened()),
+            liveness: Arc::new(Liveness::opened()),
             poll_interval: Duration::from_secs(1),
             push_interval: Duration::ZERO,
         };

@@ -13,12 +13,12 @@ use crate::threads;
 
 /// A thread with a runtime; its tasks end when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lane {
+pub(crate) struct DedicatedRuntime {
     handle: Handle,
     _open: oneshot::Sender<()>,
 }
 
-impl Lane {
+impl DedicatedRuntime {
     /// Starts the thread.
     ///
     /// # Errors

@@ -1,6 +1,6 @@
-//! Whether the database answers, as the committers and the tailer experience
-//! it. One failed call says little, so the answer changes only after failures
-//! have lasted a while, and back after a few successes in a row.
+//! Liveness of the database, as the committers and the tailer experience it. One failed call says
+//! little, so it changes only after failures have lasted a while, and back after a few successes
+//! in a row.
 
 use std::{
     sync::{Mutex, PoisonError},
@@ -14,9 +14,9 @@ const LOST_AFTER: Duration = Duration::from_secs(2);
 /// How many calls must succeed in a row.
 const FOUND_AFTER: u32 = 2;
 
-/// Whether the database answers.
+/// Liveness of the database.
 #[derive(Debug)]
-pub(crate) struct Vitals {
+pub(crate) struct Liveness {
     record: Mutex<Record>,
     well: watch::Sender<bool>,
 }
@@ -27,7 +27,7 @@ struct Record {
     successes: u32,
 }
 
-impl Vitals {
+impl Liveness {
     /// The database was opened, which is the first success; it counts as lost until the next one.
     pub(crate) fn opened() -> Self {
         let record = Record {
@@ -53,8 +53,8 @@ impl Vitals {
             .well
             .send_if_modified(|current| std::mem::replace(current, well) != well);
         match (changed, well) {
-            (true, true) => tracing::info!("the database answers"),
-            (true, false) => tracing::error!("the database has not answered for a while"),
+            (true, true) => tracing::info!("database reachable"),
+            (true, false) => tracing::error!("database unreachable"),
             (false, _) => {}
         }
     }
@@ -85,12 +85,12 @@ mod tests {
 
     #[test]
     fn one_success_more_is_needed_after_the_start() {
-        let vitals = Vitals::opened();
-        let well = vitals.watch();
+        let liveness = Liveness::opened();
+        let well = liveness.watch();
         assert!(!*well.borrow(), "nothing was asked yet");
-        vitals.report(true);
+        liveness.report(true);
         assert!(*well.borrow());
-        vitals.report(false);
+        liveness.report(false);
         assert!(*well.borrow(), "one failure says little");
     }
 
