@@ -1,4 +1,4 @@
-//! Health as `grpc.health.v1` tells it: each service and the whole serve while
+//! Health as `grpc.health.v1` reports it: each service and the whole serve while
 //! the database answers and the server is not stopping.
 
 use futures::{
@@ -37,7 +37,7 @@ const NAMES: [&str; 10] = [
     workflow_service_server::SERVICE_NAME,
 ];
 
-/// Says whether the services serve.
+/// The health of the services.
 #[derive(Debug)]
 pub(crate) struct Health {
     reporter: HealthReporter,
@@ -46,18 +46,18 @@ pub(crate) struct Health {
 }
 
 impl Health {
-    /// All services as not serving, and the service that tells it.
-    pub(crate) async fn new() -> (Self, HealthServer<Told>) {
+    /// All services as not serving, and the service that reports it.
+    pub(crate) async fn new() -> (Self, HealthServer<ReportedHealth>) {
         let health = Self {
             reporter: HealthReporter::new(),
             released: CancellationToken::new(),
         };
         health.set(ServingStatus::NotServing).await;
-        let told = Told {
+        let service = ReportedHealth {
             service: HealthService::from_health_reporter(health.reporter.clone()),
             released: health.released.clone(),
         };
-        (health, HealthServer::new(told))
+        (health, HealthServer::new(service))
     }
 
     /// Follows the database and, on SQLite, its file, until dropped or one of them is gone.
@@ -85,7 +85,7 @@ impl Health {
         }
     }
 
-    /// Tells everybody that nothing serves any more.
+    /// Reports that nothing serves any more.
     pub(crate) async fn retire(&self) {
         self.set(ServingStatus::NotServing).await;
     }
@@ -104,16 +104,16 @@ impl Health {
     }
 }
 
-/// Tells what was set. Taking a service off the list would end the streams of it as well, and then
+/// Reports what was set. Taking a service off the list would end the streams of it as well, and then
 /// say that there is no such service.
 #[derive(Debug)]
-pub(crate) struct Told {
+pub(crate) struct ReportedHealth {
     service: HealthService,
     released: CancellationToken,
 }
 
 #[tonic::async_trait]
-impl HealthContract for Told {
+impl HealthContract for ReportedHealth {
     type WatchStream = BoxStream<'static, Result<HealthCheckResponse, Status>>;
 
     async fn check(
@@ -149,7 +149,7 @@ mod tests {
     #[tokio::test]
     async fn who_asks_while_it_stops_is_told_so() {
         let (health, _) = Health::new().await;
-        let told = Told {
+        let service = ReportedHealth {
             service: HealthService::from_health_reporter(health.reporter.clone()),
             released: health.released.clone(),
         };
@@ -158,7 +158,7 @@ mod tests {
             status: i32::from(tonic_health::pb::health_check_response::ServingStatus::NotServing),
         };
         health.set(ServingStatus::Serving).await;
-        let mut watching = told.watch(request()).await.unwrap().into_inner();
+        let mut watching = service.watch(request()).await.unwrap().into_inner();
         let first = watching.next().await.unwrap().unwrap();
         assert_ne!(first, not_serving);
         health.retire().await;
@@ -167,9 +167,9 @@ mod tests {
         assert_eq!(last, not_serving);
         assert!(watching.next().await.is_none());
         // On a connection that is still open.
-        let checked = told.check(request()).await.unwrap().into_inner();
+        let checked = service.check(request()).await.unwrap().into_inner();
         assert_eq!(checked, not_serving);
-        let mut late = told.watch(request()).await.unwrap().into_inner();
+        let mut late = service.watch(request()).await.unwrap().into_inner();
         assert_eq!(late.next().await.unwrap().unwrap(), not_serving);
         assert!(late.next().await.is_none());
     }

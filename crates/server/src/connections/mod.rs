@@ -25,7 +25,7 @@ use self::{
     received::Received,
     turns::{Call, Paced, Turns},
 };
-use crate::{incoming::Acceptor, intake::Line};
+use crate::{incoming::Acceptor, intake::ConnectionQueue};
 
 /// What one connection may ask for at once; a stream of history counts as one call.
 const CALLS_MAX: u32 = 4_096;
@@ -41,12 +41,12 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// The largest headers that are read, so that a call with too large ones is told so; beyond these HTTP/2 answers itself,
 /// with a status that is not gRPC's.
 const HEADER_BYTES_READ_MAX: u32 = 64 * 1024;
-/// How often a silent connection is asked for a sign of life, and how long it may take.
+/// How often a silent connection is pinged, and how long its answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 type Http = auto::Builder<TokioExecutor>;
-type Answer = Result<Response<Body>, Infallible>;
+type CallResult = Result<Response<Body>, Infallible>;
 
 /// How long a connection that has said nothing may take to begin, once the server stops.
 const BEGINNING_MAX: Duration = Duration::from_secs(1);
@@ -54,12 +54,12 @@ const BEGINNING_MAX: Duration = Duration::from_secs(1);
 /// The connections that are open. They outlive the task that accepts them: where that one panics, their calls are
 /// answered all the same. Clones are the same connections.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Open {
+pub(crate) struct OpenConnections {
     connections: TaskTracker,
     ending: CancellationToken,
 }
 
-impl Open {
+impl OpenConnections {
     fn add<S>(&self, stream: TcpStream, http: &Http, service: &S)
     where
         S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
@@ -92,7 +92,7 @@ pub(crate) async fn serve<S>(
     cancelled_max: usize,
     service: S,
     stopping: CancellationToken,
-    open: Open,
+    open: OpenConnections,
 ) where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
         + Clone
@@ -145,13 +145,13 @@ where
 {
     let turns = Arc::<Turns>::default();
     let peer = stream.connect_info();
-    let line = Line::default();
+    let queue = ConnectionQueue::default();
     let calls = Arc::clone(&turns);
     let ending = stopping.clone();
     let answering = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(|body| Body::new(Received::new(body, &calls, &ending)));
         request.extensions_mut().insert(peer.clone());
-        request.extensions_mut().insert(line.clone());
+        request.extensions_mut().insert(queue.clone());
         Call::new(answer(service.clone(), request), &calls)
     });
     let io = TokioIo::new(Paced::new(stream, &turns));
@@ -172,12 +172,12 @@ where
         poll_fn(|context| turns.poll(connection.as_mut(), context)).await
     };
     if let Err(error) = ended {
-        tracing::debug!(%error, "a connection broke off");
+        tracing::debug!(%error, "connection ended by an error");
     }
 }
 
 /// The answer of a call, which its client waits for only so long.
-fn answer<S>(service: S, request: Request<Body>) -> BoxFuture<'static, Answer>
+fn answer<S>(service: S, request: Request<Body>) -> BoxFuture<'static, CallResult>
 where
     S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
     S::Future: Send + 'static,
@@ -228,7 +228,7 @@ mod tests {
             });
             let acceptor = Acceptor::new(listener, "a test");
             let serving = tokio::spawn(async move {
-                let open = Open::default();
+                let open = OpenConnections::default();
                 serve(acceptor, 10, service, stopping, open.clone()).await;
                 open.end().await;
             });
@@ -259,7 +259,7 @@ mod tests {
                 Ok::<_, Infallible>(Response::new(Body::empty()))
             }
         });
-        let open = Open::default();
+        let open = OpenConnections::default();
         let acceptor = Acceptor::new(listener, "a test");
         let stopping = CancellationToken::new();
         let serving = tokio::spawn(serve(acceptor, 10, service, stopping, open.clone()));

@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 use tokio::time::Instant;
 use tonic::{Status, body::Body};
 
-use super::pool::{Held, Line, NoRoom, Pools, REST_MAX};
+use super::pool::{ConnectionQueue, Held, NoRoom, Pools, REST_MAX};
 use crate::error::{Problem, Reason};
 
 /// What stands before a message: whether it is compressed, and its length.
@@ -48,13 +48,18 @@ pub(super) struct Arrived {
 }
 
 impl Gatherer {
-    pub(super) fn new(pools: Arc<Pools>, line: Line, body: Body, bytes_max: usize) -> Self {
+    pub(super) fn new(
+        pools: Arc<Pools>,
+        queue: ConnectionQueue,
+        body: Body,
+        bytes_max: usize,
+    ) -> Self {
         Self {
             pools,
             body,
             bytes_max,
             rest: Bytes::new(),
-            held: Held::nothing(line),
+            held: Held::nothing(queue),
             idle_at: Instant::now() + REST_MAX,
         }
     }

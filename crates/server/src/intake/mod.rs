@@ -22,7 +22,7 @@ use http_body_util::StreamBody;
 use tonic::{Status, body::Body};
 use tower::{Layer, Service};
 
-pub(crate) use self::pool::Line;
+pub(crate) use self::pool::ConnectionQueue;
 use self::{
     gather::{Arrived, Gatherer},
     pool::Pools,
@@ -103,8 +103,12 @@ where
             };
             let is_streamed = STREAMED.contains(&path);
             // A call that came over no connection, as in tests, waits for itself.
-            let line = head.extensions.get::<Line>().cloned().unwrap_or_default();
-            let gatherer = Gatherer::new(pools, line, body, bytes_max);
+            let queue = head
+                .extensions
+                .get::<ConnectionQueue>()
+                .cloned()
+                .unwrap_or_default();
+            let gatherer = Gatherer::new(pools, queue, body, bytes_max);
             if is_streamed {
                 let request = Request::from_parts(head, messages(gatherer));
                 return inner.call(request).await;

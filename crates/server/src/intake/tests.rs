@@ -65,13 +65,13 @@ fn service(
 
 /// A call over a connection of its own.
 fn call(pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
-    call_over(&Line::default(), pools, got, path)
+    call_over(&ConnectionQueue::default(), pools, got, path)
 }
 
-fn call_over(line: &Line, pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
+fn call_over(queue: &ConnectionQueue, pools: &Arc<Pools>, got: &Got, path: &str) -> Call {
     let (pieces, body) = mpsc::channel(1_024);
     let body = Body::new(StreamBody::new(ReceiverStream::new(body)));
-    let request = Request::post(path).extension(line.clone());
+    let request = Request::post(path).extension(queue.clone());
     let request = request.body(body).unwrap();
     let answer = service(pools, got).oneshot(request);
     Call {
@@ -252,7 +252,7 @@ async fn large_messages_that_begin_at_once_all_come_through() {
 async fn others_wait_for_one_call_of_a_connection() {
     let pools = Arc::new(Pools::with_room(64 * SMALL_BYTES, 2 * LARGE));
     let got = Got::default();
-    let (theirs, ours) = (Line::default(), Line::default());
+    let (theirs, ours) = (ConnectionQueue::default(), ConnectionQueue::default());
     let mut stuck = Vec::new();
     for _ in 0..50 {
         let call = call_over(&theirs, &pools, &got, UNARY);
