@@ -166,6 +166,14 @@ impl fmt::Display for ErrorChain<'_> {
     }
 }
 
+/// Why a unit of work did not end as it wanted.
+pub(crate) enum WriteFailure<T> {
+    /// Nothing was written.
+    Before(Error),
+    /// The commit itself failed: it may have happened all the same.
+    AtCommit { outcome: T, error: Error },
+}
+
 fn counted(versions: &[String]) -> String {
     match versions.len() {
         1 => "1 migration".to_owned(),

@@ -18,6 +18,7 @@ mod clock;
 mod commit;
 mod compute;
 mod deliveries;
+mod deployment;
 mod ends;
 mod error;
 mod hints;
@@ -66,6 +67,7 @@ pub use deliveries::{
     LedgerRefusal, LostDelivery, NextStep, Noted, RefusedNote, Removed, RetentionCursor, Round,
     StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
 };
+pub use deployment::DeploymentId;
 pub use ends::Ends;
 pub use error::{Error, ErrorChain};
 pub use hints::{Hint, Hints};
@@ -78,7 +80,7 @@ pub use orders::{
 pub use published::Published;
 pub use settings::{DatabaseUrl, Settings};
 pub use storage::StorageState;
-pub use store::{DeploymentId, Store};
+pub use store::Store;
 pub use stored::{StoredEntry, UnreadableEntry};
 pub use tracking::{
     NewTrackingToken, Revocation, Tracked, TrackingAnswer, TrackingCall, TrackingError,

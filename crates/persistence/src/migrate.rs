@@ -12,13 +12,12 @@ use uuid::Uuid;
 use waymark_domain::{partition::PartitionCount, value::Timestamp};
 
 use crate::{
-    Clock, Error, Settings, messages,
+    Clock, DeploymentId, Error, Settings, messages,
     postgres::{self, Role},
     reach, rights,
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
     storage::opening,
-    store::DeploymentId,
     tracking::{self, TrackingKey},
     tx::{Database, Ending, Tx, before, on_conn, owning},
 };

@@ -1,6 +1,6 @@
 //! The store: one database, opened and checked.
 
-use std::{fmt, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
 use tokio::sync::watch;
@@ -10,12 +10,12 @@ use waymark_domain::{
 };
 
 use crate::{
-    Batched, Clock, Error, Settings,
+    Batched, Clock, DeploymentId, Error, Settings,
     catalog::Catalog,
     checkpoint::Checkpointer,
     clock::AheadWarning,
     compute::Edits,
-    hints::Notifier,
+    hints::{Hint, Hints, Notifier},
     migrate::{check, migrate},
     postgres::Role,
     reach,
@@ -26,16 +26,6 @@ use crate::{
     tracking::TrackingKey,
     tx::Database,
 };
-
-/// What tells one deployment from another: 16 random bytes, made with the database.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct DeploymentId(pub [u8; 16]);
-
-impl fmt::Display for DeploymentId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        uuid::Uuid::from_bytes(self.0).fmt(f)
-    }
-}
 
 /// One database, opened and checked. Cloning it is cheap; all clones share the pools.
 #[derive(Clone)]
@@ -144,8 +134,8 @@ impl Store {
         }
     }
 
-    /// Asks the database for a sign of life: for the ends of the log, which must still have what
-    /// this process knows of it.
+    /// Pings the database: reads the ends of the log, which must still have what this process
+    /// knows of it.
     ///
     /// # Errors
     /// Returns [`Error::Unavailable`] when there is none in time.
@@ -186,7 +176,21 @@ impl Store {
         all.filter_map(|(name, work)| Some((name, work?))).collect()
     }
 
-    /// How the SQLite file fares, now and whenever that changes; on PostgreSQL always well.
+    /// Hints of other processes, without those that this store sends, and the work that listens
+    /// for them, which the caller runs: it makes the connection, again whenever that is lost, and
+    /// does not end before the stream is dropped.
+    pub fn hints(&self) -> (Hints, BoxFuture<'static, ()>) {
+        self.inner.notifier.listening(&self.inner.settings)
+    }
+
+    /// Hints to other processes that something was committed to some partitions. It returns at
+    /// once; hints that wait to be sent become one. They are sent by the
+    /// [work behind the store](Self::work).
+    pub fn notify(&self, hint: &Hint) {
+        self.inner.notifier.notify(hint);
+    }
+
+    /// The state of the SQLite file, now and whenever that changes; on PostgreSQL always well.
     pub fn storage(&self) -> watch::Receiver<StorageState> {
         match &self.inner.file {
             Some(file) => file.watch(),
@@ -288,10 +292,6 @@ impl Store {
         if let Some(checkpointer) = &self.inner.checkpointer {
             checkpointer.note(entries.len());
         }
-    }
-
-    pub(crate) fn notifier(&self) -> &Notifier {
-        &self.inner.notifier
     }
 }
 

@@ -18,6 +18,7 @@ use tokio::{
 };
 use waymark_domain::partition::Partition;
 
+pub(crate) use crate::error::WriteFailure;
 use crate::{
     Error, Settings,
     inline::hop,
@@ -55,14 +56,6 @@ pub(crate) use on_conn;
 pub(crate) enum Ending<T> {
     Commit(T),
     RollBack(T),
-}
-
-/// Why a unit of work did not end as it wanted.
-pub(crate) enum WriteFailure<T> {
-    /// Nothing was written.
-    Before(Error),
-    /// The commit itself failed: it may have happened all the same.
-    AtCommit { outcome: T, error: Error },
 }
 
 /// The pools of one database.

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use super::{DataFile, files::Changed};
+use super::{data_file::DataFile, files::Changed};
 use crate::{
     Error,
     messages::{self, DISK_ERROR},

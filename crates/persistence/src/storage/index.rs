@@ -18,8 +18,8 @@ use std::{
 };
 
 use super::{
-    files::{Entry, Id, Stamp, same},
     log::{self, Content},
+    stamp::{Entry, FileId, Stamp, same},
 };
 
 /// One of the two copies of the header.
@@ -50,7 +50,7 @@ const DIFFERS: &str = "its -shm is not what SQLite wrote there";
 /// The index, and what is known of it.
 pub(super) struct Index {
     path: PathBuf,
-    id: Id,
+    id: FileId,
     /// Always there until this is dropped.
     file: Option<File>,
     /// When all of it was last read.
@@ -89,7 +89,7 @@ impl Index {
         // Nothing between this and the end may fail: the file must not be closed, see `drop`.
         let file = File::open(&path)?;
         Ok(Self {
-            id: Id::of(&entry),
+            id: FileId::of(&entry),
             file: Some(file),
             entry: Entry::new(Stamp::of(&entry)),
             known: None,

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use super::files::{Entry, Id, REST, Stamp, same};
+use super::stamp::{Entry, FileId, REST, Stamp, same};
 
 const HEADER_BYTES: usize = 32;
 /// What is before the checksum of the header.
@@ -28,7 +28,7 @@ const FRAMES_READ: u64 = 64;
 
 pub(super) struct Log {
     path: PathBuf,
-    id: Id,
+    id: FileId,
     content: Content,
     bytes: u64,
     /// When all of it was last read, and found whole.
@@ -69,7 +69,7 @@ impl Log {
         let file = File::open(&path)?;
         let entry = file.metadata()?;
         Ok(Self {
-            id: Id::of(&entry),
+            id: FileId::of(&entry),
             bytes: entry.len(),
             entry: Entry::new(Stamp::of(&entry)),
             rests_until: None,

@@ -12,7 +12,10 @@ use std::{
 
 use futures::future::BoxFuture;
 
-use super::{DataFile, StorageState, lock, obstacle};
+use super::{
+    data_file::{DataFile, StorageState, lock},
+    obstacle,
+};
 use crate::{
     Error,
     running::{self, Ending},
