@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use waymark_proto::v1;
 
-use crate::workflow::Source;
+use crate::source::Source;
 
 const EXIT_CODES: &str = "\
 Exit codes:

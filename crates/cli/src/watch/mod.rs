@@ -7,7 +7,7 @@ mod progress;
 use std::{process::ExitCode, time::Duration};
 
 use tokio::time::sleep;
-use tonic::{Status, Streaming, transport::Channel};
+use tonic::{Streaming, transport::Channel};
 use waymark_proto::v1::{
     self, StreamHistoryRequest, StreamHistoryResponse, WatchHistoryRequest, WatchHistoryResponse,
     history_service_client::HistoryServiceClient,
@@ -16,7 +16,7 @@ use waymark_proto::v1::{
 use crate::{
     arguments::{EntryKind, Watch, WatchFrom},
     connection,
-    failure::{self, Failure},
+    failure::Failure,
     output,
 };
 use consumer::Consumer;
@@ -47,7 +47,7 @@ pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
             "waymark: {failure}; trying again in {} ms",
             pause.as_millis()
         );
-        output::complain(&line);
+        output::print_error(&line);
         sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
@@ -63,7 +63,7 @@ async fn follow(
     let mut client = HistoryServiceClient::new(channel);
     if arguments.until_now {
         let mut stream = stream(&mut client, arguments, progress).await?;
-        while let Some(message) = stream.message().await.map_err(ended)? {
+        while let Some(message) = stream.message().await.map_err(Failure::of_call)? {
             let whole = || json::whole("waymark.v1.StreamHistoryResponse", &message);
             take(arguments, consumer, &message.entries, whole).await?;
             progress.keep(message.resume_token)?;
@@ -71,7 +71,7 @@ async fn follow(
         return Ok(());
     }
     let mut stream = watch(&mut client, arguments, progress).await?;
-    while let Some(message) = stream.message().await.map_err(ended)? {
+    while let Some(message) = stream.message().await.map_err(Failure::of_call)? {
         let whole = || json::whole("waymark.v1.WatchHistoryResponse", &message);
         take(arguments, consumer, &message.entries, whole).await?;
         progress.keep(message.resume_token)?;
@@ -97,16 +97,6 @@ async fn take(
     consumer.take(text).await
 }
 
-/// How a stream ended. What does not carry an error of Waymark's own was made by a library or a proxy on the way, after a
-/// crash of the server or a cut of the network, whatever its code says.
-fn ended(status: Status) -> Failure {
-    if failure::is_ours(&status) {
-        Failure::from(status)
-    } else {
-        Failure::ConnectionLost(Box::new(status))
-    }
-}
-
 async fn stream(
     client: &mut HistoryServiceClient<Channel>,
     arguments: &Watch,
@@ -120,7 +110,10 @@ async fn stream(
         status_changes_only: arguments.status_changes_only,
         resume_token: progress.token().to_owned(),
     };
-    let stream = client.stream_history(request).await.map_err(ended)?;
+    let stream = client
+        .stream_history(request)
+        .await
+        .map_err(Failure::of_call)?;
     Ok(stream.into_inner())
 }
 
@@ -146,7 +139,10 @@ async fn watch(
         partitions: arguments.partitions.clone(),
         checkpoint_interval: prost_types::Duration::try_from(interval).ok(),
     };
-    let stream = client.watch_history(request).await.map_err(ended)?;
+    let stream = client
+        .watch_history(request)
+        .await
+        .map_err(Failure::of_call)?;
     Ok(stream.into_inner())
 }
 

@@ -10,8 +10,8 @@ use waymark_proto::v1::{
 
 use super::{
     changes,
+    document::{document_format, read, shown, wire_format},
     findings::Text,
-    source::{document_format, read, shown, wire_format},
 };
 use crate::{
     arguments::{Apply, ApplyMode},

@@ -7,12 +7,13 @@ use waymark_proto::v1::{
     self, DiagramWorkflowRequest, workflow_service_client::WorkflowServiceClient,
 };
 
-use super::{Source, source::Reading};
+use super::document::Reading;
 use crate::{
     arguments::{Diagram, DiagramFormat, Server},
     connection,
     failure::{Failure, has_reason},
     output,
+    source::Source,
 };
 
 /// Draws a workflow.

@@ -3,9 +3,9 @@
 mod apply;
 mod changes;
 mod diagram;
+mod document;
 mod findings;
 mod settle;
-mod source;
 
 use std::{fmt::Write, process::ExitCode};
 
@@ -18,15 +18,16 @@ use waymark_proto::{
     },
 };
 
-use findings::Text;
-pub(crate) use source::Source;
-use source::{Document, Reading, wire_format};
-
+use self::{
+    document::{Document, Reading, wire_format},
+    findings::Text,
+};
 use crate::{
     arguments::{Diff, DocumentFormat, Export, ExportFormat, Lint, Server, Workflow},
     connection,
     failure::{Failure, REFUSED},
     output,
+    source::Source,
 };
 
 /// Runs one of the commands.
@@ -52,7 +53,7 @@ async fn export_workflow(arguments: Export) -> Result<ExitCode, Failure> {
         ExportFormat::Yaml => waymark_proto::v1::WorkflowFormat::Yaml,
         ExportFormat::Json => waymark_proto::v1::WorkflowFormat::Json,
     };
-    output::print(&source::export(&server, workflow, version, format).await?)?;
+    output::print(&document::export(&server, workflow, version, format).await?)?;
     Ok(ExitCode::SUCCESS)
 }
 

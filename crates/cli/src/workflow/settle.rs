@@ -3,7 +3,7 @@
 use std::{fmt::Write, process::ExitCode, time::Duration};
 
 use tokio::time::sleep;
-use tonic::{Code, Status, transport::Channel};
+use tonic::{Code, transport::Channel};
 use uuid::Uuid;
 use waymark_proto::v1::{
     self, SettleOrdersRequest, SettleOrdersResponse, workflow_service_client::WorkflowServiceClient,
@@ -12,7 +12,7 @@ use waymark_proto::v1::{
 use crate::{
     arguments::Settle,
     connection,
-    failure::{self, Failure, REFUSED},
+    failure::{Failure, REFUSED},
     output,
 };
 
@@ -88,26 +88,17 @@ async fn ask(
         };
         // The same request id asks what became of it.
         let is_unknown = status.code() == Code::Unknown;
-        let failure = failure_of(status);
+        let failure = Failure::of_call(status);
         if !is_unknown && !failure.is_transient() {
             return Err(failure);
         }
         let millis = pause.as_millis();
-        output::complain(&format!("waymark: {failure}; trying again in {millis} ms"));
+        output::print_error(&format!("waymark: {failure}; trying again in {millis} ms"));
         sleep(pause).await;
         pause = pause.saturating_mul(2);
     }
     let answer = client.settle_orders(request).await;
-    Ok(answer.map_err(failure_of)?.into_inner())
-}
-
-/// Why there is no answer. What does not carry an error of Waymark's own was made on the way.
-fn failure_of(status: Status) -> Failure {
-    if failure::is_ours(&status) {
-        Failure::from(status)
-    } else {
-        Failure::ConnectionLost(Box::new(status))
-    }
+    Ok(answer.map_err(Failure::of_call)?.into_inner())
 }
 
 fn report(page: &SettleOrdersResponse) -> String {

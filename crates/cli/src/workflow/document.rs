@@ -1,10 +1,9 @@
-//! Where a workflow comes from: a file, the standard input, a preset, or a server.
+//! Documents of workflows, read from their source and checked.
 
 use std::{
     fs,
     io::{self, Read},
-    path::{Path, PathBuf},
-    str::FromStr,
+    path::Path,
 };
 
 use waymark_domain::{
@@ -23,28 +22,15 @@ use waymark_proto::{
 };
 
 use super::findings::Text;
-
 use crate::{
     arguments::{DocumentFormat, Server},
     connection,
     failure::Failure,
+    source::Source,
 };
 
 /// The code of a document that names none, where no server says which it is for.
 const CODE_DEFAULT: &str = "order";
-
-/// Where a workflow comes from.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
-    /// The standard input.
-    Input,
-    /// A file.
-    File(PathBuf),
-    /// A preset.
-    Preset(String),
-    /// A workflow of a server; version 0 is the present one, an empty code the server's default.
-    Stored { code: String, version: i64 },
-}
 
 /// How a document is read.
 #[derive(Debug, Clone, Copy, Default)]
@@ -71,31 +57,6 @@ pub(super) struct Loaded {
     /// The workflow that it makes; none where it cannot be read or leaves something out.
     workflow: Option<Workflow>,
     pub(super) remarks: Vec<Remark>,
-}
-
-impl FromStr for Source {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        if text == "-" {
-            return Ok(Self::Input);
-        }
-        if let Some(name) = text.strip_prefix("preset:") {
-            return Ok(Self::Preset(name.to_owned()));
-        }
-        let Some(stored) = text.strip_prefix("workflow:") else {
-            return Ok(Self::File(PathBuf::from(text)));
-        };
-        let (code, version) = match stored.split_once('@') {
-            Some((code, version)) => (code, version.parse().ok().filter(|version| *version > 0)),
-            None => (stored, Some(0)),
-        };
-        let version = version.ok_or("a version is a number from 1, as in workflow:order@3")?;
-        Ok(Self::Stored {
-            code: code.to_owned(),
-            version,
-        })
-    }
 }
 
 impl Source {
@@ -273,7 +234,7 @@ pub(super) fn read(path: Option<&Path>, format: DocumentFormat) -> Result<String
     })
 }
 
-/// What people are told where a document comes from.
+/// The name that people know the place of a document by.
 pub(super) fn shown(path: Option<&Path>) -> &Path {
     path.unwrap_or(Path::new("the standard input"))
 }
@@ -293,7 +254,7 @@ pub(super) fn document_format(
     })
 }
 
-/// The format as a server is told it.
+/// The format as it goes over the wire.
 pub(super) fn wire_format(format: DocumentFormat) -> WorkflowFormat {
     match format {
         DocumentFormat::Yaml => WorkflowFormat::Yaml,
@@ -315,36 +276,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_source_is_told_by_its_prefix() {
-        let stored = |code: &str, version| {
-            Ok(Source::Stored {
-                code: code.to_owned(),
-                version,
-            })
-        };
-        assert_eq!("-".parse(), Ok(Source::Input));
-        assert_eq!("a/b.yaml".parse(), Ok(Source::File("a/b.yaml".into())));
-        assert_eq!(
-            "preset:magento".parse(),
-            Ok(Source::Preset("magento".to_owned()))
-        );
-        assert_eq!("workflow:order".parse(), stored("order", 0));
-        assert_eq!("workflow:order@3".parse(), stored("order", 3));
-        assert_eq!("workflow:".parse(), stored("", 0));
-        for text in [
-            "workflow:order@",
-            "workflow:order@0",
-            "workflow:order@-1",
-            "workflow:order@x",
-        ] {
-            assert!(text.parse::<Source>().is_err(), "{text}");
-        }
-    }
-
-    #[test]
-    fn a_document_of_another_workflow_is_told() {
+    fn a_document_of_another_workflow_is_found() {
         let base = find_preset("magento").unwrap().workflow().unwrap();
-        let told = |text: &str| {
+        let is_of_another = |text: &str| {
             let document = Document {
                 name: "a".to_owned(),
                 text: text.to_owned(),
@@ -355,8 +289,8 @@ mod tests {
             let mut rules = remarks.iter().map(|remark| remark.finding.rule.code());
             rules.any(|rule| rule == "other_workflow")
         };
-        assert!(told("workflow: shop\nlabel: Shop"));
-        assert!(!told("label: Shop"));
+        assert!(is_of_another("workflow: shop\nlabel: Shop"));
+        assert!(!is_of_another("label: Shop"));
     }
 
     #[test]
