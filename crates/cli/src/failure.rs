@@ -1,4 +1,4 @@
-//! Why a command failed, and the exit code that says so to scripts.
+//! Failures of commands, and the exit codes that tell scripts.
 
 use std::{
     fmt, io,
@@ -29,7 +29,7 @@ const DAMAGED: u8 = 5;
 /// A consumer of `watch` did not take a message.
 const CONSUMER: u8 = 6;
 
-/// Why a command failed.
+/// The failure of a command.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Failure {
     #[error(transparent)]

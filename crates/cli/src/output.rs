@@ -17,7 +17,7 @@ pub(crate) fn print(text: &str) -> Result<(), Failure> {
         .map_err(Failure::Output)
 }
 
-/// How long a line for people may wait for whoever reads it.
+/// Time that a line for people may wait for whoever reads it.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// Prints a line for people. Nobody is left to hear that this failed, nor waits for a reader who

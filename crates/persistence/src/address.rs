@@ -15,11 +15,11 @@ use crate::{
     tls::{self, Identity, Roots, Trust},
 };
 
-/// What an address may lack, in words that repeat nothing of it.
+/// A hint at what an address may lack, in words that repeat nothing of it.
 const UNESCAPED: &str = "in a user, a password or another value, write @ as %40, ? as %3F, \
                          & as %26 and % as %25";
 
-/// Where PostgreSQL is, and how to speak to it. Whether TLS is needed, tried or not used stands
+/// The place of PostgreSQL, and the way to speak to it. Whether TLS is needed, tried or not used stands
 /// in the driver's mode.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -36,7 +36,7 @@ enum Mode {
     VerifyFull,
 }
 
-/// What an address says of TLS.
+/// The TLS parameters of an address.
 #[derive(Debug, Default)]
 struct Asked {
     mode: Option<Mode>,

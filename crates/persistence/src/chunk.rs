@@ -1,4 +1,4 @@
-//! Reading history a little at a time, bounded by what it takes in memory, for who carries over what
+//! Reading history a little at a time, bounded by what it takes in memory, for who keeps what
 //! did not fit: no entry is read twice.
 
 use std::pin::pin;
@@ -21,12 +21,12 @@ use crate::{
     tx::Tx,
 };
 
-/// What a row takes beyond its texts, roughly, in bytes.
+/// Bytes of a row beyond its texts, roughly.
 const ROW_BYTES: usize = 256;
-/// How many entries are read at once at most; SQLite bounds the parameters of a statement.
+/// Maximum of entries that are read at once; SQLite bounds the parameters of a statement.
 const ENTRIES_MAX: usize = 500;
 
-/// How much to read at once.
+/// The limit of what is read at once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ChunkLimit {
     /// At most so many entries, from 1 to 500.

@@ -11,7 +11,7 @@ use std::{
 
 use waymark_domain::{partition::Partition, value::Timestamp};
 
-/// How often it is said that entries are stamped ahead of the clock.
+/// Interval at which it is logged that entries are stamped ahead of the clock.
 const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Tells the time.
@@ -67,7 +67,7 @@ impl ManualClock {
     }
 }
 
-/// When it was said last that entries are stamped ahead of the clock.
+/// The last time at which it was logged that entries are stamped ahead of the clock.
 #[derive(Debug, Default)]
 pub(crate) struct AheadWarning(Mutex<Option<Instant>>);
 
@@ -81,8 +81,8 @@ impl AheadWarning {
         tracing::warn!(
             partition = partition.number(),
             ahead_seconds = ahead_micros / 1_000_000,
-            "entries are stamped ahead of the clock: it was ahead before, or that of another \
-             process is; what is due goes by the clock"
+            "entries stamped ahead of the clock: it was ahead before, or that of another process \
+             is; what is due goes by the clock"
         );
     }
 }

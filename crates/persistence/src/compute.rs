@@ -6,7 +6,7 @@ use tokio::{
     task::{JoinError, spawn_blocking},
 };
 
-/// How many edits may wait or be under way.
+/// Maximum of edits that wait or are under way.
 const EDITS_MAX: usize = 64;
 
 /// Computes something on a thread that may block.

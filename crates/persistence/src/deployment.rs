@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// What tells one deployment from another: 16 random bytes, made with the database.
+/// The id of a deployment: 16 random bytes, made with the database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeploymentId(pub [u8; 16]);
 

@@ -1,4 +1,4 @@
-//! Where the log of each partition begins and ends, and what stands at a place of it:
+//! The ends of each partition's log, and what stands at a place of it:
 //! what has to be known before somebody reads on from there.
 
 use diesel::{

@@ -65,7 +65,7 @@ impl Hints {
 /// Sends hints in the background.
 pub(crate) struct Notifier(Option<Arc<HintQueue>>);
 
-/// What is to be hinted at.
+/// The news that wait to be sent.
 #[derive(Default)]
 struct HintNews {
     partitions: BTreeSet<Partition>,
@@ -189,7 +189,7 @@ async fn open(
     Some(connection)
 }
 
-/// What stands before the partitions where nothing was set off. A number may be written with it, so
+/// The prefix of partitions where nothing was set off. A number may be written with it, so
 /// that versions before it, which know numbers alone, read the same partitions.
 const NOTHING_SET_OFF: char = '+';
 

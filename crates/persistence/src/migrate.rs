@@ -28,18 +28,18 @@ const POSTGRES: EmbeddedMigrations = embed_migrations!("../../migrations/postgre
 /// Names the lock that keeps two migrating processes apart: "waymark" as a number.
 const ADVISORY_LOCK: i64 = 0x0077_6179_6d61_726b;
 
-/// What a migration did.
+/// The result of a migration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Migrated {
     /// The versions that were applied, oldest first; empty when there was nothing to do.
     pub applied: Vec<String>,
-    /// How many partitions the database has.
+    /// The number of partitions of the database.
     pub partitions: PartitionCount,
     /// Whether the database was made: until now there was none at that place.
     pub is_new: bool,
 }
 
-/// What a database says about itself.
+/// The deployment that a database says it is.
 pub(crate) struct Deployment {
     pub(crate) id: DeploymentId,
     pub(crate) partitions: PartitionCount,

@@ -44,7 +44,7 @@ const PLANS: &str = "SET enable_hashjoin = off; SET enable_mergejoin = off; SET 
 const LOCK: &str = "PREPARE waymark_lock (integer[]) AS \
                     SELECT FROM partitions WHERE partition = ANY ($1) ORDER BY partition FOR UPDATE;";
 
-/// What a connection is for; each role has its own limits.
+/// The purpose of a connection; each role has its own limits.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
     /// Reads alone; the server refuses writes on it.
@@ -86,7 +86,7 @@ impl DerefMut for PgConn {
     }
 }
 
-/// What a commit waits for, which every transaction that writes says for itself: the disk here
+/// The durability that a commit waits for, which every transaction that writes says for itself: the disk here
 /// and of the synchronous standbys, if any are named. A server that is set to wait until those
 /// have applied it too is left so; anything laxer is not.
 #[derive(Debug, Clone, Default)]
@@ -207,7 +207,7 @@ pub(crate) async fn connect(
     establish(&tuned(settings, target), &session(settings, role)).await
 }
 
-/// What the address leaves open is filled in; what it says stands.
+/// Fills in what the address leaves open; what it says stands.
 pub(crate) fn tuned(settings: &Settings, target: &Target) -> Target {
     let mut target = target.clone();
     let config = &mut target.config;

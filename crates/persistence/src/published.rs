@@ -59,7 +59,7 @@ impl Published {
         Self::new(record, graph, unreadable)
     }
 
-    /// Why no step can be judged by the workflow, in words for people: a part of it that cannot be
+    /// The reason why no step can be judged by the workflow, in words for people: a part of it that cannot be
     /// read, one that is named and not there, or an expression that does not compile; none as a rule.
     /// Its orders, lists and histories are read all the same.
     pub fn unusable(&self) -> Option<&str> {
@@ -73,7 +73,7 @@ impl Published {
     }
 
     /// Everything for which no step can be judged by the workflow. What only follows from parts that
-    /// cannot be read is not told.
+    /// cannot be read is not named.
     fn faults(&self) -> Vec<String> {
         if !self.unreadable.is_empty() {
             return self.unreadable.iter().map(ToString::to_string).collect();
@@ -99,7 +99,7 @@ impl Published {
     }
 }
 
-/// What a record says, its graph says too.
+/// Compares records: what a record says, its graph says too.
 impl PartialEq for Published {
     fn eq(&self, other: &Self) -> bool {
         self.record == other.record && self.unreadable == other.unreadable

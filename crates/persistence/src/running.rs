@@ -1,4 +1,4 @@
-//! Whether a thread of the store still runs, for who has to know when it does not.
+//! The end of a thread of the store, for who has to know of it.
 
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
@@ -11,7 +11,7 @@ pub(crate) struct Running {
 /// Tells the end of a thread.
 pub(crate) struct Ending(watch::Receiver<()>);
 
-/// What a thread holds, and what tells when it let go of that.
+/// A pair of what a thread holds, and what waits until it has let go.
 pub(crate) fn pair() -> (Running, Ending) {
     let (held, released) = watch::channel(());
     (Running { _held: held }, Ending(released))

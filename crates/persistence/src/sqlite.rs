@@ -75,7 +75,7 @@ pub(crate) fn guard(path: &Path) -> ConnectionResult<SqliteConnection> {
     Ok(connection)
 }
 
-/// What a file says about whose it is.
+/// The marks of a file that say whose it is.
 pub(crate) struct Content {
     /// Whether it has tables, apart from the one of the migrations.
     pub(crate) has_tables: bool,
@@ -123,7 +123,7 @@ fn inspect(connection: &mut SqliteConnection) -> QueryResult<Content> {
     })
 }
 
-/// How many frames the log has, up to its last commit.
+/// The frames of the log, up to its last commit.
 pub(crate) fn log_frames(connection: &mut SqliteConnection) -> QueryResult<u64> {
     #[derive(diesel::QueryableByName)]
     struct Row {

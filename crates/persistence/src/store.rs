@@ -34,7 +34,7 @@ pub struct Store {
     share: Share,
 }
 
-/// Which connections reads take.
+/// The connections that reads take.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Share {
     Single,
@@ -79,7 +79,7 @@ impl Store {
         if let Address::Sqlite(path) = &settings.url.0 {
             let migrated = migrate(&settings, &clock).await?;
             is_new = migrated.is_new;
-            // Of a new database it is told that it is new.
+            // Of a new database it is logged that it is new.
             let applied: &[String] = if is_new { &[] } else { &migrated.applied };
             for migration in applied {
                 tracing::info!(migration = %migration, "migration applied");
@@ -212,7 +212,7 @@ impl Store {
         self.inner.database.close().await
     }
 
-    /// How many partitions the database has.
+    /// The number of partitions of the database.
     pub fn partition_count(&self) -> PartitionCount {
         self.inner.partitions
     }
@@ -227,17 +227,17 @@ impl Store {
         Partition::of(workflow, order_id, self.inner.partitions)
     }
 
-    /// Which deployment this is.
+    /// The deployment of the database.
     pub fn deployment(&self) -> DeploymentId {
         self.inner.deployment
     }
 
-    /// What signs the tokens of customers.
+    /// The key that signs the tokens of customers.
     pub fn tracking_key(&self) -> &TrackingKey {
         &self.inner.tracking_key
     }
 
-    /// How long one commit is tried before its callers are told, as the settings say.
+    /// Time that one commit is tried before its callers get an error, as the settings say.
     pub fn commit_patience(&self) -> Duration {
         self.inner.settings.commit_patience
     }
@@ -281,7 +281,7 @@ impl Store {
         &self.inner.timeline
     }
 
-    /// What the log was told of rows that cannot be read.
+    /// The rows that cannot be read and were logged.
     pub(crate) fn told(&self) -> &Told {
         &self.inner.told
     }

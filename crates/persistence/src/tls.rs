@@ -29,10 +29,10 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::Error;
 
-/// What PostgreSQL calls itself where TLS begins without a question before it.
+/// The name of PostgreSQL's protocol where TLS begins without a question before it.
 const PROTOCOL: &[u8] = b"postgresql";
 
-/// What the library calls a certificate of an authority that a server shows as its own. It hands
+/// The library's name for a certificate of an authority that a server shows as its own. It hands
 /// these errors out with their names alone.
 const OF_AUTHORITY: &str = "CaUsedAsEndEntity";
 /// And one of an old version.
@@ -52,14 +52,14 @@ pub(crate) enum Trust {
     ChainAndName(Roots),
 }
 
-/// Who vouches for servers.
+/// The authorities that vouch for servers.
 pub(crate) struct Roots {
     store: RootCertStore,
     /// The same as they are in the file: a server may have signed one of them for itself.
     pinned: Vec<CertificateDer<'static>>,
 }
 
-/// Who this client is, where the server asks for a certificate.
+/// The identity of this client, where the server asks for a certificate.
 pub(crate) struct Identity {
     chain: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
@@ -188,7 +188,7 @@ pub(crate) fn connector(
     Ok(MakeRustlsConnect::new(config))
 }
 
-/// What is wrong with a handshake, or with a certificate, `subject`.
+/// The problem of a handshake, or of a certificate, `subject`.
 pub(crate) fn explain(subject: &str, error: &rustls::Error) -> String {
     match error {
         rustls::Error::InvalidCertificate(error) => format!("{subject} {}", problem(error)),
@@ -196,7 +196,7 @@ pub(crate) fn explain(subject: &str, error: &rustls::Error) -> String {
     }
 }
 
-/// What a certificate is or lacks.
+/// The problem of a certificate.
 fn problem(error: &CertificateError) -> String {
     let text = match error {
         CertificateError::UnknownIssuer => "is of nobody who is trusted",

@@ -52,7 +52,7 @@ macro_rules! on_conn {
 }
 pub(crate) use on_conn;
 
-/// How a unit of work wants to end.
+/// The end that a unit of work wants.
 pub(crate) enum Ending<T> {
     Commit(T),
     RollBack(T),
@@ -74,7 +74,7 @@ enum Pools {
     Postgres {
         read: Pool<AsyncPgConnection>,
         write: Pool<AsyncPgConnection>,
-        /// What the server's settings promise of a commit, as the newest connection found them.
+        /// The promise of the server's settings for a commit, as the newest connection found them.
         durability: Durability,
     },
     Sqlite {

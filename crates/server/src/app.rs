@@ -97,12 +97,12 @@ impl App {
         &self.default_workflow
     }
 
-    /// Where feeds are; none where they are off.
+    /// Links of the feeds; none where they are off.
     pub(crate) fn feeds(&self) -> Option<&Links> {
         self.feeds.as_ref()
     }
 
-    /// Which endpoints may be reached.
+    /// Settings of webhooks: which endpoints may be reached.
     pub(crate) fn webhooks(&self) -> &WebhookSettings {
         &self.webhooks
     }

@@ -13,13 +13,13 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::{Error, threads};
 
-/// How many computations may wait or be under way.
+/// Maximum of computations that wait or are under way.
 const COMPUTATIONS_MAX: usize = 32;
-/// How many reads of many bodies may wait or be under way.
+/// Maximum of reads of many bodies that wait or are under way.
 const READS_MAX: usize = 64;
-/// How many dry runs are under way at once: each may keep many bodies until its end.
+/// Maximum of dry runs under way at once: each may keep many bodies until its end.
 const DRY_RUNS_MAX: usize = 4;
-/// How much these threads give way: of a busy core, one gets a tenth of what a thread that serves
+/// Niceness of these threads: of a busy core, one gets a tenth of what a thread that serves
 /// gets, so they come to rest under load but never stand still.
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;

@@ -41,7 +41,7 @@ impl DedicatedRuntime {
         })
     }
 
-    /// Where tasks are spawned.
+    /// The handle on which tasks are spawned.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }

@@ -18,11 +18,11 @@ mod asked {
 
     use tokio::time::{MissedTickBehavior, interval};
 
-    /// How often a task looks whether it shall panic.
+    /// Interval at which a task looks whether it shall panic.
     const INTERVAL: Duration = Duration::from_millis(20);
 
     static FAULTS: LazyLock<Option<PathBuf>> =
-        LazyLock::new(|| std::env::var_os(super::DIRECTORY).map(PathBuf::from));
+        LazyLock::new(|| std::env::var_os(crate::fault::DIRECTORY).map(PathBuf::from));
 
     /// Panics where a test asks for it: where there is a file of this name, with `.subject` where
     /// there is a subject.

@@ -90,7 +90,7 @@ impl Health {
         self.set(ServingStatus::NotServing).await;
     }
 
-    /// Ends the streams of those who watch the health, once they were told what was set; they would
+    /// Ends the streams of those who watch the health, once they have got what was set; they would
     /// keep the server from stopping. Who asks on a connection that is still open goes on being
     /// answered.
     pub(crate) fn release(&self) {
@@ -127,16 +127,16 @@ impl HealthContract for ReportedHealth {
         &self,
         request: Request<HealthCheckRequest>,
     ) -> Result<Response<Self::WatchStream>, Status> {
-        let told = self.service.watch(request).await?.into_inner();
-        let watching = (told, self.released.clone());
-        let watching = stream::unfold(watching, |(mut told, released)| async move {
+        let reports = self.service.watch(request).await?.into_inner();
+        let watching = (reports, self.released.clone());
+        let watching = stream::unfold(watching, |(mut reports, released)| async move {
             let next = tokio::select! {
-                // What was set before the end is told before it.
+                // What was set before the end is reported before it.
                 biased;
-                next = told.next() => next,
+                next = reports.next() => next,
                 () = released.cancelled() => None,
             };
-            next.map(|next| (next, (told, released)))
+            next.map(|next| (next, (reports, released)))
         });
         Ok(Response::new(watching.boxed()))
     }

@@ -18,13 +18,13 @@ use tokio::{
 
 use crate::ports::BACKLOG;
 
-/// How long to wait when the system has no connection to give.
+/// Pause when the system has no connection to give.
 const PAUSE: Duration = Duration::from_millis(100);
-/// How many connections that nobody had taken are served when the port closes: as many as the system keeps.
+/// Maximum of connections that nobody had taken and that are served when the port closes: as many as the system keeps.
 const LEFT_MAX: u32 = BACKLOG;
-/// How often that is logged.
+/// Interval at which that is logged.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
-/// How many files connections leave to everything else, such as connections to the database; a quarter where the process
+/// Files that connections leave to everything else, such as connections to the database; a quarter where the process
 /// may open few.
 const FILES_LEFT: u64 = 32;
 
@@ -32,7 +32,7 @@ const FILES_LEFT: u64 = 32;
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     listener: TcpListener,
-    /// What the connections are for, as the log calls it.
+    /// Purpose of the connections, as the log calls it.
     purpose: &'static str,
     /// Whether the connections took all files that they may.
     is_full: bool,

@@ -9,9 +9,9 @@ use std::{
 
 use tokio::{sync::watch, time::Instant};
 
-/// How long calls must have failed without one success in between.
+/// Time that calls must have failed without one success in between.
 const LOST_AFTER: Duration = Duration::from_secs(2);
-/// How many calls must succeed in a row.
+/// Calls that must succeed in a row.
 const FOUND_AFTER: u32 = 2;
 
 /// Liveness of the database.

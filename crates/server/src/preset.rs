@@ -14,7 +14,7 @@ use waymark_persistence::{
     Store, WorkflowChange,
 };
 
-/// Why the preset could not be loaded.
+/// The error of a preset that could not be loaded.
 #[derive(Debug, thiserror::Error)]
 pub enum PresetError {
     /// There is no preset with this name.

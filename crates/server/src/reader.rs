@@ -10,14 +10,14 @@ use waymark_persistence::{Along, Error, Found, Store};
 
 use crate::{dedicated_runtime::DedicatedRuntime, supervisor::Supervisor};
 
-/// How many orders one query looks for.
+/// Maximum of orders that one query looks for.
 const ORDERS_PER_QUERY_MAX: usize = 256;
-/// How many such queries are under way at once.
+/// Queries that are under way at once.
 const QUERIES_AT_ONCE: usize = 2;
-/// How many reads may wait; the next ones wait for a place.
+/// Maximum of reads that wait; the next ones wait for a place.
 const WAITING_MAX: usize = 1024;
 
-/// What was found, or the error that all reads of a query share.
+/// The order that was found, or the error that all reads of a query share.
 type ReadResult = Result<Found, Arc<Error>>;
 
 #[derive(Debug)]
@@ -147,7 +147,7 @@ async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<QueuedRead>) {
     }
 }
 
-/// What is read for all of them, since one wants it.
+/// The most that one of them wants, which is read for all.
 fn most_of(batch: &[QueuedRead]) -> Along {
     let wanted = batch.iter().map(|waiting| waiting.along);
     wanted.max().unwrap_or_default()

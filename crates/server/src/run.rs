@@ -58,7 +58,7 @@ pub struct Server {
     feeds: Option<feeds::Port>,
 }
 
-/// How a server stopped.
+/// The way in which a server stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Stopped {
     /// Every call was answered.

@@ -22,7 +22,7 @@ pub(crate) fn workflow() -> WorkflowCode {
     WorkflowCode::new("order").unwrap()
 }
 
-/// What a call says besides its action: nothing.
+/// The context of a call that says nothing besides its action.
 pub(crate) fn context() -> Context {
     Context {
         actor: Actor::unstated(),

@@ -6,7 +6,7 @@ use waymark_persistence::Error;
 
 use crate::{dispatch::TransportsError, ports::ListenError, preset::PresetError};
 
-/// Why a server cannot start, or cannot go on.
+/// The error of a server that cannot start, or cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
     /// The database was made by an older program.

@@ -2,7 +2,7 @@
 //! unasked, by a panic or because it returned, the log says so by its name, and the server drains
 //! and ends, so that whoever started it starts it again.
 //!
-//! What a single call, delivery or connection needs is no such task: there a panic costs that alone.
+//! A task of a single call, delivery or connection is none of these: there a panic costs that alone.
 
 use std::{
     any::Any,
@@ -22,20 +22,20 @@ use tokio::{
 
 use crate::fault;
 
-/// What is counted of all tasks of one name, since the process started.
+/// Counts of all tasks of one name, since the process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// How many were started.
+    /// Tasks that were started.
     pub started: u64,
-    /// How many ended unasked, by a panic or otherwise.
+    /// Tasks that ended unasked, by a panic or otherwise.
     pub ended: u64,
-    /// How many of these panicked.
+    /// Those of them that panicked.
     pub panicked: u64,
 }
 
 static COUNTS: Mutex<BTreeMap<&'static str, Counts>> = Mutex::new(BTreeMap::new());
 
-/// What was counted of the tasks of this process, by name.
+/// Counts of the tasks of this process, by name.
 pub fn counts() -> BTreeMap<&'static str, Counts> {
     let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
     counts.clone()
@@ -95,7 +95,7 @@ impl Supervisor {
                     () = fault::panics(name) => {}
                 }
             };
-            // What the task owned is dropped before anybody is told.
+            // What the task owned is dropped before anybody hears of it.
             let ended = AssertUnwindSafe(task).catch_unwind().await;
             supervisor.note(name, &ended);
         }

@@ -11,7 +11,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-/// How often the thread gets something to do: a runtime ends one that idles for ten seconds.
+/// Interval at which the thread gets something to do: a runtime ends one that idles for ten seconds.
 const BEAT: Duration = Duration::from_secs(4);
 
 /// Starts a thread for work that blocks, and keeps one for as long as the runtime is there.

@@ -1,4 +1,4 @@
-//! Who takes the messages, and when a message counts as taken: its token may be kept from then on, and not before.
+//! The consumer of the messages, and the moment at which a message counts as taken: its token may be kept from then on, and not before.
 
 use std::{
     fs::File,
@@ -9,7 +9,7 @@ use std::{
 
 use crate::{arguments::Watch, failure::Failure, output};
 
-/// Who takes the messages.
+/// The consumer of the messages.
 #[derive(Debug, Clone)]
 pub(super) enum Consumer {
     /// Whoever reads the standard output; a file that tokens depend on is brought to the disk.

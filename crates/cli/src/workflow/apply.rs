@@ -68,7 +68,7 @@ pub(super) async fn apply(arguments: Apply) -> Result<ExitCode, Failure> {
     }
 }
 
-/// Why a document is refused: an error has room for some mistakes, lint for all.
+/// The refusal of a document with all mistakes: an error has room for some mistakes, lint for all.
 async fn explained(
     mut client: WorkflowServiceClient<Channel>,
     name: String,

@@ -1,4 +1,4 @@
-//! How differences are printed: with whole values, each on a line or below its part.
+//! Differences as they are printed: with whole values, each on a line or below its part.
 
 /// The most characters of a change that is printed on one line.
 const LINE_CHARACTERS_MAX: usize = 120;

@@ -32,10 +32,10 @@ use crate::{
 /// The code of a document that names none, where no server says which it is for.
 const CODE_DEFAULT: &str = "order";
 
-/// How a document is read.
+/// The way in which a document is read.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Reading {
-    /// How it is written; none to tell by the name.
+    /// The format; none to tell it by the name.
     pub(super) format: Option<DocumentFormat>,
     /// Whether the states of a `config.xml` are made that the workflow does not have.
     pub(super) create_states: bool,
@@ -43,7 +43,7 @@ pub(super) struct Reading {
 
 /// A document as it is written.
 pub(super) struct Document {
-    /// What people know it by.
+    /// The name that people know it by.
     pub(super) name: String,
     pub(super) text: String,
     pub(super) format: DocumentFormat,
@@ -51,7 +51,7 @@ pub(super) struct Document {
 
 /// A document that was checked as a whole.
 pub(super) struct Loaded {
-    /// What people know it by.
+    /// The name that people know it by.
     pub(super) name: String,
     pub(super) text: String,
     /// The workflow that it makes; none where it cannot be read or leaves something out.
@@ -239,7 +239,7 @@ pub(super) fn shown(path: Option<&Path>) -> &Path {
     path.unwrap_or(Path::new("the standard input"))
 }
 
-/// What was asked for, else what the ending of the name says, else YAML.
+/// The format that was asked for, else that of the ending of the name, else YAML.
 pub(super) fn document_format(
     asked: Option<DocumentFormat>,
     path: Option<&Path>,

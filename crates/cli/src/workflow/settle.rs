@@ -16,9 +16,9 @@ use crate::{
     output,
 };
 
-/// How many orders a page has, which takes half a second at the pace of the server.
+/// Orders of a page, which takes half a second at the pace of the server.
 const PAGE_SIZE: i32 = 500;
-/// How often a page is sent whose answer did not come.
+/// Maximum of times that a page is sent whose answer did not come.
 const TRIES_MAX: u32 = 5;
 /// The pause before it is sent again, doubled each time.
 const PAUSE: Duration = Duration::from_millis(500);

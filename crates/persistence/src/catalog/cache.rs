@@ -21,7 +21,7 @@ pub(crate) struct Cached {
     used: Arc<Mutex<BTreeSet<StatusCode>>>,
 }
 
-/// What is known of a workflow at an edition.
+/// The knowledge of a workflow at an edition.
 #[derive(Debug, Clone)]
 pub(crate) enum Known {
     /// It is there, as here.
@@ -32,7 +32,7 @@ pub(crate) enum Known {
     Unloaded,
 }
 
-/// How far the edition that somebody has read can be trusted.
+/// The trust in an edition that somebody has read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Reliance {
     /// It was read under locks, so it is the newest one.
@@ -51,7 +51,7 @@ pub(crate) struct Catalog {
 #[derive(Debug, Default)]
 pub(super) struct Cache {
     pub(super) edition: Edition,
-    /// Which workflows there are, perhaps with some that are gone by now; none when that was not
+    /// The workflows that there are, perhaps with some that are gone by now; none when that was not
     /// read yet.
     pub(super) codes: Option<BTreeSet<WorkflowCode>>,
     workflows: HashMap<WorkflowCode, Cached>,
@@ -59,7 +59,7 @@ pub(super) struct Cache {
     changed: HashMap<WorkflowCode, i64>,
     /// Counts how often everything was forgotten.
     pub(super) pasts: u64,
-    /// Why workflows cannot be used, by code as it is stored, as it was logged.
+    /// The problems of workflows that cannot be used, by code as it is stored, as logged.
     logged: HashMap<String, String>,
 }
 
@@ -91,7 +91,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// What is known of a workflow at an edition. Of another edition than that of the cache,
+    /// Looks up a workflow at an edition. Of another edition than that of the cache,
     /// nothing is.
     pub(crate) fn known(&self, edition: Edition, code: &WorkflowCode) -> Known {
         let cache = self.lock();
@@ -239,7 +239,7 @@ impl Catalog {
     }
 }
 
-/// What is logged of a workflow.
+/// The news about the use of a workflow, for the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum UseNews {
     Nothing,

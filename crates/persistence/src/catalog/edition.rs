@@ -58,7 +58,7 @@ pub(crate) async fn edition(tx: &mut Tx) -> Result<Edition, Error> {
     Edition::read(row)
 }
 
-/// What happened to the catalog since an edition.
+/// The changes of the catalog since an edition.
 pub(crate) enum Since {
     /// These workflows were changed, each named as often as that happened.
     Changed(Vec<WorkflowCode>),

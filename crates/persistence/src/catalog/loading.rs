@@ -14,7 +14,7 @@ use crate::{
     workflows::{self, Loaded},
 };
 
-/// What was read at an edition, of which past.
+/// Workflows that were read at an edition, with the number of its past.
 type Read = ((Edition, u64), Vec<Loaded>);
 
 impl Store {

@@ -32,7 +32,7 @@ pub enum StorageState {
     Damaged,
 }
 
-/// What to do about a damaged file, for the log.
+/// Advice about a damaged file, for the log.
 const ADVICE: &str = "the database file is damaged: nothing more is written, and the server stops. Before anything else, \
      keep a copy of the file with its -wal and -shm. Then look at the copy with `PRAGMA integrity_check` of sqlite3, and \
      restore a backup, after -wal and -shm were moved away with the old file, or rescue what is left with `.recover`";
@@ -66,7 +66,7 @@ impl DataFile {
         })
     }
 
-    /// Where it is.
+    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
@@ -96,7 +96,7 @@ impl DataFile {
         self.check_index()
     }
 
-    /// Checks that the index of the log tells of what is in the log, see [`index`](super::index).
+    /// Checks that the index of the log fits what is in the log, see [`index`](super::index).
     ///
     /// # Errors
     /// Returns [`Error::Damaged`].
@@ -251,7 +251,7 @@ impl DataFile {
         self.frames().is_some_and(|frames| log.ends_after(frames))
     }
 
-    /// How many frames the log has, up to its last commit.
+    /// The frames of the log, up to its last commit.
     pub(super) fn frames(&self) -> Option<u64> {
         let mut guard = lock(&self.guard);
         sqlite::log_frames(guard.as_mut()?).ok()

@@ -9,7 +9,7 @@ use crate::{
     sqlite,
 };
 
-/// How often the log is read again where it changes while it is read.
+/// Maximum of times that the log is read where it changes while it is read.
 const ATTEMPTS: usize = 5;
 
 impl DataFile {

@@ -17,7 +17,7 @@ use super::{
 /// for some 100 ms; a larger one by the watcher, meanwhile.
 const EXAMINED_AT_ONCE_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Where the files are, and what they were when they were last looked at.
+/// The places of the files, and their state when they were last looked at.
 pub(super) struct Files {
     path: PathBuf,
     main: Stamp,
@@ -30,7 +30,7 @@ pub(super) struct Files {
     rests_until: Option<Instant>,
 }
 
-/// What looking at the files says.
+/// The result of a look at the files.
 pub(super) enum Look {
     /// Nothing has changed but what this process changed.
     Same,
@@ -38,7 +38,7 @@ pub(super) enum Look {
     Changed(Changed),
 }
 
-/// What changed without this process.
+/// The file that changed without this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Changed {
     /// The main file was written.
@@ -92,7 +92,7 @@ impl Files {
         Ok(Look::Same)
     }
 
-    /// Looks whether the index of the log tells of what is in the log, which takes microseconds
+    /// Looks whether the index of the log fits what is in the log, which takes microseconds
     /// where nothing may have written to it but SQLite.
     ///
     /// # Errors
@@ -112,7 +112,7 @@ impl Files {
         self.index.examine(&self.log.content())
     }
 
-    /// How many frames of the log were moved into the main file.
+    /// The frames of the log that were moved into the main file.
     pub(super) fn moved(&self) -> u64 {
         self.index.moved()
     }

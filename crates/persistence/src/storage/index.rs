@@ -24,11 +24,11 @@ use super::{
 
 /// One of the two copies of the header.
 const HEADER_BYTES: usize = 48;
-/// What is before the checksum of a header.
+/// Bytes before the checksum of a header.
 const SUMMED_BYTES: usize = 40;
 /// Both headers, and what readers and checkpoints tell each other.
 const HEAD_BYTES: usize = 136;
-/// Where it says how many frames were moved into the main file.
+/// Offset of the number of frames that were moved into the main file.
 const MOVED_AT: usize = 96;
 const VERSION: u32 = 3_007_000;
 
@@ -53,22 +53,22 @@ pub(super) struct Index {
     id: FileId,
     /// Always there until this is dropped.
     file: Option<File>,
-    /// When all of it was last read.
+    /// The entry when all of it was last read.
     entry: Entry,
     known: Option<Header>,
     frames: Frames,
 }
 
-/// What the index says of the log.
+/// The header of the index: what it says of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Header {
     /// Grows with each commit, also where the log begins anew.
     changes: u32,
     /// Up to the last commit.
     frames: u32,
-    /// How many of them were moved into the main file. It stands behind the header.
+    /// Those of them that were moved into the main file. It stands behind the header.
     moved: u32,
-    /// How large the database is after it.
+    /// The pages of the database after it.
     pages: u32,
     /// That of the last frame.
     checksum: [u32; 2],
@@ -106,7 +106,7 @@ impl Index {
         same(&self.path, self.id, "its -shm")
     }
 
-    /// Looks whether it goes on from what it was and tells of the last commit in the log, and
+    /// Looks whether it goes on from what it was and has the last commit in the log, and
     /// reads all of it where something may have written to the file.
     ///
     /// # Errors
@@ -130,7 +130,7 @@ impl Index {
         self.patiently(|index| index.read_all(log))
     }
 
-    /// How many frames of the log were moved into the main file, when that was last read.
+    /// The frames of the log that were moved into the main file, when that was last read.
     pub(super) fn moved(&self) -> u64 {
         self.known.map_or(0, |known| u64::from(known.moved))
     }

@@ -14,16 +14,16 @@ use std::{
 use super::stamp::{Entry, FileId, REST, Stamp, same};
 
 const HEADER_BYTES: usize = 32;
-/// What is before the checksum of the header.
+/// Bytes before the checksum of the header.
 const SUMMED_BYTES: usize = 24;
 const FRAME_HEADER_BYTES: usize = 24;
-/// What is summed of it.
+/// Bytes of it that are summed.
 const FRAME_SUMMED_BYTES: usize = 8;
 /// The first bytes, but for the last bit, which says in which order the bytes of numbers are summed.
 const MAGIC: u32 = 0x377f_0682;
 const PAGE_BYTES_MIN: u32 = 512;
 const PAGE_BYTES_MAX: u32 = 65_536;
-/// How many frames are read at once.
+/// Frames that are read at once.
 const FRAMES_READ: u64 = 64;
 
 pub(super) struct Log {
@@ -31,7 +31,7 @@ pub(super) struct Log {
     id: FileId,
     content: Content,
     bytes: u64,
-    /// When all of it was last read, and found whole.
+    /// The entry when all of it was last read, and found whole.
     entry: Entry,
     rests_until: Option<Instant>,
 }
@@ -54,7 +54,7 @@ pub(super) struct Header {
 
 /// The beginning of a frame.
 pub(super) struct Frame {
-    /// Which page it holds.
+    /// The page that it holds.
     pub(super) page: u32,
     /// In the last frame of a commit, how many pages the database has after it; otherwise zero.
     pub(super) pages: u32,
@@ -99,7 +99,7 @@ impl Log {
         Ok(sound)
     }
 
-    /// What is in the log, to be read without this.
+    /// The content of the log, to be read without this.
     pub(super) fn content(&self) -> Content {
         self.content.clone()
     }
@@ -161,7 +161,7 @@ impl Content {
         Ok(())
     }
 
-    /// What is wrong with a frame that is not there as it was written.
+    /// The problem of a frame that is not there as it was written.
     fn lacks(&self, header: Header, frame: u64) -> String {
         let bytes = self.file.metadata().map_or(0, |entry| entry.len());
         if bytes < at(header, frame + 1) {
@@ -171,7 +171,7 @@ impl Content {
         }
     }
 
-    /// What is in every frame that was written since the log last began anew; none where its
+    /// The salt of every frame that was written since the log last began anew; none where its
     /// beginning is not that of a log.
     pub(super) fn salt(&self) -> Option<[u8; 8]> {
         Some(self.header()?.salt)
@@ -329,7 +329,7 @@ fn number(bytes: &[u8], place: usize) -> u32 {
         .map_or(0, |number| u32::from_be_bytes(*number))
 }
 
-/// Where a frame begins.
+/// The offset of a frame.
 fn at(header: Header, frame: u64) -> u64 {
     offset(HEADER_BYTES) + frame * header.frame_bytes()
 }

@@ -39,7 +39,7 @@ pub(super) struct Stamp {
     /// The blocks that it takes: fewer after it was cut, even where it has grown again since, or
     /// after the file system has taken back what it had kept for it.
     pub(super) blocks: u64,
-    /// When the system last changed its content or its entry, in seconds and nanoseconds.
+    /// The time at which the system last changed its content or its entry, in seconds and nanoseconds.
     changed: (i64, i64),
 }
 
@@ -68,7 +68,7 @@ impl Stamp {
 /// since.
 pub(super) struct Entry {
     stamp: Stamp,
-    /// When it was first seen as it is.
+    /// The instant at which it was first seen as it is.
     seen: Instant,
     /// Whether the file was read since it was last changed.
     is_settled: bool,

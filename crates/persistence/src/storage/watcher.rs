@@ -26,7 +26,7 @@ const INTERVAL: Duration = Duration::from_secs(1);
 
 /// The thread; it ends when this is dropped.
 pub(crate) struct Watcher {
-    /// Its end tells the thread.
+    /// Its end ends the thread.
     _alive: SyncSender<()>,
     _thread: JoinHandle<()>,
     ending: Ending,

@@ -23,7 +23,7 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// What a call came to; a refusal is an answer too.
+/// The outcome of a call; a refusal is an answer too.
 type Judged<A> = Result<TrackingAnswer<A>, TrackingError>;
 
 /// An order with its partition.
@@ -32,7 +32,7 @@ type Place<'p> = (Partition, &'p WorkflowCode, &'p OrderId);
 impl Store {
     /// Creates a token of an order.
     ///
-    /// A rehearsal answers with a token that does not exist, unless the same call made one before.
+    /// A dry run answers with a token that does not exist, unless the same call made one before.
     ///
     /// # Errors
     /// Returns [`TrackingError`] when there is no such order, when the token would have ended
@@ -225,7 +225,7 @@ fn corrupt(scope: &Scope, why: &'static str) -> Error {
     reading.corrupt("answer", why)
 }
 
-/// Why there can be no tokens: the order is not there, or not even its workflow.
+/// The reason why there can be no tokens: the order is not there, or not even its workflow.
 async fn missing(
     tx: &mut Tx,
     (partition, workflow, order_id): Place<'_>,

@@ -30,17 +30,17 @@ pub struct TrackingTokenId {
 /// A token as it is now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackingToken {
-    /// Which one it is.
+    /// Its id.
     pub id: TrackingTokenId,
     /// The workflow of its order.
     pub workflow: WorkflowCode,
     /// Its order.
     pub order_id: OrderId,
-    /// When it was created.
+    /// The time at which it was created.
     pub create_time: Timestamp,
-    /// When it ends; none for never.
+    /// The time at which it ends; none for never.
     pub expire_time: Option<Timestamp>,
-    /// When it was revoked; none for not at all.
+    /// The time at which it was revoked; none for not at all.
     pub revoke_time: Option<Timestamp>,
 }
 
@@ -51,11 +51,11 @@ pub struct NewTrackingToken {
     pub workflow: WorkflowCode,
     /// The order.
     pub order_id: OrderId,
-    /// When it shall end; none for never.
+    /// The time at which it shall end; none for never.
     pub expire_time: Option<Timestamp>,
 }
 
-/// What shall be revoked.
+/// The tokens that are to be revoked.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Revocation {
     /// All tokens that an order has now.
@@ -67,15 +67,15 @@ pub enum Revocation {
 /// A call that makes or revokes tokens, apart from what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackingCall {
-    /// What makes the call recognisable when it comes again; none for not idempotent.
+    /// The idempotency key; none where the call is not idempotent.
     pub request: Option<Request>,
-    /// Who makes it.
+    /// The actor who makes it.
     pub actor: Actor,
-    /// Whether it is meant.
+    /// Whether it is a dry run.
     pub mode: ChangeMode,
 }
 
-/// What a call answers.
+/// The answer of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrackingAnswer<A> {
     /// The answer.
@@ -84,7 +84,7 @@ pub struct TrackingAnswer<A> {
     pub replayed: bool,
 }
 
-/// Why a call was refused.
+/// The error of a call that was refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TrackingError {
     /// There is no such order, or the request id was used for another call.

@@ -83,7 +83,7 @@ impl Store {
         Ok(found.await?.into_iter().next().flatten())
     }
 
-    /// By what the tokens of orders are found.
+    /// The keys by which the tokens of orders are found.
     pub(crate) fn token_keys<'k>(
         &self,
         orders: &'k [(WorkflowCode, OrderId)],

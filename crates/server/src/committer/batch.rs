@@ -1,4 +1,4 @@
-//! What is committed together, and who waits for it.
+//! Units that are committed together, and the callers that wait for them.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use waymark_persistence::{CommitError, CommitRound, UnitProgress, UnitState};
 
 use super::ticket::{QueuedUnit, UnitAnswer};
 
-/// How many steps of one unit count for the size of a batch.
+/// Maximum of steps of one unit that count for the size of a batch.
 const UNIT_STEPS_MAX: usize = 64;
 
 /// Whether any step of these units was decided in a round before which so many were.
@@ -22,7 +22,7 @@ pub(super) fn has_gone_on(states: &[UnitState], done_before: usize) -> bool {
     done > done_before
 }
 
-/// What is known of so many units whose round did not come to its end.
+/// The outcome of so many units whose round did not come to its end.
 pub(super) fn unknown(count: usize) -> CommitRound {
     CommitRound {
         units: vec![UnitState::Ended(Err(CommitError::OutcomeUnknown)); count],
@@ -32,13 +32,13 @@ pub(super) fn unknown(count: usize) -> CommitRound {
     }
 }
 
-/// Who waits for a unit that came into a batch.
+/// The caller of a unit that came into a batch.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) answer: UnitAnswer,
     room: OwnedSemaphorePermit,
     pub(super) since: Instant,
-    /// How many of its steps were done before.
+    /// Its steps that were done before.
     done: usize,
 }
 
@@ -65,9 +65,9 @@ impl Begun {
 pub(super) struct Batch {
     pub(super) units: Vec<UnitProgress>,
     pub(super) begun: Vec<Begun>,
-    /// How many steps it has, as far as they count for its size.
+    /// Its steps, as far as they count for its size.
     pub(super) steps: usize,
-    /// How many steps of its units were done before.
+    /// Steps of its units that were done before.
     pub(super) done: usize,
 }
 

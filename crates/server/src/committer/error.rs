@@ -2,7 +2,7 @@
 
 use waymark_persistence::CommitError;
 
-/// Why a unit was not committed.
+/// The error of a unit that was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum SubmitError {
     /// Too many units wait already; nothing was written.

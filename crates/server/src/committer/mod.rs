@@ -45,7 +45,7 @@ use crate::{
 pub struct Committer {
     store: Store,
     queues: Vec<mpsc::Sender<QueuedUnit>>,
-    /// What all units may weigh that wait or are under way.
+    /// The room for all units that wait or are under way, by weight.
     room: Arc<Semaphore>,
     stop: StopDeadline,
     closing: CancellationToken,
@@ -176,7 +176,7 @@ impl Committer {
     }
 }
 
-/// Which of so many committers a partition belongs to.
+/// The index of the committer, of so many, that a partition belongs to.
 fn index_of(partition: Partition, committers: usize) -> usize {
     usize::try_from(partition.number()).unwrap_or(0) % committers.max(1)
 }

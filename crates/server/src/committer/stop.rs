@@ -23,7 +23,7 @@ impl StopDeadline {
     pub(super) async fn pass(&self, deadline: Duration) {
         let (half, tenth) = (deadline / 2, deadline / 10);
         if let Some(until) = Instant::now().checked_add(half) {
-            // It is told once.
+            // It is set once.
             let _ = self.until.set(until);
         }
         sleep(deadline.saturating_sub(tenth)).await;
@@ -32,11 +32,11 @@ impl StopDeadline {
     }
 
     /// Whether the server stops.
-    pub(super) fn is_told(&self) -> bool {
+    pub(super) fn is_set(&self) -> bool {
         self.until.get().is_some()
     }
 
-    /// How long what waits may be begun yet; none where there is no end to it.
+    /// The time in which units that wait may be begun yet; none where there is no end to it.
     pub(super) fn left(&self) -> Option<Duration> {
         let until = self.until.get()?;
         Some(until.saturating_duration_since(Instant::now()))

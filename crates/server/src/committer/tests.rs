@@ -42,13 +42,13 @@ impl Bench {
         for worker in &mut bench.workers.as_mut().unwrap().0 {
             worker.patience = patience;
         }
-        let (locked, told) = oneshot::channel();
+        let (locked, is_locked) = oneshot::channel();
         let store = bench.store.clone();
         let holder = tokio::spawn(async move {
             let wait = Duration::from_mins(1);
             lock_all_and_wait(&store, locked, wait).await.unwrap();
         });
-        told.await.unwrap();
+        is_locked.await.unwrap();
         (bench, holder)
     }
 
@@ -318,7 +318,7 @@ async fn nothing_is_begun_again_where_the_database_fails_a_server_that_stops() {
     let [first, second] = ["1", "2"].map(|id| bench.committer.hand_over(unit(id)).unwrap());
     let stop = bench.committer.stop.clone();
     tokio::spawn(async move { stop.pass(Duration::from_secs(6)).await });
-    while !bench.committer.stop.is_told() {
+    while !bench.committer.stop.is_set() {
         yield_now().await;
     }
     bench.start();

@@ -76,7 +76,7 @@ pub(super) struct QueuedUnit {
 }
 
 impl QueuedUnit {
-    /// How much is left of its patience.
+    /// The rest of its patience.
     pub(super) fn left(&self, patience: Duration) -> Duration {
         patience.saturating_sub(self.since.elapsed())
     }

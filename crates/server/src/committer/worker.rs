@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{history::Log, liveness::Liveness, supervisor, telemetry::chain, wake::Wake};
 
-/// How much patience a unit has at least when it is begun, and with how much it is not begun again.
+/// The least patience of a unit that is begun; with less it is not begun again.
 pub(super) const PATIENCE_MIN: Duration = Duration::from_secs(1);
 
 /// One committer, with the partitions that are its own.
@@ -39,19 +39,19 @@ pub(super) struct Worker {
     pub(super) queue: mpsc::Receiver<QueuedUnit>,
     pub(super) stop: StopDeadline,
     pub(super) closing: CancellationToken,
-    /// How long a unit waits for the database.
+    /// The time that a unit waits for the database.
     pub(super) patience: Duration,
     pub(super) batch_steps_max: usize,
     /// The partitions of this worker.
     pub(super) partitions: Vec<Partition>,
-    /// What the last batch left for the next, and what could not join it, in the order in which
+    /// Units that the last batch left for the next, and those that could not join it, in the order in which
     /// it was handed over.
     pub(super) left: VecDeque<QueuedUnit>,
     /// Whether nothing of that can be decided before a workflow is loaded.
     pub(super) is_stalled: bool,
     /// The workflows that are being loaded.
     pub(super) loading: JoinSet<Result<(), Error>>,
-    /// How many steps the last batch had.
+    /// The steps of the last batch.
     pub(super) last_steps: usize,
     /// Whether nothing is begun any more: the server stops, and the database does not answer.
     pub(super) is_hopeless: bool,
@@ -133,7 +133,7 @@ impl Worker {
         };
         self.last_steps = batch.steps;
         let round = round.unwrap_or_else(|| unknown(batch.begun.len()));
-        self.is_hopeless |= round.is_unavailable && stop.is_told();
+        self.is_hopeless |= round.is_unavailable && stop.is_set();
         self.publish(&round.units, round.written, round.is_unavailable);
         let went_on = has_gone_on(&round.units, batch.done);
         self.answer(round.units, batch.begun, round.is_unavailable);
@@ -153,7 +153,7 @@ impl Worker {
         }
     }
 
-    /// How long a batch may be tried: as long as the unit waits that has waited longest.
+    /// The time that a batch may be tried: as long as the unit waits that has waited longest.
     pub(super) fn patience_of(&self, batch: &Batch) -> Duration {
         let since = batch.begun.iter().map(|begun| begun.since).min();
         let waited = since.map_or(Duration::ZERO, |since| since.elapsed());
@@ -171,7 +171,7 @@ impl Worker {
         begun: Vec<Begun>,
         is_unavailable: bool,
     ) {
-        let stops = self.stop.is_told();
+        let stops = self.stop.is_set();
         let mut unfinished = VecDeque::new();
         for (begun, state) in begun.into_iter().zip(states) {
             let progress = match state {

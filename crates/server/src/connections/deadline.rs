@@ -1,4 +1,4 @@
-//! How long the client of a call waits for the answer, as gRPC writes it into a header.
+//! The time that the client of a call waits for the answer, as gRPC writes it into a header.
 
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ pub(super) fn of(headers: &HeaderMap) -> Option<Duration> {
     }
 }
 
-/// What is said to a client that has given up by then; nobody knows what of the call was carried out.
+/// The status for a client that has given up by then; nobody knows what of the call was carried out.
 pub(super) fn passed() -> Status {
     Status::cancelled("the deadline of the call has passed")
 }

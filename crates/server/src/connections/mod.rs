@@ -27,28 +27,28 @@ use self::{
 };
 use crate::{incoming::Acceptor, intake::ConnectionQueue};
 
-/// What one connection may ask for at once; a stream of history counts as one call.
+/// Maximum of calls of one connection at once; a stream of history counts as one call.
 const CALLS_MAX: u32 = 4_096;
-/// How much a client may send on one call before it is read: how fast one is over a long way.
+/// Bytes that a client may send on one call before it is read: how fast one is over a long way.
 const CALL_WINDOW_BYTES: u32 = 64 * 1024;
-/// How much a client may send on one connection before it is read: what one costs whose calls wait.
+/// Bytes that a client may send on one connection before it is read: what one costs whose calls wait.
 ///
 /// h2 ends a connection where what is missing from its unread pieces to 256 bytes each comes to more than half of this.
 /// A stream of steps that come faster than they are carried out has as many lie unread as fit its window. The shortest
 /// step makes a piece of 12 bytes, and 64 KiB of these lack 1.3 MB; a usual short one has 35, which lack 0.4 MB. So half
 /// of 4 MiB bears any one such stream, and four usual ones.
 const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
-/// The largest headers that are read, so that a call with too large ones is told so; beyond these HTTP/2 answers itself,
+/// The largest headers that are read, so that a call with too large ones gets an answer that says so; beyond these HTTP/2 answers itself,
 /// with a status that is not gRPC's.
 const HEADER_BYTES_READ_MAX: u32 = 64 * 1024;
-/// How often a silent connection is pinged, and how long its answer may take.
+/// Interval of pings of a silent connection, and the time that an answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 
 type Http = auto::Builder<TokioExecutor>;
 type CallResult = Result<Response<Body>, Infallible>;
 
-/// How long a connection that has said nothing may take to begin, once the server stops.
+/// Time that a connection that has said nothing may take to begin, once the server stops.
 const BEGINNING_MAX: Duration = Duration::from_secs(1);
 
 /// The connections that are open. They outlive the task that accepts them: where that one panics, their calls are
@@ -82,7 +82,7 @@ impl OpenConnections {
     }
 }
 
-/// Accepts connections until told to stop; those that are open then go on until they are told to end. `cancelled_max` is
+/// Accepts connections until told to stop; those that are open then go on until [`OpenConnections::end`]. `cancelled_max` is
 /// how many calls of one connection may have been cancelled before the server takes them up.
 ///
 /// When told to stop, the port is closed before any connection is told: its client would come again at once, and be let
@@ -147,9 +147,9 @@ where
     let peer = stream.connect_info();
     let queue = ConnectionQueue::default();
     let calls = Arc::clone(&turns);
-    let ending = stopping.clone();
+    let stop = stopping.clone();
     let answering = service_fn(move |request: Request<Incoming>| {
-        let mut request = request.map(|body| Body::new(Received::new(body, &calls, &ending)));
+        let mut request = request.map(|body| Body::new(Received::new(body, &calls, &stop)));
         request.extensions_mut().insert(peer.clone());
         request.extensions_mut().insert(queue.clone());
         Call::new(answer(service.clone(), request), &calls)
@@ -157,13 +157,13 @@ where
     let io = TokioIo::new(Paced::new(stream, &turns));
     let mut connection = pin!(http.serve_connection(io, answering));
     // Told to end before it has begun, hyper would drop it, with a call that is on its way.
-    let told = async {
+    let ending = async {
         stopping.cancelled().await;
         let _ = timeout(BEGINNING_MAX, turns.begun()).await;
     };
     let ended = tokio::select! {
         ended = poll_fn(|context| turns.poll(connection.as_mut(), context)) => Some(ended),
-        () = told => None,
+        () = ending => None,
     };
     let ended = if let Some(ended) = ended {
         ended

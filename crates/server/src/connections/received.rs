@@ -20,7 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::turns::{Call, Turns};
 
-/// How much is read of a call that was answered, and for how long.
+/// The most that is read of a call that was answered, and the longest time.
 const REST_BYTES_MAX: usize = 16 * 1024;
 const REST_TIME_MAX: Duration = Duration::from_secs(2);
 

@@ -21,25 +21,25 @@ use tokio::{
     sync::Notify,
 };
 
-/// How much a connection reads in a turn: at most some 650 calls that are cancelled at once, or 700 small messages. With
+/// Bytes that a connection reads in a turn: at most some 650 calls that are cancelled at once, or 700 small messages. With
 /// those of the calls that may wait, that is less than h2 bears, which is 8,192 messages for a window of 4 MiB.
 const TURN_BYTES: usize = 16 * 1024;
-/// How many calls may wait to be run where a connection reads on.
+/// Maximum of calls that wait to be run where a connection reads on.
 const WAITING_MAX: usize = 256;
 
 /// With how many bytes a connection has begun: by these, HTTP/2 is told from HTTP/1.
 const BEGINNING_BYTES: usize = 24;
 
-/// What a connection and its calls know of each other.
+/// The state that a connection shares with its calls.
 #[derive(Debug, Default)]
 pub(super) struct Turns {
-    /// How much may still be read in this turn.
+    /// Bytes that may still be read in this turn.
     left: AtomicUsize,
-    /// How many calls wait to be run.
+    /// Calls that wait to be run.
     waiting: AtomicUsize,
     /// The connection, where it waits for them.
     reader: AtomicWaker,
-    /// How much was read, up to its beginning.
+    /// Bytes that were read, up to its beginning.
     read: AtomicUsize,
     /// Rung when it has begun.
     beginning: Notify,

@@ -6,13 +6,13 @@ use waymark_proto::v1;
 
 use super::Problem;
 
-/// What message and details may take together, as they are encoded for the wire.
+/// The most that message and details may take together, as they are encoded for the wire.
 const BYTES_MAX: usize = 4_096;
 
 /// The metadata key that says that something was cut.
 const TRUNCATED: &str = "details_truncated";
 
-/// How much of each part is kept: bytes of texts, and a number of violations.
+/// The part of each text that is kept: bytes of texts, and a number of violations.
 struct Caps {
     message: usize,
     value: usize,
@@ -68,7 +68,7 @@ impl From<Problem> for Status {
 }
 
 impl Problem {
-    /// What became of one step of several, in at most so many bytes; 1,900 are enough for any.
+    /// The error of one step of several, in at most so many bytes; 1,900 are enough for any.
     pub(crate) fn into_step_error(self, bytes_max: usize) -> v1::StepError {
         let Self {
             reason,

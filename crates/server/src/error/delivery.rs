@@ -1,4 +1,4 @@
-//! What clients are told about deliveries and endpoints about which nothing can be decided.
+//! Refusals of decisions about deliveries and endpoints.
 
 use waymark_domain::value::EndpointCode;
 use waymark_persistence::{EndpointInUse, LedgerRefusal};

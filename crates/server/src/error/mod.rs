@@ -38,7 +38,7 @@ use crate::{
     telemetry::chain,
 };
 
-/// Why a call was refused.
+/// The error of a call that was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
     /// The request breaks the contract.
@@ -50,12 +50,12 @@ pub enum Error {
     /// The resume token cannot be followed.
     #[error("the resume token cannot be followed")]
     ResumeToken(#[from] TokenError),
-    /// What was named is not there, but something that may have been meant.
+    /// Something that was named is not there, but something that may have been meant.
     #[error("{error}; {hint}")]
     Hinting {
         /// The error.
         error: Box<Error>,
-        /// What may have been meant.
+        /// A hint at what may have been meant.
         hint: String,
     },
     /// A filter names what is not there.
@@ -79,10 +79,10 @@ pub enum Error {
     /// The document of a workflow is larger than clients take.
     #[error("the document would have more than {max} bytes")]
     ExportTooLarge {
-        /// How many bytes it may have.
+        /// The bytes that it may have.
         max: usize,
     },
-    /// There is no such token, or nothing that it may show. Which of these, nobody is told.
+    /// There is no such token, or nothing that it may show. Clients cannot tell which.
     #[error("the token shows nothing")]
     TrackingNotFound,
     /// A step was refused.
@@ -93,7 +93,7 @@ pub enum Error {
     StepRefused {
         /// Its place in the call, from 0.
         index: usize,
-        /// Why.
+        /// The error.
         source: Box<Error>,
     },
     /// A part of a request was refused, whose fields are named by where it stands.
@@ -101,7 +101,7 @@ pub enum Error {
     Below {
         /// The part, such as `steps[2].hold_order`.
         path: String,
-        /// Why.
+        /// The error.
         source: Box<Error>,
     },
     /// A change of a workflow was refused.
@@ -119,7 +119,7 @@ pub enum Error {
     /// A document cannot be applied.
     #[error("the document has {} mistakes", .remarks.len())]
     DocumentRefused {
-        /// What is wrong with it, or with the workflow that it would make; at least one.
+        /// Its mistakes, or those of the workflow that it would make; at least one.
         remarks: Vec<Remark>,
     },
     /// The request id was used for another change of the workflow.
@@ -163,7 +163,7 @@ pub enum Error {
     /// Something is not as it must be; the cause is in the log.
     #[error("{what}")]
     Internal {
-        /// What is wrong.
+        /// The problem.
         what: &'static str,
     },
 }
@@ -374,7 +374,7 @@ fn of_document(error: &DocumentError) -> Problem {
     }
 }
 
-/// What is wrong with a document: it cannot be read, or else it makes no sound workflow.
+/// The refusal of a document: it cannot be read, or else it makes no sound workflow.
 fn of_remarks(remarks: &[Remark]) -> Problem {
     const SPELLED_MAX: usize = 3;
     let is_of_document = |remark: &Remark| remark.finding.rule == Rule::Document;
@@ -383,13 +383,15 @@ fn of_remarks(remarks: &[Remark]) -> Problem {
     } else {
         (Reason::WorkflowInvalid, "the workflow would be invalid")
     };
-    let told: Vec<_> = remarks.iter().map(ToString::to_string).collect();
-    let first = told.get(..SPELLED_MAX).unwrap_or(&told).join("; ");
-    let message = match told.len().saturating_sub(SPELLED_MAX) {
+    let spelled: Vec<_> = remarks.iter().map(ToString::to_string).collect();
+    let first = spelled.get(..SPELLED_MAX).unwrap_or(&spelled).join("; ");
+    let message = match spelled.len().saturating_sub(SPELLED_MAX) {
         0 => format!("{begin}: {first}"),
         more => format!("{begin}: {first}; and {more} more"),
     };
-    let violations = told.into_iter().map(|told| ("document".to_owned(), told));
+    let violations = spelled
+        .into_iter()
+        .map(|remark| ("document".to_owned(), remark));
     Problem::new(reason, message)
         .with("findings", &remarks.len())
         .violating(violations)
@@ -472,7 +474,7 @@ fn of_submit(error: SubmitError) -> Problem {
     Problem::new(reason, message)
 }
 
-/// What is wrong inside the service, of which clients are told nothing.
+/// The refusal for a fault inside the service, of which clients learn nothing.
 fn internal() -> Problem {
     Problem::new(
         Reason::Internal,

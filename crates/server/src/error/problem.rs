@@ -1,4 +1,4 @@
-//! A problem as clients are told it: one value behind the status of a call and the
+//! A problem as clients see it: one value behind the status of a call and the
 //! error of a step.
 
 use std::{
@@ -16,7 +16,7 @@ use super::Reason;
 /// The domain of every `google.rpc.ErrorInfo`.
 const DOMAIN: &str = "waymark";
 
-/// Why a call was refused, in words that a stranger understands.
+/// A refusal, in words that a stranger understands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(super) reason: Reason,
@@ -165,7 +165,7 @@ impl From<&InvalidRequest> for Problem {
     }
 }
 
-/// How long a client should wait before it comes again.
+/// The time that a client should wait before it comes again.
 fn retry_delay(reason: Reason) -> Duration {
     match reason {
         Reason::Overloaded => Duration::from_millis(250),

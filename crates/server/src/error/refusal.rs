@@ -1,4 +1,4 @@
-//! What clients are told about a change of a workflow that is refused, and about an
+//! Refusals of changes of a workflow, and of an
 //! order that is not there.
 
 use waymark_domain::{
@@ -9,7 +9,7 @@ use waymark_persistence as persistence;
 
 use super::{Problem, Reason};
 
-/// Why a change is refused; `field` is the part of the request that broken rules are put down to.
+/// The refusal of a change; `field` is the part of the request that broken rules are put down to.
 pub(super) fn problem(refusal: &workflow::Refusal, field: &str) -> Problem {
     match refusal {
         workflow::Refusal::GuardInvalid { problem, .. } => Problem::of_field(
@@ -183,7 +183,7 @@ impl From<&persistence::Refusal> for Problem {
     }
 }
 
-/// What is wrong with a workflow as it is stored.
+/// Adds what is wrong with a workflow as it is stored.
 fn unusable(
     problem: Problem,
     workflow: &waymark_domain::value::WorkflowCode,

@@ -1,4 +1,4 @@
-//! What clients are told about a step that the rules refuse.
+//! Refusals of steps by the rules.
 
 use waymark_domain::{
     order::{Guarded, Hold, NotHere, Rejection},
@@ -30,7 +30,7 @@ impl From<&Rejection> for Problem {
     }
 }
 
-/// What the transition says of itself, which may be what to do instead.
+/// Adds the description of the transition, which may be what to do instead.
 fn described(problem: Problem, description: &str) -> Problem {
     if description.is_empty() {
         return problem;
@@ -165,7 +165,7 @@ fn whose(problem: Problem, of: &Guarded) -> Problem {
     }
 }
 
-/// Where a transition starts that was named.
+/// Adds the places where a transition starts that was named.
 fn where_it_starts(problem: Problem, why: &NotHere) -> Problem {
     match why {
         NotHere::Elsewhere { states, statuses } => problem

@@ -711,8 +711,8 @@ fn every_code_has_its_details() {
         let retry = details
             .retry_info()
             .is_some_and(|retry| retry.retry_delay.is_some());
-        let passing = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
-        assert_eq!(retry, passing, "{status:?}");
+        let is_transient = matches!(status.code(), Code::Unavailable | Code::ResourceExhausted);
+        assert_eq!(retry, is_transient, "{status:?}");
         let everywhere = ["step_index", "details_truncated"];
         let reason = Reason::named(&info.reason);
         for key in info

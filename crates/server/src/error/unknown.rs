@@ -1,8 +1,8 @@
-//! What clients are told about a filter that names what is not there.
+//! Refusals of filters that name what is not there.
 
 use super::{Problem, Reason};
 
-/// What a filter names.
+/// The kind of a name in a filter.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum NameKind {
     /// A workflow.
@@ -17,11 +17,11 @@ pub enum NameKind {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{}", absent(*kind, code), another(*is, code), meant(nearest.as_deref()))]
 pub struct UnknownName {
-    /// What it should be the name of.
+    /// The kind of name that is expected.
     pub kind: NameKind,
     /// The name.
     pub code: String,
-    /// What it is the name of, if of anything that filters name.
+    /// The kind of name that it is, if of anything that filters name.
     pub is: Option<NameKind>,
     /// The name that is there and most like it, if any is.
     pub nearest: Option<String>,
@@ -48,7 +48,7 @@ fn meant(nearest: Option<&str>) -> String {
     nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
 }
 
-/// Why the filter is refused.
+/// The refusal of the filter.
 pub(super) fn problem(unknown: &UnknownName) -> Problem {
     let (reason, key) = match unknown.kind {
         NameKind::Workflow => (Reason::WorkflowNotFound, "workflow"),

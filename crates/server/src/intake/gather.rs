@@ -17,13 +17,13 @@ use tonic::{Status, body::Body};
 use super::pool::{ConnectionQueue, Held, NoRoom, Pools, REST_MAX};
 use crate::error::{Problem, Reason};
 
-/// What stands before a message: whether it is compressed, and its length.
+/// The prefix of a message: whether it is compressed, and its length.
 const FRAME_BYTES: usize = 5;
 /// Pieces below this size are copied together, so that keeping them costs no more than their bytes.
 const PIECE_BYTES: usize = 1024;
-/// How much of them is copied together.
+/// The most of them that is copied together.
 const TAIL_BYTES: usize = 64 * 1024;
-/// How fast a message counts as moving while others wait for room: so many bytes put off by a second that it stands
+/// The speed at which a message counts as moving while others wait for room: so many bytes put off by a second that it stands
 /// still. Over the longest ways, what may be sent at once on a call comes faster.
 const BYTES_PER_SECOND_MIN: u32 = 256 * 1024;
 
@@ -32,10 +32,10 @@ pub(super) struct Gatherer {
     pools: Arc<Pools>,
     body: Body,
     bytes_max: usize,
-    /// What came after the message before.
+    /// The bytes that came after the message before.
     rest: Bytes,
     held: Held,
-    /// When it counts as standing still.
+    /// The time at which it counts as standing still.
     idle_at: Instant,
 }
 
@@ -132,7 +132,7 @@ impl Gatherer {
         }
     }
 
-    /// How long the message is with what stands before it.
+    /// The length of the message with its prefix.
     fn length(&self, [_, length @ ..]: [u8; FRAME_BYTES]) -> Result<usize, Status> {
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > self.bytes_max {

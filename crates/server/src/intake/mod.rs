@@ -1,4 +1,4 @@
-//! How requests come in: whole, in turn, and within bounds that hold over all connections.
+//! Requests as they come in: whole, in turn, and within bounds that hold over all connections.
 //!
 //! A message is decoded when all of it is there, so a peer that sends half of one costs what it sent and nobody
 //! else's time. Bytes take room in a pool while they arrive and until their call is answered; a message that
@@ -39,7 +39,7 @@ const STREAMED: [&str; 3] = [
     "/grpc.reflection.v1alpha.ServerReflection/ServerReflectionInfo",
 ];
 
-/// How services that are not the contract's begin: health and reflection, whose messages are short.
+/// The prefix of services that are not the contract's: health and reflection, whose messages are short.
 const SIDE_PREFIX: &str = "/grpc.";
 
 /// Lets requests in.
@@ -148,7 +148,7 @@ fn messages(gatherer: Gatherer) -> Body {
     Body::new(StreamBody::new(frames))
 }
 
-/// What the headers of a call count for, as HTTP/2 counts them.
+/// The size of the headers of a call, as HTTP/2 counts them.
 fn header_bytes(headers: &HeaderMap) -> usize {
     const ENTRY_BYTES: usize = 32;
     let entries = headers.iter();

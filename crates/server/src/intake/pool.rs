@@ -18,12 +18,12 @@ pub(super) const SMALL_BYTES: usize = 64 * 1024;
 /// The room for these parts, and for what messages have beyond them.
 const SMALL_ROOM_BYTES: usize = 32 * 1024 * 1024;
 const LARGE_ROOM_BYTES: usize = 64 * 1024 * 1024;
-/// How many bytes of large messages are decoded and carried out at once. As values they take at most eight times
+/// Bytes of large messages that are decoded and carried out at once. As values they take at most eight times
 /// as much, and each batch of steps 4 MiB more, of which a short one can use a part.
 const TURN_BYTES: usize = 8 * 1024 * 1024;
-/// How long a call waits for room or for its turn.
+/// Time that a call waits for room or for its turn.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How long a message keeps room while it does not grow and others wait: because its peer sends nothing, or because it
+/// Time that a message keeps room while it does not grow and others wait: because its peer sends nothing, or because it
 /// waits for more room itself.
 pub(super) const REST_MAX: Duration = Duration::from_secs(1);
 
@@ -39,7 +39,7 @@ pub(super) struct Pools {
 #[derive(Debug)]
 struct Room {
     bytes: Arc<Semaphore>,
-    /// How many wait for it.
+    /// Those who wait for it.
     waiting: AtomicUsize,
     /// Tells those who stand still that somebody waits.
     pressed: Notify,
@@ -62,7 +62,7 @@ struct Places {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoRoom;
 
-/// What a call holds, and lets go when it is dropped.
+/// The room that a call holds, and lets go when it is dropped.
 #[derive(Debug)]
 pub(super) struct Held {
     queue: ConnectionQueue,

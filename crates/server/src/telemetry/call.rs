@@ -62,12 +62,12 @@ where
 }
 
 tokio::task_local! {
-    /// What handlers note about the call they serve. A span would cost more than the call
+    /// Notes of handlers about the call they serve. A span would cost more than the call
     /// itself, and the line is mostly not written.
     static NOTES: Arc<Notes>;
 }
 
-/// What handlers note about a call.
+/// Notes of handlers about a call.
 #[derive(Debug, Default)]
 struct Notes {
     order: OnceLock<OrderId>,
@@ -87,7 +87,7 @@ pub(crate) fn note_request(request_id: Option<&RequestId>) {
     }
 }
 
-/// What is said about a call when it has ended, in whatever way.
+/// The log line of a call, written when it has ended in whatever way.
 #[derive(Debug)]
 struct CallRecord {
     notes: Arc<Notes>,

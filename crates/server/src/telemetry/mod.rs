@@ -18,7 +18,7 @@ pub(crate) use call::{CallLog, note_order, note_request};
 
 use crate::settings::{LogFormat, LogSettings};
 
-/// Why logging could not be set up.
+/// The error of logging that could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum TelemetryError {
     /// The filter cannot be read.
@@ -29,9 +29,9 @@ pub enum TelemetryError {
     SetUpBefore(#[from] tracing_subscriber::util::TryInitError),
 }
 
-/// How many lines wait for whoever reads the log; those beyond are dropped.
+/// Maximum of lines that wait for whoever reads the log; those beyond are dropped.
 const LINES_MAX: usize = 8_192;
-/// How often it is said how many were dropped.
+/// Interval at which dropped lines are counted in the log.
 const INTERVAL: Duration = Duration::from_secs(10);
 
 /// The log of the process. Dropped, it waits a second for what is not written yet.
