@@ -7,7 +7,7 @@
 //! SQLite file.
 //!
 //! Start at [`Store::commit`], the one way in which orders change, and
-//! [`Store::edit_workflow`], the one way in which workflows do. `tx` holds
+//! [`Store::edit_workflow`], the one way in which workflows do. `database` holds
 //! the only code that borrows a connection.
 
 mod address;
@@ -17,6 +17,7 @@ mod chunk;
 mod clock;
 mod commit;
 mod compute;
+mod database;
 mod deliveries;
 mod deployment;
 mod ends;

@@ -12,14 +12,16 @@ use uuid::Uuid;
 use waymark_domain::{partition::PartitionCount, value::Timestamp};
 
 use crate::{
-    Clock, DeploymentId, Error, Settings, messages,
+    Clock, DeploymentId, Error, Settings,
+    database::Database,
+    messages,
     postgres::{self, Role},
     reach, rights,
     schema::{deployment, dispatch_leases, partitions},
     settings::Address,
     storage::opening,
     tracking::{self, TrackingKey},
-    tx::{Database, Ending, Tx, before, on_conn, owning},
+    tx::{Ending, Tx, before, on_conn, owning},
 };
 
 const SQLITE: EmbeddedMigrations = embed_migrations!("../../migrations/sqlite");

@@ -15,6 +15,7 @@ use crate::{
     checkpoint::Checkpointer,
     clock::AheadWarning,
     compute::Edits,
+    database::Database,
     hints::{Hint, Hints, Notifier},
     migrate::{check, migrate},
     postgres::Role,
@@ -24,7 +25,6 @@ use crate::{
     timeline::Timeline,
     told::Told,
     tracking::TrackingKey,
-    tx::Database,
 };
 
 /// One database, opened and checked. Cloning it is cheap; all clones share the pools.
