@@ -16,7 +16,7 @@ use futures::future::BoxFuture;
 use crate::{
     Error,
     error::ErrorChain,
-    running::{self, Ending},
+    running::{self, ThreadEnd},
     sqlite,
     storage::DataFile,
 };
@@ -29,7 +29,7 @@ const ENTRIES: usize = 3_000;
 pub(crate) struct Checkpointer {
     wake: SyncSender<()>,
     written: AtomicUsize,
-    ending: Ending,
+    ending: ThreadEnd,
 }
 
 impl Checkpointer {

@@ -136,7 +136,7 @@ impl Store {
         };
         let read = self.database().snapshot(async |tx| {
             let Some(order) = Found::find(tx, partition, workflow, order_id).await? else {
-                return Ok((Rows::default(), true));
+                return Ok((ChunkRows::default(), true));
             };
             let (lines, complete) = history::lines(tx, &order, &query).await?;
             let count = limit.entries.clamp(1, ENTRIES_MAX).min(lines.len());
@@ -197,12 +197,12 @@ fn at(number: i32, offsets: Vec<i64>) -> _ {
 
 /// Rows as they come in.
 #[derive(Debug, Default)]
-struct Rows {
+struct ChunkRows {
     rows: Vec<EntryRow>,
     bytes: usize,
 }
 
-impl Rows {
+impl ChunkRows {
     fn push(&mut self, row: EntryRow) {
         let texts = [&row.comment, &row.actor, &row.metadata, &row.detail];
         let texts: usize = texts.into_iter().map(StoredText::len).sum();
@@ -225,9 +225,9 @@ impl Rows {
 async fn take(
     arriving: impl Stream<Item = QueryResult<EntryRow>>,
     limit: ChunkLimit,
-) -> Result<Rows, Error> {
+) -> Result<ChunkRows, Error> {
     let mut arriving = pin!(arriving);
-    let mut rows = Rows::default();
+    let mut rows = ChunkRows::default();
     while !rows.is_full(limit)
         && let Some(row) = arriving.next().await
     {
@@ -241,11 +241,11 @@ fn iterate<'q, Q>(
     connection: &mut SqliteConnection,
     query: Q,
     limit: ChunkLimit,
-) -> QueryResult<Rows>
+) -> QueryResult<ChunkRows>
 where
     Q: diesel::query_dsl::LoadQuery<'q, SqliteConnection, EntryRow>,
 {
-    let mut rows = Rows::default();
+    let mut rows = ChunkRows::default();
     for row in diesel::RunQueryDsl::load_iter::<EntryRow, _>(query, connection)? {
         rows.push(row?);
         if rows.is_full(limit) {

@@ -16,10 +16,10 @@ const WARNING_INTERVAL: Duration = Duration::from_mins(1);
 
 /// Tells the time.
 #[derive(Debug, Clone)]
-pub struct Clock(Source);
+pub struct Clock(ClockSource);
 
 #[derive(Debug, Clone)]
-enum Source {
+enum ClockSource {
     System,
     Manual(Arc<AtomicI64>),
 }
@@ -31,14 +31,14 @@ pub struct ManualClock(Arc<AtomicI64>);
 impl Clock {
     /// The clock of the machine.
     pub fn system() -> Self {
-        Self(Source::System)
+        Self(ClockSource::System)
     }
 
     /// A clock that stands still until it is wound.
     pub fn manual(start: Timestamp) -> (Self, ManualClock) {
         let micros = Arc::new(AtomicI64::new(start.micros()));
         (
-            Self(Source::Manual(Arc::clone(&micros))),
+            Self(ClockSource::Manual(Arc::clone(&micros))),
             ManualClock(micros),
         )
     }
@@ -46,8 +46,8 @@ impl Clock {
     /// The time now.
     pub fn now(&self) -> Timestamp {
         match &self.0 {
-            Source::System => system_now(),
-            Source::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
+            ClockSource::System => system_now(),
+            ClockSource::Manual(micros) => Timestamp::from_micros(micros.load(Ordering::SeqCst)),
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::{
     Error, Settings,
     address::Target,
     error::ErrorChain,
-    tls::{Attempt, Stream},
+    tls::{TlsAttempt, TlsStream},
 };
 
 /// Lookups of a set of keys go through the index of the keys, one by one, however little the
@@ -259,8 +259,8 @@ fn session(settings: &Settings, role: Role) -> String {
 /// Returns what the last attempt failed of; what TLS failed of where the server asks for it.
 pub(crate) async fn open(
     target: &Target,
-) -> Result<(Client, Connection<Socket, Stream>), tokio_postgres::Error> {
-    let attempt = Attempt::new(&target.connector);
+) -> Result<(Client, Connection<Socket, TlsStream>), tokio_postgres::Error> {
+    let attempt = TlsAttempt::new(&target.connector);
     let error = match target.config.connect(attempt.clone()).await {
         Ok(connected) => return Ok(connected),
         Err(error) => error,

@@ -45,7 +45,7 @@ static LETTERS: [(char, &str); 4] = [
 
 /// The role that is asked about, quoted as statements need it.
 #[derive(diesel::QueryableByName)]
-struct Standing {
+struct RoleStanding {
     #[diesel(sql_type = Text)]
     role: String,
     /// The schema where tables are made, if any.
@@ -149,7 +149,7 @@ pub(crate) async fn check_to_migrate(tx: &mut Tx) -> Result<(), Error> {
     }
 }
 
-async fn standing(connection: &mut AsyncPgConnection) -> Result<Standing, Error> {
+async fn standing(connection: &mut AsyncPgConnection) -> Result<RoleStanding, Error> {
     let sql = "SELECT quote_ident(current_user) AS role, \
                quote_ident(current_schema()) AS makes_in, \
                coalesce(has_schema_privilege(current_schema()::text, 'CREATE'), false) AS may_make, \
@@ -161,7 +161,7 @@ async fn standing(connection: &mut AsyncPgConnection) -> Result<Standing, Error>
 
 /// The schema where the role makes tables. A schema that it may not use is as none to it, and so are the
 /// tables in it.
-fn usable(standing: &Standing) -> Result<&str, Error> {
+fn usable(standing: &RoleStanding) -> Result<&str, Error> {
     standing.makes_in.as_deref().ok_or_else(|| Error::Rights {
         problem: format!(
             "role {role} may use no schema of its search_path: GRANT USAGE ON SCHEMA public TO {role}",

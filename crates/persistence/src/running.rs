@@ -9,15 +9,15 @@ pub(crate) struct Running {
 }
 
 /// Tells the end of a thread.
-pub(crate) struct Ending(watch::Receiver<()>);
+pub(crate) struct ThreadEnd(watch::Receiver<()>);
 
 /// A pair of what a thread holds, and what waits until it has let go.
-pub(crate) fn pair() -> (Running, Ending) {
+pub(crate) fn pair() -> (Running, ThreadEnd) {
     let (held, released) = watch::channel(());
-    (Running { _held: held }, Ending(released))
+    (Running { _held: held }, ThreadEnd(released))
 }
 
-impl Ending {
+impl ThreadEnd {
     /// Waits for the end of the thread.
     pub(crate) fn wait(&self) -> BoxFuture<'static, ()> {
         let mut released = self.0.clone();

@@ -117,18 +117,26 @@ impl Lease {
         }
         let worked = worked.map_err(|elapsed| WriteFailure::Before(Error::unavailable(elapsed)))?;
         let outcome = match worked {
-            Ok(Ending::Commit(outcome)) => match within(limit, tx.end(begin, End::Commit)).await {
-                Ok(()) => outcome,
-                Err(error) => return Err(WriteFailure::AtCommit { outcome, error }),
-            },
+            Ok(Ending::Commit(outcome)) => {
+                match within(limit, tx.end(begin, TransactionEnd::Commit)).await {
+                    Ok(()) => outcome,
+                    Err(error) => return Err(WriteFailure::AtCommit { outcome, error }),
+                }
+            }
             Ok(Ending::RollBack(outcome)) => {
-                if within(limit, tx.end(begin, End::RollBack)).await.is_err() {
+                if within(limit, tx.end(begin, TransactionEnd::RollBack))
+                    .await
+                    .is_err()
+                {
                     return Ok(outcome);
                 }
                 outcome
             }
             Err(error) => {
-                if within(limit, tx.end(begin, End::RollBack)).await.is_ok() {
+                if within(limit, tx.end(begin, TransactionEnd::RollBack))
+                    .await
+                    .is_ok()
+                {
                     self.release();
                 }
                 return Err(WriteFailure::Before(error));
@@ -188,7 +196,7 @@ impl Tx {
         Ok(())
     }
 
-    async fn end(&mut self, begin: Begin<'_>, end: End) -> Result<(), Error> {
+    async fn end(&mut self, begin: Begin<'_>, end: TransactionEnd) -> Result<(), Error> {
         match (begin, self) {
             (Begin::Nothing, _) => {}
             (Begin::Batch(_), Self::Postgres(connection)) => {
@@ -215,18 +223,18 @@ pub(crate) async fn owning<T>(
     let (mut connection, done) = work(connection);
     // Not committed, the transaction ends with the connection.
     let done = done?;
-    ended(&mut connection, End::Commit).await?;
+    ended(&mut connection, TransactionEnd::Commit).await?;
     Ok(done)
 }
 
 /// The end of a transaction.
 #[derive(Clone, Copy)]
-enum End {
+enum TransactionEnd {
     Commit,
     RollBack,
 }
 
-impl End {
+impl TransactionEnd {
     fn sql(self) -> &'static str {
         match self {
             Self::Commit => "COMMIT",
@@ -235,10 +243,13 @@ impl End {
     }
 }
 
-async fn ended<C: AsyncConnection>(connection: &mut C, end: End) -> diesel::QueryResult<()> {
+async fn ended<C: AsyncConnection>(
+    connection: &mut C,
+    end: TransactionEnd,
+) -> diesel::QueryResult<()> {
     match end {
-        End::Commit => C::TransactionManager::commit_transaction(connection).await,
-        End::RollBack => C::TransactionManager::rollback_transaction(connection).await,
+        TransactionEnd::Commit => C::TransactionManager::commit_transaction(connection).await,
+        TransactionEnd::RollBack => C::TransactionManager::rollback_transaction(connection).await,
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Workflows that were read at an edition, with the number of its past.
-type Read = ((Edition, u64), Vec<Loaded>);
+type ReadWorkflows = ((Edition, u64), Vec<Loaded>);
 
 impl Store {
     /// The edition of the catalog, which is another one after every change of a workflow.
@@ -85,7 +85,7 @@ impl Store {
     }
 
     /// Reads those of some workflows that are not in the cache, and which ones there are.
-    async fn read_workflows(&self, codes: &BTreeSet<WorkflowCode>) -> Result<Read, Error> {
+    async fn read_workflows(&self, codes: &BTreeSet<WorkflowCode>) -> Result<ReadWorkflows, Error> {
         let catalog = self.catalog();
         let read = self.database().snapshot(async |tx| {
             let edition = edition(tx).await?;

@@ -19,7 +19,7 @@ use std::{
 
 use super::{
     log::{self, Content},
-    stamp::{Entry, FileId, Stamp, same},
+    stamp::{FileEntry, FileId, Stamp, same},
 };
 
 /// One of the two copies of the header.
@@ -54,14 +54,14 @@ pub(super) struct Index {
     /// Always there until this is dropped.
     file: Option<File>,
     /// The entry when all of it was last read.
-    entry: Entry,
-    known: Option<Header>,
+    entry: FileEntry,
+    known: Option<IndexHeader>,
     frames: Frames,
 }
 
 /// The header of the index: what it says of the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Header {
+struct IndexHeader {
     /// Grows with each commit, also where the log begins anew.
     changes: u32,
     /// Up to the last commit.
@@ -91,7 +91,7 @@ impl Index {
         Ok(Self {
             id: FileId::of(&entry),
             file: Some(file),
-            entry: Entry::new(Stamp::of(&entry)),
+            entry: FileEntry::new(Stamp::of(&entry)),
             known: None,
             frames: Frames::default(),
             path,
@@ -145,9 +145,9 @@ impl Index {
         read(self)
     }
 
-    fn read_header(&mut self, log: &Content) -> Result<Header, String> {
+    fn read_header(&mut self, log: &Content) -> Result<IndexHeader, String> {
         let head: [u8; HEAD_BYTES] = self.read(0)?;
-        let header = Header::parse(&head).ok_or(DIFFERS)?;
+        let header = IndexHeader::parse(&head).ok_or(DIFFERS)?;
         if self.known.is_some_and(|known| header.is_before(&known)) {
             return Err("its -shm is older than it was, or was made anew".to_owned());
         }
@@ -219,7 +219,7 @@ impl Drop for Index {
     }
 }
 
-impl Header {
+impl IndexHeader {
     /// Reads both copies; none where they are not what SQLite writes.
     fn parse(head: &[u8; HEAD_BYTES]) -> Option<Self> {
         let (first, rest) = head.split_first_chunk::<HEADER_BYTES>()?;
@@ -264,7 +264,7 @@ impl Header {
 impl Frames {
     /// Reads what was added to the log. What was committed stays as it is until the log begins
     /// anew.
-    fn follow(&mut self, header: &Header, log: &Content) -> Result<(), String> {
+    fn follow(&mut self, header: &IndexHeader, log: &Content) -> Result<(), String> {
         let frames = u64::from(header.frames);
         if self.salt != header.salt || self.count() > frames {
             self.pages.clear();

@@ -11,7 +11,7 @@ use std::{
     time::Instant,
 };
 
-use super::stamp::{Entry, FileId, REST, Stamp, same};
+use super::stamp::{FileEntry, FileId, REST, Stamp, same};
 
 const HEADER_BYTES: usize = 32;
 /// Bytes before the checksum of the header.
@@ -32,7 +32,7 @@ pub(super) struct Log {
     content: Content,
     bytes: u64,
     /// The entry when all of it was last read, and found whole.
-    entry: Entry,
+    entry: FileEntry,
     rests_until: Option<Instant>,
 }
 
@@ -44,7 +44,7 @@ pub(super) struct Content {
 
 /// The beginning of the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
+pub(super) struct LogHeader {
     page_bytes: u32,
     /// Whether numbers are summed with their highest byte first.
     is_big_endian: bool,
@@ -71,7 +71,7 @@ impl Log {
         Ok(Self {
             id: FileId::of(&entry),
             bytes: entry.len(),
-            entry: Entry::new(Stamp::of(&entry)),
+            entry: FileEntry::new(Stamp::of(&entry)),
             rests_until: None,
             path,
             content: Content {
@@ -122,7 +122,7 @@ impl Log {
 
     /// Whether what was the end of the log is still there: what is written later does not fill
     /// what was cut off before.
-    fn goes_on(&self, header: Header) -> bool {
+    fn goes_on(&self, header: LogHeader) -> bool {
         let frames = self.bytes.saturating_sub(at(header, 0)) / header.frame_bytes();
         frames == 0 || self.content.salt_of(header, frames - 1) == Some(header.salt)
     }
@@ -162,7 +162,7 @@ impl Content {
     }
 
     /// The problem of a frame that is not there as it was written.
-    fn lacks(&self, header: Header, frame: u64) -> String {
+    fn lacks(&self, header: LogHeader, frame: u64) -> String {
         let bytes = self.file.metadata().map_or(0, |entry| entry.len());
         if bytes < at(header, frame + 1) {
             format!("its -wal ends before frame {frame}, or in it")
@@ -205,7 +205,7 @@ impl Content {
     /// Reads frames as far as they are there as a whole.
     fn frames<'b>(
         &self,
-        header: Header,
+        header: LogHeader,
         frames: &Range<u64>,
         buffer: &'b mut Vec<u8>,
     ) -> impl Iterator<Item = &'b [u8]> + use<'b> {
@@ -227,25 +227,25 @@ impl Content {
     }
 
     /// The beginning; none where it is not that of a log.
-    pub(super) fn header(&self) -> Option<Header> {
-        Header::parse(&self.read(0)?)
+    pub(super) fn header(&self) -> Option<LogHeader> {
+        LogHeader::parse(&self.read(0)?)
     }
 
     /// The beginning, and its checksum; none where it is not what SQLite wrote.
-    fn beginning(&self) -> Option<(Header, [u32; 2])> {
+    fn beginning(&self) -> Option<(LogHeader, [u32; 2])> {
         let bytes: [u8; HEADER_BYTES] = self.read(0)?;
         let (summed, sum) = bytes.split_first_chunk::<SUMMED_BYTES>()?;
-        let header = Header::parse(summed)?;
+        let header = LogHeader::parse(summed)?;
         let sum = [number(sum, 0), number(sum, 1)];
         (header.sum([0, 0], summed) == sum).then_some((header, sum))
     }
 
     /// The beginning of a frame, counted from zero.
-    pub(super) fn frame(&self, header: Header, frame: u64) -> Option<Frame> {
+    pub(super) fn frame(&self, header: LogHeader, frame: u64) -> Option<Frame> {
         Frame::parse(&self.read(at(header, frame))?)
     }
 
-    fn salt_of(&self, header: Header, frame: u64) -> Option<[u8; 8]> {
+    fn salt_of(&self, header: LogHeader, frame: u64) -> Option<[u8; 8]> {
         Some(self.frame(header, frame)?.salt)
     }
 
@@ -256,7 +256,7 @@ impl Content {
     }
 }
 
-impl Header {
+impl LogHeader {
     fn parse(bytes: &[u8; SUMMED_BYTES]) -> Option<Self> {
         let (magic, page_bytes) = (number(bytes, 0), number(bytes, 2));
         let is_log = magic & !1 == MAGIC;
@@ -330,7 +330,7 @@ fn number(bytes: &[u8], place: usize) -> u32 {
 }
 
 /// The offset of a frame.
-fn at(header: Header, frame: u64) -> u64 {
+fn at(header: LogHeader, frame: u64) -> u64 {
     offset(HEADER_BYTES) + frame * header.frame_bytes()
 }
 

@@ -66,7 +66,7 @@ impl Stamp {
 
 /// The entry of a file that is read from time to time, by which is known whether it was written
 /// since.
-pub(super) struct Entry {
+pub(super) struct FileEntry {
     stamp: Stamp,
     /// The instant at which it was first seen as it is.
     seen: Instant,
@@ -74,7 +74,7 @@ pub(super) struct Entry {
     is_settled: bool,
 }
 
-impl Entry {
+impl FileEntry {
     pub(super) fn new(stamp: Stamp) -> Self {
         Self {
             stamp,

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     Error,
-    running::{self, Ending},
+    running::{self, ThreadEnd},
     sqlite,
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Watcher {
     /// Its end ends the thread.
     _alive: SyncSender<()>,
     _thread: JoinHandle<()>,
-    ending: Ending,
+    ending: ThreadEnd,
 }
 
 impl Watcher {

@@ -24,10 +24,10 @@ use crate::{
 };
 
 /// The outcome of a call; a refusal is an answer too.
-type Judged<A> = Result<TrackingAnswer<A>, TrackingError>;
+type TrackingResult<A> = Result<TrackingAnswer<A>, TrackingError>;
 
 /// An order with its partition.
-type Place<'p> = (Partition, &'p WorkflowCode, &'p OrderId);
+type OrderPlace<'p> = (Partition, &'p WorkflowCode, &'p OrderId);
 
 impl Store {
     /// Creates a token of an order.
@@ -41,7 +41,7 @@ impl Store {
         &self,
         new: &NewTrackingToken,
         call: &TrackingCall,
-    ) -> Judged<TrackingToken> {
+    ) -> TrackingResult<TrackingToken> {
         let partition = self.partition_of(&new.workflow, &new.order_id);
         let scope = Scope::order(partition, &new.workflow, &new.order_id);
         // The id is chosen once for all attempts, so the row of an earlier one is known.
@@ -72,7 +72,7 @@ impl Store {
         &self,
         which: &Revocation,
         call: &TrackingCall,
-    ) -> Judged<i32> {
+    ) -> TrackingResult<i32> {
         let (workflow, order_id, only) = match which {
             Revocation::Order(workflow, order_id) => (workflow.clone(), order_id.clone(), None),
             Revocation::Token(id) => {
@@ -175,7 +175,7 @@ impl Transact for Create<'_> {
 /// Revokes one token of an order, or all. Without a request id it is not known after a commit that
 /// was not answered which attempt revoked what.
 struct Revoke<'c> {
-    place: Place<'c>,
+    place: OrderPlace<'c>,
     only: Option<TrackingTokenId>,
     actor: &'c Actor,
 }
@@ -228,7 +228,7 @@ fn corrupt(scope: &Scope, why: &'static str) -> Error {
 /// The reason why there can be no tokens: the order is not there, or not even its workflow.
 async fn missing(
     tx: &mut Tx,
-    (partition, workflow, order_id): Place<'_>,
+    (partition, workflow, order_id): OrderPlace<'_>,
 ) -> Result<Option<TrackingError>, Error> {
     let order = orders::table
         .filter(orders::workflow.eq(workflow.as_str()))

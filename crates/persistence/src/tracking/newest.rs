@@ -30,7 +30,7 @@ pub(crate) struct TokenKey<'k> {
 }
 
 /// The place of an order, and its token.
-type TokenRow = (i64, Vec<u8>);
+type NewestRow = (i64, Vec<u8>);
 
 array_statement! {
     /// Finds the newest usable token of each order that has one.
@@ -129,7 +129,7 @@ pub(crate) async fn newest_in_file(
 ) -> Result<Vec<Option<TrackingTokenId>>, Error> {
     let mut rows = Vec::with_capacity(keys.len());
     for key in keys {
-        let found: Vec<TokenRow> = on_conn!(tx, |c| FindNewest(key).load(c).await)?;
+        let found: Vec<NewestRow> = on_conn!(tx, |c| FindNewest(key).load(c).await)?;
         rows.extend(found);
     }
     answers(keys, rows)
@@ -137,7 +137,7 @@ pub(crate) async fn newest_in_file(
 
 fn answers(
     keys: &[TokenKey<'_>],
-    rows: Vec<TokenRow>,
+    rows: Vec<NewestRow>,
 ) -> Result<Vec<Option<TrackingTokenId>>, Error> {
     let mut found = vec![None; keys.len()];
     for (number, id) in rows {

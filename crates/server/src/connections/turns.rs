@@ -180,18 +180,18 @@ impl<T: AsyncWrite + Unpin> AsyncWrite for Paced<T> {
 #[derive(Debug)]
 pub(super) struct Call<F> {
     inner: F,
-    news: Arc<News>,
+    news: Arc<CallNews>,
 }
 
 /// Whether there is something new for a call: the first time that it is polled, and whenever it was woken.
 #[derive(Debug)]
-struct News {
+struct CallNews {
     turns: Arc<Turns>,
     state: AtomicU8,
     task: AtomicWaker,
 }
 
-/// The states of [`News`]: nothing new, something new, and a call that is over, for which nothing counts.
+/// The states of [`CallNews`]: nothing new, something new, and a call that is over, for which nothing counts.
 const RESTING: u8 = 0;
 const WAITING: u8 = 1;
 const OVER: u8 = 2;
@@ -200,7 +200,7 @@ impl<F> Call<F> {
     /// A call that was not polled yet.
     pub(super) fn new(inner: F, turns: &Arc<Turns>) -> Self {
         turns.enter();
-        let news = News {
+        let news = CallNews {
             turns: Arc::clone(turns),
             state: AtomicU8::new(WAITING),
             task: AtomicWaker::new(),
@@ -230,7 +230,7 @@ impl<F> Drop for Call<F> {
     }
 }
 
-impl News {
+impl CallNews {
     fn become_state(&self, state: u8) {
         if self.state.swap(state, Ordering::SeqCst) == WAITING {
             self.turns.leave();
@@ -238,7 +238,7 @@ impl News {
     }
 }
 
-impl Wake for News {
+impl Wake for CallNews {
     fn wake(self: Arc<Self>) {
         self.wake_by_ref();
     }

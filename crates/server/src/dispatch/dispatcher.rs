@@ -24,7 +24,7 @@ use super::{
     breaker::Breakers,
     endpoints::KnownEndpoints,
     in_flight::{Ended, InFlight},
-    lanes::{Answer, LATE, Lanes},
+    lanes::{LATE, LaneAnswer, Lanes},
     leases::Leases,
     log_once::LogOnce,
     loops,
@@ -283,16 +283,16 @@ impl Dispatcher {
 }
 
 /// The answer that the end of an attempt is to its lane; none where its target had no part in it.
-fn answer(result: &DeliveryResult, took: Duration) -> Option<Answer> {
+fn answer(result: &DeliveryResult, took: Duration) -> Option<LaneAnswer> {
     if result.gave_way {
-        return Some(Answer::WasLate);
+        return Some(LaneAnswer::WasLate);
     }
     let attempt = result.finished.attempt.as_ref()?;
     match attempt.outcome {
-        Outcome::Accepted => Some(Answer::Came),
-        Outcome::Failed | Outcome::Refused if attempt.code.is_some() => Some(Answer::Came),
-        Outcome::Failed if took >= LATE => Some(Answer::WasLate),
-        Outcome::Failed => Some(Answer::Failed),
+        Outcome::Accepted => Some(LaneAnswer::Came),
+        Outcome::Failed | Outcome::Refused if attempt.code.is_some() => Some(LaneAnswer::Came),
+        Outcome::Failed if took >= LATE => Some(LaneAnswer::WasLate),
+        Outcome::Failed => Some(LaneAnswer::Failed),
         Outcome::Refused => None,
     }
 }

@@ -51,7 +51,7 @@ impl Load {
 
 /// How an attempt ended, as far as it tells of its lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Answer {
+pub(super) enum LaneAnswer {
     /// The target answered, whatever it said.
     Came,
     /// None came, and that was seen within a second.
@@ -62,7 +62,7 @@ pub(super) enum Answer {
 
 /// The deliveries that one poll may begin.
 #[derive(Debug, Default)]
-pub(super) struct Plan {
+pub(super) struct LanePlan {
     /// The lanes to ask for, with how many may be begun in each.
     most: BTreeMap<String, usize>,
     /// The lanes to ask for, with how many may be found: those in flight are found as well.
@@ -116,16 +116,16 @@ impl Lanes {
     }
 
     /// Learns from the end of an attempt.
-    pub(super) fn ended(&mut self, lane: &str, answer: Answer) {
+    pub(super) fn ended(&mut self, lane: &str, answer: LaneAnswer) {
         let width_max = self.in_flight_max.div_ceil(2);
         let lane = self.known.entry(lane.to_owned()).or_insert(NEW);
         match answer {
-            Answer::Came => {
+            LaneAnswer::Came => {
                 lane.width = lane.width.saturating_add(1).min(width_max);
                 lane.is_slow = false;
             }
-            Answer::Failed => lane.width = (lane.width / 2).max(1),
-            Answer::WasLate => {
+            LaneAnswer::Failed => lane.width = (lane.width / 2).max(1),
+            LaneAnswer::WasLate => {
                 lane.width = 1;
                 lane.is_slow = true;
             }
@@ -148,14 +148,14 @@ impl Lanes {
         loads: &HashMap<&str, Load>,
         room: usize,
         is_probed: impl Fn(&str) -> bool,
-    ) -> Plan {
+    ) -> LanePlan {
         let tried: usize = loads.values().map(|load| load.tried).sum();
         let shared = loads.values().map(shared).sum();
         let mut slow = self.slow(loads);
-        let mut plan = Plan {
+        let mut plan = LanePlan {
             shared: self.in_flight_max.saturating_sub(shared).min(room),
             sockets: (self.in_flight_max + self.late_max).saturating_sub(tried),
-            ..Plan::default()
+            ..LanePlan::default()
         };
         let mut asked = Vec::new();
         let (before, after) = lanes.split_at(lanes.partition_point(|lane| *lane <= self.turn));
@@ -204,7 +204,7 @@ impl Lanes {
     /// Chooses which of the deliveries that were found are begun, the longest due first.
     pub(super) fn choose(
         &mut self,
-        plan: &mut Plan,
+        plan: &mut LanePlan,
         found: Vec<Delivery>,
         loads: &HashMap<&str, Load>,
     ) -> Vec<Delivery> {
@@ -291,7 +291,7 @@ mod tests {
         lanes.iter().map(|lane| (lane.as_str(), load)).collect()
     }
 
-    fn answered(lanes: &mut Lanes, lane: &str, answer: Answer, times: usize) {
+    fn answered(lanes: &mut Lanes, lane: &str, answer: LaneAnswer, times: usize) {
         for _ in 0..times {
             lanes.ended(lane, answer);
         }
@@ -308,14 +308,14 @@ mod tests {
     fn a_lane_earns_by_answers_what_it_may_have_and_loses_it() {
         let mut lanes = new(64, 1_024);
         for (answer, times, expected) in [
-            (Answer::Came, 0, 1),
-            (Answer::Came, 3, 4),
-            (Answer::Came, 100, 32),
-            (Answer::Failed, 1, 16),
-            (Answer::Failed, 9, 1),
-            (Answer::Came, 7, 8),
-            (Answer::WasLate, 1, 1),
-            (Answer::Came, 1, 2),
+            (LaneAnswer::Came, 0, 1),
+            (LaneAnswer::Came, 3, 4),
+            (LaneAnswer::Came, 100, 32),
+            (LaneAnswer::Failed, 1, 16),
+            (LaneAnswer::Failed, 9, 1),
+            (LaneAnswer::Came, 7, 8),
+            (LaneAnswer::WasLate, 1, 1),
+            (LaneAnswer::Came, 1, 2),
         ] {
             answered(&mut lanes, "webhook.a", answer, times);
             assert_eq!(
@@ -333,7 +333,7 @@ mod tests {
     fn however_many_hang_a_new_lane_and_a_good_one_are_tried() {
         for is_late in [false, true] {
             let mut lanes = new(64, 1_024);
-            answered(&mut lanes, "webhook.good", Answer::Came, 100);
+            answered(&mut lanes, "webhook.good", LaneAnswer::Came, 100);
             let hanging = names(900);
             let loads = loads(&hanging, 1, is_late);
             let mut busy = hanging.clone();
@@ -352,7 +352,7 @@ mod tests {
         let mut lanes = new(8, 1_024);
         let known = names(3);
         for lane in &known {
-            answered(&mut lanes, lane, Answer::Came, 100);
+            answered(&mut lanes, lane, LaneAnswer::Came, 100);
         }
         // Two lanes have four each, of which three of each are shared.
         let young = loads(&known[..2], 4, false);
@@ -377,7 +377,7 @@ mod tests {
         assert_eq!((plan.giving_way, plan.limits.len()), (2, 0));
         assert!(plan.is_cut);
         // Not to a lane that is known to hang.
-        answered(&mut lanes, "webhook.v", Answer::WasLate, 1);
+        answered(&mut lanes, "webhook.v", LaneAnswer::WasLate, 1);
         let plan = lanes.plan(&busy, &loads, ROOM, |_| false);
         assert_eq!(plan.giving_way, 1);
     }
@@ -387,7 +387,7 @@ mod tests {
         let mut lanes = new(8, 64);
         let hanging = names(100);
         for lane in &hanging {
-            answered(&mut lanes, lane, Answer::WasLate, 1);
+            answered(&mut lanes, lane, LaneAnswer::WasLate, 1);
         }
         let plan = lanes.plan(&hanging, &HashMap::new(), ROOM, |_| false);
         assert_eq!((plan.limits.len(), plan.is_cut), (32, true));
@@ -408,7 +408,7 @@ mod tests {
         let busy = names(4);
         let mut offset = 0;
         for lane in &busy {
-            answered(&mut lanes, lane, Answer::Came, 100);
+            answered(&mut lanes, lane, LaneAnswer::Came, 100);
         }
         let mut plan = lanes.plan(&busy, &HashMap::new(), ROOM, |_| false);
         assert!(plan.most.values().all(|most| *most == 32));
@@ -442,7 +442,7 @@ mod tests {
     #[test]
     fn what_is_in_flight_takes_no_room_of_what_is_found() {
         let mut lanes = new(2_000, 1_024);
-        answered(&mut lanes, "webhook.a", Answer::Came, 2_000);
+        answered(&mut lanes, "webhook.a", LaneAnswer::Came, 2_000);
         let load = Load {
             known: 600,
             tried: 600,
