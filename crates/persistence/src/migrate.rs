@@ -211,22 +211,17 @@ diesel::table! {
 
 /// The versions that the database has. A user that may only read may ask.
 async fn applied(tx: &mut Tx) -> Result<Vec<String>, Error> {
-    let count = match tx {
-        Tx::Postgres(connection) => {
-            // Unlike the information schema, it hides nothing from those who have no right to it.
-            let sql = "SELECT count(*) AS count FROM pg_class \
-                       WHERE oid = to_regclass('__diesel_schema_migrations')";
-            diesel::sql_query(sql)
-                .get_result::<Count>(&mut ***connection)
-                .await?
+    let sql = match tx {
+        // Unlike the information schema, it hides nothing from those who have no right to it.
+        Tx::Postgres(_) => {
+            "SELECT count(*) AS count FROM pg_class \
+             WHERE oid = to_regclass('__diesel_schema_migrations')"
         }
-        Tx::Sqlite(connection) => {
-            let sql = "SELECT count(*) AS count FROM sqlite_schema WHERE name = '__diesel_schema_migrations'";
-            diesel::sql_query(sql)
-                .get_result::<Count>(&mut ***connection)
-                .await?
+        Tx::Sqlite(_) => {
+            "SELECT count(*) AS count FROM sqlite_schema WHERE name = '__diesel_schema_migrations'"
         }
     };
+    let count = on_conn!(tx, |c| diesel::sql_query(sql).get_result::<Count>(c).await)?;
     if count.count == 0 {
         return Ok(Vec::new());
     }

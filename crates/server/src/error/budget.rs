@@ -24,41 +24,11 @@ struct Caps {
 /// Tried in this order until the error fits: violations and message give way before
 /// the metadata, which programs read. With the last caps every error fits.
 const LADDER: [Caps; 5] = [
-    Caps {
-        message: 1_024,
-        value: 1_536,
-        violations: 50,
-        problem: 512,
-        field: 256,
-    },
-    Caps {
-        message: 512,
-        value: 1_024,
-        violations: 16,
-        problem: 160,
-        field: 128,
-    },
-    Caps {
-        message: 320,
-        value: 768,
-        violations: 8,
-        problem: 120,
-        field: 96,
-    },
-    Caps {
-        message: 256,
-        value: 256,
-        violations: 4,
-        problem: 96,
-        field: 96,
-    },
-    Caps {
-        message: 96,
-        value: 96,
-        violations: 2,
-        problem: 64,
-        field: 64,
-    },
+    Caps::of(50, [1_024, 1_536, 512, 256]),
+    Caps::of(16, [512, 1_024, 160, 128]),
+    Caps::of(8, [320, 768, 120, 96]),
+    Caps::of(4, [256, 256, 96, 96]),
+    Caps::of(2, [96, 96, 64, 64]),
 ];
 
 impl From<Problem> for Status {
@@ -122,6 +92,17 @@ pub(super) fn wire_bytes(status: &Status) -> usize {
 }
 
 impl Caps {
+    /// Caps of so many violations, and of the bytes of message, value, problem and field.
+    const fn of(violations: usize, [message, value, problem, field]: [usize; 4]) -> Self {
+        Self {
+            message,
+            value,
+            violations,
+            problem,
+            field,
+        }
+    }
+
     fn apply(&self, mut problem: Problem) -> Problem {
         let mut was_cut = problem.violations.len() > self.violations;
         problem.violations.truncate(self.violations);
