@@ -291,7 +291,7 @@ async fn establish(target: &Target, session: &str) -> ConnectionResult<AsyncPgCo
     Ok(connection)
 }
 
-/// Diesel keeps only a text.
+/// The error of a connection that was refused, with its causes: Diesel keeps only a text.
 fn refused(error: &tokio_postgres::Error) -> ConnectionError {
     ConnectionError::BadConnection(ErrorChain(error).to_string())
 }
