@@ -445,7 +445,9 @@ async fn connections_that_cannot_be_accepted_are_logged() {
     }
     let failures = || -> Vec<u128> {
         let lines = server.log().after(before);
-        let said = lines.iter().filter(|l| l.contains("connection not accepted"));
+        let said = lines
+            .iter()
+            .filter(|l| l.contains("connection not accepted"));
         said.map(|line| failures_of(line)).collect()
     };
     // Whoever is there is served meanwhile.

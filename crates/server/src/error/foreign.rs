@@ -43,7 +43,9 @@ pub(crate) fn explain(status: Status) -> Status {
     if !status.details().is_empty() {
         return status;
     }
-    let invalid = status.source().and_then(|source| source.downcast_ref::<InvalidRequest>());
+    let invalid = status
+        .source()
+        .and_then(|source| source.downcast_ref::<InvalidRequest>());
     if let Some(invalid) = invalid {
         return Status::from(Problem::from(invalid));
     }

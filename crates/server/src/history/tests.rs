@@ -25,8 +25,8 @@ use waymark_proto::{
 
 use super::{entry::LogEntry, news::News, *};
 use crate::{
-    sample::{self, workflow},
     liveness::Liveness,
+    sample::{self, workflow},
     wake::Wake,
 };
 
