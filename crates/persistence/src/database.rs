@@ -21,7 +21,7 @@ use crate::{
     error::WriteFailure,
     inline::hop,
     limits::{Limits, shares},
-    postgres::{self, Durability, PgConn, Role},
+    postgres::{self, Durability, Home, PgConn, Role},
     settings::Address,
     sqlite::{self, SqliteConn},
     storage::DataFile,
@@ -46,6 +46,8 @@ enum Pools {
         write: Pool<AsyncPgConnection>,
         /// The promise of the server's settings for a commit, as the newest connection found them.
         durability: Durability,
+        /// Where connections that write live.
+        home: Home,
     },
     Sqlite {
         read: Pool<SqliteConn>,
@@ -64,15 +66,16 @@ impl Database {
         let write = settings.write_connections_max.max(1);
         let pools = match &settings.url.0 {
             Address::Postgres(config) => {
-                let durability = Durability::default();
+                let (durability, home) = (Durability::default(), Home::default());
                 let pool = |role, size| {
-                    postgres::pool(settings, config, (role, size), &durability)
+                    postgres::pool(settings, config, (role, size), &durability, &home)
                         .map_err(Error::unavailable)
                 };
                 Pools::Postgres {
                     read: pool(Role::Read, read)?,
                     write: pool(writer, write)?,
                     durability,
+                    home,
                 }
             }
             Address::Sqlite(path) => Pools::Sqlite {
@@ -97,14 +100,18 @@ impl Database {
         let pools = match (&self.pools, &settings.url.0) {
             (
                 Pools::Postgres {
-                    write, durability, ..
+                    write,
+                    durability,
+                    home,
+                    ..
                 },
                 Address::Postgres(config),
             ) => Pools::Postgres {
-                read: postgres::pool(settings, config, (Role::Read, bulk), durability)
+                read: postgres::pool(settings, config, (Role::Read, bulk), durability, home)
                     .map_err(Error::unavailable)?,
                 write: write.clone(),
                 durability: durability.clone(),
+                home: home.clone(),
             },
             (Pools::Sqlite { write, .. }, Address::Sqlite(path)) => Pools::Sqlite {
                 read: sqlite::readers(path, bulk).map_err(Error::unavailable)?,
@@ -132,8 +139,13 @@ impl Database {
     }
 
     /// Opens a connection that writes, so that the first step need not wait for it. It lives
-    /// on the runtime that asks.
+    /// on the runtime that asks, as do all that are opened from now on; those that were opened
+    /// elsewhere are closed.
     pub(crate) async fn warm_up(&self) -> Result<(), Error> {
+        if let Pools::Postgres { write, home, .. } = &self.pools {
+            home.settle();
+            write.retain(|_, _| false);
+        }
         self.writer().await?.release();
         Ok(())
     }

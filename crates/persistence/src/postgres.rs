@@ -5,7 +5,7 @@
 use std::{
     ops::{Deref, DerefMut},
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -24,6 +24,7 @@ use diesel_async::{
     },
 };
 use futures::FutureExt;
+use tokio::runtime::Handle;
 use tokio_postgres::{Client, Connection, Socket, config::SslMode, error::SqlState};
 
 use waymark_domain::partition::Partition;
@@ -63,6 +64,40 @@ impl Role {
             Self::Write | Self::Maintenance => true,
             Self::Read | Self::Hints => false,
         }
+    }
+}
+
+/// The runtime on which connections that write live, whoever opens them: every message of one
+/// passes through a task there. Where that is another runtime than that of the queries, each waits
+/// until a thread of the other one has time for it. As long as none is set, a connection lives where
+/// it is opened.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Home(Arc<Mutex<Option<Handle>>>);
+
+impl Home {
+    /// Has connections live on the runtime that calls, from now on.
+    pub(crate) fn settle(&self) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Handle::current());
+    }
+
+    async fn establish(
+        &self,
+        target: Target,
+        session: String,
+    ) -> ConnectionResult<AsyncPgConnection> {
+        let home = self
+            .0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        let Some(home) = home else {
+            return establish(&target, &session).await;
+        };
+        let opened = home.spawn(async move { establish(&target, &session).await });
+        opened.await.unwrap_or_else(|error| {
+            let error = format!("the runtime of connections ended: {error}");
+            Err(ConnectionError::BadConnection(error))
+        })
     }
 }
 
@@ -171,6 +206,7 @@ pub(crate) fn pool(
     target: &Target,
     (role, size): (Role, usize),
     durability: &Durability,
+    home: &Home,
 ) -> Result<Pool<AsyncPgConnection>, BuildError> {
     let target = tuned(settings, target);
     let session = session(settings, role);
@@ -178,12 +214,16 @@ pub(crate) fn pool(
     // A query on every checkout would cost a round trip; a connection that the server
     // closed is noticed without one.
     manager.recycling_method = RecyclingMethod::Fast;
-    let durability = durability.clone();
+    let (durability, home) = (durability.clone(), home.clone());
     manager.custom_setup = Box::new(move |_| {
         let (target, session) = (target.clone(), session.clone());
-        let durability = durability.clone();
+        let (durability, home) = (durability.clone(), home.clone());
         async move {
-            let mut connection = establish(&target, &session).await?;
+            let mut connection = if role.writes() {
+                home.establish(target, session).await?
+            } else {
+                establish(&target, &session).await?
+            };
             if role.writes() {
                 ask(&mut connection, &durability)
                     .await
