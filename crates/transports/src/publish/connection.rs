@@ -10,7 +10,7 @@ use tokio::{
 };
 
 use super::{
-    login::InvalidCredentials,
+    credentials::InvalidCredentials,
     protocol::{Decoder, Malformed, Op},
 };
 

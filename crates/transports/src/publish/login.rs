@@ -1,21 +1,13 @@
-//! What a server is told first: who we are, and what proves it.
+//! CONNECT, the first line that a server is sent: who we are, and the proof of it.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
-use nkeys::KeyPair;
 use serde_json::{Map, Value, json};
 
-use super::{Access, protocol::Info};
-
-/// Why credentials cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum InvalidCredentials {
-    /// They are not what is in a `.creds` file.
-    #[error("they do not hold a JWT and a key between lines of dashes")]
-    Form,
-    /// The key is none.
-    #[error("their key cannot be used")]
-    Key(#[from] nkeys::error::Error),
-}
+use super::{
+    Access,
+    credentials::{self, InvalidCredentials},
+    protocol::Info,
+};
 
 /// Writes CONNECT for a server that said `info`. `is_tls_required` says that it may not do without.
 ///
@@ -45,7 +37,7 @@ pub(super) fn connect(
             fields.push(("pass", json!(password.expose())));
         }
         Access::Credentials(text) => {
-            let (jwt, key) = credentials(text.expose())?;
+            let (jwt, key) = credentials::parse(text.expose())?;
             let signature = key.sign(info.nonce.as_bytes())?;
             fields.push(("jwt", json!(jwt)));
             fields.push(("sig", json!(URL_SAFE_NO_PAD.encode(signature))));
@@ -58,47 +50,12 @@ pub(super) fn connect(
     Ok(format!("CONNECT {fields}\r\n"))
 }
 
-/// Reads the content of a `.creds` file: a JWT and then the seed of a key, each alone between two
-/// lines of dashes.
-///
-/// # Errors
-/// Says what is wrong with them.
-pub(super) fn credentials(text: &str) -> Result<(&str, KeyPair), InvalidCredentials> {
-    let lines: Vec<&str> = text.lines().map(str::trim).collect();
-    let mut blocks = lines.windows(3).filter_map(|lines| match lines {
-        [begin, block, end] if is_rule(begin) && is_rule(end) && is_token(block) => Some(*block),
-        _ => None,
-    });
-    let (Some(jwt), Some(seed)) = (blocks.next(), blocks.next()) else {
-        return Err(InvalidCredentials::Form);
-    };
-    Ok((jwt, KeyPair::from_seed(seed)?))
-}
-
-/// Whether a line is one such as `-----BEGIN NATS USER JWT-----`.
-fn is_rule(line: &str) -> bool {
-    line.len() >= 6 && line.starts_with("---") && line.ends_with("---")
-}
-
-fn is_token(line: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
-    !line.is_empty() && !is_rule(line) && line.bytes().all(allowed)
-}
-
 #[cfg(test)]
 mod tests {
+    use nkeys::KeyPair;
+
     use super::*;
     use crate::Password;
-
-    fn file(jwt: &str, seed: &str) -> String {
-        format!(
-            "-----BEGIN NATS USER JWT-----\n{jwt}\n------END NATS USER JWT------\n\n\
-             ************************* IMPORTANT *************************\n\
-             NKEY Seed printed below can be used to sign and prove identity.\n\n\
-             -----BEGIN USER NKEY SEED-----\n{seed}\n------END USER NKEY SEED------\n\n\
-             *************************************************************\n"
-        )
-    }
 
     fn told(access: &Access, nonce: &str) -> Value {
         let info = Info {
@@ -113,7 +70,7 @@ mod tests {
     #[test]
     fn a_key_signs_what_the_server_asks_for() {
         let key = KeyPair::new_user();
-        let file = file("eyJ0.eyJq-_.c2ln", &key.seed().unwrap());
+        let file = credentials::file("eyJ0.eyJq-_.c2ln", &key.seed().unwrap());
         for file in [file.clone(), file.replace('\n', "\r\n")] {
             let told = told(&Access::Credentials(Password::new(file)), "a nonce");
             assert_eq!(told["jwt"], "eyJ0.eyJq-_.c2ln");
@@ -141,29 +98,6 @@ mod tests {
         assert_eq!(nobody["no_responders"], true);
         for field in ["auth_token", "user", "pass", "jwt", "sig"] {
             assert!(nobody.get(field).is_none(), "{field}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_the_content_of_a_file_is_refused() {
-        let seed = KeyPair::new_user().seed().unwrap();
-        let whole = file("eyJ0", &seed);
-        assert!(credentials(&whole).is_ok());
-        for text in [
-            String::new(),
-            "s3cret".to_owned(),
-            file("", &seed),
-            file("eyJ0 eyJ0", &seed),
-            file("eyJ0", ""),
-            whole.replace("------END USER NKEY SEED------", ""),
-            whole.replace("-----BEGIN NATS USER JWT-----", ""),
-        ] {
-            let refused = credentials(&text).map(|_| ());
-            assert!(matches!(refused, Err(InvalidCredentials::Form)), "{text}");
-        }
-        for seed in ["SU", &seed.to_lowercase(), &seed.replace('S', "A")] {
-            let refused = credentials(&file("eyJ0", seed)).map(|_| ());
-            assert!(matches!(refused, Err(InvalidCredentials::Key(_))), "{seed}");
         }
     }
 }

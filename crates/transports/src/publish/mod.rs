@@ -5,6 +5,7 @@ mod acks;
 mod client;
 mod connection;
 mod connector;
+mod credentials;
 mod link;
 mod login;
 mod protocol;
@@ -20,7 +21,7 @@ use tokio::{
     time::timeout,
 };
 
-pub use login::InvalidCredentials;
+pub use credentials::InvalidCredentials;
 pub use settings::{Access, Servers, SettingsError};
 pub use subject::{InvalidSubject, check as check_subject};
 

@@ -8,7 +8,7 @@ use rustls::{
 };
 use url::{Host, Url};
 
-use super::login::{self, InvalidCredentials};
+use super::credentials::{self, InvalidCredentials};
 use crate::{Password, tls};
 
 const PORT_DEFAULT: u16 = 4222;
@@ -106,8 +106,8 @@ impl Servers {
     /// # Errors
     /// Returns [`SettingsError::Credentials`] where they cannot be read.
     pub fn with_access(mut self, access: Access) -> Result<Self, SettingsError> {
-        if let Access::Credentials(credentials) = &access {
-            login::credentials(credentials.expose()).map_err(SettingsError::Credentials)?;
+        if let Access::Credentials(text) = &access {
+            credentials::parse(text.expose()).map_err(SettingsError::Credentials)?;
         }
         self.access = access;
         Ok(self)
