@@ -21,13 +21,10 @@ use crate::{
 /// What every webhook calls its sender.
 const SENDER: &str = concat!("waymark/", env!("CARGO_PKG_VERSION"));
 
-/// Why no client could be made.
+/// The error of a client whose TLS cannot be set up.
 #[derive(Debug, thiserror::Error)]
-pub enum BuildError {
-    /// TLS could not be set up.
-    #[error("TLS for webhooks could not be set up")]
-    Tls(#[from] rustls::Error),
-}
+#[error("TLS for webhooks could not be set up")]
+pub struct BuildError(#[from] rustls::Error);
 
 /// Posts webhooks. One per process, since it keeps connections; clones share them.
 #[derive(Debug, Clone)]
@@ -40,7 +37,7 @@ impl Webhooks {
     /// Makes a client that resolves names as the system does.
     ///
     /// # Errors
-    /// Returns [`BuildError`] when the client or its TLS cannot be set up.
+    /// Returns [`BuildError`] when its TLS cannot be set up.
     pub fn new(settings: WebhookSettings) -> Result<Self, BuildError> {
         Self::with_resolver(settings, Arc::new(System::default()))
     }
@@ -48,7 +45,7 @@ impl Webhooks {
     /// Makes a client that resolves names otherwise. What `resolver` says is checked all the same.
     ///
     /// # Errors
-    /// Returns [`BuildError`] when the client or its TLS cannot be set up.
+    /// Returns [`BuildError`] when its TLS cannot be set up.
     pub fn with_resolver(
         settings: WebhookSettings,
         resolver: Arc<dyn Resolve>,

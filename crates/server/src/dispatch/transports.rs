@@ -13,7 +13,7 @@ use waymark_persistence::{Endpoint, NextStep, Store};
 use waymark_transports::{
     Attempt, BuildError, MessageId, Post, Secret, WebhookUrl, Webhooks,
     mail::{self, Mailer, Templates},
-    publish::{ConnectError, Event, Publisher},
+    publish::{self, Event, Publisher},
 };
 
 use super::{
@@ -66,7 +66,7 @@ pub enum TransportsError {
     Mail(#[from] mail::SettingsError),
     /// The NATS servers of the settings cannot be used.
     #[error("the NATS servers of the settings cannot be used")]
-    Nats(#[from] ConnectError),
+    Nats(#[from] publish::SettingsError),
 }
 
 impl Transports {

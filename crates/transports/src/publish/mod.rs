@@ -62,14 +62,6 @@ pub struct Publisher {
     link: watch::Receiver<Link>,
 }
 
-/// Why a publisher cannot begin.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// A setting is wrong.
-    #[error(transparent)]
-    Settings(#[from] SettingsError),
-}
-
 impl Publisher {
     /// Begins to connect to `servers` and does not wait for it: NATS may be down.
     ///
@@ -79,7 +71,7 @@ impl Publisher {
         clippy::unused_async,
         reason = "the connection is kept by a task, so there has to be a runtime"
     )]
-    pub async fn connect(servers: Servers) -> Result<Self, ConnectError> {
+    pub async fn connect(servers: Servers) -> Result<Self, SettingsError> {
         let (tell, link) = watch::channel(Link::default());
         // What cannot be sent at once is not queued: whoever has it waits.
         let (requests, taken) = mpsc::channel(1);
