@@ -1,4 +1,4 @@
-//! Sends one mail: renders, composes, hands over.
+//! The SMTP mailer: renders a mail, writes it and hands it over.
 
 use std::{error::Error, sync::Arc};
 
@@ -21,9 +21,9 @@ pub struct Mailer {
     templates: Arc<Templates>,
 }
 
-/// Why a mail is refused before any server saw it.
+/// The error of a mail that cannot be written, which no server saw.
 #[derive(Debug, thiserror::Error)]
-enum Refusal {
+enum WriteError {
     #[error(transparent)]
     Template(#[from] TemplateError),
     #[error(transparent)]
@@ -63,11 +63,11 @@ impl Mailer {
     pub async fn send(&self, mail: Mail) -> Attempt {
         match self.compose(mail).await {
             Ok(letter) => self.deliver(&letter).await,
-            Err(refusal) => Attempt::refused(with_causes(&refusal)),
+            Err(error) => Attempt::refused(error_chain(&error)),
         }
     }
 
-    async fn compose(&self, mail: Mail) -> Result<Letter, Refusal> {
+    async fn compose(&self, mail: Mail) -> Result<Letter, WriteError> {
         let sender = self.senders.get(mail.identity).clone();
         let templates = Arc::clone(&self.templates);
         let task = tokio::task::spawn_blocking(move || {
@@ -108,7 +108,7 @@ impl Mailer {
     }
 }
 
-/// The attempt that ended where no mail could be named: at the connection, the greeting, STARTTLS or the login.
+/// The attempt that failed before any mail: at the connection, the greeting, STARTTLS or the login.
 fn unreached(name: &str, error: &ConnectError) -> Attempt {
     let answered = match error {
         ConnectError::Unreached(_) => None,
@@ -124,7 +124,8 @@ fn unreached(name: &str, error: &ConnectError) -> Attempt {
     }
 }
 
-fn with_causes(error: &dyn Error) -> String {
+/// An error and its causes in one line.
+fn error_chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

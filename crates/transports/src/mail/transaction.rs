@@ -16,10 +16,10 @@ use lettre::{
 use super::message::Letter;
 use crate::Attempt;
 
-/// "Authentication required": what a server that wants a login says to any mail.
+/// "Authentication required", the reply to any mail of a server that wants a login.
 const LOGIN_REQUIRED: u16 = 530;
 
-/// Hands `letter` over and says what came of it.
+/// Hands `letter` over.
 ///
 /// An addressee who is refused ends it before anybody got the mail, so that the
 /// copies can go by themselves and the addressee be tried again alone. A copy that
@@ -46,15 +46,15 @@ pub(super) async fn hand_over(
         parameters.push(MailParameter::SmtpUtfEight);
     }
     let from = Mail::new(Some(letter.from.clone()), parameters);
-    if let Err(no) = reply(connection.command(from).await)? {
-        return Ok(no.attempt("the sender"));
+    if let Err(negative) = reply(connection.command(from).await)? {
+        return Ok(negative.attempt("the sender"));
     }
     if let Some(to) = &letter.to
-        && let Err(no) = recipient(connection, to).await?
+        && let Err(negative) = recipient(connection, to).await?
     {
-        let attempt = no.attempt(to.as_ref());
+        let attempt = negative.attempt(to.as_ref());
         // A server that wants a login says so of any address.
-        return Ok(if no.code == LOGIN_REQUIRED {
+        return Ok(if negative.code == LOGIN_REQUIRED {
             attempt
         } else {
             attempt.for_its_addressee()
@@ -62,8 +62,8 @@ pub(super) async fn hand_over(
     }
     let mut refused = Vec::new();
     for copy in &letter.copies {
-        if let Err(no) = recipient(connection, copy).await? {
-            refused.push((copy, no));
+        if let Err(negative) = recipient(connection, copy).await? {
+            refused.push((copy, negative));
         }
     }
     if letter.to.is_none() && refused.len() == letter.copies.len() {
@@ -75,7 +75,7 @@ pub(super) async fn hand_over(
 async fn recipient(
     connection: &mut AsyncSmtpConnection,
     address: &Address,
-) -> Result<Result<Response, No>, Error> {
+) -> Result<Result<Response, NegativeReply>, Error> {
     let command = Rcpt::new(address.clone(), Vec::new());
     reply(connection.command(command).await)
 }
@@ -83,48 +83,47 @@ async fn recipient(
 async fn content(
     connection: &mut AsyncSmtpConnection,
     letter: &Letter,
-    refused: &[(&Address, No)],
+    refused: &[(&Address, NegativeReply)],
 ) -> Result<Attempt, Error> {
-    if let Err(no) = reply(connection.command(Data).await)? {
-        return Ok(no.attempt("the mail"));
+    if let Err(negative) = reply(connection.command(Data).await)? {
+        return Ok(negative.attempt("the mail"));
     }
-    let yes = match reply(connection.message(&letter.content).await)? {
-        Ok(yes) => yes,
-        Err(no) => return Ok(no.attempt("the mail")),
+    let positive = match reply(connection.message(&letter.content).await)? {
+        Ok(positive) => positive,
+        Err(negative) => return Ok(negative.attempt("the mail")),
     };
-    let mut answer: Vec<_> = yes.message().map(str::to_owned).collect();
-    for (address, no) in refused {
-        answer.push(format!("no copy to {address}: {} {}", no.code, no.text));
+    let mut answer: Vec<_> = positive.message().map(str::to_owned).collect();
+    for (address, NegativeReply { code, text }) in refused {
+        answer.push(format!("no copy to {address}: {code} {text}"));
     }
-    Ok(Attempt::accepted(
-        Some(yes.code().into()),
-        &answer.join("\n"),
-    ))
+    let code = Some(positive.code().into());
+    Ok(Attempt::accepted(code, &answer.join("\n")))
 }
 
-/// The first copy that another attempt may reach decides; else the first one.
-fn all_refused(refused: &[(&Address, No)]) -> Attempt {
-    let passing = refused.iter().find(|(_, no)| no.is_passing());
-    match passing.or(refused.first()) {
-        Some((address, no)) => no.attempt(AsRef::<str>::as_ref(*address)),
+/// The attempt that reached nobody. The first copy that another attempt may reach decides; else
+/// the first one.
+fn all_refused(refused: &[(&Address, NegativeReply)]) -> Attempt {
+    let transient = refused.iter().find(|(_, negative)| negative.is_transient());
+    match transient.or(refused.first()) {
+        Some((address, negative)) => negative.attempt(AsRef::<str>::as_ref(*address)),
         None => Attempt::refused("the mail has no recipient"),
     }
 }
 
-/// A reply of the server that says no.
-struct No {
+/// A reply of 4xx or 5xx.
+struct NegativeReply {
     code: u16,
     text: String,
 }
 
-impl No {
-    fn is_passing(&self) -> bool {
+impl NegativeReply {
+    fn is_transient(&self) -> bool {
         self.code < 500 || self.code == LOGIN_REQUIRED
     }
 
     fn attempt(&self, what: &str) -> Attempt {
         let problem = format!("the mail server answered {} for {what}", self.code);
-        let attempt = if self.is_passing() {
+        let attempt = if self.is_transient() {
             Attempt::failed(problem)
         } else {
             Attempt::refused(problem)
@@ -133,12 +132,12 @@ impl No {
     }
 }
 
-/// Tells a reply that says no from a connection that broke.
-fn reply(result: Result<Response, Error>) -> Result<Result<Response, No>, Error> {
+/// Separates a negative reply from a connection that broke.
+fn reply(result: Result<Response, Error>) -> Result<Result<Response, NegativeReply>, Error> {
     match result {
-        Ok(yes) => Ok(Ok(yes)),
+        Ok(positive) => Ok(Ok(positive)),
         Err(error) => match error.status() {
-            Some(code) => Ok(Err(No {
+            Some(code) => Ok(Err(NegativeReply {
                 code: code.into(),
                 text: error.source().map(ToString::to_string).unwrap_or_default(),
             })),
