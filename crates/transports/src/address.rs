@@ -1,4 +1,4 @@
-//! Which addresses webhooks may reach: the public internet, and what an
+//! The addresses that webhooks may reach: the public internet, and what an
 //! allow-list names. An endpoint is chosen by whoever may edit a workflow, so
 //! nothing else of the network that Waymark runs in is open to it.
 
@@ -10,7 +10,7 @@ use std::{
 use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use url::Host;
 
-/// What of IPv4 is not the public internet, after the registry of special-purpose addresses.
+/// The networks of IPv4 that are not the public internet, after the registry of special-purpose addresses.
 const CLOSED_V4: [Ipv4Net; 16] = [
     v4([0, 0, 0, 0], 8),        // this network; 0.0.0.0 is the machine itself
     v4([10, 0, 0, 0], 8),       // private
@@ -34,7 +34,7 @@ const CLOSED_V4: [Ipv4Net; 16] = [
 /// IPv4-mapped and IPv4-compatible, NAT64, unique local, link-local, site-local, multicast.
 const GLOBAL_V6: Ipv6Net = v6([0x2000, 0, 0], 3);
 
-/// What of that part is not the public internet. 6to4 and Teredo carry an IPv4 address to which a gateway sends
+/// The networks of that part that are not the public internet. 6to4 and Teredo carry an IPv4 address to which a gateway sends
 /// them on; they are refused whole, since nobody serves webhooks there.
 const CLOSED_V6: [Ipv6Net; 4] = [
     v6([0x2001, 0, 0], 23), // protocol assignments: Teredo, benchmarking, ORCHID
@@ -60,7 +60,7 @@ fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// What webhooks may reach beside the public internet: networks, addresses and
+/// An allow-list of what webhooks may reach beside the public internet: networks, addresses and
 /// names of hosts. An allowed name may lie at any address.
 ///
 /// An address counts as it is written: `10.0.0.0/8` allows 10.1.2.3, and neither

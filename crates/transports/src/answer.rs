@@ -1,4 +1,4 @@
-//! What the answer of an endpoint means.
+//! The meaning of an endpoint's answer.
 
 use std::{
     pin::Pin,

@@ -1,11 +1,11 @@
-//! What one attempt to deliver came to.
+//! One attempt to deliver, and its outcome.
 
 use std::time::Duration;
 
-/// How much of an answer is kept, in bytes.
+/// The length of an answer that is kept, in bytes.
 pub const ANSWER_BYTES_MAX: usize = 1024;
 
-/// What one attempt came to.
+/// The result of one attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Attempt {
     /// Whether the target took it, and if not, whether another attempt may help.
@@ -14,8 +14,8 @@ pub struct Attempt {
     pub code: Option<u16>,
     /// The beginning of the answer, at most [`ANSWER_BYTES_MAX`] bytes; empty where no answer came.
     pub answer: Vec<u8>,
-    /// Whether it was the address of a mail's addressee that was not taken. Nobody got the mail
-    /// then, and those who were to get blind copies may be reached without the addressee.
+    /// Whether the address of a mail's addressee was not taken. Nobody got the mail then, and those
+    /// who were to get blind copies may be reached without the addressee.
     pub addressee_refused: bool,
 }
 
@@ -26,14 +26,14 @@ pub enum Outcome {
     Accepted,
     /// It did not; another attempt may help.
     Failed {
-        /// What went wrong, in words for the merchant.
+        /// The problem, in words for the merchant.
         problem: String,
-        /// How long the target asks to be left alone.
+        /// The time for which the target asks to be left alone.
         retry_after: Option<Duration>,
     },
     /// It did not, and another attempt of the same would not help.
     Refused {
-        /// What is wrong, in words for the merchant.
+        /// The problem, in words for the merchant.
         problem: String,
     },
     /// The target says that it is gone for good (HTTP 410).
@@ -73,9 +73,9 @@ impl Attempt {
         self
     }
 
-    /// The same attempt, of which the address of the addressee was the reason.
+    /// The same attempt, refused for the address of the addressee.
     #[must_use]
-    pub fn for_its_addressee(mut self) -> Self {
+    pub fn with_addressee_refused(mut self) -> Self {
         self.addressee_refused = true;
         self
     }

@@ -1,4 +1,4 @@
-//! The client that webhooks go out by: HTTP/1.1, by TLS where the URL says so. It knows no proxies,
+//! The HTTP client of webhooks: HTTP/1.1, by TLS where the URL says so. It knows no proxies,
 //! which would resolve names themselves behind every check, follows no redirects and sends nothing
 //! twice. What may come before an answer is bounded here.
 
@@ -25,20 +25,20 @@ use tokio::{sync::Notify, task::coop, time::Sleep};
 
 use crate::{resolver::Checked, tls};
 
-/// How many responses with a status of 1xx may come before the answer. The usual number is none,
-/// and a peer may send them for ever.
+/// The most responses with a status of 1xx that may come before the answer. The usual number is
+/// none, and a peer may send them for ever.
 const INTERIM_MAX: usize = 64;
-/// How long the head of a response may be, in bytes, and how much is read at once.
+/// The longest head of a response in bytes, and how much is read at once.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-/// A connection that carries nothing is asked so often whether the peer is still there.
+/// The interval at which an idle connection asks whether the peer is still there.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// After so many questions without an answer it is given up.
+/// The most of these questions without an answer before it is given up.
 const KEEPALIVE_RETRIES: u32 = 3;
-/// So long may the peer leave unacknowledged what was sent.
+/// The longest time for which the peer may leave sent data unacknowledged.
 #[cfg(target_os = "linux")]
 const UNACKNOWLEDGED_MAX: Duration = Duration::from_secs(30);
 
-/// Why no answer came.
+/// The reason why no answer came.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum SendError {
     /// The time was over.
@@ -84,10 +84,10 @@ impl Client {
         deadline: Pin<&mut Sleep>,
     ) -> Result<Response<Incoming>, SendError> {
         let flooded = Arc::new(Notify::new());
-        let (tell, count) = (Arc::clone(&flooded), AtomicUsize::new(0));
+        let (flooding, count) = (Arc::clone(&flooded), AtomicUsize::new(0));
         on_informational(&mut request, move |_| {
             if count.fetch_add(1, Ordering::Relaxed) >= INTERIM_MAX {
-                tell.notify_one();
+                flooding.notify_one();
                 use_up_turn();
             }
         });

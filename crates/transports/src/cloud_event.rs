@@ -1,24 +1,24 @@
-//! What an event says about itself, in the words of `CloudEvents` 1.0.
+//! The attributes of an event, as `CloudEvents` 1.0 names them.
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-/// What `CloudEvents` wants written as `%XX` in a header, beside all beyond ASCII.
+/// The ASCII characters that `CloudEvents` wants written as `%XX` in a header, beside all others.
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'%');
 
 /// The attributes of one event. `subject` and `time` may be empty, the others not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CloudEvent {
-    /// Tells it from every other event of the same source.
+    /// The id, unique among the events of the same source.
     pub id: String,
-    /// Where it happened, a URI reference.
+    /// The place where it happened, a URI reference.
     pub source: String,
-    /// What happened, such as `dev.waymark.order.transitioned`.
+    /// The kind of event, such as `dev.waymark.order.transitioned`.
     pub kind: String,
-    /// To what it happened, within the source.
+    /// The thing to which it happened, within the source.
     pub subject: String,
-    /// When it happened, as RFC 3339 writes it.
+    /// The time when it happened, as RFC 3339 writes it.
     pub time: String,
-    /// What its data is, such as `application/json`.
+    /// The media type of its data, such as `application/json`.
     pub content_type: String,
 }
 
@@ -39,7 +39,7 @@ impl CloudEvent {
             .filter(|(_, value)| !value.is_empty())
     }
 
-    /// The same, written as headers have them in binary mode.
+    /// The same attributes, written as headers have them in binary mode.
     pub(crate) fn encoded(&self) -> impl Iterator<Item = (&'static str, String)> {
         self.attributes()
             .map(|(name, value)| (name, utf8_percent_encode(value, ENCODED).to_string()))

@@ -1,5 +1,5 @@
-//! Why no answer came, in words for the merchant. They name the host of the URL
-//! and never an address, which would tell about the network Waymark runs in.
+//! The reasons why no answer came, in words for the merchant. They name the host of the URL
+//! and never an address, which would disclose the network Waymark runs in.
 
 use std::{error::Error, io, iter, time::Duration};
 
@@ -8,7 +8,7 @@ use rustls::CertificateError;
 
 use crate::{Barred, Post, client::SendError, resolver::Unresolved};
 
-/// Where a webhook went, as far as the words need it.
+/// The destination of a webhook, as far as the words need it.
 pub(crate) struct Destination {
     host: String,
     timeout: Duration,
@@ -23,7 +23,7 @@ impl From<&Post> for Destination {
     }
 }
 
-/// Says in one sentence why no answer came.
+/// The reason why no answer came, in one sentence.
 pub(crate) fn problem(error: &SendError, destination: &Destination) -> String {
     let Destination { host, timeout } = destination;
     match error {

@@ -1,6 +1,6 @@
 //! From the name of a host to the addresses that a connection may go to. The
-//! client asks once for each connection and connects to what it was told, so a
-//! name that changes its mind afterwards gains nothing.
+//! client asks once for each connection and connects to the answer, so a name
+//! that changes its mind afterwards gains nothing.
 
 use std::{
     error::Error,
@@ -17,55 +17,55 @@ use tower::Service;
 
 use crate::{Allowed, Barred};
 
-/// How many names are asked for at once. Each takes a thread until the system answers, also when
+/// The most names that are looked up at once. Each takes a thread until the system answers, also when
 /// nobody waits any more, and other work of the process needs threads as well.
-const ASKED_AT_ONCE: usize = 384;
+const LOOKUPS_MAX: usize = 384;
 
-/// The addresses of a host. Their ports say nothing where they are 0.
+/// The addresses of a host. A port of 0 says nothing.
 pub type Addrs = Box<dyn Iterator<Item = SocketAddr> + Send>;
 
-/// Addresses that are being looked for.
+/// A lookup of addresses under way.
 pub type Resolving =
     Pin<Box<dyn Future<Output = Result<Addrs, Box<dyn Error + Send + Sync>>> + Send>>;
 
-/// Finds the addresses of a host.
+/// A resolver: finds the addresses of a host.
 pub trait Resolve: Send + Sync {
-    /// Begins to look for them.
+    /// Begins a lookup.
     fn resolve(&self, name: Name) -> Resolving;
 }
 
-/// That no address was found which may be connected to.
+/// The error of a name without an address that may be connected to.
 #[derive(Debug, thiserror::Error)]
 #[error("the name leads nowhere")]
 pub(crate) struct Unresolved(#[source] Box<dyn Error + Send + Sync>);
 
-/// Asks the system, as every other program of the machine does.
+/// The resolver of the system, which every other program of the machine asks too.
 #[derive(Debug)]
 pub(crate) struct System(Arc<Semaphore>);
 
 impl Default for System {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(ASKED_AT_ONCE)))
+        Self(Arc::new(Semaphore::new(LOOKUPS_MAX)))
     }
 }
 
 impl Resolve for System {
     fn resolve(&self, name: Name) -> Resolving {
-        let places = Arc::clone(&self.0);
+        let permits = Arc::clone(&self.0);
         Box::pin(async move {
-            let place = places.acquire_owned().await?;
-            let asking = tokio::task::spawn_blocking(move || {
+            let permit = permits.acquire_owned().await?;
+            let lookup = tokio::task::spawn_blocking(move || {
                 let found = (name.as_str(), 0).to_socket_addrs();
-                drop(place);
+                drop(permit);
                 found
             });
-            let found: Vec<_> = asking.await??.collect();
+            let found: Vec<_> = lookup.await??.collect();
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }
 }
 
-/// Leaves of another resolver's answer what the allow-list permits.
+/// A resolver that keeps of another one's answer what the allow-list permits.
 #[derive(Clone)]
 pub(crate) struct Checked {
     pub(crate) resolver: Arc<dyn Resolve>,

@@ -1,5 +1,5 @@
-//! The secret that an endpoint shares with Waymark to know its webhooks by, in
-//! the form of Standard Webhooks.
+//! The secret that signs the webhooks of an endpoint, in the form of Standard
+//! Webhooks.
 
 use std::fmt;
 
@@ -10,14 +10,14 @@ pub const SECRET_BYTES_MIN: usize = 24;
 /// The most bytes of a secret.
 pub const SECRET_BYTES_MAX: usize = 64;
 
-/// What every secret begins with, so that tools that search for leaked ones know it.
+/// The beginning of every secret, so that tools that search for leaked ones know it.
 const PREFIX: &str = "whsec_";
 
 /// A secret of 24 to 64 bytes. `Debug` does not show it; [`Secret::reveal`] does.
 #[derive(Clone)]
 pub struct Secret(Vec<u8>);
 
-/// Why a text is no secret. The text itself is not told.
+/// The error for a text that is no secret. It does not show the text.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSecret {
     /// It does not begin with `whsec_`.
@@ -29,7 +29,7 @@ pub enum InvalidSecret {
     /// It has too few or too many bytes.
     #[error("a secret has {SECRET_BYTES_MIN} to {SECRET_BYTES_MAX} bytes, this one has {actual}")]
     Length {
-        /// How many it has.
+        /// Its number of bytes.
         actual: usize,
     },
 }

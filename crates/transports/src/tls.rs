@@ -7,11 +7,11 @@ use rustls::{ClientConfig, RootCertStore, crypto::ring, pki_types::CertificateDe
 /// Makes the settings of TLS 1.2 and 1.3. They always verify the certificate and the name.
 /// `authorities` are trusted beside those of the machine.
 ///
-/// A machine without certificates is told of in the log and not refused, since
-/// its endpoints may all be reached by plain http.
+/// A machine without certificates is logged and not refused, since its endpoints
+/// may all be reached by plain http.
 ///
 /// # Errors
-/// Returns what is wrong with one of the authorities.
+/// Returns the problem of one of the authorities.
 pub(crate) fn client_config(
     authorities: impl IntoIterator<Item = CertificateDer<'static>>,
 ) -> Result<ClientConfig, rustls::Error> {
@@ -22,7 +22,7 @@ pub(crate) fn client_config(
         roots.add(authority)?;
     }
     if usable == 0 {
-        tracing::warn!("the machine trusts no certificate: connections over TLS will fail");
+        tracing::warn!("no trusted certificates: connections over TLS will fail");
     }
     let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()?

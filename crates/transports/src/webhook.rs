@@ -18,7 +18,7 @@ use crate::{
     resolver::{Checked, System},
 };
 
-/// What every webhook calls its sender.
+/// The name of the sender in every webhook.
 const SENDER: &str = concat!("waymark/", env!("CARGO_PKG_VERSION"));
 
 /// The error of a client whose TLS cannot be set up.
@@ -79,7 +79,7 @@ impl Webhooks {
     }
 }
 
-/// Adds what every webhook has.
+/// Adds the headers that every webhook has.
 fn with_headers<B>(mut request: Request<B>, mut headers: HeaderMap) -> Request<B> {
     headers.insert(USER_AGENT, HeaderValue::from_static(SENDER));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));

@@ -1,4 +1,4 @@
-//! Where an endpoint listens.
+//! The URL of an endpoint.
 
 use std::fmt;
 
@@ -16,7 +16,7 @@ pub struct WebhookUrl {
     host: Host,
 }
 
-/// Why a text is no URL of an endpoint.
+/// The error for a text that is no URL of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidUrl {
     /// It is no URL at all.
@@ -31,7 +31,7 @@ pub enum InvalidUrl {
     /// It is too long.
     #[error("the URL has {actual} bytes, {URL_BYTES_MAX} are allowed")]
     TooLong {
-        /// How many bytes it has.
+        /// Its number of bytes.
         actual: usize,
     },
 }

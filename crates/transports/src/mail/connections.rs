@@ -24,11 +24,11 @@ use super::{
     stream::{Allowance, Bounded},
 };
 
-/// How many connections wait for another mail.
+/// The most connections that wait for another mail.
 const IDLE_MAX: usize = 4;
-/// How long one waits; servers close theirs after five minutes.
+/// The longest that one waits; servers close theirs after five minutes.
 const IDLE_TIME: Duration = Duration::from_secs(20);
-/// How long a server has for its good-bye.
+/// The longest that a server may take to answer QUIT.
 const QUIT_TIME: Duration = Duration::from_secs(1);
 
 pub(super) struct Connections {
@@ -39,20 +39,20 @@ pub(super) struct Connections {
     idle: Arc<Idle>,
 }
 
-/// How a connection is protected, made ready.
+/// The protection of a connection, with what it needs.
 enum Protection {
     None,
     StartTls(Box<TlsParameters>),
     Tls(Arc<ClientConfig>, ServerName<'static>),
 }
 
-/// Why there is no connection.
+/// The reason why there is no connection.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ConnectError {
     /// The server could not be reached, or TLS not be agreed on.
     #[error("it cannot be reached: {0}")]
     Unreached(#[from] io::Error),
-    /// What it said, or did not say.
+    /// The server refused, or broke the protocol.
     #[error(transparent)]
     Smtp(#[from] smtp::Error),
 }

@@ -1,18 +1,18 @@
-//! Who a mail comes from: five identities that a workflow names and the
-//! settings give an address.
+//! The senders of mails: five identities that a workflow names and the settings
+//! give an address.
 
 use std::str::FromStr;
 
 use super::Mailbox;
 
-/// Which of the shop's senders a mail comes from.
+/// One of the shop's senders.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Identity {
     /// The shop as such; stands in for every one that has no address of its own.
     General,
-    /// Those who sell.
+    /// The sales department.
     Sales,
-    /// Those who help.
+    /// The support department.
     Support,
     /// A first one that the shop defines.
     Custom1,

@@ -9,7 +9,7 @@ const NAME_CHARS_MAX: usize = 128;
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Mailbox(message::Mailbox);
 
-/// What is wrong with a mail address.
+/// The problem of a mail address.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidMailbox {
     /// It is longer than 254 bytes, which no mail server has to take.
@@ -20,13 +20,13 @@ pub enum InvalidMailbox {
     ControlCharacter {
         /// The character.
         character: char,
-        /// Where it stands, in characters from 1.
+        /// Its position, in characters from 1.
         position: usize,
     },
     /// What follows the `@` is no name of a domain.
     #[error("`{domain}` is no domain")]
     Domain {
-        /// What stands after the last `@`.
+        /// The text after the last `@`.
         domain: String,
     },
     /// It is not of the form `somebody@somewhere.example`.
@@ -34,7 +34,7 @@ pub enum InvalidMailbox {
     Syntax {
         /// The whole address.
         address: String,
-        /// Which part of it is wrong.
+        /// The part of it that is wrong.
         #[source]
         source: AddressError,
     },
@@ -102,7 +102,7 @@ fn parse(address: &str) -> Result<Address, InvalidMailbox> {
     let domain = if domain.is_ascii() {
         domain.to_owned()
     } else {
-        // What went wrong there is not told.
+        // Its error says nothing more.
         idna::domain_to_ascii(domain).map_err(|_| InvalidMailbox::Domain {
             domain: domain.to_owned(),
         })?

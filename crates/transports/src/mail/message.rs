@@ -23,33 +23,33 @@ pub struct Mail {
     /// The id of the delivery: the same at every attempt, so that receivers can
     /// tell a repeat. 1 to 128 of the characters `A-Z a-z 0-9 - _ .`
     pub id: String,
-    /// Who it comes from.
+    /// The sender.
     pub identity: Identity,
-    /// Who it goes to; none where only copies are sent.
+    /// The addressee; none where only copies are sent.
     pub to: Option<Mailbox>,
-    /// Who else gets it, unseen by all others.
+    /// The recipients of blind copies.
     pub bcc: Vec<Mailbox>,
     /// The name of its template.
     pub template: String,
     /// The store view whose templates come first; empty = none.
     pub store_view: String,
-    /// When it was set off, for its `Date`.
+    /// The time when it was set off, for its `Date`.
     pub date: SystemTime,
-    /// What the template may use; docs/mails.md lists it. The mailer adds `sender`.
+    /// The variables of the template; docs/mails.md lists them. The mailer adds `sender`.
     pub context: serde_json::Value,
 }
 
-/// What SMTP carries.
+/// A mail as it is sent by SMTP.
 #[derive(Debug)]
 pub(super) struct Letter {
     pub(super) from: Address,
-    /// The one without whom the letter is sent to nobody.
+    /// The addressee, without whom the letter is sent to nobody.
     pub(super) to: Option<Address>,
     pub(super) copies: Vec<Address>,
     pub(super) content: Vec<u8>,
 }
 
-/// Why no letter can be made of a mail.
+/// The reason why no letter can be made of a mail.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ComposeError {
     #[error("the mail has no recipient")]
@@ -93,11 +93,11 @@ impl Letter {
     /// Whether an address needs a server that takes more than ASCII in addresses.
     pub(super) fn needs_utf8(&self) -> bool {
         let is_ascii = |to: &Address| AsRef::<str>::as_ref(to).is_ascii();
-        !self.is_ascii_but_for_its_addressee() || !self.to.iter().all(is_ascii)
+        !self.is_ascii_but_for_addressee() || !self.to.iter().all(is_ascii)
     }
 
     /// Whether no address but that of the addressee needs one.
-    pub(super) fn is_ascii_but_for_its_addressee(&self) -> bool {
+    pub(super) fn is_ascii_but_for_addressee(&self) -> bool {
         let mut others = self.copies.iter().chain([&self.from]);
         others.all(|address| AsRef::<str>::as_ref(address).is_ascii())
     }

@@ -1,4 +1,4 @@
-//! Which SMTP server carries mails, and how it is spoken to.
+//! The settings of the SMTP server.
 
 use std::{str::FromStr, time::Duration};
 
@@ -22,7 +22,7 @@ const TIMEOUT_MIN: Duration = Duration::from_secs(1);
 const TIMEOUT_MAX: Duration = Duration::from_mins(10);
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(30);
 
-/// How the connection to the SMTP server is protected.
+/// The protection of the connection to the SMTP server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Security {
     /// Not at all: for a server on the same machine or network.
@@ -62,13 +62,13 @@ impl FromStr for Security {
     }
 }
 
-/// What is wrong with the settings of a mail server.
+/// The problem of the settings of a mail server.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// The host is neither a name nor an address.
     #[error("`{host}` is neither the name nor the address of a host")]
     Host {
-        /// What was given.
+        /// The host as it was given.
         host: String,
     },
     /// A password would cross the network in the clear.
@@ -154,7 +154,7 @@ impl Server {
     /// `pem` (one or more certificates), beside those that the machine trusts.
     ///
     /// # Errors
-    /// Says that there is no certificate, or that one cannot be read.
+    /// Returns [`SettingsError`] where there is no certificate, or one cannot be read.
     pub fn with_authorities(mut self, pem: &str) -> Result<Self, SettingsError> {
         if !pem.contains("-----BEGIN CERTIFICATE-----") {
             return Err(SettingsError::NoCertificate);
@@ -220,7 +220,7 @@ impl Server {
         ClientId::Domain(name.to_owned())
     }
 
-    /// What STARTTLS needs.
+    /// The parameters of STARTTLS.
     pub(super) fn starttls(&self) -> Result<TlsParameters, SettingsError> {
         let mut builder = TlsParameters::builder(self.host.clone());
         for authority in &self.authorities {
@@ -229,7 +229,7 @@ impl Server {
         builder.build().map_err(SettingsError::Certificate)
     }
 
-    /// What TLS from the first byte needs.
+    /// The configuration of TLS from the first byte.
     pub(super) fn tls(&self) -> Result<ClientConfig, SettingsError> {
         let authorities = self.authorities.iter();
         let authorities = authorities.flat_map(|authority| authority.der.iter().cloned());

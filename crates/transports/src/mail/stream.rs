@@ -1,4 +1,4 @@
-//! What a mail server may send. Lettre reads a reply to the end of its line before it looks how
+//! A bound on what a mail server may send. Lettre reads a reply to the end of its line before it looks how
 //! long that is, so the bytes are counted where they come in.
 
 use std::{
@@ -15,16 +15,16 @@ use std::{
 use lettre::transport::smtp::client::AsyncTokioStream;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// How many bytes a server may send in all its replies for one mail. A reply takes a line as a
+/// The most bytes that a server may send in all its replies for one mail. A reply takes a line as a
 /// rule, of at most 512 bytes (RFC 5321, section 4.5.3.1.5), one to each recipient.
 const RECEIVED_MAX: usize = 256 * 1024;
 
-/// How many bytes a server may still send; clones share it.
+/// The number of bytes that a server may still send; clones share it.
 #[derive(Debug, Clone)]
 pub(super) struct Allowance(Arc<AtomicUsize>);
 
 impl Allowance {
-    /// That of one mail.
+    /// The allowance of one mail.
     pub(super) fn new() -> Self {
         Self(Arc::new(AtomicUsize::new(RECEIVED_MAX)))
     }
@@ -59,8 +59,8 @@ impl<S: AsyncRead + Unpin> AsyncRead for Bounded<S> {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.allowance.is_used_up() {
-            let told = format!("it sent more than {RECEIVED_MAX} bytes for one mail");
-            return Poll::Ready(Err(io::Error::other(told)));
+            let problem = format!("it sent more than {RECEIVED_MAX} bytes for one mail");
+            return Poll::Ready(Err(io::Error::other(problem)));
         }
         let before = buffer.filled().len();
         ready!(Pin::new(&mut self.inner).poll_read(context, buffer))?;

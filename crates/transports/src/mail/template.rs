@@ -1,6 +1,6 @@
-//! Templates of mails: where they are found, and how they are rendered within
-//! bounds. Their language is the part of Jinja that cannot grow, as for texts of actions;
-//! docs/mails.md tells merchants about it.
+//! Templates of mails: their files, and rendering within bounds. Their language is
+//! the part of Jinja that cannot grow, as for texts of actions; docs/mails.md
+//! explains it to merchants.
 
 use std::{
     collections::BTreeSet,
@@ -25,17 +25,17 @@ use waymark_domain::{
 
 use super::mailbox::one_line;
 
-/// How many characters a subject has at most.
+/// The longest subject, in characters.
 const SUBJECT_CHARS_MAX: usize = 255;
-/// How large a file of a template is, and how much a part renders to, at most.
+/// The largest file of a template, and the most that a part renders to.
 const PART_BYTES_MAX: usize = Language::Mail.bytes_max();
-/// How large the files of one mail are together, at most.
+/// The largest size of the files of one mail together.
 const FILES_BYTES_MAX: usize = 4 * PART_BYTES_MAX;
-/// How many files are looked at to find out which templates there are.
+/// The most files that are read to list the templates.
 const LISTED_MAX: usize = 10_000;
-/// How many templates are named where one is missing.
+/// The most templates that are named where one is missing.
 const SHOWN_MAX: usize = 8;
-/// How many tokens the files of one mail have together, at most: each costs memory.
+/// The most tokens in the files of one mail together: each costs memory.
 const FILES_TOKENS_MAX: usize = 20_000;
 
 const SUBJECT: &str = ".subject.txt";
@@ -77,11 +77,11 @@ pub struct Templates {
     directory: Option<Directory>,
 }
 
-/// A directory of templates, and whether it was gone when it was looked at last.
+/// A directory of templates, and whether it was missing at the last check.
 #[derive(Debug, Clone)]
 struct Directory {
     path: PathBuf,
-    is_gone: Arc<AtomicBool>,
+    is_missing: Arc<AtomicBool>,
 }
 
 /// The parts of a mail; at least one of `text` and `html` is there.
@@ -93,7 +93,7 @@ pub(super) struct Rendered {
     pub(super) html: Option<String>,
 }
 
-/// Why a template gives no mail.
+/// The reason why a template gives no mail.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum TemplateError {
     #[error("`{name}` is no name of a template: a letter a-z, then a-z, 0-9 or _")]
@@ -131,7 +131,7 @@ impl Templates {
         Self {
             directory: Some(Directory {
                 path: directory.into(),
-                is_gone: Arc::default(),
+                is_missing: Arc::default(),
             }),
         }
     }
@@ -166,8 +166,8 @@ impl Templates {
         Some(subjects.intersection(&bodies).cloned().collect())
     }
 
-    /// What is to be said of a name that no template has; none where one has it, or that cannot be
-    /// found out. Reads the directory, so it belongs on a blocking thread.
+    /// The problem of a name that no template has; none where one has it, or that cannot be found
+    /// out. Reads the directory, so it belongs on a blocking thread.
     pub fn problem(&self, name: &str) -> Option<String> {
         Some(self.missing(name)?.to_string())
     }
@@ -202,7 +202,7 @@ impl Templates {
     ) -> Result<Rendered, TemplateError> {
         let name = checked_name(name)?;
         if let Some(directory) = &self.directory {
-            directory.tell();
+            directory.log_change();
         }
         let directory = self.directory.as_ref();
         let directory = directory.map(|directory| directory.path.clone());
@@ -236,26 +236,26 @@ impl Templates {
 }
 
 impl Directory {
-    /// Says in the log when the directory goes away, and when it is there again.
-    fn tell(&self) {
+    /// Logs once that the directory is missing, and that it is there again.
+    fn log_change(&self) {
         let path = self.path.display();
         match self.change() {
             Some(true) => tracing::warn!(
                 mail.templates = %path,
-                "the directory of mail_templates is gone: mails are written with the templates that are built in"
+                "mail template directory missing: built-in templates are used"
             ),
             Some(false) => {
-                tracing::info!(mail.templates = %path, "the directory of mail_templates is there again");
+                tracing::info!(mail.templates = %path, "mail template directory available again");
             }
             None => {}
         }
     }
 
-    /// Whether it is gone, where that has changed since the last look.
+    /// Whether it is missing, where that has changed since the last check.
     fn change(&self) -> Option<bool> {
-        let is_gone = !self.path.is_dir();
-        let was_gone = self.is_gone.swap(is_gone, Ordering::Relaxed);
-        (is_gone != was_gone).then_some(is_gone)
+        let is_missing = !self.path.is_dir();
+        let was_missing = self.is_missing.swap(is_missing, Ordering::Relaxed);
+        (is_missing != was_missing).then_some(is_missing)
     }
 }
 
@@ -273,21 +273,21 @@ fn checked_name(name: &str) -> Result<&str, TemplateError> {
     }
 }
 
-/// Where the files of one mail are looked for.
+/// The places of the files of one mail.
 #[derive(Debug, Clone)]
 struct Search {
     directory: Option<PathBuf>,
     store_view: String,
 }
 
-/// What was loaded for one mail so far.
+/// The size of what was loaded for one mail so far.
 #[derive(Default)]
 struct Loaded {
     bytes: usize,
     tokens: usize,
 }
 
-/// A file whose template is not within the language of mails, and what is wrong with it.
+/// The error of a file whose template is not within the language of mails.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 struct Refused {
@@ -316,7 +316,7 @@ impl Search {
         })
     }
 
-    /// The file, where there is one. What is no name of a template's part is none:
+    /// The file, where there is one. A name that no part of a template has finds none,
     /// so no name leads out of the directory.
     fn find(&self, file: &str) -> Result<Option<Found>, TemplateError> {
         let endings = [SUBJECT, TEXT, HTML];
@@ -342,8 +342,8 @@ impl Search {
             }))
     }
 
-    /// An engine that loads files of this search once they are checked: it computes constants
-    /// while it compiles.
+    /// An engine that loads the files of this search. They are checked before, since it computes
+    /// constants while it compiles.
     fn environment(&self) -> Result<Environment<'static>, TemplateError> {
         let mut environment = template::environment(Language::Mail);
         environment.set_auto_escape_callback(|file| {
@@ -375,7 +375,7 @@ impl Search {
         Ok(environment)
     }
 
-    /// What `file` renders to; none where there is no such file or nothing but white space comes of it.
+    /// The text that `file` renders to; none where there is no such file, or nothing but white space comes of it.
     fn part(
         &self,
         environment: &Environment<'static>,
@@ -446,8 +446,8 @@ impl Loaded {
     }
 }
 
-/// What is in a directory, where it can be read and as far as so many are left to be looked at. One
-/// that is not there has nothing.
+/// The entries of a directory; none where it cannot be read or has more than are `left`. A
+/// directory that is not there has no entries.
 fn entries(directory: &Path, left: &mut usize) -> Option<Vec<fs::DirEntry>> {
     let found = match fs::read_dir(directory) {
         Ok(found) => found,

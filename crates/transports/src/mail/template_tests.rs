@@ -51,7 +51,7 @@ fn a_file_is_looked_for_in_three_places() {
 }
 
 #[test]
-fn a_directory_that_goes_away_is_told_once_and_again_when_it_is_back() {
+fn a_missing_directory_is_logged_once_and_again_when_it_is_back() {
     let shop = Shop::with(&[("a.txt", "a")]);
     let path = shop.0.path().to_owned();
     let templates = Templates::in_directory(&path);

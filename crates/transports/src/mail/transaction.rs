@@ -37,8 +37,8 @@ pub(super) async fn hand_over(
     if letter.needs_utf8() {
         if !connection.server_info().supports_feature(takes_utf8) {
             let attempt = Attempt::refused("the mail server takes only addresses in ASCII");
-            return Ok(if letter.is_ascii_but_for_its_addressee() {
-                attempt.for_its_addressee()
+            return Ok(if letter.is_ascii_but_for_addressee() {
+                attempt.with_addressee_refused()
             } else {
                 attempt
             });
@@ -57,7 +57,7 @@ pub(super) async fn hand_over(
         return Ok(if negative.code == LOGIN_REQUIRED {
             attempt
         } else {
-            attempt.for_its_addressee()
+            attempt.with_addressee_refused()
         });
     }
     let mut refused = Vec::new();

@@ -1,4 +1,4 @@
-//! Acknowledgments that are waited for, and what they say.
+//! Acknowledgments: those that are waited for, and their meaning.
 
 use std::{collections::HashMap, fmt, io};
 
@@ -12,10 +12,10 @@ const NO_RESPONDERS: u16 = 503;
 /// Error codes of `JetStream`: the message, or its headers, are larger than the stream takes.
 const MESSAGE_TOO_LARGE: u64 = 10_054;
 const HEADERS_TOO_LARGE: u64 = 10_097;
-/// How many are kept before those that gave up waiting are looked for.
+/// The number of waiters from which on those that gave up are removed.
 const WAITING_MIN: usize = 64;
 
-/// What came of an event that was handed to the connection.
+/// The answer to an event that was handed to the connection.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Answer {
     /// The stream has it.
@@ -36,7 +36,7 @@ pub(super) enum Answer {
     Lost(String),
 }
 
-/// Why a stream did not take an event.
+/// The reason why a stream did not take an event.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Refusal {
     pub(super) code: u64,
@@ -100,20 +100,20 @@ impl From<&Message> for Answer {
     }
 }
 
-/// Who waits for which acknowledgment on one connection.
+/// The acknowledgments that are waited for on one connection.
 #[derive(Debug)]
 pub(super) struct Acks {
-    /// What the subjects of acknowledgments begin with; nobody else can guess it.
+    /// The beginning of the subjects of acknowledgments; nobody else can guess it.
     inbox: String,
     /// The number of the last one.
     last: u64,
     waiting: HashMap<u64, oneshot::Sender<Answer>>,
-    /// At how many those that gave up waiting are looked for.
+    /// The number of waiters at which those that gave up are removed next.
     waiting_max: usize,
 }
 
 impl Acks {
-    /// None yet, with an inbox of their own.
+    /// No acknowledgments yet, with an inbox of their own.
     ///
     /// # Errors
     /// Fails where the system gives no random bytes.
@@ -128,15 +128,15 @@ impl Acks {
         })
     }
 
-    /// What has to be subscribed to.
+    /// The subjects to subscribe to.
     pub(super) fn subjects(&self) -> String {
         format!("{}*", self.inbox)
     }
 
-    /// Keeps who waits for an acknowledgment, and answers the subject that it has to come to.
+    /// Keeps a waiter for an acknowledgment, and returns the subject that it has to come to.
     ///
-    /// Whoever gave up waiting is forgotten here, so that never more than twice as many are kept
-    /// as wait at once.
+    /// Waiters that gave up are removed here, so that never more than twice as many are kept as
+    /// wait at once.
     pub(super) fn register(&mut self, answer: oneshot::Sender<Answer>) -> String {
         if self.waiting.len() >= self.waiting_max {
             self.waiting.retain(|_, waiting| !waiting.is_closed());
@@ -147,7 +147,7 @@ impl Acks {
         format!("{}{}", self.inbox, self.last)
     }
 
-    /// Hands an acknowledgment to whom it is for; answers whether anybody was waiting.
+    /// Hands an acknowledgment to its waiter; returns whether there was one.
     pub(super) fn settle(&mut self, message: &Message) -> bool {
         let number = message.subject.strip_prefix(self.inbox.as_str());
         let number = number.and_then(|number| number.parse::<u64>().ok());
@@ -159,7 +159,7 @@ impl Acks {
         true
     }
 
-    /// Tells everybody that waits of the problem that ended the connection.
+    /// Answers all waiters with the problem that ended the connection.
     pub(super) fn lose(&mut self, problem: &str) {
         for (_, waiting) in self.waiting.drain() {
             let _ = waiting.send(Answer::Lost(problem.to_owned()));

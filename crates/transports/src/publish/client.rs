@@ -14,9 +14,9 @@ use super::{
     settings::Address,
 };
 
-/// How long to wait before the second attempt to connect in a row; twice as long before each next one.
+/// The pause before the second attempt to connect in a row; each next one is twice as long.
 const PAUSE_MIN: Duration = Duration::from_millis(10);
-/// The longest wait.
+/// The longest pause.
 const PAUSE_MAX: Duration = Duration::from_secs(4);
 /// A connection that was shorter counts as an attempt that failed: a server that lets us in and
 /// throws us out again is not asked without a pause.
@@ -59,7 +59,7 @@ impl Client {
     }
 }
 
-/// How long to wait after so many failures in a row.
+/// The pause after so many failures in a row.
 fn pause(failures: u32) -> Duration {
     match failures.checked_sub(1) {
         None => Duration::ZERO,

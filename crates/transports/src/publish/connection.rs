@@ -14,12 +14,12 @@ use super::{
     protocol::{Decoder, Malformed, Op},
 };
 
-/// How many bytes are asked for at once.
+/// The most bytes that are read at once.
 const READ_BYTES: usize = 8 * 1024;
-/// How much is told of what a server complains about.
+/// The longest part of a server's complaint that is kept.
 const COMPLAINT_CHARS_MAX: usize = 200;
 
-/// Why there is no connection, or none any more.
+/// The reason why there is no connection, or none any more.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Problem {
     #[error("nats: DNS error: {0}")]
@@ -48,7 +48,7 @@ pub(super) enum Problem {
 }
 
 impl Problem {
-    /// What the server complained about.
+    /// A complaint of the server, in one short line.
     pub(super) fn server(complaint: &str) -> Self {
         let complaint: String = complaint
             .chars()
@@ -63,7 +63,7 @@ impl Problem {
     }
 }
 
-/// What a connection goes over: TCP, with or without TLS.
+/// The stream of a connection: TCP, with or without TLS.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
@@ -92,7 +92,7 @@ impl Connection {
         self.stream
     }
 
-    /// Waits for what the server says next. Whoever stops to wait loses nothing.
+    /// Waits for the next operation of the server. It is cancel safe.
     pub(super) async fn receive(&mut self) -> Result<Op, Problem> {
         loop {
             if let Some(op) = self.decoder.decode(&mut self.received)? {

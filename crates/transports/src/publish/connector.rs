@@ -20,12 +20,12 @@ use super::{
     settings::Address,
 };
 
-/// The longest that looking up a name may take, and making one connection up to its login; also
-/// how long a server may take to read what it is sent. The time for an event counts where it is less.
+/// The longest that a lookup of a name may take, a connection up to its login, and a server to read
+/// what it is sent. The time for an event counts where it is less.
 const TIME_MAX: Duration = Duration::from_secs(5);
-/// How many addresses of one name are tried.
+/// The most addresses of one name that are tried.
 const PEERS_MAX: usize = 16;
-/// How many things a server may say between CONNECT and its PONG; two or three are usual.
+/// The most operations of a server between CONNECT and its PONG; two or three are usual.
 const GREETINGS_MAX: usize = 64;
 
 /// Makes connections.
@@ -48,7 +48,7 @@ impl Connector {
         })
     }
 
-    /// Connects to `address`: to the first of what its name stands for that lets us in.
+    /// Connects to the first of the addresses of a name that lets us in.
     pub(super) async fn open(&self, address: &Address) -> Result<Session, Problem> {
         let found = lookup_host((address.host.as_str(), address.port));
         let found = match timeout(self.time_max, found).await {

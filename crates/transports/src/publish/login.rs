@@ -1,4 +1,4 @@
-//! CONNECT, the first line that a server is sent: who we are, and the proof of it.
+//! CONNECT, the line by which we log in.
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Map, Value, json};

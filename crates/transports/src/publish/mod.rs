@@ -35,7 +35,7 @@ use self::{
 use crate::{Attempt, CloudEvent};
 
 const UNACKNOWLEDGED: &str = "NATS did not acknowledge the event in time";
-/// How many attempts are made at once; more wait for their turn within their time. Some hundred
+/// The most attempts that are in flight; more wait for their turn within their time. Some hundred
 /// bytes are kept for each that waits for its acknowledgment.
 const ATTEMPTS_MAX: usize = 4_096;
 
@@ -47,7 +47,7 @@ pub struct Event {
     /// The subject of NATS that it goes to: 1 to 255 visible ASCII characters,
     /// tokens parted by dots, no wildcards, none of the server's own (`$…`).
     pub subject: String,
-    /// What it says about itself; goes into headers.
+    /// Its attributes, which go into headers.
     pub attributes: CloudEvent,
     /// Its data; becomes the whole payload.
     pub body: Bytes,
@@ -66,13 +66,13 @@ impl Publisher {
     /// Begins to connect to `servers` and does not wait for it: NATS may be down.
     ///
     /// # Errors
-    /// Says which setting is wrong.
+    /// Returns the setting that is wrong.
     #[expect(
         clippy::unused_async,
         reason = "the connection is kept by a task, so there has to be a runtime"
     )]
     pub async fn connect(servers: Servers) -> Result<Self, SettingsError> {
-        let (tell, link) = watch::channel(Link::default());
+        let (sender, link) = watch::channel(Link::default());
         // What cannot be sent at once is not queued: whoever has it waits.
         let (requests, taken) = mpsc::channel(1);
         let client = Client {
@@ -80,7 +80,7 @@ impl Publisher {
             connector: Connector::new(&servers)?,
             requests: taken,
         };
-        tokio::spawn(client.run(tell));
+        tokio::spawn(client.run(sender));
         Ok(Self {
             timeout: servers.timeout(),
             requests,
@@ -120,8 +120,8 @@ impl Publisher {
         }
     }
 
-    /// Sends an event and waits for what comes of it. `lost` is by what problem the first
-    /// connection was lost that it was sent over; at the second it is given up.
+    /// Sends an event and waits for its answer. `lost` is the problem by which the first connection
+    /// was lost that it was sent over; at the second it is given up.
     async fn store(&self, event: &Event, headers: &Bytes, lost: &mut Option<String>) -> Answer {
         let ended = || Answer::Lost("nats: the client has ended".to_owned());
         let Ok(_permit) = self.attempts.acquire().await else {
@@ -146,7 +146,7 @@ impl Publisher {
         }
     }
 
-    /// The time was over.
+    /// The attempt whose time was over.
     fn unanswered(&self, lost: Option<String>) -> Attempt {
         let link = self.link.borrow();
         match lost {
@@ -158,8 +158,8 @@ impl Publisher {
     }
 }
 
-/// Writes what an event says about itself in the binary mode of `CloudEvents`: attributes in
-/// headers, data as it is. None where the id cannot stand there.
+/// Writes the headers of an event in the binary mode of `CloudEvents`; none where the id cannot
+/// stand there.
 fn headers(event: &Event) -> Option<Bytes> {
     if event.id.contains(['\r', '\n']) {
         return None;
@@ -173,7 +173,7 @@ fn headers(event: &Event) -> Option<Bytes> {
     )))
 }
 
-/// What an answer means for the attempt.
+/// The attempt that ended with this answer.
 fn attempt(subject: &str, answer: Answer) -> Attempt {
     match answer {
         Answer::Stored {
@@ -206,7 +206,7 @@ fn unacknowledged(problem: &str) -> Attempt {
     ))
 }
 
-/// The stream said no.
+/// The attempt whose event the stream refused.
 fn refused(refusal: &Refusal) -> Attempt {
     let attempt = if refusal.is_too_large() {
         Attempt::refused("the event is larger than the stream takes")

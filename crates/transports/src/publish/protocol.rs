@@ -1,23 +1,23 @@
-//! What a NATS server says, read piece by piece and no further than it may be long. The grammar
+//! A decoder of what a NATS server sends, piece by piece and within bounds. The grammar
 //! is at <https://docs.nats.io/reference/reference-protocols/nats-protocol>.
 
 use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 
-/// How long a line may be, in bytes: what NATS itself allows (`max_control_line`).
+/// The longest line in bytes: what NATS itself allows (`max_control_line`).
 const LINE_BYTES_MAX: usize = 4 * 1024;
-/// How long INFO may be, which lists the addresses of a whole cluster.
+/// The longest INFO, which lists the addresses of a whole cluster.
 const INFO_BYTES_MAX: usize = 64 * 1024;
-/// How long a message may be, its headers included. Only acknowledgments are subscribed to, which
-/// have some hundred bytes.
+/// The longest message, its headers included. Only acknowledgments are subscribed to, which have
+/// some hundred bytes.
 const MESSAGE_BYTES_MAX: usize = 64 * 1024;
-/// What ends a line, and a message.
+/// The end of a line, and of a message.
 const END: &[u8] = b"\r\n";
 
-/// One thing that a server says.
+/// One operation of a server.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Op {
-    /// About itself.
+    /// It describes itself.
     Info(Info),
     /// It asks whether we are there.
     Ping,
@@ -31,34 +31,34 @@ pub(super) enum Op {
     Message(Message),
 }
 
-/// What a server says about itself, as far as it matters here.
+/// A server's description of itself, as far as it matters here.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub(super) struct Info {
-    /// What has to be signed to log in with a key.
+    /// The text to sign to log in with a key.
     pub(super) nonce: String,
     pub(super) tls_required: bool,
     pub(super) max_payload: Option<i64>,
 }
 
 impl Info {
-    /// How long a message to it may be, headers included; none where it does not say.
+    /// The longest message that it takes, headers included; none where it does not say.
     pub(super) fn payload_max(&self) -> Option<usize> {
         let bytes = usize::try_from(self.max_payload?).ok()?;
         (bytes > 0).then_some(bytes)
     }
 }
 
-/// What came for a subscription.
+/// A message for a subscription.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Message {
     pub(super) subject: String,
-    /// What its headers begin with where the server itself sent it, such as 503.
+    /// The status in its headers where the server itself sent it, such as 503.
     pub(super) status: Option<u16>,
     pub(super) payload: Bytes,
 }
 
-/// What a server may not send.
+/// The reason why what a server sent is not the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Malformed {
     #[error("it sent a line of more than {0} bytes")]
@@ -75,10 +75,10 @@ pub(super) enum Malformed {
     End,
 }
 
-/// Takes what a server says out of what was received.
+/// A decoder of the bytes that were received.
 #[derive(Debug, Default)]
 pub(super) struct Decoder {
-    /// How much of the line was looked at, so that nothing is looked at twice.
+    /// The part of the line that was scanned, so that nothing is scanned twice.
     scanned: usize,
     /// The message that was announced, and did not come whole yet.
     announced: Option<Announced>,
@@ -87,9 +87,9 @@ pub(super) struct Decoder {
 #[derive(Debug)]
 struct Announced {
     subject: String,
-    /// How long its headers are; none where it has none.
+    /// The length of its headers; none where it has none.
     headers: Option<usize>,
-    /// How long it is, headers included.
+    /// Its length, headers included.
     length: usize,
 }
 
@@ -99,7 +99,7 @@ enum Line {
 }
 
 impl Decoder {
-    /// Takes the next thing out of `received`; none where more has to come first.
+    /// Takes the next operation out of `received`; none where more has to come first.
     pub(super) fn decode(&mut self, received: &mut BytesMut) -> Result<Option<Op>, Malformed> {
         let announced = match self.announced.take() {
             Some(announced) => announced,
@@ -235,7 +235,7 @@ fn status(headers: &[u8]) -> Result<Option<u16>, Malformed> {
 mod tests {
     use super::*;
 
-    /// Everything that is said, as far as it came whole.
+    /// All operations that came whole.
     fn decoded(pieces: &[&[u8]]) -> Result<Vec<Op>, Malformed> {
         let mut decoder = Decoder::default();
         let mut received = BytesMut::new();
@@ -266,7 +266,7 @@ mod tests {
         HMSG _INBOX.a.1 1 16 16\r\nNATS/1.0 503\r\n\r\n\r\n\
         HMSG _INBOX.a.1 1 back 18 20\r\nNATS/1.0\r\nA: b\r\n\r\n{}\r\n";
 
-    fn told() -> Vec<Op> {
+    fn expected() -> Vec<Op> {
         vec![
             Op::Info(Info {
                 nonce: "abc".to_owned(),
@@ -287,20 +287,20 @@ mod tests {
 
     #[test]
     fn what_is_said_is_read_however_it_is_cut() {
-        assert_eq!(decoded(&[SAID]), Ok(told()));
+        assert_eq!(decoded(&[SAID]), Ok(expected()));
         for at in 0..SAID.len() {
             let (before, behind) = SAID.split_at(at);
-            assert_eq!(decoded(&[before, behind]), Ok(told()), "cut at {at}");
+            assert_eq!(decoded(&[before, behind]), Ok(expected()), "cut at {at}");
         }
         let bytes: Vec<&[u8]> = SAID.chunks(1).collect();
-        assert_eq!(decoded(&bytes), Ok(told()));
+        assert_eq!(decoded(&bytes), Ok(expected()));
     }
 
     #[test]
     fn what_is_cut_off_is_waited_for() {
         for end in 0..SAID.len() {
             let ops = decoded(&[&SAID[..end]]).unwrap();
-            assert!(ops.len() < told().len(), "{end}");
+            assert!(ops.len() < expected().len(), "{end}");
         }
     }
 

@@ -1,5 +1,5 @@
-//! The life of one connection to NATS: events go out, acknowledgments come in, and both sides ask
-//! each other now and then whether they are still there.
+//! One session over a connection to NATS: events go out, acknowledgments come in, and both sides
+//! ping each other.
 
 use std::time::Duration;
 
@@ -16,16 +16,16 @@ use super::{
     protocol::{Info, Op},
 };
 
-/// How often a server is asked whether it is still there.
+/// The interval of pings.
 const PERIOD: Duration = Duration::from_secs(20);
-/// So many questions without an answer, and the connection is given up.
+/// The most pings without an answer before the connection is given up.
 const PINGS_MAX: u32 = 2;
-/// How much a server may say in one period that nobody asked for. A few are usual, and late
-/// acknowledgments; whoever sends one after the other would take a processor for himself.
+/// The most operations in one period that nobody asked for. A few are usual, and late
+/// acknowledgments; a server that sends one after the other would take a processor for itself.
 const UNASKED_MAX: u32 = 10_000;
-/// How many complaints of one period are told and logged; the server chooses their words.
+/// The most complaints of one period that are reported and logged; the server chooses their words.
 const COMPLAINTS_MAX: u32 = 10;
-/// How large a message may be where a server does not say: what NATS is set to by itself.
+/// The largest message where a server does not say: the default of NATS.
 const PAYLOAD_BYTES_DEFAULT: usize = 1024 * 1024;
 
 const PING: &[u8] = b"PING\r\n";
@@ -38,7 +38,7 @@ pub(super) struct Request {
     pub(super) subject: String,
     pub(super) headers: Bytes,
     pub(super) body: Bytes,
-    /// Where to say what came of it. Whoever no longer listens gave it up.
+    /// The channel of its answer; closed where the attempt was given up.
     pub(super) answer: oneshot::Sender<Answer>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Session {
     connection: Connection,
     acks: Acks,
     payload_max: usize,
-    /// Our questions that are not answered.
+    /// Our pings that are not answered.
     pings: u32,
     unasked: u32,
     complaints: u32,
@@ -66,8 +66,8 @@ impl Session {
         }
     }
 
-    /// Sends what is asked for until the connection is lost, and answers by what. Whoever still
-    /// waits for an acknowledgment then is told.
+    /// Sends what is requested until the connection is lost, and returns the problem, which also
+    /// answers all that wait for an acknowledgment.
     pub(super) async fn run(
         mut self,
         requests: &mut mpsc::Receiver<Request>,
@@ -82,7 +82,7 @@ impl Session {
                     Err(problem) => Err(problem),
                 },
                 Some(request) = requests.recv() => self.send(request).await,
-                _ = period.tick() => self.ask().await,
+                _ = period.tick() => self.ping().await,
             };
             if let Err(problem) = done {
                 let problem = problem.to_string();
@@ -92,7 +92,7 @@ impl Session {
         }
     }
 
-    /// Takes what the server says.
+    /// Takes an operation of the server.
     async fn take(&mut self, op: Op, link: &watch::Sender<Link>) -> Result<(), Problem> {
         let was_asked = match op {
             Op::Message(message) => self.acks.settle(&message),
@@ -150,8 +150,8 @@ impl Session {
         self.connection.send(message).await
     }
 
-    /// Asks whether the server is still there.
-    async fn ask(&mut self) -> Result<(), Problem> {
+    /// Pings the server.
+    async fn ping(&mut self) -> Result<(), Problem> {
         if self.pings >= PINGS_MAX {
             return Err(Problem::Silent);
         }

@@ -1,4 +1,4 @@
-//! Which NATS servers take events, and how we prove who we are.
+//! The settings of NATS: its servers, and the login.
 
 use std::time::Duration;
 
@@ -16,13 +16,13 @@ const TIMEOUT_MIN: Duration = Duration::from_millis(100);
 const TIMEOUT_MAX: Duration = Duration::from_mins(10);
 const TIMEOUT_DEFAULT: Duration = Duration::from_secs(10);
 
-/// What is wrong with the settings of NATS.
+/// The problem of the settings of NATS.
 #[derive(Debug, thiserror::Error)]
 pub enum SettingsError {
     /// No server is named.
     #[error("at least one NATS server is needed")]
     NoServer,
-    /// What should be the address of a server is none.
+    /// The address of a server cannot be read.
     #[error("a NATS server is written as nats://host:4222 or tls://host:4222")]
     Server(#[source] url::ParseError),
     /// The address of a server is none of `nats` and `tls`, or holds a user.
@@ -42,7 +42,7 @@ pub enum SettingsError {
     Timeout,
 }
 
-/// How we prove who we are to NATS.
+/// The way to log in to NATS.
 #[derive(Debug, Clone)]
 pub enum Access {
     /// Not at all.
@@ -60,7 +60,7 @@ pub enum Access {
     Credentials(Password),
 }
 
-/// Where one server listens.
+/// The address of one server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Address {
     pub(super) host: String,
@@ -84,7 +84,7 @@ impl Servers {
     /// others that they tell of are not used.
     ///
     /// # Errors
-    /// Says which form an address has to have.
+    /// Returns [`SettingsError`] where there is no address, or one has another form.
     pub fn new<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Result<Self, SettingsError> {
         let addresses: Vec<_> = addresses
             .into_iter()
@@ -101,7 +101,7 @@ impl Servers {
         })
     }
 
-    /// The same servers, to which `access` proves who we are.
+    /// The same servers, with `access` to log in.
     ///
     /// # Errors
     /// Returns [`SettingsError::Credentials`] where they cannot be read.

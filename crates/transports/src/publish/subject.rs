@@ -1,8 +1,8 @@
-//! Which subjects of NATS an event may go to.
+//! The subjects of NATS that an event may go to.
 
 const BYTES_MAX: usize = 255;
 
-/// Why an event cannot go to a subject.
+/// The reason why an event cannot go to a subject.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidSubject {
     /// It is empty or too long.
@@ -19,7 +19,7 @@ pub enum InvalidSubject {
     Reserved,
 }
 
-/// Says whether an event may go to `subject`. One that begins with `$` would be a
+/// Checks whether an event may go to `subject`. One that begins with `$` would be a
 /// command to the server, so it must not come from a workflow.
 ///
 /// # Errors

@@ -383,8 +383,8 @@ async fn copies_alone_need_one_who_is_taken() {
     let one = only(&["rcpt-550@shop.example", "copy@shop.example"]);
     assert_accepted(&mailer.send(one).await);
     assert_eq!(smtp.mail()["recipients"], json!(["copy@shop.example"]));
-    let passing = only(&["rcpt-550@shop.example", "rcpt-451@shop.example"]);
-    assert_failed(&mailer.send(passing).await, Some(451), "rcpt-451@");
+    let transient = only(&["rcpt-550@shop.example", "rcpt-451@shop.example"]);
+    assert_failed(&mailer.send(transient).await, Some(451), "rcpt-451@");
     let lasting = only(&["rcpt-550@shop.example", "rcpt-553@shop.example"]);
     assert_refused(&mailer.send(lasting).await, Some(550), "rcpt-550@");
     assert!(smtp.has_no_more());

@@ -81,6 +81,6 @@ async fn read_request(stream: &mut TcpStream) {
     let mut read = Vec::new();
     while !read.ends_with(b"\"data\":{}}") {
         let more = stream.read_buf(&mut read).await.unwrap();
-        assert_ne!(more, 0, "the request broke off");
+        assert_ne!(more, 0, "the request ended early");
     }
 }
