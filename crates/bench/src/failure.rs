@@ -76,7 +76,7 @@ pub(crate) enum Failure {
     #[error("{came} webhooks came of {wanted}")]
     Missing { came: usize, wanted: usize },
     #[error("{found} deliveries are {state} that should be {expected}")]
-    Ledger {
+    Outbox {
         state: &'static str,
         expected: u64,
         found: u64,

@@ -6,6 +6,7 @@
 
 mod arguments;
 mod baseline;
+mod card;
 mod clock;
 mod deck;
 mod enlarging;

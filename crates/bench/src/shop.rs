@@ -8,7 +8,7 @@ use waymark_proto::v1::{
     transition_order_request::Target,
 };
 
-use crate::{deck::Card, wire};
+use crate::{card::Card, wire};
 
 /// The code of the workflow.
 pub(crate) const WORKFLOW: &str = "bench";

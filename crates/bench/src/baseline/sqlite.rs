@@ -106,8 +106,3 @@ impl Plain {
         })
     }
 }
-
-/// Microseconds since 1970.
-fn now() -> i64 {
-    i64::try_from(crate::clock::now().as_micros()).unwrap_or(i64::MAX)
-}

@@ -1,7 +1,7 @@
 //! Latencies: of one client that waits for each step, and of steps that come at
 //! a fixed rate.
 
-use super::{Scene, rival::Rival, throughput::IN_FLIGHT};
+use super::{rival::Rival, scene::Scene, throughput::IN_FLIGHT};
 use crate::{
     failure::Failure,
     load::Kind,

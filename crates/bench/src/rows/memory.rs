@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::{
     deliveries::{STEPS_PER_SECOND, WATCHERS},
+    scene::usual,
     throughput::{IN_FLIGHT, MANY_IN_FLIGHT},
-    usual,
 };
 use crate::{
     failure::Failure,

@@ -1,7 +1,10 @@
 //! Load while a hundred thousand deliveries of other orders are pending and their
 //! receiver is down, against load on a database without any.
 
-use super::{throughput::IN_FLIGHT, usual, with_pending};
+use super::{
+    scene::{usual, with_pending},
+    throughput::IN_FLIGHT,
+};
 use crate::{
     failure::Failure,
     hooks,
@@ -41,7 +44,7 @@ pub(super) async fn beside(
     let pending = site.number(&laden.database, COUNT_PENDING).await?;
     let expected = site.pace.pending as u64;
     if pending != expected {
-        return Err(Failure::Ledger {
+        return Err(Failure::Outbox {
             state: "pending",
             expected,
             found: pending,

@@ -7,10 +7,7 @@ use diesel::{
     sqlite::Sqlite,
 };
 
-use super::{
-    now,
-    statement::{Statement, Value, sample},
-};
+use super::statement::{Statement, Value, now, sample};
 use crate::{failure::Failure, place::number};
 
 /// Steps on any of the orders.
