@@ -24,7 +24,7 @@ pub(crate) struct Pgbench {
     script: PathBuf,
 }
 
-/// What one run gave.
+/// The result of one run.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Ran {
     pub(crate) per_second: f64,

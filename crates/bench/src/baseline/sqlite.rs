@@ -28,7 +28,7 @@ pub(crate) struct Plain {
     work: Work,
 }
 
-/// What it does again and again.
+/// The work of the loop.
 enum Work {
     Steps(Steps),
     Creations(Creations),

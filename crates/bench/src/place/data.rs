@@ -65,12 +65,12 @@ impl Data {
         &self.waymark
     }
 
-    /// Where working copies are.
+    /// The directory of working copies.
     pub(crate) fn work(&self) -> PathBuf {
         self.root.join("work")
     }
 
-    /// Where the PostgreSQL server keeps its databases.
+    /// The directory of the PostgreSQL server.
     pub(crate) fn cluster(&self) -> PathBuf {
         self.root.join("postgres")
     }

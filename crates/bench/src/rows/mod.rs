@@ -61,7 +61,7 @@ pub(crate) async fn measure(site: &Site, chosen: &[Row]) -> Result<Vec<Figure>, 
 fn print_progress(figures: &[Figure]) {
     let table = report::table(figures);
     for line in table.lines().skip(2) {
-        output::complain(line);
+        output::print_error(line);
     }
 }
 

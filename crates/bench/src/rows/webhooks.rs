@@ -15,7 +15,7 @@ use crate::{
     wire::Method,
 };
 
-/// The quantiles that are told of a few hundred webhooks.
+/// The quantiles that are reported of a few hundred webhooks.
 const QUANTILES: [(&str, f64); 2] = [("p50", 0.5), ("p99", 0.99)];
 const PER_SECOND: f64 = 1_000.0;
 const COUNT_SUCCEEDED: &str = "SELECT COUNT(*) AS number FROM deliveries WHERE state = 'succeeded'";
@@ -31,7 +31,7 @@ pub(super) async fn delivered(
     let stage = Stage::open(site, backend, with_pending(site, backend), "measured").await?;
     let receiver = Receiver::start(Manner::Takes)?;
     site.settle().await?;
-    hooks::tell(&stage.connections, &receiver.url()).await?;
+    hooks::switch_on(&stage.connections, &receiver.url()).await?;
     receiver.wait_for(site.pace.pending).await?;
     let rates = parts(&receiver, site)?;
     until_succeeded(&stage, site.pace.pending).await?;

@@ -58,7 +58,7 @@ impl Call {
         self.send(sender, message).await?.finish().await
     }
 
-    /// Which method it is of.
+    /// The path of its method.
     pub(crate) fn method(&self) -> &'static str {
         self.method.0
     }

@@ -14,7 +14,7 @@ const WINDOW_BYTES: u32 = 64 * 1024 * 1024;
 const FRAME_BYTES_MAX: u32 = 1024 * 1024;
 /// More than are ever open on one connection.
 const CALLS_MAX: usize = 10_000;
-/// How many connections share the calls of a load.
+/// The number of connections that share the calls of a load.
 const USUAL: usize = 4;
 
 /// A few connections to one server.
@@ -48,7 +48,7 @@ impl Connections {
         Self::open(&turns.collect::<Vec<_>>()).await
     }
 
-    /// How many connections there are.
+    /// The number of connections.
     pub(crate) fn count(&self) -> usize {
         self.senders.len()
     }
@@ -88,7 +88,7 @@ async fn open(address: SocketAddr) -> Result<SendRequest<Bytes>, Failure> {
         .enable_push(false)
         .handshake::<_, Bytes>(stream)
         .await?;
-    // How it ended is told by the calls on it.
+    // Its end is seen by the calls on it.
     tokio::spawn(async move { connection.await.ok() });
     Ok(sender)
 }

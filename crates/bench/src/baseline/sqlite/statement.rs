@@ -10,14 +10,14 @@ use diesel::{
 
 use crate::{clock, failure::Failure, place::names};
 
-/// A statement that is prepared once, and what is bound to it.
+/// A statement that is prepared once, and the values that are bound to it.
 pub(super) struct Statement {
     pub(super) sql: String,
     pub(super) columns: Vec<String>,
     pub(super) values: Vec<Value>,
 }
 
-/// What is bound to a column.
+/// A value that is bound to a column.
 #[derive(Debug, Clone)]
 pub(super) enum Value {
     Null,

@@ -17,7 +17,7 @@ pub(super) struct Steps {
     insert: Statement,
 }
 
-/// What is read of an order before it is changed.
+/// The columns that are read of an order before it is changed.
 type Read = (String, String, i64, String);
 
 /// Selects an order by its key.
