@@ -1,4 +1,4 @@
-//! The ledger of deliveries in short words: an endpoint to send to, and what became of what was sent.
+//! Deliveries in short words: an endpoint to send to, and the outbox.
 
 use std::time::Duration;
 
@@ -77,7 +77,7 @@ pub async fn delete_endpoint(clients: &Clients, code: &str) -> Answer<()> {
     deleted.map(|_| ())
 }
 
-/// Waits until nothing is in the way of deleting an endpoint.
+/// Waits until nothing blocks the deletion of an endpoint.
 ///
 /// # Panics
 /// Panics where it cannot be deleted in time.

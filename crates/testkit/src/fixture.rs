@@ -116,6 +116,14 @@ impl Fixture {
         self.database.is_none().then_some(file)
     }
 
+    /// A literal of bytes, given in hexadecimal digits.
+    pub fn blob(&self, hex: &str) -> String {
+        match self.database {
+            Some(_) => format!(r"'\x{hex}'"),
+            None => format!("X'{hex}'"),
+        }
+    }
+
     /// The clock of the store.
     pub fn clock(&self) -> Clock {
         self.clock.clone()

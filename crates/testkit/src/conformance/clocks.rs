@@ -13,7 +13,7 @@ use waymark_persistence::{
     Committed, DispatcherId, DueOrder, NextStep, Refusal, Step, StepError, Store,
 };
 
-use super::carrying::{account, all_of, carrier, declare, everything, finish, lane, later};
+use super::deliveries::{account, all_of, declare, dispatcher, everything, finish, lane, later};
 use crate::{
     Fixture,
     build::{
@@ -67,7 +67,7 @@ fn created(committed: &Committed) -> Timestamp {
 pub async fn deliveries_are_due_by_the_clock(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let right = ahead(fixture);
     let first = done(store, create("A-1")).await;
     fixture.time.set(right);
@@ -86,7 +86,7 @@ pub async fn deliveries_are_due_by_the_clock(fixture: &Fixture) {
 pub async fn what_a_clock_that_was_ahead_has_put_off_is_put_right(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let right = ahead(fixture);
     for id in ["A-1", "A-2", "A-3"] {
         done(store, create(id)).await;
@@ -250,7 +250,7 @@ fn later_than(instant: Timestamp, by: Duration) -> Timestamp {
 pub async fn many_that_a_clock_has_put_off_are_put_right(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let right = ahead(fixture);
     // More than one transaction takes, in each partition.
     let steps = (0..1_000).map(|number| unpaid(&format!("A-{number}")));

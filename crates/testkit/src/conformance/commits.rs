@@ -270,7 +270,7 @@ pub async fn a_refused_history_leaves_the_order_as_it_was(fixture: &Fixture) {
     );
 }
 
-pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
+pub async fn a_dry_run_writes_nothing(fixture: &Fixture) {
     done(&fixture.store, create("A-1")).await;
     done(&fixture.store, requested(comment("A-1", "x"), "r-1", 1)).await;
     let unit = separate(vec![
@@ -310,12 +310,12 @@ pub async fn rehearsing_writes_nothing(fixture: &Fixture) {
     assert!(steps[1].is_ok());
     assert_eq!(fixture.number("SELECT count(*) FROM orders").await, 1);
     assert!(!done(&fixture.store, create("A-2")).await.replayed);
-    // The id of a rehearsal is still free.
+    // The id of a dry run is still free.
     let meant = requested(record("A-1", "invoice"), "r-2", 7);
     assert!(!done(&fixture.store, meant).await.replayed);
 }
 
-pub async fn a_rehearsal_answers_a_used_request_id_as_the_call_would(fixture: &Fixture) {
+pub async fn a_dry_run_answers_a_used_request_id_as_the_call_would(fixture: &Fixture) {
     let created = done(&fixture.store, requested(create("A-1"), "r-0", 1)).await;
     let first = done(&fixture.store, requested(comment("A-1", "x"), "r-1", 1)).await;
     done(&fixture.store, comment("A-1", "y")).await;
@@ -324,7 +324,7 @@ pub async fn a_rehearsal_answers_a_used_request_id_as_the_call_would(fixture: &F
         requested(create("A-1"), "r-0", 1),
         requested(comment("A-1", "x"), "r-1", 1),
         requested(comment("A-1", "z"), "r-1", 2),
-        // Within one rehearsal, as within one call.
+        // Within one dry run, as within one call.
         requested(comment("A-1", "new"), "r-2", 1),
         requested(comment("A-1", "new"), "r-2", 1),
         requested(comment("A-1", "newer"), "r-2", 2),
@@ -370,7 +370,7 @@ pub async fn a_rehearsal_answers_a_used_request_id_as_the_call_would(fixture: &F
 fn update(id: &str, attribute: Option<&str>) -> Step {
     let attributes = attribute.map(|value| {
         let value = Some(value.to_owned());
-        AttributesPatch::Merge([("shelf".to_owned(), value)].into())
+        AttributesPatch::Merge([("warehouse".to_owned(), value)].into())
     });
     act(
         id,

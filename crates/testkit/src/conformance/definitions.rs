@@ -285,7 +285,7 @@ pub async fn a_change_is_answered_once(fixture: &Fixture) {
         .change_as("order", ChangeMode::Apply, Some(request("r-1", 2)), create)
         .await;
     assert!(matches!(other, Err(ChangeError::RequestIdReused)));
-    // A rehearsal answers as the call would.
+    // A dry run answers as the call would.
     let rehearse = |request| fixture.change_as("order", ChangeMode::Rehearse, request, create);
     let rehearsed = rehearse(Some(request("r-1", 1))).await.unwrap();
     assert!(
@@ -346,7 +346,7 @@ pub async fn a_deletion_is_answered_once(fixture: &Fixture) {
     );
 }
 
-pub async fn rehearsing_a_change_writes_nothing(fixture: &Fixture) {
+pub async fn a_dry_run_of_a_change_writes_nothing(fixture: &Fixture) {
     let create =
         |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
     let rehearsed = fixture

@@ -13,7 +13,7 @@ use waymark_persistence::{
     LedgerCall, Store,
 };
 
-use super::carrying::{CALL, readable, webhook};
+use super::deliveries::{CALL, readable, webhook};
 use crate::{
     Fixture,
     build::{create, done, order_workflow, request},
@@ -201,17 +201,17 @@ pub async fn an_endpoint_is_answered_once(fixture: &Fixture) {
         mode,
         ..CALL.clone()
     };
-    let rehearsal = call("r-1", 1, ChangeMode::Rehearse);
-    let rehearsed = create_as(store, &rehearsal, "erp").await.unwrap();
-    assert_eq!(rehearsed.version, 1);
+    let dry_run = call("r-1", 1, ChangeMode::Rehearse);
+    let tried = create_as(store, &dry_run, "erp").await.unwrap();
+    assert_eq!(tried.version, 1);
     assert_eq!(store.endpoints().await.unwrap(), []);
     let first = call("r-1", 1, ChangeMode::Apply);
     create_as(store, &first, "erp").await.unwrap();
     delete(store).await.unwrap();
     let again = change(store, &first, &erp(), |_, _| Err(None)).await;
     assert_eq!(again.unwrap(), Answered::Replayed(b"1".to_vec()));
-    let rehearsed = change(store, &rehearsal, &erp(), |_, _| Err(None)).await;
-    assert_eq!(rehearsed.unwrap(), Answered::Replayed(b"1".to_vec()));
+    let tried = change(store, &dry_run, &erp(), |_, _| Err(None)).await;
+    assert_eq!(tried.unwrap(), Answered::Replayed(b"1".to_vec()));
     for mode in [ChangeMode::Apply, ChangeMode::Rehearse] {
         let other = call("r-1", 2, mode);
         let reused = create_as(store, &other, "erp").await;

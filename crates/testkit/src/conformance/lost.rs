@@ -13,8 +13,8 @@ use waymark_domain::{
 };
 use waymark_persistence::{DispatcherId, DueOrder, Leaving, NextStep, Round, Store};
 
-use super::carrying::{
-    account, all_of, carrier, declare, everything, finish, lane, later, retry, skip,
+use super::deliveries::{
+    account, all_of, declare, dispatcher, everything, finish, lane, later, retry, skip,
 };
 use crate::{
     Fixture,
@@ -68,7 +68,7 @@ pub async fn what_a_process_delivered_when_it_ended_is_counted(fixture: &Fixture
     let store = &fixture.store;
     let waiting = waiting(fixture, 24).await;
     let ids: Vec<_> = waiting.iter().map(|delivery| delivery.id).collect();
-    let mut me = carrier(store).await;
+    let mut me = dispatcher(store).await;
     assert!(begin(store, &me, &ids[..3]).await);
     assert_eq!(lost(store).await, [], "it lives");
     // What came of one was noted, and it waits for another attempt.
@@ -129,7 +129,7 @@ pub async fn many_deliveries_are_counted_at_once(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 700).await;
     let ids: Vec<_> = waiting.iter().map(|delivery| delivery.id).collect();
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let in_flight: Vec<&Delivery> = waiting.iter().collect();
     let round = Round {
         in_flight: Some(&in_flight),
@@ -146,12 +146,12 @@ pub async fn many_deliveries_are_counted_at_once(fixture: &Fixture) {
 pub async fn a_process_that_leaves_in_order_leaves_nothing_in_doubt(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     assert!(begin(store, &me, &[waiting[0].id]).await);
     let whole = all_of(store);
     let left = store.release_leases(&me, &whole, Leaving::ForGood).await;
     left.unwrap();
-    carrier(store).await;
+    dispatcher(store).await;
     assert_eq!(lost(store).await, []);
     // It has no row any more, so it begins nothing.
     assert!(!begin(store, &me, &[waiting[1].id]).await);
@@ -160,7 +160,7 @@ pub async fn a_process_that_leaves_in_order_leaves_nothing_in_doubt(fixture: &Fi
 pub async fn a_process_that_breaks_says_what_it_was_working_on(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let whole = all_of(store);
     assert!(begin(store, &me, &[waiting[0].id]).await);
     for _ in 0..2 {
@@ -168,8 +168,8 @@ pub async fn a_process_that_breaks_says_what_it_was_working_on(fixture: &Fixture
         let left = store.release_leases(&me, &whole, Leaving::Broken).await;
         left.unwrap();
     }
-    // Another one has them at once, without any wait for a sign of life.
-    carrier(store).await;
+    // Another one has them at once, without any wait for a heartbeat.
+    dispatcher(store).await;
     assert_eq!(lost(store).await, [(waiting[0].id, 1)]);
     assert!(!begin(store, &me, &[waiting[1].id]).await);
 }
@@ -177,7 +177,7 @@ pub async fn a_process_that_breaks_says_what_it_was_working_on(fixture: &Fixture
 pub async fn a_process_that_is_held_for_dead_begins_nothing(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 2).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     // It counts on meanwhile, so it is not dead.
     let other = DispatcherId::random();
     store.renew_leases(&other).await.unwrap();
@@ -198,7 +198,7 @@ pub async fn who_decides_by_hand_forgets_what_was_counted(fixture: &Fixture) {
     let store = &fixture.store;
     let waiting = waiting(fixture, 3).await;
     let ids: Vec<_> = waiting.iter().map(|delivery| delivery.id).collect();
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     assert!(begin(store, &me, &ids).await);
     take_over(store, &me).await;
     assert_eq!(lost(store).await.len(), 3);
@@ -236,7 +236,7 @@ pub async fn a_timer_during_which_a_process_ended_is_counted(fixture: &Fixture) 
     fixture.time.advance(Duration::from_hours(8));
     let found = due(store).await;
     let keys: Vec<_> = found.iter().map(DueOrder::key).collect();
-    let mut me = carrier(store).await;
+    let mut me = dispatcher(store).await;
     assert!(store.note_timers(&me, &keys).await.unwrap());
     // One has fired, one has changed since.
     let up = act("T-1", Action::TimeUp);
@@ -253,7 +253,7 @@ pub async fn a_timer_during_which_a_process_ended_is_counted(fixture: &Fixture) 
         let lost = store.lost_timers(&all).await.unwrap();
         assert_eq!(lost, BTreeMap::from([(keys[2], tries)]));
     }
-    // Put aside, it is due again after any change, and tried as often as any other.
+    // Parked, it is due again after any change, and tried as often as any other.
     store.put_timer_aside(&found[2]).await.unwrap();
     assert_eq!(store.lost_timers(&all).await.unwrap(), BTreeMap::new());
     let ids = |due: Vec<DueOrder>| {

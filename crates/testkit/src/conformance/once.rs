@@ -15,9 +15,8 @@ use waymark_persistence::{
 };
 
 use super::{
-    carrying::{declare, lane},
+    deliveries::{declare, lane},
     endpoints::endpoint,
-    upgrading::bytes,
 };
 use crate::{
     Fixture,
@@ -285,8 +284,8 @@ pub async fn a_dry_run_of_each_kind_takes_no_request_id(fixture: &Fixture) {
             kind.call(store, request, ChangeMode::Rehearse).await
         };
         for fingerprint in [1, 2, 1] {
-            let rehearsed = dry(fingerprint).await;
-            assert!(rehearsed.is_done(), "{kind:?}: {rehearsed:?}");
+            let tried = dry(fingerprint).await;
+            assert!(tried.is_done(), "{kind:?}: {tried:?}");
         }
         let after = (kind.effects(fixture).await, remembered().await);
         assert_eq!(after, before, "{kind:?}");
@@ -355,7 +354,7 @@ pub async fn old_answers_are_forgotten_and_no_others(fixture: &Fixture) {
 }
 
 pub async fn many_old_answers_are_forgotten_a_few_at_a_time(fixture: &Fixture) {
-    let (kept, answer) = (bytes(fixture, &"01".repeat(16)), bytes(fixture, "61"));
+    let (kept, answer) = (fixture.blob(&"01".repeat(16)), fixture.blob("61"));
     let row = |number: i64| {
         format!("(0, 'workflow/order', 'r-{number}', {kept}, {kept}, {answer}, {number})")
     };

@@ -102,12 +102,12 @@ pub async fn a_state_with_orders_does_not_become_held(fixture: &Fixture) {
         hold("A-2"),
     ];
     assert!(all(&fixture.store, steps).await.iter().all(Result::is_ok));
-    let rehearsed = fixture
+    let tried = fixture
         .change_as("order", ChangeMode::Rehearse, None, |_| Ok(Some(turned())))
         .await
         .map(|_| ());
-    let meant = change(fixture, turned()).await.map(|_| ());
-    for answer in [rehearsed, meant] {
+    let applied = change(fixture, turned()).await.map(|_| ());
+    for answer in [tried, applied] {
         let Err(ChangeError::Refused(edit::Refusal::StatusInUse {
             status: of,
             state: Some(within),

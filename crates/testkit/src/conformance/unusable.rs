@@ -106,9 +106,9 @@ async fn is_alone(store: &Store, repeated: &Step, (id, said): (&str, &str)) {
     for index in [1, 4] {
         assert!(!answers[index].as_ref().unwrap().replayed);
     }
-    let rehearsed = store.rehearse(separate(vec![create("A-9")])).await.unwrap();
-    let UnitOutcome::Done(steps) = rehearsed else {
-        panic!("{rehearsed:?}")
+    let tried = store.rehearse(separate(vec![create("A-9")])).await.unwrap();
+    let UnitOutcome::Done(steps) = tried else {
+        panic!("{tried:?}")
     };
     let Err(StepError::Refused(refusal)) = &steps[0] else {
         panic!("{:?}", steps[0])
@@ -294,7 +294,7 @@ pub async fn whatever_is_named_and_not_there_is_told(fixture: &Fixture) {
     }
 }
 
-/// No call can name it, and it stands in the way of none.
+/// No call can name it, and it blocks none.
 pub async fn a_workflow_whose_code_is_none_stops_nothing(fixture: &Fixture) {
     let columns = "label, description, initial_state, default_store_view, comment_status, \
                    status_sharing, refunded_units, operations, max_cascade, version, create_time, \

@@ -132,11 +132,11 @@ pub async fn a_workflow_with_orders_stays(fixture: &Fixture) {
             .unwrap()
             .is_some()
     );
-    let rehearsed = fixture
+    let tried = fixture
         .change_as("order", ChangeMode::Rehearse, None, |_| Ok(None))
         .await;
     assert!(matches!(
-        rehearsed,
+        tried,
         Err(ChangeError::Refused(Refusal::WorkflowInUse { .. }))
     ));
 }

@@ -1,4 +1,4 @@
-//! The ledger of deliveries: listed, retried, skipped.
+//! The outbox: deliveries are listed, retried, skipped.
 
 #![expect(missing_docs, reason = "the name of a case says what it is about")]
 
@@ -14,9 +14,9 @@ use waymark_persistence::{
     ChangeError, ChangeMode, DeliveryQuery, Finished, LedgerCall, LedgerRefusal, NextStep, Store,
 };
 
-use super::carrying::{
-    CALL, account, all_of, attempt, carrier, declare, everything, finish, fulfilled, give_up, lane,
-    list, nothing, retry, skip,
+use super::deliveries::{
+    CALL, account, all_of, attempt, declare, dispatcher, everything, finish, fulfilled, give_up,
+    lane, list, nothing, retry, skip,
 };
 use crate::{
     Fixture,
@@ -47,7 +47,7 @@ async fn populate(fixture: &Fixture) -> Vec<Delivery> {
         };
         done(&fixture.store, step).await;
     }
-    let me = carrier(&fixture.store).await;
+    let me = dispatcher(&fixture.store).await;
     let at = fixture.clock().now();
     let problem = || "busy".to_owned();
     let nexts = [
@@ -118,7 +118,7 @@ async fn check(
     }
 }
 
-pub async fn the_ledger_is_filtered_by_state(fixture: &Fixture) {
+pub async fn the_outbox_is_filtered_by_state(fixture: &Fixture) {
     let whole = populate(fixture).await;
     let any = DeliveryQuery::default;
     for state in [
@@ -152,7 +152,7 @@ pub async fn the_ledger_is_filtered_by_state(fixture: &Fixture) {
     .await;
 }
 
-pub async fn the_ledger_is_filtered_by_what_was_sent(fixture: &Fixture) {
+pub async fn the_outbox_is_filtered_by_what_was_sent(fixture: &Fixture) {
     let whole = populate(fixture).await;
     let any = DeliveryQuery::default;
     let workflows = vec![workflow_code("other")];
@@ -226,11 +226,11 @@ pub async fn the_deliveries_of_an_order(fixture: &Fixture) {
     }
 }
 
-pub async fn a_dead_delivery_is_retried(fixture: &Fixture) {
+pub async fn a_dead_letter_is_retried(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     done(store, create("A-1")).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let first = lane(store, "A-1", "erp").await.remove(0);
     finish(fixture, &me, std::slice::from_ref(&first), &give_up()).await;
     let dead = account(store, first.id).await;
@@ -275,7 +275,7 @@ pub async fn a_delivery_that_waits_is_retried(fixture: &Fixture) {
     done(store, create("A-1")).await;
     done(store, comment("A-1", "1")).await;
     done(store, comment("A-1", "2")).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let (partitions, lane_name) = (all_of(store), "webhook.crm");
     let due = store.due_deliveries(&me, &partitions, lane_name, 10).await;
     let due = due.unwrap();
@@ -300,7 +300,7 @@ pub async fn what_succeeded_is_done(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     done(store, create("A-1")).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
     finish(
         fixture,
@@ -352,7 +352,7 @@ pub async fn a_skipped_delivery_lets_the_next_have_its_turn(fixture: &Fixture) {
     for text in ["1", "2", "3"] {
         done(store, comment("A-1", text)).await;
     }
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let due = async || {
         let partitions = all_of(store);
         let due = store.due_deliveries(&me, &partitions, "webhook.crm", 10);
@@ -388,7 +388,7 @@ pub async fn a_skipped_delivery_lets_the_next_have_its_turn(fixture: &Fixture) {
     finish(fixture, &me, &found[..1], &give_up()).await;
     assert_eq!(due().await, [ids[1]]);
 
-    // A dead one is skipped as well; nobody waits for it any more.
+    // A dead letter is skipped as well; nobody waits for it any more.
     assert_eq!(skip(store, ids[0]).await.state, DeliveryState::Skipped);
     assert_eq!(due().await, [ids[1]]);
     skip(store, ids[1]).await;
@@ -416,7 +416,7 @@ pub async fn many_deliveries_are_retried(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     let (comments, others) = many(store).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     finish(fixture, &me, &comments, &give_up()).await;
     finish(
         fixture,
@@ -432,11 +432,11 @@ pub async fn many_deliveries_are_retried(fixture: &Fixture) {
         states: vec![DeliveryState::Dead],
         ..DeliveryQuery::default()
     };
-    let rehearsal = LedgerCall {
+    let dry_run = LedgerCall {
         mode: ChangeMode::Rehearse,
         ..CALL.clone()
     };
-    let counted = store.retry_deliveries(&rehearsal, &dead, nothing).await;
+    let counted = store.retry_deliveries(&dry_run, &dead, nothing).await;
     assert_eq!(fulfilled(counted.unwrap()), 600);
     assert_eq!(list(store, &dead, 1_000).await.len(), 600);
     let of_one = DeliveryQuery {
@@ -466,7 +466,7 @@ pub async fn many_deliveries_are_skipped(fixture: &Fixture) {
     declare(fixture).await;
     let store = &fixture.store;
     let (comments, others) = many(store).await;
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let [taken, dead, under_way, failing] = &comments[..4] else {
         panic!("{comments:?}")
     };
@@ -536,7 +536,7 @@ pub async fn the_newest_attempts_are_shown(fixture: &Fixture) {
     let store = &fixture.store;
     done(store, create("A-1")).await;
     let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
-    let me = carrier(store).await;
+    let me = dispatcher(store).await;
     let often = (1..=510).map(|start| Finished {
         delivery: delivery.clone(),
         attempt: Some(Attempt {

@@ -1,4 +1,4 @@
-//! What cases about deliveries share: workflows that send, a process that carries, and what
+//! Helpers of cases about deliveries: workflows that send, a process with all leases, and what
 //! people decide.
 
 use std::{
@@ -69,8 +69,8 @@ pub(super) async fn declare(fixture: &Fixture) {
     }
 }
 
-/// A process that carries all partitions.
-pub(super) async fn carrier(store: &Store) -> DispatcherId {
+/// A process that has leased all partitions.
+pub(super) async fn dispatcher(store: &Store) -> DispatcherId {
     let me = DispatcherId::random();
     store.renew_leases(&me).await.unwrap();
     let all = all_of(store);
@@ -96,7 +96,7 @@ pub(super) fn later(fixture: &Fixture, by: Duration) -> Timestamp {
     Timestamp::from_micros(fixture.clock().now().micros() + by)
 }
 
-/// Notes what came of attempts at deliveries.
+/// Records the results of attempts at deliveries.
 pub(super) async fn finish(
     fixture: &Fixture,
     me: &DispatcherId,
@@ -106,7 +106,7 @@ pub(super) async fn finish(
     finish_in(&fixture.store, fixture, me, deliveries, next).await;
 }
 
-/// Notes in this store what came of attempts at deliveries.
+/// Records in this store the results of attempts at deliveries.
 pub(super) async fn finish_in(
     store: &Store,
     fixture: &Fixture,
