@@ -6,13 +6,11 @@ use futures::future::join_all;
 use tokio::time::{Instant, timeout};
 use waymark_proto::v1;
 
-use super::{
-    Stage,
-    document::{self, TRANSITION},
-    refused,
-};
+use super::stage::{Stage, refused};
 use crate::{
-    Shop, ledger,
+    Shop,
+    attack::document::{self, TRANSITION},
+    ledger,
     peer::{Peer, answer},
     shop::Answer,
 };
