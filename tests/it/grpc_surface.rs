@@ -15,7 +15,7 @@ on_each_database!(
     a_browser_may_call,
 );
 
-const SERVICES: [&str; 8] = [
+const SERVICES: [&str; 9] = [
     "waymark.v1.DeliveryService",
     "waymark.v1.EndpointService",
     "waymark.v1.HistoryService",

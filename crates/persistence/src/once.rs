@@ -148,7 +148,7 @@ impl Store {
             };
             let in_doubt = !matches!(attempts.doubt, Doubt::None);
             // A refusal whose words are not known may have been a passing one.
-            let passing = error.is_passing() || in_doubt;
+            let passing = error.is_transient() || in_doubt;
             if error.is_lasting()
                 || (!passing && std::mem::replace(&mut refused_before, true))
                 || !patience.wait().await
@@ -199,7 +199,7 @@ impl<W: Transact, F: FnMut(&W::Done) -> Vec<u8>> Attempts<'_, W, F> {
             Err(refusal) => return Ok(Ending::RollBack(Decision::Refused(refusal))),
         };
         match (self.call.mode, self.call.request) {
-            (ChangeMode::Rehearse, _) => return Ok(Ending::RollBack(Decision::Done(done))),
+            (ChangeMode::DryRun, _) => return Ok(Ending::RollBack(Decision::Done(done))),
             (ChangeMode::Apply, Some(request)) => {
                 let answer = (self.encode)(&done);
                 requests::remember(tx, self.call.scope, request, &answer).await?;

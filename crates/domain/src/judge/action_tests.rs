@@ -5,7 +5,7 @@
     reason = "an order that is held was held by what held it"
 )]
 
-use super::{Graph, Trial, create, decide, try_action};
+use super::{Graph, Trial, create, try_action};
 use crate::{
     actor::Actor,
     history::{Detail, Entry, Moment, evolve, replay},
@@ -109,7 +109,7 @@ fn decide(graph: &Graph, order: &Order, action: Action, now: i64) -> Vec<Entry> 
         action,
     };
     let now = Timestamp::from_micros(sample::CREATED.micros() + now);
-    decide(graph, order, &command, now).unwrap()
+    super::decide(graph, order, &command, now).unwrap()
 }
 
 fn take(code: &str) -> Action {
@@ -215,7 +215,7 @@ fn mails_go_to_those_who_shall_read_them() {
         expected_version: None,
         action: comment(),
     };
-    let entries = decide(&graph, &order, &asked, sample::CREATED).unwrap();
+    let entries = super::decide(&graph, &order, &asked, sample::CREATED).unwrap();
     assert_eq!(
         told(&entries),
         [
@@ -223,7 +223,7 @@ fn mails_go_to_those_who_shall_read_them() {
         ]
     );
     asked.action = take("pack");
-    let entries = decide(&graph, &order, &asked, sample::CREATED).unwrap();
+    let entries = super::decide(&graph, &order, &asked, sample::CREATED).unwrap();
     assert!(
         entries
             .iter()
@@ -276,7 +276,7 @@ fn time_takes_an_order_on_and_stands_still_while_it_is_held() {
     };
     let now = Timestamp::from_micros(sample::CREATED.micros() + 12 * HOUR - 1);
     assert_eq!(
-        decide(&graph, &order, &early, now),
+        super::decide(&graph, &order, &early, now),
         Err(order::Rejection::NothingDue)
     );
     let reminded = decide(&graph, &order, Action::TimeUp, 12 * HOUR);
@@ -310,7 +310,7 @@ fn decide_by(
         action,
     };
     let (time, clock) = (hours(time), hours(clock));
-    decide(graph, order, &command, Moment { time, clock })
+    super::decide(graph, order, &command, Moment { time, clock })
 }
 
 #[test]
@@ -376,7 +376,7 @@ fn a_moment_ahead_of_the_clock_is_no_difference() {
     };
     let time = Timestamp::from_micros(sample::CREATED.micros() + 1_000_000);
     let clock = sample::CREATED;
-    let packed = decide(&graph, &order, &command, Moment { time, clock }).unwrap();
+    let packed = super::decide(&graph, &order, &command, Moment { time, clock }).unwrap();
     assert!(
         !packed[0]
             .metadata

@@ -5,13 +5,14 @@ use std::{collections::BTreeMap, time::Duration};
 use super::*;
 use crate::{
     actor::{Actor, ActorKind},
-    history::{Detail, Entry},
+    history::{Detail, Entry, evolve},
     order::{
         Action, AttributesPatch, Command, Context, CustomerPatch, Order, Patch, Rejection, Stated,
         StatedLine, Target,
     },
     value::{
-        Comment, HoldId, Label, LineId, Metadata, Money, Period, Reason, Timestamp, TransitionCode,
+        Comment, HOLDS_MAX, HoldId, Label, LineId, Metadata, Money, Period, Reason, Timestamp,
+        TransitionCode,
     },
     workflow::{Assignment, Status, Trigger, Workflow, sample},
 };

@@ -278,7 +278,7 @@ fn guards<'w, C: Clone + Eq + Hash + 'w>(
 
 fn ready_actions(workflow: &Workflow) -> HashMap<TriggerPoint, Vec<ReadyAction>> {
     let mut active: Vec<_> = workflow
-        .deliveries()
+        .actions()
         .filter(|(_, action)| action.active)
         .collect();
     active.sort_by(|(_, a), (_, b)| (a.position, &a.code).cmp(&(b.position, &b.code)));

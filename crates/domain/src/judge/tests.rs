@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     actor::{Actor, ActorKind},
-    history::{Detail, Entry, replay},
+    history::{Detail, Entry, evolve, replay},
     order::{
         Action, AttributesPatch, Command, LineQuantity, NewLine, OperationLines, Order, Patch,
         Target,

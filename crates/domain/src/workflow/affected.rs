@@ -169,10 +169,10 @@ fn terminal(before: &Workflow, after: &Workflow) -> BTreeMap<StateCode, Vec<Stan
 
 fn fates(before: &Workflow, after: &Workflow) -> BTreeMap<ActionPath, Fate> {
     let present: BTreeMap<(TriggerPoint, &ActionCode), &Action> = after
-        .deliveries()
+        .actions()
         .map(|(point, action)| ((point, &action.code), action))
         .collect();
-    let fates = before.deliveries().filter_map(|(point, old)| {
+    let fates = before.actions().filter_map(|(point, old)| {
         let Work::Send(was, _) = &old.work else {
             return None;
         };

@@ -101,7 +101,7 @@ mod tests {
         assert_eq!(writing(async { Ok(7) }).await.unwrap(), 7);
         let panicked = writing(async { panicking() }).await;
         let error = panicked.unwrap_err();
-        assert!(error.is_of_data() && !error.is_passing(), "{error:?}");
+        assert!(error.is_of_data() && !error.is_transient(), "{error:?}");
         let cause = error.source().unwrap().to_string();
         assert!(cause.contains("out of bounds"), "{cause}");
     }

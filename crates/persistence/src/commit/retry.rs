@@ -198,7 +198,7 @@ impl Store {
                     error
                 }
                 Err(WriteFailure::Before(error)) if error.is_of_storage() => error,
-                Err(WriteFailure::Before(error)) if error.is_passing() || doubtful.is_some() => {
+                Err(WriteFailure::Before(error)) if error.is_transient() || doubtful.is_some() => {
                     error
                 }
                 // A refusal whose words are not known may have been a passing one.

@@ -23,7 +23,7 @@ use crate::{
     Answered, CommitError, Error, Published, Request, Store,
     catalog::{self, Cached, Edition, Reliance, Since},
     commit::retry::{Patience, report},
-    compute::{Turn, on_a_thread},
+    compute::{EditTurn, on_a_thread},
     once::{Call, Transact},
     requests::{self, Scope},
     tx::Tx,
@@ -132,7 +132,7 @@ pub struct WorkflowEdit<'c> {
     change: &'c WorkflowChange,
     scope: Scope,
     patience: Patience,
-    _turn: Turn<'c>,
+    _turn: EditTurn<'c>,
 }
 
 impl Store {
@@ -304,7 +304,7 @@ impl WorkflowEdit<'_> {
 
     /// Waits before a read is tried again, where that may help.
     async fn try_again(&mut self, error: &Error) -> Result<()> {
-        let may_pass = error.is_passing() && !error.is_lasting();
+        let may_pass = error.is_transient() && !error.is_lasting();
         if may_pass && self.patience.wait().await {
             return Ok(());
         }

@@ -217,7 +217,7 @@ fn readable<T>(read: Result<T, Error>) -> Result<Option<T>, Error> {
 fn declared(workflows: &[Arc<Published>]) -> BTreeSet<Declared> {
     let each = workflows.iter().flat_map(|published| {
         let workflow = published.graph.workflow();
-        workflow.deliveries().map(move |(point, action)| {
+        workflow.actions().map(move |(point, action)| {
             let code = action.code.clone();
             let path = ActionPath { point, code };
             let kind = action.work.kind();

@@ -41,7 +41,7 @@ pub(super) fn write(
         Mailbox::new(name, address).map_err(|error| Attempt::refused(format!("{address}: {error}")))
     };
     let to = to.map(|address| mailbox(name, address)).transpose();
-    let to = to.map_err(Attempt::for_its_addressee)?;
+    let to = to.map_err(Attempt::with_addressee_refused)?;
     let copies = copies.into_iter().map(|address| mailbox("", address));
     let values = context.template_values();
     Ok(Mail {

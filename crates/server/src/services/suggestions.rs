@@ -100,7 +100,7 @@ fn suggestion(workflow: &Workflow, refusal: &Refusal) -> Option<String> {
 /// The path of an action that is most like one.
 fn near_action(workflow: &Workflow, path: &str) -> Option<String> {
     let paths = workflow
-        .deliveries()
+        .actions()
         .map(|(trigger, action)| format!("{trigger}.{}", action.code));
     // Dots are compared as words are.
     let paths: Vec<(String, String)> = paths.map(|path| (path.replace('.', "_"), path)).collect();

@@ -70,7 +70,7 @@ pub async fn a_dry_run_of_a_decision_writes_nothing(fixture: &Fixture) {
     let id = delivery.id;
     let dry_run = LedgerCall {
         request: Some(request("r-1", 1)),
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         ..CALL.clone()
     };
     fixture.time.advance(Duration::from_secs(1));
@@ -198,7 +198,7 @@ pub async fn what_changes_nothing_is_no_decision(fixture: &Fixture) {
     assert_eq!(decided(store, second).await, []);
     // In dry runs.
     let dry_run = LedgerCall {
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         ..call_of("bob")
     };
     retry_as(store, &dry_run, first).await;

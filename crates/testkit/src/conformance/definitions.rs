@@ -286,7 +286,7 @@ pub async fn a_change_is_answered_once(fixture: &Fixture) {
         .await;
     assert!(matches!(other, Err(ChangeError::RequestIdReused)));
     // A dry run answers as the call would.
-    let rehearse = |request| fixture.change_as("order", ChangeMode::Rehearse, request, create);
+    let rehearse = |request| fixture.change_as("order", ChangeMode::DryRun, request, create);
     let rehearsed = rehearse(Some(request("r-1", 1))).await.unwrap();
     assert!(
         matches!(&rehearsed, Answered::Replayed(answer) if answer == b"2"),
@@ -352,7 +352,7 @@ pub async fn a_dry_run_of_a_change_writes_nothing(fixture: &Fixture) {
     let rehearsed = fixture
         .change_as(
             "order",
-            ChangeMode::Rehearse,
+            ChangeMode::DryRun,
             Some(request("r-1", 1)),
             create,
         )

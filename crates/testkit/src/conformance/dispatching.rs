@@ -82,8 +82,8 @@ pub async fn what_is_due_comes_by_time(fixture: &Fixture) {
         assert!(whole.len() > 2, "{partition:?}");
         assert!(whole.is_sorted_by_key(|delivery| delivery.due_time));
         assert_eq!(poll(ERP, 2).await, whole[..2]);
-        assert_eq!(look("webhook.er", 100).await, []);
-        let of_events = look("publish", 100).await;
+        assert_eq!(poll("webhook.er", 100).await, []);
+        let of_events = poll("publish", 100).await;
         assert_eq!(of_events.len(), whole.len());
     }
     assert_eq!(

@@ -201,7 +201,7 @@ pub async fn an_endpoint_is_answered_once(fixture: &Fixture) {
         mode,
         ..CALL.clone()
     };
-    let dry_run = call("r-1", 1, ChangeMode::Rehearse);
+    let dry_run = call("r-1", 1, ChangeMode::DryRun);
     let tried = create_as(store, &dry_run, "erp").await.unwrap();
     assert_eq!(tried.version, 1);
     assert_eq!(store.endpoints().await.unwrap(), []);
@@ -212,7 +212,7 @@ pub async fn an_endpoint_is_answered_once(fixture: &Fixture) {
     assert_eq!(again.unwrap(), Answered::Replayed(b"1".to_vec()));
     let tried = change(store, &dry_run, &erp(), |_, _| Err(None)).await;
     assert_eq!(tried.unwrap(), Answered::Replayed(b"1".to_vec()));
-    for mode in [ChangeMode::Apply, ChangeMode::Rehearse] {
+    for mode in [ChangeMode::Apply, ChangeMode::DryRun] {
         let other = call("r-1", 2, mode);
         let reused = create_as(store, &other, "erp").await;
         assert!(matches!(reused, Err(ChangeError::RequestIdReused)));

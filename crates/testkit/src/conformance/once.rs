@@ -281,7 +281,7 @@ pub async fn a_dry_run_of_each_kind_takes_no_request_id(fixture: &Fixture) {
         let before = (kind.effects(fixture).await, remembered().await);
         let dry = async |fingerprint| {
             let request = kind.request("r-1", fingerprint);
-            kind.call(store, request, ChangeMode::Rehearse).await
+            kind.call(store, request, ChangeMode::DryRun).await
         };
         for fingerprint in [1, 2, 1] {
             let tried = dry(fingerprint).await;

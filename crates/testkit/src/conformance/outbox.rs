@@ -433,7 +433,7 @@ pub async fn many_deliveries_are_retried(fixture: &Fixture) {
         ..DeliveryQuery::default()
     };
     let dry_run = LedgerCall {
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         ..CALL.clone()
     };
     let counted = store.retry_deliveries(&dry_run, &dead, nothing).await;
@@ -487,7 +487,7 @@ pub async fn many_deliveries_are_skipped(fixture: &Fixture) {
         let skipped = store.skip_deliveries(&call, &of_comments, &reason, nothing);
         fulfilled(skipped.await.unwrap())
     };
-    assert_eq!(skip_all(ChangeMode::Rehearse).await, 599);
+    assert_eq!(skip_all(ChangeMode::DryRun).await, 599);
     assert_eq!(list(store, &of_comments, 1_000).await.len(), 599);
     fixture.time.advance(Duration::from_secs(1));
     assert_eq!(skip_all(ChangeMode::Apply).await, 599);

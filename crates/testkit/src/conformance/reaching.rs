@@ -103,7 +103,7 @@ pub async fn a_state_with_orders_does_not_become_held(fixture: &Fixture) {
     ];
     assert!(all(&fixture.store, steps).await.iter().all(Result::is_ok));
     let tried = fixture
-        .change_as("order", ChangeMode::Rehearse, None, |_| Ok(Some(turned())))
+        .change_as("order", ChangeMode::DryRun, None, |_| Ok(Some(turned())))
         .await
         .map(|_| ());
     let applied = change(fixture, turned()).await.map(|_| ());
@@ -268,7 +268,7 @@ async fn told(store: &Store, after: Workflow) -> Vec<String> {
         workflow: order_workflow(),
         request: None,
         actor: actor(),
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         counting: Counting::Affected,
         extent: Extent::Part,
     };

@@ -35,7 +35,7 @@ fn call(request: Option<Request>) -> TrackingCall {
 
 fn dry_run() -> TrackingCall {
     TrackingCall {
-        mode: ChangeMode::Rehearse,
+        mode: ChangeMode::DryRun,
         ..call(Some(request("r-1", 1)))
     }
 }

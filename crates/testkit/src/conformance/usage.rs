@@ -133,7 +133,7 @@ pub async fn a_workflow_with_orders_stays(fixture: &Fixture) {
             .is_some()
     );
     let tried = fixture
-        .change_as("order", ChangeMode::Rehearse, None, |_| Ok(None))
+        .change_as("order", ChangeMode::DryRun, None, |_| Ok(None))
         .await;
     assert!(matches!(
         tried,

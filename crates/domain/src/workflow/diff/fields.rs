@@ -43,7 +43,7 @@ pub(super) fn parts(workflow: &Workflow) -> BTreeMap<Subject, Fields> {
         .transitions
         .iter()
         .map(|t| (Subject::Transition(t.code.clone()), transition(t)));
-    let actions = workflow.deliveries().map(|(point, a)| {
+    let actions = workflow.actions().map(|(point, a)| {
         let code = a.code.clone();
         (Subject::Action(ActionPath { point, code }), action(a))
     });

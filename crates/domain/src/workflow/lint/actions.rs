@@ -37,7 +37,7 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
 /// Active actions that take a transition which is not there.
 pub(super) fn missing(workflow: &Workflow) -> Vec<Finding> {
     let known: BTreeSet<_> = workflow.transitions.iter().map(|t| &t.code).collect();
-    let active = workflow.deliveries().filter(|(_, action)| action.active);
+    let active = workflow.actions().filter(|(_, action)| action.active);
     let missing = active.filter_map(|(point, action)| {
         let (rule, message) = unknown_transition(action, &known)?;
         let message = format!("has the action {} that {message}", action.code);

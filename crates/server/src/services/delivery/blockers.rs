@@ -73,7 +73,7 @@ pub(in crate::services) async fn blockers(
     }
     let mut lookups = Lookups::new(app, app.store());
     for to in destinations {
-        let unserved = app.carrier.problem(&to.lane()).map(str::to_owned);
+        let unserved = app.transports.problem(&to.lane()).map(str::to_owned);
         let closed = lookups.closed(to).await?;
         for problem in unserved.into_iter().chain(closed) {
             if !problems.contains(&problem) {
@@ -85,7 +85,7 @@ pub(in crate::services) async fn blockers(
         && !destinations.is_empty()
     {
         let (templates, name) = (
-            app.carrier.templates().clone(),
+            app.transports.templates().clone(),
             template_for(email, order).to_string(),
         );
         let missing = app.compute(move || templates.problem(&name)).await?;
@@ -129,7 +129,7 @@ impl<'a> Lookups<'a> {
                 unreadable.unwrap_or_else(|| unsent.problem().to_owned()),
             ));
         }
-        if let Some(problem) = self.app.carrier.problem(&delivery.lane) {
+        if let Some(problem) = self.app.transports.problem(&delivery.lane) {
             return Ok(Some(problem.to_owned()));
         }
         if let Some(problem) = self.closed(&delivery.to).await? {

@@ -30,20 +30,20 @@ impl Inventory {
     /// Looks at endpoints, templates and settings.
     pub(super) async fn read(app: &App) -> Result<Self, Error> {
         let endpoints = app.store().endpoints().await?.into_iter();
-        let templates = app.carrier.templates().clone();
+        let templates = app.transports.templates().clone();
         let templates = app.compute(move || templates.names()).await?;
         Ok(Self {
             endpoints: endpoints.map(|endpoint| endpoint.code).collect(),
             templates,
-            no_mails: app.carrier.problem("email"),
-            no_events: app.carrier.problem("publish"),
+            no_mails: app.transports.problem("email"),
+            no_events: app.transports.problem("publish"),
         })
     }
 
     /// The findings about the active actions of a workflow.
     pub(super) fn findings(&self, workflow: &Workflow) -> Vec<Finding> {
         let mut findings = Vec::new();
-        for (trigger, action) in workflow.deliveries().filter(|(_, action)| action.active) {
+        for (trigger, action) in workflow.actions().filter(|(_, action)| action.active) {
             let problems = match &action.work {
                 Work::Send(channel, _) => self.problems(channel),
                 Work::Write(_) => Vec::new(),

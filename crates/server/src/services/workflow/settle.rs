@@ -211,7 +211,7 @@ impl Page {
             }
             let (store, unit) = (self.app.bulk().clone(), self.unit(ids));
             let outcome = Box::pin(async move { Ok::<_, Error>(store.rehearse(unit).await?) });
-            match self.app.rehearse(outcome).await? {
+            match self.app.dry_run(outcome).await? {
                 UnitOutcome::Done(outcomes) => tally.take(ids, outcomes)?,
                 UnitOutcome::Refused { index: _, refusal } => return Err(refusal.into()),
             }

@@ -17,7 +17,7 @@ use waymark_proto::{
 
 use crate::{
     App, Error,
-    dispatch::{self, Tested},
+    dispatch::{self, ActionTest},
     services::{delivery::blockers::blockers, order::view::find, suggestions},
 };
 
@@ -35,7 +35,7 @@ async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse,
     // Those beyond the bound are refused before anything is read or judged for them.
     let _place = match call.validate_only {
         ValidateOnly::Yes => None,
-        ValidateOnly::No => Some(app.trials.enter()?),
+        ValidateOnly::No => Some(app.test_slots.enter()?),
     };
     let (published, order) = find(app, &call.workflow, &call.order_id).await?;
     let mut entry = last_entry(app, &order).await?;
@@ -68,7 +68,7 @@ async fn run(app: &Arc<App>, call: TestAction) -> Result<v1::TestActionResponse,
         }
         ValidateOnly::No => {
             tracing::info!(order.id = %call.order_id, %action, actor.id = actor.id.as_str(), "action tested");
-            let tested = Tested {
+            let tested = ActionTest {
                 published,
                 order,
                 entry,
