@@ -13,8 +13,8 @@ use waymark_domain::{
 };
 
 use crate::{
-    BatchId, Direction, Error, HistoryQuery, Store, StoredEntry, Visibility,
-    history::{self, Found, batched},
+    BatchId, Batched, Direction, Error, Store, StoredEntry, history,
+    order_entries::IndexedOrder,
     rows::{StoredText, entry::EntryRow},
     schema,
     stored::chained,
@@ -106,7 +106,7 @@ impl Store {
         };
         let is_whole = is_last || next.is_some_and(ends_before);
         let entries = chained(rows.rows, before.transpose()?)?;
-        self.tell_unreadable(&entries);
+        self.log_unreadable(&entries);
         Ok(Chunk {
             entries,
             is_last,
@@ -128,17 +128,12 @@ impl Store {
         limit: ChunkLimit,
     ) -> Result<Chunk, Error> {
         let partition = self.partition_of(workflow, order_id);
-        let query = HistoryQuery {
-            direction: Direction::Ascending,
-            after_sequence: Some(sequence),
-            visibility: Visibility::All,
-            limit: limit.entries,
-        };
         let read = self.database().snapshot(async |tx| {
-            let Some(order) = Found::find(tx, partition, workflow, order_id).await? else {
+            let Some(order) = IndexedOrder::find(tx, partition, workflow, order_id).await? else {
                 return Ok((ChunkRows::default(), true));
             };
-            let (lines, complete) = history::lines(tx, &order, &query).await?;
+            let lines = order.lines(tx, Direction::Ascending, Some(sequence));
+            let (lines, complete) = lines.await?;
             let count = limit.entries.clamp(1, ENTRIES_MAX).min(lines.len());
             let offsets: Vec<i64> = lines.iter().take(count).map(|line| line.offset).collect();
             let rows = at(partition.number(), offsets);
@@ -157,7 +152,7 @@ impl Store {
             Ok((rows, is_last))
         });
         let (rows, is_last) = read.await?;
-        let entries = rows.rows.into_iter().map(|row| batched(row).map(Ok));
+        let entries = rows.rows.into_iter().map(|row| Batched::read(row).map(Ok));
         let entries: Result<Vec<StoredEntry>, Error> = entries.collect();
         Ok(Chunk {
             entries: entries?,

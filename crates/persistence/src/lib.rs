@@ -11,6 +11,7 @@
 //! the only code that borrows a connection.
 
 mod address;
+mod batched;
 mod catalog;
 mod checkpoint;
 mod chunk;
@@ -22,14 +23,19 @@ mod deliveries;
 mod deployment;
 mod ends;
 mod error;
+mod heads;
 mod hints;
 mod history;
 mod inline;
 mod limits;
+mod logging;
+mod merge;
 mod messages;
 mod migrate;
 mod once;
+mod order_entries;
 mod orders;
+mod patience;
 mod postgres;
 mod published;
 mod reach;
@@ -49,34 +55,34 @@ mod tail;
 pub mod test_access;
 mod timeline;
 mod tls;
-mod told;
 mod tracking;
 mod tx;
 mod visits;
 mod workflows;
 
+pub use batched::{BatchId, Batched, Head};
 pub use catalog::Edition;
 pub use chunk::{Chunk, ChunkLimit};
 pub use clock::{Clock, ManualClock};
 pub use commit::{
     BatchOutcome, CommitError, CommitRound, Committed, Refusal, Request, Step, StepChange,
-    StepError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState, lookup::Head,
+    StepError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
 };
 pub use deliveries::{
-    Account, Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DispatcherId, Due, Endpoint,
-    EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LedgerCall,
-    LedgerRefusal, LostDelivery, NextStep, Noted, RefusedNote, Removed, RetentionCursor, Round,
-    StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DeliveryRecord, DispatchRound,
+    DispatcherId, Due, Endpoint, EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases,
+    Leaving, LostDelivery, NextStep, OutboxCall, OutboxRefusal, Recorded, RefusedResult, Removed,
+    RetentionCursor, StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
 };
 pub use deployment::DeploymentId;
 pub use ends::Ends;
 pub use error::{Error, ErrorChain};
 pub use hints::{Hint, Hints};
-pub use history::{BatchId, Batched, HistoryPage, HistoryQuery, Visibility};
+pub use history::{HistoryPage, HistoryQuery, Visibility};
 pub use migrate::{Migrated, migrate};
 pub use orders::{
-    Along, Direction, DueOrder, DueRow, Found, OrderCursor, OrderPage, OrderQuery, OrderSort,
-    SortKey, StoredOrder, TimerKey, UnreadOrder,
+    Along, Direction, DueOrder, DueRow, FoundOrder, OrderCursor, OrderPage, OrderQuery, OrderSort,
+    SortKey, StoredOrder, TimerKey, UnreadableOrder,
 };
 pub use published::Published;
 pub use settings::{DatabaseUrl, Settings};

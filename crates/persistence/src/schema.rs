@@ -208,12 +208,12 @@ diesel::table! {
         action -> Text,
         kind -> Text,
         destination -> Text,
+        create_time -> BigInt,
+        due_time -> Nullable<BigInt>,
+        update_time -> BigInt,
         state -> Text,
         attempts -> Integer,
         problem -> Text,
-        due_time -> Nullable<BigInt>,
-        create_time -> BigInt,
-        update_time -> BigInt,
     }
 }
 

@@ -17,13 +17,13 @@ use crate::{
     compute::Edits,
     database::Database,
     hints::{Hint, Hints, Notifier},
+    logging::LogOnce,
     migrate::{check, migrate},
     postgres::Role,
     reach,
     settings::Address,
     storage::{DataFile, StorageState, Watcher, opening},
     timeline::Timeline,
-    told::Told,
     tracking::TrackingKey,
 };
 
@@ -52,7 +52,7 @@ struct Inner {
     catalog: Catalog,
     edits: Edits,
     timeline: Timeline,
-    told: Told,
+    log_once: LogOnce,
     settings: Settings,
     notifier: Notifier,
     checkpointer: Option<Checkpointer>,
@@ -106,7 +106,7 @@ impl Store {
             catalog: Catalog::default(),
             edits: Edits::new(),
             timeline: Timeline::default(),
-            told: Told::default(),
+            log_once: LogOnce::default(),
             deployment: deployment.id,
             partitions: deployment.partitions,
             tracking_key: deployment.tracking_key,
@@ -282,8 +282,8 @@ impl Store {
     }
 
     /// The rows that cannot be read and were logged.
-    pub(crate) fn told(&self) -> &Told {
-        &self.inner.told
+    pub(crate) fn log_once(&self) -> &LogOnce {
+        &self.inner.log_once
     }
 
     /// Says that entries were committed; `number` is that of the timeline before.

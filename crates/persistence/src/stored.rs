@@ -100,13 +100,16 @@ pub(crate) fn chained(
 }
 
 impl Store {
-    /// Tells the log of entries that cannot be read, of each once.
-    pub(crate) fn tell_unreadable(&self, entries: &[StoredEntry]) {
+    /// Logs the entries that cannot be read, each once.
+    pub(crate) fn log_unreadable(&self, entries: &[StoredEntry]) {
         let unreadable = entries.iter().filter_map(|entry| entry.as_ref().err());
         for entry in unreadable {
             let LogPosition { partition, offset } = entry.position;
             let partition = partition.number();
-            if !self.told().is_news(format!("history/{partition}/{offset}")) {
+            if !self
+                .log_once()
+                .is_first(format!("history/{partition}/{offset}"))
+            {
                 continue;
             }
             let order = entry.order.as_ref();

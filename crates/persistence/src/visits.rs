@@ -11,7 +11,7 @@ use waymark_domain::{
 
 use crate::{
     Error, Store,
-    history::offsets,
+    order_entries::offsets,
     rows::{Reading, StoredText},
     schema::history,
     tx::on_conn,
@@ -59,10 +59,7 @@ impl Store {
             // On SQLite nothing else waits, so nobody else would get the thread.
             tokio::task::yield_now().await;
         }
-        let reading = Reading {
-            table: "history",
-            row: order_id,
-        };
+        let reading = Reading::of("history", order_id);
         let read = |(state, status): PlaceRow| {
             Ok(Standing {
                 state: reading.text("to_state", &state)?,

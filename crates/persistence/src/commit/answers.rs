@@ -4,7 +4,7 @@ use waymark_domain::order::Order;
 
 use super::{
     CommitError, Committed, Refusal, StepError, Unit, UnitOutcome, UnitProgress, UnitState,
-    attempt::{Piece, PieceOutcome},
+    batch::{Piece, PieceOutcome},
 };
 
 /// What the orders of a unit's answers may take together, as reckoned here. It is several times

@@ -58,22 +58,22 @@ impl Budget {
     }
 }
 
-/// Refuses a step that was decided from an instant of the stretch on, and took too long.
-pub(super) fn check_step(stretch: &Stretch, began: Instant) -> Result<(), Refusal> {
-    if stretch.is_longer(began, STEP_MAX) {
+/// Refuses a step that was decided from an instant of the run on, and took too long.
+pub(super) fn check_step(timer: &RunTimer, began: Instant) -> Result<(), Refusal> {
+    if timer.is_longer(began, STEP_MAX) {
         return Err(Refusal::TooCostly { budget: STEP_MAX });
     }
     Ok(())
 }
 
-/// A stretch of deciding on one thread.
+/// The time of a run of deciding on one thread.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Stretch {
+pub(super) struct RunTimer {
     began: Instant,
     spent_before: Duration,
 }
 
-impl Stretch {
+impl RunTimer {
     /// Begins now.
     pub(super) fn begin() -> Self {
         Self {
@@ -92,7 +92,7 @@ impl Stretch {
         time_of_thread().saturating_sub(self.spent_before)
     }
 
-    /// Whether what began at an instant within the stretch, and ends now, took longer than a limit.
+    /// Whether what began at an instant within the run, and ends now, took longer than a limit.
     pub(super) fn is_longer(&self, since: Instant, limit: Duration) -> bool {
         // What came before spent at most the time that passed.
         since.elapsed() > limit

@@ -8,12 +8,13 @@
 
 mod answers;
 mod attempt;
+mod batch;
 mod budget;
+mod dry_run;
 pub(crate) mod lookup;
 mod on_postgres;
 mod on_sqlite;
 mod panics;
-mod rehearse;
 pub(crate) mod retry;
 mod slots;
 mod statements;
@@ -184,7 +185,7 @@ pub struct Committed {
     /// want it, or where its orders are too large to be kept together.
     pub order: Option<Order>,
     /// The entry of the step and the automatic ones that it set off; none for an update that
-    /// changes nothing. Offset 0 means that the step was only rehearsed.
+    /// changes nothing. Offset 0 means that the step was a dry run.
     pub entries: Vec<Logged>,
     /// Whether the same call was committed before, and only its answer is repeated.
     pub replayed: bool,

@@ -7,12 +7,11 @@ use std::collections::BTreeSet;
 use diesel::{QueryResult, RunQueryDsl, SqliteConnection};
 
 use super::{
-    lookup::{PageKey, PageRow, step_at},
+    batch::BatchRows,
     statements::{
-        DeleteCustomer, FindOrder, FindPage, InsertCustomer, InsertDelivery, InsertEntry,
-        InsertOrder, InsertPage, UpdateOrder,
+        DeleteCustomer, FindOrder, InsertCustomer, InsertDelivery, InsertEntry, InsertOrder,
+        InsertPage, UpdateOrder, step_at,
     },
-    write::Rows,
 };
 use crate::rows::{entry::EntryRow, order::OrderRow};
 
@@ -25,18 +24,6 @@ pub(super) fn orders(
     for (workflow, id) in keys {
         let find = FindOrder(&(workflow, id));
         rows.extend(find.load::<OrderRow>(connection)?);
-    }
-    Ok(rows)
-}
-
-/// Finds pages of journals.
-pub(super) fn pages(
-    connection: &mut SqliteConnection,
-    keys: &[PageKey],
-) -> QueryResult<Vec<PageRow>> {
-    let mut rows = Vec::with_capacity(keys.len());
-    for key in keys {
-        rows.extend(FindPage(key).load::<PageRow>(connection)?);
     }
     Ok(rows)
 }
@@ -54,7 +41,7 @@ pub(super) fn steps(
 }
 
 /// Writes the rows of a batch, and says how many orders were there to be changed.
-pub(super) fn write(connection: &mut SqliteConnection, rows: &Rows<'_>) -> QueryResult<usize> {
+pub(super) fn write(connection: &mut SqliteConnection, rows: &BatchRows<'_>) -> QueryResult<usize> {
     for row in &rows.entries {
         InsertEntry(row).execute(connection)?;
     }

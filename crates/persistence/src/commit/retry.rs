@@ -4,23 +4,20 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
-use tokio::time::Instant;
-use uuid::Uuid;
 use waymark_domain::partition::Partition;
 
 use super::{
     BatchOutcome, CommitError, CommitRound, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
     answers::Answers,
-    attempt::{Batch, Group, Latecomers, Piece, PieceOutcome, attempt, partitions, pieces},
+    attempt::{Batch, Group, Latecomers, attempt, partitions, pieces},
+    batch::{Piece, PieceOutcome},
+    dry_run::dry_run,
     panics,
-    rehearse::rehearse,
 };
-pub(crate) use crate::error::ErrorChain as Chain;
+// Until all who use these name their own modules.
 use crate::{Error, Store, tx::WriteFailure};
+pub(crate) use crate::{error::ErrorChain as Chain, logging::report, patience::Patience};
 
-const ATTEMPTS_MAX: u32 = 100;
-const PAUSE_MIN: Duration = Duration::from_millis(2);
-const PAUSE_MAX: Duration = Duration::from_millis(400);
 /// How much longer than patience a stage of an attempt may last: the end of waiting for a lock is
 /// told by the database.
 const BEYOND: Duration = Duration::from_secs(1);
@@ -152,9 +149,9 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`CommitError`] when the database cannot be read, or what was read is not in order.
-    pub async fn rehearse(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
-        rehearse(self, unit).await.map_err(|error| {
-            report(&error, "a rehearsal failed");
+    pub async fn dry_run(&self, unit: Unit) -> Result<UnitOutcome, CommitError> {
+        dry_run(self, unit).await.map_err(|error| {
+            report(&error, "dry run failed");
             CommitError::from(&error)
         })
     }
@@ -166,7 +163,7 @@ impl Store {
         patience: &mut Patience,
         latecomers: &mut Option<&mut Latecomers<'_>>,
     ) -> Result<Batch, Trouble> {
-        let mut doubtful: Option<Batch> = None;
+        let mut in_doubt: Option<Batch> = None;
         let mut refused_alone = false;
         let mut locks = partitions(self, group.units, &group.pieces);
         if latecomers.is_some() {
@@ -184,7 +181,7 @@ impl Store {
             );
             let limit = left.saturating_add(BEYOND);
             let written = self.database().batch(limit, async |tx| {
-                let work = attempt(self, tx, locks, group, latecomers, &mut doubtful);
+                let work = attempt(self, tx, locks, group, latecomers, &mut in_doubt);
                 panics::writing(work).await
             });
             let error = match written.await {
@@ -194,11 +191,11 @@ impl Store {
                     return Ok(batch);
                 }
                 Err(WriteFailure::AtCommit { outcome, error }) => {
-                    doubtful = Some(outcome);
+                    in_doubt = Some(outcome);
                     error
                 }
                 Err(WriteFailure::Before(error)) if error.is_of_storage() => error,
-                Err(WriteFailure::Before(error)) if error.is_transient() || doubtful.is_some() => {
+                Err(WriteFailure::Before(error)) if error.is_transient() || in_doubt.is_some() => {
                     error
                 }
                 // A refusal whose words are not known may have been a passing one.
@@ -210,16 +207,16 @@ impl Store {
                 }
                 Err(WriteFailure::Before(error)) => return Err(Trouble::Refused(error)),
             };
-            tracing::debug!(error = %Chain(&error), attempt = patience.attempts, "a commit is tried again");
+            tracing::debug!(error = %Chain(&error), attempt = patience.attempt(), "a commit is tried again");
             if error.is_lasting() || !patience.wait().await {
                 report(&error, "a commit was given up");
-                if doubtful.is_none()
+                if in_doubt.is_none()
                     && lacking(&error) == CommitError::Unavailable
                     && !error.is_lasting()
                 {
                     return Err(Trouble::Unavailable);
                 }
-                let failed = given_up(&group.pieces, doubtful, &error);
+                let failed = given_up(&group.pieces, in_doubt, &error);
                 return Err(Trouble::GivenUp(failed));
             }
         }
@@ -238,9 +235,9 @@ enum Trouble {
 /// What was refused by a rule was not written whatever became of the commit, but the rule
 /// judged by what its neighbours did, so only what the database lacks is true of it. What was
 /// written before by the same call was seen, but whether it lasts is not known either.
-fn given_up(group: &[Piece], doubtful: Option<Batch>, error: &Error) -> Vec<(Piece, CommitError)> {
+fn given_up(group: &[Piece], in_doubt: Option<Batch>, error: &Error) -> Vec<(Piece, CommitError)> {
     let lacking = lacking(error);
-    let Some(batch) = doubtful else {
+    let Some(batch) = in_doubt else {
         return group
             .iter()
             .cloned()
@@ -270,46 +267,6 @@ fn lacking(error: &Error) -> CommitError {
         // A refusal that was put down to no step, while a commit was not answered.
         CommitError::Database => CommitError::Unavailable,
         other => other,
-    }
-}
-
-pub(crate) struct Patience {
-    until: Instant,
-    pause: Duration,
-    attempts: u32,
-}
-
-impl Patience {
-    pub(crate) fn new(patience: Duration) -> Self {
-        Self {
-            until: Instant::now() + patience,
-            pause: PAUSE_MIN,
-            attempts: 1,
-        }
-    }
-
-    /// How long it lasts yet.
-    pub(crate) fn left(&self) -> Duration {
-        self.until.saturating_duration_since(Instant::now())
-    }
-
-    /// Waits a random part of a growing pause; false when patience is at an end.
-    pub(crate) async fn wait(&mut self) -> bool {
-        let share = u32::from(
-            Uuid::new_v4()
-                .as_bytes()
-                .first()
-                .copied()
-                .unwrap_or(u8::MAX),
-        );
-        let pause = self.pause.saturating_mul(64 + share) / 256;
-        if self.attempts >= ATTEMPTS_MAX || Instant::now() + pause >= self.until {
-            return false;
-        }
-        tokio::time::sleep(pause).await;
-        self.pause = self.pause.saturating_mul(2).min(PAUSE_MAX);
-        self.attempts += 1;
-        true
     }
 }
 
@@ -355,13 +312,4 @@ fn report_refused(units: &[Unit], pieces: &[Piece], error: &Error) {
         error = %Chain(error),
         "{MESSAGE}"
     );
-}
-
-pub(crate) fn report(error: &Error, message: &'static str) {
-    if error.is_of_storage() {
-        // Said once, by `storage`, and true of every call.
-        tracing::debug!(error = %Chain(error), "{message}");
-        return;
-    }
-    tracing::error!(error = %Chain(error), "{message}");
 }

@@ -9,13 +9,10 @@ use waymark_domain::{
     value::{ActorId, OrderId, Timestamp, WorkflowCode},
 };
 
-use super::{
-    Step,
-    lookup::{Head, OrderKey},
-};
+use super::{Step, batch::OrderKey};
 use crate::{
-    BatchId, Error, Store,
-    rows::{Reading, journal::Journal, order::OrderRow},
+    BatchId, Error, Head, Store,
+    rows::{Reading, entry_index::EntryIndex, order::OrderRow},
 };
 
 /// The end of the year 9999: no answer can show what is later.
@@ -36,7 +33,7 @@ pub(super) struct Slot {
     /// When time alone will next do something with it.
     pub(super) due_time: Option<Timestamp>,
     /// Where its entries stand.
-    pub(super) journal: Journal,
+    pub(super) entry_index: EntryIndex,
     /// How many bytes the order takes in the database; 0 where it was not there.
     pub(super) bytes: usize,
     /// The version and the customer that the database has, if it has the order.
@@ -53,7 +50,7 @@ impl Slot {
 
 /// The end of a partition's log.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Log {
+pub(super) struct LogEnd {
     /// The offset of the next entry.
     pub(super) next: i64,
     /// When the batch happens, in the partition and by the clock.
@@ -72,7 +69,7 @@ pub(super) fn empty(store: &Store, steps: &[&Step]) -> HashMap<OrderRef, Slot> {
             order_key: 0,
             order: None,
             due_time: None,
-            journal: Journal::empty(),
+            entry_index: EntryIndex::empty(),
             bytes: 0,
             stored: None,
         });
@@ -96,7 +93,7 @@ pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> 
         let order = row.order()?;
         if let Some(slot) = slots.get_mut(&(order.workflow.clone(), order.id.clone())) {
             slot.order_key = row.order_key;
-            slot.journal = row.journal()?;
+            slot.entry_index = row.entry_index()?;
             slot.bytes = row.body.len() + row.journal.len();
             slot.stored = Some((order.version, order.customer.id.clone()));
             slot.order = Some(order);
@@ -116,11 +113,11 @@ pub(super) fn logs(
     store: &Store,
     partitions: &[Partition],
     heads: &BTreeMap<Partition, Head>,
-) -> Result<BTreeMap<Partition, Log>, Error> {
+) -> Result<BTreeMap<Partition, LogEnd>, Error> {
     let clock = store.clock().now();
     let logs = partitions.iter().map(|partition| {
         let log = match heads.get(partition) {
-            Some(head) => Log {
+            Some(head) => LogEnd {
                 next: after(head)?,
                 moment: Moment {
                     time: clock.max(written(head).unwrap_or(clock)),
@@ -128,7 +125,7 @@ pub(super) fn logs(
                 },
                 before: Some(head.batch),
             },
-            None => Log {
+            None => LogEnd {
                 next: 1,
                 moment: clock.into(),
                 before: None,
@@ -145,10 +142,7 @@ fn after(head: &Head) -> Result<i64, Error> {
     if next.is_none() {
         let (partition, offset) = (head.position.partition.number(), head.position.offset);
         let row = format!("{partition}/{offset}");
-        let reading = Reading {
-            table: "history",
-            row: &row,
-        };
+        let reading = Reading::of("history", &row);
         return Err(reading.corrupt("log_offset", "no entry can follow it"));
     }
     Ok(head.position.offset.saturating_add(1))

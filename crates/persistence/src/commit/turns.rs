@@ -19,8 +19,8 @@ use waymark_domain::value::{OrderId, WorkflowCode};
 use super::{
     Step, Unit, UnitMode,
     answers::ORDERS_BYTES_MAX,
-    attempt::{Piece, PieceOutcome},
-    budget::{Budget, Stretch},
+    batch::{Piece, PieceOutcome},
+    budget::{Budget, RunTimer},
     working::{Savepoint, Working},
 };
 use crate::catalog::Known;
@@ -119,7 +119,7 @@ pub(super) fn read_ahead<'u, 't>(
             unit: turn.piece.unit,
             steps: unread,
         };
-        steps.extend(of_piece(units, &unread));
+        steps.extend(unread.of(units).0);
     }
     steps
 }
@@ -175,13 +175,13 @@ impl<'u> Turns<'u> {
     /// Decides until the time is up, which it says by none, or until the orders of these steps
     /// have to be read.
     pub(super) fn run(&mut self, working: &mut Working) -> Option<Vec<&'u Step>> {
-        let stretch = Stretch::begin();
+        let timer = RunTimer::begin();
         while let Some(mut turn) = self.waiting.pop_front() {
             if turn.whole.is_none() && self.has_decided && self.is_over() {
                 self.waiting.push_front(turn);
                 break;
             }
-            match self.take(working, &mut turn, &stretch) {
+            match self.take(working, &mut turn, &timer) {
                 Stop::Done => {
                     let was_overtaken = turn.is_overtaken;
                     self.ended.push(turn);
@@ -225,7 +225,7 @@ impl<'u> Turns<'u> {
     /// The steps of the units that are on their way, as far as they are not decided.
     pub(super) fn undecided(&self) -> impl Iterator<Item = &'u Step> {
         let turns = self.waiting.iter();
-        turns.flat_map(|turn| of_piece(self.units, &turn.rest()))
+        turns.flat_map(|turn| turn.rest().of(self.units).0)
     }
 
     /// What was decided, and what is left.
@@ -252,13 +252,13 @@ impl<'u> Turns<'u> {
         self.began.elapsed() >= self.budget.batch
     }
 
-    fn take(&mut self, working: &mut Working, turn: &mut Turn, stretch: &Stretch) -> Stop {
+    fn take(&mut self, working: &mut Working, turn: &mut Turn, timer: &RunTimer) -> Stop {
         let Some(unit) = self.units.get(turn.piece.unit) else {
             turn.next = turn.piece.steps.end;
             return Stop::Done;
         };
         match unit.mode {
-            UnitMode::Separate => self.separate(working, turn, &unit.steps, stretch),
+            UnitMode::Separate => self.separate(working, turn, &unit.steps, timer),
             UnitMode::Atomic => self.whole(working, turn, &unit.steps),
         }
     }
@@ -268,7 +268,7 @@ impl<'u> Turns<'u> {
         working: &mut Working,
         turn: &mut Turn,
         steps: &[Step],
-        stretch: &Stretch,
+        timer: &RunTimer,
     ) -> Stop {
         let began = Instant::now();
         while turn.next < turn.piece.steps.end
@@ -280,7 +280,7 @@ impl<'u> Turns<'u> {
             if turn.next == turn.unread {
                 return Stop::Unread;
             }
-            let answer = working.step(step, stretch, &mut turn.room);
+            let answer = working.step(step, timer, &mut turn.room);
             if let Ok(answers) = &mut turn.answers {
                 answers.push(answer);
             }
@@ -296,7 +296,7 @@ impl<'u> Turns<'u> {
 
     /// Decides an atomic piece. Between its beginning and its end nothing else is decided.
     fn whole(&mut self, working: &mut Working, turn: &mut Turn, steps: &[Step]) -> Stop {
-        let stretch = Stretch::begin();
+        let timer = RunTimer::begin();
         let mut whole = if let Some(whole) = turn.whole.take() {
             whole
         } else {
@@ -318,14 +318,14 @@ impl<'u> Turns<'u> {
             && let Some(step) = steps.get(turn.next)
         {
             if turn.next == turn.unread {
-                whole.spent += stretch.spent();
+                whole.spent += timer.spent();
                 turn.whole = Some(whole);
                 return Stop::Unread;
             }
             whole.bytes += working.protect(&mut whole.savepoint, step);
-            let mut answer = working.step(step, &stretch, &mut turn.room);
+            let mut answer = working.step(step, &timer, &mut turn.room);
             let left = self.budget.whole.saturating_sub(whole.spent);
-            if stretch.is_longer(stretch.began(), left) {
+            if timer.is_longer(timer.began(), left) {
                 answer = Err(self.budget.refusal());
             }
             if whole.bytes > self.budget.orders_bytes {
@@ -366,7 +366,7 @@ impl<'u> Turns<'u> {
 
     /// Whether the step that a piece stopped at waits for one that is left for another batch.
     fn is_behind_what_is_left(&self, turn: &Turn) -> bool {
-        let steps = of_piece(self.units, &turn.rest());
+        let steps = turn.rest().of(self.units).0;
         // An atomic piece stops at any of its steps.
         let first = match self.units.get(turn.piece.unit).map(|unit| unit.mode) {
             Some(UnitMode::Atomic) => steps,
@@ -377,7 +377,7 @@ impl<'u> Turns<'u> {
             .left
             .iter()
             .filter(|left| left.piece.unit < turn.piece.unit);
-        let mut left = earlier.flat_map(|left| of_piece(self.units, &left.rest()));
+        let mut left = earlier.flat_map(|left| left.rest().of(self.units).0);
         left.any(|step| orders.contains(&order_of(step)))
     }
 
@@ -393,16 +393,10 @@ impl<'u> Turns<'u> {
 
 /// Notes the steps of a piece as overtaken.
 fn overtake<'u>(overtaken: &mut Overtaken<'u>, units: &'u [Unit], turn: &Turn) {
-    for step in of_piece(units, &turn.rest()) {
+    for step in turn.rest().of(units).0 {
         let earliest = overtaken.entry(order_of(step)).or_insert(turn.piece.unit);
         *earliest = turn.piece.unit.min(*earliest);
     }
-}
-
-fn of_piece<'u>(units: &'u [Unit], piece: &Piece) -> &'u [Step] {
-    let unit = units.get(piece.unit);
-    let steps = unit.and_then(|unit| unit.steps.get(piece.steps.clone()));
-    steps.unwrap_or_default()
 }
 
 fn order_of(step: &Step) -> (&WorkflowCode, &OrderId) {

@@ -4,9 +4,8 @@
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::Entry as MapEntry},
-    ops::Range,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Instant,
 };
 
 use waymark_domain::{
@@ -18,26 +17,18 @@ use waymark_domain::{
 
 use super::{
     Committed, Refusal, Request, Step, StepChange, answers,
-    budget::{self, Stretch},
+    batch::{Purpose, Remembered, RequestRef},
+    budget::{self, RunTimer},
     lookup, panics,
-    slots::{self, Log, OrderRef, Slot},
+    slots::{self, LogEnd, OrderRef, Slot},
 };
 use crate::{
     Error, Published, Store,
     catalog::{Cached, Edition, Known, Reliance},
+    order_entries,
     rows::order::OrderRow,
     tx::Tx,
 };
-
-/// Whether the batch is meant.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Purpose {
-    /// Its entries are written and its request ids count. Its locks are waited for so long, where
-    /// that is less than usual.
-    Commit(Option<Duration>),
-    /// Nothing is written. Request ids are looked up, and remembered for the steps that follow.
-    Rehearse,
-}
 
 /// An entry that waits to be written.
 #[derive(Debug)]
@@ -51,23 +42,6 @@ pub(super) struct Pending {
     pub(super) fingerprint: Option<[u8; 16]>,
 }
 
-/// A step under a request id.
-pub(super) enum Remembered {
-    /// As the database has it, or as a rehearsal would have written it.
-    Stored {
-        fingerprint: Vec<u8>,
-        entries: Vec<Logged>,
-    },
-    /// Among the entries that wait to be written.
-    Fresh {
-        fingerprint: [u8; 16],
-        entries: Range<usize>,
-    },
-}
-
-/// The partition and key of an order, and a request id.
-pub(super) type RequestRef = (Partition, i64, RequestId);
-
 /// A batch in progress.
 pub(super) struct Working {
     store: Store,
@@ -78,19 +52,19 @@ pub(super) struct Working {
     /// How many bytes the orders of the slots take in the database.
     bytes: usize,
     pub(super) pending: Vec<Pending>,
-    pub(super) logs: BTreeMap<Partition, Log>,
+    pub(super) logs: BTreeMap<Partition, LogEnd>,
     remembered: HashMap<RequestRef, Remembered>,
 }
 
 /// What an atomic unit goes back to.
 pub(super) struct Savepoint {
     pending: usize,
-    logs: BTreeMap<Partition, Log>,
+    logs: BTreeMap<Partition, LogEnd>,
     slots: HashMap<OrderRef, Slot>,
 }
 
 impl Working {
-    /// Reads what the steps need, under the locks of their partitions if they are meant.
+    /// Reads what the steps need, under the locks of their partitions unless it is a dry run.
     pub(super) async fn load(
         store: &Store,
         tx: &mut Tx,
@@ -101,10 +75,10 @@ impl Working {
         let slots = slots::empty(store, steps);
         // Before the locks: a process that stood still may have lost them since, and know by now of
         // entries that others wrote behind what it reads.
-        let memory = store.timelines().remember();
+        let known = store.timelines().remember();
         let loaded = lookup::load(tx, purpose, partitions, &slots::keys(&slots)).await?;
-        if purpose != Purpose::Rehearse {
-            store.compare_locked(&memory, partitions, &loaded.heads);
+        if purpose != Purpose::DryRun {
+            store.compare_locked(&known, partitions, &loaded.heads);
         }
         let mut working = Self {
             store: store.clone(),
@@ -120,7 +94,7 @@ impl Working {
         let catalog = store.catalog();
         match purpose {
             Purpose::Commit(_) => catalog.reach(tx, loaded.edition, Reliance::Locked).await?,
-            Purpose::Rehearse => {}
+            Purpose::DryRun => {}
         }
         working.admit(tx, steps, slots, loaded.orders).await?;
         Ok(working)
@@ -158,16 +132,16 @@ impl Working {
         let asked = asked.collect::<Vec<_>>();
         let mut with_pages: BTreeMap<_, Vec<&RequestId>> = BTreeMap::new();
         for &(id, slot) in &asked {
-            if slot.journal.first_sequence() > 1 {
+            if slot.entry_index.first_sequence() > 1 {
                 let of_order = with_pages.entry((slot.partition, slot.order_key));
                 of_order.or_default().push(id);
             }
         }
-        let pages = lookup::pages_with(tx, &with_pages).await?;
+        let pages = order_entries::pages_with(tx, &with_pages).await?;
         let maybe = asked.into_iter().flat_map(|(id, slot)| {
             let older = pages.get(&(slot.partition, slot.order_key));
-            let journals = older.into_iter().flatten().chain([&slot.journal]);
-            let offsets = journals.flat_map(move |journal| journal.maybe_written_by(id));
+            let indexes = older.into_iter().flatten().chain([&slot.entry_index]);
+            let offsets = indexes.flat_map(move |index| index.maybe_written_by(id));
             offsets.map(move |offset| ((slot.partition, slot.order_key, id.clone()), offset))
         });
         for (key, stored) in lookup::remembered(tx, maybe.collect()).await? {
@@ -233,7 +207,7 @@ impl Working {
     pub(super) fn step(
         &mut self,
         step: &Step,
-        stretch: &Stretch,
+        timer: &RunTimer,
         room: &mut usize,
     ) -> Result<Committed, Refusal> {
         let order_ref = (step.workflow.clone(), step.order_id.clone());
@@ -271,7 +245,7 @@ impl Working {
             }
             (StepChange::Change(_), None) => return Err(order_not_found(step)),
         };
-        budget::check_step(stretch, began)?;
+        budget::check_step(timer, began)?;
         let published = Arc::clone(&cached.published);
         self.accept(step, &order_ref, (entries, published), room)
             .ok_or_else(|| order_not_found(step))
@@ -353,10 +327,10 @@ impl Working {
         }
         let logged = place(step, entries, slot.partition, first);
         log.next += i64::try_from(logged.len()).unwrap_or_default();
-        if self.purpose == Purpose::Rehearse {
+        if self.purpose == Purpose::DryRun {
             let place = (slot.partition, slot.order_key);
             let entries: Vec<_> = logged.into_iter().map(unlogged).collect();
-            self.remember_rehearsed(step, place, &entries);
+            self.remember_dry_run(step, place, &entries);
             return Some(Committed {
                 order: shown,
                 entries,
@@ -368,7 +342,7 @@ impl Working {
         let order_key = slot.order_key;
         for (index, logged) in logged.iter().enumerate() {
             let request = step.request.as_ref().filter(|_| index == 0);
-            slot.journal
+            slot.entry_index
                 .push(logged, request.map(|request| &request.id));
         }
         let fingerprint = step.request.as_ref().map(|request| request.fingerprint);
@@ -403,8 +377,8 @@ impl Working {
         })
     }
 
-    /// Remembers what a rehearsed step would have written, for the steps after it.
-    fn remember_rehearsed(
+    /// Remembers what the step of a dry run would have written, for the steps after it.
+    fn remember_dry_run(
         &mut self,
         step: &Step,
         (partition, order_key): (Partition, i64),
@@ -496,7 +470,7 @@ fn place(step: &Step, entries: Vec<Entry>, partition: Partition, first: i64) -> 
     placed.collect()
 }
 
-/// An entry that is only rehearsed has no place in the log.
+/// The entry of a dry run has no place in the log.
 fn unlogged(mut logged: Logged) -> Logged {
     logged.position.offset = 0;
     logged.step_offset = 0;

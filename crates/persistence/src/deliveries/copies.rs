@@ -13,10 +13,13 @@ use waymark_domain::{
     value::Timestamp,
 };
 
-use super::{key, statements::WaitingKey};
+use super::statements::WaitingKey;
 use crate::{
     Error,
-    rows::{StoredNumber, StoredText, delivery::DeliveryRow},
+    rows::{
+        StoredNumber, StoredText,
+        delivery::{DeliveryRow, key},
+    },
     schema::deliveries,
     tx::{Tx, on_conn},
 };

@@ -6,20 +6,17 @@ use diesel::{
     sql_types::{BigInt, Integer, Text},
 };
 use diesel_async::RunQueryDsl;
-use waymark_domain::{
-    delivery::{Decision, DeliveryId, Verdict},
-    partition::Partition,
-};
+use waymark_domain::delivery::{Decision, DeliveryId, Verdict};
 
-use super::{key, ledger::readable};
 use crate::{
     Error,
+    error::ErrorChain,
     rows::{
-        StoredNumber,
-        delivery::{DecisionRow, RETRIED, SKIPPED},
+        delivery::{DecisionRow, Numbered, RETRIED, SKIPPED, key},
         json,
     },
     schema::{deliveries, delivery_decisions},
+    statement::numbered,
     tx::{Tx, on_conn},
 };
 
@@ -34,7 +31,7 @@ const NEXT: &str = "(SELECT coalesce(max(d.decision), 0) + 1 FROM delivery_decis
 /// this number, of the entries at these offsets.
 pub(super) async fn record(
     tx: &mut Tx,
-    (partition, number): (Partition, StoredNumber),
+    place: Numbered,
     offsets: &[i64],
     decision: &Decision,
 ) -> Result<(), Error> {
@@ -42,20 +39,16 @@ pub(super) async fn record(
         Verdict::Retried => (RETRIED, ""),
         Verdict::Skipped(reason) => (SKIPPED, reason.as_str()),
     };
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets.to_vec()))
-        .select((
-            deliveries::partition,
-            deliveries::log_offset,
-            deliveries::number,
-            sql::<Integer>(NEXT),
-            verdict.into_sql::<Text>(),
-            reason.into_sql::<Text>(),
-            json(&decision.actor)?.into_sql::<Text>(),
-            decision.time.micros().into_sql::<BigInt>(),
-        ));
+    let rows = numbered!(deliveries, place, offsets.to_vec()).select((
+        deliveries::partition,
+        deliveries::log_offset,
+        deliveries::number,
+        sql::<Integer>(NEXT),
+        verdict.into_sql::<Text>(),
+        reason.into_sql::<Text>(),
+        json(&decision.actor)?.into_sql::<Text>(),
+        decision.time.micros().into_sql::<BigInt>(),
+    ));
     let insert = rows.insert_into(delivery_decisions::table).into_columns((
         delivery_decisions::partition,
         delivery_decisions::log_offset,
@@ -81,4 +74,15 @@ pub(super) async fn last(tx: &mut Tx, id: DeliveryId) -> Result<Vec<Decision>, E
         .limit(DECISIONS_MAX);
     let rows: Vec<DecisionRow> = on_conn!(tx, |c| rows.load(c).await)?;
     Ok(readable(rows.into_iter().rev().map(DecisionRow::decision)))
+}
+
+/// The rows that can be read; the others are logged.
+pub(super) fn readable<T>(rows: impl Iterator<Item = Result<T, Error>>) -> Vec<T> {
+    let read = rows.filter_map(|row| {
+        row.inspect_err(|error| {
+            tracing::error!(error = %ErrorChain(error), "outbox row unreadable");
+        })
+        .ok()
+    });
+    read.collect()
 }

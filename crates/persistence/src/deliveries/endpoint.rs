@@ -1,4 +1,4 @@
-//! Where webhooks go. An endpoint is changed with the locks of all partitions, as a workflow is,
+//! Endpoints, to which webhooks go. An endpoint is changed with the locks of all partitions, as a workflow is,
 //! so that no step can send something to one that is being deleted.
 
 use std::fmt;
@@ -14,19 +14,20 @@ use waymark_domain::{
     workflow::{ActionPath, Channel, Work},
 };
 
-use super::{Answered, LedgerCall, answer::Transact};
+use super::{Answered, OutboxCall, answer::Transact};
 use crate::{
     ChangeError, Error, Store,
     rows::{Reading, StoredNumber, StoredText, json},
     schema::{deliveries, endpoints},
+    statement::limit,
     tx::{Ending, Tx, before, on_conn},
     workflows,
 };
 
-/// How much is named of what stands in the way of a deletion.
+/// How many blockers of a deletion are named.
 const NAMED_MAX: usize = 10;
 
-/// Where webhooks go.
+/// The target of webhooks.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Endpoint {
     /// Its code.
@@ -60,7 +61,7 @@ pub struct EndpointSecret {
     pub expire_time: Option<Timestamp>,
 }
 
-/// What becomes of an endpoint.
+/// An edit of an endpoint.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum EndpointEdit {
     /// It is like this; secrets that have expired are dropped.
@@ -97,9 +98,9 @@ impl fmt::Debug for EndpointSecret {
     }
 }
 
-/// A row of `endpoints`.
+/// A row of `endpoints` as it is read.
 #[derive(diesel::Queryable)]
-struct Row {
+struct EndpointRow {
     code: StoredText,
     url: StoredText,
     description: StoredText,
@@ -114,7 +115,7 @@ struct Row {
 /// A row as it is written.
 #[derive(diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = endpoints)]
-struct NewRow<'e> {
+struct NewEndpointRow<'e> {
     code: &'e str,
     url: &'e str,
     description: &'e str,
@@ -126,12 +127,9 @@ struct NewRow<'e> {
     update_time: i64,
 }
 
-impl Row {
+impl EndpointRow {
     fn endpoint(&self) -> Result<Endpoint, Error> {
-        let reading = Reading {
-            table: "endpoints",
-            row: &self.code,
-        };
+        let reading = Reading::of("endpoints", &self.code);
         Ok(Endpoint {
             code: reading.text("code", &self.code)?,
             description: reading.text("description", &self.description)?,
@@ -163,7 +161,7 @@ impl Store {
     pub async fn stored_endpoints(&self) -> Result<(Vec<Endpoint>, Vec<Error>), Error> {
         let rows = self.database().read(async |tx| {
             let all = endpoints::table.order(endpoints::code);
-            Ok(on_conn!(tx, |c| all.load::<Row>(c).await)?)
+            Ok(on_conn!(tx, |c| all.load::<EndpointRow>(c).await)?)
         });
         let (mut endpoints, mut unreadable) = (Vec::new(), Vec::new());
         for row in rows.await? {
@@ -194,13 +192,13 @@ impl Store {
     /// use, [`ChangeError::RequestIdReused`], and [`ChangeError::Failed`].
     pub async fn change_endpoint<E: From<EndpointInUse> + Send>(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         code: &EndpointCode,
         edit: impl FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, E> + Send,
         encode: impl FnMut(&Endpoint) -> Vec<u8>,
     ) -> Result<Answered<Endpoint>, ChangeError<E>> {
         let all: Vec<_> = self.partition_count().all().collect();
-        let change = Change { code, edit };
+        let change = EndpointChange { code, edit };
         self.answer_once(call, &all, change, encode).await
     }
 
@@ -235,12 +233,12 @@ impl Store {
 }
 
 /// Changes an endpoint as an edit says.
-struct Change<'c, F> {
+struct EndpointChange<'c, F> {
     code: &'c EndpointCode,
     edit: F,
 }
 
-impl<E, F> Transact for Change<'_, F>
+impl<E, F> Transact for EndpointChange<'_, F>
 where
     E: From<EndpointInUse> + Send,
     F: FnMut(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, E> + Send,
@@ -263,8 +261,8 @@ where
 
 async fn find(tx: &mut Tx, code: &EndpointCode) -> Result<Option<Endpoint>, Error> {
     let row = endpoints::table.find(code.as_str());
-    let row: Option<Row> = on_conn!(tx, |c| row.first(c).await).optional()?;
-    row.as_ref().map(Row::endpoint).transpose()
+    let row: Option<EndpointRow> = on_conn!(tx, |c| row.first(c).await).optional()?;
+    row.as_ref().map(EndpointRow::endpoint).transpose()
 }
 
 /// Carries an edit out, unless what is deleted is in use.
@@ -311,7 +309,7 @@ async fn save(
     }
     after.version += 1;
     after.update_time = now.max(update_time);
-    let row = NewRow {
+    let row = NewEndpointRow {
         code: after.code.as_str(),
         url: &after.url,
         description: after.description.as_str(),
@@ -332,7 +330,7 @@ async fn save(
     Ok(after)
 }
 
-/// What stands in the way of deleting an endpoint.
+/// The blockers of deleting an endpoint.
 async fn in_use(tx: &mut Tx, code: &EndpointCode) -> Result<Option<EndpointInUse>, Error> {
     let mut actions = Vec::new();
     for workflow in workflows::codes(tx).await? {
@@ -370,14 +368,11 @@ async fn waiting(tx: &mut Tx, code: &EndpointCode) -> Result<Vec<DeliveryId>, Er
             deliveries::log_offset,
             deliveries::number,
         ))
-        .limit(i64::try_from(NAMED_MAX).unwrap_or(i64::MAX));
+        .limit(limit(NAMED_MAX));
     let rows: Vec<(i32, i64, StoredNumber)> = on_conn!(tx, |c| rows.load(c).await)?;
     let id = |(partition, offset, number): (i32, i64, StoredNumber)| {
         let row = format!("{partition}/{offset}/{number}");
-        let reading = Reading {
-            table: "deliveries",
-            row: &row,
-        };
+        let reading = Reading::of("deliveries", &row);
         Ok(DeliveryId {
             position: LogPosition {
                 partition: Partition::new(partition),

@@ -1,18 +1,17 @@
-//! Which process carries what. A process counts its row up as long as it lives; who sees a
-//! count stand still for long enough takes over what it had. No clock is compared with
+//! Leases of partitions. A process counts its row up as long as it lives, which is its heartbeat;
+//! who sees a count stand still for long enough takes over what it had. No clock is compared with
 //! another.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use diesel::{ExpressionMethods, OptionalExtension, QueryDsl};
 use diesel_async::RunQueryDsl;
-use uuid::Uuid;
 use waymark_domain::partition::Partition;
 
-use super::lost;
+use super::{
+    lost,
+    ownership::{DispatcherId, lock},
+};
 use crate::{
     Error, Store,
     rows::StoredText,
@@ -20,42 +19,21 @@ use crate::{
     tx::{Ending, Tx, before, on_conn},
 };
 
-/// The name of a process that carries deliveries, new at every start.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct DispatcherId(String);
-
-impl DispatcherId {
-    /// A name that no other process has.
-    pub fn random() -> Self {
-        Self(Uuid::new_v4().simple().to_string())
-    }
-
-    pub(super) fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-impl fmt::Display for DispatcherId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
-
-/// Who lives, and who carries which partition.
+/// The live processes and the owners of the partitions.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Leases {
-    /// The processes, each with its count.
+    /// The processes, each with the count of its heartbeat.
     pub dispatchers: BTreeMap<DispatcherId, i64>,
-    /// Who carries each partition; none for nobody.
+    /// The owner of each partition; none for nobody.
     pub owners: BTreeMap<Partition, Option<DispatcherId>>,
 }
 
 impl Store {
-    /// Counts the row of a process up, and says who lives and who carries what.
+    /// Counts the row of a process up, which is its heartbeat, and lists the leases.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
-    pub async fn renew_leases(&self, me: &DispatcherId) -> Result<Leases, Error> {
+    pub async fn heartbeat(&self, me: &DispatcherId) -> Result<Leases, Error> {
         let written = self.database().write(&[], async |tx| {
             use dispatchers::{id, renewal, table};
             let row = table.find(me.as_str());
@@ -75,7 +53,7 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// Who lives and who carries what.
+    /// Lists the live processes and the owners of the partitions.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -83,7 +61,7 @@ impl Store {
         self.database().read(leases).await
     }
 
-    /// Adds leases of partitions that have none; nobody carries these then.
+    /// Adds leases of partitions that have none; nobody owns these then.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -105,8 +83,8 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// Takes partitions over that nobody carries, or one of the processes `dead`, which are
-    /// forgotten; what they were working on counts as tried in vain. Says which it got.
+    /// Takes over partitions that nobody owns, or one of the processes `dead`, which are removed;
+    /// what they had in flight counts as tried in vain. Says which it got.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -118,9 +96,9 @@ impl Store {
     ) -> Result<BTreeSet<Partition>, Error> {
         let written = self.database().write(&[], async |tx| {
             for (name, count) in dead {
-                lost::bury(tx, name, *count).await?;
+                lost::remove_process(tx, name, *count).await?;
             }
-            let held = super::lock(tx, wanted).await?;
+            let held = lock(tx, wanted).await?;
             let alive = leases(tx).await?.dispatchers;
             let free = held.into_iter().filter(|(_, owner)| {
                 let owner = owner.as_ref();
@@ -140,7 +118,7 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// Gives partitions back; a process that ends is forgotten as well.
+    /// Gives partitions back; a process that ends is removed as well.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
@@ -169,7 +147,7 @@ impl Store {
                     let count = row.select(dispatchers::renewal);
                     let count = on_conn!(tx, |c| count.first::<i64>(c).await).optional()?;
                     if let Some(count) = count {
-                        lost::bury(tx, me, count).await?;
+                        lost::remove_process(tx, me, count).await?;
                     }
                 }
             }
@@ -182,11 +160,11 @@ impl Store {
 /// Whether a process that gives partitions back goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Leaving {
-    /// It carries others.
+    /// It keeps others.
     ForNow,
     /// It ends.
     ForGood,
-    /// It ends in the middle of its work: what it was working on counts as tried in vain.
+    /// It ends in the middle of its work: what it had in flight counts as tried in vain.
     Broken,
 }
 

@@ -1,6 +1,6 @@
-//! What a process was working on when it ended without a word. A process notes what it begins in
-//! its row of `dispatchers`; who takes over from it counts what still stands as it was noted as
-//! tried in vain. So work that ends its process is known by its name and not tried for ever.
+//! Work that was in flight when its process died. A process records what it begins in its row of
+//! `dispatchers`; who takes over from it counts what still stands as it was recorded as tried in
+//! vain. So work that ends its process is known by its name and not tried for ever.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,21 +15,26 @@ use waymark_domain::{
     partition::Partition,
 };
 
-use super::{DispatcherId, key};
+use super::ownership::DispatcherId;
 use crate::{
-    Error, Store, TimerKey,
-    rows::{StoredNumber, StoredText, delivery::DeliveryRow, json},
+    Error, Store,
+    rows::{
+        StoredNumber, StoredText,
+        delivery::{DeliveryRow, Numbered, key},
+        json,
+        order::TimerKey,
+    },
     schema::{deliveries, dispatchers, lost_deliveries, lost_timers, orders},
-    statement::row_statement,
+    statement::{numbered, row_statement},
     tx::{Ending, Tx, before, on_conn},
 };
 
 /// How many rows one statement names.
 const AT_ONCE: usize = 500;
 
-/// A delivery as it is noted before it is begun: partition, offset, number, last change.
+/// A delivery as it is recorded before it is begun: partition, offset, number, last change.
 type DeliveryMark = (i32, i64, StoredNumber, i64);
-/// An order as it is noted before its timer fires: partition, key, version.
+/// An order as it is recorded before its timer fires: partition, key, version.
 type TimerMark = (i32, i64, i64);
 
 /// A delivery during which processes ended.
@@ -43,9 +48,9 @@ pub struct LostDelivery {
     pub waiting: Option<Delivery>,
 }
 
-/// The key of a delivery's row.
+/// The key of a delivery during which a process ended.
 #[derive(Debug)]
-pub(crate) struct Key {
+pub(crate) struct LostKey {
     partition: i32,
     log_offset: i64,
     number: StoredNumber,
@@ -53,24 +58,24 @@ pub(crate) struct Key {
 
 row_statement! {
     /// Counts a delivery during which a process ended.
-    CountDelivery(Key)
-    "INSERT INTO lost_deliveries (partition, log_offset, number, tries) VALUES (" partition: Integer,
-    ", " log_offset: BigInt, ", " number: Integer;
+    CountDelivery(LostKey)
+    "INSERT INTO lost_deliveries (partition, log_offset, number, tries) VALUES (" [partition: Integer]
+    ", " [log_offset: BigInt] ", " [number: Integer]
     ", 1) ON CONFLICT (partition, log_offset, number) DO UPDATE SET tries = lost_deliveries.tries + 1"
 }
 
 row_statement! {
     /// Counts an order during whose timer a process ended; anew where it has changed since.
     CountTimer(TimerKey)
-    "INSERT INTO lost_timers (partition, order_key, version, tries) VALUES (" partition: Integer,
-    ", " order_key: BigInt, ", " version: BigInt;
+    "INSERT INTO lost_timers (partition, order_key, version, tries) VALUES (" [partition: Integer]
+    ", " [order_key: BigInt] ", " [version: BigInt]
     ", 1) ON CONFLICT (partition, order_key) DO UPDATE SET tries = CASE \
      WHEN lost_timers.version = excluded.version THEN lost_timers.tries + 1 ELSE 1 END, \
      version = excluded.version"
 }
 
-/// What a process has in flight, as its row has it.
-pub(super) fn delivery_marks(in_flight: &[&Delivery]) -> Result<String, Error> {
+/// The deliveries that a process has in flight, as its row has them.
+pub(super) fn deliveries_in_flight(in_flight: &[&Delivery]) -> Result<String, Error> {
     let marks = in_flight.iter().map(|delivery| -> DeliveryMark {
         let (partition, log_offset, number) = key(delivery.id);
         (partition, log_offset, number, delivery.update_time.micros())
@@ -78,9 +83,13 @@ pub(super) fn delivery_marks(in_flight: &[&Delivery]) -> Result<String, Error> {
     json(&marks.collect::<Vec<_>>())
 }
 
-/// Forgets a process, unless it was counted on since its count was seen, and counts what it was
-/// working on.
-pub(super) async fn bury(tx: &mut Tx, name: &DispatcherId, count: i64) -> Result<(), Error> {
+/// Removes a process, unless its heartbeat went on since its count was seen, and counts what it had
+/// in flight.
+pub(super) async fn remove_process(
+    tx: &mut Tx,
+    name: &DispatcherId,
+    count: i64,
+) -> Result<(), Error> {
     let row = || {
         dispatchers::table
             .find(name.as_str())
@@ -106,7 +115,7 @@ async fn count_deliveries(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> 
     for marks in marks.chunks(AT_ONCE) {
         let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
         let offsets: BTreeSet<i64> = marks.iter().map(|mark| mark.1).collect();
-        let noted: BTreeSet<_> = marks.iter().collect();
+        let recorded: BTreeSet<_> = marks.iter().collect();
         let rows = deliveries::table
             .filter(deliveries::partition.eq_any(partitions))
             .filter(deliveries::log_offset.eq_any(offsets))
@@ -118,9 +127,9 @@ async fn count_deliveries(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> 
                 deliveries::update_time,
             ));
         let rows: Vec<DeliveryMark> = on_conn!(tx, |c| rows.load(c).await)?;
-        for mark in rows.iter().filter(|mark| noted.contains(mark)) {
+        for mark in rows.iter().filter(|mark| recorded.contains(mark)) {
             let (partition, log_offset, number, _) = *mark;
-            let key = Key {
+            let key = LostKey {
                 partition,
                 log_offset,
                 number,
@@ -136,13 +145,13 @@ async fn count_timers(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> {
     for marks in marks.chunks(AT_ONCE) {
         let partitions: BTreeSet<i32> = marks.iter().map(|mark| mark.0).collect();
         let keys: BTreeSet<i64> = marks.iter().map(|mark| mark.1).collect();
-        let noted: BTreeSet<_> = marks.iter().collect();
+        let recorded: BTreeSet<_> = marks.iter().collect();
         let rows = orders::table
             .filter(orders::partition.eq_any(partitions))
             .filter(orders::order_key.eq_any(keys))
             .select((orders::partition, orders::order_key, orders::version));
         let rows: Vec<TimerMark> = on_conn!(tx, |c| rows.load(c).await)?;
-        for mark in rows.iter().filter(|mark| noted.contains(mark)) {
+        for mark in rows.iter().filter(|mark| recorded.contains(mark)) {
             let (partition, order_key, version) = *mark;
             let key = TimerKey {
                 partition,
@@ -155,11 +164,11 @@ async fn count_timers(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> {
     Ok(())
 }
 
-/// What a process that is gone has noted. Where that cannot be read, nobody must be kept from
-/// taking over.
+/// The work that a process which is gone has recorded. Where that cannot be read, nobody must be
+/// kept from taking over.
 fn read<T: serde::de::DeserializeOwned>(marks: &StoredText) -> Vec<T> {
     serde_json::from_str(marks.lossy()).unwrap_or_else(|error| {
-        tracing::error!(%error, "what a process was working on cannot be read");
+        tracing::error!(%error, "work in flight of a dead process unreadable");
         Vec::new()
     })
 }
@@ -175,15 +184,8 @@ pub(super) async fn forget(tx: &mut Tx, ids: &[DeliveryId]) -> Result<(), Error>
 
 /// Forgets how often processes ended during deliveries of a partition: those with this number, of
 /// the entries at these offsets.
-pub(super) async fn forget_all(
-    tx: &mut Tx,
-    (partition, number): (Partition, StoredNumber),
-    offsets: &[i64],
-) -> Result<(), Error> {
-    let rows = lost_deliveries::table
-        .filter(lost_deliveries::partition.eq(partition.number()))
-        .filter(lost_deliveries::number.eq(number))
-        .filter(lost_deliveries::log_offset.eq_any(offsets.to_vec()));
+pub(super) async fn forget_all(tx: &mut Tx, place: Numbered, offsets: &[i64]) -> Result<(), Error> {
+    let rows = numbered!(lost_deliveries, place, offsets.to_vec());
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;
     Ok(())
 }
@@ -266,12 +268,16 @@ impl Store {
         found.await
     }
 
-    /// Notes of which orders the timers are about to fire; of none, when they have. It says whether
+    /// Records of which orders the timers are about to fire; of none, when they have. It says whether
     /// they may: not where another process holds this one for dead.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
-    pub async fn note_timers(&self, me: &DispatcherId, firing: &[TimerKey]) -> Result<bool, Error> {
+    pub async fn record_timers(
+        &self,
+        me: &DispatcherId,
+        firing: &[TimerKey],
+    ) -> Result<bool, Error> {
         let marks = firing
             .iter()
             .map(|key| -> TimerMark { (key.partition, key.order_key, key.version) });

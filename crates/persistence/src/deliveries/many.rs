@@ -13,25 +13,26 @@ use waymark_domain::{
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, LedgerRefusal, RowKey,
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, OutboxRefusal,
     StoredDelivery,
     answer::{Transact, failure},
-    decisions,
-    finish::promote,
-    lock, lost,
+    decisions, lost,
+    ownership::lock,
+    results::unpark_next,
 };
 use crate::{
     ChangeError, ChangeMode, CommitError, Error, Store,
-    rows::{StoredNumber, StoredText},
+    rows::{
+        StoredText,
+        delivery::{DeliveryKey, Numbered},
+    },
     schema::deliveries,
+    statement::numbered,
     tx::{Tx, on_conn},
 };
 
 /// How many deliveries are decided about in one transaction.
 const AT_ONCE: usize = 500;
-
-/// The deliveries of a partition with this number.
-type Place = (Partition, StoredNumber);
 
 impl Store {
     /// Makes all deliveries due now that match, which must name states other than that of those
@@ -41,10 +42,10 @@ impl Store {
     /// Returns [`ChangeError::Failed`]; with [`CommitError::OutcomeUnknown`], some were retried.
     pub async fn retry_deliveries(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         query: &DeliveryQuery,
         encode: impl FnMut(&usize) -> Vec<u8>,
-    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<usize>, ChangeError<OutboxRefusal>> {
         let verdict = Verdict::Retried;
         self.decide_about_all(call, query, &verdict, encode).await
     }
@@ -57,22 +58,22 @@ impl Store {
     /// Returns [`ChangeError::Failed`]; with [`CommitError::OutcomeUnknown`], some were skipped.
     pub async fn skip_deliveries(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         query: &DeliveryQuery,
         reason: &Reason,
         encode: impl FnMut(&usize) -> Vec<u8>,
-    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<usize>, ChangeError<OutboxRefusal>> {
         let verdict = Verdict::Skipped(reason.clone());
         self.decide_about_all(call, query, &verdict, encode).await
     }
 
     async fn decide_about_all(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         query: &DeliveryQuery,
         verdict: &Verdict,
         encode: impl FnMut(&usize) -> Vec<u8>,
-    ) -> Result<Answered<usize>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<usize>, ChangeError<OutboxRefusal>> {
         if let Some(answered) = self.answered_before(call).await? {
             return Ok(answered);
         }
@@ -109,15 +110,15 @@ impl Store {
     /// Decides about what one page of the list has, and says about how many and where to go on.
     async fn decide_about_page(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         (query, after): (&DeliveryQuery, Option<&DeliveryCursor>),
         verdict: &Verdict,
-    ) -> Result<(usize, Option<DeliveryCursor>), ChangeError<LedgerRefusal>> {
+    ) -> Result<(usize, Option<DeliveryCursor>), ChangeError<OutboxRefusal>> {
         let page = self.list_deliveries(query, after, AT_ONCE).await;
         let DeliveryPage { deliveries, next } =
             page.map_err(|error| ChangeError::Failed(failure(&error)))?;
         // Each page is a transaction; the request id belongs to the whole call.
-        let part = LedgerCall {
+        let part = OutboxCall {
             request: None,
             ..call.clone()
         };
@@ -146,13 +147,13 @@ struct Total(usize);
 
 impl Transact for DecideAll<'_> {
     type Done = usize;
-    type Refusal = LedgerRefusal;
+    type Refusal = OutboxRefusal;
 
     async fn carry_out(
         &mut self,
         tx: &mut Tx,
         now: Timestamp,
-    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+    ) -> Result<Result<usize, OutboxRefusal>, Error> {
         let found = self.found.iter();
         let partitions = found.map(|delivery| Partition::new(delivery.key().0));
         lock(tx, &partitions.collect()).await?;
@@ -167,13 +168,13 @@ impl Transact for DecideAll<'_> {
 
 impl Transact for Total {
     type Done = usize;
-    type Refusal = LedgerRefusal;
+    type Refusal = OutboxRefusal;
 
     async fn carry_out(
         &mut self,
         _: &mut Tx,
         _: Timestamp,
-    ) -> Result<Result<usize, LedgerRefusal>, Error> {
+    ) -> Result<Result<usize, OutboxRefusal>, Error> {
         Ok(Ok(self.0))
     }
 }
@@ -185,7 +186,7 @@ pub(super) async fn decide(
     found: &[StoredDelivery],
     decision: &Decision,
 ) -> Result<usize, Error> {
-    let mut groups: BTreeMap<(Place, String), Vec<i64>> = BTreeMap::new();
+    let mut groups: BTreeMap<(Numbered, String), Vec<i64>> = BTreeMap::new();
     for delivery in found {
         let (partition, log_offset, number) = delivery.key();
         let state = delivery.state_word().to_owned();
@@ -213,19 +214,15 @@ pub(super) async fn decide(
 /// can be decided.
 async fn decidable(
     tx: &mut Tx,
-    ((partition, number), state): (Place, &str),
+    (place, state): (Numbered, &str),
     offsets: Vec<i64>,
     verdict: &Verdict,
 ) -> Result<Vec<i64>, Error> {
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets))
-        .select((
-            deliveries::log_offset,
-            deliveries::state,
-            deliveries::due_time,
-        ));
+    let rows = numbered!(deliveries, place, offsets).select((
+        deliveries::log_offset,
+        deliveries::state,
+        deliveries::due_time,
+    ));
     let rows: Vec<(i64, StoredText, Option<i64>)> = on_conn!(tx, |c| rows.load(c).await)?;
     let is_decidable = |due_time: Option<i64>| match verdict {
         // One that waits for an earlier one is put aside until that one is finished.
@@ -245,14 +242,11 @@ async fn decidable(
 /// Makes deliveries due now, with no attempt counted.
 async fn retry(
     tx: &mut Tx,
-    (partition, number): Place,
+    place: Numbered,
     offsets: Vec<i64>,
     now: Timestamp,
 ) -> Result<usize, Error> {
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets));
+    let rows = numbered!(deliveries, place, offsets);
     let change = (
         deliveries::state.eq(DeliveryState::Pending.word()),
         deliveries::attempts.eq(0),
@@ -269,18 +263,15 @@ async fn retry(
 /// Notes that deliveries are not sent, and lets those behind them have their turn.
 async fn skip(
     tx: &mut Tx,
-    (partition, number): Place,
+    place: Numbered,
     offsets: Vec<i64>,
     (reason, now): (&Reason, Timestamp),
 ) -> Result<usize, Error> {
     let keys = offsets.iter();
-    let keys: Vec<RowKey> = keys
-        .map(|offset| (partition.number(), *offset, number))
+    let keys: Vec<DeliveryKey> = keys
+        .map(|offset| (place.0.number(), *offset, place.1))
         .collect();
-    let rows = deliveries::table
-        .filter(deliveries::partition.eq(partition.number()))
-        .filter(deliveries::number.eq(number))
-        .filter(deliveries::log_offset.eq_any(offsets));
+    let rows = numbered!(deliveries, place, offsets);
     let change = (
         deliveries::state.eq(DeliveryState::Skipped.word()),
         deliveries::problem.eq(reason.as_str()),
@@ -288,6 +279,6 @@ async fn skip(
         deliveries::update_time.eq(now.micros()),
     );
     let skipped = on_conn!(tx, |c| diesel::update(rows).set(change).execute(c).await)?;
-    promote(tx, &keys, now).await?;
+    unpark_next(tx, &keys, now).await?;
     Ok(skipped)
 }

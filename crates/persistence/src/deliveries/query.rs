@@ -11,8 +11,11 @@ use waymark_domain::{
     workflow::ActionPath,
 };
 
-use super::{RowKey, StoredDelivery};
-use crate::rows::{StoredNumber, StoredText, delivery::DeliveryRow};
+use super::StoredDelivery;
+use crate::rows::{
+    StoredNumber, StoredText,
+    delivery::{DeliveryKey, DeliveryRow},
+};
 
 /// Which deliveries; all that is given must match, an empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -80,7 +83,7 @@ impl DeliveryCursor {
     }
 
     /// Goes past a delivery.
-    pub(super) fn pass(&mut self, (partition, log_offset, number): RowKey) {
+    pub(super) fn pass(&mut self, (partition, log_offset, number): DeliveryKey) {
         self.0.insert(partition, (log_offset, number));
     }
 }

@@ -11,10 +11,17 @@ use waymark_domain::{
     value::Timestamp,
 };
 
-use super::{DispatcherId, RowKey, finish::promote, key, owned};
+use super::{
+    ownership::{DispatcherId, owned},
+    results::unpark_next,
+};
 use crate::{
     Error, Store,
-    rows::{StoredText, delivery::DeliveryRow, without_nul},
+    rows::{
+        StoredText,
+        delivery::{DeliveryKey, DeliveryRow, key},
+        without_nul,
+    },
     schema::deliveries,
     tx::{Ending, Tx, before, on_conn},
 };
@@ -73,7 +80,7 @@ pub struct UnreadableDelivery {
     pub create_time: Timestamp,
     /// When it last changed.
     pub update_time: Timestamp,
-    key: RowKey,
+    key: DeliveryKey,
     /// Its state as it is stored.
     word: StoredText,
 }
@@ -109,7 +116,7 @@ impl StoredDelivery {
         }
     }
 
-    pub(super) fn key(&self) -> RowKey {
+    pub(super) fn key(&self) -> DeliveryKey {
         match self {
             Self::Readable(delivery) => key(delivery.id),
             Self::Unreadable(unreadable) => unreadable.key,
@@ -224,7 +231,7 @@ impl Store {
                     ended.push(one.key);
                 }
             }
-            promote(tx, &ended, now).await?;
+            unpark_next(tx, &ended, now).await?;
             Ok(Ending::Commit(ended))
         });
         let ended = written.await.map_err(before)?;

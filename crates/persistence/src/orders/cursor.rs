@@ -19,7 +19,7 @@ pub(super) type Instant = (i64, i32, i64);
 
 /// The place of an order in a list. Within a partition, keys follow creation times.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Place {
+pub(super) enum OrderPlace {
     Time(i64, i32, i64),
     Id(String, String),
 }
@@ -30,7 +30,7 @@ pub(super) struct Spot {
     pub(super) partition: i32,
     pub(super) order_key: i64,
     pub(super) workflow: String,
-    pub(super) place: Place,
+    pub(super) place: OrderPlace,
     /// Whether it is asked for, as far as that is known without its body.
     pub(super) fits: bool,
 }
@@ -42,7 +42,7 @@ impl Spot {
 }
 
 /// Whether a place comes behind another in the direction of the list.
-fn behind(place: &Place, other: &Place, direction: Direction) -> bool {
+fn behind(place: &OrderPlace, other: &OrderPlace, direction: Direction) -> bool {
     match direction {
         Direction::Ascending => place > other,
         Direction::Descending => place < other,
@@ -58,7 +58,7 @@ pub(super) fn is_next(spot: &Spot, direction: Direction, after: Option<&OrderCur
             partition,
             order_key,
         }) => {
-            let cursor = Place::Time(update_time.micros(), *partition, *order_key);
+            let cursor = OrderPlace::Time(update_time.micros(), *partition, *order_key);
             behind(&spot.place, &cursor, direction)
         }
         Some(OrderCursor::CreateTime { after }) => {
@@ -70,7 +70,7 @@ pub(super) fn is_next(spot: &Spot, direction: Direction, after: Option<&OrderCur
                 })
         }
         Some(OrderCursor::Id { id, workflow }) => {
-            let cursor = Place::Id(id.to_string(), workflow.to_string());
+            let cursor = OrderPlace::Id(id.to_string(), workflow.to_string());
             behind(&spot.place, &cursor, direction)
         }
     }
@@ -85,7 +85,7 @@ pub(super) fn advance(
 ) -> Option<OrderCursor> {
     let (partition, order_key) = spot.key();
     match &spot.place {
-        Place::Time(..) if by_key => {
+        OrderPlace::Time(..) if by_key => {
             let mut after = match cursor {
                 Some(OrderCursor::CreateTime { after }) => after,
                 Some(OrderCursor::UpdateTime { .. } | OrderCursor::Id { .. }) | None => {
@@ -95,12 +95,12 @@ pub(super) fn advance(
             after.insert(partition, order_key);
             Some(OrderCursor::CreateTime { after })
         }
-        Place::Time(time, ..) => Some(OrderCursor::UpdateTime {
+        OrderPlace::Time(time, ..) => Some(OrderCursor::UpdateTime {
             update_time: Timestamp::from_micros(*time),
             partition,
             order_key,
         }),
-        Place::Id(id, workflow) => match (id.parse(), workflow.parse()) {
+        OrderPlace::Id(id, workflow) => match (id.parse(), workflow.parse()) {
             (Ok(id), Ok(workflow)) => Some(OrderCursor::Id { id, workflow }),
             // It is met again behind the same cursor, and left out again.
             (Err(_), _) | (_, Err(_)) => cursor,

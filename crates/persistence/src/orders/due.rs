@@ -1,4 +1,4 @@
-//! Orders that time alone will take on.
+//! Orders whose timers are due.
 
 use diesel::{ExpressionMethods, QueryDsl};
 use diesel_async::RunQueryDsl;
@@ -7,13 +7,14 @@ use waymark_domain::{order::Order, partition::Partition, value::Timestamp};
 use crate::{
     Error, Store,
     deliveries::lost,
-    rows::order::OrderRow,
+    rows::order::{OrderRow, TimerKey},
     schema::orders,
+    statement::limit as sql_limit,
     tx::{Ending, Tx, before, on_conn},
 };
 
 /// How many orders become due in one transaction.
-const ORDERS_AT_ONCE: i64 = 200;
+const ORDERS_AT_ONCE: usize = 200;
 
 /// An order that is due, as it was found.
 #[derive(Debug, Clone)]
@@ -27,7 +28,7 @@ pub struct DueOrder {
 
 /// An order that is due, and cannot be read.
 #[derive(Debug)]
-pub struct UnreadOrder {
+pub struct UnreadableOrder {
     /// Its workflow, as the column has it, as far as that can be read.
     pub workflow: String,
     /// Its id, as the column has it, as far as that can be read.
@@ -45,19 +46,11 @@ pub struct DueRow {
     due_time: i64,
 }
 
-impl UnreadOrder {
+impl UnreadableOrder {
     /// Its row.
     pub fn row(&self) -> DueRow {
         self.due
     }
-}
-
-/// An order in the version in which time does something with it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct TimerKey {
-    pub(crate) partition: i32,
-    pub(crate) order_key: i64,
-    pub(crate) version: i64,
 }
 
 impl DueOrder {
@@ -78,7 +71,7 @@ impl DueOrder {
         }
     }
 
-    fn read(row: OrderRow) -> Option<Result<Self, UnreadOrder>> {
+    fn read(row: OrderRow) -> Option<Result<Self, UnreadableOrder>> {
         let due_time = row.due_time?;
         let key = (row.partition, row.order_key);
         let read = match row.order() {
@@ -87,7 +80,7 @@ impl DueOrder {
                 due_time: Timestamp::from_micros(due_time),
                 key,
             }),
-            Err(error) => Err(UnreadOrder {
+            Err(error) => Err(UnreadableOrder {
                 error,
                 due: DueRow {
                     key: TimerKey {
@@ -107,7 +100,7 @@ impl DueOrder {
 
 impl Store {
     /// Finds orders of a partition that are due, the longest due first, at most `limit`. One that
-    /// cannot be read is told as such, beside the others.
+    /// cannot be read is returned as such, beside the others.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
@@ -115,7 +108,7 @@ impl Store {
         &self,
         partition: Partition,
         limit: i64,
-    ) -> Result<Vec<Result<DueOrder, UnreadOrder>>, Error> {
+    ) -> Result<Vec<Result<DueOrder, UnreadableOrder>>, Error> {
         let now = self.clock().now().micros();
         let query = || {
             orders::table
@@ -163,12 +156,12 @@ impl Store {
     }
 
     /// Makes orders of a partition due now that wait for their time and were changed last at an
-    /// instant that is yet to come, and says how many: the dispatcher looks at each, and puts right
+    /// instant that is yet to come, and says how many: the dispatcher looks at each, and corrects
     /// what waits since such an instant. This is done a few at a time, so that it holds up nobody.
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
-    pub async fn look_at_orders_of_the_future(&self, partition: Partition) -> Result<usize, Error> {
+    pub async fn correct_order_times(&self, partition: Partition) -> Result<usize, Error> {
         let now = self.clock().now().micros();
         let locks = [partition];
         let mut count = 0;
@@ -184,7 +177,7 @@ impl Store {
                 let rows = waiting()
                     .select((orders::order_key, orders::due_time))
                     .order(orders::due_time)
-                    .limit(ORDERS_AT_ONCE);
+                    .limit(sql_limit(ORDERS_AT_ONCE));
                 let rows: Vec<(i64, Option<i64>)> = on_conn!(tx, |c| rows.load(c).await)?;
                 Ok(rows)
             });
@@ -202,8 +195,7 @@ impl Store {
                 Ok(Ending::Commit(updated))
             });
             count += written.await.map_err(before)?;
-            let is_full = i64::try_from(found.len()).is_ok_and(|found| found >= ORDERS_AT_ONCE);
-            if !is_full {
+            if found.len() < ORDERS_AT_ONCE {
                 return Ok(count);
             }
             from = last;
@@ -223,12 +215,12 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// Puts an order aside: it is not due any more before it changes, or the timers of its
-    /// workflow do, and then it may be tried as often as any other.
+    /// Parks the timer of an order: it is not due any more before the order changes, or the timers of
+    /// its workflow do, and then it may be tried as often as any other.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written.
-    pub async fn put_timer_aside(&self, due: &DueOrder) -> Result<(), Error> {
+    pub async fn park_timer(&self, due: &DueOrder) -> Result<(), Error> {
         let written = self.database().write(&[], async |tx| {
             set(tx, due, None).await?;
             lost::forget_timer(tx, due.key()).await?;

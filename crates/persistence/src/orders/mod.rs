@@ -1,20 +1,24 @@
 //! Reading orders: one, many, and how many stand where.
 
+mod columns;
 mod cursor;
 mod due;
 mod find;
 mod keys;
 mod list;
-mod merge;
 mod on_postgres;
 mod on_sqlite;
+mod page;
 mod piece;
 mod query;
+mod streams;
 
 pub(crate) use find::Probes;
 
-pub use due::{DueOrder, DueRow, TimerKey, UnreadOrder};
-pub use query::{Direction, OrderCursor, OrderPage, OrderQuery, OrderSort, SortKey};
+pub use crate::rows::order::TimerKey;
+pub use due::{DueOrder, DueRow, UnreadableOrder};
+pub use page::OrderPage;
+pub use query::{Direction, OrderCursor, OrderQuery, OrderSort, SortKey};
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -30,11 +34,13 @@ use waymark_domain::{
     workflow::Standing,
 };
 
-use self::list::{Progress, Walk};
+use self::list::OrderListing;
 use crate::{
     Error, Published, Store, TrackingTokenId,
     catalog::{self, Edition, Known, Reliance},
-    commit::{lookup, retry::Chain},
+    commit::lookup,
+    error::ErrorChain,
+    merge::Progress,
     rows::{Reading, StoredText, order::OrderRow},
     schema::orders,
     tracking::newest::{newest_in_file, newest_of_each},
@@ -43,7 +49,7 @@ use crate::{
 
 /// What was found of an order.
 #[derive(Debug, Clone)]
-pub struct Found {
+pub struct FoundOrder {
     /// The order, if it is there.
     pub order: Option<StoredOrder>,
     /// Its workflow, if it is there.
@@ -63,14 +69,14 @@ pub enum Along {
 }
 
 /// What was read of orders.
-struct Read {
+struct OrdersRead {
     orders: Vec<OrderRow>,
     /// By the places of the keys; empty where they were not asked for.
     tokens: Vec<Option<TrackingTokenId>>,
     edition: Edition,
 }
 
-impl Read {
+impl OrdersRead {
     fn token(&self, place: usize) -> Option<TrackingTokenId> {
         self.tokens.get(place).copied().flatten()
     }
@@ -124,7 +130,10 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn find_orders(&self, keys: &[(WorkflowCode, OrderId)]) -> Result<Vec<Found>, Error> {
+    pub async fn find_orders(
+        &self,
+        keys: &[(WorkflowCode, OrderId)],
+    ) -> Result<Vec<FoundOrder>, Error> {
         self.find_orders_and(keys, Along::Workflows).await
     }
 
@@ -136,7 +145,7 @@ impl Store {
         &self,
         keys: &[(WorkflowCode, OrderId)],
         along: Along,
-    ) -> Result<Vec<Found>, Error> {
+    ) -> Result<Vec<FoundOrder>, Error> {
         let read = self.read_orders(keys, along).await?;
         let orders = by_key(&read.orders);
         let mut workflows = HashMap::new();
@@ -146,7 +155,7 @@ impl Store {
             if !workflows.contains_key(workflow) {
                 workflows.insert(workflow, self.workflow_at(read.edition, workflow).await?);
             }
-            found.push(Found {
+            found.push(FoundOrder {
                 order: stored(&orders, key),
                 published: workflows.get(workflow).cloned().flatten(),
                 token: read.token(place),
@@ -163,7 +172,7 @@ impl Store {
         &self,
         keys: &[(WorkflowCode, OrderId)],
         along: Along,
-    ) -> Result<Vec<Option<Found>>, Error> {
+    ) -> Result<Vec<Option<FoundOrder>>, Error> {
         let read = self.read_orders(keys, along).await?;
         let orders = by_key(&read.orders);
         let found = keys.iter().enumerate().map(|(place, key)| {
@@ -173,7 +182,7 @@ impl Store {
                 Known::Unloaded => return None,
             };
             let order = stored(&orders, key);
-            Some(Found {
+            Some(FoundOrder {
                 order,
                 published,
                 token: read.token(place),
@@ -187,7 +196,7 @@ impl Store {
         &self,
         keys: &[(WorkflowCode, OrderId)],
         along: Along,
-    ) -> Result<Read, Error> {
+    ) -> Result<OrdersRead, Error> {
         let token_keys = match along {
             Along::Workflows => Vec::new(),
             Along::Tokens => self.token_keys(keys),
@@ -215,7 +224,7 @@ impl Store {
             let edition = catalog::edition(tx).await?;
             let reliance = Reliance::Unlocked;
             self.catalog().reach(tx, edition, reliance).await?;
-            Ok(Read {
+            Ok(OrdersRead {
                 orders,
                 tokens,
                 edition,
@@ -250,20 +259,22 @@ impl Store {
         after: Option<&OrderCursor>,
         (limit, probes): (usize, Probes),
     ) -> Result<OrderPage, Error> {
-        let mut walk = Walk::new(query, after, (limit.max(1), probes));
+        let mut page = OrderListing::new(query, after, (limit.max(1), probes));
         loop {
             let database = self.database();
             let progress = if self.is_sqlite() {
                 // Several statements, which must see the same.
                 database
-                    .snapshot(async |tx| walk.go_on(self, tx).await)
+                    .snapshot(async |tx| page.read_piece(self, tx).await)
                     .await?
             } else {
                 // One statement for each question; beginning would be a round trip more.
-                database.read(async |tx| walk.go_on(self, tx).await).await?
+                database
+                    .read(async |tx| page.read_piece(self, tx).await)
+                    .await?
             };
             match progress {
-                Progress::Ended => return Ok(walk.into_page()),
+                Progress::Ended => return Ok(page.into_page()),
                 // On SQLite nothing else waits, so nobody else would get the thread.
                 Progress::Paused => tokio::task::yield_now().await,
             }
@@ -288,8 +299,8 @@ impl Store {
             if let Some(published) = self.workflow_at(edition, code).await? {
                 workflows.insert(code.clone(), published);
             } else if self
-                .told()
-                .is_news(format!("workflows/{code}/{}", edition.version))
+                .log_once()
+                .is_first(format!("workflows/{code}/{}", edition.version))
             {
                 tracing::error!(
                     workflow = code.as_str(),
@@ -324,11 +335,11 @@ impl Store {
                 Ok(standing) => counts.push((standing, count)),
                 Err(error) => {
                     let name = format!("orders/{workflow}/{state}/{status}");
-                    if self.told().is_news(name) {
+                    if self.log_once().is_first(name) {
                         tracing::error!(
                             workflow = workflow.as_str(),
                             orders = count,
-                            error = %Chain(&error),
+                            error = %ErrorChain(&error),
                             "orders that stand where nobody can read are left out of all counts"
                         );
                     }

@@ -4,28 +4,31 @@
 use std::marker::PhantomData;
 
 use diesel::{
-    OptionalExtension, QueryResult,
+    OptionalExtension, QueryResult, Selectable,
+    dsl::SqlTypeOf,
     pg::Pg,
     query_builder::{AstPass, Query, QueryFragment, QueryId},
-    sql_types::{Array, BigInt, Integer, Nullable, Text},
+    sql_types::{Array, BigInt, Integer, Text},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 
 use super::{
-    keys::{ByTime, Columns, Pair, TimeRow},
+    columns::{ByTime, OrderColumns, TimeRow, WorkflowPlace},
     query::Direction,
 };
 use crate::{
     catalog::{self, EditionRow},
     rows::order::OrderRow,
     schema::orders,
-    statement::array_statement,
+    statement::{array_statement, push_columns},
 };
 
 /// A piece of a statement.
 #[derive(Debug)]
 enum Part<'a> {
     Sql(&'static str),
+    /// The columns of [`OrderColumns`] in this table.
+    Columns(&'static str),
     Texts(Vec<&'a str>),
     Numbers(Vec<i32>),
     Keys(Vec<i64>),
@@ -55,6 +58,7 @@ impl<T> QueryFragment<Pg> for Statement<'_, T> {
         for part in &self.parts {
             match part {
                 Part::Sql(sql) => out.push_sql(sql),
+                Part::Columns(table) => push_columns(&mut out, table, OrderColumns::COLUMNS),
                 Part::Texts(texts) => out.push_bind_param::<Array<Text>, _>(texts)?,
                 Part::Numbers(numbers) => out.push_bind_param::<Array<Integer>, _>(numbers)?,
                 Part::Keys(keys) => out.push_bind_param::<Array<BigInt>, _>(keys)?,
@@ -75,43 +79,8 @@ impl<T> Query for Statement<'_, T> {
     type SqlType = T;
 }
 
-/// The types of [`Columns`].
-type ColumnTypes = (
-    Integer,
-    BigInt,
-    Text,
-    Text,
-    Text,
-    Text,
-    Nullable<Text>,
-    BigInt,
-    BigInt,
-);
-
-macro_rules! columns {
-    ($table:literal) => {
-        concat!(
-            $table,
-            ".partition, ",
-            $table,
-            ".order_key, ",
-            $table,
-            ".workflow, ",
-            $table,
-            ".id, ",
-            $table,
-            ".state, ",
-            $table,
-            ".status, ",
-            $table,
-            ".return_status, ",
-            $table,
-            ".create_time, ",
-            $table,
-            ".update_time"
-        )
-    };
-}
+/// The types of [`OrderColumns`].
+type ColumnTypes = SqlTypeOf<<OrderColumns as Selectable<Pg>>::SelectExpression>;
 
 fn texts<'a, R>(rows: &'a [R], text: impl Fn(&'a R) -> &'a str) -> Part<'a> {
     Part::Texts(rows.iter().map(text).collect())
@@ -120,13 +89,15 @@ fn texts<'a, R>(rows: &'a [R], text: impl Fn(&'a R) -> &'a str) -> Part<'a> {
 /// Finds orders on some places whose last entry lies between two instants, at most `limit`.
 pub(super) async fn of_places(
     mut connection: &AsyncPgConnection,
-    pairs: &[Pair],
+    pairs: &[WorkflowPlace],
     partitions: &[i32],
     (after, before): (i64, i64),
     limit: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
+        Part::Sql("SELECT "),
+        Part::Columns("o"),
+        Part::Sql(" FROM UNNEST("),
         texts(pairs, |pair| &pair.workflow),
         Part::Sql(", "),
         texts(pairs, |pair| &pair.state),
@@ -134,12 +105,12 @@ pub(super) async fn of_places(
         texts(pairs, |pair| &pair.status),
         Part::Sql(") AS p (workflow, state, status) CROSS JOIN UNNEST("),
         Part::Numbers(partitions.to_vec()),
-        Part::Sql(concat!(
-            ") AS k (partition) CROSS JOIN LATERAL (SELECT ",
-            columns!("c"),
+        Part::Sql(") AS k (partition) CROSS JOIN LATERAL (SELECT "),
+        Part::Columns("c"),
+        Part::Sql(
             " FROM orders c WHERE c.state = p.state AND c.status = p.status AND c.workflow = p.workflow \
-             AND c.partition = k.partition AND c.update_time > "
-        )),
+             AND c.partition = k.partition AND c.update_time > ",
+        ),
         Part::Value(after),
         Part::Sql(" AND c.update_time < "),
         Part::Value(before),
@@ -157,9 +128,11 @@ pub(super) async fn of_customer(
     codes: &[String],
     customer: &str,
     limit: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
+        Part::Sql("SELECT "),
+        Part::Columns("o"),
+        Part::Sql(" FROM UNNEST("),
         texts(codes, String::as_str),
         Part::Sql(
             ") AS w (workflow) CROSS JOIN LATERAL (SELECT c.partition, c.order_key FROM customer_orders c \
@@ -181,9 +154,11 @@ pub(super) async fn with_ids(
     mut connection: &AsyncPgConnection,
     codes: &[String],
     ids: &[String],
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
+        Part::Sql("SELECT "),
+        Part::Columns("o"),
+        Part::Sql(" FROM UNNEST("),
         texts(codes, String::as_str),
         Part::Sql(") AS w (workflow) CROSS JOIN UNNEST("),
         texts(ids, String::as_str),
@@ -196,7 +171,7 @@ pub(super) async fn with_ids(
 /// and `all` in all. All that is asked for stands in the index.
 pub(super) async fn by_time(
     mut connection: &AsyncPgConnection,
-    pairs: &[Pair],
+    pairs: &[WorkflowPlace],
     asked: &ByTime,
 ) -> QueryResult<Vec<TimeRow>> {
     let (behind, within, sorted, merged) = match asked.direction {
@@ -247,7 +222,7 @@ pub(super) async fn by_key(
     starts: &[(i32, i64)],
     direction: Direction,
     each: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let (behind, sorted) = match direction {
         Direction::Ascending => (
             " AND c.order_key > k.order_key",
@@ -259,15 +234,15 @@ pub(super) async fn by_key(
         ),
     };
     let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
+        Part::Sql("SELECT "),
+        Part::Columns("o"),
+        Part::Sql(" FROM UNNEST("),
         Part::Numbers(starts.iter().map(|start| start.0).collect()),
         Part::Sql(", "),
         Part::Keys(starts.iter().map(|start| start.1).collect()),
-        Part::Sql(concat!(
-            ") AS k (partition, order_key) CROSS JOIN LATERAL (SELECT ",
-            columns!("c"),
-            " FROM orders c WHERE c.partition = k.partition"
-        )),
+        Part::Sql(") AS k (partition, order_key) CROSS JOIN LATERAL (SELECT "),
+        Part::Columns("c"),
+        Part::Sql(" FROM orders c WHERE c.partition = k.partition"),
         Part::Sql(behind),
         Part::Sql(sorted),
         Part::Value(each),
@@ -282,21 +257,21 @@ pub(super) async fn by_id(
     starts: &[(String, String)],
     direction: Direction,
     each: i64,
-) -> QueryResult<Vec<Columns>> {
+) -> QueryResult<Vec<OrderColumns>> {
     let (behind, sorted) = match direction {
         Direction::Ascending => (" AND c.id >= k.id", " ORDER BY c.id LIMIT "),
         Direction::Descending => (" AND c.id < k.id", " ORDER BY c.id DESC LIMIT "),
     };
     let find = Statement::<ColumnTypes>::of(vec![
-        Part::Sql(concat!("SELECT ", columns!("o"), " FROM UNNEST(")),
+        Part::Sql("SELECT "),
+        Part::Columns("o"),
+        Part::Sql(" FROM UNNEST("),
         texts(starts, |start| &start.0),
         Part::Sql(", "),
         texts(starts, |start| &start.1),
-        Part::Sql(concat!(
-            ") AS k (workflow, id) CROSS JOIN LATERAL (SELECT ",
-            columns!("c"),
-            " FROM orders c WHERE c.workflow = k.workflow"
-        )),
+        Part::Sql(") AS k (workflow, id) CROSS JOIN LATERAL (SELECT "),
+        Part::Columns("c"),
+        Part::Sql(" FROM orders c WHERE c.workflow = k.workflow"),
         Part::Sql(behind),
         Part::Sql(sorted),
         Part::Value(each),
@@ -331,8 +306,7 @@ pub(super) async fn among_customer(
 array_statement! {
     /// Finds orders by their keys.
     FindByKeys { partitions: i32 => Integer, keys: i64 => BigInt }
-    "SELECT o.partition, o.order_key, o.workflow, o.id, o.state, o.status, o.return_state, o.return_status, \
-     o.version, o.create_time, o.update_time, o.body, o.journal, o.due_time FROM",
+    SELECT OrderRow as "o" " FROM",
     ") AS k (partition, order_key) JOIN orders o ON o.partition = k.partition AND o.order_key = k.order_key"
 }
 

@@ -9,9 +9,6 @@ use waymark_domain::{
     workflow::Standing,
 };
 
-use super::cursor::{Spot, advance};
-use crate::catalog::Edition;
-
 /// Which orders to list; all that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderQuery {
@@ -95,35 +92,7 @@ pub enum OrderCursor {
     },
 }
 
-/// A page of orders.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OrderPage {
-    /// The orders; perhaps none, although there is a next page.
-    pub orders: Vec<Order>,
-    /// Where the next page goes on; none at the end.
-    pub next: Option<OrderCursor>,
-    /// Where this page began, and where each of its orders was found.
-    pub(super) begin: Option<OrderCursor>,
-    pub(super) spots: Vec<Spot>,
-    pub(super) by_key: bool,
-    /// The edition of the catalog, later than the orders; none where there are none.
-    pub(super) edition: Option<Edition>,
-}
-
-impl OrderPage {
-    /// Where the next page goes on if only the first orders of this one are shown.
-    pub fn next_after(&self, count: usize) -> Option<OrderCursor> {
-        if count >= self.orders.len() {
-            return self.next.clone();
-        }
-        let shown = self.spots.iter().take(count);
-        shown.fold(self.begin.clone(), |cursor, spot| {
-            advance(cursor, spot, self.by_key)
-        })
-    }
-}
-
-/// What of an order is read to see whether it may be asked for; the rest is passed over.
+/// The parts of an order that are read to see whether it may be asked for.
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Searched {

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use waymark_domain::{
     delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Verdict},
     history::{Destination, LogPosition, Logged, SetOff},
@@ -10,36 +11,59 @@ use waymark_domain::{
 };
 
 use super::{Reading, StoredNumber, StoredText};
-use crate::Error;
+use crate::{Error, statement::table_row};
 
-/// A row as it is written with its step; it is pending and due at once.
-#[derive(Debug)]
-pub(crate) struct NewDeliveryRow<'e> {
-    pub(crate) partition: i32,
-    pub(crate) log_offset: i64,
-    pub(crate) number: i32,
-    pub(crate) order_key: i64,
-    pub(crate) lane: String,
-    pub(crate) workflow: &'e str,
-    pub(crate) order_id: &'e str,
-    pub(crate) sequence: i64,
-    pub(crate) order_version: i64,
-    pub(crate) transition: Option<&'e str>,
-    pub(crate) action: String,
-    pub(crate) kind: &'e str,
-    pub(crate) destination: String,
-    pub(crate) create_time: i64,
-    pub(crate) due_time: i64,
+table_row! {
+    /// A row as it is written with its step; it is pending and due at once.
+    NewDeliveryRow, DeliveryArrays;
+    /// A row as it is read.
+    DeliveryRow {
+        partition: i32, i32 => Integer;
+        log_offset: i64, i64 => BigInt;
+        number: i32, StoredNumber => Integer;
+        order_key: i64, i64 => BigInt;
+        lane: String, StoredText => Text;
+        workflow: &'a str, StoredText => Text;
+        order_id: &'a str, StoredText => Text;
+        sequence: i64, i64 => BigInt;
+        order_version: i64, i64 => BigInt;
+        transition: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        action: String, StoredText => Text;
+        kind: &'a str, StoredText => Text;
+        destination: String, StoredText => Text;
+        create_time: i64, i64 => BigInt;
+        due_time: Option<i64>, Option<i64> => Nullable<BigInt>;
+        + update_time: i64;
+        + state: StoredText;
+        + attempts: StoredNumber;
+        + problem: StoredText;
+    }
 }
 
-impl<'e> NewDeliveryRow<'e> {
+/// The key of a delivery's row: partition, offset and number.
+pub(crate) type DeliveryKey = (i32, i64, StoredNumber);
+
+/// A partition and a number: of its deliveries, those with this number among those of their entries.
+pub(crate) type Numbered = (Partition, StoredNumber);
+
+/// The key of the row of a delivery.
+pub(crate) fn key(id: DeliveryId) -> DeliveryKey {
+    let position = id.position;
+    (
+        position.partition.number(),
+        position.offset,
+        id.number.into(),
+    )
+}
+
+impl<'a> NewDeliveryRow<'a> {
     /// Writes what an entry of an order set off into a row. The order is given by its key
     /// and the version in which the step leaves it; it is due at once, by the clock.
     pub(crate) fn new(
-        logged: &'e Logged,
+        logged: &'a Logged,
         (order_key, order_version): (i64, i64),
         number: i32,
-        set_off: &'e SetOff,
+        set_off: &'a SetOff,
         clock: Timestamp,
     ) -> Self {
         Self {
@@ -57,38 +81,14 @@ impl<'e> NewDeliveryRow<'e> {
             kind: set_off.to.kind(),
             destination: set_off.to.stored(),
             create_time: logged.entry.create_time.micros(),
-            due_time: clock.micros(),
+            due_time: Some(clock.micros()),
         }
     }
 }
 
-/// A row as it is read.
-#[derive(Debug, Clone, diesel::Queryable)]
-pub(crate) struct DeliveryRow {
-    pub(crate) partition: i32,
-    pub(crate) log_offset: i64,
-    pub(crate) number: StoredNumber,
-    pub(crate) order_key: i64,
-    pub(crate) lane: StoredText,
-    pub(crate) workflow: StoredText,
-    pub(crate) order_id: StoredText,
-    pub(crate) sequence: i64,
-    pub(crate) order_version: i64,
-    pub(crate) transition: Option<StoredText>,
-    pub(crate) action: StoredText,
-    pub(crate) kind: StoredText,
-    pub(crate) destination: StoredText,
-    pub(crate) state: StoredText,
-    pub(crate) attempts: StoredNumber,
-    pub(crate) problem: StoredText,
-    pub(crate) due_time: Option<i64>,
-    pub(crate) create_time: i64,
-    pub(crate) update_time: i64,
-}
-
 impl DeliveryRow {
     /// Its key: partition, offset and number.
-    pub(crate) fn key(&self) -> (i32, i64, StoredNumber) {
+    pub(crate) fn key(&self) -> DeliveryKey {
         (self.partition, self.log_offset, self.number)
     }
 
@@ -103,10 +103,7 @@ impl DeliveryRow {
         if self.is_pending() {
             return Ok(delivery);
         }
-        let reading = Reading {
-            table: "deliveries",
-            row: &delivery.id,
-        };
+        let reading = Reading::of("deliveries", &delivery.id);
         let why = format!("only what is pending has one, and it is {}", self.state);
         Err(reading.corrupt("due_time", why))
     }
@@ -114,10 +111,7 @@ impl DeliveryRow {
     /// Reads the delivery.
     pub(crate) fn delivery(&self) -> Result<Delivery, Error> {
         let row = format!("{}/{}/{}", self.partition, self.log_offset, self.number);
-        let reading = Reading {
-            table: "deliveries",
-            row: &row,
-        };
+        let reading = Reading::of("deliveries", &row);
         let kind = reading.plain("kind", &self.kind)?;
         let destination = reading.plain("destination", &self.destination)?;
         let to = Destination::parse(kind, destination)
@@ -174,10 +168,7 @@ impl AttemptRow {
             "{}/{}/{}/{}",
             self.partition, self.log_offset, self.number, self.attempt
         );
-        let reading = Reading {
-            table: "delivery_attempts",
-            row: &row,
-        };
+        let reading = Reading::of("delivery_attempts", &row);
         let micros = u64::try_from(self.duration_micros);
         let code = self.code.map(|code| reading.number("code", code));
         let attempt = Attempt {
@@ -219,10 +210,7 @@ impl DecisionRow {
             "{}/{}/{}/{}",
             self.partition, self.log_offset, self.number, self.decision
         );
-        let reading = Reading {
-            table: "delivery_decisions",
-            row: &row,
-        };
+        let reading = Reading::of("delivery_decisions", &row);
         let verdict = match reading.plain("verdict", &self.verdict)? {
             RETRIED => Verdict::Retried,
             SKIPPED => Verdict::Skipped(reading.text("reason", &self.reason)?),

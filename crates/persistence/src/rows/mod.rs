@@ -3,7 +3,7 @@
 
 pub(crate) mod delivery;
 pub(crate) mod entry;
-pub(crate) mod journal;
+pub(crate) mod entry_index;
 mod number;
 pub(crate) mod order;
 mod text;
@@ -49,7 +49,11 @@ impl fmt::Display for OrderRowName<'_> {
     }
 }
 
-impl Reading<'_> {
+impl<'r> Reading<'r> {
+    /// The name of a row, for people.
+    pub(crate) fn of(table: &'static str, row: &'r dyn fmt::Display) -> Self {
+        Self { table, row }
+    }
     /// Reads a text that has no rule.
     pub(crate) fn plain<'t>(
         &self,

@@ -1,60 +1,79 @@
 //! A row of `orders`: the whole order as JSON, beside it what is searched, and
 //! where its newest entries stand.
 
+use diesel::sql_types::{BigInt, Binary, Integer, Nullable, Text};
 use waymark_domain::{order::Order, value::Timestamp};
 
-use super::{OrderRowName, Reading, StoredText, journal::Journal, json};
-use crate::Error;
+use super::{OrderRowName, Reading, StoredText, entry_index::EntryIndex, json};
+use crate::{
+    Error,
+    statement::{table_row, written_row},
+};
 
 /// What versions of orders stay below, so that steps can count on from each.
 const VERSION_END: i64 = i64::MAX / 2;
 
-#[derive(Debug, Clone, diesel::Queryable)]
-pub(crate) struct OrderRow {
-    pub(crate) partition: i32,
-    pub(crate) order_key: i64,
-    pub(crate) workflow: StoredText,
-    pub(crate) id: StoredText,
-    pub(crate) state: StoredText,
-    pub(crate) status: StoredText,
-    pub(crate) return_state: Option<StoredText>,
-    pub(crate) return_status: Option<StoredText>,
-    pub(crate) version: i64,
-    #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
-    pub(crate) create_time: i64,
-    #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
-    pub(crate) update_time: i64,
-    pub(crate) body: StoredText,
-    pub(crate) journal: Vec<u8>,
-    pub(crate) due_time: Option<i64>,
+table_row! {
+    /// A row as it is written.
+    NewOrderRow, OrderArrays;
+    /// A row as it is read.
+    OrderRow {
+        partition: i32, i32 => Integer;
+        order_key: i64, i64 => BigInt;
+        workflow: &'a str, StoredText => Text;
+        id: &'a str, StoredText => Text;
+        state: &'a str, StoredText => Text;
+        status: &'a str, StoredText => Text;
+        return_state: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        return_status: Option<&'a str>, Option<StoredText> => Nullable<Text>;
+        version: i64, i64 => BigInt;
+        #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
+        create_time: i64, i64 => BigInt;
+        #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
+        update_time: i64, i64 => BigInt;
+        body: String, StoredText => Text;
+        journal: Vec<u8>, Vec<u8> => Binary;
+        due_time: Option<i64>, Option<i64> => Nullable<BigInt>;
+    }
 }
 
-/// A row as it is written.
-#[derive(Debug)]
-pub(crate) struct NewOrderRow<'o> {
-    pub(crate) partition: i32,
-    pub(crate) order_key: i64,
-    pub(crate) workflow: &'o str,
-    pub(crate) id: &'o str,
-    pub(crate) state: &'o str,
-    pub(crate) status: &'o str,
-    pub(crate) return_state: Option<&'o str>,
-    pub(crate) return_status: Option<&'o str>,
-    pub(crate) version: i64,
-    pub(crate) create_time: i64,
-    pub(crate) update_time: i64,
-    pub(crate) body: String,
-    pub(crate) journal: Vec<u8>,
-    pub(crate) due_time: Option<i64>,
+written_row! {
+    /// A row of `customer_orders`: which order a customer has.
+    CustomerRow, CustomerArrays {
+        workflow: &'a str => Text,
+        customer_id: &'a str => Text,
+        partition: i32 => Integer,
+        order_key: i64 => BigInt,
+    }
 }
 
-impl<'o> NewOrderRow<'o> {
+impl<'a> CustomerRow<'a> {
+    /// Its place in the table.
+    pub(crate) fn key(&self) -> (&'a str, &'a str, i32, i64) {
+        (
+            self.workflow,
+            self.customer_id,
+            self.partition,
+            self.order_key,
+        )
+    }
+}
+
+/// An order in the version in which time does something with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TimerKey {
+    pub(crate) partition: i32,
+    pub(crate) order_key: i64,
+    pub(crate) version: i64,
+}
+
+impl<'a> NewOrderRow<'a> {
     /// Writes an order into a row.
     pub(crate) fn new(
         partition: i32,
         order_key: i64,
-        order: &'o Order,
-        journal: &Journal,
+        order: &'a Order,
+        journal: &EntryIndex,
         due_time: Option<Timestamp>,
     ) -> Result<Self, Error> {
         let back = order.return_to.as_ref();
@@ -105,8 +124,8 @@ impl OrderRow {
     }
 
     /// Reads where its newest entries stand.
-    pub(crate) fn journal(&self) -> Result<Journal, Error> {
-        self.reading(|reading| Journal::read(&self.journal, reading, "journal"))
+    pub(crate) fn entry_index(&self) -> Result<EntryIndex, Error> {
+        self.reading(|reading| EntryIndex::read(&self.journal, reading, "journal"))
     }
 
     fn reading<T>(&self, read: impl FnOnce(&Reading<'_>) -> Result<T, Error>) -> Result<T, Error> {

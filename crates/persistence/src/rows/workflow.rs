@@ -134,10 +134,7 @@ impl WorkflowRow {
     /// # Errors
     /// Returns [`Error::Corrupt`] where its code is none.
     pub(crate) fn workflow(&self, unreadable: &mut Unreadable) -> Result<Workflow, Error> {
-        let reading = Reading {
-            table: "workflows",
-            row: &self.code,
-        };
+        let reading = Reading::of("workflows", &self.code);
         let code: WorkflowCode = reading.text("code", &self.code)?;
         // Codes are labels and codes of states as well.
         let label = reading.text("label", &self.code)?;
@@ -245,10 +242,7 @@ impl StateRow {
 
     pub(crate) fn state(&self) -> Result<State, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading {
-            table: "states",
-            row: &row,
-        };
+        let reading = Reading::of("states", &row);
         let entry_guard = reading.optional_plain("entry_guard", self.entry_guard.as_ref())?;
         Ok(State {
             code: reading.text("code", &self.code)?,
@@ -331,10 +325,7 @@ impl StatusRow {
 
     pub(crate) fn status(&self) -> Result<Status, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading {
-            table: "statuses",
-            row: &row,
-        };
+        let reading = Reading::of("statuses", &row);
         let labels: BTreeMap<StoreView, Label> =
             reading.json("store_view_labels", &self.store_view_labels)?;
         Ok(Status {
@@ -381,10 +372,7 @@ impl AssignmentRow {
 
     pub(crate) fn assignment(&self) -> Result<Assignment, Error> {
         let row = format!("{}/{}/{}", self.workflow, self.state, self.status);
-        let reading = Reading {
-            table: "assignments",
-            row: &row,
-        };
+        let reading = Reading::of("assignments", &row);
         Ok(Assignment {
             state: reading.text("state", &self.state)?,
             status: reading.text("status", &self.status)?,
@@ -479,10 +467,7 @@ impl TransitionRow {
 
     pub(crate) fn transition(&self) -> Result<Transition, Error> {
         let row = format!("{}/{}", self.workflow, self.code);
-        let reading = Reading {
-            table: "transitions",
-            row: &row,
-        };
+        let reading = Reading::of("transitions", &row);
         let guard = reading.optional_plain("guard", self.guard.as_ref())?;
         let trigger_at = reading.optional_plain("trigger_at", self.trigger_at.as_ref())?;
         let trigger = match reading.plain("trigger_kind", &self.trigger_kind)? {

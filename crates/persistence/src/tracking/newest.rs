@@ -52,11 +52,11 @@ impl Query for FindNewestOfEach<'_> {
 row_statement! {
     /// Finds the newest usable token of one order.
     FindNewest(TokenKey<'a>)
-    "SELECT " number: BigInt,
-    ", id FROM tracking_tokens WHERE workflow = " workflow: Text,
-    " AND order_id = " order_id: Text,
-    " AND partition = " partition: Integer,
-    " AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > " now: BigInt;
+    "SELECT " [number: BigInt]
+    ", id FROM tracking_tokens WHERE workflow = " [workflow: Text]
+    " AND order_id = " [order_id: Text]
+    " AND partition = " [partition: Integer]
+    " AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > " [now: BigInt]
     ") ORDER BY create_time DESC, id DESC LIMIT 1"
 }
 

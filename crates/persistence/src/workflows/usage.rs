@@ -245,9 +245,9 @@ pub(crate) struct Pair<'p> {
 row_statement! {
     /// Finds an order without a hold among the first ten thousand on a pair.
     FindFree(Pair<'a>)
-    "SELECT 1 FROM (SELECT return_state FROM orders WHERE state = " state: Text,
-    " AND status = " status: Text,
-    " AND workflow = " workflow: Text;
+    "SELECT 1 FROM (SELECT return_state FROM orders WHERE state = " [state: Text]
+    " AND status = " [status: Text]
+    " AND workflow = " [workflow: Text]
     " ORDER BY partition, update_time LIMIT 10000) AS o WHERE o.return_state IS NULL LIMIT 1"
 }
 

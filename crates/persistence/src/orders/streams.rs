@@ -1,128 +1,95 @@
-//! Several sorted streams of orders as one, of which no more is read than the places in
-//! indexes.
+//! The sorted streams of a list of orders, of which no more is read than the places in indexes.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::HashMap;
 
 use super::{
-    cursor::{Instant, Place, Spot, behind_id, key_in},
-    keys::{self, ByTime, Columns, Pair, Sieve, TimeRow, count},
+    columns::{ByTime, OrderColumns, TimeRow, WorkflowPlace},
+    cursor::{Instant, OrderPlace, Spot, behind_id, key_in},
+    keys::{self, Sieve},
     query::{Direction, OrderSort, SortKey},
 };
-use crate::{Error, tx::Tx};
+use crate::{
+    Error,
+    merge::{Merge, Next},
+    statement::limit,
+    tx::Tx,
+};
 
 /// How many orders are looked at in one statement, if the streams are few.
 pub(super) const LOOK_MAX: usize = 4_000;
 
-/// How many stretches of an index are looked at in one statement.
-const STRETCHES_AT_ONCE: usize = 2_048;
+/// How many ranges of an index are looked at in one statement.
+const RANGES_AT_ONCE: usize = 2_048;
 
 /// How many more of each stream are asked for than its share, so that it rarely has to be asked
 /// again before the others are used up.
 const SHARE_MORE: usize = 4;
 
-/// What a stream is of, and where it goes on.
+/// The orders of a stream, and where it goes on.
 #[derive(Debug)]
-pub(super) enum Stretch {
+pub(super) enum OrderRange {
     /// Orders on some places in all partitions, by update time: behind this one.
-    Places { pairs: Vec<Pair>, from: Instant },
+    Places {
+        pairs: Vec<WorkflowPlace>,
+        from: Instant,
+    },
     /// Orders of a partition, by key: behind this one.
     Log { partition: i32, from: i64 },
     /// Orders of a workflow, by id: upwards at this text, downwards below it.
     Ids { workflow: String, from: String },
 }
 
-#[derive(Debug)]
-struct Stream {
-    stretch: Stretch,
-    buffer: VecDeque<Spot>,
-    ended: bool,
-}
-
-/// What comes next in a list.
-pub(super) enum Next {
-    /// This order.
-    Spot(Spot),
-    /// It is not known before more is read.
-    Unknown,
-    /// Nothing.
-    End,
-}
-
 /// Streams of one kind that are merged.
-#[derive(Debug)]
-pub(super) struct Merge {
+pub(super) struct OrderStreams {
     sort: OrderSort,
     partitions: Vec<i32>,
     /// In a list by update time, nothing at this time or behind it is asked for.
     until: i64,
-    streams: Vec<Stream>,
-    /// The next order of each stream that has one at hand, and which stream that is.
-    heads: BTreeSet<(Place, usize)>,
-    /// The streams of which the next order is not known.
-    dry: Vec<usize>,
+    ranges: Vec<OrderRange>,
+    merge: Merge<OrderPlace, Spot>,
     /// How many orders the next statement asks for.
     chunk: usize,
 }
 
-impl Merge {
-    /// Of streams that are sorted as the list is, for a page of `limit` orders.
+impl OrderStreams {
+    /// Streams that are sorted as the list is, for a page of `limit` orders.
     pub(super) fn new(
-        stretches: Vec<Stretch>,
+        ranges: Vec<OrderRange>,
         (sort, until): (OrderSort, i64),
         partitions: Vec<i32>,
         limit: usize,
     ) -> Self {
-        let streams = stretches.into_iter().map(|stretch| Stream {
-            stretch,
-            buffer: VecDeque::new(),
-            ended: false,
-        });
-        let streams: Vec<_> = streams.collect();
         Self {
             sort,
             partitions,
             until,
-            dry: (0..streams.len()).collect(),
-            streams,
-            heads: BTreeSet::new(),
+            merge: Merge::new(ranges.len(), sort.direction, |spot: &Spot| {
+                spot.place.clone()
+            }),
+            ranges,
             // One more than fits, to learn whether there is more.
             chunk: limit.saturating_add(1).min(LOOK_MAX),
         }
     }
 
     /// Takes the order that comes first of all streams.
-    pub(super) fn next(&mut self) -> Next {
-        if !self.dry.is_empty() {
-            return Next::Unknown;
-        }
-        let first = match self.sort.direction {
-            Direction::Ascending => self.heads.pop_first(),
-            Direction::Descending => self.heads.pop_last(),
-        };
-        let spot = first.and_then(|(_, index)| {
-            let spot = self.streams.get_mut(index)?.buffer.pop_front();
-            self.line_up(index);
-            spot
-        });
-        spot.map_or(Next::End, Next::Spot)
+    pub(super) fn next(&mut self) -> Next<Spot> {
+        self.merge.next()
     }
 
     /// Reads on in one statement where the next order is not known, and says how many it brought.
     pub(super) async fn refill(&mut self, tx: &mut Tx, sieve: &Sieve<'_>) -> Result<usize, Error> {
         let at_once = match self.sort.by {
-            // Such a stream is of many stretches itself.
+            // Such a stream is of many ranges itself.
             SortKey::UpdateTime => 1,
-            SortKey::CreateTime | SortKey::Id => STRETCHES_AT_ONCE,
+            SortKey::CreateTime | SortKey::Id => RANGES_AT_ONCE,
         };
-        let taken = self.dry.split_off(self.dry.len().saturating_sub(at_once));
+        let taken = self.merge.take_dry(at_once);
         let found = match self.sort.by {
             SortKey::UpdateTime => self.by_time(tx, &taken).await?,
             SortKey::CreateTime => self.by_key(tx, &taken, sieve).await?,
             SortKey::Id => self.by_id(tx, &taken, sieve).await?,
         };
-        for index in taken {
-            self.line_up(index);
-        }
         // The more so the fewer of those that come are asked for.
         self.chunk = self.chunk.saturating_mul(2).min(LOOK_MAX);
         Ok(found)
@@ -132,10 +99,7 @@ impl Merge {
         let mut found = 0;
         let each = share(self.chunk, self.partitions.len());
         for index in taken {
-            let Some(stream) = self.streams.get_mut(*index) else {
-                continue;
-            };
-            let Stretch::Places { pairs, from } = &mut stream.stretch else {
+            let Some(OrderRange::Places { pairs, from }) = self.ranges.get_mut(*index) else {
                 continue;
             };
             let partitions = self.partitions.iter();
@@ -145,18 +109,19 @@ impl Merge {
                 time: from.0,
                 starts: starts.collect(),
                 until: self.until,
-                each: count(each),
-                all: count(self.chunk),
+                each: limit(each),
+                all: limit(self.chunk),
             };
-            let mut rows = keys::by_time(tx, pairs, asked).await?;
+            let mut rows = keys::by_time(tx, pairs, &asked).await?;
             found += rows.len();
             let (certain, more) = certain(&rows, each);
-            stream.ended = !more && rows.len() < self.chunk;
+            let ended = !more && rows.len() < self.chunk;
             rows.truncate(certain);
             if let Some((_, partition, key, time)) = rows.last() {
                 *from = (*time, *partition, *key);
             }
-            stream.buffer = rows.into_iter().map(|row| spot(pairs, row)).collect();
+            let spots = rows.into_iter().map(|row| spot(pairs, row));
+            self.merge.fill(*index, spots.collect(), ended);
         }
         Ok(found)
     }
@@ -169,23 +134,21 @@ impl Merge {
     ) -> Result<usize, Error> {
         let each = share(self.chunk, taken.len());
         let starts = taken.iter().filter_map(|index| {
-            let Stretch::Log { partition, from } = &self.streams.get(*index)?.stretch else {
+            let OrderRange::Log { partition, from } = self.ranges.get(*index)? else {
                 return None;
             };
             Some((*partition, *from))
         });
+        let starts: Vec<_> = starts.collect();
         let direction = self.sort.direction;
-        let rows = keys::by_key(tx, starts.collect(), direction, each).await?;
+        let rows = keys::by_key(tx, &starts, direction, each).await?;
         let found = rows.len();
-        let mut by_partition: HashMap<i32, Vec<Columns>> = HashMap::new();
+        let mut by_partition: HashMap<i32, Vec<OrderColumns>> = HashMap::new();
         for row in rows {
             by_partition.entry(row.partition).or_default().push(row);
         }
         for index in taken {
-            let Some(stream) = self.streams.get_mut(*index) else {
-                continue;
-            };
-            let Stretch::Log { partition, from } = &mut stream.stretch else {
+            let Some(OrderRange::Log { partition, from }) = self.ranges.get_mut(*index) else {
                 continue;
             };
             let mut rows = by_partition.remove(partition).unwrap_or_default();
@@ -196,8 +159,9 @@ impl Merge {
             if let Some(last) = rows.last() {
                 *from = last.order_key;
             }
-            stream.ended = rows.len() < each;
-            stream.buffer = rows.into_iter().map(|row| sieve.spot(row)).collect();
+            let ended = rows.len() < each;
+            let spots = rows.into_iter().map(|row| sieve.spot(row));
+            self.merge.fill(*index, spots.collect(), ended);
         }
         Ok(found)
     }
@@ -210,15 +174,16 @@ impl Merge {
     ) -> Result<usize, Error> {
         let each = share(self.chunk, taken.len());
         let starts = taken.iter().filter_map(|index| {
-            let Stretch::Ids { workflow, from } = &self.streams.get(*index)?.stretch else {
+            let OrderRange::Ids { workflow, from } = self.ranges.get(*index)? else {
                 return None;
             };
             Some((workflow.clone(), from.clone()))
         });
+        let starts: Vec<_> = starts.collect();
         let direction = self.sort.direction;
-        let rows = keys::by_id(tx, starts.collect(), direction, each).await?;
+        let rows = keys::by_id(tx, &starts, direction, each).await?;
         let found = rows.len();
-        let mut by_workflow: HashMap<String, Vec<Columns>> = HashMap::new();
+        let mut by_workflow: HashMap<String, Vec<OrderColumns>> = HashMap::new();
         for row in rows {
             let of_workflow = by_workflow
                 .entry(row.workflow.lossy().to_owned())
@@ -226,10 +191,7 @@ impl Merge {
             of_workflow.push(row);
         }
         for index in taken {
-            let Some(stream) = self.streams.get_mut(*index) else {
-                continue;
-            };
-            let Stretch::Ids { workflow, from } = &mut stream.stretch else {
+            let Some(OrderRange::Ids { workflow, from }) = self.ranges.get_mut(*index) else {
                 continue;
             };
             let mut rows = by_workflow.remove(workflow).unwrap_or_default();
@@ -237,39 +199,32 @@ impl Merge {
             if direction == Direction::Descending {
                 rows.reverse();
             }
-            stream.ended = rows.len() < each;
+            let mut ended = rows.len() < each;
             if let Some(last) = rows.last() {
                 match behind_id(direction, &last.id) {
                     Some(next) => *from = next,
-                    None => stream.ended = true,
+                    None => ended = true,
                 }
             }
-            stream.buffer = rows.into_iter().map(|row| sieve.spot(row)).collect();
+            let spots = rows.into_iter().map(|row| sieve.spot(row));
+            self.merge.fill(*index, spots.collect(), ended);
         }
         Ok(found)
-    }
-
-    /// Notes the next order of a stream, or that it is not known.
-    fn line_up(&mut self, index: usize) {
-        let Some(stream) = self.streams.get(index) else {
-            return;
-        };
-        if let Some(spot) = stream.buffer.front() {
-            self.heads.insert((spot.place.clone(), index));
-        } else if !stream.ended {
-            self.dry.push(index);
-        }
     }
 }
 
 /// The streams of a list by update time that is of these places.
-pub(super) fn of_places(pairs: &[Pair], partitions: usize, from: Instant) -> Vec<Stretch> {
-    let at_once = (STRETCHES_AT_ONCE / partitions.max(1)).max(1);
-    let stretches = pairs.chunks(at_once).map(|pairs| Stretch::Places {
+pub(super) fn of_places(
+    pairs: &[WorkflowPlace],
+    partitions: usize,
+    from: Instant,
+) -> Vec<OrderRange> {
+    let at_once = (RANGES_AT_ONCE / partitions.max(1)).max(1);
+    let ranges = pairs.chunks(at_once).map(|pairs| OrderRange::Places {
         pairs: pairs.to_vec(),
         from,
     });
-    stretches.collect()
+    ranges.collect()
 }
 
 /// How many to ask of each of several streams for so many of all together.
@@ -292,14 +247,14 @@ fn certain(rows: &[TimeRow], each: usize) -> (usize, bool) {
     (rows.len(), false)
 }
 
-fn spot(pairs: &[Pair], (number, partition, order_key, time): TimeRow) -> Spot {
+fn spot(pairs: &[WorkflowPlace], (number, partition, order_key, time): TimeRow) -> Spot {
     let pair = usize::try_from(number).ok();
     let pair = pair.and_then(|number| pairs.get(number.checked_sub(1)?));
     Spot {
         partition,
         order_key,
         workflow: pair.map(|pair| pair.workflow.clone()).unwrap_or_default(),
-        place: Place::Time(time, partition, order_key),
+        place: OrderPlace::Time(time, partition, order_key),
         fits: true,
     }
 }
@@ -329,7 +284,7 @@ mod tests {
 
     #[test]
     fn many_places_are_several_streams() {
-        let pair = |number: usize| Pair {
+        let pair = |number: usize| WorkflowPlace {
             workflow: "order".to_owned(),
             state: "new".to_owned(),
             status: format!("s{number}"),

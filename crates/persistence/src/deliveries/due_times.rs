@@ -1,5 +1,5 @@
-//! What a clock has put off that was ahead: deliveries that it had tried or set off, and that
-//! are due by it only when the right clock gets there.
+//! Due times that a clock has set which was ahead: deliveries that were tried or set off by it are
+//! due only when the right clock gets there.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use waymark_domain::partition::Partition;
 
-use super::{DispatcherId, owned};
+use super::ownership::{DispatcherId, owned};
 use crate::{
     Error, Store,
     schema::deliveries,
@@ -21,7 +21,7 @@ use crate::{
 /// How far the time of a change may be ahead of the clock. Clocks of two replicas always differ a
 /// little.
 const AHEAD_MICROS_MAX: i64 = 1_000_000;
-/// How many deliveries are put right in one transaction.
+/// How many deliveries are corrected in one transaction.
 const AT_ONCE: i64 = 200;
 
 /// Deliveries of a lane and partition that changed last after an instant.
@@ -39,16 +39,16 @@ pub(super) struct Ahead {
 row_statement! {
     /// Lets deliveries wait as long from now on as they were to wait since they had last changed,
     /// which is an instant that is yet to come.
-    PutRight(Ahead)
-    "UPDATE deliveries SET due_time = CASE WHEN due_time > update_time THEN " now: BigInt,
-    " + (due_time - update_time) ELSE " now: BigInt,
-    " END, update_time = " now: BigInt,
-    " WHERE partition = " partition: Integer,
-    " AND (log_offset, number) IN (SELECT d.log_offset, d.number FROM deliveries d WHERE d.lane = " lane: Text,
-    " AND d.partition = " partition: Integer,
-    " AND d.due_time >= " from: BigInt,
-    " AND d.update_time > " until: BigInt,
-    " ORDER BY d.due_time LIMIT " limit: BigInt;
+    CorrectDueTimes(Ahead)
+    "UPDATE deliveries SET due_time = CASE WHEN due_time > update_time THEN " [now: BigInt]
+    " + (due_time - update_time) ELSE " [now: BigInt]
+    " END, update_time = " [now: BigInt]
+    " WHERE partition = " [partition: Integer]
+    " AND (log_offset, number) IN (SELECT d.log_offset, d.number FROM deliveries d WHERE d.lane = " [lane: Text]
+    " AND d.partition = " [partition: Integer]
+    " AND d.due_time >= " [from: BigInt]
+    " AND d.update_time > " [until: BigInt]
+    " ORDER BY d.due_time LIMIT " [limit: BigInt]
     ")"
 }
 
@@ -60,7 +60,7 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database does not answer.
-    pub async fn put_deliveries_right(
+    pub async fn correct_delivery_times(
         &self,
         me: &DispatcherId,
         partitions: &BTreeSet<Partition>,
@@ -94,13 +94,13 @@ impl Store {
                     from: now.saturating_add(1),
                     limit: AT_ONCE,
                 };
-                count += self.put_lane_right(me, *partition, ahead).await?;
+                count += self.correct_lane(me, *partition, ahead).await?;
             }
         }
         Ok(count)
     }
 
-    async fn put_lane_right(
+    async fn correct_lane(
         &self,
         me: &DispatcherId,
         partition: Partition,
@@ -128,7 +128,7 @@ impl Store {
                 if owned(tx, me, &here).await?.is_empty() {
                     return Ok(Ending::RollBack(0));
                 }
-                let updated = on_conn!(tx, |c| PutRight(&ahead).execute(c).await)?;
+                let updated = on_conn!(tx, |c| CorrectDueTimes(&ahead).execute(c).await)?;
                 Ok(Ending::Commit(updated))
             });
             let updated = written.await.map_err(before)?;

@@ -3,28 +3,39 @@
 //! the order is written by every step anyway, so it carries the newest positions,
 //! and older ones are moved to `journal_pages`, a page at a time.
 
+use diesel::sql_types::{BigInt, Binary, Integer};
 use serde::{Deserialize, Serialize};
 use waymark_domain::{history::Logged, value::RequestId};
 use xxhash_rust::xxh3::xxh3_64;
 
 use super::Reading;
-use crate::Error;
+use crate::{Error, statement::written_row};
 
 /// How many entries a page has.
 pub(crate) const PAGE_ENTRIES: usize = 64;
 /// How many entries the row of an order has at most.
 const ROW_ENTRIES_MAX: usize = 2 * PAGE_ENTRIES;
 
+written_row! {
+    /// A row of `journal_pages`.
+    IndexPageRow, IndexPageArrays {
+        partition: i32 => Integer,
+        order_key: i64 => BigInt,
+        first_sequence: i64 => BigInt,
+        page: &'a [u8] => Binary,
+    }
+}
+
 /// Consecutive entries of one order.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Journal {
+pub(crate) struct EntryIndex {
     first_sequence: i64,
-    lines: Vec<Line>,
+    lines: Vec<IndexLine>,
 }
 
 /// One entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Line {
+pub(crate) struct IndexLine {
     pub(crate) sequence: i64,
     pub(crate) offset: i64,
     pub(crate) visible_to_customer: bool,
@@ -34,12 +45,12 @@ pub(crate) struct Line {
 
 /// A journal as it is stored, in the format of postcard; offsets as distances.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct StoredIndex {
     first_sequence: i64,
     lines: Vec<(u64, bool, Option<u32>)>,
 }
 
-impl Journal {
+impl EntryIndex {
     /// The journal of an order that has no entries yet.
     pub(crate) fn empty() -> Self {
         Self {
@@ -54,7 +65,7 @@ impl Journal {
         reading: &Reading<'_>,
         column: &'static str,
     ) -> Result<Self, Error> {
-        let stored: Stored =
+        let stored: StoredIndex =
             postcard::from_bytes(bytes).map_err(|source| reading.corrupt(column, source))?;
         let mut lines = Vec::with_capacity(stored.lines.len());
         let mut offset = 0_i64;
@@ -66,7 +77,7 @@ impl Journal {
                 .filter(|distance| *distance > 0)
                 .and_then(|distance| offset.checked_add(distance))
                 .ok_or_else(|| reading.corrupt(column, "offsets do not ascend"))?;
-            lines.push(Line {
+            lines.push(IndexLine {
                 sequence,
                 offset,
                 visible_to_customer,
@@ -87,7 +98,7 @@ impl Journal {
             before = line.offset;
             (distance, line.visible_to_customer, line.request_tag)
         });
-        stored(&Stored {
+        encoded(&StoredIndex {
             first_sequence: self.first_sequence,
             lines: lines.collect(),
         })
@@ -99,13 +110,13 @@ impl Journal {
     }
 
     /// The entries, by sequence.
-    pub(crate) fn lines(&self) -> &[Line] {
+    pub(crate) fn lines(&self) -> &[IndexLine] {
         &self.lines
     }
 
     /// Notes an entry; `remembered` says that its request id is to be found again.
     pub(crate) fn push(&mut self, logged: &Logged, remembered: Option<&RequestId>) {
-        self.lines.push(Line {
+        self.lines.push(IndexLine {
             sequence: logged.entry.sequence,
             offset: logged.position.offset,
             visible_to_customer: logged.entry.visible_to_customer,
@@ -126,7 +137,7 @@ impl Journal {
     /// What a stored journal has that notes this request id somewhere; one that has it may note
     /// another one.
     pub(crate) fn tag(id: &RequestId) -> Result<Vec<u8>, Error> {
-        stored(&Some(tag(id)))
+        encoded(&Some(tag(id)))
     }
 
     /// Takes away the pages that no longer fit the row.
@@ -149,7 +160,7 @@ impl Journal {
     }
 }
 
-fn stored(value: &impl Serialize) -> Result<Vec<u8>, Error> {
+fn encoded(value: &impl Serialize) -> Result<Vec<u8>, Error> {
     postcard::to_allocvec(value).map_err(|source| Error::Database {
         source: diesel::result::Error::SerializationError(Box::new(source)),
     })

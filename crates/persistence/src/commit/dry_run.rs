@@ -1,4 +1,4 @@
-//! What a commit would answer. Nothing is locked meanwhile, orders are read a few at a time, and
+//! Dry runs of commits. Nothing is locked meanwhile, orders are read a few at a time, and
 //! the connection is given back before anything is decided; what takes long lets other tasks of
 //! its thread have their turn in between. An order is forgotten as soon as no later step is
 //! about it.
@@ -8,21 +8,22 @@ use std::time::Duration;
 use super::{
     Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
     answers::Answers,
-    attempt::{PieceOutcome, partitions, pieces},
-    budget::{Budget, Stretch},
+    attempt::{partitions, pieces},
+    batch::{PieceOutcome, Purpose},
+    budget::{Budget, RunTimer},
     turns::{Decided, Turns, read_ahead, turns_of},
-    working::{Purpose, Working},
+    working::Working,
 };
 use crate::{Error, Refusal, Store};
 
-/// How long deciding a rehearsal may take.
-const REHEARSAL_MAX: Duration = Duration::from_secs(1);
+/// How long deciding a dry run may take.
+const DRY_RUN_MAX: Duration = Duration::from_secs(1);
 
-/// How many steps are read ahead: many rehearsals may be under way.
+/// How many steps are read ahead: many dry runs may be under way.
 const READ_AHEAD: usize = 16;
 
 /// Says what a commit of a unit would answer.
-pub(super) async fn rehearse(store: &Store, unit: Unit) -> Result<UnitOutcome, Error> {
+pub(super) async fn dry_run(store: &Store, unit: Unit) -> Result<UnitOutcome, Error> {
     let (units, mut answers) = Answers::of(vec![UnitProgress::new(unit)]);
     let pieces = pieces(&units, |_| 0, 0);
     let mut waiting = turns_of(&pieces);
@@ -30,7 +31,7 @@ pub(super) async fn rehearse(store: &Store, unit: Unit) -> Result<UnitOutcome, E
     let all: Vec<_> = units.iter().flat_map(|unit| &unit.steps).collect();
     let partitions = partitions(store, &units, &pieces);
     let loaded = store.database().snapshot(async |tx| {
-        let mut working = Working::load(store, tx, &partitions, &first, Purpose::Rehearse).await?;
+        let mut working = Working::load(store, tx, &partitions, &first, Purpose::DryRun).await?;
         working.find_workflows(tx, &all).await?;
         Ok(working)
     });
@@ -70,14 +71,14 @@ async fn decide(
     budget: Budget,
 ) -> Result<(Decided, Refusal), Error> {
     let mut refusal = Refusal::TooCostly {
-        budget: REHEARSAL_MAX,
+        budget: DRY_RUN_MAX,
     };
     let mut spent = Duration::ZERO;
-    while turns.go_on() && spent < REHEARSAL_MAX {
-        let stretch = Stretch::begin();
+    while turns.go_on() && spent < DRY_RUN_MAX {
+        let timer = RunTimer::begin();
         let unread = turns.run(working);
         working.keep_only(turns.undecided());
-        spent += stretch.spent();
+        spent += timer.spent();
         if let Some(unread) = unread {
             if working.is_full() {
                 refusal = budget.refusal_of_size();

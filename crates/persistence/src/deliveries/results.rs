@@ -1,4 +1,4 @@
-//! Noting what came of attempts.
+//! Recording the results of attempts.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -11,13 +11,19 @@ use waymark_domain::{
 };
 
 use super::{
-    DispatcherId, RowKey, copies, key, lost, on_postgres, owned,
-    statements::{AttemptRow, FinishedKey, InsertAttempt, PromoteNext, Update, UpdateDelivery},
+    copies, lost, on_postgres,
+    ownership::{DispatcherId, owned},
+    statements::{
+        DeliveryUpdate, FinishedKey, InsertAttempt, NewAttempt, UnparkNext, UpdateDelivery,
+    },
 };
 use crate::{
     Error, Store,
-    commit::retry::Chain,
-    rows::{without_nul, word},
+    error::ErrorChain,
+    rows::{
+        delivery::{DeliveryKey, key},
+        without_nul, word,
+    },
     schema::dispatchers,
     tx::{Ending, Tx, before, on_conn},
 };
@@ -25,7 +31,7 @@ use crate::{
 /// How many bytes are kept of an answer.
 const ANSWER_MAX: usize = 1_024;
 
-/// A delivery that was carried, or cannot be.
+/// A delivery that was attempted, or cannot be.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Finished {
     /// The delivery, as it was found; where the address of its customer was refused, it goes to
@@ -33,11 +39,11 @@ pub struct Finished {
     pub delivery: Delivery,
     /// The attempt that was made; none where there was nothing to attempt.
     pub attempt: Option<Attempt>,
-    /// What becomes of it.
+    /// Its next step.
     pub next: NextStep,
 }
 
-/// What becomes of a delivery after an attempt.
+/// The next step of a delivery after an attempt.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum NextStep {
     /// It is done.
@@ -61,10 +67,10 @@ pub enum NextStep {
     },
 }
 
-/// What a process writes at once between two looks for what is due.
+/// All that a dispatcher writes at once between two polls for due work.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Round<'r> {
-    /// What came of deliveries.
+pub struct DispatchRound<'r> {
+    /// The results of deliveries.
     pub finished: &'r [Finished],
     /// Deliveries of which it does not matter any more that processes ended while they worked on
     /// them.
@@ -73,18 +79,18 @@ pub struct Round<'r> {
     pub in_flight: Option<&'r [&'r Delivery]>,
 }
 
-/// What a process has written between two looks.
+/// A round that was written.
 #[derive(Debug)]
-pub struct Noted {
+pub struct Recorded {
     /// Whether the process may begin what it named: not where another holds it for dead.
     pub may_begin: bool,
-    /// What the database does not take in any form, while it takes the rest.
-    pub refused: Vec<RefusedNote>,
+    /// The results that the database does not take in any form, while it takes the rest.
+    pub refused: Vec<RefusedResult>,
 }
 
-/// What came of a delivery and cannot be noted.
+/// The result of a delivery that cannot be recorded.
 #[derive(Debug)]
-pub struct RefusedNote {
+pub struct RefusedResult {
     /// The delivery.
     pub id: DeliveryId,
     /// What the database says.
@@ -92,17 +98,21 @@ pub struct RefusedNote {
 }
 
 impl Store {
-    /// Notes what came of deliveries, see [`Self::finish_deliveries`], and what the process is about
-    /// to work on.
+    /// Records the results of deliveries, see [`Self::record_results`], and what the process is
+    /// about to begin.
     ///
     /// # Errors
-    /// Returns [`Error`] when the database cannot be written. What came of some deliveries may be
-    /// noted all the same; it can be noted again.
-    pub async fn carry_on(&self, me: &DispatcherId, round: Round<'_>) -> Result<Noted, Error> {
+    /// Returns [`Error`] when the database cannot be written. Some results may be recorded all the
+    /// same; they can be recorded again.
+    pub async fn record_round(
+        &self,
+        me: &DispatcherId,
+        round: DispatchRound<'_>,
+    ) -> Result<Recorded, Error> {
         let error = match self.write_round(me, round).await {
             Ok(may_begin) => {
                 let refused = Vec::new();
-                return Ok(Noted { may_begin, refused });
+                return Ok(Recorded { may_begin, refused });
             }
             Err(error) => error,
         };
@@ -110,22 +120,22 @@ impl Store {
             return Err(error);
         }
         // One of them is refused, and must not keep the others.
-        let refused = self.note_in_parts(me, round.finished).await?;
-        let rest = Round {
+        let refused = self.record_in_parts(me, round.finished).await?;
+        let rest = DispatchRound {
             finished: &[],
             ..round
         };
         let may_begin = self.write_round(me, rest).await?;
-        Ok(Noted { may_begin, refused })
+        Ok(Recorded { may_begin, refused })
     }
 
-    /// Notes what came of deliveries in parts that become smaller, until the database refuses one
-    /// alone. Says what it refuses in any form.
-    async fn note_in_parts(
+    /// Records results in parts that become smaller, until the database refuses one alone. Returns
+    /// those that it refuses in any form.
+    async fn record_in_parts(
         &self,
         me: &DispatcherId,
         finished: &[Finished],
-    ) -> Result<Vec<RefusedNote>, Error> {
+    ) -> Result<Vec<RefusedResult>, Error> {
         let mut waiting = halves(finished);
         let mut refused = Vec::new();
         while let Some(part) = waiting.pop() {
@@ -137,97 +147,102 @@ impl Store {
             }
             match part {
                 [] => {}
-                [alone] => refused.extend(self.note_plainly(me, alone, &error).await?),
+                [alone] => refused.extend(self.record_plainly(me, alone, &error).await?),
                 several => waiting.extend(halves(several)),
             }
         }
         Ok(refused)
     }
 
-    /// Notes what came of a delivery without the words that came with it, which the database has
-    /// refused. Says where it refuses that too.
-    async fn note_plainly(
+    /// Records a result without its texts, which the database has refused. Says where it refuses
+    /// that too.
+    async fn record_plainly(
         &self,
         me: &DispatcherId,
         finished: &Finished,
         refused: &Error,
-    ) -> Result<Option<RefusedNote>, Error> {
+    ) -> Result<Option<RefusedResult>, Error> {
         let id = finished.delivery.id;
-        let plain = [without_words(finished, refused)];
+        let plain = [without_texts(finished, refused)];
         match self.write_round(me, only(&plain)).await {
             Ok(_) => {
                 tracing::error!(
                     delivery.id = %id,
                     order.id = %finished.delivery.order_id,
-                    error = %Chain(refused),
-                    "what came of a delivery was refused by the database; it is noted without words"
+                    error = %ErrorChain(refused),
+                    "delivery result refused by the database, recorded without its texts"
                 );
                 Ok(None)
             }
-            Err(error) if error.is_of_data() => Ok(Some(RefusedNote { id, error })),
+            Err(error) if error.is_of_data() => Ok(Some(RefusedResult { id, error })),
             Err(error) => Err(error),
         }
     }
 
     /// Writes a round in one transaction, and says whether the process may begin what it names.
-    async fn write_round(&self, me: &DispatcherId, round: Round<'_>) -> Result<bool, Error> {
+    async fn write_round(
+        &self,
+        me: &DispatcherId,
+        round: DispatchRound<'_>,
+    ) -> Result<bool, Error> {
         let now = self.clock().now();
-        let marks = round.in_flight.map(lost::delivery_marks).transpose()?;
+        let in_flight = round.in_flight.map(lost::deliveries_in_flight);
+        let in_flight = in_flight.transpose()?;
         let written = self.database().write(&[], async |tx| {
             if !round.finished.is_empty() {
-                note(tx, me, round.finished, now).await?;
+                record(tx, me, round.finished, now).await?;
             }
             lost::forget(tx, round.cleared).await?;
-            let Some(marks) = &marks else {
+            let Some(in_flight) = &in_flight else {
                 return Ok(Ending::Commit(true));
             };
             let row = dispatchers::table.find(me.as_str());
-            let marked = on_conn!(tx, |c| diesel::update(row)
-                .set(dispatchers::deliveries_in_flight.eq(marks))
+            let updated = on_conn!(tx, |c| diesel::update(row)
+                .set(dispatchers::deliveries_in_flight.eq(in_flight))
                 .execute(c)
                 .await)?;
-            Ok(Ending::Commit(marked > 0))
+            Ok(Ending::Commit(updated > 0))
         });
         written.await.map_err(before)
     }
 
-    /// Notes what came of deliveries, and lets the next of each order and lane have its turn.
-    /// Those of partitions that `me` does not carry any more are left to who does. An attempt that
-    /// is noted already, which its start tells, is not noted twice. What the database refuses is
-    /// noted without the words that came from the target, and told where it refuses that too.
+    /// Records the results of deliveries, and unparks the next of each order and lane. Those of
+    /// partitions that `me` does not own any more are left to the owner. An attempt that is
+    /// recorded already, which its start tells, is not recorded twice. A result that the database
+    /// refuses is recorded without the texts of the target, and returned where it refuses that too.
     ///
     /// # Errors
-    /// Returns [`Error`] when the database cannot be written, as [`Self::carry_on`] does.
-    pub async fn finish_deliveries(
+    /// Returns [`Error`] when the database cannot be written, as [`Self::record_round`] does.
+    pub async fn record_results(
         &self,
         me: &DispatcherId,
         finished: &[Finished],
-    ) -> Result<Vec<RefusedNote>, Error> {
-        let noted = self.carry_on(me, only(finished)).await?;
-        Ok(noted.refused)
+    ) -> Result<Vec<RefusedResult>, Error> {
+        let recorded = self.record_round(me, only(finished)).await?;
+        Ok(recorded.refused)
     }
 }
 
-/// A round that notes what came of deliveries, and nothing else.
-fn only(finished: &[Finished]) -> Round<'_> {
-    Round {
+/// A round that records results and nothing else.
+fn only(finished: &[Finished]) -> DispatchRound<'_> {
+    DispatchRound {
         finished,
-        ..Round::default()
+        ..DispatchRound::default()
     }
 }
 
-/// Halves what has to be noted; the half that comes first is the last one, which is taken first.
+/// Halves results; the half that comes first is the last one, which is taken first.
 fn halves(finished: &[Finished]) -> Vec<&[Finished]> {
     let (first, second) = finished.split_at(finished.len() / 2);
     let halves = [second, first].into_iter();
     halves.filter(|half| !half.is_empty()).collect()
 }
 
-/// What came of a delivery, without the words that were to be noted with it.
-fn without_words(finished: &Finished, refused: &Error) -> Finished {
+/// The result of a delivery without the texts that were to be recorded with it.
+fn without_texts(finished: &Finished, refused: &Error) -> Finished {
     let problem = format!(
         "what came of the attempt could not be stored: {}",
-        Chain(refused)
+        ErrorChain(refused)
     );
     let attempt = finished.attempt.as_ref().map(|attempt| Attempt {
         problem: problem.clone(),
@@ -247,7 +262,8 @@ fn without_words(finished: &Finished, refused: &Error) -> Finished {
     }
 }
 
-async fn note(
+/// Records the results of the deliveries of partitions that a process owns.
+async fn record(
     tx: &mut Tx,
     me: &DispatcherId,
     finished: &[Finished],
@@ -262,33 +278,35 @@ async fn note(
         let partition = finished.delivery.id.position.partition;
         owned.contains(&partition.number())
     });
-    let notes = mine.map(|finished| Note::new(finished, now));
-    let notes = notes.collect::<Result<Vec<_>, _>>()?;
-    let mut left: Vec<_> = notes.iter().collect();
+    let results = mine.map(|finished| DeliveryResult::new(finished, now));
+    let results = results.collect::<Result<Vec<_>, _>>()?;
+    let mut left: Vec<_> = results.iter().collect();
     // In turn, where there are several of one delivery.
     while !left.is_empty() {
         let mut keys = HashSet::new();
-        let (first, later) = left.into_iter().partition(|note| keys.insert(note.key()));
+        let (first, later) = left
+            .into_iter()
+            .partition(|result| keys.insert(result.key()));
         write(tx, first, now).await?;
         left = later;
     }
     Ok(())
 }
 
-/// What is noted of one delivery.
+/// The rows of one result.
 #[derive(Debug)]
-struct Note<'f> {
+struct DeliveryResult<'f> {
     delivery: &'f Delivery,
-    attempt: Option<AttemptRow>,
-    update: Update,
+    attempt: Option<NewAttempt<'f>>,
+    update: DeliveryUpdate<'f>,
 }
 
-impl<'f> Note<'f> {
+impl<'f> DeliveryResult<'f> {
     fn new(finished: &'f Finished, now: Timestamp) -> Result<Self, Error> {
         let delivery = &finished.delivery;
         let (partition, log_offset, number) = key(delivery.id);
         let attempt = finished.attempt.as_ref().map(|attempt| {
-            Ok::<_, Error>(AttemptRow {
+            Ok::<_, Error>(NewAttempt {
                 partition,
                 log_offset,
                 number,
@@ -297,7 +315,7 @@ impl<'f> Note<'f> {
                 outcome: word(&attempt.outcome)?,
                 code: attempt.code.map(i32::from),
                 problem: without_nul(&attempt.problem),
-                answer: attempt.answer.iter().copied().take(ANSWER_MAX).collect(),
+                answer: attempt.answer.get(..ANSWER_MAX).unwrap_or(&attempt.answer),
                 made: delivery.create_time.micros(),
             })
         });
@@ -310,7 +328,7 @@ impl<'f> Note<'f> {
             NextStep::Skip { problem } => (DeliveryState::Skipped, problem.as_str(), None),
         };
         let made = u32::from(finished.attempt.is_some());
-        let update = Update {
+        let update = DeliveryUpdate {
             partition,
             log_offset,
             number,
@@ -329,7 +347,7 @@ impl<'f> Note<'f> {
         })
     }
 
-    fn key(&self) -> RowKey {
+    fn key(&self) -> DeliveryKey {
         key(self.delivery.id)
     }
 
@@ -344,34 +362,41 @@ impl<'f> Note<'f> {
     }
 }
 
-/// Notes at most one attempt of each delivery, and what became of it.
-async fn write(tx: &mut Tx, notes: Vec<&Note<'_>>, now: Timestamp) -> Result<(), Error> {
-    let attempts = notes.iter().filter_map(|note| note.attempt.as_ref());
+/// Records at most one result of each delivery.
+async fn write(
+    tx: &mut Tx,
+    results: Vec<&DeliveryResult<'_>>,
+    now: Timestamp,
+) -> Result<(), Error> {
+    let attempts = results.iter().filter_map(|result| result.attempt.as_ref());
     let inserted = insert(tx, attempts.collect()).await?;
-    // What was noted before has perhaps been decided about since.
-    let is_new = |note: &&Note| note.attempt.is_none() || inserted.contains(&note.key());
-    let notes: Vec<_> = notes.into_iter().filter(is_new).collect();
-    let updated = update(tx, notes.iter().map(|note| &note.update).collect()).await?;
-    for note in notes.iter().filter(|note| !updated.contains(&note.key())) {
+    // About what was recorded before, something was perhaps decided since.
+    let is_new =
+        |result: &&DeliveryResult| result.attempt.is_none() || inserted.contains(&result.key());
+    let results: Vec<_> = results.into_iter().filter(is_new).collect();
+    let updates = results.iter().map(|result| &result.update);
+    let updated = update(tx, updates.collect()).await?;
+    let stale = |result: &&&DeliveryResult| !updated.contains(&result.key());
+    for result in results.iter().filter(stale) {
         tracing::info!(
-            delivery.id = %note.delivery.id,
-            order.id = %note.delivery.order_id,
-            "what came of a delivery changes nothing: it is not as it was when it was begun"
+            delivery.id = %result.delivery.id,
+            order.id = %result.delivery.order_id,
+            "delivery result ignored: the delivery has changed since it was begun"
         );
     }
-    let refused = notes.iter().filter(|note| note.has_no_customer());
-    let refused = refused.filter(|note| updated.contains(&note.key()));
-    let refused: Vec<_> = refused.map(|note| note.delivery.id).collect();
+    let refused = results.iter().filter(|result| result.has_no_customer());
+    let refused = refused.filter(|result| updated.contains(&result.key()));
+    let refused: Vec<_> = refused.map(|result| result.delivery.id).collect();
     for id in refused {
         copies::part(tx, id, now).await?;
     }
-    let ended = notes.into_iter().filter(|note| note.is_final());
-    let ended: Vec<_> = ended.map(Note::key).collect();
-    promote(tx, &ended, now).await
+    let ended = results.into_iter().filter(|result| result.is_final());
+    let ended: Vec<_> = ended.map(DeliveryResult::key).collect();
+    unpark_next(tx, &ended, now).await
 }
 
 /// Adds attempts, and says to which deliveries.
-async fn insert(tx: &mut Tx, rows: Vec<&AttemptRow>) -> Result<HashSet<RowKey>, Error> {
+async fn insert(tx: &mut Tx, rows: Vec<&NewAttempt<'_>>) -> Result<HashSet<DeliveryKey>, Error> {
     if let Tx::Postgres(connection) = tx {
         return Ok(on_postgres::insert(connection, &rows).await?);
     }
@@ -385,7 +410,10 @@ async fn insert(tx: &mut Tx, rows: Vec<&AttemptRow>) -> Result<HashSet<RowKey>, 
 }
 
 /// Updates deliveries, and says which were as they had been found.
-async fn update(tx: &mut Tx, rows: Vec<&Update>) -> Result<HashSet<RowKey>, Error> {
+async fn update(
+    tx: &mut Tx,
+    rows: Vec<&DeliveryUpdate<'_>>,
+) -> Result<HashSet<DeliveryKey>, Error> {
     if let Tx::Postgres(connection) = tx {
         return Ok(on_postgres::update(connection, &rows).await?);
     }
@@ -398,10 +426,14 @@ async fn update(tx: &mut Tx, rows: Vec<&Update>) -> Result<HashSet<RowKey>, Erro
     Ok(updated)
 }
 
-/// Lets the first that waits in the lane of each of these deliveries have its turn.
-pub(super) async fn promote(tx: &mut Tx, ended: &[RowKey], now: Timestamp) -> Result<(), Error> {
+/// Unparks the first delivery that waits in the lane of each of these, which have ended.
+pub(super) async fn unpark_next(
+    tx: &mut Tx,
+    ended: &[DeliveryKey],
+    now: Timestamp,
+) -> Result<(), Error> {
     if let Tx::Postgres(connection) = tx {
-        return Ok(on_postgres::promote(connection, ended, now).await?);
+        return Ok(on_postgres::unpark(connection, ended, now).await?);
     }
     for (partition, log_offset, number) in ended.iter().copied() {
         let key = FinishedKey {
@@ -410,7 +442,7 @@ pub(super) async fn promote(tx: &mut Tx, ended: &[RowKey], now: Timestamp) -> Re
             number,
             now: now.micros(),
         };
-        on_conn!(tx, |c| PromoteNext(&key).execute(c).await)?;
+        on_conn!(tx, |c| UnparkNext(&key).execute(c).await)?;
     }
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! The ledger as people see it: what became of deliveries, and what they decide about them.
+//! The outbox as people see it: deliveries with their attempts, and decisions about them.
 
 use std::collections::BTreeSet;
 
@@ -11,17 +11,17 @@ use waymark_domain::{
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, LedgerCall, StoredDelivery,
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, StoredDelivery,
     answer::Transact,
-    decisions, key,
-    list::{Progress, Walk},
-    lock,
+    decisions::{self, readable},
+    list::DeliveryListing,
     many::decide,
+    ownership::lock,
 };
 use crate::{
     ChangeError, Error, Store,
-    commit::retry::Chain,
-    rows::delivery::{AttemptRow, DeliveryRow},
+    merge::Progress,
+    rows::delivery::{AttemptRow, DeliveryRow, key},
     schema::{deliveries, delivery_attempts},
     tx::{Tx, on_conn},
 };
@@ -31,30 +31,13 @@ const ATTEMPTS_MAX: i64 = 500;
 
 /// A delivery, its attempts, and what was decided about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Account {
+pub struct DeliveryRecord {
     /// The delivery.
     pub delivery: StoredDelivery,
     /// The last 500 attempts with their numbers, the oldest first, without those that cannot be read.
     pub attempts: Vec<(u32, Attempt)>,
     /// The last 500 decisions, the oldest first, without those that cannot be read.
     pub decisions: Vec<Decision>,
-}
-
-/// Why nothing can be decided about a delivery.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub enum LedgerRefusal {
-    /// There is no such delivery.
-    #[error("there is no delivery {id}")]
-    DeliveryNotFound {
-        /// Its id.
-        id: DeliveryId,
-    },
-    /// The target has taken it.
-    #[error("delivery {id} has succeeded")]
-    DeliverySucceeded {
-        /// Its id.
-        id: DeliveryId,
-    },
 }
 
 impl Store {
@@ -69,13 +52,13 @@ impl Store {
         after: Option<&DeliveryCursor>,
         limit: usize,
     ) -> Result<DeliveryPage, Error> {
-        let mut walk = Walk::new(query, after, limit.max(1));
+        let mut page = DeliveryListing::new(query, after, limit.max(1));
         loop {
             let piece = self
                 .database()
-                .snapshot(async |tx| walk.go_on(self, tx).await);
+                .snapshot(async |tx| page.read_piece(self, tx).await);
             match piece.await? {
-                Progress::Ended => return Ok(walk.into_page()),
+                Progress::Ended => return Ok(page.into_page()),
                 // On SQLite nothing else waits, so nobody else would get the thread.
                 Progress::Paused => tokio::task::yield_now().await,
             }
@@ -86,14 +69,14 @@ impl Store {
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
-    pub async fn find_delivery(&self, id: DeliveryId) -> Result<Option<Account>, Error> {
+    pub async fn find_delivery(&self, id: DeliveryId) -> Result<Option<DeliveryRecord>, Error> {
         let found = self.database().snapshot(async |tx| {
             let Some(delivery) = find(tx, id).await? else {
                 return Ok(None);
             };
             let attempts = attempts(tx, id).await?;
             let decisions = decisions::last(tx, id).await?;
-            Ok(Some(Account {
+            Ok(Some(DeliveryRecord {
                 delivery,
                 attempts,
                 decisions,
@@ -109,10 +92,10 @@ impl Store {
     /// Returns [`ChangeError`] when it is not there or has succeeded, and when it cannot be written.
     pub async fn retry_delivery(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         id: DeliveryId,
         encode: impl FnMut(&StoredDelivery) -> Vec<u8>,
-    ) -> Result<Answered<StoredDelivery>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<StoredDelivery>, ChangeError<OutboxRefusal>> {
         self.answer_once(call, &[], Retry(id, &call.actor), encode)
             .await
     }
@@ -125,11 +108,11 @@ impl Store {
     /// Returns [`ChangeError`] when it is not there or has succeeded, and when it cannot be written.
     pub async fn skip_delivery(
         &self,
-        call: &LedgerCall,
+        call: &OutboxCall,
         id: DeliveryId,
         reason: &Reason,
         encode: impl FnMut(&StoredDelivery) -> Vec<u8>,
-    ) -> Result<Answered<StoredDelivery>, ChangeError<LedgerRefusal>> {
+    ) -> Result<Answered<StoredDelivery>, ChangeError<OutboxRefusal>> {
         let skip = Skip(id, reason, &call.actor);
         self.answer_once(call, &[], skip, encode).await
     }
@@ -143,13 +126,13 @@ struct Skip<'c>(DeliveryId, &'c Reason, &'c Actor);
 
 impl Transact for Retry<'_> {
     type Done = StoredDelivery;
-    type Refusal = LedgerRefusal;
+    type Refusal = OutboxRefusal;
 
     async fn carry_out(
         &mut self,
         tx: &mut Tx,
         now: Timestamp,
-    ) -> Result<Result<StoredDelivery, LedgerRefusal>, Error> {
+    ) -> Result<Result<StoredDelivery, OutboxRefusal>, Error> {
         let Self(id, actor) = *self;
         let delivery = match undecided(tx, id).await? {
             Ok(delivery) => delivery,
@@ -167,13 +150,13 @@ impl Transact for Retry<'_> {
 
 impl Transact for Skip<'_> {
     type Done = StoredDelivery;
-    type Refusal = LedgerRefusal;
+    type Refusal = OutboxRefusal;
 
     async fn carry_out(
         &mut self,
         tx: &mut Tx,
         now: Timestamp,
-    ) -> Result<Result<StoredDelivery, LedgerRefusal>, Error> {
+    ) -> Result<Result<StoredDelivery, OutboxRefusal>, Error> {
         let Self(id, reason, actor) = *self;
         match undecided(tx, id).await? {
             Ok(delivery) if delivery.state_word() != DeliveryState::Skipped.word() => {
@@ -194,12 +177,12 @@ impl Transact for Skip<'_> {
 async fn undecided(
     tx: &mut Tx,
     id: DeliveryId,
-) -> Result<Result<StoredDelivery, LedgerRefusal>, Error> {
+) -> Result<Result<StoredDelivery, OutboxRefusal>, Error> {
     lock(tx, &BTreeSet::from([id.position.partition])).await?;
     Ok(match find(tx, id).await? {
-        None => Err(LedgerRefusal::DeliveryNotFound { id }),
+        None => Err(OutboxRefusal::DeliveryNotFound { id }),
         Some(delivery) if delivery.state_word() == DeliveryState::Succeeded.word() => {
-            Err(LedgerRefusal::DeliverySucceeded { id })
+            Err(OutboxRefusal::DeliverySucceeded { id })
         }
         Some(delivery) => Ok(delivery),
     })
@@ -221,15 +204,4 @@ async fn attempts(tx: &mut Tx, id: DeliveryId) -> Result<Vec<(u32, Attempt)>, Er
         .limit(ATTEMPTS_MAX);
     let rows: Vec<AttemptRow> = on_conn!(tx, |c| rows.load(c).await)?;
     Ok(readable(rows.into_iter().rev().map(AttemptRow::attempt)))
-}
-
-/// What can be read; the log tells of the rest.
-pub(super) fn readable<T>(rows: impl Iterator<Item = Result<T, Error>>) -> Vec<T> {
-    let told = rows.filter_map(|row| {
-        row.inspect_err(|error| {
-            tracing::error!(error = %Chain(error), "a row of the ledger is left out");
-        })
-        .ok()
-    });
-    told.collect()
 }
