@@ -10,7 +10,7 @@ use crate::{
     rows::{Reading, entry::EntryRow},
 };
 
-/// What a transaction wrote into each of its entries: 16 random bytes. Two timelines of one
+/// The id that a transaction wrote into each of its entries: 16 random bytes. Two timelines of one
 /// database, as a restore makes them, differ in it at the same offset.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BatchId(pub [u8; 16]);

@@ -36,20 +36,20 @@ const PART_ENTRIES: usize = 64;
 /// How many rows a chunk has at most.
 const ROWS_MAX: usize = 100_000;
 
-/// Which entries of an order to list.
+/// A query of the entries of an order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct HistoryQuery {
     /// By sequence, up or down.
     pub direction: Direction,
     /// Goes on past this sequence; none to begin.
     pub after_sequence: Option<i64>,
-    /// Whose eyes it is for.
+    /// The readers that it is for.
     pub visibility: Visibility,
     /// At most this many entries, at least 1.
     pub limit: usize,
 }
 
-/// Whose eyes a history is for.
+/// The readers that a history is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Visibility {
     /// All entries.
@@ -278,7 +278,7 @@ async fn of_order(
     Ok(HistoryPage { entries, next })
 }
 
-/// The entries at some lines of a journal, which must be there, in log order.
+/// The entries at some lines of an entry index, which must be there, in log order.
 async fn found(
     tx: &mut Tx,
     partition: Partition,
@@ -291,7 +291,7 @@ async fn found(
             table: "history",
             column: "log_offset",
             row: format!("{}/{offsets:?}", partition.number()),
-            source: "an entry of a journal is not there".into(),
+            source: "an entry of the entry index is not there".into(),
         });
     }
     Ok(rows)

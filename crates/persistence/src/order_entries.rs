@@ -1,4 +1,4 @@
-//! Finding the entries of an order by its journal, whose older pages are rows of their own.
+//! Finding the entries of an order by its entry index, whose older pages are rows of their own.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -25,7 +25,7 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// How many pages of a journal are read at once.
+/// How many pages of an entry index are read at once.
 const PAGES_MAX: usize = 80;
 
 /// For how many request ids the database searches the pages of one order. For more of them all
@@ -53,7 +53,7 @@ impl IndexedOrder {
             .select((orders::order_key, orders::journal));
         let found = on_conn!(tx, |c| key.first::<(i64, Vec<u8>)>(c).await).optional()?;
         found
-            .map(|(order_key, journal)| Self::read(partition, order_key, &journal))
+            .map(|(order_key, index)| Self::read(partition, order_key, &index))
             .transpose()
     }
 
@@ -71,7 +71,7 @@ impl IndexedOrder {
         self.partition
     }
 
-    fn read(partition: Partition, order_key: i64, journal: &[u8]) -> Result<Self, Error> {
+    fn read(partition: Partition, order_key: i64, index: &[u8]) -> Result<Self, Error> {
         let reading = Reading {
             table: "orders",
             row: &format_args!("{}/{order_key}", partition.number()),
@@ -79,11 +79,11 @@ impl IndexedOrder {
         Ok(Self {
             partition,
             order_key,
-            newest: EntryIndex::read(journal, &reading, "journal")?,
+            newest: EntryIndex::read(index, &reading, "journal")?,
         })
     }
 
-    /// The lines of its journal past a sequence, in a direction, and whether these are all;
+    /// The lines of its entry index past a sequence, in a direction, and whether these are all;
     /// otherwise there are at least `PAGES_MAX` pages of them.
     pub(crate) async fn lines(
         &self,
@@ -168,7 +168,7 @@ pub(crate) async fn offsets(
     }
 }
 
-/// The query for the older pages of an order's journal.
+/// The query for the older pages of an order's entry index.
 #[diesel::dsl::auto_type(no_type_alias)]
 fn pages_of(partition: Partition, order_key: i64) -> _ {
     let number: i32 = partition.number();
@@ -178,19 +178,19 @@ fn pages_of(partition: Partition, order_key: i64) -> _ {
         .select((journal_pages::first_sequence, journal_pages::page))
 }
 
-/// Which pages of the journal of an order are looked for.
+/// The pages of the entry index of an order that are looked for.
 #[derive(Debug)]
 pub(crate) struct PageKey {
     partition: i32,
     order_key: i64,
-    /// What a page has that may have remembered a request id; empty for any page.
+    /// The bytes of a page that may have remembered a request id; empty for any page.
     tag: Vec<u8>,
 }
 
 /// The partition, order, first sequence and content of a page.
 type PageRow = (i32, i64, i64, Vec<u8>);
 
-/// Finds the older pages of the journals of orders that may have remembered some request ids, for
+/// Finds the older pages of the entry indexes of orders that may have remembered some request ids, for
 /// all orders in one statement.
 pub(crate) async fn pages_with(
     tx: &mut Tx,
@@ -250,7 +250,7 @@ pub(crate) async fn pages_with(
     read.collect()
 }
 
-/// Reads pages of a journal, each with its first sequence.
+/// Reads pages of an entry index, each with its first sequence.
 fn read_pages(
     partition: Partition,
     order_key: i64,
@@ -267,7 +267,7 @@ fn read_pages(
 }
 
 array_statement! {
-    /// Finds the pages of journals that may have remembered request ids.
+    /// Finds the pages of entry indexes that may have remembered request ids.
     FindPages { partitions: i32 => Integer, order_keys: i64 => BigInt, tags: &'a [u8] => Binary }
     "SELECT p.partition, p.order_key, p.first_sequence, p.page FROM",
     ") AS k (partition, order_key, tag) JOIN journal_pages p ON p.partition = k.partition \
@@ -279,7 +279,7 @@ impl Query for FindPages<'_> {
 }
 
 row_statement! {
-    /// Finds the pages of one journal that may have remembered a request id.
+    /// Finds the pages of one entry index that may have remembered a request id.
     FindPage(PageKey)
     "SELECT partition, order_key, first_sequence, page FROM journal_pages WHERE partition = " [partition: Integer]
     " AND order_key = " [order_key: BigInt]

@@ -31,19 +31,6 @@ pub(crate) fn push_columns<DB: Backend>(
     }
 }
 
-/// The rows of a table about [`Numbered`](crate::rows::delivery::Numbered) deliveries, those of the
-/// entries at some offsets.
-macro_rules! numbered {
-    ($table:ident, $place:expr, $offsets:expr) => {{
-        let (partition, number): $crate::rows::delivery::Numbered = $place;
-        $table::table
-            .filter($table::partition.eq(partition.number()))
-            .filter($table::number.eq(number))
-            .filter($table::log_offset.eq_any($offsets))
-    }};
-}
-pub(crate) use numbered;
-
 /// A row as it is read. `COLUMNS` lists its columns.
 macro_rules! read_row {
     ($(#[$doc:meta])* $row:ident {

@@ -32,14 +32,14 @@ pub struct UnreadableEntry {
     pub before: Option<BatchId>,
     /// The column that cannot be read.
     pub column: &'static str,
-    /// What is wrong with it.
+    /// The problem with it.
     pub problem: String,
     /// The row, for people.
     row: String,
 }
 
 impl UnreadableEntry {
-    /// What reading the history of its order ends with.
+    /// The error with which reading the history of its order ends.
     pub fn error(&self) -> Error {
         Error::Corrupt {
             table: "history",
@@ -120,7 +120,7 @@ impl Store {
                 order.id = order.map(|(_, id)| id.as_str()),
                 column = entry.column,
                 error = entry.problem,
-                "an entry of the history cannot be read: it is left out of all streams but that of its order alone, \
+                "history entry unreadable: it is left out of all streams but that of its order alone, \
                  which ends with INTERNAL"
             );
         }

@@ -1,4 +1,4 @@
-//! Where an order has been, by its history, of which only the places are read.
+//! The places where an order has been, by its history, of which only these are read.
 
 use std::collections::BTreeSet;
 
@@ -20,9 +20,9 @@ use crate::{
 /// The state and the status of a place, as they are stored.
 type PlaceRow = (StoredText, StoredText);
 
-/// How many entries are looked at in one statement; SQLite bounds its parameters.
+/// How many entries are read in one statement; SQLite bounds its parameters.
 const OFFSETS_AT_ONCE: usize = 500;
-/// At how many entries to look before the connection is given back.
+/// How many entries are read before the connection is given back.
 const PIECE_OFFSETS: usize = 10_000;
 
 impl Store {

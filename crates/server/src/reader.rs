@@ -6,7 +6,7 @@ use std::{io, sync::Arc};
 
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use waymark_domain::value::{OrderId, WorkflowCode};
-use waymark_persistence::{Along, Error, Found, Store};
+use waymark_persistence::{Along, Error, FoundOrder, Store};
 
 use crate::{dedicated_runtime::DedicatedRuntime, supervisor::Supervisor};
 
@@ -18,7 +18,7 @@ const QUERIES_AT_ONCE: usize = 2;
 const WAITING_MAX: usize = 1024;
 
 /// The order that was found, or the error that all reads of a query share.
-type ReadResult = Result<Found, Arc<Error>>;
+type ReadResult = Result<FoundOrder, Arc<Error>>;
 
 #[derive(Debug)]
 struct QueuedRead {

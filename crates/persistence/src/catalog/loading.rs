@@ -10,7 +10,7 @@ use super::{
 };
 use crate::{
     Error, Published, Store,
-    commit::retry::Patience,
+    patience::Patience,
     workflows::{self, Loaded},
 };
 

@@ -1,4 +1,4 @@
-//! What units are answered, put together from what became of their pieces.
+//! The answers to units, put together from the outcomes of their pieces.
 
 use waymark_domain::order::Order;
 
@@ -7,12 +7,12 @@ use super::{
     batch::{Piece, PieceOutcome},
 };
 
-/// What the orders of a unit's answers may take together, as reckoned here. It is several times
+/// The bytes that the orders of a unit's answers may take together, as reckoned here. It is several times
 /// what an answer to a call may, and what does not fit into that is not shown.
 pub(super) const ORDERS_BYTES_MAX: usize = 8 << 20;
-/// What a line of an order takes, or a hold on it, with its texts.
+/// The bytes of a line of an order, or a hold on it, with its texts.
 const ITEM_BYTES: usize = 512;
-/// What an attribute takes beside its texts.
+/// The bytes of an attribute beside its texts.
 const ATTRIBUTE_BYTES: usize = 64;
 
 /// The order as an answer has it: none where there is no room for it, of which it takes its part.
@@ -21,7 +21,7 @@ pub(super) fn shown(order: &Order, room: &mut usize) -> Option<Order> {
     Some(order.clone())
 }
 
-/// What an order takes in memory. It decides how many are kept, so it need not be exact.
+/// The bytes of an order in memory. It decides how many are kept, so it need not be exact.
 fn reckoned_bytes(order: &Order) -> usize {
     let attributes = order.attributes.as_map().iter();
     let attributes = attributes.map(|(key, value)| key.len() + value.len() + ATTRIBUTE_BYTES);

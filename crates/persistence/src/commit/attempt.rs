@@ -22,9 +22,10 @@ use crate::{
 
 /// A batch that was decided and, but for the commit itself, written.
 pub(super) struct Batch {
-    /// What was decided, each piece with the steps that were.
+    /// The decided pieces, each with the steps that were decided.
     pub(super) outcomes: Vec<(Piece, PieceOutcome)>,
-    /// What was left undecided, in the order of units, and the workflows that it waits for.
+    /// The pieces that were left undecided, in the order of units, and the workflows that they wait
+    /// for.
     pub(super) rest: Vec<Piece>,
     pub(super) unloaded: BTreeSet<WorkflowCode>,
     /// Its entries.

@@ -39,7 +39,7 @@ impl Piece {
     }
 }
 
-/// What became of a piece: each step, or the index of the step that refused them all.
+/// The outcome of a piece: each step, or the index of the step that refused them all.
 pub(super) type PieceOutcome = Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)>;
 
 /// A workflow and the id of an order.

@@ -1,4 +1,4 @@
-//! What a batch reads after it holds its locks, each as one set.
+//! The reads of a batch after it holds its locks, each as one set.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
@@ -20,7 +20,7 @@ use crate::{
     tx::Tx,
 };
 
-/// What every batch begins with.
+/// The beginning of every batch.
 pub(super) struct Loaded {
     /// The edition of the catalog.
     pub(super) edition: Edition,
@@ -30,8 +30,8 @@ pub(super) struct Loaded {
     pub(super) orders: Vec<OrderRow>,
 }
 
-/// Reads what every batch begins with; on PostgreSQL in one round trip, which also begins the
-/// transaction of a batch that is meant, with the locks of its partitions.
+/// Reads the beginning of a batch; on PostgreSQL in one round trip, which also begins the transaction
+/// with the locks of its partitions, unless it is a dry run.
 pub(super) async fn load(
     tx: &mut Tx,
     purpose: Purpose,

@@ -25,7 +25,7 @@ pub(super) fn deciding<T>(
                 order.id = %step.order_id,
                 workflow = %step.workflow,
                 error = text(&*panic),
-                "deciding a step panicked; it is refused, and nothing was written for it"
+                "deciding a step panicked, the step is refused"
             );
             Err(Refusal::Fault)
         }

@@ -1,5 +1,4 @@
-//! What happens when the database refuses. A passing refusal is tried again as a
-//! whole; another one is put down to a single step, found by splitting; a commit
+//! Refusals of the database. A transient one is tried again as a whole; another one is put down to a single step, found by splitting; a commit
 //! that was not answered is looked up.
 
 use std::{collections::BTreeSet, time::Duration};
@@ -14,12 +13,12 @@ use super::{
     dry_run::dry_run,
     panics,
 };
-// Until all who use these name their own modules.
-use crate::{Error, Store, tx::WriteFailure};
-pub(crate) use crate::{error::ErrorChain as Chain, logging::report, patience::Patience};
+use crate::{
+    Error, Store, error::ErrorChain, logging::report, patience::Patience, tx::WriteFailure,
+};
 
 /// How much longer than patience a stage of an attempt may last: the end of waiting for a lock is
-/// told by the database.
+/// reported by the database.
 const BEYOND: Duration = Duration::from_secs(1);
 
 impl Store {
@@ -52,7 +51,7 @@ impl Store {
                         progress.give_up(CommitError::Unavailable)
                     }
                     (UnitState::Unfinished(progress), Some(error)) => {
-                        report(error, "workflows cannot be loaded");
+                        report(error, "workflows not loadable");
                         progress.give_up(CommitError::from(error))
                     }
                     (UnitState::Unfinished(progress), None) => {
@@ -79,7 +78,7 @@ impl Store {
     /// Commits what the time of a transaction suffices for, with the locks of more partitions, and
     /// says how far each unit has come. What the database does not take is tried again as long as
     /// patience lasts. Once all locks are held it asks once for more units, those that came
-    /// meanwhile; it gives a test that tells whether a unit lies in the locked partitions and may
+    /// meanwhile; it gives a test whether a unit lies in the locked partitions and may
     /// join. The answers to these follow those to the first ones.
     pub async fn commit_round(
         &self,
@@ -198,7 +197,7 @@ impl Store {
                 Err(WriteFailure::Before(error)) if error.is_transient() || in_doubt.is_some() => {
                     error
                 }
-                // A refusal whose words are not known may have been a passing one.
+                // A refusal whose words are not known may have been a transient one.
                 Err(WriteFailure::Before(error))
                     if !refused_alone && split(group.units, &group.pieces).is_none() =>
                 {
@@ -207,9 +206,9 @@ impl Store {
                 }
                 Err(WriteFailure::Before(error)) => return Err(Trouble::Refused(error)),
             };
-            tracing::debug!(error = %Chain(&error), attempt = patience.attempt(), "a commit is tried again");
+            tracing::debug!(error = %ErrorChain(&error), attempt = patience.attempt(), "commit retried");
             if error.is_lasting() || !patience.wait().await {
-                report(&error, "a commit was given up");
+                report(&error, "commit given up");
                 if in_doubt.is_none()
                     && lacking(&error) == CommitError::Unavailable
                     && !error.is_lasting()
@@ -261,7 +260,7 @@ fn given_up(group: &[Piece], in_doubt: Option<Batch>, error: &Error) -> Vec<(Pie
     decided.chain(rest).collect()
 }
 
-/// What the database lacks for what was not written.
+/// The reason why pieces were not written.
 fn lacking(error: &Error) -> CommitError {
     match CommitError::from(error) {
         // A refusal that was put down to no step, while a commit was not answered.
@@ -297,9 +296,9 @@ fn split(units: &[Unit], group: &[Piece]) -> Option<(Vec<Piece>, Vec<Piece>)> {
     }
 }
 
-/// Tells which step the database refused; of an atomic unit, the first one.
+/// Logs which step the database refused; of an atomic unit, the first one.
 fn report_refused(units: &[Unit], pieces: &[Piece], error: &Error) {
-    const MESSAGE: &str = "the database refused a step";
+    const MESSAGE: &str = "step refused by the database";
     let first = pieces.first();
     let step = first.and_then(|piece| piece.of(units).0.first());
     let Some(step) = step.filter(|_| !error.is_of_storage()) else {
@@ -309,7 +308,7 @@ fn report_refused(units: &[Unit], pieces: &[Piece], error: &Error) {
     tracing::error!(
         order.id = step.order_id.as_str(),
         workflow = step.workflow.as_str(),
-        error = %Chain(error),
+        error = %ErrorChain(error),
         "{MESSAGE}"
     );
 }

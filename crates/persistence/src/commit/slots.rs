@@ -55,7 +55,7 @@ pub(super) struct LogEnd {
     pub(super) next: i64,
     /// When the batch happens, in the partition and by the clock.
     pub(super) moment: Moment,
-    /// Which transaction wrote the last entry before the batch, if there is any.
+    /// The transaction that wrote the last entry before the batch, if there is any.
     pub(super) before: Option<BatchId>,
 }
 
@@ -104,7 +104,7 @@ pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> 
 
 /// The ends of partitions. The clock is read after the locks are held, and a partition's time
 /// never goes back; what is due is
-/// judged by the clock all the same. A time that no clock can have said is left aside: what comes
+/// judged by the clock all the same. A time that no clock can have said is ignored: what comes
 /// next is stamped by the clock.
 ///
 /// # Errors
@@ -157,7 +157,7 @@ fn written(head: &Head) -> Option<Timestamp> {
         partition = head.position.partition.number(),
         offset = head.position.offset,
         create_time = head.create_time.micros(),
-        "the time of the last entry is none that a clock says; the next one has the time of the clock"
+        "time of the last entry impossible, the next one has the time of the clock"
     );
     None
 }

@@ -153,12 +153,12 @@ rows_statement! {
 }
 
 row_statement! {
-    /// Inserts one page of a journal.
+    /// Inserts one page of an entry index.
     InsertPage(IndexPageRow<'a>) "INSERT INTO journal_pages (" [IndexPageRow] ") VALUES (" values ")"
 }
 
 rows_statement! {
-    /// Inserts pages of journals.
+    /// Inserts pages of entry indexes.
     InsertPages(IndexPageArrays of IndexPageRow)
     "INSERT INTO journal_pages (" [IndexPageRow] ") SELECT * FROM " values
 }

@@ -1,4 +1,4 @@
-//! Who has its turn while a batch is decided, and for how long. Locks are held
+//! The turns of units while a batch is decided, and their length. Locks are held
 //! meanwhile, so a batch ends when its time is up: what is not decided by then, or
 //! waits for a workflow, is left for the next one. Pieces are decided in slices, so a
 //! unit of a thousand costly steps holds up the others of its batch for one of them.
@@ -34,7 +34,7 @@ pub(super) struct Turn {
     /// The first step whose order was not read yet.
     unread: usize,
     answers: PieceOutcome,
-    /// What the orders in its answers may still take.
+    /// The bytes that the orders in its answers may still take.
     room: usize,
     /// An atomic piece that was begun.
     whole: Option<Whole>,
@@ -64,12 +64,12 @@ enum Stop {
     Unread,
 }
 
-/// What a transaction came to.
+/// The pieces of a transaction after their turns.
 #[derive(Default)]
 pub(super) struct Decided {
-    /// What was decided, each piece with the steps that were.
+    /// The decided pieces, each with the steps that were decided.
     pub(super) outcomes: Vec<(Piece, PieceOutcome)>,
-    /// What was not, in the order of units.
+    /// The pieces that were not, in the order of units.
     pub(super) rest: Vec<Piece>,
     /// The workflows that steps of the rest wait for.
     pub(super) unloaded: BTreeSet<WorkflowCode>,
@@ -168,7 +168,7 @@ impl<'u> Turns<'u> {
             overtaken: HashMap::new(),
             has_decided: false,
         };
-        all.note_overtaken();
+        all.find_overtaken();
         all
     }
 
@@ -186,7 +186,7 @@ impl<'u> Turns<'u> {
                     let was_overtaken = turn.is_overtaken;
                     self.ended.push(turn);
                     if was_overtaken {
-                        self.note_overtaken();
+                        self.find_overtaken();
                     }
                 }
                 Stop::Unread => {
@@ -228,7 +228,7 @@ impl<'u> Turns<'u> {
         turns.flat_map(|turn| turn.rest().of(self.units).0)
     }
 
-    /// What was decided, and what is left.
+    /// Ends the turns.
     pub(super) fn finish(self) -> Decided {
         let mut decided = Decided {
             unloaded: self.unloaded,
@@ -347,7 +347,7 @@ impl<'u> Turns<'u> {
         Stop::Done
     }
 
-    /// What keeps a step from being decided now.
+    /// The obstacle to deciding a step now.
     fn obstacle(&self, working: &mut Working, turn: &Turn, step: &Step) -> Option<Stop> {
         let earliest = self.overtaken.get(&(&step.workflow, &step.order_id));
         if earliest.is_some_and(|unit| *unit < turn.piece.unit) {
@@ -361,7 +361,7 @@ impl<'u> Turns<'u> {
 
     fn leave(&mut self, turn: Turn) {
         self.left.push(turn);
-        self.note_overtaken();
+        self.find_overtaken();
     }
 
     /// Whether the step that a piece stopped at waits for one that is left for another batch.
@@ -382,7 +382,7 @@ impl<'u> Turns<'u> {
     }
 
     /// Finds the steps that later units overtake, as it is now.
-    fn note_overtaken(&mut self) {
+    fn find_overtaken(&mut self) {
         self.overtaken.clear();
         let waiting = self.waiting.iter().filter(|turn| turn.is_overtaken);
         for turn in waiting.chain(&self.left) {
@@ -391,7 +391,7 @@ impl<'u> Turns<'u> {
     }
 }
 
-/// Notes the steps of a piece as overtaken.
+/// Records the steps of a piece as overtaken.
 fn overtake<'u>(overtaken: &mut Overtaken<'u>, units: &'u [Unit], turn: &Turn) {
     for step in turn.rest().of(units).0 {
         let earliest = overtaken.entry(order_of(step)).or_insert(turn.piece.unit);

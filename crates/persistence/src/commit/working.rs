@@ -34,7 +34,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) logged: Logged,
-    /// What the clock said, by which it is due what the entry set off.
+    /// The time of the clock, by which the deliveries of the entry are due.
     pub(super) clock: Timestamp,
     /// The version in which its step leaves the order.
     pub(super) order_version: i64,
@@ -56,7 +56,7 @@ pub(super) struct Working {
     remembered: HashMap<RequestRef, Remembered>,
 }
 
-/// What an atomic unit goes back to.
+/// The state that an atomic unit goes back to.
 pub(super) struct Savepoint {
     pending: usize,
     logs: BTreeMap<Partition, LogEnd>,
@@ -122,7 +122,7 @@ impl Working {
     }
 
     /// Finds what was written under the request ids of steps before. As a rule nothing was, and
-    /// the journals say so.
+    /// the entry indexes say so.
     async fn remember_stored(&mut self, tx: &mut Tx, steps: &[&Step]) -> Result<(), Error> {
         let asked = steps.iter().filter_map(|step| {
             let request = step.request.as_ref()?;
@@ -167,7 +167,7 @@ impl Working {
         Ok(())
     }
 
-    /// What is known of a workflow in this batch; it is asked for once.
+    /// A workflow as it is known in this batch; it is asked for once.
     pub(super) fn known(&mut self, code: &WorkflowCode) -> &Known {
         if !self.workflows.contains_key(code) {
             let known = self.store.catalog().known(self.edition, code);
@@ -408,7 +408,7 @@ impl Working {
         })
     }
 
-    /// What an atomic unit that begins now goes back to.
+    /// The state that an atomic unit which begins now goes back to.
     pub(super) fn savepoint(&self) -> Savepoint {
         Savepoint {
             pending: self.pending.len(),

@@ -1,4 +1,4 @@
-//! What a batch writes: entries, orders, pages of journals, the orders of customers,
+//! The writes of a batch: entries, orders, pages of entry indexes, the orders of customers,
 //! and the marks of statuses that were never used before.
 
 use std::{
@@ -35,7 +35,7 @@ use crate::{
 /// A status that an order is in for the first time.
 pub(super) type Mark = (WorkflowCode, StatusCode);
 
-/// What a batch has written.
+/// A batch that was written.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) entries: Vec<Batched>,
@@ -43,7 +43,7 @@ pub(super) struct Written {
     pub(super) marks: BTreeSet<Mark>,
 }
 
-/// What a batch has decided and has to write.
+/// The decisions of a batch, which have to be written.
 #[derive(Debug)]
 struct ToWrite {
     entries: Vec<Pending>,
@@ -52,7 +52,7 @@ struct ToWrite {
     batch: BatchId,
 }
 
-/// A part of the journal of an order, by the partition and the key of the order and the sequence
+/// A page of the entry index of an order, by the partition and the key of the order and the sequence
 /// with which it begins.
 type Page = (i32, i64, i64, Vec<u8>);
 
@@ -105,7 +105,7 @@ pub(super) async fn all(
     })
 }
 
-/// Takes the parts of journals that no longer fit the rows of their orders.
+/// Takes the pages of entry indexes that no longer fit the rows of their orders.
 fn take_pages(working: &mut Working) -> Result<Vec<Page>, Error> {
     let mut rows = Vec::new();
     for slot in working.slots.values_mut() {

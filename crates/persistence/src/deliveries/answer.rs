@@ -9,14 +9,14 @@ use crate::{
     requests::Scope,
 };
 
-/// A call that changes the ledger or an endpoint, apart from what it does.
+/// A call that changes the outbox or an endpoint, apart from what it does.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OutboxCall {
-    /// What makes the call recognisable when it comes again; none for not idempotent.
+    /// Its idempotency key; none for a call that is not idempotent.
     pub request: Option<Request>,
-    /// Who makes it; kept with what is decided about deliveries.
+    /// Its actor, who is kept with what is decided about deliveries.
     pub actor: Actor,
-    /// Whether it is meant.
+    /// Whether it is a dry run.
     pub mode: ChangeMode,
 }
 
@@ -74,6 +74,6 @@ impl Store {
 
 /// Reports an error before which nothing was written.
 pub(super) fn failure(error: &Error) -> CommitError {
-    report(error, "the ledger could not be read");
+    report(error, "outbox unreadable");
     CommitError::from(error)
 }

@@ -24,7 +24,7 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// What is pending in the lane of an order and goes to these readers.
+/// The pending deliveries in the lane of an order that go to these readers.
 macro_rules! pending {
     ($order:expr, $readers:expr) => {
         deliveries::table
@@ -37,7 +37,7 @@ macro_rules! pending {
     };
 }
 
-/// Notes that the address of the customer was refused, to whom a delivery goes. Its copies are due
+/// Records that the address of the customer was refused, to whom a delivery goes. Its copies are due
 /// at once, as a delivery of their own, and where it is tried again, so are the copies of those that
 /// wait behind it.
 pub(super) async fn part(tx: &mut Tx, id: DeliveryId, now: Timestamp) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! What people decided about deliveries, and who.
+//! Decisions of people about deliveries.
 
 use diesel::{
     ExpressionMethods, Insertable, IntoSql, QueryDsl,
@@ -12,11 +12,10 @@ use crate::{
     Error,
     error::ErrorChain,
     rows::{
-        delivery::{DecisionRow, Numbered, RETRIED, SKIPPED, key},
+        delivery::{DecisionRow, Numbered, RETRIED, SKIPPED, key, numbered},
         json,
     },
     schema::{deliveries, delivery_decisions},
-    statement::numbered,
     tx::{Tx, on_conn},
 };
 

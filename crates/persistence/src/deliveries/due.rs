@@ -73,7 +73,7 @@ impl Store {
     }
 
     /// Finds deliveries that are due in some partitions as [`Self::due_deliveries`] does, of several
-    /// lanes at once, each with its limit. Those that cannot be read are told apart, and take no room
+    /// lanes at once, each with its limit. Those that cannot be read are kept apart, and take no room
     /// of the others.
     ///
     /// # Errors
@@ -170,7 +170,7 @@ impl Store {
 
     /// Parks all that is due and waits for an earlier delivery, of the orders of these, and says how
     /// many those are. The leases are held, so none of the earlier ones is finished
-    /// meanwhile by somebody who would look for them. Copies of mails do not wait for a customer
+    /// meanwhile by somebody who would unpark them. Copies of mails do not wait for a customer
     /// whose address was refused: they are due by themselves then.
     async fn park(
         &self,

@@ -26,7 +26,7 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// At how many entries of an order to look in one statement.
+/// How many entries of an order one statement is about.
 const OFFSETS_AT_ONCE: usize = 200;
 
 /// How many deliveries one piece of a page looks at, and how many statements it makes.
@@ -147,7 +147,7 @@ impl<'q> DeliveryListing<'q> {
         while let Some((workflow, order_id)) = self.orders.pop_first() {
             let partition = store.partition_of(workflow, order_id);
             let offsets = order_entries::offsets(tx, partition, workflow, order_id).await?;
-            // Each page of a journal is as much as a statement.
+            // Each page of an entry index is as much as a statement.
             *statements = statements.saturating_sub(2 + offsets.len() / PAGE_ENTRIES);
             let before = self.cursor.of(partition);
             let offsets = offsets.into_iter().filter(|offset| *offset <= before.0);

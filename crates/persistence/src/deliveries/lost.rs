@@ -20,12 +20,12 @@ use crate::{
     Error, Store,
     rows::{
         StoredNumber, StoredText,
-        delivery::{DeliveryRow, Numbered, key},
+        delivery::{DeliveryRow, Numbered, key, numbered},
         json,
         order::TimerKey,
     },
     schema::{deliveries, dispatchers, lost_deliveries, lost_timers, orders},
-    statement::{numbered, row_statement},
+    statement::row_statement,
     tx::{Ending, Tx, before, on_conn},
 };
 

@@ -24,10 +24,9 @@ use crate::{
     ChangeError, ChangeMode, CommitError, Error, Store,
     rows::{
         StoredText,
-        delivery::{DeliveryKey, Numbered},
+        delivery::{DeliveryKey, Numbered, numbered},
     },
     schema::deliveries,
-    statement::numbered,
     tx::{Tx, on_conn},
 };
 
@@ -51,7 +50,7 @@ impl Store {
     }
 
     /// Decides that all deliveries are not sent that match and are pending or dead, and says how
-    /// many; those behind them have their turn. They are written a few hundred at a time. An
+    /// many; those behind them are unparked. They are written a few hundred at a time. An
     /// attempt that is under way may still succeed.
     ///
     /// # Errors
@@ -225,7 +224,7 @@ async fn decidable(
     ));
     let rows: Vec<(i64, StoredText, Option<i64>)> = on_conn!(tx, |c| rows.load(c).await)?;
     let is_decidable = |due_time: Option<i64>| match verdict {
-        // One that waits for an earlier one is put aside until that one is finished.
+        // One that waits for an earlier one is parked until that one is finished.
         Verdict::Retried => state != DeliveryState::Pending.word() || due_time.is_some(),
         // Not those that are pending or dead, since nothing is known of a state that cannot be read.
         Verdict::Skipped(_) => {
@@ -260,7 +259,7 @@ async fn retry(
         .await)?)
 }
 
-/// Notes that deliveries are not sent, and lets those behind them have their turn.
+/// Records that deliveries are not sent, and unparks those behind them.
 async fn skip(
     tx: &mut Tx,
     place: Numbered,

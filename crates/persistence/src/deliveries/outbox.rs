@@ -11,7 +11,8 @@ use waymark_domain::{
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, StoredDelivery,
+    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, OutboxRefusal,
+    StoredDelivery,
     answer::Transact,
     decisions::{self, readable},
     list::DeliveryListing,
@@ -100,7 +101,7 @@ impl Store {
             .await
     }
 
-    /// Decides that a delivery is not sent, and lets the next one of its lane have its turn. One
+    /// Decides that a delivery is not sent, and unparks the next one of its lane. One
     /// that is skipped already stays as it is. `encode` makes the bytes that a repeated call is
     /// answered with.
     ///

@@ -1,4 +1,4 @@
-//! What a list of deliveries asks for, and where its next page goes on.
+//! The query of a list of deliveries, and the cursor of its next page.
 
 use std::collections::BTreeMap;
 
@@ -17,12 +17,12 @@ use crate::rows::{
     delivery::{DeliveryKey, DeliveryRow},
 };
 
-/// Which deliveries; all that is given must match, an empty list matches everything.
+/// A filter of deliveries; all that is given must match, an empty list matches everything.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct DeliveryQuery {
     /// Of these workflows.
     pub workflows: Vec<WorkflowCode>,
-    /// Of these orders; they are found by their journals.
+    /// Of these orders; they are found by their entry indexes.
     pub orders: Vec<(WorkflowCode, OrderId)>,
     /// In one of these states. There is an index of deliveries that did not succeed.
     pub states: Vec<DeliveryState>,

@@ -11,9 +11,12 @@ use waymark_domain::{delivery::DeliveryState, partition::Partition, value::Times
 use super::ownership::{DispatcherId, owned};
 use crate::{
     Error, Store,
-    rows::{StoredNumber, StoredText, delivery::Numbered},
+    rows::{
+        StoredNumber, StoredText,
+        delivery::{Numbered, numbered},
+    },
     schema::{deliveries, delivery_attempts, delivery_decisions},
-    statement::{limit, numbered},
+    statement::limit,
     tx::{Ending, Tx, before, on_conn},
 };
 

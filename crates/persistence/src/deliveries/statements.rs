@@ -11,7 +11,7 @@ use crate::{
     statement::{row_statement, written_row},
 };
 
-/// Which lanes are asked for: this one, and those after it.
+/// The lanes that are asked for: this one, and those after it.
 #[derive(Debug)]
 pub(super) struct LanesFrom<'a> {
     pub(super) lane: &'a str,
@@ -31,7 +31,7 @@ impl Query for FindLanes<'_> {
     type SqlType = Text;
 }
 
-/// What is asked about due deliveries.
+/// The due deliveries that are asked for.
 #[derive(Debug, Clone)]
 pub(super) struct DueKey {
     pub(super) lane: String,
@@ -92,7 +92,7 @@ written_row! {
         now: i64 => BigInt,
         /// How many attempts it had when it was found: a retry by hand sets them back.
         attempts_seen: i32 => Integer,
-        /// When it had last changed when it was found, which tells of a retry before the first
+        /// When it had last changed when it was found, which shows a retry before the first
         /// attempt was recorded.
         change_seen: i64 => BigInt,
     }

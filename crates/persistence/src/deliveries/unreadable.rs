@@ -35,7 +35,7 @@ const STATES: [DeliveryState; 4] = [
     DeliveryState::Skipped,
 ];
 
-/// A delivery as the ledger has it.
+/// A delivery as the outbox has it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StoredDelivery {
     /// One that can be read.
@@ -66,7 +66,7 @@ pub struct UnreadableDelivery {
     pub kind: String,
     /// Where it goes.
     pub destination: String,
-    /// What it goes in turn with.
+    /// Its lane, the ordering key of deliveries.
     pub lane: String,
     /// How far it has come; none where that cannot be read.
     pub state: Option<DeliveryState>,
@@ -204,10 +204,10 @@ fn why(error: &Error) -> String {
 }
 
 impl Store {
-    /// Gives up deliveries whose rows cannot be read, as they were found, and lets those behind them
-    /// have their turn. What is not pending stays as it is, and is not due any more. Those of
-    /// partitions that `me` does not carry any more are left to who does.
-    /// Says how many were given up, and tells the log of each.
+    /// Gives up deliveries whose rows cannot be read, as they were found, and unparks those behind
+    /// them. What is not pending stays as it is, and is not due any more. Those of
+    /// partitions that `me` does not own any more are left to the owner. Says how many were given up,
+    /// and logs each.
     ///
     /// # Errors
     /// Returns [`Error`] when the database cannot be written; none is given up then.
@@ -237,9 +237,9 @@ impl Store {
         let ended = written.await.map_err(before)?;
         for one in unreadable.iter().filter(|one| ended.contains(&one.key)) {
             let what = if one.is_ended() {
-                "a delivery was due that is not sent any more"
+                "delivery due that has ended"
             } else {
-                "a delivery is a dead letter"
+                "delivery dead-lettered"
             };
             tracing::error!(
                 delivery.id = one.id,

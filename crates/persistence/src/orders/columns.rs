@@ -1,9 +1,10 @@
-//! What lists read of orders before their bodies, and what is asked for that.
+//! The columns of orders that lists read before bodies, and the questions about them.
 
 use super::query::Direction;
 use crate::{rows::StoredText, schema::orders, statement::read_row};
 
-/// A state and a status of a workflow, where orders stand. Whether the texts are codes is of no matter here.
+/// A state and a status of a workflow, where orders stand. Whether the texts are codes is of no
+/// matter here.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WorkflowPlace {
     pub(super) workflow: String,

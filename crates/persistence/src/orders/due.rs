@@ -33,7 +33,7 @@ pub struct UnreadableOrder {
     pub workflow: String,
     /// Its id, as the column has it, as far as that can be read.
     pub id: String,
-    /// What cannot be read.
+    /// The error of reading it.
     pub error: Error,
     due: DueRow,
 }
@@ -156,7 +156,7 @@ impl Store {
     }
 
     /// Makes orders of a partition due now that wait for their time and were changed last at an
-    /// instant that is yet to come, and says how many: the dispatcher looks at each, and corrects
+    /// instant that is yet to come, and says how many: the dispatcher checks each, and corrects
     /// what waits since such an instant. This is done a few at a time, so that it holds up nobody.
     ///
     /// # Errors

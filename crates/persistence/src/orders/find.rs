@@ -1,4 +1,4 @@
-//! Which orders come next in a list, by indexes alone. Orders that are named, and the few that
+//! Finding the next orders of a list by indexes alone. Orders that are named, and the few that
 //! stand where the list is about, are looked up and sorted; else streams are merged that
 //! are sorted as the list is.
 

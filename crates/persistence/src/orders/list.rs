@@ -35,7 +35,8 @@ const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const BODIES_FIRST: usize = 64;
 const BODIES_MAX: usize = 500;
 
-/// How many orders are read at once, at least, where only their bodies tell whether they are asked for.
+/// How many orders are read at once, at least, where only their bodies tell whether they are asked
+/// for.
 const BODIES_SEARCHED: usize = 16;
 
 /// The verdict on an order that was read.
@@ -274,12 +275,12 @@ impl<'q> OrderListing<'q> {
     }
 
     /// Holds an order against the query. One that changed since it was found stays where it was
-    /// found. One that cannot be read is left out and told once, so that it ends no list.
+    /// found. One that cannot be read is left out and logged once, so that it ends no list.
     fn judge(&mut self, store: &Store, row: &OrderRow) -> Result<OrderVerdict, Error> {
         let size = row.body.len();
         self.looked_at += 1;
         self.bytes_looked_at += size;
-        // What cannot be read is not passed over: it is told.
+        // What cannot be read is not passed over: it is logged.
         let is_other = |body: &str| !self.query.may_admit(body);
         if row.body.utf8().is_some_and(is_other) {
             return Ok(OrderVerdict::Passed);
@@ -287,7 +288,7 @@ impl<'q> OrderListing<'q> {
         let order = match row.order() {
             Ok(order) => order,
             Err(error @ Error::Corrupt { .. }) => {
-                tell_unreadable(store, row, &error);
+                log_unreadable(store, row, &error);
                 return Ok(OrderVerdict::Passed);
             }
             Err(error) => return Err(error),
@@ -330,8 +331,8 @@ impl<'q> OrderListing<'q> {
     }
 }
 
-/// Tells the log of an order that cannot be read, once as long as it stays as it is.
-fn tell_unreadable(store: &Store, row: &OrderRow, error: &Error) {
+/// Logs an order that cannot be read, once as long as it stays as it is.
+fn log_unreadable(store: &Store, row: &OrderRow, error: &Error) {
     let (partition, key, version) = (row.partition, row.order_key, row.version);
     let name = format!("orders/{partition}/{key}/{version}");
     if store.log_once().is_first(name) {
@@ -339,7 +340,7 @@ fn tell_unreadable(store: &Store, row: &OrderRow, error: &Error) {
             order.id = row.id.lossy(),
             workflow = row.workflow.lossy(),
             error = %ErrorChain(error),
-            "an order that cannot be read is left out of all lists"
+            "order unreadable, left out of all lists"
         );
     }
 }

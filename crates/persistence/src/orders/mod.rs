@@ -47,7 +47,7 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// What was found of an order.
+/// An order that was looked up, with its workflow.
 #[derive(Debug, Clone)]
 pub struct FoundOrder {
     /// The order, if it is there.
@@ -58,7 +58,7 @@ pub struct FoundOrder {
     pub token: Option<TrackingTokenId>,
 }
 
-/// What is found with orders.
+/// The things that are found along with orders.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Along {
     /// Their workflows alone.
@@ -68,7 +68,7 @@ pub enum Along {
     Tokens,
 }
 
-/// What was read of orders.
+/// Orders as they were read.
 struct OrdersRead {
     orders: Vec<OrderRow>,
     /// By the places of the keys; empty where they were not asked for.
@@ -305,7 +305,7 @@ impl Store {
                 tracing::error!(
                     workflow = code.as_str(),
                     order.id = order.id.as_str(),
-                    "orders of a workflow that is not there are left out of all lists"
+                    "workflow of orders missing, the orders are left out of all lists"
                 );
             }
         }
@@ -340,7 +340,7 @@ impl Store {
                             workflow = workflow.as_str(),
                             orders = count,
                             error = %ErrorChain(&error),
-                            "orders that stand where nobody can read are left out of all counts"
+                            "place of orders unreadable, the orders are left out of all counts"
                         );
                     }
                 }

@@ -1,4 +1,4 @@
-//! What a list of orders asks for, and where its next page goes on.
+//! The query of a list of orders, and the cursor of its next page.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use waymark_domain::{
     workflow::Standing,
 };
 
-/// Which orders to list; all that is given must match.
+/// A filter of orders and their order; all that is given must match.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct OrderQuery {
     /// Of these workflows; empty for all.
@@ -115,7 +115,7 @@ impl OrderQuery {
     }
 
     /// Whether an order may be asked for, by its attributes and its customer: reading all of it
-    /// costs several times as much. What cannot be read is not passed over: it is told when all of
+    /// costs several times as much. What cannot be read is not passed over: it is logged when all of
     /// it is read.
     pub(super) fn may_admit(&self, body: &str) -> bool {
         if self.attributes.is_empty() && self.customer.is_none() {

@@ -46,6 +46,19 @@ pub(crate) type DeliveryKey = (i32, i64, StoredNumber);
 /// A partition and a number: of its deliveries, those with this number among those of their entries.
 pub(crate) type Numbered = (Partition, StoredNumber);
 
+/// The rows of a table about [`Numbered`] deliveries, those of the
+/// entries at some offsets.
+macro_rules! numbered {
+    ($table:ident, $place:expr, $offsets:expr) => {{
+        let (partition, number): $crate::rows::delivery::Numbered = $place;
+        $table::table
+            .filter($table::partition.eq(partition.number()))
+            .filter($table::number.eq(number))
+            .filter($table::log_offset.eq_any($offsets))
+    }};
+}
+pub(crate) use numbered;
+
 /// The key of the row of a delivery.
 pub(crate) fn key(id: DeliveryId) -> DeliveryKey {
     let position = id.position;

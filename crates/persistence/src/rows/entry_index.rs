@@ -1,6 +1,6 @@
-//! Where the entries of an order stand in the log of its partition. An index of
+//! The entry index of an order: where its entries stand in the log of its partition. An index of
 //! history by order would put a page with random keys into every step; the row of
-//! the order is written by every step anyway, so it carries the newest positions,
+//! the order is written by every step anyway, so it holds the newest positions,
 //! and older ones are moved to `journal_pages`, a page at a time.
 
 use diesel::sql_types::{BigInt, Binary, Integer};
@@ -43,7 +43,7 @@ pub(crate) struct IndexLine {
     request_tag: Option<u32>,
 }
 
-/// A journal as it is stored, in the format of postcard; offsets as distances.
+/// An entry index as it is stored, in the format of postcard; offsets as distances.
 #[derive(Serialize, Deserialize)]
 struct StoredIndex {
     first_sequence: i64,
@@ -51,7 +51,7 @@ struct StoredIndex {
 }
 
 impl EntryIndex {
-    /// The journal of an order that has no entries yet.
+    /// The index of an order that has no entries yet.
     pub(crate) fn empty() -> Self {
         Self {
             first_sequence: 1,
@@ -114,7 +114,7 @@ impl EntryIndex {
         &self.lines
     }
 
-    /// Notes an entry; `remembered` says that its request id is to be found again.
+    /// Adds an entry; `remembered` says that its request id is to be found again.
     pub(crate) fn push(&mut self, logged: &Logged, remembered: Option<&RequestId>) {
         self.lines.push(IndexLine {
             sequence: logged.entry.sequence,
@@ -134,7 +134,7 @@ impl EntryIndex {
             .map(|line| line.offset)
     }
 
-    /// What a stored journal has that notes this request id somewhere; one that has it may note
+    /// The bytes of a stored index that has this request id somewhere; one that has them may have
     /// another one.
     pub(crate) fn tag(id: &RequestId) -> Result<Vec<u8>, Error> {
         encoded(&Some(tag(id)))

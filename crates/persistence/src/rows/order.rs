@@ -10,7 +10,7 @@ use crate::{
     statement::{table_row, written_row},
 };
 
-/// What versions of orders stay below, so that steps can count on from each.
+/// The end of the versions of orders, so that steps can count on from each.
 const VERSION_END: i64 = i64::MAX / 2;
 
 table_row! {
@@ -32,6 +32,7 @@ table_row! {
         #[expect(dead_code, reason = "a row is read whole, and the body has it too")]
         update_time: i64, i64 => BigInt;
         body: String, StoredText => Text;
+        // The entry index.
         journal: Vec<u8>, Vec<u8> => Binary;
         due_time: Option<i64>, Option<i64> => Nullable<BigInt>;
     }
@@ -73,7 +74,7 @@ impl<'a> NewOrderRow<'a> {
         partition: i32,
         order_key: i64,
         order: &'a Order,
-        journal: &EntryIndex,
+        index: &EntryIndex,
         due_time: Option<Timestamp>,
     ) -> Result<Self, Error> {
         let back = order.return_to.as_ref();
@@ -90,7 +91,7 @@ impl<'a> NewOrderRow<'a> {
             create_time: order.create_time.micros(),
             update_time: order.update_time.micros(),
             body: json(order)?,
-            journal: journal.bytes()?,
+            journal: index.bytes()?,
             due_time: due_time.map(Timestamp::micros),
         })
     }

@@ -12,7 +12,7 @@ use diesel::{
     sqlite::{Sqlite, SqliteValue},
 };
 
-/// What is wrong with a text that is not.
+/// The problem with a text that is not.
 pub(super) const NOT_UTF8: &str = "it is not UTF-8";
 
 /// A text as its column has it.

@@ -20,8 +20,8 @@ use crate::{
     schema::{assignments, states, statuses, transitions, workflows},
 };
 
-/// How much of what is wrong with a column is told.
-const TOLD_CHARACTERS_MAX: usize = 200;
+/// How many characters of the problem with a column are shown.
+const SHOWN_CHARACTERS_MAX: usize = 200;
 
 /// How many automatic steps one step may set off where that cannot be read.
 const MAX_CASCADE: u32 = 16;
@@ -31,7 +31,7 @@ const MAX_CASCADE: u32 = 16;
 pub(crate) struct Unreadable(Vec<Finding>);
 
 impl Unreadable {
-    /// Takes what was read; none, and a note about it, for what was not.
+    /// Takes what was read; none, and a finding about it, for what was not.
     pub(crate) fn note<T>(&mut self, subject: Subject, read: Result<T, Error>) -> Option<T> {
         match read {
             Ok(read) => Some(read),
@@ -47,7 +47,7 @@ impl Unreadable {
         self.note(Subject::Workflow, read).unwrap_or(instead)
     }
 
-    /// What was noted.
+    /// The findings about them.
     pub(crate) fn into_findings(self) -> Vec<Finding> {
         self.0
     }
@@ -78,9 +78,9 @@ fn unreadable(subject: Subject, error: &Error) -> Finding {
     Finding::new(Rule::Unreadable, subject, message)
 }
 
-/// As much of a text as is told.
+/// As much of a text as is shown.
 fn short(text: &str) -> String {
-    text.chars().take(TOLD_CHARACTERS_MAX).collect()
+    text.chars().take(SHOWN_CHARACTERS_MAX).collect()
 }
 
 #[derive(Debug, Clone, PartialEq, diesel::Queryable, diesel::Insertable, diesel::AsChangeset)]
@@ -129,7 +129,7 @@ impl WorkflowRow {
     }
 
     /// Reads the workflow, still without its parts. For what cannot be read, something stands in by
-    /// which nothing else goes wrong; it is noted, so no step is judged by it.
+    /// which nothing else goes wrong; it is a finding, so no step is judged by it.
     ///
     /// # Errors
     /// Returns [`Error::Corrupt`] where its code is none.
@@ -234,7 +234,7 @@ impl StateRow {
         })
     }
 
-    /// What a finding about it is about.
+    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.code.lossy().parse::<StateCode>();
         code.map_or(Subject::Workflow, Subject::State)
@@ -313,7 +313,7 @@ impl StatusRow {
         self.code.lossy().parse().ok()
     }
 
-    /// What a finding about it is about.
+    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.readable_code();
         code.map_or(Subject::Workflow, Subject::Status)
@@ -362,7 +362,7 @@ impl AssignmentRow {
         }
     }
 
-    /// What a finding about it is about.
+    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         match (self.state.lossy().parse(), self.status.lossy().parse()) {
             (Ok(state), Ok(status)) => Subject::Assignment(state, status),
@@ -455,7 +455,7 @@ impl TransitionRow {
         self.code.lossy().parse().ok()
     }
 
-    /// What a finding about it is about.
+    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.readable_code();
         code.map_or(Subject::Workflow, Subject::Transition)

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     ChangeError, CommitError, Error, Refusal, Store,
-    commit::retry::report,
+    logging::report,
     once::{Answered, Call, Transact},
     requests::Scope,
     rows::Reading,

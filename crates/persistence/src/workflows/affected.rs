@@ -18,7 +18,7 @@ use waymark_domain::{
 use super::usage::of_standing;
 use crate::{
     DeliveryPage, DeliveryQuery, Error, OrderPage, OrderQuery, Published, Store, StoredDelivery,
-    commit::retry::Chain, compute::on_a_thread,
+    compute::on_a_thread, error::ErrorChain,
 };
 
 /// How many orders or deliveries of a kind are looked at: in each state that becomes terminal, of
@@ -252,7 +252,7 @@ fn waiting_for(workflow: &WorkflowCode, actions: Vec<ActionPath>) -> DeliveryQue
 /// What was read, or nothing where it could not be.
 fn left_out<T>(read: Result<T, Error>) -> Option<T> {
     read.inspect_err(|error| {
-        let error = Chain(error);
+        let error = ErrorChain(error);
         tracing::debug!(%error, "what a change of a workflow means for orders was not counted");
     })
     .ok()

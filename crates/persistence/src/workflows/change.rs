@@ -22,9 +22,10 @@ use super::{
 use crate::{
     Answered, CommitError, Error, Published, Request, Store,
     catalog::{self, Cached, Edition, Reliance, Since},
-    commit::retry::{Patience, report},
     compute::{EditTurn, on_a_thread},
+    logging::report,
     once::{Call, Transact},
+    patience::Patience,
     requests::{self, Scope},
     tx::Tx,
 };

@@ -8,7 +8,7 @@ use waymark_domain::value::{Timestamp, WorkflowCode};
 
 use crate::{
     Answered, ChangeError, ChangeMode, Error, Request, Store,
-    commit::retry::Chain,
+    error::ErrorChain,
     once::{Call, Transact},
     requests::{self, Scope},
     tx::{Ending, Tx, before},
@@ -96,7 +96,7 @@ impl Store {
         });
         if let Err(failure) = forgotten.await {
             let error = before(failure);
-            tracing::debug!(error = %Chain(&error), "a page of orders was given up, but is still kept");
+            tracing::debug!(error = %ErrorChain(&error), "a page of orders was given up, but is still kept");
         }
     }
 }

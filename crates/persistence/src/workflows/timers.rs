@@ -15,7 +15,7 @@ use waymark_domain::{
 use crate::{
     Error, Published, Store,
     catalog::Edition,
-    commit::retry::Chain,
+    error::ErrorChain,
     rows::{Reading, StoredText},
     schema::{orders, timer_refreshes},
     tx::{Ending, Tx, before, on_conn},
@@ -125,7 +125,7 @@ impl Store {
                 Ok((code, published)) => break (noted, code, published),
                 // It stays noted, and holds up no other.
                 Err(error @ Error::Corrupt { .. }) => {
-                    tracing::debug!(workflow = %noted.0, error = %Chain(&error), "orders wait for a workflow that cannot be read");
+                    tracing::debug!(workflow = %noted.0, error = %ErrorChain(&error), "orders wait for a workflow that cannot be read");
                     passed += 1;
                 }
                 Err(error) => return Err(error),

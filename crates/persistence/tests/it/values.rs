@@ -14,8 +14,8 @@ use waymark_domain::{
     workflow::{self as edit, Action, Channel, Policy, Record, Webhook, Work},
 };
 use waymark_persistence::{
-    ChangeMode, Changed, ChunkLimit, Counting, DeliveryQuery, Direction, DispatcherId, Due, Error,
-    Extent, HistoryQuery, LedgerCall, OrderQuery, OrderSort, Refusal, SortKey, Store, StoredEntry,
+    Answered, ChangeMode, ChunkLimit, Counting, DeliveryQuery, Direction, DispatcherId, Due, Error,
+    Extent, HistoryQuery, OrderQuery, OrderSort, OutboxCall, Refusal, SortKey, Store, StoredEntry,
     Visibility, WorkflowChange, test_access,
 };
 use waymark_testkit::{
@@ -24,6 +24,7 @@ use waymark_testkit::{
         actor, all, comment, create, create_as, done, new_order, order_id, order_workflow, refused,
         state, workflow,
     },
+    change_workflow,
 };
 
 /// A text that is not UTF-8, and what can be shown of it.
@@ -182,7 +183,7 @@ async fn declare(fixture: &Fixture) {
 
 async fn carrier(store: &Store) -> DispatcherId {
     let me = DispatcherId::random();
-    store.renew_leases(&me).await.unwrap();
+    store.heartbeat(&me).await.unwrap();
     let whole = partitions(store);
     let taken = store.take_leases(&me, &BTreeMap::new(), &whole).await;
     assert_eq!(taken.unwrap(), whole);
@@ -216,8 +217,8 @@ async fn spoil(fixture: &Fixture, delivery: &Delivery, change: &str) {
 
 async fn due(store: &Store, me: &DispatcherId) -> Due {
     let lanes = BTreeMap::from([(CRM.to_owned(), 100)]);
-    let due = store.due_in_lanes(me, &partitions(store), lanes);
-    due.await.unwrap()
+    let all = partitions(store);
+    store.due_in_lanes(me, &all, lanes).await.unwrap()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -265,8 +266,9 @@ async fn columns_of_deliveries_that_are_due() {
         let next = store.find_delivery(queue[1].id).await.unwrap().unwrap();
         let next = next.delivery.readable().unwrap();
         assert!(next.due_time.is_some(), "{column}");
-        let listed = store.list_deliveries(&DeliveryQuery::default(), None, 100);
-        let listed = listed.await.unwrap().deliveries;
+        let every = DeliveryQuery::default();
+        let listed = store.list_deliveries(&every, None, 100).await;
+        let listed = listed.unwrap().deliveries;
         assert_eq!(listed.len(), 2 * number + 3, "{column}");
     }
 }
@@ -278,7 +280,7 @@ async fn a_state_that_cannot_be_read_is_decided_about() {
     declare(&fixture).await;
     let delivery = queue(store, "A-1", 1).await.remove(0);
     spoil(&fixture, &delivery, &format!("state = {TEXT}")).await;
-    let call = LedgerCall {
+    let call = OutboxCall {
         request: None,
         actor: actor(),
         mode: ChangeMode::Apply,
@@ -385,8 +387,8 @@ async fn the_comment_of_an_entry_in_a_stream() {
         visibility: Visibility::All,
         limit: 100,
     };
-    let listed = store.order_history(&order_workflow(), &order_id("A-1"), &query);
-    let listed = listed.await;
+    let (workflow, order) = (order_workflow(), order_id("A-1"));
+    let listed = store.order_history(&workflow, &order, &query).await;
     assert!(
         matches!(
             listed,
@@ -411,9 +413,9 @@ async fn replace(store: &Store) {
         extent: Extent::Whole,
     };
     let preset = workflow("magento", "order");
-    let whole = move |_: Option<&Record>, _| Ok::<_, edit::Refusal>((Some(preset.clone()), ()));
-    let changed = store.change_workflow(&change, whole, |outcome| outcome, |_| Vec::new());
-    assert!(matches!(changed.await.unwrap(), Changed::Done(_)));
+    let whole = move |_: Option<&Record>| Ok::<_, edit::Refusal>(Some(preset.clone()));
+    let changed = change_workflow(store, &change, whole).await;
+    assert!(matches!(changed.unwrap(), Answered::Done(_)));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

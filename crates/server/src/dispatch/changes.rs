@@ -19,7 +19,7 @@ use waymark_domain::{
     workflow::{ActionPath, Workflow},
 };
 use waymark_persistence::{
-    DispatcherId, Edition, Error, Finished, NextStep, Published, RefusedNote, Store,
+    DispatcherId, Edition, Error, Finished, NextStep, Published, RefusedResult, Store,
 };
 
 use super::{
@@ -152,8 +152,8 @@ impl Changes {
             }
             let judged = self.judge(waiting.deliveries).await?;
             if !judged.is_empty() {
-                let refused = self.store.finish_deliveries(&self.me, &judged).await?;
-                for RefusedNote { id, error } in &refused {
+                let refused = self.store.record_results(&self.me, &judged).await?;
+                for RefusedResult { id, error } in &refused {
                     let error = chain(error);
                     tracing::error!(
                         delivery.id = %id,

@@ -91,7 +91,7 @@ impl ClockWatch {
         }
         let (mut deliveries, mut orders) = (0, 0);
         // Together first: as a rule there is nothing to do, in many partitions.
-        let all = self.store.put_deliveries_right(&self.me, &unchecked);
+        let all = self.store.correct_delivery_times(&self.me, &unchecked);
         let apart = match all.await {
             Ok(count) => {
                 deliveries += count;
@@ -129,10 +129,10 @@ impl ClockWatch {
         let store = &self.store;
         if part.apart {
             let alone = BTreeSet::from([part.partition]);
-            *deliveries += store.put_deliveries_right(&self.me, &alone).await?;
+            *deliveries += store.correct_delivery_times(&self.me, &alone).await?;
         }
         if part.is_ahead {
-            *orders += store.look_at_orders_of_the_future(part.partition).await?;
+            *orders += store.correct_order_times(part.partition).await?;
         }
         Ok(())
     }

@@ -128,7 +128,7 @@ impl Leases {
             }
             tracing::warn!("missing dispatcher row added for this process");
         }
-        let stored = self.store.renew_leases(&self.me).await?;
+        let stored = self.store.heartbeat(&self.me).await?;
         // Not before the row is there: without it nothing may be begun.
         self.is_known = true;
         Ok(stored)
@@ -208,7 +208,7 @@ mod tests {
             .unwrap();
         leases.renew(&BTreeSet::new()).await.unwrap();
         assert!(has_row(&leases).await && !leases.owned().is_empty());
-        let none = leases.store.note_timers(&leases.me, &[]);
+        let none = leases.store.record_timers(&leases.me, &[]);
         assert!(none.await.unwrap(), "it may begin something");
     }
 

@@ -8,7 +8,9 @@ use waymark_domain::{
     delivery::{Delivery, DeliveryId},
     history::{Destination, Readers},
 };
-use waymark_persistence::{Clock, Error, Finished, NextStep, Noted, RefusedNote, Round};
+use waymark_persistence::{
+    Clock, DispatchRound, Error, Finished, NextStep, Recorded, RefusedResult,
+};
 
 use super::{
     attempt::DeliveryResult,
@@ -61,17 +63,17 @@ impl Dispatcher {
             return Ok(true);
         }
         let survivors: Vec<_> = self.survivors.iter().copied().collect();
-        let round = Round {
+        let round = DispatchRound {
             finished: &finished,
             cleared: &survivors,
             in_flight: marks.then_some(&in_flight),
         };
-        let recorded = self.parts.store.carry_on(self.leases.me(), round).await;
+        let recorded = self.parts.store.record_round(self.leases.me(), round).await;
         if marks {
             // It may have been written all the same.
             self.is_marked = !is_idle || recorded.is_err();
         }
-        let Noted { may_begin, refused } = match recorded {
+        let Recorded { may_begin, refused } = match recorded {
             Ok(recorded) => recorded,
             Err(error) => {
                 self.unrecorded.put_back(finished);
@@ -98,7 +100,7 @@ impl Dispatcher {
             return Ok(());
         }
         let store = &self.parts.store;
-        match store.finish_deliveries(self.leases.me(), &again).await {
+        match store.record_results(self.leases.me(), &again).await {
             Ok(refused) => {
                 self.recorded(again, refused);
                 Ok(())
@@ -111,7 +113,7 @@ impl Dispatcher {
     }
 
     /// Lets go of deliveries whose results are recorded, but for those that the database has refused.
-    fn recorded(&mut self, finished: Vec<Finished>, refused: Vec<RefusedNote>) {
+    fn recorded(&mut self, finished: Vec<Finished>, refused: Vec<RefusedResult>) {
         let refused = refused.into_iter().map(|note| (note.id, note.error));
         let mut refused: HashMap<DeliveryId, Error> = refused.collect();
         for finished in finished {

@@ -11,7 +11,9 @@ use std::{
 
 use futures::future::join_all;
 use waymark_domain::{partition::Partition, value::WorkflowCode};
-use waymark_persistence::{DispatcherId, DueOrder, Error, Published, Store, TimerKey, UnreadOrder};
+use waymark_persistence::{
+    DispatcherId, DueOrder, Error, Published, Store, TimerKey, UnreadableOrder,
+};
 
 use super::{
     log_once::{LogOnce, is_of_all},
@@ -164,7 +166,7 @@ impl Timers {
                 return Ok(false);
             }
         }
-        self.store.note_timers(&self.me, &[]).await?;
+        self.store.record_timers(&self.me, &[]).await?;
         Ok(true)
     }
 
@@ -195,7 +197,7 @@ impl Timers {
     }
 
     /// Lets an order wait that cannot be read.
-    fn pause_unread(&mut self, page: &mut DuePage, order: &UnreadOrder) {
+    fn pause_unread(&mut self, page: &mut DuePage, order: &UnreadableOrder) {
         let row = order.row();
         let wait = self.pauses.of_order(row.key);
         let pausing = Pausing {
@@ -296,7 +298,7 @@ impl Timers {
 
     /// Records which timers are about to fire, and says whether they may.
     async fn mark(&mut self, firing: &[TimerKey]) -> Result<bool, Error> {
-        let may_fire = self.store.note_timers(&self.me, firing).await?;
+        let may_fire = self.store.record_timers(&self.me, firing).await?;
         if self.has_row && !may_fire {
             tracing::warn!("dispatcher row missing: no timer fires");
         }
@@ -311,7 +313,7 @@ impl Timers {
         let key = due.key();
         let tries = self.suspects.get(&key).copied().unwrap_or(0);
         if tries >= TRIES_MAX {
-            if let Err(error) = self.store.put_timer_aside(due).await {
+            if let Err(error) = self.store.park_timer(due).await {
                 self.take(page, due, Err(error));
                 return Ok(true);
             }

@@ -1,17 +1,17 @@
 //! Refusals of decisions about deliveries and endpoints.
 
 use waymark_domain::value::EndpointCode;
-use waymark_persistence::{EndpointInUse, LedgerRefusal};
+use waymark_persistence::{EndpointInUse, OutboxRefusal};
 
 use super::{Problem, Reason};
 
-pub(super) fn of_delivery(refusal: &LedgerRefusal) -> Problem {
+pub(super) fn of_delivery(refusal: &OutboxRefusal) -> Problem {
     let message = refusal.to_string();
     match refusal {
-        LedgerRefusal::DeliveryNotFound { id } => {
+        OutboxRefusal::DeliveryNotFound { id } => {
             Problem::new(Reason::DeliveryNotFound, message).with("delivery", id)
         }
-        LedgerRefusal::DeliverySucceeded { id } => Problem::new(Reason::DeliverySucceeded, message)
+        OutboxRefusal::DeliverySucceeded { id } => Problem::new(Reason::DeliverySucceeded, message)
             .with("delivery", id)
             .about(format!("delivery {id}")),
     }

@@ -138,7 +138,7 @@ pub enum Error {
     },
     /// Nothing can be decided about a delivery.
     #[error(transparent)]
-    Ledger(#[from] persistence::LedgerRefusal),
+    Ledger(#[from] persistence::OutboxRefusal),
     /// There is no such endpoint.
     #[error("there is no endpoint {code}")]
     EndpointNotFound {

@@ -16,7 +16,7 @@ use waymark_domain::{
     },
     workflow::{ActionPath, Blocker, Refusal, Standing, TriggerPoint, Usage, diagram::TooLarge},
 };
-use waymark_persistence::{EndpointInUse, LedgerRefusal};
+use waymark_persistence::{EndpointInUse, OutboxRefusal};
 
 use super::*;
 
@@ -371,8 +371,8 @@ fn ledger_errors() -> Vec<Error> {
     let action = format!("transition.{0}.{0}", "c".repeat(32));
     let action: workflow::ActionPath = action.parse().unwrap();
     vec![
-        Error::from(LedgerRefusal::DeliveryNotFound { id: delivery() }),
-        Error::from(LedgerRefusal::DeliverySucceeded { id: delivery() }),
+        Error::from(OutboxRefusal::DeliveryNotFound { id: delivery() }),
+        Error::from(OutboxRefusal::DeliverySucceeded { id: delivery() }),
         Error::EndpointNotFound {
             code: Longest::code(),
         },

@@ -1,7 +1,7 @@
 //! Calls that are carried out once: their idempotency keys, and the answers that are remembered.
 
 use prost::Message;
-use waymark_persistence::{Answered, ChangeError, ChangeMode, LedgerCall, Request};
+use waymark_persistence::{Answered, ChangeError, ChangeMode, OutboxCall, Request};
 use waymark_proto::{
     convert::call::{EditCall, RequestKey, ValidateOnly},
     v1,
@@ -94,8 +94,8 @@ pub(super) fn mode(validate_only: ValidateOnly) -> ChangeMode {
 }
 
 /// A call about deliveries or endpoints as the store knows it.
-pub(super) fn outbox_call(edit: &EditCall) -> LedgerCall {
-    LedgerCall {
+pub(super) fn outbox_call(edit: &EditCall) -> OutboxCall {
+    OutboxCall {
         request: request(edit.request.as_ref()),
         actor: edit.actor.clone(),
         mode: mode(edit.validate_only),

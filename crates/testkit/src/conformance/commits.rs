@@ -277,7 +277,7 @@ pub async fn a_dry_run_writes_nothing(fixture: &Fixture) {
         requested(record("A-1", "invoice"), "r-2", 2),
         record("A-1", "ship"),
     ]);
-    let Ok(UnitOutcome::Done(steps)) = fixture.store.rehearse(unit).await else {
+    let Ok(UnitOutcome::Done(steps)) = fixture.store.dry_run(unit).await else {
         panic!("refused")
     };
     let last = steps.last().unwrap().as_ref().unwrap();
@@ -295,7 +295,7 @@ pub async fn a_dry_run_writes_nothing(fixture: &Fixture) {
     assert_eq!(order(&fixture.store, "A-1").await.version, 2);
     let refusal = fixture
         .store
-        .rehearse(separate(vec![release("A-1"), create("A-2")]))
+        .dry_run(separate(vec![release("A-1"), create("A-2")]))
         .await
         .unwrap();
     let UnitOutcome::Done(steps) = refusal else {
@@ -330,7 +330,7 @@ pub async fn a_dry_run_answers_a_used_request_id_as_the_call_would(fixture: &Fix
         requested(comment("A-1", "newer"), "r-2", 2),
     ]);
     for store in [&fixture.store, &replica] {
-        let Ok(UnitOutcome::Done(steps)) = store.rehearse(unit.clone()).await else {
+        let Ok(UnitOutcome::Done(steps)) = store.dry_run(unit.clone()).await else {
             panic!("refused")
         };
         let told = steps.iter().map(|step| match step {

@@ -435,7 +435,7 @@ pub async fn words_that_are_refused_are_left_out(fixture: &Fixture) {
     refuse(fixture, "NEW.problem = 'poison'").await;
     let words = ["a", "b", "c", "poison", "d", "e", "poison", "nul\0nul", "f"];
     let finished = finished(fixture, &words).await;
-    let refused = store.finish_deliveries(&me, &finished).await.unwrap();
+    let refused = store.record_results(&me, &finished).await.unwrap();
     assert!(refused.is_empty(), "{refused:?}");
     for (finished, said) in finished.iter().zip(words) {
         let noted = account(store, finished.delivery.id).await;
@@ -465,7 +465,7 @@ pub async fn a_result_that_is_refused_in_any_form_keeps_no_other(fixture: &Fixtu
     let (partition, offset) = (poison.position.partition.number(), poison.position.offset);
     let condition = format!("NEW.partition = {partition} AND NEW.log_offset = {offset}");
     refuse(fixture, &condition).await;
-    let refused = store.finish_deliveries(&me, &finished).await.unwrap();
+    let refused = store.record_results(&me, &finished).await.unwrap();
     let ids: Vec<_> = refused.iter().map(|note| note.id).collect();
     assert_eq!(ids, [poison]);
     for finished in &finished {
@@ -480,7 +480,7 @@ pub async fn a_result_that_is_refused_in_any_form_keeps_no_other(fixture: &Fixtu
     }
     // It is noted whole as soon as that is possible.
     allow(fixture).await;
-    let refused = store.finish_deliveries(&me, &finished).await.unwrap();
+    let refused = store.record_results(&me, &finished).await.unwrap();
     assert!(refused.is_empty(), "{refused:?}");
     let noted = account(store, poison).await;
     assert_eq!(noted.delivery.state, DeliveryState::Dead);

@@ -10,7 +10,7 @@ use waymark_domain::{
     value::{ActorId, Reason, Timestamp},
 };
 use waymark_persistence::{
-    Answered, ChangeError, ChangeMode, DeliveryQuery, LedgerCall, NextStep, Store, StoredDelivery,
+    Answered, ChangeError, ChangeMode, DeliveryQuery, NextStep, OutboxCall, Store, StoredDelivery,
 };
 
 use super::deliveries::{
@@ -29,7 +29,7 @@ pub async fn a_decision_is_answered_once(fixture: &Fixture) {
     let me = dispatcher(store).await;
     let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
     let id = delivery.id;
-    let call = |request_id, fingerprint| LedgerCall {
+    let call = |request_id, fingerprint| OutboxCall {
         request: Some(request(request_id, fingerprint)),
         ..CALL.clone()
     };
@@ -68,7 +68,7 @@ pub async fn a_dry_run_of_a_decision_writes_nothing(fixture: &Fixture) {
     done(store, create("A-1")).await;
     let [delivery] = <[Delivery; 1]>::try_from(lane(store, "A-1", "erp").await).unwrap();
     let id = delivery.id;
-    let dry_run = LedgerCall {
+    let dry_run = OutboxCall {
         request: Some(request("r-1", 1)),
         mode: ChangeMode::DryRun,
         ..CALL.clone()
@@ -85,7 +85,7 @@ pub async fn a_dry_run_of_a_decision_writes_nothing(fixture: &Fixture) {
     let remembered = "SELECT count(*) FROM requests";
     assert_eq!(fixture.number(remembered).await, 0);
     // A used id is answered as to a call that is meant.
-    let call = LedgerCall {
+    let call = OutboxCall {
         mode: ChangeMode::Apply,
         ..dry_run.clone()
     };
@@ -93,7 +93,7 @@ pub async fn a_dry_run_of_a_decision_writes_nothing(fixture: &Fixture) {
     store.retry_delivery(&call, id, encode).await.unwrap();
     let again = store.retry_delivery(&dry_run, id, nothing).await;
     assert_eq!(again.unwrap(), Answered::Replayed(b"as it was".to_vec()));
-    let other = LedgerCall {
+    let other = OutboxCall {
         request: Some(request("r-1", 2)),
         ..dry_run
     };
@@ -103,8 +103,8 @@ pub async fn a_dry_run_of_a_decision_writes_nothing(fixture: &Fixture) {
 }
 
 /// A call of somebody.
-fn call_of(id: &str) -> LedgerCall {
-    LedgerCall {
+fn call_of(id: &str) -> OutboxCall {
+    OutboxCall {
         actor: Actor {
             id: ActorId::new(id).unwrap(),
             on_behalf_of: ActorId::new("shop").unwrap(),
@@ -128,13 +128,13 @@ async fn decided(store: &Store, id: DeliveryId) -> Vec<(String, Verdict, Timesta
     decided.collect()
 }
 
-async fn skip_as(store: &Store, call: &LedgerCall, id: DeliveryId, reason: &str) {
+async fn skip_as(store: &Store, call: &OutboxCall, id: DeliveryId, reason: &str) {
     let reason = Reason::new(reason).unwrap();
     let skipped = store.skip_delivery(call, id, &reason, nothing).await;
     skipped.unwrap();
 }
 
-async fn retry_as(store: &Store, call: &LedgerCall, id: DeliveryId) {
+async fn retry_as(store: &Store, call: &OutboxCall, id: DeliveryId) {
     store.retry_delivery(call, id, nothing).await.unwrap();
 }
 
@@ -197,7 +197,7 @@ pub async fn what_changes_nothing_is_no_decision(fixture: &Fixture) {
     retry_as(store, &call_of("bob"), second).await;
     assert_eq!(decided(store, second).await, []);
     // In dry runs.
-    let dry_run = LedgerCall {
+    let dry_run = OutboxCall {
         mode: ChangeMode::DryRun,
         ..call_of("bob")
     };
@@ -205,7 +205,7 @@ pub async fn what_changes_nothing_is_no_decision(fixture: &Fixture) {
     skip_as(store, &dry_run, first, "no").await;
     assert_eq!(decided(store, first).await, []);
     // Answered before, or skipped already.
-    let call = LedgerCall {
+    let call = OutboxCall {
         request: Some(request("r-1", 1)),
         ..call_of("ann")
     };

@@ -14,7 +14,7 @@ use waymark_domain::{
     workflow::{Action, Channel, Policy, Publish, Webhook, Work},
 };
 use waymark_persistence::{
-    Answered, ChangeMode, DeliveryQuery, DispatcherId, Finished, LedgerCall, NextStep, Store,
+    Answered, ChangeMode, DeliveryQuery, DispatcherId, Finished, NextStep, OutboxCall, Store,
     StoredDelivery,
 };
 
@@ -24,7 +24,7 @@ use crate::{
 };
 
 /// A call without a request id.
-pub(super) static CALL: LazyLock<LedgerCall> = LazyLock::new(|| LedgerCall {
+pub(super) static CALL: LazyLock<OutboxCall> = LazyLock::new(|| OutboxCall {
     request: None,
     actor: actor(),
     mode: ChangeMode::Apply,
@@ -72,7 +72,7 @@ pub(super) async fn declare(fixture: &Fixture) {
 /// A process that has leased all partitions.
 pub(super) async fn dispatcher(store: &Store) -> DispatcherId {
     let me = DispatcherId::random();
-    store.renew_leases(&me).await.unwrap();
+    store.heartbeat(&me).await.unwrap();
     let all = all_of(store);
     let taken = store.take_leases(&me, &BTreeMap::new(), &all).await;
     assert_eq!(taken.unwrap(), all);
@@ -124,7 +124,7 @@ pub(super) async fn finish_in(
         next: next.clone(),
     });
     let finished: Vec<_> = finished.collect();
-    store.finish_deliveries(me, &finished).await.unwrap();
+    store.record_results(me, &finished).await.unwrap();
 }
 
 pub(super) fn give_up() -> NextStep {

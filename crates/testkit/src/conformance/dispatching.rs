@@ -348,7 +348,7 @@ pub async fn every_end_of_an_attempt_is_recorded(fixture: &Fixture) {
             problem: "switched off".to_owned(),
         },
     };
-    store.finish_deliveries(&me, &[skipped]).await.unwrap();
+    store.record_results(&me, &[skipped]).await.unwrap();
     let account = account(store, first.id).await;
     let delivery = &account.delivery;
     assert_eq!(
@@ -392,7 +392,7 @@ pub async fn what_was_not_attempted_has_no_attempts(fixture: &Fixture) {
             attempt: None,
             next,
         };
-        store.finish_deliveries(&me, &[finished]).await.unwrap();
+        store.record_results(&me, &[finished]).await.unwrap();
         let account = account(store, delivery.id).await;
         assert_eq!(
             (account.delivery.state, account.delivery.attempts),
@@ -463,7 +463,7 @@ pub async fn nothing_is_recorded_twice(fixture: &Fixture) {
             next: next.clone(),
         };
         store
-            .finish_deliveries(&me, std::slice::from_ref(&finished))
+            .record_results(&me, std::slice::from_ref(&finished))
             .await
             .unwrap();
         let again = (
@@ -476,7 +476,7 @@ pub async fn nothing_is_recorded_twice(fixture: &Fixture) {
         }
         // Not even after somebody had it tried again, which makes it look as it did.
         let retried = retry(store, queue[0].id).await;
-        store.finish_deliveries(&me, &[finished]).await.unwrap();
+        store.record_results(&me, &[finished]).await.unwrap();
         let again = account(store, queue[0].id).await;
         assert_eq!(
             (again.delivery, again.attempts),

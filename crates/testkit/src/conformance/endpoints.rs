@@ -10,7 +10,7 @@ use waymark_domain::{
 };
 use waymark_persistence::{
     Answered, ChangeError, ChangeMode, Endpoint, EndpointEdit, EndpointInUse, EndpointSecret,
-    LedgerCall, Store,
+    OutboxCall, Store,
 };
 
 use super::deliveries::{CALL, readable, webhook};
@@ -49,7 +49,7 @@ pub(super) fn endpoint(code: &str, now: Timestamp) -> Endpoint {
 
 async fn change(
     store: &Store,
-    call: &LedgerCall,
+    call: &OutboxCall,
     code: &EndpointCode,
     edit: impl Fn(Option<&Endpoint>, Timestamp) -> Result<EndpointEdit, Option<EndpointInUse>> + Send,
 ) -> Result<Answered<Endpoint>, Refused> {
@@ -58,7 +58,7 @@ async fn change(
 }
 
 /// Creates an endpoint, unless it is there.
-async fn create_as(store: &Store, call: &LedgerCall, code: &str) -> Result<Endpoint, Refused> {
+async fn create_as(store: &Store, call: &OutboxCall, code: &str) -> Result<Endpoint, Refused> {
     let edit = |before: Option<&Endpoint>, now| match before {
         Some(_) => Err(None),
         None => Ok(EndpointEdit::Save(endpoint(code, now))),
@@ -196,7 +196,7 @@ pub async fn an_endpoint_in_use_stays(fixture: &Fixture) {
 
 pub async fn an_endpoint_is_answered_once(fixture: &Fixture) {
     let store = &fixture.store;
-    let call = |request_id, fingerprint, mode| LedgerCall {
+    let call = |request_id, fingerprint, mode| OutboxCall {
         request: Some(request(request_id, fingerprint)),
         mode,
         ..CALL.clone()

@@ -18,7 +18,7 @@ use waymark_domain::{
     value::{Reason, Timestamp},
 };
 use waymark_persistence::{
-    ChangeError, DeliveryQuery, DispatcherId, Finished, LedgerRefusal, NextStep,
+    ChangeError, DeliveryQuery, DispatcherId, Finished, NextStep, OutboxRefusal,
 };
 
 use super::deliveries::{
@@ -253,7 +253,7 @@ impl Run<'_> {
             next,
         };
         let store = &self.fixture.store;
-        store.finish_deliveries(self.me, &[finished]).await.unwrap();
+        store.record_results(self.me, &[finished]).await.unwrap();
         let known = self.find(id);
         known.made += 1;
         // What somebody decided meanwhile stands.
@@ -273,7 +273,7 @@ impl Run<'_> {
         let (id, state) = (self.known[index].id, self.known[index].state);
         let retried = self.fixture.store.retry_delivery(&CALL, id, nothing).await;
         if state == DeliveryState::Succeeded {
-            let refusal = LedgerRefusal::DeliverySucceeded { id };
+            let refusal = OutboxRefusal::DeliverySucceeded { id };
             assert!(matches!(retried, Err(ChangeError::Refused(found)) if found == refusal));
             return;
         }
@@ -300,7 +300,7 @@ impl Run<'_> {
         let store = &self.fixture.store;
         let skipped = store.skip_delivery(&CALL, id, &reason, nothing).await;
         if state == DeliveryState::Succeeded {
-            let refusal = LedgerRefusal::DeliverySucceeded { id };
+            let refusal = OutboxRefusal::DeliverySucceeded { id };
             assert!(matches!(skipped, Err(ChangeError::Refused(found)) if found == refusal));
             return;
         }

@@ -40,10 +40,10 @@ pub async fn a_process_counts_as_long_as_it_lives(fixture: &Fixture) {
     let (me, other) = (DispatcherId::random(), DispatcherId::random());
     assert_ne!(me, other);
     for count in 1..=3 {
-        let leases = here.renew_leases(&me).await.unwrap();
+        let leases = here.heartbeat(&me).await.unwrap();
         assert_eq!(leases.dispatchers[&me], count);
     }
-    there.renew_leases(&other).await.unwrap();
+    there.heartbeat(&other).await.unwrap();
     // A count stands still while nobody renews, whoever looks.
     for _ in 0..3 {
         let seen = there.leases().await.unwrap();
@@ -59,8 +59,8 @@ pub async fn partitions_are_taken_from_nobody_or_the_dead(fixture: &Fixture) {
     let whole = all_of(here);
     let one = BTreeSet::from([Partition::new(1)]);
     let (me, other) = (DispatcherId::random(), DispatcherId::random());
-    here.renew_leases(&me).await.unwrap();
-    there.renew_leases(&other).await.unwrap();
+    here.heartbeat(&me).await.unwrap();
+    there.heartbeat(&other).await.unwrap();
     let nobody = BTreeSet::new();
     assert_eq!(take(here, &me, &[], &nobody).await, nobody);
     assert_eq!(take(here, &me, &[], &one).await, one);
@@ -74,7 +74,7 @@ pub async fn partitions_are_taken_from_nobody_or_the_dead(fixture: &Fixture) {
     );
 
     // Counted on since it was seen, a process is not dead.
-    here.renew_leases(&me).await.unwrap();
+    here.heartbeat(&me).await.unwrap();
     assert_eq!(take(&there, &other, &[(&me, 1)], &whole).await, nobody);
     assert_eq!(leased(here, &me).await, one);
     assert_eq!(take(&there, &other, &[(&me, 2)], &whole).await, one);
@@ -85,7 +85,7 @@ pub async fn partitions_are_taken_from_nobody_or_the_dead(fixture: &Fixture) {
     let known = here.leases().await.unwrap().dispatchers;
     assert_eq!(known.keys().collect::<Vec<_>>(), [&other]);
     // One that was forgotten begins anew, with nothing.
-    let leases = here.renew_leases(&me).await.unwrap();
+    let leases = here.heartbeat(&me).await.unwrap();
     assert_eq!(leases.dispatchers[&me], 1);
     assert_eq!(leased(here, &me).await, nobody);
 }
@@ -111,8 +111,8 @@ pub async fn two_processes_take_partitions_at_once(fixture: &Fixture) {
     let whole = all_of(here);
     for _ in 0..10 {
         let (me, other) = (DispatcherId::random(), DispatcherId::random());
-        here.renew_leases(&me).await.unwrap();
-        there.renew_leases(&other).await.unwrap();
+        here.heartbeat(&me).await.unwrap();
+        there.heartbeat(&other).await.unwrap();
         let none = BTreeMap::new();
         let (mine, theirs) = tokio::join!(
             here.take_leases(&me, &none, &whole),
@@ -137,7 +137,7 @@ pub async fn partitions_are_given_back(fixture: &Fixture) {
     let whole = all_of(store);
     let me = dispatcher(store).await;
     let other = DispatcherId::random();
-    store.renew_leases(&other).await.unwrap();
+    store.heartbeat(&other).await.unwrap();
     // Nobody gives back what another leases.
     let kept = store.release_leases(&other, &whole, Leaving::ForNow).await;
     kept.unwrap();
@@ -172,7 +172,7 @@ pub async fn a_process_that_was_taken_over_records_nothing(fixture: &Fixture) {
     let queue = lane(here, "A-1", "crm").await;
 
     let heir = DispatcherId::random();
-    there.renew_leases(&heir).await.unwrap();
+    there.heartbeat(&heir).await.unwrap();
     let whole = all_of(here);
     assert_eq!(take(&there, &heir, &[(&me, 1)], &whole).await, whole);
 

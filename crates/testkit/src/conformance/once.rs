@@ -10,7 +10,7 @@ use waymark_domain::{
 };
 use waymark_persistence::{
     Answered, ChangeError, ChangeMode, CommitError, Counting, Endpoint, EndpointEdit,
-    EndpointInUse, Extent, LedgerCall, NewTrackingToken, Outcome, Refusal, Request, Revocation,
+    EndpointInUse, Extent, NewTrackingToken, OutboxCall, Outcome, Refusal, Request, Revocation,
     Store, StoredDelivery, TrackingAnswer, TrackingCall, TrackingError, WorkflowChange,
 };
 
@@ -112,7 +112,7 @@ impl Kind {
 
     /// Makes the call.
     pub async fn call(self, store: &Store, request: Option<Request>, mode: ChangeMode) -> Told {
-        let ledger = LedgerCall {
+        let ledger = OutboxCall {
             request: request.clone(),
             actor: actor(),
             mode,
@@ -233,7 +233,7 @@ async fn add_status(store: &Store, request: Option<Request>, mode: ChangeMode) -
     told(change_workflow(store, &change, add).await, version)
 }
 
-async fn move_endpoint(store: &Store, call: &LedgerCall) -> Told {
+async fn move_endpoint(store: &Store, call: &OutboxCall) -> Told {
     let code = EndpointCode::new("erp").unwrap();
     let edit = |before: Option<&Endpoint>, now: Timestamp| {
         let version = before.map_or(0, |endpoint| endpoint.version);

@@ -11,7 +11,7 @@ use waymark_domain::{
     value::{EndpointCode, Reason, Timestamp},
 };
 use waymark_persistence::{
-    ChangeError, ChangeMode, DeliveryQuery, Finished, LedgerCall, LedgerRefusal, NextStep, Store,
+    ChangeError, ChangeMode, DeliveryQuery, Finished, NextStep, OutboxCall, OutboxRefusal, Store,
 };
 
 use super::deliveries::{
@@ -320,7 +320,7 @@ pub async fn what_succeeded_is_done(fixture: &Fixture) {
             .unwrap_err(),
     ];
     for refusal in refusals {
-        let expected = LedgerRefusal::DeliverySucceeded { id };
+        let expected = OutboxRefusal::DeliverySucceeded { id };
         assert!(matches!(refusal, ChangeError::Refused(found) if found == expected));
     }
     assert_eq!(account(store, id).await, before);
@@ -340,7 +340,7 @@ pub async fn what_succeeded_is_done(fixture: &Fixture) {
         };
         assert_eq!(store.find_delivery(id).await.unwrap(), None);
         let refusal = store.retry_delivery(&CALL, id, nothing).await.unwrap_err();
-        let expected = LedgerRefusal::DeliveryNotFound { id };
+        let expected = OutboxRefusal::DeliveryNotFound { id };
         assert!(matches!(refusal, ChangeError::Refused(found) if found == expected));
     }
 }
@@ -432,7 +432,7 @@ pub async fn many_deliveries_are_retried(fixture: &Fixture) {
         states: vec![DeliveryState::Dead],
         ..DeliveryQuery::default()
     };
-    let dry_run = LedgerCall {
+    let dry_run = OutboxCall {
         mode: ChangeMode::DryRun,
         ..CALL.clone()
     };
@@ -480,7 +480,7 @@ pub async fn many_deliveries_are_skipped(fixture: &Fixture) {
     };
     let reason = Reason::new("nobody listens there").unwrap();
     let skip_all = async |mode: ChangeMode| {
-        let call = LedgerCall {
+        let call = OutboxCall {
             mode,
             ..CALL.clone()
         };
@@ -549,7 +549,7 @@ pub async fn the_newest_attempts_are_shown(fixture: &Fixture) {
         },
     });
     let often: Vec<_> = often.collect();
-    store.finish_deliveries(&me, &often).await.unwrap();
+    store.record_results(&me, &often).await.unwrap();
     let account = account(store, delivery.id).await;
     let numbers: Vec<_> = account.attempts.iter().map(|(number, _)| *number).collect();
     assert_eq!(numbers, (11..=510).collect::<Vec<_>>());

@@ -13,7 +13,7 @@ use waymark_domain::{
     value::Timestamp,
 };
 use waymark_persistence::{
-    ChangeError, DeliveryQuery, DispatcherId, Leaving, LedgerRefusal, NextStep, Store,
+    ChangeError, DeliveryQuery, DispatcherId, Leaving, NextStep, OutboxRefusal, Store,
 };
 
 use super::deliveries::{
@@ -137,7 +137,7 @@ pub async fn old_deliveries_are_removed(fixture: &Fixture) {
         let id = delivery.id;
         assert_eq!(store.find_delivery(id).await.unwrap(), None);
         let refused = store.retry_delivery(&CALL, id, nothing).await;
-        let refusal = LedgerRefusal::DeliveryNotFound { id };
+        let refusal = OutboxRefusal::DeliveryNotFound { id };
         assert!(matches!(refused, Err(ChangeError::Refused(found)) if found == refusal));
         for table in ["delivery_attempts", "delivery_decisions"] {
             assert_eq!(rows(fixture, table, id).await, 0, "{table}");
@@ -208,7 +208,7 @@ pub async fn nothing_is_removed_without_the_lease(fixture: &Fixture) {
     fixture.time.advance(DAY);
     let whole = everything(store).await;
     let other = DispatcherId::random();
-    store.renew_leases(&other).await.unwrap();
+    store.heartbeat(&other).await.unwrap();
     assert_eq!(clean(fixture, &other, Duration::ZERO).await, 0);
     assert_eq!(everything(store).await, whole);
     // One partition is leased by another process, and left to it.

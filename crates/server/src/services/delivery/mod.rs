@@ -9,7 +9,8 @@ use waymark_domain::{
     value::Reason,
 };
 use waymark_persistence::{
-    Account, DeliveryCursor, DeliveryQuery, LedgerRefusal, StoredDelivery, UnreadableDelivery,
+    DeliveryCursor, DeliveryQuery, DeliveryRecord, OutboxRefusal, StoredDelivery,
+    UnreadableDelivery,
 };
 use waymark_proto::{
     convert::{
@@ -83,11 +84,11 @@ async fn page(app: Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveriesR
 async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryResponse, Error> {
     let GetDelivery { id } = call;
     let found = app.store().find_delivery(id).await?;
-    let Account {
+    let DeliveryRecord {
         mut delivery,
         attempts,
         decisions,
-    } = found.ok_or(LedgerRefusal::DeliveryNotFound { id })?;
+    } = found.ok_or(OutboxRefusal::DeliveryNotFound { id })?;
     blockers::explain(app, app.store(), slice::from_mut(&mut delivery)).await?;
     let attempts = attempts.iter();
     let attempts = attempts.map(|(number, attempt)| attempt_to_wire(*number, attempt));

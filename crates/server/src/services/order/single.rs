@@ -33,7 +33,7 @@ pub(super) async fn carry_out<R: From<Done>>(app: &App, step: ParsedStep) -> Res
 pub(super) async fn dry_run(app: &App, unit: Unit) -> Result<UnitOutcome, Error> {
     let store = app.bulk().clone();
     // In a place of its own, since every call of an order carries what this future takes.
-    app.dry_run(Box::pin(async move { Ok(store.rehearse(unit).await?) }))
+    app.dry_run(Box::pin(async move { Ok(store.dry_run(unit).await?) }))
         .await
 }
 

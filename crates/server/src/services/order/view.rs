@@ -8,7 +8,7 @@ use waymark_domain::{
     order::{Order, Rejection},
     value::{OrderId, StoreView, WorkflowCode},
 };
-use waymark_persistence::{Along, Committed, Found, Published, Refusal, TrackingTokenId};
+use waymark_persistence::{Along, Committed, FoundOrder, Published, Refusal, TrackingTokenId};
 use waymark_proto::{convert::order::order_to_wire, v1};
 
 use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, services::suggestions};
@@ -124,7 +124,7 @@ pub(super) async fn find_and(
     (workflow, id): (&WorkflowCode, &OrderId),
     along: Along,
 ) -> Result<(Arc<Published>, Order, Option<TrackingTokenId>), Error> {
-    let Found {
+    let FoundOrder {
         order,
         published,
         token,

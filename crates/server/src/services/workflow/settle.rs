@@ -210,7 +210,7 @@ impl Page {
                 break;
             }
             let (store, unit) = (self.app.bulk().clone(), self.unit(ids));
-            let outcome = Box::pin(async move { Ok::<_, Error>(store.rehearse(unit).await?) });
+            let outcome = Box::pin(async move { Ok::<_, Error>(store.dry_run(unit).await?) });
             match self.app.dry_run(outcome).await? {
                 UnitOutcome::Done(outcomes) => tally.take(ids, outcomes)?,
                 UnitOutcome::Refused { index: _, refusal } => return Err(refusal.into()),
