@@ -62,6 +62,7 @@ mod drawing;
 mod endpoints;
 mod every_action;
 mod examples;
+mod examples_clients;
 mod feeds;
 mod field_cases;
 mod grpc_surface;

@@ -18,7 +18,7 @@ pub(crate) fn read(path: &str) -> String {
 
 /// The Rust files of the repository, each by its path from the root, with its text.
 pub(crate) fn sources() -> Vec<(String, String)> {
-    let found: Vec<_> = ["crates", "tests"]
+    let found: Vec<_> = ["crates", "examples", "tests"]
         .into_iter()
         .flat_map(rust_files)
         .collect();
