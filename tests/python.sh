@@ -1,6 +1,6 @@
 #!/bin/sh
-# Makes sure that a library of Python is there with which the tests look at Waymark from outside, in an environment of
-# its own that is made once, and prints the Python that has it.
+# Makes sure that a library of Python is there with which the tests look at Waymark from outside, or a program that comes
+# as one, in an environment of its own that is made once, and prints the Python that has it.
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -11,6 +11,7 @@ case $library in
     grpcio) version=1.76.0 ;;
     grpcio-tools) version=1.76.0 ;;
     standardwebhooks) version=1.1.0 ;;
+    typos) version=1.52.0 ;;
     *) echo "the tests use no library $library" >&2; exit 2 ;;
 esac
 target=${CARGO_TARGET_DIR:-target}
