@@ -69,10 +69,10 @@ pub use commit::{
     StepError, Unit, UnitMode, UnitOutcome, UnitProgress, UnitState,
 };
 pub use deliveries::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, DeliveryRecord, DispatchRound,
-    DispatcherId, Due, Endpoint, EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases,
-    Leaving, LostDelivery, NextStep, OutboxCall, OutboxRefusal, Recorded, RefusedResult, Removed,
-    RetentionCursor, StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
+    DeliveryCursor, DeliveryPage, DeliveryQuery, DeliveryRecord, DispatchRound, DispatcherId, Due,
+    Endpoint, EndpointEdit, EndpointInUse, EndpointSecret, Finished, Leases, Leaving, LostDelivery,
+    NextStep, OutboxCall, OutboxRefusal, Recorded, RefusedResult, Removed, RetentionCursor,
+    StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
 };
 pub use deployment::DeploymentId;
 pub use ends::Ends;
@@ -80,6 +80,7 @@ pub use error::{Error, ErrorChain};
 pub use hints::{Hint, Hints};
 pub use history::{HistoryPage, HistoryQuery, Visibility};
 pub use migrate::{Migrated, migrate};
+pub use once::{Answered, ChangeError, ChangeMode};
 pub use orders::{
     Along, Direction, DueOrder, DueRow, FoundOrder, OrderCursor, OrderPage, OrderQuery, OrderSort,
     SortKey, StoredOrder, TimerKey, UnreadableOrder,
@@ -94,6 +95,6 @@ pub use tracking::{
     TrackingKey, TrackingToken, TrackingTokenId,
 };
 pub use workflows::{
-    ChangeError, ChangeMode, Counting, EditStart, Extent, Outcome, Saved, Settling, SettlingCall,
-    VersionPage, WorkflowChange, WorkflowDraft, WorkflowEdit, WorkflowSnapshot, WorkflowVersion,
+    Counting, EditStart, Extent, Outcome, Saved, Settling, SettlingCall, VersionPage,
+    WorkflowChange, WorkflowDraft, WorkflowEdit, WorkflowSnapshot, WorkflowVersion,
 };

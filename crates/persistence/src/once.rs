@@ -6,7 +6,7 @@ use uuid::Uuid;
 use waymark_domain::{partition::Partition, value::Timestamp};
 
 use crate::{
-    ChangeError, ChangeMode, Clock, CommitError, Error, Request, Store,
+    Clock, CommitError, Error, Request, Store,
     logging::report,
     patience::Patience,
     requests::{self, Scope},
@@ -24,6 +24,30 @@ pub(crate) struct Call<'c> {
     pub(crate) mode: ChangeMode,
     /// The partitions that are locked while it is carried out.
     pub(crate) locks: &'c [Partition],
+}
+
+/// Whether a change is saved.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ChangeMode {
+    /// It is saved.
+    Apply,
+    /// A dry run: it is only checked. Where its request id was used, that is answered as to a call
+    /// that is carried out; it is not remembered.
+    DryRun,
+}
+
+/// Why a change of a workflow did not happen.
+#[derive(Debug, thiserror::Error)]
+pub enum ChangeError<E> {
+    /// The edit refused, or orders use what it takes away.
+    #[error("the change was refused")]
+    Refused(E),
+    /// The request id was used for another call.
+    #[error("the request id was used for another call")]
+    RequestIdReused,
+    /// The database failed.
+    #[error(transparent)]
+    Failed(CommitError),
 }
 
 /// The answer to a call.

@@ -23,7 +23,15 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn edition(&self) -> Result<Edition, Error> {
-        self.database().read(async |tx| edition(tx).await).await
+        self.database().read(edition).await
+    }
+
+    /// Whether there is any workflow, readable or not.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn has_workflows(&self) -> Result<bool, Error> {
+        self.database().read(workflows::any).await
     }
 
     /// Finds a workflow as it is now.

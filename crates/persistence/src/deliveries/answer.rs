@@ -2,10 +2,10 @@
 
 use waymark_domain::{actor::Actor, delivery::DeliveryId, partition::Partition};
 
-pub use crate::once::Answered;
-pub(super) use crate::once::Transact;
 use crate::{
-    ChangeError, ChangeMode, CommitError, Error, Request, Store, logging::report, once,
+    CommitError, Error, Request, Store,
+    logging::report,
+    once::{self, Answered, ChangeError, ChangeMode, Transact},
     requests::Scope,
 };
 

@@ -14,9 +14,10 @@ use waymark_domain::{
     workflow::{ActionPath, Channel, Work},
 };
 
-use super::{Answered, OutboxCall, answer::Transact};
+use super::OutboxCall;
 use crate::{
-    ChangeError, Error, Store,
+    Error, Store,
+    once::{Answered, ChangeError, Transact},
     rows::{Reading, StoredNumber, StoredText, json},
     schema::{deliveries, endpoints},
     statement::limit,

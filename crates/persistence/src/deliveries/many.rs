@@ -13,15 +13,12 @@ use waymark_domain::{
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, OutboxRefusal,
-    StoredDelivery,
-    answer::{Transact, failure},
-    decisions, lost,
-    ownership::lock,
-    results::unpark_next,
+    DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, OutboxRefusal, StoredDelivery,
+    answer::failure, decisions, lost, ownership::lock, results::unpark_next,
 };
 use crate::{
-    ChangeError, ChangeMode, CommitError, Error, Store,
+    CommitError, Error, Store,
+    once::{Answered, ChangeError, ChangeMode, Transact},
     rows::{
         StoredText,
         delivery::{DeliveryKey, Numbered, numbered},

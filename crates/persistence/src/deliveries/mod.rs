@@ -27,7 +27,7 @@ mod statements;
 mod unreadable;
 mod waiting;
 
-pub use answer::{Answered, OutboxCall, OutboxRefusal};
+pub use answer::{OutboxCall, OutboxRefusal};
 pub use due::Due;
 pub use endpoint::{Endpoint, EndpointEdit, EndpointInUse, EndpointSecret};
 pub use lease::{Leases, Leaving};

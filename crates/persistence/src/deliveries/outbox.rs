@@ -11,17 +11,16 @@ use waymark_domain::{
 };
 
 use super::{
-    Answered, DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, OutboxRefusal,
-    StoredDelivery,
-    answer::Transact,
+    DeliveryCursor, DeliveryPage, DeliveryQuery, OutboxCall, OutboxRefusal, StoredDelivery,
     decisions::{self, readable},
     list::DeliveryListing,
     many::decide,
     ownership::lock,
 };
 use crate::{
-    ChangeError, Error, Store,
+    Error, Store,
     merge::Progress,
+    once::{Answered, ChangeError, Transact},
     rows::delivery::{AttemptRow, DeliveryRow, key},
     schema::{deliveries, delivery_attempts},
     tx::{Tx, on_conn},

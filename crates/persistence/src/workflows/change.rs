@@ -4,101 +4,28 @@
 //! meanwhile. So no step is decided while it is saved, none can land on what goes
 //! away, and none waits for a computation.
 
-use std::sync::Arc;
-
 use tokio::{task::JoinError, time::timeout};
 use waymark_domain::{
-    actor::Actor,
     partition::Partition,
-    value::{Timestamp, WorkflowCode},
-    workflow::{Difference, Finding, Refusal, Workflow},
+    value::Timestamp,
+    workflow::{Refusal, Workflow},
 };
 
 use super::{
-    prepare::{WorkflowDraft, WorkflowSnapshot, draft, unchangeable},
+    prepare::{WorkflowChange, WorkflowDraft, WorkflowSnapshot, draft, unchangeable},
     timers::{self, Timers},
     versions,
 };
 use crate::{
-    Answered, CommitError, Error, Published, Request, Store,
+    CommitError, Error, Store,
     catalog::{self, Cached, Edition, Reliance, Since},
     compute::{EditTurn, on_a_thread},
     logging::report,
-    once::{Call, Transact},
+    once::{Answered, Call, ChangeError, ChangeMode, Transact},
     patience::Patience,
     requests::{self, Scope},
     tx::Tx,
 };
-
-/// A change of a workflow, apart from what it does.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WorkflowChange {
-    /// The workflow; it need not exist.
-    pub workflow: WorkflowCode,
-    /// Idempotency key; none for a call that is not idempotent.
-    pub request: Option<Request>,
-    /// Who makes it.
-    pub actor: Actor,
-    /// Whether it is a dry run.
-    pub mode: ChangeMode,
-    /// The orders and deliveries that are counted.
-    pub counting: Counting,
-    /// How much of the workflow it makes anew.
-    pub extent: Extent,
-}
-
-/// How much of a workflow a change makes anew.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Extent {
-    /// Parts of it: the others stay as they are, so all of them have to be readable.
-    Part,
-    /// All of it, or it goes, whatever can be read of what was there.
-    Whole,
-}
-
-/// Which of the orders and deliveries that are there are counted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Counting {
-    /// None.
-    Nothing,
-    /// Those that the change affects, for a bounded time and outside of all locks.
-    Affected,
-}
-
-/// Whether a change is saved.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum ChangeMode {
-    /// It is saved.
-    Apply,
-    /// A dry run: it is only checked. Where its request id was used, that is answered as to a call
-    /// that is carried out; it is not remembered.
-    DryRun,
-}
-
-/// What a change makes of a workflow.
-#[derive(Debug)]
-pub struct Outcome {
-    /// The workflow after the change; none when it is deleted.
-    pub record: Option<Arc<Published>>,
-    /// What differs, in whole values; empty when nothing does, and then the version is kept.
-    pub changes: Vec<Difference>,
-    /// What it means for orders and deliveries that are there, where that is counted.
-    pub findings: Vec<Finding>,
-}
-
-/// Why a change of a workflow did not happen.
-#[derive(Debug, thiserror::Error)]
-pub enum ChangeError<E> {
-    /// The edit refused, or orders use what it takes away.
-    #[error("the change was refused")]
-    Refused(E),
-    /// The request id was used for another call.
-    #[error("the request id was used for another call")]
-    RequestIdReused,
-    /// The database failed.
-    #[error(transparent)]
-    Failed(CommitError),
-}
 
 /// The beginning of an edit.
 pub enum EditStart {

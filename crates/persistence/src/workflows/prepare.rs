@@ -4,21 +4,63 @@
 use std::{collections::BTreeSet, sync::Arc};
 
 use waymark_domain::{
+    actor::Actor,
     judge::{Graph, GraphError},
-    value::{StatusCode, Timestamp},
+    value::{StatusCode, Timestamp, WorkflowCode},
     workflow::{
-        Affected, Difference, Record, Refusal, Workflow, diff, diff_shortened, lint, missing_parts,
+        Affected, Difference, Finding, Record, Refusal, Workflow, diff, diff_shortened, lint,
+        missing_parts,
     },
 };
 
-use super::{
-    change::{Counting, Extent, Outcome, WorkflowChange},
-    save::Saving,
-    timers::Timers,
-    usage::Removed,
-    versions::Page,
-};
-use crate::{Error, Published, catalog::Edition, rows::Reading};
+use super::{save::Saving, timers::Timers, usage::Removed, versions::Page};
+use crate::{ChangeMode, Error, Published, Request, catalog::Edition, rows::Reading};
+
+/// A change of a workflow, apart from what it does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowChange {
+    /// The workflow; it need not exist.
+    pub workflow: WorkflowCode,
+    /// Idempotency key; none for a call that is not idempotent.
+    pub request: Option<Request>,
+    /// Who makes it.
+    pub actor: Actor,
+    /// Whether it is a dry run.
+    pub mode: ChangeMode,
+    /// The orders and deliveries that are counted.
+    pub counting: Counting,
+    /// How much of the workflow it makes anew.
+    pub extent: Extent,
+}
+
+/// How much of a workflow a change makes anew.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Extent {
+    /// Parts of it: the others stay as they are, so all of them have to be readable.
+    Part,
+    /// All of it, or it goes, whatever can be read of what was there.
+    Whole,
+}
+
+/// Which of the orders and deliveries that are there are counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Counting {
+    /// None.
+    Nothing,
+    /// Those that the change affects, for a bounded time and outside of all locks.
+    Affected,
+}
+
+/// What a change makes of a workflow.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The workflow after the change; none when it is deleted.
+    pub record: Option<Arc<Published>>,
+    /// What differs, in whole values; empty when nothing does, and then the version is kept.
+    pub changes: Vec<Difference>,
+    /// What it means for orders and deliveries that are there, where that is counted.
+    pub findings: Vec<Finding>,
+}
 
 /// A workflow as it was at an edition of the catalog, on which an edit is made.
 pub struct WorkflowSnapshot {
@@ -77,7 +119,12 @@ pub(super) fn draft(
     let record = after.as_ref().map(|published| &published.record);
     let saving = saving(old, record)?;
     let changes = differences(before, record, diff_shortened);
-    let page = Page::new(change, (saving, record), &changes, now)?;
+    let page = Page::new(
+        (&change.workflow, &change.actor),
+        (saving, record),
+        &changes,
+        now,
+    )?;
     let (from, to) = (
         before.map(|before| &before.workflow),
         record.map(|record| &record.workflow),

@@ -5,6 +5,7 @@ use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 use waymark_domain::{
+    actor::Actor,
     value::{Timestamp, WorkflowCode},
     workflow::{
         Difference, Record,
@@ -12,18 +13,47 @@ use waymark_domain::{
     },
 };
 
-use super::{WorkflowChange, save::Saving};
+use super::save::Saving;
 use crate::{
-    Error,
+    Error, Store,
     catalog::Edition,
     rows::{Reading, StoredText, json},
     schema::{catalog, workflow_versions},
+    statement::limit as sql_limit,
     tx::{Tx, on_conn},
 };
 
 /// How many bytes of changes are kept of a version. They are to be read: the documents of the
 /// versions tell all.
 const CHANGES_BYTES_MAX: usize = 1024 * 1024;
+
+/// How many versions are read at once, and how many bytes of changes a page has.
+const VERSIONS_AT_ONCE: usize = 16;
+const VERSIONS_BYTES_MAX: usize = 4 * 1024 * 1024;
+
+/// A page of versions of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct VersionPage {
+    /// The versions, newest first.
+    pub versions: Vec<WorkflowVersion>,
+    /// Whether older ones follow.
+    pub has_more: bool,
+}
+
+/// One version of a workflow.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkflowVersion {
+    /// Its number, from 1.
+    pub version: i64,
+    /// Who made it.
+    pub actor: Actor,
+    /// When.
+    pub create_time: Timestamp,
+    /// What it changed, with values that are cut where they are long.
+    pub changes: Vec<Difference>,
+    /// Whether it changed more than was kept.
+    pub truncated: bool,
+}
 
 /// Says whether the transaction that wrote this edition was committed: only it had the id.
 pub(super) async fn is_saved(tx: &mut Tx, edition: Edition) -> Result<bool, Error> {
@@ -39,13 +69,13 @@ pub(super) async fn is_saved(tx: &mut Tx, edition: Edition) -> Result<bool, Erro
 pub(super) struct Page {
     workflow: WorkflowCode,
     saving: Saving,
-    version: Option<VersionRow>,
+    version: Option<NewVersionRow>,
     now: Timestamp,
 }
 
 #[derive(Debug, diesel::Insertable)]
 #[diesel(table_name = workflow_versions)]
-struct VersionRow {
+struct NewVersionRow {
     workflow: String,
     version: i64,
     actor: String,
@@ -60,7 +90,7 @@ impl Page {
     /// # Errors
     /// Returns [`Error`] when something cannot be written down.
     pub(super) fn new(
-        change: &WorkflowChange,
+        (workflow, actor): (&WorkflowCode, &Actor),
         (saving, after): (Option<Saving>, Option<&Record>),
         changes: &[Difference],
         now: Timestamp,
@@ -68,9 +98,9 @@ impl Page {
         let Some(saving) = saving else {
             return Ok(None);
         };
-        let version = after.map(|record| VersionRow::new(change, record, changes, now));
+        let version = after.map(|record| NewVersionRow::new(actor, record, changes, now));
         Ok(Some(Self {
-            workflow: change.workflow.clone(),
+            workflow: workflow.clone(),
             saving,
             version: version.transpose()?,
             now,
@@ -115,9 +145,9 @@ impl Page {
     }
 }
 
-impl VersionRow {
+impl NewVersionRow {
     fn new(
-        change: &WorkflowChange,
+        actor: &Actor,
         record: &Record,
         changes: &[Difference],
         now: Timestamp,
@@ -126,14 +156,118 @@ impl VersionRow {
             source: diesel::result::Error::SerializationError(Box::new(source)),
         };
         Ok(Self {
-            workflow: change.workflow.to_string(),
+            workflow: record.workflow.code.to_string(),
             version: record.stamp.version,
-            actor: json(&change.actor)?,
+            actor: json(actor)?,
             create_time: now.micros(),
             changes: kept(changes)?,
             document: document::export(&record.workflow, Format::Yaml).map_err(unwritable)?,
         })
     }
+}
+
+impl Store {
+    /// Lists versions of a workflow, newest first: at most `limit`, those below `before`. A page
+    /// ends soon behind 4 MiB of changes as they are stored.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn workflow_versions(
+        &self,
+        code: &WorkflowCode,
+        before: Option<i64>,
+        limit: usize,
+    ) -> Result<VersionPage, Error> {
+        let limit = limit.max(1);
+        let mut page = VersionPage {
+            versions: Vec::new(),
+            has_more: true,
+        };
+        let (mut before, mut bytes) = (before.unwrap_or(i64::MAX), 0);
+        while page.has_more && page.versions.len() < limit && bytes < VERSIONS_BYTES_MAX {
+            let part = VERSIONS_AT_ONCE.min(limit - page.versions.len());
+            // One more, to learn whether there is more.
+            let mut rows = self.version_rows(code, before, part + 1).await?;
+            page.has_more = rows.len() > part;
+            rows.truncate(part);
+            for row in rows {
+                before = row.0;
+                bytes += row.3.len();
+                page.versions.push(read_version(code, row)?);
+            }
+        }
+        Ok(page)
+    }
+
+    async fn version_rows(
+        &self,
+        code: &WorkflowCode,
+        before: i64,
+        limit: usize,
+    ) -> Result<Vec<VersionRow>, Error> {
+        let rows = self.database().read(async |tx| {
+            let rows = workflow_versions::table
+                .filter(workflow_versions::workflow.eq(code.as_str()))
+                .filter(workflow_versions::version.lt(before))
+                .order(workflow_versions::version.desc())
+                .limit(sql_limit(limit))
+                .select((
+                    workflow_versions::version,
+                    workflow_versions::actor,
+                    workflow_versions::create_time,
+                    workflow_versions::changes,
+                ));
+            Ok(on_conn!(tx, |c| rows.load::<VersionRow>(c).await)?)
+        });
+        rows.await
+    }
+
+    /// Finds a version of a workflow as a YAML document.
+    ///
+    /// # Errors
+    /// Returns [`Error`] when the database cannot be read.
+    pub async fn workflow_document(
+        &self,
+        code: &WorkflowCode,
+        version: i64,
+    ) -> Result<Option<String>, Error> {
+        let document = self.database().read(async |tx| {
+            let document = workflow_versions::table
+                .find((code.as_str(), version))
+                .select(workflow_versions::document);
+            Ok(on_conn!(tx, |c| document.first::<StoredText>(c).await).optional()?)
+        });
+        let document = document.await?;
+        let row = format!("{code}/{version}");
+        let reading = Reading {
+            table: "workflow_versions",
+            row: &row,
+        };
+        let document = reading.optional_plain("document", document.as_ref())?;
+        Ok(document.map(str::to_owned))
+    }
+}
+
+/// The number, actor, time and changes of a version.
+type VersionRow = (i64, StoredText, i64, StoredText);
+
+fn read_version(
+    code: &WorkflowCode,
+    (version, actor, create_time, changes): VersionRow,
+) -> Result<WorkflowVersion, Error> {
+    let row = format!("{code}/{version}");
+    let reading = Reading {
+        table: "workflow_versions",
+        row: &row,
+    };
+    let (changes, truncated) = read_kept(&reading, &changes)?;
+    Ok(WorkflowVersion {
+        version,
+        actor: reading.json("actor", &actor)?,
+        create_time: Timestamp::from_micros(create_time),
+        changes,
+        truncated,
+    })
 }
 
 /// What is kept of changes that are too many to be kept all.
