@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl,
-    query_builder::Query,
     sql_types::{BigInt, Binary, Integer},
 };
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
@@ -27,14 +26,10 @@ type HeadRow = (i32, i64, i64, Vec<u8>);
 
 array_statement! {
     /// Finds the last entry of each partition.
-    FindHeads { partitions: i32 => Integer }
+    FindHeads { partitions: i32 => Integer } -> (Integer, BigInt, BigInt, Binary);
     "SELECT h.partition, h.log_offset, h.create_time, h.batch_id FROM",
     ") AS k (partition) CROSS JOIN LATERAL (SELECT * FROM history WHERE history.partition = k.partition \
      ORDER BY log_offset DESC LIMIT 1) h"
-}
-
-impl Query for FindHeads<'_> {
-    type SqlType = (Integer, BigInt, BigInt, Binary);
 }
 
 /// The query for the last entry of a partition.

@@ -343,21 +343,15 @@ async fn create(tx: &mut Tx, settings: &Settings, now: Timestamp) -> Result<Part
         deployment::partition_count.eq(count.get()),
         deployment::create_time.eq(now.micros()),
     );
-    on_conn!(tx, |c| diesel::insert_into(deployment::table)
-        .values(row)
-        .execute(c)
-        .await)?;
+    let insert = diesel::insert_into(deployment::table).values(row);
+    on_conn!(tx, |c| insert.execute(c).await)?;
     for partition in count.all() {
         let row = partitions::partition.eq(partition.number());
-        on_conn!(tx, |c| diesel::insert_into(partitions::table)
-            .values(row)
-            .execute(c)
-            .await)?;
+        let insert = diesel::insert_into(partitions::table).values(row);
+        on_conn!(tx, |c| insert.execute(c).await)?;
         let row = dispatch_leases::partition.eq(partition.number());
-        on_conn!(tx, |c| diesel::insert_into(dispatch_leases::table)
-            .values(row)
-            .execute(c)
-            .await)?;
+        let insert = diesel::insert_into(dispatch_leases::table).values(row);
+        on_conn!(tx, |c| insert.execute(c).await)?;
     }
     Ok(count)
 }

@@ -59,6 +59,10 @@ pub enum Answered<T> {
     Replayed(Vec<u8>),
 }
 
+/// What became of the work of a call: its answer or its refusal, unless the database failed.
+pub(crate) type CarriedOut<W> =
+    Result<Result<<W as Transact>::Done, <W as Transact>::Refusal>, Error>;
+
 /// The work of a call in its transaction. A trait and no closure, since the future of an
 /// asynchronous closure that borrows cannot be shown to be `Send`.
 pub(crate) trait Transact {
@@ -124,11 +128,7 @@ impl Transact for Lookup {
     type Done = std::convert::Infallible;
     type Refusal = ();
 
-    async fn carry_out(
-        &mut self,
-        _: &mut Tx,
-        _: Timestamp,
-    ) -> Result<Result<Self::Done, ()>, Error> {
+    async fn carry_out(&mut self, _: &mut Tx, _: Timestamp) -> CarriedOut<Self> {
         Ok(Err(()))
     }
 }

@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl,
-    query_builder::Query,
     sql_types::{BigInt, Binary, Integer},
 };
 use diesel_async::RunQueryDsl;
@@ -269,25 +268,18 @@ fn read_pages(
 array_statement! {
     /// Finds the pages of entry indexes that may have remembered request ids.
     FindPages { partitions: i32 => Integer, order_keys: i64 => BigInt, tags: &'a [u8] => Binary }
+    -> (Integer, BigInt, BigInt, Binary);
     "SELECT p.partition, p.order_key, p.first_sequence, p.page FROM",
     ") AS k (partition, order_key, tag) JOIN journal_pages p ON p.partition = k.partition \
      AND p.order_key = k.order_key WHERE length(k.tag) = 0 OR position(k.tag IN p.page) > 0"
 }
 
-impl Query for FindPages<'_> {
-    type SqlType = (Integer, BigInt, BigInt, Binary);
-}
-
 row_statement! {
     /// Finds the pages of one entry index that may have remembered a request id.
-    FindPage(PageKey)
+    FindPage(PageKey) -> (Integer, BigInt, BigInt, Binary);
     "SELECT partition, order_key, first_sequence, page FROM journal_pages WHERE partition = " [partition: Integer]
     " AND order_key = " [order_key: BigInt]
     " AND (length(" [tag: Binary]
     ") = 0 OR instr(page, " [tag: Binary]
     ") > 0)"
-}
-
-impl Query for FindPage<'_> {
-    type SqlType = (Integer, BigInt, BigInt, Binary);
 }

@@ -131,8 +131,13 @@ macro_rules! table_row {
 pub(crate) use table_row;
 
 /// A statement around a row or key, on both databases: text, `values` of a written row, a field
-/// `[name: Type]`, or the columns `[Row]` or `[Row as "table"]`.
+/// `[name: Type]`, or the columns `[Row]` or `[Row as "table"]`. Where it gives rows, their types
+/// come first, behind `->`.
 macro_rules! row_statement {
+    ($(#[$doc:meta])* $name:ident($row:ty) -> $rows:ty; $($part:tt)+) => {
+        $crate::statement::row_statement! { $(#[$doc])* $name($row) $($part)+ }
+        $crate::statement::query_of!($name, $rows);
+    };
     ($(#[$doc:meta])* $name:ident($row:ty) $($part:tt)+) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -150,6 +155,10 @@ pub(crate) use row_statement;
 
 /// A statement around the arrays of many written rows, on PostgreSQL, of the same parts.
 macro_rules! rows_statement {
+    ($(#[$doc:meta])* $name:ident($arrays:ident of $row:ident) -> $rows:ty; $($part:tt)+) => {
+        $crate::statement::rows_statement! { $(#[$doc])* $name($arrays of $row) $($part)+ }
+        $crate::statement::query_of!($name, $rows);
+    };
     ($(#[$doc:meta])* $name:ident($arrays:ident of $row:ident) $($part:tt)+) => {
         $(#[$doc])*
         #[derive(Debug)]
@@ -174,6 +183,7 @@ pub(crate) use rows_statement;
 macro_rules! array_statement {
     (
         $(#[$doc:meta])* $name:ident { $($field:ident: $element:ty => $sql:ty),+ $(,)? }
+        $(-> $rows:ty;)?
         $(SELECT $read:ident as $table:literal)? $before:literal, $after:literal
     ) => {
         $(#[$doc])*
@@ -197,6 +207,7 @@ macro_rules! array_statement {
             out.push_sql($after);
         });
         $crate::statement::static_query!($name);
+        $($crate::statement::query_of!($name, $rows);)?
     };
 }
 pub(crate) use array_statement;
@@ -230,6 +241,16 @@ macro_rules! static_query {
     };
 }
 pub(crate) use static_query;
+
+/// Says of what types the rows are that a statement gives.
+macro_rules! query_of {
+    ($name:ident, $rows:ty) => {
+        impl diesel::query_builder::Query for $name<'_> {
+            type SqlType = $rows;
+        }
+    };
+}
+pub(crate) use query_of;
 
 /// Pushes a part of a statement.
 macro_rules! push_part {

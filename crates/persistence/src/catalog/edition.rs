@@ -33,10 +33,7 @@ impl Edition {
         let Some((version, id)) = row else {
             return Ok(Self::default());
         };
-        let reading = Reading {
-            table: "catalog",
-            row: &version,
-        };
+        let reading = Reading::of("catalog", &version);
         let change_id: [u8; 16] = id
             .try_into()
             .map_err(|_| reading.corrupt("change_id", "it does not have 16 bytes"))?;

@@ -2,7 +2,6 @@
 
 use diesel::{
     ExpressionMethods, QueryDsl,
-    query_builder::Query,
     sql_types::{BigInt, Binary, Integer, Nullable, Text},
 };
 
@@ -19,37 +18,25 @@ use crate::{
 
 array_statement! {
     /// Finds orders by their ids.
-    FindOrders { workflows: &'a str => Text, ids: &'a str => Text }
+    FindOrders { workflows: &'a str => Text, ids: &'a str => Text } -> orders::SqlType;
     SELECT OrderRow as "o" " FROM",
     ") AS k (workflow, id) JOIN orders o ON o.workflow = k.workflow AND o.id = k.id"
 }
 
-impl Query for FindOrders<'_> {
-    type SqlType = orders::SqlType;
-}
-
 row_statement! {
     /// Finds one order by its workflow and id.
-    FindOrder((&'a str, &'a str))
+    FindOrder((&'a str, &'a str)) -> orders::SqlType;
     "SELECT " [OrderRow] " FROM orders WHERE workflow = " [0: Text]
     " AND id = " [1: Text]
 }
 
-impl Query for FindOrder<'_> {
-    type SqlType = orders::SqlType;
-}
-
 array_statement! {
     /// Finds the entries of steps by their first offsets.
-    FindSteps { partitions: i32 => Integer, offsets: i64 => BigInt }
+    FindSteps { partitions: i32 => Integer, offsets: i64 => BigInt } -> history::SqlType;
     SELECT EntryRow as "h" " FROM",
     ") AS k (partition, log_offset) CROSS JOIN LATERAL (SELECT * FROM history WHERE history.partition = k.partition \
      AND history.log_offset >= k.log_offset AND history.log_offset < k.log_offset + 101 \
      AND history.step_offset = k.log_offset) h ORDER BY h.partition, h.log_offset"
-}
-
-impl Query for FindSteps<'_> {
-    type SqlType = history::SqlType;
 }
 
 /// The query for all entries of the step that begins at an offset, in their order.

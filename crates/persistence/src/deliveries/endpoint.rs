@@ -17,7 +17,7 @@ use waymark_domain::{
 use super::OutboxCall;
 use crate::{
     Error, Store,
-    once::{Answered, ChangeError, Transact},
+    once::{Answered, CarriedOut, ChangeError, Transact},
     rows::{Reading, StoredNumber, StoredText, json},
     schema::{deliveries, endpoints},
     statement::limit,
@@ -247,11 +247,7 @@ where
     type Done = Endpoint;
     type Refusal = E;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<Endpoint, E>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let before = find(tx, self.code).await?;
         match (self.edit)(before.as_ref(), now) {
             Ok(edited) => apply(tx, self.code, (before, edited), now).await,

@@ -37,16 +37,12 @@ impl Store {
         let written = self.database().write(&[], async |tx| {
             use dispatchers::{id, renewal, table};
             let row = table.find(me.as_str());
-            let updated = on_conn!(tx, |c| diesel::update(row)
-                .set(renewal.eq(renewal + 1))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(row).set(renewal.eq(renewal + 1));
+            let updated = on_conn!(tx, |c| update.execute(c).await)?;
             if updated == 0 {
                 let row = (id.eq(me.as_str()), renewal.eq(1));
-                on_conn!(tx, |c| diesel::insert_into(table)
-                    .values(row)
-                    .execute(c)
-                    .await)?;
+                let insert = diesel::insert_into(table).values(row);
+                on_conn!(tx, |c| insert.execute(c).await)?;
             }
             Ok(Ending::Commit(leases(tx).await?))
         });
@@ -72,11 +68,10 @@ impl Store {
                     dispatch_leases::partition.eq(partition.number()),
                     dispatch_leases::owner.eq(None::<String>),
                 );
-                on_conn!(tx, |c| diesel::insert_into(dispatch_leases::table)
+                let insert = diesel::insert_into(dispatch_leases::table)
                     .values(row)
-                    .on_conflict_do_nothing()
-                    .execute(c)
-                    .await)?;
+                    .on_conflict_do_nothing();
+                on_conn!(tx, |c| insert.execute(c).await)?;
             }
             Ok(Ending::Commit(()))
         });
@@ -107,10 +102,8 @@ impl Store {
             let free: Vec<i32> = free.map(|(number, _)| number).collect();
             let rows =
                 dispatch_leases::table.filter(dispatch_leases::partition.eq_any(free.clone()));
-            on_conn!(tx, |c| diesel::update(rows)
-                .set(dispatch_leases::owner.eq(Some(me.as_str())))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(rows).set(dispatch_leases::owner.eq(Some(me.as_str())));
+            on_conn!(tx, |c| update.execute(c).await)?;
             Ok(Ending::Commit(
                 free.into_iter().map(Partition::new).collect(),
             ))
@@ -133,10 +126,8 @@ impl Store {
             let rows = dispatch_leases::table
                 .filter(dispatch_leases::partition.eq_any(numbers.clone()))
                 .filter(dispatch_leases::owner.eq(me.as_str()));
-            on_conn!(tx, |c| diesel::update(rows)
-                .set(dispatch_leases::owner.eq(None::<String>))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(rows).set(dispatch_leases::owner.eq(None::<String>));
+            on_conn!(tx, |c| update.execute(c).await)?;
             let row = dispatchers::table.find(me.as_str());
             match leaving {
                 Leaving::ForNow => {}

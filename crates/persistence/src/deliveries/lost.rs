@@ -284,10 +284,8 @@ impl Store {
         let marks = json(&marks.collect::<Vec<_>>())?;
         let written = self.database().write(&[], async |tx| {
             let row = dispatchers::table.find(me.as_str());
-            let marked = on_conn!(tx, |c| diesel::update(row)
-                .set(dispatchers::timers_in_flight.eq(&marks))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(row).set(dispatchers::timers_in_flight.eq(&marks));
+            let marked = on_conn!(tx, |c| update.execute(c).await)?;
             Ok(Ending::Commit(marked > 0))
         });
         written.await.map_err(before)

@@ -18,7 +18,7 @@ use super::{
 };
 use crate::{
     CommitError, Error, Store,
-    once::{Answered, ChangeError, ChangeMode, Transact},
+    once::{Answered, CarriedOut, ChangeError, ChangeMode, Transact},
     rows::{
         StoredText,
         delivery::{DeliveryKey, Numbered, numbered},
@@ -145,11 +145,7 @@ impl Transact for DecideAll<'_> {
     type Done = usize;
     type Refusal = OutboxRefusal;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<usize, OutboxRefusal>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let found = self.found.iter();
         let partitions = found.map(|delivery| Partition::new(delivery.key().0));
         lock(tx, &partitions.collect()).await?;
@@ -166,11 +162,7 @@ impl Transact for Total {
     type Done = usize;
     type Refusal = OutboxRefusal;
 
-    async fn carry_out(
-        &mut self,
-        _: &mut Tx,
-        _: Timestamp,
-    ) -> Result<Result<usize, OutboxRefusal>, Error> {
+    async fn carry_out(&mut self, _: &mut Tx, _: Timestamp) -> CarriedOut<Self> {
         Ok(Ok(self.0))
     }
 }
@@ -250,10 +242,8 @@ async fn retry(
         deliveries::due_time.eq(Some(now.micros())),
         deliveries::update_time.eq(now.micros()),
     );
-    Ok(on_conn!(tx, |c| diesel::update(rows)
-        .set(change)
-        .execute(c)
-        .await)?)
+    let update = diesel::update(rows).set(change);
+    Ok(on_conn!(tx, |c| update.execute(c).await)?)
 }
 
 /// Records that deliveries are not sent, and unparks those behind them.

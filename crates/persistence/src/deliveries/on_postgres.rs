@@ -86,7 +86,7 @@ pub(super) async fn due(
 rows_statement! {
     /// Adds one attempt to each of several deliveries that are there, unless it is among theirs, and
     /// says to which.
-    InsertAttempts(AttemptArrays of NewAttempt)
+    InsertAttempts(AttemptArrays of NewAttempt) -> (Integer, BigInt, Integer);
     "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
      problem, answer) SELECT a.partition, a.log_offset, a.number, (SELECT coalesce(max(b.attempt), 0) + 1 \
      FROM delivery_attempts b WHERE b.partition = a.partition AND b.log_offset = a.log_offset \
@@ -98,24 +98,16 @@ rows_statement! {
      RETURNING partition, log_offset, number"
 }
 
-impl Query for InsertAttempts<'_> {
-    type SqlType = (Integer, BigInt, Integer);
-}
-
 rows_statement! {
     /// Records the results of deliveries, and says of which. What somebody decided meanwhile stands,
     /// unless the target has taken it.
-    UpdateDeliveries(UpdateArrays of DeliveryUpdate)
+    UpdateDeliveries(UpdateArrays of DeliveryUpdate) -> (Integer, BigInt, Integer);
     "UPDATE deliveries SET state = u.state, attempts = u.attempts, problem = u.problem, due_time = u.due_time, \
      update_time = u.now FROM " values " AS u (" [DeliveryUpdate] ") \
      WHERE deliveries.partition = u.partition AND deliveries.log_offset = u.log_offset \
      AND deliveries.number = u.number AND ((deliveries.state = 'pending' AND deliveries.attempts = u.attempts_seen \
      AND deliveries.update_time = u.change_seen) \
      OR u.state = 'succeeded') RETURNING deliveries.partition, deliveries.log_offset, deliveries.number"
-}
-
-impl Query for UpdateDeliveries<'_> {
-    type SqlType = (Integer, BigInt, Integer);
 }
 
 array_statement! {

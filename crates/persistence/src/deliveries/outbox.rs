@@ -20,7 +20,7 @@ use super::{
 use crate::{
     Error, Store,
     merge::Progress,
-    once::{Answered, ChangeError, Transact},
+    once::{Answered, CarriedOut, ChangeError, Transact},
     rows::delivery::{AttemptRow, DeliveryRow, key},
     schema::{deliveries, delivery_attempts},
     tx::{Tx, on_conn},
@@ -128,11 +128,7 @@ impl Transact for Retry<'_> {
     type Done = StoredDelivery;
     type Refusal = OutboxRefusal;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<StoredDelivery, OutboxRefusal>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let Self(id, actor) = *self;
         let delivery = match undecided(tx, id).await? {
             Ok(delivery) => delivery,
@@ -152,11 +148,7 @@ impl Transact for Skip<'_> {
     type Done = StoredDelivery;
     type Refusal = OutboxRefusal;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<StoredDelivery, OutboxRefusal>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let Self(id, reason, actor) = *self;
         match undecided(tx, id).await? {
             Ok(delivery) if delivery.state_word() != DeliveryState::Skipped.word() => {

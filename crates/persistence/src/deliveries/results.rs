@@ -197,10 +197,8 @@ impl Store {
                 return Ok(Ending::Commit(true));
             };
             let row = dispatchers::table.find(me.as_str());
-            let updated = on_conn!(tx, |c| diesel::update(row)
-                .set(dispatchers::deliveries_in_flight.eq(in_flight))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(row).set(dispatchers::deliveries_in_flight.eq(in_flight));
+            let updated = on_conn!(tx, |c| update.execute(c).await)?;
             Ok(Ending::Commit(updated > 0))
         });
         written.await.map_err(before)

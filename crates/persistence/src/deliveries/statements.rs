@@ -1,9 +1,6 @@
 //! The statements of dispatching.
 
-use diesel::{
-    query_builder::Query,
-    sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text},
-};
+use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
 use crate::{
     rows::{StoredNumber, delivery::DeliveryRow},
@@ -20,15 +17,11 @@ pub(super) struct LanesFrom<'a> {
 row_statement! {
     /// Finds the lanes in which something waits to be tried. The index is asked for the next lane
     /// each time: there are few lanes, and perhaps many deliveries in one.
-    FindLanes(LanesFrom<'a>)
+    FindLanes(LanesFrom<'a>) -> Text;
     "WITH RECURSIVE lanes (lane) AS (SELECT min(d.lane) FROM deliveries d WHERE d.due_time IS NOT NULL \
      AND d.lane >= " [lane: Text]
     " UNION ALL SELECT (SELECT min(d.lane) FROM deliveries d WHERE d.due_time IS NOT NULL AND d.lane > l.lane) \
      FROM lanes l WHERE l.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
-}
-
-impl Query for FindLanes<'_> {
-    type SqlType = Text;
 }
 
 /// The due deliveries that are asked for.
@@ -43,17 +36,13 @@ pub(super) struct DueKey {
 row_statement! {
     /// Finds due deliveries of a lane and partition, and whether each waits for an earlier one of
     /// its order.
-    FindDue(DueKey)
+    FindDue(DueKey) -> (deliveries::SqlType, Bool);
     "SELECT " [DeliveryRow as "d"] ", EXISTS (SELECT 1 FROM deliveries e WHERE e.order_key = d.order_key \
      AND e.lane = d.lane AND e.partition = d.partition AND e.state = 'pending' \
      AND (e.log_offset, e.number) < (d.log_offset, d.number)) FROM deliveries d WHERE d.lane = " [lane: Text]
     " AND d.partition = " [partition: Integer]
     " AND d.due_time <= " [now: BigInt]
     " ORDER BY d.due_time LIMIT " [limit: BigInt]
-}
-
-impl Query for FindDue<'_> {
-    type SqlType = (deliveries::SqlType, Bool);
 }
 
 /// The deliveries of one order in one lane.

@@ -146,10 +146,8 @@ impl Store {
                 .filter(orders::partition.eq(partition.number()))
                 .filter(orders::order_key.eq_any(keys.clone()))
                 .filter(orders::due_time.le(last));
-            on_conn!(tx, |c| diesel::update(rows)
-                .set(orders::due_time.eq(Some(until.micros())))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(rows).set(orders::due_time.eq(Some(until.micros())));
+            on_conn!(tx, |c| update.execute(c).await)?;
             Ok(Ending::Commit(()))
         });
         written.await.map_err(before)
@@ -188,10 +186,8 @@ impl Store {
             };
             let written = self.database().write(&locks, async |tx| {
                 let rows = waiting().filter(orders::order_key.eq_any(keys.clone()));
-                let updated = on_conn!(tx, |c| diesel::update(rows)
-                    .set(orders::due_time.eq(Some(now)))
-                    .execute(c)
-                    .await)?;
+                let update = diesel::update(rows).set(orders::due_time.eq(Some(now)));
+                let updated = on_conn!(tx, |c| update.execute(c).await)?;
                 Ok(Ending::Commit(updated))
             });
             count += written.await.map_err(before)?;
@@ -237,9 +233,7 @@ async fn set(tx: &mut Tx, due: &DueOrder, next: Option<Timestamp>) -> Result<(),
         // A change of its workflow makes an order due anew.
         .filter(orders::due_time.eq(due.due_time.micros()));
     let next = next.map(Timestamp::micros);
-    on_conn!(tx, |c| diesel::update(row)
-        .set(orders::due_time.eq(next))
-        .execute(c)
-        .await)?;
+    let update = diesel::update(row).set(orders::due_time.eq(next));
+    on_conn!(tx, |c| update.execute(c).await)?;
     Ok(())
 }

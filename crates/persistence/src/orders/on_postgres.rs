@@ -305,13 +305,9 @@ pub(super) async fn among_customer(
 
 array_statement! {
     /// Finds orders by their keys.
-    FindByKeys { partitions: i32 => Integer, keys: i64 => BigInt }
+    FindByKeys { partitions: i32 => Integer, keys: i64 => BigInt } -> orders::SqlType;
     SELECT OrderRow as "o" " FROM",
     ") AS k (partition, order_key) JOIN orders o ON o.partition = k.partition AND o.order_key = k.order_key"
-}
-
-impl Query for FindByKeys<'_> {
-    type SqlType = orders::SqlType;
 }
 
 /// Reads orders by their keys.

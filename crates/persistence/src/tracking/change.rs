@@ -16,7 +16,7 @@ use super::{
 use crate::{
     ChangeError, CommitError, Error, Refusal, Store,
     logging::report,
-    once::{Answered, Call, Transact},
+    once::{Answered, Call, CarriedOut, Transact},
     requests::Scope,
     rows::Reading,
     schema::{orders, workflows},
@@ -144,11 +144,7 @@ impl Transact for Create<'_> {
     // The token of an earlier attempt is found by its id.
     const IS_REPEATABLE: bool = true;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<TrackingToken, TrackingError>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let Self { new, actor, id } = *self;
         if let Some(token) = tokens::find_locked(tx, id).await? {
             return Ok(Ok(token));
@@ -184,11 +180,7 @@ impl Transact for Revoke<'_> {
     type Done = i32;
     type Refusal = TrackingError;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        now: Timestamp,
-    ) -> Result<Result<i32, TrackingError>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, now: Timestamp) -> CarriedOut<Self> {
         let Self { place, only, actor } = *self;
         if let Some(refusal) = missing(tx, place).await? {
             return Ok(Err(refusal));
@@ -218,11 +210,7 @@ fn failed(error: &Error) -> TrackingError {
 }
 
 fn corrupt(scope: &Scope, why: &'static str) -> Error {
-    let reading = Reading {
-        table: "requests",
-        row: &scope.name(),
-    };
-    reading.corrupt("answer", why)
+    Reading::of("requests", &scope.name()).corrupt("answer", why)
 }
 
 /// The reason why there can be no tokens: the order is not there, or not even its workflow.

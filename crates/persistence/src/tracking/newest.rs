@@ -1,9 +1,6 @@
 //! The newest token of an order that can be used now, for many orders at once.
 
-use diesel::{
-    query_builder::Query,
-    sql_types::{BigInt, Binary, Integer, Text},
-};
+use diesel::sql_types::{BigInt, Binary, Integer, Text};
 use diesel_async::{AsyncPgConnection, RunQueryDsl};
 use waymark_domain::{
     partition::Partition,
@@ -37,7 +34,7 @@ array_statement! {
     FindNewestOfEach {
         number: i64 => BigInt, partition: i32 => Integer, workflow: &'a str => Text, order_id: &'a str => Text,
         now: i64 => BigInt,
-    }
+    } -> (BigInt, Binary);
     "SELECT k.number, t.id FROM",
     ") AS k (number, partition, workflow, order_id, instant) CROSS JOIN LATERAL (SELECT n.id FROM tracking_tokens n \
      WHERE n.workflow = k.workflow AND n.order_id = k.order_id AND n.partition = k.partition \
@@ -45,23 +42,15 @@ array_statement! {
      ORDER BY n.create_time DESC, n.id DESC LIMIT 1) t"
 }
 
-impl Query for FindNewestOfEach<'_> {
-    type SqlType = (BigInt, Binary);
-}
-
 row_statement! {
     /// Finds the newest usable token of one order.
-    FindNewest(TokenKey<'a>)
+    FindNewest(TokenKey<'a>) -> (BigInt, Binary);
     "SELECT " [number: BigInt]
     ", id FROM tracking_tokens WHERE workflow = " [workflow: Text]
     " AND order_id = " [order_id: Text]
     " AND partition = " [partition: Integer]
     " AND revoke_time IS NULL AND (expire_time IS NULL OR expire_time > " [now: BigInt]
     ") ORDER BY create_time DESC, id DESC LIMIT 1"
-}
-
-impl Query for FindNewest<'_> {
-    type SqlType = (BigInt, Binary);
 }
 
 impl Store {

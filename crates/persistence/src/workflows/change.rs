@@ -21,7 +21,7 @@ use crate::{
     catalog::{self, Cached, Edition, Reliance, Since},
     compute::{EditTurn, on_a_thread},
     logging::report,
-    once::{Answered, Call, ChangeError, ChangeMode, Transact},
+    once::{Answered, Call, CarriedOut, ChangeError, ChangeMode, Transact},
     patience::Patience,
     requests::{self, Scope},
     tx::Tx,
@@ -277,11 +277,7 @@ impl Transact for Save<'_> {
     type Refusal = Stale;
     const IS_REPEATABLE: bool = true;
 
-    async fn carry_out(
-        &mut self,
-        tx: &mut Tx,
-        _: Timestamp,
-    ) -> std::result::Result<std::result::Result<Option<Editions>, Stale>, Error> {
+    async fn carry_out(&mut self, tx: &mut Tx, _: Timestamp) -> CarriedOut<Self> {
         self.written = None;
         let (store, draft, workflow) = (self.store, self.draft, &self.change.workflow);
         let newest = catalog::edition(tx).await?;

@@ -192,10 +192,7 @@ fn check_version(record: &Record) -> Result<(), Error> {
     if record.stamp.version < i64::MAX {
         return Ok(());
     }
-    let reading = Reading {
-        table: "workflows",
-        row: &record.workflow.code,
-    };
+    let reading = Reading::of("workflows", &record.workflow.code);
     Err(reading.corrupt("version", "no number follows it"))
 }
 

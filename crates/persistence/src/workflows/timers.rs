@@ -149,10 +149,8 @@ impl Store {
             let due = orders::table
                 .filter(orders::partition.eq(number))
                 .filter(orders::order_key.eq_any(keys));
-            on_conn!(tx, |c| diesel::update(due)
-                .set(orders::due_time.eq(now))
-                .execute(c)
-                .await)?;
+            let update = diesel::update(due).set(orders::due_time.eq(now));
+            on_conn!(tx, |c| update.execute(c).await)?;
             let is_full = i64::try_from(places.len()).is_ok_and(|found| found >= ORDERS_AT_ONCE);
             let last = places.last().map(|place| place.0).filter(|_| is_full);
             go_on(tx, (number, code.as_str()), last).await?;
@@ -167,18 +165,10 @@ impl Store {
         number: i32,
         code: &StoredText,
     ) -> Result<(WorkflowCode, Option<Arc<Published>>), Error> {
-        let code = read_code(number, code)?;
+        let code: WorkflowCode = Reading::of("timer_refreshes", &number).text("workflow", code)?;
         let published = self.workflow(&code).await?;
         Ok((code, published))
     }
-}
-
-fn read_code(number: i32, code: &StoredText) -> Result<WorkflowCode, Error> {
-    let reading = Reading {
-        table: "timer_refreshes",
-        row: &number,
-    };
-    reading.text("workflow", code)
 }
 
 /// The next workflow behind so many others.

@@ -5,7 +5,6 @@
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl,
-    query_builder::Query,
     sql_types::{BigInt, Integer, Text},
 };
 use diesel_async::RunQueryDsl;
@@ -204,15 +203,12 @@ array_statement! {
     /// Finds the places of pairs that orders stand on, or will return to. Each is asked by an index of its own, in its
     /// order, so that no plan looks through other orders for want of a better one.
     FindUsed { workflow: &'a str => Text, state: &'a str => Text, status: &'a str => Text, place: i64 => BigInt }
+    -> BigInt;
     "SELECT k.place FROM",
     ") AS k (workflow, state, status, place) CROSS JOIN LATERAL ((SELECT 1 FROM orders o WHERE o.state = k.state \
      AND o.status = k.status AND o.workflow = k.workflow ORDER BY o.partition, o.update_time LIMIT 1) UNION ALL \
      (SELECT 1 FROM orders o WHERE o.return_state = k.state AND o.return_status = k.status \
      AND o.workflow = k.workflow LIMIT 1)) used"
-}
-
-impl Query for FindUsed<'_> {
-    type SqlType = BigInt;
 }
 
 /// The query for orders that stand on a pair, in the order of their index.
@@ -244,15 +240,11 @@ pub(crate) struct Pair<'p> {
 
 row_statement! {
     /// Finds an order without a hold among the first ten thousand on a pair.
-    FindFree(Pair<'a>)
+    FindFree(Pair<'a>) -> Integer;
     "SELECT 1 FROM (SELECT return_state FROM orders WHERE state = " [state: Text]
     " AND status = " [status: Text]
     " AND workflow = " [workflow: Text]
     " ORDER BY partition, update_time LIMIT 10000) AS o WHERE o.return_state IS NULL LIMIT 1"
-}
-
-impl Query for FindFree<'_> {
-    type SqlType = Integer;
 }
 
 /// Whether an order on a pair is in the way, or one that will return to it.

@@ -118,10 +118,7 @@ impl Page {
     /// Returns what the database refuses.
     pub(super) async fn write(&self, tx: &mut Tx, newest: Edition) -> Result<Edition, Error> {
         let Some(number) = newest.version.checked_add(1) else {
-            let reading = Reading {
-                table: "catalog",
-                row: &newest.version,
-            };
+            let reading = Reading::of("catalog", &newest.version);
             return Err(reading.corrupt("version", "no number follows it"));
         };
         self.saving.write(tx).await?;
@@ -239,10 +236,7 @@ impl Store {
         });
         let document = document.await?;
         let row = format!("{code}/{version}");
-        let reading = Reading {
-            table: "workflow_versions",
-            row: &row,
-        };
+        let reading = Reading::of("workflow_versions", &row);
         let document = reading.optional_plain("document", document.as_ref())?;
         Ok(document.map(str::to_owned))
     }
@@ -256,10 +250,7 @@ fn read_version(
     (version, actor, create_time, changes): VersionRow,
 ) -> Result<WorkflowVersion, Error> {
     let row = format!("{code}/{version}");
-    let reading = Reading {
-        table: "workflow_versions",
-        row: &row,
-    };
+    let reading = Reading::of("workflow_versions", &row);
     let (changes, truncated) = read_kept(&reading, &changes)?;
     Ok(WorkflowVersion {
         version,
@@ -318,10 +309,7 @@ mod tests {
 
     #[test]
     fn changes_are_kept_up_to_a_size() {
-        let reading = Reading {
-            table: "workflow_versions",
-            row: &"order/1",
-        };
+        let reading = Reading::of("workflow_versions", &"order/1");
         let few = vec![change("label: Order"); 3];
         let text = kept(&few).unwrap();
         assert_eq!(read_kept(&reading, &text.into()).unwrap(), (few, false));
