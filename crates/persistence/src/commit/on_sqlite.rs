@@ -42,27 +42,22 @@ pub(super) fn steps(
 
 /// Writes the rows of a batch, and says how many orders were there to be changed.
 pub(super) fn write(connection: &mut SqliteConnection, rows: &BatchRows<'_>) -> QueryResult<usize> {
-    for row in &rows.entries {
-        InsertEntry(row).execute(connection)?;
+    /// Sends rows one by one, and counts those that were there.
+    macro_rules! send {
+        ($rows:expr, $one:ident) => {{
+            let mut sent = 0;
+            for row in &$rows {
+                sent += $one(row).execute(connection)?;
+            }
+            sent
+        }};
     }
-    for row in &rows.deliveries {
-        InsertDelivery(row).execute(connection)?;
-    }
-    for row in &rows.created {
-        InsertOrder(row).execute(connection)?;
-    }
-    let mut updated = 0;
-    for row in &rows.changed {
-        updated += UpdateOrder(row).execute(connection)?;
-    }
-    for row in &rows.pages {
-        InsertPage(row).execute(connection)?;
-    }
-    for row in &rows.lost {
-        DeleteCustomer(row).execute(connection)?;
-    }
-    for row in &rows.gained {
-        InsertCustomer(row).execute(connection)?;
-    }
+    send!(rows.entries, InsertEntry);
+    send!(rows.deliveries, InsertDelivery);
+    send!(rows.created, InsertOrder);
+    let updated = send!(rows.changed, UpdateOrder);
+    send!(rows.pages, InsertPage);
+    send!(rows.lost, DeleteCustomer);
+    send!(rows.gained, InsertCustomer);
     Ok(updated)
 }

@@ -1,6 +1,6 @@
 //! The statements of lists on SQLite, one for each place, partition or order: they cost no
 //! round trip. They run on the connection itself, since its asynchronous wrapper copies every
-//! value on its way.
+//! value on its way. [`keys`](super::keys) says what each of them finds.
 
 use diesel::{
     BoolExpressionMethods, ExpressionMethods, OptionalExtension, QueryDsl, QueryResult,
@@ -22,7 +22,6 @@ fn room<T>(rows: &[T], limit: i64) -> Option<i64> {
     Some(limit.saturating_sub(sql_limit(rows.len()))).filter(|room| *room > 0)
 }
 
-/// Finds orders on some places whose last entry lies between two instants, at most `limit`.
 pub(super) fn of_places(
     connection: &mut SqliteConnection,
     pairs: &[WorkflowPlace],
@@ -51,7 +50,6 @@ pub(super) fn of_places(
     Ok(rows)
 }
 
-/// Finds orders of a customer, at most `limit`.
 pub(super) fn of_customer(
     connection: &mut SqliteConnection,
     codes: &[String],
@@ -78,7 +76,6 @@ pub(super) fn of_customer(
     Ok(rows)
 }
 
-/// Finds orders with some ids.
 pub(super) fn with_ids(
     connection: &mut SqliteConnection,
     codes: &[String],
@@ -97,8 +94,6 @@ pub(super) fn with_ids(
     Ok(rows)
 }
 
-/// Finds the next orders of some places by update time, at most `each` of a place in a partition
-/// and `all` in all. All that is asked for stands in the index.
 pub(super) fn by_time(
     connection: &mut SqliteConnection,
     pairs: &[WorkflowPlace],
@@ -152,7 +147,6 @@ fn of_place(
     }
 }
 
-/// Finds what follows a key in each of some partitions, at most `each`.
 pub(super) fn by_key(
     connection: &mut SqliteConnection,
     starts: &[(i32, i64)],
@@ -181,7 +175,6 @@ pub(super) fn by_key(
     Ok(rows)
 }
 
-/// Finds what follows an id in each of some workflows, at most `each`.
 pub(super) fn by_id(
     connection: &mut SqliteConnection,
     starts: &[(String, String)],
@@ -210,7 +203,6 @@ pub(super) fn by_id(
     Ok(rows)
 }
 
-/// Finds out which of some orders, each with its workflow, are those of a customer.
 pub(super) fn among_customer(
     connection: &mut SqliteConnection,
     asked: &[(i32, i64, String)],
@@ -226,7 +218,6 @@ pub(super) fn among_customer(
     Ok(found)
 }
 
-/// Reads orders by their keys.
 pub(super) fn bodies(
     connection: &mut SqliteConnection,
     keys: &[(i32, i64)],
