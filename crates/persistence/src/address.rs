@@ -36,7 +36,6 @@ enum TlsMode {
     VerifyFull,
 }
 
-/// The TLS parameters of an address.
 #[derive(Debug, Default)]
 struct TlsParameters {
     mode: Option<TlsMode>,
@@ -185,7 +184,6 @@ fn split(text: &str) -> (&str, &str) {
     (place, query.strip_prefix('?').unwrap_or(query))
 }
 
-/// Takes the name of a file.
 fn file(parameter: &str, name: String) -> Result<String, Error> {
     if name.is_empty() {
         return Err(invalid(format!(

@@ -33,7 +33,6 @@ pub(crate) struct Checkpointer {
 }
 
 impl Checkpointer {
-    /// Starts the thread.
     pub(crate) fn start(file: &Arc<DataFile>) -> Result<Self, Error> {
         let (wake, woken) = sync_channel(1);
         let file = Arc::clone(file);
@@ -52,12 +51,10 @@ impl Checkpointer {
         })
     }
 
-    /// Waits for the end of the thread.
     pub(crate) fn ended(&self) -> BoxFuture<'static, ()> {
         self.ending.wait()
     }
 
-    /// Says that entries were committed.
     pub(crate) fn note(&self, entries: usize) {
         if self.written.fetch_add(entries, Ordering::Relaxed) + entries >= ENTRIES {
             self.written.store(0, Ordering::Relaxed);

@@ -190,7 +190,6 @@ fn at(number: i32, offsets: Vec<i64>) -> _ {
         .order(schema::history::log_offset)
 }
 
-/// Rows as they come in.
 #[derive(Debug, Default)]
 struct ChunkRows {
     rows: Vec<EntryRow>,

@@ -28,7 +28,6 @@ use crate::{
     tx::{Begin, Ending, Lease, Tx, before, on_conn},
 };
 
-/// The pools of one database.
 pub(crate) struct Database {
     pools: Pools,
     /// The file, on SQLite, once it is open.
@@ -130,7 +129,6 @@ impl Database {
         })
     }
 
-    /// Closes the connections that read.
     pub(crate) fn close_readers(&self) {
         match &self.pools {
             Pools::Postgres { read, .. } => read.close(),

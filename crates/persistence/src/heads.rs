@@ -25,7 +25,6 @@ use crate::{
 type HeadRow = (i32, i64, i64, Vec<u8>);
 
 array_statement! {
-    /// Finds the last entry of each partition.
     FindHeads { partitions: i32 => Integer } -> (Integer, BigInt, BigInt, Binary);
     "SELECT h.partition, h.log_offset, h.create_time, h.batch_id FROM",
     ") AS k (partition) CROSS JOIN LATERAL (SELECT * FROM history WHERE history.partition = k.partition \

@@ -62,10 +62,8 @@ impl Hints {
     }
 }
 
-/// Sends hints in the background.
 pub(crate) struct Notifier(Option<Arc<HintQueue>>);
 
-/// The news that wait to be sent.
 #[derive(Default)]
 struct HintNews {
     partitions: BTreeSet<Partition>,
@@ -114,7 +112,6 @@ impl Notifier {
         (Hints { receiver }, listening)
     }
 
-    /// Adds a hint to those that wait to be sent.
     pub(crate) fn notify(&self, hint: &Hint) {
         if let Some(queue) = &self.0 {
             {

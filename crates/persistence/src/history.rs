@@ -33,7 +33,6 @@ const OFFSETS_AT_ONCE: usize = 500;
 const PAGE_BYTES_MAX: usize = 4 * 1024 * 1024;
 const PART_ENTRIES: usize = 64;
 
-/// How many rows a chunk has at most.
 const ROWS_MAX: usize = 100_000;
 
 /// A query of the entries of an order.

@@ -24,7 +24,6 @@ pub(crate) struct Limits {
 }
 
 impl Limits {
-    /// Those of single reads, and of writes by this role.
     pub(crate) fn of(settings: &Settings, writer: Role) -> Self {
         let write = match writer {
             // Migrations take their time.

@@ -14,7 +14,6 @@ use crate::{Error, error::ErrorChain};
 const ROWS_MAX: usize = 4_096;
 const REMEMBERED: Duration = Duration::from_hours(1);
 
-/// The rows that were logged.
 #[derive(Debug)]
 pub(crate) struct LogOnce(Mutex<LoggedRows>);
 

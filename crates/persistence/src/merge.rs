@@ -18,11 +18,9 @@ pub(crate) enum Progress {
 
 /// The next row of a list.
 pub(crate) enum Next<T> {
-    /// This one.
     Row(T),
     /// It is not known before more is read.
     Unknown,
-    /// There is none.
     End,
 }
 
@@ -43,7 +41,6 @@ struct Stream<T> {
 }
 
 impl<K: Ord, T> Merge<K, T> {
-    /// So many streams, of which nothing was read yet.
     pub(crate) fn new(streams: usize, direction: Direction, key: fn(&T) -> K) -> Self {
         let empty = || Stream {
             buffer: VecDeque::new(),

@@ -10,7 +10,6 @@ pub(crate) enum Meaning {
     Damaged,
     /// There is no room; what was being written was rolled back.
     Full,
-    /// The file may not be written.
     ReadOnly,
     /// Another transaction is in the way.
     Conflict,
@@ -25,13 +24,11 @@ pub(crate) const DISK_ERROR: &str = "disk I/O error";
 /// SQLite's text for a file that is something else.
 pub(crate) const NOT_A_DATABASE: &str = "file is not a database";
 
-/// SQLite's text where there is no room.
 pub(crate) const FULL: &str = "database or disk is full";
 
 /// SQLite's text where the system opens no file for it.
 pub(crate) const CANNOT_OPEN: &str = "unable to open database file";
 
-/// Whole texts.
 const TEXTS: [(&str, Meaning); 10] = [
     ("database disk image is malformed", Meaning::Damaged),
     (NOT_A_DATABASE, Meaning::Damaged),

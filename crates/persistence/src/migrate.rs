@@ -41,7 +41,6 @@ pub struct Migrated {
     pub is_new: bool,
 }
 
-/// The deployment that a database says it is.
 pub(crate) struct Deployment {
     pub(crate) id: DeploymentId,
     pub(crate) partitions: PartitionCount,
@@ -237,7 +236,6 @@ struct Count {
     count: i64,
 }
 
-/// The versions that this program has.
 fn known(tx: &Tx) -> Result<Vec<String>, Error> {
     match tx {
         Tx::Postgres(_) => versions::<Pg>(&POSTGRES),

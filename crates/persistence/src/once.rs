@@ -16,13 +16,10 @@ use crate::{
 /// A call, apart from what it does.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Call<'c> {
-    /// The scope of its request id.
     pub(crate) scope: &'c Scope,
     /// Its idempotency key; none for a call that is not idempotent.
     pub(crate) request: Option<&'c Request>,
-    /// Whether it is a dry run.
     pub(crate) mode: ChangeMode,
-    /// The partitions that are locked while it is carried out.
     pub(crate) locks: &'c [Partition],
 }
 
@@ -89,7 +86,6 @@ pub(crate) trait Transact {
     }
 }
 
-/// The outcome of one transaction.
 enum CallOutcome<T, E> {
     Done(T),
     /// An answer was remembered, perhaps by an earlier attempt of this very call.
@@ -111,7 +107,6 @@ enum Doubt<T> {
     Wrote(T),
 }
 
-/// The attempts at one call.
 struct Attempts<'c, W: Transact, F> {
     call: Call<'c>,
     work: W,

@@ -31,7 +31,6 @@ const PAGES_MAX: usize = 80;
 /// pages are read, which costs less than to search each page for each id.
 const TAGS_MAX: usize = 4;
 
-/// An order whose entries are looked for.
 pub(crate) struct IndexedOrder {
     partition: Partition,
     order_key: i64,
@@ -39,7 +38,6 @@ pub(crate) struct IndexedOrder {
 }
 
 impl IndexedOrder {
-    /// Finds an order.
     pub(crate) async fn find(
         tx: &mut Tx,
         partition: Partition,
@@ -56,7 +54,6 @@ impl IndexedOrder {
             .transpose()
     }
 
-    /// The order of a row.
     pub(crate) fn of(row: &OrderRow) -> Result<Self, Error> {
         Ok(Self {
             partition: Partition::new(row.partition),
@@ -65,7 +62,6 @@ impl IndexedOrder {
         })
     }
 
-    /// The partition in which its entries stand.
     pub(crate) fn partition(&self) -> Partition {
         self.partition
     }

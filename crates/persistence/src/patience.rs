@@ -17,7 +17,6 @@ pub(crate) struct Patience {
 }
 
 impl Patience {
-    /// The first attempt of as many as this time allows.
     pub(crate) fn new(patience: Duration) -> Self {
         Self {
             until: Instant::now() + patience,
@@ -26,12 +25,10 @@ impl Patience {
         }
     }
 
-    /// The number of the attempt, from 1.
     pub(crate) fn attempt(&self) -> u32 {
         self.attempts
     }
 
-    /// How long it lasts yet.
     pub(crate) fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }

@@ -50,11 +50,9 @@ const LOCK: &str = "PREPARE waymark_lock (integer[]) AS \
 pub(crate) enum Role {
     /// Reads alone; the server refuses writes on it.
     Read,
-    /// The commit protocol.
     Write,
     /// Migrations, which may take their time.
     Maintenance,
-    /// LISTEN and NOTIFY.
     Hints,
 }
 

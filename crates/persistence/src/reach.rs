@@ -15,7 +15,6 @@ const PORT_DEFAULT: u16 = 5432;
 /// The text of the standard library before the reason for which a name has no address.
 const NO_ADDRESS: &str = "failed to lookup address";
 
-/// The cause for which a connection is not made.
 #[derive(Debug, PartialEq, Eq)]
 struct Cause {
     text: String,
@@ -79,7 +78,6 @@ fn of_error(error: &tokio_postgres::Error, config: &Config) -> Cause {
     }
 }
 
-/// The cause that the server itself names.
 fn of_server(said: &DbError, config: &Config) -> Cause {
     let user = config.get_user().unwrap_or("(unnamed)");
     let code = said.code();
@@ -99,7 +97,6 @@ fn of_server(said: &DbError, config: &Config) -> Cause {
     transient(said.message())
 }
 
-/// The cause that the system names.
 fn of_system(error: &io::Error) -> Cause {
     match error.kind() {
         io::ErrorKind::ConnectionRefused => transient("connection refused"),
@@ -141,7 +138,6 @@ fn lasting(text: impl Into<String>) -> Cause {
     }
 }
 
-/// The places where the server is looked for.
 fn server(config: &Config) -> String {
     let ports = config.get_ports();
     let port = |index: usize| {

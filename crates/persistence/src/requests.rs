@@ -28,7 +28,6 @@ pub(crate) struct Scope {
 }
 
 impl Scope {
-    /// That of a workflow and its parts.
     pub(crate) fn workflow(code: &WorkflowCode) -> Self {
         Self {
             partition: 0,
@@ -44,7 +43,6 @@ impl Scope {
         }
     }
 
-    /// That of an order.
     pub(crate) fn order(partition: Partition, workflow: &WorkflowCode, id: &OrderId) -> Self {
         Self {
             partition: partition.number(),
@@ -65,11 +63,9 @@ impl Scope {
 /// A call that is remembered under its request id.
 #[derive(Debug, Clone, PartialEq, Eq, diesel::Queryable)]
 pub(crate) struct Kept {
-    /// The fingerprint of the call.
     pub(crate) fingerprint: Vec<u8>,
     /// The id that only the transaction has which wrote it.
     pub(crate) change_id: Vec<u8>,
-    /// The answer, as the caller encoded it.
     pub(crate) answer: Vec<u8>,
 }
 

@@ -18,7 +18,6 @@ pub(crate) fn pair() -> (Running, ThreadEnd) {
 }
 
 impl ThreadEnd {
-    /// Waits for the end of the thread.
     pub(crate) fn wait(&self) -> BoxFuture<'static, ()> {
         let mut released = self.0.clone();
         // Nothing is ever sent: the error is the end.

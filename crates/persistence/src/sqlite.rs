@@ -79,7 +79,6 @@ pub(crate) fn guard(path: &Path) -> ConnectionResult<SqliteConnection> {
 pub(crate) struct FileMarks {
     /// Whether it has tables, apart from the one of the migrations.
     pub(crate) has_tables: bool,
-    /// The versions of its migrations.
     pub(crate) versions: Vec<String>,
 }
 

@@ -13,7 +13,6 @@ pub(crate) fn limit(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
-/// A field of many rows.
 pub(crate) type Column<'a, T> = Vec<&'a T>;
 
 /// Pushes the columns of a row, each behind the name of its table.
@@ -252,7 +251,6 @@ macro_rules! query_of {
 }
 pub(crate) use query_of;
 
-/// Pushes a part of a statement.
 macro_rules! push_part {
     ($out:ident, $values:expr, values) => {
         diesel::query_builder::QueryFragment::walk_ast($values, $out.reborrow())?

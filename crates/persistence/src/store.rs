@@ -260,7 +260,6 @@ impl Store {
         }
     }
 
-    /// The file, on SQLite.
     pub(crate) fn file(&self) -> Option<&DataFile> {
         self.inner.file.as_deref()
     }
@@ -281,7 +280,6 @@ impl Store {
         &self.inner.timeline
     }
 
-    /// The rows that cannot be read and were logged.
     pub(crate) fn log_once(&self) -> &LogOnce {
         &self.inner.log_once
     }

@@ -21,7 +21,6 @@ pub(crate) struct Timeline {
     number: watch::Sender<u64>,
 }
 
-/// An entry that was in the log.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct KnownEntry {
     offset: i64,
@@ -46,7 +45,6 @@ impl Default for Timeline {
 }
 
 impl Timeline {
-    /// The entries that are known now.
     pub(crate) fn remember(&self) -> KnownEnds {
         let known = self.lock();
         KnownEnds {
@@ -55,12 +53,10 @@ impl Timeline {
         }
     }
 
-    /// Follows how often it was found that entries are lost.
     pub(crate) fn subscribe(&self) -> watch::Receiver<u64> {
         self.number.subscribe()
     }
 
-    /// How often it was found that entries are lost.
     pub(crate) fn number(&self) -> u64 {
         *self.number.borrow()
     }
@@ -120,7 +116,6 @@ impl Timeline {
 }
 
 impl KnownEnds {
-    /// How often entries were found to be lost by then.
     pub(crate) fn number(&self) -> u64 {
         self.number
     }

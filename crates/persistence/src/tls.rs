@@ -38,7 +38,6 @@ const OF_AUTHORITY: &str = "CaUsedAsEndEntity";
 /// And one of an old version.
 const OLD: &str = "UnsupportedCertVersion";
 
-/// A connection over TLS.
 pub(crate) type TlsStream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 type Connecting = <MakeRustlsConnect as MakeTlsConnect<Socket>>::TlsConnect;
 
@@ -104,7 +103,6 @@ impl Roots {
         Ok(Self { store, pinned })
     }
 
-    /// Whether the file has this very certificate.
     fn has(&self, certificate: &CertificateDer<'_>) -> bool {
         let mut pinned = self.pinned.iter();
         pinned.any(|one| one.as_ref() == certificate.as_ref())
@@ -186,7 +184,6 @@ pub(crate) fn explain(subject: &str, error: &rustls::Error) -> String {
     }
 }
 
-/// The problem of a certificate.
 fn problem(error: &CertificateError) -> String {
     let text = match error {
         CertificateError::UnknownIssuer => "is of nobody who is trusted",
@@ -351,7 +348,6 @@ impl MakeTlsConnect<Socket> for TlsAttempt {
     }
 }
 
-/// One handshake.
 pub(crate) struct Handshake {
     connecting: Connecting,
     failed: Arc<AtomicBool>,

@@ -41,18 +41,15 @@ macro_rules! on_conn {
 }
 pub(crate) use on_conn;
 
-/// The end that a unit of work wants.
 pub(crate) enum Ending<T> {
     Commit(T),
     RollBack(T),
 }
 
-/// The beginning of a unit of work.
 #[derive(Clone, Copy)]
 pub(crate) enum Begin<'l> {
     Nothing,
     Snapshot,
-    /// With the locks of these partitions.
     Write(&'l [Partition]),
     /// On PostgreSQL the work itself begins, by [`postgres::begin_locked`] beside its first reads.
     /// No stage takes longer than this.
@@ -227,7 +224,6 @@ pub(crate) async fn owning<T>(
     Ok(done)
 }
 
-/// The end of a transaction.
 #[derive(Clone, Copy)]
 enum TransactionEnd {
     Commit,

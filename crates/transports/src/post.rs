@@ -28,7 +28,6 @@ pub struct Post {
 }
 
 impl Post {
-    /// The headers that name the event and sign it.
     pub(crate) fn headers(&self) -> Result<HeaderMap, http::Error> {
         let signature = signature(&self.id, self.timestamp, &self.body, &self.secrets);
         let mut headers = HeaderMap::new();

@@ -74,7 +74,6 @@ impl Secret {
         format!("{PREFIX}{}", STANDARD.encode(&self.0))
     }
 
-    /// The bytes that sign.
     pub(crate) fn bytes(&self) -> &[u8] {
         &self.0
     }

@@ -79,7 +79,6 @@ impl Webhooks {
     }
 }
 
-/// Adds the headers that every webhook has.
 fn with_headers<B>(mut request: Request<B>, mut headers: HeaderMap) -> Request<B> {
     headers.insert(USER_AGENT, HeaderValue::from_static(SENDER));
     headers.insert(ACCEPT, HeaderValue::from_static("*/*"));

@@ -139,7 +139,6 @@ impl Catalog {
         all.collect()
     }
 
-    /// Notes which workflows there are at an edition.
     pub(super) fn note_codes(&self, edition: Edition, codes: Vec<WorkflowCode>) {
         let mut cache = self.lock();
         if cache.edition == edition {
@@ -323,7 +322,6 @@ impl Cached {
             .insert(status);
     }
 
-    /// The statuses that an order is known to have been in.
     pub(crate) fn used(&self) -> BTreeSet<StatusCode> {
         self.used
             .lock()

@@ -49,7 +49,6 @@ pub(crate) fn newest() -> _ {
         .order(catalog::version.desc())
 }
 
-/// Reads the edition of the catalog.
 pub(crate) async fn edition(tx: &mut Tx) -> Result<Edition, Error> {
     let row = on_conn!(tx, |c| newest().first::<EditionRow>(c).await).optional()?;
     Edition::read(row)
@@ -63,7 +62,6 @@ pub(crate) enum Since {
     Foreign,
 }
 
-/// Reads what was changed since an edition.
 pub(crate) async fn since(tx: &mut Tx, edition: Edition) -> Result<Since, Error> {
     let rows = catalog::table
         .filter(catalog::version.ge(edition.version))

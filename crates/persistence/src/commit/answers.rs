@@ -63,7 +63,6 @@ impl Answers {
         (units, Self(answers))
     }
 
-    /// How many steps of a unit are answered.
     pub(super) fn done(&self, unit: usize) -> usize {
         match self.0.get(unit) {
             Some(Answer::Steps(answers)) => answers.len(),
@@ -98,7 +97,6 @@ impl Answers {
         }
     }
 
-    /// Fails pieces, each with its own error.
     pub(super) fn fail(&mut self, failed: &[(Piece, CommitError)]) {
         for (piece, error) in failed {
             if let Some(Answer::Steps(answers)) = self.0.get_mut(piece.unit) {
@@ -107,7 +105,6 @@ impl Answers {
         }
     }
 
-    /// How far each unit has come.
     pub(super) fn finish(self, units: Vec<Unit>) -> Vec<UnitState> {
         let states = self.0.into_iter().zip(units).map(|(answer, unit)| {
             let done = match answer {
@@ -128,7 +125,6 @@ impl Answers {
     }
 }
 
-/// The error of a unit whose steps all failed.
 fn failure(steps: &[StepAnswer]) -> Option<CommitError> {
     let mut worst = None;
     for step in steps {

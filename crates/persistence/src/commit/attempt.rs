@@ -28,7 +28,6 @@ pub(super) struct Batch {
     /// for.
     pub(super) rest: Vec<Piece>,
     pub(super) unloaded: BTreeSet<WorkflowCode>,
-    /// Its entries.
     pub(super) entries: Vec<Batched>,
     marks: Vec<(Cached, Mark)>,
 }
@@ -49,7 +48,6 @@ impl Batch {
     }
 }
 
-/// Units on their way to the database.
 pub(super) struct Group<'u> {
     pub(super) units: &'u mut Vec<Unit>,
     pub(super) pieces: Vec<Piece>,

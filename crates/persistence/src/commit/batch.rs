@@ -12,7 +12,6 @@ use crate::rows::{
     order::{CustomerRow, NewOrderRow},
 };
 
-/// The purpose of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// Its entries are written and its request ids count. Its locks are waited for so long, where
@@ -42,7 +41,6 @@ impl Piece {
 /// The outcome of a piece: each step, or the index of the step that refused them all.
 pub(super) type PieceOutcome = Result<Vec<Result<Committed, Refusal>>, (usize, Refusal)>;
 
-/// A workflow and the id of an order.
 pub(crate) type OrderKey<'k> = (&'k str, &'k str);
 
 /// A step under a request id.
@@ -62,7 +60,6 @@ pub(super) enum Remembered {
 /// The partition and key of an order, and a request id.
 pub(super) type RequestRef = (Partition, i64, RequestId);
 
-/// The rows that a batch writes.
 #[derive(Debug, Default)]
 pub(super) struct BatchRows<'d> {
     pub(super) entries: Vec<NewEntryRow<'d>>,

@@ -34,7 +34,6 @@ pub(super) struct Budget {
 }
 
 impl Budget {
-    /// The budget of a transaction.
     pub(super) fn of(settings: &Settings) -> Self {
         Self {
             batch: settings.batch_budget,
@@ -45,12 +44,10 @@ impl Budget {
         }
     }
 
-    /// The refusal of an atomic unit that takes longer.
     pub(super) fn refusal(&self) -> Refusal {
         Refusal::TooCostly { budget: self.whole }
     }
 
-    /// The refusal of a unit whose orders take more memory.
     pub(super) fn refusal_of_size(&self) -> Refusal {
         Refusal::TooLarge {
             bytes_max: self.orders_bytes,
@@ -74,7 +71,6 @@ pub(super) struct RunTimer {
 }
 
 impl RunTimer {
-    /// Begins now.
     pub(super) fn begin() -> Self {
         Self {
             began: Instant::now(),
@@ -82,12 +78,10 @@ impl RunTimer {
         }
     }
 
-    /// When it began.
     pub(super) fn began(&self) -> Instant {
         self.began
     }
 
-    /// How much time the thread has spent in it.
     pub(super) fn spent(&self) -> Duration {
         time_of_thread().saturating_sub(self.spent_before)
     }

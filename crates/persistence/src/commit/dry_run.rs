@@ -16,7 +16,6 @@ use super::{
 };
 use crate::{Error, Refusal, Store};
 
-/// How long deciding a dry run may take.
 const DRY_RUN_MAX: Duration = Duration::from_secs(1);
 
 /// How many steps are read ahead: many dry runs may be under way.

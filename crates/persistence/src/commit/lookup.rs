@@ -20,13 +20,10 @@ use crate::{
     tx::Tx,
 };
 
-/// The beginning of every batch.
 pub(super) struct Loaded {
-    /// The edition of the catalog.
     pub(super) edition: Edition,
     /// The last entry of each partition that has any.
     pub(super) heads: BTreeMap<Partition, Head>,
-    /// The orders that there are.
     pub(super) orders: Vec<OrderRow>,
 }
 
@@ -90,7 +87,6 @@ pub(crate) async fn orders_on(
     read(on_postgres::orders(connection, keys)).await
 }
 
-/// Finds orders.
 pub(crate) async fn orders_of(tx: &mut Tx, keys: &[OrderKey<'_>]) -> Result<Vec<OrderRow>, Error> {
     match tx {
         Tx::Postgres(connection) => Ok(on_postgres::orders(connection, keys).await?),

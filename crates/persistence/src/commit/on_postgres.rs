@@ -22,7 +22,6 @@ use crate::{
     statement::FEW,
 };
 
-/// Finds orders by workflow and id.
 pub(super) async fn orders(
     mut connection: &AsyncPgConnection,
     keys: &[OrderKey<'_>],

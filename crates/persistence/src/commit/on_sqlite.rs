@@ -15,7 +15,6 @@ use super::{
 };
 use crate::rows::{entry::EntryRow, order::OrderRow};
 
-/// Finds orders by workflow and id.
 pub(super) fn orders(
     connection: &mut SqliteConnection,
     keys: &[(String, String)],

@@ -20,10 +20,8 @@ const LAST: Timestamp = Timestamp::from_micros(253_402_300_799_999_999);
 /// How many offsets there must be behind the last entry, so that a transaction can count on.
 const OFFSETS_LEFT: i64 = 1 << 32;
 
-/// An order's workflow and id.
 pub(super) type OrderRef = (WorkflowCode, OrderId);
 
-/// An order as the batch sees it.
 #[derive(Debug, Clone)]
 pub(super) struct Slot {
     pub(super) partition: Partition,
@@ -32,7 +30,6 @@ pub(super) struct Slot {
     pub(super) order: Option<Order>,
     /// When time alone will next do something with it.
     pub(super) due_time: Option<Timestamp>,
-    /// Where its entries stand.
     pub(super) entry_index: EntryIndex,
     /// How many bytes the order takes in the database; 0 where it was not there.
     pub(super) bytes: usize,
@@ -87,7 +84,6 @@ pub(super) fn keys(slots: &HashMap<OrderRef, Slot>) -> Vec<OrderKey<'_>> {
     keys
 }
 
-/// Fills the slots of the orders that were found.
 pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> Result<(), Error> {
     for row in rows {
         let order = row.order()?;

@@ -17,14 +17,12 @@ use crate::{
 };
 
 array_statement! {
-    /// Finds orders by their ids.
     FindOrders { workflows: &'a str => Text, ids: &'a str => Text } -> orders::SqlType;
     SELECT OrderRow as "o" " FROM",
     ") AS k (workflow, id) JOIN orders o ON o.workflow = k.workflow AND o.id = k.id"
 }
 
 row_statement! {
-    /// Finds one order by its workflow and id.
     FindOrder((&'a str, &'a str)) -> orders::SqlType;
     "SELECT " [OrderRow] " FROM orders WHERE workflow = " [0: Text]
     " AND id = " [1: Text]
@@ -52,29 +50,24 @@ pub(super) fn step_at(number: i32, offset: i64) -> _ {
 }
 
 row_statement! {
-    /// Inserts one entry.
     InsertEntry(NewEntryRow<'a>) "INSERT INTO history (" [NewEntryRow] ") VALUES (" values ")"
 }
 
 rows_statement! {
-    /// Inserts entries.
     InsertEntries(EntryArrays of NewEntryRow)
     "INSERT INTO history (" [NewEntryRow] ") SELECT * FROM " values
 }
 
 row_statement! {
-    /// Inserts one order.
     InsertOrder(NewOrderRow<'a>) "INSERT INTO orders (" [NewOrderRow] ") VALUES (" values ")"
 }
 
 rows_statement! {
-    /// Inserts orders.
     InsertOrders(OrderArrays of NewOrderRow)
     "INSERT INTO orders (" [NewOrderRow] ") SELECT * FROM " values
 }
 
 row_statement! {
-    /// Updates one order by its key.
     UpdateOrder(NewOrderRow<'a>)
     "UPDATE orders SET state = " [state: Text]
     ", status = " [status: Text]
@@ -90,7 +83,6 @@ row_statement! {
 }
 
 rows_statement! {
-    /// Updates orders by their keys.
     UpdateOrders(OrderArrays of NewOrderRow)
     "UPDATE orders SET state = u.state, status = u.status, return_state = u.return_state, \
      return_status = u.return_status, version = u.version, update_time = u.update_time, body = u.body, \
@@ -113,18 +105,15 @@ rows_statement! {
 }
 
 row_statement! {
-    /// Gives a customer one order.
     InsertCustomer(CustomerRow<'a>) "INSERT INTO customer_orders (" [CustomerRow] ") VALUES (" values ")"
 }
 
 rows_statement! {
-    /// Gives customers orders.
     InsertCustomers(CustomerArrays of CustomerRow)
     "INSERT INTO customer_orders (" [CustomerRow] ") SELECT * FROM " values
 }
 
 row_statement! {
-    /// Takes one order away from a customer.
     DeleteCustomer(CustomerRow<'a>)
     "DELETE FROM customer_orders WHERE workflow = " [workflow: Text]
     " AND customer_id = " [customer_id: Text]
@@ -133,19 +122,16 @@ row_statement! {
 }
 
 rows_statement! {
-    /// Takes orders away from customers.
     DeleteCustomers(CustomerArrays of CustomerRow)
     "DELETE FROM customer_orders c USING " values " AS u (" [CustomerRow] ") WHERE c.workflow = u.workflow \
      AND c.customer_id = u.customer_id AND c.partition = u.partition AND c.order_key = u.order_key"
 }
 
 row_statement! {
-    /// Inserts one page of an entry index.
     InsertPage(IndexPageRow<'a>) "INSERT INTO journal_pages (" [IndexPageRow] ") VALUES (" values ")"
 }
 
 rows_statement! {
-    /// Inserts pages of entry indexes.
     InsertPages(IndexPageArrays of IndexPageRow)
     "INSERT INTO journal_pages (" [IndexPageRow] ") SELECT * FROM " values
 }

@@ -25,18 +25,14 @@ use super::{
 };
 use crate::catalog::Known;
 
-/// A piece on its way through a transaction.
 pub(super) struct Turn {
-    /// The piece as it came.
     piece: Piece,
-    /// The step that is next.
     next: usize,
     /// The first step whose order was not read yet.
     unread: usize,
     answers: PieceOutcome,
     /// The bytes that the orders in its answers may still take.
     room: usize,
-    /// An atomic piece that was begun.
     whole: Option<Whole>,
     /// Whether later units have their turn before its end.
     is_overtaken: bool,
@@ -75,7 +71,6 @@ pub(super) struct Decided {
     pub(super) unloaded: BTreeSet<WorkflowCode>,
 }
 
-/// The pieces of a transaction.
 pub(super) struct Turns<'u> {
     units: &'u [Unit],
     budget: Budget,
@@ -228,7 +223,6 @@ impl<'u> Turns<'u> {
         turns.flat_map(|turn| turn.rest().of(self.units).0)
     }
 
-    /// Ends the turns.
     pub(super) fn finish(self) -> Decided {
         let mut decided = Decided {
             unloaded: self.unloaded,

@@ -30,7 +30,6 @@ use crate::{
     tx::Tx,
 };
 
-/// An entry that waits to be written.
 #[derive(Debug)]
 pub(super) struct Pending {
     pub(super) logged: Logged,
@@ -42,7 +41,6 @@ pub(super) struct Pending {
     pub(super) fingerprint: Option<[u8; 16]>,
 }
 
-/// A batch in progress.
 pub(super) struct Working {
     store: Store,
     purpose: Purpose,
@@ -176,7 +174,6 @@ impl Working {
         self.workflows.get(code).unwrap_or(&Known::Absent)
     }
 
-    /// A workflow by which a step was judged.
     pub(super) fn cached(&self, code: &WorkflowCode) -> Option<&Cached> {
         match self.workflows.get(code)? {
             Known::Ready(cached) => Some(cached),
@@ -251,7 +248,6 @@ impl Working {
             .ok_or_else(|| order_not_found(step))
     }
 
-    /// Repeats the answer to a call that was committed before.
     fn replay(
         &self,
         step: &Step,
@@ -430,7 +426,6 @@ impl Working {
         }
     }
 
-    /// Goes back to a savepoint.
     pub(super) fn restore(&mut self, savepoint: Savepoint) {
         self.pending.truncate(savepoint.pending);
         self.logs = savepoint.logs;

@@ -35,15 +35,12 @@ use crate::{
 /// A status that an order is in for the first time.
 pub(super) type Mark = (WorkflowCode, StatusCode);
 
-/// A batch that was written.
 #[derive(Debug)]
 pub(super) struct Written {
     pub(super) entries: Vec<Batched>,
-    /// The statuses that it marked.
     pub(super) marks: BTreeSet<Mark>,
 }
 
-/// The decisions of a batch, which have to be written.
 #[derive(Debug)]
 struct ToWrite {
     entries: Vec<Pending>,

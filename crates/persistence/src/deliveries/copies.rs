@@ -112,7 +112,6 @@ async fn set_apart(
     Ok(())
 }
 
-/// Inserts the copies of a mail, which can be read.
 async fn insert_copies(
     tx: &mut Tx,
     row: &DeliveryRow,

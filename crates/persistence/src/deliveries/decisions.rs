@@ -62,7 +62,6 @@ pub(super) async fn record(
     Ok(())
 }
 
-/// The last decisions about a delivery, the oldest first.
 pub(super) async fn last(tx: &mut Tx, id: DeliveryId) -> Result<Vec<Decision>, Error> {
     let (partition, log_offset, number) = key(id);
     let rows = delivery_decisions::table

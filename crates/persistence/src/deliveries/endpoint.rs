@@ -25,7 +25,6 @@ use crate::{
     workflows,
 };
 
-/// How many blockers of a deletion are named.
 const NAMED_MAX: usize = 10;
 
 /// The target of webhooks.
@@ -99,7 +98,6 @@ impl fmt::Debug for EndpointSecret {
     }
 }
 
-/// A row of `endpoints` as it is read.
 #[derive(diesel::Queryable)]
 struct EndpointRow {
     code: StoredText,
@@ -113,7 +111,6 @@ struct EndpointRow {
     update_time: i64,
 }
 
-/// A row as it is written.
 #[derive(diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = endpoints)]
 struct NewEndpointRow<'e> {
@@ -233,7 +230,6 @@ impl Store {
     }
 }
 
-/// Changes an endpoint as an edit says.
 struct EndpointChange<'c, F> {
     code: &'c EndpointCode,
     edit: F,
@@ -286,7 +282,6 @@ async fn apply<E: From<EndpointInUse> + Send>(
     }
 }
 
-/// Saves an endpoint as its next version.
 async fn save(
     tx: &mut Tx,
     before: Option<Endpoint>,

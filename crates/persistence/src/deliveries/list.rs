@@ -33,7 +33,6 @@ const OFFSETS_AT_ONCE: usize = 200;
 const PIECE_ROWS: usize = 1_000;
 const PIECE_STATEMENTS: usize = 128;
 
-/// The deliveries of a stream.
 enum StreamOf {
     /// All of a partition.
     Log,
@@ -54,7 +53,6 @@ struct DeliveryStream {
 /// The place of a delivery in the list. Within a partition, offsets follow times.
 type DeliveryPlace = (i64, i32, i64, StoredNumber);
 
-/// A page that is put together.
 pub(super) struct DeliveryListing<'q> {
     query: &'q DeliveryQuery,
     limit: usize,
@@ -66,7 +64,6 @@ pub(super) struct DeliveryListing<'q> {
     merge: Option<Merge<DeliveryPlace, DeliveryRow>>,
     deliveries: Vec<StoredDelivery>,
     looked_at: usize,
-    /// Whether no delivery follows.
     at_end: bool,
 }
 
@@ -96,7 +93,6 @@ impl<'q> DeliveryListing<'q> {
         }
     }
 
-    /// Reads the next piece.
     pub(super) async fn read_piece(
         &mut self,
         store: &Store,

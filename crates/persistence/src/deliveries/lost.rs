@@ -48,7 +48,6 @@ pub struct LostDelivery {
     pub waiting: Option<Delivery>,
 }
 
-/// The key of a delivery during which a process ended.
 #[derive(Debug)]
 pub(crate) struct LostKey {
     partition: i32,
@@ -173,7 +172,6 @@ fn read<T: serde::de::DeserializeOwned>(marks: &StoredText) -> Vec<T> {
     })
 }
 
-/// Forgets how often processes ended during deliveries.
 pub(super) async fn forget(tx: &mut Tx, ids: &[DeliveryId]) -> Result<(), Error> {
     for id in ids {
         let row = lost_deliveries::table.find(key(*id));

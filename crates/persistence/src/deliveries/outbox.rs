@@ -118,10 +118,8 @@ impl Store {
     }
 }
 
-/// Retries one delivery.
 struct Retry<'c>(DeliveryId, &'c Actor);
 
-/// Skips a delivery.
 struct Skip<'c>(DeliveryId, &'c Reason, &'c Actor);
 
 impl Transact for Retry<'_> {

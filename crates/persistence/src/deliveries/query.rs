@@ -82,7 +82,6 @@ impl DeliveryCursor {
         place.unwrap_or((i64::MAX, i32::MAX.into()))
     }
 
-    /// Goes past a delivery.
     pub(super) fn pass(&mut self, (partition, log_offset, number): DeliveryKey) {
         self.0.insert(partition, (log_offset, number));
     }

@@ -291,7 +291,6 @@ async fn record(
     Ok(())
 }
 
-/// The rows of one result.
 #[derive(Debug)]
 struct DeliveryResult<'f> {
     delivery: &'f Delivery,

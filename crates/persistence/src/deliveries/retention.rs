@@ -39,7 +39,6 @@ pub struct Removed {
     pub next: Option<RetentionCursor>,
 }
 
-/// A delivery as a walk sees it.
 #[derive(Debug, Clone, diesel::Queryable)]
 struct Passed {
     log_offset: i64,
@@ -106,7 +105,6 @@ impl Store {
         written.await.map_err(before)
     }
 
-    /// The deliveries that a walk passes next.
     async fn passed(
         &self,
         partition: Partition,

@@ -24,7 +24,6 @@ row_statement! {
      FROM lanes l WHERE l.lane IS NOT NULL) SELECT lane FROM lanes WHERE lane IS NOT NULL"
 }
 
-/// The due deliveries that are asked for.
 #[derive(Debug, Clone)]
 pub(super) struct DueKey {
     pub(super) lane: String,
@@ -45,7 +44,6 @@ row_statement! {
     " ORDER BY d.due_time LIMIT " [limit: BigInt]
 }
 
-/// The deliveries of one order in one lane.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct WaitingKey {
     pub(super) partition: i32,
@@ -105,7 +103,6 @@ row_statement! {
     ")"
 }
 
-/// A delivery that is finished.
 #[derive(Debug, Clone)]
 pub(super) struct FinishedKey {
     pub(super) partition: i32,
@@ -128,7 +125,6 @@ row_statement! {
 }
 
 written_row! {
-    /// An attempt as it is written.
     NewAttempt, AttemptArrays {
         partition: i32 => Integer,
         log_offset: i64 => BigInt,

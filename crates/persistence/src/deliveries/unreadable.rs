@@ -81,7 +81,6 @@ pub struct UnreadableDelivery {
     /// When it last changed.
     pub update_time: Timestamp,
     key: DeliveryKey,
-    /// Its state as it is stored.
     word: StoredText,
 }
 
@@ -172,7 +171,6 @@ impl UnreadableDelivery {
         }
     }
 
-    /// Whether its state says that nothing is sent any more.
     fn is_ended(&self) -> bool {
         match self.state {
             Some(DeliveryState::Succeeded | DeliveryState::Dead | DeliveryState::Skipped) => true,

@@ -13,7 +13,6 @@ pub(super) struct WorkflowPlace {
 }
 
 read_row! {
-    /// The columns by which orders are searched and sorted.
     #[derive(diesel::Selectable)]
     #[diesel(table_name = orders)]
     OrderColumns {

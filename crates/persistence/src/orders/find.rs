@@ -55,7 +55,6 @@ pub(super) enum Looked {
     Anew,
 }
 
-/// Gives the orders of a list in turn.
 pub(super) struct Finder<'q> {
     query: &'q OrderQuery,
     sieve: Sieve<'q>,
@@ -124,7 +123,6 @@ impl<'q> Finder<'q> {
         }
     }
 
-    /// Takes the next order.
     pub(super) fn next(&mut self) -> Next<Spot> {
         match &mut self.state {
             State::Closed | State::Named { .. } => Next::Unknown,
@@ -256,7 +254,6 @@ impl<'q> Finder<'q> {
         })
     }
 
-    /// The streams to merge.
     async fn ranges(
         &self,
         store: &Store,
@@ -380,7 +377,6 @@ impl<'q> Finder<'q> {
         });
     }
 
-    /// The workflows whose orders are asked for.
     async fn codes(&self, tx: &mut Tx, piece: &mut Piece) -> Result<Vec<String>, Error> {
         if self.query.workflows.is_empty() {
             piece.look(0);

@@ -39,7 +39,6 @@ const BODIES_MAX: usize = 500;
 /// for.
 const BODIES_SEARCHED: usize = 16;
 
-/// The verdict on an order that was read.
 enum OrderVerdict {
     /// It is shown.
     Taken(Box<Order>),
@@ -49,7 +48,6 @@ enum OrderVerdict {
     Full,
 }
 
-/// A page that is put together.
 pub(super) struct OrderListing<'q> {
     query: &'q OrderQuery,
     finder: Finder<'q>,
@@ -113,7 +111,6 @@ impl<'q> OrderListing<'q> {
         }
     }
 
-    /// Reads the next piece.
     pub(super) async fn read_piece(
         &mut self,
         store: &Store,

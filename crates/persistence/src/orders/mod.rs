@@ -68,7 +68,6 @@ pub enum Along {
     Tokens,
 }
 
-/// Orders as they were read.
 struct OrdersRead {
     orders: Vec<OrderRow>,
     /// By the places of the keys; empty where they were not asked for.
@@ -96,7 +95,6 @@ impl StoredOrder {
     }
 }
 
-/// Rows of orders by workflow and id.
 type ByKey<'r> = HashMap<(&'r str, &'r str), &'r OrderRow>;
 
 fn by_key(rows: &[OrderRow]) -> ByKey<'_> {

@@ -81,10 +81,8 @@ impl<T> Query for Statement<'_, T> {
     type SqlType = T;
 }
 
-/// The types of [`OrderColumns`].
 type ColumnTypes = SqlTypeOf<<OrderColumns as Selectable<Pg>>::SelectExpression>;
 
-/// The columns of [`OrderColumns`] in a table.
 fn columns(table: &str) -> String {
     let columns = OrderColumns::COLUMNS.split(", ");
     let columns = columns.map(|column| format!("{table}.{column}"));
@@ -263,7 +261,6 @@ pub(super) async fn among_customer(
 }
 
 array_statement! {
-    /// Finds orders by their keys.
     FindByKeys { partitions: i32 => Integer, keys: i64 => BigInt } -> orders::SqlType;
     SELECT OrderRow as "o" " FROM",
     ") AS k (partition, order_key) JOIN orders o ON o.partition = k.partition AND o.order_key = k.order_key"

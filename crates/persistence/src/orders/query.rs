@@ -133,7 +133,6 @@ impl OrderQuery {
         self.attributes.iter().all(has) && self.customer.as_ref().is_none_or(of)
     }
 
-    /// Whether an order is asked for.
     pub(super) fn admits(&self, order: &Order) -> bool {
         let place = |(workflow, standing): &(WorkflowCode, Standing)| {
             *workflow == order.workflow && *standing == order.standing

@@ -39,7 +39,6 @@ pub(super) enum OrderRange {
     Ids { workflow: String, from: String },
 }
 
-/// Streams of one kind that are merged.
 pub(super) struct OrderStreams {
     sort: OrderSort,
     partitions: Vec<i32>,
@@ -72,7 +71,6 @@ impl OrderStreams {
         }
     }
 
-    /// Takes the order that comes first of all streams.
     pub(super) fn next(&mut self) -> Next<Spot> {
         self.merge.next()
     }

@@ -16,7 +16,6 @@ use crate::{Error, statement::table_row};
 table_row! {
     /// A row as it is written with its step; it is pending and due at once.
     NewDeliveryRow, DeliveryArrays;
-    /// A row as it is read.
     DeliveryRow {
         partition: i32, i32 => Integer;
         log_offset: i64, i64 => BigInt;
@@ -59,7 +58,6 @@ macro_rules! numbered {
 }
 pub(crate) use numbered;
 
-/// The key of the row of a delivery.
 pub(crate) fn key(id: DeliveryId) -> DeliveryKey {
     let position = id.position;
     (
@@ -100,7 +98,6 @@ impl<'a> NewDeliveryRow<'a> {
 }
 
 impl DeliveryRow {
-    /// Its key: partition, offset and number.
     pub(crate) fn key(&self) -> DeliveryKey {
         (self.partition, self.log_offset, self.number)
     }
@@ -121,7 +118,6 @@ impl DeliveryRow {
         Err(reading.corrupt("due_time", why))
     }
 
-    /// Reads the delivery.
     pub(crate) fn delivery(&self) -> Result<Delivery, Error> {
         let row = format!("{}/{}/{}", self.partition, self.log_offset, self.number);
         let reading = Reading::of("deliveries", &row);
@@ -159,7 +155,6 @@ impl DeliveryRow {
     }
 }
 
-/// A row of an attempt as it is read.
 #[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct AttemptRow {
     partition: i32,
@@ -198,7 +193,6 @@ impl AttemptRow {
     }
 }
 
-/// A row of a decision as it is read.
 #[derive(Debug, Clone, diesel::Queryable)]
 pub(crate) struct DecisionRow {
     partition: i32,
@@ -217,7 +211,6 @@ pub(crate) const RETRIED: &str = "retried";
 pub(crate) const SKIPPED: &str = "skipped";
 
 impl DecisionRow {
-    /// Reads the decision.
     pub(crate) fn decision(self) -> Result<Decision, Error> {
         let row = format!(
             "{}/{}/{}/{}",

@@ -15,9 +15,7 @@ use crate::{Error, statement::table_row};
 pub(crate) const STEP_ENTRIES_MAX: usize = 101;
 
 table_row! {
-    /// A row as it is written.
     NewEntryRow, EntryArrays;
-    /// A row as it is read.
     EntryRow {
         partition: i32, i32 => Integer;
         log_offset: i64, i64 => BigInt;
@@ -102,7 +100,6 @@ impl EntryRow {
         self.comment.len() + self.metadata.len() + self.detail.len() + set_off
     }
 
-    /// Reads the entry.
     pub(crate) fn logged(&self) -> Result<Logged, Error> {
         self.reading(|reading| {
             Ok(Logged {

@@ -17,7 +17,6 @@ pub(crate) const PAGE_ENTRIES: usize = 64;
 const ROW_ENTRIES_MAX: usize = 2 * PAGE_ENTRIES;
 
 written_row! {
-    /// A row of `journal_pages`.
     IndexPageRow, IndexPageArrays {
         partition: i32 => Integer,
         order_key: i64 => BigInt,
@@ -33,7 +32,6 @@ pub(crate) struct EntryIndex {
     lines: Vec<IndexLine>,
 }
 
-/// One entry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct IndexLine {
     pub(crate) sequence: i64,
@@ -59,7 +57,6 @@ impl EntryIndex {
         }
     }
 
-    /// Reads a column.
     pub(crate) fn read(
         bytes: &[u8],
         reading: &Reading<'_>,
@@ -90,7 +87,6 @@ impl EntryIndex {
         })
     }
 
-    /// Writes a column.
     pub(crate) fn bytes(&self) -> Result<Vec<u8>, Error> {
         let mut before = 0;
         let lines = self.lines.iter().map(|line| {
@@ -109,7 +105,6 @@ impl EntryIndex {
         self.first_sequence
     }
 
-    /// The entries, by sequence.
     pub(crate) fn lines(&self) -> &[IndexLine] {
         &self.lines
     }

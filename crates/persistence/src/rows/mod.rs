@@ -96,7 +96,6 @@ impl<'r> Reading<'r> {
         text.map(|text| self.text(column, text)).transpose()
     }
 
-    /// Reads a JSON column.
     pub(crate) fn json<T: DeserializeOwned>(
         &self,
         column: &'static str,
@@ -156,7 +155,6 @@ pub(crate) fn without_nul(text: &str) -> String {
     text.replace('\0', "\u{FFFD}")
 }
 
-/// Writes a JSON column.
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
     serde_json::to_string(value).map_err(unwritable)
 }

@@ -14,9 +14,7 @@ use crate::{
 const VERSION_END: i64 = i64::MAX / 2;
 
 table_row! {
-    /// A row as it is written.
     NewOrderRow, OrderArrays;
-    /// A row as it is read.
     OrderRow {
         partition: i32, i32 => Integer;
         order_key: i64, i64 => BigInt;
@@ -49,7 +47,6 @@ written_row! {
 }
 
 impl<'a> CustomerRow<'a> {
-    /// Its place in the table.
     pub(crate) fn key(&self) -> (&'a str, &'a str, i32, i64) {
         (
             self.workflow,
@@ -69,7 +66,6 @@ pub struct TimerKey {
 }
 
 impl<'a> NewOrderRow<'a> {
-    /// Writes an order into a row.
     pub(crate) fn new(
         partition: i32,
         order_key: i64,
@@ -98,7 +94,6 @@ impl<'a> NewOrderRow<'a> {
 }
 
 impl OrderRow {
-    /// Reads the order.
     pub(crate) fn order(&self) -> Result<Order, Error> {
         self.reading(|reading| {
             let order: Order = reading.json("body", &self.body)?;

@@ -68,7 +68,6 @@ impl StoredText {
         }
     }
 
-    /// How many bytes it has, as far as it can be read.
     pub(crate) fn len(&self) -> usize {
         self.lossy().len()
     }

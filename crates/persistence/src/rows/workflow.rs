@@ -47,7 +47,6 @@ impl Unreadable {
         self.note(Subject::Workflow, read).unwrap_or(instead)
     }
 
-    /// The findings about them.
     pub(crate) fn into_findings(self) -> Vec<Finding> {
         self.0
     }
@@ -234,7 +233,6 @@ impl StateRow {
         })
     }
 
-    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.code.lossy().parse::<StateCode>();
         code.map_or(Subject::Workflow, Subject::State)
@@ -308,12 +306,10 @@ impl StatusRow {
         })
     }
 
-    /// Its code, where that can be read.
     pub(crate) fn readable_code(&self) -> Option<StatusCode> {
         self.code.lossy().parse().ok()
     }
 
-    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.readable_code();
         code.map_or(Subject::Workflow, Subject::Status)
@@ -362,7 +358,6 @@ impl AssignmentRow {
         }
     }
 
-    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         match (self.state.lossy().parse(), self.status.lossy().parse()) {
             (Ok(state), Ok(status)) => Subject::Assignment(state, status),
@@ -450,12 +445,10 @@ impl TransitionRow {
         })
     }
 
-    /// Its code, where that can be read.
     pub(crate) fn readable_code(&self) -> Option<TransitionCode> {
         self.code.lossy().parse().ok()
     }
 
-    /// The subject of a finding about it.
     pub(crate) fn subject(&self) -> Subject {
         let code = self.readable_code();
         code.map_or(Subject::Workflow, Subject::Transition)

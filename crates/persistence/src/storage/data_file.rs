@@ -37,7 +37,6 @@ const ADVICE: &str = "the database file is damaged: nothing more is written, and
      keep a copy of the file with its -wal and -shm. Then look at the copy with `PRAGMA integrity_check` of sqlite3, and \
      restore a backup, after -wal and -shm were moved away with the old file, or rescue what is left with `.recover`";
 
-/// The file of an open SQLite database.
 pub(crate) struct DataFile {
     pub(super) path: PathBuf,
     pub(super) state: watch::Sender<StorageState>,
@@ -66,12 +65,10 @@ impl DataFile {
         })
     }
 
-    /// Its path.
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    /// Its state, now and whenever that changes.
     pub(crate) fn watch(&self) -> watch::Receiver<StorageState> {
         self.state.subscribe()
     }
@@ -106,7 +103,6 @@ impl DataFile {
         looked.map_err(|found| self.break_off_index(&found))
     }
 
-    /// Reads all of the index of the log.
     pub(super) fn examine_index(&self) -> Result<(), Error> {
         let examined = self.files().examine_index();
         examined.map_err(|found| self.break_off_index(&found))
@@ -216,7 +212,6 @@ impl DataFile {
         examined.map_err(|found| self.break_off(found))
     }
 
-    /// Says that it has ended.
     pub(crate) fn end_move(&self) {
         self.files().end_move();
     }

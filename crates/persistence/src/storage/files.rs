@@ -30,7 +30,6 @@ pub(super) struct Files {
     rests_until: Option<Instant>,
 }
 
-/// The result of a look at the files.
 pub(super) enum Look {
     /// Nothing has changed but what this process changed.
     Same,
@@ -112,7 +111,6 @@ impl Files {
         self.index.examine(&self.log.content())
     }
 
-    /// The frames of the log that were moved into the main file.
     pub(super) fn moved(&self) -> u64 {
         self.index.moved()
     }

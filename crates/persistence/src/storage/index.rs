@@ -47,7 +47,6 @@ const PAUSE: Duration = Duration::from_millis(1);
 
 const DIFFERS: &str = "its -shm is not what SQLite wrote there";
 
-/// The index, and what is known of it.
 pub(super) struct Index {
     path: PathBuf,
     id: FileId,

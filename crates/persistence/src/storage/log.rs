@@ -42,7 +42,6 @@ pub(super) struct Content {
     file: Arc<File>,
 }
 
-/// The beginning of the log.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) struct LogHeader {
     page_bytes: u32,
@@ -52,9 +51,7 @@ pub(super) struct LogHeader {
     pub(super) salt: [u8; 8],
 }
 
-/// The beginning of a frame.
 pub(super) struct Frame {
-    /// The page that it holds.
     pub(super) page: u32,
     /// In the last frame of a commit, how many pages the database has after it; otherwise zero.
     pub(super) pages: u32,
@@ -329,7 +326,6 @@ fn number(bytes: &[u8], place: usize) -> u32 {
         .map_or(0, |number| u32::from_be_bytes(*number))
 }
 
-/// The offset of a frame.
 fn at(header: LogHeader, frame: u64) -> u64 {
     offset(HEADER_BYTES) + frame * header.frame_bytes()
 }

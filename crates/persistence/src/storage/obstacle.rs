@@ -18,7 +18,6 @@ use super::files::with_suffix;
 /// Bytes that are written to see whether there is room; SQLite's index of its log grows by half of it.
 const TRIAL_BYTES: usize = 64 * 1024;
 
-/// An obstacle that keeps the file from being written.
 pub(super) enum Obstacle {
     Full(io::Error),
     ReadOnly(io::Error),

@@ -162,7 +162,6 @@ fn beside_may_be_written(path: &Path) -> io::Result<()> {
     obstacle::may_be_written(folder(&file))
 }
 
-/// The size of the log that lies beside the file.
 fn log_of(path: &Path) -> u64 {
     let log = fs::metadata(with_suffix(&behind_links(path), "-wal"));
     log.map_or(0, |entry| entry.len())

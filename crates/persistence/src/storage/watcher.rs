@@ -24,7 +24,6 @@ use crate::{
 
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// The thread; it ends when this is dropped.
 pub(crate) struct Watcher {
     /// Its end ends the thread.
     _alive: SyncSender<()>,
@@ -60,7 +59,6 @@ impl Watcher {
         })
     }
 
-    /// Waits for the end of the thread.
     pub(crate) fn ended(&self) -> BoxFuture<'static, ()> {
         self.ending.wait()
     }

@@ -131,7 +131,6 @@ impl TrackingCall {
     }
 }
 
-/// Creates a token.
 struct Create<'c> {
     new: &'c NewTrackingToken,
     actor: &'c Actor,

@@ -36,7 +36,6 @@ impl fmt::Debug for TrackingKey {
     }
 }
 
-/// Finds the key.
 pub(crate) async fn find(tx: &mut Tx) -> Result<Option<TrackingKey>, Error> {
     let secret = tracking_key::table.select(tracking_key::secret);
     let secret = on_conn!(tx, |c| secret.first::<Vec<u8>>(c).await).optional()?;

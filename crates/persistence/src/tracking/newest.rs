@@ -15,7 +15,6 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// An order whose token is looked for.
 #[derive(Debug)]
 pub(crate) struct TokenKey<'k> {
     /// Its place among the orders.
@@ -43,7 +42,6 @@ array_statement! {
 }
 
 row_statement! {
-    /// Finds the newest usable token of one order.
     FindNewest(TokenKey<'a>) -> (BigInt, Binary);
     "SELECT " [number: BigInt]
     ", id FROM tracking_tokens WHERE workflow = " [workflow: Text]

@@ -49,7 +49,6 @@ impl TokenRow {
     }
 }
 
-/// Finds a token by its key.
 pub(super) async fn find(
     tx: &mut Tx,
     token: TrackingTokenId,

@@ -239,7 +239,6 @@ impl WorkflowEdit<'_> {
         Err(given_up(error))
     }
 
-    /// Waits before the edit is made again.
     async fn begin_again(&mut self) -> Result<()> {
         if self.patience.wait().await {
             return Ok(());

@@ -19,7 +19,6 @@ use crate::{
     tx::{Tx, on_conn},
 };
 
-/// A workflow as its rows have it.
 pub(crate) struct Loaded {
     /// What can be read of it. Statuses and transitions that cannot be have their stamps all the
     /// same.

@@ -67,7 +67,6 @@ pub struct WorkflowSnapshot {
     pub(super) edition: Edition,
     /// The workflow before the change; none where there is none.
     pub(super) before: Option<Arc<Published>>,
-    /// The statuses that orders were in.
     pub(super) used: BTreeSet<StatusCode>,
 }
 
@@ -196,7 +195,6 @@ fn check_version(record: &Record) -> Result<(), Error> {
     Err(reading.corrupt("version", "no number follows it"))
 }
 
-/// What a change takes away from orders.
 fn removed(before: &Published, after: Option<&Workflow>) -> Removed {
     let mut removed = Removed::between(&before.record.workflow, after);
     if let (false, Some(after)) = (before.unreadable().is_empty(), after) {

@@ -38,7 +38,6 @@ pub(super) enum Saving {
     Delete(WorkflowCode),
 }
 
-/// The rows that are written.
 #[derive(Debug)]
 pub(super) struct Parts {
     workflow: WorkflowRow,
@@ -56,7 +55,6 @@ struct Part<R> {
     gone: Vec<R>,
 }
 
-/// The rows of one record, by key.
 #[derive(Debug)]
 struct Rows {
     workflow: WorkflowRow,
@@ -352,7 +350,6 @@ async fn unassign<'r>(
     Ok(())
 }
 
-/// Deletes a workflow with all its parts and versions.
 async fn delete(tx: &mut Tx, code: &str) -> Result<(), Error> {
     let rows = workflow_versions::table.filter(workflow_versions::workflow.eq(code));
     on_conn!(tx, |c| diesel::delete(rows).execute(c).await)?;

@@ -30,7 +30,6 @@ const FOUND_MAX: i64 = 1_001;
 /// How many orders that stand on a pair are asked whether they have a hold.
 const ASKED_MAX: i64 = 10_000;
 
-/// What a change takes away from orders.
 #[derive(Debug)]
 pub(super) struct Removed {
     workflow: WorkflowCode,
@@ -82,7 +81,6 @@ impl Removed {
         }
     }
 
-    /// Whether the change takes nothing away.
     pub(super) fn is_empty(&self) -> bool {
         !self.is_whole && self.pairs.is_empty() && self.statuses.is_empty()
     }
@@ -230,7 +228,6 @@ fn back<'q>(workflow: &'q str, state: &'q str, status: &'q str) -> _ {
         .filter(orders::workflow.eq(workflow))
 }
 
-/// A pair of a workflow.
 #[derive(Debug)]
 pub(crate) struct Pair<'p> {
     workflow: &'p str,

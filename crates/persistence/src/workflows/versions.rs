@@ -107,7 +107,6 @@ impl Page {
         }))
     }
 
-    /// Whether the workflow begins or ends with it.
     pub(super) fn begins_or_ends(&self) -> bool {
         self.saving.begins_or_ends()
     }
