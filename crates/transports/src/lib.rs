@@ -1,9 +1,7 @@
-//! The outbound transports: webhooks to endpoints, mails to an SMTP server, events
-//! to NATS.
+//! The outbound transports: webhooks to endpoints, mails to an SMTP server, events to NATS.
 //!
-//! A transport makes one attempt to deliver and returns its result. It knows neither
-//! a database nor gRPC, repeats nothing and remembers nothing: when to try again is
-//! the dispatcher's business.
+//! A transport makes one attempt to deliver and returns its result. It knows neither a database nor
+//! gRPC, repeats nothing and remembers nothing: when to try again is the dispatcher's business.
 //!
 //! Start at [`Attempt`], then [`Webhooks`], [`mail::Mailer`] and [`publish::Publisher`].
 

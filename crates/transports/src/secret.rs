@@ -1,5 +1,4 @@
-//! The secret that signs the webhooks of an endpoint, in the form of Standard
-//! Webhooks.
+//! The secret that signs the webhooks of an endpoint, in the form of Standard Webhooks.
 
 use std::fmt;
 

@@ -1,7 +1,6 @@
-//! The senders of mails: five identities that a workflow names and the settings
-//! give an address.
+//! The senders of mails: five identities that a workflow names and the settings give an address.
 
-use std::str::FromStr;
+use std::{collections::HashMap, str::FromStr};
 
 use super::Mailbox;
 
@@ -61,46 +60,29 @@ impl FromStr for Identity {
 #[derive(Debug, Clone)]
 pub struct Senders {
     general: Mailbox,
-    sales: Option<Mailbox>,
-    support: Option<Mailbox>,
-    custom1: Option<Mailbox>,
-    custom2: Option<Mailbox>,
+    others: HashMap<Identity, Mailbox>,
 }
 
 impl Senders {
     /// Senders of which every one is `general`.
     pub fn new(general: Mailbox) -> Self {
-        Self {
-            general,
-            sales: None,
-            support: None,
-            custom1: None,
-            custom2: None,
-        }
+        let others = HashMap::new();
+        Self { general, others }
     }
 
     /// The same senders, with `mailbox` for `identity`.
     #[must_use]
     pub fn with(mut self, identity: Identity, mailbox: Mailbox) -> Self {
-        match identity {
-            Identity::General => self.general = mailbox,
-            Identity::Sales => self.sales = Some(mailbox),
-            Identity::Support => self.support = Some(mailbox),
-            Identity::Custom1 => self.custom1 = Some(mailbox),
-            Identity::Custom2 => self.custom2 = Some(mailbox),
+        if identity == Identity::General {
+            self.general = mailbox;
+        } else {
+            self.others.insert(identity, mailbox);
         }
         self
     }
 
     /// The mailbox of `identity`; that of [`Identity::General`] where it has none.
     pub fn get(&self, identity: Identity) -> &Mailbox {
-        let own = match identity {
-            Identity::General => None,
-            Identity::Sales => self.sales.as_ref(),
-            Identity::Support => self.support.as_ref(),
-            Identity::Custom1 => self.custom1.as_ref(),
-            Identity::Custom2 => self.custom2.as_ref(),
-        };
-        own.unwrap_or(&self.general)
+        self.others.get(&identity).unwrap_or(&self.general)
     }
 }

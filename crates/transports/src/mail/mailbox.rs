@@ -41,13 +41,11 @@ pub enum InvalidMailbox {
 }
 
 impl Mailbox {
-    /// Takes `address`, whose domain may have letters beyond ASCII, and `name`,
-    /// which may be empty.
+    /// Takes `address`, whose domain may have letters beyond ASCII, and `name`, which may be empty.
     ///
-    /// White space around both is dropped. In the name each run of control
-    /// characters and white space becomes one space, and what goes beyond 128
-    /// characters is cut off: a name is decoration, so a strange one does not keep
-    /// a mail from its customer.
+    /// White space around both is dropped. In the name each run of control characters and white
+    /// space becomes one space, and what goes beyond 128 characters is cut off: a name is
+    /// decoration, so a strange one does not keep a mail from its customer.
     ///
     /// # Errors
     /// Says what is wrong with the address.

@@ -53,13 +53,12 @@ impl Mailer {
 
     /// Makes one attempt to send `mail`.
     ///
-    /// Accepted is what the server answered 2xx to; the answer also names copies
-    /// that it did not take. Where it does not take the address of the addressee,
-    /// nobody got the mail, and the attempt says so. A reply of 4xx, a connection
-    /// that fails and a time-out are failures; so is whatever goes wrong before the
-    /// mail is named, a login included, since it is not the mail's fault. A reply of
-    /// 5xx to the mail, a template that is broken and a mail that cannot be written
-    /// are refusals.
+    /// Accepted is what the server answered 2xx to; the answer also names copies that it did not
+    /// take. Where it does not take the address of the addressee, nobody got the mail, and the
+    /// attempt says so. A reply of 4xx, a connection that fails and a time-out are failures; so is
+    /// whatever goes wrong before the mail is named, a login included, since it is not the mail's
+    /// fault. A reply of 5xx to the mail, a template that is broken and a mail that cannot be
+    /// written are refusals.
     pub async fn send(&self, mail: Mail) -> Attempt {
         match self.compose(mail).await {
             Ok(letter) => self.deliver(&letter).await,

@@ -137,8 +137,7 @@ impl Server {
     /// The same server, at which `user` logs in with `password`.
     ///
     /// # Errors
-    /// Returns [`SettingsError::PasswordInTheClear`] where the connection is not
-    /// protected.
+    /// Returns [`SettingsError::PasswordInTheClear`] where the connection is not protected.
     pub fn with_login(mut self, user: &str, password: Password) -> Result<Self, SettingsError> {
         if self.security == Security::None {
             return Err(SettingsError::PasswordInTheClear);
@@ -170,8 +169,7 @@ impl Server {
         Ok(self)
     }
 
-    /// The same server, greeted with `name`; without it, with the domain of the
-    /// general sender.
+    /// The same server, greeted with `name`; without it, with the domain of the general sender.
     ///
     /// # Errors
     /// Returns [`SettingsError::Host`] where it is no name of a host.

@@ -1,6 +1,5 @@
-//! Templates of mails: their files, and rendering within bounds. Their language is
-//! the part of Jinja that cannot grow, as for texts of actions; docs/mails.md
-//! explains it to merchants.
+//! Templates of mails: their files, and rendering within bounds. Their language is the part of
+//! Jinja that cannot grow, as for texts of actions; docs/mails.md explains it to merchants.
 
 use std::{
     collections::BTreeSet,
@@ -68,10 +67,9 @@ const EMBEDDED: &[(&str, &str)] = embedded![
 
 /// The shop's own templates, and behind them the embedded ones.
 ///
-/// A file is looked for as `<directory>/<store view>/<file>`, then as
-/// `<directory>/<file>`, then among the embedded ones; it is read anew for each
-/// mail, so a change counts at once. The files are the operator's own, and yet none can take
-/// more than its bounds.
+/// A file is looked for as `<directory>/<store view>/<file>`, then as `<directory>/<file>`, then
+/// among the embedded ones; it is read anew for each mail, so a change counts at once. The files
+/// are the operator's own, and yet none can take more than its bounds.
 #[derive(Debug, Clone)]
 pub struct Templates {
     directory: Option<Directory>,
