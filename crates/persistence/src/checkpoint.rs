@@ -1,13 +1,10 @@
 //! Moves what the write-ahead log of SQLite holds into the database, beside the
 //! writer. Left alone, the writer does it at a commit, while every step waits.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicUsize, Ordering},
-        mpsc::{Receiver, SyncSender, sync_channel},
-    },
-    thread,
+use std::sync::{
+    Arc,
+    atomic::{AtomicUsize, Ordering},
+    mpsc::{Receiver, SyncSender, sync_channel},
 };
 
 use diesel::{RunQueryDsl, sql_query};
@@ -36,18 +33,10 @@ impl Checkpointer {
     pub(crate) fn start(file: &Arc<DataFile>) -> Result<Self, Error> {
         let (wake, woken) = sync_channel(1);
         let file = Arc::clone(file);
-        let (running, ending) = running::pair();
-        thread::Builder::new()
-            .name("checkpoints".to_owned())
-            .spawn(move || {
-                let _running = running;
-                run(&file, &woken);
-            })
-            .map_err(Error::unavailable)?;
         Ok(Self {
             wake,
             written: AtomicUsize::new(0),
-            ending,
+            ending: running::start("checkpoints", move || run(&file, &woken))?,
         })
     }
 

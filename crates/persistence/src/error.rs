@@ -243,6 +243,13 @@ impl Error {
         }
     }
 
+    /// The error of a value that cannot be written into a column.
+    pub(crate) fn unwritable(source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Database {
+            source: DieselError::SerializationError(Box::new(source)),
+        }
+    }
+
     /// The error of a connection that SQLite does not open.
     pub(crate) fn not_connected(source: ConnectionError) -> Self {
         match source {

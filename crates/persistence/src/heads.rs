@@ -15,6 +15,7 @@ use waymark_domain::{history::LogPosition, partition::Partition, value::Timestam
 use crate::{
     BatchId, Error, Head, Store,
     history::batch_of,
+    rows::position,
     schema::history,
     statement::{FEW, array_statement},
     timeline::{KnownEnds, KnownEntry},
@@ -84,10 +85,7 @@ pub(crate) async fn heads_on_postgres(
 }
 
 fn head((partition, offset, create_time, batch): HeadRow) -> Result<Head, Error> {
-    let position = LogPosition {
-        partition: Partition::new(partition),
-        offset,
-    };
+    let position = position(partition, offset);
     Ok(Head {
         position,
         create_time: Timestamp::from_micros(create_time),

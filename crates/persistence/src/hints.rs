@@ -1,8 +1,7 @@
-//! Hints between the processes of one PostgreSQL database: "something was
-//! committed to these partitions". A hint may come late, twice or never; who
-//! waits for one also looks by itself from time to time. They are sent outside
-//! write transactions on a connection of their own, since NOTIFY inside them
-//! takes a lock of the whole database until the commit is on disk.
+//! Hints between the processes of one PostgreSQL database: "something was committed to these
+//! partitions". A hint may come late, twice or never; who waits for one also looks by itself from
+//! time to time. They are sent outside write transactions on a connection of their own, since
+//! NOTIFY inside them takes a lock of the whole database until the commit is on disk.
 
 use std::{
     collections::BTreeSet,

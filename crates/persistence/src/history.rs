@@ -20,8 +20,6 @@ use crate::{
         order::OrderRow,
     },
     schema::history,
-    statement::limit as sql_limit,
-    stored::chained,
     tx::{Tx, on_conn},
 };
 
@@ -131,22 +129,11 @@ impl Store {
         offset: i64,
         limit: usize,
     ) -> Result<Vec<Batched>, Error> {
-        let limit = chunk_limit(limit);
-        let read = self.database().read(async |tx| {
-            let after = history::table
-                .filter(history::partition.eq(partition.number()))
-                .filter(history::log_offset.gt(offset))
-                .order(history::log_offset)
-                .limit(sql_limit(limit + 1));
-            let rows = on_conn!(tx, |c| after.load::<EntryRow>(c).await)?;
-            Ok((batch(tx, LogPosition { partition, offset }).await?, rows))
-        });
-        let (before, rows) = read.await?;
-        let entries = chained(whole_steps(rows, limit), before)?;
-        let entries = entries.into_iter();
-        entries
-            .map(|entry| entry.map_err(|unreadable| unreadable.error()))
-            .collect()
+        let place = [(partition, offset)];
+        let chunks = self.history_after_each(&place, limit).await?;
+        let entries = chunks.into_iter().flat_map(|(_, entries)| entries);
+        let read = entries.map(|entry| entry.map_err(|unreadable| unreadable.error()));
+        read.collect()
     }
 
     /// Finds the entries at some positions, in no order; those that are not there are left out.

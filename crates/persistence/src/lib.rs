@@ -1,14 +1,12 @@
 //! Keeps orders, their history and the workflows that they obey, in SQLite or
 //! PostgreSQL, with one schema and one set of queries.
 //!
-//! It deliberately lacks rules: what a step means is decided by
-//! `waymark-domain`, what a client sees by `waymark-server`. It also lacks a
-//! trait: [`Store`] is one concrete type for both databases, and tests use a
-//! SQLite file.
+//! It deliberately lacks rules: what a step means is decided by `waymark-domain`, what a client
+//! sees by `waymark-server`. It also lacks a trait: [`Store`] is one concrete type for both
+//! databases, and tests use a SQLite file.
 //!
-//! Start at [`Store::commit`], the one way in which orders change, and
-//! [`Store::edit_workflow`], the one way in which workflows do. `database` holds
-//! the only code that borrows a connection.
+//! Start at [`Store::commit`], the one way in which orders change, and [`Store::edit_workflow`],
+//! the one way in which workflows do. `database` holds the only code that borrows a connection.
 
 mod address;
 mod batched;
@@ -20,7 +18,6 @@ mod commit;
 mod compute;
 mod database;
 mod deliveries;
-mod deployment;
 mod ends;
 mod error;
 mod heads;
@@ -74,12 +71,11 @@ pub use deliveries::{
     NextStep, OutboxCall, OutboxRefusal, Recorded, RefusedResult, Removed, RetentionCursor,
     StoredDelivery, UnreadableDelivery, Waiting, WaitingCursor,
 };
-pub use deployment::DeploymentId;
 pub use ends::Ends;
 pub use error::{Error, ErrorChain};
 pub use hints::{Hint, Hints};
 pub use history::{HistoryPage, HistoryQuery, Visibility};
-pub use migrate::{Migrated, migrate};
+pub use migrate::{DeploymentId, Migrated, migrate};
 pub use once::{Answered, ChangeError, ChangeMode};
 pub use orders::{
     Along, Direction, DueOrder, DueRow, FoundOrder, OrderCursor, OrderPage, OrderQuery, OrderSort,

@@ -1,6 +1,5 @@
-//! Migrations, embedded in the program, and the rows that make a database a
-//! deployment: its id, its partitions, the version of its catalog, the key that
-//! signs tokens of customers.
+//! Migrations, embedded in the program, and the rows that make a database a deployment: its id, its
+//! partitions, the version of its catalog, the key that signs tokens of customers.
 
 use diesel::{
     ExpressionMethods, OptionalExtension, QueryDsl, migration::MigrationSource, pg::Pg,
@@ -12,7 +11,7 @@ use uuid::Uuid;
 use waymark_domain::{partition::PartitionCount, value::Timestamp};
 
 use crate::{
-    Clock, DeploymentId, Error, Settings,
+    Clock, Error, Settings,
     database::Database,
     messages,
     postgres::{self, Role},
@@ -39,6 +38,16 @@ pub struct Migrated {
     pub partitions: PartitionCount,
     /// Whether the database was made: until now there was none at that place.
     pub is_new: bool,
+}
+
+/// The id of a deployment: 16 random bytes, made with the database.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DeploymentId(pub [u8; 16]);
+
+impl std::fmt::Display for DeploymentId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        Uuid::from_bytes(self.0).fmt(f)
+    }
 }
 
 pub(crate) struct Deployment {

@@ -1,6 +1,5 @@
-//! Connections to PostgreSQL. A stopped process must not hold a partition and a
-//! dead network must not look like a slow one, so nothing is left at the
-//! server's defaults, which are hours.
+//! Connections to PostgreSQL. A stopped process must not hold a partition and a dead network must
+//! not look like a slow one, so nothing is left at the server's defaults, which are hours.
 
 use std::{
     ops::{Deref, DerefMut},

@@ -1,10 +1,14 @@
 //! The end of a thread of the store, for who has to know of it.
 
+use std::thread;
+
 use futures::{FutureExt, future::BoxFuture};
 use tokio::sync::watch;
 
+use crate::Error;
+
 /// Held by a thread as long as it runs, also while it panics.
-pub(crate) struct Running {
+struct Running {
     _held: watch::Sender<()>,
 }
 
@@ -12,9 +16,23 @@ pub(crate) struct Running {
 pub(crate) struct ThreadEnd(watch::Receiver<()>);
 
 /// A pair of what a thread holds, and what waits until it has let go.
-pub(crate) fn pair() -> (Running, ThreadEnd) {
+fn pair() -> (Running, ThreadEnd) {
     let (held, released) = watch::channel(());
     (Running { _held: held }, ThreadEnd(released))
+}
+
+/// Starts a thread of this name.
+///
+/// # Errors
+/// Returns [`Error::Unavailable`] when the system has no thread for it.
+pub(crate) fn start(name: &str, work: impl FnOnce() + Send + 'static) -> Result<ThreadEnd, Error> {
+    let (running, ending) = pair();
+    let started = thread::Builder::new().name(name.to_owned()).spawn(move || {
+        let _running = running;
+        work();
+    });
+    started.map_err(Error::unavailable)?;
+    Ok(ending)
 }
 
 impl ThreadEnd {

@@ -1,6 +1,5 @@
-//! The tables, as both databases have them. Columns use only Text, `BigInt`,
-//! Integer, Bool and Binary: instants are microseconds since 1970 in UTC, JSON
-//! is text.
+//! The tables, as both databases have them. Columns use only Text, `BigInt`, Integer, Bool and
+//! Binary: instants are microseconds since 1970 in UTC, JSON is text.
 
 diesel::table! {
     deployment (singleton) {

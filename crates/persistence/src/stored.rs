@@ -5,11 +5,13 @@ use std::mem;
 
 use waymark_domain::{
     history::LogPosition,
-    partition::Partition,
     value::{OrderId, WorkflowCode},
 };
 
-use crate::{BatchId, Batched, Error, Store, rows::entry::EntryRow};
+use crate::{
+    BatchId, Batched, Error, Store,
+    rows::{entry::EntryRow, position},
+};
 
 /// An entry of the log as it is stored: one that can be read, or what is known of one that cannot.
 pub type StoredEntry = Result<Batched, Box<UnreadableEntry>>;
@@ -51,10 +53,7 @@ impl UnreadableEntry {
 }
 
 fn stored(mut row: EntryRow, before: Option<BatchId>) -> Result<StoredEntry, Error> {
-    let position = LogPosition {
-        partition: Partition::new(row.partition),
-        offset: row.log_offset,
-    };
+    let position = position(row.partition, row.log_offset);
     let batch = BatchId::read(position, mem::take(&mut row.batch_id))?;
     match row.logged() {
         Ok(logged) => Ok(Ok(Batched {

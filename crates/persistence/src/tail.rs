@@ -12,7 +12,7 @@ use waymark_domain::{history::LogPosition, partition::Partition};
 use crate::{
     BatchId, Error, Store, StoredEntry,
     history::{self, chunk_limit, whole_steps},
-    rows::entry::EntryRow,
+    rows::{entry::EntryRow, position},
     schema,
     statement::{limit as sql_limit, push_columns},
     stored::chained,
@@ -97,10 +97,7 @@ async fn after_each(
                 if found.is_empty() {
                     continue;
                 }
-                let place = LogPosition {
-                    partition: *partition,
-                    offset: *offset,
-                };
+                let place = position(partition.number(), *offset);
                 let before = history::batch_of(place).first(&mut ***connection).await;
                 let before: Option<Vec<u8>> = before.optional()?;
                 rows.extend(found.into_iter().map(|row| (row, before.clone())));

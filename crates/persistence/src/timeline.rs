@@ -126,10 +126,8 @@ impl KnownEnds {
             let partition = head.position.partition;
             let known = self.known.get(&partition)?;
             let is_passed = known.offset < head.position.offset;
-            is_passed.then_some(LogPosition {
-                partition,
-                offset: known.offset,
-            })
+            let offset = known.offset;
+            is_passed.then_some(LogPosition { partition, offset })
         });
         passed.collect()
     }
@@ -145,10 +143,8 @@ impl KnownEnds {
     ) -> Option<LogPosition> {
         partitions.into_iter().find_map(|partition| {
             let known = self.known.get(&partition)?;
-            let position = LogPosition {
-                partition,
-                offset: known.offset,
-            };
+            let offset = known.offset;
+            let position = LogPosition { partition, offset };
             let is_there = match head(partition) {
                 None => false,
                 Some(head) if head.offset <= known.offset => head == *known,

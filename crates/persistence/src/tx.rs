@@ -81,9 +81,8 @@ async fn within<T>(
         .unwrap_or_else(|elapsed| Err(Error::unavailable(elapsed)))
 }
 
-/// A borrowed connection. It goes back to its pool only when nothing is open on it; in
-/// every other case, a dropped future among them, it is closed, which rolls back and frees
-/// its locks at once.
+/// A borrowed connection. It goes back to its pool only when nothing is open on it; in every other
+/// case, a dropped future among them, it is closed, which rolls back and frees its locks at once.
 pub(crate) struct Lease(Option<Tx>);
 
 impl Lease {
@@ -121,19 +120,15 @@ impl Lease {
                 }
             }
             Ok(Ending::RollBack(outcome)) => {
-                if within(limit, tx.end(begin, TransactionEnd::RollBack))
-                    .await
-                    .is_err()
-                {
+                let undone = within(limit, tx.end(begin, TransactionEnd::RollBack));
+                if undone.await.is_err() {
                     return Ok(outcome);
                 }
                 outcome
             }
             Err(error) => {
-                if within(limit, tx.end(begin, TransactionEnd::RollBack))
-                    .await
-                    .is_ok()
-                {
+                let undone = within(limit, tx.end(begin, TransactionEnd::RollBack));
+                if undone.await.is_ok() {
                     self.release();
                 }
                 return Err(WriteFailure::Before(error));

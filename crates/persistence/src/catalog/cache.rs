@@ -91,8 +91,7 @@ impl Catalog {
         Ok(())
     }
 
-    /// Looks up a workflow at an edition. Of another edition than that of the cache,
-    /// nothing is.
+    /// Looks up a workflow at an edition. Of another edition than that of the cache, nothing is.
     pub(crate) fn known(&self, edition: Edition, code: &WorkflowCode) -> Known {
         let cache = self.lock();
         if cache.edition != edition {
@@ -308,42 +307,30 @@ impl Cache {
 impl Cached {
     /// Whether an order is known to have been in the status.
     pub(crate) fn is_used(&self, status: &StatusCode) -> bool {
-        self.used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .contains(status)
+        self.lock_used().contains(status)
     }
 
     /// Remembers that an order was in the status, once that is committed.
     pub(crate) fn set_used(&self, status: StatusCode) {
-        self.used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(status);
+        self.lock_used().insert(status);
     }
 
     pub(crate) fn used(&self) -> BTreeSet<StatusCode> {
-        self.used
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.lock_used().clone()
+    }
+
+    fn lock_used(&self) -> MutexGuard<'_, BTreeSet<StatusCode>> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Compiles a stored workflow on a thread for that, since a large one takes a second.
 pub(super) async fn publish_apart(loaded: Loaded) -> Result<Cached, Error> {
-    let Loaded {
-        record,
-        used,
-        unreadable,
-    } = loaded;
+    let (record, unreadable) = (loaded.record, loaded.unreadable);
     let published = compute::on_a_thread(move || Published::of_stored(record, unreadable)).await;
-    // Only at the end of the process is it not computed.
-    let published = published.map_err(|error| Error::Unavailable {
-        source: error.into(),
-    })?;
     Ok(Cached {
-        published: Arc::new(published),
-        used: Arc::new(Mutex::new(used)),
+        // Only at the end of the process is it not computed.
+        published: Arc::new(published.map_err(Error::unavailable)?),
+        used: Arc::new(Mutex::new(loaded.used)),
     })
 }

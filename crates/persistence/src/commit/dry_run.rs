@@ -1,7 +1,6 @@
-//! Dry runs of commits. Nothing is locked meanwhile, orders are read a few at a time, and
-//! the connection is given back before anything is decided; what takes long lets other tasks of
-//! its thread have their turn in between. An order is forgotten as soon as no later step is
-//! about it.
+//! Dry runs of commits. Nothing is locked meanwhile, orders are read a few at a time, and the
+//! connection is given back before anything is decided; what takes long lets other tasks of its
+//! thread have their turn in between. An order is forgotten as soon as no later step is about it.
 
 use std::time::Duration;
 

@@ -1,10 +1,9 @@
 //! Committing steps: the one way in which orders change.
 //!
-//! [`Store::commit`](crate::Store::commit) takes many units of steps and writes
-//! all that is not refused, a transaction at a time. `attempt` is such a transaction,
-//! `working` the part of it that happens in memory, `turns` who has its turn there
-//! and for how long, `retry` what happens when the database refuses or the
-//! connection dies.
+//! [`Store::commit`](crate::Store::commit) takes many units of steps and writes all that is not
+//! refused, a transaction at a time. `attempt` is such a transaction, `working` the part of it that
+//! happens in memory, `turns` who has its turn there and for how long, `retry` what happens when
+//! the database refuses or the connection dies.
 
 mod answers;
 mod attempt;
@@ -299,8 +298,7 @@ pub enum CommitError {
     /// The SQLite file is damaged, and the server stops. Nothing was written.
     #[error("the database file is damaged; nothing was written")]
     StorageDamaged,
-    /// The connection died at the commit, and the database did not come back in time to
-    /// be asked.
+    /// The connection died at the commit, and the database did not come back in time to be asked.
     #[error(
         "the connection to the database was lost at the commit; whether it happened is not known"
     )]

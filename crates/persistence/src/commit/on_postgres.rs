@@ -1,7 +1,6 @@
-//! The statements of a batch on PostgreSQL: whole sets as arrays, one statement
-//! each, or row by row where they are few, since unpacking arrays costs the server
-//! as much as several rows. Those that do not depend on each other share a round
-//! trip.
+//! The statements of a batch on PostgreSQL: whole sets as arrays, one statement each, or row by row
+//! where they are few, since unpacking arrays costs the server as much as several rows. Those that
+//! do not depend on each other share a round trip.
 
 use std::collections::BTreeSet;
 

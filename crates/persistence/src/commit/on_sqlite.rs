@@ -1,6 +1,5 @@
-//! The statements of a batch on SQLite, one for each row: they cost no round trip.
-//! They run on the connection itself, since its asynchronous wrapper copies every
-//! value on its way.
+//! The statements of a batch on SQLite, one for each row: they cost no round trip. They run on the
+//! connection itself, since its asynchronous wrapper copies every value on its way.
 
 use std::collections::BTreeSet;
 

@@ -98,10 +98,9 @@ pub(super) fn fill(slots: &mut HashMap<OrderRef, Slot>, rows: Vec<OrderRow>) -> 
     Ok(())
 }
 
-/// The ends of partitions. The clock is read after the locks are held, and a partition's time
-/// never goes back; what is due is
-/// judged by the clock all the same. A time that no clock can have said is ignored: what comes
-/// next is stamped by the clock.
+/// The ends of partitions. The clock is read after the locks are held, and a partition's time never
+/// goes back; what is due is judged by the clock all the same. A time that no clock can have said
+/// is ignored: what comes next is stamped by the clock.
 ///
 /// # Errors
 /// Returns [`Error::Corrupt`] where no entry can follow the last one.

@@ -1,6 +1,5 @@
-//! The part of a batch that happens in memory, between what was read under the
-//! locks and what is written before they go: each step is decided on what the
-//! steps before it left.
+//! The part of a batch that happens in memory, between what was read under the locks and what is
+//! written before they go: each step is decided on what the steps before it left.
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet, hash_map::Entry as MapEntry},

@@ -8,8 +8,7 @@ use diesel_async::RunQueryDsl;
 use serde::{Deserialize, Serialize};
 use waymark_domain::{
     delivery::DeliveryId,
-    history::{Destination, LogPosition},
-    partition::Partition,
+    history::Destination,
     value::{Description, EndpointCode, Timestamp, WorkflowCode},
     workflow::{ActionPath, Channel, Work},
 };
@@ -18,7 +17,7 @@ use super::OutboxCall;
 use crate::{
     Error, Store,
     once::{Answered, CarriedOut, ChangeError, Transact},
-    rows::{Reading, StoredNumber, StoredText, json},
+    rows::{Reading, StoredNumber, StoredText, json, position},
     schema::{deliveries, endpoints},
     statement::limit,
     tx::{Ending, Tx, before, on_conn},
@@ -366,10 +365,7 @@ async fn waiting(tx: &mut Tx, code: &EndpointCode) -> Result<Vec<DeliveryId>, Er
         let row = format!("{partition}/{offset}/{number}");
         let reading = Reading::of("deliveries", &row);
         Ok(DeliveryId {
-            position: LogPosition {
-                partition: Partition::new(partition),
-                offset,
-            },
+            position: position(partition, offset),
             number: reading.number("number", number)?,
         })
     };

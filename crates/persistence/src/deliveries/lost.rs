@@ -11,7 +11,6 @@ use diesel::{
 use diesel_async::RunQueryDsl;
 use waymark_domain::{
     delivery::{Delivery, DeliveryId, DeliveryState},
-    history::LogPosition,
     partition::Partition,
 };
 
@@ -23,6 +22,7 @@ use crate::{
         delivery::{DeliveryRow, Numbered, key, numbered},
         json,
         order::TimerKey,
+        position,
     },
     schema::{deliveries, dispatchers, lost_deliveries, lost_timers, orders},
     statement::row_statement,
@@ -151,12 +151,7 @@ async fn count_timers(tx: &mut Tx, marks: &StoredText) -> Result<(), Error> {
             .select((orders::partition, orders::order_key, orders::version));
         let rows: Vec<TimerMark> = on_conn!(tx, |c| rows.load(c).await)?;
         for mark in rows.iter().filter(|mark| recorded.contains(mark)) {
-            let (partition, order_key, version) = *mark;
-            let key = TimerKey {
-                partition,
-                order_key,
-                version,
-            };
+            let key = TimerKey::from(*mark);
             on_conn!(tx, |c| CountTimer(&key).execute(c).await)?;
         }
     }
@@ -221,13 +216,9 @@ impl Store {
                     Err(error) if error.is_of_data() => None,
                     Err(error) => return Err(error),
                 };
-                let position = LogPosition {
-                    partition: Partition::new(partition),
-                    offset: log_offset,
-                };
                 lost.push(LostDelivery {
                     id: DeliveryId {
-                        position,
+                        position: position(partition, log_offset),
                         number: u32::try_from(number.0).unwrap_or(0),
                     },
                     tries: u32::try_from(tries.0).unwrap_or(u32::MAX),
@@ -254,11 +245,7 @@ impl Store {
             let lost = rows
                 .into_iter()
                 .map(|(partition, order_key, version, tries)| {
-                    let key = TimerKey {
-                        partition,
-                        order_key,
-                        version,
-                    };
+                    let key = TimerKey::from((partition, order_key, version));
                     (key, u32::try_from(tries.0).unwrap_or(u32::MAX))
                 });
             Ok(lost.collect())

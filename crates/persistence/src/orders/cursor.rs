@@ -1,12 +1,12 @@
-//! Places in a list of orders: which of two comes first, and where each stream
-//! goes on behind a cursor.
+//! Places in a list of orders: which of two comes first, and where each stream and each page goes
+//! on behind a cursor.
 
 use std::collections::BTreeMap;
 
-use waymark_domain::value::Timestamp;
+use waymark_domain::{order::Order, value::Timestamp};
 
 use super::query::{Direction, OrderCursor, OrderQuery};
-use crate::rows::StoredText;
+use crate::{catalog::Edition, rows::StoredText};
 
 /// The highest id sorts before this, since ids are visible ASCII.
 const ABOVE_ALL_IDS: &str = "\u{7f}";
@@ -210,6 +210,34 @@ fn just_above(id: &str) -> String {
     let mut above = id.to_owned();
     above.push(BELOW_ALL_CHARACTERS);
     above
+}
+
+/// A page of orders.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderPage {
+    /// The orders; perhaps none, although there is a next page.
+    pub orders: Vec<Order>,
+    /// Where the next page goes on; none at the end.
+    pub next: Option<OrderCursor>,
+    /// Where this page began, and where each of its orders was found.
+    pub(super) begin: Option<OrderCursor>,
+    pub(super) spots: Vec<Spot>,
+    pub(super) by_key: bool,
+    /// The edition of the catalog, later than the orders; none where there are none.
+    pub(super) edition: Option<Edition>,
+}
+
+impl OrderPage {
+    /// Where the next page goes on if only the first orders of this one are shown.
+    pub fn next_after(&self, count: usize) -> Option<OrderCursor> {
+        if count >= self.orders.len() {
+            return self.next.clone();
+        }
+        let shown = self.spots.iter().take(count);
+        shown.fold(self.begin.clone(), |cursor, spot| {
+            advance(cursor, spot, self.by_key)
+        })
+    }
 }
 
 #[cfg(test)]

@@ -56,11 +56,7 @@ impl UnreadableOrder {
 impl DueOrder {
     /// Its key, with the version in which it is due.
     pub fn key(&self) -> TimerKey {
-        TimerKey {
-            partition: self.key.0,
-            order_key: self.key.1,
-            version: self.order.version,
-        }
+        (self.key.0, self.key.1, self.order.version).into()
     }
 
     /// Its row.
@@ -83,11 +79,7 @@ impl DueOrder {
             Err(error) => Err(UnreadableOrder {
                 error,
                 due: DueRow {
-                    key: TimerKey {
-                        partition: row.partition,
-                        order_key: row.order_key,
-                        version: row.version,
-                    },
+                    key: (row.partition, row.order_key, row.version).into(),
                     due_time,
                 },
                 workflow: row.workflow.into_lossy(),

@@ -7,10 +7,9 @@ use std::collections::{HashMap, VecDeque};
 use waymark_domain::order::Order;
 
 use super::{
-    cursor::{Spot, advance},
+    cursor::{OrderPage, Spot, advance},
     find::{Finder, Looked, Probes, customer},
     keys,
-    page::OrderPage,
     piece::{PIECE_BYTES, Piece},
     query::{OrderCursor, OrderQuery, SortKey},
     streams::LOOK_MAX,

@@ -8,7 +8,6 @@ mod keys;
 mod list;
 mod on_postgres;
 mod on_sqlite;
-mod page;
 mod piece;
 mod query;
 mod streams;
@@ -16,8 +15,8 @@ mod streams;
 pub(crate) use find::Probes;
 
 pub use crate::rows::order::TimerKey;
+pub use cursor::OrderPage;
 pub use due::{DueOrder, DueRow, UnreadableOrder};
-pub use page::OrderPage;
 pub use query::{Direction, OrderCursor, OrderQuery, OrderSort, SortKey};
 
 use std::{

@@ -5,12 +5,12 @@ use std::time::Duration;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use waymark_domain::{
     delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Verdict},
-    history::{Destination, LogPosition, Logged, SetOff},
+    history::{Destination, Logged, SetOff},
     partition::Partition,
     value::{Timestamp, TransitionCode},
 };
 
-use super::{Reading, StoredNumber, StoredText};
+use super::{Reading, StoredNumber, StoredText, position};
 use crate::{Error, statement::table_row};
 
 table_row! {
@@ -45,8 +45,7 @@ pub(crate) type DeliveryKey = (i32, i64, StoredNumber);
 /// A partition and a number: of its deliveries, those with this number among those of their entries.
 pub(crate) type Numbered = (Partition, StoredNumber);
 
-/// The rows of a table about [`Numbered`] deliveries, those of the
-/// entries at some offsets.
+/// The rows of a table about [`Numbered`] deliveries, those of the entries at some offsets.
 macro_rules! numbered {
     ($table:ident, $place:expr, $offsets:expr) => {{
         let (partition, number): $crate::rows::delivery::Numbered = $place;
@@ -131,10 +130,7 @@ impl DeliveryRow {
         }
         Ok(Delivery {
             id: DeliveryId {
-                position: LogPosition {
-                    partition: Partition::new(self.partition),
-                    offset: self.log_offset,
-                },
+                position: position(self.partition, self.log_offset),
                 number: reading.number("number", self.number)?,
             },
             workflow: reading.text("workflow", &self.workflow)?,

@@ -2,13 +2,12 @@
 
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 use waymark_domain::{
-    history::{Entry, LogPosition, Logged, SetOff},
-    partition::Partition,
+    history::{Entry, Logged, SetOff},
     value::{OrderId, RequestId, Timestamp, TransitionCode, WorkflowCode},
     workflow::Standing,
 };
 
-use super::{OrderRowName, Reading, StoredText, json};
+use super::{OrderRowName, Reading, StoredText, json, position};
 use crate::{Error, statement::table_row};
 
 /// The longest step: the entry of the call and a hundred automatic ones. `FindSteps` has it too.
@@ -105,10 +104,7 @@ impl EntryRow {
             Ok(Logged {
                 workflow: reading.text("workflow", &self.workflow)?,
                 order_id: reading.text("order_id", &self.order_id)?,
-                position: LogPosition {
-                    partition: Partition::new(self.partition),
-                    offset: self.log_offset,
-                },
+                position: position(self.partition, self.log_offset),
                 step_offset: self.step_offset,
                 entry: self.entry(reading)?,
             })

@@ -156,9 +156,7 @@ impl EntryIndex {
 }
 
 fn encoded(value: &impl Serialize) -> Result<Vec<u8>, Error> {
-    postcard::to_allocvec(value).map_err(|source| Error::Database {
-        source: diesel::result::Error::SerializationError(Box::new(source)),
-    })
+    postcard::to_allocvec(value).map_err(Error::unwritable)
 }
 
 fn tag(id: &RequestId) -> u32 {

@@ -14,8 +14,8 @@ pub(crate) use text::StoredText;
 
 use std::{fmt, str::FromStr};
 
-use serde::{Serialize, de::DeserializeOwned};
-use waymark_domain::value::is_hidden;
+use serde::{Serialize, de::DeserializeOwned, ser::Error as _};
+use waymark_domain::{history::LogPosition, partition::Partition, value::is_hidden};
 
 use self::text::NOT_UTF8;
 use crate::Error;
@@ -143,6 +143,12 @@ impl<'r> Reading<'r> {
     }
 }
 
+/// The position of an entry, by the columns of its key.
+pub(crate) fn position(partition: i32, offset: i64) -> LogPosition {
+    let partition = Partition::new(partition);
+    LogPosition { partition, offset }
+}
+
 /// A text with a sign in place of each character that nobody sees; none where it has none. Labels
 /// and names could have them once, and what was stored then is read all the same.
 fn with_signs(text: &str) -> Option<String> {
@@ -156,22 +162,17 @@ pub(crate) fn without_nul(text: &str) -> String {
 }
 
 pub(crate) fn json<T: Serialize>(value: &T) -> Result<String, Error> {
-    serde_json::to_string(value).map_err(unwritable)
+    serde_json::to_string(value).map_err(Error::unwritable)
 }
 
 /// Writes one of a few words as serde writes them.
 pub(crate) fn word<T: Serialize>(value: &T) -> Result<String, Error> {
-    match serde_json::to_value(value).map_err(unwritable)? {
+    match serde_json::to_value(value).map_err(Error::unwritable)? {
         serde_json::Value::String(word) => Ok(word),
-        other => Err(unwritable(serde::ser::Error::custom(format!(
-            "not a word: {other}"
-        )))),
-    }
-}
-
-fn unwritable(source: serde_json::Error) -> Error {
-    Error::Database {
-        source: diesel::result::Error::SerializationError(Box::new(source)),
+        other => {
+            let problem = format!("not a word: {other}");
+            Err(Error::unwritable(serde_json::Error::custom(problem)))
+        }
     }
 }
 

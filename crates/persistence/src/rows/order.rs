@@ -65,6 +65,16 @@ pub struct TimerKey {
     pub(crate) version: i64,
 }
 
+impl From<(i32, i64, i64)> for TimerKey {
+    fn from((partition, order_key, version): (i32, i64, i64)) -> Self {
+        Self {
+            partition,
+            order_key,
+            version,
+        }
+    }
+}
+
 impl<'a> NewOrderRow<'a> {
     pub(crate) fn new(
         partition: i32,

@@ -79,7 +79,9 @@ impl DataFile {
     /// Returns [`Error::Damaged`].
     pub(crate) fn admit(&self) -> Result<(), Error> {
         match *self.state.borrow() {
-            StorageState::Damaged => Err(damaged("the server is stopping because of it")),
+            StorageState::Damaged => Err(Error::Damaged {
+                found: "the server is stopping because of it".to_owned(),
+            }),
             StorageState::Sound | StorageState::Full | StorageState::ReadOnly => Ok(()),
         }
     }
@@ -331,12 +333,6 @@ impl Drop for DataFile {
 
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn damaged(found: &str) -> Error {
-    Error::Damaged {
-        found: found.to_owned(),
-    }
 }
 
 /// Whether it is SQLite itself that found no room, which it does before it has written the last

@@ -121,7 +121,8 @@ impl Log {
     /// what was cut off before.
     fn goes_on(&self, header: LogHeader) -> bool {
         let frames = self.bytes.saturating_sub(at(header, 0)) / header.frame_bytes();
-        frames == 0 || self.content.salt_of(header, frames - 1) == Some(header.salt)
+        let is_ours = |frame: Frame| frame.salt == header.salt;
+        frames == 0 || self.content.frame(header, frames - 1).is_some_and(is_ours)
     }
 }
 
@@ -206,7 +207,7 @@ impl Content {
         frames: &Range<u64>,
         buffer: &'b mut Vec<u8>,
     ) -> impl Iterator<Item = &'b [u8]> + use<'b> {
-        let size = header.frame_size();
+        let size = usize::try_from(header.frame_bytes()).unwrap_or_default();
         let wanted = frames.end.saturating_sub(frames.start);
         buffer.resize(size.saturating_mul(usize::try_from(wanted).unwrap_or(0)), 0);
         let mut read = 0;
@@ -242,10 +243,6 @@ impl Content {
         Frame::parse(&self.read(at(header, frame))?)
     }
 
-    fn salt_of(&self, header: LogHeader, frame: u64) -> Option<[u8; 8]> {
-        Some(self.frame(header, frame)?.salt)
-    }
-
     fn read<const N: usize>(&self, offset: u64) -> Option<[u8; N]> {
         let mut bytes = [0; N];
         self.file.read_exact_at(&mut bytes, offset).ok()?;
@@ -267,11 +264,6 @@ impl LogHeader {
 
     fn frame_bytes(self) -> u64 {
         offset(FRAME_HEADER_BYTES) + u64::from(self.page_bytes)
-    }
-
-    /// The same, as a size in memory.
-    fn frame_size(self) -> usize {
-        usize::try_from(self.frame_bytes()).unwrap_or_default()
     }
 
     /// Reads a frame; none where it is not one that goes on from a checksum.

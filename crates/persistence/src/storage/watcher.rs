@@ -6,7 +6,6 @@ use std::{
         Arc,
         mpsc::{RecvTimeoutError, SyncSender, sync_channel},
     },
-    thread::{self, JoinHandle},
     time::Duration,
 };
 
@@ -27,7 +26,6 @@ const INTERVAL: Duration = Duration::from_secs(1);
 pub(crate) struct Watcher {
     /// Its end ends the thread.
     _alive: SyncSender<()>,
-    _thread: JoinHandle<()>,
     ending: ThreadEnd,
 }
 
@@ -40,21 +38,15 @@ impl Watcher {
         let (alive, over) = sync_channel::<()>(0);
         // The store, not this thread, keeps the file open.
         let file = Arc::downgrade(file);
-        let (running, ending) = running::pair();
-        let thread = thread::Builder::new()
-            .name("storage".to_owned())
-            .spawn(move || {
-                let _running = running;
-                while over.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout)
-                    && let Some(file) = file.upgrade()
-                {
-                    file.look_closely();
-                }
-            })
-            .map_err(Error::unavailable)?;
+        let ending = running::start("storage", move || {
+            while over.recv_timeout(INTERVAL) == Err(RecvTimeoutError::Timeout)
+                && let Some(file) = file.upgrade()
+            {
+                file.look_closely();
+            }
+        })?;
         Ok(Self {
             _alive: alive,
-            _thread: thread,
             ending,
         })
     }

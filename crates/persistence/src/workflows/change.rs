@@ -1,8 +1,7 @@
-//! Changing a workflow, in three steps: it is loaded from a snapshot, the edit and
-//! everything that it entails are computed on that while steps go on, and it is
-//! saved under the locks of all partitions, if nobody has changed the workflow
-//! meanwhile. So no step is decided while it is saved, none can land on what goes
-//! away, and none waits for a computation.
+//! Changing a workflow, in three steps: it is loaded from a snapshot, the edit and everything that
+//! it entails are computed on that while steps go on, and it is saved under the locks of all
+//! partitions, if nobody has changed the workflow meanwhile. So no step is decided while it is
+//! saved, none can land on what goes away, and none waits for a computation.
 
 use tokio::{task::JoinError, time::timeout};
 use waymark_domain::{

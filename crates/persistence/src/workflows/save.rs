@@ -242,14 +242,20 @@ macro_rules! update {
             Tx::Postgres(connection) => {
                 let connection: &AsyncPgConnection = connection;
                 let sent = $rows.iter().map(|row| async move {
-                    let update = diesel::update($table::table.find(key(row))).set(row);
+                    let update = diesel::update(
+                        $table::table.find((row.workflow.lossy(), row.code.lossy())),
+                    )
+                    .set(row);
                     update.execute(&mut &*connection).await
                 });
                 let _: Vec<usize> = try_join_all(sent).await?;
             }
             Tx::Sqlite(connection) => {
                 for row in $rows {
-                    let update = diesel::update($table::table.find(key(row))).set(row);
+                    let update = diesel::update(
+                        $table::table.find((row.workflow.lossy(), row.code.lossy())),
+                    )
+                    .set(row);
                     update.execute(&mut ***connection).await?;
                 }
             }
@@ -257,34 +263,17 @@ macro_rules! update {
     };
 }
 
-trait Keyed {
-    fn key(&self) -> (&str, &str);
-}
-
-impl Keyed for StateRow {
-    fn key(&self) -> (&str, &str) {
-        (self.workflow.lossy(), self.code.lossy())
-    }
-}
-
-impl Keyed for StatusRow {
-    fn key(&self) -> (&str, &str) {
-        (self.workflow.lossy(), self.code.lossy())
-    }
-}
-
-impl Keyed for TransitionRow {
-    fn key(&self) -> (&str, &str) {
-        (self.workflow.lossy(), self.code.lossy())
-    }
-}
-
-fn key(row: &impl Keyed) -> (&str, &str) {
-    row.key()
-}
-
-fn codes(rows: &[impl Keyed]) -> Vec<&str> {
-    rows.iter().map(|row| row.key().1).collect()
+/// Deletes rows of a table by their codes.
+macro_rules! remove {
+    ($tx:expr, $table:ident, $workflow:expr, $rows:expr) => {
+        if !$rows.is_empty() {
+            let codes: Vec<_> = $rows.iter().map(|row| row.code.lossy()).collect();
+            let gone = $table::table
+                .filter($table::workflow.eq($workflow))
+                .filter($table::code.eq_any(codes));
+            on_conn!($tx, |c| diesel::delete(gone).execute(c).await)?;
+        }
+    };
 }
 
 /// Rows that others point to come first and go last; a default goes before its successor comes.
@@ -292,12 +281,7 @@ async fn write_parts(tx: &mut Tx, parts: &Parts) -> Result<(), Error> {
     let code = parts.workflow.code.lossy();
     let assigned = &parts.assignments;
     unassign(tx, assigned.gone.iter().chain(&assigned.changed)).await?;
-    let gone = transitions::table
-        .filter(transitions::workflow.eq(code))
-        .filter(transitions::code.eq_any(codes(&parts.transitions.gone)));
-    if !parts.transitions.gone.is_empty() {
-        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
-    }
+    remove!(tx, transitions, code, parts.transitions.gone);
     insert!(tx, states, &parts.states.added);
     update!(tx, states, &parts.states.changed);
     insert!(tx, statuses, &parts.statuses.added);
@@ -306,18 +290,8 @@ async fn write_parts(tx: &mut Tx, parts: &Parts) -> Result<(), Error> {
     update!(tx, transitions, &parts.transitions.changed);
     insert!(tx, assignments, &assigned.added);
     insert!(tx, assignments, &assigned.changed);
-    if !parts.statuses.gone.is_empty() {
-        let gone = statuses::table
-            .filter(statuses::workflow.eq(code))
-            .filter(statuses::code.eq_any(codes(&parts.statuses.gone)));
-        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
-    }
-    if !parts.states.gone.is_empty() {
-        let gone = states::table
-            .filter(states::workflow.eq(code))
-            .filter(states::code.eq_any(codes(&parts.states.gone)));
-        on_conn!(tx, |c| diesel::delete(gone).execute(c).await)?;
-    }
+    remove!(tx, statuses, code, parts.statuses.gone);
+    remove!(tx, states, code, parts.states.gone);
     Ok(())
 }
 

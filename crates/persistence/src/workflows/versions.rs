@@ -148,16 +148,14 @@ impl NewVersionRow {
         changes: &[Difference],
         now: Timestamp,
     ) -> Result<Self, Error> {
-        let unwritable = |source| Error::Database {
-            source: diesel::result::Error::SerializationError(Box::new(source)),
-        };
         Ok(Self {
             workflow: record.workflow.code.to_string(),
             version: record.stamp.version,
             actor: json(actor)?,
             create_time: now.micros(),
             changes: kept(changes)?,
-            document: document::export(&record.workflow, Format::Yaml).map_err(unwritable)?,
+            document: document::export(&record.workflow, Format::Yaml)
+                .map_err(Error::unwritable)?,
         })
     }
 }
