@@ -35,14 +35,8 @@ impl Patience {
 
     /// Waits a random part of a growing pause; false when patience is at an end.
     pub(crate) async fn wait(&mut self) -> bool {
-        let share = u32::from(
-            Uuid::new_v4()
-                .as_bytes()
-                .first()
-                .copied()
-                .unwrap_or(u8::MAX),
-        );
-        let pause = self.pause.saturating_mul(64 + share) / 256;
+        let [share, ..] = Uuid::new_v4().into_bytes();
+        let pause = self.pause.saturating_mul(64 + u32::from(share)) / 256;
         if self.attempts >= ATTEMPTS_MAX || Instant::now() + pause >= self.until {
             return false;
         }

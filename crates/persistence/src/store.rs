@@ -140,11 +140,7 @@ impl Store {
     /// # Errors
     /// Returns [`Error::Unavailable`] when there is none in time.
     pub async fn ping(&self) -> Result<(), Error> {
-        let limit = self
-            .inner
-            .settings
-            .connect_timeout
-            .max(Duration::from_secs(1));
+        let limit = self.settings().connect_timeout.max(Duration::from_secs(1));
         tokio::time::timeout(limit, self.history_heads())
             .await
             .map_err(Error::unavailable)??;
@@ -215,6 +211,11 @@ impl Store {
     /// The number of partitions of the database.
     pub fn partition_count(&self) -> PartitionCount {
         self.inner.partitions
+    }
+
+    pub(crate) fn partition_numbers(&self) -> Vec<i32> {
+        let all = self.inner.partitions.all();
+        all.map(Partition::number).collect()
     }
 
     /// Whether it is SQLite, which one process has for itself.

@@ -88,14 +88,9 @@ impl Store {
     /// # Errors
     /// Returns [`Error`] when the database cannot be read.
     pub async fn problems_in_lane(&self, lane: &str) -> Result<Vec<String>, Error> {
-        let everywhere: Vec<_> = self
-            .partition_count()
-            .all()
-            .map(Partition::number)
-            .collect();
         let rows = deliveries::table
             .filter(deliveries::lane.eq(lane.to_owned()))
-            .filter(deliveries::partition.eq_any(everywhere))
+            .filter(deliveries::partition.eq_any(self.partition_numbers()))
             .filter(deliveries::due_time.gt(self.clock().now().micros()))
             .select(deliveries::problem)
             .limit(ASKED);

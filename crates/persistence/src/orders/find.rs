@@ -4,10 +4,7 @@
 
 use std::collections::{BTreeSet, VecDeque};
 
-use waymark_domain::{
-    partition::Partition,
-    value::{ActorId, OrderId},
-};
+use waymark_domain::value::{ActorId, OrderId};
 
 use super::{
     columns::{OrderColumns, WorkflowPlace},
@@ -247,7 +244,7 @@ impl<'q> Finder<'q> {
         };
         let order = (query.sort, until);
         Ok(State::Merged {
-            streams: OrderStreams::new(ranges, order, partitions(store), self.limit),
+            streams: OrderStreams::new(ranges, order, store.partition_numbers(), self.limit),
             given: 0,
             places,
             of_any_customer: customer.is_some(),
@@ -263,7 +260,7 @@ impl<'q> Finder<'q> {
         piece: &mut Piece,
     ) -> Result<Vec<OrderRange>, Error> {
         let direction = self.query.sort.direction;
-        let partitions = partitions(store);
+        let partitions = store.partition_numbers();
         match self.query.sort.by {
             SortKey::UpdateTime => {
                 let from = from_time(self.query, after);
@@ -304,7 +301,7 @@ impl<'q> Finder<'q> {
         most: usize,
         piece: &mut Piece,
     ) -> Result<Option<Vec<OrderColumns>>, Error> {
-        let partitions = partitions(store);
+        let partitions = store.partition_numbers();
         if pairs.len().saturating_mul(partitions.len()) > PROBE_RANGES_MAX {
             return Ok(None);
         }
@@ -409,12 +406,4 @@ impl<'q> Finder<'q> {
 pub(super) fn customer(query: &OrderQuery) -> Option<&str> {
     let customer = query.customer.as_ref().map(ActorId::as_str);
     customer.filter(|customer| !customer.is_empty())
-}
-
-fn partitions(store: &Store) -> Vec<i32> {
-    store
-        .partition_count()
-        .all()
-        .map(Partition::number)
-        .collect()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use diesel::sql_types::{BigInt, Integer, Nullable, Text};
 use waymark_domain::{
     delivery::{Attempt, Decision, Delivery, DeliveryId, DeliveryState, Verdict},
-    history::{Destination, Logged, SetOff},
+    history::{Destination, LogPosition, Logged, SetOff},
     partition::Partition,
     value::{Timestamp, TransitionCode},
 };
@@ -58,12 +58,8 @@ macro_rules! numbered {
 pub(crate) use numbered;
 
 pub(crate) fn key(id: DeliveryId) -> DeliveryKey {
-    let position = id.position;
-    (
-        position.partition.number(),
-        position.offset,
-        id.number.into(),
-    )
+    let LogPosition { partition, offset } = id.position;
+    (partition.number(), offset, id.number.into())
 }
 
 impl<'a> NewDeliveryRow<'a> {

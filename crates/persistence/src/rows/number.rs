@@ -13,21 +13,9 @@ use diesel::{
 use serde::{Deserialize, Serialize};
 
 /// A number as a column of 32 bits has it.
-#[derive(
-    Debug,
-    Clone,
-    Copy,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    Serialize,
-    Deserialize,
-    diesel::deserialize::FromSqlRow,
-    diesel::expression::AsExpression,
-)]
+#[derive(diesel::deserialize::FromSqlRow, diesel::expression::AsExpression)]
 #[diesel(sql_type = Integer)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct StoredNumber(pub(crate) i64);
 
 impl StoredNumber {

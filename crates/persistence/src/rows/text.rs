@@ -16,17 +16,9 @@ use diesel::{
 pub(super) const NOT_UTF8: &str = "it is not UTF-8";
 
 /// A text as its column has it.
-#[derive(
-    Debug,
-    Clone,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    diesel::deserialize::FromSqlRow,
-    diesel::expression::AsExpression,
-)]
+#[derive(diesel::deserialize::FromSqlRow, diesel::expression::AsExpression)]
 #[diesel(sql_type = Text)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum StoredText {
     /// It is UTF-8.
     Utf8(String),

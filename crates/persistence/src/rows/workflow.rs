@@ -259,16 +259,9 @@ impl StateRow {
 }
 
 /// A status without its mark of use, which edits neither see nor change.
-#[derive(
-    Debug,
-    Clone,
-    PartialEq,
-    diesel::Queryable,
-    diesel::Selectable,
-    diesel::Insertable,
-    diesel::AsChangeset,
-)]
+#[derive(diesel::Queryable, diesel::Selectable, diesel::Insertable, diesel::AsChangeset)]
 #[diesel(table_name = statuses, primary_key(workflow, code), treat_none_as_default_value = false, treat_none_as_null = true)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct StatusRow {
     pub(crate) workflow: StoredText,
     pub(crate) code: StoredText,
