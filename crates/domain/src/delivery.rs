@@ -181,11 +181,7 @@ impl FromStr for DeliveryId {
             number: number.parse().map_err(|_| malformed())?,
         };
         // One delivery has one name.
-        if id.to_string() == text {
-            Ok(id)
-        } else {
-            Err(malformed())
-        }
+        (id.to_string() == text).then_some(id).ok_or_else(malformed)
     }
 }
 

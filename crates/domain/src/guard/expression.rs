@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::value::{Invalid, no_controls_in_lines, text_type};
+use crate::value::{Invalid, characters_at_most, no_controls_in_lines, text_type};
 
 const EXPRESSION_CHARACTERS_MAX: usize = 1_000;
 
@@ -20,17 +20,11 @@ impl Expression {
     /// # Errors
     /// Returns [`Invalid`] for an empty or too long text, or control characters.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        let characters = text.chars().count();
         if text.trim().is_empty() {
             return Err(Invalid::Empty);
         }
         no_controls_in_lines(text)?;
-        if characters > EXPRESSION_CHARACTERS_MAX {
-            return Err(Invalid::TooLong {
-                max: EXPRESSION_CHARACTERS_MAX,
-                actual: characters,
-            });
-        }
+        characters_at_most(EXPRESSION_CHARACTERS_MAX, text.chars().count())?;
         Ok(Self(Arc::from(text)))
     }
 

@@ -90,7 +90,7 @@ pub struct Recorded {
     /// By how much it changed the total cancelled (cancel), the total invoiced (invoice) or what
     /// is credited (refund); nothing for other effects, and in entries that were written before
     /// this was kept, whose amounts are notes.
-    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub counted: Money,
 }
 

@@ -38,14 +38,14 @@ pub struct Order {
     #[serde(default)]
     pub total_refunded: Money,
     /// How much of what it costs was cancelled and is not owed.
-    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub total_canceled: Money,
     /// The amount that was invoiced, as far as invoices gave amounts.
-    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub total_invoiced: Money,
     /// How much less is owed since refunds: all of those with lines, and of those without what
     /// exceeded an overpayment.
-    #[serde(default, skip_serializing_if = "Money::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub credited: Money,
     /// The refunds without lines, as far as a reversal has to know.
     #[serde(default, skip_serializing_if = "Credits::is_empty")]

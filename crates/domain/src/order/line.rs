@@ -26,19 +26,19 @@ pub struct Line {
     /// How much was ordered; more than zero.
     pub ordered: Quantity,
     /// How much was invoiced.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub invoiced: Quantity,
     /// How much was shipped.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub shipped: Quantity,
     /// How much was refunded.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub refunded: Quantity,
     /// How much was cancelled.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub canceled: Quantity,
     /// How much was shipped and came back.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub returned: Quantity,
     /// Whether it is never shipped.
     #[serde(default)]
@@ -74,7 +74,7 @@ pub struct LineQuantity {
     /// How much of it.
     pub quantity: Quantity,
     /// How much of that had been shipped and came back; only of refunds.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub returned: Quantity,
 }
 

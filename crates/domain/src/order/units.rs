@@ -17,19 +17,19 @@ pub struct Units {
     /// How much was ordered; more than zero.
     pub ordered: Quantity,
     /// How much was invoiced.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub invoiced: Quantity,
     /// How much was shipped.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub shipped: Quantity,
     /// How much was refunded.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub refunded: Quantity,
     /// How much was cancelled.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub canceled: Quantity,
     /// How much was shipped and came back.
-    #[serde(default, skip_serializing_if = "Quantity::is_zero_ref")]
+    #[serde(default, skip_serializing_if = "crate::value::is_default")]
     pub returned: Quantity,
     /// Whether it is never shipped.
     #[serde(default)]

@@ -1,8 +1,6 @@
-//! Codes: the short stable names of workflows, their parts, endpoints and
-//! templates. A code starts with `a`-`z`, goes on with `a`-`z`, `0`-`9` or
-//! `_`, and has at most 32 characters.
+//! Codes: the short stable names of workflows, their parts, endpoints and templates.
 
-use super::{Invalid, nearest::plain, text_type};
+use super::{Invalid, characters_at_most, formed, nearest::plain, text_type};
 
 const CODE_CHARACTERS_MAX: usize = 32;
 /// The rule of codes, in words.
@@ -29,16 +27,8 @@ fn check(text: &str) -> Result<(), Invalid> {
         return Err(Invalid::Empty);
     };
     let tail_is_plain = bytes.all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_');
-    if !first.is_ascii_lowercase() || !tail_is_plain {
-        return Err(Invalid::Malformed { expected: CODE });
-    }
-    if text.len() > CODE_CHARACTERS_MAX {
-        return Err(Invalid::TooLong {
-            max: CODE_CHARACTERS_MAX,
-            actual: text.len(),
-        });
-    }
-    Ok(())
+    formed(first.is_ascii_lowercase() && tail_is_plain, CODE)?;
+    characters_at_most(CODE_CHARACTERS_MAX, text.len())
 }
 
 text_type! {

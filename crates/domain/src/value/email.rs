@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, no_controls, text_type};
+use super::{Invalid, formed, no_controls, text_type};
 
 /// The length of an address that mail servers have to take, in bytes (RFC 5321, 4.5.3.1.3).
 const BYTES_MAX: usize = 254;
@@ -30,10 +30,9 @@ impl EmailAddress {
         let options = email_address::Options::default()
             .without_display_text()
             .with_domain_literal();
-        match email_address::EmailAddress::parse_with_options(text, options) {
-            Ok(_) => Ok(Self(Arc::from(text))),
-            Err(_) => Err(Invalid::Malformed { expected: EXPECTED }),
-        }
+        let parsed = email_address::EmailAddress::parse_with_options(text, options);
+        formed(parsed.is_ok(), EXPECTED)?;
+        Ok(Self(Arc::from(text)))
     }
 
     /// Checks that a text names nobody or is one address that a mail can go to, without spaces
@@ -52,12 +51,9 @@ impl EmailAddress {
             Invalid::Empty => Invalid::Malformed { expected: EXPECTED },
             problem => problem,
         })?;
-        if address.as_str() != text {
-            return Err(Invalid::Malformed { expected: EXPECTED });
-        }
-        let actual = address.as_str().len();
-        if actual > BYTES_MAX {
-            let max = BYTES_MAX;
+        formed(address.as_str() == text, EXPECTED)?;
+        let (max, actual) = (BYTES_MAX, text.len());
+        if actual > max {
             return Err(Invalid::TooLarge { max, actual });
         }
         Ok(())

@@ -80,6 +80,21 @@ pub fn sentence(field: &str, problem: &str) -> String {
     format!("{field}{colon} {problem}")
 }
 
+/// Refuses what is not of the form that `expected` tells in words.
+pub(crate) fn formed(is_right: bool, expected: &'static str) -> Result<(), Invalid> {
+    is_right
+        .then_some(())
+        .ok_or(Invalid::Malformed { expected })
+}
+
+/// Refuses more than so many characters.
+pub(crate) fn characters_at_most(max: usize, actual: usize) -> Result<(), Invalid> {
+    let is_right = actual <= max;
+    is_right
+        .then_some(())
+        .ok_or(Invalid::TooLong { max, actual })
+}
+
 /// The fault of a character where it stands; completes "the character … ".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Fault {

@@ -26,6 +26,7 @@ pub(crate) use code::{CODE, legal_code};
 pub use email::EmailAddress;
 pub use identifier::{Color, Currency, HoldId, LineId, OrderId, RequestId, Role, StoreView};
 pub use invalid::{Fault, Invalid, sentence};
+pub(crate) use invalid::{characters_at_most, formed};
 pub use limits::{HOLDS_MAX, LINES_MAX};
 pub use map::{Attributes, Metadata};
 pub use money::Money;
@@ -33,5 +34,10 @@ pub use nearest::nearest;
 pub use period::Period;
 pub use quantity::Quantity;
 pub use text::{ActorId, Comment, Description, Label, ProductName, Reason, Sku, Text};
-pub(crate) use text_types::text_type;
+pub(crate) use text_types::{stored_as_text, text_type};
 pub use timestamp::Timestamp;
+
+/// Whether a value is what stands where nothing is stored.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -42,14 +42,6 @@ impl Money {
         self.0 == 0
     }
 
-    #[expect(
-        clippy::trivially_copy_pass_by_ref,
-        reason = "the signature that serde asks for"
-    )]
-    pub(crate) fn is_zero_ref(&self) -> bool {
-        self.is_zero()
-    }
-
     /// The amount in minor units.
     pub fn minor_units(self) -> i64 {
         self.0

@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Timestamp};
+use super::{Invalid, Timestamp, stored_as_text};
 
 /// The longest period: ten years.
 const MILLIS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
@@ -23,12 +23,9 @@ impl Period {
     pub fn new(span: Duration) -> Result<Self, Invalid> {
         let whole = span.subsec_nanos().is_multiple_of(1_000_000);
         let millis = u64::try_from(span.as_millis()).ok();
-        match millis.filter(|millis| whole && (1..=MILLIS_MAX).contains(millis)) {
-            Some(millis) => Ok(Self(millis)),
-            None => Err(Invalid::Malformed {
-                expected: "a period of whole milliseconds, from 1 ms to ten years",
-            }),
-        }
+        let millis = millis.filter(|millis| whole && (1..=MILLIS_MAX).contains(millis));
+        let expected = "a period of whole milliseconds, from 1 ms to ten years";
+        millis.map(Self).ok_or(Invalid::Malformed { expected })
     }
 
     /// This many seconds; a constant that is zero counts as one second.
@@ -67,27 +64,13 @@ impl fmt::Debug for Period {
 impl FromStr for Period {
     type Err = Invalid;
     fn from_str(text: &str) -> Result<Self, Invalid> {
-        match humantime::parse_duration(text) {
-            Ok(span) => Self::new(span),
-            Err(_) => Err(Invalid::Malformed {
-                expected: "a period such as 8h, 90s or 1day 12h",
-            }),
-        }
+        let expected = "a period such as 8h, 90s or 1day 12h";
+        let span = humantime::parse_duration(text).map_err(|_| Invalid::Malformed { expected })?;
+        Self::new(span)
     }
 }
 
-impl TryFrom<String> for Period {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<Period> for String {
-    fn from(period: Period) -> Self {
-        period.to_string()
-    }
-}
+stored_as_text!(Period);
 
 #[cfg(test)]
 mod tests {

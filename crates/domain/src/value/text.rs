@@ -4,7 +4,7 @@ use std::{borrow::Borrow, sync::Arc};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, character, text_type};
+use super::{Invalid, character, characters_at_most, text_type};
 
 /// Text of at most `MAX` bytes that may be empty. Line breaks and tabs are
 /// allowed, other control characters are not. What is a `NAME` has no characters
@@ -37,11 +37,9 @@ impl<const MAX: usize, const NAME: bool> Text<MAX, NAME> {
     /// Returns [`Invalid`] for a text that is too large, has control characters, or characters that
     /// nobody sees: in a name anywhere, else where nothing else stands.
     pub fn new(text: &str) -> Result<Self, Invalid> {
-        if text.len() > MAX {
-            return Err(Invalid::TooLarge {
-                max: MAX,
-                actual: text.len(),
-            });
+        let (max, actual) = (MAX, text.len());
+        if actual > max {
+            return Err(Invalid::TooLarge { max, actual });
         }
         character::no_controls_in_lines(text)?;
         if NAME {
@@ -85,20 +83,11 @@ impl Label {
     }
 }
 
-/// Refuses a blank or too long label, control characters, and those that would make it read as
-/// another label.
 fn label(text: &str) -> Result<(), Invalid> {
-    let characters = text.chars().count();
     if text.trim().is_empty() {
         return Err(Invalid::Empty);
     }
     character::no_controls(text)?;
     character::legible(text)?;
-    if characters > 128 {
-        return Err(Invalid::TooLong {
-            max: 128,
-            actual: characters,
-        });
-    }
-    Ok(())
+    characters_at_most(128, text.chars().count())
 }

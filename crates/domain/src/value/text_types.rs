@@ -72,4 +72,22 @@ macro_rules! text_type {
     };
 }
 
-pub(crate) use text_type;
+/// Stores a type that is parsed and shown as the text that it is shown as.
+macro_rules! stored_as_text {
+    ($name:ty) => {
+        impl TryFrom<String> for $name {
+            type Error = $crate::value::Invalid;
+            fn try_from(text: String) -> Result<Self, Self::Error> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.to_string()
+            }
+        }
+    };
+}
+
+pub(crate) use {stored_as_text, text_type};

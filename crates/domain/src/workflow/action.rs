@@ -10,7 +10,7 @@ use crate::{
     template::Template,
     value::{
         ActionCode, Description, EmailAddress, EndpointCode, Invalid, OperationCode, Period,
-        StateCode, StatusCode, TemplateName, TransitionCode,
+        StateCode, StatusCode, TemplateName, TransitionCode, stored_as_text,
     },
 };
 
@@ -310,18 +310,7 @@ impl FromStr for ActionPath {
     }
 }
 
-impl TryFrom<String> for ActionPath {
-    type Error = Invalid;
-    fn try_from(text: String) -> Result<Self, Invalid> {
-        text.parse()
-    }
-}
-
-impl From<ActionPath> for String {
-    fn from(path: ActionPath) -> Self {
-        path.to_string()
-    }
-}
+stored_as_text!(ActionPath);
 
 #[cfg(test)]
 mod tests {
