@@ -6,7 +6,7 @@ use cel::{
     common::ast::{CallExpr, Expr, LiteralValue},
 };
 
-use super::{environment::context, error::GuardError};
+use super::{error::GuardError, values::context};
 
 /// How much of a text is shown, in characters.
 const SHOWN_MAX: usize = 40;

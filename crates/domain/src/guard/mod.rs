@@ -14,14 +14,12 @@ mod budget;
 mod check;
 mod compiled;
 mod cost;
-mod environment;
 mod error;
 mod expression;
 mod literals;
 mod names;
 mod operators;
 mod ready;
-mod sample;
 pub(crate) mod values;
 mod vocabulary;
 mod walk;
@@ -33,11 +31,11 @@ pub use expression::Expression;
 
 pub(crate) use check::{Scope, Uses};
 pub(crate) use cost::{Length, STEPS_MAX};
-pub(crate) use environment::{Variables, context};
 pub(crate) use error::{NOT_BOOL, NOT_INSTANT, first_line, wrong_type};
 pub(crate) use expression::stored;
 pub(crate) use names::Names;
 pub(crate) use ready::Ready;
+pub(crate) use values::{Variables, context};
 pub(crate) use vocabulary::{LINE_FIELDS, QUANTITY_MOVING};
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! An entry: what one step changed of an order.
+//! An entry: what one step changed of an order, and its place in the log of its partition.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,9 +6,10 @@ use super::destination::SetOff;
 use crate::{
     actor::Actor,
     order::{Customer, Hold, Line, LineQuantity, Order},
+    partition::Partition,
     value::{
-        Comment, HoldId, Metadata, Money, OperationCode, RequestId, StoreView, Timestamp,
-        TransitionCode,
+        Comment, HoldId, Metadata, Money, OperationCode, OrderId, RequestId, StoreView, Timestamp,
+        TransitionCode, WorkflowCode,
     },
     workflow::{Effect, Standing},
 };
@@ -46,6 +47,30 @@ pub struct Entry {
     pub detail: Detail,
     /// The deliveries that it set off, in the order in which it did.
     pub set_off: Vec<SetOff>,
+}
+
+/// Where an entry stands in the log of its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LogPosition {
+    /// The partition.
+    pub partition: Partition,
+    /// 1, 2, 3 … for each partition, without gaps, in commit order.
+    pub offset: i64,
+}
+
+/// An entry as it was committed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Logged {
+    /// The workflow of its order.
+    pub workflow: WorkflowCode,
+    /// Its order.
+    pub order_id: OrderId,
+    /// Its place in the log.
+    pub position: LogPosition,
+    /// The offset of the first entry of its step; reads and tokens end only before such an offset.
+    pub step_offset: i64,
+    /// The entry.
+    pub entry: Entry,
 }
 
 /// The part of an entry that differs by kind.

@@ -6,14 +6,12 @@
 mod destination;
 mod entry;
 mod evolve;
-mod logged;
 mod moment;
 mod unreckoned;
 
 pub use destination::{Destination, Readers, SetOff};
-pub use entry::{Change, Detail, Entry, Kind, Recorded};
+pub use entry::{Change, Detail, Entry, Kind, LogPosition, Logged, Recorded};
 pub(crate) use evolve::{apply, record};
 pub use evolve::{evolve, replay};
-pub use logged::{LogPosition, Logged};
 pub use moment::Moment;
 pub(crate) use unreckoned::note_unreckoned;

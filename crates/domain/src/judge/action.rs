@@ -4,7 +4,6 @@
 use std::collections::BTreeMap;
 
 use super::{
-    budget::CascadeBudget,
     draft::{Addition, CustomerFlags, Draft},
     graph::ReadyAction,
     transition::{Taker, judge},
@@ -22,6 +21,43 @@ use crate::{
 
 /// The key of notes on what an action could not do.
 const FAILED: &str = "waymark.action_failed";
+
+/// How many entries a step may still add by itself, and the transitions it has taken so far.
+pub(super) struct CascadeBudget {
+    limit: u32,
+    spent: u32,
+    taken: Vec<TransitionCode>,
+    /// The budget of the texts of its actions.
+    pub(super) texts: TextBudget,
+}
+
+impl CascadeBudget {
+    /// The budget of one step, nothing spent.
+    pub(super) fn new(limit: u32) -> Self {
+        Self {
+            limit,
+            spent: 0,
+            taken: Vec::new(),
+            texts: TextBudget::default(),
+        }
+    }
+
+    /// Takes one entry off.
+    ///
+    /// # Errors
+    /// Returns [`Rejection::CascadeLimit`] when there are more than the workflow allows.
+    pub(super) fn spend(&mut self, transition: Option<&TransitionCode>) -> Result<(), Rejection> {
+        self.taken.extend(transition.cloned());
+        self.spent += 1;
+        if self.spent > self.limit {
+            return Err(Rejection::CascadeLimit {
+                limit: self.limit,
+                transitions: std::mem::take(&mut self.taken),
+            });
+        }
+        Ok(())
+    }
+}
 
 /// Carries out the actions of the entry with this index, in the order of its trigger points and
 /// in each by position. An action that cannot be carried out is noted on the entry and

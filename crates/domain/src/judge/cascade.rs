@@ -3,8 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{
-    action,
-    budget::CascadeBudget,
+    action::{self, CascadeBudget},
     draft::{Draft, OpenTransition},
     transition::{Closed, Taker, judge},
 };

@@ -1,8 +1,8 @@
-//! Guards and dates asked about facts.
+//! Guards and dates asked about facts, and texts filled in with them.
 
 use cel::Value;
 
-use super::facts::{Facts, cost, variables};
+use super::facts::{Facts, bind, cost, variables};
 use crate::{
     actor::Actor,
     guard::{
@@ -10,6 +10,7 @@ use crate::{
         first_line, wrong_type,
     },
     order::Order,
+    template::{Template, TemplateError, TextBudget},
     value::{Comment, Metadata, Timestamp},
     workflow::Workflow,
 };
@@ -68,6 +69,30 @@ impl Instant {
                 message: wrong_type(NOT_INSTANT, &other),
             }),
         }
+    }
+}
+
+impl Template {
+    /// Fills in the placeholders.
+    ///
+    /// # Errors
+    /// Returns [`TemplateError`] for what these facts do not have, such as an attribute of
+    /// another order, for a template that takes too long or comes to too much, and for one
+    /// that is [wrong](Self::problem).
+    pub fn fill_in(&self, facts: &Facts<'_>) -> Result<String, TemplateError> {
+        self.fill_in_within(facts, &mut TextBudget::default())
+    }
+
+    /// Fills in the placeholders as part of a step, whose texts together are bounded.
+    ///
+    /// # Errors
+    /// As [`Self::fill_in`], and when the step has no budget left.
+    pub fn fill_in_within(
+        &self,
+        facts: &Facts<'_>,
+        budget: &mut TextBudget,
+    ) -> Result<String, TemplateError> {
+        self.fill_in_with(|uses| bind(facts, uses), budget)
     }
 }
 

@@ -12,14 +12,12 @@ mod allowed;
 mod answer_tests;
 mod available;
 mod borrowed;
-mod budget;
 mod cascade;
 mod comment;
 #[cfg(test)]
 mod date_tests;
 mod decide;
 mod draft;
-mod due;
 mod facts;
 mod graph;
 #[cfg(test)]
@@ -46,7 +44,6 @@ mod stage;
 mod target;
 #[cfg(test)]
 mod tests;
-mod texts;
 mod timer;
 mod transition;
 mod trial;

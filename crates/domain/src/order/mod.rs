@@ -3,10 +3,8 @@
 //! It is changed by entries of its history ([`crate::history::evolve()`]) alone; which entries a
 //! command leads to is decided in [`crate::judge`].
 
-mod balance;
 mod command;
 mod credit;
-mod customer;
 mod entity;
 mod hint;
 mod hold;
@@ -16,15 +14,13 @@ mod rejection;
 mod shares;
 mod stated;
 mod units;
-mod wait;
 
 pub use command::{
     Action, AttributesPatch, Command, Context, CustomerPatch, NewOrder, OperationLines, Patch,
     Target,
 };
 pub use credit::{Credits, Unreckoned};
-pub use customer::Customer;
-pub use entity::Order;
+pub use entity::{Customer, Order, wait_start};
 pub(crate) use hint::when_recorded;
 pub use hint::{Hint, When};
 pub use hold::{Hold, Wait};
@@ -34,4 +30,3 @@ pub use rejection::{Guarded, NotHere, Rejection};
 pub(crate) use shares::{given_back, reckoned};
 pub use stated::{Fixed, FixedField, Stated, StatedLine};
 pub use units::{Counting, Refundable, Units};
-pub use wait::wait_start;

@@ -14,7 +14,6 @@ mod period;
 mod quantity;
 mod text;
 mod text_types;
-mod timestamp;
 
 pub(crate) use character::no_controls_in_lines;
 pub use character::{is_hidden, legible, no_controls};
@@ -31,11 +30,10 @@ pub use limits::{HOLDS_MAX, LINES_MAX};
 pub use map::{Attributes, Metadata};
 pub use money::Money;
 pub use nearest::nearest;
-pub use period::Period;
+pub use period::{Period, Timestamp};
 pub use quantity::Quantity;
 pub use text::{ActorId, Comment, Description, Label, ProductName, Reason, Sku, Text};
 pub(crate) use text_types::{stored_as_text, text_type};
-pub use timestamp::Timestamp;
 
 /// Whether a value is what stands where nothing is stored.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

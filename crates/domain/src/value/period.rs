@@ -1,13 +1,32 @@
-//! Spans of time.
+//! Instants and spans of time.
 
 use std::{fmt, str::FromStr, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use super::{Invalid, Timestamp, stored_as_text};
+use super::{Invalid, stored_as_text};
 
 /// The longest period: ten years.
 const MILLIS_MAX: u64 = 10 * 366 * 24 * 60 * 60 * 1_000;
+
+/// An instant in microseconds since 1970-01-01T00:00:00Z.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct Timestamp(i64);
+
+impl Timestamp {
+    /// The instant this many microseconds after 1970.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// Microseconds since 1970.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+}
 
 /// A span of time in whole milliseconds, from 1 ms to ten years; its text is such as `8h`,
 /// `90s` or `1day 12h`.

@@ -219,6 +219,15 @@ pub struct Assignment {
     pub visible_on_storefront: bool,
 }
 
+/// A state and a status that is assigned to it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Standing {
+    /// The state.
+    pub state: StateCode,
+    /// The status.
+    pub status: StatusCode,
+}
+
 /// A declared way from somewhere to a state and status.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Transition {
@@ -274,6 +283,14 @@ pub enum Trigger {
 }
 
 impl Transition {
+    /// Whether the transition starts where an order stands.
+    pub(crate) fn leaves(&self, from: &Standing) -> bool {
+        let status_fits =
+            self.from_statuses.is_empty() || self.from_statuses.contains(&from.status);
+        let state_fits = self.from_states.is_empty() || self.from_states.contains(&from.state);
+        status_fits && state_fits
+    }
+
     /// Whether a step may set it off that stays in this state and leaves this status: it has a
     /// guard and names the place. A rule from anywhere never touches a status inside a state,
     /// which may be the shop's own.

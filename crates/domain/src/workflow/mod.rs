@@ -17,7 +17,6 @@ mod record;
 mod refusal;
 #[cfg(test)]
 pub(crate) mod sample;
-mod standing;
 mod subject;
 
 pub use action::{
@@ -27,7 +26,7 @@ pub use action::{
 pub use affected::{Affected, Count, Fate, automatic_places};
 pub use definition::{
     Assignment, Category, CommentStatus, Effect, LABELS_MAX, Operation, Overpayment, RefundedUnits,
-    State, Status, StatusSharing, Transition, Trigger, Workflow,
+    Standing, State, Status, StatusSharing, Transition, Trigger, Workflow,
 };
 pub use diff::{Difference, DifferenceKind, diff, diff_shortened};
 pub use edit::{
@@ -38,5 +37,4 @@ pub use edit::{
 pub use lint::{Finding, Rule, Severity, lint, missing_parts};
 pub use record::{Record, Stamp};
 pub use refusal::{Blocker, Refusal, Usage};
-pub use standing::Standing;
 pub use subject::Subject;
