@@ -31,7 +31,6 @@ pub(crate) enum Scope {
 }
 
 impl Scope {
-    /// The variables that there are.
     fn variables(self) -> &'static [&'static str] {
         match self {
             Self::Order => &["order", "actor", "now", "request"],
@@ -47,7 +46,6 @@ pub(super) const ORDER_ALONE: GuardError = GuardError::NotAllowed(
 );
 
 impl Uses {
-    /// The bytes that they take on the heap, at most.
     pub(crate) fn heap_bytes(&self) -> usize {
         let Self {
             order,
@@ -87,7 +85,6 @@ impl Uses {
         insert(uses, vocabulary, field, of).map(|_| ())
     }
 
-    /// A variable that stands alone.
     pub(super) fn variable(&mut self, name: &str, scope: Scope) -> Result<(), GuardError> {
         match name {
             "now" | "actor" | "request" | "entry" if scope == Scope::OrderAlone => Err(ORDER_ALONE),
@@ -111,7 +108,6 @@ impl Uses {
     }
 }
 
-/// Notes that a field is used.
 pub(super) fn insert(
     uses: &mut BTreeSet<&'static str>,
     vocabulary: &'static [Field],
@@ -123,7 +119,6 @@ pub(super) fn insert(
     Ok(field)
 }
 
-/// The field with this name.
 pub(super) fn known(
     vocabulary: &'static [Field],
     field: &str,

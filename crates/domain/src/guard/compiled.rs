@@ -17,7 +17,6 @@ pub struct Guard(Compiled);
 /// once and can no longer be used.
 pub struct Instant(Compiled);
 
-/// An expression with the result of compiling it.
 struct Compiled {
     expression: Expression,
     ready: Result<Ready, GuardError>,

@@ -34,7 +34,6 @@ pub(crate) enum Length {
 }
 
 impl Length {
-    /// Every length.
     const ALL: [Self; 8] = [
         Self::Comment,
         Self::Metadata,
@@ -67,7 +66,6 @@ pub(super) struct Amount {
 }
 
 impl Amount {
-    /// A number of bytes.
     pub(super) const fn bytes(bytes: u64) -> Self {
         Self {
             fixed: bytes,
@@ -75,19 +73,16 @@ impl Amount {
         }
     }
 
-    /// The work of a number of steps.
     pub(super) const fn steps(steps: u64) -> Self {
         Self::bytes(steps * STEP)
     }
 
-    /// A length as it is.
     pub(super) const fn of(length: Length) -> Self {
         let mut amount = Self::bytes(0);
         amount.multiples[length as usize] = 1;
         amount
     }
 
-    /// So many times the amount.
     pub(super) const fn times(mut self, factor: u64) -> Self {
         self.fixed = self.fixed.saturating_mul(factor);
         let mut index = 0;
@@ -146,7 +141,6 @@ impl Formula {
         self.once.at(lengths).saturating_add(per_line) / STEP
     }
 
-    /// The steps that the largest order takes.
     pub(super) fn steps_at_most(&self) -> u64 {
         self.steps(LINES_MAX, Length::largest)
     }

@@ -133,7 +133,6 @@ fn slip(text: &str) -> String {
     })
 }
 
-/// A text without what stands in quotes.
 fn outside_quotes(text: &str) -> String {
     let mut quote = None;
     let mut code = String::new();

@@ -6,7 +6,6 @@ use cel::common::ast::{CallExpr, Expr, LiteralValue};
 
 use super::compiled::Guard;
 
-/// The names in an expression.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Names {
     /// Paths such as `order.state`, `order.attributes.box`, `line.sku` and `now`.
@@ -30,7 +29,6 @@ pub(crate) struct Misread {
 }
 
 impl Misread {
-    /// The kind of the other side, in words.
     pub(crate) fn kind(&self) -> &'static str {
         match self.number {
             Some(_) => "a number",
@@ -38,7 +36,6 @@ impl Misread {
         }
     }
 
-    /// How it is written rightly.
     pub(crate) fn right(&self) -> String {
         let Self {
             text, sign, with, ..
@@ -147,7 +144,6 @@ impl<'e> NameWalk<'e> {
         }
     }
 
-    /// Notes a path that is compared with a text.
     fn compare(&mut self, path: &'e Expr, text: &'e Expr) {
         if let (Some(path), Some(text)) = (self.path(path), text_of(text)) {
             self.names.compared.insert((path, text.to_owned()));
@@ -188,7 +184,6 @@ impl<'e> NameWalk<'e> {
         }
     }
 
-    /// The path that this is, if it is one.
     fn path(&self, expr: &'e Expr) -> Option<String> {
         match expr {
             Expr::Ident(name) if self.line == Some(name.as_str()) => Some("line".to_owned()),

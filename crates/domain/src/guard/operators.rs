@@ -51,7 +51,6 @@ fn scalars(operands: &[Shape], problem: &'static str) -> Result<(), GuardError> 
     Ok(())
 }
 
-/// One of two values.
 fn either(one: Shape, other: Shape) -> Result<Shape, GuardError> {
     let kind = if one.kind == other.kind {
         one.kind
@@ -177,7 +176,6 @@ fn of_scalars(name: &str, operands: &[Shape]) -> (Shape, Amount) {
     }
 }
 
-/// The kind of a difference, product, quotient or remainder.
 fn arithmetic(name: &str, kind: Type) -> Type {
     match (name, kind) {
         ("_-_", Type::Instant) => Type::Duration,

@@ -18,7 +18,6 @@ use super::{
 };
 use crate::{actor::Actor, value::Timestamp};
 
-/// An expression that was compiled and read.
 pub(crate) struct Ready {
     program: Program,
     properties: Properties,
@@ -56,12 +55,10 @@ impl Ready {
         Ok(ready)
     }
 
-    /// The tree of the expression.
     pub(crate) fn tree(&self) -> &IdedExpr {
         self.program.expression()
     }
 
-    /// The fields that the expression names.
     pub(crate) fn uses(&self) -> &Uses {
         &self.properties.uses
     }
@@ -71,13 +68,11 @@ impl Ready {
         self.properties.cost.steps(lines, lengths)
     }
 
-    /// The steps that it takes for the largest order.
     #[cfg(test)]
     pub(super) fn steps_at_most(&self) -> u64 {
         self.properties.cost.steps_at_most()
     }
 
-    /// Evaluates it with these variables.
     pub(crate) fn evaluate(&self, variables: Variables<'_>) -> Result<Value, ExecutionError> {
         self.program.execute(&context(variables))
     }

@@ -22,7 +22,6 @@ static ENVIRONMENT: LazyLock<Arc<Env>> = LazyLock::new(|| Arc::new(Env::stdlib()
 /// Variables with their values, as the evaluator takes them.
 pub(crate) type Variables<'v> = Vec<(&'static str, Box<dyn Val + 'v>)>;
 
-/// An environment with these variables.
 pub(crate) fn context(variables: Variables<'_>) -> Context<'_, '_> {
     let mut context = Context::with_env(Arc::clone(&ENVIRONMENT));
     for (name, value) in variables {
@@ -38,7 +37,6 @@ pub(crate) fn evaluated(value: Value) -> Box<dyn Val> {
     value.unwrap_or_else(|_| Box::new(CelNull))
 }
 
-/// A field of an actor.
 pub(crate) fn actor(actor: &Actor, field: &str) -> Value {
     match field {
         "kind" => text(match actor.kind {
@@ -55,7 +53,6 @@ pub(crate) fn actor(actor: &Actor, field: &str) -> Value {
     }
 }
 
-/// The fields that an expression names.
 pub(crate) fn map(fields: &BTreeSet<&'static str>, value: impl Fn(&str) -> Value) -> Value {
     Value::from(
         fields

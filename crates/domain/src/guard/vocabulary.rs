@@ -30,7 +30,6 @@ pub(super) enum Type {
 }
 
 impl Type {
-    /// Whether it holds other values.
     pub(super) fn is_container(self) -> bool {
         match self {
             Self::Bool
@@ -53,7 +52,6 @@ impl Type {
         }
     }
 
-    /// Whether it may turn out to be an instant.
     pub(super) fn may_be_instant(self) -> bool {
         match self {
             Self::Instant | Self::Scalar => true,
@@ -156,15 +154,12 @@ impl Field {
     }
 }
 
-/// The longest code.
 const CODE: u64 = 32;
 /// The longest id that callers choose.
 const ID: u64 = 128;
 /// The longest label: 128 characters.
 const LABEL: u64 = 512;
-/// The longest role.
 const ROLE: u64 = 64;
-/// The most holds on an order.
 const HOLDS: u64 = crate::value::HOLDS_MAX as u64;
 
 /// The quantities of a line, and those that are left of each line for each operation.
@@ -189,7 +184,6 @@ const fn list(entries: Length, longest: u64) -> Shape {
     }
 }
 
-/// The fields of `order`.
 pub(super) const ORDER: &[Field] = &[
     Field::text("workflow", CODE),
     Field::text("id", ID),
@@ -238,7 +232,6 @@ pub(super) const ORDER: &[Field] = &[
     Field::of("is_virtual", Type::Bool).per_line(LEFT),
 ];
 
-/// The fields of a line.
 pub(super) const LINE: &[Field] = &[
     Field::text("id", ID),
     Field::text("sku", 128),
@@ -254,7 +247,6 @@ pub(super) const LINE: &[Field] = &[
     Field::of(QUANTITY_MOVING, Type::Double),
 ];
 
-/// How many fields a line has.
 pub(crate) const LINE_FIELDS: usize = LINE.len();
 
 /// The field of a line that tells what an operation moves of it. It is found for all lines at
@@ -262,7 +254,6 @@ pub(crate) const LINE_FIELDS: usize = LINE.len();
 pub(crate) const QUANTITY_MOVING: &str = "quantity_moving";
 pub(super) const MOVING: Amount = Amount::steps(8);
 
-/// The fields of `order.customer`.
 pub(super) const CUSTOMER: &[Field] = &[
     Field::text("id", 128),
     Field::text("email", 320),
@@ -270,14 +261,12 @@ pub(super) const CUSTOMER: &[Field] = &[
     Field::of("guest", Type::Bool),
 ];
 
-/// The fields of a hold.
 pub(super) const HOLD: &[Field] = &[
     Field::text("id", ID),
     Field::text("reason", 512),
     Field::of("place_time", Type::Instant),
 ];
 
-/// The fields of `actor`.
 pub(super) const ACTOR: &[Field] = &[
     Field::text("kind", CODE),
     Field::text("id", 128),
@@ -285,7 +274,6 @@ pub(super) const ACTOR: &[Field] = &[
     Field::shaped("roles", list(Length::Roles, ROLE)).each(Length::Roles, ENTRY_BINDING),
 ];
 
-/// The fields of `request`.
 pub(super) const REQUEST: &[Field] = &[
     Field::shaped("comment", Shape::text(Amount::of(Length::Comment))),
     Field::shaped("metadata", texts(Length::Metadata)),

@@ -176,7 +176,6 @@ impl<'e> Walk<'e> {
         })
     }
 
-    /// A field of a variable.
     fn fact(&mut self, name: &str, field: &str) -> Result<Shape, GuardError> {
         let uses = &mut self.uses;
         match name {
@@ -197,7 +196,6 @@ impl<'e> Walk<'e> {
         .map(|field| field.shape)
     }
 
-    /// A field of a value.
     fn part(&mut self, of: Shape, field: &str) -> Result<Shape, GuardError> {
         match of.kind {
             Type::Line if field == QUANTITY_MOVING && self.scope == Scope::OrderAlone => {
@@ -342,7 +340,6 @@ fn named(functions: &'static [&'static str]) -> impl Iterator<Item = &'static st
     functions.iter().copied().filter(is_name)
 }
 
-/// The kind of a literal.
 fn constant(literal: &LiteralValue) -> Shape {
     match literal {
         LiteralValue::Boolean(_) => Shape::of(Type::Bool),

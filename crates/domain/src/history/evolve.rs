@@ -59,7 +59,6 @@ pub fn replay<'e>(entries: impl IntoIterator<Item = &'e Entry>) -> Option<Order>
         })
 }
 
-/// The time of the clock when an entry was written.
 fn clock(entry: &Entry) -> Timestamp {
     clock_of(entry).unwrap_or(entry.create_time)
 }

@@ -27,12 +27,10 @@ pub(super) struct CascadeBudget {
     limit: u32,
     spent: u32,
     taken: Vec<TransitionCode>,
-    /// The budget of the texts of its actions.
     pub(super) texts: TextBudget,
 }
 
 impl CascadeBudget {
-    /// The budget of one step, nothing spent.
     pub(super) fn new(limit: u32) -> Self {
         Self {
             limit,
@@ -301,7 +299,6 @@ fn comment(
     Comment::new(&text).map_err(|problem| sentence("the comment", &problem.to_string()))
 }
 
-/// The change of attributes; none where they are so already.
 fn set_attributes(
     draft: &Draft<'_>,
     index: usize,

@@ -11,7 +11,6 @@ use crate::{
     workflow::{Standing, Transition},
 };
 
-/// The codes of the transitions that a call may take now.
 pub(super) fn allowed(draft: &Draft<'_>) -> Vec<TransitionCode> {
     if draft.movable().is_err() {
         return Vec::new();

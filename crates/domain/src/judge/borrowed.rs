@@ -19,7 +19,6 @@ use crate::{
     value::Quantity,
 };
 
-/// Something with fields.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Borrowed<'a> {
     /// A line, and how much an operation moves of it.
@@ -27,7 +26,6 @@ pub(super) enum Borrowed<'a> {
     Texts(&'a BTreeMap<String, String>),
 }
 
-/// The value of a field.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum FieldValue<'a> {
     Text(&'a str),

@@ -56,7 +56,6 @@ pub(super) fn settling(draft: &Draft<'_>) -> Option<OpenTransition> {
     following(draft, None).open.map(|(open, _)| open)
 }
 
-/// The transitions that follow by themselves in one step.
 #[derive(Default)]
 struct Chain {
     /// The operation that may still set one off. What is taken back sets nothing off.
@@ -103,7 +102,6 @@ impl Chain {
     }
 }
 
-/// A transition that follows by itself.
 #[derive(Default)]
 struct Following {
     /// The transition, and whether the operation sets it off.
@@ -135,7 +133,6 @@ fn cause(draft: &Draft<'_>) -> i64 {
         .map_or(draft.order.version, |entry| entry.sequence)
 }
 
-/// Looks for the first transition that follows by itself.
 fn following(draft: &Draft<'_>, operation: Option<&OperationCode>) -> Following {
     let mut following = Following::default();
     if draft.movable().is_err() {

@@ -18,7 +18,6 @@ pub(super) struct CustomerFlags {
     pub(super) notify_customer: bool,
 }
 
-/// The maker of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Maker {
     /// A call, which says for all of the step what the customer is told.
@@ -34,11 +33,8 @@ pub(super) struct OpenTransition {
     pub(super) recorded: Option<Recorded>,
 }
 
-/// An entry that Waymark adds by itself.
 pub(super) struct Addition {
-    /// The sequence of the entry that set it off.
     pub(super) caused_by: i64,
-    /// The action that asks for it, if any.
     pub(super) action: Option<ActionPath>,
     pub(super) to: Standing,
     pub(super) transition: Option<TransitionCode>,
@@ -47,7 +43,6 @@ pub(super) struct Addition {
     pub(super) detail: Detail,
 }
 
-/// A step in the making.
 pub(super) struct Draft<'a> {
     pub(super) graph: &'a Graph,
     pub(super) context: &'a Context,
@@ -193,7 +188,6 @@ impl<'a> Draft<'a> {
         self.workflow().state(&self.order.standing.state)
     }
 
-    /// When the step happens.
     pub(super) fn moment(&self) -> Moment {
         self.moment
     }
@@ -331,14 +325,12 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Notes something on the entry with this index.
     pub(super) fn note(&mut self, index: usize, key: &str, text: &str) {
         if let Some(entry) = self.entries.get_mut(index) {
             entry.metadata.note(key, text);
         }
     }
 
-    /// Notes something on the last entry, where there is one.
     pub(super) fn note_last(&mut self, key: &str, text: &str) {
         if let Some(entry) = self.entries.last_mut() {
             entry.metadata.note(key, text);

@@ -127,7 +127,6 @@ fn with_fields<'a>(
     Box::new(CelMap::from(fields.collect::<HashMap<_, _>>()))
 }
 
-/// The steps that an expression takes for these facts.
 pub(crate) fn cost(facts: &Facts<'_>, ready: &Ready) -> u64 {
     ready.steps(facts.order.lines.len(), |of| length(facts, of))
 }
@@ -220,7 +219,6 @@ fn order(facts: &Facts<'_>, progress: &Progress<'_>, field: &str, uses: &Uses) -
     }
 }
 
-/// A quantity of all lines together.
 fn units(progress: &Progress<'_>, of: impl Fn(&Units) -> Quantity) -> Value {
     Value::Float(progress.sum(of).to_f64())
 }

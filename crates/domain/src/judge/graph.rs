@@ -26,7 +26,6 @@ pub struct Graph {
     unusable: Option<GraphError>,
 }
 
-/// An action with its condition compiled.
 #[derive(Debug)]
 pub(crate) struct ReadyAction {
     pub(crate) path: ActionPath,
@@ -239,7 +238,6 @@ impl Graph {
         self.entry_guards.get(state)
     }
 
-    /// When a transition is due that waits for a date.
     pub(crate) fn instant(&self, transition: &TransitionCode) -> Option<&Instant> {
         self.instants.get(transition)
     }
@@ -251,12 +249,10 @@ impl Graph {
         transition.to_status.as_ref().or_else(default)
     }
 
-    /// Whether time takes no transition.
     pub(super) fn is_without_timers(&self) -> bool {
         self.is_without_timers
     }
 
-    /// Whether no step sets off anything.
     pub(crate) fn is_without_actions(&self) -> bool {
         self.actions.is_empty()
     }
@@ -267,7 +263,6 @@ impl Graph {
     }
 }
 
-/// The guards of parts of a workflow, by their codes.
 fn guards<'w, C: Clone + Eq + Hash + 'w>(
     parts: impl Iterator<Item = (&'w C, Option<&'w Expression>)>,
 ) -> HashMap<C, Guard> {

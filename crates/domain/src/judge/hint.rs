@@ -46,7 +46,6 @@ struct TargetFields {
     status: Option<&'static str>,
 }
 
-/// The fields of a step to a target.
 const TARGET: TargetFields = TargetFields {
     state: Some("to.state"),
     status: Some("to_status"),

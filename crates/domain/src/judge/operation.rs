@@ -8,7 +8,6 @@ use crate::{
     workflow::{Effect, Operation, Transition},
 };
 
-/// A request to record an operation.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct OperationRequest<'a> {
     pub(super) lines: &'a OperationLines,
@@ -19,7 +18,6 @@ pub(super) struct OperationRequest<'a> {
     pub(super) with_step: bool,
 }
 
-/// The units that an operation moves.
 #[derive(Debug, Default)]
 struct Moved {
     lines: Vec<LineQuantity>,
@@ -57,7 +55,6 @@ pub(super) fn record(
     Ok(())
 }
 
-/// Refuses an operation that the workflow does not have.
 pub(super) fn known(draft: &Draft<'_>, code: &OperationCode) -> Result<(), Rejection> {
     match draft.workflow().operation(code) {
         Some(_) => Ok(()),
@@ -163,7 +160,6 @@ fn stated_rightly(effect: Effect, asked: OperationRequest<'_>) -> Result<(), Rej
     Ok(())
 }
 
-/// An operation that is about to be recorded.
 struct Recording<'a> {
     order: &'a Order,
     progress: Progress<'a>,

@@ -79,7 +79,6 @@ pub(super) fn asked_on_the_way(draft: &Draft<'_>, transition: &Transition) -> Ve
     all.into_iter().filter(|roles| !roles.is_empty()).collect()
 }
 
-/// Whether the actor has one of these roles.
 pub(super) fn has_one(draft: &Draft<'_>, roles: &[Role]) -> bool {
     let actor = &draft.context.actor;
     roles.iter().any(|role| actor.roles.contains(role))

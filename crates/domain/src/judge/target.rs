@@ -81,7 +81,6 @@ impl<'a> Explicit<'a> {
     }
 }
 
-/// Takes the one transition that leads to the target.
 pub(super) fn take(draft: &mut Draft<'_>, target: &Target) -> Result<(), Rejection> {
     known(draft.graph, target)?;
     draft.movable()?;

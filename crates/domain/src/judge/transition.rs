@@ -12,7 +12,6 @@ use crate::{
     workflow::{Standing, Transition},
 };
 
-/// Who takes a transition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Taker {
     /// A call: it names the transition, or has done what sets it off.
@@ -21,7 +20,6 @@ pub(super) enum Taker {
     Time,
 }
 
-/// Why a transition is not open.
 pub(super) enum Closed {
     /// It does not start where the order stands.
     Elsewhere,
@@ -112,7 +110,6 @@ fn landing(
     })
 }
 
-/// Refuses a status that is not assigned to the state.
 pub(super) fn assigned(
     draft: &Draft<'_>,
     state: &StateCode,
@@ -127,7 +124,6 @@ pub(super) fn assigned(
     Ok(())
 }
 
-/// Refuses a status that is retired.
 pub(super) fn enterable(draft: &Draft<'_>, status: &StatusCode) -> Result<(), Rejection> {
     if draft
         .workflow()

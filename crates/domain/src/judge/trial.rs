@@ -15,11 +15,8 @@ use crate::{
     workflow::{ActionPath, Channel, Notify, Work, Writing},
 };
 
-/// The answer for an action whose condition says no.
 const UNMET: &str = "its condition does not hold for the last entry of the order";
-/// The answer for an action that would change nothing.
 const UNCHANGED: &str = "the attributes of the order are so already";
-/// The answer for a comment without text.
 const SAYS_NOTHING: &str = "its text comes out empty, and no comment is written";
 
 /// The result of an action that was tried for an order.

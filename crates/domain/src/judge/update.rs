@@ -79,7 +79,6 @@ fn edits(draft: &Draft<'_>, patch: &Patch, changes: &mut Vec<Change>) -> Result<
     costs_fit(order, changes)
 }
 
-/// Makes the lines of a new order.
 pub(super) fn created_lines(new: &NewOrder) -> Result<Vec<Line>, Rejection> {
     let lines = new_lines(&new.lines)?;
     if cost(&lines) > new.grand_total.minor_units() {
@@ -88,7 +87,6 @@ pub(super) fn created_lines(new: &NewOrder) -> Result<Vec<Line>, Rejection> {
     Ok(lines)
 }
 
-/// The refusal of lines that cost more than their order does.
 fn too_dear() -> Rejection {
     Rejection::Field {
         field: "order.lines",

@@ -27,12 +27,10 @@ struct CreditPart {
 /// A step whose amount is not what taking it back would be reckoned to give.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Unreckoned {
-    /// Its effect.
     pub(crate) effect: Effect,
     /// The quantities that it moved; empty for an order without lines as one whole.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub(crate) lines: Vec<LineQuantity>,
-    /// The amount that it moved.
     pub(crate) amount: Money,
 }
 

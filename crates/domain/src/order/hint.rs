@@ -5,7 +5,6 @@ use std::fmt::Display;
 
 use crate::value::{OperationCode, StateCode, StatusCode, TransitionCode};
 
-/// How many codes a clause lists.
 const LISTED_MAX: usize = 8;
 
 /// Where a caller should have gone.
@@ -96,7 +95,6 @@ pub(crate) fn when_recorded(operations: &[OperationCode]) -> String {
     }
 }
 
-/// The advice for a code that was given as something else.
 fn given_as(field: Option<&str>) -> String {
     field.map_or_else(String::new, |field| format!(": give it as `{field}`"))
 }

@@ -347,13 +347,11 @@ pub enum NotHere {
     },
 }
 
-/// The transition that was to be taken, if any.
 fn taking(transition: Option<&TransitionCode>) -> String {
     let taking = |code| format!("transition {code} is not taken: ");
     transition.map_or_else(String::new, taking)
 }
 
-/// Why no unit can be refunded.
 fn no_units(invoice: Option<&OperationCode>) -> String {
     match invoice {
         Some(code) => {
@@ -377,7 +375,6 @@ fn taken(transitions: &[TransitionCode]) -> String {
     format!(", among them {}", codes.join(", "))
 }
 
-/// A description behind what it describes.
 fn told(description: &str) -> String {
     if description.is_empty() {
         return String::new();
@@ -397,7 +394,6 @@ fn list_of<T: std::fmt::Display>(items: &[T], separator: &str) -> String {
     texts.join(separator)
 }
 
-/// Where a transition starts.
 fn places(states: &[StateCode], statuses: &[StatusCode]) -> String {
     match (states, statuses) {
         (states, []) => list(states),

@@ -13,7 +13,6 @@ use crate::{
     workflow::Effect,
 };
 
-/// The sums of the shares of lines before and after a step.
 #[derive(Debug, Clone, Copy, Default)]
 struct Shares {
     before: Money,
@@ -72,7 +71,6 @@ pub(crate) fn given_back(
     }
 }
 
-/// Whether the same is moved of the same lines.
 fn same(one: &[LineQuantity], other: &[LineQuantity]) -> bool {
     let quantities = |moved: &[LineQuantity]| -> BTreeMap<_, _> {
         let moved = moved

@@ -87,7 +87,6 @@ impl fmt::Display for FixedField {
 }
 
 impl Stated {
-    /// The fields that are not as they stand.
     pub(crate) fn differing(&self, order: &Order) -> Vec<FixedField> {
         use Fixed::{Immutable, OutputOnly, Stepwise};
         let Standing { state, status } = &order.standing;
@@ -179,7 +178,6 @@ impl StatedLine {
     }
 }
 
-/// Whether something is stated, and not as it stands.
 fn differs<T: PartialEq>(stated: Option<&T>, stands: Option<&T>) -> bool {
     stated.is_some() && stated != stands
 }

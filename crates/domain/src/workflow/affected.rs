@@ -13,7 +13,6 @@ use super::{
 };
 use crate::value::{ActionCode, OrderId, StateCode, StatusCode, TransitionCode};
 
-/// How many orders a finding names.
 const NAMED_MAX: usize = 10;
 
 /// The parts of a change that may concern orders and deliveries that are there.

@@ -10,7 +10,6 @@ use crate::{
     },
 };
 
-/// How many findings the text of a refusal spells out.
 const FINDINGS_SPELLED_MAX: usize = 5;
 
 /// Why a change of a workflow was refused; nothing was changed.

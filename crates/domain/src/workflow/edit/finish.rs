@@ -46,7 +46,6 @@ fn errors(findings: &[Finding]) -> Vec<Finding> {
     errors.cloned().collect()
 }
 
-/// Sets a field where a patch has a value for it.
 pub(super) fn set<T>(field: &mut T, value: Option<T>) {
     if let Some(value) = value {
         *field = value;
