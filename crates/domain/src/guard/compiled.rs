@@ -11,10 +11,12 @@ use super::{
 };
 
 /// A guard that is ready to be asked, or was stored once and can no longer be used.
+#[derive(Debug)]
 pub struct Guard(Compiled);
 
 /// An expression of type timestamp over an order alone that is ready to be reckoned, or was stored
 /// once and can no longer be used.
+#[derive(Debug)]
 pub struct Instant(Compiled);
 
 struct Compiled {
@@ -115,14 +117,8 @@ impl Instant {
     }
 }
 
-impl fmt::Debug for Guard {
+impl fmt::Debug for Compiled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0.expression, f)
-    }
-}
-
-impl fmt::Debug for Instant {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0.expression, f)
+        fmt::Debug::fmt(&self.expression, f)
     }
 }

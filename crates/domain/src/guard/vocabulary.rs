@@ -53,24 +53,7 @@ impl Type {
     }
 
     pub(super) fn may_be_instant(self) -> bool {
-        match self {
-            Self::Instant | Self::Scalar => true,
-            Self::Bool
-            | Self::Int
-            | Self::Uint
-            | Self::Double
-            | Self::Text
-            | Self::Bytes
-            | Self::Null
-            | Self::Duration
-            | Self::Scalars
-            | Self::Lines
-            | Self::Line
-            | Self::Holds
-            | Self::Hold
-            | Self::Customer
-            | Self::Texts => false,
-        }
+        matches!(self, Self::Instant | Self::Scalar)
     }
 }
 
@@ -97,9 +80,8 @@ impl Shape {
     /// A text of at most so many bytes.
     pub(super) const fn text(bytes: Amount) -> Self {
         Self {
-            kind: Type::Text,
             bytes,
-            entries: Amount::bytes(0),
+            ..Self::of(Type::Text)
         }
     }
 }

@@ -2,10 +2,7 @@
 //! leads on any more or that would move now, and deliveries that wait for what is changed. Here is
 //! what has to be counted, and how it is told.
 
-use std::{
-    collections::{BTreeMap, BTreeSet},
-    fmt,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Action, ActionPath, Assignment, Category, Finding, Rule, Standing, Subject, Transition,
@@ -77,10 +74,7 @@ pub fn automatic_places(workflow: &Workflow) -> Vec<Standing> {
 
 fn automatic(workflow: &Workflow) -> impl Iterator<Item = &Transition> {
     let transitions = workflow.transitions.iter();
-    transitions.filter(|transition| match transition.trigger {
-        Trigger::Automatic => true,
-        Trigger::Manual | Trigger::OnOperations(_) | Trigger::After(_) | Trigger::At(_) => false,
-    })
+    transitions.filter(|transition| transition.trigger == Trigger::Automatic)
 }
 
 /// The places from which one of these transitions starts and orders move at all: held and terminal
@@ -205,26 +199,16 @@ impl Count {
 
     /// The finding that orders stand in a state that becomes terminal.
     pub fn in_terminal(&self, state: &StateCode) -> Finding {
-        if self.is_unknown() {
-            let message = "becomes terminal, and the orders in it were not counted in time: \
-                           no step leaves it any more";
-            return Finding::new(
-                Rule::OrdersBecomeTerminal,
-                Subject::State(state.clone()),
-                message.to_owned(),
-            );
-        }
-        let stands = self.verb("stands", "stand");
-        let message = format!(
-            "becomes terminal, and {} {stands} in it or will return to it{}: no step leaves it any more",
-            self.of("order", "orders"),
-            self.named(),
-        );
-        Finding::new(
-            Rule::OrdersBecomeTerminal,
-            Subject::State(state.clone()),
-            message,
-        )
+        let orders = if self.is_unknown() {
+            "the orders in it were not counted in time".to_owned()
+        } else {
+            let (orders, stands) = (self.of("order", "orders"), self.verb("stands", "stand"));
+            let named = self.named();
+            format!("{orders} {stands} in it or will return to it{named}")
+        };
+        let message = format!("becomes terminal, and {orders}: no step leaves it any more");
+        let subject = Subject::State(state.clone());
+        Finding::new(Rule::OrdersBecomeTerminal, subject, message)
     }
 
     /// The finding that orders would take an automatic transition, were they asked.
@@ -235,11 +219,8 @@ impl Count {
             self.of("order", "orders"),
             self.named(),
         );
-        Finding::new(
-            Rule::OrdersWouldMove,
-            Subject::Transition(transition.clone()),
-            message,
-        )
+        let subject = Subject::Transition(transition.clone());
+        Finding::new(Rule::OrdersWouldMove, subject, message)
     }
 
     /// The finding that of the orders some were not asked whether they would take an automatic
@@ -255,27 +236,22 @@ impl Count {
         let message = format!(
             "{others}: SettleOrders with validate_only tells of all (waymark workflow settle --dry-run)"
         );
-        Finding::new(
-            Rule::OrdersWouldMove,
-            Subject::Transition(transition.clone()),
-            message,
-        )
+        let subject = Subject::Transition(transition.clone());
+        Finding::new(Rule::OrdersWouldMove, subject, message)
     }
 
     /// The finding that deliveries wait for an action that is changed.
     pub fn wait_for(&self, action: &ActionPath, fate: Fate) -> Finding {
         let waits = self.verb("waits", "wait");
         let given_up = self.verb("it will be given up", "they will be given up");
+        let stays = self.verb(
+            "it waits until it is switched on",
+            "they wait until it is switched on",
+        );
         let (what, then) = match fate {
             Fate::Gone => ("is removed or renamed", given_up),
             Fate::OtherKind => ("does something else", given_up),
-            Fate::Off => (
-                "is switched off",
-                self.verb(
-                    "it waits until it is switched on",
-                    "they wait until it is switched on",
-                ),
-            ),
+            Fate::Off => ("is switched off", stays),
         };
         let message = if self.is_unknown() {
             format!("{what}, and the deliveries that wait for it were not counted in time: {then}")
@@ -283,11 +259,8 @@ impl Count {
             let deliveries = self.of("delivery", "deliveries");
             format!("{what}, and {deliveries} {waits} for it: {then}")
         };
-        Finding::new(
-            Rule::DeliveriesWait,
-            Subject::Action(action.clone()),
-            message,
-        )
+        let subject = Subject::Action(action.clone());
+        Finding::new(Rule::DeliveriesWait, subject, message)
     }
 
     /// Whether there may be some, and none was found in time.
@@ -305,20 +278,12 @@ impl Count {
     }
 
     /// The orders, to be put behind their number.
-    fn named(&self) -> Named<'_> {
-        Named(&self.order_ids)
-    }
-}
-
-struct Named<'c>(&'c [OrderId]);
-
-impl fmt::Display for Named<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut before = " (";
-        for id in self.0.iter().take(NAMED_MAX) {
-            write!(f, "{before}{id}")?;
-            before = ", ";
+    fn named(&self) -> String {
+        let ids = self.order_ids.iter().take(NAMED_MAX);
+        let ids: Vec<&str> = ids.map(OrderId::as_str).collect();
+        if ids.is_empty() {
+            return String::new();
         }
-        f.write_str(if self.0.is_empty() { "" } else { ")" })
+        format!(" ({})", ids.join(", "))
     }
 }

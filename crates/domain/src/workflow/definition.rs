@@ -285,10 +285,9 @@ pub enum Trigger {
 impl Transition {
     /// Whether the transition starts where an order stands.
     pub(crate) fn leaves(&self, from: &Standing) -> bool {
-        let status_fits =
-            self.from_statuses.is_empty() || self.from_statuses.contains(&from.status);
-        let state_fits = self.from_states.is_empty() || self.from_states.contains(&from.state);
-        status_fits && state_fits
+        let (states, statuses) = (&self.from_states, &self.from_statuses);
+        (states.is_empty() || states.contains(&from.state))
+            && (statuses.is_empty() || statuses.contains(&from.status))
     }
 
     /// Whether a step may set it off that stays in this state and leaves this status: it has a
@@ -303,18 +302,12 @@ impl Transition {
 impl Trigger {
     /// Whether a step sets it off, and neither a call nor time.
     pub fn is_automatic(&self) -> bool {
-        match self {
-            Self::Automatic | Self::OnOperations(_) => true,
-            Self::Manual | Self::After(_) | Self::At(_) => false,
-        }
+        matches!(self, Self::Automatic | Self::OnOperations(_))
     }
 
     /// Whether time sets it off.
     pub fn is_timed(&self) -> bool {
-        match self {
-            Self::After(_) | Self::At(_) => true,
-            Self::Manual | Self::OnOperations(_) | Self::Automatic => false,
-        }
+        matches!(self, Self::After(_) | Self::At(_))
     }
 
     /// The date that it waits for, if any.

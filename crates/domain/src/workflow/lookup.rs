@@ -19,52 +19,41 @@ impl Workflow {
 
     /// The transition with this code.
     pub fn transition(&self, code: &TransitionCode) -> Option<&Transition> {
-        self.transitions
-            .iter()
-            .find(|transition| transition.code == *code)
+        self.transitions.iter().find(|it| it.code == *code)
     }
 
     /// The operation with this code.
     pub fn operation(&self, code: &OperationCode) -> Option<&Operation> {
-        self.operations
-            .iter()
-            .find(|operation| operation.code == *code)
+        self.operations.iter().find(|it| it.code == *code)
     }
 
     /// The one state for orders on hold.
     pub fn held_state(&self) -> Option<&State> {
-        self.states
-            .iter()
-            .find(|state| state.category == Category::Held)
+        let mut states = self.states.iter();
+        states.find(|state| state.category == Category::Held)
     }
 
     /// The assignment of this status to this state.
     pub fn assignment(&self, state: &StateCode, status: &StatusCode) -> Option<&Assignment> {
-        self.assignments_of(state)
-            .find(|assignment| assignment.status == *status)
+        self.assignments_of(state).find(|it| it.status == *status)
     }
 
     /// The assignments of this state: the default first, then by position and code of the status.
     pub fn assignments_of(&self, state: &StateCode) -> impl Iterator<Item = &Assignment> {
-        self.assignments
-            .iter()
-            .filter(move |assignment| assignment.state == *state)
+        let all = self.assignments.iter();
+        all.filter(move |assignment| assignment.state == *state)
     }
 
     /// The states that this status is assigned to.
     pub fn states_of(&self, status: &StatusCode) -> impl Iterator<Item = &StateCode> {
-        let of_status = self
-            .assignments
-            .iter()
-            .filter(move |assignment| assignment.status == *status);
+        let all = self.assignments.iter();
+        let of_status = all.filter(move |assignment| assignment.status == *status);
         of_status.map(|assignment| &assignment.state)
     }
 
     /// The status that this state lands on when no other is named.
     pub fn default_status(&self, state: &StateCode) -> Option<&StatusCode> {
-        let default = self
-            .assignments_of(state)
-            .find(|assignment| assignment.is_default);
+        let default = self.assignments_of(state).find(|it| it.is_default);
         default.map(|assignment| &assignment.status)
     }
 
@@ -120,10 +109,8 @@ impl Workflow {
             return status.as_str();
         };
         let views = [asked, order, self.default_store_view.as_ref()];
-        let own = views
-            .into_iter()
-            .flatten()
-            .find_map(|view| status.store_view_labels.get(view));
+        let mut views = views.into_iter().flatten();
+        let own = views.find_map(|view| status.store_view_labels.get(view));
         own.map_or(status.label.as_str(), Label::as_str)
     }
 }

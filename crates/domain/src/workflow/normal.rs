@@ -47,28 +47,18 @@ impl Workflow {
     }
 
     fn sort_assignments(&mut self) {
-        let states: BTreeMap<_, _> = self
-            .states
-            .iter()
-            .zip(0..)
-            .map(|(part, rank)| (&part.code, rank))
-            .collect();
-        let statuses: BTreeMap<_, _> = self
-            .statuses
-            .iter()
-            .zip(0..)
-            .map(|(part, rank)| (&part.code, rank))
-            .collect();
+        let states = self.states.iter().map(|state| &state.code);
+        let states: BTreeMap<_, _> = states.zip(0_usize..).collect();
+        let statuses = self.statuses.iter().map(|status| &status.code);
+        let statuses: BTreeMap<_, _> = statuses.zip(0_usize..).collect();
         self.assignments.sort_by_cached_key(|assignment| {
+            let (state, status) = (&assignment.state, &assignment.status);
             (
-                states.get(&assignment.state).copied().unwrap_or(usize::MAX),
-                assignment.state.clone(),
+                states.get(state).copied().unwrap_or(usize::MAX),
+                state.clone(),
                 !assignment.is_default,
-                statuses
-                    .get(&assignment.status)
-                    .copied()
-                    .unwrap_or(usize::MAX),
-                assignment.status.clone(),
+                statuses.get(status).copied().unwrap_or(usize::MAX),
+                status.clone(),
             )
         });
     }
