@@ -26,20 +26,9 @@ fn silent(actor: &Actor) -> Context {
     }
 }
 
-/// Judges every transition that a call might take, by the code that takes them:
-/// where it would lead, or why it may not be taken now. All of them share the budget of one
-/// step for their guards; those that it does not suffice for are refused by that.
-pub fn available(
-    graph: &Graph,
-    order: &Order,
-    actor: &Actor,
-    now: Timestamp,
-) -> Vec<(TransitionCode, Result<Standing, Rejection>)> {
-    available_within(&CostBudget::new(), graph, order, actor, now)
-}
-
-/// Judges as [`available`] does, within a budget of the caller's. What it answers once that is
-/// exhausted is not what a call would hear.
+/// Judges every transition that a call might take, by the code that takes them: where it would
+/// lead, or why it may not be taken now. Their guards share the budget; those that it does not
+/// suffice for are refused by that, which is not what a call would hear.
 pub fn available_within(
     budget: &CostBudget,
     graph: &Graph,
@@ -50,20 +39,16 @@ pub fn available_within(
     let context = silent(actor);
     let draft = Draft::new(graph, &context, order.clone(), now.into(), budget);
     let movable = draft.movable();
-    let judged: Vec<_> = graph
-        .manual_transitions()
-        .map(|transition| {
-            let answer = match &movable {
-                Ok(()) => try_out(&draft, transition),
-                Err(rejection) => Err(Closed::Refused(rejection.clone())),
-            };
-            (transition, answer)
-        })
-        .collect();
+    let judged = graph.manual_transitions().map(|transition| {
+        let answer = match &movable {
+            Ok(()) => try_out(&draft, transition),
+            Err(rejection) => Err(Closed::Refused(rejection.clone())),
+        };
+        (transition, answer)
+    });
+    let judged: Vec<_> = judged.collect();
     let open = judged.iter().filter(|(_, answer)| answer.is_ok());
-    let allowed: Vec<_> = open
-        .map(|(transition, _)| transition.code.clone())
-        .collect();
+    let allowed: Vec<_> = open.map(|(it, _)| it.code.clone()).collect();
     let told = judged.into_iter().map(|(transition, answer)| {
         let answer =
             answer.map_err(|closed| closed.into_rejection(&draft, transition, || allowed.clone()));
@@ -87,10 +72,8 @@ pub fn comment_statuses_within(
     let draft = Draft::new(graph, &context, order.clone(), now.into(), budget);
     let Standing { state, status } = &draft.order.standing;
     let workflow = graph.workflow();
-    let here: BTreeSet<_> = workflow
-        .assignments_of(state)
-        .map(|pair| &pair.status)
-        .collect();
+    let here = workflow.assignments_of(state).map(|pair| &pair.status);
+    let here: BTreeSet<_> = here.collect();
     let settable = Settable::new(&draft);
     let others = workflow.statuses.iter().map(|other| &other.code);
     let others = others.filter(|other| *other != status && here.contains(other));

@@ -31,12 +31,8 @@ pub fn create(
     create_within(&CostBudget::new(), graph, new, context, moment)
 }
 
-/// Decides how a new order starts as [`create`] does, and leaves in `budget`, which is that of
-/// one step, what its guards cost.
-///
-/// # Errors
-/// As [`create`].
-pub fn create_within(
+/// Leaves in `budget`, which is that of one step, what the guards cost.
+pub(super) fn create_within(
     budget: &CostBudget,
     graph: &Graph,
     new: &NewOrder,
@@ -107,25 +103,17 @@ pub fn decide(
     decide_within(&CostBudget::new(), graph, order, command, moment)
 }
 
-/// Decides what a command means as [`decide`] does, and leaves in `budget`, which is that of
-/// one step, what the guards cost that it asked; a refusal has asked some as well.
-///
-/// # Errors
-/// As [`decide`].
-pub fn decide_within(
+/// Leaves in `budget`, which is that of one step, what the guards cost; a refusal has asked some as
+/// well.
+pub(super) fn decide_within(
     budget: &CostBudget,
     graph: &Graph,
     order: &Order,
     command: &Command,
     moment: impl Into<Moment>,
 ) -> Result<Vec<Entry>, Rejection> {
-    let mut draft = Draft::new(
-        graph,
-        &command.context,
-        order.clone(),
-        moment.into(),
-        budget,
-    );
+    let (order, moment) = (order.clone(), moment.into());
+    let mut draft = Draft::new(graph, &command.context, order, moment, budget);
     let decided = carry_out(&mut draft, command);
     draft.within_budget()?;
     decided.map_err(|rejection| hint::on_step(&draft, &command.action, rejection))?;
@@ -136,9 +124,8 @@ pub fn decide_within(
 fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> {
     names(draft, &command.action)?;
     let current = draft.order.version;
-    if let Some(expected) = command
-        .expected_version
-        .filter(|expected| *expected != current)
+    if let Some(expected) = command.expected_version
+        && expected != current
     {
         return Err(Rejection::VersionMismatch { expected, current });
     }
@@ -181,11 +168,14 @@ fn carry_out(draft: &mut Draft<'_>, command: &Command) -> Result<(), Rejection> 
 
 /// Refuses names that the workflow does not have, before the version is compared.
 fn names(draft: &Draft<'_>, action: &Action) -> Result<(), Rejection> {
+    let workflow = draft.workflow();
     match action {
-        Action::Transition(target) => target::known(draft.graph, target),
-        Action::RecordOperation { operation, .. } => operation::known(draft, operation),
+        Action::Transition(target) => target::known(workflow, target),
+        Action::RecordOperation { operation, .. } => {
+            operation::known(workflow, operation).map(|_| ())
+        }
         Action::Hold { status, .. } | Action::Comment { status } => {
-            holding::known(draft, status.as_ref())
+            transition::known_status(workflow, status.as_ref())
         }
         Action::Release { .. } | Action::Update(_) | Action::Settle | Action::TimeUp => Ok(()),
     }
@@ -194,19 +184,10 @@ fn names(draft: &Draft<'_>, action: &Action) -> Result<(), Rejection> {
 fn start(workflow: &Workflow, new: &NewOrder) -> Result<Standing, Rejection> {
     let code = new.state.as_ref().unwrap_or(&workflow.initial_state);
     let Some(state) = workflow.state(code) else {
-        return Err(Rejection::StateNotFound {
-            state: code.clone(),
-        });
+        let state = code.clone();
+        return Err(Rejection::StateNotFound { state });
     };
-    if let Some(status) = new
-        .status
-        .as_ref()
-        .filter(|status| workflow.status(status).is_none())
-    {
-        return Err(Rejection::StatusNotFound {
-            status: status.clone(),
-        });
-    }
+    transition::known_status(workflow, new.status.as_ref())?;
     let may_start = |state: &State| state.can_start && state.category != Category::Held;
     if !may_start(state) {
         let allowed = workflow.states.iter().filter(|state| may_start(state));

@@ -1,6 +1,9 @@
 //! Guards of steps: what all of one step may cost, and those that can no longer be used.
 
-use super::{Graph, available, available_within, create, create_within, decide, decide_within};
+use super::{
+    Graph, available_within, create, decide,
+    decide::{create_within, decide_within},
+};
 use crate::{
     guard::{CostBudget, Expression},
     history::{Entry, evolve, replay},
@@ -173,7 +176,7 @@ fn what_is_available_is_told_within_the_budget_of_a_step() {
     });
     let actor = sample::context().actor;
     let order = order_of(&graph, 500);
-    let told = available(&graph, &order, &actor, NOW);
+    let told = available_within(&CostBudget::new(), &graph, &order, &actor, NOW);
     let count = |reason: &str| {
         let refused = told.iter().filter_map(|(_, answer)| answer.as_ref().err());
         refused
@@ -196,7 +199,8 @@ fn what_is_available_is_told_within_the_budget_of_a_step() {
     let enough = CostBudget::of(CostBudget::STEPS_MAX);
     let open = available_within(&enough, &graph, &small, &actor, NOW);
     assert!(!enough.is_exhausted());
-    assert_eq!(open, available(&graph, &small, &actor, NOW));
+    let whole = CostBudget::new();
+    assert_eq!(open, available_within(&whole, &graph, &small, &actor, NOW));
 
     // A call that names none of them would have to ask them all to say what is allowed.
     let refused = decide(&graph, &order, &take("close"), NOW).unwrap_err();

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     history::Detail,
     order::{Hold, Rejection},
-    value::{HOLDS_MAX, HoldId, Invalid, Reason, StatusCode, Timestamp},
+    value::{HOLDS_MAX, HoldId, Reason, StatusCode, Timestamp},
     workflow::Standing,
 };
 
@@ -19,12 +19,7 @@ pub(super) fn hold(
     expire_time: Option<Timestamp>,
 ) -> Result<(), Rejection> {
     if expire_time.is_some_and(|expire_time| expire_time <= draft.clock()) {
-        return Err(Rejection::Field {
-            field: "expire_time",
-            problem: Invalid::Malformed {
-                expected: "in the future",
-            },
-        });
+        return Err(Rejection::malformed("expire_time", "in the future"));
     }
     let to = landing(draft, status)?;
     if draft.order.holds.len() >= HOLDS_MAX {
@@ -80,16 +75,6 @@ fn standing_of(draft: &Draft<'_>, hold: &Hold) -> Standing {
     Standing {
         state,
         status: placed.unwrap_or(status),
-    }
-}
-
-/// Refuses a status that the workflow does not have.
-pub(super) fn known(draft: &Draft<'_>, status: Option<&StatusCode>) -> Result<(), Rejection> {
-    match status.filter(|status| draft.workflow().status(status).is_none()) {
-        Some(status) => Err(Rejection::StatusNotFound {
-            status: status.clone(),
-        }),
-        None => Ok(()),
     }
 }
 

@@ -51,8 +51,8 @@ mod update;
 #[cfg(test)]
 mod way_tests;
 
-pub use available::{available, available_within, comment_statuses_within, settles_by};
-pub use decide::{create, create_within, decide, decide_within};
+pub use available::{available_within, comment_statuses_within, settles_by};
+pub use decide::{create, decide};
 pub use facts::Facts;
 pub(crate) use facts::{cost, variables};
 pub use graph::{Graph, GraphError};

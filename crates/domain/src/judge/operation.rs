@@ -4,8 +4,8 @@ use super::{draft::Draft, rights};
 use crate::{
     history::{Detail, Recorded},
     order::{Line, LineQuantity, OperationLines, Order, Progress, Rejection, given_back, reckoned},
-    value::{Invalid, Money, OperationCode, Quantity},
-    workflow::{Effect, Operation, Transition},
+    value::{Money, OperationCode, Quantity},
+    workflow::{Effect, Operation, Transition, Workflow},
 };
 
 #[derive(Debug, Clone, Copy)]
@@ -32,11 +32,7 @@ pub(super) fn record(
     asked: OperationRequest<'_>,
 ) -> Result<(), Rejection> {
     listed(draft, code)?;
-    let Some(operation) = draft.workflow().operation(code) else {
-        return Err(Rejection::OperationNotFound {
-            operation: code.clone(),
-        });
-    };
+    let operation = known(draft.workflow(), code)?;
     rights::operation_role(draft, operation)?;
     stated_rightly(operation.effect, asked)?;
     let recorded = Recording::new(draft, operation, asked).recorded()?;
@@ -47,21 +43,19 @@ pub(super) fn record(
         });
     }
     rights::operation_guard(draft, operation, &recorded)?;
-    draft.write(
-        draft.order.standing.clone(),
-        None,
-        Detail::Recorded(recorded),
-    );
+    let standing = draft.order.standing.clone();
+    draft.write(standing, None, Detail::Recorded(recorded));
     Ok(())
 }
 
-pub(super) fn known(draft: &Draft<'_>, code: &OperationCode) -> Result<(), Rejection> {
-    match draft.workflow().operation(code) {
-        Some(_) => Ok(()),
-        None => Err(Rejection::OperationNotFound {
-            operation: code.clone(),
-        }),
-    }
+pub(super) fn known<'w>(
+    workflow: &'w Workflow,
+    code: &OperationCode,
+) -> Result<&'w Operation, Rejection> {
+    let found = workflow.operation(code);
+    found.ok_or_else(|| Rejection::OperationNotFound {
+        operation: code.clone(),
+    })
 }
 
 /// Refuses an operation that the present state does not list: the held one and terminal ones say
@@ -131,10 +125,7 @@ fn moves_nothing(recorded: &Recorded) -> bool {
 
 /// Refuses what makes no sense for an operation with this effect, whatever order it is.
 fn stated_rightly(effect: Effect, asked: OperationRequest<'_>) -> Result<(), Rejection> {
-    let refuse = |field, expected| {
-        let problem = Invalid::Malformed { expected };
-        Err(Rejection::Field { field, problem })
-    };
+    let refuse = |field, expected| Err(Rejection::malformed(field, expected));
     let given: &[LineQuantity] = match asked.lines {
         OperationLines::Given(given) => given.as_slice(),
         OperationLines::AllLeft | OperationLines::AmountOnly => &[],
@@ -219,9 +210,8 @@ impl<'a> Recording<'a> {
                 Quantity::ZERO
             },
         });
-        lines
-            .filter(|moved| !moved.quantity.is_zero() || !moved.returned.is_zero())
-            .collect()
+        let moves = |it: &LineQuantity| !it.quantity.is_zero() || !it.returned.is_zero();
+        lines.filter(moves).collect()
     }
 
     fn moves_the_whole(&self) -> bool {

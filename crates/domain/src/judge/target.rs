@@ -13,12 +13,12 @@ use super::{
     draft::{Draft, OpenTransition},
     graph::Graph,
     rights,
-    transition::{Closed, Taker, assigned, enterable, judge, not_here},
+    transition::{Closed, Taker, assigned, enterable, judge, known_status, not_here},
 };
 use crate::{
     order::{Guarded, NotHere, Rejection, Target, when_recorded},
-    value::{Invalid, StateCode, StatusCode, TransitionCode},
-    workflow::{CommentStatus, Standing, Transition, Trigger},
+    value::{StateCode, StatusCode, TransitionCode},
+    workflow::{CommentStatus, Standing, Transition, Trigger, Workflow},
 };
 
 /// The transitions that start where an order stands, by where they lead explicitly.
@@ -82,7 +82,6 @@ impl<'a> Explicit<'a> {
 }
 
 pub(super) fn take(draft: &mut Draft<'_>, target: &Target) -> Result<(), Rejection> {
-    known(draft.graph, target)?;
     draft.movable()?;
     let open = find(draft, target)?;
     draft.take(open);
@@ -90,8 +89,7 @@ pub(super) fn take(draft: &mut Draft<'_>, target: &Target) -> Result<(), Rejecti
 }
 
 /// Refuses names that the workflow does not have.
-pub(super) fn known(graph: &Graph, target: &Target) -> Result<(), Rejection> {
-    let workflow = graph.workflow();
+pub(super) fn known(workflow: &Workflow, target: &Target) -> Result<(), Rejection> {
     let (transition, state, status) = match target {
         Target::Transition { code, land_on } => (Some(code), None, land_on.as_ref()),
         Target::Status(status) => (None, None, Some(status)),
@@ -99,21 +97,14 @@ pub(super) fn known(graph: &Graph, target: &Target) -> Result<(), Rejection> {
         Target::Standing(state, status) => (None, Some(state), Some(status)),
     };
     if let Some(code) = transition.filter(|code| workflow.transition(code).is_none()) {
-        return Err(Rejection::TransitionNotFound {
-            transition: code.clone(),
-        });
+        let transition = code.clone();
+        return Err(Rejection::TransitionNotFound { transition });
     }
     if let Some(code) = state.filter(|code| workflow.state(code).is_none()) {
-        return Err(Rejection::StateNotFound {
-            state: code.clone(),
-        });
+        let state = code.clone();
+        return Err(Rejection::StateNotFound { state });
     }
-    if let Some(code) = status.filter(|code| workflow.status(code).is_none()) {
-        return Err(Rejection::StatusNotFound {
-            status: code.clone(),
-        });
-    }
-    Ok(())
+    known_status(workflow, status)
 }
 
 /// Finds the one transition that leads to a target.
@@ -152,9 +143,8 @@ fn by_code(
     land_on: Option<&StatusCode>,
 ) -> Result<OpenTransition, Rejection> {
     let Some(transition) = draft.workflow().transition(code) else {
-        return Err(Rejection::TransitionNotFound {
-            transition: code.clone(),
-        });
+        let transition = code.clone();
+        return Err(Rejection::TransitionNotFound { transition });
     };
     if let Some(setter) = set_off_by(&transition.trigger) {
         let why = NotHere::SetOff { setter };
@@ -163,12 +153,8 @@ fn by_code(
     if let (Some(status), Some(fixed)) = (land_on, &transition.to_status)
         && status != fixed
     {
-        return Err(Rejection::Field {
-            field: "land_on_status",
-            problem: Invalid::Malformed {
-                expected: "empty: the transition names its status",
-            },
-        });
+        let expected = "empty: the transition names its status";
+        return Err(Rejection::malformed("land_on_status", expected));
     }
     let explicit = land_on.map_or_else(Explicit::default, |wanted| {
         let to_state = &transition.to_state;
@@ -344,10 +330,8 @@ fn leading<'g>(graph: &'g Graph, place: &Standing) -> Vec<&'g Transition> {
     // One that starts at its own end, or where no step leaves, leads nobody there.
     let begins_elsewhere = |it: &&Transition| {
         let only_here = it.from_states.iter().all(|state| *state == place.state);
-        let from_itself = it
-            .from_statuses
-            .iter()
-            .all(|status| *status == place.status);
+        let mut from = it.from_statuses.iter();
+        let from_itself = from.all(|status| *status == place.status);
         let stays = !it.from_statuses.is_empty() && from_itself && only_here;
         let begins =
             |state: &StateCode| !terminal.contains(state) && (*state != place.state || has_others);

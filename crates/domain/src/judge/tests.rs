@@ -3,6 +3,7 @@
 use super::*;
 use crate::{
     actor::{Actor, ActorKind},
+    guard::CostBudget,
     history::{Detail, Entry, evolve, replay},
     order::{
         Action, AttributesPatch, Command, LineQuantity, NewLine, OperationLines, Order, Patch,
@@ -593,7 +594,7 @@ fn orders_start_where_they_may() {
 #[test]
 fn available_says_what_the_executing_code_says() {
     let (graph, order) = sample::graph_and_order();
-    let judged = available(&graph, &order, &Actor::unstated(), NOW);
+    let judged = available_within(&CostBudget::new(), &graph, &order, &Actor::unstated(), NOW);
     for (code, answer) in judged {
         let executed = decide(&graph, &order, &by_code(code.as_str()), NOW);
         assert_eq!(answer.err(), executed.err());
@@ -610,7 +611,7 @@ fn what_would_cascade_without_end_is_not_available() {
     ];
     let graph = Graph::new(workflow, 1).unwrap();
     let order = sample::order_of(&graph);
-    let judged = available(&graph, &order, &Actor::unstated(), NOW);
+    let judged = available_within(&CostBudget::new(), &graph, &order, &Actor::unstated(), NOW);
     let reasons: Vec<_> = judged
         .iter()
         .map(|(_, answer)| answer.as_ref().unwrap_err().reason())

@@ -9,7 +9,7 @@ use crate::{
     history::{Recorded, record},
     order::{NotHere, Order, Rejection},
     value::{StateCode, StatusCode, TransitionCode},
-    workflow::{Standing, Transition},
+    workflow::{Standing, Transition, Workflow},
 };
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -98,16 +98,25 @@ fn landing(
     let state = &transition.to_state;
     let default = || draft.workflow().default_status(state);
     let Some(status) = transition.to_status.as_ref().or(land_on).or_else(default) else {
-        return Err(Rejection::StateWithoutStatus {
-            state: state.clone(),
-        });
+        let state = state.clone();
+        return Err(Rejection::StateWithoutStatus { state });
     };
     assigned(draft, state, status)?;
     enterable(draft, status)?;
-    Ok(Standing {
-        state: state.clone(),
-        status: status.clone(),
-    })
+    let (state, status) = (state.clone(), status.clone());
+    Ok(Standing { state, status })
+}
+
+pub(super) fn known_status(
+    workflow: &Workflow,
+    status: Option<&StatusCode>,
+) -> Result<(), Rejection> {
+    match status.filter(|status| workflow.status(status).is_none()) {
+        Some(status) => Err(Rejection::StatusNotFound {
+            status: status.clone(),
+        }),
+        None => Ok(()),
+    }
 }
 
 pub(super) fn assigned(
@@ -116,23 +125,17 @@ pub(super) fn assigned(
     status: &StatusCode,
 ) -> Result<(), Rejection> {
     if draft.workflow().assignment(state, status).is_none() {
-        return Err(Rejection::StatusNotInState {
-            state: state.clone(),
-            status: status.clone(),
-        });
+        let (state, status) = (state.clone(), status.clone());
+        return Err(Rejection::StatusNotInState { state, status });
     }
     Ok(())
 }
 
 pub(super) fn enterable(draft: &Draft<'_>, status: &StatusCode) -> Result<(), Rejection> {
-    if draft
-        .workflow()
-        .status(status)
-        .is_some_and(|status| status.retired)
-    {
-        return Err(Rejection::StatusRetired {
-            status: status.clone(),
-        });
+    let found = draft.workflow().status(status);
+    if found.is_some_and(|status| status.retired) {
+        let status = status.clone();
+        return Err(Rejection::StatusRetired { status });
     }
     Ok(())
 }

@@ -29,10 +29,8 @@ pub(super) fn update(draft: &mut Draft<'_>, patch: &Patch) -> Result<(), Rejecti
     attributes(draft, patch.attributes.as_ref(), &mut changes)?;
     customer(draft, &patch.customer, &mut changes)?;
     let order = &draft.order;
-    if let Some(after) = patch
-        .store_view
-        .as_ref()
-        .filter(|after| **after != order.store_view)
+    if let Some(after) = &patch.store_view
+        && *after != order.store_view
     {
         changes.push(Change::StoreView {
             before: order.store_view.clone(),
@@ -66,9 +64,8 @@ fn edits(draft: &Draft<'_>, patch: &Patch, changes: &mut Vec<Change>) -> Result<
             });
         }
     }
-    if let Some(after) = patch
-        .grand_total
-        .filter(|after| *after != order.grand_total)
+    if let Some(after) = patch.grand_total
+        && after != order.grand_total
     {
         editable(draft)?;
         changes.push(Change::GrandTotal {
@@ -88,12 +85,8 @@ pub(super) fn created_lines(new: &NewOrder) -> Result<Vec<Line>, Rejection> {
 }
 
 fn too_dear() -> Rejection {
-    Rejection::Field {
-        field: "order.lines",
-        problem: Invalid::Malformed {
-            expected: "lines whose totals together are at most grand_total",
-        },
-    }
+    let expected = "lines whose totals together are at most grand_total";
+    Rejection::malformed("order.lines", expected)
 }
 
 /// Refuses a change after which the lines would cost more than the order.
@@ -115,12 +108,8 @@ fn costs_fit(order: &Order, changes: &[Change]) -> Result<(), Rejection> {
     if new_lines.is_some() {
         return Err(too_dear());
     }
-    Err(Rejection::Field {
-        field: "order.grand_total",
-        problem: Invalid::Malformed {
-            expected: "at least what the totals of the lines come to",
-        },
-    })
+    let expected = "at least what the totals of the lines come to";
+    Err(Rejection::malformed("order.grand_total", expected))
 }
 
 /// The cost of lines together in minor units, as far as that is known. 500 times the largest
@@ -131,17 +120,11 @@ fn cost(lines: &[Line]) -> i64 {
 }
 
 fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
-    let refuse = |problem| {
-        Err(Rejection::Field {
-            field: "order.lines",
-            problem,
-        })
-    };
-    if lines.len() > LINES_MAX {
-        return refuse(Invalid::TooMany {
-            max: LINES_MAX,
-            actual: lines.len(),
-        });
+    let field = "order.lines";
+    let refuse = |problem| Err(Rejection::Field { field, problem });
+    let (max, actual) = (LINES_MAX, lines.len());
+    if actual > max {
+        return refuse(Invalid::TooMany { max, actual });
     }
     let mut ids: Vec<&LineId> = lines.iter().map(|line| &line.id).collect();
     ids.sort();
@@ -150,9 +133,8 @@ fn new_lines(lines: &[NewLine]) -> Result<Vec<Line>, Rejection> {
         return refuse(Invalid::Duplicate);
     }
     if lines.iter().any(|line| line.ordered.is_zero()) {
-        return refuse(Invalid::Malformed {
-            expected: "lines with a quantity_ordered above zero",
-        });
+        let expected = "lines with a quantity_ordered above zero";
+        return refuse(Invalid::Malformed { expected });
     }
     Ok(lines.iter().cloned().map(Line::new).collect())
 }
@@ -223,7 +205,9 @@ fn customer(
     changes: &mut Vec<Change>,
 ) -> Result<(), Rejection> {
     let before = &draft.order.customer;
-    if let Some(email) = patch.email.as_ref().filter(|email| **email != before.email) {
+    if let Some(email) = &patch.email
+        && *email != before.email
+    {
         let field = "order.customer.email";
         EmailAddress::check(email.as_str())
             .map_err(|problem| Rejection::Field { field, problem })?;
@@ -247,12 +231,8 @@ fn customer(
 fn merge_lines(order: &Order, new: &[NewLine]) -> Result<Vec<Line>, Rejection> {
     let (old, fresh) = (&order.lines, new_lines(new)?);
     if order.whole.is_some() && !fresh.is_empty() {
-        return Err(Rejection::Field {
-            field: "order.lines",
-            problem: Invalid::Malformed {
-                expected: "empty: the order was invoiced, shipped, refunded or canceled as one whole",
-            },
-        });
+        let expected = "empty: the order was invoiced, shipped, refunded or canceled as one whole";
+        return Err(Rejection::malformed("order.lines", expected));
     }
     let done = |line: &Line| {
         let moved = line.invoiced.max(line.shipped).max(line.refunded);

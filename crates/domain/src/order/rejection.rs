@@ -349,7 +349,7 @@ pub enum NotHere {
 
 fn taking(transition: Option<&TransitionCode>) -> String {
     let taking = |code| format!("transition {code} is not taken: ");
-    transition.map_or_else(String::new, taking)
+    transition.map(taking).unwrap_or_default()
 }
 
 fn no_units(invoice: Option<&OperationCode>) -> String {
@@ -419,6 +419,12 @@ fn newest(holds: &[Hold]) -> String {
 }
 
 impl Rejection {
+    /// A field that is not of the form that `expected` names.
+    pub(crate) fn malformed(field: &'static str, expected: &'static str) -> Self {
+        let problem = Invalid::Malformed { expected };
+        Self::Field { field, problem }
+    }
+
     /// The same refusal with where the caller should have gone, if that is known.
     pub(crate) fn hinting(self, hint: Option<Hint>) -> Self {
         match hint {
