@@ -73,10 +73,8 @@ fn check_call(expr: &IdedExpr, call: &CallExpr) -> Result<(), GuardError> {
 
 /// The fault of a call that reads a text, if it cannot.
 fn unread(call: &IdedExpr, text: &str, wrong: fn(&str) -> String) -> Option<String> {
-    if Value::resolve(call, &context(Vec::new())).is_ok() {
-        return None;
-    }
-    Some(wrong(text))
+    let is_read = Value::resolve(call, &context(Vec::new())).is_ok();
+    (!is_read).then(|| wrong(text))
 }
 
 fn in_duration(text: &str) -> String {

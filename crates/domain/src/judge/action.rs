@@ -162,10 +162,8 @@ pub(super) fn destinations(
                 || email.customer == Notify::OnRequest && draft.asks_to_notify(index);
             let is_unknown = asked && draft.order.customer.email.is_empty();
             let problem = "the order has no e-mail address of its customer";
-            (
-                readers(email, asked, &draft.order),
-                is_unknown.then_some(problem),
-            )
+            let readers = readers(email, asked, &draft.order);
+            (readers, is_unknown.then_some(problem))
         }
     }
 }

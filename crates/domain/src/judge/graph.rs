@@ -144,6 +144,7 @@ impl Graph {
             .sort_by(|a, b| (a.position, &a.code).cmp(&(b.position, &b.code)));
         let defaults = workflow.assignments.iter().filter(|pair| pair.is_default);
         let defaults = defaults.map(|pair| (pair.state.clone(), pair.status.clone()));
+        let mut transitions = workflow.transitions.iter();
         Self {
             guards: HashMap::new(),
             operation_guards: HashMap::new(),
@@ -151,10 +152,7 @@ impl Graph {
             instants: HashMap::new(),
             defaults: defaults.collect(),
             actions: HashMap::new(),
-            is_without_timers: !workflow
-                .transitions
-                .iter()
-                .any(|transition| transition.trigger.is_timed()),
+            is_without_timers: !transitions.any(|transition| transition.trigger.is_timed()),
             unusable: None,
             workflow,
             version,
@@ -220,10 +218,8 @@ impl Graph {
 
     /// The transitions that a call may take, by position, then code.
     pub fn manual_transitions(&self) -> impl Iterator<Item = &Transition> {
-        self.workflow
-            .transitions
-            .iter()
-            .filter(|t| matches!(t.trigger, Trigger::Manual))
+        let transitions = self.workflow.transitions.iter();
+        transitions.filter(|transition| transition.trigger == Trigger::Manual)
     }
 
     pub(crate) fn guard(&self, transition: &TransitionCode) -> Option<&Guard> {
@@ -272,10 +268,8 @@ fn guards<'w, C: Clone + Eq + Hash + 'w>(
 }
 
 fn ready_actions(workflow: &Workflow) -> HashMap<TriggerPoint, Vec<ReadyAction>> {
-    let mut active: Vec<_> = workflow
-        .actions()
-        .filter(|(_, action)| action.active)
-        .collect();
+    let active = workflow.actions().filter(|(_, action)| action.active);
+    let mut active: Vec<_> = active.collect();
     active.sort_by(|(_, a), (_, b)| (a.position, &a.code).cmp(&(b.position, &b.code)));
     let mut ready: HashMap<TriggerPoint, Vec<ReadyAction>> = HashMap::new();
     for (point, action) in active {

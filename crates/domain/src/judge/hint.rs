@@ -192,9 +192,8 @@ fn is_for_holds(
     status: Option<&StatusCode>,
 ) -> bool {
     let is_held = |code: &StateCode| {
-        workflow
-            .state(code)
-            .is_some_and(|state| state.category == Category::Held)
+        let state = workflow.state(code);
+        state.is_some_and(|state| state.category == Category::Held)
     };
     match (state, status) {
         (Some(state), _) => is_held(state),
@@ -218,10 +217,10 @@ fn when(transition: &Transition) -> Option<When> {
     Some(match &transition.trigger {
         Trigger::Manual => return None,
         Trigger::OnOperations(operations) => When::Recorded(operations.clone()),
-        Trigger::Automatic => When::Holds(match &transition.guard {
-            Some(guard) => cut(&guard.to_string()),
-            None => String::new(),
-        }),
+        Trigger::Automatic => {
+            let guard = transition.guard.as_ref();
+            When::Holds(guard.map(|it| cut(it.as_str())).unwrap_or_default())
+        }
         Trigger::After(_) | Trigger::At(_) => When::Due,
     })
 }

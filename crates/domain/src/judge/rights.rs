@@ -62,12 +62,8 @@ pub(super) fn asked_on_the_way(draft: &Draft<'_>, transition: &Transition) -> Ve
         let operation = draft.workflow().operation(code);
         operation.map_or_else(Vec::new, |operation| operation.roles.clone())
     };
-    let setting_off: Vec<_> = transition
-        .trigger
-        .operations()
-        .iter()
-        .map(roles_of)
-        .collect();
+    let setting_off = transition.trigger.operations().iter();
+    let setting_off: Vec<_> = setting_off.map(roles_of).collect();
     let is_free = setting_off.iter().any(Vec::is_empty);
     let setting_off = setting_off.into_iter().filter(|_| !is_free).flatten();
     let recorded = transition.operation.as_ref().map(roles_of);

@@ -87,10 +87,8 @@ fn unread(graph: &Graph, order: &Order) -> Option<String> {
         return None;
     }
     let budget = CostBudget::of(DATES_STEPS_MAX);
-    let mut dated = workflow
-        .transitions
-        .iter()
-        .filter(|it| matches!(it.trigger, Trigger::At(_)) && it.leaves(standing));
+    let transitions = workflow.transitions.iter();
+    let mut dated = transitions.filter(|it| it.trigger.date().is_some() && it.leaves(standing));
     dated.find_map(|it| {
         let date = graph.instant(&it.code)?;
         let problem = date.reckon(workflow, order, &budget).err()?;

@@ -115,12 +115,8 @@ fn of(states: &[StateCode]) -> String {
 
 /// A list of codes, as many as a clause has room for.
 fn some<T: Display>(codes: &[T]) -> String {
-    let listed: Vec<String> = codes
-        .iter()
-        .take(LISTED_MAX)
-        .map(ToString::to_string)
-        .collect();
-    let mut text = listed.join(", ");
+    let listed = codes.iter().take(LISTED_MAX).map(ToString::to_string);
+    let mut text = listed.collect::<Vec<_>>().join(", ");
     if codes.len() > LISTED_MAX {
         text.push_str(", ...");
     }

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::{Hold, Order};
+use super::{Hold, Line, Order, Units};
 use crate::{
     value::{Currency, LineId, Money, Quantity, StateCode, StatusCode, Timestamp},
     workflow::Standing,
@@ -92,31 +92,26 @@ impl Stated {
         let Standing { state, status } = &order.standing;
         let back = order.return_to.as_ref();
         let (back_state, back_status) = (back.map(|to| &to.state), back.map(|to| &to.status));
-        let currency = order.currency.as_ref();
+        let (own_state, own_status) = (self.state.as_ref(), self.status.as_ref());
+        let (return_state, return_status) =
+            (self.return_state.as_ref(), self.return_status.as_ref());
+        let currency = differs(self.currency.as_ref(), order.currency.as_ref());
         let holds = !self.holds.is_empty() && !same_holds(&self.holds, &order.holds);
         let create_time = differs(self.create_time.as_ref(), Some(&order.create_time));
         let fields = [
-            ("state", Stepwise, differs(self.state.as_ref(), Some(state))),
-            (
-                "status",
-                Stepwise,
-                differs(self.status.as_ref(), Some(status)),
-            ),
-            (
-                "currency",
-                Immutable,
-                differs(self.currency.as_ref(), currency),
-            ),
+            ("state", Stepwise, differs(own_state, Some(state))),
+            ("status", Stepwise, differs(own_status, Some(status))),
+            ("currency", Immutable, currency),
             ("holds", Stepwise, holds),
             (
                 "return_state",
                 OutputOnly,
-                differs(self.return_state.as_ref(), back_state),
+                differs(return_state, back_state),
             ),
             (
                 "return_status",
                 OutputOnly,
-                differs(self.return_status.as_ref(), back_status),
+                differs(return_status, back_status),
             ),
             ("create_time", OutputOnly, create_time),
         ];
@@ -149,27 +144,16 @@ impl StatedLine {
     /// The quantities that are not as they stand; with a line that is not there, nothing was done.
     fn differing(&self, order: &Order) -> Vec<FixedField> {
         let line = order.lines.iter().find(|line| line.id == self.id);
-        let zero = Quantity::ZERO;
-        let stands = line.map_or([zero; 5], |line| {
-            [
-                line.invoiced,
-                line.shipped,
-                line.refunded,
-                line.canceled,
-                line.returned,
-            ]
-        });
-        let [invoiced, shipped, refunded, canceled, returned] = stands;
+        let units = line.map_or(Units::WHOLE, Line::units);
         let fields = [
-            ("quantity_invoiced", self.invoiced, invoiced),
-            ("quantity_shipped", self.shipped, shipped),
-            ("quantity_refunded", self.refunded, refunded),
-            ("quantity_canceled", self.canceled, canceled),
-            ("quantity_returned", self.returned, returned),
+            ("quantity_invoiced", self.invoiced, units.invoiced),
+            ("quantity_shipped", self.shipped, units.shipped),
+            ("quantity_refunded", self.refunded, units.refunded),
+            ("quantity_canceled", self.canceled, units.canceled),
+            ("quantity_returned", self.returned, units.returned),
         ];
-        let wrong = fields
-            .into_iter()
-            .filter(|(_, stated, stands)| differs(stated.as_ref(), Some(stands)));
+        let wrong = fields.into_iter();
+        let wrong = wrong.filter(|(_, stated, it)| differs(stated.as_ref(), Some(it)));
         let wrong = wrong.map(|(field, _, _)| FixedField {
             path: format!("order.lines[{}].{field}", self.index),
             why: Fixed::OutputOnly,

@@ -323,11 +323,8 @@ impl Refusal {
 }
 
 fn list<T: fmt::Display>(items: &[T]) -> String {
-    items
-        .iter()
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(", ")
+    let texts: Vec<_> = items.iter().map(ToString::to_string).collect();
+    texts.join(", ")
 }
 
 /// What to do stands before the lists, since the end of a long text is cut.
@@ -357,18 +354,14 @@ fn counted(count: usize, one: &str, many: &str) -> String {
 }
 
 fn in_state(state: Option<&StateCode>) -> String {
-    state
-        .map(|state| format!(" in state {state}"))
-        .unwrap_or_default()
+    let clause = state.map(|state| format!(" in state {state}"));
+    clause.unwrap_or_default()
 }
 
 fn spelled(findings: &[Finding]) -> String {
     let mut text = list(findings.get(..FINDINGS_SPELLED_MAX).unwrap_or(findings));
-    if let Some(more) = findings
-        .len()
-        .checked_sub(FINDINGS_SPELLED_MAX)
-        .filter(|more| *more > 0)
-    {
+    let more = findings.len().saturating_sub(FINDINGS_SPELLED_MAX);
+    if more > 0 {
         let _ = write!(text, " and {more} more");
     }
     text

@@ -34,16 +34,13 @@ fn is_same(known: &Finding, finding: &Finding) -> bool {
 }
 
 fn what_is_wrong(message: &str) -> &str {
-    message
-        .split_once(NOT_THERE)
-        .map_or(message, |(wrong, _)| wrong)
+    let parts = message.split_once(NOT_THERE);
+    parts.map_or(message, |(wrong, _)| wrong)
 }
 
 fn errors(findings: &[Finding]) -> Vec<Finding> {
-    let errors = findings
-        .iter()
-        .filter(|finding| finding.severity() == Severity::Error);
-    errors.cloned().collect()
+    let is_error = |finding: &&Finding| finding.severity() == Severity::Error;
+    findings.iter().filter(is_error).cloned().collect()
 }
 
 pub(super) fn set<T>(field: &mut T, value: Option<T>) {

@@ -49,9 +49,8 @@ pub struct TransitionPatch {
 /// does not compile, and where the workflow would break a rule.
 pub fn create_transition(workflow: &Workflow, transition: Transition) -> Result<Workflow, Refusal> {
     if workflow.transition(&transition.code).is_some() {
-        return Err(Refusal::TransitionExists {
-            transition: transition.code,
-        });
+        let transition = transition.code;
+        return Err(Refusal::TransitionExists { transition });
     }
     check(workflow, None, &transition)?;
     let mut after = workflow.clone();
@@ -69,14 +68,10 @@ pub fn update_transition(
     patch: TransitionPatch,
 ) -> Result<Workflow, Refusal> {
     let mut after = workflow.clone();
-    let Some(transition) = after
-        .transitions
-        .iter_mut()
-        .find(|transition| transition.code == *code)
-    else {
-        return Err(Refusal::TransitionNotFound {
-            transition: code.clone(),
-        });
+    let mut transitions = after.transitions.iter_mut();
+    let Some(transition) = transitions.find(|transition| transition.code == *code) else {
+        let transition = code.clone();
+        return Err(Refusal::TransitionNotFound { transition });
     };
     patch.change(transition);
     check(workflow, workflow.transition(code), transition)?;
@@ -89,14 +84,11 @@ pub fn update_transition(
 /// Returns [`Refusal::TransitionNotFound`] for an unknown one.
 pub fn delete_transition(workflow: &Workflow, code: &TransitionCode) -> Result<Workflow, Refusal> {
     if workflow.transition(code).is_none() {
-        return Err(Refusal::TransitionNotFound {
-            transition: code.clone(),
-        });
+        let transition = code.clone();
+        return Err(Refusal::TransitionNotFound { transition });
     }
     let mut after = workflow.clone();
-    after
-        .transitions
-        .retain(|transition| transition.code != *code);
+    after.transitions.retain(|it| it.code != *code);
     finish(Some(workflow), after)
 }
 
@@ -110,25 +102,19 @@ fn check(
 ) -> Result<(), Refusal> {
     let mut states = transition.from_states.iter().chain([&transition.to_state]);
     if let Some(state) = states.find(|state| workflow.state(state).is_none()) {
-        return Err(Refusal::StateNotFound {
-            state: state.clone(),
-        });
+        let state = state.clone();
+        return Err(Refusal::StateNotFound { state });
     }
     let mut statuses = transition.from_statuses.iter().chain(&transition.to_status);
     if let Some(status) = statuses.find(|status| workflow.status(status).is_none()) {
-        return Err(Refusal::StatusNotFound {
-            status: status.clone(),
-        });
+        let status = status.clone();
+        return Err(Refusal::StatusNotFound { status });
     }
-    let mut operations = transition
-        .trigger
-        .operations()
-        .iter()
-        .chain(&transition.operation);
+    let setting_off = transition.trigger.operations().iter();
+    let mut operations = setting_off.chain(&transition.operation);
     if let Some(operation) = operations.find(|operation| workflow.operation(operation).is_none()) {
-        return Err(Refusal::OperationNotFound {
-            operation: operation.clone(),
-        });
+        let operation = operation.clone();
+        return Err(Refusal::OperationNotFound { operation });
     }
     if let Some(status) = &transition.to_status
         && workflow.assignment(&transition.to_state, status).is_none()
