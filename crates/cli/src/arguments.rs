@@ -162,12 +162,9 @@ pub(crate) struct Server {
 }
 
 fn server_url(text: &str) -> Result<String, &'static str> {
-    let address = text.strip_prefix("http://");
-    if address.is_some_and(|address| !address.is_empty()) {
-        Ok(text.to_owned())
-    } else {
-        Err("must be like http://127.0.0.1:50551")
-    }
+    let address = text.strip_prefix("http://").filter(|it| !it.is_empty());
+    let text = address.map(|_| text.to_owned());
+    text.ok_or("must be like http://127.0.0.1:50551")
 }
 
 /// Who changes something.
@@ -176,8 +173,8 @@ pub(crate) struct Caller {
     /// Who does it, as the server keeps it; empty for a program without a name.
     #[arg(
         long = "actor",
-        env = "USER",
         value_name = "ID",
+        env = "USER",
         hide_env_values = true
     )]
     id: Option<String>,
@@ -270,13 +267,8 @@ pub(crate) struct Apply {
     #[arg(long)]
     pub(crate) format: Option<DocumentFormat>,
     /// The workflow; else the one that the document names, else the server's default.
-    #[arg(
-        long,
-        value_name = "CODE",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(crate) workflow: String,
+    #[arg(long, value_name = "CODE")]
+    pub(crate) workflow: Option<String>,
     /// What happens to parts that the document does not name; else replace, for Magento's XML merge.
     #[arg(long)]
     pub(crate) mode: Option<ApplyMode>,
@@ -344,13 +336,8 @@ pub(crate) struct Diagram {
     #[arg(long, default_value = "mermaid")]
     pub(crate) language: DiagramFormat,
     /// Marks where this order stands and has been; for `workflow:CODE` only.
-    #[arg(
-        long,
-        value_name = "ORDER_ID",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub(crate) order: String,
+    #[arg(long, value_name = "ORDER_ID")]
+    pub(crate) order: Option<String>,
     /// Shows how many orders stand where; for `workflow:CODE` only.
     #[arg(long)]
     pub(crate) counts: bool,

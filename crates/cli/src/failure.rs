@@ -17,7 +17,7 @@ use waymark_proto::json::JsonError;
 use waymark_server::{StartError, settings::SettingsError, telemetry::TelemetryError};
 
 /// Refused, or something was found.
-pub(crate) const REFUSED: u8 = 1;
+const REFUSED: u8 = 1;
 /// Wrong arguments, settings or files.
 const USAGE: u8 = 2;
 /// Not reachable now.
@@ -96,6 +96,11 @@ pub(crate) enum Failure {
     Runtime(#[source] io::Error),
     #[error("cannot write the output")]
     Output(#[source] io::Error),
+}
+
+/// The exit code of a command that did its work and may have found something.
+pub(crate) fn refused_if(is_found: bool) -> ExitCode {
+    ExitCode::from(if is_found { REFUSED } else { 0 })
 }
 
 /// A preset of this name.

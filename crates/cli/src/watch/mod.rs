@@ -43,11 +43,8 @@ pub(crate) async fn run(arguments: Watch) -> Result<ExitCode, Failure> {
         if progress.messages() > heard {
             pause = PAUSE_MIN;
         }
-        let line = format!(
-            "waymark: {failure}; trying again in {} ms",
-            pause.as_millis()
-        );
-        output::print_error(&line);
+        let millis = pause.as_millis();
+        output::print_error(&format!("waymark: {failure}; trying again in {millis} ms"));
         sleep(pause).await;
         pause = pause.saturating_mul(2).min(PAUSE_MAX);
     }
@@ -64,7 +61,7 @@ async fn follow(
     if arguments.until_now {
         let mut stream = stream(&mut client, arguments, progress).await?;
         while let Some(message) = stream.message().await.map_err(Failure::of_call)? {
-            let whole = || json::whole("waymark.v1.StreamHistoryResponse", &message);
+            let whole = || json::lines("waymark.v1.StreamHistoryResponse", [&message]);
             take(arguments, consumer, &message.entries, whole).await?;
             progress.keep(message.resume_token)?;
         }
@@ -72,7 +69,7 @@ async fn follow(
     }
     let mut stream = watch(&mut client, arguments, progress).await?;
     while let Some(message) = stream.message().await.map_err(Failure::of_call)? {
-        let whole = || json::whole("waymark.v1.WatchHistoryResponse", &message);
+        let whole = || json::lines("waymark.v1.WatchHistoryResponse", [&message]);
         take(arguments, consumer, &message.entries, whole).await?;
         progress.keep(message.resume_token)?;
     }
@@ -92,7 +89,7 @@ async fn take(
     let text = if consumer.wants_messages(arguments.messages) {
         whole()?
     } else {
-        json::entries(entries)?
+        json::lines("waymark.v1.HistoryEntry", entries)?
     };
     consumer.take(text).await
 }
@@ -110,11 +107,8 @@ async fn stream(
         status_changes_only: arguments.status_changes_only,
         resume_token: progress.token().to_owned(),
     };
-    let stream = client
-        .stream_history(request)
-        .await
-        .map_err(Failure::of_call)?;
-    Ok(stream.into_inner())
+    let stream = client.stream_history(request).await;
+    Ok(stream.map_err(Failure::of_call)?.into_inner())
 }
 
 async fn watch(
@@ -139,11 +133,8 @@ async fn watch(
         partitions: arguments.partitions.clone(),
         checkpoint_interval: prost_types::Duration::try_from(interval).ok(),
     };
-    let stream = client
-        .watch_history(request)
-        .await
-        .map_err(Failure::of_call)?;
-    Ok(stream.into_inner())
+    let stream = client.watch_history(request).await;
+    Ok(stream.map_err(Failure::of_call)?.into_inner())
 }
 
 fn kinds(arguments: &Watch) -> Vec<i32> {

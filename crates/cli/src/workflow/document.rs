@@ -213,9 +213,7 @@ fn meant_as_code(path: &Path) -> Option<String> {
 
 /// Reads a document, and not much more than a document may have; none for the standard input.
 pub(super) fn read(path: Option<&Path>, format: DocumentFormat) -> Result<String, Failure> {
-    let limit = u64::try_from(DOCUMENT_BYTES_MAX)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
+    let limit = u64::try_from(DOCUMENT_BYTES_MAX + 1).unwrap_or(u64::MAX);
     let mut bytes = Vec::new();
     let done = match path {
         Some(path) => {
@@ -224,10 +222,10 @@ pub(super) fn read(path: Option<&Path>, format: DocumentFormat) -> Result<String
         None => io::stdin().lock().take(limit).read_to_end(&mut bytes),
     };
     let path = shown(path);
-    if let Err(source) = done {
-        let path = path.to_owned();
-        return Err(Failure::Read { path, source });
-    }
+    done.map_err(|source| Failure::Read {
+        path: path.to_owned(),
+        source,
+    })?;
     document::decode(bytes, domain_format(format)).map_err(|source| Failure::Document {
         name: path.display().to_string(),
         source,
@@ -256,11 +254,7 @@ pub(super) fn document_format(
 
 /// The format as it goes over the wire.
 pub(super) fn wire_format(format: DocumentFormat) -> WorkflowFormat {
-    match format {
-        DocumentFormat::Yaml => WorkflowFormat::Yaml,
-        DocumentFormat::Json => WorkflowFormat::Json,
-        DocumentFormat::MagentoXml => WorkflowFormat::MagentoConfigXml,
-    }
+    domain_format(format).into()
 }
 
 fn domain_format(format: DocumentFormat) -> Format {

@@ -26,10 +26,8 @@ impl<'a> Text<'a> {
 
     /// All findings, one after the other.
     pub(super) fn all<'f>(&self, findings: impl IntoIterator<Item = &'f LintFinding>) -> String {
-        findings
-            .into_iter()
-            .map(|finding| self.one(finding))
-            .collect()
+        let findings = findings.into_iter();
+        findings.map(|finding| self.one(finding)).collect()
     }
 
     fn one(&self, finding: &LintFinding) -> String {
@@ -70,12 +68,8 @@ impl<'a> Text<'a> {
         let (line, column) = (before(line)?, before(column)?);
         let line = self.lines.get(line)?;
         let begin = column.saturating_sub(BEFORE_MAX);
-        let text: String = line
-            .chars()
-            .skip(begin)
-            .take(SHOWN_MAX)
-            .map(plain)
-            .collect();
+        let shown = line.chars().skip(begin).take(SHOWN_MAX);
+        let text: String = shown.map(plain).collect();
         Some((text.trim_end().to_owned(), column - begin + 1))
     }
 }

@@ -12,7 +12,7 @@ use waymark_proto::v1::{
 use crate::{
     arguments::Settle,
     connection,
-    failure::{Failure, REFUSED},
+    failure::{Failure, refused_if},
     output,
 };
 
@@ -43,17 +43,14 @@ pub(super) async fn settle(arguments: Settle) -> Result<ExitCode, Failure> {
     let (mut moved, mut looked_at, mut is_refused) = (0, 0, false);
     let mut page_token = String::new();
     loop {
+        // A page whose answer is lost is gone on with, and moves nothing twice.
+        let request_id = (!dry_run).then(Uuid::new_v4);
         let request = SettleOrdersRequest {
             workflow: workflow.clone(),
             page_size: PAGE_SIZE,
             page_token,
             actor: actor.clone(),
-            // A page whose answer is lost is gone on with, and moves nothing twice.
-            request_id: if dry_run {
-                String::new()
-            } else {
-                Uuid::new_v4().to_string()
-            },
+            request_id: request_id.map_or_else(String::new, |id| id.to_string()),
             validate_only: dry_run,
         };
         let page = ask(&mut client, request).await?;
@@ -68,11 +65,7 @@ pub(super) async fn settle(arguments: Settle) -> Result<ExitCode, Failure> {
     }
     let what = if dry_run { "would move" } else { "moved" };
     output::print(&format!("{moved} of {looked_at} orders {what}\n"))?;
-    Ok(if is_refused {
-        ExitCode::from(REFUSED)
-    } else {
-        ExitCode::SUCCESS
-    })
+    Ok(refused_if(is_refused))
 }
 
 /// Sends a page until it is answered.
