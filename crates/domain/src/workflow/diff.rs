@@ -63,10 +63,8 @@ enum ValueLength {
 fn compare_all(before: &Workflow, after: &Workflow, length: ValueLength) -> Vec<Difference> {
     let (before, after) = (parts(before), parts(after));
     let subjects: BTreeSet<&Subject> = before.keys().chain(after.keys()).collect();
-    subjects
-        .into_iter()
-        .filter_map(|subject| compare(subject, before.get(subject), after.get(subject), length))
-        .collect()
+    let compare = |it: &Subject| compare(it, before.get(it), after.get(it), length);
+    subjects.into_iter().filter_map(compare).collect()
 }
 
 fn compare(
@@ -99,12 +97,12 @@ fn compare(
 
 /// All that is set of a part that came or went.
 fn shown(fields: &Fields, length: ValueLength) -> String {
-    let set = fields
-        .iter()
-        .filter_map(|(name, value)| Some((name, value.as_deref()?)));
-    let texts = set.map(|(name, value)| match length {
-        ValueLength::Whole => field(name, &plain(Some(value))),
-        ValueLength::Short => field(name, &plain(Some(&cut::beginning(value)))),
+    let texts = fields.iter().filter_map(|(name, value)| {
+        let value = value.as_deref()?;
+        Some(match length {
+            ValueLength::Whole => field(name, &plain(Some(value))),
+            ValueLength::Short => field(name, &plain(Some(&cut::beginning(value)))),
+        })
     });
     texts.collect::<Vec<_>>().join("; ")
 }
@@ -121,22 +119,19 @@ fn differing<'f>(before: &'f Fields, after: &'f Fields) -> Vec<Changed<'f>> {
     let (old, new) = (by_name(before), by_name(after));
     let mut seen = BTreeSet::new();
     let names = before.iter().chain(after).map(|(name, _)| &**name);
-    let changed = names
-        .filter(|name| seen.insert(*name))
-        .map(|name| Changed {
-            name,
-            before: old.get(name).copied().flatten(),
-            after: new.get(name).copied().flatten(),
-        })
-        .filter(|field| field.before != field.after);
-    changed.collect()
+    let names = names.filter(|name| seen.insert(*name));
+    let fields = names.map(|name| Changed {
+        name,
+        before: old.get(name).copied().flatten(),
+        after: new.get(name).copied().flatten(),
+    });
+    fields.filter(|it| it.before != it.after).collect()
 }
 
 fn by_name(fields: &Fields) -> BTreeMap<&str, Option<&str>> {
-    let named = fields.iter();
-    named
-        .map(|(name, value)| (&**name, value.as_deref()))
-        .collect()
+    let fields = fields.iter();
+    let fields = fields.map(|(name, value)| (&**name, value.as_deref()));
+    fields.collect()
 }
 
 /// Both sides of a part that differs. Where they would read the same, as a text of the word for
@@ -184,10 +179,8 @@ fn field(name: &str, value: &str) -> String {
 
 /// A value on one line.
 fn plain(value: Option<&str>) -> String {
-    value.map_or_else(
-        || UNSET.to_owned(),
-        |value| value.replace('\r', "\\r").replace('\n', "\\n"),
-    )
+    let value = value.unwrap_or(UNSET);
+    value.replace('\r', "\\r").replace('\n', "\\n")
 }
 
 fn quoted(value: Option<&str>) -> String {

@@ -21,40 +21,22 @@ pub(super) type Fields = Vec<(Cow<'static, str>, Option<String>)>;
 /// The parts of a workflow, each with its fields.
 pub(super) fn parts(workflow: &Workflow) -> BTreeMap<Subject, Fields> {
     let own = [(Subject::Workflow, workflow_fields(workflow))];
-    let operations = workflow
-        .operations
-        .iter()
-        .map(|o| (Subject::Operation(o.code.clone()), operation(o)));
-    let statuses = workflow
-        .statuses
-        .iter()
-        .map(|s| (Subject::Status(s.code.clone()), status(s)));
-    let states = workflow
-        .states
-        .iter()
-        .map(|s| (Subject::State(s.code.clone()), state(s)));
-    let assignments = workflow.assignments.iter().map(|a| {
-        (
-            Subject::Assignment(a.state.clone(), a.status.clone()),
-            assignment(a),
-        )
+    let operations = workflow.operations.iter();
+    let operations = operations.map(|it| (it.subject(), operation(it)));
+    let statuses = workflow.statuses.iter();
+    let statuses = statuses.map(|it| (it.subject(), status(it)));
+    let states = workflow.states.iter().map(|it| (it.subject(), state(it)));
+    let assignments = workflow.assignments.iter();
+    let assignments = assignments.map(|it| (it.subject(), assignment(it)));
+    let transitions = workflow.transitions.iter();
+    let transitions = transitions.map(|it| (it.subject(), transition(it)));
+    let actions = workflow.actions().map(|(point, it)| {
+        let code = it.code.clone();
+        (Subject::Action(ActionPath { point, code }), action(it))
     });
-    let transitions = workflow
-        .transitions
-        .iter()
-        .map(|t| (Subject::Transition(t.code.clone()), transition(t)));
-    let actions = workflow.actions().map(|(point, a)| {
-        let code = a.code.clone();
-        (Subject::Action(ActionPath { point, code }), action(a))
-    });
-    own.into_iter()
-        .chain(operations)
-        .chain(statuses)
-        .chain(states)
-        .chain(assignments)
-        .chain(transitions)
-        .chain(actions)
-        .collect()
+    let parts = own.into_iter().chain(operations).chain(statuses);
+    let parts = parts.chain(states).chain(assignments);
+    parts.chain(transitions).chain(actions).collect()
 }
 
 /// Takes a part apart and shows its fields, in this order, under names with this prefix; the others
@@ -176,10 +158,8 @@ fn written(writing: &Writing) -> Fields {
 }
 
 fn fields<const N: usize>(fields: [(&'static str, Option<String>); N]) -> Fields {
-    let fields = fields.into_iter();
-    fields
-        .map(|(name, value)| (Cow::Borrowed(name), value))
-        .collect()
+    let fields = fields.map(|(name, value)| (Cow::Borrowed(name), value));
+    fields.into()
 }
 
 fn some(value: &impl ToString) -> Option<String> {
@@ -201,20 +181,10 @@ macro_rules! texts {
     };
 }
 
-texts!(
-    Label,
-    Description,
-    StateCode,
-    StatusCode,
-    OperationCode,
-    StoreView,
-    Color,
-    Expression,
-    TemplateName,
-    Period,
-    u32,
-    i32
-);
+texts! {
+    Label, Description, StateCode, StatusCode, OperationCode, StoreView, Color, Expression,
+    TemplateName, Period, u32, i32
+}
 
 /// The words that documents use for the values of enums.
 macro_rules! words {
@@ -227,17 +197,10 @@ macro_rules! words {
     };
 }
 
-words!(
-    CommentStatus,
-    StatusSharing,
-    RefundedUnits,
-    Overpayment,
-    Effect,
-    Category,
-    Identity,
-    Notify,
+words! {
+    CommentStatus, StatusSharing, RefundedUnits, Overpayment, Effect, Category, Identity, Notify,
     CopyMethod
-);
+}
 
 /// A flag that is not set says nothing.
 impl Shown for bool {

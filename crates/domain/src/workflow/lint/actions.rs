@@ -51,11 +51,15 @@ fn unknown_transition(
     action: &Action,
     known: &BTreeSet<&TransitionCode>,
 ) -> Option<(Rule, String)> {
+    let code = taken_transition(action).filter(|code| !known.contains(code))?;
+    let message = format!("takes transition {code}, which does not exist");
+    Some((Rule::UnknownReference, message))
+}
+
+/// The transition that an action takes.
+pub(super) fn taken_transition(action: &Action) -> Option<&TransitionCode> {
     match &action.work {
-        Work::Write(Writing::Transition(code)) if !known.contains(code) => {
-            let message = format!("takes transition {code}, which does not exist");
-            Some((Rule::UnknownReference, message))
-        }
+        Work::Write(Writing::Transition(code)) => Some(code),
         Work::Write(_) | Work::Send(..) => None,
     }
 }
@@ -98,24 +102,18 @@ fn problems(action: &Action, known: &BTreeSet<&TransitionCode>) -> Vec<(Rule, St
         Work::Send(channel, policy) => {
             let of_policy = policy.problems();
             problems.extend(of_policy.map(|(_, told)| (Rule::LimitExceeded, told.to_owned())));
-            if let Channel::Email(email) = channel
-                && email.copy_to.len() > COPIES_MAX
-            {
-                let message = format!(
-                    "sends {} copies, at most {COPIES_MAX} are allowed",
-                    email.copy_to.len()
-                );
-                problems.push((Rule::LimitExceeded, message));
-            }
-            if let Channel::Email(email) = channel
-                && action.active
-                && email.customer == Notify::Never
-                && email.copy_to.is_empty()
-            {
-                let message =
-                    "sends a mail to nobody: customer is never, and copy_to names no address"
-                        .to_owned();
-                problems.push((Rule::MailToNobody, message));
+            if let Channel::Email(email) = channel {
+                let copies = email.copy_to.len();
+                if copies > COPIES_MAX {
+                    let message =
+                        format!("sends {copies} copies, at most {COPIES_MAX} are allowed");
+                    problems.push((Rule::LimitExceeded, message));
+                }
+                if action.active && email.customer == Notify::Never && copies == 0 {
+                    let message =
+                        "sends a mail to nobody: customer is never, and copy_to names no address";
+                    problems.push((Rule::MailToNobody, message.to_owned()));
+                }
             }
         }
         Work::Write(Writing::SetAttributes(attributes)) => {
@@ -137,17 +135,17 @@ fn texts(point: &TriggerPoint, action: &Action) -> Vec<(Rule, String)> {
     };
     match &action.work {
         Work::Send(Channel::Publish(publish), _) => {
-            said(format!("{path}, subject"), &publish.subject)
-                .into_iter()
-                .collect()
+            let said = said(format!("{path}, subject"), &publish.subject);
+            said.into_iter().collect()
         }
         Work::Write(Writing::Comment { text, .. }) => {
             said(format!("{path}, text"), text).into_iter().collect()
         }
-        Work::Write(Writing::SetAttributes(attributes)) => attributes
-            .iter()
-            .filter_map(|(key, text)| said(format!("{path}, attribute {key}"), text))
-            .collect(),
+        Work::Write(Writing::SetAttributes(attributes)) => {
+            let texts = attributes.iter();
+            let said = texts.filter_map(|(key, it)| said(format!("{path}, attribute {key}"), it));
+            said.collect()
+        }
         Work::Send(Channel::Webhook(_) | Channel::Email(_), _)
         | Work::Write(Writing::Transition(_)) => Vec::new(),
     }
@@ -155,14 +153,12 @@ fn texts(point: &TriggerPoint, action: &Action) -> Vec<(Rule, String)> {
 
 /// Attributes that no order can have, and those that are not for shops.
 fn attribute_problems(attributes: &BTreeMap<String, Template>) -> Vec<(Rule, String)> {
-    let mut problems: Vec<String> = attributes
-        .keys()
-        .filter_map(|key| {
-            let problem = key_problem(key)?;
-            let shown: String = key.chars().take(KEY_SHOWN_MAX).collect();
-            Some(format!("sets the attribute {shown:?}: {problem}"))
-        })
-        .collect();
+    let of_keys = attributes.keys().filter_map(|key| {
+        let problem = key_problem(key)?;
+        let shown: String = key.chars().take(KEY_SHOWN_MAX).collect();
+        Some(format!("sets the attribute {shown:?}: {problem}"))
+    });
+    let mut problems: Vec<String> = of_keys.collect();
     let empty = |key: &String| (key.clone(), String::new());
     let together = Attributes::new(attributes.keys().map(empty).collect());
     if let (true, Err(problem)) = (problems.is_empty(), together) {
@@ -171,9 +167,8 @@ fn attribute_problems(attributes: &BTreeMap<String, Template>) -> Vec<(Rule, Str
         ));
     }
     let problems = problems.into_iter();
-    problems
-        .map(|message| (Rule::AttributeNeverSet, message))
-        .collect()
+    let problems = problems.map(|message| (Rule::AttributeNeverSet, message));
+    problems.collect()
 }
 
 /// The reason why an attribute with this key is not set.
@@ -222,13 +217,11 @@ fn circles(workflow: &Workflow) -> Vec<Finding> {
 /// status that it enters.
 fn taken(workflow: &Workflow) -> BTreeMap<&TransitionCode, Vec<&TransitionCode>> {
     let states = workflow.states.iter();
-    let by_state: BTreeMap<_, _> = states
-        .map(|state| (&state.code, taken_by(&state.on_enter)))
-        .collect();
+    let states = states.map(|it| (&it.code, taken_by(&it.on_enter)));
+    let by_state: BTreeMap<_, _> = states.collect();
     let statuses = workflow.statuses.iter();
-    let by_status: BTreeMap<_, _> = statuses
-        .map(|status| (&status.code, taken_by(&status.on_enter)))
-        .collect();
+    let statuses = statuses.map(|it| (&it.code, taken_by(&it.on_enter)));
+    let by_status: BTreeMap<_, _> = statuses.collect();
     let defaults = workflow.assignments.iter().filter(|a| a.is_default);
     let defaults: BTreeMap<_, _> = defaults.map(|a| (&a.state, &a.status)).collect();
     let mut taken = BTreeMap::new();
@@ -246,9 +239,7 @@ fn taken(workflow: &Workflow) -> BTreeMap<&TransitionCode, Vec<&TransitionCode>>
 
 /// The transitions that active actions take. A list of more than there may be has another finding.
 fn taken_by(actions: &[Action]) -> Vec<&TransitionCode> {
-    let taken = actions.iter().filter_map(|action| match &action.work {
-        Work::Write(Writing::Transition(code)) if action.active => Some(code),
-        Work::Write(_) | Work::Send(..) => None,
-    });
+    let active = actions.iter().filter(|action| action.active);
+    let taken = active.filter_map(taken_transition);
     taken.take(ACTIONS_MAX).collect()
 }

@@ -8,19 +8,18 @@ use crate::{
     workflow::{Transition, Trigger},
 };
 
+/// The most transitions of a circle that are named.
+const CODES_MAX: usize = 8;
+
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = inside_state(ways);
     findings.extend(leaves_start(ways));
-    let automatic: Vec<&Way<'_>> = ways
-        .list
-        .iter()
-        .filter(|way| way.transition.trigger == Trigger::Automatic)
-        .collect();
-    let unguarded: Vec<&Way<'_>> = automatic
-        .iter()
-        .copied()
-        .filter(|way| !ways.is_guarded(way.transition))
-        .collect();
+    let automatic = ways.list.iter();
+    let automatic = automatic.filter(|way| way.transition.trigger == Trigger::Automatic);
+    let automatic: Vec<&Way<'_>> = automatic.collect();
+    let unguarded = automatic.iter().copied();
+    let unguarded = unguarded.filter(|way| !ways.is_guarded(way.transition));
+    let unguarded: Vec<&Way<'_>> = unguarded.collect();
     let effort = Effort::new();
     let goes_on = |way: &Way<'_>, next: &Way<'_>| follows(way, next, &effort);
     let endless = circle(&unguarded, &effort, goes_on);
@@ -106,13 +105,14 @@ fn leaves_start(ways: &Ways<'_>) -> Vec<Finding> {
 
 fn cycle(rule: Rule, circle: &[&Transition], message: &str) -> Option<Finding> {
     let first = circle.first()?;
-    let codes: Vec<_> = circle
-        .iter()
-        .take(8)
-        .map(|transition| transition.code.as_str())
-        .collect();
-    let message = format!("{message}: {}", codes.join(", "));
-    Some(first.finding(rule, message))
+    Some(first.finding(rule, format!("{message}: {}", codes(circle))))
+}
+
+/// The codes of the first transitions of a circle.
+pub(super) fn codes(circle: &[&Transition]) -> String {
+    let codes = circle.iter().take(CODES_MAX);
+    let codes: Vec<_> = codes.map(|transition| transition.code.as_str()).collect();
+    codes.join(", ")
 }
 
 #[derive(Clone, Copy, PartialEq)]

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::{
     Finding, Rule, Ways,
+    actions::taken_transition,
     expressions::{Speaker, Spoken},
     listed,
     ways::Way,
 };
 use crate::{
     value::{OperationCode, StateCode, TransitionCode},
-    workflow::{Action, Operation, Transition, Trigger, TriggerPoint, Work, Workflow, Writing},
+    workflow::{Action, Operation, Transition, Trigger, TriggerPoint, Workflow},
 };
 
 pub(super) fn find(ways: &Ways<'_>, spoken: &[Spoken<'_>]) -> Vec<Finding> {
@@ -143,13 +144,11 @@ fn may_follow(way: &Way<'_>, next: &Way<'_>) -> bool {
 /// The transitions that active actions take which a way sets off, each with whose action it is.
 fn taken_on<'a>(ways: &Ways<'a>, way: &Way<'a>) -> Vec<(String, &'a TransitionCode)> {
     let transition = way.transition;
-    let mut taken = taken_by(&transition.actions, |code| format!("its action {code}"));
+    let mut taken = taken_by(&transition.actions, "its action", "");
     let operation = transition.operation.as_ref();
     if let Some(operation) = operation.and_then(|code| ways.workflow.operation(code)) {
-        let of = format!("of operation {}", operation.code);
-        taken.extend(taken_by(&operation.actions, |code| {
-            format!("the action {code} {of}")
-        }));
+        let of = format!(" of operation {}", operation.code);
+        taken.extend(taken_by(&operation.actions, "the action", &of));
     }
     let Some(place) = ways.landing(way).copied() else {
         return taken;
@@ -159,23 +158,19 @@ fn taken_on<'a>(ways: &Ways<'a>, way: &Way<'a>) -> Vec<(String, &'a TransitionCo
         source.is_some_and(|source| source.state.code != place.state.code)
     };
     if !place.state.on_enter.is_empty() && way.sources.iter().any(is_elsewhere) {
-        let of = format!("of state {}", place.state.code);
-        taken.extend(taken_by(&place.state.on_enter, |code| {
-            format!("the action {code} {of}")
-        }));
+        let of = format!(" of state {}", place.state.code);
+        taken.extend(taken_by(&place.state.on_enter, "the action", &of));
     }
-    let of = format!("of status {}", place.status.code);
-    taken.extend(taken_by(&place.status.on_enter, |code| {
-        format!("the action {code} {of}")
-    }));
+    let of = format!(" of status {}", place.status.code);
+    taken.extend(taken_by(&place.status.on_enter, "the action", &of));
     taken
 }
 
-fn taken_by(actions: &[Action], whose: impl Fn(&str) -> String) -> Vec<(String, &TransitionCode)> {
+fn taken_by<'a>(actions: &'a [Action], its: &str, of: &str) -> Vec<(String, &'a TransitionCode)> {
     let active = actions.iter().filter(|action| action.active);
-    let taken = active.filter_map(|action| match &action.work {
-        Work::Write(Writing::Transition(code)) => Some((whose(action.code.as_str()), code)),
-        Work::Write(_) | Work::Send(..) => None,
+    let taken = active.filter_map(|action| {
+        let code = taken_transition(action)?;
+        Some((format!("{its} {}{of}", action.code), code))
     });
     taken.collect()
 }
@@ -270,12 +265,8 @@ fn named_of_call(spoken: &Spoken<'_>) -> Vec<&'static str> {
     };
     let found = paths.iter().copied().filter(|path| names.has(path));
     let mut found: Vec<_> = found.collect();
-    if names
-        .compared_with("actor.kind")
-        .any(|kind| kind != "system")
-    {
-        found.push("actor.kind");
-    }
+    let mut kinds = names.compared_with("actor.kind");
+    found.extend(kinds.any(|kind| kind != "system").then_some("actor.kind"));
     found
 }
 

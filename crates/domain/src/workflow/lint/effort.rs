@@ -3,6 +3,8 @@
 
 use std::cell::Cell;
 
+use super::ways::Way;
+
 /// The most steps of a rule, each of which takes some nanoseconds: enough for all pairs of several
 /// hundred transitions.
 const STEPS_MAX: usize = 8_000_000;
@@ -22,6 +24,12 @@ impl Effort {
         self.0.set(left.unwrap_or_default());
         left.is_some()
     }
+}
+
+/// The steps that it takes to compare two ways, with their roles.
+pub(super) fn steps(way: &Way<'_>, other: &Way<'_>) -> usize {
+    let [own, named] = [way, other].map(|way| way.transition.roles.len());
+    other.sources.steps() + own * named
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, rc::Rc};
 
 use super::{Finding, Places, Rule, Ways};
 use crate::{
-    guard::{Expression, Guard, Names},
+    guard::{Expression, Guard, GuardError, Names},
     value::StateCode,
     workflow::{Action, Category, Operation, State, Transition, TriggerPoint},
 };
@@ -65,68 +65,59 @@ impl Spoken<'_> {
 /// All expressions of a workflow that compile; the others have findings of their own.
 pub(super) fn all<'a>(ways: &Ways<'a>) -> Vec<Spoken<'a>> {
     let workflow = ways.workflow;
-    let mut compiler = Compiler::default();
+    let mut guards = Compiler::new(Guard::compile);
+    let mut conditions = Compiler::new(Guard::compile_condition);
     let mut spoken = Vec::new();
     for way in &ways.list {
-        if let Some(compiled) = compiler.guard(way.transition.guard.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::Transition(way.transition),
-                places: Some(way.sources.clone()),
-                compiled,
-            });
-        }
+        let places = Some(way.sources.clone());
+        let by = Speaker::Transition(way.transition);
+        spoken.extend(guards.spoken(way.transition.guard.as_ref(), by, places));
     }
     let entered = entered(ways);
     for state in &workflow.states {
-        if let Some(compiled) = compiler.guard(state.entry_guard.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::State(state),
-                places: entered.get(&state.code).cloned(),
-                compiled,
-            });
-        }
+        let places = entered.get(&state.code).cloned();
+        spoken.extend(guards.spoken(state.entry_guard.as_ref(), Speaker::State(state), places));
     }
-    for operation in &workflow.operations {
-        if let Some(compiled) = compiler.guard(operation.guard.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::Operation(operation),
-                places: Some(recorded(ways, operation)),
-                compiled,
-            });
-        }
+    for operation in workflow.operations.iter().filter(|it| it.guard.is_some()) {
+        let places = Some(recorded(ways, operation));
+        let by = Speaker::Operation(operation);
+        spoken.extend(guards.spoken(operation.guard.as_ref(), by, places));
     }
     for (point, action) in workflow.actions() {
-        if let Some(compiled) = compiler.condition(action.condition.as_ref()) {
-            spoken.push(Spoken {
-                by: Speaker::Action(point, action),
-                // Others may have moved the order on before.
-                places: None,
-                compiled,
-            });
-        }
+        // Others may have moved the order on before, so its place is not known.
+        let by = Speaker::Action(point, action);
+        spoken.extend(conditions.spoken(action.condition.as_ref(), by, None));
     }
     spoken
 }
 
-#[derive(Default)]
+/// The expressions of one sort that were compiled.
 struct Compiler<'a> {
-    guards: BTreeMap<&'a Expression, Option<Rc<CompiledGuard>>>,
-    conditions: BTreeMap<&'a Expression, Option<Rc<CompiledGuard>>>,
+    compile: fn(&Expression) -> Result<Guard, GuardError>,
+    compiled: BTreeMap<&'a Expression, Option<Rc<CompiledGuard>>>,
 }
 
 impl<'a> Compiler<'a> {
-    fn guard(&mut self, expression: Option<&'a Expression>) -> Option<Rc<CompiledGuard>> {
-        let expression = expression?;
-        let compile = || Guard::compile(expression).ok().map(read);
-        let compiled = self.guards.entry(expression).or_insert_with(compile);
-        compiled.clone()
+    fn new(compile: fn(&Expression) -> Result<Guard, GuardError>) -> Self {
+        let compiled = BTreeMap::new();
+        Self { compile, compiled }
     }
 
-    fn condition(&mut self, expression: Option<&'a Expression>) -> Option<Rc<CompiledGuard>> {
+    fn spoken(
+        &mut self,
+        expression: Option<&'a Expression>,
+        by: Speaker<'a>,
+        places: Option<Places>,
+    ) -> Option<Spoken<'a>> {
         let expression = expression?;
-        let compile = || Guard::compile_condition(expression).ok().map(read);
-        let compiled = self.conditions.entry(expression).or_insert_with(compile);
-        compiled.clone()
+        let compile = || (self.compile)(expression).ok().map(read);
+        let compiled = self.compiled.entry(expression).or_insert_with(compile);
+        let compiled = Rc::clone(compiled.as_ref()?);
+        Some(Spoken {
+            by,
+            places,
+            compiled,
+        })
     }
 }
 
@@ -165,15 +156,11 @@ fn recorded(ways: &Ways<'_>, operation: &Operation) -> Places {
     let mut places = ways.no_places();
     let states = ways.workflow.states.iter();
     for state in states.filter(|state| state.operations.contains(&operation.code)) {
-        for place in ways.of_state(&state.code) {
-            places.add(*place);
-        }
+        places.add_all(&ways.all_of(&state.code));
     }
-    let recording = ways
-        .list
-        .iter()
-        .filter(|way| way.transition.operation.as_ref() == Some(&operation.code));
-    for way in recording {
+    let code = Some(&operation.code);
+    let recording = ways.list.iter();
+    for way in recording.filter(|way| way.transition.operation.as_ref() == code) {
         places.add_all(&way.sources);
     }
     places

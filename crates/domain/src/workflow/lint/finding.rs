@@ -46,7 +46,7 @@ macro_rules! parts {
     ($($part:ident),+) => {
         $(impl $part {
             /// The part, as findings name it.
-            pub(super) fn subject(&self) -> Subject {
+            pub(in crate::workflow) fn subject(&self) -> Subject {
                 Subject::$part(self.code.clone())
             }
 
@@ -62,7 +62,7 @@ parts!(Operation, Status, State, Transition);
 
 impl Assignment {
     /// The assignment, as findings name it.
-    pub(super) fn subject(&self) -> Subject {
+    pub(in crate::workflow) fn subject(&self) -> Subject {
         Subject::Assignment(self.state.clone(), self.status.clone())
     }
 }

@@ -9,7 +9,7 @@ pub(super) fn find(workflow: &Workflow) -> Vec<Finding> {
     findings.extend(initial_state(workflow));
     let has_held_state = workflow.held_state().is_some();
     for state in &workflow.states {
-        let mismatches = mismatches(state).into_iter();
+        let mismatches = mismatches(state);
         findings.extend(mismatches.map(|message| state.finding(Rule::CategoryMismatch, message)));
         if state.holdable && !has_held_state {
             let message = "is holdable, but no state of the workflow is of the category held";
@@ -50,12 +50,8 @@ fn call_says(transition: &Transition) -> Option<Finding> {
         ("visible_to_customer", transition.visible_to_customer),
         ("notify_customer", transition.notify_customer),
     ];
-    let set = listed(
-        flags
-            .into_iter()
-            .filter(|(_, set)| *set)
-            .map(|(flag, _)| flag),
-    );
+    let set = flags.into_iter().filter(|(_, set)| *set);
+    let set = listed(set.map(|(flag, _)| flag));
     if set.is_empty() {
         return None;
     }
@@ -64,22 +60,14 @@ fn call_says(transition: &Transition) -> Option<Finding> {
 }
 
 fn held_states(workflow: &Workflow) -> Vec<Finding> {
-    let held: Vec<_> = workflow
-        .states
-        .iter()
-        .filter(|state| state.category == Category::Held)
-        .collect();
+    let states = workflow.states.iter();
+    let held: Vec<_> = states.filter(|it| it.category == Category::Held).collect();
     let mut findings = Vec::new();
     if held.len() > 1 {
-        let message = format!(
-            "has several states of the category held: {}",
-            listed(held.iter().map(|s| &s.code))
-        );
-        findings.push(Finding::new(
-            Rule::SeveralHeldStates,
-            Subject::Workflow,
-            message,
-        ));
+        let codes = listed(held.iter().map(|state| &state.code));
+        let message = format!("has several states of the category held: {codes}");
+        let rule = Rule::SeveralHeldStates;
+        findings.push(Finding::new(rule, Subject::Workflow, message));
     }
     for state in held {
         let flags = [
@@ -108,29 +96,18 @@ fn initial_state(workflow: &Workflow) -> Option<Finding> {
     Some(state.finding(Rule::InitialState, message))
 }
 
-fn mismatches(state: &State) -> Vec<&'static str> {
-    let State {
-        category,
-        can_start,
-        terminal,
-        ..
-    } = state;
-    match category {
-        Category::Initial => [
-            (!can_start).then_some("is of the category initial, but no order can start in it"),
-            terminal.then_some("is of the category initial, but terminal"),
-        ]
-        .into_iter()
-        .flatten()
-        .collect(),
-        Category::Active => terminal
-            .then_some("is of the category active, but terminal")
-            .into_iter()
-            .collect(),
-        Category::Held => Vec::new(),
-        Category::Completed | Category::Closed | Category::Canceled => can_start
-            .then_some("ends the life of an order, but one can start in it")
-            .into_iter()
-            .collect(),
-    }
+fn mismatches(state: &State) -> impl Iterator<Item = &'static str> {
+    let (can_start, terminal) = (state.can_start, state.terminal);
+    let (mismatch, message) = match state.category {
+        Category::Initial => (terminal, "is of the category initial, but terminal"),
+        Category::Active => (terminal, "is of the category active, but terminal"),
+        Category::Held => (false, ""),
+        Category::Completed | Category::Closed | Category::Canceled => (
+            can_start,
+            "ends the life of an order, but one can start in it",
+        ),
+    };
+    let closed = state.category == Category::Initial && !can_start;
+    let closed = closed.then_some("is of the category initial, but no order can start in it");
+    closed.into_iter().chain(mismatch.then_some(message))
 }

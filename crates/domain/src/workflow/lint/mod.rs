@@ -16,7 +16,6 @@ mod probe;
 mod reach;
 mod references;
 mod round;
-mod shadows;
 mod timers;
 mod ways;
 mod words;
@@ -32,15 +31,10 @@ use super::{LABELS_MAX, Subject, Workflow};
 use effort::Effort;
 use ways::{Places, Ways};
 
-/// The most states of a workflow.
 const STATES_MAX: usize = 200;
-/// The most statuses of a workflow.
 const STATUSES_MAX: usize = 1_000;
-/// The most assignments of a workflow.
 const ASSIGNMENTS_MAX: usize = 5_000;
-/// The most transitions of a workflow.
 const TRANSITIONS_MAX: usize = 2_000;
-/// The most operations of a workflow.
 const OPERATIONS_MAX: usize = 100;
 /// The most automatic steps that one step may set off.
 pub(super) const CASCADE_MAX: u32 = 100;
@@ -58,7 +52,6 @@ pub fn lint(workflow: &Workflow) -> Vec<Finding> {
         findings.extend(choice::find(&ways));
         findings.extend(automatic::find(&ways));
         findings.extend(timers::find(&ways));
-        findings.extend(shadows::find(&ways));
         findings.extend(round::find(&ways));
         findings.extend(spoken(&ways));
     }
@@ -102,12 +95,12 @@ fn limits(workflow: &Workflow) -> Vec<Finding> {
         ("operations", workflow.operations.len(), OPERATIONS_MAX),
     ];
     let over = sizes.into_iter().filter(|(_, actual, max)| actual > max);
-    let mut findings: Vec<_> = over
-        .map(|(parts, actual, max)| {
-            let message = format!("has {actual} {parts}, at most {max} are allowed");
-            Finding::new(Rule::LimitExceeded, Subject::Workflow, message)
-        })
-        .collect();
+    let of_workflow =
+        |message: String| Finding::new(Rule::LimitExceeded, Subject::Workflow, message);
+    let over = over.map(|(parts, actual, max)| {
+        of_workflow(format!("has {actual} {parts}, at most {max} are allowed"))
+    });
+    let mut findings: Vec<_> = over.collect();
     for status in &workflow.statuses {
         let actual = status.store_view_labels.len();
         if actual > LABELS_MAX {
@@ -116,16 +109,11 @@ fn limits(workflow: &Workflow) -> Vec<Finding> {
             findings.push(status.finding(Rule::LimitExceeded, message));
         }
     }
-    if !(1..=CASCADE_MAX).contains(&workflow.max_cascade) {
-        let message = format!(
-            "max_cascade is {}, allowed are 1 to {CASCADE_MAX}",
-            workflow.max_cascade
-        );
-        findings.push(Finding::new(
-            Rule::LimitExceeded,
-            Subject::Workflow,
-            message,
-        ));
+    let max_cascade = workflow.max_cascade;
+    if !(1..=CASCADE_MAX).contains(&max_cascade) {
+        findings.push(of_workflow(format!(
+            "max_cascade is {max_cascade}, allowed are 1 to {CASCADE_MAX}"
+        )));
     }
     findings
 }

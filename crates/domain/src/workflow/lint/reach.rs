@@ -44,11 +44,8 @@ fn reached(ways: &Ways<'_>) -> Places {
     let mut left: Vec<&Way<'_>> = ways.list.iter().collect();
     while let Some(index) = waiting.pop() {
         for next in next_places(ways, &mut left, index) {
-            let retired = ways
-                .places
-                .get(next)
-                .is_none_or(|place| place.status.retired);
-            if !retired && reached.add(next) {
+            let place = ways.places.get(next);
+            if place.is_some_and(|place| !place.status.retired) && reached.add(next) {
                 waiting.push(next);
             }
         }
@@ -103,11 +100,8 @@ fn unreachable(ways: &Ways<'_>, reached: &Places) -> Vec<Finding> {
 
 fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
-    let open = ways
-        .workflow
-        .states
-        .iter()
-        .filter(|state| !state.terminal && state.category != Category::Held);
+    let states = ways.workflow.states.iter();
+    let open = states.filter(|state| !state.terminal && state.category != Category::Held);
     for state in open.filter(|state| !ways.of_state(&state.code).is_empty()) {
         if !has_way_out(ways, state) {
             let message = "is not terminal, but no way leads out of it";
@@ -121,11 +115,11 @@ fn dead_ends(ways: &Ways<'_>) -> Vec<Finding> {
 
 fn has_way_out(ways: &Ways<'_>, state: &State) -> bool {
     let places = ways.of_state(&state.code);
-    let mut out = ways
-        .list
-        .iter()
-        .filter(|way| way.transition.to_state != state.code);
-    out.any(|way| places.iter().any(|place| way.sources.has(*place)))
+    let mut ways = ways.list.iter();
+    ways.any(|way| {
+        let leads_out = way.transition.to_state != state.code;
+        leads_out && places.iter().any(|place| way.sources.has(*place))
+    })
 }
 
 /// Statuses that nothing leaves: where comments do not move the status, it needs a way of its own.
@@ -188,10 +182,7 @@ fn is_set_off_inside(ways: &Ways<'_>, transition: &Transition, allowing: &Allowi
 fn allowing<'a>(ways: &Ways<'a>) -> Allowing<'a> {
     let mut allowing = Allowing::new();
     for state in &ways.workflow.states {
-        let mut here = ways.no_places();
-        for place in ways.of_state(&state.code) {
-            here.add(*place);
-        }
+        let here = ways.all_of(&state.code);
         for operation in &state.operations {
             let places = allowing.entry(operation);
             places.or_insert_with(|| ways.no_places()).add_all(&here);

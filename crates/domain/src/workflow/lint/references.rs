@@ -78,11 +78,8 @@ impl<'a> Known<'a> {
         };
         let is_way = matches!(subject, Subject::Transition(_));
         let meant = sort.map_or_else(String::new, |(code, sort)| self.instead(code, sort, is_way));
-        Finding::new(
-            Rule::UnknownReference,
-            subject,
-            format!("{verb} {part}, {NOT_THERE}{meant}"),
-        )
+        let message = format!("{verb} {part}, {NOT_THERE}{meant}");
+        Finding::new(Rule::UnknownReference, subject, message)
     }
 
     /// The part that has the same code and is of another sort, or the code of this sort that is
@@ -148,10 +145,8 @@ fn duplicates(workflow: &Workflow) -> Vec<Finding> {
     let parts = parts.chain(transitions).chain(assignments);
     let mut seen = BTreeSet::new();
     let twice = parts.filter(|subject| !seen.insert(subject.clone()));
-    let rule = Rule::DuplicateCode;
-    twice
-        .map(|subject| Finding::new(rule, subject, "is defined twice"))
-        .collect()
+    let twice = twice.map(|it| Finding::new(Rule::DuplicateCode, it, "is defined twice"));
+    twice.collect()
 }
 
 fn workflow_and_states(workflow: &Workflow, known: &Known<'_>) -> Vec<Finding> {
@@ -203,39 +198,27 @@ fn references(transition: &Transition, known: &Known<'_>) -> Vec<Finding> {
         .chain(to_status.map(|code| ("enters", Subject::Status(code.clone()))))
         .chain(operation.map(|code| ("records", Subject::Operation(code.clone()))))
         .chain(triggers.map(|code| ("is set off by", Subject::Operation(code.clone()))));
-    named
-        .map(|(verb, part)| known.unknown(transition.subject(), verb, &part))
-        .collect()
+    let unknown = named.map(|(verb, part)| known.unknown(transition.subject(), verb, &part));
+    unknown.collect()
 }
 
 fn defaults(workflow: &Workflow) -> Vec<Finding> {
     let mut findings = Vec::new();
     for state in &workflow.states {
         let assigned: Vec<_> = workflow.assignments_of(&state.code).collect();
-        let defaults: Vec<_> = assigned
-            .iter()
-            .filter(|assignment| assignment.is_default)
-            .collect();
+        let defaults = assigned.iter().filter(|it| it.is_default);
+        let defaults: Vec<_> = defaults.map(|it| &it.status).collect();
         if assigned.is_empty() {
-            findings.push(state.finding(
-                Rule::StateWithoutStatus,
-                "has no status, so no order can enter it",
-            ));
+            let message = "has no status, so no order can enter it";
+            findings.push(state.finding(Rule::StateWithoutStatus, message));
         } else if defaults.is_empty() {
-            findings.push(state.finding(
-                Rule::MissingDefault,
-                "has statuses, but none is its default",
-            ));
+            let message = "has statuses, but none is its default";
+            findings.push(state.finding(Rule::MissingDefault, message));
         } else if defaults.len() > 1 {
-            let message = format!(
-                "has several defaults: {}",
-                listed(defaults.iter().map(|a| &a.status))
-            );
+            let message = format!("has several defaults: {}", listed(&defaults));
             findings.push(state.finding(Rule::SeveralDefaults, message));
         }
-        let statuses = defaults
-            .iter()
-            .filter_map(|assignment| workflow.status(&assignment.status));
+        let statuses = defaults.iter().filter_map(|code| workflow.status(code));
         for retired in statuses.filter(|status| status.retired) {
             let message = format!("has the retired status {} as its default", retired.code);
             findings.push(state.finding(Rule::RetiredDefault, message));
@@ -251,10 +234,8 @@ fn sharing(workflow: &Workflow) -> Vec<Finding> {
         if states.is_empty() {
             findings.push(status.finding(Rule::UnassignedStatus, "belongs to no state"));
         } else if states.len() > 1 && workflow.status_sharing == StatusSharing::Exclusive {
-            let message = format!(
-                "belongs to several states, but sharing is exclusive: {}",
-                listed(states)
-            );
+            let states = listed(states);
+            let message = format!("belongs to several states, but sharing is exclusive: {states}");
             findings.push(status.finding(Rule::SharedStatus, message));
         }
     }
@@ -281,9 +262,6 @@ fn guards(workflow: &Workflow) -> Vec<Finding> {
 }
 
 fn invalid(problem: &GuardError, subject: Subject, what: &str) -> Finding {
-    Finding::new(
-        Rule::InvalidGuard,
-        subject,
-        format!("has {what} that cannot be used: it {problem}"),
-    )
+    let message = format!("has {what} that cannot be used: it {problem}");
+    Finding::new(Rule::InvalidGuard, subject, message)
 }

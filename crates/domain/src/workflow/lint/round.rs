@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use super::{
     Effort, Finding, Places, Rule, Ways,
+    effort::steps,
     ways::{AssignedStatus, Way},
 };
 use crate::{
@@ -31,11 +32,8 @@ fn by_creation(ways: &Ways<'_>) -> Vec<Finding> {
     };
     let usual = ways.places.iter().position(is_usual);
     let mut leading: BTreeMap<usize, Vec<&Way<'_>>> = BTreeMap::new();
-    for way in ways
-        .list
-        .iter()
-        .filter(|it| !it.transition.trigger.is_timed())
-    {
+    let all = ways.list.iter();
+    for way in all.filter(|it| !it.transition.trigger.is_timed()) {
         if let Some(to) = way.landing {
             leading.entry(to).or_default().push(way);
         }
@@ -165,12 +163,9 @@ impl<'w, 'a> Leads<'w, 'a> {
     }
 
     fn rounds(&self, watched: &Watched<'w, 'a>) -> Vec<Finding> {
-        let rounds = [
-            self.by_comment(watched),
-            self.by_transition(watched),
-            self.by_landing(watched),
-        ];
-        rounds.into_iter().flatten().collect()
+        let rounds = self.by_comment(watched).into_iter();
+        let rounds = rounds.chain(self.by_transition(watched));
+        rounds.chain(self.by_landing(watched)).collect()
     }
 
     /// From where a way to a place is judged where a call tries to get there.
@@ -241,12 +236,6 @@ impl<'w, 'a> Leads<'w, 'a> {
 
 fn is_manual(way: &Way<'_>) -> bool {
     way.transition.trigger == Trigger::Manual
-}
-
-/// The steps that it takes to compare two ways.
-fn steps(other: &Way<'_>, than: &Way<'_>) -> usize {
-    let [named, asked] = [other, than].map(|way| way.transition.roles.len());
-    other.sources.steps() + named * asked
 }
 
 /// Whether a transition lets everybody through whom another one lets through, and more.

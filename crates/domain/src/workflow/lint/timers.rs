@@ -2,7 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Effort, Finding, Rule, Ways, automatic::circle, listed, ways::Way};
+use super::{
+    Effort, Finding, Rule, Ways,
+    automatic::{circle, codes},
+    listed,
+    ways::Way,
+};
 use crate::{
     value::Period,
     workflow::{Transition, Trigger},
@@ -10,7 +15,7 @@ use crate::{
 
 /// The most circles that are told.
 const CIRCLES_MAX: usize = 8;
-/// The most transitions of a circle, or a race, that are named.
+/// The most transitions of a race that are named.
 const NAMED_MAX: usize = 8;
 
 pub(super) fn find(ways: &Ways<'_>) -> Vec<Finding> {
@@ -25,10 +30,8 @@ fn timers(ways: &Ways<'_>) -> Vec<Finding> {
     let mut findings = Vec::new();
     let timed = |way: &&Way<'_>| way.transition.trigger.is_timed();
     for way in ways.list.iter().filter(timed) {
-        let lands_on = way
-            .targets
-            .first()
-            .and_then(|place| ways.places.get(*place));
+        let lands_on = way.targets.first();
+        let lands_on = lands_on.and_then(|place| ways.places.get(*place));
         if let Some(place) = lands_on
             && way.transition.from_statuses.contains(&place.status.code)
         {
@@ -95,8 +98,6 @@ fn follows(ways: &Ways<'_>, way: &Way<'_>, next: &Way<'_>) -> bool {
 /// A finding about the first timer of a circle; one without is another rule's business.
 fn told(ways: &Ways<'_>, circle: &[&Transition]) -> Option<Finding> {
     let timer = circle.iter().find(|t| t.trigger.is_timed())?;
-    let codes = circle.iter().take(NAMED_MAX);
-    let codes: Vec<_> = codes.map(|transition| transition.code.as_str()).collect();
     let waits = circle.iter().map(|transition| match &transition.trigger {
         Trigger::After(period) => period.duration(),
         Trigger::Manual | Trigger::OnOperations(_) | Trigger::Automatic | Trigger::At(_) => {
@@ -104,19 +105,14 @@ fn told(ways: &Ways<'_>, circle: &[&Transition]) -> Option<Finding> {
         }
     });
     let wait: Duration = waits.sum();
-    let has_dates = circle
-        .iter()
-        .any(|transition| matches!(transition.trigger, Trigger::At(_)));
+    let mut triggers = circle.iter().map(|transition| &transition.trigger);
+    let has_dates = triggers.any(|trigger| matches!(trigger, Trigger::At(_)));
     let round = if wait.is_zero() {
         "at once, when its dates have passed".to_owned()
     } else {
         let wait = Period::new(wait).map_or("more than ten years".to_owned(), |p| p.to_string());
-        let dates = if has_dates {
-            ", when its dates have passed"
-        } else {
-            ""
-        };
-        format!("every {wait}{dates}")
+        let dates = has_dates.then_some(", when its dates have passed");
+        format!("every {wait}{}", dates.unwrap_or_default())
     };
     let is_guarded = circle.iter().any(|transition| ways.is_guarded(transition));
     let stop = if is_guarded {
@@ -126,7 +122,7 @@ fn told(ways: &Ways<'_>, circle: &[&Transition]) -> Option<Finding> {
     };
     let message = format!(
         "belongs to a circle that time leads orders round {round}, which {stop}: {}",
-        codes.join(", ")
+        codes(circle)
     );
     Some(timer.finding(Rule::TimerCircle, message))
 }

@@ -17,33 +17,20 @@ const QUANTITIES: &[&str] = &["4", "0.0001", "999999999999"];
 /// and returned.
 type Levels = [usize; 5];
 
-/// The orders that are tried whatever is asked. They are made one at a time: there are more than a
-/// thousand.
-#[derive(Debug)]
-pub(super) struct Samples {
-    /// A new order of one line.
-    pub(super) base: Order,
+/// The orders that differ in their amounts and are tried whatever is asked.
+pub(super) fn amounts(base: &Order) -> impl Iterator<Item = Order> {
+    let scales = AMOUNTS.iter().filter_map(|units| Money::new(*units).ok());
+    scales.flat_map(move |scale| amounts_of(base, scale))
 }
 
-impl Samples {
-    /// Samples of a workflow; none where its initial state has no status.
-    pub(super) fn new(workflow: &Workflow) -> Option<Self> {
-        let base = base(workflow)?;
-        Some(Self { base })
-    }
+/// Those that differ in how far their units have come.
+pub(super) fn units(base: &Order) -> impl Iterator<Item = Order> {
+    quantities().flat_map(move |scale| units_of(base, scale))
+}
 
-    pub(super) fn amounts(&self) -> impl Iterator<Item = Order> {
-        let scales = AMOUNTS.iter().filter_map(|units| Money::new(*units).ok());
-        scales.flat_map(|scale| amounts_of(&self.base, scale))
-    }
-
-    pub(super) fn units(&self) -> impl Iterator<Item = Order> {
-        quantities().flat_map(|scale| units_of(&self.base, scale))
-    }
-
-    pub(super) fn lines(&self) -> impl Iterator<Item = Order> {
-        quantities().flat_map(|scale| lines_of(&self.base, scale, Money::MAX))
-    }
+/// Those that differ in their lines.
+pub(super) fn lines(base: &Order) -> impl Iterator<Item = Order> {
+    quantities().flat_map(move |scale| lines_of(base, scale, Money::MAX))
 }
 
 fn quantities() -> impl Iterator<Item = Quantity> {
@@ -51,7 +38,8 @@ fn quantities() -> impl Iterator<Item = Quantity> {
     quantities.filter_map(|text| text.parse::<Quantity>().ok())
 }
 
-fn base(workflow: &Workflow) -> Option<Order> {
+/// A new order of one line; none where the initial state of the workflow has no status.
+pub(super) fn base(workflow: &Workflow) -> Option<Order> {
     let state = workflow.initial_state.clone();
     let status = workflow.default_status(&state)?.clone();
     let line = Line::new(NewLine {
@@ -117,15 +105,8 @@ pub(super) fn amounts_of(base: &Order, scale: Money) -> impl Iterator<Item = Ord
         [0, 0, 2, 0, 0],
         [0, 0, 0, 0, 2],
     ];
-    let levels = (0..4).flat_map(|paid| {
-        let refunded = (0..4).map(move |refunded| (paid, refunded));
-        refunded.flat_map(|(paid, refunded)| {
-            let canceled = (0..3).map(move |canceled| (paid, refunded, canceled));
-            canceled.flat_map(|(paid, refunded, canceled)| {
-                (0..3).map(move |invoiced| [paid, refunded, canceled, invoiced, 0])
-            })
-        })
-    });
+    let numbers = 0..4 * 4 * 3 * 3;
+    let levels = numbers.map(|it| [it / 36, it / 9 % 4, it / 3 % 3, it % 3, 0]);
     let orders = first.into_iter().chain(levels).map(order);
     orders.chain([free])
 }
@@ -158,10 +139,8 @@ pub(super) fn units_of(base: &Order, scale: Quantity) -> impl Iterator<Item = Or
         [0, 2, 0, 0, 0],
         [1, 1, 0, 0, 0],
     ];
-    let plain = first
-        .into_iter()
-        .chain(levels(&[0, 1, 2]))
-        .map(move |levels| of_line(levels, false));
+    let plain = first.into_iter().chain(levels(&[0, 1, 2]));
+    let plain = plain.map(move |levels| of_line(levels, false));
     let never_shipped = levels(&[0, 2]).map(move |levels| of_line(levels, true));
     plain.chain(never_shipped).chain(levels(&[0, 2]).map(whole))
 }

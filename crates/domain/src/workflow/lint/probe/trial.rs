@@ -1,6 +1,6 @@
 //! Tries expressions on sample orders, to find those that come to the same whatever happens.
 
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 use cel::{
     IdedExpr, Value,
@@ -10,7 +10,7 @@ use cel::{
 use super::{
     atoms::{Atom, Topic},
     outcomes::Outcomes,
-    samples::{self, Samples},
+    samples,
 };
 use crate::{
     actor::Actor,
@@ -28,7 +28,8 @@ const ASKING_STEPS: u64 = 50;
 #[derive(Debug)]
 pub(crate) struct Probe<'w> {
     workflow: &'w Workflow,
-    samples: Samples,
+    /// The order that all samples are made of.
+    base: Order,
     budget: CostBudget,
     actor: Actor,
     comment: Comment,
@@ -50,7 +51,7 @@ impl<'w> Probe<'w> {
     pub(crate) fn new(workflow: &'w Workflow) -> Option<Self> {
         Some(Self {
             workflow,
-            samples: Samples::new(workflow)?,
+            base: samples::base(workflow)?,
             budget: CostBudget::new(),
             actor: Actor::unstated(),
             comment: Comment::default(),
@@ -139,13 +140,13 @@ impl ExpressionProbe<'_> {
     /// The samples that differ in what the part names: those that are tried whatever is asked, and
     /// those in the magnitudes of its numbers.
     fn orders<'s>(&'s self, atom: &'s Atom) -> impl Iterator<Item = Order> + 's {
-        let samples = &self.probe.samples;
+        let base = &self.probe.base;
         let has = |topic: Topic| atom.topics.contains(&topic);
-        let amounts = has(Topic::Amounts).then(|| samples.amounts());
-        let units = has(Topic::Units).then(|| samples.units());
-        let lines = has(Topic::Lines).then(|| samples.lines());
+        let amounts = has(Topic::Amounts).then(|| samples::amounts(base));
+        let units = has(Topic::Units).then(|| samples::units(base));
+        let lines = has(Topic::Lines).then(|| samples::lines(base));
         let near = atom.numbers.iter().flat_map(move |number| {
-            let (base, amount, quantity) = (&samples.base, number.amount(), number.quantity());
+            let (amount, quantity) = (number.amount(), number.quantity());
             let scale = amount.filter(|_| has(Topic::Amounts));
             let amounts = scale.map(|scale| samples::amounts_of(base, scale));
             let scale = quantity.filter(|_| has(Topic::Units));
@@ -156,7 +157,7 @@ impl ExpressionProbe<'_> {
             let others = units.into_iter().flatten();
             amounts.chain(others).chain(lines.into_iter().flatten())
         });
-        std::iter::once(samples.base.clone())
+        std::iter::once(base.clone())
             .chain(amounts.into_iter().flatten())
             .chain(units.into_iter().flatten())
             .chain(lines.into_iter().flatten())
@@ -166,21 +167,14 @@ impl ExpressionProbe<'_> {
     /// Notes what a sample answers. Says whether the budget suffices; where it does not, whatever
     /// was found is not known.
     fn ask(&self, expr: &IdedExpr, order: &Order, outcomes: &mut Outcomes) -> bool {
-        let moved;
-        let order = match self.place {
-            Some(place) if *place != order.standing => {
-                moved = Order {
-                    standing: place.clone(),
-                    ..order.clone()
-                };
-                &moved
-            }
-            Some(_) | None => order,
-        };
+        let mut order = Cow::Borrowed(order);
+        if let Some(place) = self.place.filter(|place| **place != order.standing) {
+            order.to_mut().standing = place.clone();
+        }
         let probe = self.probe;
         let facts = Facts {
             workflow: probe.workflow,
-            order,
+            order: &order,
             actor: &probe.actor,
             comment: &probe.comment,
             metadata: &probe.metadata,
