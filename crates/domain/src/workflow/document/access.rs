@@ -213,14 +213,8 @@ impl<'de> MapAccess<'de> for EntryMap<'_, 'de> {
 
 /// The items of a list.
 pub(super) struct ItemList<'r, 'de> {
-    reader: &'r mut Reader<'de>,
-    count: usize,
-}
-
-impl<'r, 'de> ItemList<'r, 'de> {
-    pub(super) fn new(reader: &'r mut Reader<'de>) -> Self {
-        Self { reader, count: 0 }
-    }
+    pub(super) reader: &'r mut Reader<'de>,
+    pub(super) count: usize,
 }
 
 impl<'de> SeqAccess<'de> for ItemList<'_, 'de> {

@@ -318,10 +318,8 @@ fn write_part(writing: &Writing, part: &mut ActionPart) {
             });
         }
         Writing::SetAttributes(attributes) => {
-            let attributes = attributes.iter();
-            part.set_attributes = attributes
-                .map(|(key, text)| (key.clone(), TextPart(text.clone())))
-                .collect();
+            let attributes = attributes.clone().into_iter();
+            part.set_attributes = attributes.map(|(key, it)| (key, TextPart(it))).collect();
         }
         Writing::Transition(code) => part.transition = Some(code.clone()),
     }

@@ -1,13 +1,11 @@
 //! Making a workflow of a document: from nothing, or on top of one that exists.
 
 use super::{
-    action,
-    content::{Content, Document},
-    defaults,
-    forms::AssignmentFlags,
+    action, defaults,
     layout::{OperationPart, StatePart, StatusPart, TransitionPart, WorkflowPart},
     magento,
     missing::Missing,
+    parse::{Content, Document},
     put::put_all,
 };
 use crate::{
@@ -77,11 +75,9 @@ pub fn judge(
 pub(super) fn other_workflow(document: &Document, code: Option<&WorkflowCode>) -> Option<Finding> {
     let code = code?;
     let named = document.workflow().filter(|named| *named != code)?;
-    Some(Finding {
-        rule: Rule::OtherWorkflow,
-        subject: Subject::Workflow,
-        message: format!("is called {named} in the document, and {code} is what was asked for"),
-    })
+    let message = format!("is called {named} in the document, and {code} is what was asked for");
+    let rule = Rule::OtherWorkflow;
+    Some(Finding::new(rule, Subject::Workflow, message))
 }
 
 /// Makes a workflow of a document as [`apply`] does, whatever lint has to say about it.
@@ -204,10 +200,9 @@ fn build(mut workflow: Workflow, part: &WorkflowPart, missing: &mut Missing) -> 
             transition(code, part, old, (position, anywhere.as_ref()), missing)
         },
     );
-    let own = &part.on_create;
-    action::put(&mut workflow.on_create, own, "on_create", missing);
-    let own = &part.on_comment;
-    action::put(&mut workflow.on_comment, own, "on_comment", missing);
+    let (on_create, on_comment) = (&part.on_create, &part.on_comment);
+    action::put(&mut workflow.on_create, on_create, "on_create", missing);
+    action::put(&mut workflow.on_comment, on_comment, "on_comment", missing);
     for (code, part) in part.states.iter() {
         assignments(&mut workflow, code, part, missing);
     }
@@ -341,30 +336,20 @@ fn assignments(
     let mut old = Vec::new();
     workflow.assignments.retain_mut(|assignment| {
         assignment.is_default &= !(names_default && assignment.state == *state);
-        let named = assignment.state == *state
-            && listed
-                .iter()
-                .any(|(status, _)| **status == assignment.status);
-        if named {
-            old.push(assignment.clone());
-        }
+        let mut statuses = listed.iter().map(|(status, _)| *status);
+        let named = assignment.state == *state && statuses.any(|it| *it == assignment.status);
+        old.extend(named.then(|| assignment.clone()));
         !named
     });
     for ((status, flags), index) in listed.into_iter().zip(0..) {
-        let AssignmentFlags {
-            status: _,
-            default,
-            visible_on_storefront,
-        } = flags;
         let old = old.iter().find(|old| old.status == *status);
-        let is_first = index == 0 && !has_default;
+        let is_default = index == 0 && !has_default || old.is_some_and(|old| old.is_default);
+        let is_visible = old.is_none_or(|old| old.visible_on_storefront);
         workflow.assignments.push(Assignment {
             state: state.clone(),
             status: status.clone(),
-            is_default: default.unwrap_or(is_first || old.is_some_and(|old| old.is_default)),
-            visible_on_storefront: visible_on_storefront
-                .or(old.map(|old| old.visible_on_storefront))
-                .unwrap_or(true),
+            is_default: flags.default.unwrap_or(is_default),
+            visible_on_storefront: flags.visible_on_storefront.unwrap_or(is_visible),
         });
     }
 }

@@ -4,12 +4,11 @@
 use super::{
     action::WORKS,
     apply::{Mode, draft, drafted, other_workflow, unmergeable},
-    content::Content,
     deserialize::EMPTY,
     format::{Format, UnknownStates},
     locate::locate,
     missing::Missing,
-    parse::{ReadDocument, read},
+    parse::{Content, ReadDocument, read},
     remark::{REMARKS_MAX, Remark},
 };
 use crate::{

@@ -160,7 +160,10 @@ impl<'de> Deserializer<'de> for &mut Reader<'de> {
 
     fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, ReadError> {
         self.list()?;
-        visitor.visit_seq(ItemList::new(self))
+        visitor.visit_seq(ItemList {
+            reader: self,
+            count: 0,
+        })
     }
 
     /// Asks for a value that may be wrong.

@@ -22,15 +22,11 @@ pub fn decode(bytes: Vec<u8>, format: Format) -> Result<String, DocumentError> {
         return Err(not_read("UTF-16"));
     }
     let declared = match format {
-        Format::Yaml | Format::Json => None,
+        Format::Yaml | Format::Json => return utf8(bytes, ""),
         Format::MagentoConfigXml => declared(&bytes).map(str::to_owned),
     };
     let Some(declared) = declared else {
-        let hint = match format {
-            Format::Yaml | Format::Json => "",
-            Format::MagentoConfigXml => ", and no other encoding is declared",
-        };
-        return utf8(bytes, hint);
+        return utf8(bytes, ", and no other encoding is declared");
     };
     match declared.to_ascii_lowercase().as_str() {
         "utf-8" => utf8(bytes, ""),
@@ -59,10 +55,8 @@ fn declared(bytes: &[u8]) -> Option<&str> {
     let declaration = str::from_utf8(rest.get(..end)?).ok()?;
     let (_, value) = declaration.split_once("encoding")?;
     let value = value.trim_start().strip_prefix('=')?.trim_start();
-    let quote = value
-        .chars()
-        .next()
-        .filter(|quote| "\"'".contains(*quote))?;
+    let quote = value.chars().next();
+    let quote = quote.filter(|quote| "\"'".contains(*quote))?;
     let (name, _) = value.strip_prefix(quote)?.split_once(quote)?;
     Some(name)
 }

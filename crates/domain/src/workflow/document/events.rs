@@ -67,17 +67,11 @@ impl Scalar<'_> {
 
     /// Whether it may be a text.
     pub(super) fn may_be_text(&self) -> bool {
-        match self.style {
-            Style::Plain | Style::Quoted | Style::Text => true,
-            Style::Literal => false,
-        }
+        self.style != Style::Literal
     }
 
     /// Whether it may be a number, `true` or `false`.
     pub(super) fn may_be_literal(&self) -> bool {
-        match self.style {
-            Style::Plain | Style::Literal => true,
-            Style::Quoted | Style::Text => false,
-        }
+        matches!(self.style, Style::Plain | Style::Literal)
     }
 }

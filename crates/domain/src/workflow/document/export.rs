@@ -21,36 +21,32 @@ pub fn export(workflow: &Workflow, format: Format) -> Result<String, DocumentErr
     let failed = |problem: String| DocumentError::NotWritten { problem };
     match format {
         Format::Yaml => serde_saphyr::to_string(&part).map_err(|error| failed(error.to_string())),
-        Format::Json => {
-            let text =
-                serde_json::to_string_pretty(&part).map_err(|error| failed(error.to_string()))?;
-            Ok(text + "\n")
-        }
+        Format::Json => match serde_json::to_string_pretty(&part) {
+            Ok(text) => Ok(text + "\n"),
+            Err(error) => Err(failed(error.to_string())),
+        },
         Format::MagentoConfigXml => Err(DocumentError::NoExport),
     }
 }
 
 fn workflow_part(workflow: &Workflow) -> WorkflowPart {
     let usual = defaults::workflow(&workflow.code, &workflow.initial_state);
-    let operations = workflow.operations.iter();
     let [mut of_statuses, mut of_states, mut of_transitions] = <[Positions; 3]>::default();
+    let operations = workflow.operations.iter();
+    let operations = operations.map(|it| (it.code.clone(), operation_part(it)));
     let statuses = workflow.statuses.iter();
+    let statuses = statuses.map(|it| (it.code.clone(), status_part(it, &mut of_statuses)));
     let states = workflow.states.iter();
+    let states = states.map(|it| (it.code.clone(), state_part(workflow, it, &mut of_states)));
     let transitions = workflow.transitions.iter();
+    let transitions =
+        transitions.map(|it| (it.code.clone(), transition_part(it, &mut of_transitions)));
     WorkflowPart {
         workflow: Some(workflow.code.clone()),
-        operations: operations
-            .map(|it| (it.code.clone(), operation_part(it)))
-            .collect(),
-        statuses: statuses
-            .map(|it| (it.code.clone(), status_part(it, &mut of_statuses)))
-            .collect(),
-        states: states
-            .map(|it| (it.code.clone(), state_part(workflow, it, &mut of_states)))
-            .collect(),
-        transitions: transitions
-            .map(|it| (it.code.clone(), transition_part(it, &mut of_transitions)))
-            .collect(),
+        operations: operations.collect(),
+        statuses: statuses.collect(),
+        states: states.collect(),
+        transitions: transitions.collect(),
         on_create: action_parts(&workflow.on_create),
         on_comment: action_parts(&workflow.on_comment),
         ..WorkflowPart::of(workflow, &usual)
@@ -66,11 +62,8 @@ fn operation_part(operation: &Operation) -> OperationPart {
 
 fn status_part(status: &Status, positions: &mut Positions) -> StatusPart {
     let usual = defaults::status(&status.code, positions.usual(status.position));
-    let labels = status.store_view_labels.iter();
     StatusPart {
-        store_view_labels: labels
-            .map(|(view, label)| (view.clone(), label.clone()))
-            .collect(),
+        store_view_labels: status.store_view_labels.clone().into_iter().collect(),
         on_enter: action_parts(&status.on_enter),
         ..StatusPart::of(status, &usual)
     }

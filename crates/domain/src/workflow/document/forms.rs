@@ -10,8 +10,7 @@ use serde::{
 
 use super::{
     keyed::{Codes, ListItem, MapValue},
-    part::part,
-    put::PartField,
+    put::{PartField, part},
     reader::TEXT_OR_FIELDS,
 };
 use crate::{

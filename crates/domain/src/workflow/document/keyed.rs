@@ -1,5 +1,5 @@
-//! Maps and lists in a document, whose entries are counted while they are read. Wrong ones are left
-//! out. A map keeps its order.
+//! Values, maps and lists in a document, which are counted while they are read. One that cannot be
+//! read is noted by the reader and left out, and reading goes on behind it. A map keeps its order.
 
 use std::{
     borrow::{Borrow, Cow},
@@ -14,7 +14,8 @@ use serde::{
 };
 use serde_saphyr::FlowSeq;
 
-use super::{budget, sound::Sound};
+use super::budget;
+use crate::value::Label;
 
 /// A list doubles when it is full, and is there twice while it moves: three times its entries, of
 /// which two are given back when it is complete.
@@ -177,4 +178,45 @@ impl<'de, T: Deserialize<'de> + ListItem> Visitor<'de> for ItemsVisitor<T> {
         budget::give_back(passing);
         Ok(Codes(items))
     }
+}
+
+/// A value, or none where it was wrong and noted. Only [`super::reader::Reader`] gives it.
+pub(super) struct Sound<T>(pub(super) Option<T>);
+
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for Sound<T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct SoundVisitor<T>(PhantomData<T>);
+
+        impl<'de, T: Deserialize<'de>> Visitor<'de> for SoundVisitor<T> {
+            type Value = Sound<T>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a value, or none")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
+                list.next_element().map(Sound)
+            }
+        }
+
+        deserializer.deserialize_tuple_struct("sound", 1, SoundVisitor(PhantomData))
+    }
+}
+
+/// Reads a field that may be left out but not be null: a colour without quotes is a
+/// comment in YAML, and must not pass for no colour. What is as large as a text counts as one.
+pub(super) fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(
+    deserializer: D,
+) -> Result<Option<T>, D::Error> {
+    if size_of::<T>() >= size_of::<Label>() {
+        budget::take(budget::text_bytes(1)).map_err(D::Error::custom)?;
+    }
+    Sound::deserialize(deserializer).map(|Sound(value)| value)
+}
+
+/// Reads a map that may be left out but not be null.
+pub(super) fn entries<'de, D: Deserializer<'de>, T: Deserialize<'de> + Default>(
+    deserializer: D,
+) -> Result<T, D::Error> {
+    Sound::deserialize(deserializer).map(|Sound(map)| map.unwrap_or_default())
 }

@@ -8,8 +8,7 @@ use super::{
     budget,
     forms::{AssignmentPart, TextPart, TriggerPart},
     keyed::{Codes, Key, Keyed, ListItem, MapValue},
-    part::{fields, part},
-    put::{PartField, unless_usual},
+    put::{PartField, fields, part, unless_usual},
 };
 use crate::{
     guard::Expression,

@@ -6,9 +6,8 @@ use super::{
     events::{Event, Piece},
     format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format},
     json::Json,
-    path::Path,
+    reader::{Path, Source},
     remark::{Place, Remark},
-    source::Source,
     yaml::Yaml,
 };
 use crate::workflow::{ActionPath, Finding, Rule, Subject, TriggerPoint};
@@ -21,20 +20,16 @@ pub(super) fn locate(text: &str, format: Format, remarks: &mut [Remark]) {
     }
     let text = text.strip_prefix(BYTE_ORDER_MARK).unwrap_or(text);
     let source = match format {
-        Format::Yaml => Yaml::new(text)
-            .ok()
-            .map(|yaml| Source::Yaml(Box::new(yaml))),
-        Format::Json => Some(Source::Json(Json::new(text))),
+        Format::Yaml => match Yaml::new(text) {
+            Ok(yaml) => Source::Yaml(Box::new(yaml)),
+            Err(_) => return,
+        },
+        Format::Json => Source::Json(Json::new(text)),
         // Its findings name their lines themselves.
-        Format::MagentoConfigXml => None,
+        Format::MagentoConfigXml => return,
     };
-    let Some(source) = source else {
-        return;
-    };
-    let targets: Vec<_> = nowhere
-        .iter()
-        .map(|r| SearchTarget::of(&r.finding))
-        .collect();
+    let targets = nowhere.iter().map(|r| SearchTarget::of(&r.finding));
+    let targets: Vec<_> = targets.collect();
     let places = Search::new(&targets).through(source);
     for (remark, place) in nowhere.iter_mut().zip(places) {
         remark.place = place;
@@ -226,9 +221,8 @@ impl<'t> Search<'t> {
             }
         }
         let found = self.found.into_iter();
-        found
-            .map(|found| found.value.or(found.part.map(|(_, place)| place)))
-            .collect()
+        let places = found.map(|it| it.value.or(it.part.map(|(_, place)| place)));
+        places.collect()
     }
 
     /// Goes on by one part of the document; says no where there is no way on.
@@ -237,8 +231,7 @@ impl<'t> Search<'t> {
             let Some(around) = self.around.pop() else {
                 return false;
             };
-            let depth = self.around.len();
-            self.open.retain(|(_, opened)| *opened < depth);
+            self.close();
             self.path.back_to(around.path);
             return true;
         }
@@ -271,24 +264,23 @@ impl<'t> Search<'t> {
         }
         self.meet(place);
         let inside = match &piece.event {
-            Event::Map => Inside::Map { key: None },
+            Event::Map => Some(Inside::Map { key: None }),
             Event::List => {
                 // It has a key, but is no text.
                 self.compare("", place);
-                Inside::List { count: 0 }
+                Some(Inside::List { count: 0 })
             }
             Event::Scalar(scalar) => {
                 self.compare(&scalar.text, piece.place);
-                self.close();
-                return true;
+                None
             }
-            Event::Alias | Event::End => {
-                self.close();
-                return true;
-            }
+            Event::Alias | Event::End => None,
         };
         let path = self.path.len();
-        self.around.push(Around { path, inside });
+        match inside {
+            Some(inside) => self.around.push(Around { path, inside }),
+            None => self.close(),
+        }
         true
     }
 
@@ -327,7 +319,7 @@ impl<'t> Search<'t> {
         }
     }
 
-    /// Leaves a value that is no map and no list.
+    /// Leaves a value.
     fn close(&mut self) {
         let depth = self.around.len();
         self.open.retain(|(_, opened)| *opened < depth);

@@ -43,7 +43,6 @@ mod action;
 mod apply;
 mod budget;
 mod check;
-mod content;
 mod defaults;
 mod deserialize;
 mod encoding;
@@ -58,22 +57,17 @@ mod locate;
 mod magento;
 mod missing;
 mod parse;
-mod part;
-mod path;
 mod put;
 mod reader;
 mod remark;
-mod sound;
-mod source;
 mod yaml;
 
 pub use apply::{Mode, apply, draft, judge};
 pub use check::{Checked, Proposal, check, located};
-pub use content::Document;
 pub use encoding::decode;
 pub use export::export;
 pub use format::{DOCUMENT_BYTES_MAX, Format, UnknownStates};
-pub use parse::parse;
+pub use parse::{Document, parse};
 pub use remark::{DocumentError, Place, Remark};
 
 #[cfg(test)]

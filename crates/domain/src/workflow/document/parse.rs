@@ -5,19 +5,20 @@ use std::{collections::BTreeSet, marker::PhantomData};
 
 use super::{
     action, budget,
-    content::{Content, Document},
-    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format},
+    format::{BYTE_ORDER_MARK, DOCUMENT_BYTES_MAX, Format, UnknownStates},
     forms::TriggerPart,
     json::Json,
     layout::WorkflowPart,
     locate::locate,
     magento,
-    reader::Reader,
+    reader::{Reader, Source},
     remark::{DocumentError, Place, REMARKS_MAX, Remark},
-    source::Source,
     yaml::Yaml,
 };
-use crate::workflow::{Finding, Rule, Subject};
+use crate::{
+    value::WorkflowCode,
+    workflow::{Finding, Rule, Subject},
+};
 
 /// The most control characters that are named.
 const CONTROLS_MAX: usize = 10;
@@ -28,6 +29,51 @@ const PART_BYTES_PER_BYTE: usize = 6;
 /// The bytes that the tree of an XML document may take for each of its own; a text that is not cut
 /// is there up to four times.
 const XML_BYTES_PER_BYTE: usize = 3;
+
+/// A document that was read and is well-formed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Document(pub(super) Content);
+
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Content {
+    Workflow {
+        part: Box<WorkflowPart>,
+        /// The findings about the document itself.
+        findings: Vec<Finding>,
+    },
+    MagentoConfig(magento::Config),
+}
+
+impl Document {
+    /// The code of the workflow, where the document names one.
+    pub fn workflow(&self) -> Option<&WorkflowCode> {
+        match &self.0 {
+            Content::Workflow { part, .. } => part.workflow.as_ref(),
+            Content::MagentoConfig(_) => None,
+        }
+    }
+
+    /// Decides the fate of states of a `config.xml` that the workflow does not have. Other
+    /// documents say by themselves what their states are.
+    #[must_use]
+    pub fn with_unknown_states(mut self, unknown_states: UnknownStates) -> Self {
+        match &mut self.0 {
+            Content::Workflow { .. } => {}
+            Content::MagentoConfig(config) => config.unknown_states = unknown_states,
+        }
+        self
+    }
+
+    /// The findings about the document itself, whatever workflow it is applied to: months where
+    /// minutes may be meant, elements of a `config.xml` that are not known, and which of several
+    /// defaults is taken.
+    pub fn findings(&self) -> &[Finding] {
+        match &self.0 {
+            Content::Workflow { findings, .. } => findings,
+            Content::MagentoConfig(config) => &config.findings,
+        }
+    }
+}
 
 /// A document as far as it can be read.
 pub(super) struct ReadDocument {
@@ -54,11 +100,15 @@ impl ReadDocument {
             },
             Format::MagentoConfigXml => Content::MagentoConfig(magento::Config::default()),
         };
+        Self::new(content, remarks, false)
+    }
+
+    fn new(content: Content, remarks: Vec<Remark>, is_whole: bool) -> Self {
         Self {
             document: Document(content),
             remarks,
             lost: Vec::new(),
-            is_whole: false,
+            is_whole,
             has_more: false,
         }
     }
@@ -98,11 +148,10 @@ pub(super) fn read(text: &str, format: Format) -> ReadDocument {
             let mut reading = read_plain(&plain, format);
             let line = |remark: &Remark| remark.place.map(|place| place.line);
             let lines: BTreeSet<_> = refused.iter().map(line).collect();
-            reading
-                .remarks
-                .retain(|remark| !lines.contains(&line(remark)));
-            reading.remarks.extend(refused);
-            reading.remarks.sort_by_key(|remark| remark.place);
+            let remarks = &mut reading.remarks;
+            remarks.retain(|remark| !lines.contains(&line(remark)));
+            remarks.extend(refused);
+            remarks.sort_by_key(|remark| remark.place);
             reading
         }
         Format::MagentoConfigXml => ReadDocument::none(format, refused),
@@ -122,13 +171,7 @@ fn read_plain(text: &str, format: Format) -> ReadDocument {
         Format::Json => parts(text, format, Source::Json(Json::new(text))),
         Format::MagentoConfigXml => {
             match budget::within(text.len(), XML_BYTES_PER_BYTE, || magento::parse(text)) {
-                Ok(config) => ReadDocument {
-                    document: Document(Content::MagentoConfig(config)),
-                    remarks: Vec::new(),
-                    lost: Vec::new(),
-                    is_whole: true,
-                    has_more: false,
-                },
+                Ok(config) => ReadDocument::new(Content::MagentoConfig(config), Vec::new(), true),
                 Err(remark) => ReadDocument::none(format, vec![remark]),
             }
         }
@@ -155,12 +198,9 @@ fn control(text: &str) -> Vec<Remark> {
 fn parts(text: &str, format: Format, source: Source<'_>) -> ReadDocument {
     budget::within(text.len(), PART_BYTES_PER_BYTE, || {
         let mut reader = Reader::new(text, source);
-        let part = if reader.is_blank() {
-            WorkflowPart::default()
-        } else {
-            let part = reader.guarded(PhantomData::<WorkflowPart>);
-            part.unwrap_or_default()
-        };
+        let is_blank = reader.is_blank();
+        let part = (!is_blank).then(|| reader.guarded(PhantomData::<WorkflowPart>));
+        let part = part.flatten().unwrap_or_default();
         let mut told = reader.finish();
         if told.remarks.is_empty() && part == WorkflowPart::default() {
             let begin = Place { line: 1, column: 1 };
@@ -170,9 +210,8 @@ fn parts(text: &str, format: Format, source: Source<'_>) -> ReadDocument {
             told.lost.push(String::new());
         }
         let wrong = action::check(&part).into_iter();
-        let mut wrong: Vec<_> = wrong
-            .map(|(path, problem)| Remark::unreadable(None, &path, &problem))
-            .collect();
+        let wrong = wrong.map(|(path, problem)| Remark::unreadable(None, &path, &problem));
+        let mut wrong: Vec<_> = wrong.collect();
         locate(text, format, &mut wrong);
         told.remarks.append(&mut wrong);
         told.remarks.sort_by_key(|remark| remark.place);
@@ -193,14 +232,14 @@ fn in_months(part: &WorkflowPart) -> impl Iterator<Item = Finding> {
     part.transitions
         .iter()
         .filter_map(|(code, transition)| match &transition.trigger {
-            Some(TriggerPart::After(after)) if after.in_months => Some(Finding {
-                rule: Rule::Months,
-                subject: Subject::Transition(code.clone()),
-                message: format!(
-                    "starts after {}: M is a month of 30.44 days, and a minute is written 1m",
-                    after.period
-                ),
-            }),
+            Some(TriggerPart::After(after)) if after.in_months => {
+                let period = after.period;
+                let message = format!(
+                    "starts after {period}: M is a month of 30.44 days, and a minute is written 1m"
+                );
+                let subject = Subject::Transition(code.clone());
+                Some(Finding::new(Rule::Months, subject, message))
+            }
             Some(
                 TriggerPart::After(_)
                 | TriggerPart::Manual

@@ -1,7 +1,7 @@
 //! Reading a document as a whole: mistakes are noted with their places, and reading goes on behind
 //! them. The layout is the schema: serde asks for what it needs, and is given what is right.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, fmt::Write};
 
 use serde::de::DeserializeSeed;
 
@@ -9,19 +9,76 @@ use super::{
     budget,
     events::{Event, Piece, Scalar, Stop},
     format::TEXT_BYTES_MAX,
-    path::Path,
+    json::Json,
     remark::{Place, REMARKS_MAX, Remark},
-    source::Source,
+    yaml::Yaml,
 };
 use crate::value::{CODE, legal_code};
 
-/// The name by which [`super::sound::Sound`] asks for a value that may be wrong.
-pub(super) const SOUND: &str = "sound";
 /// The name by which a part asks for the text that may stand for it, else for its fields.
 pub(super) const TEXT_OR_FIELDS: &str = "text or fields";
 
+/// The most characters that are shown of a key: codes have fewer.
+const KEY_CHARACTERS_MAX: usize = 64;
 /// The deepest nesting of a document; the layout needs eight levels.
 const DEPTH_MAX: usize = 24;
+
+/// The parts of a document, one after the other.
+pub(super) enum Source<'t> {
+    Yaml(Box<Yaml<'t>>),
+    Json(Json<'t>),
+}
+
+impl<'t> Source<'t> {
+    /// Reads the next part; none at the end.
+    pub(super) fn read(&mut self) -> Result<Option<Piece<'t>>, Stop> {
+        match self {
+            Self::Yaml(yaml) => yaml.read(),
+            Self::Json(json) => json.read(),
+        }
+    }
+}
+
+/// The keys and numbers around what is being read.
+#[derive(Debug, Default)]
+pub(super) struct Path(String);
+
+impl Path {
+    pub(super) fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Goes down to a key, as it would be written if it has to be a code.
+    pub(super) fn enter(&mut self, key: &str) {
+        match legal_code(key) {
+            Some(code) => self.key(&code),
+            None => self.key(key),
+        }
+    }
+
+    /// Goes down to a key, as it is written.
+    pub(super) fn key(&mut self, key: &str) {
+        if !self.0.is_empty() {
+            self.0.push('.');
+        }
+        self.0.extend(key.chars().take(KEY_CHARACTERS_MAX));
+    }
+
+    /// Goes down to an entry of a list, counted from 0.
+    pub(super) fn index(&mut self, index: usize) {
+        // Writing to a string cannot fail.
+        let _ = write!(self.0, "[{index}]");
+    }
+
+    /// Goes back up to where it was so long.
+    pub(super) fn back_to(&mut self, length: usize) {
+        self.0.truncate(length);
+    }
+}
 
 /// A document that is being read.
 pub(super) struct Reader<'de> {

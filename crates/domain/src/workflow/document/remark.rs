@@ -83,12 +83,9 @@ impl Remark {
     /// A remark that something in the document cannot be read.
     pub(super) fn unreadable(place: Option<Place>, path: &str, message: &str) -> Self {
         let end = message.floor_char_boundary(MESSAGE_BYTES_MAX);
-        let message = message.get(..end).unwrap_or(message).to_owned();
-        let finding = Finding {
-            rule: Rule::Document,
-            subject: Subject::Document(path.to_owned()),
-            message,
-        };
+        let message = message.get(..end).unwrap_or(message);
+        let subject = Subject::Document(path.to_owned());
+        let finding = Finding::new(Rule::Document, subject, message);
         Self { place, finding }
     }
 

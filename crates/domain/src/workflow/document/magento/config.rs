@@ -39,7 +39,7 @@ const NAMESPACES_MAX: usize = 16;
 /// A configuration, in the order of the document: what comes later counts.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(in crate::workflow::document) struct Config {
-    pub(super) statuses: Vec<(StatusCode, Option<Label>)>,
+    pub(super) statuses: Vec<StatusConfig>,
     /// One for each time that a state comes up.
     pub(super) states: Vec<StateConfig>,
     /// The fate of states that the workflow does not have.
@@ -47,6 +47,8 @@ pub(in crate::workflow::document) struct Config {
     /// The findings about the document itself.
     pub(in crate::workflow::document) findings: Vec<Finding>,
 }
+
+type StatusConfig = (StatusCode, Option<Label>);
 
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct StateConfig {
@@ -75,21 +77,26 @@ pub(in crate::workflow::document) fn parse(text: &str) -> Result<Config, Remark>
         );
         return Err(told(root, "", &problem));
     }
-    let sections = ["global", "sales", "order"]
-        .iter()
-        .fold(vec![root], |nodes, name| {
-            nodes
-                .into_iter()
-                .flat_map(|node| children(node).filter(|child| child.has_tag_name(*name)))
-                .collect()
-        });
+    let mut sections = vec![root];
+    for name in ["global", "sales", "order"] {
+        let within = sections.into_iter().flat_map(children);
+        sections = within.filter(|node| node.has_tag_name(name)).collect();
+    }
     let mut config = Config::default();
     let mut unknown = Unknown::default();
     for section in sections {
         for group in children(section) {
             match group.tag_name().name() {
-                "statuses" => read_all(group, &mut config.statuses, &mut unknown, status)?,
-                "states" => read_all(group, &mut config.states, &mut unknown, state)?,
+                "statuses" => {
+                    for node in children(group) {
+                        config.statuses.push(status(node, &mut unknown)?);
+                    }
+                }
+                "states" => {
+                    for node in children(group) {
+                        config.states.push(state(node, &mut unknown)?);
+                    }
+                }
                 _ => unknown.note(group, "<statuses> and <states> are"),
             }
         }
@@ -140,11 +147,8 @@ impl Unknown {
             )),
         };
         let messages = self.named.into_iter().chain(more);
-        let finding = |message| Finding {
-            rule: Rule::UnknownElement,
-            subject: Subject::Workflow,
-            message,
-        };
+        let finding =
+            |message: String| Finding::new(Rule::UnknownElement, Subject::Workflow, message);
         messages.map(finding).collect()
     }
 }
@@ -197,26 +201,10 @@ fn take<T>(node: Node<'_, '_>, path: &str) -> Result<(), Remark> {
     budget::take(bytes).map_err(|dense| refused(node, path, &dense))
 }
 
-/// Reads the children of a group and appends them.
-fn read_all<'a, 'i, T>(
-    group: Node<'a, 'i>,
-    list: &mut Vec<T>,
-    unknown: &mut Unknown,
-    read: impl Fn(Node<'a, 'i>, &mut Unknown) -> Result<T, Remark>,
-) -> Result<(), Remark> {
-    for child in children(group) {
-        list.push(read(child, unknown)?);
-    }
-    Ok(())
-}
-
-fn status(
-    node: Node<'_, '_>,
-    unknown: &mut Unknown,
-) -> Result<(StatusCode, Option<Label>), Remark> {
-    take::<(StatusCode, Option<Label>)>(node, "statuses")?;
-    let code = StatusCode::new(node.tag_name().name())
-        .map_err(|problem| refused(node, "statuses", &problem))?;
+fn status(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<StatusConfig, Remark> {
+    take::<StatusConfig>(node, "statuses")?;
+    let code = StatusCode::new(node.tag_name().name());
+    let code = code.map_err(|problem| refused(node, "statuses", &problem))?;
     let mut text = None;
     for child in children(node) {
         match child.tag_name().name() {
@@ -229,10 +217,9 @@ fn status(
 
 fn state(node: Node<'_, '_>, unknown: &mut Unknown) -> Result<StateConfig, Remark> {
     take::<StateConfig>(node, "states")?;
-    let state = StateCode::new(node.tag_name().name())
-        .map_err(|problem| refused(node, "states", &problem))?;
+    let state = StateCode::new(node.tag_name().name());
     let mut config = StateConfig {
-        state,
+        state: state.map_err(|problem| refused(node, "states", &problem))?,
         label: None,
         statuses: Vec::new(),
         visible_on_front: None,
@@ -287,10 +274,8 @@ fn nothing_in(node: Node<'_, '_>, known: &str, unknown: &mut Unknown) {
 /// The text of an element, also where comments or CDATA cut it.
 fn content(node: Node<'_, '_>, unknown: &mut Unknown) -> String {
     nothing_in(node, "text is", unknown);
-    let texts = node
-        .children()
-        .filter(Node::is_text)
-        .filter_map(|child| child.text());
+    let texts = node.children().filter(Node::is_text);
+    let texts = texts.filter_map(|child| child.text());
     texts.collect::<String>().trim().to_owned()
 }
 

@@ -79,17 +79,14 @@ fn put_statuses<'a>(
 fn create_states(workflow: &mut Workflow, config: &Config) {
     let model = workflow.states.iter();
     let model = model.filter(|state| state.code.as_str() == MODEL_STATE);
-    let operations: Vec<OperationCode> = model
-        .flat_map(|state| state.operations.iter().cloned())
-        .collect();
+    let operations = model.flat_map(|state| state.operations.iter().cloned());
+    let operations: Vec<OperationCode> = operations.collect();
     let labels = config.states.iter();
-    let labels: BTreeMap<&StateCode, &Label> = labels
-        .filter_map(|part| Some((&part.state, part.label.as_ref()?)))
-        .collect();
+    let labels = labels.filter_map(|part| Some((&part.state, part.label.as_ref()?)));
+    let labels: BTreeMap<&StateCode, &Label> = labels.collect();
     let statuses = workflow.statuses.iter();
-    let statuses: BTreeMap<StatusCode, Label> = statuses
-        .map(|status| (status.code.clone(), status.label.clone()))
-        .collect();
+    let statuses = statuses.map(|status| (status.code.clone(), status.label.clone()));
+    let statuses: BTreeMap<StatusCode, Label> = statuses.collect();
     let codes = workflow.states.iter().map(|state| state.code.clone());
     let mut known: BTreeSet<StateCode> = codes.collect();
     let positions = workflow.states.iter().map(|state| state.position);
@@ -126,11 +123,7 @@ fn check_known(workflow: &Workflow, config: &Config) -> Result<(), Refusal> {
     let known: BTreeSet<_> = workflow.states.iter().map(|state| &state.code).collect();
     let named = config.states.iter().map(|part| &part.state);
     let states: BTreeSet<_> = named.filter(|code| !known.contains(code)).collect();
-    let known: BTreeSet<_> = workflow
-        .statuses
-        .iter()
-        .map(|status| &status.code)
-        .collect();
+    let known: BTreeSet<_> = workflow.statuses.iter().map(|it| &it.code).collect();
     let linked = config.states.iter().flat_map(|part| &part.statuses);
     let linked = linked.map(|(code, _)| code);
     let declared = config.statuses.iter().map(|(code, _)| code);
@@ -159,11 +152,8 @@ fn link(
         .find(|assignment| assignment.is_default);
     let usual = default.is_some_and(|assignment| assignment.visible_on_storefront);
     if let Some(visible) = part.visible_on_front {
-        for assignment in workflow
-            .assignments
-            .iter_mut()
-            .filter(|a| a.state == part.state)
-        {
+        let assignments = workflow.assignments.iter_mut();
+        for assignment in assignments.filter(|it| it.state == part.state) {
             assignment.visible_on_storefront = visible;
         }
     }
@@ -180,15 +170,13 @@ fn link(
         }
         edit::check_sharing(workflow, &part.state, status)?;
         let is_first = workflow.assignments_of(&part.state).next().is_none();
-        let visible = part
-            .visible_on_front
-            .or(old.map(|old| old.visible_on_storefront))
-            .unwrap_or(usual);
+        let visible = part.visible_on_front;
+        let visible = visible.or(old.map(|old| old.visible_on_storefront));
         let assignment = Assignment {
             state: part.state.clone(),
             status: status.clone(),
             is_default: becomes_default || is_first,
-            visible_on_storefront: visible,
+            visible_on_storefront: visible.unwrap_or(usual),
         };
         edit::put(workflow, assignment);
     }
