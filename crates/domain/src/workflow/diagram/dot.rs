@@ -12,10 +12,8 @@ use crate::workflow::Category;
 /// Writes the diagram.
 pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLarge> {
     page.line("digraph workflow {")?;
-    page.line(&format!(
-        "    label=\"{}\"",
-        escape(drawing.workflow.label.as_str())
-    ))?;
+    let label = escape(drawing.workflow.label.as_str());
+    page.line(&format!("    label=\"{label}\""))?;
     page.line("    compound=true")?;
     page.line("    fontname=\"Helvetica\"")?;
     page.line("    node [shape=box, style=\"rounded,filled\", fillcolor=\"white\", fontname=\"Helvetica\"]")?;
@@ -52,16 +50,17 @@ fn cluster(drawn: &StateBox<'_>) -> Vec<String> {
             drawn.mark(),
         ),
     ];
-    lines.extend(
-        drawn
-            .rows
-            .iter()
-            .map(|row| format!("        {} [{}]", node(drawn, row), attributes(row))),
-    );
-    if drawn.rows.is_empty() {
+    for row in &drawn.rows {
         lines.push(format!(
-            "        {} [label=\"no status\", style=\"dashed\"]",
-            empty(drawn)
+            "        {} [{}]",
+            node(drawn, row),
+            attributes(row)
+        ));
+    }
+    if drawn.rows.is_empty() {
+        let node = empty(drawn);
+        lines.push(format!(
+            "        {node} [label=\"no status\", style=\"dashed\"]"
         ));
     }
     lines.push("    }".to_owned());
@@ -94,10 +93,9 @@ fn starts(drawing: &Drawing<'_>) -> Vec<String> {
         vec!["    start [shape=circle, label=\"\", width=0.2, fillcolor=\"black\"]".to_owned()];
     for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.can_start) {
         let style = if drawn.is_initial { "bold" } else { "solid" };
+        let (node, state) = (anchor(drawn), &drawn.state.code);
         lines.push(format!(
-            "    start -> {} [lhead=\"cluster_{}\", style={style}]",
-            anchor(drawn),
-            drawn.state.code
+            "    start -> {node} [lhead=\"cluster_{state}\", style={style}]"
         ));
     }
     lines
@@ -105,10 +103,8 @@ fn starts(drawing: &Drawing<'_>) -> Vec<String> {
 
 /// The node that stands for the whole state: its default.
 fn anchor(drawn: &StateBox<'_>) -> String {
-    drawn
-        .rows
-        .first()
-        .map_or_else(|| empty(drawn), |row| node(drawn, row))
+    let first = drawn.rows.first();
+    first.map_or_else(|| empty(drawn), |row| node(drawn, row))
 }
 
 fn arrows(
@@ -124,11 +120,8 @@ fn arrows(
     } else {
         ""
     };
-    let landing = way
-        .transition
-        .to_status
-        .as_ref()
-        .and_then(|status| to.rows.iter().find(|row| row.code == status));
+    let landing = way.transition.to_status.as_ref();
+    let landing = landing.and_then(|status| to.rows.iter().find(|row| row.code == status));
     let (head, lhead) = match landing {
         Some(row) => (node(to, row), String::new()),
         None => (anchor(to), format!(", lhead=\"cluster_{}\"", to.state.code)),
@@ -148,12 +141,11 @@ fn arrows(
             "    {tail} [label=\"anywhere\", shape=plaintext, style=\"\"]"
         ));
     }
-    for (index, from) in way
-        .from
-        .iter()
-        .filter_map(|index| Some((*index, drawing.boxes.get(*index)?)))
-    {
-        let inside = index == way.to;
+    for index in &way.from {
+        let Some(from) = drawing.boxes.get(*index) else {
+            continue;
+        };
+        let inside = *index == way.to;
         let mut named = from.rows.iter().filter(|row| way.names(row)).peekable();
         if named.peek().is_none() {
             let ltail = if inside {

@@ -78,37 +78,29 @@ pub(super) struct DrawnTransition<'a> {
 
 impl<'a> Drawing<'a> {
     pub(super) fn new(workflow: &'a Workflow, marks: &Marks) -> Self {
-        let boxes: Vec<_> = workflow
-            .states
-            .iter()
-            .map(|state| StateBox {
-                state,
-                is_initial: state.code == workflow.initial_state,
-                rows: rows(workflow, &state.code, marks),
-            })
-            .collect();
+        let boxes = workflow.states.iter().map(|state| StateBox {
+            state,
+            is_initial: state.code == workflow.initial_state,
+            rows: rows(workflow, &state.code, marks),
+        });
         let labels = workflow.statuses.iter().map(|status| {
             let code = &status.code;
             (code, workflow.status_label(code, None, None))
         });
         let mut drawing = Self {
             workflow,
-            boxes,
+            boxes: boxes.collect(),
             ways: Vec::new(),
             labels: labels.collect(),
         };
-        drawing.ways = workflow
-            .transitions
-            .iter()
-            .filter_map(|transition| drawing.way(transition))
-            .collect();
+        let transitions = workflow.transitions.iter();
+        drawing.ways = transitions.filter_map(|it| drawing.way(it)).collect();
         drawing
     }
 
     fn index(&self, code: &StateCode) -> Option<usize> {
-        self.boxes
-            .iter()
-            .position(|drawn| drawn.state.code == *code)
+        let mut boxes = self.boxes.iter();
+        boxes.position(|drawn| drawn.state.code == *code)
     }
 
     fn way(&self, transition: &'a Transition) -> Option<DrawnTransition<'a>> {
@@ -118,29 +110,17 @@ impl<'a> Drawing<'a> {
         let leaves = |drawn: &StateBox<'_>| {
             let state = drawn.state;
             let by_state = || from_states.is_empty() || from_states.contains(&state.code);
-            let by_status = || {
-                from_statuses.is_empty()
-                    || drawn
-                        .rows
-                        .iter()
-                        .any(|row| from_statuses.contains(row.code))
-            };
+            let mut rows = drawn.rows.iter();
+            let mut by_status =
+                || from_statuses.is_empty() || rows.any(|row| from_statuses.contains(row.code));
             !state.terminal && state.category != Category::Held && by_state() && by_status()
         };
         let from_anywhere =
             transition.from_states.is_empty() && transition.from_statuses.is_empty();
-        let from = self
-            .boxes
-            .iter()
-            .enumerate()
-            .filter(|(_, state)| leaves(state))
-            .map(|(index, _)| index);
+        let boxes = self.boxes.iter().enumerate();
+        let from = boxes.filter(|(_, drawn)| !from_anywhere && leaves(drawn));
         Some(DrawnTransition {
-            from: if from_anywhere {
-                Vec::new()
-            } else {
-                from.collect()
-            },
+            from: from.map(|(index, _)| index).collect(),
             from_anywhere,
             to,
             text: way_text(self.workflow, transition),
@@ -160,10 +140,10 @@ fn rows<'a>(workflow: &'a Workflow, state: &'a StateCode, marks: &Marks) -> Vec<
         .assignments_of(state)
         .map(|assignment| {
             let status = workflow.status(&assignment.status);
+            let color = status.and_then(|status| status.color.as_ref());
             let here = place(&assignment.status);
-            let mut text = workflow
-                .status_label(&assignment.status, None, None)
-                .to_owned();
+            let label = workflow.status_label(&assignment.status, None, None);
+            let mut text = label.to_owned();
             if !assignment.visible_on_storefront {
                 text.push_str(" (hidden)");
             }
@@ -176,9 +156,7 @@ fn rows<'a>(workflow: &'a Workflow, state: &'a StateCode, marks: &Marks) -> Vec<
             Row {
                 code: &assignment.status,
                 text,
-                color: status
-                    .and_then(|status| status.color.as_ref())
-                    .map(Color::as_str),
+                color: color.map(Color::as_str),
                 mark: match &marks.standing {
                     Some(standing) if *standing == here => Mark::Current,
                     Some(_) | None if marks.visited.contains(&here) => Mark::Visited,
@@ -194,9 +172,8 @@ fn way_text(workflow: &Workflow, transition: &Transition) -> String {
     let label = transition.label.as_str();
     let operations = |codes: &[OperationCode]| {
         let labels = codes.iter().map(|code| {
-            workflow
-                .operation(code)
-                .map_or(code.as_str(), |o| o.label.as_str())
+            let operation = workflow.operation(code);
+            operation.map_or(code.as_str(), |it| it.label.as_str())
         });
         labels.collect::<Vec<_>>().join(", ")
     };
@@ -234,26 +211,21 @@ impl DrawnTransition<'_> {
             isolated(label.unwrap_or(code.as_str())).into_owned()
         };
         let transition = self.transition;
-        let rows = self
+        let statuses = &transition.from_statuses;
+        let boxes = self
             .from
             .iter()
-            .filter_map(|index| drawing.boxes.get(*index))
-            .map(|drawn| drawn.rows.len());
-        let needs_from = rows.sum::<usize>() > transition.from_statuses.len()
-            && !transition.from_statuses.is_empty();
+            .filter_map(|index| drawing.boxes.get(*index));
+        let rows: usize = boxes.map(|drawn| drawn.rows.len()).sum();
+        let needs_from = rows > statuses.len() && !statuses.is_empty();
         let from = needs_from.then(|| {
-            transition
-                .from_statuses
-                .iter()
-                .map(label)
-                .collect::<Vec<_>>()
-                .join(", ")
+            let labels: Vec<_> = statuses.iter().map(label).collect();
+            labels.join(", ")
         });
         let default = drawing.workflow.default_status(&transition.to_state);
         let inside = self.from.contains(&self.to);
-        let to = transition
-            .to_status
-            .as_ref()
+        let to = transition.to_status.as_ref();
+        let to = to
             .filter(|status| inside || Some(*status) != default)
             .map(label);
         match (from, to) {

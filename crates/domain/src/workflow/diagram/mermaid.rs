@@ -12,11 +12,8 @@ pub(super) fn write(drawing: &Drawing<'_>, page: &mut Page) -> Result<(), TooLar
     page.line("stateDiagram-v2")?;
     page.line("    direction TB")?;
     for drawn in &drawing.boxes {
-        page.line(&format!(
-            "    state \"{}\" as {}",
-            node_text(drawn),
-            id(drawn)
-        ))?;
+        let (text, id) = (node_text(drawn), id(drawn));
+        page.line(&format!("    state \"{text}\" as {id}"))?;
     }
     for drawn in drawing.boxes.iter().filter(|drawn| drawn.state.can_start) {
         page.line(&format!("    [*] --> {}", id(drawn)))?;
@@ -79,17 +76,13 @@ fn arrows(
 
 fn classes(drawing: &Drawing<'_>) -> Vec<String> {
     let marked = |mark: Mark| {
-        let states = drawing
-            .boxes
-            .iter()
-            .filter(move |drawn| drawn.rows.iter().any(|row| row.mark == mark));
+        let is_marked = |drawn: &&StateBox<'_>| drawn.rows.iter().any(|row| row.mark == mark);
+        let states = drawing.boxes.iter().filter(is_marked);
         states.map(id).collect::<Vec<_>>()
     };
     let current = marked(Mark::Current);
-    let visited: Vec<_> = marked(Mark::Visited)
-        .into_iter()
-        .filter(|drawn| !current.contains(drawn))
-        .collect();
+    let mut visited = marked(Mark::Visited);
+    visited.retain(|drawn| !current.contains(drawn));
     let mut lines = Vec::new();
     for (name, style, states) in [
         (

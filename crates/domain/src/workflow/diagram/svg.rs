@@ -72,11 +72,8 @@ fn least_bytes(drawing: &Drawing<'_>, arrows: usize) -> usize {
 fn items<'d>(drawing: &'d Drawing<'d>) -> Vec<Shape<'d>> {
     let states = drawing.boxes.iter().map(Shape::State);
     let ways = drawing.ways.iter().map(Shape::Transition);
-    [Shape::Start]
-        .into_iter()
-        .chain(states)
-        .chain(ways)
-        .collect()
+    let start = std::iter::once(Shape::Start);
+    start.chain(states).chain(ways).collect()
 }
 
 struct Arrow {
@@ -88,18 +85,14 @@ struct Arrow {
 /// Box 0 is the start, the states follow, then the ways.
 fn arrows(drawing: &Drawing<'_>) -> Vec<Arrow> {
     let first_way = 1 + drawing.boxes.len();
-    let starts = drawing
-        .boxes
-        .iter()
-        .enumerate()
-        .filter(|(_, drawn)| drawn.state.can_start);
-    let mut arrows: Vec<Arrow> = starts
-        .map(|(index, _)| Arrow {
-            from: 0,
-            to: 1 + index,
-            is_automatic: false,
-        })
-        .collect();
+    let boxes = drawing.boxes.iter().enumerate();
+    let starts = boxes.filter(|(_, drawn)| drawn.state.can_start);
+    let starts = starts.map(|(index, _)| Arrow {
+        from: 0,
+        to: 1 + index,
+        is_automatic: false,
+    });
+    let mut arrows: Vec<Arrow> = starts.collect();
     for (index, way) in drawing.ways.iter().enumerate() {
         let is_automatic = way.is_automatic;
         if way.from.len() <= SOURCES_MAX {
@@ -133,12 +126,8 @@ fn opening(drawing: &Drawing<'_>, layout: &Layout) -> String {
     let code = &drawing.workflow.code;
     let label = drawing.workflow.label.as_str();
     let title = escape(label);
-    let widest = layout
-        .size
-        .width
-        .max(width(label, 9.5))
-        .max(640.0 - 2.0 * MARGIN);
-    let width = widest + 2.0 * MARGIN;
+    let widest = layout.size.width.max(width(label, 9.5));
+    let width = (widest + 2.0 * MARGIN).max(640.0);
     let height = layout.size.height + 2.0 * MARGIN + LEGEND + 20.0;
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width:.0}\" height=\"{height:.0}\" viewBox=\"0 0 {width:.0} {height:.0}\" role=\"img\" aria-labelledby=\"{code}-title {code}-desc\">\n\
@@ -173,12 +162,8 @@ fn path(arrow: &Arrow, route: &[Point]) -> String {
             }
         };
     }
-    let class = if arrow.is_automatic {
-        "arrow automatic"
-    } else {
-        "arrow"
-    };
-    format!("  <path class=\"{class}\" d=\"{d}\" marker-end=\"url(#head)\"/>\n")
+    let automatic = if arrow.is_automatic { " automatic" } else { "" };
+    format!("  <path class=\"arrow{automatic}\" d=\"{d}\" marker-end=\"url(#head)\"/>\n")
 }
 
 fn start(middle: Point) -> String {
