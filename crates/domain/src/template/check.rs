@@ -241,16 +241,14 @@ impl TemplateWalk {
 
     fn filter(&mut self, filter: &Filter<'_>, line: u16) -> Result<(), Problem> {
         let filters = self.language.filters();
-        let Some(known) = filters.iter().find(|known| known.name == filter.name) else {
-            let names = filters.iter().map(|known| known.name);
+        let Some((name, most)) = filters.iter().find(|(name, _)| *name == filter.name) else {
+            let names = filters.iter().map(|(name, _)| *name);
             return Err(Problem::unknown(line, "the filter", filter.name, names));
         };
-        if filter.args.len() > known.arguments_max {
+        let given = filter.args.len();
+        if given > *most {
             let message = format!(
-                "it gives the filter {} {} arguments, at most {} are possible",
-                known.name,
-                filter.args.len(),
-                known.arguments_max
+                "it gives the filter {name} {given} arguments, at most {most} are possible"
             );
             return Err(Problem::new(line, message));
         }
@@ -258,8 +256,7 @@ impl TemplateWalk {
             match argument {
                 CallArg::Pos(value) => self.expr(value)?,
                 CallArg::Kwarg(..) | CallArg::PosSplat(_) | CallArg::KwargSplat(_) => {
-                    let message =
-                        format!("it gives the filter {} arguments by name or *", known.name);
+                    let message = format!("it gives the filter {name} arguments by name or *");
                     return Err(Problem::new(line, message));
                 }
             }

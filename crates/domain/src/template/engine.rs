@@ -75,9 +75,8 @@ pub fn render(
         bytes_max: language.bytes_max(),
         is_full: false,
     };
-    let instructions = template
-        .render_captured_to(values, &mut page)
-        .map(|captured| captured.state().fuel_levels().map_or(0, |(used, _)| used));
+    let captured = template.render_captured_to(values, &mut page);
+    let instructions = captured.map(|it| it.state().fuel_levels().map_or(0, |(used, _)| used));
     if page.is_full {
         return Err(Failure::TooLarge);
     }
@@ -144,9 +143,8 @@ fn meant(detail: &str, values: &Value) -> Option<String> {
         return None;
     }
     let names = value.try_iter().ok()?;
-    let names: Vec<String> = names
-        .filter_map(|name| name.as_str().map(str::to_owned))
-        .collect();
+    let names = names.filter_map(|name| name.as_str().map(str::to_owned));
+    let names: Vec<String> = names.collect();
     nearest(name, names.iter().map(String::as_str)).map(str::to_owned)
 }
 

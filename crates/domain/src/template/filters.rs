@@ -50,8 +50,8 @@ fn wrong(message: impl Into<Cow<'static, str>>) -> Error {
 
 /// Adds the filters and tests of texts or mails.
 pub(super) fn add(environment: &mut Environment<'static>, language: Language) {
-    for filter in language.filters() {
-        match filter.name {
+    for (name, _) in language.filters() {
+        match *name {
             "upper" => environment.add_filter("upper", upper),
             "lower" => environment.add_filter("lower", lower),
             "capitalize" => environment.add_filter("capitalize", capitalize),
@@ -67,7 +67,7 @@ pub(super) fn add(environment: &mut Environment<'static>, language: Language) {
             "round" => environment.add_filter("round", round),
             "safe" => environment.add_filter("safe", safe),
             "urlencode" => environment.add_filter("urlencode", urlencode),
-            _ => environment.add_filter(filter.name, escape),
+            _ => environment.add_filter(*name, escape),
         }
     }
     for test in TESTS {
@@ -242,10 +242,8 @@ fn round(number: &Value, precision: Option<usize>) -> Result<Value, Error> {
 
 fn escape(state: &mut State<'_, '_>, value: &Value) -> Result<Value, Error> {
     writable(value)?;
-    count(
-        state,
-        value.as_str().map_or(0, str::len) * (1 + ESCAPE_GROWTH),
-    )?;
+    let bytes = value.as_str().map_or(0, str::len);
+    count(state, bytes * (1 + ESCAPE_GROWTH))?;
     filters::escape(state, value)
 }
 

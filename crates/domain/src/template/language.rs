@@ -25,38 +25,26 @@ pub enum Language {
     Mail,
 }
 
-/// A filter, and the most arguments that it takes.
-pub(super) struct Filter {
-    pub(super) name: &'static str,
-    pub(super) arguments_max: usize,
-}
-
-const fn filter(name: &'static str, arguments_max: usize) -> Filter {
-    Filter {
-        name,
-        arguments_max,
-    }
-}
-
-/// The filters of texts, and behind them those of mails alone.
-const FILTERS: &[Filter] = &[
-    filter("upper", 0),
-    filter("lower", 0),
-    filter("capitalize", 0),
-    filter("title", 0),
-    filter("trim", 0),
-    filter("default", 2),
-    filter("length", 0),
-    filter("first", 0),
-    filter("last", 0),
-    filter("join", 1),
-    filter("lines", 0),
-    filter("items", 0),
-    filter("round", 1),
-    filter("escape", 0),
-    filter("e", 0),
-    filter("safe", 0),
-    filter("urlencode", 0),
+/// The filters of texts, and behind them those of mails alone, each with the most arguments that
+/// it takes.
+const FILTERS: &[(&str, usize)] = &[
+    ("upper", 0),
+    ("lower", 0),
+    ("capitalize", 0),
+    ("title", 0),
+    ("trim", 0),
+    ("default", 2),
+    ("length", 0),
+    ("first", 0),
+    ("last", 0),
+    ("join", 1),
+    ("lines", 0),
+    ("items", 0),
+    ("round", 1),
+    ("escape", 0),
+    ("e", 0),
+    ("safe", 0),
+    ("urlencode", 0),
 ];
 const FILTERS_OF_TEXTS: usize = 13;
 
@@ -87,7 +75,7 @@ impl Language {
         TAGS.get(..count).unwrap_or(TAGS)
     }
 
-    pub(super) fn filters(self) -> &'static [Filter] {
+    pub(super) fn filters(self) -> &'static [(&'static str, usize)] {
         let count = match self {
             Self::Text => FILTERS_OF_TEXTS,
             Self::Mail => FILTERS.len(),

@@ -155,9 +155,8 @@ impl Template {
         let checked = self.checked.as_ref().as_ref();
         let checked = checked.map_err(|problem| error(problem.clone()))?;
         if budget.left == 0 {
-            return Err(error(
-                "the texts of this step take too long together".to_owned(),
-            ));
+            let message = "the texts of this step take too long together";
+            return Err(error(message.to_owned()));
         }
         let engine = || Box::new(compile(&self.text));
         let engine: &Compiled = checked.engine.get_or_init(engine);
@@ -168,9 +167,8 @@ impl Template {
         let variables = SealedMap(variables.collect());
         let template = engine.get_template(NAME).map_err(|e| wrong(&e))?;
         let rendered = render(&template, variables.into(), Language::Text);
-        let instructions = rendered
-            .as_ref()
-            .map_or(Language::Text.instructions_max(), |r| r.instructions);
+        let most = Language::Text.instructions_max();
+        let instructions = rendered.as_ref().map_or(most, |it| it.instructions);
         budget.left = budget.left.saturating_sub(instructions + seen);
         match rendered {
             Ok(rendered) => Ok(rendered.text),
@@ -190,8 +188,8 @@ fn uses(text: &str) -> Result<Uses, String> {
     let parsed = parsed.map_err(|error| wrong(&error).message)?;
     let mut uses = Uses::default();
     for path in parsed.undeclared_variables(true) {
-        uses.add_path(&path)
-            .map_err(|error| format!("it {error}"))?;
+        let added = uses.add_path(&path);
+        added.map_err(|error| format!("it {error}"))?;
     }
     Ok(uses)
 }
