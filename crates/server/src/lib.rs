@@ -36,6 +36,7 @@ mod run;
 mod sample;
 pub mod services;
 pub mod settings;
+mod settling;
 pub mod signals;
 mod start_error;
 pub mod supervisor;

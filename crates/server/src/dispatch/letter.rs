@@ -14,7 +14,7 @@ use waymark_transports::{
 use super::content::{DeliveryContext, Message};
 
 /// The template of the mail about an order.
-pub(crate) fn template_for<'e>(email: &'e Email, order: &Order) -> &'e TemplateName {
+pub(super) fn template_for<'e>(email: &'e Email, order: &Order) -> &'e TemplateName {
     email
         .guest_template
         .as_ref()

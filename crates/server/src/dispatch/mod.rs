@@ -6,6 +6,7 @@
 //! Delivery is at least once: what is lost with a process is sent again under the same id.
 
 mod attempt;
+pub(crate) mod blockers;
 mod breaker;
 mod changes;
 mod clocks;
@@ -43,9 +44,7 @@ mod unsent;
 
 pub(crate) use self::{
     dispatcher::Dispatcher,
-    letter::template_for,
     parts::Parts,
     test_action::{ActionTest, TestLimit, TestSlots, test},
     transports::{Transports, TransportsError},
-    unsent::{before_off, switched_off, way},
 };

@@ -30,7 +30,7 @@ const BEFORE: &str = "; before that: ";
 
 /// Why a delivery is not sent, as its workflow is now, each in words for the merchant.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Unsent {
+pub(super) enum Unsent {
     /// Its action is switched off: it waits.
     Off(String),
     /// Its action is gone or does something else: it will never be sent.
@@ -41,7 +41,7 @@ pub(crate) enum Unsent {
 
 impl Unsent {
     /// Why, in words for the merchant.
-    pub(crate) fn problem(&self) -> &str {
+    pub(super) fn problem(&self) -> &str {
         match self {
             Self::Off(problem) | Self::Lost(problem) | Self::Needless(problem) => problem,
         }
@@ -67,7 +67,7 @@ impl Unsent {
 ///
 /// # Errors
 /// Returns [`Unsent`] for one that is not sent.
-pub(crate) fn way<'w>(
+pub(super) fn way<'w>(
     workflow: &'w Workflow,
     delivery: &Delivery,
 ) -> Result<(&'w Channel, Policy), Unsent> {
@@ -102,7 +102,7 @@ fn needless(email: &Email, readers: &Readers) -> Option<&'static str> {
 
 /// The problem before, where that of a delivery says that its action is switched off; empty for
 /// nothing.
-pub(crate) fn before_off(problem: &str) -> Option<&str> {
+pub(super) fn before_off(problem: &str) -> Option<&str> {
     let (_, rest) = problem.strip_prefix(OFF_BEGINS)?.split_once(OFF_ENDS)?;
     if rest.is_empty() {
         return Some(rest);
@@ -111,7 +111,7 @@ pub(crate) fn before_off(problem: &str) -> Option<&str> {
 }
 
 /// The problem of an action that is switched off.
-pub(crate) fn switched_off(path: &ActionPath) -> String {
+pub(super) fn switched_off(path: &ActionPath) -> String {
     format!("{OFF_BEGINS}{path}{OFF_ENDS}")
 }
 

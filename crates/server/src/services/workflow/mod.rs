@@ -4,7 +4,6 @@ mod apply;
 mod diagram;
 mod inventory;
 mod lint;
-mod settle;
 mod test_action;
 
 use std::sync::Arc;
@@ -25,14 +24,23 @@ use waymark_proto::{
     v1::{self, workflow_service_server::WorkflowService},
 };
 
-use super::{answers, definition, once::Showing};
-use crate::{App, Error, limits::ANSWER_BYTES_SOFT_MAX, page};
+use super::{
+    answers, definition,
+    once::{self, Showing},
+    suggestions,
+};
+use crate::{
+    App, Error,
+    limits::ANSWER_BYTES_SOFT_MAX,
+    page,
+    settling::{self, Settled, Turns},
+};
 
 /// Answers the calls of `WorkflowService`.
 #[derive(Debug, Clone)]
 pub struct Service {
     app: Arc<App>,
-    settling: Arc<settle::Turns>,
+    settling: Arc<Turns>,
 }
 
 impl Service {
@@ -64,7 +72,7 @@ rpcs! {
         diagram_workflow(v1::DiagramWorkflowRequest) -> v1::DiagramWorkflowResponse:
             DiagramWorkflow::read(default_workflow()) => diagram::answer;
         settle_orders(v1::SettleOrdersRequest) -> v1::SettleOrdersResponse:
-            SettleOrders::read(default_workflow()) => settle::settle, settling;
+            SettleOrders::read(default_workflow()) => settle, settling;
         test_action(v1::TestActionRequest) -> v1::TestActionResponse:
             TestAction::read(default_workflow()) => test_action::answer;
     }
@@ -120,6 +128,20 @@ async fn list_versions(
     call: ListWorkflowVersions,
 ) -> Result<v1::ListWorkflowVersionsResponse, Error> {
     app.read_many(versions(Arc::clone(app), call)).await
+}
+
+async fn settle(
+    app: &Arc<App>,
+    turns: &Turns,
+    call: SettleOrders,
+) -> Result<v1::SettleOrdersResponse, Error> {
+    let request = once::request(call.edit.request.as_ref());
+    // In a place of its own, since what it holds is large.
+    match Box::pin(settling::settle(app, turns, call, request)).await {
+        Ok(Settled::Now(answer)) => Ok(answer),
+        Ok(Settled::Before(answer)) => once::replayed(&answer),
+        Err(error) => Err(suggestions::with_workflow(app.store(), error).await),
+    }
 }
 
 /// Answers a page of workflows. Each may be large, so it runs in the background.

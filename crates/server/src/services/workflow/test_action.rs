@@ -17,8 +17,8 @@ use waymark_proto::{
 
 use crate::{
     App, Error,
-    dispatch::{self, ActionTest},
-    services::{delivery::blockers::blockers, order::view::find, suggestions},
+    dispatch::{self, ActionTest, blockers::blockers},
+    services::{order::view::find, suggestions},
 };
 
 /// Says what an action would do, and has it send what it sends.

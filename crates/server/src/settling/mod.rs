@@ -2,6 +2,8 @@
 //! units, each after the one before has ended, so that others always get between. Which orders a
 //! page is about is kept before the first unit, so a page that was cut off is gone on with.
 
+mod tally;
+
 use std::{sync::Arc, time::Duration};
 
 use prost::Message;
@@ -16,16 +18,16 @@ use waymark_domain::{
     workflow::automatic_places,
 };
 use waymark_persistence::{
-    CommitError, Committed, OrderCursor, OrderQuery, OrderSort, Refusal, Settling, SettlingCall,
-    SortKey, Step, StepChange, StepError, Unit, UnitMode, UnitOutcome,
+    CommitError, OrderCursor, OrderQuery, OrderSort, Refusal, Request, Settling, SettlingCall,
+    SortKey, Step, StepChange, Unit, UnitMode, UnitOutcome,
 };
 use waymark_proto::{
     convert::{call::ValidateOnly, workflow::SettleOrders},
     v1,
 };
 
-use super::super::{definition, once};
-use crate::{App, Error, committer::SubmitError, limits::RESULT_BYTES_MIN, page};
+use self::tally::{Stop, Tally};
+use crate::{App, Error, committer::SubmitError, page};
 
 /// The list for which page tokens are made.
 const KIND: &str = "settled_orders";
@@ -35,14 +37,10 @@ const UNIT_STEPS: usize = 50;
 const PACE: Duration = Duration::from_millis(1);
 /// How many calls may wait for their turn or have it.
 const CALLS_MAX: usize = 16;
-/// A page ends behind so many bytes of its answer. A unit adds less than 300 KiB.
-const PAGE_BYTES_MAX: usize = 1024 * 1024;
-/// How many characters of a refusal the answer has.
-const MESSAGE_CHARACTERS_MAX: usize = 500;
 
 /// The turns to ask orders.
 #[derive(Debug)]
-pub(super) struct Turns {
+pub(crate) struct Turns {
     places: Semaphore,
     /// When the next order may be asked.
     next: Arc<Mutex<Instant>>,
@@ -74,22 +72,21 @@ async fn keep_pace(next: &mut Instant, orders: usize) {
     *next = Instant::now() + PACE.saturating_mul(u32::try_from(orders).unwrap_or(u32::MAX));
 }
 
-/// Asks a page of orders, or says what that would come to.
-pub(super) async fn settle(
-    app: &Arc<App>,
-    turns: &Turns,
-    call: SettleOrders,
-) -> Result<v1::SettleOrdersResponse, Error> {
-    // In a place of its own, since what it holds is large.
-    Box::pin(settle_page(app, turns, call)).await
+/// The answer to a call.
+pub(crate) enum Settled {
+    /// That of this one.
+    Now(v1::SettleOrdersResponse),
+    /// That to an earlier one with the same key, encoded.
+    Before(Vec<u8>),
 }
 
-async fn settle_page(
+/// Asks a page of orders, or says what that would come to.
+pub(crate) async fn settle(
     app: &Arc<App>,
     turns: &Turns,
     call: SettleOrders,
-) -> Result<v1::SettleOrdersResponse, Error> {
-    let request = once::request(call.edit.request.as_ref());
+    request: Option<Request>,
+) -> Result<Settled, Error> {
     let settling = request.map(|request| SettlingCall {
         workflow: call.workflow.clone(),
         request,
@@ -97,7 +94,7 @@ async fn settle_page(
     let mut begun = None;
     if let Some(settling) = &settling {
         match app.store().find_settling(settling).await? {
-            Some(Settling::Ended(answer)) => return once::replayed(&answer),
+            Some(Settling::Ended(answer)) => return Ok(Settled::Before(answer)),
             Some(Settling::Begun(plan)) => begun = Some(plan),
             None => {}
         }
@@ -108,7 +105,7 @@ async fn settle_page(
         settling,
     };
     match page.call.edit.validate_only {
-        ValidateOnly::Yes => page.dry_run(begun).await,
+        ValidateOnly::Yes => page.dry_run(begun).await.map(Settled::Now),
         ValidateOnly::No => {
             // Who goes away before its turn is not begun; what was begun goes on to its end.
             let (_place, next) = turns.turn().await?;
@@ -134,29 +131,12 @@ struct Plan {
     next: Option<OrderCursor>,
 }
 
-/// Why a page ends before its last order.
-enum Stop {
-    /// Nothing was written for the next order, nor for those behind it.
-    Here(Error),
-    /// What was written is not known.
-    Unknown,
-}
-
-impl From<Stop> for Error {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Here(error) => error,
-            Stop::Unknown => CommitError::OutcomeUnknown.into(),
-        }
-    }
-}
-
 impl Page {
     async fn carry_out(
         self,
         begun: Option<Vec<u8>>,
         mut next: OwnedMutexGuard<Instant>,
-    ) -> Result<v1::SettleOrdersResponse, Error> {
+    ) -> Result<Settled, Error> {
         if self.app.stopping().is_cancelled() {
             return Err(SubmitError::ShuttingDown.into());
         }
@@ -164,7 +144,7 @@ impl Page {
         let (mut plan, mut kept) = self.plan(begun).await?;
         if let Some(settling) = &self.settling {
             match self.app.store().begin_settling(settling, &kept).await? {
-                Settling::Ended(answer) => return once::replayed(&answer),
+                Settling::Ended(answer) => return Ok(Settled::Before(answer)),
                 Settling::Begun(other) if other != kept => {
                     (plan, is_new) = (read_plan(&other)?, false);
                     kept = other;
@@ -198,8 +178,15 @@ impl Page {
             // The orders have moved; who sends the call again hears it.
             ended.map_err(|_| CommitError::OutcomeUnknown)?;
         }
-        self.tell(&answer);
-        Ok(answer)
+        if !answer.moved.is_empty() {
+            tracing::info!(
+                workflow.code = %self.call.workflow,
+                actor.id = self.call.edit.actor.id.as_str(),
+                moved = answer.moved.len(),
+                "orders settled"
+            );
+        }
+        Ok(Settled::Now(answer))
     }
 
     async fn dry_run(self, begun: Option<Vec<u8>>) -> Result<v1::SettleOrdersResponse, Error> {
@@ -229,7 +216,10 @@ impl Page {
         let after: Option<OrderCursor> = page::begin(KIND, page)?;
         let (app, code, size) = (Arc::clone(&self.app), workflow.clone(), page.size);
         let listing = async move {
-            let published = definition::find_in(app.bulk(), &code).await?;
+            let Some(published) = app.bulk().workflow(&code).await? else {
+                let refusal = Refusal::WorkflowNotFound { workflow: code };
+                return Err(Error::from(refusal));
+            };
             if let Some(finding) = published.unusable() {
                 let (workflow, finding) = (code, finding.to_owned());
                 let refusal = Refusal::WorkflowUnusable { workflow, finding };
@@ -327,17 +317,6 @@ impl Page {
             refused: tally.refused,
         }
     }
-
-    fn tell(&self, answer: &v1::SettleOrdersResponse) {
-        if !answer.moved.is_empty() {
-            tracing::info!(
-                workflow.code = %self.call.workflow,
-                actor.id = self.call.edit.actor.id.as_str(),
-                moved = answer.moved.len(),
-                "orders settled"
-            );
-        }
-    }
 }
 
 fn read_plan(kept: &[u8]) -> Result<Plan, Error> {
@@ -345,139 +324,9 @@ fn read_plan(kept: &[u8]) -> Result<Plan, Error> {
     serde_json::from_slice(kept).map_err(|_| Error::Internal { what })
 }
 
-/// The results of a page so far.
-#[derive(Debug, Default)]
-struct Tally {
-    /// How many of its orders were asked, from its beginning on.
-    asked: usize,
-    moved: Vec<v1::SettledOrder>,
-    refused: Vec<v1::RefusedOrder>,
-    /// The bytes that these take in the answer.
-    bytes: usize,
-}
-
-impl Tally {
-    fn is_full(&self) -> bool {
-        self.bytes > PAGE_BYTES_MAX
-    }
-
-    /// Counts what became of the next orders. Where the database failed one, the page ends before
-    /// it.
-    fn take(
-        &mut self,
-        ids: &[OrderId],
-        outcomes: Vec<Result<Committed, StepError>>,
-    ) -> Result<(), Stop> {
-        let mut failure = None;
-        for (id, outcome) in ids.iter().zip(outcomes) {
-            match (outcome, failure) {
-                (Err(StepError::Failed(CommitError::OutcomeUnknown)), _) => {
-                    return Err(Stop::Unknown);
-                }
-                // It would be told of no page.
-                (Ok(committed), Some(_)) if !committed.entries.is_empty() => {
-                    return Err(Stop::Unknown);
-                }
-                (Ok(_) | Err(_), Some(_)) => {}
-                (Ok(committed), None) => self.settled(id, &committed),
-                (Err(StepError::Refused(refusal)), None) => self.refused(id, refusal.into()),
-                (Err(StepError::Failed(error @ CommitError::Database)), None) => {
-                    self.refused(id, error.into());
-                }
-                (Err(StepError::Failed(error)), None) => failure = Some(error),
-            }
-        }
-        match failure {
-            Some(error) => Err(Stop::Here(error.into())),
-            None => Ok(()),
-        }
-    }
-
-    fn settled(&mut self, id: &OrderId, committed: &Committed) {
-        self.asked += 1;
-        if committed.entries.is_empty() {
-            return;
-        }
-        let entries = committed.entries.iter();
-        let transitions = entries.filter_map(|logged| logged.entry.transition.as_ref());
-        let moved = v1::SettledOrder {
-            order_id: id.to_string(),
-            transitions: transitions.map(ToString::to_string).collect(),
-        };
-        self.bytes += moved.encoded_len();
-        self.moved.push(moved);
-    }
-
-    fn refused(&mut self, id: &OrderId, error: Error) {
-        self.asked += 1;
-        let v1::StepError {
-            reason, message, ..
-        } = error.into_step_error(RESULT_BYTES_MIN);
-        tracing::debug!(order.id = %id, reason, message, "order not settled");
-        let refused = v1::RefusedOrder {
-            order_id: id.to_string(),
-            reason,
-            message: message.chars().take(MESSAGE_CHARACTERS_MAX).collect(),
-        };
-        self.bytes += refused.encoded_len();
-        self.refused.push(refused);
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use waymark_persistence::Refusal;
-
     use super::*;
-
-    fn ids(count: usize) -> Vec<OrderId> {
-        let ids = (0..count).map(|number| OrderId::new(&number.to_string()).unwrap());
-        ids.collect()
-    }
-
-    fn refused(id: &OrderId) -> Result<Committed, StepError> {
-        Err(StepError::Refused(Refusal::RequestIdReused {
-            request_id: id.as_str().parse().unwrap(),
-        }))
-    }
-
-    fn failed(error: CommitError) -> Result<Committed, StepError> {
-        Err(StepError::Failed(error))
-    }
-
-    #[test]
-    fn a_page_ends_before_the_first_order_that_the_database_failed() {
-        let ids = ids(4);
-        let mut tally = Tally::default();
-        let outcomes = vec![
-            refused(&ids[0]),
-            failed(CommitError::Database),
-            failed(CommitError::Unavailable),
-            refused(&ids[3]),
-        ];
-        let stop = tally.take(&ids, outcomes);
-        assert!(matches!(
-            stop,
-            Err(Stop::Here(Error::Submit(SubmitError::Commit(
-                CommitError::Unavailable
-            ))))
-        ));
-        let told: Vec<_> = tally
-            .refused
-            .iter()
-            .map(|refused| (refused.order_id.as_str(), refused.reason.as_str()))
-            .collect();
-        assert_eq!(tally.asked, 2);
-        assert_eq!(told, [("0", "REQUEST_ID_REUSED"), ("1", "INTERNAL")]);
-    }
-
-    #[test]
-    fn a_page_of_which_something_is_not_known_has_no_answer() {
-        let ids = ids(2);
-        let outcomes = vec![refused(&ids[0]), failed(CommitError::OutcomeUnknown)];
-        let stop = Tally::default().take(&ids, outcomes);
-        assert!(matches!(stop, Err(Stop::Unknown)));
-    }
 
     #[tokio::test]
     async fn too_many_calls_are_refused_and_the_others_come_in_turn() {

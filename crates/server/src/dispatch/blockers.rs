@@ -17,10 +17,11 @@ use waymark_domain::{
 };
 use waymark_persistence::{Error as DatabaseError, Published, Store, StoredDelivery};
 
-use crate::{
-    App, Error,
-    dispatch::{before_off, switched_off, template_for, way},
+use super::{
+    letter::template_for,
+    unsent::{before_off, switched_off, way},
 };
+use crate::{App, Error};
 
 /// How long a delivery is due before its waiting is explained.
 const OVERDUE: Duration = Duration::from_secs(2);
@@ -31,7 +32,7 @@ const BEHIND: &str = "it waits for an earlier delivery of its order to the same 
 
 /// Puts what blocks deliveries that wait before what their last attempts came to. Those that cannot
 /// be read say so already.
-pub(super) async fn explain(
+pub(crate) async fn explain(
     app: &App,
     store: &Store,
     deliveries: &mut [StoredDelivery],
@@ -58,7 +59,7 @@ pub(super) async fn explain(
 }
 
 /// Says what would block or fail what an action sends, as things are now, each thing once.
-pub(in crate::services) async fn blockers(
+pub(crate) async fn blockers(
     app: &App,
     (workflow, order): (&Workflow, &Order),
     path: &ActionPath,

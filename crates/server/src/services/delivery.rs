@@ -1,7 +1,5 @@
 //! `DeliveryService`: the outbox, in which deliveries are listed, shown, retried and skipped.
 
-pub(super) mod blockers;
-
 use std::{slice, sync::Arc};
 
 use waymark_domain::{
@@ -29,7 +27,7 @@ use super::{
     once::{self, Showing, outbox_call},
     suggestions,
 };
-use crate::{App, Error, page};
+use crate::{App, Error, dispatch::blockers, page};
 
 /// The list for which tokens of deliveries are made.
 const KIND: &str = "deliveries";
@@ -57,7 +55,6 @@ async fn list(app: &Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveries
     app.read_many(page(Arc::clone(app), call)).await
 }
 
-/// Answers a page of deliveries.
 async fn page(app: Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveriesResponse, Error> {
     let ListDeliveries { filter, page } = call;
     let after: Option<DeliveryCursor> = page::begin(KIND, &page)?;
@@ -120,13 +117,10 @@ async fn skip_all(app: &App, call: SkipDeliveries) -> Result<v1::SkipDeliveriesR
 /// A decision about deliveries.
 #[derive(Debug, Clone)]
 enum Decision {
-    /// They are tried again.
     Retry,
-    /// They are not sent.
     Skip(Reason),
 }
 
-/// Decides about one delivery.
 async fn decide<R: Showing<Shown = Option<v1::Delivery>>>(
     app: &App,
     id: DeliveryId,
@@ -159,7 +153,6 @@ async fn decide<R: Showing<Shown = Option<v1::Delivery>>>(
     once::carry_out(app, mode, work, respond, then).await
 }
 
-/// Decides about all deliveries that match.
 async fn decide_all<R: Showing<Shown = i64>>(
     app: &App,
     filter: DeliveryFilter,
@@ -194,35 +187,25 @@ async fn decide_all<R: Showing<Shown = i64>>(
 }
 
 async fn query(app: &App, filter: DeliveryFilter) -> Result<DeliveryQuery, Error> {
-    let DeliveryFilter {
-        workflows,
-        order_ids,
-        states,
-        kinds,
-        transitions,
-        actions,
-        endpoints,
-    } = filter;
-    if !workflows.is_empty() {
-        suggestions::find_workflows(app.bulk(), &workflows).await?;
+    if !filter.workflows.is_empty() {
+        suggestions::find_workflows(app.bulk(), &filter.workflows).await?;
     }
     // Where orders are given, one workflow is.
-    let orders = workflows.iter().flat_map(|workflow| {
-        let ids = order_ids.iter();
+    let orders = filter.workflows.iter().flat_map(|workflow| {
+        let ids = filter.order_ids.iter();
         ids.map(|id| (workflow.clone(), id.clone()))
     });
     Ok(DeliveryQuery {
         orders: orders.collect(),
-        workflows,
-        states,
-        kinds,
-        transitions,
-        actions,
-        endpoints,
+        workflows: filter.workflows,
+        states: filter.states,
+        kinds: filter.kinds,
+        transitions: filter.transitions,
+        actions: filter.actions,
+        endpoints: filter.endpoints,
     })
 }
 
-/// Writes a delivery, without its attempts and decisions.
 fn stored_to_wire(stored: &StoredDelivery) -> v1::Delivery {
     match stored {
         StoredDelivery::Readable(delivery) => delivery_to_wire(delivery),
