@@ -4,7 +4,7 @@ use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt, stream};
 use tonic::Status;
-use waymark_domain::{history::Logged, partition::Partition};
+use waymark_domain::partition::Partition;
 use waymark_persistence::{Direction, HistoryQuery, Refusal, Visibility};
 use waymark_proto::{
     convert::history::{HistoryFilter, ListHistory, StreamHistory, WatchFrom, WatchHistory},
@@ -44,7 +44,6 @@ async fn list(app: &Arc<App>, call: ListHistory) -> Result<v1::ListHistoryRespon
     app.read_many(page(Arc::clone(app), call)).await
 }
 
-/// Answers a page of a history.
 async fn page(app: Arc<App>, call: ListHistory) -> Result<v1::ListHistoryResponse, Error> {
     let (workflow, order_id, page) = (call.workflow, call.order_id, call.page);
     let query = HistoryQuery {
@@ -71,11 +70,11 @@ async fn page(app: Arc<App>, call: ListHistory) -> Result<v1::ListHistoryRespons
     let mut entries: Vec<_> = found.entries.iter().map(v1::HistoryEntry::from).collect();
     let count = page::fitting(&entries);
     let next = if count < entries.len() {
-        last_sequence(&found.entries, count)
+        entries.truncate(count);
+        entries.last().map(|entry| entry.sequence)
     } else {
         found.next
     };
-    entries.truncate(count);
     Ok(v1::ListHistoryResponse {
         entries,
         next_page_token: page::next(KIND, &page, next.as_ref()),
@@ -103,15 +102,12 @@ async fn stream_until_now(app: &App, call: StreamHistory) -> Result<Messages, Er
 /// Streams what is there, and what comes.
 async fn watch(app: &App, call: WatchHistory) -> Result<Messages, Error> {
     let (place, store) = (app.log().enter()?, app.store());
+    if !matches!(call.start, WatchFrom::Token(_)) {
+        check(app, &call.filter).await?;
+    }
     let start = match call.start {
-        WatchFrom::Now => {
-            check(app, &call.filter).await?;
-            history::from_now(store).await?
-        }
-        WatchFrom::Beginning => {
-            check(app, &call.filter).await?;
-            history::from_beginning(store).await?
-        }
+        WatchFrom::Now => history::from_now(store).await?,
+        WatchFrom::Beginning => history::from_beginning(store).await?,
         WatchFrom::Token(token) => resume(app, &token).await?,
     };
     let partitions = if call.partitions.is_empty() {
@@ -170,13 +166,6 @@ async fn resume(app: &App, token: &str) -> Result<Bookmark, Error> {
             ResumeError::Token(error) => error.into(),
             ResumeError::Store(error) => error.into(),
         })
-}
-
-/// The sequence of the last of `count` entries.
-fn last_sequence(entries: &[Logged], count: usize) -> Option<i64> {
-    entries
-        .get(count.checked_sub(1)?)
-        .map(|logged| logged.entry.sequence)
 }
 
 impl From<StreamError> for Error {

@@ -93,7 +93,8 @@ async fn unassign(app: &App, call: UnassignStatus) -> Result<v1::UnassignStatusR
         let (after, promoted) = workflow::unassign(&record.workflow, &call.state, &call.status)?;
         let promoted = promoted
             .as_ref()
-            .map_or_else(String::new, ToString::to_string);
+            .map(ToString::to_string)
+            .unwrap_or_default();
         let answer = move |_: &Outcome| v1::UnassignStatusResponse::of(promoted);
         Ok((Some(after), answer))
     };
@@ -117,9 +118,7 @@ fn listed<'a>(workflow: &'a Workflow, call: &ListAssignments) -> Vec<(Place, &'a
         (of_state, state.clone(), of_status, status.clone())
     };
     let listed = workflow.assignments.iter().filter(wanted);
-    let mut listed: Vec<_> = listed
-        .map(|assignment| (place(assignment), assignment))
-        .collect();
+    let mut listed: Vec<_> = listed.map(|it| (place(it), it)).collect();
     listed.sort_by(|(a, _), (b, _)| a.cmp(b));
     listed
 }

@@ -4,7 +4,7 @@ use std::slice;
 
 use waymark_domain::{
     value::StatusCode,
-    workflow::{self, Record, Refusal, Workflow},
+    workflow::{self, Record, Refusal, Status, Workflow},
 };
 use waymark_proto::{
     convert::status::{
@@ -52,13 +52,10 @@ async fn create(app: &App, call: CreateStatus) -> Result<v1::CreateStatusRespons
 
 async fn get(app: &App, call: GetStatus) -> Result<v1::GetStatusResponse, Error> {
     let published = definition::find(app, &call.workflow).await?;
-    let Some(status) = show(&published.record, &call.code) else {
+    let status = show(&published.record, &call.code).ok_or_else(|| {
         let refusal = Refusal::StatusNotFound { status: call.code };
-        return Err(suggestions::with_part(
-            &published.record.workflow,
-            refusal.into(),
-        ));
-    };
+        suggestions::with_part(&published.record.workflow, refusal.into())
+    })?;
     Ok(v1::GetStatusResponse {
         status: Some(status),
     })
@@ -68,13 +65,11 @@ async fn list(app: &App, call: ListStatuses) -> Result<v1::ListStatusesResponse,
     let published = definition::find(app, &call.workflow).await?;
     suggestions::check_states(slice::from_ref(&published), &call.state)?;
     let workflow = &published.record.workflow;
-    let in_state = |code: &StatusCode| {
-        let state = call.state.as_ref();
-        state.is_none_or(|state| workflow.assignment(state, code).is_some())
+    let is_listed = |status: &&Status| {
+        let is_assigned = |state| workflow.assignment(state, &status.code).is_some();
+        (call.include_retired || !status.retired) && call.state.as_ref().is_none_or(is_assigned)
     };
-    let listed = workflow.statuses.iter();
-    let listed = listed.filter(|status| call.include_retired || !status.retired);
-    let listed = listed.filter(|status| in_state(&status.code));
+    let listed = workflow.statuses.iter().filter(is_listed);
     let items = listed.map(|status| ((status.position, status.code.clone()), status));
     let (statuses, next_page_token) = page::of("statuses", &call.page, items, |status| {
         answers::status(status_to_wire(&published.record, status))

@@ -94,8 +94,7 @@ async fn revoke(
 }
 
 async fn get(app: &App, asked: GetTracking) -> Result<v1::GetTrackingResponse, Error> {
-    let GetTracking { token, store_view } = asked;
-    let shown = tracking::find(app.store(), &token, store_view.as_ref()).await?;
+    let shown = tracking::find(app.store(), &asked.token, asked.store_view.as_ref()).await?;
     let tracking = shown.ok_or(Error::TrackingNotFound)?.tracking;
     telemetry::note_order(&tracking.order_id);
     Ok(v1::GetTrackingResponse {
@@ -104,35 +103,21 @@ async fn get(app: &App, asked: GetTracking) -> Result<v1::GetTrackingResponse, E
 }
 
 fn read_call(call: EditCall) -> TrackingCall {
-    let EditCall {
-        actor,
-        etag: _,
-        request,
-        validate_only,
-    } = call;
     TrackingCall {
-        request: once::request(request.as_ref()),
-        actor,
-        mode: once::mode(validate_only),
+        request: once::request(call.request.as_ref()),
+        actor: call.actor,
+        mode: once::mode(call.validate_only),
     }
 }
 
 fn token_to_wire(token: &TrackingToken, text: String) -> v1::TrackingToken {
-    let TrackingToken {
-        id: _,
-        workflow,
-        order_id,
-        create_time,
-        expire_time,
-        revoke_time,
-    } = token;
     v1::TrackingToken {
         token: text,
-        workflow: workflow.to_string(),
-        order_id: order_id.to_string(),
-        create_time: Some(timestamp_to_wire(*create_time)),
-        expire_time: expire_time.map(timestamp_to_wire),
-        revoke_time: revoke_time.map(timestamp_to_wire),
+        workflow: token.workflow.to_string(),
+        order_id: token.order_id.to_string(),
+        create_time: Some(timestamp_to_wire(token.create_time)),
+        expire_time: token.expire_time.map(timestamp_to_wire),
+        revoke_time: token.revoke_time.map(timestamp_to_wire),
     }
 }
 

@@ -53,14 +53,11 @@ async fn create(app: &App, call: CreateTransition) -> Result<v1::CreateTransitio
 
 async fn get(app: &App, call: GetTransition) -> Result<v1::GetTransitionResponse, Error> {
     let published = definition::find(app, &call.workflow).await?;
-    let Some(transition) = show(&published.record, &call.code) else {
+    let transition = show(&published.record, &call.code).ok_or_else(|| {
         let transition = call.code;
         let refusal = Refusal::TransitionNotFound { transition };
-        return Err(suggestions::with_part(
-            &published.record.workflow,
-            refusal.into(),
-        ));
-    };
+        suggestions::with_part(&published.record.workflow, refusal.into())
+    })?;
     Ok(v1::GetTransitionResponse {
         transition: Some(transition),
     })
@@ -75,12 +72,9 @@ async fn list(app: &App, call: ListTransitions) -> Result<v1::ListTransitionsRes
         status.is_none_or(|status| may_start_from(workflow, transition, status))
     };
     let listed = workflow.transitions.iter().filter(wanted);
-    let items =
-        listed.map(|transition| ((transition.position, transition.code.clone()), transition));
-    let (transitions, next_page_token) =
-        page::of("transitions", &call.page, items, |transition| {
-            answers::transition(transition_to_wire(&published.record, transition))
-        })?;
+    let items = listed.map(|it| ((it.position, it.code.clone()), it));
+    let message = |it: &Transition| answers::transition(transition_to_wire(&published.record, it));
+    let (transitions, next_page_token) = page::of("transitions", &call.page, items, message)?;
     Ok(v1::ListTransitionsResponse {
         transitions,
         next_page_token,
@@ -108,11 +102,7 @@ fn show(record: &Record, code: &TransitionCode) -> Option<v1::Transition> {
 /// Whether an order of this status may stand where the transition starts: it names the
 /// status or none, and one of the status's states or none, then any that is not terminal.
 fn may_start_from(workflow: &Workflow, transition: &Transition, status: &StatusCode) -> bool {
-    let Transition {
-        from_statuses,
-        from_states,
-        ..
-    } = transition;
+    let (from_statuses, from_states) = (&transition.from_statuses, &transition.from_states);
     if !from_statuses.is_empty() && !from_statuses.contains(status) {
         return false;
     }

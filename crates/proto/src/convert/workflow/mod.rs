@@ -3,7 +3,6 @@
 
 mod request;
 
-pub use waymark_domain::workflow::diagram::Format as DiagramFormat;
 use waymark_domain::{
     actor::Actor,
     value::Timestamp,

@@ -12,8 +12,8 @@ use waymark_proto::{
     convert::{
         call::EditCall,
         endpoint::{
-            CreateEndpoint, DeleteEndpoint, EndpointPatch, GetEndpoint, ListEndpoints,
-            RotateEndpointSecret, UpdateEndpoint,
+            CreateEndpoint, DeleteEndpoint, GetEndpoint, ListEndpoints, RotateEndpointSecret,
+            UpdateEndpoint,
         },
         timestamp_to_wire,
     },
@@ -76,11 +76,7 @@ async fn create(app: &App, call: CreateEndpoint) -> Result<v1::CreateEndpointRes
         }))
     };
     let answer: v1::CreateEndpointResponse = change(app, code, call.edit, create).await?;
-    let secret = if answer.replayed {
-        String::new()
-    } else {
-        shown
-    };
+    let secret = Some(shown).filter(|_| !answer.replayed).unwrap_or_default();
     Ok(v1::CreateEndpointResponse { secret, ..answer })
 }
 
@@ -108,12 +104,8 @@ async fn list(app: &App, call: ListEndpoints) -> Result<v1::ListEndpointsRespons
 
 async fn update(app: &App, call: UpdateEndpoint) -> Result<v1::UpdateEndpointResponse, Error> {
     let UpdateEndpoint { code, patch, edit } = call;
-    let EndpointPatch {
-        url,
-        description,
-        active,
-    } = patch;
-    let url = url.map(|url| parse_url(&url)).transpose()?;
+    let url = patch.url.map(|url| parse_url(&url)).transpose()?;
+    let (description, active) = (patch.description, patch.active);
     let settings = app.webhooks().clone();
     let (target, etag) = (code.clone(), edit.etag.clone());
     let update = move |before: Option<&Endpoint>, _| {
@@ -158,11 +150,7 @@ async fn rotate(
         Ok(EndpointEdit::Save(after))
     };
     let answer: v1::RotateEndpointSecretResponse = change(app, code, call.edit, rotate).await?;
-    let secret = if answer.replayed {
-        String::new()
-    } else {
-        shown
-    };
+    let secret = Some(shown).filter(|_| !answer.replayed).unwrap_or_default();
     Ok(v1::RotateEndpointSecretResponse { secret, ..answer })
 }
 
@@ -210,10 +198,8 @@ fn present<'a>(
     code: &EndpointCode,
     etag: Option<&String>,
 ) -> Result<&'a Endpoint, Error> {
-    let Some(endpoint) = before else {
-        let code = code.clone();
-        return Err(Error::EndpointNotFound { code });
-    };
+    let not_found = || Error::EndpointNotFound { code: code.clone() };
+    let endpoint = before.ok_or_else(not_found)?;
     check_etag(etag, Some(&stamp(endpoint)))?;
     Ok(endpoint)
 }
@@ -229,27 +215,17 @@ fn stamp(endpoint: &Endpoint) -> Stamp {
 
 /// Writes an endpoint as it is at an instant. Secrets are told apart and not shown.
 fn endpoint_to_wire(endpoint: &Endpoint, now: Timestamp) -> v1::Endpoint {
-    let Endpoint {
-        code,
-        url,
-        description,
-        active,
-        problem,
-        secrets,
-        version: _,
-        create_time,
-        update_time,
-    } = endpoint;
-    let valid = secrets.iter().filter(|secret| secret.is_valid(now));
+    let secrets = endpoint.secrets.iter();
+    let valid = secrets.filter(|secret| secret.is_valid(now));
     v1::Endpoint {
-        code: code.to_string(),
-        url: url.clone(),
-        description: description.to_string(),
-        active: Some(*active),
-        problem: problem.clone(),
+        code: endpoint.code.to_string(),
+        url: endpoint.url.clone(),
+        description: endpoint.description.to_string(),
+        active: Some(endpoint.active),
+        problem: endpoint.problem.clone(),
         secrets: valid.map(secret_to_wire).collect(),
         etag: stamp(endpoint).etag(),
-        create_time: Some(timestamp_to_wire(*create_time)),
-        update_time: Some(timestamp_to_wire(*update_time)),
+        create_time: Some(timestamp_to_wire(endpoint.create_time)),
+        update_time: Some(timestamp_to_wire(endpoint.update_time)),
     }
 }

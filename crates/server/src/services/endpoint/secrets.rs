@@ -87,15 +87,10 @@ pub(super) fn rotated(
 
 /// Writes a secret by a hash of it.
 pub(super) fn secret_to_wire(secret: &EndpointSecret) -> v1::EndpointSecret {
-    let EndpointSecret {
-        secret,
-        create_time,
-        expire_time,
-    } = secret;
-    let hash = blake3::hash(secret.as_bytes()).to_hex();
+    let hash = blake3::hash(secret.secret.as_bytes()).to_hex();
     v1::EndpointSecret {
-        create_time: Some(timestamp_to_wire(*create_time)),
-        expire_time: expire_time.map(timestamp_to_wire),
+        create_time: Some(timestamp_to_wire(secret.create_time)),
+        expire_time: secret.expire_time.map(timestamp_to_wire),
         fingerprint: hash.chars().take(FINGERPRINT_DIGITS).collect(),
     }
 }

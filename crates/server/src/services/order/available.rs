@@ -47,18 +47,18 @@ pub(super) async fn list(
         let blocked = blocked(&published, &order, &refusal).filter(|_| include_blocked);
         return Ok(fitted(blocked.collect(), Vec::new()));
     }
-    let actor = call.actor;
-    let now = app.store().clock().now();
-    let judged = if let Some(judged) = judge_here(&published, &order, &actor, now) {
-        judged
-    } else {
+    let (actor, now) = (call.actor, app.store().clock().now());
+    // At once, where that does not take long.
+    let budget = CostBudget::of(STEPS_HERE_MAX);
+    let mut judged = judge(&budget, &published, &order, &actor, now);
+    if budget.is_exhausted() {
         let published = Arc::clone(&published);
         let work = async move {
             let budget = CostBudget::new();
             Ok(judge(&budget, &published, &order, &actor, now))
         };
-        app.read_many(work).await?
-    };
+        judged = app.read_many(work).await?;
+    }
     let workflow = published.graph.workflow();
     let transitions = judged.transitions.iter();
     let transitions = transitions.filter(|(_, it)| view::is_listed(it, include_blocked));
@@ -70,18 +70,6 @@ pub(super) async fn list(
     let statuses = statuses.filter(|(_, it)| view::is_listed(it, include_blocked));
     let statuses = statuses.map(|(code, judgement)| available_status_to_wire(code, judgement));
     Ok(fitted(transitions.collect(), statuses.collect()))
-}
-
-/// Judges them at once, where that does not take long.
-fn judge_here(
-    published: &Published,
-    order: &Order,
-    actor: &Actor,
-    now: Timestamp,
-) -> Option<Judged> {
-    let budget = CostBudget::of(STEPS_HERE_MAX);
-    let judged = judge(&budget, published, order, actor, now);
-    (!budget.is_exhausted()).then_some(judged)
 }
 
 /// Judges all of them within one budget.

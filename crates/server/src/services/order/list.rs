@@ -18,7 +18,6 @@ use crate::{App, Error, page};
 /// The list for which tokens of orders are made.
 const KIND: &str = "orders";
 
-/// Lists orders.
 pub(super) async fn list(
     app: &Arc<App>,
     call: OrderListRequest,
@@ -26,7 +25,6 @@ pub(super) async fn list(
     app.read_many(page(Arc::clone(app), call)).await
 }
 
-/// Answers a page of orders.
 async fn page(app: Arc<App>, call: OrderListRequest) -> Result<v1::ListOrdersResponse, Error> {
     let OrderListRequest {
         workflows,
@@ -88,27 +86,15 @@ async fn query(
     sort: OrderSort,
 ) -> Result<OrderQuery, Error> {
     let standings = standings(app, &workflows, &filter).await?;
-    let OrderFilter {
-        ids,
-        states: _,
-        statuses: _,
-        return_statuses,
-        held: _,
-        customer_id,
-        updated_after,
-        updated_before,
-        visible_on_storefront: _,
-        attributes,
-    } = filter;
     Ok(OrderQuery {
         workflows,
-        ids,
+        ids: filter.ids,
         standings,
-        return_statuses,
-        customer: customer_id,
-        updated_after,
-        updated_before,
-        attributes,
+        return_statuses: filter.return_statuses,
+        customer: filter.customer_id,
+        updated_after: filter.updated_after,
+        updated_before: filter.updated_before,
+        attributes: filter.attributes,
         sort,
     })
 }

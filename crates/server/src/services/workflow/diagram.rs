@@ -4,10 +4,7 @@ use std::sync::Arc;
 
 use waymark_domain::workflow::diagram::{Format, Marks, TooLarge, render_within};
 use waymark_persistence::Published;
-use waymark_proto::{
-    convert::workflow::{DiagramFormat, DiagramWorkflow},
-    v1,
-};
+use waymark_proto::{convert::workflow::DiagramWorkflow, v1};
 
 use super::super::{definition, order};
 use crate::{App, Error, kept::Drawn, limits::ANSWER_BYTES_SOFT_MAX, telemetry};
@@ -24,11 +21,7 @@ pub(super) async fn answer(
 async fn draw(app: &App, call: DiagramWorkflow) -> Result<String, Error> {
     let workflow = call.workflow;
     let published = definition::find(app, &workflow).await?;
-    let format = match call.format {
-        DiagramFormat::Mermaid => Format::Mermaid,
-        DiagramFormat::Dot => Format::Dot,
-        DiagramFormat::Svg => Format::Svg,
-    };
+    let format = call.format;
     if call.order_id.is_none() && !call.counts {
         return Ok(plain(app, published, format).await??.to_string());
     }
