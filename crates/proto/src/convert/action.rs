@@ -138,14 +138,11 @@ fn read_attributes(
     if attributes.is_empty() {
         return Err(at.note(Invalid::Empty));
     }
-    let read: Vec<_> = attributes
-        .iter()
-        .map(|(key, text)| {
-            let template = at.key(key).check(Template::from_str(text))?;
-            Ok((key.clone(), template))
-        })
-        .collect();
-    read.into_iter().collect()
+    let read = attributes.iter().map(|(key, text)| {
+        let template = at.key(key).check(Template::from_str(text))?;
+        Ok((key.clone(), template))
+    });
+    read.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// Writes the actions of one place.
@@ -169,16 +166,11 @@ fn action_to_wire(action: &Action) -> v1::StepAction {
 }
 
 fn policy_to_wire(policy: Policy) -> v1::DeliveryPolicy {
-    let Policy {
-        attempts,
-        backoff,
-        timeout,
-    } = policy;
     v1::DeliveryPolicy {
         // At most 50.
-        attempts: i32::try_from(attempts).unwrap_or(i32::MAX),
-        backoff: Some(period_to_wire(backoff)),
-        timeout: Some(period_to_wire(timeout)),
+        attempts: i32::try_from(policy.attempts).unwrap_or(i32::MAX),
+        backoff: Some(period_to_wire(policy.backoff)),
+        timeout: Some(period_to_wire(policy.timeout)),
     }
 }
 
@@ -205,11 +197,9 @@ fn writing_to_wire(writing: &Writing) -> WireWork {
         }),
         Writing::SetAttributes(attributes) => {
             let texts = attributes.iter();
-            WireWork::SetAttributes(v1::AttributesWork {
-                attributes: texts
-                    .map(|(key, text)| (key.clone(), text.to_string()))
-                    .collect(),
-            })
+            let texts = texts.map(|(key, text)| (key.clone(), text.to_string()));
+            let attributes = texts.collect();
+            WireWork::SetAttributes(v1::AttributesWork { attributes })
         }
         Writing::Transition(code) => WireWork::Transition(v1::TransitionWork {
             transition: code.to_string(),

@@ -14,6 +14,8 @@ use super::{
 };
 use crate::v1;
 
+/// The most values that a list of a filter may have.
+pub(crate) const FILTER_VALUES_MAX: usize = 1_000;
 /// The size of a page for which none was asked.
 const PAGE_SIZE_DEFAULT: usize = 50;
 /// The largest page.

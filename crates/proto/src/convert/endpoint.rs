@@ -6,11 +6,10 @@ use std::{fmt, time::Duration};
 use waymark_domain::value::{Description, EndpointCode, Invalid};
 
 use super::{
-    call::{EditCall, PageRequest, fingerprint, read_edit},
+    call::{EditCall, PageRequest},
     instant::duration_from_wire,
-    violations::{Path, Read, Violations},
+    violations::{Path, Read},
 };
-use crate::{invalid::InvalidRequest, v1};
 
 /// The time for which old secrets sign where nothing else is asked.
 const GRACE_PERIOD_DEFAULT: Duration = Duration::from_hours(24);
@@ -23,9 +22,9 @@ const SECRET_TEXT_MAX: usize = 256;
 #[derive(Clone, PartialEq, Eq)]
 pub struct GivenSecret(String);
 
-/// Asks for a new endpoint.
+/// An endpoint that shall be created.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CreateEndpoint {
+pub struct NewEndpoint {
     /// Its code.
     pub code: EndpointCode,
     /// Its URL, as it was given; not empty.
@@ -34,10 +33,18 @@ pub struct CreateEndpoint {
     pub description: Description,
     /// Whether anything is sent there.
     pub active: bool,
-    /// Its secret; none for one that the server makes.
-    pub secret: Option<GivenSecret>,
+}
+
+request! {
+    /// Asks for a new endpoint.
+    CreateEndpoint: CreateEndpointRequest;
+    hash = "CreateEndpoint" without request_id, validate_only;
     /// The actor and the key of the call; without an etag.
-    pub edit: EditCall,
+    edit: EditCall = edit(actor, request_id, validate_only; hash),
+    /// Its secret; none for one that the server makes.
+    secret: Option<GivenSecret> = by(secret; GivenSecret::read),
+    /// The endpoint.
+    endpoint: NewEndpoint = required(endpoint; new_endpoint),
 }
 
 request! {
@@ -117,42 +124,14 @@ impl fmt::Debug for GivenSecret {
     }
 }
 
-impl CreateEndpoint {
-    /// Reads the request.
-    ///
-    /// # Errors
-    /// Returns [`InvalidRequest`] with every field that breaks a rule.
-    pub fn read(mut request: v1::CreateEndpointRequest) -> Result<Self, InvalidRequest> {
-        let hash = fingerprint!("CreateEndpoint", request, without request_id, validate_only);
-        let v1::CreateEndpointRequest {
-            endpoint,
-            secret,
-            actor,
-            request_id,
-            validate_only,
-        } = request;
-        Violations::collect(|at| {
-            let fields = (actor, request_id.as_str(), validate_only);
-            let edit = read_edit(at, fields, (at, String::new()), hash);
-            let secret = GivenSecret::read(at.field("secret"), secret);
-            let at = at.field("endpoint");
-            new_endpoint(at, at.required(endpoint)?, secret, edit)
-        })
-    }
-}
-
 reader! {
     fn new_endpoint(
-        Endpoint { problem, secrets, etag, create_time, update_time },
-        secret: Read<Option<GivenSecret>>,
-        edit: Read<EditCall>
-    ) -> CreateEndpoint {
+        Endpoint { problem, secrets, etag, create_time, update_time }
+    ) -> NewEndpoint {
         code: text(code),
         url: by(url; read_url),
         description: text(description),
         active: or(active; true),
-        secret: with(; |_| secret),
-        edit: with(; |_| edit),
     }
 }
 

@@ -28,9 +28,7 @@ pub(crate) fn lower_bound(
     at: Path<'_>,
     timestamp: Option<prost_types::Timestamp>,
 ) -> Read<Option<Timestamp>> {
-    let parts = timestamp
-        .map(|timestamp| split(at, timestamp))
-        .transpose()?;
+    let parts = split(at, timestamp)?;
     Ok(parts.map(|(micros, _)| Timestamp::from_micros(micros)))
 }
 
@@ -40,9 +38,7 @@ pub(crate) fn upper_bound(
     at: Path<'_>,
     timestamp: Option<prost_types::Timestamp>,
 ) -> Read<Option<Timestamp>> {
-    let parts = timestamp
-        .map(|timestamp| split(at, timestamp))
-        .transpose()?;
+    let parts = split(at, timestamp)?;
     Ok(parts.map(|(micros, rest)| Timestamp::from_micros(micros + i64::from(rest.min(1)))))
 }
 
@@ -76,14 +72,16 @@ pub(crate) fn duration_from_wire(span: prost_types::Duration) -> Option<Duration
 }
 
 /// Splits an instant into whole microseconds and the nanoseconds that are left.
-fn split(at: Path<'_>, timestamp: prost_types::Timestamp) -> Read<(i64, i32)> {
-    let prost_types::Timestamp { seconds, nanos } = timestamp;
+fn split(at: Path<'_>, timestamp: Option<prost_types::Timestamp>) -> Read<Option<(i64, i32)>> {
+    let Some(prost_types::Timestamp { seconds, nanos }) = timestamp else {
+        return Ok(None);
+    };
     if !SECONDS.contains(&seconds) || !(0..1_000_000_000).contains(&nanos) {
         let expected = "an instant between 0001-01-01T00:00:00Z and 9999-12-31T23:59:59.999999999Z";
         return Err(at.note(Invalid::Malformed { expected }));
     }
     let micros = seconds * MICROS_PER_SECOND + i64::from(nanos / NANOS_PER_MICRO);
-    Ok((micros, nanos % NANOS_PER_MICRO))
+    Ok(Some((micros, nanos % NANOS_PER_MICRO)))
 }
 
 #[cfg(test)]

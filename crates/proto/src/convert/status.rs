@@ -110,8 +110,7 @@ fn labels(at: Path<'_>, labels: &BTreeMap<String, String>) -> Read<BTreeMap<Stor
         let (view, label) = (at.text(view), at.text(label));
         Ok((view?, label?))
     });
-    let entries: Vec<Read<_>> = entries.collect();
-    entries.into_iter().collect()
+    entries.collect::<Vec<_>>().into_iter().collect()
 }
 
 /// Writes a status with its etag and times.

@@ -64,10 +64,10 @@ pub struct StreamedStep {
 
 /// Every mutation of an order may be a call of its own and a step of many.
 macro_rules! mutations {
-    ($($(#[$doc:meta])* $name:ident($kind:ident: $request:ident) by $read:path;)+) => {
+    ($($name:ident($kind:ident: $request:ident) by $read:path;)+) => {
         impl ParsedStep {
             $(
-                $(#[$doc])*
+                #[doc = concat!("Reads a call of `", stringify!($kind), "`.")]
                 ///
                 /// # Errors
                 /// Returns [`InvalidRequest`] with every field that breaks a rule.
@@ -96,19 +96,12 @@ macro_rules! mutations {
 }
 
 mutations! {
-    /// Reads a call that places an order.
     create_order(CreateOrder: CreateOrderRequest) by created::read;
-    /// Reads a call that changes fields of an order.
     update_order(UpdateOrder: UpdateOrderRequest) by patch::read;
-    /// Reads a call that takes a transition.
     transition_order(TransitionOrder: TransitionOrderRequest) by command::transition;
-    /// Reads a call that records an operation.
     record_operation(RecordOperation: RecordOperationRequest) by command::operation;
-    /// Reads a call that puts an order on hold.
     hold_order(HoldOrder: HoldOrderRequest) by command::hold;
-    /// Reads a call that ends holds.
     release_order(ReleaseOrder: ReleaseOrderRequest) by command::release;
-    /// Reads a call that adds a comment.
     add_comment(AddComment: AddCommentRequest) by command::comment;
 }
 

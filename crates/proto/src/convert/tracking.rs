@@ -7,7 +7,7 @@ use waymark_domain::{
 
 use super::{
     call::{EditCall, fill_in, fingerprint, read_edit},
-    instant::{lower_bound, timestamp_to_wire},
+    instant::lower_bound,
     violations::{Path, Read, Violations},
 };
 use crate::{
@@ -115,37 +115,24 @@ impl Revocation {
     }
 }
 
-impl From<Tracking> for v1::Tracking {
-    fn from(tracking: Tracking) -> Self {
-        let Tracking {
-            order_id,
-            status_label,
-            status_time,
-            entries,
-        } = tracking;
-        Self {
-            order_id: order_id.to_string(),
-            status_label,
-            status_time: Some(timestamp_to_wire(status_time)),
-            entries: entries.into_iter().map(Into::into).collect(),
-        }
+impl From<&Tracking> for v1::Tracking {
+    fn from(tracking: &Tracking) -> Self {
+        message!(Tracking from tracking: Tracking { entries };
+            text: order_id;
+            clone: status_label;
+            time: status_time;
+            .. entries: tracking.entries.iter().map(Into::into).collect(),
+        )
     }
 }
 
-impl From<Remark> for v1::TrackingEntry {
-    fn from(remark: Remark) -> Self {
-        let Remark {
-            sequence: _,
-            label,
-            comment,
-            create_time,
-            status_changed,
-        } = remark;
-        Self {
-            label: label.unwrap_or_default(),
-            comment,
-            create_time: Some(timestamp_to_wire(create_time)),
-            status_changed,
-        }
+impl From<&Remark> for v1::TrackingEntry {
+    fn from(remark: &Remark) -> Self {
+        message!(TrackingEntry from remark: Remark { sequence };
+            optional: label;
+            clone: comment;
+            time: create_time;
+            same: status_changed;
+        )
     }
 }

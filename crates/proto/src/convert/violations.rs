@@ -145,11 +145,10 @@ impl Path<'_> {
     ) -> Read<C> {
         let values = values.into_iter();
         self.count(values.len(), max)?;
-        let read: Vec<_> = values
-            .enumerate()
-            .map(|(index, value)| read(self.index(index), value))
-            .collect();
-        read.into_iter().collect()
+        let values = values.enumerate();
+        let all = values.map(|(index, value)| read(self.index(index), value));
+        // Each is read, whatever is wrong with those before it.
+        all.collect::<Vec<_>>().into_iter().collect()
     }
 
     /// Refuses a list of more than `max` elements before any of them is read.

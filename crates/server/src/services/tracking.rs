@@ -98,7 +98,7 @@ async fn get(app: &App, asked: GetTracking) -> Result<v1::GetTrackingResponse, E
     let tracking = shown.ok_or(Error::TrackingNotFound)?.tracking;
     telemetry::note_order(&tracking.order_id);
     Ok(v1::GetTrackingResponse {
-        tracking: Some(tracking.into()),
+        tracking: Some(v1::Tracking::from(&tracking)),
     })
 }
 

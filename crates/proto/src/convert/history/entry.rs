@@ -21,22 +21,16 @@ use crate::{
 impl From<&Logged> for v1::HistoryEntry {
     /// The entry of a dry run has no place in the log, which its offset 0 says.
     fn from(logged: &Logged) -> Self {
-        let Logged {
-            workflow,
-            order_id,
-            position,
-            step_offset: _,
-            entry,
-        } = logged;
+        let (entry, position) = (&logged.entry, logged.position);
         let (from, set_off) = (entry.from.as_ref(), entry.set_off.iter().zip(0..));
         message!(HistoryEntry from entry: Entry { from, to, actor, metadata, detail, set_off };
             optional: transition, request_id;
             text: comment;
             same: sequence, notify_customer, visible_to_customer, caused_by, workflow_version;
             time: create_time;
-            .. workflow: workflow.to_string(),
-            order_id: order_id.to_string(),
-            log_position: (position.offset > 0).then(|| position_to_wire(*position)),
+            .. workflow: logged.workflow.to_string(),
+            order_id: logged.order_id.to_string(),
+            log_position: (position.offset > 0).then(|| position_to_wire(position)),
             kind: number(entry.kind()),
             from_state: text(from.map(|standing| &standing.state)),
             from_status: text(from.map(|standing| &standing.status)),
@@ -47,7 +41,7 @@ impl From<&Logged> for v1::HistoryEntry {
             metadata: entry.metadata.as_map().clone(),
             detail: detail_to_wire(&entry.detail),
             set_off: set_off
-                .map(|(set_off, number)| set_off_to_wire(*position, number, set_off))
+                .map(|(set_off, number)| set_off_to_wire(position, number, set_off))
                 .collect(),
         )
     }
@@ -117,9 +111,8 @@ fn returned_to_wire(returned: Quantity) -> String {
 }
 
 fn position_to_wire(position: LogPosition) -> v1::LogPosition {
-    let LogPosition { partition, offset } = position;
     v1::LogPosition {
-        partition: partition.number(),
-        offset,
+        partition: position.partition.number(),
+        offset: position.offset,
     }
 }

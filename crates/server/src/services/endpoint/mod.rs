@@ -54,7 +54,8 @@ rpcs! {
 }
 
 async fn create(app: &App, call: CreateEndpoint) -> Result<v1::CreateEndpointResponse, Error> {
-    let (url, code, settings) = (parse_url(&call.url)?, call.code, app.webhooks().clone());
+    let (new, settings) = (call.endpoint, app.webhooks().clone());
+    let (url, code) = (parse_url(&new.url)?, new.code);
     let NewSecret { stored, shown } = NewSecret::of(call.secret, call.edit.validate_only)?;
     let target = code.clone();
     let create = move |before: Option<&Endpoint>, now| {
@@ -66,8 +67,8 @@ async fn create(app: &App, call: CreateEndpoint) -> Result<v1::CreateEndpointRes
         Ok(EndpointEdit::Save(Endpoint {
             code,
             url: url.to_string(),
-            description: call.description.clone(),
-            active: call.active,
+            description: new.description.clone(),
+            active: new.active,
             problem: String::new(),
             secrets: stored.iter().map(|text| fresh(text, now)).collect(),
             version: 0,
