@@ -178,13 +178,15 @@ impl InvalidRequest {
     /// A request with these wrong fields, cut off at 20 violations or some 3,000 bytes; none
     /// for an empty list.
     pub fn from_violations(violations: impl IntoIterator<Item = FieldViolation>) -> Option<Self> {
-        let mut found = Self {
-            violations: Vec::new(),
-        };
+        let (mut found, mut bytes) = (Vec::new(), 0);
         for violation in violations {
-            found.add(violation);
+            let more: usize = bytes + violation.bytes();
+            if found.is_empty() || (found.len() < VIOLATIONS_MAX && more <= BYTES_MAX) {
+                bytes = more;
+                found.push(violation);
+            }
         }
-        (!found.violations.is_empty()).then_some(found)
+        (!found.is_empty()).then_some(Self { violations: found })
     }
 
     /// The same violations, in a part of a request that stands at `path`.
@@ -198,15 +200,6 @@ impl InvalidRequest {
     /// The violations, at least one and at most 20.
     pub fn violations(&self) -> &[FieldViolation] {
         &self.violations
-    }
-
-    fn add(&mut self, violation: FieldViolation) {
-        let bytes: usize = self.violations.iter().map(FieldViolation::bytes).sum();
-        let has_room =
-            self.violations.len() < VIOLATIONS_MAX && bytes + violation.bytes() <= BYTES_MAX;
-        if has_room || self.violations.is_empty() {
-            self.violations.push(violation);
-        }
     }
 }
 

@@ -23,12 +23,10 @@ use crate::{
 /// never changes, how its own fields are read, and the action that they make.
 macro_rules! command {
     (
-        $(#[$doc:meta])*
         fn $name:ident($call:literal, $wire:ident) {
             $($field:ident: $how:ident($($given:ident),+ $(; $argument:expr)?)),+ $(,)?
         } => $action:expr
     ) => {
-        $(#[$doc])*
         pub(crate) fn $name(
             at: Path<'_>,
             mut request: v1::$wire,
@@ -49,7 +47,6 @@ macro_rules! command {
 }
 
 command! {
-    /// Reads a call that takes a transition.
     fn transition("TransitionOrder", TransitionOrderRequest) {
         target: with(target, land_on_status; |at| {
             read_target(at, target, &land_on_status)
@@ -58,7 +55,6 @@ command! {
 }
 
 command! {
-    /// Reads a call that records an operation.
     fn operation("RecordOperation", RecordOperationRequest) {
         operation: text(operation),
         lines: with(lines, amount_only; |at| {
@@ -70,7 +66,6 @@ command! {
 }
 
 command! {
-    /// Reads a call that puts an order on hold.
     fn hold("HoldOrder", HoldOrderRequest) {
         reason: text(reason),
         status: optional(status),
@@ -79,14 +74,13 @@ command! {
 }
 
 command! {
-    /// Reads a call that ends holds.
     fn release("ReleaseOrder", ReleaseOrderRequest) {
         hold: optional(hold_id),
     } => Action::Release { hold }
 }
 
 command! {
-    /// Reads a call that adds a comment. Whether it may be empty depends on the order's status.
+    // Whether it may be empty depends on the order's status.
     fn comment("AddComment", AddCommentRequest) {
         status: optional(status),
     } => Action::Comment { status }

@@ -25,7 +25,6 @@ mod patch;
 pub mod state;
 pub mod status;
 pub mod step;
-mod taken;
 pub mod tracking;
 pub mod transition;
 mod violations;

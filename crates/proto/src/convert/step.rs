@@ -9,8 +9,9 @@ use waymark_domain::value::{Invalid, WorkflowCode};
 pub use super::parsed::{ParsedChange, ParsedStep};
 use super::{
     call::ValidateOnly,
-    command, created, patch,
-    taken::Taken,
+    command, created,
+    parsed::Taken,
+    patch,
     violations::{Path, Read, Violations},
 };
 use crate::{

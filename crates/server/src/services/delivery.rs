@@ -77,7 +77,6 @@ async fn page(app: Arc<App>, call: ListDeliveries) -> Result<v1::ListDeliveriesR
     })
 }
 
-/// Answers one delivery with its attempts and the decisions about it.
 async fn get(app: &App, call: GetDelivery) -> Result<v1::GetDeliveryResponse, Error> {
     let GetDelivery { id } = call;
     let found = app.store().find_delivery(id).await?;

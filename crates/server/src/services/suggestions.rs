@@ -40,9 +40,8 @@ pub(super) async fn find_workflows(
 pub(super) async fn no_workflow(store: &Store, code: &WorkflowCode) -> Error {
     // Without them, there is nothing to suggest.
     let all = store.workflows().await.unwrap_or_default();
-    let codes = all
-        .iter()
-        .map(|published| published.record.workflow.code.as_str());
+    let records = all.iter().map(|published| &published.record);
+    let codes = records.map(|record| record.workflow.code.as_str());
     unknown(NameKind::Workflow, code.as_str(), None, codes)
 }
 
@@ -118,9 +117,9 @@ pub(super) fn check_states<'a>(
     searched: &[Arc<Published>],
     named: impl IntoIterator<Item = &'a StateCode>,
 ) -> Result<(), Error> {
-    let kinds = (NameKind::State, NameKind::Status);
-    let codes = (&state_codes(searched), &status_codes(searched));
-    all_known(kinds, codes, named.into_iter().map(StateCode::as_str))
+    let (states, statuses) = codes(searched);
+    let (states, statuses) = ((NameKind::State, &states), (NameKind::Status, &statuses));
+    all_known(states, statuses, named.into_iter().map(StateCode::as_str))
 }
 
 /// Refuses statuses that none of the workflows has, retired or not, as [`check_states`].
@@ -131,34 +130,26 @@ pub(super) fn check_statuses<'a>(
     searched: &[Arc<Published>],
     named: impl IntoIterator<Item = &'a StatusCode>,
 ) -> Result<(), Error> {
-    let kinds = (NameKind::Status, NameKind::State);
-    let codes = (&status_codes(searched), &state_codes(searched));
-    all_known(kinds, codes, named.into_iter().map(StatusCode::as_str))
+    let (states, statuses) = codes(searched);
+    let (states, statuses) = ((NameKind::State, &states), (NameKind::Status, &statuses));
+    all_known(statuses, states, named.into_iter().map(StatusCode::as_str))
 }
 
-fn state_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
-    let workflows = searched.iter().map(|published| &published.record.workflow);
-    let codes = workflows.flat_map(|workflow| {
-        let assigned = workflow.assignments.iter().map(|pair| &pair.state);
-        let states = workflow.states.iter().map(|state| &state.code);
-        states.chain(assigned)
-    });
-    codes.map(StateCode::as_str).collect()
-}
-
-fn status_codes(searched: &[Arc<Published>]) -> BTreeSet<&str> {
-    let workflows = searched.iter().map(|published| &published.record.workflow);
-    let codes = workflows.flat_map(|workflow| {
-        let assigned = workflow.assignments.iter().map(|pair| &pair.status);
-        let statuses = workflow.statuses.iter().map(|status| &status.code);
-        statuses.chain(assigned)
-    });
-    codes.map(StatusCode::as_str).collect()
+/// The codes of the states and of the statuses that the workflows have.
+fn codes(searched: &[Arc<Published>]) -> (BTreeSet<&str>, BTreeSet<&str>) {
+    let (mut states, mut statuses) = (BTreeSet::<&str>::new(), BTreeSet::<&str>::new());
+    for workflow in searched.iter().map(|published| &published.record.workflow) {
+        states.extend(workflow.states.iter().map(|state| state.code.as_str()));
+        statuses.extend(workflow.statuses.iter().map(|status| status.code.as_str()));
+        states.extend(workflow.assignments.iter().map(|pair| pair.state.as_str()));
+        statuses.extend(workflow.assignments.iter().map(|pair| pair.status.as_str()));
+    }
+    (states, statuses)
 }
 
 fn all_known<'a>(
-    (kind, other): (NameKind, NameKind),
-    (codes, others): (&BTreeSet<&str>, &BTreeSet<&str>),
+    (kind, codes): (NameKind, &BTreeSet<&str>),
+    (other, others): (NameKind, &BTreeSet<&str>),
     mut named: impl Iterator<Item = &'a str>,
 ) -> Result<(), Error> {
     let Some(code) = named.find(|code| !codes.contains(code)) else {

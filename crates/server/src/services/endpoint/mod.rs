@@ -214,7 +214,6 @@ fn stamp(endpoint: &Endpoint) -> Stamp {
     }
 }
 
-/// Writes an endpoint as it is at an instant. Secrets are told apart and not shown.
 fn endpoint_to_wire(endpoint: &Endpoint, now: Timestamp) -> v1::Endpoint {
     let secrets = endpoint.secrets.iter();
     let valid = secrets.filter(|secret| secret.is_valid(now));

@@ -72,7 +72,6 @@ pub(super) async fn list(
     Ok(fitted(transitions.collect(), statuses.collect()))
 }
 
-/// Judges all of them within one budget.
 fn judge(
     budget: &CostBudget,
     published: &Published,

@@ -149,7 +149,6 @@ pub(super) fn is_listed<T>(judgement: &Result<T, Rejection>, include_blocked: bo
     }
 }
 
-/// The hold that a step placed.
 fn hold(entries: &[v1::HistoryEntry]) -> Option<v1::Hold> {
     entries.iter().find_map(|entry| match &entry.detail {
         Some(v1::history_entry::Detail::Held(held)) => held.hold.clone(),

@@ -117,7 +117,6 @@ fn refused(mut remarks: Vec<Remark>) -> Option<Error> {
     (!remarks.is_empty()).then_some(Error::DocumentRefused { remarks })
 }
 
-/// The answer to a document that was applied.
 fn answer(outcome: &Outcome, remarks: &[Remark]) -> v1::ApplyWorkflowResponse {
     let record = outcome.record.as_ref().map(|published| &published.record);
     // An error that is not refused was there before the call. After those comes what was counted: it

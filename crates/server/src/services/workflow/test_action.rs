@@ -113,7 +113,6 @@ fn unwritten(last: &Batched, entry: Entry) -> Logged {
     }
 }
 
-/// A delivery of the test; without an attempt in a dry run.
 fn delivery(to: &Destination, attempt: Option<&Attempt>) -> v1::TestDelivery {
     v1::TestDelivery {
         destination: to.to_string(),
