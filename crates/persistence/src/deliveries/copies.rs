@@ -135,7 +135,7 @@ async fn insert_copies(
         deliveries::kind.eq(to.kind()),
         deliveries::destination.eq(to.stored()),
         deliveries::state.eq(DeliveryState::Pending.word()),
-        deliveries::attempts.eq(0),
+        deliveries::attempts.eq(StoredNumber(0)),
         deliveries::problem.eq(""),
         deliveries::due_time.eq(Some(now.micros())),
         deliveries::create_time.eq(row.create_time),

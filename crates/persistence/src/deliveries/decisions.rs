@@ -12,6 +12,7 @@ use crate::{
     Error,
     error::ErrorChain,
     rows::{
+        Number,
         delivery::{DecisionRow, Numbered, RETRIED, SKIPPED, key, numbered},
         json,
     },
@@ -42,7 +43,7 @@ pub(super) async fn record(
         deliveries::partition,
         deliveries::log_offset,
         deliveries::number,
-        sql::<Integer>(NEXT),
+        sql::<Number>(NEXT),
         verdict.into_sql::<Text>(),
         reason.into_sql::<Text>(),
         json(&decision.actor)?.into_sql::<Text>(),

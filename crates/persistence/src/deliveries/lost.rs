@@ -18,7 +18,7 @@ use super::ownership::DispatcherId;
 use crate::{
     Error, Store,
     rows::{
-        StoredNumber, StoredText,
+        Number, StoredNumber, StoredText,
         delivery::{DeliveryRow, Numbered, key, numbered},
         json,
         order::TimerKey,
@@ -59,7 +59,7 @@ row_statement! {
     /// Counts a delivery during which a process ended.
     CountDelivery(LostKey)
     "INSERT INTO lost_deliveries (partition, log_offset, number, tries) VALUES (" [partition: Integer]
-    ", " [log_offset: BigInt] ", " [number: Integer]
+    ", " [log_offset: BigInt] ", " [number: Number]
     ", 1) ON CONFLICT (partition, log_offset, number) DO UPDATE SET tries = lost_deliveries.tries + 1"
 }
 

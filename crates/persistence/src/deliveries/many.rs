@@ -20,7 +20,7 @@ use crate::{
     CommitError, Error, Store,
     once::{Answered, CarriedOut, ChangeError, ChangeMode, Transact},
     rows::{
-        StoredText,
+        StoredNumber, StoredText,
         delivery::{DeliveryKey, Numbered, numbered},
     },
     schema::deliveries,
@@ -237,7 +237,7 @@ async fn retry(
     let rows = numbered!(deliveries, place, offsets);
     let change = (
         deliveries::state.eq(DeliveryState::Pending.word()),
-        deliveries::attempts.eq(0),
+        deliveries::attempts.eq(StoredNumber(0)),
         deliveries::problem.eq(""),
         deliveries::due_time.eq(Some(now.micros())),
         deliveries::update_time.eq(now.micros()),

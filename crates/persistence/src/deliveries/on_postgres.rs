@@ -15,7 +15,7 @@ use waymark_domain::{partition::Partition, value::Timestamp};
 use super::statements::{AttemptArrays, DeliveryUpdate, NewAttempt, UpdateArrays};
 use crate::{
     rows::{
-        StoredNumber,
+        Number, StoredNumber,
         delivery::{DeliveryKey, DeliveryRow},
     },
     schema::deliveries,
@@ -86,7 +86,7 @@ pub(super) async fn due(
 rows_statement! {
     /// Adds one attempt to each of several deliveries that are there, unless it is among theirs, and
     /// says to which.
-    InsertAttempts(AttemptArrays of NewAttempt) -> (Integer, BigInt, Integer);
+    InsertAttempts(AttemptArrays of NewAttempt) -> (Integer, BigInt, Number);
     "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
      problem, answer) SELECT a.partition, a.log_offset, a.number, (SELECT coalesce(max(b.attempt), 0) + 1 \
      FROM delivery_attempts b WHERE b.partition = a.partition AND b.log_offset = a.log_offset \
@@ -101,7 +101,7 @@ rows_statement! {
 rows_statement! {
     /// Records the results of deliveries, and says of which. What somebody decided meanwhile stands,
     /// unless the target has taken it.
-    UpdateDeliveries(UpdateArrays of DeliveryUpdate) -> (Integer, BigInt, Integer);
+    UpdateDeliveries(UpdateArrays of DeliveryUpdate) -> (Integer, BigInt, Number);
     "UPDATE deliveries SET state = u.state, attempts = u.attempts, problem = u.problem, due_time = u.due_time, \
      update_time = u.now FROM " values " AS u (" [DeliveryUpdate] ") \
      WHERE deliveries.partition = u.partition AND deliveries.log_offset = u.log_offset \
@@ -113,7 +113,7 @@ rows_statement! {
 array_statement! {
     /// Makes the first that waits in the lane of each order due, if it is parked.
     UnparkAll {
-        partition: i32 => Integer, log_offset: i64 => BigInt, number: StoredNumber => Integer, now: i64 => BigInt,
+        partition: i32 => Integer, log_offset: i64 => BigInt, number: StoredNumber => Number, now: i64 => BigInt,
     }
     "UPDATE deliveries SET due_time = p.now FROM (SELECT w.partition, w.log_offset, w.number, k.now FROM",
     ") AS k (partition, log_offset, number, now) JOIN deliveries f ON f.partition = k.partition \

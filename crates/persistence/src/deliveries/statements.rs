@@ -3,7 +3,7 @@
 use diesel::sql_types::{BigInt, Binary, Bool, Integer, Nullable, Text};
 
 use crate::{
-    rows::{StoredNumber, delivery::DeliveryRow},
+    rows::{Number, StoredNumber, delivery::DeliveryRow},
     schema::deliveries,
     statement::{row_statement, written_row},
 };
@@ -71,7 +71,7 @@ written_row! {
     DeliveryUpdate, UpdateArrays {
         partition: i32 => Integer,
         log_offset: i64 => BigInt,
-        number: StoredNumber => Integer,
+        number: StoredNumber => Number,
         state: &'a str => Text,
         attempts: i32 => Integer,
         problem: String => Text,
@@ -96,7 +96,7 @@ row_statement! {
     ", update_time = " [now: BigInt]
     " WHERE partition = " [partition: Integer]
     " AND log_offset = " [log_offset: BigInt]
-    " AND number = " [number: Integer]
+    " AND number = " [number: Number]
     " AND ((state = 'pending' AND attempts = " [attempts_seen: Integer]
     " AND update_time = " [change_seen: BigInt]
     ") OR 'succeeded' = " [state: Text]
@@ -120,7 +120,7 @@ row_statement! {
      ON w.order_key = f.order_key AND w.lane = f.lane AND w.partition = f.partition AND w.state = 'pending' \
      WHERE f.partition = " [partition: Integer]
     " AND f.log_offset = " [log_offset: BigInt]
-    " AND f.number = " [number: Integer]
+    " AND f.number = " [number: Number]
     " ORDER BY w.log_offset, w.number LIMIT 1)"
 }
 
@@ -128,7 +128,7 @@ written_row! {
     NewAttempt, AttemptArrays {
         partition: i32 => Integer,
         log_offset: i64 => BigInt,
-        number: StoredNumber => Integer,
+        number: StoredNumber => Number,
         start_time: i64 => BigInt,
         duration_micros: i64 => BigInt,
         outcome: String => Text,
@@ -145,19 +145,19 @@ row_statement! {
     /// a result was not answered, it is recorded again. Nothing is added where the delivery is not there.
     InsertAttempt(NewAttempt<'a>)
     "INSERT INTO delivery_attempts (partition, log_offset, number, attempt, start_time, duration_micros, outcome, code, \
-     problem, answer) SELECT " [partition: Integer] ", " [log_offset: BigInt] ", " [number: Integer]
+     problem, answer) SELECT " [partition: Integer] ", " [log_offset: BigInt] ", " [number: Number]
     ", (SELECT coalesce(max(attempt), 0) + 1 FROM delivery_attempts WHERE partition = " [partition: Integer]
     " AND log_offset = " [log_offset: BigInt]
-    " AND number = " [number: Integer]
+    " AND number = " [number: Number]
     "), " [start_time: BigInt] ", " [duration_micros: BigInt] ", " [outcome: Text] ", " [code: Nullable<Integer>]
     ", " [problem: Text] ", " [answer: Binary]
     " WHERE NOT EXISTS (SELECT 1 FROM delivery_attempts WHERE partition = " [partition: Integer]
     " AND log_offset = " [log_offset: BigInt]
-    " AND number = " [number: Integer]
+    " AND number = " [number: Number]
     " AND start_time = " [start_time: BigInt]
     ") AND EXISTS (SELECT 1 FROM deliveries WHERE partition = " [partition: Integer]
     " AND log_offset = " [log_offset: BigInt]
-    " AND number = " [number: Integer]
+    " AND number = " [number: Number]
     " AND create_time = " [made: BigInt]
     ")"
 }

@@ -9,7 +9,7 @@ pub(crate) mod order;
 mod text;
 pub(crate) mod workflow;
 
-pub(crate) use number::StoredNumber;
+pub(crate) use number::{Number, StoredNumber};
 pub(crate) use text::StoredText;
 
 use std::{fmt, str::FromStr};

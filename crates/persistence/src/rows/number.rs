@@ -12,9 +12,15 @@ use diesel::{
 };
 use serde::{Deserialize, Serialize};
 
+/// The type of a column of 32 bits, of which SQLite gives and takes 64.
+#[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+#[diesel(sqlite_type(name = "Long"), postgres_type(oid = 23, array_oid = 1007))]
+#[expect(unreachable_pub, reason = "columns are public in their modules, and so are their types")]
+pub struct Number;
+
 /// A number as a column of 32 bits has it.
 #[derive(diesel::deserialize::FromSqlRow, diesel::expression::AsExpression)]
-#[diesel(sql_type = Integer)]
+#[diesel(sql_type = Number)]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub(crate) struct StoredNumber(pub(crate) i64);
 
@@ -44,27 +50,27 @@ impl fmt::Display for StoredNumber {
     }
 }
 
-impl FromSql<Integer, Sqlite> for StoredNumber {
+impl FromSql<Number, Sqlite> for StoredNumber {
     fn from_sql(mut value: SqliteValue<'_, '_, '_>) -> deserialize::Result<Self> {
         Ok(Self(value.read_long()))
     }
 }
 
-impl FromSql<Integer, Pg> for StoredNumber {
+impl FromSql<Number, Pg> for StoredNumber {
     fn from_sql(value: PgValue<'_>) -> deserialize::Result<Self> {
         let number = <i32 as FromSql<Integer, Pg>>::from_sql(value)?;
         Ok(number.into())
     }
 }
 
-impl ToSql<Integer, Sqlite> for StoredNumber {
+impl ToSql<Number, Sqlite> for StoredNumber {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Sqlite>) -> serialize::Result {
         out.set_value(self.0);
         Ok(IsNull::No)
     }
 }
 
-impl ToSql<Integer, Pg> for StoredNumber {
+impl ToSql<Number, Pg> for StoredNumber {
     fn to_sql<'b>(&'b self, out: &mut Output<'b, '_, Pg>) -> serialize::Result {
         // There all numbers of a column lie before or behind what is beyond.
         let number = self.saturated();
@@ -83,7 +89,7 @@ mod tests {
         let mut connection = SqliteConnection::establish(":memory:").unwrap();
         for number in [0, -1, i64::from(i32::MAX) + 1, 5_000_000_000, i64::MIN] {
             let number = StoredNumber(number);
-            let query = diesel::select(number.into_sql::<Integer>());
+            let query = diesel::select(number.into_sql::<Number>());
             let read: StoredNumber = query.get_result(&mut connection).unwrap();
             assert_eq!(read, number);
         }
