@@ -17,25 +17,8 @@ use tonic_health::{
     server::{HealthReporter, HealthService},
 };
 use waymark_persistence::StorageState;
-use waymark_proto::v1::{
-    delivery_service_server, endpoint_service_server, history_service_server, order_service_server,
-    state_service_server, status_service_server, tracking_service_server,
-    transition_service_server, workflow_service_server,
-};
 
-/// The services, and the empty name of the whole server.
-const NAMES: [&str; 10] = [
-    "",
-    delivery_service_server::SERVICE_NAME,
-    endpoint_service_server::SERVICE_NAME,
-    history_service_server::SERVICE_NAME,
-    order_service_server::SERVICE_NAME,
-    state_service_server::SERVICE_NAME,
-    status_service_server::SERVICE_NAME,
-    tracking_service_server::SERVICE_NAME,
-    transition_service_server::SERVICE_NAME,
-    workflow_service_server::SERVICE_NAME,
-];
+use crate::routes;
 
 /// The health of the services.
 #[derive(Debug)]
@@ -98,7 +81,7 @@ impl Health {
     }
 
     async fn set(&self, status: ServingStatus) {
-        for name in NAMES {
+        for name in routes::NAMES {
             self.reporter.set_service_status(name, status).await;
         }
     }

@@ -7,17 +7,38 @@ use waymark_proto::v1;
 
 use crate::{App, StartError, limits::MESSAGE_BYTES_MAX, services};
 
+/// Lists the services of the contract, each behind the module that answers its calls.
+macro_rules! contract {
+    ($($room:ident: $contract:ident::$server:ident;)+) => {
+        /// The names that have a health: those of the services, and the empty one of the server.
+        pub(crate) const NAMES: &[&str] = &["", $(v1::$contract::SERVICE_NAME),+];
+
+        fn of_contract(app: &Arc<App>) -> Routes {
+            Routes::default()$(.add_service(
+                v1::$contract::$server::new(services::$room::Service::new(Arc::clone(app)))
+                    .max_decoding_message_size(MESSAGE_BYTES_MAX),
+            ))+
+        }
+    };
+}
+
+contract! {
+    delivery: delivery_service_server::DeliveryServiceServer;
+    endpoint: endpoint_service_server::EndpointServiceServer;
+    history: history_service_server::HistoryServiceServer;
+    order: order_service_server::OrderServiceServer;
+    state: state_service_server::StateServiceServer;
+    status: status_service_server::StatusServiceServer;
+    tracking: tracking_service_server::TrackingServiceServer;
+    transition: transition_service_server::TransitionServiceServer;
+    workflow: workflow_service_server::WorkflowServiceServer;
+}
+
 /// Routes calls to the services.
 ///
 /// # Errors
 /// Returns [`StartError::Reflection`] when the descriptors that were compiled in cannot be read.
 pub(crate) fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
-    macro_rules! service {
-        ($room:ident, $contract:ident :: $server:ident :: $name:ident) => {
-            $contract::$server::$name::new(services::$room::Service::new(Arc::clone(app)))
-                .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        };
-    }
     let reflection = || {
         tonic_reflection::server::Builder::configure()
             .register_encoded_file_descriptor_set(waymark_proto::FILE_DESCRIPTOR_SET)
@@ -25,43 +46,7 @@ pub(crate) fn routes(app: &Arc<App>) -> Result<Routes, StartError> {
             // With these grpcurl prints the details of an error instead of their bytes.
             .register_encoded_file_descriptor_set(tonic_types::pb::FILE_DESCRIPTOR_SET)
     };
-    Ok(Routes::default()
-        .add_service(service!(
-            delivery,
-            v1::delivery_service_server::DeliveryServiceServer
-        ))
-        .add_service(service!(
-            endpoint,
-            v1::endpoint_service_server::EndpointServiceServer
-        ))
-        .add_service(service!(
-            history,
-            v1::history_service_server::HistoryServiceServer
-        ))
-        .add_service(service!(
-            order,
-            v1::order_service_server::OrderServiceServer
-        ))
-        .add_service(service!(
-            state,
-            v1::state_service_server::StateServiceServer
-        ))
-        .add_service(service!(
-            status,
-            v1::status_service_server::StatusServiceServer
-        ))
-        .add_service(service!(
-            tracking,
-            v1::tracking_service_server::TrackingServiceServer
-        ))
-        .add_service(service!(
-            transition,
-            v1::transition_service_server::TransitionServiceServer
-        ))
-        .add_service(service!(
-            workflow,
-            v1::workflow_service_server::WorkflowServiceServer
-        ))
+    Ok(of_contract(app)
         .add_service(reflection().build_v1()?)
         .add_service(reflection().build_v1alpha()?))
 }

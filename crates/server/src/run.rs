@@ -1,6 +1,6 @@
 //! The life of a server: start, serve, and stop within a deadline.
 
-use std::{net::SocketAddr, sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc};
 
 use tokio::{net::TcpListener, runtime::Handle};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
@@ -8,7 +8,7 @@ use tonic::body::Body;
 use tonic_web::GrpcWebLayer;
 use tower::{
     Layer,
-    util::{MapResponseLayer, option_layer},
+    util::{MapResponse, option_layer},
 };
 use waymark_domain::value::WorkflowCode;
 use waymark_persistence::{Clock, DatabaseUrl, DispatcherId, Leaving, StorageState, Store};
@@ -26,11 +26,11 @@ use crate::{
     incoming::Acceptor,
     intake::Intake,
     liveness::Liveness,
-    ports::{ListenError, TakenPort},
+    ports::TakenPort,
     preset,
     reader::{ReadQueue, Reader},
     routes::routes,
-    settings::{FeedSettings, HistorySettings, Origin, ServerSettings},
+    settings::{FeedSettings, ServerSettings},
     signals::Stop,
     supervisor::Supervisor,
     telemetry::{CallLog, chain},
@@ -48,11 +48,9 @@ pub struct Server {
     liveness: Arc<Liveness>,
     workers: Workers,
     reads: ReadQueue,
-    history: HistorySettings,
+    tailer: Tailer,
     dispatcher: Dispatcher,
-    shutdown_deadline: Duration,
-    cancelled_calls_max: usize,
-    grpc_web_origins: Vec<Origin>,
+    settings: ServerSettings,
     listener: TcpListener,
     address: SocketAddr,
     feeds: Option<feeds::Port>,
@@ -78,7 +76,9 @@ impl Server {
     pub async fn start(settings: Settings, clock: Clock) -> Result<Self, StartError> {
         threads::keep_one(&Handle::current());
         let port = TakenPort::take("listen", settings.server.listen)?;
-        let feeds = take_feeds_port(settings.feeds)?;
+        let FeedSettings { listen, base_url } = settings.feeds;
+        let feeds = listen.map(|address| feeds::Taken::take(address, base_url));
+        let feeds = feeds.transpose()?;
         let url = settings.database.url.clone();
         let store = Store::open(settings.database, clock)
             .await
@@ -87,13 +87,17 @@ impl Server {
         load_preset(&store, &settings.server, &url).await?;
         warn_of_no_default(&store, &settings.server.default_workflow).await;
         let liveness = Arc::new(Liveness::opened());
-        let HistorySettings {
-            ring_bytes_max,
-            streams_max,
-            ..
-        } = settings.history;
-        let log = Log::new(&store, ring_bytes_max, streams_max);
+        let history = settings.history;
+        let log = Log::new(&store, history.ring_bytes_max, history.streams_max);
         let wake = Wake::default();
+        let tailer = Tailer {
+            store: store.clone(),
+            log: Arc::clone(&log),
+            wake: wake.clone(),
+            liveness: Arc::clone(&liveness),
+            poll_interval: history.poll_interval,
+            push_interval: history.push_interval,
+        };
         let (committer, workers) =
             Committer::new(&store, &log, &wake, &liveness, &settings.commits)
                 .map_err(StartError::Thread)?;
@@ -115,7 +119,7 @@ impl Server {
             kept: Arc::default(),
             committer: Arc::clone(&parts.committer),
             log,
-            default_workflow: settings.server.default_workflow,
+            default_workflow: settings.server.default_workflow.clone(),
             feeds: links,
             webhooks: settings.dispatch.webhooks.clone(),
             stopping: CancellationToken::new(),
@@ -130,10 +134,8 @@ impl Server {
             liveness,
             workers,
             reads,
-            history: settings.history,
-            shutdown_deadline: settings.server.shutdown_deadline,
-            cancelled_calls_max: settings.server.cancelled_calls_max,
-            grpc_web_origins: settings.server.grpc_web_origins,
+            tailer,
+            settings: settings.server,
             address: port.address(),
             listener: port.listen()?,
             feeds: feeds.map(feeds::Taken::open).transpose()?,
@@ -157,11 +159,9 @@ impl Server {
             liveness,
             workers,
             reads,
-            history,
+            tailer,
             dispatcher,
-            shutdown_deadline,
-            cancelled_calls_max,
-            grpc_web_origins,
+            settings,
             listener,
             address,
             feeds,
@@ -170,14 +170,13 @@ impl Server {
         let (health, health_service) = Health::new().await;
         let routes = routes(&app)?.add_service(health_service);
         let acceptor = Acceptor::new(listener, "calls");
-        let explained = MapResponseLayer::new(error::explained::<Body>);
-        let service = explained.layer(Intake::new().layer(routes.prepare()));
-        let service = GrpcWebLayer::new().layer(CallLog.layer(service));
-        let service = option_layer(cross_origin::layer(&grpc_web_origins)).layer(service);
+        let service = MapResponse::new(Intake::new(routes.prepare()), error::explained::<Body>);
+        let service = GrpcWebLayer::new().layer(CallLog(service));
+        let service = option_layer(cross_origin::layer(&settings.grpc_web_origins)).layer(service);
         let open = OpenConnections::default();
         let serving = connections::serve(
             acceptor,
-            cancelled_calls_max,
+            settings.cancelled_calls_max,
             service,
             refusing.clone(),
             open.clone(),
@@ -187,7 +186,6 @@ impl Server {
         app.committer.start(workers, &supervisor);
         app.reader.start(reads, &app.store, &supervisor);
         let tailing = CancellationToken::new();
-        let tailer = tailer(&app, &liveness, history);
         supervisor.spawn("tailer", tailer.run(tailing.clone()));
         let (dispatching, me) = (CancellationToken::new(), dispatcher.me().clone());
         let dispatched = dispatcher.run(dispatching.clone(), supervisor.clone());
@@ -223,22 +221,19 @@ impl Server {
         let drained = async { tokio::join!(drain(&app, health, refusing, served), dispatched) };
         let stopped = tokio::select! {
             ((), ()) = drained => Stopped::Drained,
-            () = app.committer.hurry(shutdown_deadline) => Stopped::DeadlinePassed,
+            () = app.committer.hurry(settings.shutdown_deadline) => Stopped::DeadlinePassed,
             () = stop.now.cancelled() => Stopped::AtOnce,
         };
         tailing.cancel();
+        // Closing a damaged database would write to it.
+        if stopped == Stopped::Drained && !is_damaged(&app.store) {
+            close(&app).await;
+        }
         if is_damaged(&app.store) {
-            // Closing the database would write to it.
             return Err(StartError::Damaged);
         }
         match stopped {
-            Stopped::Drained => {
-                close(&app).await;
-                if is_damaged(&app.store) {
-                    return Err(StartError::Damaged);
-                }
-                tracing::info!("stopped");
-            }
+            Stopped::Drained => tracing::info!("stopped"),
             Stopped::DeadlinePassed => {
                 tracing::warn!("shutdown deadline passed with calls in flight");
             }
@@ -286,17 +281,6 @@ async fn damage(store: &Store) {
     let _ = damaged.await;
 }
 
-fn tailer(app: &App, liveness: &Arc<Liveness>, history: HistorySettings) -> Tailer {
-    Tailer {
-        store: app.store.clone(),
-        log: Arc::clone(&app.log),
-        wake: app.wake.clone(),
-        liveness: Arc::clone(liveness),
-        poll_interval: history.poll_interval,
-        push_interval: history.push_interval,
-    }
-}
-
 /// Loads the preset that the settings name into a store that lacks it, and logs a new database.
 async fn load_preset(
     store: &Store,
@@ -324,13 +308,6 @@ async fn warn_of_no_default(store: &Store, code: &WorkflowCode) {
             "default_workflow names a workflow that does not exist: calls that name none are answered WORKFLOW_NOT_FOUND"
         );
     }
-}
-
-/// Takes the port for feeds, where they are on.
-fn take_feeds_port(settings: FeedSettings) -> Result<Option<feeds::Taken>, ListenError> {
-    let FeedSettings { listen, base_url } = settings;
-    let taken = listen.map(|address| feeds::Taken::take(address, base_url));
-    taken.transpose()
 }
 
 /// Ends the streams, refuses new calls, and waits for those in flight and for what they set off.

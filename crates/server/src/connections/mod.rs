@@ -48,6 +48,27 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
 type Http = auto::Builder<TokioExecutor>;
 type CallResult = Result<Response<Body>, Infallible>;
 
+/// A service that answers calls.
+pub(crate) trait CallService:
+    Service<Request<Body>, Response = Response<Body>, Error = Infallible, Future: Send + 'static>
+    + Clone
+    + Send
+    + 'static
+{
+}
+
+impl<S> CallService for S where
+    S: Service<
+            Request<Body>,
+            Response = Response<Body>,
+            Error = Infallible,
+            Future: Send + 'static,
+        > + Clone
+        + Send
+        + 'static
+{
+}
+
 /// Time that a connection that has said nothing may take to begin, once the server stops.
 const BEGINNING_MAX: Duration = Duration::from_secs(1);
 
@@ -60,14 +81,7 @@ pub(crate) struct OpenConnections {
 }
 
 impl OpenConnections {
-    fn add<S>(&self, stream: TcpStream, http: &Http, service: &S)
-    where
-        S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-            + Clone
-            + Send
-            + 'static,
-        S::Future: Send + 'static,
-    {
+    fn add(&self, stream: TcpStream, http: &Http, service: &impl CallService) {
         let (http, service) = (http.clone(), service.clone());
         let ending = self.ending.clone();
         self.connections
@@ -87,19 +101,13 @@ impl OpenConnections {
 ///
 /// When told to stop, the port is closed before any connection is told: its client would come again at once, and be let
 /// in by the system and by nobody else. Who was let in by then is served too.
-pub(crate) async fn serve<S>(
+pub(crate) async fn serve(
     mut acceptor: Acceptor,
     cancelled_max: usize,
-    service: S,
+    service: impl CallService,
     stopping: CancellationToken,
     open: OpenConnections,
-) where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+) {
     let http = http(cancelled_max);
     let accepting = async {
         loop {
@@ -135,14 +143,12 @@ fn http(cancelled_max: usize) -> Http {
     http
 }
 
-async fn connection<S>(stream: TcpStream, http: Http, service: S, stopping: CancellationToken)
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible>
-        + Clone
-        + Send
-        + 'static,
-    S::Future: Send + 'static,
-{
+async fn connection(
+    stream: TcpStream,
+    http: Http,
+    service: impl CallService,
+    stopping: CancellationToken,
+) {
     let turns = Arc::<Turns>::default();
     let peer = stream.connect_info();
     let queue = ConnectionQueue::default();
@@ -177,11 +183,7 @@ where
 }
 
 /// The answer of a call, which its client waits for only so long.
-fn answer<S>(service: S, request: Request<Body>) -> BoxFuture<'static, CallResult>
-where
-    S: Service<Request<Body>, Response = Response<Body>, Error = Infallible> + Send + 'static,
-    S::Future: Send + 'static,
-{
+fn answer(service: impl CallService, request: Request<Body>) -> BoxFuture<'static, CallResult> {
     let patience = deadline::of(request.headers());
     let answer = service.oneshot(request);
     Box::pin(async move {

@@ -114,13 +114,11 @@ impl Gatherer {
             let wanted = if let Some(wanted) = length {
                 wanted
             } else {
-                {
-                    let missing = FRAME_BYTES - head.len();
-                    head.extend(self.rest.iter().take(missing));
-                    match head.first_chunk() {
-                        Some(head) => *length.insert(self.length(*head)?),
-                        None => FRAME_BYTES,
-                    }
+                let missing = FRAME_BYTES - head.len();
+                head.extend(self.rest.iter().take(missing));
+                match head.first_chunk() {
+                    Some(head) => *length.insert(self.length(*head)?),
+                    None => FRAME_BYTES,
                 }
             };
             let taken = (wanted - message.bytes).min(self.rest.len());

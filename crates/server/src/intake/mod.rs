@@ -20,7 +20,7 @@ use futures::{StreamExt, future::BoxFuture, stream};
 use http::{HeaderMap, Request, Response};
 use http_body_util::StreamBody;
 use tonic::{Status, body::Body};
-use tower::{Layer, Service};
+use tower::Service;
 
 pub(crate) use self::pool::ConnectionQueue;
 use self::{
@@ -42,36 +42,22 @@ const STREAMED: [&str; 3] = [
 /// The prefix of services that are not the contract's: health and reflection, whose messages are short.
 const SIDE_PREFIX: &str = "/grpc.";
 
-/// Lets requests in.
+/// Lets requests in to a service, which gets whole messages.
 #[derive(Debug, Clone)]
-pub(crate) struct Intake(Arc<Pools>);
-
-/// A service that gets whole messages.
-#[derive(Debug, Clone)]
-pub(crate) struct Admitted<S> {
+pub(crate) struct Intake<S> {
     inner: S,
     pools: Arc<Pools>,
 }
 
-impl Intake {
+impl<S> Intake<S> {
     /// An intake with room for 96 MiB of messages.
-    pub(crate) fn new() -> Self {
-        Self(Arc::new(Pools::new()))
+    pub(crate) fn new(inner: S) -> Self {
+        let pools = Arc::new(Pools::new());
+        Self { inner, pools }
     }
 }
 
-impl<S> Layer<S> for Intake {
-    type Service = Admitted<S>;
-
-    fn layer(&self, inner: S) -> Admitted<S> {
-        Admitted {
-            inner,
-            pools: Arc::clone(&self.0),
-        }
-    }
-}
-
-impl<S> Service<Request<Body>> for Admitted<S>
+impl<S> Service<Request<Body>> for Intake<S>
 where
     S: Service<Request<Body>, Response = Response<Body>> + Clone + Send + 'static,
     S::Future: Send + 'static,

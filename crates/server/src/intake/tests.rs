@@ -60,7 +60,10 @@ fn service(
             Ok::<_, Infallible>(Response::new(Body::empty()))
         }
     });
-    Intake(Arc::clone(pools)).layer(inner)
+    Intake {
+        inner,
+        pools: Arc::clone(pools),
+    }
 }
 
 /// A call over a connection of its own.
@@ -366,7 +369,10 @@ async fn where_nothing_becomes_free_a_call_is_refused() {
     let held = service_fn(async |_: Request<Body>| {
         std::future::pending::<Result<Response<Body>, Infallible>>().await
     });
-    let held = Intake(Arc::clone(&pools)).layer(held);
+    let held = Intake {
+        inner: held,
+        pools: Arc::clone(&pools),
+    };
     for _ in 0..2 {
         let message = Bytes::from(framed(LARGE));
         let request = Request::post(UNARY).body(Body::new(http_body_util::Full::new(message)));

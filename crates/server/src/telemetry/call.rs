@@ -14,30 +14,18 @@ use http::{HeaderMap, Request, Response, Uri};
 use http_body::{Frame, SizeHint};
 use tokio::time::Instant;
 use tonic::{Code, Status, body::Body, transport::server::TcpConnectInfo};
-use tower::{Layer, Service};
+use tower::Service;
 use tracing::Level;
 use waymark_domain::value::{OrderId, RequestId};
 
 /// Methods that monitors call all the time.
 const QUIET_PREFIX: &str = "/grpc.";
 
-/// Logs one line for each call.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct CallLog;
-
-/// A service whose calls are logged.
+/// A service whose calls are logged, each by one line.
 #[derive(Debug, Clone)]
-pub(crate) struct Logged<S>(S);
+pub(crate) struct CallLog<S>(pub(crate) S);
 
-impl<S> Layer<S> for CallLog {
-    type Service = Logged<S>;
-
-    fn layer(&self, inner: S) -> Logged<S> {
-        Logged(inner)
-    }
-}
-
-impl<S> Service<Request<Body>> for Logged<S>
+impl<S> Service<Request<Body>> for CallLog<S>
 where
     S: Service<Request<Body>, Response = Response<Body>>,
     S::Future: Send + 'static,
