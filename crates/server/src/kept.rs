@@ -3,7 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex},
 };
 
 use waymark_domain::{
@@ -13,6 +13,8 @@ use waymark_domain::{
         diagram::{Format, TooLarge},
     },
 };
+
+use crate::lock::lock;
 
 /// How many bytes are kept, without the keys.
 const BYTES_MAX: usize = 32 * 1024 * 1024;
@@ -57,13 +59,16 @@ impl Default for Kept {
 impl Kept {
     /// The drawing of a version without marks, if it is kept.
     pub(crate) fn drawing(&self, record: &Record, format: Format) -> Option<Drawn> {
-        let mut versions = self.lock();
-        versions.version(record)?.drawings.get(&format).cloned()
+        lock(&self.versions)
+            .version(record)?
+            .drawings
+            .get(&format)
+            .cloned()
     }
 
     /// The findings of a version, if they are kept.
     pub(crate) fn findings(&self, record: &Record) -> Option<Arc<[Finding]>> {
-        self.lock().version(record)?.findings.clone()
+        lock(&self.versions).version(record)?.findings.clone()
     }
 
     /// Keeps a drawing.
@@ -88,7 +93,7 @@ impl Kept {
         if bytes > self.bytes_max {
             return;
         }
-        let mut versions = self.lock();
+        let mut versions = lock(&self.versions);
         let code = &record.workflow.code;
         if versions.version(record).is_none() {
             versions.drop_of(code);
@@ -107,10 +112,6 @@ impl Kept {
             versions.bytes = (versions.bytes + bytes).saturating_sub(before);
         }
         versions.shrink(self.bytes_max);
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Versions> {
-        self.versions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -215,7 +216,11 @@ mod tests {
         }
         assert!(kept.drawing(&c, Format::Svg).is_some());
         kept.keep_drawing(&a, Format::Dot, &drawing(101));
-        assert_eq!(kept.lock().bytes, 80, "what is too large alone is not kept");
+        assert_eq!(
+            lock(&kept.versions).bytes,
+            80,
+            "what is too large alone is not kept"
+        );
         let refused = Err(TooLarge { max: 1 });
         kept.keep_drawing(&a, Format::Dot, &refused);
         assert_eq!(kept.drawing(&a, Format::Dot), Some(refused));

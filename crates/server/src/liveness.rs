@@ -2,12 +2,11 @@
 //! little, so it changes only after failures have lasted a while, and back after a few successes
 //! in a row.
 
-use std::{
-    sync::{Mutex, PoisonError},
-    time::Duration,
-};
+use std::{sync::Mutex, time::Duration};
 
 use tokio::{sync::watch, time::Instant};
+
+use crate::lock::lock;
 
 /// Time that calls must have failed without one success in between.
 const LOST_AFTER: Duration = Duration::from_secs(2);
@@ -42,7 +41,7 @@ impl Liveness {
 
     /// Notes how one call of the database went.
     pub(crate) fn report(&self, succeeded: bool) {
-        let mut record = self.record.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut record = lock(&self.record);
         let well = if succeeded {
             record.success()
         } else {

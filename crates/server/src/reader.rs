@@ -8,7 +8,7 @@ use tokio::sync::{Semaphore, mpsc, oneshot};
 use waymark_domain::value::{OrderId, WorkflowCode};
 use waymark_persistence::{Along, Error, FoundOrder, Store};
 
-use crate::{dedicated_runtime::DedicatedRuntime, supervisor::Supervisor};
+use crate::{supervisor::Supervisor, threads::DedicatedRuntime};
 
 /// Maximum of orders that one query looks for.
 const ORDERS_PER_QUERY_MAX: usize = 256;

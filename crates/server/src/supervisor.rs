@@ -9,7 +9,7 @@ use std::{
     collections::BTreeMap,
     panic::AssertUnwindSafe,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
 };
@@ -20,7 +20,7 @@ use tokio::{
     task::{self, JoinHandle},
 };
 
-use crate::fault;
+use crate::{fault, lock::lock};
 
 /// Counts of all tasks of one name, since the process started.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -37,13 +37,11 @@ static COUNTS: Mutex<BTreeMap<&'static str, Counts>> = Mutex::new(BTreeMap::new(
 
 /// Counts of the tasks of this process, by name.
 pub fn counts() -> BTreeMap<&'static str, Counts> {
-    let counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    counts.clone()
+    lock(&COUNTS).clone()
 }
 
 fn count(name: &'static str, change: impl FnOnce(&mut Counts)) {
-    let mut counts = COUNTS.lock().unwrap_or_else(PoisonError::into_inner);
-    change(counts.entry(name).or_default());
+    change(lock(&COUNTS).entry(name).or_default());
 }
 
 /// Runs tasks, and says when one of them ended unasked. Clones are the same supervisor.

@@ -7,7 +7,6 @@
 //! from when something of it was done last: who comes behind others does not wait for theirs too.
 
 mod batch;
-mod error;
 mod stop;
 #[cfg(test)]
 mod tests;
@@ -29,15 +28,15 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
 use waymark_persistence::{Store, Unit};
 
-pub use self::{error::SubmitError, ticket::Ticket};
+pub use self::ticket::{SubmitError, Ticket};
 use self::{
     stop::StopDeadline,
     ticket::{QueuedUnit, queued},
     worker::Worker,
 };
 use crate::{
-    dedicated_runtime::DedicatedRuntime, history::Log, liveness::Liveness,
-    settings::CommitSettings, supervisor::Supervisor, wake::Wake,
+    history::Log, liveness::Liveness, settings::CommitSettings, supervisor::Supervisor,
+    threads::DedicatedRuntime, wake::Wake,
 };
 
 /// The queues in front of the committers. Every partition belongs to one of them.

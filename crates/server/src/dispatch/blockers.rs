@@ -18,7 +18,7 @@ use waymark_domain::{
 use waymark_persistence::{Error as DatabaseError, Published, Store, StoredDelivery};
 
 use super::{
-    letter::template_for,
+    content::template_for,
     unsent::{before_off, switched_off, way},
 };
 use crate::{App, Error};

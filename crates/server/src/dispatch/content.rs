@@ -1,4 +1,5 @@
-//! The content of a delivery: the entry that set it off, and the order as its step left it.
+//! The content of a delivery: the entry that set it off, and the order as its step left it, and what
+//! is made of them for each transport.
 
 use std::{
     sync::Arc,
@@ -14,8 +15,8 @@ use waymark_domain::{
     history::{Destination, Readers, SetOff},
     order::Order,
     template::TemplateError,
-    value::{Currency, EmailAddress, Money, Timestamp},
-    workflow::{CopyMethod, Email, Publish},
+    value::{Currency, EmailAddress, Money, TemplateName, Timestamp},
+    workflow::{CopyMethod, Email, Identity, Publish},
 };
 use waymark_persistence::{Batched, DeploymentId, Published};
 use waymark_proto::{
@@ -23,7 +24,10 @@ use waymark_proto::{
     json::{self, JsonError, Names},
     v1,
 };
-use waymark_transports::CloudEvent;
+use waymark_transports::{
+    Attempt, CloudEvent,
+    mail::{self, Mail, Mailbox},
+};
 
 /// A message to send, and how receivers tell it from others.
 #[derive(Debug, Clone)]
@@ -111,7 +115,7 @@ impl DeliveryContext {
     }
 
     /// The values that a template of mails may use.
-    pub(super) fn template_values(&self) -> Result<Value, JsonError> {
+    fn template_values(&self) -> Result<Value, JsonError> {
         let order = &self.order;
         let mut shown = json::order(&self.order_to_wire(), Names::Contract)?;
         let amounts = [
@@ -157,8 +161,44 @@ impl DeliveryContext {
         })
     }
 
+    /// The mail, or the attempt that failed with one that cannot be written.
+    pub(super) fn mail(&self, message: &Message, email: &Email) -> Result<Mail, Attempt> {
+        let order = &self.order;
+        let (to, copies) = self.readers(email, &message.set_off.to);
+        let name = match (to, &message.set_off.to) {
+            (Some(address), Destination::Readers(_))
+                if address == order.customer.email.as_str() =>
+            {
+                order.customer.name.as_str()
+            }
+            _ => "",
+        };
+        let mailbox = |name: &str, address: &str| {
+            Mailbox::new(name, address)
+                .map_err(|error| Attempt::refused(format!("{address}: {error}")))
+        };
+        let to = to.map(|address| mailbox(name, address)).transpose();
+        let to = to.map_err(Attempt::with_addressee_refused)?;
+        let copies = copies.into_iter().map(|address| mailbox("", address));
+        let values = self.template_values();
+        Ok(Mail {
+            id: message.message_id.clone(),
+            identity: identity(email.identity),
+            to,
+            bcc: copies.collect::<Result<_, _>>()?,
+            template: template_for(email, order).to_string(),
+            store_view: order
+                .store_view
+                .as_ref()
+                .map(ToString::to_string)
+                .unwrap_or_default(),
+            date: self.time(),
+            context: values.map_err(|error| Attempt::refused(error.to_string()))?,
+        })
+    }
+
     /// The addressee of the mail, and its blind copies.
-    pub(super) fn readers<'e>(
+    fn readers<'e>(
         &'e self,
         email: &'e Email,
         to: &'e Destination,
@@ -182,7 +222,7 @@ impl DeliveryContext {
     }
 
     /// When the entry was written.
-    pub(super) fn time(&self) -> SystemTime {
+    fn time(&self) -> SystemTime {
         let micros = self.entry.logged.entry.create_time.micros();
         SystemTime::UNIX_EPOCH + Duration::from_micros(u64::try_from(micros).unwrap_or(0))
     }
@@ -211,4 +251,23 @@ fn instant(timestamp: Timestamp) -> String {
     DateTime::from_timestamp_micros(timestamp.micros())
         .unwrap_or_default()
         .to_rfc3339_opts(SecondsFormat::Micros, true)
+}
+
+/// The template of the mail about an order.
+pub(super) fn template_for<'e>(email: &'e Email, order: &Order) -> &'e TemplateName {
+    email
+        .guest_template
+        .as_ref()
+        .filter(|_| order.customer.guest)
+        .unwrap_or(&email.template)
+}
+
+fn identity(identity: Identity) -> mail::Identity {
+    match identity {
+        Identity::General => mail::Identity::General,
+        Identity::Sales => mail::Identity::Sales,
+        Identity::Support => mail::Identity::Support,
+        Identity::Custom1 => mail::Identity::Custom1,
+        Identity::Custom2 => mail::Identity::Custom2,
+    }
 }

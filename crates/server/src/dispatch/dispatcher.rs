@@ -1,8 +1,10 @@
 //! The dispatcher's own loop: it renews leases, polls for what is due, sends it, and records results.
+//! The loops beside it are tasks of their own.
 
 use std::{
     collections::{BTreeSet, HashMap},
     fmt, future,
+    sync::Arc,
     time::Duration,
 };
 
@@ -10,31 +12,35 @@ use tokio::{
     sync::watch,
     time::{Instant, MissedTickBehavior, interval, sleep_until, timeout},
 };
-use tokio_util::sync::CancellationToken;
+use tokio_util::{sync::CancellationToken, task::AbortOnDropHandle};
 use waymark_domain::{
     delivery::{DeliveryId, Outcome},
     history::Destination,
     partition::Partition,
     value::EndpointCode,
 };
-use waymark_persistence::{DispatcherId, Error, Finished, NextStep};
+use waymark_persistence::{DispatcherId, Error, Finished, NextStep, Store};
 
 use super::{
     attempt::DeliveryResult,
     breaker::Breakers,
+    changes, clocks,
     endpoints::KnownEndpoints,
     in_flight::{Ended, InFlight},
     lanes::{LATE, LaneAnswer, Lanes},
     leases::Leases,
     log_once::LogOnce,
-    loops,
-    parts::Parts,
     paused_lanes::PausedLanes,
     poison::PoisonSuspects,
+    retention,
+    rounds::Rounds,
+    test_action::TestSlots,
+    timers,
+    transports::Transports,
     unreadable::Unreadable,
     unrecorded::Unrecorded,
 };
-use crate::{settings::DispatchSettings, supervisor::Supervisor};
+use crate::{committer::Committer, settings::DispatchSettings, supervisor::Supervisor, wake::Wake};
 
 /// How long attempts that are being made may take to end when the process stops.
 const END_MAX: Duration = Duration::from_secs(2);
@@ -42,6 +48,21 @@ const END_MAX: Duration = Duration::from_secs(2);
 const POLL_INTERVAL_MIN: Duration = Duration::from_millis(10);
 /// How long attempts that have just begun have at least to end together.
 const GATHERING_MIN: Duration = Duration::from_millis(3);
+
+/// The parts of the server that a dispatcher works with.
+#[derive(Debug)]
+pub(crate) struct Parts {
+    /// The store.
+    pub(crate) store: Store,
+    /// The committer, which takes the steps of timers.
+    pub(crate) committer: Arc<Committer>,
+    /// The outbound transports.
+    pub(crate) transports: Arc<Transports>,
+    /// The tests of actions, which count as in flight.
+    pub(crate) test_slots: Arc<TestSlots>,
+    /// The signal that there may be something to send.
+    pub(crate) wake: Wake,
+}
 
 /// Sends deliveries until it is stopped.
 pub(crate) struct Dispatcher {
@@ -115,7 +136,7 @@ impl Dispatcher {
         let mut tick = interval(self.settings.poll_interval);
         tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let (tell, owned) = watch::channel(BTreeSet::new());
-        let beside = loops::spawn(&self.parts, self.me(), &self.settings, &owned, &supervisor);
+        let beside = self.spawn_others(&owned, &supervisor);
         let mut failures = LogOnce::default();
         let wake = self.parts.wake.clone();
         let mut timeline = self.parts.store.timeline();
@@ -159,6 +180,34 @@ impl Dispatcher {
         }
         drop(beside);
         self.end().await;
+    }
+
+    /// Spawns the other loops, which go by the partitions that are owned. They end with what this
+    /// gives, so also where the dispatcher panics.
+    fn spawn_others(
+        &self,
+        owned: &watch::Receiver<BTreeSet<Partition>>,
+        supervisor: &Supervisor,
+    ) -> [AbortOnDropHandle<()>; 4] {
+        let (me, settings) = (self.me(), &self.settings);
+        let Parts {
+            store,
+            committer,
+            wake,
+            ..
+        } = &self.parts;
+        let rounds = || Rounds::new(settings.poll_interval, owned.clone());
+        let retention = retention::run(store.for_bulk(), me.clone(), settings.keep, owned.clone());
+        let clocks = clocks::run(store.clone(), wake.clone(), me.clone(), rounds());
+        let timers = timers::run(store.clone(), Arc::clone(committer), me.clone(), rounds());
+        let changes = changes::run(store.clone(), wake.clone(), me.clone(), rounds());
+        [
+            supervisor.spawn("retention", retention),
+            supervisor.spawn("clocks", clocks),
+            supervisor.spawn("timers", timers),
+            supervisor.spawn("changes", changes),
+        ]
+        .map(AbortOnDropHandle::new)
     }
 
     /// Waits for the attempts that are being made, records results, and gives the leases back.

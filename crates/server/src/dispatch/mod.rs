@@ -19,10 +19,7 @@ mod in_flight;
 mod lane;
 mod lanes;
 mod leases;
-mod letter;
 mod log_once;
-mod loops;
-mod parts;
 mod paused_lanes;
 mod pauses;
 mod poison;
@@ -33,7 +30,6 @@ mod rounds;
 #[cfg(test)]
 mod sample;
 mod test_action;
-mod timer_page;
 mod timer_pauses;
 mod timer_step;
 mod timers;
@@ -43,8 +39,7 @@ mod unrecorded;
 mod unsent;
 
 pub(crate) use self::{
-    dispatcher::Dispatcher,
-    parts::Parts,
+    dispatcher::{Dispatcher, Parts},
     test_action::{ActionTest, TestLimit, TestSlots, test},
     transports::{Transports, TransportsError},
 };

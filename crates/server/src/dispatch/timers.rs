@@ -20,8 +20,7 @@ use super::{
     pauses::later,
     poison::TRIES_MAX,
     rounds::Rounds,
-    timer_page::{DuePage, Pausing},
-    timer_pauses::{TimerPauses, WORKFLOW_PAUSE},
+    timer_pauses::{DuePage, Pausing, TimerPauses, WORKFLOW_PAUSE},
     timer_step::{Fired, Ready, TimerStep},
 };
 use crate::{committer::Committer, telemetry::chain};

@@ -21,7 +21,6 @@ use super::{
     content::{DeliveryContext, Message},
     endpoints::Endpoints,
     lane::Lane,
-    letter,
     pauses::later,
     unsent::{CHANGED, way},
 };
@@ -261,7 +260,7 @@ impl Transports {
         let Some(mailer) = &self.mailer else {
             return Attempt::failed(NO_MAIL_SERVER);
         };
-        match letter::write(message, context, email) {
+        match context.mail(message, email) {
             Ok(letter) => within(policy.timeout, mailer.send(letter)).await,
             Err(attempt) => attempt,
         }

@@ -3,13 +3,11 @@
 //! comes from the database.
 
 mod budget;
-mod delivery;
 mod foreign;
 mod problem;
 mod reason;
 mod refusal;
 mod rejection;
-mod unknown;
 
 use std::{convert::Infallible, sync::Arc};
 
@@ -28,7 +26,7 @@ use waymark_proto::{invalid::InvalidRequest, v1};
 pub(crate) use foreign::{explain, explained};
 pub(crate) use problem::Problem;
 pub use reason::Reason;
-pub(crate) use unknown::{NameKind, UnknownName};
+pub(crate) use refusal::{NameKind, UnknownName};
 
 use crate::{
     committer::SubmitError,
@@ -313,7 +311,7 @@ impl From<Error> for Problem {
             }
             Error::ResumeToken(error) => of_resume_token(error),
             Error::Hinting { error, hint } => Self::from(*error).hinting(&hint),
-            Error::UnknownName(name) => unknown::problem(&name),
+            Error::UnknownName(name) => refusal::of_unknown_name(&name),
             Error::StreamLimit(limit) => {
                 Self::new(Reason::StreamLimit, limit.to_string()).with("max", &limit.max)
             }
@@ -350,10 +348,10 @@ impl From<Error> for Problem {
                     .with("workflow", &workflow)
                     .with("version", &version)
             }
-            Error::Ledger(refusal) => delivery::of_delivery(&refusal),
-            Error::EndpointNotFound { code } => delivery::no_endpoint(&code),
-            Error::EndpointExists { code } => delivery::endpoint_exists(&code),
-            Error::EndpointInUse(in_use) => delivery::endpoint_in_use(&in_use),
+            Error::Ledger(refusal) => refusal::of_delivery(&refusal),
+            Error::EndpointNotFound { code } => refusal::no_endpoint(&code),
+            Error::EndpointExists { code } => refusal::endpoint_exists(&code),
+            Error::EndpointInUse(in_use) => refusal::endpoint_in_use(&in_use),
             Error::Submit(error) => of_submit(error),
             Error::Store(error) if matches!(*error, persistence::Error::Busy) => too_many_reads(),
             Error::Store(error) => of_submit(SubmitError::Commit(CommitError::from(&*error))),

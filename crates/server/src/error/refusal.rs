@@ -1,11 +1,11 @@
-//! Refusals of changes of a workflow, and of an
-//! order that is not there.
+//! Refusals of changes of a workflow, of an order that is not there, of decisions about deliveries
+//! and endpoints, and of filters that name what is not there.
 
 use waymark_domain::{
-    value::{StateCode, StatusCode},
+    value::{EndpointCode, OrderId, StateCode, StatusCode, WorkflowCode},
     workflow,
 };
-use waymark_persistence as persistence;
+use waymark_persistence::{self as persistence, EndpointInUse, OutboxRefusal};
 
 use super::{Problem, Reason};
 
@@ -184,24 +184,110 @@ impl From<&persistence::Refusal> for Problem {
 }
 
 /// Adds what is wrong with a workflow as it is stored.
-fn unusable(
-    problem: Problem,
-    workflow: &waymark_domain::value::WorkflowCode,
-    finding: &str,
-) -> Problem {
+fn unusable(problem: Problem, workflow: &WorkflowCode, finding: &str) -> Problem {
     problem
         .with("workflow", workflow)
         .with("finding", &finding)
         .about(format!("workflow {workflow}"))
 }
 
-fn of_order(
-    reason: Reason,
-    message: String,
-    workflow: &waymark_domain::value::WorkflowCode,
-    order: &waymark_domain::value::OrderId,
-) -> Problem {
+fn of_order(reason: Reason, message: String, workflow: &WorkflowCode, order: &OrderId) -> Problem {
     Problem::new(reason, message)
         .with("workflow", workflow)
         .with("order", order)
+}
+
+pub(super) fn of_delivery(refusal: &OutboxRefusal) -> Problem {
+    let message = refusal.to_string();
+    match refusal {
+        OutboxRefusal::DeliveryNotFound { id } => {
+            Problem::new(Reason::DeliveryNotFound, message).with("delivery", id)
+        }
+        OutboxRefusal::DeliverySucceeded { id } => Problem::new(Reason::DeliverySucceeded, message)
+            .with("delivery", id)
+            .about(format!("delivery {id}")),
+    }
+}
+
+pub(super) fn no_endpoint(code: &EndpointCode) -> Problem {
+    let message = format!("there is no endpoint {code}");
+    Problem::new(Reason::EndpointNotFound, message).with("endpoint", code)
+}
+
+pub(super) fn endpoint_exists(code: &EndpointCode) -> Problem {
+    let message = format!("there is an endpoint {code} already");
+    Problem::new(Reason::EndpointExists, message).with("endpoint", code)
+}
+
+pub(super) fn endpoint_in_use(in_use: &EndpointInUse) -> Problem {
+    let EndpointInUse {
+        code,
+        actions,
+        deliveries,
+    } = in_use;
+    let actions: Vec<_> = actions
+        .iter()
+        .map(|(workflow, path)| format!("{workflow}/{path}"))
+        .collect();
+    let message = format!("endpoint {code} is named by actions, or deliveries wait to go there");
+    Problem::new(Reason::EndpointInUse, message)
+        .with("endpoint", code)
+        .with_list("actions", &actions)
+        .with_list("deliveries", deliveries)
+        .about(format!("endpoint {code}"))
+}
+
+/// The kind of a name in a filter.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NameKind {
+    /// A workflow.
+    Workflow,
+    /// A state of the workflows asked for.
+    State,
+    /// A status of the workflows asked for.
+    Status,
+}
+
+/// A name in a filter that none of the workflows asked for has.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{}{}{}", absent(*kind, code), another(*is, code), meant(nearest.as_deref()))]
+pub struct UnknownName {
+    /// The kind of name that is expected.
+    pub kind: NameKind,
+    /// The name.
+    pub code: String,
+    /// The kind of name that it is, if of anything that filters name.
+    pub is: Option<NameKind>,
+    /// The name that is there and most like it, if any is.
+    pub nearest: Option<String>,
+}
+
+fn absent(kind: NameKind, code: &str) -> String {
+    match kind {
+        NameKind::Workflow => format!("there is no workflow {code}"),
+        NameKind::State => format!("no workflow asked for has a state {code}"),
+        NameKind::Status => format!("no workflow asked for has a status {code}"),
+    }
+}
+
+fn another(is: Option<NameKind>, code: &str) -> String {
+    match is {
+        None => String::new(),
+        Some(NameKind::Workflow) => format!("; {code} is a workflow"),
+        Some(NameKind::State) => format!("; {code} is a state"),
+        Some(NameKind::Status) => format!("; {code} is a status"),
+    }
+}
+
+fn meant(nearest: Option<&str>) -> String {
+    nearest.map_or_else(String::new, |nearest| format!("; did you mean {nearest}?"))
+}
+
+pub(super) fn of_unknown_name(unknown: &UnknownName) -> Problem {
+    let (reason, key) = match unknown.kind {
+        NameKind::Workflow => (Reason::WorkflowNotFound, "workflow"),
+        NameKind::State => (Reason::StateNotFound, "state"),
+        NameKind::Status => (Reason::StatusNotFound, "status"),
+    };
+    Problem::new(reason, unknown.to_string()).with(key, &unknown.code)
 }

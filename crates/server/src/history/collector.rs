@@ -9,9 +9,8 @@ use waymark_domain::{history::LogPosition, partition::Partition};
 use waymark_persistence::{Chunk, ChunkLimit, Error, Store};
 
 use super::{
-    cache::{CachedBatch, View},
     cursor::{Bookmark, Cursor},
-    encoded::EncodedBatch,
+    encoded::{CachedBatch, EncodedBatch, View},
     entry::LogEntry,
     log::{Log, Place},
     read_ahead::ReadAhead,

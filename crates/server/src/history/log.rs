@@ -1,7 +1,8 @@
 //! The log of history as the tailer and its readers share it: the rings, the wake-up in both
-//! directions, and how many read.
+//! directions, with news for the tailer, and how many read.
 
 use std::{
+    collections::BTreeSet,
     mem,
     sync::{
         Arc, Mutex, MutexGuard,
@@ -14,17 +15,19 @@ use waymark_domain::partition::{Partition, PartitionCount};
 use waymark_persistence::{Batched, Store};
 
 use super::{
-    cache::BatchCache,
     cursor::{Cursor, index},
+    encoded::BatchCache,
     entry::LogEntry,
-    lock::lock,
-    news::News,
     ring::{Pushed, Ring},
     subscriptions::{Subscription, Subscriptions},
 };
+use crate::lock::lock;
 
 /// How many readers of old history may hold a chunk of it in memory at once; the others wait their turn.
 const CHUNKS_AT_ONCE: usize = 4;
+/// How many new entries may wait, whatever their size: the tailer looks every few milliseconds. A tailer that is this
+/// late reads them from the database instead.
+const NEWS_ENTRIES_MAX: usize = 4_096;
 
 /// The log of history as this process sees it.
 #[derive(Debug)]
@@ -42,6 +45,51 @@ pub struct Log {
     pub(super) chunks: Semaphore,
     pub(super) subscriptions: Subscriptions,
     pub(super) cache: BatchCache,
+}
+
+/// The news that the tailer has not looked at yet.
+#[derive(Debug, Default)]
+pub(super) struct News {
+    /// Whether any partition may have grown.
+    pub(super) all: bool,
+    /// The partitions that grew, with or without what follows.
+    pub(super) partitions: BTreeSet<Partition>,
+    /// Batches that are known to be in the log; not all of them, and not always in order.
+    pub(super) written: Vec<Vec<Batched>>,
+}
+
+impl News {
+    /// A committed batch.
+    pub(super) fn of(written: Vec<Batched>) -> Self {
+        Self {
+            written: vec![written],
+            ..Self::default()
+        }
+    }
+
+    /// That any partition may have grown.
+    pub(super) fn everywhere() -> Self {
+        Self {
+            all: true,
+            ..Self::default()
+        }
+    }
+
+    /// Adds what is new besides. All batches that wait are let go where they are too many.
+    pub(super) fn extend(&mut self, later: Self) {
+        self.all |= later.all;
+        self.partitions.extend(later.partitions);
+        self.written.extend(later.written);
+        if self.written.iter().map(Vec::len).sum::<usize>() > NEWS_ENTRIES_MAX {
+            let late = mem::take(&mut self.written).into_iter().flatten();
+            let partitions = late.map(|batched| batched.logged.position.partition);
+            self.partitions.extend(partitions);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        !self.all && self.partitions.is_empty() && self.written.is_empty()
+    }
 }
 
 /// The place of one reader of the log; while there is none, the tailer rests.

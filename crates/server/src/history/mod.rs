@@ -1,23 +1,20 @@
 //! History as a stream. One tailer per process puts every partition's new
 //! entries once into a bounded ring: those that this process committed as they
-//! are handed over (`news`), those of other replicas from the database. Watchers
+//! are handed over (`log`), those of other replicas from the database. Watchers
 //! read the database until they reach the ring, then the ring, and go back when
 //! they fall out of it.
 //!
 //! An entry is encoded once (`entry`), watchers that stand together share their
-//! batches (`cache`), and those of single orders sleep until the tailer meets
+//! batches (`encoded`), and those of single orders sleep until the tailer meets
 //! their order (`subscriptions`). No watcher polls, none is dropped, and each holds
 //! at most one message and the chunk it is made from, see `watch`.
 
-mod cache;
 mod catch_up;
 mod collector;
 mod cursor;
 mod encoded;
 mod entry;
-mod lock;
 mod log;
-mod news;
 mod read_ahead;
 mod resume;
 mod ring;

@@ -11,7 +11,8 @@ use std::{
 use tokio::sync::Notify;
 use waymark_domain::{partition::Partition, value::OrderId};
 
-use super::{entry::LogEntry, lock::lock};
+use super::entry::LogEntry;
+use crate::lock::lock;
 
 /// The reads that a reader has to make: partitions, and the offset in each after which something may be for it.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]

@@ -17,7 +17,12 @@ use tokio_util::sync::CancellationToken;
 use waymark_domain::{history::LogPosition, partition::Partition};
 use waymark_persistence::{Batched, Error, Hints, Store};
 
-use super::{cursor::Cursor, entry::LogEntry, log::Log, news::News, ring::Pushed};
+use super::{
+    cursor::Cursor,
+    entry::LogEntry,
+    log::{Log, News},
+    ring::Pushed,
+};
 use crate::{liveness::Liveness, telemetry::chain, wake::Wake};
 
 /// How many entries are read at once.

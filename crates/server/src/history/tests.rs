@@ -23,7 +23,7 @@ use waymark_proto::{
     v1,
 };
 
-use super::{entry::LogEntry, news::News, *};
+use super::{entry::LogEntry, log::News, *};
 use crate::{
     liveness::Liveness,
     sample::{self, workflow},

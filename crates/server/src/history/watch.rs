@@ -15,9 +15,9 @@ use waymark_persistence::{Error, Store};
 use waymark_proto::{convert::history::HistoryFilter, encoded::HistoryMessage};
 
 use super::{
-    cache::{CachedBatch, View},
     collector::Collector,
     cursor::Bookmark,
+    encoded::{CachedBatch, View},
     log::Place,
     subscriptions::Subscription,
 };

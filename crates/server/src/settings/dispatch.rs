@@ -6,10 +6,9 @@ use serde::Deserializer;
 use waymark_transports::{Allowed, WebhookSettings, publish::Servers};
 
 use super::{
-    key::settings,
+    key::{parsed, settings},
     outbound::{self, MailSettings},
     values::{Noted, Values},
-    written::parsed,
 };
 
 /// How deliveries and timers are carried out.

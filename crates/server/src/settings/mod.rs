@@ -4,11 +4,10 @@
 //! came from. Each concern declares its keys in a struct, from whose comments the
 //! help and `docs/settings.md` are made.
 
-mod base_url;
+mod addresses;
 mod dispatch;
 mod error;
 mod key;
-mod origin;
 mod outbound;
 mod server;
 mod sources;
@@ -16,14 +15,12 @@ mod storage;
 #[cfg(test)]
 mod tests;
 mod values;
-mod written;
 
-pub use base_url::BaseUrl;
+pub use addresses::{BaseUrl, Origin};
 pub use dispatch::{DispatchSettings, Keep};
 pub use error::{SettingsError, Wrong};
 use key::Concern;
 pub use key::Key;
-pub use origin::Origin;
 pub use outbound::MailSettings;
 pub use server::{FeedSettings, LogFormat, LogSettings, ServerSettings};
 pub use sources::Sources;

@@ -14,9 +14,8 @@ use waymark_transports::{
 };
 
 use super::{
-    key::settings,
+    key::{if_given, parsed, settings},
     values::{Noted, Values},
-    written::{if_given, parsed},
 };
 
 /// Stands for the server that is not named.

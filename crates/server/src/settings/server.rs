@@ -7,11 +7,9 @@ use tracing_subscriber::{EnvFilter, filter::LevelFilter};
 use waymark_domain::{preset, value::WorkflowCode};
 
 use super::{
-    base_url::BaseUrl,
-    key::settings,
-    origin::Origin,
+    addresses::{BaseUrl, Origin},
+    key::{if_given, parsed, settings},
     values::{Noted, Values},
-    written::{if_given, parsed},
 };
 
 settings! {

@@ -7,9 +7,8 @@ use waymark_domain::partition::PartitionCount;
 use waymark_persistence::DatabaseUrl;
 
 use super::{
-    key::settings,
+    key::{parsed, settings},
     values::{Noted, Values},
-    written::parsed,
 };
 
 settings! {

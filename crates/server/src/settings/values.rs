@@ -7,9 +7,8 @@ use waymark_domain::value::nearest;
 
 use super::{
     error::{Problem, SettingsError, Wrong},
-    key::{Concern, Form, Key},
+    key::{Concern, Form, Key, Written},
     sources::{Provenance, Sources},
-    written::Written,
 };
 
 /// The value of each key that has one, with where it came from, and what is wrong so far.

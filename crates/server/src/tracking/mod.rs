@@ -1,12 +1,12 @@
 //! The customer's view: from the text of a token to what its holder may see.
 //! `TrackingService` and the feeds both come through here.
 
-mod links;
 mod seal;
 
-pub(crate) use links::Links;
-pub(crate) use seal::Seal;
+use std::sync::Arc;
 
+pub(crate) use seal::Seal;
+use tokio::sync::Mutex;
 use waymark_domain::{
     actor::Actor,
     tracking::Tracking,
@@ -16,6 +16,8 @@ use waymark_persistence::{
     ChangeMode, CommitError, Error, NewTrackingToken, Store, Tracked, TrackingCall, TrackingError,
     TrackingTokenId,
 };
+
+use crate::settings::BaseUrl;
 
 /// How many entries a customer sees.
 const ENTRIES_MAX: usize = 100;
@@ -29,6 +31,34 @@ pub(crate) struct Shown {
     pub(crate) workflow: WorkflowCode,
     /// When what is shown last changed. What the customer does not see has no part in it.
     pub(crate) change_time: Timestamp,
+}
+
+/// The addresses of feeds, as the world knows them.
+#[derive(Debug, Clone)]
+pub(crate) struct Links {
+    base: BaseUrl,
+    /// Held while the first token of an order is made, so that mails that are sent at once share it.
+    first: Arc<Mutex<()>>,
+}
+
+impl Links {
+    /// The addresses below a base.
+    pub(crate) fn new(base: BaseUrl) -> Self {
+        Self {
+            base,
+            first: Arc::default(),
+        }
+    }
+
+    /// The address of the RSS feed of a token.
+    pub(crate) fn of_token(&self, token: &str) -> String {
+        format!("{}/feeds/orders/{token}", self.base)
+    }
+
+    /// The name of the site that the feeds come from.
+    pub(crate) fn site(&self) -> &str {
+        self.base.host()
+    }
 }
 
 /// The address of the feed of an order, by the newest of its tokens that can be used; empty without
@@ -88,7 +118,7 @@ async fn first_token(
     workflow: &WorkflowCode,
     id: &OrderId,
 ) -> Result<TrackingTokenId, TrackingError> {
-    let _alone = links.first().await;
+    let _alone = links.first.lock().await;
     if let Some(token) = newest(store, workflow, id).await? {
         return Ok(token);
     }
