@@ -32,8 +32,6 @@ mod preset;
 mod reader;
 mod routes;
 mod run;
-#[cfg(test)]
-mod sample;
 pub mod services;
 pub mod settings;
 mod settling;
@@ -41,6 +39,8 @@ pub mod signals;
 mod start_error;
 pub mod supervisor;
 pub mod telemetry;
+#[cfg(test)]
+mod tests;
 mod threads;
 mod tracking;
 mod wake;

@@ -11,7 +11,7 @@ use waymark_persistence::{
 };
 
 use super::{batch::Batch, worker::PATIENCE_MIN, *};
-use crate::sample::{context, creation, workflow};
+use crate::tests::{context, creation, workflow};
 
 /// What is said of a unit that the database did not take in time.
 const UNAVAILABLE: Result<UnitOutcome, SubmitError> =

@@ -259,7 +259,7 @@ mod tests {
     };
 
     use super::*;
-    use crate::dispatch::{sample::delivery, unsent::CHANGED};
+    use crate::{dispatch::unsent::CHANGED, tests::delivery};
 
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
     const OFF: &str = "its action create.tell is switched off";

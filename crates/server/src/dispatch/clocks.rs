@@ -9,6 +9,7 @@ use waymark_persistence::{DispatcherId, Error, Store};
 
 use super::{
     log_once::{LogOnce, is_of_all},
+    pauses::later,
     rounds::Rounds,
 };
 use crate::wake::Wake;
@@ -142,14 +143,8 @@ impl ClockWatch {
         let now = Instant::now();
         let last = self.last.replace((clock, now));
         last.is_some_and(|(last, at)| {
-            let passed = i64::try_from(now.duration_since(at).as_micros()).unwrap_or(i64::MAX);
-            let expected = last.micros().saturating_add(passed);
-            Moment {
-                time: Timestamp::from_micros(expected),
-                clock,
-            }
-            .ahead_micros()
-            .is_some()
+            let time = later(last, now.duration_since(at));
+            Moment { time, clock }.ahead_micros().is_some()
         })
     }
 }

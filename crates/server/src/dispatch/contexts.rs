@@ -170,10 +170,7 @@ mod tests {
     use waymark_persistence::{BatchOutcome, Unit, UnitMode, test_access::execute};
 
     use super::*;
-    use crate::{
-        dispatch::sample::delivery,
-        sample::{context, creation, store, workflow},
-    };
+    use crate::tests::{context, creation, delivery, store, workflow};
 
     #[tokio::test]
     async fn one_that_cannot_be_read_is_no_matter_of_the_others() {

@@ -185,7 +185,7 @@ mod tests {
     use waymark_persistence::NextStep;
 
     use super::*;
-    use crate::dispatch::sample::delivery;
+    use crate::tests::delivery;
 
     #[tokio::test(start_paused = true)]
     async fn lanes_with_most_late_attempts_make_room_and_the_oldest_of_them() {

@@ -264,7 +264,7 @@ fn shared(load: &Load) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::dispatch::sample::delivery;
+    use crate::tests::delivery;
 
     const ROOM: usize = 10_000;
 

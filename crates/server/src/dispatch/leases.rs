@@ -183,7 +183,7 @@ mod tests {
     use waymark_persistence::test_access::execute;
 
     use super::*;
-    use crate::sample::store;
+    use crate::tests::store;
 
     async fn leases() -> (TempDir, Leases) {
         let (directory, store) = store().await;

@@ -27,8 +27,6 @@ mod polling;
 mod recording;
 mod retention;
 mod rounds;
-#[cfg(test)]
-mod sample;
 mod test_action;
 mod timer_pauses;
 mod timer_step;

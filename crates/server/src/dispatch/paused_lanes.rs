@@ -91,7 +91,7 @@ mod tests {
     use waymark_persistence::test_access::execute;
 
     use super::*;
-    use crate::sample::store;
+    use crate::tests::store;
 
     /// Lets columns be empty that never are, and writes a delivery of each lane, of which one has no
     /// sequence: no row of its lane can be read then.

@@ -93,7 +93,7 @@ mod tests {
     use waymark_persistence::NextStep;
 
     use super::*;
-    use crate::dispatch::sample::delivery;
+    use crate::tests::delivery;
 
     fn finished(offset: i64) -> Finished {
         Finished {

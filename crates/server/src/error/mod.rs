@@ -414,15 +414,18 @@ fn of_diagram(diagram::TooLarge { max }: diagram::TooLarge) -> Problem {
 
 fn of_resume_token(error: TokenError) -> Problem {
     let message = error.to_string();
-    let problem = Problem::new(Reason::named(error.reason()), message.clone());
-    let problem = problem.violating([("resume_token".to_owned(), message)]);
+    let problem = |reason| {
+        let violation = ("resume_token".to_owned(), message.clone());
+        Problem::new(reason, message.clone()).violating([violation])
+    };
     match error {
-        TokenError::Invalid | TokenError::Foreign => problem,
+        TokenError::Invalid => problem(Reason::ResumeTokenInvalid),
+        TokenError::Foreign => problem(Reason::ResumeTokenForeign),
         TokenError::Ahead {
             partition,
             offset,
             head,
-        } => problem
+        } => problem(Reason::ResumeTokenAhead)
             .with("partition", &partition.number())
             .with("offset", &offset)
             .with("head", &head),
@@ -430,7 +433,7 @@ fn of_resume_token(error: TokenError) -> Problem {
             partition,
             offset,
             oldest,
-        } => problem
+        } => problem(Reason::ResumeTokenExpired)
             .with("partition", &partition.number())
             .with("offset", &offset)
             .with("oldest", &oldest),

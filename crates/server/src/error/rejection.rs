@@ -46,13 +46,17 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
             problem.with("expected", expected).with("current", current)
         }
         Rejection::TransitionNotAllowed {
-            from_state,
-            from_status,
+            from_state: state,
+            from_status: status,
+            allowed,
+        }
+        | Rejection::CommentStatusNever {
+            standing: Standing { state, status },
             allowed,
         } => problem
             .with_list("allowed", allowed)
-            .with("state", from_state)
-            .with("status", from_status),
+            .with("state", state)
+            .with("status", status),
         Rejection::TransitionNotHere {
             transition,
             why,
@@ -60,13 +64,6 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
             allowed,
         } => where_it_starts(problem, why)
             .with("transition", transition)
-            .with_list("allowed", allowed)
-            .with("state", state)
-            .with("status", status),
-        Rejection::CommentStatusNever {
-            standing: Standing { state, status },
-            allowed,
-        } => problem
             .with_list("allowed", allowed)
             .with("state", state)
             .with("status", status),

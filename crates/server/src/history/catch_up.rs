@@ -4,7 +4,6 @@
 use std::sync::Arc;
 
 use waymark_domain::{
-    history::LogPosition,
     partition::Partition,
     value::{OrderId, WorkflowCode},
 };
@@ -91,13 +90,7 @@ impl Collector {
         if reader.check == 0 || reader.offset >= end.offset {
             return Ok(reader.offset > end.offset || reader.contradicts(end));
         }
-        let position = LogPosition {
-            partition,
-            offset: reader.offset,
-        };
-        let there = self.store.batch_at(position).await?;
-        let there = there.map(|batch| Cursor::after(reader.offset, &batch));
-        Ok(there.is_some_and(|there| there.contradicts(reader)))
+        reader.is_contradicted(&self.store, partition).await
     }
 
     /// Takes what the reader has not passed yet; says whether it got any further, or the message is full.

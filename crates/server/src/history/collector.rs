@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use waymark_domain::{history::LogPosition, partition::Partition};
+use waymark_domain::partition::Partition;
 use waymark_persistence::{Chunk, ChunkLimit, Error, Store};
 
 use super::{
@@ -57,8 +57,8 @@ impl Collector {
     ) -> Self {
         Self {
             store: store.clone(),
-            log: Arc::clone(place.log()),
-            timeline: place.timeline(),
+            log: Arc::clone(&place.log),
+            timeline: place.began,
             due: DueReads::everything(&view.partitions),
             view,
             until,
@@ -71,24 +71,9 @@ impl Collector {
         }
     }
 
-    /// Whether everything was looked at that there was to look at.
-    pub(super) fn is_done(&self) -> bool {
-        self.due.is_empty()
-    }
-
     /// The token for all that was looked at.
     pub(super) fn token(&self) -> String {
         token::encode(&self.bookmark, &self.store.deployment())
-    }
-
-    /// Looks everywhere again.
-    pub(super) fn look_everywhere(&mut self) {
-        self.due = DueReads::everything(&self.view.partitions);
-    }
-
-    /// Looks where there is something for the reader.
-    pub(super) fn look_where_told(&mut self, subscription: &Subscription) {
-        subscription.tell(&mut self.due);
     }
 
     /// Passes over what the rings have, where none of it is for the reader.
@@ -101,7 +86,7 @@ impl Collector {
             if let Some(head) = self.log.head_unless_due(*partition, subscription)
                 && head.offset > self.bookmark.cursor(*partition).offset
             {
-                Arc::make_mut(&mut self.bookmark).set(*partition, head);
+                self.reach(*partition, head);
             }
         }
     }
@@ -244,11 +229,8 @@ impl Collector {
 
     /// Ends the timeline, since the database has not what this reader had.
     pub(super) fn lose(&self, partition: Partition, reader: Cursor) {
-        let lost = LogPosition {
-            partition,
-            offset: reader.offset,
-        };
-        self.store.lose_timeline(self.timeline, lost);
+        self.store
+            .lose_timeline(self.timeline, reader.position(partition));
     }
 
     pub(super) fn reach(&mut self, partition: Partition, cursor: Cursor) {

@@ -1,8 +1,11 @@
 //! The progress of a reader: per partition an offset, and a check by which the
 //! entry there is recognised after a database was restored.
 
-use waymark_domain::partition::{Partition, PartitionCount};
-use waymark_persistence::BatchId;
+use waymark_domain::{
+    history::LogPosition,
+    partition::{Partition, PartitionCount},
+};
+use waymark_persistence::{BatchId, Error, Store};
 
 /// How far a reader has read in one partition.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,6 +23,22 @@ impl Cursor {
             offset,
             check: check(batch),
         }
+    }
+
+    /// The place of the last entry read.
+    pub(super) fn position(self, partition: Partition) -> LogPosition {
+        let offset = self.offset;
+        LogPosition { partition, offset }
+    }
+
+    /// Whether the database has another entry there. Where it has none, that cannot be told.
+    pub(super) async fn is_contradicted(
+        self,
+        store: &Store,
+        partition: Partition,
+    ) -> Result<bool, Error> {
+        let batch = store.batch_at(self.position(partition)).await?;
+        Ok(batch.is_some_and(|batch| Self::after(self.offset, &batch).contradicts(self)))
     }
 
     /// Whether another entry stands at the same offset. Where one of the two checks is not known, that cannot be told.

@@ -95,10 +95,10 @@ impl News {
 /// The place of one reader of the log; while there is none, the tailer rests.
 #[derive(Debug)]
 pub struct Place {
-    log: Arc<Log>,
+    pub(super) log: Arc<Log>,
     timeline: watch::Receiver<u64>,
     /// The timeline on which the reader began.
-    began: u64,
+    pub(super) began: u64,
 }
 
 /// As many streams are open as may be.
@@ -110,14 +110,6 @@ pub struct StreamLimit {
 }
 
 impl Place {
-    pub(super) fn log(&self) -> &Arc<Log> {
-        &self.log
-    }
-
-    pub(super) fn timeline(&self) -> u64 {
-        self.began
-    }
-
     /// Whether entries that the reader may have had are not in the database any more.
     pub(super) fn is_lost(&self) -> bool {
         *self.timeline.borrow() != self.began

@@ -14,7 +14,7 @@ use std::{
 
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
 use tokio_util::sync::CancellationToken;
-use waymark_domain::{history::LogPosition, partition::Partition};
+use waymark_domain::partition::Partition;
 use waymark_persistence::{Batched, Error, Hints, Store};
 
 use super::{
@@ -187,13 +187,7 @@ impl Tailer {
                 return Ok(BTreeSet::new());
             }
             if passed > BEHIND_MAX {
-                let position = LogPosition {
-                    partition,
-                    offset: known.offset,
-                };
-                let batch = self.store.batch_at(position).await?;
-                let there = batch.map(|batch| Cursor::after(known.offset, &batch));
-                if there.is_some_and(|there| there.contradicts(known)) {
+                if known.is_contradicted(&self.store, partition).await? {
                     self.lose(timeline, partition, known);
                     return Ok(BTreeSet::new());
                 }
@@ -206,9 +200,9 @@ impl Tailer {
     }
 
     /// Gives up a timeline that has an entry which the database has not; the next poll begins anew.
-    fn lose(&self, timeline: u64, partition: Partition, Cursor { offset, .. }: Cursor) {
-        let lost = LogPosition { partition, offset };
-        self.store.lose_timeline(timeline, lost);
+    fn lose(&self, timeline: u64, partition: Partition, known: Cursor) {
+        self.store
+            .lose_timeline(timeline, known.position(partition));
     }
 
     /// Reads a chunk of each partition into its ring; gives the partitions where there may be more.

@@ -26,7 +26,7 @@ use waymark_proto::{
 use super::{entry::LogEntry, log::News, *};
 use crate::{
     liveness::Liveness,
-    sample::{self, workflow},
+    tests::{self, workflow},
     wake::Wake,
 };
 
@@ -120,12 +120,12 @@ fn order(number: u8) -> OrderId {
 fn context() -> Context {
     Context {
         comment: Comment::new(&"x".repeat(1_000)).unwrap(),
-        ..sample::context()
+        ..tests::context()
     }
 }
 
 fn creation(id: OrderId) -> Step {
-    sample::creation(id, context())
+    tests::creation(id, context())
 }
 
 fn remark(order_id: OrderId) -> Step {

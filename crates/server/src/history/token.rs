@@ -45,18 +45,6 @@ pub enum TokenError {
     },
 }
 
-impl TokenError {
-    /// The reason as the contract writes it.
-    pub fn reason(&self) -> &'static str {
-        match self {
-            Self::Invalid => "RESUME_TOKEN_INVALID",
-            Self::Foreign => "RESUME_TOKEN_FOREIGN",
-            Self::Ahead { .. } => "RESUME_TOKEN_AHEAD",
-            Self::Expired { .. } => "RESUME_TOKEN_EXPIRED",
-        }
-    }
-}
-
 /// The body; both lists go by partition.
 #[derive(Clone, PartialEq, Message)]
 struct Body {

@@ -19,7 +19,7 @@ use super::{
     cursor::Bookmark,
     encoded::{CachedBatch, View},
     log::Place,
-    subscriptions::Subscription,
+    subscriptions::{DueReads, Subscription},
 };
 
 /// Why a stream ends that should not.
@@ -89,7 +89,7 @@ impl Watcher {
         (partitions, filter): (Vec<Partition>, HistoryFilter),
         reading: Reading,
     ) -> Self {
-        let log = place.log();
+        let log = &place.log;
         let view = Arc::new(View { filter, partitions });
         let orders = &view.filter.order_ids;
         let (growth, phase, checkpoint_interval, until) = match reading {
@@ -151,7 +151,7 @@ impl Watcher {
             if let Some(message) = collected? {
                 return Ok(message);
             }
-            if !self.collector.is_done() {
+            if !self.collector.due.is_empty() {
                 if self.is_checkpoint_due() {
                     return Ok(self.checkpoint());
                 }
@@ -173,14 +173,14 @@ impl Watcher {
             Growth::Ignored => {}
             Growth::OfAll(grown) => {
                 grown.mark_unchanged();
-                self.collector.look_everywhere();
+                self.collector.due = DueReads::everything(&self.view.partitions);
                 let shared = self.collector.collect_shared().await?;
                 let message = |batch: Arc<CachedBatch>| {
                     self.message(batch.entries.clone(), batch.resume_token.clone())
                 };
                 return Ok(shared.map(message));
             }
-            Growth::OfOrders(subscription) => self.collector.look_where_told(subscription),
+            Growth::OfOrders(subscription) => subscription.tell(&mut self.collector.due),
         }
         let batch = self.collector.collect().await?;
         if batch.entries.is_empty() {
@@ -230,7 +230,7 @@ impl Watcher {
             entries,
             resume_token,
             checkpoint,
-            partition_count: self.place.log().partition_count().get(),
+            partition_count: self.place.log.partition_count().get(),
         }
     }
 }
@@ -238,7 +238,7 @@ impl Watcher {
 impl Drop for Watcher {
     fn drop(&mut self) {
         if let Growth::OfOrders(subscription) = &self.growth {
-            let subscriptions = &self.place.log().subscriptions;
+            let subscriptions = &self.place.log.subscriptions;
             subscriptions.leave(&self.view.filter.order_ids, subscription);
         }
     }

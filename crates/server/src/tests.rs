@@ -1,10 +1,13 @@
-//! A store and steps for tests.
+//! A store, steps and a delivery for tests.
 
 use tempfile::TempDir;
 use waymark_domain::{
     actor::Actor,
+    delivery::{Delivery, DeliveryId, DeliveryState},
+    history::{Destination, LogPosition},
     order::{Context, Customer, NewOrder},
-    value::{Attributes, Comment, Metadata, Money, OrderId, WorkflowCode},
+    partition::Partition,
+    value::{Attributes, Comment, EndpointCode, Metadata, Money, OrderId, Timestamp, WorkflowCode},
 };
 use waymark_persistence::{Clock, DatabaseUrl, Settings, Step, StepChange, Store};
 
@@ -54,5 +57,31 @@ pub(crate) fn creation(id: OrderId, context: Context) -> Step {
         order_id: id,
         request: None,
         change: StepChange::Create(Box::new(order), context),
+    }
+}
+
+/// A delivery to an endpoint that was set off at this offset and has not been tried.
+pub(crate) fn delivery(endpoint: &str, offset: i64) -> Delivery {
+    let partition = Partition::new(0);
+    let time = Timestamp::from_micros(offset);
+    Delivery {
+        id: DeliveryId {
+            position: LogPosition { partition, offset },
+            number: 0,
+        },
+        workflow: WorkflowCode::new("w").unwrap(),
+        order_id: OrderId::new("1").unwrap(),
+        sequence: 1,
+        order_version: 1,
+        transition: None,
+        action: "create.tell".parse().unwrap(),
+        to: Destination::Endpoint(EndpointCode::new(endpoint).unwrap()),
+        lane: format!("webhook.{endpoint}"),
+        state: DeliveryState::Pending,
+        attempts: 0,
+        problem: String::new(),
+        due_time: Some(time),
+        create_time: time,
+        update_time: time,
     }
 }
