@@ -87,7 +87,6 @@ impl App {
         self.background.dry_run(work).await
     }
 
-    /// The drawings and findings of workflows.
     pub(crate) fn kept(&self) -> &Arc<Kept> {
         &self.kept
     }
@@ -102,12 +101,10 @@ impl App {
         self.feeds.as_ref()
     }
 
-    /// Settings of webhooks: which endpoints may be reached.
     pub(crate) fn webhooks(&self) -> &WebhookSettings {
         &self.webhooks
     }
 
-    /// Finds single orders.
     pub(crate) fn reader(&self) -> &Reader {
         &self.reader
     }

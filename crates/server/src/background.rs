@@ -24,7 +24,6 @@ const DRY_RUNS_MAX: usize = 4;
 #[cfg(target_os = "linux")]
 const NICENESS: i32 = 10;
 
-/// Threads for work that only reads.
 #[derive(Debug)]
 pub(crate) struct Background {
     /// There until it is dropped.

@@ -4,7 +4,6 @@
 //! `WAYMARK_TEST_FAULTS` names a directory. A file in it makes the place of its name panic, each
 //! time that it is come by, as long as the file is there.
 
-/// The variable that names the directory.
 pub(crate) const DIRECTORY: &str = "WAYMARK_TEST_FAULTS";
 
 #[cfg(feature = "test-access")]

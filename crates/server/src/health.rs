@@ -20,7 +20,6 @@ use waymark_persistence::StorageState;
 
 use crate::routes;
 
-/// The health of the services.
 #[derive(Debug)]
 pub(crate) struct Health {
     reporter: HealthReporter,

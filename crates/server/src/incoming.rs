@@ -22,13 +22,11 @@ use crate::ports::BACKLOG;
 const PAUSE: Duration = Duration::from_millis(100);
 /// Maximum of connections that nobody had taken and that are served when the port closes: as many as the system keeps.
 const LEFT_MAX: u32 = BACKLOG;
-/// Interval at which that is logged.
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
 /// Files that connections leave to everything else, such as connections to the database; a quarter where the process
 /// may open few.
 const FILES_LEFT: u64 = 32;
 
-/// Accepts connections.
 #[derive(Debug)]
 pub(crate) struct Acceptor {
     listener: TcpListener,
@@ -97,7 +95,6 @@ impl Acceptor {
         left
     }
 
-    /// Waits until there are files for connections again.
     async fn wait_for_files(&mut self) {
         while self.is_full {
             let next = self.listener.as_fd().try_clone_to_owned();

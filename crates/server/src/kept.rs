@@ -37,7 +37,6 @@ struct Versions {
     now: u64,
 }
 
-/// The drawings and findings of one version.
 #[derive(Debug)]
 struct Version {
     stamp: Stamp,
@@ -71,7 +70,6 @@ impl Kept {
         lock(&self.versions).version(record)?.findings.clone()
     }
 
-    /// Keeps a drawing.
     pub(crate) fn keep_drawing(&self, record: &Record, format: Format, drawn: &Drawn) {
         let bytes = drawn.as_ref().map_or(0, |drawing| drawing.len());
         self.keep(record, bytes, |version| {
@@ -80,7 +78,6 @@ impl Kept {
         });
     }
 
-    /// Keeps findings.
     pub(crate) fn keep_findings(&self, record: &Record, findings: &Arc<[Finding]>) {
         self.keep(record, size(findings), |version| {
             let before = version.findings.replace(Arc::clone(findings));

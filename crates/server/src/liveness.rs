@@ -13,7 +13,6 @@ const LOST_AFTER: Duration = Duration::from_secs(2);
 /// Calls that must succeed in a row.
 const FOUND_AFTER: u32 = 2;
 
-/// Liveness of the database.
 #[derive(Debug)]
 pub(crate) struct Liveness {
     record: Mutex<Record>,

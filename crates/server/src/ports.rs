@@ -55,7 +55,6 @@ impl TakenPort {
         })
     }
 
-    /// Its address.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
     }

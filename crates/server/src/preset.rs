@@ -38,7 +38,6 @@ pub enum PresetError {
 }
 
 impl PresetError {
-    /// Whether the same may work later.
     pub(crate) fn is_transient(&self) -> bool {
         match self {
             Self::Store(error) => error.is_transient(),
@@ -55,7 +54,6 @@ impl PresetError {
         }
     }
 
-    /// Whether the file of the database is damaged.
     pub(crate) fn is_damage(&self) -> bool {
         match self {
             Self::Store(error) => matches!(error, Error::Damaged { .. }),

@@ -49,7 +49,6 @@ impl Reader {
         Ok((Self { queue, runtime }, ReadQueue(waiting)))
     }
 
-    /// Starts to read from a store.
     pub(crate) fn start(&self, reads: ReadQueue, store: &Store, supervisor: &Supervisor) {
         // No more wait here than have calls under way.
         let (later, uncompiled) = mpsc::unbounded_channel();
@@ -130,7 +129,6 @@ async fn read(store: &Store, batch: Vec<QueuedRead>, later: &mpsc::UnboundedSend
     }
 }
 
-/// Reads orders whose workflows have to be compiled.
 async fn compile(store: Store, mut queue: mpsc::UnboundedReceiver<QueuedRead>) {
     let mut batch = Vec::new();
     while queue.recv_many(&mut batch, ORDERS_PER_QUERY_MAX).await > 0 {

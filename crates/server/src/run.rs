@@ -273,7 +273,6 @@ fn is_damaged(store: &Store) -> bool {
     *store.storage().borrow() == StorageState::Damaged
 }
 
-/// Waits until the file of the database is found to be damaged.
 async fn damage(store: &Store) {
     let mut storage = store.storage();
     let damaged = storage.wait_for(|state| *state == StorageState::Damaged);

@@ -47,7 +47,6 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The error of a database that was not opened.
     pub(crate) fn not_opened(error: Error) -> Self {
         match error {
             Error::SchemaOlder { .. } => Self::MigrationNeeded(error),

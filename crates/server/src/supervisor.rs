@@ -57,7 +57,6 @@ struct Inner {
 }
 
 impl Supervisor {
-    /// A supervisor without tasks.
     pub(crate) fn new() -> Self {
         Self(Arc::new(Inner {
             is_stopping: AtomicBool::new(false),
@@ -65,7 +64,6 @@ impl Supervisor {
         }))
     }
 
-    /// Spawns a task on the runtime of the caller.
     pub(crate) fn spawn(
         &self,
         name: &'static str,
@@ -114,7 +112,6 @@ impl Supervisor {
         self.0.ended.borrow().contains(&name)
     }
 
-    /// Waits until a task ends unasked.
     pub(crate) async fn ended(&self) {
         let mut ended = self.0.ended.subscribe();
         // The sender is here, so there is no error.
@@ -136,7 +133,6 @@ impl Supervisor {
     }
 }
 
-/// The text of a panic.
 pub(crate) fn panic_text(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));

@@ -63,7 +63,6 @@ impl DedicatedRuntime {
         })
     }
 
-    /// The handle on which tasks are spawned.
     pub(crate) fn handle(&self) -> &Handle {
         &self.handle
     }

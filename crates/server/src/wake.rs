@@ -8,7 +8,6 @@ use std::sync::{
 use tokio::sync::Notify;
 use waymark_persistence::Batched;
 
-/// The signal for the dispatcher that there may be something to send.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wake {
     news: Arc<Notify>,
@@ -42,7 +41,6 @@ impl Wake {
         self.retried.swap(false, Ordering::AcqRel)
     }
 
-    /// Waits until the dispatcher is woken.
     pub(crate) async fn woken(&self) {
         self.news.notified().await;
     }

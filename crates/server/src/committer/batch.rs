@@ -32,7 +32,6 @@ pub(super) fn unknown(count: usize) -> CommitRound {
     }
 }
 
-/// The caller of a unit that came into a batch.
 #[derive(Debug)]
 pub(super) struct Begun {
     pub(super) answer: UnitAnswer,
@@ -60,7 +59,6 @@ impl Begun {
     }
 }
 
-/// Units that are committed together, and who waits for them.
 #[derive(Debug, Default)]
 pub(super) struct Batch {
     pub(super) units: Vec<UnitProgress>,

@@ -31,7 +31,6 @@ impl StopDeadline {
         sleep(tenth).await;
     }
 
-    /// Whether the server stops.
     pub(super) fn is_set(&self) -> bool {
         self.until.get().is_some()
     }
@@ -42,12 +41,10 @@ impl StopDeadline {
         Some(until.saturating_duration_since(Instant::now()))
     }
 
-    /// Whether everybody has to be answered.
     pub(super) fn is_over(&self) -> bool {
         self.over.is_cancelled()
     }
 
-    /// Waits until everybody has to be answered.
     pub(super) async fn over(&self) {
         self.over.cancelled().await;
     }

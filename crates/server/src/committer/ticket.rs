@@ -45,12 +45,10 @@ impl Ticket {
 #[derive(Debug)]
 pub(super) struct UnitAnswer {
     ticket: Option<oneshot::Sender<Result<UnitOutcome, SubmitError>>>,
-    /// Whether the unit came into a batch.
     pub(super) is_begun: bool,
 }
 
 impl UnitAnswer {
-    /// Whether nobody waits for it any more.
     fn is_closed(&self) -> bool {
         self.ticket.as_ref().is_none_or(oneshot::Sender::is_closed)
     }
@@ -77,7 +75,6 @@ impl Drop for UnitAnswer {
     }
 }
 
-/// A unit on its way, and who waits for it.
 #[derive(Debug)]
 pub(super) struct QueuedUnit {
     pub(super) progress: UnitProgress,
@@ -115,7 +112,6 @@ impl QueuedUnit {
     }
 }
 
-/// A unit for the queue, and the ticket of who waits for it.
 pub(super) fn queued(unit: Unit, room: OwnedSemaphorePermit) -> (QueuedUnit, Ticket) {
     let (sender, ticket) = oneshot::channel();
     let queued = QueuedUnit {

@@ -42,16 +42,13 @@ pub(super) struct Worker {
     /// The time that a unit waits for the database.
     pub(super) patience: Duration,
     pub(super) batch_steps_max: usize,
-    /// The partitions of this worker.
     pub(super) partitions: Vec<Partition>,
     /// Units that the last batch left for the next, and those that could not join it, in the order in which
     /// it was handed over.
     pub(super) left: VecDeque<QueuedUnit>,
     /// Whether nothing of that can be decided before a workflow is loaded.
     pub(super) is_stalled: bool,
-    /// The workflows that are being loaded.
     pub(super) loading: JoinSet<Result<(), Error>>,
-    /// The steps of the last batch.
     pub(super) last_steps: usize,
     /// Whether nothing is begun any more: the server stops, and the database does not answer.
     pub(super) is_hopeless: bool,

@@ -24,7 +24,6 @@ use super::turns::{Call, Turns};
 const REST_BYTES_MAX: usize = 16 * 1024;
 const REST_TIME_MAX: Duration = Duration::from_secs(2);
 
-/// A body as it is received.
 #[derive(Debug)]
 pub(super) struct Received<B: Body<Data = Bytes> + Send + Unpin + 'static> {
     /// None when it has ended.

@@ -100,7 +100,6 @@ impl Turns {
     }
 }
 
-/// A stream that is read in turns.
 #[derive(Debug)]
 pub(super) struct Paced<T> {
     stream: T,
@@ -197,7 +196,6 @@ const WAITING: u8 = 1;
 const OVER: u8 = 2;
 
 impl<F> Call<F> {
-    /// A call that was not polled yet.
     pub(super) fn new(inner: F, turns: &Arc<Turns>) -> Self {
         turns.enter();
         let news = CallNews {

@@ -21,7 +21,6 @@ const RETRY_AFTER_MAX: Duration = Duration::from_hours(24);
 /// How long a delivery waits whose attempt panicked.
 const PANIC_WAIT: Duration = Duration::from_secs(5);
 
-/// The result of a delivery's turn.
 pub(super) struct DeliveryResult {
     pub(super) finished: Finished,
     /// How long the target asks to be left alone.
@@ -35,7 +34,6 @@ pub(super) struct DeliveryResult {
 }
 
 impl DeliveryResult {
-    /// The result of a delivery that was not attempted.
     pub(super) fn unattempted(delivery: Delivery, next: NextStep) -> Self {
         Self::new(delivery, None, next)
     }

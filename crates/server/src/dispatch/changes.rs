@@ -38,7 +38,6 @@ const INTERVAL: Duration = Duration::from_mins(30);
 const RETRIED_INTERVAL: Duration = Duration::from_secs(5);
 /// The pause after each part of a walk, which leaves the database to steps.
 const PAUSE: Duration = Duration::from_millis(5);
-/// The message of the log.
 const FAILED: &str = "following changed actions failed";
 
 /// An action of a workflow, what it does, and whether it is switched on.

@@ -14,7 +14,6 @@ use super::{
 };
 use crate::wake::Wake;
 
-/// The message of the log.
 const FAILED: &str = "clock correction failed";
 
 /// Checks again and again whether the log of a partition that is owned is ahead of the clock.

@@ -84,7 +84,6 @@ pub(super) struct DeliveryContext {
 }
 
 impl DeliveryContext {
-    /// The attributes of the event.
     pub(super) fn event(&self, id: &str, deployment: DeploymentId) -> CloudEvent {
         let logged = &self.entry.logged;
         CloudEvent {
@@ -146,7 +145,6 @@ impl DeliveryContext {
         }))
     }
 
-    /// The subject of an event.
     pub(super) fn subject(&self, publish: &Publish) -> Result<String, TemplateError> {
         let entry = &self.entry.logged.entry;
         publish.subject.fill_in(&waymark_domain::judge::Facts {
@@ -253,7 +251,6 @@ fn instant(timestamp: Timestamp) -> String {
         .to_rfc3339_opts(SecondsFormat::Micros, true)
 }
 
-/// The template of the mail about an order.
 pub(super) fn template_for<'e>(email: &'e Email, order: &Order) -> &'e TemplateName {
     email
         .guest_template

@@ -20,15 +20,12 @@ const REPLAY_CHUNK: usize = 1_000;
 /// newer version of the service, which can, has taken over.
 const UNREADABLE_WAIT: Duration = Duration::from_mins(1);
 
-/// The contexts of deliveries, or why they cannot be read.
 pub(super) type Contexts = HashMap<DeliveryId, Result<DeliveryContext, Unread>>;
 
-/// Why there is no context.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Unread {
     /// It is stored in a way that nobody can read.
     Unreadable(String),
-    /// Reading it panicked.
     Panicked,
 }
 

@@ -11,7 +11,6 @@ const SPAN: Duration = Duration::from_mins(1);
 /// How many lines there are in that time.
 const LINES_MAX: usize = 10;
 
-/// The lines of late.
 #[derive(Debug, Default)]
 pub(super) struct DeadLetters {
     since: Option<Instant>,
@@ -20,7 +19,6 @@ pub(super) struct DeadLetters {
 }
 
 impl DeadLetters {
-    /// Logs a delivery that was given up.
     pub(super) fn note(&mut self, finished: &Finished) {
         let NextStep::GiveUp { problem } = &finished.next else {
             return;

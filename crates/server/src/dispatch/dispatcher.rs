@@ -31,7 +31,7 @@ use super::{
     leases::Leases,
     log_once::LogOnce,
     paused_lanes::PausedLanes,
-    poison::PoisonSuspects,
+    poison::{PROBLEM, PoisonSuspects},
     retention,
     rounds::Rounds,
     test_action::TestSlots,
@@ -52,15 +52,12 @@ const GATHERING_MIN: Duration = Duration::from_millis(3);
 /// The parts of the server that a dispatcher works with.
 #[derive(Debug)]
 pub(crate) struct Parts {
-    /// The store.
     pub(crate) store: Store,
     /// The committer, which takes the steps of timers.
     pub(crate) committer: Arc<Committer>,
-    /// The outbound transports.
     pub(crate) transports: Arc<Transports>,
     /// The tests of actions, which count as in flight.
     pub(crate) test_slots: Arc<TestSlots>,
-    /// The signal that there may be something to send.
     pub(crate) wake: Wake,
 }
 
@@ -240,7 +237,7 @@ impl Dispatcher {
             let (dead, done) = self.suspects.add(lost);
             self.survivors.extend(done);
             for delivery in dead {
-                let problem = PoisonSuspects::problem();
+                let problem = PROBLEM.to_owned();
                 if self.in_flight.take(&delivery) {
                     self.unrecorded.push(Finished {
                         delivery,

@@ -16,10 +16,8 @@ use crate::telemetry::chain;
 /// The highest age of endpoints when something is sent to one.
 const AGE_MAX: Duration = Duration::from_millis(100);
 
-/// The endpoints by their codes.
 pub(super) type Endpoints = HashMap<EndpointCode, Endpoint>;
 
-/// Endpoints by their codes.
 pub(super) fn by_code(endpoints: Vec<Endpoint>) -> Endpoints {
     let endpoints = endpoints.into_iter();
     endpoints
@@ -75,7 +73,6 @@ impl KnownEndpoints {
         self.read.elapsed() > AGE_MAX
     }
 
-    /// When they are old.
     pub(super) fn old_at(&self) -> Instant {
         self.read + AGE_MAX
     }
@@ -92,7 +89,6 @@ impl KnownEndpoints {
         }
     }
 
-    /// Whether the endpoint of a lane was not there.
     pub(super) fn is_missing(&self, lane: &str) -> bool {
         match Lane::parse(lane) {
             Lane::Webhook(code) => !self.by_code.contains_key(code),

@@ -28,7 +28,6 @@ use super::{
 #[derive(Default)]
 pub(super) struct InFlight {
     pub(super) tasks: JoinSet<DeliveryResult>,
-    /// The attempts by their tasks.
     by_task: HashMap<task::Id, Attempting>,
     pub(super) ids: HashSet<DeliveryId>,
     /// How many there are in each lane.
@@ -36,7 +35,6 @@ pub(super) struct InFlight {
     dead_letters: DeadLetters,
 }
 
-/// An attempt that is being made.
 struct Attempting {
     delivery: Delivery,
     began: Instant,
@@ -44,7 +42,6 @@ struct Attempting {
     give_way: CancellationToken,
 }
 
-/// A task that has ended, in one way or another.
 pub(super) type Ended = Result<(task::Id, DeliveryResult), JoinError>;
 
 impl InFlight {
@@ -106,7 +103,6 @@ impl InFlight {
         self.end(&finished.delivery);
     }
 
-    /// Removes a delivery.
     pub(super) fn end(&mut self, delivery: &Delivery) {
         if !self.ids.remove(&delivery.id) {
             return;
@@ -119,7 +115,6 @@ impl InFlight {
         }
     }
 
-    /// The load of each lane.
     pub(super) fn loads(&self) -> HashMap<&str, Load> {
         let mut loads: HashMap<&str, Load> = self
             .lanes

@@ -6,9 +6,7 @@
 pub(super) enum Lane<'l> {
     /// Webhooks to the endpoint with this code.
     Webhook(&'l str),
-    /// Mails.
     Email,
-    /// Events.
     Publish,
     /// A kind that this version does not know.
     Unknown,

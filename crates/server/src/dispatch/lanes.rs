@@ -40,7 +40,6 @@ pub(super) struct Load {
 }
 
 impl Load {
-    /// The load of a lane without attempts.
     pub(super) fn of(known: usize) -> Self {
         Self {
             known,
@@ -75,7 +74,6 @@ pub(super) struct LanePlan {
     sockets: usize,
 }
 
-/// The state of a lane.
 #[derive(Debug, Clone, Copy)]
 struct LaneState {
     width: usize,
@@ -91,7 +89,6 @@ const NEW: LaneState = LaneState {
     has_more: false,
 };
 
-/// The states of all lanes.
 #[derive(Debug)]
 pub(super) struct Lanes {
     known: HashMap<String, LaneState>,

@@ -10,7 +10,6 @@ use tokio::time::Instant;
 use waymark_domain::partition::Partition;
 use waymark_persistence::{self as persistence, DispatcherId, Error, Leaving, Store};
 
-/// The leases of this process.
 #[derive(Debug)]
 pub(super) struct Leases {
     store: Store,

@@ -9,7 +9,6 @@ use waymark_persistence::{DispatcherId, Due, Error, Store};
 use super::pauses::Pauses;
 use crate::telemetry::chain;
 
-/// The lanes whose polls fail.
 #[derive(Debug, Default)]
 pub(super) struct PausedLanes(Pauses<String>);
 
@@ -70,7 +69,6 @@ impl PausedLanes {
         }
     }
 
-    /// Whether a lane pauses.
     pub(super) fn is_paused(&self, lane: &str) -> bool {
         self.0.is_paused(lane)
     }

@@ -45,7 +45,6 @@ impl<K: Eq + Hash> Pauses<K> {
         self.0.remove(key).is_some()
     }
 
-    /// Whether something is left alone now.
     pub(super) fn is_paused<Q>(&self, key: &Q) -> bool
     where
         K: Borrow<Q>,
@@ -72,13 +71,11 @@ impl<K: Eq + Hash> Pauses<K> {
         ends.filter(|until| *until > now).min()
     }
 
-    /// Forgets what is not there any more.
     pub(super) fn retain(&mut self, is_there: impl Fn(&K) -> bool) {
         self.0.retain(|key, _| is_there(key));
     }
 }
 
-/// The instant some time after another.
 pub(super) fn later(now: Timestamp, wait: Duration) -> Timestamp {
     let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
     Timestamp::from_micros(now.micros().saturating_add(micros))

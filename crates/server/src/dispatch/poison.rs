@@ -22,7 +22,7 @@ pub(super) const TRIES_MAX: u32 = 3;
 const ALONE: Duration = Duration::from_millis(250);
 
 /// Why a poison delivery is given up.
-const PROBLEM: &str = "the service ended three times while this was being delivered";
+pub(super) const PROBLEM: &str = "the service ended three times while this was being delivered";
 
 /// The suspects in the partitions that are owned.
 #[derive(Debug, Default)]
@@ -80,7 +80,6 @@ impl PoisonSuspects {
             .retain(|id, _| owned.contains(&id.position.partition));
     }
 
-    /// How many there are of each lane.
     pub(super) fn counts(&self) -> BTreeMap<&str, i64> {
         let mut counts = BTreeMap::new();
         for suspect in self.known.values() {
@@ -89,7 +88,6 @@ impl PoisonSuspects {
         counts
     }
 
-    /// Whether a delivery is one of them.
     pub(super) fn contains(&self, id: DeliveryId) -> bool {
         self.known.contains_key(&id)
     }
@@ -99,7 +97,6 @@ impl PoisonSuspects {
         !self.contains(id) || self.last.is_some_and(|(last, _)| last == id)
     }
 
-    /// Whether a delivery may be begun now.
     pub(super) fn admits(&mut self, id: DeliveryId) -> bool {
         let Some(suspect) = self.known.get(&id) else {
             return true;
@@ -140,11 +137,6 @@ impl PoisonSuspects {
     /// Forgets a delivery, which has survived.
     pub(super) fn clear(&mut self, id: DeliveryId) {
         self.known.remove(&id);
-    }
-
-    /// Why a poison delivery is given up.
-    pub(super) fn problem() -> String {
-        PROBLEM.to_owned()
     }
 }
 

@@ -18,7 +18,6 @@ use crate::settings::Keep;
 const INTERVAL: Duration = Duration::from_mins(10);
 /// The rest after each part of a walk, which leaves the database to steps.
 const REST: Duration = Duration::from_millis(20);
-/// The message of the log.
 const FAILED: &str = "removing old deliveries failed";
 
 /// Removes what is older than it is kept, again and again. The partitions that are owned are told

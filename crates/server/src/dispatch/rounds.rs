@@ -8,7 +8,6 @@ use tokio::{
 };
 use waymark_domain::partition::Partition;
 
-/// The rounds of one loop.
 pub(super) struct Rounds {
     tick: Interval,
     owned: watch::Receiver<BTreeSet<Partition>>,

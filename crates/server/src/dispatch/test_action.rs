@@ -21,7 +21,6 @@ use crate::tracking;
 /// How long a test may take, whatever the policy of its action says. The contract names it.
 const TIME_MAX: Duration = Duration::from_secs(30);
 
-/// The tests that may run at once.
 #[derive(Debug)]
 pub(crate) struct TestSlots {
     slots: Semaphore,
@@ -64,13 +63,11 @@ impl TestSlots {
 /// An action to be tested, as if the last entry of an order had set it off.
 #[derive(Debug, Clone)]
 pub(crate) struct ActionTest {
-    /// The workflow of the order.
     pub(crate) published: Arc<Published>,
     /// The order as it stands.
     pub(crate) order: Order,
     /// Its last entry.
     pub(crate) entry: Batched,
-    /// The action.
     pub(crate) action: ActionPath,
 }
 

@@ -23,7 +23,6 @@ const REMEMBERED_MAX: usize = 10_000;
 /// How many orders are left alone at most that the database does not put off.
 const LEFT_ALONE_MAX: usize = 1_000;
 
-/// Which timers of this process pause.
 #[derive(Debug, Default)]
 pub(super) struct TimerPauses {
     /// How often an order has paused in a version.
@@ -64,7 +63,6 @@ impl TimerPauses {
         self.left_alone.worked(&key);
     }
 
-    /// Whether an order is left alone now.
     pub(super) fn is_left_alone(&self, key: TimerKey) -> bool {
         self.left_alone.is_paused(&key)
     }
@@ -111,7 +109,6 @@ impl DuePage {
     }
 }
 
-/// A due order that is to pause.
 pub(super) struct Pausing {
     pub(super) row: DueRow,
     pub(super) order: String,
@@ -130,7 +127,6 @@ impl Pausing {
         }
     }
 
-    /// Logs that it pauses.
     pub(super) fn log(&self, wait: Duration) {
         if let Some((what, error)) = &self.why {
             tracing::error!(

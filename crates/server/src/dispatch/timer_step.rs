@@ -23,13 +23,11 @@ use crate::{
 /// A due order with its workflow; none where that is gone.
 pub(super) type Ready = (DueOrder, Option<Arc<Published>>);
 
-/// The result of a timer.
 pub(super) enum Fired {
     /// The order took its step, or it is known when it is due next.
     Done,
     /// The database did not do its part, or the server stops: the next round finds it.
     Left,
-    /// Its workflow cannot be used.
     Unusable(String),
     /// It cannot be done, and why.
     Failed(String),
@@ -64,7 +62,6 @@ impl TimerStep {
         self.step(due, (graph, now)).await
     }
 
-    /// Writes when an order is due next.
     async fn reschedule(&self, due: &DueOrder, next: Option<Timestamp>) -> Result<Fired, Error> {
         self.store.reschedule(due, next).await?;
         Ok(Fired::Done)

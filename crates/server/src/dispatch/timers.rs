@@ -27,7 +27,6 @@ use crate::{committer::Committer, telemetry::chain};
 
 /// How many due orders of a partition are taken at once.
 const AT_ONCE: i64 = 200;
-/// The message of the log.
 const FAILED: &str = "timers failed";
 
 /// Fires the timers that are due in the partitions that are owned, again and again.
@@ -195,7 +194,6 @@ impl Timers {
         true
     }
 
-    /// Lets an order wait that cannot be read.
     fn pause_unread(&mut self, page: &mut DuePage, order: &UnreadableOrder) {
         let row = order.row();
         let wait = self.pauses.of_order(row.key);
@@ -248,7 +246,6 @@ impl Timers {
         Ok(ready)
     }
 
-    /// Finds a workflow, or why it cannot be used.
     async fn find_workflow(&self, code: &WorkflowCode) -> Result<Usable, Error> {
         match self.store.workflow(code).await {
             Ok(Some(published)) => Ok(match published.unusable() {

@@ -13,7 +13,6 @@ use crate::telemetry::chain;
 /// not pile up without end.
 const REFUSED_MAX: usize = 1_000;
 
-/// The results of deliveries until they are recorded.
 #[derive(Debug, Default)]
 pub(super) struct Unrecorded {
     ready: Vec<Finished>,

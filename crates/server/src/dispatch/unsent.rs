@@ -16,11 +16,8 @@ use super::pauses::later;
 /// waits is looked at again. It goes at once when the action is switched on.
 pub(super) const REST: Duration = Duration::from_hours(1);
 
-/// The problem where an action no longer sends what it sent.
 pub(super) const CHANGED: &str = "the action does something else now";
-/// The problem where an action no longer sends copies.
 const NO_COPIES: &str = "the action sends no copies any more";
-/// The problem where an action no longer sends a copy to an address.
 const NO_COPY: &str = "the action sends no copy to this address any more";
 /// The beginning and the end of the problem of an action that is switched off.
 const OFF_BEGINS: &str = "its action ";
@@ -40,7 +37,6 @@ pub(super) enum Unsent {
 }
 
 impl Unsent {
-    /// Why, in words for the merchant.
     pub(super) fn problem(&self) -> &str {
         match self {
             Self::Off(problem) | Self::Lost(problem) | Self::Needless(problem) => problem,
@@ -110,7 +106,6 @@ pub(super) fn before_off(problem: &str) -> Option<&str> {
     rest.strip_prefix(BEFORE)
 }
 
-/// The problem of an action that is switched off.
 pub(super) fn switched_off(path: &ActionPath) -> String {
     format!("{OFF_BEGINS}{path}{OFF_ENDS}")
 }

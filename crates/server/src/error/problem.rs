@@ -146,7 +146,6 @@ impl Problem {
         self
     }
 
-    /// Every field and what is wrong with it.
     fn spelled(&self) -> String {
         let fields = self.violations.iter();
         let fields: Vec<_> = fields

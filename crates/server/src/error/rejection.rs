@@ -154,7 +154,6 @@ fn particulars(problem: Problem, rejection: &Rejection) -> Problem {
     }
 }
 
-/// Whose role or guard refuses.
 fn whose(problem: Problem, of: &Guarded) -> Problem {
     match of {
         Guarded::Transition(code) => problem.with("transition", code),

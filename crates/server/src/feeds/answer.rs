@@ -50,7 +50,6 @@ const ALWAYS: [(HeaderName, HeaderValue); 3] = [
     ),
 ];
 
-/// The parts that answers are made of.
 #[derive(Debug)]
 struct Feeds {
     /// The store for long reads.
@@ -66,17 +65,13 @@ struct Choice {
     store_view: Option<String>,
 }
 
-/// Why a request is refused.
 enum Refused {
     /// There is no such feed, or nobody may see it.
     NotFound,
-    /// The database does not answer.
     Unavailable,
-    /// Something is wrong inside.
     Internal,
 }
 
-/// The routes of the port.
 pub(super) fn router(store: Store, links: Links) -> Router {
     let feeds = Feeds {
         seal: Seal::of(&store),

@@ -12,7 +12,6 @@ use waymark_domain::{
 use super::freshness::second;
 use crate::tracking::{Links, Seal, Shown};
 
-/// The two formats of feeds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Format {
     /// RSS 2.0.
@@ -22,7 +21,6 @@ pub(super) enum Format {
 }
 
 impl Format {
-    /// The type as HTTP has it.
     pub(super) fn content_type(self) -> &'static str {
         match self {
             Self::Rss => "application/rss+xml; charset=utf-8",
@@ -41,7 +39,6 @@ pub(super) struct Document<'d> {
 }
 
 impl<'d> Document<'d> {
-    /// A feed of what a token shows.
     pub(super) fn new(shown: &'d Shown, seal: &'d Seal, links: &'d Links, token: &'d str) -> Self {
         Self {
             shown,

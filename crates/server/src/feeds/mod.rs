@@ -48,7 +48,6 @@ impl Taken {
         })
     }
 
-    /// The addresses of its feeds.
     pub(crate) fn links(&self) -> &Links {
         &self.links
     }

@@ -71,7 +71,6 @@ impl Collector {
         }
     }
 
-    /// The token for all that was looked at.
     pub(super) fn token(&self) -> String {
         token::encode(&self.bookmark, &self.store.deployment())
     }

@@ -20,7 +20,6 @@ use crate::{limits::STREAM_BYTES_SOFT_MAX, lock::lock};
 
 /// The tag and the length of an entry in a message, in bytes.
 const FRAMING_BYTES: usize = 5;
-/// How many batches are kept.
 const BATCHES_MAX: usize = 8;
 
 /// Encoded entries of whole steps, up to the size of a message.
@@ -89,12 +88,10 @@ pub(super) struct CachedBatch {
     pub(super) view: Arc<View>,
     pub(super) from: Arc<Bookmark>,
     pub(super) to: Arc<Bookmark>,
-    /// The token of `to`.
     pub(super) resume_token: String,
     pub(super) entries: Vec<Bytes>,
 }
 
-/// The last batches that were encoded.
 #[derive(Debug, Default)]
 pub(super) struct BatchCache(Mutex<VecDeque<Arc<CachedBatch>>>);
 

@@ -16,7 +16,6 @@ use super::cursor::{Cursor, check};
 /// The memory of an entry beyond its encoded bytes, roughly.
 const WEIGHT_BYTES: usize = 512;
 
-/// An entry of the log.
 #[derive(Debug)]
 pub(super) struct LogEntry {
     /// Where a reader stands that has read it.
@@ -30,7 +29,6 @@ pub(super) struct LogEntry {
     content: Content,
 }
 
-/// The content of an entry.
 #[derive(Debug)]
 enum Content {
     /// The facets for filters, and the encoded `HistoryEntry`.
@@ -72,7 +70,6 @@ impl LogEntry {
         }
     }
 
-    /// How many bytes its encoded form has.
     pub(super) fn size(&self) -> usize {
         match &self.content {
             Content::Readable(_, encoded) => encoded.len(),

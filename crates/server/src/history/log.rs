@@ -47,7 +47,6 @@ pub struct Log {
     pub(super) cache: BatchCache,
 }
 
-/// The news that the tailer has not looked at yet.
 #[derive(Debug, Default)]
 pub(super) struct News {
     /// Whether any partition may have grown.
@@ -59,7 +58,6 @@ pub(super) struct News {
 }
 
 impl News {
-    /// A committed batch.
     pub(super) fn of(written: Vec<Batched>) -> Self {
         Self {
             written: vec![written],
@@ -185,7 +183,6 @@ impl Log {
         }
     }
 
-    /// The news until now.
     pub(super) fn news(&self) -> News {
         mem::take(&mut *lock(&self.news))
     }
@@ -213,7 +210,6 @@ impl Log {
         })
     }
 
-    /// How many readers there are.
     pub(super) fn readers(&self) -> usize {
         self.readers.load(Ordering::SeqCst)
     }
@@ -284,7 +280,6 @@ impl Log {
         timeline
     }
 
-    /// Empties all rings.
     pub(super) fn forget(&self) {
         for ring in &self.rings {
             lock(ring).forget();

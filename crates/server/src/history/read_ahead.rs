@@ -26,12 +26,10 @@ impl ReadAhead {
         }
     }
 
-    /// Whether it has what follows an offset.
     pub(super) fn follows(&self, partition: Partition, offset: i64) -> bool {
         self.place == Some((partition, offset)) && !self.is_empty()
     }
 
-    /// Whether it has something of a partition.
     pub(super) fn is_of(&self, partition: Partition) -> bool {
         self.place.is_some_and(|(place, _)| place == partition) && !self.is_empty()
     }

@@ -70,7 +70,6 @@ pub async fn from_token(store: &Store, text: &str) -> Result<Bookmark, ResumeErr
     Ok(bookmark)
 }
 
-/// Where it stands in every partition.
 fn places(bookmark: &Bookmark) -> Vec<LogPosition> {
     let places = bookmark.cursors();
     places

@@ -15,7 +15,6 @@ pub(super) struct Ring {
     head: Option<Cursor>,
 }
 
-/// The outcome of a push.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pushed {
     /// The ring has them, or had them before.

@@ -52,7 +52,6 @@ impl DueReads {
     }
 }
 
-/// The subscription of one reader to some orders.
 #[derive(Debug)]
 pub(super) struct Subscription {
     partitions: BTreeSet<Partition>,
@@ -75,7 +74,6 @@ impl Subscription {
         }
     }
 
-    /// Waits until there is something to tell.
     pub(super) async fn notified(&self) {
         self.news.notified().await;
     }
@@ -109,7 +107,6 @@ impl Subscriptions {
         subscription
     }
 
-    /// Takes a reader out again.
     pub(super) fn leave(&self, orders: &BTreeSet<OrderId>, subscription: &Arc<Subscription>) {
         let mut waiting = lock(&self.0);
         for order in orders {

@@ -25,9 +25,7 @@ use super::{
 };
 use crate::{liveness::Liveness, telemetry::chain, wake::Wake};
 
-/// How many entries are read at once.
 const CHUNK_ENTRIES: usize = 256;
-/// How many partitions are read at once.
 const PARTITIONS_AT_ONCE: usize = 8;
 /// A ring that is this far behind starts anew at the head; its readers catch up from the database, each at its pace.
 const BEHIND_MAX: i64 = 20_000;
@@ -45,7 +43,6 @@ pub(crate) struct Tailer {
 }
 
 impl Tailer {
-    /// Runs until `stop` is cancelled.
     pub(crate) async fn run(self, stop: CancellationToken) {
         let (hints, listening) = self.store.hints();
         tokio::select! {
@@ -56,7 +53,6 @@ impl Tailer {
         }
     }
 
-    /// Passes on the hints of other replicas.
     async fn listen(&self, mut hints: Hints) {
         loop {
             let hint = hints.next().await;

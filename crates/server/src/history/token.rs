@@ -67,7 +67,6 @@ fn checksum(bytes: &[u8]) -> [u8; CHECKSUM_BYTES] {
     [a, b, c, d]
 }
 
-/// Writes a bookmark as a token.
 pub(super) fn encode(bookmark: &Bookmark, deployment: &DeploymentId) -> String {
     let cursors = bookmark.cursors();
     let (offsets, checks) = cursors

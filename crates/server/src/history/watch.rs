@@ -45,7 +45,6 @@ pub enum Reading {
     Following(Duration),
 }
 
-/// The next thing to do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Phase {
     Opening,
@@ -54,14 +53,12 @@ enum Phase {
     Ended,
 }
 
-/// The growth that wakes a reader.
 #[derive(Debug)]
 enum Growth {
     /// Nothing; it ends.
     Ignored,
     /// All that is written; readers share the batches made of it.
     OfAll(watch::Receiver<u64>),
-    /// Entries of its orders.
     OfOrders(Arc<Subscription>),
 }
 

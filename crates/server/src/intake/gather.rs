@@ -27,7 +27,6 @@ const TAIL_BYTES: usize = 64 * 1024;
 /// still. Over the longest ways, what may be sent at once on a call comes faster.
 const BYTES_PER_SECOND_MIN: u32 = 256 * 1024;
 
-/// Takes messages from a body.
 pub(super) struct Gatherer {
     pools: Arc<Pools>,
     body: Body,
@@ -130,7 +129,6 @@ impl Gatherer {
         }
     }
 
-    /// The length of the message with its prefix.
     fn length(&self, [_, length @ ..]: [u8; FRAME_BYTES]) -> Result<usize, Status> {
         let length = usize::try_from(u32::from_be_bytes(length)).unwrap_or(usize::MAX);
         if length > self.bytes_max {
@@ -139,7 +137,6 @@ impl Gatherer {
         Ok(FRAME_BYTES + length)
     }
 
-    /// The next piece of the body that is not empty.
     async fn piece(&mut self) -> Result<Option<Bytes>, Status> {
         loop {
             let holds = !self.held.is_empty();

@@ -35,7 +35,6 @@ pub(super) struct Pools {
     turns: Arc<Semaphore>,
 }
 
-/// Room for so many bytes.
 #[derive(Debug)]
 struct Room {
     bytes: Arc<Semaphore>,
@@ -190,7 +189,6 @@ impl Room {
         room.map_err(|_| NoRoom)
     }
 
-    /// Returns when somebody waits for room.
     async fn wanted(&self) {
         loop {
             let pressed = self.pressed.notified();
@@ -213,7 +211,6 @@ impl Default for ConnectionQueue {
 }
 
 impl Held {
-    /// Nothing yet, for a call of a connection.
     pub(super) fn nothing(queue: ConnectionQueue) -> Self {
         Self {
             queue,
@@ -224,18 +221,15 @@ impl Held {
         }
     }
 
-    /// Whether it holds nothing.
     pub(super) fn is_empty(&self) -> bool {
         self.bytes == 0
     }
 
-    /// Gives everything back.
     pub(super) fn let_go(&mut self) {
         *self = Self::nothing(self.queue.clone());
     }
 }
 
-/// One who waits for room.
 struct Waiter<'a>(&'a Room);
 
 impl<'a> Waiter<'a> {

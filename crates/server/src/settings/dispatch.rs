@@ -68,7 +68,6 @@ settings! {
     }
 }
 
-/// Reads the settings of deliveries and timers.
 pub(super) fn read(values: &mut Values) -> Result<DispatchSettings, Noted> {
     let keys: DispatchKeys = values.read()?;
     let (mail, templates) = outbound::mail(values)?;

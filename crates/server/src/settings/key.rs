@@ -26,7 +26,6 @@ pub struct Key {
     pub help: &'static str,
     /// Value where none is given, as it is written; empty where the help says what holds then.
     pub default: &'static str,
-    /// Form of its values.
     pub(super) form: Form,
 }
 
@@ -104,7 +103,6 @@ macro_rules! settings {
 }
 pub(super) use settings;
 
-/// A value as it is written.
 #[derive(Clone, Copy)]
 pub(super) struct Written<'t> {
     pub(super) text: &'t str,
@@ -181,7 +179,6 @@ pub(super) fn parsed<'de, D: Deserializer<'de>, T, P: Display>(
     parse(&text).map_err(D::Error::custom)
 }
 
-/// Reads a text where empty means none.
 pub(super) fn if_given<T, P>(
     text: &str,
     parse: impl FnOnce(&str) -> Result<T, P>,

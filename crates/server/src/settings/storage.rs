@@ -76,7 +76,6 @@ settings! {
     }
 }
 
-/// Reads the settings of the database.
 pub(super) fn database(values: &mut Values) -> Result<waymark_persistence::Settings, Noted> {
     let keys: DatabaseKeys = values.read()?;
     Ok(waymark_persistence::Settings {

@@ -23,7 +23,6 @@ pub(super) struct Values {
 pub(super) struct Noted;
 
 impl Values {
-    /// Gathers the values of the keys from their sources.
     pub(super) fn of(
         keys: impl Iterator<Item = &'static Key>,
         sources: &Sources,
@@ -148,7 +147,6 @@ impl Values {
     }
 }
 
-/// A number of milliseconds as a duration is written.
 fn span(milliseconds: u64) -> String {
     if !milliseconds.is_multiple_of(1000) {
         return format!("{milliseconds}ms");

@@ -55,7 +55,6 @@ tokio::task_local! {
     static NOTES: Arc<Notes>;
 }
 
-/// Notes of handlers about a call.
 #[derive(Debug, Default)]
 struct Notes {
     order: OnceLock<OrderId>,

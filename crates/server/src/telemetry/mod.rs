@@ -90,7 +90,6 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     ErrorChain(error).to_string()
 }
 
-/// Says how many lines were dropped, whenever some were.
 async fn count(dropped: ErrorCounter) {
     let mut logged = 0;
     loop {

@@ -19,10 +19,8 @@ use waymark_persistence::{
 
 use crate::settings::BaseUrl;
 
-/// How many entries a customer sees.
 const ENTRIES_MAX: usize = 100;
 
-/// The view that a token gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Shown {
     /// The content for the customer, newest entry first.
@@ -42,7 +40,6 @@ pub(crate) struct Links {
 }
 
 impl Links {
-    /// The addresses below a base.
     pub(crate) fn new(base: BaseUrl) -> Self {
         Self {
             base,
