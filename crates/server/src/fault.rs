@@ -34,7 +34,8 @@ mod asked {
         } else {
             format!("{name}.{subject}")
         };
-        panic_where(directory.join(&file).exists(), &file);
+        let is_asked = directory.join(&file).exists();
+        assert!(!is_asked, "a test asked for the fault {file}");
     }
 
     /// Panics as soon as there is a file `task.` with the name of a task; otherwise never ends.
@@ -48,10 +49,6 @@ mod asked {
             tick.tick().await;
             point("task", task);
         }
-    }
-
-    fn panic_where(is_asked: bool, file: &str) {
-        assert!(!is_asked, "a test asked for the fault {file}");
     }
 }
 

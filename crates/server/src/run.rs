@@ -226,8 +226,11 @@ impl Server {
         };
         tailing.cancel();
         // Closing a damaged database would write to it.
-        if stopped == Stopped::Drained && !is_damaged(&app.store) {
-            close(&app).await;
+        if stopped == Stopped::Drained
+            && !is_damaged(&app.store)
+            && let Err(error) = app.store.close().await
+        {
+            tracing::warn!(error = chain(&error), "database close failed");
         }
         if is_damaged(&app.store) {
             return Err(StartError::Damaged);
@@ -324,10 +327,4 @@ async fn drain(
     app.detached.close();
     app.detached.wait().await;
     app.committer.close().await;
-}
-
-async fn close(app: &App) {
-    if let Err(error) = app.store.close().await {
-        tracing::warn!(error = chain(&error), "database close failed");
-    }
 }

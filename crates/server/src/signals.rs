@@ -25,11 +25,8 @@ impl Stop {
         let stop = Self::default();
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
-        let mut hangup = if ignores_hangups() {
-            None
-        } else {
-            Some(signal(SignalKind::hangup())?)
-        };
+        let hangup = (!ignores_hangups()).then(|| signal(SignalKind::hangup()));
+        let mut hangup = hangup.transpose()?;
         // Listened to, a file that is too large for `ulimit -f` is an error and not the end.
         let too_large = signal(SignalKind::from_raw(Signal::XFSZ.as_raw()))?;
         let stopping = stop.clone();

@@ -6,11 +6,10 @@
 //! A unit waits for the database as long as patience lasts, counted from when it was queued, or
 //! from when something of it was done last: who comes behind others does not wait for theirs too.
 
-mod batch;
 mod stop;
 #[cfg(test)]
 mod tests;
-mod ticket;
+mod units;
 mod weight;
 mod worker;
 
@@ -28,10 +27,10 @@ use tokio_util::{sync::CancellationToken, task::TaskTracker};
 use waymark_domain::partition::Partition;
 use waymark_persistence::{Store, Unit};
 
-pub use self::ticket::{SubmitError, Ticket};
+pub use self::units::{SubmitError, Ticket};
 use self::{
     stop::StopDeadline,
-    ticket::{QueuedUnit, queued},
+    units::{QueuedUnit, queued},
     worker::Worker,
 };
 use crate::{

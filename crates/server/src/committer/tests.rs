@@ -10,7 +10,7 @@ use waymark_persistence::{
     test_access::lock_all_and_wait,
 };
 
-use super::{batch::Batch, worker::PATIENCE_MIN, *};
+use super::{units::Batch, worker::PATIENCE_MIN, *};
 use crate::tests::{context, creation, workflow};
 
 /// What is said of a unit that the database did not take in time.

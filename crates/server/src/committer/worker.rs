@@ -20,9 +20,8 @@ use waymark_persistence::{
 };
 
 use super::{
-    batch::{Batch, Begun, has_gone_on, unknown},
     stop::StopDeadline,
-    ticket::QueuedUnit,
+    units::{Batch, Begun, QueuedUnit, has_gone_on, unknown},
 };
 use crate::{history::Log, liveness::Liveness, supervisor, telemetry::chain, wake::Wake};
 

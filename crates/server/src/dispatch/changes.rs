@@ -23,9 +23,8 @@ use waymark_persistence::{
 };
 
 use super::{
-    log_once::LogOnce,
+    loops::{LogOnce, Rounds},
     pauses::later,
-    rounds::Rounds,
     unreadable::Unreadable,
     unsent::{REST, Unsent, before_off, way},
 };

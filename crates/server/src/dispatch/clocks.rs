@@ -8,9 +8,8 @@ use waymark_domain::{history::Moment, partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
 use super::{
-    log_once::{LogOnce, is_of_all},
+    loops::{LogOnce, Rounds, is_of_all},
     pauses::later,
-    rounds::Rounds,
 };
 use crate::wake::Wake;
 

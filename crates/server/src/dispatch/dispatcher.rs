@@ -29,15 +29,13 @@ use super::{
     in_flight::{Ended, InFlight},
     lanes::{LATE, LaneAnswer, Lanes},
     leases::Leases,
-    log_once::LogOnce,
-    paused_lanes::PausedLanes,
+    loops::{LogOnce, Rounds},
     poison::{PROBLEM, PoisonSuspects},
     retention,
-    rounds::Rounds,
     test_action::TestSlots,
     timers,
     transports::Transports,
-    unreadable::Unreadable,
+    unreadable::{PausedLanes, Unreadable},
     unrecorded::Unrecorded,
 };
 use crate::{committer::Committer, settings::DispatchSettings, supervisor::Supervisor, wake::Wake};

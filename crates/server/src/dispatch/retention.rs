@@ -11,7 +11,7 @@ use tokio::{sync::watch, time::Instant};
 use waymark_domain::{partition::Partition, value::Timestamp};
 use waymark_persistence::{DispatcherId, Error, Store};
 
-use super::log_once::LogOnce;
+use super::loops::LogOnce;
 use crate::settings::Keep;
 
 /// How long after one walk over a partition the next one begins.

@@ -16,10 +16,9 @@ use waymark_persistence::{
 };
 
 use super::{
-    log_once::{LogOnce, is_of_all},
+    loops::{LogOnce, Rounds, is_of_all},
     pauses::later,
     poison::TRIES_MAX,
-    rounds::Rounds,
     timer_pauses::{DuePage, Pausing, TimerPauses, WORKFLOW_PAUSE},
     timer_step::{Fired, Ready, TimerStep},
 };

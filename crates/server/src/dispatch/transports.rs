@@ -19,8 +19,7 @@ use waymark_transports::{
 use super::{
     attempt::{self, DeliveryResult},
     content::{DeliveryContext, Message},
-    endpoints::Endpoints,
-    lane::Lane,
+    endpoints::{Endpoints, Lane},
     pauses::later,
     unsent::{CHANGED, way},
 };

@@ -61,19 +61,7 @@ pub(crate) fn explain(status: Status) -> Status {
                 "there is no such method, or it does not take messages compressed like this";
             Problem::new(Reason::NotImplemented, message)
         }
-        Code::Ok
-        | Code::Cancelled
-        | Code::Unknown
-        | Code::InvalidArgument
-        | Code::DeadlineExceeded
-        | Code::NotFound
-        | Code::AlreadyExists
-        | Code::PermissionDenied
-        | Code::FailedPrecondition
-        | Code::Aborted
-        | Code::Unavailable
-        | Code::DataLoss
-        | Code::Unauthenticated => return status,
+        _ => return status,
     };
     Status::from(problem)
 }

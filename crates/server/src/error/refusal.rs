@@ -72,38 +72,32 @@ fn particulars(problem: Problem, refusal: &workflow::Refusal) -> Problem {
             with_any(problem, "statuses", statuses)
         }
         R::StatusNotFound { status } | R::StatusExists { status } | R::StatusRetired { status } => {
-            problem
-                .with("status", status)
-                .about(format!("status {status}"))
+            of_status(problem, status)
         }
         R::StatusAssignedElsewhere { status, state }
         | R::AssignmentNotFound { state, status }
         | R::LastStatusOfState { state, status }
-        | R::StatusNotInState { state, status } => problem
-            .with("state", state)
-            .with("status", status)
-            .about(format!("assignment {state}/{status}")),
+        | R::StatusNotInState { state, status } => of_assignment(problem, state, status),
         R::DefaultRequired { state, status } => problem
             .with("states", state)
             .with("status", status)
             .about(format!("assignment {state}/{status}")),
-        R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => problem
-            .with("status", status)
-            .with_list("states", states)
-            .about(format!("status {status}")),
+        R::StatusAssigned { status, states } | R::StatusIsDefault { status, states } => {
+            of_status(problem, status).with_list("states", states)
+        }
         R::StatusNamedByTransition {
             status,
             transitions,
-        } => problem
-            .with("status", status)
-            .with_list("transitions", transitions)
-            .about(format!("status {status}")),
+        } => of_status(problem, status).with_list("transitions", transitions),
         R::StatusInUse {
             status,
             state,
             why: _,
             usage,
-        } => status_used(used(problem, usage), state.as_ref(), status),
+        } => match state {
+            Some(state) => of_assignment(used(problem, usage), state, status),
+            None => of_status(used(problem, usage), status),
+        },
         R::TransitionExists { transition } | R::TransitionNotFound { transition } => {
             problem.with("transition", transition)
         }
@@ -130,16 +124,17 @@ fn with_any<T: ToString>(problem: Problem, key: &'static str, values: &[T]) -> P
     }
 }
 
-fn status_used(problem: Problem, state: Option<&StateCode>, status: &StatusCode) -> Problem {
-    match state {
-        Some(state) => problem
-            .with("state", state)
-            .with("status", status)
-            .about(format!("assignment {state}/{status}")),
-        None => problem
-            .with("status", status)
-            .about(format!("status {status}")),
-    }
+fn of_status(problem: Problem, status: &StatusCode) -> Problem {
+    problem
+        .with("status", status)
+        .about(format!("status {status}"))
+}
+
+fn of_assignment(problem: Problem, state: &StateCode, status: &StatusCode) -> Problem {
+    problem
+        .with("state", state)
+        .with("status", status)
+        .about(format!("assignment {state}/{status}"))
 }
 
 fn used(problem: Problem, usage: &workflow::Usage) -> Problem {

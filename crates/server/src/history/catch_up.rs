@@ -65,7 +65,7 @@ impl Collector {
         }
         while !self.take_of_order(partition, last, batch) {
             let first = self.of_order.first();
-            if self.of_order.is_last() || first.is_some_and(|first| first.offset() > last) {
+            if self.of_order.is_last || first.is_some_and(|first| first.offset() > last) {
                 self.of_order = ReadAhead::default();
                 self.jump(&end);
                 return Ok(());

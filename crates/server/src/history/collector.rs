@@ -200,7 +200,7 @@ impl Collector {
             if let Some(taken) = &taken {
                 self.reach(partition, taken.cursor);
             }
-            if taken.is_some() || batch.full || self.ahead.is_last() {
+            if taken.is_some() || batch.full || self.ahead.is_last {
                 return Ok(is_fresh && self.ahead.is_exhausted());
             }
             let log = Arc::clone(&self.log);

@@ -58,16 +58,12 @@ pub(super) fn check(batch: &BatchId) -> u32 {
 
 /// How far a reader has read in every partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Bookmark(Vec<Cursor>);
+pub struct Bookmark(pub(super) Vec<Cursor>);
 
 impl Bookmark {
     /// Before the first entry of every partition.
     pub fn beginning(count: PartitionCount) -> Self {
         Self(count.all().map(|_| Cursor::default()).collect())
-    }
-
-    pub(super) fn from_cursors(cursors: Vec<Cursor>) -> Self {
-        Self(cursors)
     }
 
     /// The cursors by partition.

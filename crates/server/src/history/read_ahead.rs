@@ -13,7 +13,8 @@ use super::{cursor::Cursor, encoded::EncodedBatch, entry::LogEntry};
 pub(super) struct ReadAhead {
     place: Option<(Partition, i64)>,
     entries: VecDeque<LogEntry>,
-    is_last: bool,
+    /// Whether nothing followed in the database when it was read last.
+    pub(super) is_last: bool,
     is_whole: bool,
 }
 
@@ -50,11 +51,6 @@ impl ReadAhead {
     /// Whether nothing is left, here and in the database as it was read last.
     pub(super) fn is_exhausted(&self) -> bool {
         self.is_empty() && self.is_last
-    }
-
-    /// Whether nothing followed in the database when it was read last.
-    pub(super) fn is_last(&self) -> bool {
-        self.is_last
     }
 
     /// Adds what was read after the last entry: whether nothing followed it, and whether it ends with a whole step.

@@ -107,9 +107,7 @@ pub(super) fn decode(
         .zip(body.checks)
         .map(cursor)
         .collect::<Result<_, _>>();
-    cursors
-        .map(Bookmark::from_cursors)
-        .map_err(|_| TokenError::Invalid)
+    cursors.map(Bookmark).map_err(|_| TokenError::Invalid)
 }
 
 fn open(text: &str) -> Option<Body> {

@@ -1,11 +1,35 @@
-//! Failures of loops that try on, logged once until the same works again.
+//! The rounds of loops over the partitions that are owned, and their failures, logged once until the
+//! same works again.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
+use tokio::{
+    sync::watch,
+    time::{Interval, MissedTickBehavior, interval},
+};
 use waymark_domain::partition::Partition;
 use waymark_persistence::Error;
 
 use crate::telemetry::chain;
+
+pub(super) struct Rounds {
+    tick: Interval,
+    owned: watch::Receiver<BTreeSet<Partition>>,
+}
+
+impl Rounds {
+    pub(super) fn new(period: Duration, owned: watch::Receiver<BTreeSet<Partition>>) -> Self {
+        let mut tick = interval(period);
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        Self { tick, owned }
+    }
+
+    /// Waits for the next round, and gives the partitions that are owned then.
+    pub(super) async fn next(&mut self) -> BTreeSet<Partition> {
+        self.tick.tick().await;
+        self.owned.borrow().clone()
+    }
+}
 
 /// A message of the log, and the partition that it is about, if it is about one alone.
 type Failure = (&'static str, Option<Partition>);

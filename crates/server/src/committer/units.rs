@@ -1,12 +1,16 @@
-//! Units that wait for their commit, and the tickets of those who wait for the outcome.
+//! Units that wait for their commit, the tickets of those who wait for the outcome, and batches of units
+//! that are committed together.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use tokio::{
     sync::{OwnedSemaphorePermit, oneshot},
     time::Instant,
 };
-use waymark_persistence::{CommitError, Unit, UnitOutcome, UnitProgress};
+use waymark_persistence::{CommitError, CommitRound, Unit, UnitOutcome, UnitProgress, UnitState};
+
+/// Maximum of steps of one unit that count for the size of a batch.
+const UNIT_STEPS_MAX: usize = 64;
 
 /// The error of a unit that was not committed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -45,7 +49,7 @@ impl Ticket {
 #[derive(Debug)]
 pub(super) struct UnitAnswer {
     ticket: Option<oneshot::Sender<Result<UnitOutcome, SubmitError>>>,
-    pub(super) is_begun: bool,
+    is_begun: bool,
 }
 
 impl UnitAnswer {
@@ -78,10 +82,10 @@ impl Drop for UnitAnswer {
 #[derive(Debug)]
 pub(super) struct QueuedUnit {
     pub(super) progress: UnitProgress,
-    pub(super) answer: UnitAnswer,
-    pub(super) room: OwnedSemaphorePermit,
+    answer: UnitAnswer,
+    room: OwnedSemaphorePermit,
     /// Since when nothing of it is done.
-    pub(super) since: Instant,
+    since: Instant,
 }
 
 impl QueuedUnit {
@@ -107,7 +111,7 @@ impl QueuedUnit {
 
     /// A unit that nobody waits for any more, since its caller went away or its deadline has
     /// passed, is not begun.
-    pub(super) fn is_given_up(&self) -> bool {
+    fn is_given_up(&self) -> bool {
         self.answer.is_closed() && self.progress.done().is_empty()
     }
 }
@@ -124,4 +128,92 @@ pub(super) fn queued(unit: Unit, room: OwnedSemaphorePermit) -> (QueuedUnit, Tic
         since: Instant::now(),
     };
     (queued, Ticket(ticket))
+}
+
+/// Whether any step of these units was decided in a round before which so many were.
+pub(super) fn has_gone_on(states: &[UnitState], done_before: usize) -> bool {
+    let mut done = 0;
+    for state in states {
+        match state {
+            UnitState::Ended(_) => return true,
+            UnitState::Unfinished(progress) => done += progress.done().len(),
+        }
+    }
+    done > done_before
+}
+
+/// The outcome of so many units whose round did not come to its end.
+pub(super) fn unknown(count: usize) -> CommitRound {
+    CommitRound {
+        units: vec![UnitState::Ended(Err(CommitError::OutcomeUnknown)); count],
+        written: Vec::new(),
+        is_unavailable: false,
+        unloaded: BTreeSet::new(),
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Begun {
+    pub(super) answer: UnitAnswer,
+    room: OwnedSemaphorePermit,
+    pub(super) since: Instant,
+    /// Its steps that were done before.
+    done: usize,
+}
+
+impl Begun {
+    /// Has the rest of the unit wait for another batch.
+    pub(super) fn again(self, progress: UnitProgress) -> QueuedUnit {
+        let has_gone_on = progress.done().len() > self.done;
+        let since = if has_gone_on {
+            Instant::now()
+        } else {
+            self.since
+        };
+        QueuedUnit {
+            progress,
+            answer: self.answer,
+            room: self.room,
+            since,
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Batch {
+    pub(super) units: Vec<UnitProgress>,
+    pub(super) begun: Vec<Begun>,
+    /// Its steps, as far as they count for its size.
+    pub(super) steps: usize,
+    /// Steps of its units that were done before.
+    pub(super) done: usize,
+}
+
+impl Batch {
+    /// Adds a unit, unless it is not worth beginning.
+    pub(super) fn take(&mut self, waiting: QueuedUnit) {
+        if waiting.is_given_up() {
+            return;
+        }
+        let QueuedUnit {
+            progress,
+            mut answer,
+            room,
+            since,
+        } = waiting;
+        answer.is_begun = true;
+        // A large unit is cut anyway, and one that was begun must not keep others out.
+        if progress.done().is_empty() {
+            self.steps += progress.unit().steps.len().min(UNIT_STEPS_MAX);
+        }
+        let done = progress.done().len();
+        self.done += done;
+        self.units.push(progress);
+        self.begun.push(Begun {
+            answer,
+            room,
+            since,
+            done,
+        });
+    }
 }
