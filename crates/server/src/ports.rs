@@ -65,14 +65,9 @@ impl TakenPort {
     /// Returns [`ListenError`] when another process was quicker, which had taken the port as well and not let anybody in
     /// either.
     pub(crate) fn listen(self) -> Result<TcpListener, ListenError> {
-        let Self {
-            socket,
-            address,
-            setting,
-        } = self;
-        socket.listen(BACKLOG).map_err(|source| ListenError {
-            setting,
-            address,
+        self.socket.listen(BACKLOG).map_err(|source| ListenError {
+            setting: self.setting,
+            address: self.address,
             source,
         })
     }

@@ -96,16 +96,12 @@ impl QueuedUnit {
 
     /// Ends it with what was done of it; where that is nothing, as refused by a server that stops, or
     /// for want of the database.
-    pub(super) fn give_up(self, stops: bool) {
-        let Self {
-            progress,
-            mut answer,
-            ..
-        } = self;
-        if stops && progress.done().is_empty() {
-            answer.answer(Err(SubmitError::ShuttingDown));
+    pub(super) fn give_up(mut self, stops: bool) {
+        if stops && self.progress.done().is_empty() {
+            self.answer.answer(Err(SubmitError::ShuttingDown));
         } else {
-            answer.send(progress.give_up(CommitError::Unavailable));
+            let outcome = self.progress.give_up(CommitError::Unavailable);
+            self.answer.send(outcome);
         }
     }
 

@@ -3,14 +3,13 @@
 //! A connection is shared by calls that know nothing of each other, so nothing that one of them does may end it. What
 //! h2 ends connections for is kept from adding up: it is read in turns, see [`turns`], and to the end, see [`received`].
 
-mod deadline;
 mod received;
 mod turns;
 
 use std::{convert::Infallible, future::poll_fn, pin::pin, sync::Arc, time::Duration};
 
 use futures::future::BoxFuture;
-use http::{Request, Response};
+use http::{HeaderMap, Request, Response};
 use hyper::{body::Incoming, service::service_fn};
 use hyper_util::{
     rt::{TokioExecutor, TokioIo, TokioTimer},
@@ -18,7 +17,7 @@ use hyper_util::{
 };
 use tokio::{net::TcpStream, time::timeout};
 use tokio_util::{sync::CancellationToken, task::TaskTracker};
-use tonic::{body::Body, transport::server::Connected};
+use tonic::{Status, body::Body, transport::server::Connected};
 use tower::{Service, ServiceExt};
 
 use self::{
@@ -41,6 +40,10 @@ const CONNECTION_WINDOW_BYTES: u32 = 4 * 1024 * 1024;
 /// The largest headers that are read, so that a call with too large ones gets an answer that says so; beyond these HTTP/2 answers itself,
 /// with a status that is not gRPC's.
 const HEADER_BYTES_READ_MAX: u32 = 64 * 1024;
+/// The header with the time that the client of a call waits for the answer.
+const DEADLINE: &str = "grpc-timeout";
+/// Its most digits; more are not gRPC.
+const DEADLINE_DIGITS_MAX: usize = 8;
 /// Interval of pings of a silent connection, and the time that an answer may take.
 const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(30);
 const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(20);
@@ -184,15 +187,36 @@ async fn connection(
 
 /// The answer of a call, which its client waits for only so long.
 fn answer(service: impl CallService, request: Request<Body>) -> BoxFuture<'static, CallResult> {
-    let patience = deadline::of(request.headers());
+    let patience = deadline(request.headers());
     let answer = service.oneshot(request);
     Box::pin(async move {
         let Some(patience) = patience else {
             return answer.await;
         };
         let answer = timeout(patience, answer).await;
-        answer.unwrap_or_else(|_| Ok(deadline::passed().into_http()))
+        // The client has given up by then, and nobody knows what of the call was carried out.
+        let passed = || Status::cancelled("the deadline of the call has passed");
+        answer.unwrap_or_else(|_| Ok(passed().into_http()))
     })
+}
+
+/// The deadline of a call; one that cannot be read is none.
+fn deadline(headers: &HeaderMap) -> Option<Duration> {
+    let text = headers.get(DEADLINE)?.to_str().ok()?;
+    let (digits, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
+    if digits.len() > DEADLINE_DIGITS_MAX {
+        return None;
+    }
+    let count: u64 = digits.parse().ok()?;
+    match unit {
+        "H" => Some(Duration::from_secs(count * 60 * 60)),
+        "M" => Some(Duration::from_secs(count * 60)),
+        "S" => Some(Duration::from_secs(count)),
+        "m" => Some(Duration::from_millis(count)),
+        "u" => Some(Duration::from_micros(count)),
+        "n" => Some(Duration::from_nanos(count)),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -289,5 +313,29 @@ mod tests {
         let ended = timeout(PATIENCE, ending).await;
         ended.expect("the connection is told to end").unwrap();
         drop(client);
+    }
+
+    #[test]
+    fn deadlines_are_read_as_grpc_writes_them() {
+        for (text, expected) in [
+            ("3H", Some(Duration::from_hours(3))),
+            ("1M", Some(Duration::from_mins(1))),
+            ("42S", Some(Duration::from_secs(42))),
+            ("0m", Some(Duration::ZERO)),
+            ("13m", Some(Duration::from_millis(13))),
+            ("2u", Some(Duration::from_micros(2))),
+            ("99999999n", Some(Duration::from_nanos(99_999_999))),
+            ("123456789S", None),
+            ("82f", None),
+            ("oneH", None),
+            ("-1S", None),
+            ("S", None),
+            ("", None),
+        ] {
+            let mut headers = HeaderMap::new();
+            headers.insert(DEADLINE, text.parse().unwrap());
+            assert_eq!(deadline(&headers), expected, "{text}");
+        }
+        assert_eq!(deadline(&HeaderMap::new()), None);
     }
 }

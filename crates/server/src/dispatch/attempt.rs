@@ -126,13 +126,7 @@ pub(super) fn recorded(
     attempt: transports::Attempt,
     (began, start_time): (Instant, Timestamp),
 ) -> (Attempt, Option<Duration>) {
-    let transports::Attempt {
-        outcome,
-        code,
-        answer,
-        addressee_refused: _,
-    } = attempt;
-    let (outcome, problem, pause) = match outcome {
+    let (outcome, problem, pause) = match attempt.outcome {
         transports::Outcome::Accepted => (Outcome::Accepted, String::new(), None),
         transports::Outcome::Failed {
             problem,
@@ -148,9 +142,9 @@ pub(super) fn recorded(
         start_time,
         duration: began.elapsed(),
         outcome,
-        code,
+        code: attempt.code,
         problem,
-        answer,
+        answer: attempt.answer,
     };
     (attempt, pause.map(|pause| pause.min(RETRY_AFTER_MAX)))
 }

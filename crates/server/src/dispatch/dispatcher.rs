@@ -185,16 +185,12 @@ impl Dispatcher {
         supervisor: &Supervisor,
     ) -> [AbortOnDropHandle<()>; 4] {
         let (me, settings) = (self.me(), &self.settings);
-        let Parts {
-            store,
-            committer,
-            wake,
-            ..
-        } = &self.parts;
+        let (store, wake) = (&self.parts.store, &self.parts.wake);
+        let committer = Arc::clone(&self.parts.committer);
         let rounds = || Rounds::new(settings.poll_interval, owned.clone());
         let retention = retention::run(store.for_bulk(), me.clone(), settings.keep, owned.clone());
         let clocks = clocks::run(store.clone(), wake.clone(), me.clone(), rounds());
-        let timers = timers::run(store.clone(), Arc::clone(committer), me.clone(), rounds());
+        let timers = timers::run(store.clone(), committer, me.clone(), rounds());
         let changes = changes::run(store.clone(), wake.clone(), me.clone(), rounds());
         [
             supervisor.spawn("retention", retention),

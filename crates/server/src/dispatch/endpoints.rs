@@ -124,10 +124,7 @@ impl<'l> Lane<'l> {
 
 #[cfg(test)]
 mod tests {
-    use waymark_domain::{
-        history::{Destination, Readers},
-        value::EndpointCode,
-    };
+    use waymark_domain::history::{Destination, Readers};
 
     use super::*;
 

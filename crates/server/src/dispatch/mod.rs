@@ -12,7 +12,6 @@ mod changes;
 mod clocks;
 mod content;
 mod contexts;
-mod dead_letters;
 mod dispatcher;
 mod endpoints;
 mod in_flight;

@@ -82,25 +82,20 @@ pub(crate) async fn test(
     destinations: Vec<Destination>,
 ) -> Result<Vec<(Destination, Attempt)>, Error> {
     let until = Instant::now() + TIME_MAX;
-    let ActionTest {
-        published,
-        order,
-        entry,
-        action,
-    } = test;
     let (store, links) = (&transports.store, transports.links.as_ref());
     let endpoints = endpoints::by_code(store.endpoints().await?);
+    let order = &test.order;
     let context = DeliveryContext {
         feed_url: tracking::feed_url(store, links, &order.workflow, &order.id).await?,
-        entry,
-        order,
-        published,
+        entry: test.entry,
+        order: test.order,
+        published: test.published,
     };
     let mut sent = Vec::with_capacity(destinations.len());
     let mut left = VecDeque::from(destinations);
     while let Some(to) = left.pop_front() {
         let set_off = SetOff {
-            action: action.clone(),
+            action: test.action.clone(),
             to: to.clone(),
         };
         let attempt = transports.send_once(set_off, &context, &endpoints, until);

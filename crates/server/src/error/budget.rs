@@ -40,18 +40,13 @@ impl From<Problem> for Status {
 impl Problem {
     /// The error of one step of several, in at most so many bytes; 1,900 are enough for any.
     pub(crate) fn into_step_error(self, bytes_max: usize) -> v1::StepError {
-        let Self {
-            reason,
-            message,
-            metadata,
-            violations: _,
-            subject: _,
-        } = fit_in(self.spelling_fields(), bytes_max.min(BYTES_MAX));
+        let fitted = fit_in(self.spelling_fields(), bytes_max.min(BYTES_MAX));
         v1::StepError {
-            code: i32::from(reason.code()),
-            reason: reason.as_str().to_owned(),
-            message,
-            metadata: metadata
+            code: i32::from(fitted.reason.code()),
+            reason: fitted.reason.as_str().to_owned(),
+            message: fitted.message,
+            metadata: fitted
+                .metadata
                 .into_iter()
                 .map(|(key, value)| (key.to_owned(), value))
                 .collect(),

@@ -215,20 +215,16 @@ pub(super) fn endpoint_exists(code: &EndpointCode) -> Problem {
 }
 
 pub(super) fn endpoint_in_use(in_use: &EndpointInUse) -> Problem {
-    let EndpointInUse {
-        code,
-        actions,
-        deliveries,
-    } = in_use;
+    let code = &in_use.code;
+    let actions = in_use.actions.iter();
     let actions: Vec<_> = actions
-        .iter()
         .map(|(workflow, path)| format!("{workflow}/{path}"))
         .collect();
     let message = format!("endpoint {code} is named by actions, or deliveries wait to go there");
     Problem::new(Reason::EndpointInUse, message)
         .with("endpoint", code)
         .with_list("actions", &actions)
-        .with_list("deliveries", deliveries)
+        .with_list("deliveries", &in_use.deliveries)
         .about(format!("endpoint {code}"))
 }
 

@@ -57,12 +57,10 @@ impl Taken {
     /// # Errors
     /// As [`TakenPort::listen`].
     pub(crate) fn open(self) -> Result<Port, ListenError> {
-        let Self { port, links } = self;
-        let address = port.address();
         Ok(Port {
-            listener: port.listen()?,
-            address,
-            links,
+            address: self.port.address(),
+            listener: self.port.listen()?,
+            links: self.links,
         })
     }
 }

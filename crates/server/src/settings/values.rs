@@ -133,17 +133,15 @@ impl Values {
     }
 
     /// The settings, or all that is wrong: what is unknown, then the rest in the order of the keys.
-    pub(super) fn end<T>(self, settings: Result<T, Noted>) -> Result<T, SettingsError> {
-        let Self {
-            keys, mut wrong, ..
-        } = self;
+    pub(super) fn end<T>(mut self, settings: Result<T, Noted>) -> Result<T, SettingsError> {
         if let Ok(settings) = settings
-            && wrong.is_empty()
+            && self.wrong.is_empty()
         {
             return Ok(settings);
         }
-        wrong.sort_by_key(|wrong| keys.iter().position(|key| key.name == wrong.key));
-        Err(SettingsError::Wrong(wrong))
+        let place = |wrong: &Wrong| self.keys.iter().position(|key| key.name == wrong.key);
+        self.wrong.sort_by_key(place);
+        Err(SettingsError::Wrong(self.wrong))
     }
 }
 

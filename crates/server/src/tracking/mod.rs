@@ -160,12 +160,8 @@ pub(crate) async fn find(
 }
 
 fn show(tracked: &Tracked, asked: Option<&StoreView>) -> Option<Shown> {
-    let Tracked {
-        order,
-        published,
-        entries,
-    } = tracked;
-    let entries = entries.iter().map(|logged| &logged.entry);
+    let (order, published) = (&tracked.order, &tracked.published);
+    let entries = tracked.entries.iter().map(|logged| &logged.entry);
     let tracking = Tracking::of(&published.record.workflow, order, entries, asked)?;
     let newest = tracking.entries.iter().map(|remark| remark.create_time);
     // Labels change with the workflow.
