@@ -146,8 +146,7 @@ impl App {
     /// Runs work to its end even when the caller goes away, and lets a stopping server wait for it.
     ///
     /// # Errors
-    /// Returns [`CommitError::OutcomeUnknown`] when the work panicked, or a stopping server cannot
-    /// wait for it any longer.
+    /// Returns [`CommitError::OutcomeUnknown`] when the work panicked or outlasts a stopping server.
     pub async fn detached<T: Send + 'static>(
         &self,
         work: impl Future<Output = T> + Send + 'static,

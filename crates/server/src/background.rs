@@ -97,8 +97,7 @@ impl Background {
     /// Reads many bodies. It ends with its caller.
     ///
     /// # Errors
-    /// Returns [`Error::ReadLimit`] when too many are under way, [`Error::Internal`] when it
-    /// panicked, and its own error.
+    /// Returns [`Error::ReadLimit`] when too many are under way, [`Error::Internal`] for a panic, and its own.
     pub(crate) async fn read<T: Send + 'static>(
         &self,
         work: impl Future<Output = Result<T, Error>> + Send + 'static,
@@ -152,8 +151,7 @@ impl Drop for Background {
     }
 }
 
-/// Lets other threads go first. On Linux this is a matter of the calling thread; elsewhere it would
-/// be one of the process.
+/// Lets other threads go first: of the calling thread alone, which only Linux can.
 fn give_way() {
     #[cfg(target_os = "linux")]
     if let Err(error) = rustix::process::setpriority_process(None, NICENESS) {

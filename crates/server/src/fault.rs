@@ -23,8 +23,7 @@ mod asked {
     static FAULTS: LazyLock<Option<PathBuf>> =
         LazyLock::new(|| std::env::var_os(crate::fault::DIRECTORY).map(PathBuf::from));
 
-    /// Panics where a test asks for it: where there is a file of this name, with `.subject` where
-    /// there is a subject.
+    /// Panics where a test asks for it: where there is a file of this name, behind it `.subject` if any.
     pub(crate) fn point(name: &str, subject: &str) {
         let Some(directory) = FAULTS.as_ref() else {
             return;

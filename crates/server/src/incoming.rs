@@ -23,8 +23,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// Maximum of connections that nobody had taken and that are served when the port closes: as many as the system keeps.
 const LEFT_MAX: u32 = BACKLOG;
 const LOGGED_EVERY: Duration = Duration::from_secs(10);
-/// Files that connections leave to everything else, such as connections to the database; a quarter where the process
-/// may open few.
+/// Files that connections leave to all else, such as the database; a quarter where the process may open few.
 const FILES_LEFT: u64 = 32;
 
 #[derive(Debug)]

@@ -113,8 +113,7 @@ impl Kept {
 }
 
 impl Versions {
-    /// The entry of exactly this version. A workflow that was deleted and made again has the
-    /// same numbers at other times.
+    /// The entry of exactly this version: a workflow that is made again has the same numbers.
     fn version(&mut self, record: &Record) -> Option<&mut Version> {
         self.now += 1;
         let now = self.now;

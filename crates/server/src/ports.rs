@@ -62,8 +62,7 @@ impl TakenPort {
     /// Lets connections come.
     ///
     /// # Errors
-    /// Returns [`ListenError`] when another process was quicker, which had taken the port as well and not let anybody in
-    /// either.
+    /// Returns [`ListenError`] when another process that had taken the port as well was quicker.
     pub(crate) fn listen(self) -> Result<TcpListener, ListenError> {
         self.socket.listen(BACKLOG).map_err(|source| ListenError {
             setting: self.setting,

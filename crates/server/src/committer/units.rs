@@ -94,8 +94,7 @@ impl QueuedUnit {
         patience.saturating_sub(self.since.elapsed())
     }
 
-    /// Ends it with what was done of it; where that is nothing, as refused by a server that stops, or
-    /// for want of the database.
+    /// Ends it with what was done; where that is nothing, as refused by a stop, or for want of the database.
     pub(super) fn give_up(mut self, stops: bool) {
         if stops && self.progress.done().is_empty() {
             self.answer.answer(Err(SubmitError::ShuttingDown));
@@ -105,8 +104,7 @@ impl QueuedUnit {
         }
     }
 
-    /// A unit that nobody waits for any more, since its caller went away or its deadline has
-    /// passed, is not begun.
+    /// Whether it is not begun any more, since its caller went away or its deadline has passed.
     fn is_given_up(&self) -> bool {
         self.answer.is_closed() && self.progress.done().is_empty()
     }

@@ -42,8 +42,7 @@ pub(super) struct Worker {
     pub(super) patience: Duration,
     pub(super) batch_steps_max: usize,
     pub(super) partitions: Vec<Partition>,
-    /// Units that the last batch left for the next, and those that could not join it, in the order in which
-    /// it was handed over.
+    /// Units that the last batch left, and those that could not join it, in the order of their handing over.
     pub(super) left: VecDeque<QueuedUnit>,
     /// Whether nothing of that can be decided before a workflow is loaded.
     pub(super) is_stalled: bool,
@@ -229,8 +228,7 @@ impl Worker {
         }
     }
 
-    /// Hands what was written to the readers, here and, as a hint, in other replicas, and reports
-    /// the liveness of the database.
+    /// Hands what was written to readers, here and, as a hint, in other replicas, and reports liveness.
     fn publish(&self, states: &[UnitState], written: Vec<Batched>, is_unavailable: bool) {
         let partitions = written.iter().map(|entry| entry.logged.position.partition);
         let grown: BTreeSet<Partition> = partitions.collect();

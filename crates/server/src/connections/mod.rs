@@ -138,8 +138,7 @@ fn http(cancelled_max: usize) -> Http {
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(HEADER_BYTES_READ_MAX)
         .max_pending_accept_reset_streams(cancelled_max)
-        // It counts over the life of a connection, which may be that of a proxy: what it guards against is bounded
-        // by turns.
+        // It counts over the life of a connection, perhaps a proxy's: what it guards against is bounded by turns.
         .max_local_error_reset_streams(None::<usize>)
         .keep_alive_interval(KEEPALIVE_INTERVAL)
         .keep_alive_timeout(KEEPALIVE_TIMEOUT);

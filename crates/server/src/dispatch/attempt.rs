@@ -38,8 +38,7 @@ impl DeliveryResult {
         Self::new(delivery, None, next)
     }
 
-    /// The result of an attempt that panicked. It counts as one, so that the delivery is given up
-    /// when that happens again and again.
+    /// The result of an attempt that panicked, which counts as one: again and again, it ends in giving up.
     pub(super) fn panicked(delivery: Delivery, now: Timestamp, took: Duration) -> Self {
         let problem = "the attempt ended by a fault of the service, which is in its log".to_owned();
         let made = delivery.attempts.saturating_add(1);

@@ -96,8 +96,7 @@ impl DeliveryContext {
         }
     }
 
-    /// The body of a webhook or an event: the type, the time, and under `data` the entry and the
-    /// order as protobuf's JSON.
+    /// The body of a webhook or an event: its type, its time, and the entry and order as protobuf's JSON.
     pub(super) fn body(&self, message: &Message) -> Result<Bytes, JsonError> {
         let logged = &self.entry.logged;
         let body = json!({

@@ -66,8 +66,7 @@ pub(super) async fn read(store: &Store, due: &[Delivery]) -> Result<Contexts, Er
     Ok(contexts)
 }
 
-/// The result of a delivery whose context cannot be read, or is gone. A panic while it is read counts
-/// as an attempt.
+/// The result of a delivery whose context is gone or cannot be read; a panic counts as an attempt.
 pub(super) fn unread(delivery: Delivery, why: Option<Unread>, now: Timestamp) -> DeliveryResult {
     let next = match why {
         Some(Unread::Panicked) => {

@@ -123,8 +123,7 @@ impl Dispatcher {
         self.leases.me()
     }
 
-    /// Runs until `stop` is cancelled, then lets the attempts that are being made end within two
-    /// seconds.
+    /// Runs until `stop` is cancelled, then lets the attempts that are being made end in two seconds.
     pub(crate) async fn run(mut self, stop: CancellationToken, supervisor: Supervisor) {
         let mut renew = interval(self.settings.lease / 3);
         renew.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -266,8 +265,7 @@ impl Dispatcher {
         self.survivors.clear();
     }
 
-    /// Takes the results of attempts, to be recorded. Gives the endpoints that are gone, with their
-    /// URLs.
+    /// Takes the results of attempts, to be recorded. Gives the endpoints that are gone, by their URLs.
     fn settle(&mut self, done: Vec<Ended>) -> Vec<(EndpointCode, String)> {
         let mut gone = Vec::new();
         for ended in done {

@@ -139,8 +139,7 @@ impl InFlight {
         self.by_task.values().map(|attempting| &attempting.delivery)
     }
 
-    /// Tells late attempts to make room, so that so many do: of the lanes that have the most, and
-    /// the oldest first.
+    /// Tells so many late attempts to make room: of the lanes that have the most, the oldest first.
     pub(super) fn make_room(&self, count: usize) {
         let late = self
             .by_task

@@ -99,8 +99,7 @@ pub(super) struct Lanes {
 }
 
 impl Lanes {
-    /// No lane is known yet. A quarter of the files that the process may open is left to late
-    /// attempts.
+    /// No lane is known yet. A quarter of the files that the process may open is left to late attempts.
     pub(super) fn new(in_flight_max: usize) -> Self {
         let files = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
         let late_max = (files / 4).clamp(LATE_MIN, LATE_MAX);
@@ -251,8 +250,7 @@ impl Lanes {
     }
 }
 
-/// How many of the shared places a lane takes: all but its first attempt, and but
-/// those that are late.
+/// How many of the shared places a lane takes: all but its first attempt and those that are late.
 fn shared(load: &Load) -> usize {
     let young = load.tried.saturating_sub(load.late);
     young.min(load.tried.saturating_sub(1))

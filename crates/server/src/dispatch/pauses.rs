@@ -26,8 +26,7 @@ impl<K> Default for Pauses<K> {
 }
 
 impl<K: Eq + Hash> Pauses<K> {
-    /// Leaves something alone that has failed, longer each time. Says whether this was the first
-    /// time.
+    /// Leaves something alone that has failed, longer each time; says whether it is the first.
     pub(super) fn failed(&mut self, key: K) -> bool {
         let before = self.0.get(&key).map(|pause| pause.length);
         let length = before.map_or(FIRST, |before| before.saturating_mul(2).min(LONGEST));

@@ -62,8 +62,7 @@ impl Dispatcher {
 
     /// How many deliveries may be begun.
     fn room(&self) -> usize {
-        // Results that are being recorded leave their place to others; those that cannot be must
-        // not pile up.
+        // Results that are being recorded leave their place to others; others must not pile up.
         let known = self.in_flight.ids.len();
         let unrecorded = known.saturating_sub(self.in_flight.tasks.len());
         let unrecorded = unrecorded.saturating_sub(self.unrecorded.apart());

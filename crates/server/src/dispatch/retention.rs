@@ -20,8 +20,7 @@ const INTERVAL: Duration = Duration::from_mins(10);
 const REST: Duration = Duration::from_millis(20);
 const FAILED: &str = "removing old deliveries failed";
 
-/// Removes what is older than it is kept, again and again. The partitions that are owned are told
-/// with every heartbeat.
+/// Removes what is older than it is kept, each time that the partitions that are owned are told.
 pub(super) async fn run(
     store: Store,
     me: DispatcherId,

@@ -49,8 +49,7 @@ impl TimerPauses {
         }
     }
 
-    /// Leaves an order alone that the database does not put off, longer each time. Says whether this
-    /// was the first time.
+    /// Leaves an order alone that the database does not put off; says whether it is the first time.
     pub(super) fn leave_alone(&mut self, key: TimerKey) -> bool {
         if self.left_alone.count() >= LEFT_ALONE_MAX && !self.left_alone.is_known(&key) {
             self.left_alone = Pauses::default();

@@ -127,8 +127,7 @@ impl TimerStep {
     }
 }
 
-/// Whether an order waits since an instant that is yet to come, as after a clock that was ahead: a
-/// step puts that right.
+/// Whether it waits since an instant yet to come, as after a clock that was ahead: a step mends that.
 fn waits_since_the_future(due: &DueOrder, now: Timestamp) -> bool {
     due.order.return_to.is_none() && wait_start(&due.order) > now
 }

@@ -138,8 +138,7 @@ impl Timers {
         }
     }
 
-    /// Fires timers: all together, but for those during which processes ended. Says whether this
-    /// process may fire any.
+    /// Fires timers: together, but for those during which processes ended. Says whether any may fire.
     async fn fire_ready(&mut self, page: &mut DuePage, ready: Vec<Ready>) -> Result<bool, Error> {
         let is_suspect = |(due, _): &Ready| self.suspects.contains_key(&due.key());
         let (suspects, others): (Vec<_>, Vec<_>) = ready.into_iter().partition(is_suspect);

@@ -77,10 +77,8 @@ impl Transports {
         store: &Store,
         links: Option<Links>,
     ) -> Result<Self, TransportsError> {
-        let templates = match settings.templates.clone() {
-            Some(directory) => Templates::in_directory(directory),
-            None => Templates::embedded(),
-        };
+        let templates = settings.templates.clone();
+        let templates = templates.map_or_else(Templates::embedded, Templates::in_directory);
         let mail = settings.mail.clone();
         let mailer = mail.map(|mail| Mailer::new(mail.server, mail.senders, templates.clone()));
         let publisher = match settings.nats.clone() {

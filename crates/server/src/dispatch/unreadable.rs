@@ -20,8 +20,7 @@ const AT_ONCE: usize = 200;
 pub(super) struct PausedLanes(Pauses<String>);
 
 impl PausedLanes {
-    /// Finds what is due in some lanes, each with its limit: in all together, and where that fails,
-    /// in one after the other.
+    /// Finds what is due in lanes, each with its limit: in all together, and where that fails, in each.
     pub(super) async fn find_due(
         &mut self,
         (store, me): (&Store, &DispatcherId),

@@ -9,15 +9,13 @@ use waymark_persistence::{Error, Finished};
 use super::pauses::Pauses;
 use crate::telemetry::chain;
 
-/// How many that the database refuses take no room of others: results that cannot be recorded must
-/// not pile up without end.
+/// How many that the database refuses take no room of others: they must not pile up without end.
 const REFUSED_MAX: usize = 1_000;
 
 #[derive(Debug, Default)]
 pub(super) struct Unrecorded {
     ready: Vec<Finished>,
-    /// Those that the database refuses, each alone: their deliveries stay in flight, so that nothing
-    /// is sent again.
+    /// Those that the database refuses, each alone: they stay in flight, so that nothing is sent again.
     refused: HashMap<DeliveryId, Finished>,
     pauses: Pauses<DeliveryId>,
 }

@@ -96,8 +96,7 @@ fn needless(email: &Email, readers: &Readers) -> Option<&'static str> {
     }
 }
 
-/// The problem before, where that of a delivery says that its action is switched off; empty for
-/// nothing.
+/// The problem before an action was switched off, where that is what a problem says; empty for none.
 pub(super) fn before_off(problem: &str) -> Option<&str> {
     let (_, rest) = problem.strip_prefix(OFF_BEGINS)?.split_once(OFF_ENDS)?;
     if rest.is_empty() {

@@ -33,8 +33,7 @@ impl Collector {
         Some(order)
     }
 
-    /// Takes what was read of the order's history before, or reads more; at its end the reader stands where the log ended
-    /// when it began.
+    /// Takes what was read of the order's history, or reads more; at its end the reader stands at the end of the log.
     pub(super) async fn catch_up(
         &mut self,
         (workflow, order_id): (WorkflowCode, OrderId),

@@ -58,8 +58,7 @@ impl LogEntry {
         }
     }
 
-    /// The entry itself, where it cannot be read and belongs to the one order that is asked for, whose history would be
-    /// without it.
+    /// The entry, where it cannot be read and belongs to the one order that is asked for.
     pub(super) fn missed(&self, filter: &HistoryFilter) -> Option<&UnreadableEntry> {
         match &self.content {
             Content::Readable(..) => None,

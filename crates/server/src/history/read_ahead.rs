@@ -69,8 +69,7 @@ impl ReadAhead {
         passed
     }
 
-    /// Moves whole steps up to the offset `end` into a message, as many as fit; gives the last entry that was moved or
-    /// did not match.
+    /// Moves whole steps up to the offset `end` into a message, as many as fit; gives the last entry that was passed.
     pub(super) fn take(
         &mut self,
         filter: &HistoryFilter,

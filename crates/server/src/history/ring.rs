@@ -87,8 +87,7 @@ impl Ring {
         pushed
     }
 
-    /// Whether another entry stands in the ring where this reader has read to. Of what the ring does not have, it cannot
-    /// tell.
+    /// Whether another entry stands in the ring where this reader has read to, as far as the ring goes back.
     fn contradicts(&self, reader: Cursor) -> bool {
         let first = self.entries.front().map(|entry| entry.offset());
         let index = first.and_then(|first| usize::try_from(reader.offset - first).ok());
