@@ -1,8 +1,7 @@
-//! Threads: those with a runtime of their own, and one for work that blocks, kept in every runtime.
-//! A runtime starts such threads when they
-//! are wanted, and ends those that idle. Where the system has no more to give, as under a limit of
-//! memory, work waits for one that is there; where there is none, the runtime panics, and the call
-//! that wanted one is cut off.
+//! Threads: those with a runtime of their own, and one for work that blocks, kept in every runtime. A
+//! runtime starts such threads when they are wanted, and ends those that idle. Where the system has no
+//! more to give, as under a limit of memory, work waits for one that is there; where there is none, the
+//! runtime panics, and the call that wanted one is cut off.
 
 use std::{io, thread, time::Duration};
 

@@ -63,9 +63,8 @@ impl ClockWatch {
             return Ok(());
         }
         let heads = self.store.history_heads().await?;
-        let heads = heads
-            .iter()
-            .map(|head| (head.position.partition, head.create_time));
+        let heads = heads.iter();
+        let heads = heads.map(|head| (head.position.partition, head.create_time));
         let heads: BTreeMap<_, _> = heads.collect();
         let mut ahead = BTreeSet::new();
         let mut unchecked = BTreeSet::new();
