@@ -145,10 +145,13 @@ impl Path<'_> {
     ) -> Read<C> {
         let values = values.into_iter();
         self.count(values.len(), max)?;
-        let values = values.enumerate();
-        let all = values.map(|(index, value)| read(self.index(index), value));
-        // Each is read, whatever is wrong with those before it.
-        all.collect::<Vec<_>>().into_iter().collect()
+        // Each is read, whatever is wrong with those before it. Collected, they would stay in the
+        // memory of the values, which are larger.
+        let mut all = Vec::with_capacity(values.len());
+        for (index, value) in values.enumerate() {
+            all.push(read(self.index(index), value));
+        }
+        all.into_iter().collect()
     }
 
     /// Refuses a list of more than `max` elements before any of them is read.
