@@ -106,9 +106,10 @@ mod tests {
     #[test]
     fn the_first_of_all_comes_when_all_are_known() {
         let mut merge = Merge::new(2, Direction::Descending, |row: &i32| *row);
-        merge.fill(0, vec![7, 3], true);
         assert!(matches!(merge.next(), Next::Unknown));
         assert_eq!(merge.take_dry(1), [1]);
+        assert_eq!(merge.take_dry(1), [0]);
+        merge.fill(0, vec![7, 3], true);
         merge.fill(1, vec![5], false);
         let mut taken = Vec::new();
         while let Next::Row(row) = merge.next() {

@@ -30,8 +30,8 @@ impl fmt::Display for Circle {
 
 /// The circles, none of which can be made larger.
 pub(super) fn circles(uses: &Uses) -> Vec<Circle> {
-    let users: BTreeSet<_> = uses.keys().map(|(user, _)| user.as_str()).collect();
-    let needs: BTreeMap<_, _> = users
+    let files: BTreeSet<_> = uses.keys().map(|(user, _)| user.as_str()).collect();
+    let needs: BTreeMap<_, _> = files
         .into_iter()
         .map(|user| (user, reached(uses, user)))
         .collect();

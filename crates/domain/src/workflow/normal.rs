@@ -51,14 +51,13 @@ impl Workflow {
         let states: BTreeMap<_, _> = states.zip(0_usize..).collect();
         let statuses = self.statuses.iter().map(|status| &status.code);
         let statuses: BTreeMap<_, _> = statuses.zip(0_usize..).collect();
-        self.assignments.sort_by_cached_key(|assignment| {
-            let (state, status) = (&assignment.state, &assignment.status);
+        self.assignments.sort_by_cached_key(|pair| {
             (
-                states.get(state).copied().unwrap_or(usize::MAX),
-                state.clone(),
-                !assignment.is_default,
-                statuses.get(status).copied().unwrap_or(usize::MAX),
-                status.clone(),
+                states.get(&pair.state).copied().unwrap_or(usize::MAX),
+                pair.state.clone(),
+                !pair.is_default,
+                statuses.get(&pair.status).copied().unwrap_or(usize::MAX),
+                pair.status.clone(),
             )
         });
     }

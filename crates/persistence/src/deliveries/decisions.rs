@@ -3,7 +3,7 @@
 use diesel::{
     ExpressionMethods, Insertable, IntoSql, QueryDsl,
     dsl::sql,
-    sql_types::{BigInt, Integer, Text},
+    sql_types::{BigInt, Text},
 };
 use diesel_async::RunQueryDsl;
 use waymark_domain::delivery::{Decision, DeliveryId, Verdict};

@@ -371,8 +371,8 @@ async fn write(
     let is_new =
         |result: &&DeliveryResult| result.attempt.is_none() || inserted.contains(&result.key());
     let results: Vec<_> = results.into_iter().filter(is_new).collect();
-    let updates = results.iter().map(|result| &result.update);
-    let updated = update(tx, updates.collect()).await?;
+    let changes = results.iter().map(|result| &result.update);
+    let updated = update(tx, changes.collect()).await?;
     let stale = |result: &&&DeliveryResult| !updated.contains(&result.key());
     for result in results.iter().filter(stale) {
         tracing::info!(

@@ -13,9 +13,10 @@ use diesel::{
 use serde::{Deserialize, Serialize};
 
 /// The type of a column of 32 bits, of which SQLite gives and takes 64.
-#[derive(Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId)]
+#[derive(
+    Debug, Clone, Copy, Default, diesel::sql_types::SqlType, diesel::query_builder::QueryId,
+)]
 #[diesel(sqlite_type(name = "Long"), postgres_type(oid = 23, array_oid = 1007))]
-#[expect(unreachable_pub, reason = "columns are public in their modules, and so are their types")]
 pub struct Number;
 
 /// A number as a column of 32 bits has it.

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 use waymark_domain::value::{Timestamp, WorkflowCode};
 
 use crate::{
-    Answered, ChangeError, ChangeMode, Error, Request, Store,
+    Answered, ChangeError, ChangeMode, Request, Store,
     error::ErrorChain,
     once::{Call, CarriedOut, Transact},
     requests::{self, Scope},

@@ -80,18 +80,19 @@ macro_rules! request {
             /// Returns [`InvalidRequest`](crate::invalid::InvalidRequest) with every field that
             /// breaks a rule.
             pub fn read(
-                request: $crate::v1::$wire
+                message: $crate::v1::$wire
                 $(, $default: &::waymark_domain::value::WorkflowCode)?
                 $(, $more: $more_type)?
             ) -> Result<Self, $crate::invalid::InvalidRequest> {
-                $(
-                    let mut request = request;
+                $(let (message, $hash) = {
+                    let mut request = message;
                     $($crate::convert::call::fill_in(&mut request.workflow, $filled);)?
-                    let $hash = $crate::convert::call::fingerprint!(
+                    let hash = $crate::convert::call::fingerprint!(
                         $call, request, without $($left_out),+
                     );
-                )*
-                let $crate::v1::$wire { $($workflow,)? $($($given,)*)* } = request;
+                    (request, hash)
+                };)*
+                let $crate::v1::$wire { $($workflow,)? $($($given,)*)* } = message;
                 $crate::convert::violations::Violations::collect(|at| {
                     $(let $workflow = at.workflow(&$workflow, $default);)?
                     $(let $field = request_field!(

@@ -38,7 +38,7 @@ fn paragraphs(file: &FileDescriptor, path: &[i32]) -> String {
 /// A comment as one cell of a table.
 fn cell(file: &FileDescriptor, path: &[i32]) -> String {
     let lines = comment(file, path);
-    let paragraphs = lines.split(|line| line.is_empty());
+    let paragraphs = lines.split(String::is_empty);
     let paragraphs: Vec<_> = paragraphs.map(|lines| lines.join(" ")).collect();
     escaped(&paragraphs.join("<br><br>")).replace('|', "\\|")
 }
@@ -96,13 +96,13 @@ fn add_fields(page: &mut String, message: &MessageDescriptor) -> std::fmt::Resul
     }
     page.push_str("| Field | Type | Meaning |\n|---|---|---|\n");
     for field in message.fields() {
-        let oneof = field
+        let choice = field
             .containing_oneof()
-            .filter(|oneof| !oneof.is_synthetic());
-        let one_of = oneof.map_or(String::new(), |oneof| format!("One `{}`. ", oneof.name()));
+            .filter(|choice| !choice.is_synthetic());
+        let choice = choice.map_or(String::new(), |choice| format!("One `{}`. ", choice.name()));
         let meaning = cell(&message.parent_file(), field.path());
         let (name, of_type) = (field.name(), field_type(&field));
-        writeln!(page, "| `{name}` | {of_type} | {one_of}{meaning} |")?;
+        writeln!(page, "| `{name}` | {of_type} | {choice}{meaning} |")?;
     }
     writeln!(page)
 }

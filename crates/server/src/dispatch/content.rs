@@ -33,7 +33,7 @@ use waymark_transports::{
 #[derive(Debug, Clone)]
 pub(super) struct Message {
     /// The id by which a receiver knows a repeat.
-    pub(super) message_id: String,
+    pub(super) id: String,
     /// The name of its delivery; empty for a test.
     delivery_id: String,
     /// The action that wants it, and where it goes.
@@ -51,7 +51,7 @@ impl Message {
             text
         });
         Self {
-            message_id: format!("msg_{batch}_{}", delivery.id),
+            id: format!("msg_{batch}_{}", delivery.id),
             delivery_id: delivery.id.to_string(),
             set_off: SetOff {
                 action: delivery.action.clone(),
@@ -63,7 +63,7 @@ impl Message {
     /// A message that is sent once, to test an action.
     pub(super) fn test(set_off: SetOff) -> Self {
         Self {
-            message_id: format!("test_{}", Uuid::new_v4().simple()),
+            id: format!("test_{}", Uuid::new_v4().simple()),
             delivery_id: String::new(),
             set_off,
         }
@@ -179,7 +179,7 @@ impl DeliveryContext {
         let copies = copies.into_iter().map(|address| mailbox("", address));
         let values = self.template_values();
         Ok(Mail {
-            id: message.message_id.clone(),
+            id: message.id.clone(),
             identity: identity(email.identity),
             to,
             bcc: copies.collect::<Result<_, _>>()?,

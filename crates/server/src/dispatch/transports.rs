@@ -219,7 +219,7 @@ impl Transports {
         let Some(endpoint) = endpoint else {
             return Attempt::failed(format!("there is no endpoint {code}"));
         };
-        let id = &message.message_id;
+        let id = &message.id;
         let (Ok(url), Ok(message_id)) = (WebhookUrl::parse(&endpoint.url), MessageId::new(id))
         else {
             return Attempt::failed(format!("the URL of endpoint {code} cannot be used"));
@@ -273,7 +273,7 @@ impl Transports {
         let Some(publisher) = &self.publisher else {
             return Attempt::failed(NO_NATS_SERVER);
         };
-        let id = message.message_id.clone();
+        let id = message.id.clone();
         let (subject, body) = match (context.subject(publish), context.body(message)) {
             (Ok(subject), Ok(body)) => (subject, body),
             (Err(error), _) => {

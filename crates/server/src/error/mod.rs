@@ -239,7 +239,32 @@ impl Error {
                 tracing::error!(error = chain(error), "workflow export failed");
             }
             // The store logs commits that fail; refusals are answers and no failures.
-            _ => {}
+            Self::Invalid(_)
+            | Self::Hinting { .. }
+            | Self::PageToken(_)
+            | Self::ResumeToken(_)
+            | Self::UnknownName(_)
+            | Self::StreamLimit(_)
+            | Self::ComputationLimit
+            | Self::ReadLimit
+            | Self::TestLimit(_)
+            | Self::DiagramTooLarge(_)
+            | Self::ExportTooLarge { .. }
+            | Self::TrackingNotFound
+            | Self::Refused(_)
+            | Self::StepRefused { .. }
+            | Self::Below { .. }
+            | Self::Definition(_)
+            | Self::WorkflowInvalid { .. }
+            | Self::DocumentRefused { .. }
+            | Self::RequestIdReused
+            | Self::Document(_)
+            | Self::VersionNotFound { .. }
+            | Self::Ledger(_)
+            | Self::EndpointNotFound { .. }
+            | Self::EndpointExists { .. }
+            | Self::EndpointInUse(_)
+            | Self::Submit(_) => {}
         }
     }
 }

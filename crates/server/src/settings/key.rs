@@ -162,7 +162,7 @@ impl<'de> Deserializer<'de> for Written<'_> {
     }
 }
 
-impl<'de> IntoDeserializer<'de, Problem> for Written<'_> {
+impl IntoDeserializer<'_, Problem> for Written<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {

@@ -27,7 +27,7 @@ fn file(text: &str) -> tempfile::NamedTempFile {
 fn wrong(error: SettingsError) -> Vec<Wrong> {
     match error {
         SettingsError::Wrong(wrong) => wrong,
-        other => panic!("{other}"),
+        other @ SettingsError::File { .. } => panic!("{other}"),
     }
 }
 

@@ -350,12 +350,7 @@ pub async fn a_dry_run_of_a_change_writes_nothing(fixture: &Fixture) {
     let create =
         |workflow: Option<&Workflow>| edit::create_status(workflow.unwrap(), packed()).map(Some);
     let rehearsed = fixture
-        .change_as(
-            "order",
-            ChangeMode::DryRun,
-            Some(request("r-1", 1)),
-            create,
-        )
+        .change_as("order", ChangeMode::DryRun, Some(request("r-1", 1)), create)
         .await
         .unwrap();
     let Answered::Done(outcome) = rehearsed else {

@@ -102,13 +102,15 @@ fn check(
 ) -> Result<(), Refusal> {
     let mut states = transition.from_states.iter().chain([&transition.to_state]);
     if let Some(state) = states.find(|state| workflow.state(state).is_none()) {
-        let state = state.clone();
-        return Err(Refusal::StateNotFound { state });
+        return Err(Refusal::StateNotFound {
+            state: state.clone(),
+        });
     }
     let mut statuses = transition.from_statuses.iter().chain(&transition.to_status);
     if let Some(status) = statuses.find(|status| workflow.status(status).is_none()) {
-        let status = status.clone();
-        return Err(Refusal::StatusNotFound { status });
+        return Err(Refusal::StatusNotFound {
+            status: status.clone(),
+        });
     }
     let setting_off = transition.trigger.operations().iter();
     let mut operations = setting_off.chain(&transition.operation);
